@@ -1,0 +1,312 @@
+//! Automerge's container format: a file, and the payload of a sync message, is a chain of chunks.
+//!
+//! ```text
+//! 85 6f 4a 83 | checksum (4) | type (1) | length (LEB128) | body
+//! ```
+//!
+//! The checksum is the start of SHA-256 over type, length and body. A compressed change (type 2) carries the checksum
+//! of the change that it inflates to. Source: <https://automerge.org/automerge-binary-format-spec/>.
+//!
+//! The library's own lenient readers (`load_incremental`, `OnPartialLoad::Ignore`) report success after they dropped
+//! what they could not read; so whoever must know what a file or a message holds asks here first.
+
+use std::io::Read;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+/// The first four bytes of every chunk.
+pub const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+
+/// Magic, checksum and type; the length follows.
+const FIXED_HEADER: usize = 9;
+
+/// What a chunk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkKind {
+    /// A whole document with its history.
+    Document,
+    /// One change.
+    Change,
+    /// One change, deflated.
+    CompressedChange,
+    /// Several changes in columns.
+    Bundle,
+}
+
+impl ChunkKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Document),
+            1 => Some(Self::Change),
+            2 => Some(Self::CompressedChange),
+            3 => Some(Self::Bundle),
+            _ => None,
+        }
+    }
+}
+
+/// A chunk whose header, length and checksum are right. (Its columns may still be nonsense: the library finds that out.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// What it holds.
+    pub kind: ChunkKind,
+    /// All of it, header included: what goes into a file.
+    pub bytes: &'a [u8],
+}
+
+/// Why the bytes at some place are not a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// The chunk goes on after the end of the input.
+    #[error("the chunk is cut short")]
+    Short,
+    /// The four magic bytes are not there.
+    #[error("this is not the start of an Automerge chunk")]
+    Magic,
+    /// A type that this version does not know.
+    #[error("the chunk is of the unknown type {0}")]
+    Kind(u8),
+    /// A length that does not fit, or is written in more bytes than needed.
+    #[error("the chunk's length is malformed")]
+    Length,
+    /// The content is not what the checksum was made of.
+    #[error("the chunk's checksum does not match its content")]
+    Checksum,
+    /// The body of a compressed change does not inflate, or only to more than the caller accepts.
+    #[error("the compressed change does not inflate within {0} bytes")]
+    Inflate(u64),
+}
+
+impl<'a> Chunk<'a> {
+    /// The chunk at the start of `input`, and what follows it.
+    ///
+    /// A compressed change is inflated to check it, to at most `inflate_limit` bytes.
+    ///
+    /// # Errors
+    /// When the input does not start with a whole and correct chunk.
+    pub fn parse(input: &'a [u8], inflate_limit: u64) -> Result<(Self, &'a [u8]), ChunkError> {
+        let magic = &input[..input.len().min(MAGIC.len())];
+        if magic != &MAGIC[..magic.len()] {
+            return Err(ChunkError::Magic);
+        }
+        if input.len() < FIXED_HEADER {
+            return Err(ChunkError::Short);
+        }
+        let kind = ChunkKind::from_byte(input[8]).ok_or(ChunkError::Kind(input[8]))?;
+        let (length, length_bytes) = read_leb128(&input[FIXED_HEADER..])?;
+        let body_start = FIXED_HEADER + length_bytes;
+        let end = usize::try_from(length).ok().and_then(|n| body_start.checked_add(n)).ok_or(ChunkError::Length)?;
+        if end > input.len() {
+            return Err(ChunkError::Short);
+        }
+        let digest = match kind {
+            ChunkKind::CompressedChange => {
+                let inflated = inflate(&input[body_start..end], inflate_limit)?;
+                let mut hasher = Sha256::new();
+                hasher.update([1]);
+                hasher.update(leb128(inflated.len() as u64));
+                hasher.update(&inflated);
+                hasher.finalize()
+            }
+            _ => Sha256::digest(&input[8..end]),
+        };
+        if digest[..4] != input[4..8] {
+            return Err(ChunkError::Checksum);
+        }
+        Ok((Self { kind, bytes: &input[..end] }, &input[end..]))
+    }
+}
+
+fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
+    let mut inflated = Vec::new();
+    flate2::read::DeflateDecoder::new(body)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut inflated)
+        .map_err(|_| ChunkError::Inflate(limit))?;
+    if inflated.len() as u64 > limit { Err(ChunkError::Inflate(limit)) } else { Ok(inflated) }
+}
+
+fn read_leb128(input: &[u8]) -> Result<(u64, usize), ChunkError> {
+    let mut value = 0u64;
+    for (index, byte) in input.iter().enumerate().take(10) {
+        let part = u64::from(byte & 0x7f);
+        if index == 9 && part > 1 {
+            return Err(ChunkError::Length);
+        }
+        value |= part << (7 * index);
+        if byte & 0x80 == 0 {
+            // An overlong form would give one chunk two spellings.
+            return if index > 0 && *byte == 0 { Err(ChunkError::Length) } else { Ok((value, index + 1)) };
+        }
+    }
+    if input.len() < 10 { Err(ChunkError::Short) } else { Err(ChunkError::Length) }
+}
+
+fn leb128(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(10);
+    loop {
+        let byte = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            out.push(byte);
+            return out;
+        }
+        out.push(byte | 0x80);
+    }
+}
+
+/// What a walk over the chunks of a file found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The whole chunks, in order and without gaps, from the start of the file.
+    pub chunks: Vec<(ChunkKind, Range<usize>)>,
+    /// What comes after the last of them.
+    pub end: ScanEnd,
+}
+
+/// How a walk over the chunks of a file ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScanEnd {
+    /// With the end of the file: it is whole.
+    Whole,
+    /// With bytes that are no chunk, and no valid chunk after them: an append that was cut off. It can be cut away.
+    TornTail {
+        /// Where the torn region starts: the length of the whole part.
+        at: usize,
+        /// What is wrong with it.
+        error: ChunkError,
+    },
+    /// With bytes that are no chunk although valid chunks follow: damage. Nothing may be cut, as the rest is good.
+    Damage {
+        /// Where the bad region starts.
+        at: usize,
+        /// Where the next valid chunk starts.
+        next: usize,
+        /// What is wrong with it.
+        error: ChunkError,
+    },
+}
+
+impl Scan {
+    /// The length of the part that is whole from the start.
+    #[must_use]
+    pub fn whole_len(&self) -> usize {
+        self.chunks.last().map_or(0, |(_, range)| range.end)
+    }
+}
+
+/// Walks over the chunks of a file.
+///
+/// `inflate_limit` bounds, in bytes, what one compressed change may inflate to.
+#[must_use]
+pub fn scan(bytes: &[u8], inflate_limit: u64) -> Scan {
+    let mut chunks = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match Chunk::parse(&bytes[at..], inflate_limit) {
+            Ok((chunk, _)) => {
+                let range = at..at + chunk.bytes.len();
+                at = range.end;
+                chunks.push((chunk.kind, range));
+            }
+            Err(error) => {
+                let end = match next_chunk(bytes, at + 1, inflate_limit) {
+                    Some(next) => ScanEnd::Damage { at, next, error },
+                    None => ScanEnd::TornTail { at, error },
+                };
+                return Scan { chunks, end };
+            }
+        }
+    }
+    Scan { chunks, end: ScanEnd::Whole }
+}
+
+fn next_chunk(bytes: &[u8], from: usize, inflate_limit: u64) -> Option<usize> {
+    (from..bytes.len().saturating_sub(FIXED_HEADER))
+        .filter(|&at| bytes[at..].starts_with(&MAGIC))
+        .find(|&at| Chunk::parse(&bytes[at..], inflate_limit).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ROOT};
+
+    use super::*;
+
+    const LIMIT: u64 = 1 << 20;
+
+    /// A document chunk, a plain change and a compressed change.
+    fn file() -> Vec<u8> {
+        let mut doc = AutoCommit::new();
+        doc.put(ROOT, "name", "plan").expect("put");
+        let mut bytes = doc.save();
+        doc.put(ROOT, "small", 1).expect("put");
+        bytes.extend(doc.save_incremental());
+        doc.put(ROOT, "large", "x".repeat(2_000)).expect("put");
+        doc.commit();
+        bytes.extend_from_slice(&doc.get_last_local_change().expect("a change").bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_whole_file_scans_to_its_end() {
+        let bytes = file();
+        let scan = scan(&bytes, LIMIT);
+        let kinds: Vec<_> = scan.chunks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [ChunkKind::Document, ChunkKind::Change, ChunkKind::CompressedChange]);
+        assert_eq!((scan.end.clone(), scan.whole_len()), (ScanEnd::Whole, bytes.len()));
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_a_torn_tail_after_its_whole_chunks() {
+        let bytes = file();
+        let ends: Vec<_> = scan(&bytes, LIMIT).chunks.iter().map(|(_, range)| range.end).collect();
+        for cut in 0..bytes.len() {
+            let scan = scan(&bytes[..cut], LIMIT);
+            let whole = ends.iter().copied().filter(|&end| end <= cut).max().unwrap_or(0);
+            assert_eq!(scan.whole_len(), whole, "cut at {cut}");
+            assert_eq!(matches!(scan.end, ScanEnd::TornTail { at, .. } if at == whole), cut != whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_before_a_valid_chunk_is_damage_and_in_the_last_chunk_a_torn_tail() {
+        let whole = file();
+        let ranges: Vec<_> = scan(&whole, LIMIT).chunks.into_iter().map(|(_, range)| range).collect();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            let index = ranges.iter().position(|range| range.contains(&at)).expect("in a chunk");
+            match scan(&bytes, LIMIT).end {
+                ScanEnd::Damage { at: bad, next, .. } => {
+                    assert_eq!((bad, next), (ranges[index].start, ranges[index + 1].start), "byte {at}");
+                }
+                ScanEnd::TornTail { at: bad, .. } => assert_eq!((index, bad), (2, ranges[2].start), "byte {at}"),
+                // Bits of a deflate stream that carry nothing (its padding) are not covered by the checksum.
+                ScanEnd::Whole => {
+                    let heads = |file: &[u8]| AutoCommit::load(file).expect("loads").get_heads();
+                    assert_eq!((index, heads(&bytes)), (2, heads(&whole)), "the flip of byte {at} went unnoticed");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_is_inflated() {
+        let bytes = file();
+        let (_, range) = scan(&bytes, LIMIT).chunks.pop().expect("three chunks");
+        assert_eq!(Chunk::parse(&bytes[range], 1_000), Err(ChunkError::Inflate(1_000)));
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused() {
+        let mut huge = MAGIC.to_vec();
+        huge.extend([0, 0, 0, 0, 1]);
+        let with = |length: &[u8]| [huge.as_slice(), length].concat();
+        assert_eq!(Chunk::parse(&with(&[0xff; 10]), LIMIT), Err(ChunkError::Length));
+        assert_eq!(Chunk::parse(&with(&[0x80, 0x00]), LIMIT), Err(ChunkError::Length));
+        assert_eq!(Chunk::parse(&with(&[0xff, 0xff, 0xff, 0x7f]), LIMIT), Err(ChunkError::Short));
+    }
+}

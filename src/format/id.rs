@@ -1,0 +1,102 @@
+//! Document ids, as automerge-repo writes them: base58check over a few random bytes.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Ids made here (and by automerge-repo) hold 16 random bytes; an `idFactory` of a client may choose another length.
+const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
+
+/// The name of a document: base58check text such as `4NMNnkMhL8jXrdJ9jamS58PAVdXu`.
+///
+/// Always valid, and only letters and digits: safe as a file name and in a URL. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocumentId(Arc<str>);
+
+/// Why a text is not a document id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDocumentId {
+    /// A letter outside of base58, or a checksum that does not match: most likely a typing error.
+    #[error("the document id is not valid base58check (is a character missing or mistyped?)")]
+    NotBase58Check,
+    /// Valid base58check, but of a length that no automerge-repo peer makes.
+    #[error("the document id holds {0} bytes; 1 to 64 are accepted")]
+    Length(usize),
+}
+
+impl DocumentId {
+    /// The id of these random bytes; 16 of them, as automerge-repo does it.
+    #[must_use]
+    pub fn from_bytes(random: [u8; 16]) -> Self {
+        Self(bs58::encode(random).with_check().into_string().into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL by which automerge-repo clients find the document: `automerge:<id>`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("automerge:{}", self.0)
+    }
+}
+
+impl FromStr for DocumentId {
+    type Err = InvalidDocumentId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Longer than any accepted id: refused before the quadratic base58 decoder sees it.
+        if text.len() > 100 {
+            return Err(InvalidDocumentId::Length(text.len() * 3 / 4));
+        }
+        let payload = bs58::decode(text).with_check(None).into_vec().map_err(|_| InvalidDocumentId::NotBase58Check)?;
+        if !PAYLOAD_BYTES.contains(&payload.len()) {
+            return Err(InvalidDocumentId::Length(payload.len()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_automerge_repo_is_read_and_written_unchanged() {
+        let id: DocumentId = "4NMNnkMhL8jXrdJ9jamS58PAVdXu".parse().expect("valid");
+        assert_eq!(id.as_str(), "4NMNnkMhL8jXrdJ9jamS58PAVdXu");
+        assert_eq!(id.url(), "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu");
+    }
+
+    #[test]
+    fn made_ids_are_valid_and_distinct() {
+        let (one, two) = (DocumentId::from_bytes([1; 16]), DocumentId::from_bytes([2; 16]));
+        assert_ne!(one, two);
+        assert_eq!(one.as_str().parse::<DocumentId>(), Ok(one));
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_told_why() {
+        for text in ["", "../../etc/passwd", "4NMNnkMhL8jXrdJ9jamS58PAVdXv", "0OIl", "état"] {
+            assert_eq!(text.parse::<DocumentId>(), Err(InvalidDocumentId::NotBase58Check), "{text}");
+        }
+        let empty_payload = bs58::encode([]).with_check().into_string();
+        assert_eq!(empty_payload.parse::<DocumentId>(), Err(InvalidDocumentId::Length(0)));
+        assert!(matches!("1".repeat(5_000).parse::<DocumentId>(), Err(InvalidDocumentId::Length(_))));
+    }
+}

@@ -1,0 +1,16 @@
+//! Happierwork: positions and budgets in an [Automerge](https://automerge.org) document, synced to everybody.
+//!
+//! The map of the house; imports run downwards only:
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`server`] | axum: routes, one file per surface, limits, who may ask |
+//! | [`client`] | an offline-capable replica: a document on disk that syncs when it can |
+//! | [`hub`] | runs documents: one task each, opened on demand, closed when idle |
+//! | [`store`] | durability: the append log on disk, and an in-memory stand-in |
+//! | [`document`] | the core: changes in, sync messages and events out. Pure |
+//! | [`wire`] | bytes to messages and back. Pure |
+//! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
+//! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
+
+pub mod format;
