@@ -13,4 +13,5 @@
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
 //! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
 
+pub mod document;
 pub mod format;

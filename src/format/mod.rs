@@ -2,7 +2,9 @@
 //!
 //! Pure. Nothing here knows about sync, positions, sockets or disks.
 
+mod budget;
 pub mod chunk;
 mod id;
 
+pub use budget::{Budget, BudgetError};
 pub use id::{DocumentId, InvalidDocumentId};

@@ -1,0 +1,378 @@
+//! Edits as Automerge transactions: what the server and the Rust client write, and what they refuse to write.
+//!
+//! Texts are written whole, as new Text objects (what a JavaScript assignment writes), so that two people who set a
+//! field at once see a conflict instead of one vanishing in the other's text. Rows are never assigned whole after
+//! they were made. Every edit is one change, with a message that says who did what.
+
+use std::sync::Arc;
+
+use automerge::transaction::{CommitOptions, Transactable, Transaction};
+use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ScalarValue};
+
+use super::position::{
+    BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
+    TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
+};
+use crate::format::{Budget, DocumentId};
+
+/// Characters that one text may hold.
+pub const MAX_TEXT: usize = 1_000;
+/// Characters that an id brought by a client may hold.
+pub const MAX_ID: usize = 200;
+
+/// Who edits, and when.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// Shown as `updatedBy`.
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub now: i64,
+}
+
+/// A position to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewPosition {
+    /// Its key: opaque.
+    pub id: String,
+    /// Must not be empty.
+    pub designation: String,
+    /// May be empty, and any text.
+    pub department: String,
+    /// In units of the plan.
+    pub budget: Budget,
+    /// May be empty.
+    pub location: String,
+    /// Milliseconds since 1970; the moment of the edit when absent.
+    pub created_at: Option<i64>,
+    /// Who wrote it last and when (milliseconds), where that is known from elsewhere; the author of the edit otherwise.
+    pub updated: Option<(String, i64)>,
+}
+
+/// What is to be changed of a position; absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PositionPatch {
+    /// Must not be empty.
+    pub designation: Option<String>,
+    /// See [`NewPosition`].
+    pub department: Option<String>,
+    /// See [`NewPosition`].
+    pub budget: Option<Budget>,
+    /// See [`NewPosition`].
+    pub location: Option<String>,
+}
+
+/// What a document says about itself; absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlanPatch {
+    /// The plan's name.
+    pub name: Option<String>,
+    /// ISO 4217 code.
+    pub currency: Option<String>,
+    /// Currency units in one unit of a budget.
+    pub unit: Option<Budget>,
+    /// In units.
+    pub total_budget: Option<Budget>,
+}
+
+/// One edit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Makes the document a plan: its id, what it says about itself, an empty map of positions, and these rows.
+    Create {
+        /// The id that the document carries from now on.
+        id: DocumentId,
+        /// Name, currency, unit and total.
+        plan: PlanPatch,
+        /// The rows that it begins with.
+        positions: Vec<NewPosition>,
+    },
+    /// Makes a document that has none carry its id.
+    CarryId(DocumentId),
+    /// Makes one position.
+    Add(NewPosition),
+    /// Changes fields of one position.
+    Patch {
+        /// Which.
+        id: String,
+        /// What.
+        patch: PositionPatch,
+    },
+    /// Deletes one position.
+    Delete {
+        /// Which.
+        id: String,
+    },
+    /// Changes what the document says about itself.
+    Describe(PlanPatch),
+    /// Sets the total budget to an amount of currency (not of units).
+    SetTotalAmount(f64),
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// False when everything was as asked for already: no change was made.
+    pub changed: bool,
+}
+
+/// Why an edit is refused. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// There is no such position.
+    #[error("there is no position with the id {0:?}")]
+    NotFound(String),
+    /// There is one already.
+    #[error("there is a position with the id {0:?} already")]
+    Exists(String),
+    /// A field's value is not acceptable.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The field, as the JSON names it.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The library refused: the document is not what it seemed to be.
+    #[error("the document could not be edited: {0}")]
+    Automerge(#[from] AutomergeError),
+}
+
+impl NewPosition {
+    fn validate(&self) -> Result<(), EditError> {
+        check_id(&self.id)?;
+        check_designation(&self.designation)?;
+        check_text(DEPARTMENT, &self.department)?;
+        check_text(LOCATION, &self.location)
+    }
+}
+
+fn check_id(id: &str) -> Result<(), EditError> {
+    let invalid = |reason: &str| Err(EditError::Invalid { field: "id", reason: reason.to_owned() });
+    if id.is_empty() {
+        return invalid("must not be empty");
+    }
+    if id.chars().count() > MAX_ID {
+        return invalid(&format!("must not be longer than {MAX_ID} characters"));
+    }
+    if id.chars().any(char::is_control) {
+        return invalid("must not hold control characters");
+    }
+    Ok(())
+}
+
+fn check_designation(text: &str) -> Result<(), EditError> {
+    if text.trim().is_empty() {
+        return Err(EditError::Invalid { field: DESIGNATION, reason: "must not be empty".to_owned() });
+    }
+    check_text(DESIGNATION, text)
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<(), EditError> {
+    if text.chars().count() > MAX_TEXT {
+        return Err(EditError::Invalid { field, reason: format!("must not be longer than {MAX_TEXT} characters") });
+    }
+    Ok(())
+}
+
+/// Runs one edit as one change. An edit that finds everything as asked for makes none.
+///
+/// # Errors
+/// When the edit is refused; the document is unchanged then.
+pub(super) fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, EditError> {
+    let plan = read_plan(doc);
+    let maps = position_maps(doc);
+    let message = match edit {
+        Edit::Create { id, plan, positions } => {
+            positions.iter().try_for_each(NewPosition::validate)?;
+            check_plan(plan)?;
+            let message = match positions.len() {
+                0 => format!("{}: new plan", author.name),
+                rows => format!("{}: new plan with {rows} positions", author.name),
+            };
+            return commit(doc, author, message, |tx| {
+                put_text(tx, &ROOT, DOCUMENT_ID, id.as_str())?;
+                describe(tx, plan)?;
+                let map = tx.put_object(ROOT, POSITIONS, ObjType::Map)?;
+                positions.iter().try_for_each(|position| add(tx, &map, position, author))
+            });
+        }
+        Edit::CarryId(id) => {
+            return commit(doc, author, format!("{}: document id", author.name), |tx| {
+                put_text(tx, &ROOT, DOCUMENT_ID, id.as_str())
+            });
+        }
+        Edit::Add(position) => {
+            position.validate()?;
+            if !candidates(doc, &maps, &position.id).is_empty() {
+                return Err(EditError::Exists(position.id.clone()));
+            }
+            let message = format!("{}: added {}", author.name, position.designation);
+            return commit(doc, author, message, |tx| {
+                let map = match maps.last() {
+                    Some(map) => map.clone(),
+                    None => tx.put_object(ROOT, POSITIONS, ObjType::Map)?,
+                };
+                add(tx, &map, position, author)
+            });
+        }
+        Edit::Patch { id, patch } => return run_patch(doc, &maps, id, patch, author),
+        Edit::Delete { id } => {
+            let found = candidates(doc, &maps, id);
+            if found.is_empty() {
+                return Err(EditError::NotFound(id.clone()));
+            }
+            let name = read_position(doc, &maps, &Arc::from(id.as_str()))
+                .and_then(|reading| name_of(&reading.position))
+                .unwrap_or_else(|| id.clone());
+            return commit(doc, author, format!("{}: deleted {name}", author.name), |tx| {
+                let mut maps: Vec<ObjId> = found.into_iter().map(|candidate| candidate.map).collect();
+                maps.dedup();
+                maps.iter().try_for_each(|map| tx.delete(map, id.as_str()))
+            });
+        }
+        Edit::Describe(patch) => {
+            check_plan(patch)?;
+            return commit(doc, author, format!("{}: plan settings", author.name), |tx| describe(tx, patch));
+        }
+        Edit::SetTotalAmount(amount) => {
+            let total = Budget::new_f64(amount / plan.unit)
+                .map_err(|error| EditError::Invalid { field: TOTAL_BUDGET, reason: error.to_string() })?;
+            if plan.total_budget == Some(total.as_f64()) {
+                return Ok(Done { changed: false });
+            }
+            (format!("{}: total budget {total}", author.name), total)
+        }
+    };
+    commit(doc, author, message.0, |tx| put_number(tx, &ROOT, TOTAL_BUDGET, message.1))
+}
+
+fn run_patch(
+    doc: &mut Automerge,
+    maps: &[ObjId],
+    id: &str,
+    patch: &PositionPatch,
+    author: &Author,
+) -> Result<Done, EditError> {
+    if let Some(designation) = &patch.designation {
+        check_designation(designation)?;
+    }
+    for (field, text) in [(DEPARTMENT, &patch.department), (LOCATION, &patch.location)] {
+        text.as_ref().map_or(Ok(()), |text| check_text(field, text))?;
+    }
+    let not_found = || EditError::NotFound(id.to_owned());
+    let row = candidates(doc, maps, id).pop().ok_or_else(not_found)?.row.ok_or_else(not_found)?;
+    let now = read_position(doc, maps, &Arc::from(id)).ok_or_else(not_found)?.position;
+
+    // A field that stands as asked for is left alone, unless writing it settles a conflict.
+    let differs = |field: &'static str, is: &Option<serde_json::Value>, wanted: serde_json::Value| {
+        is.as_ref() != Some(&wanted) || now.conflicts.contains_key(field)
+    };
+    let texts: Vec<(&'static str, &str)> = [
+        (DESIGNATION, &now.designation, &patch.designation),
+        (DEPARTMENT, &now.department, &patch.department),
+        (LOCATION, &now.location, &patch.location),
+    ]
+    .into_iter()
+    .filter_map(|(field, is, wanted)| Some((field, is, wanted.as_deref()?)))
+    .filter(|(field, is, wanted)| differs(field, is, (*wanted).into()))
+    .map(|(field, _, wanted)| (field, wanted))
+    .collect();
+    let budget = patch.budget.filter(|wanted| {
+        let same = now.budget.as_ref().and_then(serde_json::Value::as_f64) == Some(wanted.as_f64());
+        !same || now.conflicts.contains_key(BUDGET)
+    });
+
+    let mut said: Vec<String> = texts.iter().map(|(field, text)| format!("{field} {text}")).collect();
+    said.extend(budget.map(|budget| format!("{BUDGET} {budget}")));
+    if said.is_empty() {
+        return Ok(Done { changed: false });
+    }
+    let name = name_of(&now).unwrap_or_else(|| id.to_owned());
+    commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
+        for (field, text) in texts {
+            put_text(tx, &row, field, text)?;
+        }
+        if let Some(budget) = budget {
+            put_number(tx, &row, BUDGET, budget)?;
+        }
+        tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(author.now))?;
+        put_text(tx, &row, UPDATED_BY, &author.name)
+    })
+}
+
+fn name_of(position: &Position) -> Option<String> {
+    position.designation.as_ref()?.as_str().map(str::to_owned)
+}
+
+fn check_plan(plan: &PlanPatch) -> Result<(), EditError> {
+    plan.name.as_ref().map_or(Ok(()), |name| check_text(NAME, name))?;
+    if plan.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(EditError::Invalid { field: NAME, reason: "must not be empty".to_owned() });
+    }
+    let code = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if plan.currency.as_ref().is_some_and(|currency| !code(currency)) {
+        let reason = "must be a currency code of three capital letters, such as INR".to_owned();
+        return Err(EditError::Invalid { field: CURRENCY, reason });
+    }
+    if plan.unit.is_some_and(|unit| unit.as_f64() <= 0.0) {
+        return Err(EditError::Invalid { field: UNIT, reason: "must be more than 0".to_owned() });
+    }
+    Ok(())
+}
+
+fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeError> {
+    if let Some(name) = &plan.name {
+        put_text(tx, &ROOT, NAME, name)?;
+    }
+    if let Some(currency) = &plan.currency {
+        put_text(tx, &ROOT, CURRENCY, currency)?;
+    }
+    if let Some(unit) = plan.unit {
+        put_number(tx, &ROOT, UNIT, unit)?;
+    }
+    if let Some(total) = plan.total_budget {
+        put_number(tx, &ROOT, TOTAL_BUDGET, total)?;
+    }
+    Ok(())
+}
+
+fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &Author) -> Result<(), AutomergeError> {
+    let row = tx.put_object(map, position.id.as_str(), ObjType::Map)?;
+    put_text(tx, &row, DESIGNATION, &position.designation)?;
+    put_text(tx, &row, DEPARTMENT, &position.department)?;
+    put_number(tx, &row, BUDGET, position.budget)?;
+    put_text(tx, &row, LOCATION, &position.location)?;
+    let (who, when) = position.updated.as_ref().map_or((&author.name, author.now), |(who, when)| (who, *when));
+    tx.put(&row, CREATED_AT, ScalarValue::Timestamp(position.created_at.unwrap_or(author.now)))?;
+    tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(when))?;
+    put_text(tx, &row, UPDATED_BY, who)
+}
+
+fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
+    let object = tx.put_object(object, key, ObjType::Text)?;
+    tx.splice_text(object, 0, 0, text)
+}
+
+fn put_number(tx: &mut Transaction<'_>, object: &ObjId, key: &str, number: Budget) -> Result<(), AutomergeError> {
+    match number {
+        // Below 2^53, so it fits.
+        Budget::Int(number) => tx.put(object, key, i64::try_from(number).unwrap_or(i64::MAX)),
+        Budget::Float(number) => tx.put(object, key, number),
+    }
+}
+
+fn commit(
+    doc: &mut Automerge,
+    author: &Author,
+    message: String,
+    write: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+) -> Result<Done, EditError> {
+    let mut tx = doc.transaction();
+    if let Err(error) = write(&mut tx) {
+        tx.rollback();
+        return Err(error.into());
+    }
+    // Automerge's commit time is in seconds.
+    let (hash, _) = tx.commit_with(CommitOptions::default().with_message(message).with_time(author.now / 1_000));
+    Ok(Done { changed: hash.is_some() })
+}

@@ -1,0 +1,174 @@
+//! Strict reading of sync messages.
+//!
+//! The library's `receive_sync_message` answers Ok with nothing applied when a change in the message is corrupt. So
+//! every chunk of a message is taken apart and checked here, and the message is refused whole if any of them is bad.
+
+use automerge::sync;
+use automerge::{Automerge, Bundle, Change};
+
+use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
+
+/// What one message may make of the process, checked before anything is applied.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLimits {
+    /// Bytes that one compressed change may inflate to.
+    pub inflated: u64,
+    /// Operations that the changes of one message may hold together.
+    pub operations: usize,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        Self { inflated: 64 << 20, operations: 5_000_000 }
+    }
+}
+
+/// A sync message that holds what it claims to hold.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The message; its changes were taken out.
+    pub message: sync::Message,
+    /// The changes that it carried, in its order.
+    pub changes: Vec<Change>,
+    /// Whether the message carried chunks at all: an acknowledgement does not.
+    pub carried_changes: bool,
+}
+
+/// Why a sync message is refused. Its sender is told, and loses the connection: rejecting one message alone would make
+/// the other side wait for ever.
+#[derive(Debug, thiserror::Error)]
+pub enum BadMessage {
+    /// The envelope of heads, needs and filters does not parse.
+    #[error("the sync message does not parse: {0}")]
+    Message(#[from] sync::ReadMessageError),
+    /// A chunk is cut, garbled or of no known kind.
+    #[error("a change in the sync message is corrupt: {0}")]
+    Chunk(#[from] ChunkError),
+    /// The chunk is whole, but what it holds is not a change or a document.
+    #[error("a change in the sync message is corrupt: {0}")]
+    Content(String),
+    /// More operations than one message may carry.
+    #[error("the sync message carries {found} operations; {limit} are accepted")]
+    TooManyOperations {
+        /// How many it holds (at least).
+        found: usize,
+        /// How many are accepted.
+        limit: usize,
+    },
+    /// The changes are well-formed, but do not fit this document.
+    #[error("a change in the sync message does not apply: {0}")]
+    DoesNotApply(#[from] automerge::AutomergeError),
+    /// Too much waits for changes that nobody has sent.
+    #[error("too many changes wait for others that were never sent ({0} at the most)")]
+    TooManyOrphans(usize),
+    /// The library panicked on it.
+    #[error("the sync message could not be applied")]
+    Panicked,
+}
+
+impl Incoming {
+    /// Takes a message apart.
+    ///
+    /// # Errors
+    /// When the message or anything in it is malformed, corrupt or over a limit.
+    pub fn decode(bytes: &[u8], limits: &MessageLimits) -> Result<Self, BadMessage> {
+        let mut message = sync::Message::decode(bytes)?;
+        let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
+        let mut changes = Vec::new();
+        let mut operations = 0;
+        for mut rest in chunks.iter() {
+            // A document is sent as one entry that holds a chain of chunks.
+            loop {
+                let (chunk, after) = Chunk::parse(rest, limits.inflated)?;
+                for change in changes_of(chunk)? {
+                    operations += change.len();
+                    if operations > limits.operations {
+                        return Err(BadMessage::TooManyOperations { found: operations, limit: limits.operations });
+                    }
+                    changes.push(change);
+                }
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(Self { message, changes, carried_changes: !chunks.is_empty() })
+    }
+}
+
+fn changes_of(chunk: Chunk<'_>) -> Result<Vec<Change>, BadMessage> {
+    match chunk.kind {
+        ChunkKind::Change | ChunkKind::CompressedChange => {
+            let change =
+                Change::from_bytes(chunk.bytes.to_vec()).map_err(|error| BadMessage::Content(error.to_string()))?;
+            Ok(vec![change])
+        }
+        ChunkKind::Document => {
+            let document = Automerge::load(chunk.bytes).map_err(|error| BadMessage::Content(error.to_string()))?;
+            Ok(document.get_changes(&[]))
+        }
+        ChunkKind::Bundle => {
+            let bundle = Bundle::try_from(chunk.bytes).map_err(|error| BadMessage::Content(error.to_string()))?;
+            bundle.to_changes().map_err(|error| BadMessage::Content(error.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::sync::SyncDoc;
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ROOT};
+
+    use super::*;
+
+    /// What a client that made `edits` edits sends to a peer that has nothing (`v2`: and reads whole documents).
+    fn message(edits: usize, v2: bool) -> Vec<u8> {
+        let mut doc = AutoCommit::new();
+        for edit in 0..edits {
+            doc.put(ROOT, "value", i64::try_from(edit).unwrap()).unwrap();
+            doc.commit();
+        }
+        let mut empty = AutoCommit::new();
+        let (mut ours, mut theirs) = (sync::State::new(), sync::State::new());
+        let mut hello = empty.sync().generate_sync_message(&mut theirs).unwrap();
+        if !v2 {
+            hello.flags = None;
+        }
+        doc.sync().receive_sync_message(&mut ours, hello).unwrap();
+        doc.sync().generate_sync_message(&mut ours).unwrap().encode()
+    }
+
+    #[test]
+    fn whole_documents_and_single_changes_are_taken_apart_alike() {
+        for v2 in [false, true] {
+            let incoming = Incoming::decode(&message(7, v2), &MessageLimits::default()).unwrap();
+            assert_eq!((incoming.changes.len(), incoming.carried_changes), (7, true), "v2: {v2}");
+        }
+    }
+
+    #[test]
+    fn a_message_with_any_flipped_byte_never_loses_a_change_silently() {
+        let whole = message(5, false);
+        let changes = Incoming::decode(&whole, &MessageLimits::default()).unwrap().changes.len();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            if let Ok(incoming) = Incoming::decode(&bytes, &MessageLimits::default())
+                && incoming.carried_changes
+            {
+                assert_eq!(incoming.changes.len(), changes, "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_operations_than_accepted_are_refused() {
+        let limits = MessageLimits { operations: 4, ..MessageLimits::default() };
+        assert!(matches!(
+            Incoming::decode(&message(5, false), &limits),
+            Err(BadMessage::TooManyOperations { found: 5, limit: 4 })
+        ));
+    }
+}

@@ -1,0 +1,486 @@
+//! The core: changes in, sync messages and events out.
+//!
+//! Pure. No clock, no socket, no disk, no task, no randomness: moments, ids and actors are arguments (`clippy.toml`
+//! enforces it). Whoever runs a document ([`crate::hub`], [`crate::client`]) does so in three steps:
+//!
+//! 1. [`Document::apply`] takes a batch of sync messages and edits, and returns the chunks to be made durable;
+//! 2. the caller appends them to the log and waits for the disk;
+//! 3. [`Document::publish`] moves the peers' states, generates what is due to them, and tells what changed in the view.
+//!
+//! Nothing of a batch can be seen by anybody before step 3. When step 2 fails, the document is dropped and read again
+//! from what is durable ([`Document::reload`]).
+
+mod edit;
+mod incoming;
+mod peers;
+pub mod position;
+mod receive;
+mod view;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
+use bytes::Bytes;
+
+pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch};
+pub use incoming::{BadMessage, Incoming, MessageLimits};
+pub use peers::{Delivery, PeerKey, Peers};
+pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
+pub use view::{Form, Renderings, Row, RowEvent, View, ViewChange, snapshot};
+
+use crate::format::DocumentId;
+use receive::has;
+
+/// Changes that may wait in memory for others that they depend on.
+const MAX_ORPHANS: usize = 10_000;
+/// Bytes that they may hold.
+const MAX_ORPHAN_BYTES: usize = 32 << 20;
+
+/// The view, shared with readers. They see the last published state; the document writes it when publishing.
+pub type SharedView = Arc<RwLock<View>>;
+
+/// Reads a shared view. (A panic while writing it cannot leave it half-written in a way that a reader could not bear:
+/// the document is reloaded then.)
+pub fn read_view(view: &SharedView) -> RwLockReadGuard<'_, View> {
+    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// One document in memory, with its view and the sync states of its peers.
+pub struct Document {
+    id: DocumentId,
+    doc: Automerge,
+    peers: Peers,
+    view: SharedView,
+    renderings: Renderings,
+    limits: MessageLimits,
+    /// Whether the document carries its id under its root key, which nobody may change then.
+    carries_id: bool,
+    /// Changes that wait for others. They are in the library's queue too; here to be written when they are applied.
+    orphans: HashMap<ChangeHash, Change>,
+    orphan_bytes: usize,
+}
+
+/// One thing to be done in a batch.
+#[derive(Debug)]
+pub enum Item {
+    /// A sync message as it came.
+    Sync {
+        /// From whom.
+        peer: PeerKey,
+        /// The encoded message.
+        bytes: Bytes,
+    },
+    /// An edit.
+    Edit {
+        /// What.
+        edit: Edit,
+        /// By whom, and when.
+        author: Author,
+    },
+}
+
+/// What became of an item, in the batch's order.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The sync message was taken.
+    Synced,
+    /// The sync message is refused; the peer that sent it has to go.
+    Refused(BadMessage),
+    /// The edit was made, or refused.
+    Edited(Result<Done, EditError>),
+}
+
+/// A batch that was applied in memory and is not durable yet.
+#[derive(Debug)]
+#[must_use = "the changes must be made durable, and then published"]
+pub struct Applied {
+    /// Whole Automerge chunks to append to the log: the new changes in causal order. Empty: nothing changed.
+    pub chunks: Vec<u8>,
+    /// How many changes these are.
+    pub change_count: usize,
+    /// What became of each item. To be told only after the append.
+    pub outcomes: Vec<Outcome>,
+    /// For each item whether it brought changes: these are the ones that fail when the append does.
+    pub brought_changes: Vec<bool>,
+    changes: Vec<Change>,
+    received: Vec<Received>,
+}
+
+#[derive(Debug)]
+struct Received {
+    peer: PeerKey,
+    bytes: Bytes,
+    /// None: an acknowledgement that was looked up by its bytes, if the document did not change.
+    decoded: Option<(sync::Message, bool)>,
+}
+
+/// What is to be sent after a batch.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Sync messages. They must be delivered.
+    pub deliveries: Vec<Delivery>,
+    /// What changed for those who look at rows.
+    pub view: ViewChange,
+    /// Whether the document changed at all.
+    pub changed: bool,
+}
+
+/// Why a document cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The library does not read it.
+    #[error("the document cannot be read: {0}")]
+    Automerge(#[from] automerge::AutomergeError),
+    /// The library panicked on it.
+    #[error("the document cannot be read: the Automerge library failed on it")]
+    Panicked,
+}
+
+impl Document {
+    /// Opens a document from its log (empty: a document that does not exist yet).
+    ///
+    /// `actor` must be fresh: two documents that write under one actor make changes that exclude each other.
+    ///
+    /// # Errors
+    /// When the bytes are not a chain of whole Automerge chunks.
+    pub fn load(
+        id: DocumentId,
+        log: &[u8],
+        actor: ActorId,
+        renderings: Renderings,
+        limits: MessageLimits,
+    ) -> Result<Self, LoadError> {
+        let doc = load_log(log, actor)?;
+        let view = Arc::new(RwLock::new(View::new(&doc, renderings)));
+        let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
+        Ok(Self {
+            id,
+            doc,
+            peers: Peers::default(),
+            view,
+            renderings,
+            limits,
+            carries_id,
+            orphans: HashMap::new(),
+            orphan_bytes: 0,
+        })
+    }
+
+    /// The id that the document in this log carries, if it carries a valid one.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn carried_id(log: &[u8]) -> Result<Option<DocumentId>, LoadError> {
+        let doc = load_log(log, ActorId::from([0u8; 16]))?;
+        Ok(position::read_document_id(&doc).and_then(|text| text.parse().ok()))
+    }
+
+    /// The document's name.
+    #[must_use]
+    pub fn id(&self) -> &DocumentId {
+        &self.id
+    }
+
+    /// Whether anything was ever written: a document exists from its first change.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        !self.doc.get_heads().is_empty()
+    }
+
+    /// The heads, those of a batch that is not durable yet included.
+    #[must_use]
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.doc.get_heads()
+    }
+
+    /// Whether the document carries its own id.
+    #[must_use]
+    pub fn carries_id(&self) -> bool {
+        self.carries_id
+    }
+
+    /// How many changes the history has, and how many operations.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        let stats = self.doc.stats();
+        (stats.num_changes, stats.num_ops)
+    }
+
+    /// The view, for readers.
+    #[must_use]
+    pub fn view(&self) -> SharedView {
+        Arc::clone(&self.view)
+    }
+
+    /// The whole document as one snapshot chunk.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        self.doc.save()
+    }
+
+    /// A peer begins to sync; see [`Document::publish`] for what it gets. `shared_heads`: what it is remembered to have.
+    pub fn join(&mut self, peer: PeerKey, mut shared_heads: Vec<ChangeHash>) {
+        // A restored backup may lack what a peer once had from us.
+        shared_heads.retain(|head| has(&self.doc, head));
+        self.peers.join(peer, shared_heads);
+    }
+
+    /// The peer's next message is due to it even if it has said nothing yet.
+    pub fn greet(&mut self, peer: PeerKey) -> Option<Delivery> {
+        self.peers.generate_one(&self.doc, peer)
+    }
+
+    /// A peer is gone. Returns the heads that it and the document were known to share.
+    pub fn leave(&mut self, peer: PeerKey) -> Option<Vec<ChangeHash>> {
+        self.peers.leave(peer)
+    }
+
+    /// Whether this peer syncs this document.
+    #[must_use]
+    pub fn has_peer(&self, peer: PeerKey) -> bool {
+        self.peers.contains(peer)
+    }
+
+    /// How many peers sync this document, and in how many distinct states they are.
+    #[must_use]
+    pub fn peer_counts(&self) -> (usize, usize) {
+        (self.peers.len(), self.peers.distinct_states())
+    }
+
+    /// The heads that a peer last said it has.
+    #[must_use]
+    pub fn their_heads(&self, peer: PeerKey) -> Option<&[ChangeHash]> {
+        self.peers.their_heads(peer)
+    }
+
+    /// A peer asked for this document, which does not exist: it gets nothing until it does.
+    pub fn wait_for_document(&mut self, peer: PeerKey) {
+        self.peers.wait_for_document(peer);
+    }
+
+    /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
+    pub fn apply(&mut self, items: Vec<Item>) -> Applied {
+        let before = self.doc.get_heads();
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
+        let mut brought_changes = vec![false; items.len()];
+        let mut received = Vec::new();
+        let mut edits = Vec::new();
+        let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            outcomes.push(None);
+            match item {
+                Item::Edit { edit, author } => edits.push((index, edit, author)),
+                Item::Sync { peer, bytes } => match self.decode(peer, &bytes) {
+                    Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
+                    Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
+                    Ok(Some(incoming)) => {
+                        let fresh: Vec<Change> =
+                            incoming.changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect();
+                        if !fresh.is_empty() {
+                            brought_changes[index] = true;
+                            arriving.push((index, peer, fresh));
+                        }
+                        let decoded = Some((incoming.message, incoming.carried_changes));
+                        received.push((index, Received { peer, bytes, decoded }));
+                    }
+                },
+            }
+        }
+
+        let mut changes = self.apply_arriving(arriving, &mut outcomes);
+        for (index, edit, author) in edits {
+            let outcome = self.edit(&edit, &author, &mut changes);
+            brought_changes[index] = matches!(outcome, Ok(Done { changed: true }));
+            outcomes[index] = Some(Outcome::Edited(outcome));
+        }
+        self.restore_id(&mut changes);
+
+        // In causal order every prefix of the log is a whole document.
+        changes.sort_by_key(|change| (change.start_op(), change.hash()));
+        let mut chunks = Vec::new();
+        for change in &mut changes {
+            chunks.extend_from_slice(&change.bytes());
+        }
+        debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
+        let received = received
+            .into_iter()
+            .filter(|(index, _)| outcomes[*index].is_none())
+            .map(|(_, received)| received)
+            .collect();
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Synced)).collect();
+        Applied { chunks, change_count: changes.len(), outcomes, brought_changes, changes, received }
+    }
+
+    /// Step 3: the batch is durable. Moves the peers who sent something, generates what is due to whoever is `ready`
+    /// (the others are asked for again by [`Document::drained`]), and brings the view up to date.
+    pub fn publish(&mut self, applied: &mut Applied, ready: impl FnMut(PeerKey) -> bool) -> Published {
+        let changed = !applied.changes.is_empty();
+        if changed {
+            self.peers.document_changed();
+        }
+        for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
+            self.settle(peer, &bytes, decoded);
+        }
+        let view = if changed {
+            let changes = std::mem::take(&mut applied.changes);
+            self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner).update(&self.doc, &changes)
+        } else {
+            ViewChange::default()
+        };
+        let deliveries = self.peers.generate(&self.doc, ready);
+        Published { deliveries, view, changed }
+    }
+
+    /// After the append failed and [`Document::reload`]: what the batch said besides its changes is not lost.
+    pub fn settle_acknowledgements(&mut self, applied: Applied, ready: impl FnMut(PeerKey) -> bool) -> Published {
+        let Applied { received, .. } = applied;
+        for Received { peer, bytes, decoded } in received {
+            if decoded.as_ref().is_none_or(|(_, carried)| !carried) {
+                self.settle(peer, &bytes, decoded);
+            }
+        }
+        Published { deliveries: self.peers.generate(&self.doc, ready), ..Published::default() }
+    }
+
+    /// The socket of a peer takes messages again: one that covers all that happened since, if anything did.
+    pub fn drained(&mut self, peer: PeerKey) -> Option<Delivery> {
+        if self.peers.is_due(peer) { self.peers.generate_one(&self.doc, peer) } else { None }
+    }
+
+    /// Whether a peer is owed a message that it was not ready for.
+    #[must_use]
+    pub fn is_behind(&self, peer: PeerKey) -> bool {
+        self.peers.is_due(peer)
+    }
+
+    /// Drops what is in memory and reads what is durable. Peers are asked for everything that they have and the log has
+    /// not. The view stays: it never showed more than what is durable.
+    ///
+    /// # Errors
+    /// When the log cannot be read; the document must not be used then.
+    pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
+        self.doc = load_log(log, actor)?;
+        self.orphans.clear();
+        self.orphan_bytes = 0;
+        let fresh = View::new(&self.doc, self.renderings);
+        *self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        self.peers.reset();
+        Ok(())
+    }
+
+    /// None: an acknowledgement whose bytes are known.
+    fn decode(&mut self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
+        if self.peers.knows_acknowledgement(peer, bytes) {
+            return Ok(None);
+        }
+        // The library's parsers are strict but not proven: a panic in them is the sender's fault, and costs only it.
+        let limits = self.limits;
+        catch_unwind(AssertUnwindSafe(|| Incoming::decode(bytes, &limits)))
+            .unwrap_or(Err(BadMessage::Panicked))
+            .map(Some)
+    }
+
+    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is.
+    fn apply_arriving(
+        &mut self,
+        arriving: Vec<(usize, PeerKey, Vec<Change>)>,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Vec<Change> {
+        let mut applied = Vec::new();
+        if arriving.is_empty() {
+            return applied;
+        }
+        let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
+        if let Err(error) = self.apply_changes(all, &mut applied) {
+            if let [(index, _, _)] = arriving.as_slice() {
+                outcomes[*index] = Some(Outcome::Refused(error));
+                return applied;
+            }
+            for (index, _, changes) in arriving {
+                if let Err(error) = self.apply_changes(changes, &mut applied) {
+                    outcomes[index] = Some(Outcome::Refused(error));
+                }
+            }
+        }
+        applied
+    }
+
+    fn apply_changes(&mut self, mut changes: Vec<Change>, applied: &mut Vec<Change>) -> Result<(), BadMessage> {
+        let mut seen = std::collections::HashSet::with_capacity(changes.len());
+        changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.doc.apply_changes(changes.clone())?;
+        for change in changes {
+            if has(&self.doc, &change.hash()) {
+                applied.push(change);
+            } else {
+                self.orphan_bytes += change.raw_bytes().len();
+                self.orphans.insert(change.hash(), change);
+            }
+        }
+        if !self.orphans.is_empty() {
+            let doc = &self.doc;
+            applied.extend(self.orphans.extract_if(|hash, _| has(doc, hash)).map(|(_, change)| change));
+            self.orphan_bytes = self.orphans.values().map(|change| change.raw_bytes().len()).sum();
+            if self.orphans.len() > MAX_ORPHANS || self.orphan_bytes > MAX_ORPHAN_BYTES {
+                return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
+            }
+        }
+        Ok(())
+    }
+
+    fn edit(&mut self, edit: &Edit, author: &Author, changes: &mut Vec<Change>) -> Result<Done, EditError> {
+        let done = edit::run(&mut self.doc, edit, author)?;
+        if done.changed {
+            changes.extend(self.doc.get_last_local_change());
+            if let Edit::Create { id, .. } | Edit::CarryId(id) = edit {
+                self.carries_id = *id == self.id;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The id that a document was opened with is fixed: whoever overwrites it finds it restored by the same append.
+    fn restore_id(&mut self, changes: &mut Vec<Change>) {
+        if !self.carries_id || changes.is_empty() {
+            return;
+        }
+        if position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str()) {
+            return;
+        }
+        let now = changes.iter().map(Change::timestamp).max().unwrap_or_default().saturating_mul(1_000);
+        let author = Author { name: "server".to_owned(), now };
+        if let Err(error) = self.edit(&Edit::CarryId(self.id.clone()), &author, changes) {
+            tracing::error!(document = %self.id, %error, "the document id could not be restored");
+        }
+    }
+
+    fn settle(&mut self, peer: PeerKey, bytes: &Bytes, decoded: Option<(sync::Message, bool)>) {
+        let (message, carried_changes) = match decoded {
+            Some(decoded) => decoded,
+            None if self.peers.acknowledge(peer, bytes) => return,
+            // Its lookup was dropped meanwhile, as the document has moved on.
+            None => match sync::Message::decode(bytes) {
+                Ok(message) => (message, false),
+                Err(_) => return,
+            },
+        };
+        if !carried_changes && self.peers.acknowledge(peer, bytes) {
+            return;
+        }
+        let keep = (!carried_changes).then_some(bytes);
+        self.peers.receive(&self.doc, peer, message, carried_changes, keep);
+    }
+}
+
+fn load_log(log: &[u8], actor: ActorId) -> Result<Automerge, LoadError> {
+    let doc = catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??;
+    Ok(doc.with_actor(actor))
+}
+
+#[cfg(test)]
+mod tests;

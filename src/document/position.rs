@@ -1,0 +1,267 @@
+//! The schema: what a plan and its positions look like inside the Automerge document, and how they are read.
+//!
+//! ```text
+//! { documentId, name, currency, unit, totalBudget,
+//!   positions: { "<id>": { designation, department, budget, location, createdAt, updatedAt, updatedBy } } }
+//! ```
+//!
+//! Reading never fails: other programs write documents too, and a row with a missing or odd field is shown with what
+//! can be read of it. Texts are read whether they are Text objects (what we and JavaScript assignments write) or scalar
+//! strings (what older programs write).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
+use serde_json::Value as Json;
+
+/// Root key of the map of positions.
+pub const POSITIONS: &str = "positions";
+/// Root key under which a document carries its own id.
+pub const DOCUMENT_ID: &str = "documentId";
+/// Root key of the plan's name.
+pub const NAME: &str = "name";
+/// Root key of the currency, an ISO 4217 code.
+pub const CURRENCY: &str = "currency";
+/// Root key of the number of currency units that one unit of a budget stands for.
+pub const UNIT: &str = "unit";
+/// Root key of the total budget, in units.
+pub const TOTAL_BUDGET: &str = "totalBudget";
+
+/// A position's fields.
+pub const DESIGNATION: &str = "designation";
+/// See [`DESIGNATION`].
+pub const DEPARTMENT: &str = "department";
+/// In units of the plan; a number.
+pub const BUDGET: &str = "budget";
+/// See [`DESIGNATION`].
+pub const LOCATION: &str = "location";
+/// A timestamp; the order of rows.
+pub const CREATED_AT: &str = "createdAt";
+/// A timestamp.
+pub const UPDATED_AT: &str = "updatedAt";
+/// Who wrote last.
+pub const UPDATED_BY: &str = "updatedBy";
+
+/// The fields that people edit, in the order in which they are shown.
+pub const EDITABLE: [&str; 4] = [DESIGNATION, DEPARTMENT, BUDGET, LOCATION];
+
+/// One lakh of rupees: what a budget of 1 means unless the document says otherwise.
+pub const DEFAULT_UNIT: f64 = 100_000.0;
+
+/// A position as it can be read from the document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// Its key in the map: opaque.
+    pub id: Arc<str>,
+    /// What is there: usually text. None when the field is missing or holds nothing that JSON can show.
+    pub designation: Option<Json>,
+    /// See `designation`.
+    pub department: Option<Json>,
+    /// Usually a number, in units of the plan.
+    pub budget: Option<Json>,
+    /// See `designation`.
+    pub location: Option<Json>,
+    /// Milliseconds since 1970.
+    pub created_at: Option<i64>,
+    /// Milliseconds since 1970.
+    pub updated_at: Option<i64>,
+    /// Who wrote last, as the writer said.
+    pub updated_by: Option<String>,
+    /// The values that lost against a concurrent write, by field; gone when somebody writes the field again.
+    pub conflicts: BTreeMap<&'static str, Vec<Json>>,
+}
+
+/// What the document says about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The plan's name.
+    pub name: Option<String>,
+    /// ISO 4217 code.
+    pub currency: Option<String>,
+    /// Currency units in one unit of a budget.
+    pub unit: f64,
+    /// In units.
+    pub total_budget: Option<f64>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { name: None, currency: None, unit: DEFAULT_UNIT, total_budget: None }
+    }
+}
+
+/// Reads what the document says about itself.
+#[must_use]
+pub fn read_plan(doc: &Automerge) -> Plan {
+    let text = |key: &str| root_value(doc, key).and_then(|value| value.as_str().map(str::to_owned));
+    let number = |key: &str| root_value(doc, key).and_then(|value| value.as_f64());
+    Plan {
+        name: text(NAME),
+        currency: text(CURRENCY),
+        unit: number(UNIT).filter(|unit| *unit > 0.0).unwrap_or(DEFAULT_UNIT),
+        total_budget: number(TOTAL_BUDGET).filter(|total| *total >= 0.0),
+    }
+}
+
+/// The id that the document carries, if any: whatever text stands there.
+#[must_use]
+pub fn read_document_id(doc: &Automerge) -> Option<String> {
+    root_value(doc, DOCUMENT_ID)?.as_str().map(str::to_owned)
+}
+
+fn root_value(doc: &Automerge, key: &str) -> Option<Json> {
+    let (value, object) = doc.get(ROOT, key).ok()??;
+    show(doc, &value, &object)
+}
+
+/// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
+pub(super) fn position_maps(doc: &Automerge) -> Vec<ObjId> {
+    doc.get_all(ROOT, POSITIONS)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(value, _)| matches!(value, Value::Object(ObjType::Map)))
+        .map(|(_, object)| object)
+        .collect()
+}
+
+/// One of the values that stand under a position's id.
+pub(super) struct Candidate {
+    /// The map that it stands in.
+    pub map: ObjId,
+    /// The row's own map; None when what stands there is no map.
+    pub row: Option<ObjId>,
+}
+
+/// What stands under a position's id: several when two were made under one id; the winner last.
+pub(super) fn candidates(doc: &Automerge, maps: &[ObjId], id: &str) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for map in maps {
+        for (value, object) in doc.get_all(map, id).unwrap_or_default() {
+            let row = matches!(value, Value::Object(ObjType::Map)).then_some(object);
+            found.push(Candidate { map: map.clone(), row });
+        }
+    }
+    found
+}
+
+/// A position as read, and the objects that it was read from: a change to any of them can change it.
+pub(super) struct Reading {
+    pub position: Position,
+    pub objects: Vec<ObjId>,
+}
+
+/// Reads one position; None if it is not there.
+pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
+    let mut candidates = candidates(doc, maps, id);
+    let winner = candidates.pop()?;
+    let mut objects = Vec::new();
+    let mut fields = winner.row.map(|row| read_fields(doc, row, &mut objects)).unwrap_or_default();
+    for loser in candidates {
+        let Some(row) = loser.row else { continue };
+        for (field, values) in read_fields(doc, row, &mut objects) {
+            fields.entry(field).or_default().splice(0..0, values);
+        }
+    }
+
+    let mut conflicts = BTreeMap::new();
+    for field in EDITABLE {
+        let Some(values) = fields.get(field) else { continue };
+        let winner = values.last();
+        let mut losing: Vec<Json> = Vec::new();
+        for value in values {
+            if Some(value) != winner && !losing.contains(value) {
+                losing.push(value.clone());
+            }
+        }
+        if !losing.is_empty() {
+            conflicts.insert(field, losing);
+        }
+    }
+    let mut take = |field: &str| fields.get_mut(field).and_then(Vec::pop);
+    let (designation, department) = (take(DESIGNATION), take(DEPARTMENT));
+    let (budget, location) = (take(BUDGET), take(LOCATION));
+    let mut moment = |field: &str| take(field).and_then(|value| as_milliseconds(&value));
+    let (created_at, updated_at) = (moment(CREATED_AT), moment(UPDATED_AT));
+    let updated_by = take(UPDATED_BY).and_then(|value| value.as_str().map(str::to_owned));
+    let position = Position {
+        id: Arc::clone(id),
+        designation,
+        department,
+        budget,
+        location,
+        created_at,
+        updated_at,
+        updated_by,
+        conflicts,
+    };
+    Some(Reading { position, objects })
+}
+
+/// The schema's fields of one row: for each the values that stand there, the winner last.
+fn read_fields(doc: &Automerge, row: ObjId, objects: &mut Vec<ObjId>) -> BTreeMap<&'static str, Vec<Json>> {
+    let mut fields = BTreeMap::new();
+    for item in doc.map_range(&row, ..) {
+        let Some(field) = known_field(&item.key) else { continue };
+        let mut values = Vec::new();
+        let mut add = |value: &Value<'_>, object: ObjId| {
+            values.extend(show(doc, value, &object));
+            if value.is_object() {
+                objects.push(object);
+            }
+        };
+        if item.conflict {
+            for (value, object) in doc.get_all(&row, field).unwrap_or_default() {
+                add(&value, object);
+            }
+        } else {
+            let id = item.id();
+            add(&item.value.into(), id);
+        }
+        if !values.is_empty() {
+            fields.insert(field, values);
+        }
+    }
+    objects.push(row);
+    fields
+}
+
+fn known_field(key: &str) -> Option<&'static str> {
+    [DESIGNATION, DEPARTMENT, BUDGET, LOCATION, CREATED_AT, UPDATED_AT, UPDATED_BY]
+        .into_iter()
+        .find(|field| *field == key)
+}
+
+/// A value as JSON; None for what JSON cannot show (bytes, NaN) and for maps and lists, which the schema does not have.
+fn show(doc: &Automerge, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+    match value {
+        Value::Object(ObjType::Text) => doc.text(object).ok().map(Json::String),
+        Value::Object(_) => None,
+        Value::Scalar(scalar) => match scalar.as_ref() {
+            ScalarValue::Str(text) => Some(Json::String(text.to_string())),
+            ScalarValue::Int(number) | ScalarValue::Timestamp(number) => Some(Json::from(*number)),
+            ScalarValue::Uint(number) => Some(Json::from(*number)),
+            ScalarValue::F64(number) => show_float(*number),
+            ScalarValue::Counter(counter) => Some(Json::from(i64::from(counter))),
+            ScalarValue::Boolean(flag) => Some(Json::Bool(*flag)),
+            ScalarValue::Null => Some(Json::Null),
+            ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => None,
+        },
+    }
+}
+
+/// JavaScript has one kind of number: 45000 that came as a float is shown as 45000, not as 45000.0.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be integral and below 2^53")]
+fn show_float(number: f64) -> Option<Json> {
+    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+        Some(Json::from(number as i64))
+    } else {
+        serde_json::Number::from_f64(number).map(Json::Number)
+    }
+}
+
+/// A moment: a timestamp or any number of milliseconds (what `Date.now()` gives).
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds; saturates")]
+fn as_milliseconds(value: &Json) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_f64().map(|number| number as i64))
+}

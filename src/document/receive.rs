@@ -1,0 +1,89 @@
+//! What a sync message does to the state of the peer that sent it.
+//!
+//! The library's `receive_sync_message` applies the changes and moves the state in one step. Here the changes of a
+//! whole batch go through one `apply_changes`, so the state is moved apart, by the rules of
+//! `Automerge::receive_sync_message_inner` (automerge 0.12) on the public fields of [`sync::State`]. Two things differ,
+//! both harmless to the other side:
+//!
+//! - `shared_heads` is never advanced by guessing which new heads a message brought (in a batch they come from
+//!   several peers); it moves when the peer names heads that we have, which it does in every message;
+//! - `sent_hashes` is trimmed by what lies *after* the peer's heads, instead of by walking all of their ancestors: the
+//!   result is the same, the cost depends on how far the peer is behind and not on the length of the history.
+
+use std::collections::HashSet;
+
+use automerge::sync::{self, Capability, MessageFlags};
+use automerge::{Automerge, ChangeHash};
+
+/// The state of a peer after its `message`; `doc` has the message's changes already.
+///
+/// `carried_changes`: whether the message had any (they were taken out of it).
+#[must_use]
+pub(super) fn receive(
+    doc: &Automerge,
+    state: &sync::State,
+    message: sync::Message,
+    carried_changes: bool,
+) -> sync::State {
+    let mut next = state.clone();
+    next.in_flight = false;
+    if let Some(flags) = message.flags {
+        let mut capabilities = vec![Capability::MessageV2];
+        if flags.contains(MessageFlags::SUPPORTS_SYNC_RESET) {
+            capabilities.push(Capability::SyncReset);
+        }
+        next.their_capabilities = Some(capabilities);
+        if flags.contains(MessageFlags::SYNC_RESET) {
+            next.sent_hashes.clear();
+        }
+        next.peer_read_only = flags.contains(MessageFlags::READ_ONLY);
+    }
+
+    let our_heads = doc.get_heads();
+    forget_what_arrived(doc, &our_heads, &message.heads, &mut next);
+
+    if !carried_changes && message.heads == our_heads {
+        next.last_sent_heads.clone_from(&message.heads);
+    }
+
+    let known: Vec<ChangeHash> = message.heads.iter().filter(|head| has(doc, head)).copied().collect();
+    if known.len() == message.heads.len() {
+        next.shared_heads.clone_from(&message.heads);
+        if message.heads.is_empty() {
+            // The peer has lost all that it had: start anew with it.
+            next.last_sent_heads.clear();
+            next.sent_hashes.clear();
+        }
+    } else {
+        next.shared_heads.extend(known);
+        next.shared_heads.sort_unstable();
+        next.shared_heads.dedup();
+    }
+
+    next.their_have = Some(message.have);
+    next.their_heads = Some(message.heads);
+    next.their_need = Some(message.need);
+    next
+}
+
+/// Keeps of `sent_hashes` what the peer with these `heads` has not got yet.
+fn forget_what_arrived(doc: &Automerge, our_heads: &[ChangeHash], heads: &[ChangeHash], state: &mut sync::State) {
+    if state.sent_hashes.is_empty() {
+        return;
+    }
+    if heads == our_heads {
+        // Everything sent is ours, so it is among the ancestors of our heads.
+        state.sent_hashes.clear();
+        return;
+    }
+    let known: Vec<ChangeHash> = heads.iter().filter(|head| has(doc, head)).copied().collect();
+    if known.is_empty() {
+        return;
+    }
+    let after: HashSet<ChangeHash> = doc.get_changes_meta(&known).into_iter().map(|change| change.hash).collect();
+    state.sent_hashes.retain(|hash| after.contains(hash));
+}
+
+pub(super) fn has(doc: &Automerge, hash: &ChangeHash) -> bool {
+    doc.get_change_meta_by_hash(hash).is_some()
+}
