@@ -108,6 +108,13 @@ pub struct Applied {
     received: Vec<Received>,
 }
 
+impl Applied {
+    /// The peers whose messages were taken.
+    pub fn senders(&self) -> impl Iterator<Item = PeerKey> + '_ {
+        self.received.iter().map(|received| received.peer)
+    }
+}
+
 #[derive(Debug)]
 struct Received {
     peer: PeerKey,

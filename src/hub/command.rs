@@ -1,0 +1,97 @@
+//! What can be asked of a document's task.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::outbox::{ConnectionKey, Ephemeral, Outbox, RemoteHeads};
+use crate::document::{Author, Done, Edit, EditError, SharedView};
+use crate::store::StoreError;
+
+/// A connection that syncs, as a document sees it.
+#[derive(Debug, Clone)]
+pub struct SyncPeer {
+    /// Names the connection; in every document the same.
+    pub key: ConnectionKey,
+    /// Where its messages go.
+    pub outbox: Outbox,
+    /// The storage behind it, if it has one that outlives the connection: what it shares with us is remembered.
+    pub storage: Option<Arc<str>>,
+}
+
+/// How a document's task is asked for something.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A peer begins to sync and is to be greeted, before it has said anything.
+    Greet(SyncPeer),
+    /// A sync message. The first one makes its sender a peer of this document.
+    Sync {
+        peer: SyncPeer,
+        bytes: Bytes,
+        /// The sender has not got the document: it is to be told if we have not either.
+        request: bool,
+    },
+    /// A peer passes on an ephemeral message.
+    Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },
+    /// A peer tells what it knows of another storage's heads.
+    RemoteHeads { from: ConnectionKey, heads: Arc<RemoteHeads> },
+    /// A peer wants to be told what these storages have of this document.
+    WatchStorages { peer: ConnectionKey, storages: Vec<Arc<str>> },
+    /// A connection looks at rows from now on.
+    Watch { key: ConnectionKey, outbox: Outbox, reply: oneshot::Sender<Result<SharedView, Unavailable>> },
+    /// A connection is gone, as a peer or as one who looked at rows.
+    Leave(ConnectionKey),
+    /// The socket of a connection takes messages again.
+    Drained(ConnectionKey),
+    /// An edit by a caller who waits for it to be durable.
+    Edit { edit: Edit, author: Author, reply: oneshot::Sender<Result<Done, EditFailure>> },
+    /// Be there: the view can be read.
+    Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
+    /// Somebody read the view: stay a while.
+    Touch,
+    /// Write what there is to write, and end.
+    Stop,
+}
+
+/// Why a document cannot be used at all.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unavailable {
+    /// Its file could not be opened. The reason is in the log; here is what may be told to anybody.
+    #[error("{0}")]
+    Store(String),
+    /// Too many documents that do not exist are being waited for.
+    #[error("too many documents that do not exist yet are open; try again later")]
+    TooManyPending,
+    /// The server stops.
+    #[error("the server is shutting down")]
+    Stopping,
+}
+
+/// Why an edit was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum EditFailure {
+    /// It is not acceptable.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// It could not be made durable.
+    #[error("{message}")]
+    Storage {
+        /// Whether the disk is full.
+        full: bool,
+        /// What may be told to anybody.
+        message: &'static str,
+    },
+    /// The document is not there.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The library failed on it.
+    #[error("the edit could not be applied; the document was reloaded, and nothing was changed")]
+    Panicked,
+}
+
+impl From<&StoreError> for EditFailure {
+    fn from(error: &StoreError) -> Self {
+        Self::Storage { full: matches!(error, StoreError::Full { .. }), message: error.public_message() }
+    }
+}

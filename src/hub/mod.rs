@@ -1,0 +1,377 @@
+//! Runs documents: one task each, opened on demand, closed when idle.
+//!
+//! A document's task owns the document. It takes what waits in its bounded mailbox as one batch, applies all of it,
+//! appends the new changes in one write and one fsync, and then publishes. While the disk works the next batch gathers,
+//! so load makes batches larger instead of making latency pile up.
+//!
+//! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
+//! waits in its mailbox. No protocol is known here: connections translate (see [`crate::server`]).
+
+mod command;
+mod outbox;
+mod remembered;
+mod remote_storages;
+mod room;
+mod task;
+mod text;
+mod watchers;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use command::Command;
+pub use command::{EditFailure, SyncPeer, Unavailable};
+pub use outbox::{
+    ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
+};
+use remote_storages::WatchedStorages;
+pub use room::{RenderPresence, Room};
+use task::DocumentTask;
+pub use text::Text;
+pub use watchers::RenderRows;
+
+use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
+use crate::format::DocumentId;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+
+/// Commands that may wait for a document; a connection that sends more waits itself.
+const MAILBOX: usize = 1_024;
+
+/// How documents are run.
+#[derive(Clone)]
+pub struct HubSettings {
+    /// How rows are rendered for those who are served.
+    pub renderings: Renderings,
+    /// How row changes are told to legacy sockets.
+    pub rows: RenderRows,
+    /// How presence is told to legacy sockets.
+    pub presence: RenderPresence,
+    /// What one sync message may hold.
+    pub limits: MessageLimits,
+    /// A document that nobody uses for so long is unloaded.
+    pub idle_after: Duration,
+    /// Documents that do not exist but are waited for: at most so many.
+    pub max_pending: usize,
+}
+
+/// All documents of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    settings: HubSettings,
+    metrics: Arc<Metrics>,
+    documents: Mutex<HashMap<DocumentId, Slot>>,
+    room: Room,
+    storages: WatchedStorages,
+    tasks: TaskTracker,
+    next_connection: AtomicU64,
+    pending: AtomicUsize,
+    write_failed: AtomicBool,
+    stopping: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Slot {
+    commands: mpsc::Sender<Command>,
+    /// The published state, from when the document is loaded.
+    view: Arc<OnceLock<SharedView>>,
+}
+
+impl Hub {
+    /// Documents in this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
+        let room = Room::new(settings.presence);
+        let inner = Inner {
+            store,
+            settings,
+            metrics,
+            documents: Mutex::default(),
+            room,
+            storages: WatchedStorages::default(),
+            tasks: TaskTracker::new(),
+            next_connection: AtomicU64::new(1),
+            pending: AtomicUsize::new(0),
+            write_failed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What is counted here.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+
+    /// The room of the legacy sockets.
+    #[must_use]
+    pub fn room(&self) -> &Room {
+        &self.inner.room
+    }
+
+    /// The store under all this.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// A key for a new connection, never given before.
+    #[must_use]
+    pub fn new_connection(&self) -> ConnectionKey {
+        ConnectionKey(self.inner.next_connection.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The published state of a document; None when the document does not exist. Never waits for the disk once the
+    /// document is open.
+    ///
+    /// # Errors
+    /// When the document exists but cannot be opened.
+    pub async fn view(&self, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
+        let slot = self.slot(id)?;
+        let view = match slot.view.get() {
+            Some(view) => {
+                // If the mailbox is full the document is anything but idle.
+                let _ = slot.commands.try_send(Command::Touch);
+                Arc::clone(view)
+            }
+            None => {
+                let (reply, answer) = oneshot::channel();
+                self.send(id, Command::Open { reply }).await?;
+                answer.await.map_err(|_| Unavailable::Stopping)??
+            }
+        };
+        let exists = !read_view(&view).heads().is_empty();
+        Ok(exists.then_some(view))
+    }
+
+    /// What a document says about itself, for those who only want that.
+    ///
+    /// # Errors
+    /// When the document exists but cannot be opened.
+    pub async fn plan(&self, id: &DocumentId) -> Result<Option<Plan>, Unavailable> {
+        Ok(self.view(id).await?.map(|view| read_view(&view).plan().clone()))
+    }
+
+    /// Makes an edit, and returns when it is durable.
+    ///
+    /// # Errors
+    /// When it is not acceptable, or could not be made durable.
+    pub async fn edit(&self, id: &DocumentId, edit: Edit, author: Author) -> Result<Done, EditFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(id, Command::Edit { edit, author, reply }).await?;
+        answer.await.map_err(|_| EditFailure::from(Unavailable::Stopping))?
+    }
+
+    /// Begins to sync a document with a peer who has said nothing about it yet: it gets the first message.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn greet(&self, id: &DocumentId, peer: SyncPeer) -> Result<(), Unavailable> {
+        self.send(id, Command::Greet(peer)).await
+    }
+
+    /// Passes on a sync message. `request`: the peer has not got the document, and wants to know if we have not either.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn sync(&self, id: &DocumentId, peer: SyncPeer, bytes: Bytes, request: bool) -> Result<(), Unavailable> {
+        self.send(id, Command::Sync { peer, bytes, request }).await
+    }
+
+    /// Passes on an ephemeral message to the document's other peers.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) -> Result<(), Unavailable> {
+        let id = message.document.clone();
+        self.send_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) }).await
+    }
+
+    /// Passes on what a peer knows of another storage's heads.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) -> Result<(), Unavailable> {
+        let id = heads.document.clone();
+        self.send_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) }).await
+    }
+
+    /// A peer wants to know (or no longer) what these storages have of the documents that it syncs. Returns how many
+    /// it may not watch as there are too many.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn watch_storages(
+        &self,
+        peer: ConnectionKey,
+        add: Vec<Arc<str>>,
+        remove: &[Arc<str>],
+        documents: &[DocumentId],
+    ) -> Result<usize, Unavailable> {
+        self.inner.storages.unwatch(peer, remove);
+        let (added, refused) = self.inner.storages.watch(peer, add);
+        if !added.is_empty() {
+            for id in documents {
+                self.send_if_open(id, Command::WatchStorages { peer, storages: added.clone() }).await?;
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Tells a connection about every change of a document's rows from now on. Returns the view.
+    ///
+    /// # Errors
+    /// When the document cannot be opened.
+    pub async fn watch(&self, id: &DocumentId, key: ConnectionKey, outbox: Outbox) -> Result<SharedView, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(id, Command::Watch { key, outbox, reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopping)?
+    }
+
+    /// A connection is gone from these documents, and from the room.
+    pub async fn leave(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
+        self.inner.room.leave(key);
+        self.inner.storages.forget(key);
+        for id in documents {
+            // Only refused when the server stops: then nobody is a peer any more.
+            let _ = self.send_if_open(&id, Command::Leave(key)).await;
+        }
+    }
+
+    /// The socket of a connection has drained: those who noted that it was behind go on.
+    pub async fn drained(&self, key: ConnectionKey, waiters: Vec<Waiter>) {
+        for waiter in waiters {
+            match waiter {
+                Waiter::Room => self.inner.room.drained(key),
+                Waiter::Document(id) => {
+                    let _ = self.send_if_open(&id, Command::Drained(key)).await;
+                }
+            }
+        }
+    }
+
+    /// All documents of which something is stored.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub async fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
+        self.inner.store.list().await
+    }
+
+    /// The whole document as a file that any Automerge binding opens; None when it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn export(&self, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.inner.store.load(id).await?.map(|loaded| loaded.bytes))
+    }
+
+    /// Whether changes can be made durable now; in words for whoever asks.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.inner.stopping.load(Ordering::Relaxed) {
+            return Err("the server is shutting down".to_owned());
+        }
+        let health = self.inner.store.health();
+        if !health.is_ok() {
+            return Err(health.to_string());
+        }
+        self.inner.store.probe().await.map_err(|error| error.public_message().to_owned())?;
+        self.inner.write_failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes what there is to write and ends all tasks. Connections must be closed before.
+    pub async fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        let slots: Vec<Slot> = self.documents().values().cloned().collect();
+        for slot in slots {
+            let _ = slot.commands.send(Command::Stop).await;
+        }
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// Sends to a document's task, which is started if there is none.
+    async fn send(&self, id: &DocumentId, mut command: Command) -> Result<(), Unavailable> {
+        loop {
+            let slot = self.slot(id)?;
+            match slot.commands.send(command).await {
+                Ok(()) => return Ok(()),
+                // Unloaded between the look-up and the sending: the next one is in the table, or made.
+                Err(mpsc::error::SendError(returned)) => {
+                    command = returned;
+                    self.forget(id, &slot);
+                }
+            }
+        }
+    }
+
+    /// The same for what only makes sense for a document that is open.
+    async fn send_if_open(&self, id: &DocumentId, command: Command) -> Result<(), Unavailable> {
+        let slot = self.documents().get(id).cloned();
+        if let Some(slot) = slot {
+            let _ = slot.commands.send(command).await;
+        }
+        Ok(())
+    }
+
+    fn slot(&self, id: &DocumentId) -> Result<Slot, Unavailable> {
+        let mut documents = self.documents();
+        if let Some(slot) = documents.get(id) {
+            return Ok(slot.clone());
+        }
+        if self.inner.stopping.load(Ordering::SeqCst) {
+            return Err(Unavailable::Stopping);
+        }
+        let (commands, mailbox) = mpsc::channel(MAILBOX);
+        let slot = Slot { commands, view: Arc::new(OnceLock::new()) };
+        documents.insert(id.clone(), slot.clone());
+        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.view));
+        self.inner.tasks.spawn(task.run());
+        Ok(slot)
+    }
+
+    /// Takes a task out of the table, unless another one has taken its place.
+    fn forget(&self, id: &DocumentId, slot: &Slot) {
+        let mut documents = self.documents();
+        if documents.get(id).is_some_and(|current| current.commands.same_channel(&slot.commands)) {
+            documents.remove(id);
+        }
+    }
+
+    /// Takes a task out of the table if nothing waits for it. False: there is something to do.
+    fn forget_if_idle(&self, id: &DocumentId, mailbox: &mpsc::Receiver<Command>) -> bool {
+        let mut documents = self.documents();
+        if !mailbox.is_empty() {
+            return false;
+        }
+        documents.remove(id);
+        true
+    }
+
+    fn documents(&self) -> MutexGuard<'_, HashMap<DocumentId, Slot>> {
+        self.inner.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,215 @@
+//! Who is here: the names and marks that legacy sockets show each other. Not stored, not part of any document.
+//!
+//! A socket that is behind gets the latest of each kind when it has drained.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::outbox::{ConnectionKey, Outbox, Outgoing, Waiter};
+use super::text::Text;
+
+/// How presence is written: given by whoever speaks the protocol.
+pub type RenderPresence = fn(&[&str]) -> Text;
+
+/// All legacy sockets.
+pub struct Room {
+    render: RenderPresence,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    members: HashMap<ConnectionKey, Member>,
+    /// Names, and how many sockets go by each: two tabs of one person are one name until both leave.
+    names: BTreeMap<String, usize>,
+}
+
+struct Member {
+    outbox: Outbox,
+    name: Option<String>,
+    owed: Owed,
+}
+
+/// What a socket that is behind has to get when it has drained.
+#[derive(Default)]
+struct Owed {
+    presence: bool,
+    mark: Option<Text>,
+}
+
+impl Room {
+    /// An empty room.
+    #[must_use]
+    pub fn new(render: RenderPresence) -> Self {
+        Self { render, state: Mutex::default() }
+    }
+
+    /// A socket enters: it is told who is here. The others hear nothing, as nobody has a new name.
+    pub fn enter(&self, key: ConnectionKey, outbox: Outbox) {
+        let mut state = self.lock();
+        let presence = self.presence(&state);
+        let mut member = Member { outbox, name: None, owed: Owed::default() };
+        member.tell_presence(&presence);
+        state.members.insert(key, member);
+    }
+
+    /// A socket leaves, in whatever way.
+    pub fn leave(&self, key: ConnectionKey) {
+        let mut state = self.lock();
+        let Some(member) = state.members.remove(&key) else { return };
+        if state.release(member.name) {
+            self.announce(&mut state);
+        }
+    }
+
+    /// A socket takes a name, or (None) gives its name up. All are told if that changes who is here, and are told
+    /// `always` even if it does not.
+    pub fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) {
+        let mut state = self.lock();
+        let Some(member) = state.members.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut member.name, name.clone());
+        let mut changed = false;
+        if before != name {
+            if let Some(name) = name {
+                let sockets = state.names.entry(name).or_default();
+                *sockets += 1;
+                changed |= *sockets == 1;
+            }
+            changed |= state.release(before);
+        }
+        if changed || always {
+            self.announce(&mut state);
+        }
+    }
+
+    /// The name that a socket goes by.
+    #[must_use]
+    pub fn name(&self, key: ConnectionKey) -> Option<String> {
+        self.lock().members.get(&key)?.name.clone()
+    }
+
+    /// Shows a mark to all, the sender included.
+    pub fn mark(&self, text: &Text) {
+        for member in self.lock().members.values_mut() {
+            member.tell_mark(text);
+        }
+    }
+
+    /// A socket has drained: it gets the latest of what it missed.
+    pub fn drained(&self, key: ConnectionKey) {
+        let mut state = self.lock();
+        let presence = self.presence(&state);
+        let Some(member) = state.members.get_mut(&key) else { return };
+        if member.owed.presence {
+            member.tell_presence(&presence);
+        }
+        if let Some(mark) = member.owed.mark.take() {
+            member.tell_mark(&mark);
+        }
+    }
+
+    fn announce(&self, state: &mut State) {
+        let presence = self.presence(state);
+        for member in state.members.values_mut() {
+            member.tell_presence(&presence);
+        }
+    }
+
+    fn presence(&self, state: &State) -> Text {
+        (self.render)(&state.names.keys().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// True if nobody goes by this name any more.
+    fn release(&mut self, name: Option<String>) -> bool {
+        let Some(name) = name else { return false };
+        match self.names.get_mut(&name) {
+            Some(sockets) if *sockets > 1 => {
+                *sockets -= 1;
+                false
+            }
+            _ => self.names.remove(&name).is_some(),
+        }
+    }
+}
+
+impl Member {
+    fn tell_presence(&mut self, presence: &Text) {
+        self.owed.presence = !self.tell(presence);
+    }
+
+    fn tell_mark(&mut self, mark: &Text) {
+        if !self.tell(mark) {
+            self.owed.mark = Some(mark.clone());
+        }
+    }
+
+    fn tell(&self, text: &Text) -> bool {
+        let place = self.outbox.place(&Waiter::Room);
+        let told = place.is_some();
+        if let Some(place) = place {
+            place.send(Outgoing::Texts(Arc::from([text.clone()])));
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::outbox::{OutboxReceiver, outbox};
+    use super::*;
+
+    fn enter(room: &Room, key: u64) -> OutboxReceiver {
+        let (sender, receiver) = outbox(CancellationToken::new());
+        room.enter(ConnectionKey(key), sender);
+        receiver
+    }
+
+    fn heard(receiver: &mut OutboxReceiver) -> Vec<String> {
+        std::iter::from_fn(|| receiver.try_next())
+            .flat_map(|outgoing| match outgoing {
+                Outgoing::Texts(texts) => texts.iter().map(|text| format!("{text:?}")).collect(),
+                other => vec![format!("{other:?}")],
+            })
+            .collect()
+    }
+
+    fn room() -> Room {
+        Room::new(|names| Text::from(names.join("+")))
+    }
+
+    #[test]
+    fn two_tabs_of_one_person_are_one_name_until_both_leave() {
+        let room = room();
+        let mut observer = enter(&room, 1);
+        let (_one, _two) = (enter(&room, 2), enter(&room, 3));
+        room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
+        room.rename(ConnectionKey(3), Some("jane".to_owned()), false);
+        room.leave(ConnectionKey(2));
+        assert_eq!(heard(&mut observer), ["\"\"", "\"jane\""]);
+        room.leave(ConnectionKey(3));
+        assert_eq!(heard(&mut observer), ["\"\""]);
+    }
+
+    #[test]
+    fn who_is_behind_gets_the_latest_mark_and_presence_and_no_more() {
+        let room = room();
+        let mut slow = enter(&room, 1);
+        for mark in 0..100 {
+            room.mark(&Text::from(mark.to_string()));
+        }
+        let _other = enter(&room, 2);
+        room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
+        heard(&mut slow);
+        assert_eq!(slow.take_waiters(), [Waiter::Room]);
+        room.drained(ConnectionKey(1));
+        assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
+    }
+}

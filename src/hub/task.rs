@@ -1,0 +1,299 @@
+//! The task that owns one document: takes batches, makes them durable, publishes them.
+
+mod durability;
+mod lifecycle;
+mod publish;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::Hub;
+use super::command::{Command, EditFailure, SyncPeer, Unavailable};
+use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
+use super::remembered::Remembered;
+use super::watchers::Watchers;
+use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView, read_view};
+use crate::format::DocumentId;
+use crate::metrics::Refusal;
+use crate::store::Lengths;
+
+/// Commands taken as one batch.
+const MAX_BATCH: usize = 1_024;
+/// Bytes of sync messages taken as one batch (the last may go beyond).
+const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Sources of ephemeral messages of which the last number is known.
+const MAX_EPHEMERAL_SOURCES: usize = 4_096;
+
+/// The task of one document.
+pub(super) struct DocumentTask {
+    hub: Hub,
+    id: DocumentId,
+    waiter: Waiter,
+    mailbox: mpsc::Receiver<Command>,
+    view: Arc<OnceLock<SharedView>>,
+    peers: HashMap<ConnectionKey, Member>,
+    watchers: Watchers,
+    remembered: Remembered,
+    /// The last number seen from each session of each peer.
+    ephemerals: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// What was last heard of storages that somebody watches.
+    storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
+    last_use: Instant,
+    /// Counted as one that does not exist (yet).
+    pending: bool,
+    compaction: Option<tokio::task::JoinHandle<()>>,
+    /// How large the document is in the store.
+    lengths: Lengths,
+    /// The store refuses the document until a full copy was written.
+    broken: bool,
+    /// What is in memory is not what is durable, and could not be read again yet. Nothing is applied meanwhile.
+    lost: bool,
+}
+
+/// A connection that syncs this document.
+struct Member {
+    peer: SyncPeer,
+    /// Its outbox was full when it had to be told that the document does not exist.
+    owes_unavailable: bool,
+}
+
+/// Who waits for an item of a batch.
+enum Sender {
+    Peer(ConnectionKey),
+    Caller(oneshot::Sender<Result<Done, EditFailure>>),
+}
+
+/// A batch, sorted: what goes through the document, and what happens after it was published.
+#[derive(Default)]
+struct Batch {
+    items: Vec<Item>,
+    senders: Vec<Sender>,
+    greeted: Vec<ConnectionKey>,
+    requesters: Vec<ConnectionKey>,
+    drained: Vec<ConnectionKey>,
+    gone: Vec<ConnectionKey>,
+    stop: bool,
+}
+
+impl DocumentTask {
+    pub(super) fn new(
+        hub: Hub,
+        id: DocumentId,
+        mailbox: mpsc::Receiver<Command>,
+        view: Arc<OnceLock<SharedView>>,
+    ) -> Self {
+        let waiter = Waiter::Document(id.clone());
+        let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
+        Self {
+            hub,
+            id,
+            waiter,
+            mailbox,
+            view,
+            peers: HashMap::new(),
+            watchers,
+            remembered: Remembered::default(),
+            ephemerals: HashMap::new(),
+            storages: HashMap::new(),
+            last_use: Instant::now(),
+            pending: false,
+            compaction: None,
+            lengths: Lengths { snapshot: 0, log: 0 },
+            broken: false,
+            lost: false,
+        }
+    }
+
+    /// Opens the document and runs it until it is idle or the server stops.
+    pub(super) async fn run(mut self) {
+        let mut document = match self.open().await {
+            Ok(document) => document,
+            Err(unavailable) => return self.refuse_all(unavailable).await,
+        };
+        self.hub.inner.metrics.documents_open.increment(1.0);
+        let mut upkeep = Instant::now() + self.upkeep_interval();
+        loop {
+            let flow = tokio::select! {
+                biased;
+                command = self.mailbox.recv() => match command {
+                    Some(command) => self.batch(&mut document, command).await,
+                    None => ControlFlow::Break(()),
+                },
+                () = sleep_until(upkeep) => ControlFlow::Continue(()),
+            };
+            if flow.is_break() {
+                break;
+            }
+            if Instant::now() >= upkeep {
+                if self.upkeep(&mut document).await.is_break() {
+                    break;
+                }
+                upkeep = Instant::now() + self.upkeep_interval();
+            }
+        }
+        self.hub.inner.metrics.documents_open.decrement(1.0);
+        self.close().await;
+    }
+
+    /// Takes what waits as one batch.
+    async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        let mut count = 0;
+        let mut next = Some(first);
+        while let Some(command) = next {
+            if let Command::Sync { bytes: message, .. } = &command {
+                bytes += message.len();
+            }
+            count += 1;
+            self.sort(document, command, &mut batch);
+            let full = count >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
+            next = if full { None } else { self.mailbox.try_recv().ok() };
+        }
+        self.hub.inner.metrics.batch_size.record(f64::from(count.try_into().unwrap_or(u32::MAX)));
+
+        let Batch { items, senders, greeted, requesters, drained, gone, stop } = batch;
+        if !items.is_empty() {
+            self.commit(document, items, senders).await;
+        }
+        for key in greeted {
+            self.greet(document, key);
+        }
+        for key in requesters {
+            self.answer_request(document, key);
+        }
+        for key in drained {
+            self.drained(document, key);
+        }
+        for key in gone {
+            self.part(document, key);
+        }
+        self.note_existence(document);
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn sort(&mut self, document: &mut Document, command: Command, batch: &mut Batch) {
+        if !matches!(command, Command::Leave(_)) {
+            self.last_use = Instant::now();
+        }
+        match command {
+            Command::Greet(peer) => {
+                let key = peer.key;
+                if self.admit(document, peer) {
+                    batch.greeted.push(key);
+                }
+            }
+            Command::Sync { peer, bytes, request } => {
+                let key = peer.key;
+                if !self.admit(document, peer) {
+                    return;
+                }
+                if request && !document.exists() {
+                    document.wait_for_document(key);
+                    batch.requesters.push(key);
+                }
+                batch.items.push(Item::Sync { peer: key, bytes });
+                batch.senders.push(Sender::Peer(key));
+            }
+            Command::Edit { edit, author, reply } => {
+                batch.items.push(Item::Edit { edit, author });
+                batch.senders.push(Sender::Caller(reply));
+            }
+            Command::Ephemeral { from, message } => self.relay(from, &message),
+            Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
+            Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
+            Command::Watch { key, outbox, reply } => {
+                self.watchers.insert(key, outbox);
+                let _ = reply.send(Ok(document.view()));
+            }
+            Command::Open { reply } => {
+                let _ = reply.send(Ok(document.view()));
+            }
+            Command::Leave(key) => batch.gone.push(key),
+            Command::Drained(key) => batch.drained.push(key),
+            Command::Touch => {}
+            Command::Stop => batch.stop = true,
+        }
+    }
+
+    /// Applies, makes durable, publishes. Nothing is told to anybody in between.
+    async fn commit(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+        let copies: Vec<Item> = items.iter().map(copy).collect();
+        let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
+            return self.recover_from_panic(document, copies, senders).await;
+        };
+        if !applied.chunks.is_empty() {
+            if let Err(error) = self.append(&mut applied).await {
+                return self.append_failed(document, applied, senders, &error).await;
+            }
+            self.compact_if_due(document).await;
+        }
+        let outcomes = std::mem::take(&mut applied.outcomes);
+        for (sender, outcome) in senders.into_iter().zip(outcomes) {
+            self.answer(sender, outcome);
+        }
+        self.publish(document, applied).await;
+    }
+
+    fn answer(&mut self, sender: Sender, outcome: Outcome) {
+        match (sender, outcome) {
+            (Sender::Caller(reply), Outcome::Edited(result)) => {
+                if result.is_err() {
+                    self.hub.inner.metrics.refuse(Refusal::InvalidEdit);
+                }
+                let _ = reply.send(result.map_err(EditFailure::from));
+            }
+            (Sender::Peer(key), Outcome::Refused(error)) => self.dismiss(key, &error),
+            _ => {}
+        }
+    }
+
+    /// Ends the connection of a peer who sent something bad. Only its connection: documents and others go on.
+    fn dismiss(&mut self, key: ConnectionKey, error: &BadMessage) {
+        self.hub.inner.metrics.refuse(Refusal::BadSyncMessage);
+        tracing::warn!(document = %self.id, connection = key.0, %error, "refused a sync message");
+        if let Some(member) = self.peers.get(&key) {
+            member.peer.outbox.close(FarewellKind::BadMessage, format!("document {}: {error}", self.id));
+        }
+    }
+
+    /// Tells the document's other peers, once.
+    fn relay(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
+        if !self.peers.contains_key(&from) {
+            return;
+        }
+        let source = (Arc::clone(&message.sender), Arc::clone(&message.session));
+        if self.ephemerals.get(&source).is_some_and(|last| *last >= message.count) {
+            return;
+        }
+        if self.ephemerals.len() >= MAX_EPHEMERAL_SOURCES {
+            // Forgetting can at worst let a message through twice.
+            self.ephemerals.clear();
+        }
+        self.ephemerals.insert(source, message.count);
+        for (key, member) in &self.peers {
+            if *key == from {
+                continue;
+            }
+            // Ephemeral means that it may be lost: a socket that is behind does not get it.
+            if let Some(place) = member.peer.outbox.place(&self.waiter) {
+                place.send(Outgoing::Ephemeral(Arc::clone(message)));
+            }
+        }
+    }
+}
+
+/// Cheap: message bytes are shared.
+fn copy(item: &Item) -> Item {
+    match item {
+        Item::Sync { peer, bytes } => Item::Sync { peer: *peer, bytes: Bytes::clone(bytes) },
+        Item::Edit { edit, author } => Item::Edit { edit: edit.clone(), author: author.clone() },
+    }
+}

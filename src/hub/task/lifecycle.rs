@@ -1,0 +1,152 @@
+//! Opening a document, its upkeep, and letting go of it.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use automerge::ActorId;
+use tokio::time::{Instant, sleep_until};
+
+use super::DocumentTask;
+use crate::document::Document;
+use crate::hub::command::{Command, EditFailure, Unavailable};
+use crate::hub::outbox::{FarewellKind, Outgoing};
+use crate::store::Lengths;
+
+/// How often a document looks after itself.
+const UPKEEP: Duration = Duration::from_secs(10);
+/// The same while something is broken, or for a document that does not exist.
+const QUICK_UPKEEP: Duration = Duration::from_secs(1);
+/// How long a failure to open is remembered: a reload loop must not keep the disk busy.
+const FAILURE_KEPT: Duration = Duration::from_secs(5);
+
+/// An actor that nobody writes under: fresh per opening, never derived from a user.
+pub(super) fn fresh_actor() -> ActorId {
+    ActorId::from(rand::random::<[u8; 16]>())
+}
+
+impl DocumentTask {
+    pub(super) async fn open(&mut self) -> Result<Document, Unavailable> {
+        let store = &self.hub.inner.store;
+        let failed = |error: &dyn std::fmt::Display, public: &str| {
+            tracing::error!(document = %self.id, %error, "the document could not be opened");
+            Unavailable::Store(format!("document {}: {public}", self.id))
+        };
+        let loaded = store.load(&self.id).await.map_err(|error| failed(&error, error.public_message()))?;
+        let records = match store.load_peers(&self.id).await {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::warn!(document = %self.id, %error, "the remembered peers could not be read; they sync anew");
+                Vec::new()
+            }
+        };
+        self.lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
+        let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+        let settings = &self.hub.inner.settings;
+        let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
+        // Reading a long history takes a while: not on a thread that serves others.
+        let document =
+            tokio::task::spawn_blocking(move || Document::load(id, &log, fresh_actor(), renderings, limits)).await;
+        let document = match document {
+            Ok(Ok(document)) => document,
+            Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),
+            Err(error) => return Err(failed(&error, "the server cannot read it")),
+        };
+        self.remembered = super::Remembered::new(records);
+        let _ = self.view.set(document.view());
+        tracing::debug!(document = %self.id, exists = document.exists(), "opened");
+        Ok(document)
+    }
+
+    /// The document cannot be opened: everybody who asks is told so, for a while; then the next one tries again.
+    pub(super) async fn refuse_all(mut self, unavailable: Unavailable) {
+        let until = Instant::now() + FAILURE_KEPT;
+        loop {
+            let command = tokio::select! {
+                command = self.mailbox.recv() => command,
+                () = sleep_until(until) => {
+                    if self.hub.forget_if_idle(&self.id, &self.mailbox) { None } else { continue }
+                }
+            };
+            match command {
+                None | Some(Command::Stop) => break,
+                Some(command) => self.refuse(command, &unavailable),
+            }
+        }
+    }
+
+    fn refuse(&self, command: Command, unavailable: &Unavailable) {
+        match command {
+            // The other documents on this connection are fine: it only learns that this one is not to be had.
+            Command::Greet(peer) | Command::Sync { peer, .. } => match peer.outbox.place(&self.waiter) {
+                Some(place) => place.send(Outgoing::Unavailable(self.id.clone())),
+                None => peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
+            },
+            Command::Watch { reply, .. } | Command::Open { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
+            }
+            Command::Edit { reply, .. } => {
+                let _ = reply.send(Err(EditFailure::from(unavailable.clone())));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn upkeep_interval(&self) -> Duration {
+        if self.broken || self.lost || self.pending { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
+    }
+
+    /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
+    pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
+        self.save_peers().await;
+        if self.lost {
+            self.lost = false;
+            self.reload(document).await;
+        }
+        self.try_to_mend(document).await;
+        let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.broken || self.lost;
+        let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
+        if used || self.last_use.elapsed() < patience {
+            return ControlFlow::Continue(());
+        }
+        if let Some(compaction) = self.compaction.take() {
+            let _ = compaction.await;
+        }
+        // Closed while still in the table: whoever comes now waits in the mailbox, and the file is opened again by the
+        // next load, never by two at once.
+        self.hub.inner.store.close(&self.id).await;
+        if self.hub.forget_if_idle(&self.id, &self.mailbox) {
+            tracing::debug!(document = %self.id, "unloaded");
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Counts the document among those that are waited for, or no longer.
+    pub(super) fn note_existence(&mut self, document: &Document) {
+        if self.pending && (document.exists() || self.peers.is_empty()) {
+            self.pending = false;
+            self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn save_peers(&mut self) {
+        if let Some(records) = self.remembered.take_dirty()
+            && let Err(error) = self.hub.inner.store.save_peers(&self.id, records).await
+        {
+            tracing::warn!(document = %self.id, %error, "the remembered peers could not be saved; they will sync anew");
+        }
+    }
+
+    pub(super) async fn close(mut self) {
+        self.save_peers().await;
+        if let Some(compaction) = self.compaction.take() {
+            let _ = compaction.await;
+        }
+        if self.pending {
+            self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.hub.inner.store.close(&self.id).await;
+    }
+}

@@ -1,0 +1,205 @@
+//! What others are told: sync messages, row changes, heads of other storages.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use automerge::ChangeHash;
+
+use super::{DocumentTask, Member};
+use crate::document::{Applied, Document, Published, read_view};
+use crate::hub::command::SyncPeer;
+use crate::hub::now_ms;
+use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
+use crate::metrics::Refusal;
+use std::sync::atomic::Ordering;
+
+impl DocumentTask {
+    /// The batch is durable: everybody may see it.
+    pub(super) async fn publish(&mut self, document: &mut Document, mut applied: Applied) {
+        let started = Instant::now();
+        let senders: Vec<ConnectionKey> = applied.senders().collect();
+        let published = self.deliver(|ready| document.publish(&mut applied, ready));
+        if published.changed {
+            let view = document.view();
+            self.watchers.tell(&published.view, &read_view(&view));
+        }
+        self.tell_of_senders(document, &senders);
+        self.hub.inner.metrics.publish_seconds.record(started.elapsed());
+    }
+
+    /// Generates only for those who have a place in their outbox, and fills these places.
+    pub(super) fn deliver(
+        &mut self,
+        generate: impl FnOnce(&mut dyn FnMut(ConnectionKey) -> bool) -> Published,
+    ) -> Published {
+        let places: RefCell<Vec<Place>> = RefCell::default();
+        let (peers, waiter) = (&self.peers, &self.waiter);
+        let mut ready = |key: ConnectionKey| {
+            let place = peers.get(&key).and_then(|member| member.peer.outbox.place(waiter));
+            place.map(|place| places.borrow_mut().push(place)).is_some()
+        };
+        let mut published = generate(&mut ready);
+        // A place is asked for exactly when there is a message to fill it with, so the two lists are one.
+        for (delivery, place) in published.deliveries.drain(..).zip(places.into_inner()) {
+            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            self.hub.inner.metrics.deliveries.increment(1);
+        }
+        published
+    }
+
+    /// Makes a connection a peer of this document. False: it must not be, as too many documents are waited for.
+    pub(super) fn admit(&mut self, document: &mut Document, peer: SyncPeer) -> bool {
+        if self.peers.contains_key(&peer.key) {
+            return true;
+        }
+        if !document.exists() && !self.pending {
+            let limit = self.hub.inner.settings.max_pending;
+            let pending = &self.hub.inner.pending;
+            if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
+                self.hub.inner.metrics.refuse(Refusal::TooManyPending);
+                let message = "too many documents that do not exist are being waited for; try again later";
+                peer.outbox.close(FarewellKind::TryAgainLater, message);
+                return false;
+            }
+            self.pending = true;
+        }
+        let shared = peer.storage.as_deref().map(|storage| self.remembered.shared_heads(storage)).unwrap_or_default();
+        document.join(peer.key, shared);
+        let key = peer.key;
+        self.peers.insert(key, Member { peer, owes_unavailable: false });
+        // Whoever watches storages hears what is known of them here.
+        if self.hub.inner.storages.any() {
+            let watched = self.hub.inner.storages.watched_by(key);
+            self.tell_of_storages(document, key, &watched);
+        }
+        true
+    }
+
+    /// The first message to a peer who has said nothing yet.
+    pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
+        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
+        if let Some(delivery) = document.greet(key) {
+            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+        }
+    }
+
+    /// Tells a requester that there is no such document, unless it came to be in this very batch.
+    pub(super) fn answer_request(&mut self, document: &Document, key: ConnectionKey) {
+        if document.exists() {
+            return;
+        }
+        if let Some(member) = self.peers.get_mut(&key) {
+            let place = member.peer.outbox.place(&self.waiter);
+            member.owes_unavailable = place.is_none();
+            if let Some(place) = place {
+                place.send(Outgoing::Unavailable(self.id.clone()));
+            }
+        }
+    }
+
+    /// A socket takes messages again: one that covers everything since.
+    pub(super) fn drained(&mut self, document: &mut Document, key: ConnectionKey) {
+        let view = document.view();
+        self.watchers.drained(key, &read_view(&view));
+        if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
+            self.answer_request(document, key);
+        }
+        if document.is_behind(key) {
+            self.greet_drained(document, key);
+        }
+    }
+
+    fn greet_drained(&mut self, document: &mut Document, key: ConnectionKey) {
+        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
+        if let Some(delivery) = document.drained(key) {
+            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            self.hub.inner.metrics.deliveries.increment(1);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn part(&mut self, document: &mut Document, key: ConnectionKey) {
+        self.watchers.remove(key);
+        let shared = document.leave(key);
+        if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
+            && let Some(storage) = member.peer.storage
+        {
+            self.remembered.remember(storage, shared, now_ms() / 1_000);
+        }
+    }
+
+    /// Those who sent something may have other heads now: whoever watches their storages is told.
+    fn tell_of_senders(&mut self, document: &Document, senders: &[ConnectionKey]) {
+        if !self.hub.inner.storages.any() {
+            return;
+        }
+        let mut told = HashSet::new();
+        for key in senders {
+            let Some(storage) = self.peers.get(key).and_then(|member| member.peer.storage.clone()) else { continue };
+            let watchers = self.hub.inner.storages.watchers(&storage);
+            if watchers.is_empty() || !told.insert(Arc::clone(&storage)) {
+                continue;
+            }
+            let Some(heads) = self.heads_of(document, *key, &storage) else { continue };
+            let before = self.storages.insert(storage, Arc::clone(&heads));
+            if before.is_none_or(|before| before.heads != heads.heads) {
+                self.tell_heads(&watchers, *key, &heads);
+            }
+        }
+    }
+
+    /// A peer told what it knows of a storage that is not here: passed on to whoever watches that one.
+    pub(super) fn hear_of_storage(&mut self, from: ConnectionKey, heads: Arc<RemoteHeads>) {
+        let watchers = self.hub.inner.storages.watchers(&heads.storage);
+        if watchers.is_empty() || !self.peers.contains_key(&from) {
+            return;
+        }
+        if self.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
+            return;
+        }
+        self.storages.insert(Arc::clone(&heads.storage), Arc::clone(&heads));
+        self.tell_heads(&watchers, from, &heads);
+    }
+
+    /// A peer watches these storages from now on (or syncs this document from now on): it is told what is known.
+    pub(super) fn tell_of_storages(&mut self, document: &Document, peer: ConnectionKey, storages: &[Arc<str>]) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        for storage in storages {
+            let connected = self
+                .peers
+                .iter()
+                .find(|(key, member)| **key != peer && member.peer.storage.as_ref() == Some(storage))
+                .map(|(key, _)| *key);
+            let heads = connected.and_then(|key| self.heads_of(document, key, storage));
+            if let Some(heads) = heads.or_else(|| self.storages.get(storage).cloned()) {
+                self.tell_heads(&[peer], ConnectionKey(0), &heads);
+            }
+        }
+    }
+
+    fn heads_of(&self, document: &Document, key: ConnectionKey, storage: &Arc<str>) -> Option<Arc<RemoteHeads>> {
+        let heads = document.their_heads(key)?.iter().map(encode_head).collect();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds fit for the next 200,000 years")]
+        let timestamp = now_ms() as f64;
+        Some(Arc::new(RemoteHeads { document: self.id.clone(), storage: Arc::clone(storage), heads, timestamp }))
+    }
+
+    fn tell_heads(&self, watchers: &[ConnectionKey], except: ConnectionKey, heads: &Arc<RemoteHeads>) {
+        for key in watchers.iter().filter(|key| **key != except) {
+            let Some(member) = self.peers.get(key) else { continue };
+            // A lost one is made up for by the next: only the latest heads count.
+            if let Some(place) = member.peer.outbox.place(&self.waiter) {
+                place.send(Outgoing::RemoteHeads(Arc::clone(heads)));
+            }
+        }
+    }
+}
+
+/// A head as automerge-repo writes it: base58check.
+fn encode_head(head: &ChangeHash) -> String {
+    bs58::encode(head.0).with_check().into_string()
+}

@@ -1,0 +1,100 @@
+//! Those who look at a document's rows: JSON clients. Frames are rendered once and shared. A client that is behind
+//! keeps the set of changed ids (bounded by the document) and gets their current state when its socket has drained.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::outbox::{ConnectionKey, Outbox, Outgoing, Waiter};
+use super::text::Text;
+use crate::document::{RowEvent, View, ViewChange};
+
+/// How changes of rows are written: given by whoever speaks the protocol. The view is the one after the change.
+pub type RenderRows = fn(&ViewChange, &View) -> Vec<Text>;
+
+/// All watchers of one document.
+pub(super) struct Watchers {
+    render: RenderRows,
+    waiter: Waiter,
+    watchers: HashMap<ConnectionKey, Watcher>,
+}
+
+struct Watcher {
+    outbox: Outbox,
+    missed: Missed,
+}
+
+/// What a socket that is behind has not been told.
+#[derive(Default)]
+struct Missed {
+    rows: BTreeSet<Arc<str>>,
+    plan: bool,
+}
+
+impl Missed {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && !self.plan
+    }
+
+    fn add(&mut self, change: &ViewChange) {
+        self.plan |= change.plan.is_some();
+        self.rows.extend(change.rows.iter().map(|event| match event {
+            RowEvent::Added(row) | RowEvent::Edited(row) => Arc::clone(&row.position.id),
+            RowEvent::Deleted(id) => Arc::clone(id),
+        }));
+    }
+
+    /// What was missed, told as what is there now.
+    fn current(&self, view: &View) -> ViewChange {
+        let rows = self.rows.iter().map(|id| match view.get(id) {
+            Some(row) => RowEvent::Edited(Arc::clone(row)),
+            None => RowEvent::Deleted(Arc::clone(id)),
+        });
+        ViewChange { rows: rows.collect(), plan: self.plan.then(|| view.plan().clone()) }
+    }
+}
+
+impl Watchers {
+    pub(super) fn new(render: RenderRows, waiter: Waiter) -> Self {
+        Self { render, waiter, watchers: HashMap::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.watchers.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, key: ConnectionKey, outbox: Outbox) {
+        self.watchers.insert(key, Watcher { outbox, missed: Missed::default() });
+    }
+
+    pub(super) fn remove(&mut self, key: ConnectionKey) {
+        self.watchers.remove(&key);
+    }
+
+    /// Tells everybody what changed.
+    pub(super) fn tell(&mut self, change: &ViewChange, view: &View) {
+        if self.watchers.is_empty() || (change.rows.is_empty() && change.plan.is_none()) {
+            return;
+        }
+        let texts: Arc<[Text]> = (self.render)(change, view).into();
+        for watcher in self.watchers.values_mut() {
+            // Whoever has missed something hears of all at once, or it would hear in the wrong order.
+            let place = if watcher.missed.is_empty() { watcher.outbox.place(&self.waiter) } else { None };
+            match place {
+                Some(place) => place.send(Outgoing::Texts(Arc::clone(&texts))),
+                None => watcher.missed.add(change),
+            }
+        }
+    }
+
+    /// A socket has drained.
+    pub(super) fn drained(&mut self, key: ConnectionKey, view: &View) {
+        let Some(watcher) = self.watchers.get_mut(&key) else { return };
+        if watcher.missed.is_empty() {
+            return;
+        }
+        if let Some(place) = watcher.outbox.place(&self.waiter) {
+            let missed = std::mem::take(&mut watcher.missed);
+            place.send(Outgoing::Texts((self.render)(&missed.current(view), view).into()));
+        }
+    }
+}

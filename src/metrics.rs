@@ -1,0 +1,189 @@
+//! What an operator can watch and alert on. Handles only: whoever does the work counts it.
+//!
+//! One set per server, not one per process, so that servers in one process (tests) do not count for each other.
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of the latency histograms, in seconds.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Upper bounds of the batch size histogram, in messages.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0];
+
+/// Kinds of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// automerge-repo.
+    Repo,
+    /// Plain Automerge sync.
+    Plain,
+    /// Legacy JSON.
+    Legacy,
+}
+
+/// Why something was refused: the label of one counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another origin, or a foreign Host.
+    Origin,
+    /// Bytes that do not decode.
+    Undecodable,
+    /// A sync message with something wrong in it.
+    BadSyncMessage,
+    /// No `join` first, or an unknown version.
+    Handshake,
+    /// Over the limit of frame size.
+    TooLarge,
+    /// A message type that this server does not know (ignored).
+    UnknownType,
+    /// A `senderId` that is not the joined peer's (ignored).
+    ForeignSender,
+    /// An edit that is not acceptable.
+    InvalidEdit,
+    /// The store could not write.
+    Storage,
+    /// Too many documents that do not exist.
+    TooManyPending,
+    /// No progress for too long, or no answer to pings.
+    Stalled,
+}
+
+/// All counters, gauges and histograms.
+pub struct Metrics {
+    handle: PrometheusHandle,
+    connections: [Gauge; 3],
+    refusals: Vec<Counter>,
+    /// Documents in memory.
+    pub documents_open: Gauge,
+    /// Changes made durable.
+    pub changes: Counter,
+    /// Commands in one batch of a document.
+    pub batch_size: Histogram,
+    /// Seconds for one append with its fsync.
+    pub append_seconds: Histogram,
+    /// Seconds to publish one batch: states, messages, view.
+    pub publish_seconds: Histogram,
+    /// Sync messages handed to sockets.
+    pub deliveries: Counter,
+    /// Bytes read from sockets, without framing.
+    pub bytes_received: Counter,
+    /// Bytes written to sockets, without framing.
+    pub bytes_sent: Counter,
+    /// Bytes appended to documents.
+    pub bytes_stored: Counter,
+    /// Times a document was replaced by its snapshot.
+    pub compactions: Counter,
+    /// Times a document was dropped from memory and read again.
+    pub reloads: Counter,
+}
+
+const REFUSALS: [(Refusal, &str); 11] = [
+    (Refusal::Origin, "origin"),
+    (Refusal::Undecodable, "undecodable"),
+    (Refusal::BadSyncMessage, "bad_sync_message"),
+    (Refusal::Handshake, "handshake"),
+    (Refusal::TooLarge, "too_large"),
+    (Refusal::UnknownType, "unknown_type"),
+    (Refusal::ForeignSender, "foreign_sender"),
+    (Refusal::InvalidEdit, "invalid_edit"),
+    (Refusal::Storage, "storage"),
+    (Refusal::TooManyPending, "too_many_pending"),
+    (Refusal::Stalled, "stalled"),
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers everything, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let suffix = |name: &str| Matcher::Suffix(name.to_owned());
+        // The bucket lists are not empty, which is all that can be wrong with them.
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(suffix("_seconds"), &LATENCY_BUCKETS)
+            .and_then(|builder| builder.set_buckets_for_metric(suffix("_size"), &BATCH_BUCKETS))
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || Self::register(handle))
+    }
+
+    fn register(handle: PrometheusHandle) -> Self {
+        use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+        describe_gauge!("happierwork_connections", "Open WebSocket connections, by kind");
+        describe_counter!("happierwork_refusals_total", "What was refused or ignored, by reason");
+        describe_gauge!("happierwork_documents_open", "Documents in memory");
+        describe_counter!("happierwork_changes_total", "Changes made durable");
+        describe_histogram!("happierwork_batch_size", Unit::Count, "Commands in one batch of a document");
+        describe_histogram!("happierwork_append_seconds", Unit::Seconds, "One append to a document, fsync included");
+        describe_histogram!("happierwork_publish_seconds", Unit::Seconds, "Publishing one batch");
+        describe_counter!("happierwork_deliveries_total", "Sync messages handed to sockets");
+        describe_counter!("happierwork_received_bytes_total", "Bytes read from sockets, without framing");
+        describe_counter!("happierwork_sent_bytes_total", "Bytes written to sockets, without framing");
+        describe_counter!("happierwork_stored_bytes_total", "Bytes appended to documents");
+        describe_counter!("happierwork_compactions_total", "Logs replaced by a snapshot");
+        describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
+        Self {
+            handle,
+            connections: ["repo", "plain", "legacy"].map(|kind| gauge!("happierwork_connections", "kind" => kind)),
+            refusals: REFUSALS
+                .iter()
+                .map(|(_, reason)| counter!("happierwork_refusals_total", "reason" => *reason))
+                .collect(),
+            documents_open: gauge!("happierwork_documents_open"),
+            changes: counter!("happierwork_changes_total"),
+            batch_size: histogram!("happierwork_batch_size"),
+            append_seconds: histogram!("happierwork_append_seconds"),
+            publish_seconds: histogram!("happierwork_publish_seconds"),
+            deliveries: counter!("happierwork_deliveries_total"),
+            bytes_received: counter!("happierwork_received_bytes_total"),
+            bytes_sent: counter!("happierwork_sent_bytes_total"),
+            bytes_stored: counter!("happierwork_stored_bytes_total"),
+            compactions: counter!("happierwork_compactions_total"),
+            reloads: counter!("happierwork_reloads_total"),
+        }
+    }
+
+    /// The gauge of open connections of one kind.
+    #[must_use]
+    pub fn connections(&self, kind: ConnectionKind) -> &Gauge {
+        &self.connections[kind as usize]
+    }
+
+    /// Counts one refusal.
+    pub fn refuse(&self, refusal: Refusal) {
+        if let Some(index) = REFUSALS.iter().position(|(known, _)| *known == refusal) {
+            self.refusals[index].increment(1);
+        }
+    }
+
+    /// Everything in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered_and_two_sets_do_not_mix() {
+        let (one, two) = (Metrics::new(), Metrics::new());
+        one.refuse(Refusal::TooLarge);
+        one.connections(ConnectionKind::Plain).increment(1.0);
+        one.append_seconds.record(0.002);
+        let text = one.render();
+        assert!(text.contains("happierwork_refusals_total{reason=\"too_large\"} 1"), "{text}");
+        assert!(text.contains("happierwork_connections{kind=\"plain\"} 1"), "{text}");
+        assert!(text.contains("happierwork_append_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        assert!(!two.render().contains("too_large\"} 1"));
+    }
+}
