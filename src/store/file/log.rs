@@ -1,0 +1,201 @@
+//! The one open log of a document.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::replace::{NewFile, NotReplaced};
+use crate::store::content::{self, Content, Damage};
+use crate::store::disk::{Disk, LogFile, folder_of};
+use crate::store::{Lengths, Repair};
+
+/// A document's open file, and how much of it is known to be durable.
+///
+/// That is kept in memory and never read back from the file: after a failed fsync the operating system may show bytes
+/// that never reached the disk.
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Arc<dyn LogFile>,
+    durable: u64,
+    snapshot: u64,
+    refused: bool,
+}
+
+/// A log that was just opened.
+pub(super) struct Opened {
+    pub(super) log: Log,
+    pub(super) bytes: Vec<u8>,
+    pub(super) repaired: Option<Repair>,
+}
+
+/// Why a file was not opened.
+pub(super) enum NotOpened {
+    Io(io::Error),
+    Damaged(Damage),
+}
+
+impl From<io::Error> for NotOpened {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Why an append was not stored.
+#[derive(Debug)]
+pub(super) enum NotAppended {
+    /// It failed; the log is as it was, or refused from now on.
+    Failed(io::Error),
+    /// An earlier failure could not be taken back.
+    Refused,
+}
+
+impl Log {
+    /// Opens a document's file, repairing a torn tail. `None` if there is no such file.
+    pub(super) fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Opened>, NotOpened> {
+        NewFile::remove_stale(&**disk, path);
+        let file = match disk.open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = file.read(0..file.len()?)?;
+        let content = Content::of(&bytes).map_err(NotOpened::Damaged)?;
+        let repaired = match content.torn {
+            None => None,
+            Some(torn) => {
+                let tail = bytes.split_off(bytes.len() - torn.len as usize);
+                Some(super::repair::cut(&**disk, path, &*file, torn, &tail)?)
+            }
+        };
+        // A process that was killed between write and fsync leaves bytes that are only in the operating system's
+        // memory. Whoever reads them here is about to show them to others.
+        file.sync()?;
+        disk.sync_dir(folder_of(path))?;
+        let log = Self {
+            disk: Arc::clone(disk),
+            path: path.to_owned(),
+            file,
+            durable: content.whole_len,
+            snapshot: content.snapshot_len,
+            refused: false,
+        };
+        Ok(Some(Opened { log, bytes, repaired }))
+    }
+
+    /// Creates a document's file with this content, all at once: a crash leaves no half of it.
+    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let file = match NewFile::write(&**disk, path, bytes)?.publish(&**disk, path) {
+            Ok(file) => file,
+            Err(NotReplaced::Kept(error)) => return Err(error),
+            Err(NotReplaced::Unknown(error)) => {
+                // Nothing was there before, so nothing is lost by taking it back. Should that fail too, the next
+                // opening makes what it finds durable before it shows it to anybody.
+                let _ = disk.remove(path);
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            disk: Arc::clone(disk),
+            path: path.to_owned(),
+            file,
+            durable: bytes.len() as u64,
+            snapshot: content::snapshot_len(bytes),
+            refused: false,
+        })
+    }
+
+    /// What is durable.
+    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+        self.file.read(0..self.durable)
+    }
+
+    pub(super) fn lengths(&self) -> Lengths {
+        Lengths { snapshot: self.snapshot, log: self.durable - self.snapshot }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.durable == 0
+    }
+
+    /// Whether a failed write could not be taken back.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Adds chunks: one write, one fdatasync.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<Lengths, NotAppended> {
+        if self.refused {
+            return Err(NotAppended::Refused);
+        }
+        if self.is_empty() {
+            let new = NewFile::write(&*self.disk, &self.path, bytes).map_err(NotAppended::Failed)?;
+            return self.replace_all(new, content::snapshot_len(bytes)).map_err(|error| match error {
+                NotReplaced::Kept(error) | NotReplaced::Unknown(error) => NotAppended::Failed(error),
+            });
+        }
+        match self.file.write(self.durable, bytes).and_then(|()| self.file.sync()) {
+            Ok(()) => {
+                self.durable += bytes.len() as u64;
+                Ok(self.lengths())
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(NotAppended::Failed(error))
+            }
+        }
+    }
+
+    /// After a failed write: back to the last length known to be durable.
+    fn roll_back(&mut self) {
+        if let Err(error) = self.file.truncate(self.durable).and_then(|()| self.file.sync()) {
+            tracing::error!(
+                file = %self.path.display(), %error,
+                "a failed write could not be taken back; the document takes no changes until it has been rewritten"
+            );
+            self.refused = true;
+        }
+    }
+
+    /// The file, and how much of it is durable: what a new file has to hold to take its place.
+    pub(super) fn durable_part(&self) -> (Arc<dyn LogFile>, u64) {
+        (Arc::clone(&self.file), self.durable)
+    }
+
+    /// Puts `new`, which holds `content` and lacks what was appended after `covered`, in the place of the file.
+    pub(super) fn replace(&mut self, new: NewFile, snapshot: u64, covered: u64) -> Result<Lengths, NotReplaced> {
+        let added = self.file.read(covered..self.durable).and_then(|tail| new.extend(&tail));
+        match added {
+            Ok(length) => self.replace_by(new, length, snapshot),
+            Err(error) => {
+                new.discard(&*self.disk);
+                Err(NotReplaced::Kept(error))
+            }
+        }
+    }
+
+    /// Puts `new`, which holds all that there is, in the place of the file.
+    pub(super) fn replace_all(&mut self, new: NewFile, snapshot: u64) -> Result<Lengths, NotReplaced> {
+        let length = new.len();
+        self.replace_by(new, length, snapshot)
+    }
+
+    fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
+        match new.publish(&*self.disk, &self.path) {
+            Ok(file) => {
+                (self.file, self.durable, self.snapshot, self.refused) = (file, length, snapshot, false);
+                Ok(self.lengths())
+            }
+            Err(error) => {
+                if let NotReplaced::Unknown(error) = &error {
+                    tracing::error!(
+                        file = %self.path.display(), %error,
+                        "it is not known which file a crash would leave; the document takes no changes until it has been rewritten"
+                    );
+                    self.refused = true;
+                }
+                Err(error)
+            }
+        }
+    }
+}

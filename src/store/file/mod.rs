@@ -1,0 +1,346 @@
+//! The embedded default: one append-only log per document, in Automerge's own format.
+//!
+//! A file is a chain of whole chunks, so any binding of Automerge opens it and a copy of it is a backup. Beside a file
+//! may stand `….lock` (who has it open), `….new` (a rewrite that was not finished: removed at the next opening) and
+//! `….torn-<offset>` (what a repair cut off).
+
+mod log;
+mod peers;
+mod repair;
+mod replace;
+mod rewrite;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use self::log::{Log, NotAppended, NotOpened, Opened};
+use super::content;
+use super::disk::{Disk, LockGuard, beside, folder_of};
+use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Refusal, Repair, Store, StoreError};
+use crate::format::DocumentId;
+
+pub use state::StateFile;
+
+const EXTENSION: &str = ".automerge";
+
+/// Documents in files of this computer.
+///
+/// The default document is the file that a [`StateFile`] opened; further ones are `<documentId>.automerge` in a folder
+/// of their own, which is made when it is first needed. Each place is locked for this process until the store is
+/// dropped and its last call has ended.
+pub struct FileStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    disk: Arc<dyn Disk>,
+    default_id: DocumentId,
+    state: PathBuf,
+    _state_lock: LockGuard,
+    documents: PathBuf,
+    documents_lock: Mutex<Option<LockGuard>>,
+    slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
+    refused: Mutex<BTreeMap<DocumentId, Refusal>>,
+    probing: Mutex<()>,
+}
+
+/// The place of one document. Its locks are taken in the order of its fields.
+#[derive(Default)]
+struct Slot {
+    /// Held while the file is replaced or closed.
+    rewriting: Arc<AsyncMutex<()>>,
+    /// Held by every call that touches the file: single flight for opening, one after the other for the rest.
+    log: Arc<AsyncMutex<Option<Log>>>,
+}
+
+type LogCell = OwnedMutexGuard<Option<Log>>;
+
+/// A mutex whose holder panicked still guards sound data here: every update of it is a single step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FileStore {
+    /// Opens the store: `state` is the document `default_id`, and `documents` the folder of all others.
+    ///
+    /// Blocks for a moment; call it before serving.
+    ///
+    /// # Errors
+    /// When the folder is in use by another process, is no folder, or cannot be written.
+    pub fn open(state: StateFile, default_id: DocumentId, documents: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let documents = documents.into();
+        let slot = Slot { log: Arc::new(AsyncMutex::new(state.log)), ..Slot::default() };
+        let inner = Inner {
+            disk: state.disk,
+            slots: Mutex::new(HashMap::from([(default_id.clone(), Arc::new(slot))])),
+            default_id,
+            state: state.path,
+            _state_lock: state.lock,
+            documents,
+            documents_lock: Mutex::default(),
+            refused: Mutex::default(),
+            probing: Mutex::default(),
+        };
+        if inner.enter_documents()? {
+            let shadowed = inner.documents.join(format!("{}{EXTENSION}", inner.default_id));
+            let names = inner.disk.files(&inner.documents).map_err(|error| inner.documents_error(error))?;
+            if names.iter().any(|(name, _)| Path::new(name) == Path::new(shadowed.file_name().unwrap_or_default())) {
+                tracing::warn!(
+                    used = %inner.state.display(), ignored = %shadowed.display(),
+                    "there are two files for the default document"
+                );
+            }
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs `work` on the log of a document, on a thread that may block, after all earlier calls about it.
+    async fn with_log<T: Send + 'static>(
+        &self,
+        id: DocumentId,
+        work: impl FnOnce(&Inner, &DocumentId, &mut Option<Log>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let slot = inner.slot(&id);
+        let mut cell = Arc::clone(&slot.log).lock_owned().await;
+        blocking(move || {
+            let result = work(&inner, &id, &mut cell);
+            inner.note_refusal(&id, cell.as_ref());
+            drop(cell);
+            inner.forget_if_closed(&id, slot);
+            result
+        })
+        .await
+    }
+}
+
+/// Runs `work` where it may block. It ends even if nobody waits for it any more.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going down, and whoever waits here goes down with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl Inner {
+    fn slot(&self, id: &DocumentId) -> Arc<Slot> {
+        Arc::clone(locked(&self.slots).entry(id.clone()).or_default())
+    }
+
+    /// Removes the slot of a document that is not open, unless another call has it: ids that were only asked for
+    /// must not add up.
+    fn forget_if_closed(&self, id: &DocumentId, slot: Arc<Slot>) {
+        let mut slots = locked(&self.slots);
+        // The map's and this one; new ones are only made under the lock that is held here.
+        if Arc::strong_count(&slot) == 2 && slot.log.try_lock().is_ok_and(|log| log.is_none()) {
+            slots.remove(id);
+        }
+    }
+
+    fn note_refusal(&self, id: &DocumentId, log: Option<&Log>) {
+        // What could not be opened was noted where that was found out.
+        if let Some(log) = log {
+            let mut refused = locked(&self.refused);
+            if log.is_refused() {
+                refused.insert(id.clone(), Refusal::Unwritable);
+            } else {
+                refused.remove(id);
+            }
+        }
+    }
+
+    fn place(&self, id: &DocumentId) -> Place {
+        if *id == self.default_id {
+            Place::State(self.state.clone())
+        } else {
+            Place::Documents(self.documents.join(format!("{id}{EXTENSION}")))
+        }
+    }
+
+    fn documents_error(&self, error: io::Error) -> OpenError {
+        OpenError::io(Place::Documents(self.documents.clone()), error)
+    }
+
+    /// Locks the folder of the documents, if it is there. Says whether it is.
+    fn enter_documents(&self) -> Result<bool, OpenError> {
+        let mut lock = locked(&self.documents_lock);
+        if lock.is_some() {
+            return Ok(true);
+        }
+        match self.disk.files(&self.documents) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|error| self.documents_error(error))?,
+        };
+        let place = Place::Documents(self.documents.clone());
+        *lock = Some(self.disk.lock(&self.documents.join(".lock")).map_err(|error| OpenError::lock(place, error))?);
+        Ok(true)
+    }
+
+    /// Locks the folder of the documents, after making it if it is not there.
+    fn make_documents(&self) -> Result<(), OpenError> {
+        if !self.enter_documents()? {
+            self.disk.create_dir(&self.documents).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => OpenError::FolderMissing { place: Place::Documents(self.documents.clone()) },
+                _ => self.documents_error(error),
+            })?;
+            self.disk.sync_dir(folder_of(&self.documents)).map_err(|error| self.documents_error(error))?;
+            self.enter_documents()?;
+        }
+        Ok(())
+    }
+
+    /// Opens the log of a document, if it is not open and there is one. Says what was cut off it.
+    fn ensure_open(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<Option<Repair>, StoreError> {
+        if cell.is_some() || (*id != self.default_id && !self.enter_documents()?) {
+            return Ok(None);
+        }
+        let place = self.place(id);
+        match Log::open(&self.disk, place.path()) {
+            Ok(None) => {
+                locked(&self.refused).remove(id);
+                Ok(None)
+            }
+            Ok(Some(Opened { log, repaired, .. })) => {
+                *cell = Some(log);
+                locked(&self.refused).remove(id);
+                Ok(repaired)
+            }
+            Err(NotOpened::Io(error)) => Err(OpenError::io(place, error).into()),
+            Err(NotOpened::Damaged(damage)) => {
+                let error = OpenError::damage(place, damage);
+                tracing::error!(document = %id, %error, "a document is quarantined");
+                locked(&self.refused).insert(id.clone(), Refusal::Quarantined);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn load(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<Option<Loaded>, StoreError> {
+        let repaired = self.ensure_open(id, cell)?;
+        let Some(log) = cell.as_ref().filter(|log| !log.is_empty()) else { return Ok(None) };
+        let bytes = log.read().map_err(|source| StoreError::Read { id: id.clone(), source })?;
+        Ok(Some(Loaded { bytes, snapshot_len: log.lengths().snapshot, repaired }))
+    }
+
+    fn append(&self, id: &DocumentId, cell: &mut Option<Log>, bytes: &[u8]) -> Result<Lengths, StoreError> {
+        debug_assert!(content::are_chunks(bytes), "only whole chunks are appended");
+        self.ensure_open(id, cell)?;
+        if bytes.is_empty() {
+            return Ok(cell.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, Log::lengths));
+        }
+        if let Some(log) = cell {
+            return log.append(bytes).map_err(|error| match error {
+                NotAppended::Failed(source) => StoreError::write(id, source),
+                NotAppended::Refused => StoreError::Refused { id: id.clone() },
+            });
+        }
+        if *id != self.default_id {
+            self.make_documents()?;
+        }
+        let place = self.place(id);
+        let log = Log::create(&self.disk, place.path(), bytes).map_err(|error| StoreError::write(id, error))?;
+        Ok(cell.insert(log).lengths())
+    }
+
+    fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
+        let files = match self.disk.files(&self.documents) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
+        };
+        let stored = files.iter().filter(|(_, length)| *length > 0);
+        let mut ids: BTreeSet<DocumentId> =
+            stored.filter_map(|(name, _)| name.strip_suffix(EXTENSION)?.parse().ok()).collect();
+        ids.insert(self.default_id.clone());
+        Ok(ids.into_iter().collect())
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = locked(&self.probing);
+        self.try_writing(&beside(&self.state, ".probe"))
+            .map_err(|source| StoreError::Folder { place: Place::State(self.state.clone()), source })?;
+        if self.enter_documents()? {
+            self.try_writing(&self.documents.join(".probe"))
+                .map_err(|source| StoreError::Folder { place: Place::Documents(self.documents.clone()), source })?;
+        }
+        Ok(())
+    }
+
+    fn try_writing(&self, path: &Path) -> io::Result<()> {
+        // One that a crash left behind.
+        let _ = self.disk.remove(path);
+        let file = self.disk.create(path, None)?;
+        // As much as a batch of changes: a disk with only a few bytes left is full.
+        let written = file.write(0, &[0; 4096]).and_then(|()| file.sync());
+        let removed = self.disk.remove(path);
+        written.and(removed).and_then(|()| self.disk.sync_dir(folder_of(path)))
+    }
+}
+
+impl Store for FileStore {
+    fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
+        self.with_log(id.clone(), Inner::load).boxed()
+    }
+
+    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+        self.with_log(id.clone(), move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
+    }
+
+    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+        rewrite::compact(Arc::clone(&self.inner), id.clone(), snapshot).boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.list()).boxed()
+    }
+
+    fn close(&self, id: &DocumentId) -> BoxFuture<'_, ()> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        async move {
+            let slot = inner.slot(&id);
+            // A rewrite in progress is about to replace the file that is to be closed.
+            let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
+            let mut cell: LogCell = Arc::clone(&slot.log).lock_owned().await;
+            if !cell.as_ref().is_some_and(Log::is_refused) {
+                *cell = None;
+            }
+            drop((cell, rewriting));
+            inner.forget_if_closed(&id, slot);
+        }
+        .boxed()
+    }
+
+    fn recover(&self, id: &DocumentId, full_copy: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+        rewrite::recover(Arc::clone(&self.inner), id.clone(), full_copy).boxed()
+    }
+
+    fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        blocking(move || Ok(peers::load(&*inner.disk, &inner.peers_file(&id)))).boxed()
+    }
+
+    fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
+        // Through the document's own queue: two saves at once would write into each other's file.
+        self.with_log(id.clone(), move |inner, id, _| inner.save_peers(id, &records)).boxed()
+    }
+
+    fn health(&self) -> Health {
+        Health { refused: locked(&self.inner.refused).iter().map(|(id, refusal)| (id.clone(), *refusal)).collect() }
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.probe()).boxed()
+    }
+}

@@ -1,0 +1,70 @@
+//! The file of the default document, before anybody knows its id.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::log::{Log, NotOpened, Opened};
+use crate::store::disk::{Disk, LockGuard, RealDisk, beside, folder_of};
+use crate::store::{OpenError, Place, Repair};
+
+/// The locked, opened and (where needed) repaired file of the default document.
+///
+/// The store does not know where a document keeps its id, so opening takes two steps: read this, look for the id in
+/// [`bytes`](Self::bytes) (or choose one), then open the store with both.
+pub struct StateFile {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) path: PathBuf,
+    pub(super) lock: LockGuard,
+    pub(super) log: Option<Log>,
+    bytes: Vec<u8>,
+    repaired: Option<Repair>,
+}
+
+impl StateFile {
+    /// Opens the file at `path`. That it is missing or empty is fine; its folder must exist.
+    ///
+    /// # Errors
+    /// When it is in use, not an Automerge document, damaged, or cannot be read and written. It is then as it was.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(RealDisk), path)
+    }
+
+    /// The same on another disk than this computer's.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenError> {
+        let place = || Place::State(path.to_owned());
+        let path = disk.resolve(path).map_err(|error| OpenError::io(place(), error))?;
+        let lock = disk.lock(&beside(&path, ".lock")).map_err(|error| OpenError::lock(place(), error))?;
+        let (log, bytes, repaired) = match Log::open(&disk, &path) {
+            Ok(Some(Opened { log, bytes, repaired })) => (Some(log), bytes, repaired),
+            Ok(None) => (None, Vec::new(), None),
+            Err(NotOpened::Io(error)) => return Err(OpenError::io(place(), error)),
+            Err(NotOpened::Damaged(damage)) => return Err(OpenError::damage(place(), damage)),
+        };
+        if log.is_none() {
+            // Taken together with the lock file: what is missing can be created here.
+            disk.sync_dir(folder_of(&path)).map_err(|error| OpenError::io(place(), error))?;
+        }
+        Ok(Self { disk, path, lock, log, bytes, repaired })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All of it; empty if there is nothing yet.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What was cut off when it was opened.
+    #[must_use]
+    pub fn repaired(&self) -> Option<&Repair> {
+        self.repaired.as_ref()
+    }
+}

@@ -1,0 +1,152 @@
+//! Further documents, in a folder of their own, and the peers that are remembered there.
+
+use std::fs;
+
+use super::*;
+use crate::store::{PeerRecord, Refusal, StoreError};
+
+fn records() -> Vec<PeerRecord> {
+    vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], seen: 1_750_000_000 }]
+}
+
+#[tokio::test]
+async fn a_document_is_a_file_named_by_its_id_in_a_folder_that_is_made_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, chunk) = (open(folder.path()).expect("opens"), Author::new().edit());
+    assert_eq!(store.load(&id(2)).await.expect("loads"), None);
+    assert!(!folder.path().join("documents").exists(), "asking makes no folder");
+    store.append(&id(2), chunk.clone()).await.expect("appends");
+    assert_eq!(fs::read(folder.path().join(format!("documents/{}.automerge", id(2)))).expect("there"), chunk);
+}
+
+#[tokio::test]
+async fn ids_that_were_only_asked_for_leave_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path()).expect("opens");
+    for number in 2..50 {
+        store.load(&id(number)).await.expect("loads");
+        store.close(&id(number)).await;
+        assert!(store.compact(&id(number), Author::new().save()).await.is_err());
+    }
+    assert_eq!(locked_slots(&store), 1, "the default document's");
+    store.append(&id(2), Author::new().edit()).await.expect("appends");
+    assert_eq!(locked_slots(&store), 2);
+    store.close(&id(2)).await;
+    assert_eq!(locked_slots(&store), 1);
+}
+
+fn locked_slots(store: &FileStore) -> usize {
+    super::super::locked(&store.inner.slots).len()
+}
+
+#[tokio::test]
+async fn the_folder_is_locked_from_when_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = folder.path().join("documents");
+    let other = |name: &str| {
+        let state = StateFile::open(&folder.path().join(name)).expect("opens");
+        FileStore::open(state, default_id(), &documents)
+    };
+    let (first, second) = (other("one.automerge").expect("opens"), other("two.automerge").expect("opens"));
+    first.append(&id(2), Author::new().edit()).await.expect("appends");
+    let wanted =
+        format!("is in use by process {}; stop it, or give another folder with --documents", std::process::id());
+    let text = second.append(&id(3), Author::new().edit()).await.expect_err("refused").to_string();
+    assert!(text.contains(&wanted), "{text}");
+    assert!(second.load(&id(2)).await.is_err(), "nor read, as the other may be writing");
+    let text = other("three.automerge").err().expect("refused").to_string();
+    assert!(text.contains(&wanted), "{text}");
+}
+
+#[test]
+fn a_file_in_place_of_the_folder_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("documents"), b"").expect("written");
+    let text = open(folder.path()).err().expect("refused").to_string();
+    assert!(text.contains("--documents"), "{text}");
+}
+
+#[tokio::test]
+async fn the_state_file_wins_over_a_file_of_the_same_id_in_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (default, other) = (Author::new().edit(), Author::new().edit());
+    fs::create_dir(folder.path().join("documents")).expect("made");
+    fs::write(folder.path().join("state.automerge"), &default).expect("written");
+    fs::write(folder.path().join(format!("documents/{}.automerge", default_id())), &other).expect("written");
+    let store = open(folder.path()).expect("opens");
+    assert_eq!(stored(&store, &default_id()).await, default);
+    assert_eq!(store.list().await.expect("lists"), [default_id()]);
+}
+
+#[tokio::test]
+async fn only_documents_are_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path()).expect("opens");
+    store.append(&id(2), Author::new().edit()).await.expect("appends");
+    store.save_peers(&id(3), records()).await.expect("saves");
+    let documents = folder.path().join("documents");
+    fs::write(documents.join("notes.automerge"), b"hello").expect("written");
+    fs::write(documents.join(format!("{}.automerge.new", id(4))), b"hello").expect("written");
+    fs::write(documents.join(format!("{}.automerge", id(5))), b"").expect("written");
+    let mut expected = [default_id(), id(2)];
+    expected.sort();
+    assert_eq!(store.list().await.expect("lists"), expected);
+}
+
+#[tokio::test]
+async fn a_damaged_document_is_quarantined_and_the_others_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path()).expect("opens");
+    let good = Author::new().edit();
+    store.append(&id(2), good.clone()).await.expect("appends");
+    let path = folder.path().join(format!("documents/{}.automerge", id(3)));
+    fs::write(&path, b"not a document").expect("written");
+
+    for _ in 0..2 {
+        assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::NotAutomerge { .. }))));
+    }
+    assert!(store.append(&id(3), good.clone()).await.is_err());
+    assert!(store.recover(&id(3), good.clone()).await.is_err(), "its operator decides, not a copy of a part");
+    assert_eq!(fs::read(&path).expect("there"), b"not a document");
+    let health = store.health();
+    assert_eq!(health.refused, [(id(3), Refusal::Quarantined)]);
+    assert!(!health.to_string().contains('/'), "no paths: {health}");
+    assert_eq!(stored(&store, &id(2)).await, good);
+
+    fs::write(&path, &good).expect("restored from a backup");
+    assert_eq!(stored(&store, &id(3)).await, good);
+    assert!(store.health().is_ok());
+}
+
+#[tokio::test]
+async fn remembered_peers_outlive_the_process_and_garbled_ones_are_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path()).expect("opens");
+    for id in [default_id(), id(2)] {
+        store.save_peers(&id, records()).await.expect("saves");
+    }
+    drop(store);
+    let store = open(folder.path()).expect("opens");
+    assert_eq!(store.load_peers(&default_id()).await.expect("loads"), records());
+    let path = folder.path().join(format!("documents/{}.peers", id(2)));
+    let bytes = fs::read(&path).expect("there");
+    for garbled in [b"".to_vec(), vec![0; bytes.len()], bytes[..bytes.len() - 1].to_vec(), [&bytes[..], &[0]].concat()]
+    {
+        fs::write(&path, &garbled).expect("written");
+        assert_eq!(store.load_peers(&id(2)).await.expect("loads"), [], "{garbled:?}");
+    }
+    store.save_peers(&id(2), records()).await.expect("saves over it");
+    assert_eq!(store.load_peers(&id(2)).await.expect("loads"), records());
+}
+
+#[tokio::test]
+async fn what_an_unfinished_rewrite_left_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (state, new) = (folder.path().join("state.automerge"), folder.path().join("state.automerge.new"));
+    let chunk = Author::new().edit();
+    fs::write(&state, &chunk).expect("written");
+    fs::write(&new, b"half").expect("written");
+    let store = open(folder.path()).expect("opens");
+    assert!(!new.exists());
+    assert_eq!(stored(&store, &default_id()).await, chunk);
+}
