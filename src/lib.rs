@@ -14,5 +14,9 @@
 //! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
 
 pub mod document;
+pub mod exchange;
 pub mod format;
+pub mod hub;
+pub mod metrics;
 pub mod store;
+pub mod wire;

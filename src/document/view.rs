@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use automerge::legacy::{Key, ObjectId};
@@ -26,6 +27,8 @@ pub struct Renderings {
     pub legacy: fn(&Position, &mut Vec<u8>),
     /// A line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
+    /// Whether the legacy client cannot place the row in its chart: see [`View::strays`].
+    pub stray: fn(&Position) -> bool,
 }
 
 /// One of the forms in which rows are kept.
@@ -107,6 +110,13 @@ pub struct View {
     map_keys: HashSet<ObjectKey>,
     plan: Plan,
     heads: Vec<ChangeHash>,
+    strays: usize,
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("rows", &self.len()).field("heads", &self.heads).finish_non_exhaustive()
+    }
 }
 
 impl View {
@@ -122,6 +132,7 @@ impl View {
             map_keys: HashSet::new(),
             plan: Plan::default(),
             heads: Vec::new(),
+            strays: 0,
         };
         view.reread_all(doc);
         view.plan = read_plan(doc);
@@ -153,6 +164,12 @@ impl View {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// How many rows are of a kind that the legacy client cannot place.
+    #[must_use]
+    pub fn strays(&self) -> usize {
+        self.strays
     }
 
     /// How many positions there are.
@@ -250,6 +267,7 @@ impl View {
         let before = self.entries.remove(id);
         if let Some(entry) = &before {
             self.order.remove(&order_key(&entry.row.position));
+            self.strays -= usize::from((self.renderings.stray)(&entry.row.position));
             for object in &entry.objects {
                 self.owners.remove(object);
             }
@@ -262,6 +280,7 @@ impl View {
             self.owners.insert(object.clone(), Arc::clone(id));
         }
         self.order.insert(order_key(&reading.position));
+        self.strays += usize::from((self.renderings.stray)(&reading.position));
         let (row, event) = match before {
             Some(entry) if entry.row.position == reading.position => (entry.row, None),
             before => {

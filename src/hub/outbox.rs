@@ -116,7 +116,15 @@ pub struct OutboxReceiver {
 }
 
 /// A place in an outbox, to be filled.
-pub type Place = mpsc::OwnedPermit<Outgoing>;
+#[derive(Debug)]
+pub struct Place(mpsc::OwnedPermit<Outgoing>);
+
+impl Place {
+    /// Fills the place.
+    pub fn fill(self, outgoing: Outgoing) {
+        self.0.send(outgoing);
+    }
+}
 
 /// Makes an outbox for one connection. `closing` is cancelled when the server wants the connection to end.
 #[must_use]
@@ -131,7 +139,7 @@ impl Outbox {
     #[must_use]
     pub fn place(&self, waiter: &Waiter) -> Option<Place> {
         if let Ok(place) = self.sender.clone().try_reserve_owned() {
-            return Some(place);
+            return Some(Place(place));
         }
         {
             let mut behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +149,7 @@ impl Outbox {
         }
         // The socket may have drained between the two: whoever fails here knows that it will still drain something,
         // and so will look at the note.
-        self.sender.clone().try_reserve_owned().ok()
+        self.sender.clone().try_reserve_owned().ok().map(Place)
     }
 
     /// Ends the connection, with these words. Only the first farewell counts.
@@ -199,7 +207,7 @@ mod tests {
     async fn a_full_outbox_takes_a_note_once_and_nothing_else() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for _ in 0..PLACES {
-            outbox.place(&Waiter::Room).expect("a place").send(texts());
+            outbox.place(&Waiter::Room).expect("a place").fill(texts());
         }
         assert!(outbox.place(&Waiter::Room).is_none());
         assert!(outbox.place(&Waiter::Room).is_none());

@@ -153,7 +153,7 @@ impl Member {
         let place = self.outbox.place(&Waiter::Room);
         let told = place.is_some();
         if let Some(place) = place {
-            place.send(Outgoing::Texts(Arc::from([text.clone()])));
+            place.fill(Outgoing::Texts(Arc::from([text.clone()])));
         }
         told
     }

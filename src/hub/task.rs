@@ -8,18 +8,17 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::Hub;
-use super::command::{Command, EditFailure, SyncPeer, Unavailable};
+use super::command::{Command, EditFailure, SyncPeer};
 use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView, read_view};
+use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView};
 use crate::format::DocumentId;
 use crate::metrics::Refusal;
 use crate::store::Lengths;
@@ -225,6 +224,12 @@ impl DocumentTask {
 
     /// Applies, makes durable, publishes. Nothing is told to anybody in between.
     async fn commit(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+        if self.lost {
+            self.reload(document).await;
+        }
+        if self.lost {
+            return self.refuse_batch(senders);
+        }
         let copies: Vec<Item> = items.iter().map(copy).collect();
         let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
             return self.recover_from_panic(document, copies, senders).await;
@@ -284,7 +289,7 @@ impl DocumentTask {
             }
             // Ephemeral means that it may be lost: a socket that is behind does not get it.
             if let Some(place) = member.peer.outbox.place(&self.waiter) {
-                place.send(Outgoing::Ephemeral(Arc::clone(message)));
+                place.fill(Outgoing::Ephemeral(Arc::clone(message)));
             }
         }
     }

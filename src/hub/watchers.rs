@@ -80,7 +80,7 @@ impl Watchers {
             // Whoever has missed something hears of all at once, or it would hear in the wrong order.
             let place = if watcher.missed.is_empty() { watcher.outbox.place(&self.waiter) } else { None };
             match place {
-                Some(place) => place.send(Outgoing::Texts(Arc::clone(&texts))),
+                Some(place) => place.fill(Outgoing::Texts(Arc::clone(&texts))),
                 None => watcher.missed.add(change),
             }
         }
@@ -94,7 +94,7 @@ impl Watchers {
         }
         if let Some(place) = watcher.outbox.place(&self.waiter) {
             let missed = std::mem::take(&mut watcher.missed);
-            place.send(Outgoing::Texts((self.render)(&missed.current(view), view).into()));
+            place.fill(Outgoing::Texts((self.render)(&missed.current(view), view).into()));
         }
     }
 }

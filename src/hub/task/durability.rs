@@ -90,9 +90,28 @@ impl DocumentTask {
         }
     }
 
+    /// What is durable cannot be read at the moment, so nothing can be added to it.
+    pub(super) fn refuse_batch(&mut self, senders: Vec<Sender>) {
+        const MESSAGE: &str = "the server cannot read the document at the moment; nothing was stored, try again later";
+        self.hub.inner.metrics.refuse(Refusal::Storage);
+        for sender in senders {
+            match sender {
+                Sender::Caller(reply) => {
+                    let _ = reply.send(Err(EditFailure::Storage { full: false, message: MESSAGE }));
+                }
+                Sender::Peer(key) => {
+                    if let Some(member) = self.peers.get(&key) {
+                        member.peer.outbox.close(FarewellKind::TryAgainLater, MESSAGE);
+                    }
+                }
+            }
+        }
+    }
+
     /// Drops what is in memory and reads what is durable.
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
+        self.lost = false;
         let loaded = self.hub.inner.store.load(&self.id).await;
         let log = match loaded {
             Ok(loaded) => loaded.map(|loaded| loaded.bytes).unwrap_or_default(),

@@ -79,7 +79,7 @@ impl DocumentTask {
         match command {
             // The other documents on this connection are fine: it only learns that this one is not to be had.
             Command::Greet(peer) | Command::Sync { peer, .. } => match peer.outbox.place(&self.waiter) {
-                Some(place) => place.send(Outgoing::Unavailable(self.id.clone())),
+                Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
                 None => peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
             },
             Command::Watch { reply, .. } | Command::Open { reply } => {
@@ -100,7 +100,6 @@ impl DocumentTask {
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
         if self.lost {
-            self.lost = false;
             self.reload(document).await;
         }
         self.try_to_mend(document).await;

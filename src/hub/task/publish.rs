@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use automerge::ChangeHash;
@@ -13,14 +15,18 @@ use crate::hub::command::SyncPeer;
 use crate::hub::now_ms;
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::metrics::Refusal;
-use std::sync::atomic::Ordering;
 
 impl DocumentTask {
     /// The batch is durable: everybody may see it.
     pub(super) async fn publish(&mut self, document: &mut Document, mut applied: Applied) {
         let started = Instant::now();
         let senders: Vec<ConnectionKey> = applied.senders().collect();
-        let published = self.deliver(|ready| document.publish(&mut applied, ready));
+        let published = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.publish(&mut applied, ready))));
+        let Ok(published) = published else {
+            // The batch is durable. Peers may have missed messages that were made for them: all start anew.
+            tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
+            return self.reload(document).await;
+        };
         if published.changed {
             let view = document.view();
             self.watchers.tell(&published.view, &read_view(&view));
@@ -43,7 +49,7 @@ impl DocumentTask {
         let mut published = generate(&mut ready);
         // A place is asked for exactly when there is a message to fill it with, so the two lists are one.
         for (delivery, place) in published.deliveries.drain(..).zip(places.into_inner()) {
-            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
             self.hub.inner.metrics.deliveries.increment(1);
         }
         published
@@ -81,7 +87,7 @@ impl DocumentTask {
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
         if let Some(delivery) = document.greet(key) {
-            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
         }
     }
 
@@ -94,7 +100,7 @@ impl DocumentTask {
             let place = member.peer.outbox.place(&self.waiter);
             member.owes_unavailable = place.is_none();
             if let Some(place) = place {
-                place.send(Outgoing::Unavailable(self.id.clone()));
+                place.fill(Outgoing::Unavailable(self.id.clone()));
             }
         }
     }
@@ -114,7 +120,7 @@ impl DocumentTask {
     fn greet_drained(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
         if let Some(delivery) = document.drained(key) {
-            place.send(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
             self.hub.inner.metrics.deliveries.increment(1);
         }
     }
@@ -193,7 +199,7 @@ impl DocumentTask {
             let Some(member) = self.peers.get(key) else { continue };
             // A lost one is made up for by the next: only the latest heads count.
             if let Some(place) = member.peer.outbox.place(&self.waiter) {
-                place.send(Outgoing::RemoteHeads(Arc::clone(heads)));
+                place.fill(Outgoing::RemoteHeads(Arc::clone(heads)));
             }
         }
     }

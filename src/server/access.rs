@@ -1,0 +1,147 @@
+//! Who may ask: the page that a browser comes from, and the name by which it reached us.
+//!
+//! A server on a developer's machine is reachable by every web page that this person opens. Without these checks any of
+//! them could read the salaries. So an `Origin` must be absent (no browser, or a plain navigation), our own, loopback,
+//! or allowed by `--allow-origin`; and on a loopback listener the `Host` must be a loopback name, or a page could have
+//! its own name resolve to 127.0.0.1 (DNS rebinding).
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+
+/// What was configured.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Origins allowed besides our own and loopback: `https://plan.example.com`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Which side of the machine a listener is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerKind {
+    /// Only reachable from this machine.
+    pub loopback: bool,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A web page of somebody else's.
+    #[error("pages of the origin {0} may not use this server; its operator can allow it with --allow-origin")]
+    Origin(String),
+    /// A name that is not this machine's.
+    #[error("this server listens on loopback and answers to localhost, 127.0.0.1 and [::1] only, not to {0}")]
+    Host(String),
+}
+
+impl Access {
+    /// Checks a request by its headers.
+    ///
+    /// # Errors
+    /// When it comes from a page that may not ask, or by a name that is not ours.
+    pub fn check(&self, headers: &HeaderMap, listener: ListenerKind) -> Result<(), Refused> {
+        let host = headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+        if listener.loopback {
+            // HTTP/1.0 without a Host is no browser.
+            if let Some(host) = &host
+                && !is_loopback_name(host_of(host))
+            {
+                return Err(Refused::Host(host.clone()));
+            }
+        }
+        match headers.get(header::ORIGIN) {
+            Some(origin) if !self.allows(origin, host.as_deref()) => {
+                Err(Refused::Origin(String::from_utf8_lossy(origin.as_bytes()).into_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether pages of this origin may ask a server that was reached as `host`.
+    #[must_use]
+    pub fn allows(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
+        let Ok(origin) = origin.to_str() else { return false };
+        if self.allowed_origins.iter().any(|allowed| allowed == origin) {
+            return true;
+        }
+        let Ok(uri) = origin.parse::<Uri>() else { return false };
+        let Some(authority) = uri.authority() else { return false };
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return false;
+        }
+        is_loopback_name(host_of(authority.as_str()))
+            || host.is_some_and(|host| host.eq_ignore_ascii_case(authority.as_str()))
+    }
+}
+
+/// The name in `name:port`; an IPv6 address keeps its brackets.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => host,
+        _ => authority,
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: &str, origin: Option<&str>, loopback: bool) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
+        access.check(&headers, ListenerKind { loopback }).is_ok()
+    }
+
+    #[test]
+    fn programs_own_pages_loopback_pages_and_allowed_pages_may_ask() {
+        for origin in [
+            None,
+            Some("http://localhost:4300"),
+            Some("http://127.0.0.1:9"),
+            Some("https://[::1]:4300"),
+            Some("https://plan.example.com"),
+        ] {
+            assert!(check("127.0.0.1:8000", origin, true), "{origin:?}");
+        }
+        assert!(check("plan.internal:8000", Some("http://plan.internal:8000"), false));
+    }
+
+    #[test]
+    fn other_pages_may_not() {
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "https://plan.example.com.evil.example",
+            "file://",
+            "chrome-extension://localhost",
+        ] {
+            assert!(!check("127.0.0.1:8000", Some(origin), true), "{origin}");
+        }
+        assert!(!check("plan.internal:8000", Some("http://plan.internal:9000"), false), "another port");
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_point_at_loopback_is_refused_there() {
+        assert!(!check("evil.example:8000", None, true));
+        assert!(!check("127.0.0.1.nip.io", None, true));
+        assert!(check("evil.example:8000", None, false));
+        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8000"] {
+            assert!(check(host, None, true), "{host}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The one place where an error becomes an HTTP answer: problem details (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::access::Refused;
+use crate::document::EditError;
+use crate::format::InvalidDocumentId;
+use crate::hub::{EditFailure, Unavailable};
+use crate::store::StoreError;
+
+/// What went wrong, for programs and for people.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// A short name of the kind of problem; stable.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The kind of problem in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// The field that is not acceptable, as the JSON names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    #[must_use]
+    pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), field: None }
+    }
+
+    /// A request that cannot be understood.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
+    }
+
+    /// Something that is not there.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+    }
+
+    /// A value that is not acceptable.
+    #[must_use]
+    pub fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", "A value is not acceptable", detail) }
+    }
+
+    fn storage(full: bool, detail: &str) -> Self {
+        let status = if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE };
+        Self::new(status, "storage", "The change could not be stored", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl From<InvalidDocumentId> for Problem {
+    fn from(error: InvalidDocumentId) -> Self {
+        Self { field: Some("documentId".to_owned()), ..Self::bad_request(error.to_string()) }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(error: Refused) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", error.to_string())
+    }
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match &error {
+            EditError::NotFound(_) => Self::not_found(error.to_string()),
+            EditError::Exists(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", "There is one already", error.to_string())
+            }
+            EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
+            EditError::Automerge(_) => {
+                let detail = "the document could not be edited; the reason is in the server's log";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
+            }
+        }
+    }
+}
+
+impl From<EditFailure> for Problem {
+    fn from(error: EditFailure) -> Self {
+        match error {
+            EditFailure::Edit(error) => error.into(),
+            EditFailure::Storage { full, message } => Self::storage(full, message),
+            EditFailure::Unavailable(error) => error.into(),
+            EditFailure::Panicked => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something failed here",
+                error.to_string(),
+            ),
+        }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "unavailable", "The document is not to be had now", error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::storage(matches!(error, StoreError::Full { .. }), error.public_message())
+    }
+}

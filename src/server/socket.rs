@@ -1,0 +1,325 @@
+//! What all WebSocket surfaces have in common: one task per connection that reads, writes, pings, and ends well.
+//!
+//! Reading goes on while a write is stuck, so two sides that both have much to say cannot wait for each other for ever.
+//! The end is always told: last words in the surface's own language, then a close frame with code and reason; then what
+//! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words.
+
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use super::upgrade::Stream;
+use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing};
+use crate::metrics::{ConnectionKind, Refusal};
+
+/// How long a socket may take.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketTimes {
+    /// Between two pings.
+    pub ping: Duration,
+    /// Without any byte going out although some wait.
+    pub stall: Duration,
+    /// For last words, and for discarding what comes after them.
+    pub goodbye: Duration,
+}
+
+impl Default for SocketTimes {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(20),
+            stall: Duration::from_secs(60),
+            goodbye: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Pings that may stay unanswered.
+const MISSED_PINGS: u32 = 2;
+/// Bytes of small messages that are written with one system call.
+const WRITE_TOGETHER: usize = 64 << 10;
+/// A close reason is at most so long (RFC 6455, 5.5).
+const MAX_REASON: usize = 123;
+/// What is discarded after last words, at the most.
+const MAX_DISCARD: usize = 64 << 20;
+
+/// The buffers of a socket: small, as most messages are; growing only when used. `max` bounds message and frame alike,
+/// since browsers send a message as one frame.
+#[must_use]
+pub fn websocket_config(max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(4 << 10)
+        .max_message_size(Some(max))
+        .max_frame_size(Some(max))
+}
+
+/// Why a connection ends.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// The other side closed, or is gone.
+    Theirs,
+    /// The server ends it.
+    Ours(Farewell),
+    /// A message over the limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// No answer to pings, or no progress in writing.
+    Stalled,
+}
+
+/// One language spoken over a socket.
+pub trait Surface: Send {
+    /// For the metrics.
+    const KIND: ConnectionKind;
+
+    /// What the other side sent. Answers go into `out`.
+    fn receive(
+        &mut self,
+        message: Message,
+        out: &mut Vec<Message>,
+    ) -> impl Future<Output = Result<(), Farewell>> + Send;
+
+    /// What a document or a room has for the other side.
+    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Message>) -> Result<(), Farewell>;
+
+    /// Last words before the close frame, if the language has any.
+    fn last_words(&self, message: &str) -> Option<Message>;
+
+    /// The close code for this end.
+    fn close_code(&self, kind: FarewellKind) -> u16 {
+        match kind {
+            FarewellKind::BadMessage => CloseCode::Policy.into(),
+            FarewellKind::Replaced => 4409,
+            FarewellKind::TryAgainLater => CloseCode::Again.into(),
+            FarewellKind::GoingAway => CloseCode::Away.into(),
+        }
+    }
+
+    /// The connection is over: documents and rooms are told, before the other side hears its last words.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A connection and what it needs besides its language.
+pub struct Connection {
+    /// Names it.
+    pub key: ConnectionKey,
+    /// Where to report that it has drained.
+    pub hub: Hub,
+    /// What waits for it.
+    pub outbox: OutboxReceiver,
+    /// How long things may take.
+    pub times: SocketTimes,
+    /// Bytes in one message.
+    pub max_message: usize,
+}
+
+impl Connection {
+    /// Runs the connection to its end. `first`: a message that was read already.
+    pub async fn run<S: Surface>(mut self, stream: Stream, mut surface: S, first: Option<Message>) {
+        let gauge = self.hub.metrics().connections(S::KIND).clone();
+        gauge.increment(1.0);
+        let meter = stream.get_ref().meter();
+        let (mut sink, mut source) = stream.split();
+        let end = self.talk(&mut sink, &mut source, &meter, &mut surface, first).await;
+        surface.gone().await;
+        gauge.decrement(1.0);
+        tracing::debug!(connection = self.key.0, ?end, "closed");
+        if let (Ok(stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
+            let words = if reason.is_empty() { None } else { surface.last_words(&reason) };
+            let _ = timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;
+        }
+    }
+
+    async fn talk<S: Surface>(
+        &mut self,
+        sink: &mut SplitSink<Stream, Message>,
+        source: &mut SplitStream<Stream>,
+        meter: &super::meter::Meter,
+        surface: &mut S,
+        first: Option<Message>,
+    ) -> End {
+        let mut pings = interval_at(Instant::now() + self.times.ping, self.times.ping);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unanswered = 0;
+        let mut out: Vec<Message> = Vec::new();
+        let mut unflushed = false;
+        let mut progress = (meter.written(), Instant::now());
+        if let Some(message) = first
+            && let Err(farewell) = self.receive(surface, message, &mut out).await
+        {
+            return End::Ours(farewell);
+        }
+        loop {
+            for message in out.drain(..) {
+                self.count_sent(&message);
+                // Never waits: nothing is fed before the last flush is through.
+                if sink.feed(message).await.is_err() {
+                    return End::Theirs;
+                }
+                unflushed = true;
+            }
+            tokio::select! {
+                biased;
+                farewell = self.outbox.farewell() => return End::Ours(farewell),
+                _ = pings.tick() => {
+                    if unflushed {
+                        let written = meter.written();
+                        if written != progress.0 {
+                            progress = (written, Instant::now());
+                        } else if progress.1.elapsed() >= self.times.stall {
+                            return End::Stalled;
+                        }
+                    }
+                    if unanswered >= MISSED_PINGS {
+                        return End::Stalled;
+                    }
+                    unanswered += 1;
+                    if !unflushed {
+                        out.push(Message::Ping(Vec::new().into()));
+                    }
+                }
+                flushed = sink.flush(), if unflushed => {
+                    if flushed.is_err() {
+                        return End::Theirs;
+                    }
+                    unflushed = false;
+                    progress = (meter.written(), Instant::now());
+                    let waiters = self.outbox.take_waiters();
+                    if !waiters.is_empty() {
+                        self.hub.drained(self.key, waiters).await;
+                    }
+                }
+                message = source.next() => {
+                    // Whatever it says, it is alive.
+                    unanswered = 0;
+                    match message {
+                        Some(Ok(Message::Close(_))) | None => return End::Theirs,
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => unflushed = true,
+                        Some(Ok(message)) => {
+                            if let Err(farewell) = self.receive(surface, message, &mut out).await {
+                                // Answers that were due before it went wrong are still told.
+                                for message in out.drain(..) {
+                                    let _ = sink.feed(message).await;
+                                }
+                                return End::Ours(farewell);
+                            }
+                        }
+                        Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
+                            return End::TooLarge { limit: self.max_message };
+                        }
+                        Some(Err(error)) => return self.broken(&error),
+                    }
+                }
+                outgoing = self.outbox.next(), if !unflushed => {
+                    if let Err(farewell) = self.collect(surface, outgoing, &mut out) {
+                        return End::Ours(farewell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what waits in the outbox, up to what one write takes.
+    fn collect<S: Surface>(&mut self, surface: &mut S, first: Outgoing, out: &mut Vec<Message>) -> Result<(), Farewell> {
+        surface.send(first, out)?;
+        while out.iter().map(Message::len).sum::<usize>() < WRITE_TOGETHER {
+            let Some(outgoing) = self.outbox.try_next() else { break };
+            surface.send(outgoing, out)?;
+        }
+        Ok(())
+    }
+
+    async fn receive<S: Surface>(
+        &self,
+        surface: &mut S,
+        message: Message,
+        out: &mut Vec<Message>,
+    ) -> Result<(), Farewell> {
+        self.hub.metrics().bytes_received.increment(message.len() as u64);
+        surface.receive(message, out).await
+    }
+
+    fn count_sent(&self, message: &Message) {
+        self.hub.metrics().bytes_sent.increment(message.len() as u64);
+    }
+
+    fn broken(&self, error: &Error) -> End {
+        match error {
+            Error::Protocol(_) | Error::Utf8(_) => {
+                self.hub.metrics().refuse(Refusal::Undecodable);
+                End::Ours(Farewell { kind: FarewellKind::BadMessage, message: error.to_string() })
+            }
+            _ => End::Theirs,
+        }
+    }
+
+    /// Close code and reason; None when there is nobody to tell.
+    fn goodbye<S: Surface>(&self, end: &End, surface: &S) -> Option<(u16, String)> {
+        match end {
+            // An empty close frame answers theirs.
+            End::Theirs => Some((CloseCode::Normal.into(), String::new())),
+            End::Ours(farewell) => Some((surface.close_code(farewell.kind), farewell.message.clone())),
+            End::TooLarge { limit } => {
+                self.hub.metrics().refuse(Refusal::TooLarge);
+                tracing::warn!(connection = self.key.0, limit, "closed: a message over the limit");
+                Some((CloseCode::Size.into(), format!("messages may have at most {limit} bytes")))
+            }
+            End::Stalled => {
+                self.hub.metrics().refuse(Refusal::Stalled);
+                None
+            }
+        }
+    }
+}
+
+/// Last words, a close frame, and a moment in which what still comes in is discarded.
+pub async fn say_goodbye(mut stream: Stream, words: Option<Message>, code: u16, reason: &str, patience: Duration) {
+    if let Some(words) = words {
+        let _ = stream.feed(words).await;
+    }
+    let frame = CloseFrame { code: code.into(), reason: shorten(reason).into() };
+    let _ = stream.close(Some(frame)).await;
+    let _ = stream.flush().await;
+    let mut buffer = vec![0; 16 << 10];
+    let mut discarded = 0;
+    let io = stream.get_mut();
+    let discard = async {
+        while let Ok(count @ 1..) = io.read(&mut buffer).await {
+            discarded += count;
+            if discarded > MAX_DISCARD {
+                break;
+            }
+        }
+    };
+    let _ = timeout(patience, discard).await;
+}
+
+/// Cuts a reason to what a close frame takes, between two characters.
+fn shorten(reason: &str) -> Utf8Bytes {
+    let mut end = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        assert_eq!(shorten("short").as_str(), "short");
+        let cut = shorten(&"₹".repeat(100));
+        assert!(cut.len() <= MAX_REASON && cut.chars().all(|character| character == '₹'));
+    }
+}

@@ -1,0 +1,59 @@
+//! From an HTTP request to a WebSocket: the handshake of RFC 6455, answered here so that the socket's buffers and its
+//! end are ours to decide (see [`super::socket`]).
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::meter::Metered;
+
+/// A WebSocket over an upgraded HTTP connection.
+pub type Stream = WebSocketStream<Metered<TokioIo<Upgraded>>>;
+
+/// A request that asks for a WebSocket.
+pub struct Upgrade {
+    on_upgrade: OnUpgrade,
+    accept: HeaderValue,
+}
+
+impl Upgrade {
+    /// Takes the upgrade out of a request. None: the request does not ask for one, or not properly.
+    pub fn of<B>(request: &mut Request<B>) -> Option<Self> {
+        let headers = request.headers();
+        let asks = request.method() == Method::GET
+            && request.version() >= Version::HTTP_11
+            && lists(headers, &header::CONNECTION, "upgrade")
+            && lists(headers, &header::UPGRADE, "websocket")
+            && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asks)?;
+        let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
+        let on_upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
+        Some(Self { on_upgrade, accept })
+    }
+
+    /// The answer to the request, and the socket to be.
+    pub fn accept(self, config: WebSocketConfig) -> (Response<Body>, impl Future<Output = Option<Stream>>) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
+        let socket = async move {
+            let upgraded = self.on_upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
+            let io = Metered::new(TokioIo::new(upgraded));
+            Some(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await)
+        };
+        (response, socket)
+    }
+}
+
+fn lists(headers: &HeaderMap, name: &header::HeaderName, wanted: &str) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(wanted)))
+    })
+}
