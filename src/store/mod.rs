@@ -34,8 +34,8 @@ pub use peers::PeerRecord;
 
 /// Where documents are kept.
 ///
-/// Calls about one document take effect one after the other, in the order in which their futures are first polled;
-/// calls about different documents do not wait for each other. Dropping a future does not undo what it has begun: an
+/// Loads and appends of one document take effect one after the other, in the order in which their futures are first
+/// polled; calls about different documents do not wait for each other. Dropping a future does not undo what it has begun: an
 /// append whose future was dropped may be stored.
 pub trait Store: Send + Sync + 'static {
     /// What is known to be durable of a document: whole Automerge chunks, loadable without loss. `None` if nothing of
