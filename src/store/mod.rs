@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`file`] | the embedded default: one append-only log per document, in Automerge's own format |
+//! | [`file`](mod@file) | the embedded default: one append-only log per document, in Automerge's own format |
 //! | [`memory`] | a stand-in for tests |
 //! | [`conformance`] | what every implementation must do, as a suite to run against it |
 //! | [`check`] | is this file whole, and what would be cut? |
