@@ -196,7 +196,7 @@ impl Place {
     fn kind(&self) -> &'static str {
         match self {
             Self::State(_) => "a regular file",
-            Self::Documents(_) => "what is needed there (a folder with regular files in it)",
+            Self::Documents(_) => "of the right kind (further documents are regular files in a folder)",
         }
     }
 }

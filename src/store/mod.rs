@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`file`] | the embedded default: one append-only log per document, in Automerge's own format |
+//! | [`file`](mod@file) | the embedded default: one append-only log per document, in Automerge's own format |
 //! | [`memory`] | a stand-in for tests |
 //! | [`conformance`] | what every implementation must do, as a suite to run against it |
 //! | [`check`] | is this file whole, and what would be cut? |
@@ -34,8 +34,8 @@ pub use peers::PeerRecord;
 
 /// Where documents are kept.
 ///
-/// Calls about one document take effect one after the other, in the order in which their futures are first polled;
-/// calls about different documents do not wait for each other. Dropping a future does not undo what it has begun: an
+/// Loads and appends of one document take effect one after the other, in the order in which their futures are first
+/// polled; calls about different documents do not wait for each other. Dropping a future does not undo what it has begun: an
 /// append whose future was dropped may be stored.
 pub trait Store: Send + Sync + 'static {
     /// What is known to be durable of a document: whole Automerge chunks, loadable without loss. `None` if nothing of

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::replace::{NewFile, NotReplaced};
+use super::trust;
 use crate::store::content::{self, Content, Damage};
 use crate::store::disk::{Disk, LogFile, folder_of};
 use crate::store::{Lengths, Repair};
@@ -70,8 +71,19 @@ impl Log {
         };
         // A process that was killed between write and fsync leaves bytes that are only in the operating system's
         // memory. Whoever reads them here is about to show them to others.
-        file.sync()?;
-        disk.sync_dir(folder_of(path))?;
+        let file = if trust::is_withdrawn(&**disk, path) {
+            let file = match NewFile::write(&**disk, path, &bytes)?.publish(&**disk, path) {
+                Ok(file) => file,
+                Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => return Err(error.into()),
+            };
+            trust::restore(&**disk, path);
+            file
+        } else {
+            file.sync()
+                .and_then(|()| disk.sync_dir(folder_of(path)))
+                .inspect_err(|_| trust::withdraw(&**disk, path))?;
+            file
+        };
         let log = Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
@@ -153,8 +165,13 @@ impl Log {
                 file = %self.path.display(), %error,
                 "a failed write could not be taken back; the document takes no changes until it has been rewritten"
             );
-            self.refused = true;
+            self.refuse();
         }
+    }
+
+    fn refuse(&mut self) {
+        self.refused = true;
+        trust::withdraw(&*self.disk, &self.path);
     }
 
     /// The file, and how much of it is durable: what a new file has to hold to take its place.
@@ -183,7 +200,10 @@ impl Log {
     fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
-                (self.file, self.durable, self.snapshot, self.refused) = (file, length, snapshot, false);
+                (self.file, self.durable, self.snapshot) = (file, length, snapshot);
+                if std::mem::take(&mut self.refused) {
+                    trust::restore(&*self.disk, &self.path);
+                }
                 Ok(self.lengths())
             }
             Err(error) => {
@@ -192,7 +212,7 @@ impl Log {
                         file = %self.path.display(), %error,
                         "it is not known which file a crash would leave; the document takes no changes until it has been rewritten"
                     );
-                    self.refused = true;
+                    self.refuse();
                 }
                 Err(error)
             }

@@ -2,7 +2,7 @@
 //!
 //! A file is a chain of whole chunks, so any binding of Automerge opens it and a copy of it is a backup. Beside a file
 //! may stand `….lock` (who has it open), `….new` (a rewrite that was not finished: removed at the next opening) and
-//! `….torn-<offset>` (what a repair cut off).
+//! `….torn-<offset>` (what a repair cut off) and `….unsynced` (the disk failed: to be written anew when next opened).
 
 mod log;
 mod peers;
@@ -12,6 +12,7 @@ mod rewrite;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -91,11 +92,11 @@ impl FileStore {
             probing: Mutex::default(),
         };
         if inner.enter_documents()? {
-            let shadowed = inner.documents.join(format!("{}{EXTENSION}", inner.default_id));
-            let names = inner.disk.files(&inner.documents).map_err(|error| inner.documents_error(error))?;
-            if names.iter().any(|(name, _)| Path::new(name) == Path::new(shadowed.file_name().unwrap_or_default())) {
+            let shadowed = format!("{}{EXTENSION}", inner.default_id);
+            let files = inner.disk.files(&inner.documents).map_err(|error| inner.documents_error(error))?;
+            if files.iter().any(|(name, _)| *name == shadowed) {
                 tracing::warn!(
-                    used = %inner.state.display(), ignored = %shadowed.display(),
+                    used = %inner.state.display(), ignored = %inner.documents.join(shadowed).display(),
                     "there are two files for the default document"
                 );
             }

@@ -44,13 +44,16 @@ enum Step {
     Close,
     Fail(Op, usize, usize),
     Heal,
+    /// The process ends, and another one is started; the power stays on.
+    Restart,
     Crash(Vec<usize>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    // Not `Create`: if even the mark that a file is not safely on disk cannot be made, a restart without a power cut
+    // in between has no way to know. Failing creations are covered step by step elsewhere.
     let op = prop_oneof![
         Just(Op::Open),
-        Just(Op::Create),
         Just(Op::Read),
         Just(Op::Write),
         Just(Op::Sync),
@@ -66,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Close),
         5 => (op, 0usize..4, 0usize..40).prop_map(|(op, skip, short)| Step::Fail(op, skip, short)),
         2 => Just(Step::Heal),
+        2 => Just(Step::Restart),
         2 => prop::collection::vec(0usize..500, 12).prop_map(Step::Crash),
     ]
 }
@@ -123,6 +127,12 @@ impl World {
             Step::Fail(Op::Write, 0, short) => self.disk.short_write(short, ErrorKind::StorageFull),
             Step::Fail(op, skip, _) => self.disk.fail(op, skip, ErrorKind::Other),
             Step::Heal => self.disk.heal(),
+            Step::Restart => {
+                self.disk.heal();
+                self.store = None;
+                self.store = Some(open_on(&self.disk).expect("opens after a restart"));
+                self.reload().await;
+            }
             Step::Crash(choices) => {
                 let mut choices = choices.into_iter().cycle();
                 let crashed = self.disk.crash(|n| choices.next().unwrap_or(0) % (n + 1));

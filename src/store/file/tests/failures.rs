@@ -207,3 +207,51 @@ async fn an_append_that_was_begun_ends_even_if_nobody_waits_for_it_any_more() {
         assert_eq!(stored(&store, &default_id()).await, all, "the load waited for what was begun before it");
     }
 }
+
+#[tokio::test]
+async fn bytes_that_a_failed_sync_left_in_memory_are_not_taken_for_durable_by_the_next_process() {
+    for first_fault in [Op::Sync, Op::Write] {
+        let (disk, store, mut author, first) = with_one_edit().await;
+        let lost = author.edit();
+        match first_fault {
+            Op::Sync => disk.fail(Op::Sync, 0, ErrorKind::Other),
+            _ => disk.short_write(lost.len(), ErrorKind::Other),
+        }
+        disk.fail(Op::Truncate, 0, ErrorKind::Other);
+        assert!(store.append(&default_id(), lost.clone()).await.is_err());
+        drop(store);
+
+        let store = open_on(&disk).expect("opens");
+        let found = stored(&store, &default_id()).await;
+        assert_eq!(found, [first, lost].concat(), "no power cut: the operating system still has it");
+        let next = author.edit();
+        store.append(&default_id(), next.clone()).await.expect("appends");
+        drop(store);
+        let crashed = disk.crash(|_| 0);
+        let store = open_on(&crashed).expect("opens");
+        assert_eq!(stored(&store, &default_id()).await, [found, next].concat(), "shown, so it must have been durable");
+        assert!(!crashed.paths().contains(&"home/state.automerge.unsynced".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_could_not_be_made_durable_when_opened_is_written_anew_before_it_is_shown() {
+    let (disk, mut author) = (disk(), Author::new());
+    let (store, first) = (open_on(&disk).expect("opens"), author.edit());
+    store.append(&id(2), first.clone()).await.expect("appends");
+    let second = author.edit();
+    disk.short_write(second.len(), ErrorKind::Other);
+    disk.fail(Op::Truncate, 0, ErrorKind::Other);
+    // Killed before it could even mark the file.
+    disk.fail(Op::Create, 0, ErrorKind::Other);
+    assert!(store.append(&id(2), second.clone()).await.is_err());
+    drop(store);
+
+    let store = open_on(&disk).expect("opens");
+    disk.fail(Op::Sync, 0, ErrorKind::Other);
+    assert!(store.load(&id(2)).await.is_err(), "it could not be made durable");
+    let found = stored(&store, &id(2)).await;
+    assert_eq!(found, [first, second].concat());
+    drop(store);
+    assert_eq!(stored(&open_on(&disk.crash(|_| 0)).expect("opens"), &id(2)).await, found);
+}
