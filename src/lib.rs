@@ -14,3 +14,4 @@
 //! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
 
 pub mod format;
+pub mod wire;
