@@ -13,5 +13,6 @@
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
 //! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
 
+pub mod exchange;
 pub mod format;
 pub mod wire;
