@@ -58,7 +58,7 @@ fn the_shipped_rows_are_imported_in_order() {
 
 #[test]
 fn every_row_of_the_odd_file_is_reported_and_nothing_imported() {
-    let expected = r#"6 of 6 rows cannot be imported as they are, so nothing was imported:
+    let expected = r#"6 of 6 rows cannot be imported as is, so nothing was imported:
   line 2 (row 1): it has neither "id" nor "lastUpdated"; "department" is "engineering": did you mean "Engineering"?
   line 8 (row 2): it has neither "id" nor "lastUpdated"; "department" is "engineering": did you mean "Engineering"?
   line 14 (row 3): "designation" holds a stray quote, bracket or backslash: "[\"qa"; "department" is "engineering": did you mean "Engineering"?
@@ -132,7 +132,7 @@ fn every_oddity_is_named() {
         ("salary", "5", r#""salary" is not known, and its value would be lost"#),
     ] {
         let expected =
-            format!("1 of 1 row cannot be imported as they are, so nothing was imported:\n  line 1 (row 1): {reason}");
+            format!("1 of 1 row cannot be imported as is, so nothing was imported:\n  line 1 (row 1): {reason}");
         assert_eq!(told(with(key, value)), expected);
     }
     assert!(told(with("budget", "1e999")).contains("it cannot be read: number out of range"));
@@ -154,7 +154,7 @@ fn texts_that_only_look_odd_are_fine() {
 fn rows_that_are_none_and_ids_of_two_rows() {
     let row = |id: &str| with("id", &format!("\"{id}\"")).trim_matches(['[', ']']).to_owned();
     let file = format!("\n[\n{},\n5, \"x\",\n{},\n\n{}\n]", row("a"), row("b"), row("a"));
-    let expected = "3 of 5 rows cannot be imported as they are, so nothing was imported:
+    let expected = "3 of 5 rows cannot be imported as is, so nothing was imported:
   line 4 (row 2): it must be an object, but it is a number
   line 4 (row 3): it must be an object, but it is text
   line 7 (row 5): \"id\" \"a\" is that of line 3 too";

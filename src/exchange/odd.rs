@@ -124,12 +124,7 @@ pub(super) fn oddity_of_department(value: &str) -> Option<Oddity> {
 impl fmt::Display for OddRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = if self.total == 1 { "row" } else { "rows" };
-        write!(
-            f,
-            "{} of {} {of} cannot be imported as they are, so nothing was imported:",
-            self.rows.len(),
-            self.total
-        )?;
+        write!(f, "{} of {} {of} cannot be imported as is, so nothing was imported:", self.rows.len(), self.total)?;
         self.rows.iter().try_for_each(|row| write!(f, "\n  {row}"))
     }
 }
