@@ -11,7 +11,8 @@
 //! | [`document`] | the core: changes in, sync messages and events out. Pure |
 //! | [`wire`] | bytes to messages and back. Pure |
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
-//! | [`format`] | what all rooms share: document ids and Automerge's chunk format. Pure |
+//! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
+//! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
 pub mod document;
 pub mod exchange;

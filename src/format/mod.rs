@@ -1,10 +1,13 @@
-//! What all rooms share: the names of documents, and the container format that Automerge uses for files and messages.
+//! What all rooms share: the names of documents, the container format that Automerge uses for files and messages, and
+//! how budgets and dates are written.
 //!
-//! Pure. Nothing here knows about sync, positions, sockets or disks.
+//! Pure. Nothing here knows about sync, sockets or disks.
 
 mod budget;
 pub mod chunk;
 mod id;
+mod when;
 
-pub use budget::{Budget, BudgetError};
+pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
 pub use id::{DocumentId, InvalidDocumentId};
+pub use when::{format_when, parse_when};

@@ -1,0 +1,183 @@
+//! The export of positions as CSV that opens cleanly in a spreadsheet.
+//!
+//! UTF-8 with a byte order mark (or spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where they
+//! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are defused.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::format::Budget;
+
+const COLUMNS: &str = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A position as a line of the table. What the document lacks stays an empty cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CsvRow<'a> {
+    /// The id.
+    pub id: &'a str,
+    /// What the person does.
+    pub designation: &'a str,
+    /// The department.
+    pub department: &'a str,
+    /// The budget.
+    pub budget: Option<Budget>,
+    /// The place.
+    pub location: &'a str,
+    /// Who last changed the position.
+    pub updated_by: &'a str,
+    /// When that was, in milliseconds since 1970.
+    pub updated_at_ms: Option<i64>,
+    /// When the position was made, in milliseconds since 1970.
+    pub created_at_ms: Option<i64>,
+}
+
+/// What a file begins with: the byte order mark and the names of the columns.
+#[must_use]
+pub fn header() -> Vec<u8> {
+    format!("{BYTE_ORDER_MARK}{COLUMNS}\r\n").into_bytes()
+}
+
+/// Adds one line.
+pub fn write_row(out: &mut Vec<u8>, row: &CsvRow<'_>) {
+    for text in [row.id, row.designation, row.department] {
+        write_text(out, text);
+        out.push(b',');
+    }
+    // Numbers and times are ours: nothing in them needs quotes or could be a formula.
+    if let Some(budget) = row.budget {
+        out.extend_from_slice(budget.to_string().as_bytes());
+    }
+    out.push(b',');
+    for text in [row.location, row.updated_by] {
+        write_text(out, text);
+        out.push(b',');
+    }
+    write_time(out, row.updated_at_ms);
+    out.push(b',');
+    write_time(out, row.created_at_ms);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let text = defuse(text);
+    if text.contains([',', '"', '\r', '\n']) {
+        out.push(b'"');
+        out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// ISO 8601 in UTC. A time that no calendar has (documents may hold any number) is left out.
+fn write_time(out: &mut Vec<u8>, ms: Option<i64>) {
+    if let Some(time) = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+        out.extend_from_slice(time.to_string().as_bytes());
+    }
+}
+
+/// The text with an apostrophe in front if a spreadsheet would take it for a formula: it then shows the text as it is.
+///
+/// So that [`undefuse`] takes off exactly what was put on, a text that looks as if it had been defused gets one, too.
+#[must_use]
+pub fn defuse(text: &str) -> Cow<'_, str> {
+    if is_explosive(text.trim_start_matches('\'')) { format!("'{text}").into() } else { text.into() }
+}
+
+/// The text that [`defuse`] was given.
+#[must_use]
+pub fn undefuse(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if is_explosive(text.trim_start_matches('\'')) => text,
+        _ => cell,
+    }
+}
+
+/// What begins a formula somewhere. Spreadsheets step over line breaks and tabs, and take the full-width forms too.
+fn is_explosive(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(rows: &[CsvRow<'_>]) -> Vec<u8> {
+        let mut out = header();
+        rows.iter().for_each(|row| write_row(&mut out, row));
+        out
+    }
+
+    /// The cells as another implementation of the format reads them.
+    fn cells(file: &[u8]) -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file);
+        reader.records().map(|record| record.expect("CSV").iter().map(str::to_owned).collect()).collect()
+    }
+
+    #[test]
+    fn a_file_for_spreadsheets() {
+        let row = CsvRow {
+            id: "a1",
+            designation: "Engineer, Senior",
+            department: "the \"best\"",
+            budget: Some(Budget::Float(12.5)),
+            location: "line 1\nline 2",
+            updated_by: "=HYPERLINK(\"http://x\")",
+            updated_at_ms: Some(1_795_357_260_000),
+            created_at_ms: Some(1_654_342_380_123),
+        };
+        let empty = CsvRow { id: "-1", created_at_ms: Some(i64::MAX), ..CsvRow::default() };
+        let expected = "\u{feff}id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
+            a1,\"Engineer, Senior\",\"the \"\"best\"\"\",12.5,\"line 1\nline 2\",\"'=HYPERLINK(\"\"http://x\"\")\",\
+            2026-11-22T14:21:00Z,2022-06-04T11:33:00.123Z\r\n\
+            '-1,,,,,,,\r\n";
+        assert_eq!(String::from_utf8(file(&[row, empty])).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn formulas_are_defused_once() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("\n=1", "'\n=1"),
+            ("＝1", "'＝1"),
+            ("'=1", "''=1"),
+            ("''=1", "'''=1"),
+            ("'quoted'", "'quoted'"),
+            ("O'Brien", "O'Brien"),
+            ("1=1", "1=1"),
+            ("", ""),
+        ] {
+            assert_eq!(defuse(text), cell);
+            assert_eq!(undefuse(cell), text);
+        }
+        // What was never defused is left as it is.
+        assert_eq!(undefuse("=1"), "=1");
+    }
+
+    proptest! {
+        #[test]
+        fn undefuse_is_the_inverse(text in "['=+@\ta-]{0,6}|.*") {
+            let cell = defuse(&text);
+            prop_assert!(!is_explosive(&cell));
+            prop_assert_eq!(undefuse(&cell), &*text);
+        }
+
+        #[test]
+        fn another_reader_reads_the_same(designation in "(?s).*", location in "[,\"\r\n' a]{0,8}") {
+            let row = CsvRow { id: "a", designation: &designation, location: &location, ..CsvRow::default() };
+            let cells = cells(&file(&[row, row]));
+            prop_assert_eq!(cells.len(), 3);
+            prop_assert_eq!(undefuse(&cells[2][1]), &*designation);
+            prop_assert_eq!(undefuse(&cells[2][4]), &*location);
+        }
+    }
+}

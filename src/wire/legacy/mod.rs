@@ -1,0 +1,18 @@
+//! The JSON frames of the Django backend that this server replaces, and of its Angular client.
+//!
+//! What a client sends is a JSON text that holds a JSON array once more (`"[\"add\",\"UI\",…]"`), or one of the forms
+//! that this was seen to degenerate to; [`decode`] reads all of them. What a client gets is made by the functions of
+//! [`frames`]: always JSON, always one of the shapes that were recorded from the original.
+
+mod decode;
+mod error;
+pub mod frames;
+mod pieces;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use crate::format::{format_when, parse_when};
+pub use decode::decode;
+pub use error::{BadAdd, LegacyError};
+pub use request::{AddRow, Request, TOTAL_BUDGET_ELEMENT, Tracking};

@@ -1,0 +1,123 @@
+//! What is no message, by accident or on purpose: it is named, and it costs nothing.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn what_is_wrong_is_named() {
+    let told = |frame: &Bytes| decode(frame).unwrap_err().to_string();
+    assert_eq!(told(&Bytes::new()), "the frame is cut off: it ends in the middle of a CBOR value");
+    assert_eq!(told(&Bytes::from_static(b"[\"add\"]")), "\"the frame\" must be a map, but it is bytes");
+    assert_eq!(told(&Bytes::from_static(&[0xa0])), "\"type\" is missing");
+    assert_eq!(
+        told(&sync_with("type", |e| {
+            e.u8(1).unwrap();
+        })),
+        "\"type\" must be text, but it is a number"
+    );
+    assert_eq!(
+        told(&sync_with("senderId", |e| {
+            e.null().unwrap();
+        })),
+        "\"senderId\" is missing"
+    );
+    assert_eq!(
+        told(&sync_with("targetId", |e| {
+            e.str("").unwrap();
+        })),
+        "\"targetId\" is malformed: a peer id must have 1 to 512 bytes, this one has 0"
+    );
+    assert_eq!(
+        told(&sync_with("data", |e| {
+            e.bytes(&[]).unwrap();
+        })),
+        "\"data\" is empty"
+    );
+    assert_eq!(
+        told(&sync_with("data", |e| {
+            e.str("no").unwrap();
+        })),
+        "\"data\" must be bytes, but it is text"
+    );
+    assert_eq!(
+        told(&sync_with("data", |e| {
+            e.tag(minicbor::data::Tag::new(1)).unwrap().bytes(&[1]).unwrap();
+        })),
+        "\"data\" must be bytes, but it is a tagged value"
+    );
+    assert_eq!(
+        told(&sync_with("documentId", |e| {
+            e.str("nonsense").unwrap();
+        })),
+        "\"documentId\" is malformed: the document id is not valid base58check (is a character missing or mistyped?)"
+    );
+    assert_eq!(
+        told(&sync_with("senderId", |e| {
+            e.str(&"x".repeat(513)).unwrap();
+        })),
+        "\"senderId\" is longer than 512 bytes"
+    );
+    let mut longer = golden()["leave"].to_vec();
+    longer.push(0);
+    assert!(matches!(decode(&longer.into()), Err(DecodeError::TrailingBytes { .. })));
+}
+
+#[test]
+fn a_frame_cut_anywhere_is_an_error() {
+    for (name, frame) in golden() {
+        for length in 0..frame.len() {
+            assert_eq!(decode(&frame.slice(..length)), Err(DecodeError::Truncated), "{name} cut to {length}");
+        }
+    }
+}
+
+#[test]
+fn bombs_are_defused() {
+    // An unknown key whose value is 100,000 lists, maps or tags inside of each other.
+    for opening in [&[0x81][..], &[0x9f], &[0xa1, 0x00], &[0xbf, 0x00], &[0xc1], &[0xa1]] {
+        let mut bytes = vec![0xa1, 0x61, b'x'];
+        bytes.extend(opening.repeat(100_000));
+        assert_eq!(decode(&bytes.into()), Err(DecodeError::TooDeep { limit: 16 }), "{opening:?}");
+    }
+    // Headers that claim 2^64 - 1 bytes or entries.
+    for major in [0x5b, 0x7b, 0x9b, 0xbb] {
+        let huge: Vec<u8> = [major].into_iter().chain([0xff; 8]).collect();
+        assert!(decode(&huge.clone().into()).is_err());
+        for key in ["data", "senderId", "novelty"] {
+            let mut bytes = frame(|e| {
+                e.map(1).unwrap().str(key).unwrap();
+            })
+            .to_vec();
+            bytes.extend(&huge);
+            assert!(decode(&bytes.into()).is_err(), "{major:x} {key}");
+        }
+    }
+    // More entries than the protocol needs.
+    let many = frame(|e| {
+        e.map(4).unwrap().str("type").unwrap().str("remote-subscription-change").unwrap();
+        e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
+        e.str("add").unwrap().array(10_001).unwrap();
+        (0..10_001).for_each(|_| {
+            e.str("s").unwrap();
+        });
+    });
+    assert_eq!(decode(&many), Err(DecodeError::TooMany { key: "add", limit: 10_000 }));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
+        let _ = decode(&bytes.into());
+    }
+
+    #[test]
+    fn damaged_frames_never_panic(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let frames: Vec<Bytes> = golden().into_values().collect();
+        let mut bytes = which.get(&frames).to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _ = decode(&bytes.into());
+    }
+}
