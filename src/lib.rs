@@ -19,5 +19,6 @@ pub mod exchange;
 pub mod format;
 pub mod hub;
 pub mod metrics;
+pub mod server;
 pub mod store;
 pub mod wire;

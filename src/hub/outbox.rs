@@ -77,6 +77,8 @@ pub struct Farewell {
 pub enum FarewellKind {
     /// It sent what it must not send.
     BadMessage,
+    /// It said goodbye.
+    Left,
     /// It, or somebody else, joined again under its peer id.
     Replaced,
     /// Something failed here; trying again later may help.
@@ -181,9 +183,15 @@ impl OutboxReceiver {
         std::mem::take(&mut *self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Cancelled once the server wants the connection to end.
+    #[must_use]
+    pub fn closing(&self) -> CancellationToken {
+        self.shared.closing.clone()
+    }
+
     /// The last words, once the server wants the connection to end.
-    pub async fn farewell(&self) -> Farewell {
-        self.shared.closing.cancelled().await;
+    #[must_use]
+    pub fn farewell(&self) -> Farewell {
         let farewell = self.shared.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
         farewell.unwrap_or(Farewell {
             kind: FarewellKind::GoingAway,
@@ -222,6 +230,6 @@ mod tests {
         let (outbox, receiver) = outbox(CancellationToken::new());
         outbox.close(FarewellKind::BadMessage, "one");
         outbox.close(FarewellKind::TryAgainLater, "two");
-        assert_eq!(receiver.farewell().await, Farewell { kind: FarewellKind::BadMessage, message: "one".to_owned() });
+        assert_eq!(receiver.farewell(), Farewell { kind: FarewellKind::BadMessage, message: "one".to_owned() });
     }
 }

@@ -104,12 +104,9 @@ impl From<EditFailure> for Problem {
             EditFailure::Edit(error) => error.into(),
             EditFailure::Storage { full, message } => Self::storage(full, message),
             EditFailure::Unavailable(error) => error.into(),
-            EditFailure::Panicked => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something failed here",
-                error.to_string(),
-            ),
+            EditFailure::Panicked => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", error.to_string())
+            }
         }
     }
 }

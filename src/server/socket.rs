@@ -32,11 +32,7 @@ pub struct SocketTimes {
 
 impl Default for SocketTimes {
     fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(20),
-            stall: Duration::from_secs(60),
-            goodbye: Duration::from_secs(2),
-        }
+        Self { ping: Duration::from_secs(20), stall: Duration::from_secs(60), goodbye: Duration::from_secs(2) }
     }
 }
 
@@ -98,6 +94,7 @@ pub trait Surface: Send {
     fn close_code(&self, kind: FarewellKind) -> u16 {
         match kind {
             FarewellKind::BadMessage => CloseCode::Policy.into(),
+            FarewellKind::Left => CloseCode::Normal.into(),
             FarewellKind::Replaced => 4409,
             FarewellKind::TryAgainLater => CloseCode::Again.into(),
             FarewellKind::GoingAway => CloseCode::Away.into(),
@@ -135,7 +132,8 @@ impl Connection {
         tracing::debug!(connection = self.key.0, ?end, "closed");
         if let (Ok(stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
             let words = if reason.is_empty() { None } else { surface.last_words(&reason) };
-            let _ = timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;
+            let _ =
+                timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;
         }
     }
 
@@ -149,6 +147,7 @@ impl Connection {
     ) -> End {
         let mut pings = interval_at(Instant::now() + self.times.ping, self.times.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let closing = self.outbox.closing();
         let mut unanswered = 0;
         let mut out: Vec<Message> = Vec::new();
         let mut unflushed = false;
@@ -169,7 +168,7 @@ impl Connection {
             }
             tokio::select! {
                 biased;
-                farewell = self.outbox.farewell() => return End::Ours(farewell),
+                () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
                     if unflushed {
                         let written = meter.written();
@@ -229,7 +228,12 @@ impl Connection {
     }
 
     /// Takes what waits in the outbox, up to what one write takes.
-    fn collect<S: Surface>(&mut self, surface: &mut S, first: Outgoing, out: &mut Vec<Message>) -> Result<(), Farewell> {
+    fn collect<S: Surface>(
+        &mut self,
+        surface: &mut S,
+        first: Outgoing,
+        out: &mut Vec<Message>,
+    ) -> Result<(), Farewell> {
         surface.send(first, out)?;
         while out.iter().map(Message::len).sum::<usize>() < WRITE_TOGETHER {
             let Some(outgoing) = self.outbox.try_next() else { break };

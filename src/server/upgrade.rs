@@ -35,6 +35,12 @@ impl Upgrade {
         Some(Self { on_upgrade, accept })
     }
 
+    /// Whether a request asks for a WebSocket, well or not.
+    #[must_use]
+    pub fn is_asked_for(headers: &HeaderMap) -> bool {
+        lists(headers, &header::UPGRADE, "websocket")
+    }
+
     /// The answer to the request, and the socket to be.
     pub fn accept(self, config: WebSocketConfig) -> (Response<Body>, impl Future<Output = Option<Stream>>) {
         let mut response = Response::new(Body::empty());

@@ -153,7 +153,9 @@ impl DocumentTask {
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
             match store.compact(&id, bytes).await {
                 Ok(_) => metrics.compactions.increment(1),
-                Err(error) => tracing::warn!(document = %id, %error, "the log could not be compacted; it goes on growing"),
+                Err(error) => {
+                    tracing::warn!(document = %id, %error, "the log could not be compacted; it goes on growing")
+                }
             }
         });
         // Polled once here, so that it takes its place before any later append: what was saved is what is replaced.

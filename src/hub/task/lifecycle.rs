@@ -93,7 +93,11 @@ impl DocumentTask {
     }
 
     pub(super) fn upkeep_interval(&self) -> Duration {
-        if self.broken || self.lost || self.pending { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
+        if self.broken || self.lost || self.pending {
+            QUICK_UPKEEP
+        } else {
+            UPKEEP.min(self.hub.inner.settings.idle_after)
+        }
     }
 
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.

@@ -85,7 +85,9 @@ impl DocumentTask {
 
     /// The first message to a peer who has said nothing yet.
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
-        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
+        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
+            return;
+        };
         if let Some(delivery) = document.greet(key) {
             place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
         }
@@ -118,7 +120,9 @@ impl DocumentTask {
     }
 
     fn greet_drained(&mut self, document: &mut Document, key: ConnectionKey) {
-        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else { return };
+        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
+            return;
+        };
         if let Some(delivery) = document.drained(key) {
             place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
             self.hub.inner.metrics.deliveries.increment(1);

@@ -1,0 +1,177 @@
+//! `GET /ws/dashboard/`: the legacy JSON protocol, as docs/legacy.md has it.
+//!
+//! One frame is dealt with after the other, and its direct answers are written before anything that it causes for all:
+//! they go out as soon as the document has made the change durable, and the events wait in the outbox behind them.
+
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
+
+use crate::document::{Author, Edit, EditError, NewPosition};
+use crate::format::DocumentId;
+use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text, now_ms};
+use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::ids::new_position_id;
+use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};
+use crate::server::socket::Surface;
+use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
+
+/// Who wrote, when nobody has logged in.
+pub const NOBODY: &str = "Admin";
+/// Characters of a login name that are kept.
+const MAX_NAME: usize = 200;
+
+/// One legacy client.
+pub struct LegacySocket {
+    key: ConnectionKey,
+    hub: Hub,
+    document: DocumentId,
+}
+
+impl LegacySocket {
+    /// Enters the room (which says who is here), and looks at the document from now on.
+    ///
+    /// # Errors
+    /// When the document cannot be opened.
+    pub async fn begin(
+        key: ConnectionKey,
+        hub: Hub,
+        outbox: Outbox,
+        document: DocumentId,
+    ) -> Result<Self, crate::hub::Unavailable> {
+        hub.room().enter(key, outbox.clone());
+        let view = match hub.watch(&document, key, outbox.clone()).await {
+            Ok(view) => view,
+            Err(error) => {
+                hub.leave(key, []).await;
+                return Err(error);
+            }
+        };
+        let total = total_frame(crate::document::read_view(&view).plan());
+        // The room's first frame is before it in the same outbox, so there is a place.
+        if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
+            place.fill(Outgoing::Texts(Arc::from([total])));
+        }
+        Ok(Self { key, hub, document })
+    }
+
+    fn author(&self) -> Author {
+        let name = self.hub.room().name(self.key).filter(|name| !name.is_empty());
+        Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
+    }
+
+    async fn handle(&self, request: Request) -> Vec<String> {
+        match request {
+            Request::Add(row) => {
+                let position = NewPosition {
+                    id: new_position_id(),
+                    designation: row.designation,
+                    department: row.department,
+                    budget: row.budget,
+                    location: row.location,
+                    created_at: None,
+                    updated: None,
+                };
+                match self.hub.edit(&self.document, Edit::Add(position), self.author()).await {
+                    Ok(_) => vec![frames::processed()],
+                    Err(error) => failed("add", &error),
+                }
+            }
+            Request::Delete { id } => {
+                match self.hub.edit(&self.document, Edit::Delete { id: id.clone() }, self.author()).await {
+                    Ok(_) => {}
+                    // Two people may delete one row: the second hears the same as the first.
+                    Err(EditFailure::Edit(EditError::NotFound(_))) => {
+                        self.hub.room().mark(&Text::from(frames::deleted(&id)));
+                    }
+                    Err(error) => return failed("delete", &error),
+                }
+                vec![frames::deleted_direct(), frames::processed()]
+            }
+            Request::Login { name } => {
+                let name: String = name.trim().chars().take(MAX_NAME).collect();
+                self.hub.room().rename(self.key, Some(name.clone()), true);
+                self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
+                vec![frames::processed()]
+            }
+            Request::LogoutObject { .. } => {
+                self.hub.room().rename(self.key, None, false);
+                vec![frames::processed()]
+            }
+            Request::Tracking(tracking) => {
+                self.track(&tracking).await;
+                vec![frames::processed()]
+            }
+            Request::LoginObject { .. } | Request::Unknown { .. } => vec![frames::processed()],
+        }
+    }
+
+    /// A click is shown to all. A total budget is stored as well, and then the document tells it to all.
+    async fn track(&self, tracking: &Tracking) {
+        if let Some(Ok(crore)) = tracking.total_budget() {
+            let edit = Edit::SetTotalAmount(crore.as_f64() * AMOUNT_OF_ONE_CRORE);
+            match self.hub.edit(&self.document, edit, self.author()).await {
+                Ok(done) if done.changed => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(connection = self.key.0, %error, "the total budget was not stored");
+                    return;
+                }
+            }
+        }
+        if let Some(element) = tracking.element_id() {
+            self.hub.room().mark(&Text::from(frames::tracking(&element)));
+        }
+    }
+}
+
+fn failed(what: &str, error: &EditFailure) -> Vec<String> {
+    vec![frames::error(&format!("Failed to {what} data: {error}")), frames::processed()]
+}
+
+impl Surface for LegacySocket {
+    const KIND: ConnectionKind = ConnectionKind::Legacy;
+
+    async fn receive(&mut self, message: Frame, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        let request = match &message {
+            Frame::Text(text) => legacy::decode(text),
+            _ => Err(LegacyError::Undecodable),
+        };
+        let answers = match request {
+            Ok(request) => self.handle(request).await,
+            Err(error) => {
+                self.hub.metrics().refuse(Refusal::Undecodable);
+                error.frames()
+            }
+        };
+        out.extend(answers.into_iter().map(|answer| Frame::Text(answer.into())));
+        Ok(())
+    }
+
+    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        if let Outgoing::Texts(texts) = outgoing {
+            for text in &*texts {
+                // Rendered as text here; the check is cheap and keeps this file free of promises.
+                out.extend(Utf8Bytes::try_from(text.bytes().clone()).ok().map(Frame::Text));
+            }
+        }
+        Ok(())
+    }
+
+    fn last_words(&self, message: &str) -> Option<Frame> {
+        Some(Frame::Text(frames::error(message).into()))
+    }
+
+    fn close_code(&self, kind: FarewellKind) -> u16 {
+        match kind {
+            FarewellKind::Left => 1000,
+            FarewellKind::BadMessage => 1008,
+            FarewellKind::Replaced | FarewellKind::TryAgainLater => 1013,
+            FarewellKind::GoingAway => 1001,
+        }
+    }
+
+    async fn gone(&mut self) {
+        self.hub.leave(self.key, [self.document.clone()]).await;
+    }
+}

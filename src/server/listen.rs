@@ -1,0 +1,118 @@
+//! Listening, and stopping well: no new connections, last words to the open ones, everything written, then the end.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::access::ListenerKind;
+use super::{App, router};
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a failed accept (too many open files, mostly) there is no point in trying at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server that listens.
+pub struct Server {
+    app: Arc<App>,
+    listeners: Vec<TcpListener>,
+    grace: Duration,
+}
+
+impl Server {
+    pub(super) fn new(app: Arc<App>, listeners: Vec<TcpListener>, grace: Duration) -> Self {
+        Self { app, listeners, grace }
+    }
+
+    /// What the surfaces share.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Serves until `shutdown` is done, and then until everything is written and told. False: that took longer than the
+    /// grace period. (Everything acknowledged is on disk either way.)
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
+        let Self { app, listeners, grace } = self;
+        let router = router(&app);
+        let accepting = CancellationToken::new();
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            loops.spawn(accept(listener, router.clone(), Arc::clone(&app), accepting.clone()));
+        }
+        shutdown.await;
+        tracing::info!("stopping");
+        let end = async {
+            accepting.cancel();
+            while loops.join_next().await.is_some() {}
+            app.stopping.cancel();
+            app.connections.close();
+            app.connections.wait().await;
+            app.hub.stop().await;
+        };
+        let in_time = timeout(grace, end).await.is_ok();
+        if !in_time {
+            tracing::warn!("some connections did not end within {} s and were cut", grace.as_secs());
+        }
+        in_time
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: CancellationToken) {
+    let kind = ListenerKind { loopback: listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) };
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(stream, peer, kind, router.clone(), &app),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn serve(stream: TcpStream, peer: SocketAddr, kind: ListenerKind, router: Router, app: &App) {
+    // Messages are small and must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let surfaces = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(kind);
+        surfaces.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let stopping = app.stopping.clone();
+    app.connections.spawn(async move {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopping.cancelled() => {
+                // What is being answered is answered; an idle connection ends at once.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended badly");
+        }
+    });
+}

@@ -1,0 +1,71 @@
+//! What every HTTP answer goes through: who may ask, CORS, compression, headers that keep browsers honest.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::access::{ListenerKind, Refused};
+use super::upgrade::Upgrade;
+use super::{App, PREFLIGHT_AGE, Problem};
+use crate::metrics::Refusal;
+
+/// A refusal that a WebSocket surface tells after the upgrade: a stock Node client dies of an HTTP refusal.
+#[derive(Clone)]
+pub struct RefusedUpgrade(pub Refused);
+
+/// Puts the layers around the surfaces.
+pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
+    let access = app.access.clone();
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, parts| {
+            let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            access.allows(origin, host)
+        }))
+        .allow_methods([Method::DELETE, Method::GET, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::USER_AGENT,
+            HeaderName::from_static("x-csrftoken"),
+            HeaderName::from_static("x-requested-with"),
+        ])
+        .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
+        .max_age(PREFLIGHT_AGE);
+    surfaces
+        .layer(CompressionLayer::new().gzip(true).br(true))
+        .layer(cors)
+        .layer(from_fn_with_state(Arc::clone(app), guard))
+}
+
+async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let listener = request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true });
+    if let Err(refused) = app.access.check(request.headers(), listener) {
+        app.hub.metrics().refuse(Refusal::Origin);
+        if !Upgrade::is_asked_for(request.headers()) {
+            return with_headers(Problem::from(refused).into_response());
+        }
+        request.extensions_mut().insert(RefusedUpgrade(refused));
+    }
+    with_headers(next.run(request).await)
+}
+
+fn with_headers(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

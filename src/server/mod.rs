@@ -1,0 +1,80 @@
+//! The server: listeners, routes, one file per surface, and who may ask.
+//!
+//! Every surface is on every listening port. This room translates between protocols ([`crate::wire`]) and documents
+//! ([`crate::hub`]); it decides nothing about documents.
+
+pub mod access;
+mod api;
+mod health;
+mod identity;
+mod ids;
+mod legacy_rest;
+mod legacy_socket;
+mod listen;
+mod meter;
+mod middleware;
+mod page;
+mod problem;
+pub mod renderings;
+mod root_socket;
+mod socket;
+mod start;
+mod sync;
+mod upgrade;
+mod websockets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use access::Access;
+pub use identity::Identity;
+pub use ids::new_position_id;
+pub use listen::Server;
+pub use problem::Problem;
+pub use socket::SocketTimes;
+pub use start::{Options, StartError, Started, start};
+use sync::PeerRegistry;
+
+use crate::format::DocumentId;
+use crate::hub::Hub;
+
+/// What all surfaces share.
+pub struct App {
+    /// The documents.
+    pub hub: Hub,
+    /// The document that legacy clients see, and that `default` names in the API.
+    pub default_id: DocumentId,
+    /// Who we are to automerge-repo peers.
+    pub identity: Arc<Identity>,
+    /// Who may ask.
+    pub access: Access,
+    /// How long sockets may take.
+    pub times: SocketTimes,
+    /// Bytes in one WebSocket message, and in a frame.
+    pub max_message: usize,
+    peers: PeerRegistry,
+    /// Cancelled when the server stops: connections say goodbye.
+    stopping: CancellationToken,
+    /// The connections.
+    connections: TaskTracker,
+}
+
+/// Seconds for which a browser keeps the answer to a preflight.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
+
+fn router(app: &Arc<App>) -> Router {
+    let surfaces = Router::new()
+        .merge(websockets::router())
+        .merge(legacy_rest::router())
+        .merge(api::router())
+        .merge(health::router())
+        .merge(page::router())
+        .fallback(page::not_found)
+        .method_not_allowed_fallback(page::method_not_allowed)
+        .with_state(Arc::clone(app));
+    middleware::around(surfaces, app)
+}

@@ -1,0 +1,54 @@
+//! `/`: a plain page that names the surfaces, and what everybody gets who asks for something that is not there.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+
+use super::upgrade::Upgrade;
+use super::websockets::{Spoken, upgrade};
+use super::{App, Problem};
+use crate::document::read_view;
+
+/// The root.
+pub fn router() -> Router<Arc<App>> {
+    Router::new().route("/", get(root))
+}
+
+async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+    if Upgrade::is_asked_for(request.headers()) {
+        return upgrade(app, request, Spoken::FirstFrame).await;
+    }
+    let (positions, name) = match app.hub.view(&app.default_id).await {
+        Ok(Some(view)) => {
+            let view = read_view(&view);
+            (view.len().to_string(), view.plan().name.clone().unwrap_or_default())
+        }
+        _ => ("no".to_owned(), String::new()),
+    };
+    let page = include_str!("page.html")
+        .replace("{{name}}", &escape(&name))
+        .replace("{{positions}}", &positions)
+        .replace("{{url}}", &app.default_id.url())
+        .replace("{{id}}", app.default_id.as_str());
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A path that no surface has.
+pub async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}; see / for what there is", uri.path()))
+}
+
+/// A method that a path does not have.
+pub async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; the Allow header says what it takes", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not for this path", detail)
+}

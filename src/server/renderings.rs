@@ -1,0 +1,146 @@
+//! How positions are written for those who are served: the JSON API, legacy clients, CSV.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange};
+use crate::exchange::csv::{self, CsvRow};
+use crate::format::Budget;
+use crate::hub::{RenderPresence, RenderRows, Text};
+use crate::wire::legacy::frames::{self, EntryRow};
+
+/// Rupees in one crore, the unit in which legacy clients speak of the total budget.
+pub const AMOUNT_OF_ONE_CRORE: f64 = 1e7;
+/// The departments that the legacy client's chart knows. One row of another makes it stop drawing.
+const LEGACY_DEPARTMENTS: [&str; 5] = ["Engineering", "HR", "Sales", "Product", "Other"];
+
+/// How rows are kept rendered.
+pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line, stray: is_stray };
+/// How presence is told to legacy sockets.
+pub const PRESENCE: RenderPresence = |names| Text::from(frames::login_update(names.iter().copied()));
+/// How changes of rows are told to legacy sockets.
+pub const ROWS: RenderRows = row_frames;
+
+/// A position as the JSON API shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonPosition<'a> {
+    id: &'a str,
+    designation: &'a Option<Json>,
+    department: &'a Option<Json>,
+    budget: &'a Option<Json>,
+    location: &'a Option<Json>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+    updated_by: &'a Option<String>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    conflicts: &'a std::collections::BTreeMap<&'static str, Vec<Json>>,
+}
+
+fn json(position: &Position, out: &mut Vec<u8>) {
+    let row = JsonPosition {
+        id: &position.id,
+        designation: &position.designation,
+        department: &position.department,
+        budget: &position.budget,
+        location: &position.location,
+        created_at: position.created_at.and_then(iso),
+        updated_at: position.updated_at.and_then(iso),
+        updated_by: &position.updated_by,
+        conflicts: &position.conflicts,
+    };
+    // Writing JSON values to memory cannot fail.
+    let _ = serde_json::to_writer(out, &row);
+}
+
+fn iso(milliseconds: i64) -> Option<String> {
+    Timestamp::from_millisecond(milliseconds).ok().map(|moment| moment.to_string())
+}
+
+fn text(value: &Option<Json>) -> Option<&str> {
+    value.as_ref().and_then(Json::as_str)
+}
+
+/// The budget as a number, also where another program wrote it as text.
+fn budget(position: &Position) -> Option<Budget> {
+    match position.budget.as_ref()? {
+        Json::String(text) => crate::format::parse_budget(text).ok(),
+        value => Budget::from_json(value).ok(),
+    }
+}
+
+fn entry_row(position: &Position) -> EntryRow<'_> {
+    EntryRow {
+        id: &position.id,
+        designation: text(&position.designation),
+        department: text(&position.department),
+        budget: budget(position),
+        location: text(&position.location),
+        updated_by: position.updated_by.as_deref(),
+        updated_at_ms: position.updated_at,
+    }
+}
+
+fn legacy(position: &Position, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, &entry_row(position).listed());
+}
+
+fn csv_line(position: &Position, out: &mut Vec<u8>) {
+    let shown = |value: &Option<Json>| match value {
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Null) | None => String::new(),
+        Some(value) => value.to_string(),
+    };
+    let (designation, department) = (shown(&position.designation), shown(&position.department));
+    let location = shown(&position.location);
+    csv::write_row(
+        out,
+        &CsvRow {
+            id: &position.id,
+            designation: &designation,
+            department: &department,
+            budget: budget(position),
+            location: &location,
+            updated_by: position.updated_by.as_deref().unwrap_or_default(),
+            updated_at_ms: position.updated_at,
+            created_at_ms: position.created_at,
+        },
+    );
+}
+
+fn is_stray(position: &Position) -> bool {
+    !text(&position.department).is_some_and(|department| LEGACY_DEPARTMENTS.contains(&department))
+}
+
+/// The total budget as legacy clients are told it; None while there is none.
+#[must_use]
+pub fn total_frame(plan: &Plan) -> Option<Text> {
+    let crore = Budget::new_f64(plan.total_budget? * plan.unit / AMOUNT_OF_ONE_CRORE).ok()?;
+    Some(Text::from(frames::total_budget(crore)))
+}
+
+/// An edit is a deletion and an entry, the only way in which the client shows one. A trailer follows every entry; a
+/// deletion only while a stray row is there, which stops the client's drawing until a frame comes that changes no row.
+fn row_frames(change: &ViewChange, view: &View) -> Vec<Text> {
+    let mut texts = Vec::new();
+    for event in &change.rows {
+        match event {
+            RowEvent::Added(row) => texts.extend([frames::entry(&entry_row(&row.position)), frames::trailer()]),
+            RowEvent::Edited(row) => texts.extend([
+                frames::deleted(&row.position.id),
+                frames::entry(&entry_row(&row.position)),
+                frames::trailer(),
+            ]),
+            RowEvent::Deleted(id) => {
+                texts.push(frames::deleted(id));
+                if view.strays() > 0 {
+                    texts.push(frames::trailer());
+                }
+            }
+        }
+    }
+    let mut texts: Vec<Text> = texts.into_iter().map(Text::from).collect();
+    texts.extend(change.plan.as_ref().and_then(total_frame));
+    texts
+}

@@ -1,0 +1,177 @@
+//! From options to a server that listens: opens the store, finds or makes the default document, binds the addresses.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::access::Access;
+use super::renderings::{PRESENCE, RENDERINGS, ROWS};
+use super::sync::PeerRegistry;
+use super::{App, Identity, Server, SocketTimes};
+use crate::document::{Author, Document, Edit, LoadError, MessageLimits, PlanPatch, read_view};
+use crate::format::{Budget, DocumentId};
+use crate::hub::{EditFailure, Hub, HubSettings, Unavailable, now_ms};
+use crate::metrics::Metrics;
+use crate::store::{FileStore, OpenError, Repair, StateFile, Store};
+
+/// How a server is to be run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// The default document's file.
+    pub state: PathBuf,
+    /// The folder of further documents.
+    pub documents: PathBuf,
+    /// Origins allowed besides our own and loopback.
+    pub allowed_origins: Vec<String>,
+    /// Bytes in one WebSocket message.
+    pub max_message: usize,
+    /// A document that nobody uses for so long is unloaded.
+    pub idle_after: Duration,
+    /// Documents that do not exist but are waited for.
+    pub max_pending: usize,
+    /// How long sockets may take.
+    pub times: SocketTimes,
+    /// How long the end may take.
+    pub grace: Duration,
+}
+
+/// A server that listens, and what there is to say about it.
+pub struct Started {
+    /// To be run.
+    pub server: Server,
+    /// Where it listens; ports that were 0 are known now.
+    pub addresses: Vec<SocketAddr>,
+    /// The default document.
+    pub document: DocumentId,
+    /// How many positions it holds.
+    pub positions: usize,
+    /// Whether there was no document before.
+    pub created: bool,
+    /// What was cut off its file when it was opened.
+    pub repaired: Option<Repair>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The default document's file, or the folder of the others.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The default document's content.
+    #[error("{}: {source}", .path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LoadError,
+    },
+    /// The default document could not be made, or not be given its id.
+    #[error("the document in {} could not be written: {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: EditFailure,
+    },
+    /// The default document cannot be opened.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// An address.
+    #[error("cannot listen on {address}: {source}{}", bind_hint(.source))]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The names under which we speak to peers.
+    #[error(transparent)]
+    Identity(#[from] crate::wire::repo::InvalidPeerName),
+}
+
+fn bind_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop the program that has it, or give another address with --listen",
+        io::ErrorKind::PermissionDenied => "; give a port above 1023 with --listen",
+        _ => "; give another address with --listen",
+    }
+}
+
+/// Opens everything, and listens. Connections are answered once the server runs.
+///
+/// # Errors
+/// When anything of it fails; nothing is left running.
+pub async fn start(options: Options) -> Result<Started, StartError> {
+    let mut listeners = Vec::new();
+    for address in &options.listen {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|source| StartError::Bind { address: *address, source })?);
+    }
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+
+    let state = StateFile::open(&options.state)?;
+    let repaired = state.repaired().cloned();
+    let carried = Document::carried_id(state.bytes())
+        .map_err(|source| StartError::Load { path: options.state.clone(), source })?;
+    let created = state.bytes().is_empty();
+    let document = carried.clone().unwrap_or_else(|| DocumentId::from_bytes(random_uuid()));
+    let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
+    let settings = HubSettings {
+        renderings: RENDERINGS,
+        rows: ROWS,
+        presence: PRESENCE,
+        limits: MessageLimits::default(),
+        idle_after: options.idle_after,
+        max_pending: options.max_pending,
+    };
+    let hub = Hub::new(store, settings, Arc::new(Metrics::new()));
+
+    if carried.is_none() {
+        let edit = if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) };
+        let author = Author { name: "server".to_owned(), now: now_ms() };
+        let written = hub.edit(&document, edit, author).await;
+        written.map_err(|source| StartError::Write { path: options.state.clone(), source })?;
+    }
+    let positions = hub.view(&document).await?.map_or(0, |view| read_view(&view).len());
+    let app = App {
+        hub,
+        default_id: document.clone(),
+        identity: Arc::new(Identity::load(&options.documents)?),
+        access: Access { allowed_origins: options.allowed_origins },
+        times: options.times,
+        max_message: options.max_message,
+        peers: PeerRegistry::default(),
+        stopping: CancellationToken::new(),
+        connections: TaskTracker::new(),
+    };
+    let server = Server::new(Arc::new(app), listeners, options.grace);
+    Ok(Started { server, addresses, document, positions, created, repaired })
+}
+
+/// An empty plan, in lakh of rupees until somebody says otherwise.
+fn new_plan(id: DocumentId) -> Edit {
+    let plan = PlanPatch {
+        name: Some("New plan".to_owned()),
+        currency: Some("INR".to_owned()),
+        unit: Some(Budget::Int(100_000)),
+        total_budget: None,
+    };
+    Edit::Create { id, plan, positions: Vec::new() }
+}
+
+/// Sixteen random bytes in the form of a version 4 UUID, as automerge-repo makes document ids.
+#[must_use]
+pub fn random_uuid() -> [u8; 16] {
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    bytes
+}

@@ -1,0 +1,71 @@
+//! `GET /sync/{documentId}`: plain Automerge sync, one message per binary frame, for bindings without automerge-repo.
+//!
+//! The server sends its first message at once. An unknown id is accepted, and the document made by its first change.
+
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use crate::format::DocumentId;
+use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
+use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::socket::Surface;
+
+/// One peer of one document.
+pub struct PlainSocket {
+    peer: SyncPeer,
+    hub: Hub,
+    document: DocumentId,
+}
+
+impl PlainSocket {
+    /// Begins to sync.
+    ///
+    /// # Errors
+    /// When the server stops.
+    pub async fn begin(
+        key: ConnectionKey,
+        hub: Hub,
+        outbox: Outbox,
+        document: DocumentId,
+    ) -> Result<Self, crate::hub::Unavailable> {
+        let peer = SyncPeer { key, outbox, storage: None };
+        hub.greet(&document, peer.clone()).await?;
+        Ok(Self { peer, hub, document })
+    }
+}
+
+impl Surface for PlainSocket {
+    const KIND: ConnectionKind = ConnectionKind::Plain;
+
+    async fn receive(&mut self, message: Frame, _out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        let Frame::Binary(bytes) = message else {
+            self.hub.metrics().refuse(Refusal::Undecodable);
+            let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
+            return Err(Farewell { kind: FarewellKind::BadMessage, message });
+        };
+        let sent = self.hub.sync(&self.document, self.peer.clone(), bytes, false).await;
+        sent.map_err(|error| Farewell { kind: FarewellKind::GoingAway, message: error.to_string() })
+    }
+
+    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        match outgoing {
+            Outgoing::Sync { data, .. } => {
+                out.push(Frame::Binary(data));
+                Ok(())
+            }
+            Outgoing::Unavailable(id) => {
+                let message = format!("document {id} is not to be had at the moment; try again later");
+                Err(Farewell { kind: FarewellKind::TryAgainLater, message })
+            }
+            Outgoing::Ephemeral(_) | Outgoing::RemoteHeads(_) | Outgoing::Texts(_) => Ok(()),
+        }
+    }
+
+    fn last_words(&self, _message: &str) -> Option<Frame> {
+        // The protocol has no words but sync messages; the close frame says it.
+        None
+    }
+
+    async fn gone(&mut self) {
+        self.hub.leave(self.peer.key, [self.document.clone()]).await;
+    }
+}

@@ -1,0 +1,69 @@
+//! Which connection goes by which peer id. One at a time: the same peer joining again means that its old socket is half
+//! open, so the old one is closed before the new one begins.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::{ConnectionKey, FarewellKind, Outbox};
+use crate::wire::repo::PeerId;
+
+/// All joined peers.
+#[derive(Clone, Default)]
+pub struct PeerRegistry {
+    peers: Arc<Mutex<HashMap<PeerId, Entry>>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: ConnectionKey,
+    outbox: Outbox,
+    /// Cancelled when the connection has left all documents.
+    gone: CancellationToken,
+}
+
+/// A peer id that is taken until this is dropped.
+pub struct Registration {
+    registry: PeerRegistry,
+    peer: PeerId,
+    key: ConnectionKey,
+    gone: CancellationToken,
+}
+
+impl PeerRegistry {
+    /// Takes a peer id for a connection. Whoever has it is closed first, and has left its documents when this returns.
+    pub async fn register(&self, peer: &PeerId, key: ConnectionKey, outbox: &Outbox) -> Registration {
+        let gone = CancellationToken::new();
+        loop {
+            let entry = Entry { key, outbox: outbox.clone(), gone: gone.clone() };
+            let before = {
+                let mut peers = self.lock();
+                match peers.get(peer) {
+                    Some(before) => before.clone(),
+                    None => {
+                        peers.insert(peer.clone(), entry);
+                        return Registration { registry: self.clone(), peer: peer.clone(), key, gone };
+                    }
+                }
+            };
+            before.outbox.close(FarewellKind::Replaced, "this peer id has joined again over another connection");
+            before.gone.cancelled().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Entry>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut peers = self.registry.lock();
+        if peers.get(&self.peer).is_some_and(|entry| entry.key == self.key) {
+            peers.remove(&self.peer);
+        }
+        drop(peers);
+        self.gone.cancel();
+    }
+}

@@ -1,0 +1,296 @@
+//! `GET /sync`: automerge-repo's WebSocket protocol, many documents on one socket.
+//!
+//! The server speaks only after `join`, and never announces a document that the peer has not mentioned.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::registry::{PeerRegistry, Registration};
+use crate::format::DocumentId;
+use crate::hub::{
+    ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer, Unavailable,
+};
+use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::identity::Identity;
+use crate::server::socket::Surface;
+use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+
+/// Documents that one connection may mention.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// One automerge-repo peer.
+pub struct RepoSocket {
+    key: ConnectionKey,
+    hub: Hub,
+    outbox: Outbox,
+    identity: Arc<Identity>,
+    registry: PeerRegistry,
+    joined: Option<Joined>,
+    documents: HashSet<DocumentId>,
+    logged_unknown: bool,
+    logged_foreign: bool,
+}
+
+struct Joined {
+    peer: PeerId,
+    storage: Option<Arc<str>>,
+    /// Keeps the peer id taken.
+    _registration: Registration,
+}
+
+impl RepoSocket {
+    /// A peer that has not joined yet.
+    #[must_use]
+    pub fn new(key: ConnectionKey, hub: Hub, outbox: Outbox, identity: Arc<Identity>, registry: PeerRegistry) -> Self {
+        Self {
+            key,
+            hub,
+            outbox,
+            identity,
+            registry,
+            joined: None,
+            documents: HashSet::new(),
+            logged_unknown: false,
+            logged_foreign: false,
+        }
+    }
+
+    async fn join(
+        &mut self,
+        sender: PeerId,
+        metadata: PeerMetadata,
+        versions: &[String],
+        out: &mut Vec<Frame>,
+    ) -> Result<(), Farewell> {
+        if !versions.iter().any(|version| version == PROTOCOL_VERSION) {
+            self.hub.metrics().refuse(Refusal::Handshake);
+            let theirs = versions.join(", ");
+            return Err(bad(format!("unsupported protocol version: this server speaks 1, you offered {theirs:?}")));
+        }
+        match &self.joined {
+            Some(joined) if joined.peer != sender => {
+                self.hub.metrics().refuse(Refusal::Handshake);
+                return Err(bad(format!("this connection has joined as {} already", joined.peer)));
+            }
+            Some(_) => {}
+            None => {
+                let registration = self.registry.register(&sender, self.key, &self.outbox).await;
+                // What a peer shares with us is only remembered for a storage that outlives it.
+                let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
+                let storage = storage.map(|storage| Arc::from(storage.as_str()));
+                self.joined = Some(Joined { peer: sender.clone(), storage, _registration: registration });
+            }
+        }
+        let answer = Message::Peer {
+            sender: self.identity.peer.clone(),
+            target: sender,
+            metadata: PeerMetadata { storage_id: Some(self.identity.storage.clone()), is_ephemeral: false },
+            version: PROTOCOL_VERSION.to_owned(),
+        };
+        out.push(frame(&answer));
+        Ok(())
+    }
+
+    async fn sync(&mut self, document: DocumentId, data: bytes::Bytes, request: bool) -> Result<(), Farewell> {
+        if !self.documents.contains(&document) {
+            if self.documents.len() >= MAX_DOCUMENTS {
+                return Err(bad(format!("one connection may sync at most {MAX_DOCUMENTS} documents")));
+            }
+            self.documents.insert(document.clone());
+        }
+        let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
+        let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage };
+        self.hub.sync(&document, peer, data, request).await.map_err(stopping)
+    }
+
+    /// True if the message is from the peer that has joined. Others are dropped, as the stock server does: that is also
+    /// how the echo of an ephemeral message dies, which stock clients send back to where it came from.
+    fn is_from_joined(&mut self, sender: &PeerId) -> bool {
+        let Some(joined) = &self.joined else { return false };
+        if joined.peer == *sender {
+            return true;
+        }
+        self.hub.metrics().refuse(Refusal::ForeignSender);
+        if !std::mem::replace(&mut self.logged_foreign, true) {
+            tracing::info!(connection = self.key.0, peer = %joined.peer, ?sender, "ignored a message of another sender");
+        }
+        false
+    }
+
+    fn ignore(&mut self, kind: &str) {
+        self.hub.metrics().refuse(Refusal::UnknownType);
+        if !std::mem::replace(&mut self.logged_unknown, true) {
+            tracing::info!(connection = self.key.0, kind, "ignored a message of a type that is not for a server");
+        }
+    }
+
+    async fn dispatch(&mut self, message: Message, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        let message = match message {
+            Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
+            message if self.joined.is_none() => {
+                self.hub.metrics().refuse(Refusal::Handshake);
+                return Err(bad(format!("the first message must be a join, not {}", kind_of(&message))));
+            }
+            message => message,
+        };
+        match message {
+            Message::Sync { sender, document, data, .. } if self.is_from_joined(&sender) => {
+                self.sync(document, data, false).await
+            }
+            Message::Request { sender, document, data, .. } if self.is_from_joined(&sender) => {
+                self.sync(document, data, true).await
+            }
+            Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
+                let message = Ephemeral {
+                    document: message.document,
+                    sender: Arc::from(message.sender.as_str()),
+                    session: message.session.into(),
+                    count: message.count,
+                    data: message.data,
+                };
+                self.hub.ephemeral(self.key, message).await.map_err(stopping)
+            }
+            Message::RemoteSubscriptionChange { sender, add, remove, .. } if self.is_from_joined(&sender) => {
+                let names = |ids: Vec<StorageId>| ids.iter().map(|id| Arc::from(id.as_str())).collect::<Vec<_>>();
+                let documents: Vec<DocumentId> = self.documents.iter().cloned().collect();
+                let refused = self
+                    .hub
+                    .watch_storages(self.key, names(add), &names(remove), &documents)
+                    .await
+                    .map_err(stopping)?;
+                if refused > 0 {
+                    tracing::info!(connection = self.key.0, refused, "this peer watches too many storages");
+                }
+                Ok(())
+            }
+            Message::RemoteHeadsChanged { sender, document, heads, .. } if self.is_from_joined(&sender) => {
+                for (storage, heads) in heads {
+                    let heads = RemoteHeads {
+                        document: document.clone(),
+                        storage: Arc::from(storage.as_str()),
+                        heads: heads.heads,
+                        timestamp: heads.timestamp,
+                    };
+                    self.hub.remote_heads(self.key, heads).await.map_err(stopping)?;
+                }
+                Ok(())
+            }
+            Message::Leave { sender } if self.is_from_joined(&sender) => {
+                Err(Farewell { kind: FarewellKind::Left, message: String::new() })
+            }
+            // That a client has not got a document is no news: it would have sent it.
+            Message::DocUnavailable { sender, .. } if self.is_from_joined(&sender) => Ok(()),
+            Message::Error { message, .. } => {
+                tracing::info!(connection = self.key.0, message, "the peer reports an error");
+                Ok(())
+            }
+            Message::Unknown { kind, .. } => {
+                self.ignore(&kind);
+                Ok(())
+            }
+            Message::Peer { .. } | Message::Join { .. } => {
+                self.ignore("peer");
+                Ok(())
+            }
+            // Of another sender: counted above.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Surface for RepoSocket {
+    const KIND: ConnectionKind = ConnectionKind::Repo;
+
+    async fn receive(&mut self, message: Frame, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        let bytes = match message {
+            Frame::Binary(bytes) => bytes,
+            _ => {
+                self.hub.metrics().refuse(Refusal::Undecodable);
+                return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
+            }
+        };
+        match repo::decode(&bytes) {
+            Ok(message) => self.dispatch(message, out).await,
+            Err(error) => {
+                self.hub.metrics().refuse(Refusal::Undecodable);
+                tracing::warn!(connection = self.key.0, %error, "refused a message");
+                Err(bad(error.to_string()))
+            }
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+        let Some(joined) = &self.joined else { return Ok(()) };
+        let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
+        let message = match outgoing {
+            Outgoing::Sync { document, data } => Message::Sync { sender, target, document, data },
+            Outgoing::Unavailable(document) => Message::DocUnavailable { sender, target, document },
+            Outgoing::Ephemeral(message) => {
+                let Ok(sender) = PeerId::new(&message.sender) else { return Ok(()) };
+                Message::Ephemeral(repo::Ephemeral {
+                    sender,
+                    target,
+                    count: message.count,
+                    session: message.session.to_string(),
+                    document: message.document.clone(),
+                    data: message.data.clone(),
+                })
+            }
+            Outgoing::RemoteHeads(news) => {
+                let Ok(storage) = StorageId::new(&news.storage) else { return Ok(()) };
+                let heads = repo::RemoteHeads { heads: news.heads.clone(), timestamp: news.timestamp };
+                let document = news.document.clone();
+                Message::RemoteHeadsChanged { sender, target, document, heads: vec![(storage, heads)] }
+            }
+            Outgoing::Texts(_) => return Ok(()),
+        };
+        out.push(frame(&message));
+        Ok(())
+    }
+
+    fn last_words(&self, message: &str) -> Option<Frame> {
+        Some(error_frame(&self.identity, self.joined.as_ref().map(|joined| &joined.peer), message))
+    }
+
+    async fn gone(&mut self) {
+        self.hub.leave(self.key, self.documents.drain()).await;
+        // Only now may the peer id be taken by another connection.
+        self.joined = None;
+    }
+}
+
+/// An `error` message: all that a stock client can be told before the socket closes.
+#[must_use]
+pub fn error_frame(identity: &Identity, target: Option<&PeerId>, message: &str) -> Frame {
+    frame(&Message::Error { sender: Some(identity.peer.clone()), target: target.cloned(), message: message.to_owned() })
+}
+
+fn frame(message: &Message) -> Frame {
+    Frame::Binary(message.encode().into())
+}
+
+fn bad(message: impl Into<String>) -> Farewell {
+    Farewell { kind: FarewellKind::BadMessage, message: message.into() }
+}
+
+fn stopping(error: Unavailable) -> Farewell {
+    Farewell { kind: FarewellKind::GoingAway, message: error.to_string() }
+}
+
+fn kind_of(message: &Message) -> &str {
+    match message {
+        Message::Join { .. } => "join",
+        Message::Peer { .. } => "peer",
+        Message::Sync { .. } => "sync",
+        Message::Request { .. } => "request",
+        Message::DocUnavailable { .. } => "doc-unavailable",
+        Message::Ephemeral(_) => "ephemeral",
+        Message::RemoteSubscriptionChange { .. } => "remote-subscription-change",
+        Message::RemoteHeadsChanged { .. } => "remote-heads-changed",
+        Message::Leave { .. } => "leave",
+        Message::Error { .. } => "error",
+        Message::Unknown { kind, .. } => kind,
+    }
+}

@@ -1,0 +1,136 @@
+//! The WebSocket routes: from a request to a running connection.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::legacy_socket::LegacySocket;
+use super::middleware::RefusedUpgrade;
+use super::root_socket;
+use super::socket::{Connection, say_goodbye, websocket_config};
+use super::sync::plain::PlainSocket;
+use super::sync::repo::{RepoSocket, error_frame};
+use super::upgrade::{Stream, Upgrade};
+use super::{App, Problem};
+use crate::format::{DocumentId, InvalidDocumentId};
+use crate::hub::{Outbox, outbox};
+
+/// A page of another origin.
+const CLOSE_FORBIDDEN: u16 = 4403;
+/// A document id that is none.
+const CLOSE_BAD_ID: u16 = 4400;
+
+/// Which language a path speaks.
+#[derive(Debug, Clone)]
+pub enum Spoken {
+    /// automerge-repo.
+    Repo,
+    /// Plain sync of this document.
+    Plain(Result<DocumentId, InvalidDocumentId>),
+    /// Legacy JSON.
+    Legacy,
+    /// The first frame decides.
+    FirstFrame,
+}
+
+/// The WebSocket paths. (`/` is shared with the page: see [`super::page`].)
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/sync", get(|State(app), request| upgrade(app, request, Spoken::Repo)))
+        .route("/sync/", get(|State(app), request| upgrade(app, request, Spoken::Repo)))
+        .route("/sync/{document}", get(plain))
+        .route("/ws/dashboard", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
+        .route("/ws/dashboard/", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
+}
+
+async fn plain(State(app): State<Arc<App>>, Path(document): Path<String>, request: Request) -> Response {
+    let document = if document == "default" { Ok(app.default_id.clone()) } else { document.parse() };
+    upgrade(app, request, Spoken::Plain(document)).await
+}
+
+/// Answers a request for a WebSocket.
+pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Response {
+    let refused = request.extensions_mut().remove::<RefusedUpgrade>();
+    let Some(upgrade) = Upgrade::of(&mut request) else {
+        let detail = "this path speaks WebSocket: connect with ws:// or wss://";
+        return match spoken {
+            // As recorded.
+            Spoken::Legacy => Problem::not_found(detail).into_response(),
+            _ => {
+                let problem =
+                    Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", "A WebSocket is needed", detail);
+                ([(axum::http::header::UPGRADE, "websocket")], problem).into_response()
+            }
+        };
+    };
+    let (response, socket) = upgrade.accept(websocket_config(app.max_message));
+    let connections = app.connections.clone();
+    connections.spawn(async move {
+        let Some(stream) = socket.await else { return };
+        if let Some(RefusedUpgrade(refused)) = refused {
+            refuse(&app, stream, &spoken, CLOSE_FORBIDDEN, &refused.to_string()).await;
+            return;
+        }
+        match spoken {
+            Spoken::Repo => run_repo(app, stream, None).await,
+            Spoken::Plain(Ok(document)) => run_plain(app, stream, document).await,
+            Spoken::Plain(Err(error)) => {
+                refuse(&app, stream, &Spoken::Plain(Err(error.clone())), CLOSE_BAD_ID, &error.to_string()).await;
+            }
+            Spoken::Legacy => run_legacy(app, stream, None).await,
+            Spoken::FirstFrame => root_socket::run(app, stream).await,
+        }
+    });
+    response.into_response()
+}
+
+/// Says why, and closes. Cheap, as a stock client that is refused comes back every 5 seconds for ever.
+pub async fn refuse(app: &App, stream: Stream, spoken: &Spoken, code: u16, reason: &str) {
+    let words = match spoken {
+        Spoken::Repo => Some(error_frame(&app.identity, None, reason)),
+        _ => None,
+    };
+    let _ =
+        tokio::time::timeout(app.times.goodbye * 2, say_goodbye(stream, words, code, reason, app.times.goodbye)).await;
+}
+
+fn connection(app: &App) -> (Connection, Outbox) {
+    let (sender, receiver) = outbox(app.stopping.child_token());
+    let connection = Connection {
+        key: app.hub.new_connection(),
+        hub: app.hub.clone(),
+        outbox: receiver,
+        times: app.times,
+        max_message: app.max_message,
+    };
+    (connection, sender)
+}
+
+/// Runs an automerge-repo connection to its end.
+pub async fn run_repo(app: Arc<App>, stream: Stream, first: Option<tokio_tungstenite::tungstenite::Message>) {
+    let (connection, outbox) = connection(&app);
+    let (identity, peers) = (Arc::clone(&app.identity), app.peers.clone());
+    let surface = RepoSocket::new(connection.key, app.hub.clone(), outbox, identity, peers);
+    connection.run(stream, surface, first).await;
+}
+
+async fn run_plain(app: Arc<App>, stream: Stream, document: DocumentId) {
+    let (connection, outbox) = connection(&app);
+    match PlainSocket::begin(connection.key, app.hub.clone(), outbox, document).await {
+        Ok(surface) => connection.run(stream, surface, None).await,
+        Err(error) => refuse(&app, stream, &Spoken::Legacy, 1013, &error.to_string()).await,
+    }
+}
+
+/// Runs a legacy connection to its end.
+pub async fn run_legacy(app: Arc<App>, stream: Stream, first: Option<tokio_tungstenite::tungstenite::Message>) {
+    let (connection, outbox) = connection(&app);
+    match LegacySocket::begin(connection.key, app.hub.clone(), outbox, app.default_id.clone()).await {
+        Ok(surface) => connection.run(stream, surface, first).await,
+        Err(error) => refuse(&app, stream, &Spoken::Legacy, 1013, &error.to_string()).await,
+    }
+}
