@@ -29,8 +29,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let source = args.file.display();
     let json = fs::read(&args.file).map_err(|error| format!("{source}: {error}"))?;
     let now = now_ms();
-    let rows = import(&json, now, &mut new_position_id)
-        .map_err(|error| format!("{source}: {error}"))?;
+    let rows = import(&json, now, &mut new_position_id).map_err(|error| format!("{source}: {error}"))?;
     let count = rows.len();
     let total_budget = args.total_budget.map(Budget::new_f64).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;

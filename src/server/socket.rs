@@ -290,7 +290,7 @@ pub async fn say_goodbye(mut stream: Stream, words: Option<Message>, code: u16, 
     if let Some(words) = words {
         let _ = stream.feed(words).await;
     }
-    let frame = CloseFrame { code: code.into(), reason: shorten(reason).into() };
+    let frame = CloseFrame { code: code.into(), reason: shorten(reason) };
     let _ = stream.close(Some(frame)).await;
     let _ = stream.flush().await;
     let mut buffer = vec![0; 16 << 10];
