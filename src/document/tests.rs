@@ -55,8 +55,8 @@ fn edit(document: &mut Document, edit: Edit) -> Result<Vec<u8>, String> {
 
 fn row(document: &Document, id: &str) -> Option<Position> {
     let view = document.view();
-    let row = read_view(&view).get(id).map(|row| row.position.clone());
-    row
+    let view = read_view(&view);
+    view.get(id).map(|row| row.position.clone())
 }
 
 /// A stock peer on the other side.
@@ -243,7 +243,7 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
         remote.settle(&mut document);
         assert_eq!(Document::carried_id(&log).unwrap(), Some(id()));
     }
-    assert_eq!(remote.doc.get(ROOT, "documentId").unwrap().is_some(), true);
+    assert!(remote.doc.get(ROOT, "documentId").unwrap().is_some());
 }
 
 #[test]
