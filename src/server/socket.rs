@@ -167,22 +167,20 @@ impl Connection {
                 unflushed = true;
             }
             tokio::select! {
-                biased;
                 () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
                     if unflushed {
+                        // A ping would only queue behind what is stuck; whether that moves is what counts.
                         let written = meter.written();
                         if written != progress.0 {
                             progress = (written, Instant::now());
                         } else if progress.1.elapsed() >= self.times.stall {
                             return End::Stalled;
                         }
-                    }
-                    if unanswered >= MISSED_PINGS {
+                    } else if unanswered >= MISSED_PINGS {
                         return End::Stalled;
-                    }
-                    unanswered += 1;
-                    if !unflushed {
+                    } else {
+                        unanswered += 1;
                         out.push(Message::Ping(Vec::new().into()));
                     }
                 }
