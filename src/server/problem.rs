@@ -42,6 +42,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
     }
 
+    /// A condition of the request's headers that does not hold.
+    #[must_use]
+    pub fn changed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed", "It is not as it was", detail)
+    }
+
     /// Something that is not there.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
@@ -89,6 +95,7 @@ impl From<EditError> for Problem {
             EditError::Exists(_) => {
                 Self::new(StatusCode::CONFLICT, "exists", "There is one already", error.to_string())
             }
+            EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
             EditError::Automerge(_) => {
                 let detail = "the document could not be edited; the reason is in the server's log";
