@@ -79,7 +79,8 @@ impl Description {
             Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
             one => one.as_str().into_iter().collect(),
         };
-        if !kinds.is_empty() && !kinds.contains(&kind) && !(kind == "integer" && kinds.contains(&"number")) {
+        let whole_number = kind == "integer" && kinds.contains(&"number");
+        if !(kinds.is_empty() || kinds.contains(&kind) || whole_number) {
             return Some(format!("{value} is not of type {kinds:?}"));
         }
         match value {

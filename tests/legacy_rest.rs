@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{Answer, TestServer};
+use futures_util::StreamExt;
 use happierwork::format::{Budget, parse_when};
 use serde_json::{Value, json};
 
@@ -374,4 +375,26 @@ async fn logging_in_gives_nothing_but_an_answer() {
         answer.expect(status);
         assert_eq!(answer.header("set-cookie"), "");
     }
+}
+
+#[tokio::test]
+async fn sockets_see_at_once_what_is_written_here() {
+    let server = TestServer::start().await;
+    let url = format!("ws://{}/ws/dashboard/", server.address);
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let row = json!({ "id": "ui", "designation": "UI", "department": "HR", "budget": 50 });
+    server.send("POST", "/data/add/", &row).await.expect(201);
+    server.send("PUT", "/data/update/ui/", &json!({ "budget": 51 })).await.expect(200);
+    server.call("DELETE", "/data/delete/ui/", &[], "").await.expect(200);
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        let frame = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap().unwrap().unwrap();
+        let frame: Value = serde_json::from_str(frame.to_text().unwrap()).unwrap();
+        if let Some(budget) = frame["entry"]["budget"].as_str() {
+            seen.push(format!("entry {budget}"));
+        } else if let Some(id) = frame["deleted_id"].as_str() {
+            seen.push(format!("deleted {id}"));
+        }
+    }
+    assert_eq!(seen, ["entry 50", "deleted ui", "entry 51", "deleted ui"]);
 }

@@ -54,3 +54,29 @@ pub async fn read_object(body: Body) -> Result<Map<String, Value>, Response> {
         _ => Err(invalid_json()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::hub::Unavailable;
+
+    #[tokio::test]
+    async fn every_failure_is_json_with_an_error() {
+        let storage = |full| EditFailure::Storage { full, message: "the server's disk is full" };
+        for (error, status, text) in [
+            (storage(true), 507, "the server's disk is full"),
+            (storage(false), 503, "the server's disk is full"),
+            (Unavailable::Stopping.into(), 503, "the server is shutting down"),
+            (EditError::NotFound("x".into()).into(), 404, "Entry not found"),
+            (EditError::Exists("x".into()).into(), 409, "there is a position with the id \"x\" already"),
+            (EditError::Invalid { field: "id", reason: "is bad".into() }.into(), 400, "id: is bad"),
+        ] {
+            let response = failure(error);
+            assert_eq!(response.status(), status);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "error": text }));
+        }
+    }
+}
