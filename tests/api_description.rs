@@ -161,6 +161,14 @@ async fn the_described_bodies_are_taken() {
         let body: Value =
             properties.iter().map(|(name, property)| (name.clone(), property["example"].clone())).collect();
         server.send(method, path, &body).await.expect(success);
+        assert_eq!(schema["additionalProperties"], false);
+        for (name, property) in properties {
+            // No field may be null, and none is said to be.
+            assert!(property["type"].is_string(), "{name}: {property}");
+            let mut body = body.clone();
+            body[name] = Value::Null;
+            assert_eq!(server.send(method, path, &body).await.problem(422), *name);
+        }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let mut body = body.clone();
             body.as_object_mut().unwrap().remove(name);

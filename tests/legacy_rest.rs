@@ -1,8 +1,8 @@
 //! The legacy REST paths: the original's recorded answers replayed, and what the original never got right.
 //!
-//! What differs from the recording in every scenario, and why: budgets are numbers (P-7); dates are always in the form that
-//! the original's WebSocket used; errors have JSON bodies where the original had HTML pages or nothing (P-13); a POST goes
-//! to the front as any other new row; CORS echoes an allowed origin, and never says `*`.
+//! What differs from the recording in every scenario, and why: budgets are numbers (P-7); dates are always in the form
+//! that the original's WebSocket used; errors have JSON bodies where the original had HTML pages or nothing (P-13); a
+//! POST goes to the front as any other new row; CORS echoes an allowed origin, and never says `*`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod common;

@@ -17,15 +17,20 @@ use crate::store::StoreError;
 pub struct Problem {
     /// A short name of the kind of problem; stable.
     #[serde(rename = "type")]
+    #[schema(example = "invalid")]
     pub kind: &'static str,
     /// The kind of problem in words.
+    #[schema(example = "A value is not acceptable")]
     pub title: &'static str,
     /// The HTTP status.
+    #[schema(example = 422)]
     pub status: u16,
     /// What happened this time, and what to do.
+    #[schema(example = "budget: must not be negative")]
     pub detail: String,
     /// The field that is not acceptable, as the JSON names it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "budget")]
     pub field: Option<String>,
 }
 

@@ -15,8 +15,8 @@ use utoipa_swagger_ui::Config;
 use super::{document, documents, export, position, positions};
 use crate::server::{App, Problem};
 
-/// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things out.
-/// (The page's scripts set styles, which is what needs `unsafe-inline`.)
+/// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
+/// out. (The page's scripts set styles, which is what needs `unsafe-inline`.)
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

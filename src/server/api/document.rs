@@ -45,18 +45,22 @@ pub async fn read(State(app): State<Arc<App>>, Target(id): Target, headers: Head
 /// What is to be changed of a document's settings; absent fields stay.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct DocumentPatch {
     /// The plan's name; up to 1,000 characters, not only white space.
-    #[schema(min_length = 1, max_length = 1000, example = "Growth 2028")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 1000, example = "Growth 2028")]
     name: Option<String>,
     /// ISO 4217 code.
-    #[schema(pattern = "^[A-Z]{3}$", example = "INR")]
+    #[schema(value_type = String, required = false, pattern = "^[A-Z]{3}$", example = "INR")]
     currency: Option<String>,
     /// Currency units in one unit of a budget; more than 0. Budgets stay the numbers that they are.
-    #[schema(value_type = Option<f64>, exclusive_minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 100_000)]
+    #[schema(
+        value_type = f64, required = false, exclusive_minimum = 0, maximum = 9_007_199_254_740_991_i64,
+        example = 100_000
+    )]
     unit: Option<Budget>,
     /// In units.
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2500)]
+    #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2500)]
     total_budget: Option<Budget>,
 }
 
@@ -81,7 +85,10 @@ impl DocumentPatch {
     params(
         DocumentPath,
         AuthorQuery,
-        ("If-Match" = Option<String>, Header, description = "The ETag of what you have read: 412 if the document, or any position in it, has changed since"),
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of what you have read: 412 if the document, or a position in it, has changed since",
+        ),
     ),
     request_body = DocumentPatch,
     responses(

@@ -23,7 +23,8 @@ const OPEN_TOGETHER: usize = 8;
 
 /// List the documents.
 ///
-/// The default document comes first. A document that cannot be opened is listed with an `error`, and nothing but its id.
+/// The default document comes first. A document that cannot be opened is listed with an `error`, and nothing but its
+/// id.
 #[utoipa::path(
     get,
     path = "/api/documents",
@@ -59,18 +60,22 @@ async fn list_one(app: &App, id: DocumentId) -> Option<Listed> {
 /// A document to be made.
 #[derive(Debug, PartialEq, ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct NewDocument {
     /// The plan's name; up to 1,000 characters, not only white space.
     #[schema(min_length = 1, max_length = 1000, example = "Growth 2027")]
     name: String,
     /// ISO 4217 code.
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", default = "INR", example = "EUR")]
+    #[schema(value_type = String, required = false, pattern = "^[A-Z]{3}$", default = "INR", example = "EUR")]
     currency: String,
     /// Currency units in one unit of a budget; more than 0.
-    #[schema(value_type = Option<f64>, exclusive_minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 100_000, example = 1000)]
+    #[schema(
+        value_type = f64, required = false, exclusive_minimum = 0, maximum = 9_007_199_254_740_991_i64,
+        default = 100_000, example = 1000
+    )]
     unit: Budget,
     /// In units.
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2000)]
+    #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2000)]
     total_budget: Option<Budget>,
 }
 

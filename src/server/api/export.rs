@@ -53,7 +53,8 @@ pub async fn json(State(app): State<Arc<App>>, Target(id): Target, headers: Head
 
 /// Export as CSV, for spreadsheets.
 ///
-/// UTF-8 with a byte order mark, commas, CRLF. A text that a spreadsheet would run as a formula has an apostrophe in front.
+/// UTF-8 with a byte order mark, commas, CRLF. A text that a spreadsheet would run as a formula has an apostrophe in
+/// front.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.csv",
@@ -70,7 +71,9 @@ pub async fn json(State(app): State<Arc<App>>, Target(id): Target, headers: Head
                 ("ETag" = String, description = "Stands for the document's heads"),
                 ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
             ),
-            example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n0be30cc0d3f126,UI developer,Engineering,11.5,Ahmedabad,Anita Rao,2026-11-22T14:21:00Z,2026-11-22T14:21:00Z\r\n",
+            example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
+                0be30cc0d3f126,UI developer,Engineering,11.5,Ahmedabad,Anita Rao,\
+                2026-11-22T14:21:00Z,2026-11-22T14:21:00Z\r\n",
         ),
         (status = 304, description = "You have it already"),
         AnyProblem, DocumentProblem,
@@ -150,7 +153,8 @@ fn disposition(name: &str, extension: &str) -> String {
     format!("attachment; filename=\"{plain}.{extension}\"; filename*=UTF-8''{name}.{extension}")
 }
 
-/// The name with `_` for every character that is not `allowed`: no folders, no hidden files, nothing that a system refuses.
+/// The name with `_` for every character that is not `allowed`: no folders, no hidden files, nothing that a system
+/// refuses.
 fn safe(name: &str, allowed: impl Fn(char) -> bool) -> String {
     let name: String = name.chars().take(MAX_NAME).map(|letter| if allowed(letter) { letter } else { '_' }).collect();
     let name = name.trim_matches([' ', '.']);

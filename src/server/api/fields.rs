@@ -1,7 +1,7 @@
 //! Strict bodies: every error names the field that it is about.
 //!
-//! Read field by field instead of derived, as a derived reader tells in prose what went wrong and leaves it to the reader
-//! to find out where.
+//! Read field by field instead of derived, as a derived reader tells in prose what went wrong and leaves it to the
+//! reader to find out where.
 
 use std::fmt;
 
@@ -79,7 +79,8 @@ impl Fields {
         serde_json::from_str(raw.get()).map(Some).map_err(|_| refused(field, "must be text"))
     }
 
-    /// The number of a field, if it was sent. (What serde cannot hold as a number was written as one, but is too large.)
+    /// The number of a field, if it was sent. (What serde cannot hold as a number was written as one, but is too
+    /// large.)
     pub fn number(&mut self, field: &str) -> Result<Option<Budget>, Problem> {
         let Some(raw) = self.take(field) else { return Ok(None) };
         let reason = match serde_json::from_str(raw.get()) {

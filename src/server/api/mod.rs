@@ -1,8 +1,8 @@
 //! `/api`: the JSON API.
 //!
-//! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what has
-//! not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a wish
-//! that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
+//! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what
+//! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
+//! wish that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
 
 mod describe;
 mod document;

@@ -55,18 +55,19 @@ pub async fn read(
 /// What is to be changed of a position; absent fields stay.
 #[derive(Debug, ToSchema)]
 #[schema(as = PositionPatch)]
+#[serde(deny_unknown_fields)]
 pub struct PatchBody {
     /// What the person does; up to 1,000 characters, not only white space.
-    #[schema(min_length = 1, max_length = 1000, example = "UX developer")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 1000, example = "UX developer")]
     designation: Option<String>,
     /// Up to 1,000 characters.
-    #[schema(max_length = 1000, example = "Product")]
+    #[schema(value_type = String, required = false, max_length = 1000, example = "Product")]
     department: Option<String>,
     /// A number, in units of the plan.
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
+    #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
     budget: Option<Budget>,
     /// Up to 1,000 characters.
-    #[schema(max_length = 1000, example = "Pune")]
+    #[schema(value_type = String, required = false, max_length = 1000, example = "Pune")]
     location: Option<String>,
 }
 
@@ -95,7 +96,10 @@ impl PatchBody {
         DocumentPath,
         PositionPath,
         AuthorQuery,
-        ("If-Match" = Option<String>, Header, description = "The ETag of what you have read: 412 if the position has changed since"),
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of what you have read: 412 if the position has changed since",
+        ),
     ),
     request_body = PatchBody,
     responses(
@@ -132,7 +136,10 @@ pub async fn change(
         DocumentPath,
         PositionPath,
         AuthorQuery,
-        ("If-Match" = Option<String>, Header, description = "The ETag of what you have read: 412 if the position has changed since"),
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of what you have read: 412 if the position has changed since",
+        ),
     ),
     responses(
         (status = 204, description = "It is gone"),

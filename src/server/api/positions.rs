@@ -61,22 +61,23 @@ fn assemble(id: &DocumentId, view: &View) -> Vec<u8> {
 /// A position to be made.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewPosition)]
+#[serde(deny_unknown_fields)]
 pub struct PositionBody {
-    /// Up to 200 characters, and not that of another position: bring your own to be able to send a request again without
-    /// making two. Made here when absent.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200, example = "0be30cc0d3f126")]
+    /// Up to 200 characters, and not that of another position: bring your own to be able to send a request again
+    /// without making two. Made here when absent.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200, example = "0be30cc0d3f126")]
     id: String,
     /// What the person does; up to 1,000 characters, not only white space.
     #[schema(min_length = 1, max_length = 1000, example = "UI developer")]
     designation: String,
     /// Up to 1,000 characters.
-    #[schema(value_type = Option<String>, max_length = 1000, default = "", example = "Engineering")]
+    #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Engineering")]
     department: String,
     /// A number, in units of the plan.
     #[schema(value_type = f64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 11.5)]
     budget: Budget,
     /// Up to 1,000 characters.
-    #[schema(value_type = Option<String>, max_length = 1000, default = "", example = "Ahmedabad")]
+    #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Ahmedabad")]
     location: String,
 }
 
@@ -102,7 +103,10 @@ impl PositionBody {
     params(
         DocumentPath,
         AuthorQuery,
-        ("If-Match" = Option<String>, Header, description = "The ETag of the list that you have read: 412 if anything has changed since"),
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of the list that you have read: 412 if anything has changed since",
+        ),
     ),
     request_body = PositionBody,
     responses(

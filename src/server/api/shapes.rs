@@ -98,8 +98,8 @@ pub enum Listed {
     Broken(BrokenDocument),
 }
 
-/// A position. A field that some other program has not set is null; one that it has set to something else than text or a
-/// number is shown as it is.
+/// A position. A field that some other program has not set is null; one that it has set to something else than text or
+/// a number is shown as it is.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what server/renderings.rs writes; a test holds one against the other")]
@@ -128,8 +128,8 @@ pub struct Position {
     /// Who last changed it, as the writer said.
     #[schema(required = true, example = "Anita Rao")]
     updated_by: Option<String>,
-    /// Only where two people have set one field at the same time: the values that lost, by field. Writing the field again
-    /// settles it.
+    /// Only where two people have set one field at the same time: the values that lost, by field. Writing the field
+    /// again settles it.
     #[schema(required = false, example = json!({ "budget": [45] }))]
     conflicts: std::collections::BTreeMap<String, Vec<Value>>,
 }

@@ -40,8 +40,8 @@ pub struct PositionPath {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuthorQuery {
-    /// The name that the change carries, and that is shown as `updatedBy`. There is no authentication: anybody may give any
-    /// name. `api` when absent.
+    /// The name that the change carries, and that is shown as `updatedBy`. There is no authentication: anybody may give
+    /// any name. `api` when absent.
     #[param(max_length = 200, min_length = 1, example = "Anita Rao")]
     author: Option<String>,
 }

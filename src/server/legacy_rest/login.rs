@@ -1,7 +1,8 @@
 //! `POST /accounts/api/login/`: the answers of the original's login, for programs that call it before anything else.
 //!
-//! There are no accounts yet. An e-mail address is all that is looked at; the password is ignored, nothing is stored, and
-//! nobody gets any right by it. (The original ignored the password, too. The names that it appended to a file had no use.)
+//! There are no accounts yet. An e-mail address is all that is looked at; the password is ignored, nothing is stored,
+//! and nobody gets any right by it. (The original ignored the password, too. The names that it appended to a file had
+//! no use.)
 
 use axum::body::Body;
 use axum::http::StatusCode;

@@ -1,9 +1,9 @@
 //! `/data/…` and `/accounts/api/login/`: the REST paths of the backend that this replaces, as docs/legacy.md has them.
 //!
-//! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where the
-//! original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients alike. The
-//! content type of a body is not checked, as in the original. There are no accounts (see [`login`]), so whoever writes here
-//! is `Admin`, as in the original.
+//! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where
+//! the original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients
+//! alike. The content type of a body is not checked, as in the original. There are no accounts (see [`login`]), so
+//! whoever writes here is `Admin`, as in the original.
 
 mod add;
 mod answer;
