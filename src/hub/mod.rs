@@ -146,14 +146,21 @@ impl Hub {
                 let _ = slot.commands.try_send(Command::Touch);
                 Arc::clone(view)
             }
-            None => {
-                let (reply, answer) = oneshot::channel();
-                self.send(id, Command::Open { reply }).await?;
-                answer.await.map_err(|_| Unavailable::Stopping)??
-            }
+            None => self.settled(id).await?,
         };
         let exists = !read_view(&view).heads().is_empty();
         Ok(exists.then_some(view))
+    }
+
+    /// The published state once all that was asked of the document before is in it. An edit is answered as soon as it is
+    /// durable, a moment before it is published: whoever wants to read what they have just written reads it here.
+    ///
+    /// # Errors
+    /// When the document cannot be opened.
+    pub async fn settled(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(id, Command::Open { reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
     /// What a document says about itself, for those who only want that.
