@@ -146,18 +146,13 @@ impl Hub {
                 let _ = slot.commands.try_send(Command::Touch);
                 Arc::clone(view)
             }
-            None => self.settled(id).await?,
+            None => self.opened(id).await?,
         };
         let exists = !read_view(&view).heads().is_empty();
         Ok(exists.then_some(view))
     }
 
-    /// The published state once all that was asked of the document before is in it. An edit is answered as soon as it is
-    /// durable, a moment before it is published: whoever wants to read what they have just written reads it here.
-    ///
-    /// # Errors
-    /// When the document cannot be opened.
-    pub async fn settled(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
+    async fn opened(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Open { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?
@@ -171,7 +166,7 @@ impl Hub {
         Ok(self.view(id).await?.map(|view| read_view(&view).plan().clone()))
     }
 
-    /// Makes an edit, and returns when it is durable.
+    /// Makes an edit, and returns when it is durable and published: whoever reads then finds it.
     ///
     /// # Errors
     /// When it is not acceptable, or could not be made durable.

@@ -3,7 +3,7 @@
 use super::{App, Problem};
 use crate::document::{Author, Edit, SharedView};
 use crate::format::DocumentId;
-use crate::hub::EditFailure;
+use crate::hub::{EditFailure, Unavailable};
 
 /// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
 ///
@@ -11,7 +11,7 @@ use crate::hub::EditFailure;
 /// When it is refused, or could not be made durable.
 pub async fn write(app: &App, id: &DocumentId, edit: Edit, author: Author) -> Result<SharedView, EditFailure> {
     app.hub.edit(id, edit, author).await?;
-    Ok(app.hub.settled(id).await?)
+    Ok(app.hub.view(id).await?.ok_or(Unavailable::Stopping)?)
 }
 
 /// The document, for whoever reads.
