@@ -136,6 +136,13 @@ impl Peers {
         }
     }
 
+    /// A peer who asked for the document has got it meanwhile: it is asked for it, and so is answered again.
+    pub fn stop_waiting(&mut self, peer: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.waiting = false;
+        }
+    }
+
     /// The document has changed: what was generated and looked up for its last version is void, and all peers are due.
     pub fn document_changed(&mut self) {
         self.acknowledged.clear();
