@@ -14,6 +14,7 @@
 //! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
+pub mod client;
 pub mod document;
 pub mod exchange;
 pub mod format;
