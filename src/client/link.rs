@@ -185,7 +185,7 @@ impl Link {
                     missed = if moved { 0 } else { missed + 1 };
                     counts = (read, written);
                     if missed > MISSED_PINGS {
-                        return Some(Problem::Silent);
+                        return Some(words.map_or(Problem::Silent, |(words, _)| refused(words)));
                     }
                     if unflushed { Ok(()) } else { unflushed = true; sink.feed(Frame::Ping(Bytes::new())).await }
                 }
