@@ -150,7 +150,6 @@ impl Metrics {
     }
 
     /// The gauge of open connections of one kind.
-    #[must_use]
     pub fn connections(&self, kind: ConnectionKind) -> &Gauge {
         &self.connections[kind as usize]
     }

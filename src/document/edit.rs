@@ -4,6 +4,7 @@
 //! field at once see a conflict instead of one vanishing in the other's text. Rows are never assigned whole after
 //! they were made. Every edit is one change, with a message that says who did what.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
@@ -90,6 +91,8 @@ pub enum Edit {
     CarryId(DocumentId),
     /// Makes one position.
     Add(NewPosition),
+    /// Makes several positions, or none.
+    AddAll(Vec<NewPosition>),
     /// Changes fields of one position.
     Patch {
         /// Which.
@@ -208,11 +211,21 @@ pub(super) fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<D
             }
             let message = format!("{}: added {}", author.name, position.designation);
             return commit(doc, author, message, |tx| {
-                let map = match maps.last() {
-                    Some(map) => map.clone(),
-                    None => tx.put_object(ROOT, POSITIONS, ObjType::Map)?,
-                };
+                let map = positions_map(tx, &maps)?;
                 add(tx, &map, position, author)
+            });
+        }
+        Edit::AddAll(positions) => {
+            let mut ids = HashSet::new();
+            for position in positions {
+                position.validate()?;
+                if !candidates(doc, &maps, &position.id).is_empty() || !ids.insert(position.id.as_str()) {
+                    return Err(EditError::Exists(position.id.clone()));
+                }
+            }
+            return commit(doc, author, format!("{}: added {} positions", author.name, positions.len()), |tx| {
+                let map = positions_map(tx, &maps)?;
+                positions.iter().try_for_each(|position| add(tx, &map, position, author))
             });
         }
         Edit::Patch { id, patch } => return run_patch(doc, &maps, id, patch, author),
@@ -334,6 +347,11 @@ fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeE
         put_number(tx, &ROOT, TOTAL_BUDGET, total)?;
     }
     Ok(())
+}
+
+/// The map that new rows go into; made when the document has none.
+fn positions_map(tx: &mut Transaction<'_>, maps: &[ObjId]) -> Result<ObjId, AutomergeError> {
+    maps.last().map_or_else(|| tx.put_object(ROOT, POSITIONS, ObjType::Map), |map| Ok(map.clone()))
 }
 
 fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &Author) -> Result<(), AutomergeError> {

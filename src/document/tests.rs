@@ -1,1 +1,340 @@
+//! The core as a whole: batches, edits, peers, and what goes wrong with them.
 
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
+
+use super::*;
+use crate::format::Budget;
+
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {}, stray: |_| false };
+
+fn id() -> DocumentId {
+    DocumentId::from_bytes([7; 16])
+}
+
+fn load(log: &[u8]) -> Document {
+    Document::load(id(), log, ActorId::from([1u8]), NO_FORMS, MessageLimits::default()).unwrap()
+}
+
+fn author() -> Author {
+    Author { name: "cfo".to_owned(), now: 1_795_357_260_000 }
+}
+
+fn position(id: &str) -> NewPosition {
+    NewPosition {
+        id: id.to_owned(),
+        designation: "UI".to_owned(),
+        department: "Engineering".to_owned(),
+        budget: Budget::Int(45),
+        location: "Pune".to_owned(),
+        created_at: None,
+        updated: None,
+    }
+}
+
+/// A document with one position, and its log.
+fn plan() -> (Document, Vec<u8>) {
+    let mut document = load(&[]);
+    let create = Edit::Create { id: id(), plan: PlanPatch::default(), positions: vec![position("p")] };
+    let log = edit(&mut document, create).unwrap();
+    (document, log)
+}
+
+/// Runs an edit through all steps; the chunks that would be stored.
+fn edit(document: &mut Document, edit: Edit) -> Result<Vec<u8>, String> {
+    let mut applied = document.apply(vec![Item::Edit { edit, author: author() }]);
+    let chunks = std::mem::take(&mut applied.chunks);
+    let outcome = applied.outcomes.pop().unwrap();
+    document.publish(&mut applied, |_| true);
+    match outcome {
+        Outcome::Edited(Ok(_)) => Ok(chunks),
+        Outcome::Edited(Err(error)) => Err(error.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn row(document: &Document, id: &str) -> Option<Position> {
+    let view = document.view();
+    let view = read_view(&view);
+    view.get(id).map(|row| row.position.clone())
+}
+
+/// A stock peer on the other side.
+struct Remote {
+    key: PeerKey,
+    doc: AutoCommit,
+    state: sync::State,
+}
+
+impl Remote {
+    fn new(key: u64) -> Self {
+        let doc = AutoCommit::new().with_actor(ActorId::from(key.to_be_bytes()));
+        Self { key: PeerKey(key), doc, state: sync::State::new() }
+    }
+
+    fn message(&mut self) -> Option<Item> {
+        let message = self.doc.sync().generate_sync_message(&mut self.state)?;
+        Some(Item::Sync { peer: self.key, bytes: message.encode().into() })
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.doc.sync().receive_sync_message(&mut self.state, sync::Message::decode(bytes).unwrap()).unwrap();
+    }
+
+    /// Talks until both sides have nothing to say.
+    fn settle(&mut self, document: &mut Document) {
+        for _ in 0..20 {
+            let Some(item) = self.message() else { return };
+            let mut applied = document.apply(vec![item]);
+            assert!(applied.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Synced)), "{applied:?}");
+            for delivery in document.publish(&mut applied, |_| true).deliveries {
+                if delivery.peer == self.key {
+                    self.receive(&delivery.message);
+                }
+            }
+        }
+        panic!("never quiet");
+    }
+}
+
+#[test]
+fn every_prefix_of_the_log_is_a_document() {
+    let (mut document, mut log) = plan();
+    let mut ends = vec![log.len()];
+    for budget in 1..20 {
+        let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+        log.extend(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap());
+        ends.push(log.len());
+    }
+    for (edits, end) in ends.into_iter().enumerate() {
+        let reopened = load(&log[..end]);
+        assert_eq!(reopened.size().0, edits as u64 + 1);
+    }
+}
+
+#[test]
+fn nothing_of_a_batch_is_shown_before_it_is_published() {
+    let (mut document, _) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    assert!(!applied.chunks.is_empty());
+    assert_eq!(row(&document, "q"), None);
+    let published = document.publish(&mut applied, |_| true);
+    assert_eq!(published.deliveries.len(), 1);
+    assert!(row(&document, "q").is_some());
+}
+
+#[test]
+fn one_bad_message_in_a_batch_costs_only_its_sender() {
+    let (mut document, log) = plan();
+    let mut good = Remote::new(8);
+    let mut forger = Remote::new(9);
+    for remote in [&mut good, &mut forger] {
+        document.join(remote.key, Vec::new());
+        remote.settle(&mut document);
+    }
+    // The forger writes under the good peer's actor and number, with other content: the two exclude each other.
+    let mut forged = AutoCommit::load(&log).unwrap().with_actor(good.doc.get_actor().clone());
+    forged.put(ROOT, "name", "forged").unwrap();
+    forged.commit();
+    forger.doc.apply_changes(forged.get_changes(&document.heads())).unwrap();
+    good.doc.put(ROOT, "name", "honest").unwrap();
+    good.doc.commit();
+    let items = vec![good.message().unwrap(), forger.message().unwrap()];
+    let applied = document.apply(items);
+    assert!(matches!(applied.outcomes[0], Outcome::Synced), "{:?}", applied.outcomes);
+    assert!(matches!(applied.outcomes[1], Outcome::Refused(BadMessage::DoesNotApply(_))), "{:?}", applied.outcomes);
+    assert_eq!(applied.change_count, 1);
+}
+
+#[test]
+fn a_corrupt_change_refuses_its_message_whole() {
+    let (mut document, _) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    remote.doc.put(ROOT, "name", "x").unwrap();
+    remote.doc.commit();
+    let Some(Item::Sync { bytes, .. }) = remote.message() else { panic!("a message") };
+    let heads = document.heads();
+    let start = bytes.windows(4).position(|window| window == crate::format::chunk::MAGIC).unwrap();
+    for at in start + 4..start + 30 {
+        let mut flipped = bytes.to_vec();
+        flipped[at] ^= 1;
+        let applied = document.apply(vec![Item::Sync { peer: remote.key, bytes: flipped.into() }]);
+        assert!(matches!(applied.outcomes[0], Outcome::Refused(_)), "byte {at}: {:?}", applied.outcomes);
+        assert_eq!(document.heads(), heads);
+    }
+}
+
+#[test]
+fn a_change_that_waits_for_another_is_stored_when_it_applies() {
+    let (mut document, log) = plan();
+    let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
+    let start = author.get_heads();
+    for value in 0..2 {
+        author.put(ROOT, "value", value).unwrap();
+        author.commit();
+    }
+    let changes = author.get_changes(&start);
+    let sync_of = |change: &Change| {
+        let message = sync::Message {
+            heads: author.clone().get_heads(),
+            need: Vec::new(),
+            have: Vec::new(),
+            changes: vec![change.raw_bytes().to_vec()].into(),
+            flags: None,
+            version: sync::MessageVersion::V1,
+        };
+        Item::Sync { peer: PeerKey(3), bytes: message.encode().into() }
+    };
+    document.join(PeerKey(3), Vec::new());
+    let (second, first) = (sync_of(&changes[1]), sync_of(&changes[0]));
+    let mut applied = document.apply(vec![second]);
+    assert!(applied.chunks.is_empty(), "nothing that misses something goes into the log");
+    let asked = document.publish(&mut applied, |_| true).deliveries;
+    let need = sync::Message::decode(&asked[0].message).unwrap().need;
+    assert_eq!(need, [changes[0].hash()], "the peer is asked for what is missing");
+    let applied = document.apply(vec![first]);
+    assert_eq!(applied.change_count, 2);
+    let reopened = load(&[log, applied.chunks].concat());
+    assert_eq!(reopened.heads(), author.get_heads());
+}
+
+#[test]
+fn a_reload_asks_peers_for_what_was_not_stored() {
+    let (mut document, log) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    remote.doc.put(ROOT, "name", "not stored").unwrap();
+    remote.doc.commit();
+    // The append of this batch fails.
+    let applied = document.apply(vec![remote.message().unwrap()]);
+    assert_eq!(applied.change_count, 1);
+    document.reload(&log, ActorId::from([2u8])).unwrap();
+    for delivery in document.settle_acknowledgements(applied, |_| true).deliveries {
+        remote.receive(&delivery.message);
+    }
+    remote.settle(&mut document);
+    assert_eq!(document.heads(), remote.doc.get_heads());
+}
+
+#[test]
+fn the_document_id_cannot_be_changed_by_a_peer() {
+    let (mut document, mut log) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    for vandalism in 0..2 {
+        match vandalism {
+            0 => remote.doc.put(ROOT, "documentId", "another").unwrap(),
+            _ => remote.doc.delete(ROOT, "documentId").unwrap(),
+        }
+        remote.doc.commit();
+        let mut applied = document.apply(vec![remote.message().unwrap()]);
+        assert_eq!(applied.change_count, 2, "the change, and the one that restores the id");
+        log.extend(std::mem::take(&mut applied.chunks));
+        for delivery in document.publish(&mut applied, |_| true).deliveries {
+            remote.receive(&delivery.message);
+        }
+        remote.settle(&mut document);
+        assert_eq!(Document::carried_id(&log).unwrap(), Some(id()));
+    }
+    assert!(remote.doc.get(ROOT, "documentId").unwrap().is_some());
+}
+
+#[test]
+fn edits_that_are_not_acceptable_change_nothing() {
+    let (mut document, _) = plan();
+    let heads = document.heads();
+    let with = |change: fn(&mut NewPosition)| {
+        let mut bad = position("q");
+        change(&mut bad);
+        Edit::Add(bad)
+    };
+    let patch = |patch: PositionPatch| Edit::Patch { id: "p".to_owned(), patch };
+    for (bad, reason) in [
+        (with(|p| p.designation = " ".to_owned()), "designation: must not be empty"),
+        (with(|p| p.location = "x".repeat(1_001)), "location: must not be longer than 1000 characters"),
+        (with(|p| p.id = String::new()), "id: must not be empty"),
+        (with(|p| p.id = "a\nb".to_owned()), "id: must not hold control characters"),
+        (with(|p| p.id = "p".to_owned()), "there is a position with the id \"p\" already"),
+        (Edit::AddAll(vec![position("q"), position("q")]), "there is a position with the id \"q\" already"),
+        (Edit::Delete { id: "q".to_owned() }, "there is no position with the id \"q\""),
+        (
+            patch(PositionPatch { designation: Some(String::new()), ..Default::default() }),
+            "designation: must not be empty",
+        ),
+        (Edit::Describe(PlanPatch { currency: Some("rupees".to_owned()), ..Default::default() }), "currency: must be"),
+        (Edit::Describe(PlanPatch { unit: Some(Budget::Int(0)), ..Default::default() }), "unit: must be more than 0"),
+        (Edit::SetTotalAmount(f64::NAN), "totalBudget: "),
+    ] {
+        let error = edit(&mut document, bad).unwrap_err();
+        assert!(error.starts_with(reason), "{error}");
+        assert_eq!(document.heads(), heads);
+    }
+}
+
+#[test]
+fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
+    let (mut document, _) = plan();
+    let same = PositionPatch {
+        designation: Some("UI".to_owned()),
+        budget: Some(Budget::new_f64(45.0).unwrap()),
+        ..PositionPatch::default()
+    };
+    assert!(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch: same }).unwrap().is_empty());
+    assert!(!edit(&mut document, Edit::SetTotalAmount(2e8)).unwrap().is_empty());
+    assert!(edit(&mut document, Edit::SetTotalAmount(2e8)).unwrap().is_empty());
+    let view = document.view();
+    assert_eq!(read_view(&view).plan().total_budget, Some(2_000.0), "20 crore are 2,000 lakh");
+}
+
+#[test]
+fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
+    let (mut document, log) = plan();
+    let patch = PositionPatch { budget: Some(Budget::Int(45_000)), ..PositionPatch::default() };
+    let chunks = edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
+    let mut doc = AutoCommit::load(&[log, chunks].concat()).unwrap();
+    let change = doc.get_changes(&[]).pop().unwrap();
+    assert_eq!(change.message(), Some("cfo: UI: budget 45000"));
+    assert_eq!(change.timestamp(), 1_795_357_260, "commit time is in seconds");
+    let positions = doc.get(ROOT, "positions").unwrap().unwrap().1;
+    let row = doc.get(&positions, "p").unwrap().unwrap().1;
+    let (designation, _) = doc.get(&row, "designation").unwrap().unwrap();
+    assert_eq!(designation, automerge::Value::Object(ObjType::Text));
+}
+
+#[test]
+fn the_state_after_an_acknowledgement_is_the_librarys() {
+    let (mut document, log) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    for budget in 0..30 {
+        let patch = PositionPatch { budget: Some(Budget::Int(1_000 + budget)), ..PositionPatch::default() };
+        edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
+    }
+    let mut doc = automerge::Automerge::load(&document.save()).unwrap();
+    let changes: Vec<_> = doc.get_changes(&automerge::Automerge::load(&log).unwrap().get_heads());
+    let sent: std::collections::BTreeSet<_> = changes.iter().map(Change::hash).collect();
+    for at in [0, 7, 29] {
+        let heads = vec![changes[at].hash()];
+        let message = sync::Message {
+            heads: heads.clone(),
+            need: Vec::new(),
+            have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
+            changes: sync::ChunkList::empty(),
+            flags: Some(sync::MessageFlags::new()),
+            version: sync::MessageVersion::V1,
+        };
+        let before = sync::State { sent_hashes: sent.clone(), in_flight: true, ..sync::State::new() };
+        let ours = receive::receive(&doc, &before, message.clone(), false);
+        let mut theirs = before;
+        doc.receive_sync_message(&mut theirs, message).unwrap();
+        assert_eq!(ours, theirs);
+    }
+}

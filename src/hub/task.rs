@@ -227,9 +227,11 @@ impl DocumentTask {
 
     /// Applies, makes durable, publishes. Nothing is told to anybody in between.
     async fn commit(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+        // Whoever brings something is a reason to look whether the disk is well again.
         if self.lost {
             self.reload(document).await;
         }
+        self.try_to_mend(document).await;
         if self.lost {
             return self.refuse_batch(senders);
         }

@@ -36,7 +36,7 @@ pub use ids::new_position_id;
 pub use listen::Server;
 pub use problem::Problem;
 pub use socket::SocketTimes;
-pub use start::{Options, StartError, Started, start};
+pub use start::{Options, StartError, Started, random_uuid, start, start_on};
 use sync::PeerRegistry;
 
 use crate::format::DocumentId;

@@ -167,22 +167,20 @@ impl Connection {
                 unflushed = true;
             }
             tokio::select! {
-                biased;
                 () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
                     if unflushed {
+                        // A ping would only queue behind what is stuck; whether that moves is what counts.
                         let written = meter.written();
                         if written != progress.0 {
                             progress = (written, Instant::now());
                         } else if progress.1.elapsed() >= self.times.stall {
                             return End::Stalled;
                         }
-                    }
-                    if unanswered >= MISSED_PINGS {
+                    } else if unanswered >= MISSED_PINGS {
                         return End::Stalled;
-                    }
-                    unanswered += 1;
-                    if !unflushed {
+                    } else {
+                        unanswered += 1;
                         out.push(Message::Ping(Vec::new().into()));
                     }
                 }
@@ -290,7 +288,7 @@ pub async fn say_goodbye(mut stream: Stream, words: Option<Message>, code: u16, 
     if let Some(words) = words {
         let _ = stream.feed(words).await;
     }
-    let frame = CloseFrame { code: code.into(), reason: shorten(reason).into() };
+    let frame = CloseFrame { code: code.into(), reason: shorten(reason) };
     let _ = stream.close(Some(frame)).await;
     let _ = stream.flush().await;
     let mut buffer = vec![0; 16 << 10];

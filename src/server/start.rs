@@ -18,6 +18,7 @@ use crate::document::{Author, Document, Edit, LoadError, MessageLimits, PlanPatc
 use crate::format::{Budget, DocumentId};
 use crate::hub::{EditFailure, Hub, HubSettings, Unavailable, now_ms};
 use crate::metrics::Metrics;
+use crate::store::disk::{Disk, RealDisk};
 use crate::store::{FileStore, OpenError, Repair, StateFile, Store};
 
 /// How a server is to be run.
@@ -110,6 +111,14 @@ fn bind_hint(error: &io::Error) -> &'static str {
 /// # Errors
 /// When anything of it fails; nothing is left running.
 pub async fn start(options: Options) -> Result<Started, StartError> {
+    start_on(Arc::new(RealDisk), options).await
+}
+
+/// The same on another disk than this computer's.
+///
+/// # Errors
+/// As for [`start`].
+pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -117,7 +126,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
     }
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    let state = StateFile::open(&options.state)?;
+    let state = StateFile::open_on(disk, &options.state)?;
     let repaired = state.repaired().cloned();
     let carried = Document::carried_id(state.bytes())
         .map_err(|source| StartError::Load { path: options.state.clone(), source })?;

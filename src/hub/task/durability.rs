@@ -11,8 +11,8 @@ use super::{DocumentTask, Sender};
 use crate::document::{Applied, Document, Item, Outcome};
 use crate::hub::command::EditFailure;
 use crate::hub::outbox::FarewellKind;
-use crate::metrics::Refusal;
-use crate::store::{Lengths, StoreError};
+use crate::metrics;
+use crate::store::{Lengths, Refusal, StoreError};
 
 /// A log below this is not worth compacting.
 const MIN_LOG_TO_COMPACT: u64 = 64 << 10;
@@ -43,8 +43,10 @@ impl DocumentTask {
     ) {
         tracing::error!(document = %self.id, %error, "changes could not be stored");
         self.hub.inner.write_failed.store(true, Ordering::Relaxed);
-        self.hub.inner.metrics.refuse(Refusal::Storage);
-        self.broken |= matches!(error, StoreError::Refused { .. });
+        self.hub.inner.metrics.refuse(metrics::Refusal::Storage);
+        // The failed write may have been taken back, or not: the store knows.
+        let health = self.hub.inner.store.health();
+        self.broken = health.refused.iter().any(|(id, refusal)| *id == self.id && *refusal == Refusal::Unwritable);
         self.reload(document).await;
         let mut applied = applied;
         let outcomes = std::mem::take(&mut applied.outcomes);
@@ -93,7 +95,7 @@ impl DocumentTask {
     /// What is durable cannot be read at the moment, so nothing can be added to it.
     pub(super) fn refuse_batch(&mut self, senders: Vec<Sender>) {
         const MESSAGE: &str = "the server cannot read the document at the moment; nothing was stored, try again later";
-        self.hub.inner.metrics.refuse(Refusal::Storage);
+        self.hub.inner.metrics.refuse(metrics::Refusal::Storage);
         for sender in senders {
             match sender {
                 Sender::Caller(reply) => {

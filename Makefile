@@ -1,0 +1,41 @@
+# `cargo run --release` is the server; this file is for everything else.
+
+# A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
+.PHONY: test tools lint rust js example deny clean
+
+test: tools lint rust js
+	@echo "all tests passed"
+
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
+	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node.js 20 or later is needed, this is " + process.version); process.exit(1) }'
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+# Unit, property and whole-server tests.
+rust:
+	cargo test --locked
+
+# Stock JavaScript clients against the real server, as it is shipped.
+js: tests/js/node_modules/.package-lock.json
+	cargo build --release --locked
+	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+
+tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
+	cd tests/js && npm ci --no-audit --no-fund
+
+# The point of the product in five seconds.
+example:
+	cargo run --locked --example ceo_and_cfo
+
+# Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
+
+clean:
+	cargo clean
+	rm -rf tests/js/node_modules

@@ -1,0 +1,92 @@
+//! `import`: the old backend's data.json becomes a document, in one change or not at all.
+
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use automerge::ActorId;
+
+use super::fail;
+use crate::config::ImportArgs;
+use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, read_view};
+use crate::exchange::{ImportedRow, import};
+use crate::format::{Budget, DocumentId};
+use crate::hub::now_ms;
+use crate::server::renderings::RENDERINGS;
+use crate::server::{new_position_id, random_uuid};
+use crate::store::{FileStore, StateFile, Store};
+
+/// Reads everything before anything is written; an odd row is reported with its line, and then nothing is.
+pub(super) fn run(args: &ImportArgs) -> ExitCode {
+    match try_import(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn try_import(args: &ImportArgs) -> Result<(), String> {
+    let source = args.file.display();
+    let json = fs::read(&args.file).map_err(|error| format!("{source}: {error}"))?;
+    let now = now_ms();
+    let rows = import(&json, now, &mut new_position_id).map_err(|error| format!("{source}: {error}"))?;
+    let count = rows.len();
+    let total_budget = args.total_budget.map(Budget::new_f64).transpose();
+    let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
+
+    let state = StateFile::open(&args.state).map_err(|error| error.to_string())?;
+    let carried = Document::carried_id(state.bytes()).map_err(|error| error.to_string())?;
+    let empty = state.bytes().is_empty();
+    let id = carried.unwrap_or_else(|| DocumentId::from_bytes(random_uuid()));
+    let actor = ActorId::from(rand::random::<[u8; 16]>());
+    let mut document = Document::load(id.clone(), state.bytes(), actor, RENDERINGS, MessageLimits::default())
+        .map_err(|error| error.to_string())?;
+    let positions = rows.into_iter().map(new_position).collect();
+    let edit = if empty {
+        let plan = PlanPatch {
+            name: Some(args.name.clone()),
+            currency: Some("INR".to_owned()),
+            unit: Some(Budget::Int(100_000)),
+            total_budget,
+        };
+        Edit::Create { id: id.clone(), plan, positions }
+    } else {
+        Edit::AddAll(positions)
+    };
+    let author = Author { name: "import".to_owned(), now };
+    let mut applied = document.apply(vec![Item::Edit { edit, author }]);
+    if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
+        return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
+    }
+    if !applied.chunks.is_empty() {
+        store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.save()))?;
+    }
+    document.publish(&mut applied, |_| false);
+    let view = document.view();
+    println!("{count} positions imported; {} now holds {}", args.state.display(), read_view(&view).len());
+    println!("{}", id.url());
+    Ok(())
+}
+
+/// A new document is stored as one snapshot; an old one gets what was added.
+fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec<u8>>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    // Other documents are not touched: a folder that nobody has.
+    let nowhere = state.path().with_extension("import-needs-no-documents");
+    let store: Arc<dyn Store> =
+        Arc::new(FileStore::open(state, id.clone(), nowhere).map_err(|error| error.to_string())?);
+    runtime.block_on(store.append(id, snapshot.unwrap_or(added))).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn new_position(row: ImportedRow) -> NewPosition {
+    NewPosition {
+        id: row.id,
+        designation: row.designation,
+        department: row.department,
+        budget: row.budget,
+        location: row.location,
+        created_at: Some(row.created_at_ms),
+        updated: Some((row.updated_by, row.updated_at_ms)),
+    }
+}

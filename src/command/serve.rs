@@ -1,0 +1,82 @@
+//! `serve`: the server as a process.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::fail;
+use crate::config::{LogFormat, ServeArgs};
+use crate::server::{Started, start};
+
+/// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
+pub(super) fn run(args: &ServeArgs) -> ExitCode {
+    let options = match args.options() {
+        Ok(options) => options,
+        Err(error) => return fail(error),
+    };
+    if let Err(error) = start_logging(args) {
+        return fail(error);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(format!("the server could not be started: {error}")),
+    };
+    let (open, state) = (args.open, args.state.clone());
+    runtime.block_on(async move {
+        let shutdown = match shutdown_signal() {
+            Ok(shutdown) => shutdown,
+            Err(error) => return fail(format!("signals cannot be listened for: {error}")),
+        };
+        match start(options).await {
+            Err(error) => fail(error),
+            Ok(started) => {
+                announce(&started, &state, open);
+                if started.server.run(shutdown).await { ExitCode::SUCCESS } else { fail("some connections were cut") }
+            }
+        }
+    })
+}
+
+fn start_logging(args: &ServeArgs) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    match args.log_format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| format!("logging could not be started: {error}"))
+}
+
+/// What a person who starts the server wants to know, and nothing else: the log goes to standard error.
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn announce(started: &Started, state: &std::path::Path, open: bool) {
+    let path = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+    let made = if started.created { "new, " } else { "" };
+    println!("document  {} ({made}{} positions)", path.display(), started.positions);
+    println!("url       {}", started.document.url());
+    for address in &started.addresses {
+        println!("listening http://{address}/  (ws://{address}/sync)");
+    }
+    if let Some(repair) = &started.repaired {
+        println!(
+            "repaired  {} bytes of a torn write were cut off and kept in {}",
+            repair.torn.len,
+            repair.kept.display()
+        );
+    }
+    if open {
+        println!("OPEN      everybody who can reach these addresses may read and change everything");
+    }
+}
+
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,242 @@
+//! Flags and environment, validated once, at the start.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::server::{Options, SocketTimes};
+
+/// Where the server listens unless told otherwise: like the backend that this replaces.
+const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
+
+/// Plans positions and their budgets together, also without a connection.
+///
+/// Without a command the server is started: the document in ./state.automerge, on 127.0.0.1:8000 and 127.0.0.1:8001.
+#[derive(Debug, Parser)]
+#[command(name = "happierwork", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// For the server, when no command is given.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server (this is what happens without a command)
+    Serve(Box<ServeArgs>),
+    /// Write the positions to standard output or a file; a running server is not disturbed
+    Export(ExportArgs),
+    /// Make a document from the data.json of the old backend, or add its rows to a document
+    Import(ImportArgs),
+    /// Say whether a document's file is whole, and what would be cut if it is not; changes nothing
+    ///
+    /// Exit codes: 0 whole, 3 not whole, 1 the file cannot be read.
+    Check(CheckArgs),
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Flags of the server.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// An address to listen on; may be given several times [default: 127.0.0.1:8000 and 127.0.0.1:8001]
+    #[arg(long, value_name = "ADDR", env = "HAPPIERWORK_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<SocketAddr>,
+    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --open)
+    #[arg(long, value_name = "PORT", env = "PORT", conflicts_with = "listen", hide_env_values = true)]
+    pub port: Option<u16>,
+    /// Serve anybody who can reach an address beyond this machine: nobody is asked who they are
+    #[arg(long, env = "HAPPIERWORK_OPEN")]
+    pub open: bool,
+    /// The default document; made when it does not exist
+    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
+    pub state: PathBuf,
+    /// The folder of all other documents; made when it is needed
+    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
+    pub documents: PathBuf,
+    /// A web origin whose pages may use this server, besides its own and loopback ones; may be given several times
+    #[arg(long, value_name = "ORIGIN", env = "HAPPIERWORK_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub allow_origin: Vec<String>,
+    /// The largest WebSocket message that is taken, in bytes
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE", default_value_t = 16 << 20,
+          value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
+    pub max_message: u64,
+    /// Unload a document that nobody has used for so many seconds
+    #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_IDLE_AFTER", default_value_t = 300,
+          value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
+    pub idle_after: u64,
+    /// How many documents that do not exist (yet) may be waited for at a time
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING", default_value_t = 1_000)]
+    pub max_pending: usize,
+    /// How long the server may take to stop, in seconds
+    #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_GRACE", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub grace: u64,
+    /// How logs are written (to standard error)
+    #[arg(long, value_enum, env = "HAPPIERWORK_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, or per module as in info,happierwork::hub=debug
+    #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
+    pub format: ExportFormat,
+    /// The document
+    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
+    pub state: PathBuf,
+    /// Where to write it [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A JSON array of positions
+    Json,
+    /// A table that opens in a spreadsheet
+    Csv,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The data.json of the old backend: a JSON array of positions
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The document; made when it does not exist
+    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
+    pub state: PathBuf,
+    /// The name of a document that is made
+    #[arg(long, value_name = "NAME", default_value = "Imported plan")]
+    pub name: String,
+    /// The total budget of a document that is made, in lakh
+    #[arg(long, value_name = "LAKH")]
+    pub total_budget: Option<f64>,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The document's file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Why flags that parse are no configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Everybody on the network could read and change the plan.
+    #[error(
+        "{0} can be reached from other machines, and this server asks nobody who they are. \
+         Listen on a loopback address (127.0.0.1), put a proxy that authenticates in front, \
+         or give --open if everybody who can reach it may read and change everything"
+    )]
+    NotLoopback(SocketAddr),
+}
+
+impl ServeArgs {
+    /// The addresses to listen on.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        match self.port {
+            Some(port) => vec![(Ipv4Addr::UNSPECIFIED, port).into()],
+            None if self.listen.is_empty() => {
+                DEFAULT_PORTS.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).to_vec()
+            }
+            None => self.listen.clone(),
+        }
+    }
+
+    /// The server's options.
+    ///
+    /// # Errors
+    /// When the flags ask for what is not safe.
+    pub fn options(&self) -> Result<Options, ConfigError> {
+        let listen = self.addresses();
+        if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && !self.open) {
+            return Err(ConfigError::NotLoopback(*address));
+        }
+        Ok(Options {
+            listen,
+            state: self.state.clone(),
+            documents: self.documents.clone(),
+            allowed_origins: self.allow_origin.clone(),
+            max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
+            idle_after: Duration::from_secs(self.idle_after),
+            max_pending: self.max_pending,
+            times: SocketTimes::default(),
+            grace: Duration::from_secs(self.grace),
+        })
+    }
+}
+
+/// An origin as browsers send it: scheme, host, maybe a port, and nothing else.
+fn origin(text: &str) -> Result<String, String> {
+    let uri: axum::http::Uri = text.parse().map_err(|_| "not an origin such as https://plan.example.com".to_owned())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err("needs scheme and host, such as https://plan.example.com".to_owned());
+    };
+    if uri.path_and_query().is_some_and(|path| path.as_str() != "/") || authority.as_str().contains('@') {
+        return Err("an origin has no path and no user: https://plan.example.com".to_owned());
+    }
+    Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn serve(flags: &[&str]) -> ServeArgs {
+        Cli::try_parse_from([&["happierwork"], flags].concat()).expect("parses").serve
+    }
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_flags_it_listens_where_the_old_backend_did() {
+        let addresses: Vec<String> = serve(&[]).addresses().iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["127.0.0.1:8000", "127.0.0.1:8001"]);
+    }
+
+    #[test]
+    fn an_address_beyond_this_machine_needs_open() {
+        for flags in [&["--listen", "0.0.0.0:1"][..], &["--listen", "[::]:1"], &["--port", "1"]] {
+            assert!(matches!(serve(flags).options(), Err(ConfigError::NotLoopback(_))), "{flags:?}");
+            assert!(serve(&[flags, &["--open"]].concat()).options().is_ok(), "{flags:?}");
+        }
+        assert!(serve(&["--listen", "127.0.0.7:1", "--listen", "[::1]:1"]).options().is_ok());
+    }
+
+    #[test]
+    fn origins_are_checked_when_given() {
+        assert_eq!(origin("https://Plan.example.com"), Ok("https://plan.example.com".to_owned()));
+        assert_eq!(origin("http://plan:81/"), Ok("http://plan:81".to_owned()));
+        for bad in ["plan.example.com", "*", "https://", "https://a/b", "https://u@a", ""] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

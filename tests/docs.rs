@@ -1,0 +1,108 @@
+//! What README and docs/ say is so.
+
+#![allow(clippy::disallowed_methods, reason = "tests deal with files")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use support::TestServer;
+use tempfile::TempDir;
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
+}
+
+/// The repository's demo document, copied: tests never write to the tracked one.
+fn demo() -> Arc<TempDir> {
+    let folder = TempDir::new().expect("a folder");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("state.automerge");
+    fs::copy(demo, folder.path().join("state.automerge")).expect("the demo document");
+    Arc::new(folder)
+}
+
+fn happierwork(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_happierwork")).args(arguments).output().expect("runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test]
+async fn the_readme_shows_the_demo_document_as_it_is() {
+    let readme = page("README.md");
+    let server = TestServer::start_in(demo(), |_| {}).await;
+    assert_eq!(server.positions().await.len(), 60);
+    assert!(readme.contains("(60 positions)"));
+    assert!(readme.contains(&server.document.url()), "the demo's URL is {}", server.document.url());
+}
+
+#[test]
+fn the_readme_shows_real_lines_of_csv() {
+    let folder = demo();
+    let state = folder.path().join("state.automerge");
+    let csv = happierwork(&["export", "--format", "csv", "--state", state.to_str().expect("a path")]);
+    let readme = page("README.md");
+    for line in csv.lines().skip(1).take(2) {
+        assert!(readme.contains(line), "the README lacks the line {line:?}");
+    }
+}
+
+#[test]
+fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variable() {
+    let help = happierwork(&["--help"]);
+    let import = happierwork(&["import", "--help"]);
+    for name in ["README.md", "docs/operations.md", "docs/sync.md", "docs/decisions.md"] {
+        for word in page(name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
+            let known_elsewhere = ["--release", "--example"].contains(&word) || word == "--";
+            if word.starts_with("--") && !known_elsewhere {
+                let word = word.trim_end_matches(['.', ':', ';']);
+                assert!(help.contains(word) || import.contains(word), "{name} names {word}, which does not exist");
+            }
+        }
+    }
+    for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+        assert!(line.len() > 4, "{line}");
+    }
+    for variable in ["STATE", "DOCUMENTS", "LISTEN", "OPEN", "ALLOW_ORIGIN", "MAX_MESSAGE", "IDLE_AFTER", "GRACE", "LOG"] {
+        assert!(help.contains(&format!("HAPPIERWORK_{variable}")), "{variable}");
+    }
+}
+
+#[tokio::test]
+async fn every_metric_that_the_docs_name_exists() {
+    let server = TestServer::start().await;
+    let _peer = server.legacy().await;
+    let rendered = server.app.hub.metrics().render();
+    let operations = page("docs/operations.md");
+    let names = operations.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let mut checked = 0;
+    for name in names.filter(|name| name.starts_with("happierwork_")) {
+        assert!(rendered.contains(name), "docs/operations.md names {name}, which is not among:\n{rendered}");
+        checked += 1;
+    }
+    assert!(checked >= 5);
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    for (folder, name) in [
+        ("", "README.md"),
+        ("docs/", "docs/architecture.md"),
+        ("docs/", "docs/sync.md"),
+        ("docs/", "docs/legacy.md"),
+        ("docs/", "docs/operations.md"),
+        ("docs/", "docs/decisions.md"),
+        ("docs/", "docs/api.md"),
+    ] {
+        let text = page(name);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !target.starts_with("http") {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+                assert!(path.exists(), "{name} links to {target}, which is not there");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! When the disk fails: the change is refused, nothing of it is visible, and service resumes by itself.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use happierwork::store::faults::{FaultyDisk, Op};
+use serde_json::json;
+use support::{PlainPeer, TestServer, add};
+use tempfile::TempDir;
+
+async fn server(disk: &FaultyDisk) -> TestServer {
+    // Nothing real is written but the storage id.
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    TestServer::start_on(Arc::new(disk.clone()), folder, |options| {
+        options.state = "home/state.automerge".into();
+        // The identity file is real; the store's folder is on the faulty disk.
+    })
+    .await
+}
+
+fn disk() -> FaultyDisk {
+    FaultyDisk::new(&["home"])
+}
+
+#[tokio::test]
+async fn on_a_full_disk_an_add_is_refused_and_nobody_sees_it_until_there_is_room() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let (mut sender, mut observer) = (server.legacy().await, server.legacy().await);
+    disk.break_op(Op::Write, ErrorKind::StorageFull);
+    sender.send(add("lost")).await;
+    let error = sender.json().await["error"].clone();
+    assert_eq!(error, "Failed to add data: the server's disk is full; the change was not stored");
+    assert_eq!(sender.json().await, json!({"status": "Data processed"}));
+    assert!(server.positions().await.is_empty());
+    assert!(server.app.hub.ready().await.is_err());
+
+    disk.heal();
+    assert_eq!(server.app.hub.ready().await, Ok(()));
+    sender.send(add("kept")).await;
+    assert_eq!(sender.json().await, json!({"status": "Data processed"}));
+    assert_eq!(observer.json().await["entry"]["designation"], "kept", "the first that the observer hears of");
+    assert_eq!(server.positions().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_sync_peer_whose_change_was_not_stored_is_closed_and_brings_it_again() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    let mut other = PlainPeer::connect(&server, &server.document).await;
+    let before = other.doc.get_heads();
+    disk.break_op(Op::Sync, ErrorKind::Other);
+    peer.doc.put(ROOT, "name", "mine").unwrap();
+    peer.push().await;
+    let close = peer.socket.closed().await.expect("told why");
+    assert_eq!(u16::from(close.code), 1013);
+    assert_eq!(close.reason.as_str(), "the server cannot write at the moment; the change was not stored");
+
+    disk.heal();
+    let mut back = PlainPeer::connect_as(&server, &server.document, peer.doc).await;
+    back.until_acknowledged().await;
+    while other.doc.get_heads() == before {
+        assert!(other.turn().await, "who had nothing to do with it stays connected");
+    }
+    assert_eq!(other.doc.get_heads(), back.doc.get_heads());
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_taken_back_takes_the_document_out_of_service_until_it_is_mended() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let mut client = server.legacy().await;
+    client.send(add("kept")).await;
+    assert_eq!(client.json().await, json!({"status": "Data processed"}));
+    for op in [Op::Sync, Op::Truncate, Op::Create] {
+        disk.break_op(op, ErrorKind::Other);
+    }
+    client.send(add("lost")).await;
+    let frames = [client.json().await, client.json().await, client.json().await, client.json().await];
+    let error = frames.iter().find_map(|frame| frame["error"].as_str()).expect("an error frame");
+    assert_eq!(error, "Failed to add data: the server cannot write at the moment; the change was not stored");
+    assert!(server.app.hub.ready().await.is_err());
+    assert_eq!(server.positions().await.len(), 1);
+
+    disk.heal();
+    // The document mends itself as soon as a full copy can be written; then changes are taken again.
+    loop {
+        client.send(add("again")).await;
+        let frame = loop {
+            let frame = client.json().await;
+            if frame.get("error").is_some() || frame.get("entry").is_some() {
+                break frame;
+            }
+        };
+        if frame.get("entry").is_some() {
+            break;
+        }
+    }
+    assert_eq!(server.app.hub.ready().await, Ok(()));
+    assert_eq!(server.positions().await.len(), 2);
+    assert!(server.stop().await);
+
+    let after_power_cut = disk.crash(|choices| choices);
+    let server = self::server(&after_power_cut).await;
+    assert_eq!(server.positions().await.len(), 2);
+}
+
+#[tokio::test]
+async fn whatever_call_of_the_disk_fails_what_was_acknowledged_is_there_after_a_power_cut() {
+    for skip in 0..25 {
+        let disk = disk();
+        let server = server(&disk).await;
+        let mut client = server.legacy().await;
+        disk.fail_any(skip, ErrorKind::Other);
+        let mut acknowledged = Vec::new();
+        for row in 0..8 {
+            let name = format!("row {row}");
+            client.send(add(&name)).await;
+            let failed = loop {
+                let frame = client.json().await;
+                if frame["status"] == "Data processed" {
+                    break false;
+                }
+                if frame.get("error").is_some() {
+                    assert_eq!(client.json().await["status"], "Data processed");
+                    break true;
+                }
+            };
+            if !failed {
+                acknowledged.push(name);
+            }
+        }
+        drop(client);
+        let after = disk.crash(|_| 0);
+        let reopened = self::server(&after).await;
+        let view = reopened.app.hub.view(&reopened.document).await.unwrap().unwrap();
+        let view = happierwork::document::read_view(&view);
+        for name in &acknowledged {
+            let there = view.rows().any(|row| row.position.designation == Some(json!(name)));
+            assert!(there, "{name} was acknowledged, and lost (call {skip} failed)");
+        }
+    }
+}

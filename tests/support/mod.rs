@@ -1,0 +1,243 @@
+//! A real server in this process, on port 0 and in a folder of its own, and small clients to talk to it.
+
+#![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types, reason = "each test file uses its part")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::sync::{self, SyncDoc};
+use automerge::{ActorId, AutoCommit};
+use futures_util::{SinkExt, StreamExt};
+use happierwork::format::DocumentId;
+use happierwork::server::{App, Options, SocketTimes, Started, start_on};
+use happierwork::store::disk::{Disk, RealDisk};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Longer than anything here takes; a test that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub document: DocumentId,
+    pub app: Arc<App>,
+    pub folder: Arc<TempDir>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<bool>,
+}
+
+/// Options for a server in `folder`.
+pub fn options(folder: &Path) -> Options {
+    Options {
+        listen: vec![([127, 0, 0, 1], 0).into()],
+        state: folder.join("state.automerge"),
+        documents: folder.join("documents"),
+        allowed_origins: Vec::new(),
+        max_message: 16 << 20,
+        idle_after: Duration::from_secs(300),
+        max_pending: 1_000,
+        times: SocketTimes::default(),
+        grace: Duration::from_secs(10),
+    }
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_in(Arc::new(TempDir::new().expect("a folder")), |_| {}).await
+    }
+
+    /// In a folder that may have been used before.
+    pub async fn start_in(folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {
+        Self::start_on(Arc::new(RealDisk), folder, adjust).await
+    }
+
+    pub async fn start_on(disk: Arc<dyn Disk>, folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {
+        let mut options = options(folder.path());
+        adjust(&mut options);
+        let Started { server, addresses, document, .. } = start_on(disk, options).await.expect("the server starts");
+        let app = Arc::clone(server.app());
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async move {
+            let _ = stopped.await;
+        }));
+        Self { address: addresses[0], document, app, folder, stop: Some(stop), running }
+    }
+
+    /// Stops it as a signal would. True: in time.
+    pub async fn stop(mut self) -> bool {
+        let _ = self.stop.take().expect("not stopped yet").send(());
+        self.running.await.expect("the server does not panic")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state.automerge")
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    /// A socket at this path.
+    pub async fn connect(&self, path: &str) -> Socket {
+        self.connect_with(path, &[]).await
+    }
+
+    pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
+        let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
+        for (name, value) in headers {
+            request = request.with_header(*name, *value);
+        }
+        let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
+        Socket { closed_with: None, stream, read: VecDeque::new() }
+    }
+
+    /// A legacy client that has read its greeting.
+    pub async fn legacy(&self) -> Socket {
+        let mut socket = self.connect("/ws/dashboard/").await;
+        assert_eq!(socket.json().await["type"], "login_update");
+        socket
+    }
+
+    /// The positions as the server shows them now, by id.
+    pub async fn positions(&self) -> Vec<String> {
+        let view = self.app.hub.view(&self.document).await.expect("opens").expect("exists");
+        let view = happierwork::document::read_view(&view);
+        view.rows().map(|row| row.position.id.to_string()).collect()
+    }
+}
+
+/// A WebSocket.
+pub struct Socket {
+    /// What the other side closed with, once it has.
+    pub closed_with: Option<CloseFrame>,
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    read: VecDeque<Message>,
+}
+
+impl Socket {
+    pub async fn send(&mut self, message: impl Into<Message>) {
+        timeout(PATIENCE, self.stream.send(message.into())).await.expect("in time").expect("sent");
+    }
+
+    /// Sends without minding that the other side may have closed.
+    pub async fn try_send(&mut self, message: impl Into<Message>) {
+        let _ = timeout(PATIENCE, self.stream.send(message.into())).await;
+    }
+
+    /// The next text or binary frame; None after the close.
+    pub async fn next(&mut self) -> Option<Message> {
+        if let Some(message) = self.read.pop_front() {
+            return Some(message);
+        }
+        loop {
+            let next = timeout(PATIENCE, self.stream.next()).await.expect("something comes in time");
+            match next {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Some(message),
+                Some(Ok(Message::Close(frame))) => {
+                    self.closed_with = frame;
+                    return None;
+                }
+                Some(Err(_)) | None => return None,
+                Some(Ok(Message::Frame(_))) => unreachable!("never read"),
+            }
+        }
+    }
+
+    /// The next text frame, as JSON.
+    pub async fn json(&mut self) -> Value {
+        match self.next().await {
+            Some(Message::Text(text)) => serde_json::from_str(&text).expect("JSON"),
+            other => panic!("a text frame, not {other:?}"),
+        }
+    }
+
+    /// Reads to the end: how it was closed, if that was said.
+    pub async fn closed(&mut self) -> Option<CloseFrame> {
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("an end in time") {
+                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    pub async fn close(mut self) {
+        let _ = self.stream.close(None).await;
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+
+    /// Drops the connection without a word.
+    pub fn abort(self) {
+        drop(self);
+    }
+}
+
+/// A plain Automerge peer: the library, and a socket at `/sync/{id}`.
+pub struct PlainPeer {
+    pub doc: AutoCommit,
+    pub state: sync::State,
+    pub socket: Socket,
+}
+
+impl PlainPeer {
+    /// Connects, and has the whole document when this returns.
+    pub async fn connect(server: &TestServer, id: &DocumentId) -> Self {
+        let doc = AutoCommit::new().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
+        let mut peer = Self::connect_as(server, id, doc).await;
+        while peer.state.their_heads.as_ref() != Some(&peer.doc.get_heads()) {
+            peer.turn().await;
+        }
+        peer
+    }
+
+    /// Connects with what it has.
+    pub async fn connect_as(server: &TestServer, id: &DocumentId, doc: AutoCommit) -> Self {
+        let socket = server.connect(&format!("/sync/{id}")).await;
+        let mut peer = Self { doc, state: sync::State::new(), socket };
+        peer.push().await;
+        peer
+    }
+
+    /// Sends what there is to say.
+    pub async fn push(&mut self) {
+        if let Some(message) = self.doc.sync().generate_sync_message(&mut self.state) {
+            self.socket.try_send(message.encode()).await;
+        }
+    }
+
+    /// Takes one message and answers it. False: the socket is closed.
+    pub async fn turn(&mut self) -> bool {
+        let Some(Message::Binary(bytes)) = self.socket.next().await else { return false };
+        let message = sync::Message::decode(&bytes).expect("a sync message");
+        self.doc.sync().receive_sync_message(&mut self.state, message).expect("applies");
+        self.push().await;
+        true
+    }
+
+    /// Takes messages until the server has said that it has all that is here.
+    pub async fn until_acknowledged(&mut self) {
+        self.push().await;
+        while self.state.their_heads.as_ref() != Some(&self.doc.get_heads()) {
+            assert!(self.turn().await, "closed before it was acknowledged: {:?}", self.socket.closed_with);
+        }
+    }
+}
+
+/// The `add` frame of the Angular client.
+pub fn add(designation: &str) -> String {
+    let inner = serde_json::json!(["add", designation, "Engineering", "50000", "Ahmedabad"]).to_string();
+    Value::from(inner).to_string()
+}
