@@ -66,7 +66,9 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
     for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
         assert!(line.len() > 4, "{line}");
     }
-    for variable in ["STATE", "DOCUMENTS", "LISTEN", "OPEN", "ALLOW_ORIGIN", "MAX_MESSAGE", "IDLE_AFTER", "GRACE", "LOG"] {
+    for variable in
+        ["STATE", "DOCUMENTS", "LISTEN", "OPEN", "ALLOW_ORIGIN", "MAX_MESSAGE", "IDLE_AFTER", "GRACE", "LOG"]
+    {
         assert!(help.contains(&format!("HAPPIERWORK_{variable}")), "{variable}");
     }
 }
