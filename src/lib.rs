@@ -17,6 +17,8 @@
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
+pub mod client;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod command;
 pub mod config;
 pub mod document;

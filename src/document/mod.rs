@@ -269,6 +269,11 @@ impl Document {
         self.peers.wait_for_document(peer);
     }
 
+    /// A peer who asked for this document has got it meanwhile, and is asked for it.
+    pub fn stop_waiting(&mut self, peer: PeerKey) {
+        self.peers.stop_waiting(peer);
+    }
+
     /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
     pub fn apply(&mut self, items: Vec<Item>) -> Applied {
         let before = self.doc.get_heads();
@@ -482,7 +487,7 @@ impl Document {
             return;
         }
         let keep = (!carried_changes).then_some(bytes);
-        self.peers.receive(&self.doc, peer, message, carried_changes, keep);
+        self.peers.receive(&self.doc, peer, message, keep);
     }
 }
 

@@ -332,9 +332,40 @@ fn the_state_after_an_acknowledgement_is_the_librarys() {
             version: sync::MessageVersion::V1,
         };
         let before = sync::State { sent_hashes: sent.clone(), in_flight: true, ..sync::State::new() };
-        let ours = receive::receive(&doc, &before, message.clone(), false);
-        let mut theirs = before;
+        let ours = receive::receive(&doc, &before, message.clone());
+        let mut theirs = before.clone();
         doc.receive_sync_message(&mut theirs, message).unwrap();
+        // The one thing that is decided otherwise, as several messages may get one answer.
+        theirs.last_sent_heads = before.last_sent_heads;
         assert_eq!(ours, theirs);
     }
+}
+
+#[test]
+fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
+    let (mut document, _) = plan();
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+
+    remote.doc.put(ROOT, "theirs", 1).unwrap();
+    remote.doc.commit();
+    let change = remote.message().unwrap();
+    // What it says when an earlier message of ours crosses its change.
+    let says = sync::Message {
+        heads: remote.doc.get_heads(),
+        need: Vec::new(),
+        have: Vec::new(),
+        changes: sync::ChunkList::empty(),
+        flags: None,
+        version: sync::MessageVersion::V1,
+    };
+    let more = Item::Sync { peer: remote.key, bytes: says.encode().into() };
+    let mut applied = document.apply(vec![change, more]);
+    let answer = document.publish(&mut applied, |_| true).deliveries.pop().expect("an answer");
+    assert_eq!(sync::Message::decode(&answer.message).unwrap().heads, document.heads());
+    // And that is the end of it.
+    remote.receive(&answer.message);
+    remote.settle(&mut document);
+    assert_eq!(remote.doc.get_heads(), document.heads());
 }

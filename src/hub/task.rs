@@ -197,6 +197,9 @@ impl DocumentTask {
                 if request && !document.exists() {
                     document.wait_for_document(key);
                     batch.requesters.push(key);
+                } else if !request {
+                    // Who sends `sync` has the document: one that was asked for before has been made there since.
+                    document.stop_waiting(key);
                 }
                 batch.items.push(Item::Sync { peer: key, bytes });
                 batch.senders.push(Sender::Peer(key));

@@ -1,0 +1,333 @@
+//! An offline-capable replica: one document on disk, edited at any time, synced when a server can be reached.
+//!
+//! A replica is a [`Document`] whose one peer is the server, over automerge-repo's WebSocket protocol; so any
+//! automerge-repo server will do. It keeps the server's promise, too: an edit is durable before it is acknowledged,
+//! shown or sent.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `task` | the task that owns the document: batches, the three steps |
+//! | `connection` | online or not, and when to try again |
+//! | `link` | one connection, from dialling to its end |
+//! | `disk`, `servers`, `identity` | what is kept in and beside the replica's file |
+//! | `backoff`, `url`, `metered` | small parts of the above |
+//!
+//! What may not enter: the server's rooms ([`crate::server`], [`crate::hub`]). A replica is an other party, and runs
+//! where no server does.
+
+mod backoff;
+mod connection;
+mod disk;
+mod error;
+mod identity;
+mod link;
+mod metered;
+mod renderings;
+mod servers;
+mod status;
+mod task;
+mod url;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use automerge::{ActorId, ChangeHash};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
+pub use status::{Problem, Status};
+
+use connection::Connection;
+use disk::Disk;
+use identity::Identity;
+use servers::Servers;
+use task::{Command, ReplicaTask};
+use url::ServerUrl;
+
+use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
+use crate::format::DocumentId;
+use crate::store::{FileStore, Lengths, Repair, StateFile};
+
+/// Commands that may wait for the replica; a caller that has more waits itself.
+const MAILBOX: usize = 256;
+/// Events that a listener may be behind before it is told that it missed some.
+const EVENTS: usize = 256;
+
+/// Where a replica is kept, and what it is a replica of.
+#[derive(Debug, Clone)]
+pub struct ReplicaOptions {
+    /// The file: a chain of Automerge chunks, readable by any binding. Beside it stands a folder, `<file>.sync`.
+    pub file: PathBuf,
+    /// The document.
+    pub document: DocumentId,
+    /// Where to go online at once, such as `ws://127.0.0.1:8000/sync`. None: offline until [`Replica::connect`].
+    pub server: Option<String>,
+    /// Whose edits these are: shown as `updatedBy`.
+    pub author: String,
+    /// Time between two pings. A server that is silent for three of these is given up.
+    pub ping: Duration,
+    /// Bytes in one message of the server. The first one holds the whole document.
+    pub max_message: usize,
+}
+
+impl ReplicaOptions {
+    /// A replica that stays offline, with the usual limits: pings every 20 s, messages of up to 256 MiB.
+    pub fn new(file: impl Into<PathBuf>, document: DocumentId, author: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            document,
+            server: None,
+            author: author.into(),
+            ping: Duration::from_secs(20),
+            max_message: 256 << 20,
+        }
+    }
+
+    /// The same, online with this server.
+    #[must_use]
+    pub fn online(mut self, server: impl Into<String>) -> Self {
+        self.server = Some(server.into());
+        self
+    }
+}
+
+/// A replica that runs. Cheap to clone; it is closed by [`Replica::close`], or when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    document: DocumentId,
+    commands: mpsc::Sender<Command>,
+    view: SharedView,
+    status: watch::Receiver<Status>,
+    changes: broadcast::Sender<Arc<ViewChange>>,
+    repaired: Option<Arc<Repair>>,
+}
+
+impl Replica {
+    /// Opens a replica. A file that is missing or empty is fine: the document is fetched at the first connection.
+    ///
+    /// Edits before the first fetch are possible. A position added then brings a `positions` map of its own, which
+    /// stays beside the one of the server's document: the view is their union everywhere. To make a document that no
+    /// server has, use [`Replica::create`].
+    ///
+    /// # Errors
+    /// When the file is in use, damaged, or holds another document; when the address is none.
+    pub async fn open(options: ReplicaOptions) -> Result<Self, ReplicaError> {
+        let server = options.server.as_deref().map(ServerUrl::parse).transpose()?;
+        let replica = Self::start(options).await?;
+        if let Some(server) = server {
+            // The task has just been started, and ends only when it is asked to.
+            let _ = replica.ask(|reply| Command::Connect { url: server, reply }).await;
+        }
+        Ok(replica)
+    }
+
+    /// Makes a new plan in a file that is missing or empty, durable when this returns. Servers get it at the first
+    /// connection. See [`new_document_id`] for the id.
+    ///
+    /// # Errors
+    /// As for [`Replica::open`]; when there is a document in the file already, and when the plan is not acceptable.
+    pub async fn create(
+        options: ReplicaOptions,
+        plan: PlanPatch,
+        positions: Vec<NewPosition>,
+    ) -> Result<Self, ReplicaError> {
+        let server = options.server.as_deref().map(ServerUrl::parse).transpose()?;
+        let (id, file) = (options.document.clone(), options.file.clone());
+        let replica = Self::start(options).await?;
+        if !replica.heads().is_empty() {
+            let _ = replica.close().await;
+            return Err(ReplicaError::Exists(file));
+        }
+        if let Err(error) = replica.edit(Edit::Create { id, plan, positions }).await {
+            let _ = replica.close().await;
+            return Err(error.into());
+        }
+        if let Some(server) = server {
+            let _ = replica.ask(|reply| Command::Connect { url: server, reply }).await;
+        }
+        Ok(replica)
+    }
+
+    async fn start(options: ReplicaOptions) -> Result<Self, ReplicaError> {
+        let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
+        // Locking, repairing and reading may take a while.
+        let opening = tokio::task::spawn_blocking(move || read(file, id));
+        let (document, store, identity, lengths, repaired) = match opening.await {
+            Ok(opened) => opened?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down, and whoever waits here goes down with it.
+            Err(_) => std::future::pending().await,
+        };
+        let id = document.id().clone();
+        let servers = Servers::load(&store, &id).await;
+        let connection = Connection::new(identity, id.clone(), ping, max_message);
+        let initial = Status::Offline { since: SystemTime::now(), last_error: None, retry_at: None };
+        let (status, status_of_task) = watch::channel(initial);
+        let (changes, _) = broadcast::channel(EVENTS);
+        let (commands, mailbox) = mpsc::channel(MAILBOX);
+        let replica = Self {
+            document: id.clone(),
+            commands,
+            view: document.view(),
+            status: status_of_task,
+            changes: changes.clone(),
+            repaired: repaired.map(Arc::new),
+        };
+        let disk = Disk::new(Arc::new(store), id, lengths);
+        let task = ReplicaTask { document, disk, servers, connection, author, commands: mailbox, status, changes };
+        tokio::spawn(task.run());
+        Ok(replica)
+    }
+
+    /// The document's id.
+    #[must_use]
+    pub fn document(&self) -> &DocumentId {
+        &self.document
+    }
+
+    /// What was cut off the file when it was opened: the torn end of a write that a crash had interrupted.
+    #[must_use]
+    pub fn repaired(&self) -> Option<&Repair> {
+        self.repaired.as_deref()
+    }
+
+    /// Makes an edit, and returns when it is durable on this computer, online or not. It is in the view then.
+    ///
+    /// # Errors
+    /// When it is not acceptable, or could not be made durable. Nothing of it was stored or sent then.
+    pub async fn edit(&self, edit: Edit) -> Result<Done, EditFailed> {
+        self.ask(|reply| Command::Edit { edit, reply }).await?
+    }
+
+    /// The positions and the plan as they are now, conflicts included (see [`read_view`]). Stays current. Whoever holds
+    /// its lock holds up the replica, so it must not be held across an `await`.
+    #[must_use]
+    pub fn view(&self) -> &SharedView {
+        &self.view
+    }
+
+    /// The heads that the view shows: two replicas with the same heads have the same document. Empty before the first
+    /// fetch.
+    #[must_use]
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        read_view(&self.view).heads().to_vec()
+    }
+
+    /// How the replica stands with its server now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// The status, to be waited for.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Waits until the server has said that it has all that this replica has, and the other way round; it does not wait
+    /// for what the server has not told yet. Takes for ever while there is no server.
+    ///
+    /// # Errors
+    /// When the replica is closed meanwhile.
+    pub async fn wait_until_synced(&self) -> Result<(), Closed> {
+        self.wait_for(|status| *status == Status::Synced).await.map(|_| ())
+    }
+
+    /// Waits until the status is as wished, and returns it.
+    ///
+    /// # Errors
+    /// When the replica is closed meanwhile.
+    pub async fn wait_for(&self, wished: impl FnMut(&Status) -> bool) -> Result<Status, Closed> {
+        let mut status = self.status.clone();
+        let found = status.wait_for(wished).await.map_err(|_| Closed)?;
+        Ok(found.clone())
+    }
+
+    /// What changes from now on, whoever changed it. A listener that is too far behind is told so
+    /// ([`broadcast::error::RecvError::Lagged`]), and reads the view.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Arc<ViewChange>> {
+        self.changes.subscribe()
+    }
+
+    /// Goes online, and stays so as far as the network allows: whenever the connection is lost, it is made again. An
+    /// attempt that is due later is made now. Does not wait for the connection.
+    ///
+    /// # Errors
+    /// When the address is none, or the replica is closed.
+    pub async fn connect(&self, server: &str) -> Result<(), ConnectError> {
+        let url = ServerUrl::parse(server)?;
+        Ok(self.ask(|reply| Command::Connect { url, reply }).await?)
+    }
+
+    /// Goes offline, and stays so until [`Replica::connect`].
+    ///
+    /// # Errors
+    /// When the replica is closed.
+    pub async fn disconnect(&self) -> Result<(), Closed> {
+        self.ask(|reply| Command::Disconnect { reply }).await
+    }
+
+    /// Says goodbye to the server, and lets go of the file: it can be opened again when this returns. Edits made before
+    /// are on disk in any case; those that the server has not got yet are sent next time.
+    ///
+    /// # Errors
+    /// When it is closed already.
+    pub async fn close(&self) -> Result<(), Closed> {
+        self.ask(|reply| Command::Close { reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Closed> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Closed)?;
+        answer.await.map_err(|_| Closed)
+    }
+}
+
+type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
+
+/// Locks, repairs and reads the file. Blocks.
+fn read(file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
+    let state = StateFile::open(&file)?;
+    let repaired = state.repaired().cloned();
+    let log = state.bytes().to_vec();
+    let load = |source| ReplicaError::Load { file: file.clone(), source: Box::new(source) };
+    let limits = MessageLimits::default();
+    let document = Document::load(id.clone(), &log, fresh_actor(), renderings::RENDERINGS, limits).map_err(load)?;
+    // A document without an id may be any; one with another id must not be mixed up with ours.
+    if !document.carries_id()
+        && let Some(found) = Document::carried_id(&log).map_err(load)?
+    {
+        return Err(ReplicaError::OtherDocument { file, found, wanted: id });
+    }
+    let folder = identity::folder(&file);
+    let identity = Identity::load(&folder)?;
+    // How much of it is a snapshot only decides when to compact; the next append tells.
+    let lengths = Lengths { snapshot: log.len() as u64, log: 0 };
+    let store = FileStore::open(state, id, folder)?;
+    Ok((document, store, identity, lengths, repaired))
+}
+
+/// A new document's id: random, in the form in which automerge-repo makes them.
+#[must_use]
+pub fn new_document_id() -> DocumentId {
+    let mut bytes: [u8; 16] = rand::random();
+    // The marks of a version 4 UUID.
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    DocumentId::from_bytes(bytes)
+}
+
+/// An actor that nobody writes under: fresh per opening. One that was kept could be copied with its file, and two
+/// copies that write under one actor exclude each other's changes for good.
+fn fresh_actor() -> ActorId {
+    ActorId::from(rand::random::<[u8; 16]>())
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,12 @@
+//! A replica serves nobody: its rows are read as they are, and kept in no written form.
+
+use crate::document::{Position, Renderings};
+
+/// Rows are not rendered.
+pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing, stray: never };
+
+fn nothing(_: &Position, _: &mut Vec<u8>) {}
+
+fn never(_: &Position) -> bool {
+    false
+}

@@ -1,0 +1,351 @@
+//! The task that owns a replica's document: takes batches, makes them durable, publishes them. The same three steps as
+//! in the server, with one peer.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::connection::{Connection, Wake};
+use super::disk::Disk;
+use super::link::{Event, Outgoing};
+use super::servers::Servers;
+use super::url::ServerUrl;
+use super::{EditFailed, Problem, Status, now_ms};
+use crate::document::{Applied, Author, BadMessage, Document, Done, Edit, Item, Outcome, ViewChange};
+use crate::wire::repo::StorageId;
+
+/// Edits and messages taken as one batch.
+const MAX_BATCH: usize = 1_024;
+/// Bytes of sync messages taken as one batch (the last may go beyond).
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// How the task is asked for something.
+pub(super) enum Command {
+    Edit { edit: Edit, reply: oneshot::Sender<Result<Done, EditFailed>> },
+    Connect { url: ServerUrl, reply: oneshot::Sender<()> },
+    Disconnect { reply: oneshot::Sender<()> },
+    Close { reply: oneshot::Sender<()> },
+}
+
+enum Input {
+    Command(Command),
+    Wake(Wake),
+    /// Nobody has a handle to this replica any more.
+    Abandoned,
+}
+
+/// Who waits for an item of a batch.
+enum Sender {
+    Caller(oneshot::Sender<Result<Done, EditFailed>>),
+    Server,
+}
+
+#[derive(Default)]
+struct Batch {
+    items: Vec<Item>,
+    senders: Vec<Sender>,
+    bytes: usize,
+    /// The server asked whether we have the document.
+    asked: bool,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
+    }
+}
+
+/// The task of one replica.
+pub(super) struct ReplicaTask {
+    pub(super) document: Document,
+    pub(super) disk: Disk,
+    pub(super) servers: Servers,
+    pub(super) connection: Connection,
+    pub(super) author: String,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) changes: broadcast::Sender<Arc<ViewChange>>,
+}
+
+impl ReplicaTask {
+    /// Runs until the replica is closed, or nobody has a handle to it.
+    pub(super) async fn run(mut self) {
+        let closed = loop {
+            let document = &self.document;
+            let behind = self.connection.session().is_some_and(|session| document.is_behind(session.key));
+            let input = tokio::select! {
+                biased;
+                command = self.commands.recv() => command.map_or(Input::Abandoned, Input::Command),
+                wake = self.connection.next(behind) => Input::Wake(wake),
+            };
+            let flow = self.batch(input).await;
+            self.tell_status();
+            if let ControlFlow::Break(reply) = flow {
+                break reply;
+            }
+        };
+        let Self { connection, disk, .. } = self;
+        connection.close().await;
+        disk.close().await;
+        if let Some(reply) = closed {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Takes what waits as one batch, up to something that has to wait for the batch.
+    async fn batch(&mut self, first: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        let mut afterwards = None;
+        while let Some(input) = next {
+            afterwards = self.sort(input, &mut batch);
+            let done = afterwards.is_some() || batch.is_full();
+            next = if done { None } else { self.waiting() };
+        }
+        if !batch.items.is_empty() {
+            self.commit(batch.items, batch.senders).await;
+        }
+        if batch.asked && !self.document.exists() {
+            self.send(Outgoing::Unavailable);
+        }
+        match afterwards {
+            Some(input) => self.act(input).await,
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn waiting(&mut self) -> Option<Input> {
+        let event = self.connection.try_next().map(|event| Input::Wake(Wake::Event(event)));
+        event.or_else(|| self.commands.try_recv().ok().map(Input::Command))
+    }
+
+    /// Puts an input into the batch. What does not belong there comes back.
+    fn sort(&mut self, input: Input, batch: &mut Batch) -> Option<Input> {
+        match input {
+            Input::Command(Command::Edit { edit, reply }) => {
+                let author = Author { name: self.author.clone(), now: now_ms() };
+                batch.items.push(Item::Edit { edit, author });
+                batch.senders.push(Sender::Caller(reply));
+            }
+            Input::Wake(Wake::Event(Event::Sync { data, asked })) => {
+                let session = self.connection.session()?;
+                session.unavailable = false;
+                batch.asked |= asked;
+                batch.bytes += data.len();
+                batch.items.push(Item::Sync { peer: session.key, bytes: data });
+                batch.senders.push(Sender::Server);
+            }
+            Input::Wake(Wake::Event(Event::Joined(storage))) => self.joined(storage),
+            Input::Wake(Wake::Event(Event::Unavailable)) => self.connection.session()?.unavailable = true,
+            other => return Some(other),
+        }
+        None
+    }
+
+    async fn act(&mut self, input: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
+        match input {
+            Input::Command(Command::Connect { url, reply }) => {
+                if !self.connection.is_up_to(&url) {
+                    self.hang_up().await;
+                    self.connection.want(url);
+                }
+                // The caller may look at the status at once.
+                self.tell_status();
+                let _ = reply.send(());
+            }
+            Input::Command(Command::Disconnect { reply }) => {
+                self.hang_up().await;
+                self.connection.rest();
+                self.tell_status();
+                let _ = reply.send(());
+            }
+            Input::Command(Command::Close { reply }) => {
+                self.hang_up().await;
+                self.connection.rest();
+                return ControlFlow::Break(Some(reply));
+            }
+            Input::Abandoned => {
+                self.hang_up().await;
+                self.connection.rest();
+                return ControlFlow::Break(None);
+            }
+            Input::Wake(Wake::Redial) => self.connection.dial(),
+            Input::Wake(Wake::Room) => {
+                let Some(session) = self.connection.session() else { return ControlFlow::Continue(()) };
+                if let Some(delivery) = self.document.drained(session.key) {
+                    self.send(Outgoing::Sync(delivery.message));
+                }
+            }
+            Input::Wake(Wake::Event(Event::Ended(problem))) => self.drop_connection(problem).await,
+            // Sorted into the batch.
+            Input::Wake(Wake::Event(_)) | Input::Command(Command::Edit { .. }) => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The handshake is done: we speak first, as there is no other way for the server to know the document.
+    fn joined(&mut self, storage: Option<StorageId>) {
+        let Some(session) = self.connection.session() else { return };
+        session.joined = true;
+        let shared = storage.as_ref().map(|storage| self.servers.shared_heads(storage)).unwrap_or_default();
+        session.storage = storage;
+        self.document.join(session.key, shared);
+        if let Some(delivery) = self.document.greet(session.key) {
+            let exists = self.document.exists();
+            self.send(if exists { Outgoing::Sync(delivery.message) } else { Outgoing::Request(delivery.message) });
+        }
+    }
+
+    /// There is room: the outbox was asked, or is new. If the connection has ended meanwhile, so has its sync state.
+    fn send(&mut self, outgoing: Outgoing) {
+        if let Some(session) = self.connection.session() {
+            let _ = session.outgoing.try_send(outgoing);
+        }
+    }
+
+    /// Ends the session, and remembers what the server is known to have.
+    async fn hang_up(&mut self) {
+        let Some(session) = self.connection.hang_up() else { return };
+        if let (Some(shared), Some(storage)) = (self.document.leave(session.key), session.storage) {
+            self.servers.remember(&storage, shared, self.disk.store(), self.document.id()).await;
+        }
+    }
+
+    async fn drop_connection(&mut self, problem: Problem) {
+        if self.connection.session().is_some() {
+            self.hang_up().await;
+            self.connection.retry_after(problem);
+        }
+    }
+
+    /// Applies, makes durable, publishes. Nothing is told to anybody in between.
+    async fn commit(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
+        if !self.disk.prepare(&mut self.document).await {
+            let problem = Problem::Disk("the file cannot be read".to_owned());
+            return self.fail(senders, &EditFailed::Unreadable, problem).await;
+        }
+        let copies: Vec<Item> = items.iter().map(copy).collect();
+        let document = &mut self.document;
+        let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
+            return self.recover_from_panic(copies, senders).await;
+        };
+        if !applied.chunks.is_empty() {
+            let chunks = std::mem::take(&mut applied.chunks);
+            if let Err(error) = self.disk.append(chunks).await {
+                tracing::error!(document = %self.document.id(), %error, "changes could not be stored");
+                self.disk.reload(&mut self.document).await;
+                let problem = Problem::Disk(error.to_string());
+                return self.fail(senders, &EditFailed::NotStored(Arc::new(error)), problem).await;
+            }
+            self.disk.compact_if_due(&self.document);
+        }
+        let outcomes = std::mem::take(&mut applied.outcomes);
+        let refused = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Refused(error) => Some(Problem::BadServer(error.to_string())),
+            _ => None,
+        });
+        if self.publish(applied).is_none() {
+            // The batch is durable; but the server may have missed a message that was made for it.
+            tracing::error!(document = %self.document.id(), "the Automerge library failed while publishing");
+            self.disk.reload(&mut self.document).await;
+            self.drop_connection(Problem::Lost("the Automerge library failed".to_owned())).await;
+        }
+        if let Some(problem) = refused {
+            self.drop_connection(problem).await;
+        }
+        // Before the callers hear: who waits for `Synced` next must not find the one from before the edit.
+        self.tell_status();
+        for (sender, outcome) in senders.into_iter().zip(outcomes) {
+            if let (Sender::Caller(reply), Outcome::Edited(result)) = (sender, outcome) {
+                let _ = reply.send(result.map_err(|error| EditFailed::Refused(Arc::new(error))));
+            }
+        }
+    }
+
+    /// None: the library panicked.
+    fn publish(&mut self, mut applied: Applied) -> Option<()> {
+        let outgoing = self.connection.session().map(|session| session.outgoing.clone());
+        let mut permit = None;
+        let document = &mut self.document;
+        let published = catch_unwind(AssertUnwindSafe(|| {
+            document.publish(&mut applied, |_| {
+                // Without room the message is not generated; later one will cover more.
+                permit = outgoing.as_ref().and_then(|outgoing| outgoing.try_reserve().ok());
+                permit.is_some()
+            })
+        }))
+        .ok()?;
+        if let (Some(delivery), Some(permit)) = (published.deliveries.into_iter().next(), permit) {
+            permit.send(Outgoing::Sync(delivery.message));
+        }
+        if published.changed {
+            // Nobody may be listening.
+            let _ = self.changes.send(Arc::new(published.view));
+        }
+        Some(())
+    }
+
+    /// The batch is lost: callers are told, and the server is synced anew later, as it thinks that we have its part.
+    async fn fail(&mut self, senders: Vec<Sender>, error: &EditFailed, problem: Problem) {
+        self.drop_connection(problem).await;
+        self.tell_status();
+        for sender in senders {
+            if let Sender::Caller(reply) = sender {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Applying panicked: what the batch held is tried one by one, so that only the culprit fails.
+    async fn recover_from_panic(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
+        tracing::error!(document = %self.document.id(), "the Automerge library failed while applying");
+        self.disk.reload(&mut self.document).await;
+        if items.len() > 1 {
+            for (item, sender) in items.into_iter().zip(senders) {
+                Box::pin(self.commit(vec![item], vec![sender])).await;
+            }
+        } else if senders.iter().any(|sender| matches!(sender, Sender::Server)) {
+            self.drop_connection(Problem::BadServer(BadMessage::Panicked.to_string())).await;
+        } else {
+            let problem = Problem::Lost("the Automerge library failed".to_owned());
+            self.fail(senders, &EditFailed::Panicked, problem).await;
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let status = self.connection.status().unwrap_or_else(|| self.status_of_session());
+        let good = matches!(status, Status::Synced | Status::Unavailable);
+        if let Some(session) = self.connection.session() {
+            session.good |= good;
+        }
+        self.status.send_if_modified(|current| {
+            let changed = *current != status;
+            *current = status;
+            changed
+        });
+    }
+
+    fn status_of_session(&mut self) -> Status {
+        let Some(session) = self.connection.session() else { return Status::Connecting };
+        let (ours, theirs) = (self.document.heads(), self.document.their_heads(session.key));
+        if self.document.exists() {
+            // Heads name the whole history: who has the same ones has the same changes.
+            if theirs == Some(&ours) { Status::Synced } else { Status::Syncing }
+        } else if session.unavailable || theirs.is_some_and(<[_]>::is_empty) {
+            Status::Unavailable
+        } else {
+            Status::Syncing
+        }
+    }
+}
+
+/// Cheap: message bytes are shared.
+fn copy(item: &Item) -> Item {
+    match item {
+        Item::Sync { peer, bytes } => Item::Sync { peer: *peer, bytes: Bytes::clone(bytes) },
+        Item::Edit { edit, author } => Item::Edit { edit: edit.clone(), author: author.clone() },
+    }
+}
