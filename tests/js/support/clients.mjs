@@ -53,11 +53,10 @@ class RepoClient {
     await until(same, "the server to have all changes of an automerge-repo client", [handle, "remote-heads", "change"]);
   }
 
-  /** What of this document the server has said that it has, as a document. */
-  confirmed(handle) {
+  /** The changes of this document of which the server has not said that it has them: their hashes. */
+  unconfirmed(handle) {
     const heads = this.servers.flatMap(({ storageId }) => handle.getSyncInfo(storageId)?.lastHeads ?? []);
-    const known = decodeHeads(heads).filter((head) => Automerge.hasHeads(handle.doc(), [head]));
-    return Automerge.view(handle.doc(), known);
+    return changesBeyond(handle.doc(), decodeHeads(heads));
   }
 
   disconnect() {
@@ -73,6 +72,12 @@ class RepoClient {
     this.adapter.connect = () => {};
     if (this.adapter.socket) this.adapter.disconnect();
   }
+}
+
+/** The hashes of a document's changes that are not among these heads and what came before them. */
+function changesBeyond(doc, heads) {
+  const known = [...new Set(heads)].filter((head) => Automerge.hasHeads(doc, [head]));
+  return new Set(Automerge.getChangesMetaSince(doc, known).map((change) => change.hash));
 }
 
 /** Waits until a handle's document is as wanted. */
@@ -99,6 +104,7 @@ class PlainClient extends EventEmitter {
   }
 
   offline() {
+    if (this.sync?.theirHeads) this.lastHeads = this.sync.theirHeads;
     this.socket = undefined;
     this.sync = Automerge.initSyncState();
   }
@@ -116,10 +122,13 @@ class PlainClient extends EventEmitter {
         setTimeout(() => !this.over && this.connect().catch(() => {}), COMES_BACK);
       }
     });
+    // In the turn in which it opens: the server's first message may be in the next.
+    socket.once("open", () => {
+      this.socket = socket;
+      this.sync = Automerge.initSyncState();
+      this.talk();
+    });
     await within(once(socket, "open"), "a plain-sync socket to open");
-    this.socket = socket;
-    this.sync = Automerge.initSyncState();
-    this.talk();
   }
 
   receive(socket, data) {
@@ -155,10 +164,9 @@ class PlainClient extends EventEmitter {
     return until(same, "the server to have all changes of a plain-sync client", [this, "news"]);
   }
 
-  /** What the server has said that it has, as a document. */
-  confirmed() {
-    const known = (this.sync.theirHeads ?? []).filter((head) => Automerge.hasHeads(this.doc, [head]));
-    return Automerge.view(this.doc, known);
+  /** The changes here of which the server has not said that it has them: their hashes. */
+  unconfirmed() {
+    return changesBeyond(this.doc, this.sync.theirHeads ?? this.lastHeads ?? []);
   }
 
   disconnect() {
@@ -204,9 +212,11 @@ class LegacyClient extends EventEmitter {
         setTimeout(() => !this.over && this.connect().catch(() => {}), COMES_BACK);
       }
     });
+    socket.once("open", () => {
+      this.socket = socket;
+      this.emit("news");
+    });
     await within(once(socket, "open"), "a legacy socket to open");
-    this.socket = socket;
-    this.emit("news");
   }
 
   receive(frame) {

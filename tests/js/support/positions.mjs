@@ -63,3 +63,15 @@ export function open(bytes) {
 function plain(value) {
   return value instanceof Automerge.ImmutableString ? value.val : value;
 }
+
+/** Fails unless two lists hold the same names, however often each; says which are missing and which are too many. */
+export function assertSame(actual, expected, what) {
+  const count = (names) => names.reduce((counts, name) => counts.set(name, (counts.get(name) ?? 0) + 1), new Map());
+  const [there, wanted] = [count(actual), count(expected)];
+  const missing = [...wanted].filter(([name, n]) => (there.get(name) ?? 0) < n).map(([name]) => name);
+  const extra = [...there].filter(([name, n]) => (wanted.get(name) ?? 0) < n).map(([name]) => name);
+  if (missing.length + extra.length > 0) {
+    const some = (names) => `${names.length} (${names.slice(0, 8).join(", ")})`;
+    throw new Error(`${what}: of ${expected.length}, missing ${some(missing)}; too many ${some(extra)}`);
+  }
+}
