@@ -56,15 +56,14 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
     let import = happierwork(&["import", "--help"]);
     for name in ["README.md", "docs/operations.md", "docs/sync.md", "docs/decisions.md"] {
         for word in page(name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
-            let known_elsewhere = ["--release", "--example"].contains(&word) || word == "--";
-            if word.starts_with("--") && !known_elsewhere {
+            let known_elsewhere = ["--release", "--example"].contains(&word);
+            let is_flag =
+                word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
+            if is_flag && !known_elsewhere {
                 let word = word.trim_end_matches(['.', ':', ';']);
                 assert!(help.contains(word) || import.contains(word), "{name} names {word}, which does not exist");
             }
         }
-    }
-    for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
-        assert!(line.len() > 4, "{line}");
     }
     for variable in
         ["STATE", "DOCUMENTS", "LISTEN", "OPEN", "ALLOW_ORIGIN", "MAX_MESSAGE", "IDLE_AFTER", "GRACE", "LOG"]
