@@ -10,6 +10,7 @@ use std::sync::Arc;
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ScalarValue};
 
+use super::condition::Condition;
 use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
@@ -109,6 +110,13 @@ pub enum Edit {
     Describe(PlanPatch),
     /// Sets the total budget to an amount of currency (not of units).
     SetTotalAmount(f64),
+    /// Makes an edit if something is still as its author saw it. Checked here, so that nothing can come between.
+    OnlyIf {
+        /// What must be so.
+        condition: Condition,
+        /// The edit.
+        edit: Box<Edit>,
+    },
 }
 
 /// What an edit did.
@@ -127,6 +135,9 @@ pub enum EditError {
     /// There is one already.
     #[error("there is a position with the id {0:?} already")]
     Exists(String),
+    /// The condition of [`Edit::OnlyIf`] does not hold.
+    #[error("somebody else has changed it meanwhile; read it again, and decide again")]
+    Changed,
     /// A field's value is not acceptable.
     #[error("{field}: {reason}")]
     Invalid {
@@ -246,6 +257,9 @@ pub(super) fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<D
         Edit::Describe(patch) => {
             check_plan(patch)?;
             return commit(doc, author, format!("{}: plan settings", author.name), |tx| describe(tx, patch));
+        }
+        Edit::OnlyIf { condition, edit } => {
+            return if condition.holds(doc) { run(doc, edit, author) } else { Err(EditError::Changed) };
         }
         Edit::SetTotalAmount(amount) => {
             let total = Budget::new_f64(amount / plan.unit)

@@ -10,6 +10,7 @@
 //! Nothing of a batch can be seen by anybody before step 3. When step 2 fails, the document is dropped and read again
 //! from what is durable ([`Document::reload`]).
 
+mod condition;
 mod edit;
 mod incoming;
 mod peers;
@@ -24,6 +25,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
 use bytes::Bytes;
 
+pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch};
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};

@@ -146,14 +146,16 @@ impl Hub {
                 let _ = slot.commands.try_send(Command::Touch);
                 Arc::clone(view)
             }
-            None => {
-                let (reply, answer) = oneshot::channel();
-                self.send(id, Command::Open { reply }).await?;
-                answer.await.map_err(|_| Unavailable::Stopping)??
-            }
+            None => self.opened(id).await?,
         };
         let exists = !read_view(&view).heads().is_empty();
         Ok(exists.then_some(view))
+    }
+
+    async fn opened(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(id, Command::Open { reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
     /// What a document says about itself, for those who only want that.
@@ -164,7 +166,7 @@ impl Hub {
         Ok(self.view(id).await?.map(|view| read_view(&view).plan().clone()))
     }
 
-    /// Makes an edit, and returns when it is durable.
+    /// Makes an edit, and returns when it is durable and published: whoever reads then finds it.
     ///
     /// # Errors
     /// When it is not acceptable, or could not be made durable.

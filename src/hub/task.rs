@@ -246,10 +246,12 @@ impl DocumentTask {
             self.compact_if_due(document).await;
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
+        self.publish(document, applied).await;
+        // Last, so that a caller who is told that its edit was made finds it made. (On a socket its answer comes first all
+        // the same: the connection waits for it before it looks into its outbox.)
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             self.answer(sender, outcome);
         }
-        self.publish(document, applied).await;
     }
 
     fn answer(&mut self, sender: Sender, outcome: Outcome) {

@@ -5,6 +5,8 @@
 
 pub mod access;
 mod api;
+mod body;
+mod conditional;
 mod health;
 mod identity;
 mod ids;
@@ -22,6 +24,7 @@ mod start;
 mod sync;
 mod upgrade;
 mod websockets;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;

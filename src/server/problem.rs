@@ -17,15 +17,20 @@ use crate::store::StoreError;
 pub struct Problem {
     /// A short name of the kind of problem; stable.
     #[serde(rename = "type")]
+    #[schema(example = "invalid")]
     pub kind: &'static str,
     /// The kind of problem in words.
+    #[schema(example = "A value is not acceptable")]
     pub title: &'static str,
     /// The HTTP status.
+    #[schema(example = 422)]
     pub status: u16,
     /// What happened this time, and what to do.
+    #[schema(example = "budget: must not be negative")]
     pub detail: String,
     /// The field that is not acceptable, as the JSON names it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "budget")]
     pub field: Option<String>,
 }
 
@@ -40,6 +45,12 @@ impl Problem {
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
+    }
+
+    /// A condition of the request's headers that does not hold.
+    #[must_use]
+    pub fn changed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed", "It is not as it was", detail)
     }
 
     /// Something that is not there.
@@ -89,6 +100,7 @@ impl From<EditError> for Problem {
             EditError::Exists(_) => {
                 Self::new(StatusCode::CONFLICT, "exists", "There is one already", error.to_string())
             }
+            EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
             EditError::Automerge(_) => {
                 let detail = "the document could not be edited; the reason is in the server's log";

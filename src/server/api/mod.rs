@@ -1,11 +1,43 @@
 //! `/api`: the JSON API.
+//!
+//! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what
+//! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
+//! wish that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
+
+mod describe;
+mod document;
+mod documents;
+mod export;
+mod fields;
+mod position;
+mod positions;
+mod shapes;
+mod target;
+
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::{MethodRouter, get};
 
 use super::App;
 
 /// The API's paths.
 pub fn router() -> Router<Arc<App>> {
-    Router::new()
+    routes().into_iter().fold(describe::router(), |router, (path, methods)| router.route(path, methods))
+}
+
+/// What is described. A table, so that a test can hold it against the description.
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 7] {
+    [
+        ("/api/documents", get(documents::list).post(documents::create)),
+        ("/api/documents/{documentId}", get(document::read).patch(document::change)),
+        ("/api/documents/{documentId}/positions", get(positions::list).post(positions::create)),
+        (
+            "/api/documents/{documentId}/positions/{positionId}",
+            get(position::read).patch(position::change).delete(position::delete),
+        ),
+        ("/api/documents/{documentId}/export.json", get(export::json)),
+        ("/api/documents/{documentId}/export.csv", get(export::csv)),
+        ("/api/documents/{documentId}/export.automerge", get(export::automerge)),
+    ]
 }

@@ -1,0 +1,206 @@
+//! Strict bodies: every error names the field that it is about.
+//!
+//! Read field by field instead of derived, as a derived reader tells in prose what went wrong and leaves it to the
+//! reader to find out where.
+
+use std::fmt;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Value, error::Category};
+
+use crate::format::{Budget, BudgetError, MAX_BUDGET};
+use crate::server::{Problem, body};
+
+/// The fields of a JSON object that are not read yet, as they were sent.
+#[derive(Debug)]
+pub struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let sent = request.headers().get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
+        if !sent.as_deref().is_some_and(is_json) {
+            let sent = sent.map_or_else(|| "none was given".to_owned(), |kind| format!("not {kind}"));
+            let detail = format!("the Content-Type must be application/json; {sent}");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "unsupported-media-type", "The body is of the wrong type", detail));
+        }
+        Self::parse(&body::read(request.into_body()).await?)
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+impl Fields {
+    fn parse(body: &[u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "A value is not acceptable",
+                "the body must be a JSON object",
+            ),
+            _ if body.trim_ascii().is_empty() => Problem::bad_request("the body is empty; it must be a JSON object"),
+            // The reason ends with line and column.
+            _ => Problem::bad_request(format!("the body is not JSON: {error}")),
+        })
+    }
+
+    /// Refuses fields that are not among these, and fields that were sent twice.
+    pub fn only(self, known: &[&str]) -> Result<Self, Problem> {
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let detail = format!("{name}: there is no such field; those that there are: {}", known.join(", "));
+                return Err(Problem::invalid(name, detail));
+            }
+            if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::invalid(name, format!("{name}: was sent twice")));
+            }
+        }
+        Ok(self)
+    }
+
+    fn take(&mut self, field: &str) -> Option<Box<RawValue>> {
+        let index = self.0.iter().position(|(name, _)| name == field)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    /// The text of a field, if it was sent.
+    pub fn text(&mut self, field: &str) -> Result<Option<String>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| refused(field, "must be text"))
+    }
+
+    /// The number of a field, if it was sent. (What serde cannot hold as a number was written as one, but is too
+    /// large.)
+    pub fn number(&mut self, field: &str) -> Result<Option<Budget>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(None) };
+        let reason = match serde_json::from_str(raw.get()) {
+            Ok(number @ Value::Number(_)) => match Budget::from_json(&number) {
+                Ok(number) => return Ok(Some(number)),
+                Err(BudgetError::Negative) => "must not be negative".to_owned(),
+                Err(_) => too_large(),
+            },
+            Ok(_) => "must be a number".to_owned(),
+            Err(_) if raw.get().starts_with('-') => "must not be negative".to_owned(),
+            Err(_) => too_large(),
+        };
+        Err(refused(field, &reason))
+    }
+}
+
+fn too_large() -> String {
+    format!("must not be more than {MAX_BUDGET}")
+}
+
+fn refused(field: &str, reason: &str) -> Problem {
+    Problem::invalid(field, format!("{field}: {reason}"))
+}
+
+/// A field that must be there.
+pub fn required<T>(value: Option<T>, field: &str) -> Result<T, Problem> {
+    value.ok_or_else(|| refused(field, "is missing"))
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem<T: fmt::Debug>(result: Result<T, Problem>) -> (u16, Option<String>, String) {
+        let problem = result.unwrap_err();
+        (problem.status, problem.field, problem.detail)
+    }
+
+    #[test]
+    fn json_comes_under_several_names() {
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in ["", "text/plain", "application/jsonp", "text/json+json", "application/x-www-form-urlencoded"] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn bad_json_is_told_where() {
+        let (status, field, detail) = problem(Fields::parse(b"{\n  \"budget\": NaN }"));
+        assert_eq!((status, field), (400, None));
+        assert!(detail.contains("line 2 column 13"), "{detail}");
+        for body in [&b""[..], b" \n", b"{", b"{\"a\": 1} x", b"\xff", b"{\"a\": \xff}"] {
+            assert_eq!(problem(Fields::parse(body)).0, 400, "{body:?}");
+        }
+        for body in [&b"[]"[..], b"5", b"null", b"\"text\""] {
+            assert_eq!(problem(Fields::parse(body)).0, 422, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_named() {
+        let only = |body: &str| Fields::parse(body.as_bytes()).unwrap().only(&["a", "b"]);
+        assert!(only("{\"a\": 1, \"b\": 2}").is_ok());
+        assert_eq!(problem(only("{\"a\": 1, \"c\": 2}")).1.as_deref(), Some("c"));
+        assert_eq!(problem(only("{\"a\": 1, \"a\": 2}")), (422, Some("a".into()), "a: was sent twice".into()));
+    }
+
+    #[test]
+    fn numbers_are_numbers() {
+        let number = |text: &str| Fields::parse(format!("{{\"n\":{text}}}").as_bytes()).unwrap().number("n");
+        assert_eq!(number("12.5").unwrap(), Some(Budget::Float(12.5)));
+        assert_eq!(number("45000.0").unwrap(), Some(Budget::Int(45_000)));
+        assert_eq!(number("9007199254740991").unwrap(), Some(Budget::Int(MAX_BUDGET)));
+        for (text, reason) in [
+            ("-1", "n: must not be negative"),
+            ("-1e999", "n: must not be negative"),
+            ("9007199254740992", "n: must not be more than 9007199254740991"),
+            ("1e300", "n: must not be more than 9007199254740991"),
+            ("1e999", "n: must not be more than 9007199254740991"),
+            ("\"5\"", "n: must be a number"),
+            ("null", "n: must be a number"),
+            ("true", "n: must be a number"),
+            ("{}", "n: must be a number"),
+        ] {
+            assert_eq!(problem(number(text)), (422, Some("n".into()), reason.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_texts() {
+        let text = |text: &str| Fields::parse(format!("{{\"t\":{text}}}").as_bytes()).unwrap().text("t");
+        assert_eq!(text("\"a \\\"b\\\"\"").unwrap().as_deref(), Some("a \"b\""));
+        for value in ["5", "null", "[]", "\"\\ud800\""] {
+            assert_eq!(problem(text(value)).1.as_deref(), Some("t"), "{value}");
+        }
+        assert_eq!(Fields::parse(b"{}").unwrap().text("t").unwrap(), None);
+        assert_eq!(problem(required(None::<u8>, "t")), (422, Some("t".into()), "t: is missing".into()));
+    }
+}

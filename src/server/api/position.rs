@@ -1,0 +1,195 @@
+//! `/api/documents/{documentId}/positions/{positionId}`: one position.
+//!
+//! Its tag stands for this position and not for the document: whoever edits one row under `If-Match` need not care that
+//! others edit other rows.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::fields::Fields;
+use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
+use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosition, Writer};
+use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use crate::document::{Condition, Edit, Form, PositionPatch, Row, View, read_view};
+use crate::format::Budget;
+use crate::server::conditional::{self, IfMatch};
+use crate::server::{App, Problem, write};
+
+/// Read a position.
+#[utoipa::path(
+    get,
+    path = "/api/documents/{documentId}/positions/{positionId}",
+    operation_id = "readPosition",
+    tag = "positions",
+    params(
+        DocumentPath,
+        PositionPath,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+    ),
+    responses(
+        (
+            status = 200, description = "The position", body = Position,
+            headers(("ETag" = String, description = "Stands for the position")),
+        ),
+        (status = 304, description = "You have it already"),
+        AnyProblem, DocumentProblem,
+    ),
+)]
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Target(id): Target,
+    TargetPosition(row): TargetPosition,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &id).await?;
+    let view = read_view(&view);
+    let row = find(&view, &row)?;
+    Ok(conditional::answer(&headers, &tag(row), || body(row)))
+}
+
+/// What is to be changed of a position; absent fields stay.
+#[derive(Debug, ToSchema)]
+#[schema(as = PositionPatch)]
+#[serde(deny_unknown_fields)]
+pub struct PatchBody {
+    /// What the person does; up to 1,000 characters, not only white space.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 1000, example = "UX developer")]
+    designation: Option<String>,
+    /// Up to 1,000 characters.
+    #[schema(value_type = String, required = false, max_length = 1000, example = "Product")]
+    department: Option<String>,
+    /// A number, in units of the plan.
+    #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
+    budget: Option<Budget>,
+    /// Up to 1,000 characters.
+    #[schema(value_type = String, required = false, max_length = 1000, example = "Pune")]
+    location: Option<String>,
+}
+
+impl PatchBody {
+    fn read(fields: Fields) -> Result<Self, Problem> {
+        let mut fields = fields.only(&[DESIGNATION, DEPARTMENT, BUDGET, LOCATION])?;
+        Ok(Self {
+            designation: fields.text(DESIGNATION)?,
+            department: fields.text(DEPARTMENT)?,
+            budget: fields.number(BUDGET)?,
+            location: fields.text(LOCATION)?,
+        })
+    }
+}
+
+/// Change a position.
+///
+/// Only the fields that are sent are written, so that two people who change different fields of one position at once
+/// both succeed. A field that holds the value already is left alone, unless writing it settles a conflict.
+#[utoipa::path(
+    patch,
+    path = "/api/documents/{documentId}/positions/{positionId}",
+    operation_id = "changePosition",
+    tag = "positions",
+    params(
+        DocumentPath,
+        PositionPath,
+        AuthorQuery,
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of what you have read: 412 if the position has changed since",
+        ),
+    ),
+    request_body = PatchBody,
+    responses(
+        (
+            status = 200, description = "The position, as it is now", body = Position,
+            headers(("ETag" = String, description = "Stands for the position")),
+        ),
+        AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
+    ),
+)]
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Target(id): Target,
+    TargetPosition(row): TargetPosition,
+    Writer(author): Writer,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let PatchBody { designation, department, budget, location } = PatchBody::read(fields)?;
+    let view = write::open(&app, &id).await?;
+    let patch = PositionPatch { designation, department, budget, location };
+    let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
+    let view = write::write(&app, &id, edit, author).await?;
+    shown(&read_view(&view), &row)
+}
+
+/// Delete a position.
+#[utoipa::path(
+    delete,
+    path = "/api/documents/{documentId}/positions/{positionId}",
+    operation_id = "deletePosition",
+    tag = "positions",
+    params(
+        DocumentPath,
+        PositionPath,
+        AuthorQuery,
+        (
+            "If-Match" = Option<String>, Header,
+            description = "The ETag of what you have read: 412 if the position has changed since",
+        ),
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        AnyProblem, DocumentProblem, WriteProblem, ConditionProblem,
+    ),
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Target(id): Target,
+    TargetPosition(row): TargetPosition,
+    Writer(author): Writer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &id).await?;
+    let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Delete { id: row.clone() })?;
+    write::write(&app, &id, edit, author).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The answer that shows a position.
+pub fn shown(view: &View, id: &str) -> Result<Response, Problem> {
+    let row = find(view, id)?;
+    Ok(conditional::tagged(&tag(row), body(row)))
+}
+
+fn body(row: &Row) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], row.form(Form::Json).to_vec()).into_response()
+}
+
+fn find<'a>(view: &'a View, id: &str) -> Result<&'a Row, Problem> {
+    let not_found = || Problem::not_found(format!("there is no position with the id {id:?} in this document"));
+    view.get(id).map(AsRef::as_ref).ok_or_else(not_found)
+}
+
+/// Stands for all that is shown of a position.
+fn tag(row: &Row) -> String {
+    let digest = Sha256::digest(row.form(Form::Json));
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// The edit, to be made only if the position is still what the request says that it has read.
+fn if_unchanged(request: &HeaderMap, view: &View, id: &str, edit: Edit) -> Result<Edit, Problem> {
+    let row = find(view, id)?;
+    match conditional::if_match(request, &tag(row)) {
+        IfMatch::Anything => Ok(edit),
+        IfMatch::This => {
+            let condition = Condition::Row(Box::new(row.position.clone()));
+            Ok(Edit::OnlyIf { condition, edit: Box::new(edit) })
+        }
+        IfMatch::Other => Err(Problem::changed("the position has changed since; read it again, and decide again")),
+    }
+}

@@ -1,0 +1,120 @@
+//! Entity tags: what has not changed is not sent again, and what has changed is not overwritten unseen (RFC 9110, 13).
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Browsers may keep an answer, but must ask whether it still holds; nobody in between may keep it.
+const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes.
+pub fn answer(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
+    let known = names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false);
+    tagged(tag, if known { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+}
+
+/// An answer with its tag.
+pub fn tagged(tag: &str, mut response: Response) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, CACHE);
+    response
+}
+
+/// What the `If-Match` header of a writing request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Write whatever stands there now.
+    Anything,
+    /// Write if this is still what stands there; it is, at this moment.
+    This,
+    /// Something else stands there.
+    Other,
+}
+
+/// Reads `If-Match` for a thing that has this tag now.
+#[must_use]
+pub fn if_match(request: &HeaderMap, tag: &str) -> IfMatch {
+    let values = || request.get_all(header::IF_MATCH).iter();
+    if values().all(|value| value.as_bytes().trim_ascii() == b"*") {
+        return IfMatch::Anything;
+    }
+    if names(request, &header::IF_MATCH, tag) == Some(true) { IfMatch::This } else { IfMatch::Other }
+}
+
+/// Whether a header names this tag; None without such a header. Compares weakly, also for `If-Match`: a tag is weakened
+/// on its way by every compression, and what it stands for is the content, not its encoding.
+fn names(request: &HeaderMap, header: &HeaderName, tag: &str) -> Option<bool> {
+    let mut values = request.get_all(header).iter().peekable();
+    values.peek()?;
+    let tag = tag.trim_start_matches("W/");
+    Some(values.any(|value| value.to_str().is_ok_and(|list| list.trim() == "*" || tags(list).any(|one| one == tag))))
+}
+
+/// The tags of a list, each in its quotes. What is no tag ends the list.
+fn tags(mut list: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let rest = list.trim_start_matches([' ', '\t', ',']);
+        let rest = rest.strip_prefix("W/").unwrap_or(rest);
+        let length = rest.strip_prefix('"')?.find('"')? + 2;
+        let (tag, behind) = rest.split_at(length);
+        list = behind;
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn if_none_match_takes_lists_stars_and_weak_tags() {
+        for (values, known) in [
+            (&[][..], false),
+            (&["\"a\""], true),
+            (&["W/\"a\""], true),
+            (&["\"b\", W/\"a\""], true),
+            (&["\"x,y\",\"a\""], true),
+            (&["\"b\"", "\"a\""], true),
+            (&["*"], true),
+            (&[" * "], true),
+            (&["a"], false),
+            (&["\"a"], false),
+            (&["\"A\""], false),
+            (&["\"b\" nonsense \"a\""], false),
+            (&[""], false),
+        ] {
+            let answered = answer(&headers(header::IF_NONE_MATCH, values), "\"a\"", || "all of it".into_response());
+            assert_eq!(answered.status() == StatusCode::NOT_MODIFIED, known, "{values:?}");
+            assert_eq!(answered.headers()[header::ETAG], "\"a\"", "{values:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_assembled_for_who_has_it() {
+        answer(&headers(header::IF_NONE_MATCH, &["\"a\""]), "\"a\"", || unreachable!());
+    }
+
+    #[test]
+    fn if_match_says_what_may_be_overwritten() {
+        for (values, meaning) in [
+            (&[][..], IfMatch::Anything),
+            (&["*"], IfMatch::Anything),
+            (&["\"a\""], IfMatch::This),
+            (&["\"b\", W/\"a\""], IfMatch::This),
+            (&["\"b\""], IfMatch::Other),
+            (&["nonsense"], IfMatch::Other),
+            (&[""], IfMatch::Other),
+        ] {
+            assert_eq!(if_match(&headers(header::IF_MATCH, values), "\"a\""), meaning, "{values:?}");
+        }
+    }
+}

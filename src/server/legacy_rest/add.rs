@@ -1,0 +1,117 @@
+//! `POST /data/add/`: a new position.
+//!
+//! The original stored any JSON as it came, without an id. Here a row needs a designation and a budget; an id and
+//! `lastUpdated` are made where they are absent, and unknown keys are ignored.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use super::{answer, author};
+use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use crate::document::{Edit, MAX_ID, NewPosition};
+use crate::format::{Budget, parse_when};
+use crate::server::{App, new_position_id, write};
+
+/// Stores it, in front of all others.
+pub async fn add(State(app): State<Arc<App>>, body: Body) -> Response {
+    let position = match answer::read_object(body).await {
+        Ok(object) => read(&object),
+        Err(response) => return response,
+    };
+    let position = match position {
+        Ok(position) => position,
+        Err(reason) => return answer::error(StatusCode::BAD_REQUEST, &reason),
+    };
+    match write::write(&app, &app.default_id, Edit::Add(position), author()).await {
+        Ok(_) => answer::message(StatusCode::CREATED, "Data added successfully"),
+        Err(error) => answer::failure(error),
+    }
+}
+
+fn read(object: &Map<String, Value>) -> Result<NewPosition, String> {
+    let id = text(object, "id")?.unwrap_or_else(new_position_id);
+    let designation = text(object, DESIGNATION)?.ok_or_else(|| format!("{DESIGNATION}: is missing"))?;
+    let budget = budget(object)?.ok_or_else(|| format!("{BUDGET}: is missing"))?;
+    Ok(NewPosition {
+        id,
+        designation,
+        department: text(object, DEPARTMENT)?.unwrap_or_default(),
+        budget,
+        location: text(object, LOCATION)?.unwrap_or_default(),
+        created_at: None,
+        updated: object.get("lastUpdated").and_then(last_updated),
+    })
+}
+
+/// The text of a field; None when it is absent or null.
+pub(super) fn text(object: &Map<String, Value>, field: &str) -> Result<Option<String>, String> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(format!("{field}: must be text")),
+    }
+}
+
+/// The budget, a number or a text as people type it; None when it is absent.
+pub(super) fn budget(object: &Map<String, Value>) -> Result<Option<Budget>, String> {
+    object.get(BUDGET).map(|value| Budget::from_json(value).map_err(|error| error.to_string())).transpose()
+}
+
+/// `[who, when]`; what is not of this form is made anew.
+fn last_updated(value: &Value) -> Option<(String, i64)> {
+    let [who, when] = value.as_array()?.as_slice() else { return None };
+    let who = who.as_str().filter(|who| !who.trim().is_empty() && who.chars().count() <= MAX_ID)?;
+    Some((who.to_owned(), parse_when(when.as_str()?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_json(value: &Value) -> Result<NewPosition, String> {
+        read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_row_as_the_original_lists_it_is_kept() {
+        let position = read_json(&json!({
+            "id": "6e43578d", "designation": "Programmer Analyst", "department": "Other", "budget": "₹1,00,000",
+            "location": "Ahmedabad", "lastUpdated": ["Amit Gupta", "Jun 4, 2022 11:33 am"], "color": "red",
+        }))
+        .unwrap();
+        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Budget::Int(100_000)));
+        assert_eq!(position.updated, Some(("Amit Gupta".to_owned(), 1_654_342_380_000)));
+    }
+
+    #[test]
+    fn what_is_absent_is_made() {
+        for last_updated in [json!(null), json!("today"), json!(["a"]), json!(["a", "today"]), json!([" ", 5])] {
+            let row = json!({ "id": null, "designation": "UI", "budget": 0, "lastUpdated": last_updated });
+            let position = read_json(&row).unwrap();
+            assert_eq!((position.id.len(), position.updated, position.location.as_str()), (14, None, ""));
+        }
+    }
+
+    #[test]
+    fn what_is_no_row_is_told_why() {
+        for (row, reason) in [
+            (json!({}), "designation: is missing"),
+            (json!({ "designation": null }), "designation: is missing"),
+            (json!({ "designation": 5, "budget": 1 }), "designation: must be text"),
+            (json!({ "designation": "UI" }), "budget: is missing"),
+            (json!({ "designation": "UI", "budget": "lots" }), "the budget \"lots\" is not a number"),
+            (json!({ "designation": "UI", "budget": -1 }), "the budget cannot be negative"),
+            (json!({ "designation": "UI", "budget": 1, "id": 7 }), "id: must be text"),
+            (json!({ "designation": "UI", "budget": 1, "location": [] }), "location: must be text"),
+        ] {
+            assert_eq!(read_json(&row), Err(reason.to_owned()), "{row}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What legacy clients are told: `{"message": …}` or `{"error": …}`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::document::EditError;
+use crate::hub::EditFailure;
+use crate::server::{Problem, body};
+
+/// It was done.
+pub fn message(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}
+
+/// It was not done.
+pub fn error(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({ "error": error }))).into_response()
+}
+
+/// A body that is no JSON, or no JSON object.
+pub fn invalid_json() -> Response {
+    error(StatusCode::BAD_REQUEST, "Invalid JSON")
+}
+
+/// Why not, in this protocol: it knows no 422.
+pub fn problem(problem: &Problem) -> Response {
+    let status = match StatusCode::from_u16(problem.status) {
+        Ok(StatusCode::UNPROCESSABLE_ENTITY) => StatusCode::BAD_REQUEST,
+        Ok(status) => status,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    error(status, &problem.detail)
+}
+
+/// Why an edit was not made.
+pub fn failure(failure: EditFailure) -> Response {
+    match failure {
+        EditFailure::Edit(EditError::NotFound(_)) => error(StatusCode::NOT_FOUND, "Entry not found"),
+        failure => problem(&Problem::from(failure)),
+    }
+}
+
+/// The object that a body holds, as JSON clients of old send it: whatever the content type says.
+///
+/// # Errors
+/// The answer to give.
+pub async fn read_object(body: Body) -> Result<Map<String, Value>, Response> {
+    let bytes = body::read(body).await.map_err(|error| problem(&error))?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(invalid_json()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::hub::Unavailable;
+
+    #[tokio::test]
+    async fn every_failure_is_json_with_an_error() {
+        let storage = |full| EditFailure::Storage { full, message: "the server's disk is full" };
+        for (error, status, text) in [
+            (storage(true), 507, "the server's disk is full"),
+            (storage(false), 503, "the server's disk is full"),
+            (Unavailable::Stopping.into(), 503, "the server is shutting down"),
+            (EditError::NotFound("x".into()).into(), 404, "Entry not found"),
+            (EditError::Exists("x".into()).into(), 409, "there is a position with the id \"x\" already"),
+            (EditError::Invalid { field: "id", reason: "is bad".into() }.into(), 400, "id: is bad"),
+        ] {
+            let response = failure(error);
+            assert_eq!(response.status(), status);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "error": text }));
+        }
+    }
+}

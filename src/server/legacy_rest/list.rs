@@ -1,0 +1,26 @@
+//! `GET /data/`: the positions. The legacy client asks for them each time that its budget page opens.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+
+use super::answer;
+use crate::document::{Form, read_view};
+use crate::server::{App, conditional, write};
+
+/// All rows in their order; budgets are numbers.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let view = match write::open(&app, &app.default_id).await {
+        Ok(view) => view,
+        Err(problem) => return answer::problem(&problem),
+    };
+    let view = read_view(&view);
+    conditional::answer(&headers, &view.etag(), || {
+        let mut rows = vec![b'['];
+        view.join(Form::Legacy, b",", &mut rows);
+        rows.push(b']');
+        ([(header::CONTENT_TYPE, "application/json")], rows).into_response()
+    })
+}

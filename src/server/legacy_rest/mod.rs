@@ -1,0 +1,52 @@
+//! `/data/…` and `/accounts/api/login/`: the REST paths of the backend that this replaces, as docs/legacy.md has them.
+//!
+//! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where
+//! the original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients
+//! alike. The content type of a body is not checked, as in the original. There are no accounts (see [`login`]), so
+//! whoever writes here is `Admin`, as in the original.
+
+mod add;
+mod answer;
+mod change;
+mod list;
+mod login;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{MethodRouter, delete, get, post, put};
+
+use super::App;
+use super::legacy_socket::NOBODY;
+use crate::document::Author;
+use crate::hub::now_ms;
+
+/// The legacy paths.
+pub fn router() -> Router<Arc<App>> {
+    let mut router = Router::new();
+    for (path, methods) in routes() {
+        router = router.route(path, methods.clone()).route(&format!("{path}/"), methods);
+    }
+    router
+}
+
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 5] {
+    [
+        ("/data", get(list::list).fallback(wrong_method)),
+        ("/data/add", post(add::add).fallback(wrong_method)),
+        ("/data/update/{id}", put(change::update).fallback(wrong_method)),
+        ("/data/delete/{id}", delete(change::delete).fallback(wrong_method)),
+        ("/accounts/api/login", post(login::login).fallback(login::wrong_method)),
+    ]
+}
+
+/// The `Allow` header is the router's to add.
+async fn wrong_method() -> Response {
+    answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+}
+
+fn author() -> Author {
+    Author { name: NOBODY.to_owned(), now: now_ms() }
+}

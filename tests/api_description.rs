@@ -1,0 +1,178 @@
+//! The description of the JSON API, held against the API itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::TestServer;
+use serde_json::{Value, json};
+
+const DOCUMENT: &str = "/api/documents/default";
+const POSITIONS: &str = "/api/documents/default/positions";
+
+async fn with_ui() -> TestServer {
+    let server = TestServer::start().await;
+    server.send("POST", POSITIONS, &ui()).await.expect(201);
+    server
+}
+
+fn ui() -> Value {
+    json!({ "id": "ui", "designation": "UI", "department": "Engineering", "budget": 11.5, "location": "Ahmedabad" })
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let server = TestServer::start().await;
+    assert_eq!(server.get("/api").await.header("location"), "/api/");
+    let page = server.get("/api/").await;
+    assert!(page.status == 200 && page.header("content-type").starts_with("text/html"), "{page:?}");
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    assert!(!page.text().contains("//") && !page.text().contains("<script>"), "{}", page.text());
+    for file in page.text().split(['"']).filter(|text| text.ends_with(".js") || text.ends_with(".css")) {
+        let file = file.trim_start_matches("./");
+        assert_eq!(server.get(&format!("/api/{file}")).await.status, 200, "{file}");
+    }
+    let setup = server.get("/api/swagger-initializer.js").await;
+    assert!(setup.text().contains("/api/openapi.json") && setup.text().contains("\"none\""), "{}", setup.text());
+    server.get("/api/nothing.js").await.problem(404);
+}
+
+/// What is described for an operation: the methods by path, and the schema of an answer.
+struct Description(Value);
+
+impl Description {
+    fn methods(&self, path: &str) -> BTreeSet<String> {
+        let mut methods: BTreeSet<String> =
+            self.0["paths"][path].as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD".to_owned());
+        }
+        methods
+    }
+
+    fn schema(&self, method: &str, path: &str, status: u16) -> &Value {
+        let content = &self.0["paths"][path][method]["responses"][status.to_string()]["content"];
+        let (_, content) = content.as_object().unwrap().iter().next().unwrap();
+        &content["schema"]
+    }
+
+    /// Why a value is not what a schema says; every property must be described.
+    fn misfit(&self, schema: &Value, value: &Value) -> Option<String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return self.misfit(self.0.pointer(reference.trim_start_matches('#')).unwrap(), value);
+        }
+        if let Some(variants) = schema["oneOf"].as_array() {
+            let misfits: Vec<String> = variants.iter().filter_map(|one| self.misfit(one, value)).collect();
+            return (misfits.len() == variants.len()).then(|| misfits.join("; "));
+        }
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_u64() => "integer",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let kinds: Vec<&str> = match &schema["type"] {
+            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+            one => one.as_str().into_iter().collect(),
+        };
+        let whole_number = kind == "integer" && kinds.contains(&"number");
+        if !(kinds.is_empty() || kinds.contains(&kind) || whole_number) {
+            return Some(format!("{value} is not of type {kinds:?}"));
+        }
+        match value {
+            Value::Array(values) => values.iter().find_map(|value| self.misfit(&schema["items"], value)),
+            Value::Object(object) => {
+                let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let missing =
+                    required.filter(|name| !object.contains_key(*name)).map(|name| format!("{name} is missing"));
+                let properties = &schema["properties"];
+                missing
+                    .chain(object.iter().filter_map(|(name, value)| match properties.get(name) {
+                        Some(schema) => self.misfit(schema, value),
+                        None if schema.get("additionalProperties").is_some() => None,
+                        None => Some(format!("{name} is not described in {schema}")),
+                    }))
+                    .next()
+            }
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_true() {
+    let server = with_ui().await;
+    let description = Description(server.get("/api/openapi.json").await.expect(200));
+    assert!(description.0["openapi"].as_str().unwrap().starts_with("3.1"));
+
+    let id = server.document.as_str();
+    for path in description.0["paths"].as_object().unwrap().keys() {
+        let real = path.replace("{documentId}", id).replace("{positionId}", "ui");
+        let answer = server.call("PURGE", &real, &[], "").await;
+        answer.problem(405);
+        let allowed: BTreeSet<String> = answer.header("allow").split(',').map(str::to_owned).collect();
+        assert_eq!(allowed, description.methods(path), "{path}");
+        assert_eq!(server.get(&real).await.status, 200, "{path}");
+    }
+
+    let (document, positions) = ("/api/documents/{documentId}", "/api/documents/{documentId}/positions");
+    let position = "/api/documents/{documentId}/positions/{positionId}";
+    let new = json!({ "designation": "UI", "budget": 1 });
+    let row = format!("{POSITIONS}/ui");
+    for (method, path, status, answer) in [
+        ("get", "/api/documents", 200, server.get("/api/documents").await),
+        ("post", "/api/documents", 201, server.send("POST", "/api/documents", &json!({ "name": "x" })).await),
+        ("get", document, 200, server.get(DOCUMENT).await),
+        ("patch", document, 200, server.send("PATCH", DOCUMENT, &json!({ "totalBudget": 5 })).await),
+        ("get", positions, 200, server.get(POSITIONS).await),
+        ("post", positions, 201, server.send("POST", POSITIONS, &new).await),
+        ("get", position, 200, server.get(&row).await),
+        ("patch", position, 200, server.send("PATCH", &row, &json!({ "budget": 9.5 })).await),
+        ("get", &format!("{document}/export.json"), 200, server.get(&format!("{DOCUMENT}/export.json")).await),
+        ("post", positions, 409, server.send("POST", POSITIONS, &ui()).await),
+        ("post", positions, 422, server.send("POST", POSITIONS, &json!({})).await),
+        ("post", positions, 415, server.call("POST", POSITIONS, &[], "{}").await),
+        ("get", position, 404, server.get(&format!("{POSITIONS}/x")).await),
+        ("get", document, 400, server.get("/api/documents/x").await),
+    ] {
+        let value = answer.expect(status);
+        let misfit = description.misfit(description.schema(method, path, status), &value);
+        assert_eq!(misfit, None, "{method} {path} {status}: {value}");
+    }
+}
+
+/// What the description gives as examples of bodies is accepted, and what it calls required is.
+#[tokio::test]
+async fn the_described_bodies_are_taken() {
+    let server = with_ui().await;
+    let description = server.get("/api/openapi.json").await.expect(200);
+    for (schema, method, path, success) in [
+        ("NewDocument", "POST", "/api/documents", 201),
+        ("DocumentPatch", "PATCH", DOCUMENT, 200),
+        ("NewPosition", "POST", POSITIONS, 201),
+        ("PositionPatch", "PATCH", "/api/documents/default/positions/ui", 200),
+    ] {
+        let schema = &description["components"]["schemas"][schema];
+        let properties = schema["properties"].as_object().unwrap();
+        let body: Value =
+            properties.iter().map(|(name, property)| (name.clone(), property["example"].clone())).collect();
+        server.send(method, path, &body).await.expect(success);
+        assert_eq!(schema["additionalProperties"], false);
+        for (name, property) in properties {
+            // No field may be null, and none is said to be.
+            assert!(property["type"].is_string(), "{name}: {property}");
+            let mut body = body.clone();
+            body[name] = Value::Null;
+            assert_eq!(server.send(method, path, &body).await.problem(422), *name);
+        }
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let mut body = body.clone();
+            body.as_object_mut().unwrap().remove(name);
+            assert_eq!(server.send(method, path, &body).await.problem(422), name);
+        }
+    }
+}
