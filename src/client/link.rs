@@ -259,7 +259,12 @@ impl Link {
             let _ = sink.send(frame(&Message::Leave { sender: self.identity.peer.clone() })).await;
             let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             let _ = sink.send(Frame::Close(Some(close))).await;
-            while let Some(Ok(_)) = source.next().await {}
+            // Up to its close frame; it waits for us to end the socket.
+            while let Some(Ok(frame)) = source.next().await {
+                if frame.is_close() {
+                    break;
+                }
+            }
         };
         let _ = timeout(GOODBYE, goodbye).await;
     }

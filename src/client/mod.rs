@@ -26,6 +26,8 @@ mod renderings;
 mod servers;
 mod status;
 mod task;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::path::PathBuf;
@@ -47,7 +49,8 @@ use url::ServerUrl;
 
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use crate::format::DocumentId;
-use crate::store::{FileStore, Lengths, Repair, StateFile};
+use crate::store::disk::RealDisk;
+use crate::store::{self, FileStore, Lengths, Repair, StateFile};
 
 /// Commands that may wait for the replica; a caller that has more waits itself.
 const MAILBOX: usize = 256;
@@ -150,9 +153,14 @@ impl Replica {
     }
 
     async fn start(options: ReplicaOptions) -> Result<Self, ReplicaError> {
+        Self::start_on(Arc::new(RealDisk), options).await
+    }
+
+    /// Opens the replica and stays offline. Its file is on this disk.
+    async fn start_on(disk: Arc<dyn store::disk::Disk>, options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         // Locking, repairing and reading may take a while.
-        let opening = tokio::task::spawn_blocking(move || read(file, id));
+        let opening = tokio::task::spawn_blocking(move || read(disk, file, id));
         let (document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -289,8 +297,8 @@ impl Replica {
 type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
 
 /// Locks, repairs and reads the file. Blocks.
-fn read(file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
-    let state = StateFile::open(&file)?;
+fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
+    let state = StateFile::open_on(disk, &file)?;
     let repaired = state.repaired().cloned();
     let log = state.bytes().to_vec();
     let load = |source| ReplicaError::Load { file: file.clone(), source: Box::new(source) };
