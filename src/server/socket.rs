@@ -149,6 +149,7 @@ impl Connection {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.outbox.closing();
         let mut unanswered = 0;
+        let mut heard = meter.read();
         let mut out: Vec<Message> = Vec::new();
         let mut unflushed = false;
         let mut progress = (meter.written(), Instant::now());
@@ -169,6 +170,10 @@ impl Connection {
             tokio::select! {
                 () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
+                    // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
+                    if std::mem::replace(&mut heard, meter.read()) != meter.read() {
+                        unanswered = 0;
+                    }
                     if unflushed {
                         // A ping would only queue behind what is stuck; whether that moves is what counts.
                         let written = meter.written();
