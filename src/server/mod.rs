@@ -76,7 +76,7 @@ fn router(app: &Arc<App>) -> Router {
         .merge(api::router())
         .merge(health::router())
         .merge(page::router())
-        .fallback(page::not_found)
+        .fallback(websockets::elsewhere)
         .method_not_allowed_fallback(page::method_not_allowed)
         .with_state(Arc::clone(app));
     middleware::around(surfaces, app)

@@ -153,10 +153,16 @@ impl Connection {
         let mut out: Vec<Message> = Vec::new();
         let mut unflushed = false;
         let mut progress = (meter.written(), Instant::now());
-        if let Some(message) = first
-            && let Err(farewell) = self.receive(surface, message, &mut out).await
-        {
-            return End::Ours(farewell);
+        if let Some(message) = first {
+            // A greeting comes before any answer, also where the other side spoke first.
+            while let Some(outgoing) = self.outbox.try_next() {
+                if let Err(farewell) = surface.send(outgoing, &mut out) {
+                    return End::Ours(farewell);
+                }
+            }
+            if let Err(farewell) = self.receive(surface, message, &mut out).await {
+                return End::Ours(farewell);
+            }
         }
         loop {
             for message in out.drain(..) {

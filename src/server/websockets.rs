@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
-use super::root_socket;
 use super::socket::{Connection, say_goodbye, websocket_config};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_frame};
 use super::upgrade::{Stream, Upgrade};
 use super::{App, Problem};
+use super::{page, root_socket};
 use crate::format::{DocumentId, InvalidDocumentId};
 use crate::hub::{Outbox, outbox};
 
@@ -45,6 +45,15 @@ pub fn router() -> Router<Arc<App>> {
         .route("/sync/{document}", get(plain))
         .route("/ws/dashboard", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
         .route("/ws/dashboard/", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
+}
+
+/// What no route takes: a legacy client if the path contains the legacy one, as the original's did
+/// (`/x/ws/dashboard/y`); nothing otherwise.
+pub async fn elsewhere(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Response {
+    if uri.path().contains("ws/dashboard/") && Upgrade::is_asked_for(request.headers()) {
+        return upgrade(app, request, Spoken::Legacy).await;
+    }
+    page::not_found(uri).await.into_response()
 }
 
 async fn plain(State(app): State<Arc<App>>, Path(document): Path<String>, request: Request) -> Response {

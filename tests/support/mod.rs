@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::sync::{self, SyncDoc};
-use automerge::{ActorId, AutoCommit};
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use futures_util::{SinkExt, StreamExt};
+use happierwork::document::{Author, Edit, NewPosition};
+use happierwork::exchange;
 use happierwork::format::DocumentId;
 use happierwork::server::{App, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
@@ -109,6 +112,66 @@ impl TestServer {
         socket
     }
 
+    /// The same, but its operating system takes little that is not read.
+    pub async fn legacy_with_small_buffers(&self) -> Socket {
+        let mut socket = self.connect_with_small_buffers("/ws/dashboard/").await;
+        assert_eq!(socket.json().await["type"], "login_update");
+        socket
+    }
+
+    /// A socket whose side of the connection buffers little.
+    pub async fn connect_with_small_buffers(&self, path: &str) -> Socket {
+        let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
+        tcp.set_recv_buffer_size(8 << 10).expect("set");
+        let tcp = tcp.connect(self.address).await.expect("connects");
+        let stream = tokio_tungstenite::client_async(self.url(path), MaybeTlsStream::Plain(tcp));
+        let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
+        Socket { closed_with: None, stream, read: VecDeque::new() }
+    }
+
+    /// Puts the rows of a legacy data.json into the document. Those without an id get `row 0`, `row 1` …
+    pub async fn import(&self, json: &[u8]) {
+        let mut ids = 0;
+        let mut new_id = || {
+            ids += 1;
+            format!("row {}", ids - 1)
+        };
+        let rows = exchange::import(json, 1_750_000_000_000, &mut new_id).expect("a legacy file without odd rows");
+        let positions = rows.into_iter().map(|row| NewPosition {
+            id: row.id,
+            designation: row.designation,
+            department: row.department,
+            budget: row.budget,
+            location: row.location,
+            created_at: Some(row.created_at_ms),
+            updated: Some((row.updated_by, row.updated_at_ms)),
+        });
+        self.edit(Edit::AddAll(positions.collect())).await;
+    }
+
+    /// Makes an edit as the API would, by somebody called `editor`.
+    pub async fn edit(&self, edit: Edit) {
+        let author = Author { name: "editor".to_owned(), now: 1_750_000_000_000 };
+        self.app.hub.edit(&self.document, edit, author).await.expect("stored");
+    }
+
+    /// The value of one line of `/metrics`, such as `happierwork_documents_open`.
+    pub fn metric(&self, line: &str) -> f64 {
+        let text = self.app.hub.metrics().render();
+        let value = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("no line {line} in\n{text}"))
+    }
+
+    /// Waits until a line of `/metrics` has a value that is as wanted.
+    pub async fn until_metric(&self, line: &str, wanted: impl Fn(f64) -> bool) {
+        let seen = async {
+            while !wanted(self.metric(line)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{line} stays at {}", self.metric(line)));
+    }
+
     /// The positions as the server shows them now, by id.
     pub async fn positions(&self) -> Vec<String> {
         let view = self.app.hub.view(&self.document).await.expect("opens").expect("exists");
@@ -140,8 +203,10 @@ impl Socket {
         if let Some(message) = self.read.pop_front() {
             return Some(message);
         }
+        // Pings do not count as something.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let next = timeout(PATIENCE, self.stream.next()).await.expect("something comes in time");
+            let next = tokio::time::timeout_at(deadline, self.stream.next()).await.expect("something comes in time");
             match next {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Some(message),
@@ -236,8 +301,63 @@ impl PlainPeer {
     }
 }
 
+impl PlainPeer {
+    /// The map of positions.
+    pub fn positions(&self) -> ObjId {
+        self.doc.get(ROOT, "positions").unwrap().expect("a plan").1
+    }
+
+    /// A row, by its id.
+    pub fn row(&self, id: &str) -> Option<ObjId> {
+        self.doc.get(self.positions(), id).unwrap().map(|(_, row)| row)
+    }
+
+    /// The ids of all rows.
+    pub fn ids(&self) -> Vec<String> {
+        self.doc.keys(self.positions()).collect()
+    }
+
+    /// A text field of a row, however it was written.
+    pub fn text(&self, id: &str, field: &str) -> Option<String> {
+        match self.doc.get(self.row(id)?, field).unwrap()? {
+            (automerge::Value::Object(ObjType::Text), text) => self.doc.text(text).ok(),
+            (value, _) => value.into_string().ok(),
+        }
+    }
+
+    /// Makes a row, as a JavaScript client does: texts are Text objects. Nothing is sent yet.
+    pub fn add(&mut self, id: &str, designation: &str, department: &str, budget: i64) {
+        let row = self.doc.put_object(self.positions(), id, ObjType::Map).unwrap();
+        for (field, text) in [("designation", designation), ("department", department), ("location", "Pune")] {
+            self.put_text(&row, field, text);
+        }
+        self.put_text(&row, "updatedBy", "ceo");
+        self.doc.put(&row, "budget", budget).unwrap();
+        for field in ["createdAt", "updatedAt"] {
+            self.doc.put(&row, field, ScalarValue::Timestamp(1_750_000_000_000)).unwrap();
+        }
+    }
+
+    /// Writes a text as a new Text object.
+    pub fn put_text(&mut self, object: &ObjId, field: &str, text: &str) {
+        let object = self.doc.put_object(object, field, ObjType::Text).unwrap();
+        self.doc.splice_text(&object, 0, 0, text).unwrap();
+    }
+
+    /// Takes messages until this row is here.
+    pub async fn until_row(&mut self, id: &str) {
+        while self.row(id).is_none() {
+            assert!(self.turn().await, "closed before the row came: {:?}", self.socket.closed_with);
+        }
+    }
+}
+
+/// A frame of the Angular client: JSON in a JSON string.
+pub fn wrapped(inner: &Value) -> String {
+    Value::from(inner.to_string()).to_string()
+}
+
 /// The `add` frame of the Angular client.
 pub fn add(designation: &str) -> String {
-    let inner = serde_json::json!(["add", designation, "Engineering", "50000", "Ahmedabad"]).to_string();
-    Value::from(inner).to_string()
+    wrapped(&serde_json::json!(["add", designation, "Engineering", "50000", "Ahmedabad"]))
 }

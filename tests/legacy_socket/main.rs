@@ -1,0 +1,9 @@
+//! The legacy JSON protocol over WebSocket: the recordings of the original, and what was decided beyond them.
+
+mod deviations;
+mod presence;
+mod replay;
+mod rows;
+#[path = "../support/mod.rs"]
+mod support;
+mod under_load;

@@ -1,0 +1,190 @@
+//! Who is here, where they click, and the total budget.
+
+use serde_json::{Value, json};
+
+use super::support::{Socket, TestServer, wrapped};
+
+/// `Data processed`, which answers every frame that can be read.
+pub async fn processed(socket: &mut Socket) {
+    assert_eq!(socket.json().await, json!({"status": "Data processed"}));
+}
+
+fn presence(names: &[&str]) -> Value {
+    let users: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), json!({"status": "online"}))).collect();
+    json!({"type": "login_update", "login_update": true, "logged_in_users": users})
+}
+
+fn tracking(element: &str) -> Value {
+    json!({"status": "tracking successfully", "elementID": element, "loginData": null})
+}
+
+async fn track(socket: &mut Socket, element: &str) {
+    socket.send(wrapped(&json!(["tracking", element]))).await;
+    processed(socket).await;
+}
+
+/// Logs in, and reads what everybody gets.
+async fn login(socket: &mut Socket, name: &str) {
+    socket.send(wrapped(&json!(["login", name]))).await;
+    processed(socket).await;
+    assert_eq!(socket.json().await["type"], "login_update");
+    assert_eq!(socket.json().await["loginData"], name.trim());
+}
+
+/// The names in the next `login_update`, which the trailer of a login may precede.
+async fn names(socket: &mut Socket) -> Vec<String> {
+    loop {
+        let frame = socket.json().await;
+        if frame["type"] == "login_update" {
+            assert_eq!(frame["login_update"], true, "the key that the client looks for (P-4)");
+            return frame["logged_in_users"].as_object().expect("names").keys().cloned().collect();
+        }
+        assert!(frame.get("loginData").is_some(), "{frame}");
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_is_told_who_is_here_and_nobody_is_told_of_the_newcomer() {
+    let server = TestServer::start().await;
+    let mut jane = server.legacy().await;
+    login(&mut jane, "jane doe").await;
+    let mut newcomer = server.connect("/ws/dashboard/").await;
+    assert_eq!(newcomer.json().await, presence(&["jane doe"]));
+    track(&mut newcomer, "searchInput").await;
+    assert_eq!(jane.json().await, tracking("searchInput"), "the first that she hears");
+}
+
+#[tokio::test]
+async fn a_name_is_here_until_its_socket_leaves_in_whatever_way() {
+    let server = TestServer::start().await;
+    let mut observer = server.legacy().await;
+    for way in ["close", "drop", "logout", "logout without a name"] {
+        let mut jane = server.legacy().await;
+        login(&mut jane, "  jane doe ").await;
+        assert_eq!(names(&mut observer).await, ["jane doe"], "{way}");
+        match way {
+            "close" => jane.close().await,
+            "drop" => jane.abort(),
+            "logout" => jane.send(wrapped(&json!({"action": "logout", "userID": "jane"}))).await,
+            _ => jane.send(wrapped(&json!({"action": "logout"}))).await,
+        }
+        assert!(names(&mut observer).await.is_empty(), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn who_logs_out_stays_connected_and_the_set_is_told_only_when_it_changed() {
+    let server = TestServer::start().await;
+    let (mut jane, mut observer) = (server.legacy().await, server.legacy().await);
+    let logout = || wrapped(&json!({"action": "logout"}));
+    jane.send(logout()).await;
+    processed(&mut jane).await;
+    login(&mut jane, "jane").await;
+    assert_eq!(names(&mut observer).await, ["jane"], "the first that is heard: that nobody logged out is no news");
+    jane.send(logout()).await;
+    processed(&mut jane).await;
+    assert_eq!(jane.json().await, presence(&[]));
+    login(&mut jane, "jane").await;
+}
+
+#[tokio::test]
+async fn two_tabs_of_one_person_are_one_name_until_both_have_left() {
+    let server = TestServer::start().await;
+    let mut observer = server.legacy().await;
+    let mut one = server.legacy().await;
+    login(&mut one, "jane").await;
+    let mut two = server.legacy().await;
+    login(&mut two, "jane").await;
+    assert_eq!(names(&mut observer).await, ["jane"]);
+    assert_eq!(names(&mut observer).await, ["jane"], "a login is always told");
+    assert_eq!(observer.json().await["loginData"], "jane");
+    one.close().await;
+    let mut third = server.legacy().await;
+    login(&mut third, "john").await;
+    assert_eq!(names(&mut observer).await, ["jane", "john"], "what is heard next: the first tab's leaving was no news");
+    two.close().await;
+    assert_eq!(names(&mut observer).await, ["john"]);
+}
+
+#[tokio::test]
+async fn the_last_login_of_a_socket_wins() {
+    let server = TestServer::start().await;
+    let mut jane = server.legacy().await;
+    login(&mut jane, "jane").await;
+    jane.send(wrapped(&json!(["login", "jane doe"]))).await;
+    processed(&mut jane).await;
+    assert_eq!(jane.json().await, presence(&["jane doe"]));
+}
+
+#[tokio::test]
+async fn the_login_object_is_only_acknowledged() {
+    let server = TestServer::start().await;
+    let (mut jane, mut observer) = (server.legacy().await, server.legacy().await);
+    jane.send(wrapped(&json!({"action": "login", "userID": "jane"}))).await;
+    processed(&mut jane).await;
+    track(&mut jane, "backBtn").await;
+    for socket in [&mut jane, &mut observer] {
+        assert_eq!(socket.json().await, tracking("backBtn"));
+    }
+}
+
+#[tokio::test]
+async fn the_total_budget_is_told_live_stored_and_told_to_newcomers_right_after_who_is_here() {
+    let server = TestServer::start().await;
+    let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
+    // The same value once more is a click like any other: all are told, though nothing changes.
+    for _ in 0..2 {
+        ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "31"]))).await;
+        processed(&mut ceo).await;
+        for socket in [&mut ceo, &mut observer] {
+            assert_eq!(socket.json().await, tracking("enterBudgetBtn 31"));
+        }
+    }
+    let mut newcomer = server.connect("/ws/dashboard/").await;
+    assert_eq!(newcomer.json().await, presence(&[]));
+    assert_eq!(newcomer.json().await, tracking("enterBudgetBtn 31"));
+
+    let folder = server.folder.clone();
+    drop((ceo, observer, newcomer));
+    assert!(server.stop().await);
+    let server = TestServer::start_in(folder, |_| {}).await;
+    let plan = server.app.hub.plan(&server.document).await.unwrap().unwrap();
+    assert_eq!(plan.total_budget, Some(3_100.0), "31 crore are 3100 lakh");
+    let mut newcomer = server.connect("/ws/dashboard/").await;
+    assert_eq!(newcomer.json().await, presence(&[]));
+    assert_eq!(newcomer.json().await, tracking("enterBudgetBtn 31"));
+}
+
+#[tokio::test]
+async fn a_total_that_people_write_is_passed_on_as_a_number() {
+    let server = TestServer::start().await;
+    let mut ceo = server.legacy().await;
+    ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "₹ 1,200.5"]))).await;
+    processed(&mut ceo).await;
+    assert_eq!(ceo.json().await, tracking("enterBudgetBtn 1200.5"));
+}
+
+#[tokio::test]
+async fn a_total_without_a_number_is_acknowledged_and_not_passed_on() {
+    let server = TestServer::start().await;
+    let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
+    for frame in [
+        json!(["tracking", "enterBudgetBtn"]),
+        json!(["tracking", "enterBudgetBtn", "lots"]),
+        json!(["tracking", "enterBudgetBtn", ""]),
+        json!(["tracking", "enterBudgetBtn", null]),
+        json!(["tracking", "enterBudgetBtn NaN"]),
+        json!(["tracking", "enterBudgetBtn", "-5"]),
+    ] {
+        ceo.send(wrapped(&frame)).await;
+        processed(&mut ceo).await;
+    }
+    track(&mut ceo, "editBudget").await;
+    for socket in [&mut ceo, &mut observer] {
+        assert_eq!(socket.json().await, tracking("editBudget"), "the first that is heard");
+    }
+    let mut newcomer = server.legacy().await;
+    track(&mut newcomer, "budgetInput").await;
+    assert_eq!(newcomer.json().await, tracking("budgetInput"), "no total is stored");
+}

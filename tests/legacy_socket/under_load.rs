@@ -1,0 +1,118 @@
+//! Many frames at once, and clients that do not read.
+
+use std::collections::HashSet;
+
+use happierwork::document::{Edit, NewPosition, PositionPatch};
+use happierwork::format::Budget;
+use serde_json::Value;
+
+use super::support::{Socket, TestServer, add};
+
+const ADDS: usize = 100;
+
+/// Sends all adds without waiting for anything; then reads until all rows of both senders have been heard of.
+async fn pipeline(mut socket: Socket, who: &str) -> HashSet<String> {
+    for number in 0..ADDS {
+        socket.send(add(&format!("{who} {number}"))).await;
+    }
+    let (mut processed, mut own) = (0, 0);
+    let mut heard = HashSet::new();
+    while heard.len() < 2 * ADDS || processed < ADDS {
+        let frame = socket.json().await;
+        assert!(frame.get("error").is_none(), "{frame}");
+        processed += usize::from(frame["status"] == "Data processed");
+        if let Some(designation) = frame["entry"]["designation"].as_str()
+            && heard.insert(designation.to_owned())
+        {
+            own += usize::from(designation.starts_with(who));
+            assert!(processed >= own, "{who} heard of its add {own} before it was answered ({processed} answers)");
+        }
+    }
+    assert_eq!(processed, ADDS, "one answer per frame");
+    heard
+}
+
+#[tokio::test]
+async fn answers_come_before_the_broadcasts_that_they_announce_when_two_senders_pipeline() {
+    let server = TestServer::start().await;
+    let (one, two) = (server.legacy().await, server.legacy().await);
+    let (heard_by_one, heard_by_two) =
+        tokio::join!(tokio::spawn(pipeline(one, "one")), tokio::spawn(pipeline(two, "two")));
+    assert_eq!(heard_by_one.unwrap(), heard_by_two.unwrap());
+    assert_eq!(server.positions().await.len(), 2 * ADDS);
+}
+
+#[tokio::test]
+async fn two_who_add_at_the_same_moment_both_keep_their_row_200_times() {
+    let server = TestServer::start().await;
+    let (mut one, mut two) = (server.legacy().await, server.legacy().await);
+    for round in 0..200 {
+        let (first, second) = (add(&format!("one {round}")), add(&format!("two {round}")));
+        tokio::join!(one.send(first), two.send(second));
+        // Either has heard of both, so the rounds do not overlap.
+        for socket in [&mut one, &mut two] {
+            let mut entries = 0;
+            while entries < 2 {
+                entries += usize::from(socket.json().await.get("entry").is_some());
+            }
+        }
+    }
+    assert_eq!(server.positions().await.len(), 400);
+}
+
+fn budget_of_first(budget: u64) -> Edit {
+    let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+    Edit::Patch { id: "first".to_owned(), patch }
+}
+
+/// What the client's table holds, by the client's own rules.
+fn take(table: &mut Vec<Value>, frame: &Value) {
+    if frame["entry"].is_object() {
+        table.insert(0, frame["entry"].clone());
+    } else if let Some(id) = frame["deleted_id"].as_str() {
+        table.retain(|row| row["id"] != id);
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what_was_missed() {
+    const EDITS: u64 = 1_500;
+    const ROWS: usize = 20;
+    let server = TestServer::start().await;
+    let (mut stalled, mut reader) = (server.legacy_with_small_buffers().await, server.legacy().await);
+    // Frames of 3 kB: together far more than a socket's buffers hold.
+    let text = "x".repeat(1_000);
+    let first = NewPosition {
+        id: "first".to_owned(),
+        designation: text.clone(),
+        department: text.clone(),
+        budget: Budget::Int(0),
+        location: text,
+        created_at: None,
+        updated: None,
+    };
+    server.edit(Edit::Add(first.clone())).await;
+    for budget in 1..=EDITS {
+        server.edit(budget_of_first(budget)).await;
+        while reader.json().await["entry"]["budget"] != budget.to_string() {}
+    }
+    for row in 0..ROWS {
+        let short = NewPosition { id: format!("row {row}"), designation: "UI".to_owned(), ..first.clone() };
+        server.edit(Edit::Add(short)).await;
+    }
+    server.edit(Edit::Delete { id: "row 0".to_owned() }).await;
+
+    let mut table = Vec::new();
+    let mut edits_heard = 0;
+    while table.len() != ROWS || table.iter().all(|row: &Value| row["budget"] != EDITS.to_string()) {
+        let frame = stalled.json().await;
+        edits_heard += u64::from(frame["entry"]["id"] == "first");
+        take(&mut table, &frame);
+    }
+    assert!(edits_heard < EDITS, "it was told of every edit, so it never was behind");
+    let mut shown: Vec<&str> = table.iter().filter_map(|row| row["id"].as_str()).collect();
+    let mut there = server.positions().await;
+    shown.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(shown, there, "every row once, and no row that is gone");
+}
