@@ -16,19 +16,18 @@
 //! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod client;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod command;
 pub mod config;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod document;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod exchange;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod format;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod hub;
 pub mod metrics;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod server;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod store;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod wire;

@@ -1,8 +1,6 @@
 //! Replicas against other servers than ours: another implementation, and ones that misbehave.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
-
 mod common_client;
 
 use std::convert::Infallible;
