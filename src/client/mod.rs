@@ -9,19 +9,17 @@
 //! | `task` | the task that owns the document: batches, the three steps |
 //! | `connection` | online or not, and when to try again |
 //! | `link` | one connection, from dialling to its end |
-//! | `disk`, `servers`, `identity` | what is kept in and beside the replica's file |
-//! | `backoff`, `url`, `metered` | small parts of the above |
+//! | `servers`, `identity` | what is kept beside the replica's file |
+//! | `backoff`, `url` | small parts of the above |
 //!
 //! What may not enter: the server's rooms ([`crate::server`], [`crate::hub`]). A replica is an other party, and runs
 //! where no server does.
 
 mod backoff;
 mod connection;
-mod disk;
 mod error;
 mod identity;
 mod link;
-mod metered;
 mod renderings;
 mod servers;
 mod status;
@@ -32,22 +30,23 @@ mod url;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use automerge::{ActorId, ChangeHash};
+use automerge::ChangeHash;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
 pub use status::{Problem, Status};
 
 use connection::Connection;
-use disk::Disk;
 use identity::Identity;
 use servers::Servers;
 use task::{Command, ReplicaTask};
 use url::ServerUrl;
 
+use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
+use crate::document_log::{DocumentLog, fresh_actor};
 use crate::format::DocumentId;
 use crate::store::disk::RealDisk;
 use crate::store::{self, FileStore, Lengths, Repair, StateFile};
@@ -182,8 +181,8 @@ impl Replica {
             changes: changes.clone(),
             repaired: repaired.map(Arc::new),
         };
-        let disk = Disk::new(Arc::new(store), id, lengths);
-        let task = ReplicaTask { document, disk, servers, connection, author, commands: mailbox, status, changes };
+        let log = DocumentLog::new(Arc::new(store), id, lengths);
+        let task = ReplicaTask { document, log, servers, connection, author, commands: mailbox, status, changes };
         tokio::spawn(task.run());
         Ok(replica)
     }
@@ -321,21 +320,5 @@ fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Resu
 /// A new document's id: random, in the form in which automerge-repo makes them.
 #[must_use]
 pub fn new_document_id() -> DocumentId {
-    let mut bytes: [u8; 16] = rand::random();
-    // The marks of a version 4 UUID.
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    DocumentId::from_bytes(bytes)
-}
-
-/// An actor that nobody writes under: fresh per opening. One that was kept could be copied with its file, and two
-/// copies that write under one actor exclude each other's changes for good.
-fn fresh_actor() -> ActorId {
-    ActorId::from(rand::random::<[u8; 16]>())
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    DocumentId::from_random(rand::random())
 }

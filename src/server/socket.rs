@@ -141,7 +141,7 @@ impl Connection {
         &mut self,
         sink: &mut SplitSink<Stream, Message>,
         source: &mut SplitStream<Stream>,
-        meter: &super::meter::Meter,
+        meter: &crate::meter::Meter,
         surface: &mut S,
         first: Option<Message>,
     ) -> End {

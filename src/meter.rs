@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Counts the bytes that go through.
+#[derive(Debug)]
 pub struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
