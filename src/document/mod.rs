@@ -482,7 +482,7 @@ impl Document {
             return;
         }
         let keep = (!carried_changes).then_some(bytes);
-        self.peers.receive(&self.doc, peer, message, carried_changes, keep);
+        self.peers.receive(&self.doc, peer, message, keep);
     }
 }
 

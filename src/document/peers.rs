@@ -192,18 +192,11 @@ impl Peers {
     /// A message of this peer, its changes applied to `doc` already.
     ///
     /// `bytes` as they came, when the message carried no changes: its effect is then kept for whoever sends the same.
-    pub fn receive(
-        &mut self,
-        doc: &Automerge,
-        key: PeerKey,
-        message: sync::Message,
-        carried_changes: bool,
-        bytes: Option<&Bytes>,
-    ) {
+    pub fn receive(&mut self, doc: &Automerge, key: PeerKey, message: sync::Message, bytes: Option<&Bytes>) {
         let Some(peer) = self.peers.get(&key) else { return };
         let from = peer.class;
         let Some(class) = self.classes.get(&from) else { return };
-        let next = receive(doc, &class.state, message, carried_changes);
+        let next = receive(doc, &class.state, message);
         let to = self.intern(next);
         if let Some(bytes) = bytes {
             self.lookup_bytes += bytes.len() + 64;

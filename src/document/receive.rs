@@ -2,13 +2,16 @@
 //!
 //! The library's `receive_sync_message` applies the changes and moves the state in one step. Here the changes of a
 //! whole batch go through one `apply_changes`, so the state is moved apart, by the rules of
-//! `Automerge::receive_sync_message_inner` (automerge 0.12) on the public fields of [`sync::State`]. Two things differ,
-//! both harmless to the other side:
+//! `Automerge::receive_sync_message_inner` (automerge 0.12) on the public fields of [`sync::State`]. Three things differ,
+//! all harmless to the other side:
 //!
 //! - `shared_heads` is never advanced by guessing which new heads a message brought (in a batch they come from
 //!   several peers); it moves when the peer names heads that we have, which it does in every message;
 //! - `sent_hashes` is trimmed by what lies *after* the peer's heads, instead of by walking all of their ancestors: the
-//!   result is the same, the cost depends on how far the peer is behind and not on the length of the history.
+//!   result is the same, the cost depends on how far the peer is behind and not on the length of the history;
+//! - an acknowledgement that names our heads does not count as if we had named them. The library saves a message by
+//!   this, but a peer whose changes and acknowledgement (of something earlier) come in one batch would then never hear
+//!   that its changes are here, and clients go by that to know what is saved.
 
 use std::collections::HashSet;
 
@@ -16,15 +19,8 @@ use automerge::sync::{self, Capability, MessageFlags};
 use automerge::{Automerge, ChangeHash};
 
 /// The state of a peer after its `message`; `doc` has the message's changes already.
-///
-/// `carried_changes`: whether the message had any (they were taken out of it).
 #[must_use]
-pub(super) fn receive(
-    doc: &Automerge,
-    state: &sync::State,
-    message: sync::Message,
-    carried_changes: bool,
-) -> sync::State {
+pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Message) -> sync::State {
     let mut next = state.clone();
     next.in_flight = false;
     if let Some(flags) = message.flags {
@@ -41,10 +37,6 @@ pub(super) fn receive(
 
     let our_heads = doc.get_heads();
     forget_what_arrived(doc, &our_heads, &message.heads, &mut next);
-
-    if !carried_changes && message.heads == our_heads {
-        next.last_sent_heads.clone_from(&message.heads);
-    }
 
     let known: Vec<ChangeHash> = message.heads.iter().filter(|head| has(doc, head)).copied().collect();
     if known.len() == message.heads.len() {

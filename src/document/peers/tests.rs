@@ -82,10 +82,10 @@ impl World {
         let doc = self.doc.document().clone();
         for (key, bytes, incoming) in decoded {
             let remote = self.remotes.get_mut(&key).unwrap();
-            remote.private = receive(&doc, &remote.private, incoming.message.clone(), incoming.carried_changes);
+            remote.private = receive(&doc, &remote.private, incoming.message.clone());
             if incoming.carried_changes || !self.peers.acknowledge(key, &bytes) {
                 let keep = (!incoming.carried_changes).then_some(&bytes);
-                self.peers.receive(&doc, key, incoming.message, incoming.carried_changes, keep);
+                self.peers.receive(&doc, key, incoming.message, keep);
             }
         }
         self.publish();
