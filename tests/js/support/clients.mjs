@@ -36,7 +36,9 @@ class RepoClient {
   }
 
   /** The document, when it is here. */
-  find(url) {
+  async find(url) {
+    // A stock client takes a document for unavailable if there is no server within a second.
+    await this.server();
     return within(this.repo.find(url), `an automerge-repo client to find ${url}`);
   }
 
