@@ -72,7 +72,7 @@ async function everybodyAgrees(t, server, { handle, legacy, plain, expected, add
   const count = Object.keys(expected).length;
   await untilDocument(handle, agreed, () => `${count} rows at the client that was offline; ${difference(expected, handle.doc())}`);
   await plain.until(agreed, () => `${count} rows at a plain-sync client; ${difference(expected, plain.doc)}`);
-  const newcomer = await repoClient(t, server).find(server.url);
+  const newcomer = await repoClient(server).find(server.url);
   assert.deepEqual(plainRows(newcomer.doc()), sorted(expected), "a newcomer reads the same");
   assert.deepEqual(plainList(await server.exported()), sorted(expected), "the file holds the same");
   t.diagnostic(`${JS_EDITS} edits offline, ${LEGACY_EDITS} by a legacy client: all agree on ${count} rows`);
@@ -100,8 +100,8 @@ async function tableAgrees(legacy, expected) {
 
 test("500 edits offline and 50 by a legacy client meanwhile: everybody agrees, nothing is lost", async (t) => {
   const server = await Server.start(t);
-  const [client, legacy] = [repoClient(t, server), await legacyClient(t, server)];
-  const plain = await plainClient(t, server, server.documentId);
+  const [client, legacy] = [repoClient(server), await legacyClient(server)];
+  const plain = await plainClient(server, server.documentId);
   const handle = await client.find(server.url);
   client.disconnect();
   const expected = editOffline(handle);
@@ -119,8 +119,8 @@ for (const [how, end] of [
 ]) {
   test(`the same with the server ${how} in between, twice: while the client is offline, and as it comes back`, async (t) => {
     const server = await Server.start(t);
-    const [client, legacy] = [repoClient(t, server), await legacyClient(t, server, { comesBack: true })];
-    const plain = await plainClient(t, server, server.documentId, { comesBack: true });
+    const [client, legacy] = [repoClient(server), await legacyClient(server, { comesBack: true })];
+    const plain = await plainClient(server, server.documentId, { comesBack: true });
     const handle = await client.find(server.url);
     client.disconnect();
     const added = await editLegacy(legacy, "before");
@@ -142,9 +142,9 @@ for (const [how, end] of [
 ]) {
   test(`edits made while the server is ${how}, by a client that just goes on, arrive when it is back`, async (t) => {
     const server = await Server.start(t);
-    const client = repoClient(t, server);
-    const legacy = await legacyClient(t, server, { comesBack: true });
-    const plain = await plainClient(t, server, server.documentId, { comesBack: true });
+    const client = repoClient(server);
+    const legacy = await legacyClient(server, { comesBack: true });
+    const plain = await plainClient(server, server.documentId, { comesBack: true });
     const handle = await client.find(server.url);
     const added = await editLegacy(legacy, "before the end");
     await untilDocument(handle, (doc) => !doc.positions[ids[59]], "the client to have seen the last legacy edit");
@@ -159,9 +159,9 @@ for (const [how, end] of [
 
 test("a stock client that hears of edits while the server stops can go on editing, and loses nothing", async (t) => {
   const server = await Server.start(t);
-  const client = repoClient(t, server);
+  const client = repoClient(server);
   const handle = await client.find(server.url);
-  const legacy = await legacyClient(t, server, { comesBack: true });
+  const legacy = await legacyClient(server, { comesBack: true });
   const ROUNDS = 10;
   for (let round = 0; round < ROUNDS; round += 1) {
     await legacy.until(() => legacy.socket, "the legacy client to be back");
