@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -42,6 +42,10 @@ const MISSED_PINGS: u32 = 2;
 const WRITE_TOGETHER: usize = 64 << 10;
 /// A close reason is at most so long (RFC 6455, 5.5).
 const MAX_REASON: usize = 123;
+/// Between the last sync message and the close of a socket that the server ends. A stock client that is still taking a
+/// sync message in when its socket begins to close throws in the middle of it (automerge-repo 2.5.6, "Websocket not
+/// ready"), and its copy of the document cannot be changed from then on.
+const BREATH: Duration = Duration::from_millis(100);
 /// What is discarded after last words, at the most.
 const MAX_DISCARD: usize = 64 << 20;
 
@@ -130,7 +134,11 @@ impl Connection {
         surface.gone().await;
         gauge.decrement(1.0);
         tracing::debug!(connection = self.key.0, ?end, "closed");
-        if let (Ok(stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
+        if let (Ok(mut stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
+            if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs) {
+                let _ = timeout(self.times.goodbye, stream.flush()).await;
+                sleep(BREATH).await;
+            }
             let words = if reason.is_empty() { None } else { surface.last_words(&reason) };
             let _ =
                 timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;

@@ -7,7 +7,7 @@ import * as Automerge from "@automerge/automerge";
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
 import { Repo } from "@automerge/automerge-repo";
 
-import { legacyClient, plainClient, rawSocket, repoClient, untilDocument } from "./support/clients.mjs";
+import { leave, legacyClient, plainClient, rawSocket, repoClient, untilDocument } from "./support/clients.mjs";
 import { add } from "./support/positions.mjs";
 import { Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
@@ -15,7 +15,7 @@ import { until } from "./support/until.mjs";
 /** A server, and a client that is in the middle of its work. `unharmed` fails if it was disturbed. */
 async function scene(t, flags = []) {
   const server = await Server.start(t, { flags });
-  const [bystander, observer] = [repoClient(t, server), repoClient(t, server)];
+  const [bystander, observer] = [repoClient(server), repoClient(server)];
   const [handle, seen] = [await bystander.find(server.url), await observer.find(server.url)];
   const heads = String(Automerge.getHeads(handle.doc()));
   let disconnected = 0;
@@ -32,8 +32,8 @@ async function scene(t, flags = []) {
 }
 
 /** A socket that has joined, and what it can say about the default document. */
-async function joined(t, server, name = "mallory") {
-  const socket = await rawSocket(t, server);
+async function joined(server, name = "mallory") {
+  const socket = await rawSocket(server);
   const { senderId: targetId } = await socket.join(name);
   const { documentId } = server;
   const say = (message) => socket.send({ senderId: name, targetId, documentId, ...message });
@@ -63,11 +63,11 @@ test("bytes that are no CBOR are answered with an error that says so, and a clos
     [[0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], /cut off|not valid CBOR/],
     [Buffer.alloc(100_000, 0x81), /must be a map|deep/],
   ]) {
-    const socket = await rawSocket(t, server);
+    const socket = await rawSocket(server);
     socket.socket.send(Buffer.from(bytes));
     await refused(socket, reason);
   }
-  const late = await joined(t, server);
+  const late = await joined(server);
   late.socket.socket.send(Buffer.alloc(0));
   await refused(late.socket, /cut off/);
   await unharmed();
@@ -84,7 +84,7 @@ for (const [what, message, reason] of [
 ]) {
   test(`a join with ${what} is answered with an error that names it, and a close`, async (t) => {
     const { server, unharmed } = await scene(t);
-    const socket = await rawSocket(t, server);
+    const socket = await rawSocket(server);
     socket.send(message);
     await refused(socket, reason);
     assert.ok(!socket.messages.some(({ type }) => type === "peer"));
@@ -94,7 +94,7 @@ for (const [what, message, reason] of [
 
 test("a join without versions means version 1", async (t) => {
   const server = await Server.start(t);
-  const socket = await rawSocket(t, server);
+  const socket = await rawSocket(server);
   socket.send({ type: "join", senderId: "old-client" });
   const peer = await socket.message("peer");
   assert.equal(peer.selectedProtocolVersion, "1");
@@ -104,7 +104,7 @@ test("a join without versions means version 1", async (t) => {
 test("a first message that is not a join is refused", async (t) => {
   const { server, unharmed } = await scene(t);
   const { documentId } = server;
-  const socket = await rawSocket(t, server);
+  const socket = await rawSocket(server);
   socket.send({ type: "request", senderId: "mallory", targetId: "server", documentId, data: new Uint8Array([1]) });
   await refused(socket, /first message must be a join, not request/);
   await unharmed();
@@ -117,7 +117,7 @@ test("a sync message with data of the wrong type, or none, is refused", async (t
     [undefined, /"data" is missing/],
     [new Uint8Array(), /"data" is empty/],
   ]) {
-    const { socket, say } = await joined(t, server);
+    const { socket, say } = await joined(server);
     say({ type: "sync", data });
     await refused(socket, reason);
   }
@@ -126,7 +126,7 @@ test("a sync message with data of the wrong type, or none, is refused", async (t
 
 test("messages of unknown types are ignored, and the connection goes on", async (t) => {
   const { server, unharmed } = await scene(t);
-  const { socket, say } = await joined(t, server);
+  const { socket, say } = await joined(server);
   for (const type of ["new-in-3.0", "auth", "peer"]) {
     say({ type, data: new Uint8Array([1]), peerMetadata: {}, selectedProtocolVersion: "1" });
   }
@@ -139,7 +139,7 @@ test("messages of unknown types are ignored, and the connection goes on", async 
 
 test("messages of another sender are ignored: nobody speaks for somebody else", async (t) => {
   const { server, unharmed } = await scene(t);
-  const { socket, say } = await joined(t, server);
+  const { socket, say } = await joined(server);
   let doc = Automerge.load(server.bytes());
   doc = Automerge.change(doc, (draft) => (draft.name = "Forged"));
   const [, data] = Automerge.generateSyncMessage(doc, Automerge.initSyncState());
@@ -170,10 +170,10 @@ test("a sync message with one flipped byte in a change is refused, on both sync 
     const flipped = Uint8Array.from(bytes);
     flipped[at] ^= 0x10;
     const data = encode([flipped]);
-    const { socket, say } = await joined(t, server);
+    const { socket, say } = await joined(server);
     say({ type: "sync", data });
     await refused(socket, /corrupt|does not parse|does not apply/);
-    const plain = await rawSocket(t, server, `/sync/${server.documentId}`);
+    const plain = await rawSocket(server, `/sync/${server.documentId}`);
     plain.socket.send(data);
     const { code, reason } = await plain.end();
     assert.equal(code, 1008);
@@ -186,12 +186,12 @@ test("a sync message with one flipped byte in a change is refused, on both sync 
 
 test("a message of random bytes is refused on the plain surface, and so is text", async (t) => {
   const { server, unharmed } = await scene(t);
-  const garbled = await rawSocket(t, server, `/sync/${server.documentId}`);
+  const garbled = await rawSocket(server, `/sync/${server.documentId}`);
   garbled.socket.send(Buffer.from("these are no sync messages"));
   const { code, reason } = await garbled.end();
   assert.equal(code, 1008);
   assert.match(reason, /does not parse/);
-  const text = await rawSocket(t, server, `/sync/${server.documentId}`);
+  const text = await rawSocket(server, `/sync/${server.documentId}`);
   text.socket.send("hello");
   const said = await text.end();
   assert.equal(said.code, 1008);
@@ -202,7 +202,7 @@ test("a message of random bytes is refused on the plain surface, and so is text"
 test("a forged change under a number that its author has used already is refused, and harms nobody", async (t) => {
   const { server } = await scene(t);
   // The victim has written, and its change is stored.
-  const victim = await plainClient(t, server, server.documentId);
+  const victim = await plainClient(server, server.documentId);
   await victim.until((doc) => doc.positions, "the document");
   const before = Automerge.clone(victim.doc, { actor: Automerge.getActorId(victim.doc) });
   victim.change(add("of-the-victim"));
@@ -219,7 +219,7 @@ test("a forged change under a number that its author has used already is refused
     have: [],
     changes: [bytes ?? Automerge.getLastLocalChange(forged)],
   });
-  const { socket, say } = await joined(t, server);
+  const { socket, say } = await joined(server);
   say({ type: "sync", data });
   await refused(socket, /does not apply/);
   const doc = Automerge.load(server.bytes());
@@ -240,7 +240,7 @@ test("a change whose predecessors were never sent is kept waiting, and not shown
     have: [],
     changes: [Automerge.getLastLocalChange(end)],
   });
-  const { socket, say } = await joined(t, server);
+  const { socket, say } = await joined(server);
   say({ type: "sync", data });
   const answer = await socket.message("sync");
   assert.deepEqual(Automerge.decodeSyncMessage(answer.data).need, Automerge.getHeads(middle), "asked for what is missing");
@@ -257,7 +257,7 @@ for (const [what, documentId, reason] of [
 ]) {
   test(`a sync message for ${what} is refused with an error that says so`, async (t) => {
     const { server, unharmed } = await scene(t);
-    const { socket, say } = await joined(t, server);
+    const { socket, say } = await joined(server);
     say({ type: "sync", documentId, data: new Uint8Array([0x42, 0, 0, 0, 0]) });
     await refused(socket, reason);
     await unharmed();
@@ -266,7 +266,7 @@ for (const [what, documentId, reason] of [
 
 test("a plain-sync path with a malformed id is accepted, and closed with what is wrong with it", async (t) => {
   const server = await Server.start(t);
-  const socket = await rawSocket(t, server, "/sync/not-a-document-id");
+  const socket = await rawSocket(server, "/sync/not-a-document-id");
   const { code, reason } = await socket.end();
   assert.equal(code, 4400);
   assert.match(reason, /id/);
@@ -274,10 +274,10 @@ test("a plain-sync path with a malformed id is accepted, and closed with what is
 
 test("a text frame on /sync is refused", async (t) => {
   const { server, unharmed } = await scene(t);
-  const early = await rawSocket(t, server);
+  const early = await rawSocket(server);
   early.socket.send(JSON.stringify(hello));
   await refused(early, /binary frames/);
-  const { socket } = await joined(t, server);
+  const { socket } = await joined(server);
   socket.socket.send("hello");
   await refused(socket, /binary frames/);
   await unharmed();
@@ -285,18 +285,18 @@ test("a text frame on /sync is refused", async (t) => {
 
 test("a frame over the limit closes the connection with 1009, and the limit in the reason", async (t) => {
   const { server, unharmed } = await scene(t, ["--max-message", "8192"]);
-  const within = await joined(t, server, "within-the-limit");
+  const within = await joined(server, "within-the-limit");
   within.say({ type: "new-in-3.0", data: new Uint8Array(8_000) });
   within.say({ type: "request", data: Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState())[1] });
   await within.socket.message("sync");
   for (const size of [8_193, 100_000, 1_000_000]) {
-    const { socket } = await joined(t, server);
+    const { socket } = await joined(server);
     socket.socket.send(Buffer.alloc(size));
     const { code, reason } = await socket.end();
     assert.equal(code, 1009, `${size} bytes: ${reason}`);
     assert.match(reason, /8192/);
   }
-  const legacy = await legacyClient(t, server);
+  const legacy = await legacyClient(server);
   const closed = new Promise((resolve) => legacy.socket.once("close", (code, reason) => resolve([code, String(reason)])));
   legacy.socket.send(JSON.stringify("x".repeat(9_000)));
   const [code, reason] = await closed;
@@ -308,13 +308,13 @@ test("a frame over the limit closes the connection with 1009, and the limit in t
 test("a page of another origin is accepted, told, and closed with 4403, on every socket", async (t) => {
   const { server, unharmed } = await scene(t);
   for (const path of ["/sync", `/sync/${server.documentId}`, "/ws/dashboard/", "/"]) {
-    const socket = await rawSocket(t, server, path, { origin: "https://evil.example" });
+    const socket = await rawSocket(server, path, { origin: "https://evil.example" });
     const { code, reason } = await socket.end();
     assert.equal(code, 4403, path);
     assert.match(reason, /origin/i, path);
     assert.ok(socket.messages.every(({ type }) => type === "error"), `${path}: nothing but an error`);
   }
-  const own = await rawSocket(t, server, "/sync", { origin: server.http("").replace(/\/$/, "") });
+  const own = await rawSocket(server, "/sync", { origin: server.http("").replace(/\/$/, "") });
   await own.join("own-page");
   await unharmed();
 });
@@ -343,10 +343,7 @@ test("a stock client survives every refusal: no exception, and it comes back unt
       if (break_) this.socket.addEventListener("open", () => break_(this.socket));
     };
     const repo = new Repo({ network: [adapter] });
-    t.after(() => {
-      adapter.connect = () => {};
-      if (adapter.socket) adapter.disconnect();
-    });
+    server.clients.push({ close: () => leave(adapter) });
     return { adapter, repo };
   };
   const times = (adapter, code, count) => {
@@ -362,7 +359,7 @@ test("a stock client survives every refusal: no exception, and it comes back unt
   await times(big.adapter, 1009, 6);
   assert.equal(handle.doc().text.length, 20_000);
   assert.deepEqual(uncaught, []);
-  const sane = repoClient(t, server);
+  const sane = repoClient(server);
   assert.equal(Object.keys((await sane.find(server.url)).doc().positions).length, 60);
   t.diagnostic(`${closes.length} refusals survived`);
 });

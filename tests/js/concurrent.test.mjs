@@ -28,7 +28,7 @@ async function heardAll(client, expected) {
 
 test(`two legacy clients adding at the same instant, ${ROUNDS} rounds: no row is lost`, async (t) => {
   const server = await Server.start(t);
-  const clients = [await legacyClient(t, server), await legacyClient(t, server)];
+  const clients = [await legacyClient(server), await legacyClient(server)];
   const expected = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const names = clients.map((_, who) => `two-${round}-${who}`);
@@ -44,7 +44,7 @@ test(`two legacy clients adding at the same instant, ${ROUNDS} rounds: no row is
 
 test(`a legacy and a stock client adding at the same instant, ${ROUNDS} rounds: no row is lost`, async (t) => {
   const server = await Server.start(t);
-  const [legacy, client] = [await legacyClient(t, server), repoClient(t, server)];
+  const [legacy, client] = [await legacyClient(server), repoClient(server)];
   const handle = await client.find(server.url);
   const expected = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -65,10 +65,10 @@ test(`a legacy and a stock client adding at the same instant, ${ROUNDS} rounds: 
 
 test("ten clients of three kinds with 50 adds each: 500 of 500 rows, everywhere", async (t) => {
   const server = await Server.start(t);
-  const legacy = await Promise.all(Array.from({ length: 4 }, () => legacyClient(t, server)));
-  const repos = Array.from({ length: 3 }, () => repoClient(t, server));
+  const legacy = await Promise.all(Array.from({ length: 4 }, () => legacyClient(server)));
+  const repos = Array.from({ length: 3 }, () => repoClient(server));
   const handles = await Promise.all(repos.map((client) => client.find(server.url)));
-  const plains = await Promise.all(Array.from({ length: 3 }, () => plainClient(t, server, server.documentId)));
+  const plains = await Promise.all(Array.from({ length: 3 }, () => plainClient(server, server.documentId)));
   await Promise.all(plains.map((plain) => plain.until((doc) => doc.positions, "the document")));
   const writers = [
     ...legacy.map((client) => (name) => client.add(name)),
@@ -101,8 +101,8 @@ test("ten clients of three kinds with 50 adds each: 500 of 500 rows, everywhere"
 
 test("two stock clients set the same field at once: both see the same winner, and the loser is named", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const clients = [repoClient(t, server), repoClient(t, server)];
+  const legacy = await legacyClient(server);
+  const clients = [repoClient(server), repoClient(server)];
   const handles = await Promise.all(clients.map((client) => client.find(server.url)));
   const { id } = recorded[3];
   // In one turn of the event loop: neither can have heard of the other.

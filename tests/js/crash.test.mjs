@@ -64,11 +64,11 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
   t.diagnostic(`HAPPIERWORK_SEED=${SEED}`);
   const chance = random();
   const server = await Server.start(t);
-  const client = repoClient(t, server, { storage: true });
+  const client = repoClient(server, { storage: true });
   const handle = await client.find(server.url);
-  const plain = await plainClient(t, server, server.documentId, { comesBack: true });
-  const legacy = await legacyClient(t, server, { comesBack: true });
-  const other = await legacyClient(t, server, { comesBack: true });
+  const plain = await plainClient(server, server.documentId, { comesBack: true });
+  const legacy = await legacyClient(server, { comesBack: true });
+  const other = await legacyClient(server, { comesBack: true });
   await plain.until((doc) => doc.positions, "the plain-sync client to have the document");
   const promised = new Promised();
   const own = { repo: new Own(), plain: new Own() };
@@ -186,7 +186,7 @@ test("kill -9 while the state file is made for the first time: a start finds not
     const doc = open(server.bytes());
     assert.equal(doc.documentId, server.documentId);
     assert.deepEqual(designations(doc), []);
-    const legacy = await legacyClient(t, server);
+    const legacy = await legacyClient(server);
     await legacy.add("First");
     assert.deepEqual(designations(open(server.bytes())), ["First"]);
     legacy.close();
@@ -203,7 +203,7 @@ test("kill -9 while a log that outgrew its snapshot is compacted: nothing that w
   let saved = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
     const server = await Server.start(t);
-    const plain = await plainClient(t, server, server.documentId, { comesBack: true });
+    const plain = await plainClient(server, server.documentId, { comesBack: true });
     await plain.until((doc) => doc.positions, "the document");
     const own = new Own();
     const begun = new Promise((resolve) => {

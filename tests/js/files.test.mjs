@@ -49,8 +49,8 @@ const withMoments = (rows) =>
 
 test("the server's file, opened by the JavaScript library, equals the JSON view: rows, fields and order", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const handle = await repoClient(server).find(server.url);
   await legacy.add("Of a legacy client", { budget: "12.5" });
   await legacy.delete(recorded[10].id);
   handle.change(add("js-1", { createdAt: new Date(), designation: "Of a stock client 🦀" }));
@@ -96,7 +96,7 @@ test("a file written by JavaScript with text objects serves the right view, and 
   assert.equal(server.url, url, "over a kill");
   const elsewhere = await Server.start(t, { state: file(t, server.bytes()) });
   assert.equal(elsewhere.url, url, "and in a copy");
-  const handle = await repoClient(t, elsewhere).find(url);
+  const handle = await repoClient(elsewhere).find(url);
   assert.deepEqual(plainRows(handle.doc()), plainList(recorded));
 });
 
@@ -176,8 +176,8 @@ test("odd rows written by JavaScript are shown with what can be read, and never 
   assert.equal(field("l-huge", "designation").length, 100_000);
   assert.equal(field('o-"quotes"\n', "designation"), '"quotes"\n\u0000');
   // Live as well: the document is still served, written to, and written to by others.
-  const legacy = await legacyClient(t, server);
-  const plain = await plainClient(t, server, server.documentId);
+  const legacy = await legacyClient(server);
+  const plain = await plainClient(server, server.documentId);
   await legacy.add("After the odd ones");
   await plain.until((doc) => Object.values(doc.positions ?? {}).some((row) => row.designation === "After the odd ones"), "it");
   plain.change((doc) => {
@@ -196,9 +196,9 @@ test("odd rows written by JavaScript are shown with what can be read, and never 
 test("a document without positions, or with several that conflict, is served", async (t) => {
   const empty = await Server.start(t, { state: file(t, Automerge.save(Automerge.from({ notes: ["no plan"] }))) });
   assert.deepEqual(await empty.exported(), []);
-  const handle = await repoClient(t, empty).find(empty.url);
+  const handle = await repoClient(empty).find(empty.url);
   assert.deepEqual([...handle.doc().notes], ["no plan"]);
-  const legacy = await legacyClient(t, empty);
+  const legacy = await legacyClient(empty);
   await legacy.add("The first");
   await untilDocument(handle, (doc) => doc.positions && Object.keys(doc.positions).length === 1, "the first position");
 

@@ -24,7 +24,7 @@ const recorded = JSON.parse(readFileSync(RECORDED, "utf8"));
 
 test("a stock client finds the imported document by its URL, and reads plain strings and numbers", async (t) => {
   const server = await Server.start(t);
-  const handle = await repoClient(t, server).find(server.url);
+  const handle = await repoClient(server).find(server.url);
   const doc = handle.doc();
   assert.equal(Object.keys(doc.positions).length, 60);
   assert.deepEqual(plainRows(doc), plainList(recorded));
@@ -42,9 +42,9 @@ test("a stock client finds the imported document by its URL, and reads plain str
 
 test("a position added by a stock client is seen by a legacy, a second stock and a plain-sync client", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const plain = await plainClient(t, server, server.documentId);
-  const [author, reader] = [repoClient(t, server), repoClient(t, server)];
+  const legacy = await legacyClient(server);
+  const plain = await plainClient(server, server.documentId);
+  const [author, reader] = [repoClient(server), repoClient(server)];
   const [mine, theirs] = [await author.find(server.url), await reader.find(server.url)];
   mine.change(add("js-1", { designation: "Chief Clown", budget: 12.5, department: "HR", location: "Köln" }));
   const entry = await legacy.entry((row) => row.id === "js-1", "of the new position");
@@ -63,8 +63,8 @@ test("a position added by a stock client is seen by a legacy, a second stock and
 
 test("a position added by a stock client is listed first on GET /data/, as soon as a legacy client has heard of it", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const handle = await repoClient(server).find(server.url);
   handle.change(add("js-1"));
   await legacy.entry((row) => row.id === "js-1", "of the new position");
   const rows = await rest(server).rows();
@@ -75,8 +75,8 @@ test("a position added by a stock client is listed first on GET /data/, as soon 
 
 test("a position added over REST is announced to legacy clients and synced to stock ones", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const handle = await repoClient(server).find(server.url);
   const row = { designation: "By REST", department: "Sales", budget: "7", location: "Goa" };
   const answer = await rest(server).post("/data/add/", row);
   assert.equal(answer.status, 201);
@@ -87,9 +87,9 @@ test("a position added over REST is announced to legacy clients and synced to st
 
 test("a position added by a legacy client reaches stock and plain-sync clients, with plain strings", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const plain = await plainClient(t, server, server.documentId);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const plain = await plainClient(server, server.documentId);
+  const handle = await repoClient(server).find(server.url);
   await legacy.add("UI, \"senior\"", { budget: "1,50,000", location: "Ahmedabad" });
   const { id } = await legacy.entry((row) => row.designation === 'UI, "senior"', "of the own row");
   await untilDocument(handle, (doc) => doc.positions[id], "a stock client to see the legacy row");
@@ -109,8 +109,8 @@ test("a position added by a legacy client reaches stock and plain-sync clients, 
 
 test("an edit by a stock client reaches a legacy client as deleted_id, then entry, then a trailer", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const handle = await repoClient(server).find(server.url);
   const { id } = recorded[7];
   const before = legacy.frames.length;
   handle.change((doc) => {
@@ -126,8 +126,8 @@ test("an edit by a stock client reaches a legacy client as deleted_id, then entr
 
 test("an edit by a plain-sync client reaches a stock client, and one by a stock client the plain one", async (t) => {
   const server = await Server.start(t);
-  const plain = await plainClient(t, server, server.documentId);
-  const handle = await repoClient(t, server).find(server.url);
+  const plain = await plainClient(server, server.documentId);
+  const handle = await repoClient(server).find(server.url);
   const [one, other] = recorded;
   await plain.until((doc) => doc.positions?.[one.id], "the plain-sync client to have the document");
   plain.change((doc) => (doc.positions[one.id].designation = "Written plainly"));
@@ -139,9 +139,9 @@ test("an edit by a plain-sync client reaches a stock client, and one by a stock 
 
 test("a deletion by a stock client reaches a legacy client, and one by a legacy client all others", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server);
-  const plain = await plainClient(t, server, server.documentId);
-  const handle = await repoClient(t, server).find(server.url);
+  const legacy = await legacyClient(server);
+  const plain = await plainClient(server, server.documentId);
+  const handle = await repoClient(server).find(server.url);
   const [one, other] = recorded;
   handle.change((doc) => {
     delete doc.positions[one.id];
@@ -156,53 +156,53 @@ test("a deletion by a stock client reaches a legacy client, and one by a legacy 
 
 test("a document made by a client is kept over a restart, and another client finds it", async (t) => {
   const server = await Server.start(t);
-  const author = repoClient(t, server);
+  const author = repoClient(server);
   const handle = author.repo.create({ hello: "world", list: [1, { deep: true }] });
   await author.saved(handle);
   author.close();
   assert.deepEqual(await server.stop(), { code: 0, signal: null });
   await server.start();
-  const found = await repoClient(t, server).find(handle.url);
+  const found = await repoClient(server).find(handle.url);
   assert.deepEqual({ ...found.doc() }, { hello: "world", list: [1, { deep: true }] });
 });
 
 test("a document made by a client is kept when the server is killed after it said that it has it", async (t) => {
   const server = await Server.start(t);
-  const author = repoClient(t, server);
+  const author = repoClient(server);
   const handle = author.repo.create({ hello: "world" });
   await author.saved(handle);
   await server.kill();
   author.close();
   await server.start();
-  const found = await repoClient(t, server).find(handle.url);
+  const found = await repoClient(server).find(handle.url);
   assert.equal(found.doc().hello, "world");
 });
 
 test("a document that nobody has is unavailable; who asked for it gets it when it appears", async (t) => {
   const server = await Server.start(t);
-  const client = repoClient(t, server);
+  const client = repoClient(server);
   const url = generateAutomergeUrl();
   await assert.rejects(client.find(url), /unavailable/);
   const documentId = url.slice("automerge:".length);
-  const maker = await plainClient(t, server, documentId);
+  const maker = await plainClient(server, documentId);
   maker.change((doc) => (doc.appeared = "later"));
   const handle = client.repo.handles[documentId];
   await handle.whenReady();
   assert.equal(handle.doc().appeared, "later");
   assert.equal((await client.find(url)).doc().appeared, "later", "and find succeeds");
-  assert.equal((await repoClient(t, server).find(url)).doc().appeared, "later", "for newcomers too");
+  assert.equal((await repoClient(server).find(url)).doc().appeared, "later", "for newcomers too");
 });
 
 test("a document that appears while a stock find waits for it makes the find succeed", async (t) => {
   const server = await Server.start(t);
   const url = generateAutomergeUrl();
   const documentId = url.slice("automerge:".length);
-  const asker = await rawSocket(t, server);
+  const asker = await rawSocket(server);
   const { senderId: targetId } = await asker.join("asker");
   const [, data] = Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState());
   asker.send({ type: "request", senderId: "asker", targetId, documentId, data });
   await asker.message("doc-unavailable", (message) => message.documentId === documentId);
-  const maker = await plainClient(t, server, documentId);
+  const maker = await plainClient(server, documentId);
   maker.change((doc) => (doc.appeared = true));
   const sync = await asker.message("sync", (message) => message.documentId === documentId);
   assert.equal(sync.targetId, "asker");
@@ -213,7 +213,7 @@ test("an ephemeral message reaches the other clients of its document, once, and 
   const server = await Server.start(t);
   const ears = [];
   const listen = async (url) => {
-    const client = repoClient(t, server);
+    const client = repoClient(server);
     const handle = await client.find(url);
     const heard = [];
     // At the adapter: the repo itself hides what comes twice.
@@ -261,7 +261,7 @@ test("an ephemeral message that is sent twice is passed on once", async (t) => {
   const { documentId } = server;
   const [, data] = Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState());
   const joined = async (name) => {
-    const socket = await rawSocket(t, server);
+    const socket = await rawSocket(server);
     const { senderId: targetId } = await socket.join(name);
     socket.send({ type: "request", senderId: name, targetId, documentId, data });
     await socket.message("sync");
@@ -282,8 +282,8 @@ test("an ephemeral message that is sent twice is passed on once", async (t) => {
 test("a client that subscribes to another's storage hears of its heads through the server", async (t) => {
   const server = await Server.start(t);
   const [watcher, writer] = [
-    repoClient(t, server, { storage: true, gossip: true }),
-    repoClient(t, server, { storage: true, gossip: true }),
+    repoClient(server, { storage: true, gossip: true }),
+    repoClient(server, { storage: true, gossip: true }),
   ];
   // Asked for once it is settled: while it is being made, a stock client makes another one for whoever asks.
   await writer.server();
@@ -303,9 +303,9 @@ test("a client that subscribes to another's storage hears of its heads through t
 
 test("a peer id that joins again takes the place of its old socket, which is closed", async (t) => {
   const server = await Server.start(t);
-  const old = await rawSocket(t, server);
+  const old = await rawSocket(server);
   await old.join("the-same");
-  const young = await rawSocket(t, server);
+  const young = await rawSocket(server);
   const peer = await young.join("the-same");
   const said = await old.message("error");
   assert.match(said.message, /joined again/);
@@ -320,7 +320,7 @@ test("a peer id that joins again takes the place of its old socket, which is clo
 
 test("the server's storage id stays the same over a restart; its peer id does not", async (t) => {
   const server = await Server.start(t);
-  const client = repoClient(t, server);
+  const client = repoClient(server);
   const before = await client.server();
   assert.equal(before.isEphemeral, false);
   assert.ok(before.storageId);
@@ -335,14 +335,14 @@ test("the server's storage id stays the same over a restart; its peer id does no
 
 test("/ serves a stock client, which speaks first and in binary", async (t) => {
   const server = await Server.start(t);
-  const handle = await repoClient(t, server, { path: "/" }).find(server.url);
+  const handle = await repoClient(server, { path: "/" }).find(server.url);
   assert.equal(Object.keys(handle.doc().positions).length, 60);
 });
 
 test("/ serves a legacy client that speaks first", async (t) => {
   const server = await Server.start(t);
-  const handle = await repoClient(t, server).find(server.url);
-  const legacy = await legacyClient(t, server, { path: "/" });
+  const handle = await repoClient(server).find(server.url);
+  const legacy = await legacyClient(server, { path: "/" });
   await legacy.add("Spoke first");
   const { id } = await legacy.entry((row) => row.designation === "Spoke first", "of the own row");
   await untilDocument(handle, (doc) => doc.positions[id], "a stock client to see it");
@@ -350,16 +350,16 @@ test("/ serves a legacy client that speaks first", async (t) => {
 
 test("/ serves a legacy client that only listens", async (t) => {
   const server = await Server.start(t);
-  const legacy = await legacyClient(t, server, { path: "/" });
+  const legacy = await legacyClient(server, { path: "/" });
   await legacy.until(({ frames }) => frames.some((frame) => frame.login_update), "who is here, without asking");
-  const handle = await repoClient(t, server).find(server.url);
+  const handle = await repoClient(server).find(server.url);
   handle.change(add("for-the-silent"));
   await legacy.entry((row) => row.id === "for-the-silent", "for one that said nothing");
 });
 
 test("many documents share one socket", async (t) => {
   const server = await Server.start(t);
-  const [author, reader] = [repoClient(t, server), repoClient(t, server)];
+  const [author, reader] = [repoClient(server), repoClient(server)];
   const made = Array.from({ length: 20 }, (_, n) => author.repo.create({ n, positions: { a: position(`row ${n}`) } }));
   await Promise.all(made.map((handle) => author.saved(handle)));
   const found = await Promise.all(made.map((handle) => reader.find(handle.url)));
@@ -371,7 +371,7 @@ test("many documents share one socket", async (t) => {
 
 test("a client that sends faster than the server answers hears in the end that all of it is saved", async (t) => {
   const server = await Server.start(t);
-  const plain = await plainClient(t, server, server.documentId);
+  const plain = await plainClient(server, server.documentId);
   await plain.until((doc) => doc.positions, "the document");
   for (let round = 0; round < 20; round += 1) {
     // One message per change, and between them acknowledgements of what the server says meanwhile.

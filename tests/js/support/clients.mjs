@@ -14,7 +14,7 @@ import { until, within } from "./until.mjs";
 const COMES_BACK = 100;
 
 /** A stock automerge-repo client. It comes back by itself, as stock clients do. */
-export function repoClient(t, server, { path = "/sync", storage = false, gossip = false, peerId } = {}) {
+export function repoClient(server, { path = "/sync", storage = false, gossip = false, peerId } = {}) {
   const adapter = new WebSocketClientAdapter(server.ws(path), COMES_BACK);
   const repo = new Repo({
     network: [adapter],
@@ -23,7 +23,7 @@ export function repoClient(t, server, { path = "/sync", storage = false, gossip 
     ...(peerId && { peerId }),
   });
   const client = new RepoClient(repo, adapter);
-  t.after(() => client.close());
+  server.clients.push(client);
   return client;
 }
 
@@ -36,7 +36,9 @@ class RepoClient {
   }
 
   /** The document, when it is here. */
-  find(url) {
+  async find(url) {
+    // A stock client takes a document for unavailable if there is no server within a second.
+    await this.server();
     return within(this.repo.find(url), `an automerge-repo client to find ${url}`);
   }
 
@@ -68,10 +70,15 @@ class RepoClient {
   }
 
   close() {
-    // A stock adapter goes on coming back after a disconnect that hit it while it was coming back.
-    this.adapter.connect = () => {};
-    if (this.adapter.socket) this.adapter.disconnect();
+    leave(this.adapter);
   }
+}
+
+/** Ends a stock adapter for good. It would go on coming back, and throw if it is just connecting. */
+export function leave(adapter) {
+  adapter.connect = () => {};
+  adapter.socket?.addEventListener("error", () => {});
+  if (adapter.socket) adapter.disconnect();
 }
 
 /** The hashes of a document's changes that are not among these heads and what came before them. */
@@ -86,9 +93,9 @@ export function untilDocument(handle, condition, what) {
 }
 
 /** A client of plain Automerge sync: what a binding without automerge-repo does. */
-export async function plainClient(t, server, documentId, { comesBack = false } = {}) {
+export async function plainClient(server, documentId, { comesBack = false } = {}) {
   const client = new PlainClient(server, documentId, comesBack);
-  t.after(() => client.close());
+  server.clients.push(client);
   await client.connect();
   return client;
 }
@@ -181,9 +188,9 @@ class PlainClient extends EventEmitter {
 }
 
 /** A legacy client: JSON frames, and the table that the old web page makes of them. */
-export async function legacyClient(t, server, { path = "/ws/dashboard/", comesBack = false } = {}) {
+export async function legacyClient(server, { path = "/ws/dashboard/", comesBack = false } = {}) {
   const client = new LegacyClient(server, path, comesBack);
-  t.after(() => client.close());
+  server.clients.push(client);
   await client.connect();
   return client;
 }
@@ -279,9 +286,9 @@ class LegacyClient extends EventEmitter {
 }
 
 /** A socket that says what it is told to say, for those who say it wrong. */
-export async function rawSocket(t, server, path = "/sync", options = {}) {
+export async function rawSocket(server, path = "/sync", options = {}) {
   const socket = new RawSocket(new WebSocket(server.ws(path), options));
-  t.after(() => socket.socket.terminate());
+  server.clients.push(socket);
   await within(once(socket.socket, "open"), "a raw socket to open");
   return socket;
 }
@@ -305,6 +312,10 @@ class RawSocket extends EventEmitter {
   /** Sends an automerge-repo message. */
   send(message) {
     this.socket.send(cbor.encode(message));
+  }
+
+  close() {
+    this.socket.terminate();
   }
 
   async join(senderId, peerMetadata = { isEphemeral: true }) {

@@ -93,6 +93,7 @@ export class Server {
     this.flags = flags;
     this.host = ownHost();
     this.port = 0;
+    this.clients = [];
     this.state = path.join(folder, "state.automerge");
     this.documents = path.join(folder, "documents");
     mkdirSync(this.documents);
@@ -157,7 +158,9 @@ export class Server {
     return within(this.exited, "the server to be dead");
   }
 
+  /** The end of a test: clients leave first, as a stock client throws when its server is killed while it connects. */
   async dispose() {
+    for (const client of this.clients.splice(0)) client.close();
     if (this.child && children.has(this.child)) await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
     folders.delete(this.folder);
