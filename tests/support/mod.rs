@@ -17,6 +17,9 @@ use happierwork::exchange;
 use happierwork::format::DocumentId;
 use happierwork::server::{App, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -89,6 +92,25 @@ impl TestServer {
 
     pub fn url(&self, path: &str) -> String {
         format!("ws://{}{path}", self.address)
+    }
+
+    /// Asks over HTTP, on a connection of its own: status, headers and body.
+    pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
+        let mut request = hyper::Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).expect("a request");
+        let stream = TcpStream::connect(self.address).await.expect("connects");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await.expect("answers").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
     }
 
     /// A socket at this path.
@@ -218,6 +240,11 @@ impl Socket {
                 Some(Ok(Message::Frame(_))) => unreachable!("never read"),
             }
         }
+    }
+
+    /// The next frame of any kind, pings too; None when the connection is over.
+    pub async fn next_raw(&mut self) -> Option<Message> {
+        timeout(PATIENCE, self.stream.next()).await.expect("something comes in time")?.ok()
     }
 
     /// The next text frame, as JSON.

@@ -1,0 +1,198 @@
+//! What is not acceptable ends the connection that sent it, with the reason; documents and others go on.
+
+use automerge::transaction::Transactable;
+use automerge::{ROOT, ReadDoc};
+use happierwork::wire::repo::{Message, PeerMetadata};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::peer::{Replica, RepoPeer, join, peer_id, receive};
+use super::support::{PlainPeer, Socket, TestServer};
+
+/// Reads an `error` message and the close after it: both say the same.
+async fn refused(socket: &mut Socket, code: u16) -> String {
+    let error = receive(socket).await;
+    let Some(Message::Error { message, .. }) = error else { panic!("an error message, not {error:?}") };
+    assert!(receive(socket).await.is_none());
+    let close = socket.closed_with.clone().expect("a close frame");
+    assert_eq!(u16::from(close.code), code, "{message}");
+    assert!(message.starts_with(close.reason.as_str()), "{message} / {}", close.reason);
+    message
+}
+
+/// A CBOR map of texts.
+fn cbor(pairs: &[(&str, Option<&str>)]) -> Frame {
+    let mut out = minicbor::Encoder::new(Vec::new());
+    out.map(pairs.len() as u64).unwrap();
+    for (key, value) in pairs {
+        out.str(key).unwrap();
+        match value {
+            Some(text) => out.str(text).unwrap(),
+            None => out.u8(7).unwrap(),
+        };
+    }
+    Frame::binary(out.into_writer())
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_none_is_told_what_is_wrong() {
+    let server = TestServer::start().await;
+    let sync = Message::Sync {
+        sender: peer_id("me"),
+        target: peer_id("server"),
+        document: server.document.clone(),
+        data: Replica::empty(&server.document).generate().unwrap(),
+    };
+    let old =
+        Message::Join { sender: peer_id("me"), metadata: PeerMetadata::default(), versions: vec!["2".to_owned()] };
+    for (frame, reason) in [
+        (Frame::text("{}"), "automerge-repo messages are binary frames of CBOR; this was a text frame"),
+        (Frame::binary(vec![0xa1, 0x1c]), "not valid CBOR"),
+        (Frame::binary(Vec::<u8>::new()), "the frame is cut off"),
+        (Frame::binary(vec![0x80]), "map"),
+        (Frame::binary(sync.encode()), "the first message must be a join, not sync"),
+        (
+            Frame::binary(Message::Leave { sender: peer_id("me") }.encode()),
+            "the first message must be a join, not leave",
+        ),
+        (cbor(&[("type", Some("gossip"))]), "the first message must be a join, not gossip"),
+        (Frame::binary(old.encode()), "unsupported protocol version: this server speaks 1, you offered \"2\""),
+        (cbor(&[("type", Some("join"))]), "\"senderId\" is missing"),
+        (cbor(&[("type", Some("join")), ("senderId", None)]), "\"senderId\" must be"),
+        (cbor(&[("type", Some("join")), ("senderId", Some(""))]), "\"senderId\" is malformed"),
+        (cbor(&[("senderId", Some("me"))]), "\"type\" is missing"),
+    ] {
+        let mut socket = server.connect("/sync").await;
+        socket.send(frame).await;
+        let message = refused(&mut socket, 1008).await;
+        assert!(message.contains(reason), "{message:?} does not say {reason:?}");
+    }
+    // A version that is not named is the first.
+    let mut socket = server.connect("/sync").await;
+    socket.send(cbor(&[("type", Some("join")), ("senderId", Some("me"))])).await;
+    assert!(matches!(receive(&mut socket).await, Some(Message::Peer { .. })));
+}
+
+#[tokio::test]
+async fn a_bad_message_ends_its_connection_and_nothing_else() {
+    let server = TestServer::start().await;
+    let mut witness = PlainPeer::connect(&server, &server.document).await;
+    let heads = witness.doc.get_heads();
+
+    // A change that is whole but for one byte, in a sync message that is well made.
+    let mut peer = RepoPeer::join(&server, "me").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "name", "mine").unwrap();
+    let good = replica.generate().expect("a message with the change").to_vec();
+    let change = good.windows(4).position(|bytes| bytes == [0x85, 0x6f, 0x4a, 0x83]).expect("a chunk");
+    let mut corrupt = good.clone();
+    corrupt[change + 20] ^= 1;
+    let mut misnamed = peer.sync(&server.document, good.clone().into()).encode();
+    let at = misnamed.windows(4).rposition(|bytes| bytes == &server.document.as_str().as_bytes()[..4]).expect("the id");
+    misnamed[at] ^= 1;
+
+    for (name, frame, reason) in [
+        ("a corrupt change", peer.sync(&server.document, corrupt.into()).encode(), "document"),
+        ("no sync message", peer.sync(&server.document, vec![1, 2, 3].into()).encode(), "document"),
+        (
+            "half a sync message",
+            peer.sync(&server.document, good[..good.len() / 2].to_vec().into()).encode(),
+            "document",
+        ),
+        ("a malformed document id", misnamed, "\"documentId\" is malformed"),
+        ("another join", join("somebody else", PeerMetadata::default()).encode(), "has joined as me already"),
+        ("not CBOR", vec![0xa1, 0xff], "CBOR"),
+    ] {
+        let mut peer = RepoPeer::join(&server, "me").await;
+        peer.send(&peer.request(&server.document, Replica::empty(&server.document).generate().unwrap())).await;
+        peer.next_sync(&server.document).await;
+        peer.socket.send(Frame::binary(frame)).await;
+        let message = refused(&mut peer.socket, 1008).await;
+        assert!(message.contains(reason), "{name}: {message:?} does not say {reason:?}");
+    }
+
+    let mut other = PlainPeer::connect(&server, &server.document).await;
+    assert_eq!(other.doc.get_heads(), heads, "nothing of it was applied");
+    other.doc.put(ROOT, "name", "ours").unwrap();
+    other.until_acknowledged().await;
+    while witness.doc.get_heads() == heads {
+        assert!(witness.turn().await, "whoever was there is still connected");
+    }
+}
+
+#[tokio::test]
+async fn a_plain_peer_that_sends_what_is_no_sync_message_is_closed_with_the_reason() {
+    let server = TestServer::start().await;
+    for (frame, reason) in [
+        (Frame::text("hello"), "Automerge sync messages are binary frames; this was a text frame"),
+        (Frame::binary(vec![1, 2, 3]), "document"),
+    ] {
+        let mut socket = server.connect(&format!("/sync/{}", server.document)).await;
+        socket.send(frame).await;
+        let close = socket.closed().await.expect("a close frame");
+        assert_eq!(u16::from(close.code), 1008);
+        assert!(close.reason.contains(reason), "{}", close.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused_with_the_limit() {
+    const LIMIT: usize = 64 << 10;
+    let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+    let server = TestServer::start_in(folder, |options| options.max_message = LIMIT).await;
+    for path in ["/sync".to_owned(), format!("/sync/{}", server.document), "/ws/dashboard/".to_owned(), "/".to_owned()]
+    {
+        let mut socket = server.connect(&path).await;
+        // At the root the first frame decides: a small one, so that a surface speaks about the large one.
+        if path == "/" {
+            socket.send(Frame::binary(join("me", PeerMetadata::default()).encode())).await;
+        }
+        socket.try_send(Frame::binary(vec![0; LIMIT + 1])).await;
+        let close = socket.closed().await.expect("a close frame");
+        assert_eq!(u16::from(close.code), 1009, "{path}");
+        assert_eq!(close.reason.as_str(), "messages may have at most 65536 bytes", "{path}");
+    }
+    assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_large\"}"), 4.0);
+    // One byte less is read (and is no message).
+    let mut socket = server.connect("/sync").await;
+    socket.send(Frame::binary(vec![0; LIMIT])).await;
+    refused(&mut socket, 1008).await;
+}
+
+#[tokio::test]
+async fn a_type_that_is_not_known_is_ignored_and_counted() {
+    let server = TestServer::start().await;
+    let mut peer = RepoPeer::join(&server, "me").await;
+    let unknown = Message::Unknown { kind: "gossip".to_owned(), sender: Some(peer.id.clone()) };
+    peer.send(&unknown).await;
+    peer.send(&unknown).await;
+    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    assert_eq!(server.metric("happierwork_refusals_total{reason=\"unknown_type\"}"), 2.0);
+}
+
+#[tokio::test]
+async fn a_message_under_another_name_is_dropped_and_counted() {
+    let server = TestServer::start().await;
+    let mut peer = RepoPeer::join(&server, "me").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "forged", true).unwrap();
+    let data = replica.doc.save();
+    // A message with the change in it, as if it came from somebody else.
+    let mut forger = Replica { doc: automerge::AutoCommit::load(&data).unwrap(), ..Replica::empty(&server.document) };
+    forger.state = replica.state.clone();
+    let mut message = peer.sync(&server.document, forger.generate().expect("a message"));
+    if let Message::Sync { sender, .. } = &mut message {
+        *sender = peer_id("somebody else");
+    }
+    peer.send(&message).await;
+    peer.send(&Message::Leave { sender: peer_id("somebody else") }).await;
+
+    let mut ephemeral = Replica::empty(&server.document);
+    let request = peer.request(&server.document, ephemeral.generate().unwrap());
+    peer.send(&request).await;
+    ephemeral.receive(&peer.next_sync(&server.document).await);
+    assert_eq!(server.metric("happierwork_refusals_total{reason=\"foreign_sender\"}"), 2.0);
+    let other = PlainPeer::connect(&server, &server.document).await;
+    assert!(other.doc.get(ROOT, "forged").unwrap().is_none(), "the change was not taken");
+}

@@ -1,0 +1,239 @@
+//! Many documents: asked for, waited for, unloaded, opened by many at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::transaction::Transactable;
+use automerge::{ROOT, ReadDoc, ScalarValue};
+use happierwork::store::faults::FaultyDisk;
+use happierwork::wire::repo::{Message, PeerMetadata};
+use tempfile::TempDir;
+
+use super::peer::{Replica, RepoPeer, new_id};
+use super::support::{PATIENCE, PlainPeer, TestServer};
+
+fn folder() -> Arc<TempDir> {
+    Arc::new(TempDir::new().expect("a folder"))
+}
+
+#[tokio::test]
+async fn who_asks_for_a_missing_document_is_told_so_and_served_when_it_appears() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let mut waiting = RepoPeer::join(&server, "waiting").await;
+    let mut wanted = Replica::empty(&id);
+    let request = waiting.request(&id, wanted.generate().unwrap());
+    waiting.send(&request).await;
+    match waiting.next().await {
+        Some(Message::DocUnavailable { document, .. }) => assert_eq!(document, id),
+        other => panic!("not {other:?}"),
+    }
+
+    let mut author = RepoPeer::join(&server, "author").await;
+    let mut replica = Replica::empty(&id);
+    replica.doc.put(ROOT, "name", "new").unwrap();
+    author.until_agreed(&mut replica).await;
+    while wanted.doc.get(ROOT, "name").unwrap().is_none() {
+        waiting.turn(&mut wanted).await;
+    }
+    assert_eq!(wanted.doc.get_heads(), replica.doc.get_heads());
+    assert!(server.app.hub.list().await.unwrap().contains(&id), "it is stored");
+}
+
+#[tokio::test]
+async fn a_document_that_only_the_peer_mentions_is_fetched_and_kept() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let mut author = RepoPeer::join(&server, "author").await;
+    let mut replica = Replica::empty(&id);
+    replica.doc.put(ROOT, "name", "mine").unwrap();
+    // A hello without changes: the server asks for what it has not.
+    author.push(&mut replica).await;
+    while replica.state.their_heads != Some(replica.doc.get_heads()) {
+        author.turn(&mut replica).await;
+    }
+    let folder = server.folder.clone();
+    drop(author);
+    assert!(server.stop().await);
+    let server = TestServer::start_in(folder, |_| {}).await;
+    let other = PlainPeer::connect(&server, &id).await;
+    assert_eq!(other.doc.get(ROOT, "name").unwrap().map(|(value, _)| value.to_string()).as_deref(), Some("\"mine\""));
+}
+
+#[tokio::test]
+async fn an_unknown_document_over_plain_sync_is_made_by_its_first_change() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let mut author = PlainPeer::connect_as(&server, &id, Replica::empty(&id).doc).await;
+    assert!(!server.app.hub.list().await.unwrap().contains(&id));
+    author.doc.put(ROOT, "name", "mine").unwrap();
+    author.until_acknowledged().await;
+    assert!(server.app.hub.list().await.unwrap().contains(&id));
+}
+
+#[tokio::test]
+async fn documents_that_do_not_exist_are_waited_for_up_to_a_number() {
+    let server = TestServer::start_in(folder(), |options| options.max_pending = 2).await;
+    let mut peer = RepoPeer::join(&server, "me").await;
+    for _ in 0..2 {
+        let id = new_id();
+        let request = peer.request(&id, Replica::empty(&id).generate().unwrap());
+        peer.send(&request).await;
+        assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })));
+    }
+    let id = new_id();
+    let mut third = RepoPeer::join(&server, "third").await;
+    let request = third.request(&id, Replica::empty(&id).generate().unwrap());
+    third.send(&request).await;
+    let error = third.next().await;
+    assert!(matches!(&error, Some(Message::Error { message, .. }) if message.contains("try again later")), "{error:?}");
+    assert!(third.next().await.is_none());
+    assert_eq!(third.socket.closed_with.map(|close| close.code.into()), Some(1013));
+    assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_many_pending\"}"), 1.0);
+
+    // The first goes, and there is room again: at the latest when its documents have noticed.
+    peer.socket.close().await;
+    let again = async {
+        loop {
+            let mut peer = RepoPeer::join(&server, "again").await;
+            let request = peer.request(&id, Replica::empty(&id).generate().unwrap());
+            peer.send(&request).await;
+            if let Some(Message::DocUnavailable { .. }) = peer.next().await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("room again");
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_uses_is_unloaded_and_opened_again_as_it_was() {
+    let server = TestServer::start_in(folder(), |options| options.idle_after = Duration::from_millis(50)).await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    peer.doc.put(ROOT, "name", "kept").unwrap();
+    peer.until_acknowledged().await;
+    assert_eq!(server.metric("happierwork_documents_open"), 1.0);
+    let heads = peer.doc.get_heads();
+    peer.socket.close().await;
+    server.until_metric("happierwork_documents_open", |open| open == 0.0).await;
+
+    let mut back = PlainPeer::connect(&server, &server.document).await;
+    assert_eq!(back.doc.get_heads(), heads);
+    assert_eq!(server.metric("happierwork_documents_open"), 1.0);
+}
+
+/// Calls of the disk while `peers` open the same unloaded document at once.
+async fn calls_to_open(server: &TestServer, disk: &FaultyDisk, peers: usize) -> usize {
+    server.until_metric("happierwork_documents_open", |open| open == 0.0).await;
+    let before = disk.calls();
+    let connect = || PlainPeer::connect(server, &server.document);
+    let peers = futures_util::future::join_all((0..peers).map(|_| connect())).await;
+    let calls = disk.calls() - before;
+    assert_eq!(server.metric("happierwork_documents_open"), 1.0);
+    futures_util::future::join_all(peers.into_iter().map(|peer| peer.socket.close())).await;
+    calls
+}
+
+#[tokio::test]
+async fn a_hundred_who_open_a_document_at_once_load_it_once() {
+    let disk = FaultyDisk::new(&["home"]);
+    let server = TestServer::start_on(Arc::new(disk.clone()), folder(), |options| {
+        options.state = "home/state.automerge".into();
+        options.idle_after = Duration::from_millis(50);
+    })
+    .await;
+    let one = calls_to_open(&server, &disk, 1).await;
+    assert!(one > 0, "opening reads the disk");
+    assert_eq!(calls_to_open(&server, &disk, 100).await, one);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_behind_with_one_document_delays_no_other() {
+    let server = TestServer::start().await;
+    let (large, small) = (new_id(), new_id());
+    let (mut large_replica, mut small_replica) = (Replica::empty(&large), Replica::empty(&small));
+    let mut author = RepoPeer::join(&server, "author").await;
+    large_replica.doc.put(ROOT, "round", 0).unwrap();
+    author.until_agreed(&mut large_replica).await;
+    small_replica.doc.put(ROOT, "round", 0).unwrap();
+    author.until_agreed(&mut small_replica).await;
+
+    // Syncs both over one socket, and then reads nothing any more.
+    let socket = server.connect_with_small_buffers("/sync").await;
+    let mut stalled = RepoPeer::join_over(socket, "stalled", PeerMetadata::default()).await;
+    let (mut its_large, mut its_small) = (Replica::empty(&large), Replica::empty(&small));
+    stalled.until_agreed(&mut its_large).await;
+    stalled.until_agreed(&mut its_small).await;
+    let mut reader = RepoPeer::join(&server, "reader").await;
+    let mut read = Replica::empty(&small);
+    reader.until_agreed(&mut read).await;
+
+    for round in 1..=30 {
+        // Random bytes do not compress.
+        let bytes: Vec<u8> = (0..8_192).flat_map(|_| rand::random::<[u8; 16]>()).collect();
+        large_replica.doc.put(ROOT, "bytes", ScalarValue::Bytes(bytes)).unwrap();
+        author.until_agreed(&mut large_replica).await;
+        small_replica.doc.put(ROOT, "round", round).unwrap();
+        author.until_agreed(&mut small_replica).await;
+        while read.doc.get_heads() != small_replica.doc.get_heads() {
+            reader.turn(&mut read).await;
+        }
+    }
+    let (large_heads, small_heads) = (large_replica.doc.get_heads(), small_replica.doc.get_heads());
+    let mut messages = 0;
+    while its_large.doc.get_heads() != large_heads || its_small.doc.get_heads() != small_heads {
+        let Some(Message::Sync { document, data, .. }) = stalled.next().await else { panic!("closed") };
+        let replica = if document == large { &mut its_large } else { &mut its_small };
+        messages += 1;
+        replica.receive(&data);
+        stalled.push(replica).await;
+    }
+    assert!(messages < 60, "it was sent every change by itself ({messages} messages), so it never was behind");
+}
+
+#[tokio::test]
+async fn an_ephemeral_message_reaches_the_other_peers_of_its_document_once_and_nobody_else() {
+    let server = TestServer::start().await;
+    let (here, elsewhere) = (server.document.clone(), new_id());
+    let mut one = RepoPeer::join(&server, "one").await;
+    let mut two = RepoPeer::join(&server, "two").await;
+    let mut third = RepoPeer::join(&server, "third").await;
+    let mut other = Replica::empty(&elsewhere);
+    other.doc.put(ROOT, "name", "other").unwrap();
+    third.until_agreed(&mut other).await;
+    for peer in [&mut one, &mut two] {
+        peer.until_agreed(&mut Replica::empty(&here)).await;
+    }
+    let message = |count, data: &[u8]| {
+        Message::Ephemeral(happierwork::wire::repo::Ephemeral {
+            sender: one.id.clone(),
+            target: one.server.clone(),
+            count,
+            session: "session".to_owned(),
+            document: here.clone(),
+            data: data.to_vec().into(),
+        })
+    };
+    let (first, second) = (message(1, b"first"), message(2, b"second"));
+    for message in [&first, &first, &second] {
+        one.send(message).await;
+    }
+    for expected in [first, second] {
+        match (two.next().await, expected) {
+            (Some(Message::Ephemeral(found)), Message::Ephemeral(sent)) => {
+                assert_eq!(found.target, two.id);
+                assert_eq!(
+                    (found.sender, found.count, found.session, found.data),
+                    (sent.sender, sent.count, sent.session, sent.data)
+                );
+            }
+            (other, _) => panic!("not {other:?}"),
+        }
+    }
+    // The sender and who is elsewhere hear nothing of it: what they hear next is an answer.
+    for peer in [&mut one, &mut third] {
+        let request = peer.request(&new_id(), Replica::empty(&here).generate().unwrap());
+        peer.send(&request).await;
+        assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })));
+    }
+}

@@ -1,0 +1,169 @@
+//! How connections end: silence, stalling, being replaced, the server's end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use happierwork::document::{Edit, NewPosition, PositionPatch};
+use happierwork::format::Budget;
+use happierwork::server::SocketTimes;
+use happierwork::wire::repo::Message;
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::peer::{Replica, RepoPeer};
+use super::support::{PATIENCE, PlainPeer, TestServer, add};
+
+const STALLED: &str = "happierwork_refusals_total{reason=\"stalled\"}";
+
+async fn server(times: SocketTimes) -> TestServer {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    TestServer::start_in(folder, |options| options.times = times).await
+}
+
+fn quick_pings() -> SocketTimes {
+    SocketTimes { ping: Duration::from_millis(50), stall: PATIENCE * 10, goodbye: Duration::from_millis(200) }
+}
+
+#[tokio::test]
+async fn who_answers_pings_stays_and_who_misses_two_is_closed() {
+    let server = server(quick_pings()).await;
+    let mut alive = RepoPeer::join(&server, "alive").await;
+    // Reads nothing, and so answers nothing.
+    let mut silent = RepoPeer::join(&server, "silent").await;
+    let mut pings = 0;
+    while server.metric(STALLED) == 0.0 {
+        pings += usize::from(matches!(alive.socket.next_raw().await, Some(Frame::Ping(_))));
+    }
+    assert!(pings >= 2);
+    server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 1.0).await;
+    alive.until_agreed(&mut Replica::empty(&server.document)).await;
+    assert!(silent.next().await.is_none());
+    assert!(silent.socket.closed_with.is_none(), "nobody was there to be told why");
+}
+
+#[tokio::test]
+async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
+    let times = SocketTimes { stall: Duration::from_millis(200), ..quick_pings() };
+    let server = server(times).await;
+    let text = "x".repeat(1_000);
+    let row = NewPosition {
+        id: "wide".to_owned(),
+        designation: text.clone(),
+        department: text.clone(),
+        budget: Budget::Int(0),
+        location: text,
+        created_at: None,
+        updated: None,
+    };
+    server.edit(Edit::Add(row)).await;
+    let mut stalled = server.legacy_with_small_buffers().await;
+    let stalls = async {
+        for budget in 1.. {
+            let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+            server.edit(Edit::Patch { id: "wide".to_owned(), patch }).await;
+            stalled.try_send(Frame::Pong(Vec::new().into())).await;
+            if server.metric(STALLED) > 0.0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE * 2, stalls).await.expect("the socket is closed");
+    server.until_metric("happierwork_connections{kind=\"legacy\"}", |open| open == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_joins_again_replaces_its_old_connection_and_starts_anew() {
+    let server = TestServer::start().await;
+    let mut old = RepoPeer::join(&server, "me").await;
+    let mut replica = Replica::empty(&server.document);
+    old.until_agreed(&mut replica).await;
+
+    let mut new = RepoPeer::join(&server, "me").await;
+    let error = old.next().await;
+    assert!(matches!(&error, Some(Message::Error { message, .. }) if message.contains("joined again")), "{error:?}");
+    assert!(old.next().await.is_none());
+    assert_eq!(old.socket.closed_with.map(|close| close.code.into()), Some(4409));
+
+    // Nothing that the old connection knew is taken for granted.
+    let mut fresh = Replica::empty(&server.document);
+    new.until_agreed(&mut fresh).await;
+    assert_eq!(fresh.doc.get_heads(), replica.doc.get_heads());
+    fresh.doc.put(ROOT, "name", "mine").unwrap();
+    new.until_agreed(&mut fresh).await;
+    assert_eq!(server.metric("happierwork_connections{kind=\"repo\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn who_leaves_is_closed_without_complaint() {
+    let server = TestServer::start().await;
+    let mut peer = RepoPeer::join(&server, "me").await;
+    let leave = Message::Leave { sender: peer.id.clone() };
+    peer.send(&leave).await;
+    assert!(peer.next().await.is_none(), "no error message");
+    assert_eq!(peer.socket.closed_with.map(|close| close.code.into()), Some(1000));
+}
+
+#[tokio::test]
+async fn the_end_is_told_to_all_and_everything_acknowledged_is_there_afterwards() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
+    let mut repo = RepoPeer::join(&server, "me").await;
+    let mut replica = Replica::empty(&server.document);
+    repo.until_agreed(&mut replica).await;
+    let mut plain = PlainPeer::connect(&server, &server.document).await;
+    let mut legacy = server.legacy().await;
+    let mut idle = server.connect("/sync").await;
+
+    replica.doc.put(ROOT, "by the repo peer", 1).unwrap();
+    repo.until_agreed(&mut replica).await;
+    plain.doc.put(ROOT, "by the plain peer", 1).unwrap();
+    plain.until_acknowledged().await;
+    legacy.send(add("by the legacy client")).await;
+    assert_eq!(legacy.json().await["status"], "Data processed");
+
+    let document = server.document.clone();
+    let stopped = tokio::spawn(server.stop());
+    for (socket, has_words) in
+        [(&mut repo.socket, true), (&mut plain.socket, false), (&mut legacy, true), (&mut idle, true)]
+    {
+        let mut words = 0;
+        while socket.next().await.is_some() {
+            words += 1;
+        }
+        assert!(words > 0 || !has_words, "the reason in the client's own language");
+        let close = socket.closed_with.clone().expect("a close frame");
+        assert_eq!(u16::from(close.code), 1001);
+        assert!(close.reason.contains("shutting down"), "{}", close.reason);
+    }
+    drop((repo, plain.socket, legacy, idle));
+    assert!(stopped.await.unwrap(), "in time");
+
+    let server = TestServer::start_in(folder, |_| {}).await;
+    assert_eq!(server.document, document);
+    let reopened = PlainPeer::connect(&server, &document).await;
+    let keys: Vec<String> = automerge::ReadDoc::keys(&reopened.doc, ROOT).collect();
+    for key in ["by the repo peer", "by the plain peer"] {
+        assert!(keys.iter().any(|found| found == key), "{key} is not among {keys:?}");
+    }
+    assert_eq!(reopened.ids().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_does_not_keep_the_server_from_stopping() {
+    let server = TestServer::start().await;
+    let silent = RepoPeer::join(&server, "silent").await;
+    assert!(server.stop().await, "in time");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn at_the_root_binary_is_automerge_repo_and_silence_is_legacy() {
+    let server = TestServer::start().await;
+    let socket = server.connect("/").await;
+    let mut peer = RepoPeer::join_over(socket, "me", Default::default()).await;
+    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    let mut silent = server.connect("/").await;
+    assert_eq!(silent.json().await["type"], "login_update");
+}

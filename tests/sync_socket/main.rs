@@ -1,0 +1,10 @@
+//! The sync sockets: automerge-repo's protocol frame by frame, and plain Automerge sync.
+
+mod bad_input;
+mod documents;
+mod lifetime;
+mod peer;
+mod returning;
+#[path = "../support/mod.rs"]
+mod support;
+mod who_may;

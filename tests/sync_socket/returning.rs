@@ -1,0 +1,101 @@
+//! Peers that come back: what both sides had is remembered, so that only the difference is talked about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::transaction::Transactable;
+use automerge::{ChangeHash, ROOT};
+use happierwork::wire::repo::PeerMetadata;
+use tempfile::TempDir;
+
+use super::peer::{Replica, RepoPeer, with_storage};
+use super::support::TestServer;
+
+/// A peer that syncs the whole document, and leaves.
+async fn visit(server: &TestServer, metadata: PeerMetadata) -> Replica {
+    let mut peer = RepoPeer::join_as(server, "visitor", metadata).await;
+    let mut replica = Replica::empty(&server.document);
+    for number in 0..20 {
+        peer.until_agreed(&mut replica).await;
+        replica.doc.put(ROOT, format!("key {number}"), rand::random::<u64>()).unwrap();
+    }
+    peer.until_agreed(&mut replica).await;
+    // The server has heard that the last answer arrived when it answers something else.
+    let request = peer.request(&super::peer::new_id(), Replica::empty(&server.document).generate().unwrap());
+    peer.send(&request).await;
+    peer.next().await;
+    peer.socket.close().await;
+    server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 0.0).await;
+    replica
+}
+
+/// Comes back with an edit that was made offline. Returns the heads that the server's first message takes for shared.
+async fn come_back(server: &TestServer, metadata: PeerMetadata, replica: Replica) -> Vec<ChangeHash> {
+    let mut replica = replica.reopened();
+    replica.doc.put(ROOT, "offline", rand::random::<u64>()).unwrap();
+    let mut peer = RepoPeer::join_as(server, "visitor again", metadata).await;
+    peer.push(&mut replica).await;
+    let data = peer.next_sync(&server.document).await;
+    let message = replica.receive(&data);
+    let shared = message.have.first().map(|have| have.last_sync.clone()).unwrap_or_default();
+    peer.until_agreed(&mut replica).await;
+    shared
+}
+
+#[tokio::test]
+async fn a_peer_with_a_storage_is_remembered_and_others_are_not() {
+    let server = TestServer::start().await;
+    let mut replica = visit(&server, with_storage("laptop")).await;
+    let heads = replica.doc.get_heads();
+    assert_eq!(come_back(&server, with_storage("laptop"), replica).await, heads, "only the difference is talked about");
+
+    let ephemeral = PeerMetadata { is_ephemeral: true, ..with_storage("tab") };
+    for metadata in [PeerMetadata::default(), ephemeral] {
+        let replica = visit(&server, metadata.clone()).await;
+        assert_eq!(come_back(&server, metadata.clone(), replica).await, [], "{metadata:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_survives_a_restart_and_losing_it_loses_nothing() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
+    let records = folder.path().join(format!("documents/{}.peers", server.document));
+
+    let mut replica = visit(&server, with_storage("laptop")).await;
+    let heads = replica.doc.get_heads();
+    assert!(server.stop().await);
+    assert!(records.exists());
+    let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
+    assert_eq!(come_back(&server, with_storage("laptop"), replica).await, heads);
+    assert!(server.stop().await);
+
+    for damage in [&b""[..], b"nonsense"] {
+        std::fs::write(&records, damage).unwrap();
+        let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
+        let replica = visit(&server, PeerMetadata::default()).await;
+        assert_eq!(come_back(&server, with_storage("laptop"), replica).await, []);
+        assert!(server.stop().await);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_ephemeral_peers() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
+    let records = folder.path().join(format!("documents/{}.peers", server.document));
+    visit(&server, PeerMetadata { is_ephemeral: true, ..with_storage("tab") }).await;
+    visit(&server, PeerMetadata::default()).await;
+    assert!(server.stop().await);
+    assert!(!records.exists());
+}
+
+#[tokio::test]
+async fn what_is_remembered_outlives_the_unloading_of_the_document() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(folder, |options| options.idle_after = Duration::from_millis(50)).await;
+    let mut replica = visit(&server, with_storage("laptop")).await;
+    let heads = replica.doc.get_heads();
+    server.until_metric("happierwork_documents_open", |open| open == 0.0).await;
+    assert_eq!(come_back(&server, with_storage("laptop"), replica).await, heads);
+}
