@@ -12,9 +12,6 @@ import { SEED, random } from "./support/random.mjs";
 import { Server } from "./support/server.mjs";
 import { pause, until, within } from "./support/until.mjs";
 
-// A server without the REST surface is only for those who are still building it.
-const WITHOUT_REST = process.env.HAPPIERWORK_WITHOUT_REST === "1";
-
 /** The designations that were told to anybody, or acknowledged to whoever wrote them. */
 class Promised {
   names = new Set();
@@ -91,13 +88,9 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
       promised.of("legacy", [name]);
     },
     rest: async (name) => {
-      if (WITHOUT_REST) {
-        await other.add(name);
-      } else {
-        const row = { designation: name, department: "HR", budget: 1, location: "Pune" };
-        const answer = await rest(server).post("/data/add/", row);
-        assert.equal(answer.status, 201, `POST /data/add/ answers ${answer.status}`);
-      }
+      const row = { designation: name, department: "HR", budget: 1, location: "Pune" };
+      const answer = await rest(server).post("/data/add/", row);
+      assert.equal(answer.status, 201, `POST /data/add/ answers ${answer.status}`);
       promised.of("rest", [name]);
     },
   };
