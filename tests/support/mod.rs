@@ -119,12 +119,7 @@ impl TestServer {
     }
 
     pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
-        let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
-        for (name, value) in headers {
-            request = request.with_header(*name, *value);
-        }
-        let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        connect_to(&self.url(path), headers).await
     }
 
     /// A legacy client that has read its greeting.
@@ -200,6 +195,20 @@ impl TestServer {
         let view = happierwork::document::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
+}
+
+/// A socket to a server elsewhere.
+pub async fn socket_to(address: SocketAddr, path: &str) -> Socket {
+    connect_to(&format!("ws://{address}{path}"), &[]).await
+}
+
+async fn connect_to(url: &str, headers: &[(&str, &str)]) -> Socket {
+    let mut request = ClientRequestBuilder::new(url.parse().expect("a URL"));
+    for (name, value) in headers {
+        request = request.with_header(*name, *value);
+    }
+    let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
+    Socket { closed_with: None, stream, read: VecDeque::new() }
 }
 
 /// A WebSocket.

@@ -1,0 +1,17 @@
+//! The program as it is shipped: what it prints, how it ends, what it does to files.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests deal with the world"
+)]
+
+mod commands;
+mod flags;
+mod process;
+mod said_to_clients;
+mod state_files;
+#[path = "../support/mod.rs"]
+mod support;
+mod torn;
