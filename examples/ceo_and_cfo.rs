@@ -3,6 +3,8 @@
 //! `cargo run --example ceo_and_cfo` starts a server in this process and two replicas, takes both offline, edits, and
 //! brings them together again. It ends with an error if the two do not agree.
 
+#![allow(clippy::disallowed_methods, reason = "deals with the world")]
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;

@@ -9,26 +9,31 @@
 //! | [`server`] | axum: routes, one file per surface, limits, who may ask |
 //! | [`client`] | an offline-capable replica: a document on disk that syncs when it can |
 //! | [`hub`] | runs documents: one task each, opened on demand, closed when idle |
+//! | [`document_log`] | a document and its log: what the hub and the client have in common |
 //! | [`store`] | durability: the append log on disk, and an in-memory stand-in |
 //! | [`document`] | the core: changes in, sync messages and events out. Pure |
 //! | [`wire`] | bytes to messages and back. Pure |
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
 //! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
+//! | [`clock`] | what time it is |
+//! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod client;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
+pub mod clock;
 pub mod command;
 pub mod config;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod document;
+pub mod document_log;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod exchange;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod format;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod hub;
+pub mod meter;
 pub mod metrics;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod server;
-#[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "deals with the world")]
 pub mod store;
+#[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod wire;

@@ -1,7 +1,6 @@
 //! Replicas against a server in the same process: nothing is lost, whoever goes away and whenever.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
 #[path = "../examples/ceo_and_cfo.rs"]
 mod ceo_and_cfo;
 mod common_client;

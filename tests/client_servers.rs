@@ -1,7 +1,6 @@
 //! Replicas against other servers than ours: another implementation, and ones that misbehave.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
 mod common_client;
 
 use std::convert::Infallible;

@@ -1,7 +1,5 @@
 //! What README and docs/ say is so.
 
-#![allow(clippy::disallowed_methods, reason = "tests deal with files")]
-
 mod support;
 
 use std::fs;

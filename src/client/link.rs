@@ -3,6 +3,7 @@
 //!
 //! It knows the protocol's envelope and no Automerge; what the messages say is the replica's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Problem;
 use super::identity::Identity;
-use super::metered::{Meter, Metered};
 use super::url::ServerUrl;
 use crate::format::DocumentId;
+use crate::meter::{Meter, Metered};
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// How long reaching the server and shaking hands may take.
@@ -71,7 +72,7 @@ pub(super) struct Link {
 struct Standing {
     sink: SplitSink<Socket, Frame>,
     source: SplitStream<Socket>,
-    meter: Meter,
+    meter: Arc<Meter>,
     server: PeerId,
 }
 
@@ -114,7 +115,8 @@ impl Link {
         let socket = socket.map_err(|error| unreachable(&error))?;
         // Messages are whole: waiting to fill packets would only make them late.
         let _ = socket.set_nodelay(true);
-        let (socket, meter) = Metered::new(socket);
+        let socket = Metered::new(socket);
+        let meter = socket.meter();
         let config =
             WebSocketConfig::default().max_message_size(Some(self.max_message)).max_frame_size(Some(self.max_message));
         let request = self.url.request().map_err(Problem::Unreachable)?;
@@ -166,7 +168,7 @@ impl Link {
         let Standing { sink, source, meter, server } = standing;
         let mut pings = interval_at(Instant::now() + self.ping, self.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut counts, mut missed) = (meter.counts(), 0);
+        let (mut counts, mut missed) = ((meter.read(), meter.written()), 0);
         let mut unflushed = false;
         // What an `error` message said: the close frame that follows it has the code.
         let mut words: Option<(String, Instant)> = None;
@@ -179,7 +181,7 @@ impl Link {
                     return words.map(|(words, _)| refused(words));
                 }
                 _ = pings.tick() => {
-                    let (read, written) = meter.counts();
+                    let (read, written) = (meter.read(), meter.written());
                     // A large message is on its way, in or out: the other side is slow, not dead.
                     let moved = read != counts.0 || (unflushed && written != counts.1);
                     missed = if moved { 0 } else { missed + 1 };
@@ -259,7 +261,12 @@ impl Link {
             let _ = sink.send(frame(&Message::Leave { sender: self.identity.peer.clone() })).await;
             let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             let _ = sink.send(Frame::Close(Some(close))).await;
-            while let Some(Ok(_)) = source.next().await {}
+            // Up to its close frame; it waits for us to end the socket.
+            while let Some(Ok(frame)) = source.next().await {
+                if frame.is_close() {
+                    break;
+                }
+            }
         };
         let _ = timeout(GOODBYE, goodbye).await;
     }

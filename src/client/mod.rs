@@ -9,45 +9,47 @@
 //! | `task` | the task that owns the document: batches, the three steps |
 //! | `connection` | online or not, and when to try again |
 //! | `link` | one connection, from dialling to its end |
-//! | `disk`, `servers`, `identity` | what is kept in and beside the replica's file |
-//! | `backoff`, `url`, `metered` | small parts of the above |
+//! | `servers`, `identity` | what is kept beside the replica's file |
+//! | `backoff`, `url` | small parts of the above |
 //!
 //! What may not enter: the server's rooms ([`crate::server`], [`crate::hub`]). A replica is an other party, and runs
 //! where no server does.
 
 mod backoff;
 mod connection;
-mod disk;
 mod error;
 mod identity;
 mod link;
-mod metered;
 mod renderings;
 mod servers;
 mod status;
 mod task;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use automerge::{ActorId, ChangeHash};
+use automerge::ChangeHash;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
 pub use status::{Problem, Status};
 
 use connection::Connection;
-use disk::Disk;
 use identity::Identity;
 use servers::Servers;
 use task::{Command, ReplicaTask};
 use url::ServerUrl;
 
+use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
+use crate::document_log::{DocumentLog, fresh_actor};
 use crate::format::DocumentId;
-use crate::store::{FileStore, Lengths, Repair, StateFile};
+use crate::store::disk::RealDisk;
+use crate::store::{self, FileStore, Lengths, Repair, StateFile};
 
 /// Commands that may wait for the replica; a caller that has more waits itself.
 const MAILBOX: usize = 256;
@@ -150,9 +152,14 @@ impl Replica {
     }
 
     async fn start(options: ReplicaOptions) -> Result<Self, ReplicaError> {
+        Self::start_on(Arc::new(RealDisk), options).await
+    }
+
+    /// Opens the replica and stays offline. Its file is on this disk.
+    async fn start_on(disk: Arc<dyn store::disk::Disk>, options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         // Locking, repairing and reading may take a while.
-        let opening = tokio::task::spawn_blocking(move || read(file, id));
+        let opening = tokio::task::spawn_blocking(move || read(disk, file, id));
         let (document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -174,8 +181,8 @@ impl Replica {
             changes: changes.clone(),
             repaired: repaired.map(Arc::new),
         };
-        let disk = Disk::new(Arc::new(store), id, lengths);
-        let task = ReplicaTask { document, disk, servers, connection, author, commands: mailbox, status, changes };
+        let log = DocumentLog::new(Arc::new(store), id, lengths);
+        let task = ReplicaTask { document, log, servers, connection, author, commands: mailbox, status, changes };
         tokio::spawn(task.run());
         Ok(replica)
     }
@@ -289,8 +296,8 @@ impl Replica {
 type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
 
 /// Locks, repairs and reads the file. Blocks.
-fn read(file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
-    let state = StateFile::open(&file)?;
+fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
+    let state = StateFile::open_on(disk, &file)?;
     let repaired = state.repaired().cloned();
     let log = state.bytes().to_vec();
     let load = |source| ReplicaError::Load { file: file.clone(), source: Box::new(source) };
@@ -313,21 +320,5 @@ fn read(file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
 /// A new document's id: random, in the form in which automerge-repo makes them.
 #[must_use]
 pub fn new_document_id() -> DocumentId {
-    let mut bytes: [u8; 16] = rand::random();
-    // The marks of a version 4 UUID.
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    DocumentId::from_bytes(bytes)
-}
-
-/// An actor that nobody writes under: fresh per opening. One that was kept could be copied with its file, and two
-/// copies that write under one actor exclude each other's changes for good.
-fn fresh_actor() -> ActorId {
-    ActorId::from(rand::random::<[u8; 16]>())
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    DocumentId::from_random(rand::random())
 }

@@ -5,7 +5,7 @@ use automerge::ChangeHash;
 
 use super::now_ms;
 use crate::format::DocumentId;
-use crate::store::{FileStore, PeerRecord, Store};
+use crate::store::{PeerRecord, Store};
 use crate::wire::repo::StorageId;
 
 /// Servers that are remembered; the longest unseen is forgotten first.
@@ -19,7 +19,7 @@ pub(super) struct Servers {
 
 impl Servers {
     /// What was saved. What cannot be read counts as nothing.
-    pub(super) async fn load(store: &FileStore, id: &DocumentId) -> Self {
+    pub(super) async fn load(store: &dyn Store, id: &DocumentId) -> Self {
         let records = store.load_peers(id).await.unwrap_or_else(|error| {
             tracing::warn!(document = %id, %error, "what is known of servers cannot be read; they are synced anew");
             Vec::new()
@@ -38,7 +38,7 @@ impl Servers {
         &mut self,
         storage: &StorageId,
         shared: Vec<ChangeHash>,
-        store: &FileStore,
+        store: &dyn Store,
         id: &DocumentId,
     ) {
         if shared.is_empty() || shared == self.shared_heads(storage) {

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
-use super::disk::Disk;
 use super::link::{Event, Outgoing};
 use super::servers::Servers;
 use super::url::ServerUrl;
 use super::{EditFailed, Problem, Status, now_ms};
 use crate::document::{Applied, Author, BadMessage, Document, Done, Edit, Item, Outcome, ViewChange};
+use crate::document_log::DocumentLog;
 use crate::wire::repo::StorageId;
 
 /// Edits and messages taken as one batch.
@@ -61,7 +61,7 @@ impl Batch {
 /// The task of one replica.
 pub(super) struct ReplicaTask {
     pub(super) document: Document,
-    pub(super) disk: Disk,
+    pub(super) log: DocumentLog,
     pub(super) servers: Servers,
     pub(super) connection: Connection,
     pub(super) author: String,
@@ -87,9 +87,9 @@ impl ReplicaTask {
                 break reply;
             }
         };
-        let Self { connection, disk, .. } = self;
+        let Self { connection, mut log, .. } = self;
         connection.close().await;
-        disk.close().await;
+        log.close().await;
         if let Some(reply) = closed {
             let _ = reply.send(());
         }
@@ -210,7 +210,7 @@ impl ReplicaTask {
     async fn hang_up(&mut self) {
         let Some(session) = self.connection.hang_up() else { return };
         if let (Some(shared), Some(storage)) = (self.document.leave(session.key), session.storage) {
-            self.servers.remember(&storage, shared, self.disk.store(), self.document.id()).await;
+            self.servers.remember(&storage, shared, &**self.log.store(), self.document.id()).await;
         }
     }
 
@@ -223,7 +223,7 @@ impl ReplicaTask {
 
     /// Applies, makes durable, publishes. Nothing is told to anybody in between.
     async fn commit(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
-        if !self.disk.prepare(&mut self.document).await {
+        if !self.log.mend(&mut self.document).await {
             let problem = Problem::Disk("the file cannot be read".to_owned());
             return self.fail(senders, &EditFailed::Unreadable, problem).await;
         }
@@ -234,13 +234,13 @@ impl ReplicaTask {
         };
         if !applied.chunks.is_empty() {
             let chunks = std::mem::take(&mut applied.chunks);
-            if let Err(error) = self.disk.append(chunks).await {
+            if let Err(error) = self.log.append(chunks).await {
                 tracing::error!(document = %self.document.id(), %error, "changes could not be stored");
-                self.disk.reload(&mut self.document).await;
+                self.log.reload(&mut self.document).await;
                 let problem = Problem::Disk(error.to_string());
                 return self.fail(senders, &EditFailed::NotStored(Arc::new(error)), problem).await;
             }
-            self.disk.compact_if_due(&self.document);
+            self.log.compact_if_due(&self.document, || {});
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
         let refused = outcomes.iter().find_map(|outcome| match outcome {
@@ -250,7 +250,7 @@ impl ReplicaTask {
         if self.publish(applied).is_none() {
             // The batch is durable; but the server may have missed a message that was made for it.
             tracing::error!(document = %self.document.id(), "the Automerge library failed while publishing");
-            self.disk.reload(&mut self.document).await;
+            self.log.reload(&mut self.document).await;
             self.drop_connection(Problem::Lost("the Automerge library failed".to_owned())).await;
         }
         if let Some(problem) = refused {
@@ -302,7 +302,7 @@ impl ReplicaTask {
     /// Applying panicked: what the batch held is tried one by one, so that only the culprit fails.
     async fn recover_from_panic(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
         tracing::error!(document = %self.document.id(), "the Automerge library failed while applying");
-        self.disk.reload(&mut self.document).await;
+        self.log.reload(&mut self.document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
                 Box::pin(self.commit(vec![item], vec![sender])).await;

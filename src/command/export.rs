@@ -28,7 +28,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     if scan.chunks.is_empty() && !bytes.is_empty() {
         return fail(format!("{name} is not an Automerge document"));
     }
-    let id = DocumentId::from_bytes([0; 16]);
+    let id = DocumentId::from_random([0; 16]);
     let actor = ActorId::from([0u8; 16]);
     let document = match Document::load(id, &bytes[..scan.whole_len()], actor, RENDERINGS, limits) {
         Ok(document) => document,

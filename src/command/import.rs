@@ -4,16 +4,15 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use automerge::ActorId;
-
 use super::fail;
+use crate::clock::now_ms;
 use crate::config::ImportArgs;
 use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, read_view};
+use crate::document_log::fresh_actor;
 use crate::exchange::{ImportedRow, import};
 use crate::format::{Budget, DocumentId};
-use crate::hub::now_ms;
+use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
-use crate::server::{new_position_id, random_uuid};
 use crate::store::{FileStore, StateFile, Store};
 
 /// Reads everything before anything is written; an odd row is reported with its line, and then nothing is.
@@ -37,8 +36,8 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let state = StateFile::open(&args.state).map_err(|error| error.to_string())?;
     let carried = Document::carried_id(state.bytes()).map_err(|error| error.to_string())?;
     let empty = state.bytes().is_empty();
-    let id = carried.unwrap_or_else(|| DocumentId::from_bytes(random_uuid()));
-    let actor = ActorId::from(rand::random::<[u8; 16]>());
+    let id = carried.unwrap_or_else(|| DocumentId::from_random(rand::random()));
+    let actor = fresh_actor();
     let mut document = Document::load(id.clone(), state.bytes(), actor, RENDERINGS, MessageLimits::default())
         .map_err(|error| error.to_string())?;
     let positions = rows.into_iter().map(new_position).collect();

@@ -9,7 +9,7 @@ use crate::format::Budget;
 const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {}, stray: |_| false };
 
 fn id() -> DocumentId {
-    DocumentId::from_bytes([7; 16])
+    DocumentId::from_random([7; 16])
 }
 
 fn load(log: &[u8]) -> Document {
@@ -97,6 +97,19 @@ impl Remote {
     }
 }
 
+/// A message that carries just these changes, whatever the receiver is thought to have.
+fn carrying(peer: PeerKey, heads: &[ChangeHash], changes: &[Change]) -> Item {
+    let message = sync::Message {
+        heads: heads.to_vec(),
+        need: Vec::new(),
+        have: Vec::new(),
+        changes: changes.iter().map(|change| change.raw_bytes().to_vec()).collect::<Vec<_>>().into(),
+        flags: None,
+        version: sync::MessageVersion::V1,
+    };
+    Item::Sync { peer, bytes: message.encode().into() }
+}
+
 #[test]
 fn every_prefix_of_the_log_is_a_document() {
     let (mut document, mut log) = plan();
@@ -139,10 +152,10 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
     let mut forged = AutoCommit::load(&log).unwrap().with_actor(good.doc.get_actor().clone());
     forged.put(ROOT, "name", "forged").unwrap();
     forged.commit();
-    forger.doc.apply_changes(forged.get_changes(&document.heads())).unwrap();
     good.doc.put(ROOT, "name", "honest").unwrap();
     good.doc.commit();
-    let items = vec![good.message().unwrap(), forger.message().unwrap()];
+    let changes = forged.get_changes(&document.heads());
+    let items = vec![good.message().unwrap(), carrying(forger.key, &forged.get_heads(), &changes)];
     let applied = document.apply(items);
     assert!(matches!(applied.outcomes[0], Outcome::Synced), "{:?}", applied.outcomes);
     assert!(matches!(applied.outcomes[1], Outcome::Refused(BadMessage::DoesNotApply(_))), "{:?}", applied.outcomes);
@@ -179,17 +192,8 @@ fn a_change_that_waits_for_another_is_stored_when_it_applies() {
         author.commit();
     }
     let changes = author.get_changes(&start);
-    let sync_of = |change: &Change| {
-        let message = sync::Message {
-            heads: author.clone().get_heads(),
-            need: Vec::new(),
-            have: Vec::new(),
-            changes: vec![change.raw_bytes().to_vec()].into(),
-            flags: None,
-            version: sync::MessageVersion::V1,
-        };
-        Item::Sync { peer: PeerKey(3), bytes: message.encode().into() }
-    };
+    let heads = author.get_heads();
+    let sync_of = |change: &Change| carrying(PeerKey(3), &heads, std::slice::from_ref(change));
     document.join(PeerKey(3), Vec::new());
     let (second, first) = (sync_of(&changes[1]), sync_of(&changes[0]));
     let mut applied = document.apply(vec![second]);

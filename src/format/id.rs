@@ -25,9 +25,11 @@ pub enum InvalidDocumentId {
 }
 
 impl DocumentId {
-    /// The id of these random bytes; 16 of them, as automerge-repo does it.
+    /// The id of these random bytes, marked as a version 4 UUID, as automerge-repo does it.
     #[must_use]
-    pub fn from_bytes(random: [u8; 16]) -> Self {
+    pub fn from_random(mut random: [u8; 16]) -> Self {
+        random[6] = (random[6] & 0x0f) | 0x40;
+        random[8] = (random[8] & 0x3f) | 0x80;
         Self(bs58::encode(random).with_check().into_string().into())
     }
 
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn made_ids_are_valid_and_distinct() {
-        let (one, two) = (DocumentId::from_bytes([1; 16]), DocumentId::from_bytes([2; 16]));
+        let (one, two) = (DocumentId::from_random([1; 16]), DocumentId::from_random([2; 16]));
         assert_ne!(one, two);
         assert_eq!(one.as_str().parse::<DocumentId>(), Ok(one));
     }

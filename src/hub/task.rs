@@ -19,6 +19,7 @@ use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHead
 use super::remembered::Remembered;
 use super::watchers::Watchers;
 use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView};
+use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::metrics::Refusal;
 use crate::store::Lengths;
@@ -47,13 +48,7 @@ pub(super) struct DocumentTask {
     last_use: Instant,
     /// Counted as one that does not exist (yet).
     pending: bool,
-    compaction: Option<tokio::task::JoinHandle<()>>,
-    /// How large the document is in the store.
-    lengths: Lengths,
-    /// The store refuses the document until a full copy was written.
-    broken: bool,
-    /// What is in memory is not what is durable, and could not be read again yet. Nothing is applied meanwhile.
-    lost: bool,
+    log: DocumentLog,
 }
 
 /// A connection that syncs this document.
@@ -90,6 +85,7 @@ impl DocumentTask {
     ) -> Self {
         let waiter = Waiter::Document(id.clone());
         let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
+        let log = DocumentLog::new(Arc::clone(&hub.inner.store), id.clone(), Lengths { snapshot: 0, log: 0 });
         Self {
             hub,
             id,
@@ -103,10 +99,7 @@ impl DocumentTask {
             storages: HashMap::new(),
             last_use: Instant::now(),
             pending: false,
-            compaction: None,
-            lengths: Lengths { snapshot: 0, log: 0 },
-            broken: false,
-            lost: false,
+            log,
         }
     }
 
@@ -228,11 +221,7 @@ impl DocumentTask {
     /// Applies, makes durable, publishes. Nothing is told to anybody in between.
     async fn commit(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
         // Whoever brings something is a reason to look whether the disk is well again.
-        if self.lost {
-            self.reload(document).await;
-        }
-        self.try_to_mend(document).await;
-        if self.lost {
+        if !self.log.mend(document).await {
             return self.refuse_batch(senders);
         }
         let copies: Vec<Item> = items.iter().map(copy).collect();
@@ -243,7 +232,8 @@ impl DocumentTask {
             if let Err(error) = self.append(&mut applied).await {
                 return self.append_failed(document, applied, senders, &error).await;
             }
-            self.compact_if_due(document).await;
+            let metrics = Arc::clone(&self.hub.inner.metrics);
+            self.log.compact_if_due(document, move || metrics.compactions.increment(1));
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
         self.publish(document, applied).await;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 
+use crate::clock::now_ms;
 use crate::document::{Author, Edit, EditError, NewPosition};
 use crate::format::DocumentId;
-use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text, now_ms};
+use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::ids::new_position_id;
 use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};

@@ -13,7 +13,6 @@ mod ids;
 mod legacy_rest;
 mod legacy_socket;
 mod listen;
-mod meter;
 mod middleware;
 mod page;
 mod problem;
@@ -39,7 +38,7 @@ pub use ids::new_position_id;
 pub use listen::Server;
 pub use problem::Problem;
 pub use socket::SocketTimes;
-pub use start::{Options, StartError, Started, random_uuid, start, start_on};
+pub use start::{Options, StartError, Started, start, start_on};
 use sync::PeerRegistry;
 
 use crate::format::DocumentId;

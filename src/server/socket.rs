@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -42,6 +42,10 @@ const MISSED_PINGS: u32 = 2;
 const WRITE_TOGETHER: usize = 64 << 10;
 /// A close reason is at most so long (RFC 6455, 5.5).
 const MAX_REASON: usize = 123;
+/// Between the last sync message and the close of a socket that the server ends. A stock client that is still taking a
+/// sync message in when its socket begins to close throws in the middle of it (automerge-repo 2.5.6, "Websocket not
+/// ready"), and its copy of the document cannot be changed from then on.
+const BREATH: Duration = Duration::from_millis(100);
 /// What is discarded after last words, at the most.
 const MAX_DISCARD: usize = 64 << 20;
 
@@ -130,7 +134,11 @@ impl Connection {
         surface.gone().await;
         gauge.decrement(1.0);
         tracing::debug!(connection = self.key.0, ?end, "closed");
-        if let (Ok(stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
+        if let (Ok(mut stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
+            if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs) {
+                let _ = timeout(self.times.goodbye, stream.flush()).await;
+                sleep(BREATH).await;
+            }
             let words = if reason.is_empty() { None } else { surface.last_words(&reason) };
             let _ =
                 timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;
@@ -141,7 +149,7 @@ impl Connection {
         &mut self,
         sink: &mut SplitSink<Stream, Message>,
         source: &mut SplitStream<Stream>,
-        meter: &super::meter::Meter,
+        meter: &crate::meter::Meter,
         surface: &mut S,
         first: Option<Message>,
     ) -> End {
@@ -149,6 +157,7 @@ impl Connection {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.outbox.closing();
         let mut unanswered = 0;
+        let mut heard = meter.read();
         let mut out: Vec<Message> = Vec::new();
         let mut unflushed = false;
         let mut progress = (meter.written(), Instant::now());
@@ -175,6 +184,10 @@ impl Connection {
             tokio::select! {
                 () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
+                    // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
+                    if std::mem::replace(&mut heard, meter.read()) != meter.read() {
+                        unanswered = 0;
+                    }
                     if unflushed {
                         // A ping would only queue behind what is stuck; whether that moves is what counts.
                         let written = meter.written();

@@ -14,9 +14,10 @@ use super::access::Access;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
 use super::{App, Identity, Server, SocketTimes};
+use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, LoadError, MessageLimits, PlanPatch, read_view};
 use crate::format::{Budget, DocumentId};
-use crate::hub::{EditFailure, Hub, HubSettings, Unavailable, now_ms};
+use crate::hub::{EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::{FileStore, OpenError, Repair, StateFile, Store};
@@ -131,7 +132,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let carried = Document::carried_id(state.bytes())
         .map_err(|source| StartError::Load { path: options.state.clone(), source })?;
     let created = state.bytes().is_empty();
-    let document = carried.clone().unwrap_or_else(|| DocumentId::from_bytes(random_uuid()));
+    let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
     let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
     let settings = HubSettings {
         renderings: RENDERINGS,
@@ -174,13 +175,4 @@ fn new_plan(id: DocumentId) -> Edit {
         total_budget: None,
     };
     Edit::Create { id, plan, positions: Vec::new() }
-}
-
-/// Sixteen random bytes in the form of a version 4 UUID, as automerge-repo makes document ids.
-#[must_use]
-pub fn random_uuid() -> [u8; 16] {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    bytes
 }

@@ -9,7 +9,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::meter::Metered;
+use crate::meter::Metered;
 
 /// A WebSocket over an upgraded HTTP connection.
 pub type Stream = WebSocketStream<Metered<TokioIo<Upgraded>>>;

@@ -69,7 +69,7 @@ impl Author {
 /// The id made of sixteen times this byte.
 #[must_use]
 pub fn id(byte: u8) -> DocumentId {
-    DocumentId::from_bytes([byte; 16])
+    DocumentId::from_random([byte; 16])
 }
 
 /// Runs the suite.

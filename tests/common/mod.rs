@@ -1,6 +1,6 @@
 //! A real server in a temporary folder, on a free port, and the smallest client that can talk HTTP with it.
 #![allow(dead_code, reason = "every test uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+#![allow(clippy::unwrap_used, reason = "a test deals with the world, and one that cannot run fails")]
 
 use std::net::SocketAddr;
 use std::path::Path;

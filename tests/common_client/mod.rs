@@ -1,5 +1,7 @@
 //! A server in a folder that can be stopped and killed, and what tests of replicas say again and again.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

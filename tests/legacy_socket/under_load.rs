@@ -94,7 +94,7 @@ async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what
     server.edit(Edit::Add(first.clone())).await;
     for budget in 1..=EDITS {
         server.edit(budget_of_first(budget)).await;
-        while reader.json().await["entry"]["budget"] != budget.to_string() {}
+        while reader.json().await["entry"]["budget"].as_str() != Some(budget.to_string().as_str()) {}
     }
     for row in 0..ROWS {
         let short = NewPosition { id: format!("row {row}"), designation: "UI".to_owned(), ..first.clone() };
@@ -104,7 +104,7 @@ async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what
 
     let mut table = Vec::new();
     let mut edits_heard = 0;
-    while table.len() != ROWS || table.iter().all(|row: &Value| row["budget"] != EDITS.to_string()) {
+    while table.len() != ROWS || table.iter().all(|row: &Value| row["budget"].as_str() != Some(&EDITS.to_string())) {
         let frame = stalled.json().await;
         edits_heard += u64::from(frame["entry"]["id"] == "first");
         take(&mut table, &frame);

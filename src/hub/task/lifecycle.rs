@@ -1,14 +1,15 @@
 //! Opening a document, its upkeep, and letting go of it.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use automerge::ActorId;
 use tokio::time::{Instant, sleep_until};
 
 use super::DocumentTask;
 use crate::document::Document;
+use crate::document_log::{DocumentLog, fresh_actor};
 use crate::hub::command::{Command, EditFailure, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
 use crate::store::Lengths;
@@ -19,11 +20,6 @@ const UPKEEP: Duration = Duration::from_secs(10);
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
 /// How long a failure to open is remembered: a reload loop must not keep the disk busy.
 const FAILURE_KEPT: Duration = Duration::from_secs(5);
-
-/// An actor that nobody writes under: fresh per opening, never derived from a user.
-pub(super) fn fresh_actor() -> ActorId {
-    ActorId::from(rand::random::<[u8; 16]>())
-}
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Document, Unavailable> {
@@ -40,7 +36,8 @@ impl DocumentTask {
                 Vec::new()
             }
         };
-        self.lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
+        let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
+        self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), lengths);
         let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
         let settings = &self.hub.inner.settings;
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
@@ -93,31 +90,21 @@ impl DocumentTask {
     }
 
     pub(super) fn upkeep_interval(&self) -> Duration {
-        if self.broken || self.lost || self.pending {
-            QUICK_UPKEEP
-        } else {
-            UPKEEP.min(self.hub.inner.settings.idle_after)
-        }
+        if self.log.is_broken() || self.pending { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
     }
 
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        if self.lost {
-            self.reload(document).await;
-        }
-        self.try_to_mend(document).await;
-        let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.broken || self.lost;
+        self.log.mend(document).await;
+        let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {
             return ControlFlow::Continue(());
         }
-        if let Some(compaction) = self.compaction.take() {
-            let _ = compaction.await;
-        }
         // Closed while still in the table: whoever comes now waits in the mailbox, and the file is opened again by the
         // next load, never by two at once.
-        self.hub.inner.store.close(&self.id).await;
+        self.log.close().await;
         if self.hub.forget_if_idle(&self.id, &self.mailbox) {
             tracing::debug!(document = %self.id, "unloaded");
             ControlFlow::Break(())
@@ -144,12 +131,9 @@ impl DocumentTask {
 
     pub(super) async fn close(mut self) {
         self.save_peers().await;
-        if let Some(compaction) = self.compaction.take() {
-            let _ = compaction.await;
-        }
         if self.pending {
             self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
         }
-        self.hub.inner.store.close(&self.id).await;
+        self.log.close().await;
     }
 }

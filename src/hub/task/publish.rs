@@ -10,9 +10,9 @@ use std::time::Instant;
 use automerge::ChangeHash;
 
 use super::{DocumentTask, Member};
+use crate::clock::now_ms;
 use crate::document::{Applied, Document, Published, read_view};
 use crate::hub::command::SyncPeer;
-use crate::hub::now_ms;
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::metrics::Refusal;
 

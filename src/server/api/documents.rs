@@ -15,7 +15,6 @@ use super::target::{AuthorQuery, Writer};
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Edit, PlanPatch, read_view};
 use crate::format::{Budget, DocumentId};
-use crate::server::start::random_uuid;
 use crate::server::{App, Problem, conditional, write};
 
 /// Documents that are opened at a time to be listed.
@@ -112,7 +111,7 @@ impl NewDocument {
 )]
 pub async fn create(State(app): State<Arc<App>>, Writer(author): Writer, fields: Fields) -> Result<Response, Problem> {
     let NewDocument { name, currency, unit, total_budget } = NewDocument::read(fields)?;
-    let id = DocumentId::from_bytes(random_uuid());
+    let id = DocumentId::from_random(rand::random());
     let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
     let view = write::write(&app, &id, edit, author).await?;

@@ -8,9 +8,9 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::clock::now_ms;
 use crate::document::{Author, MAX_ID};
 use crate::format::DocumentId;
-use crate::hub::now_ms;
 use crate::server::{App, Problem};
 
 /// Who writes when nobody says so.

@@ -20,8 +20,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::App;
 use super::legacy_socket::NOBODY;
+use crate::clock::now_ms;
 use crate::document::Author;
-use crate::hub::now_ms;
 
 /// The legacy paths.
 pub fn router() -> Router<Arc<App>> {

@@ -301,7 +301,7 @@ fn any_store() -> impl Strategy<Value = StorageId> {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let document = any::<[u8; 16]>().prop_map(DocumentId::from_bytes);
+    let document = any::<[u8; 16]>().prop_map(DocumentId::from_random);
     let data = vec(any::<u8>(), 1..400).prop_map(Bytes::from);
     let metadata = (proptest::option::of(any_store()), any::<bool>())
         .prop_map(|(storage_id, is_ephemeral)| PeerMetadata { storage_id, is_ephemeral });

@@ -1,4 +1,4 @@
-//! A byte stream that knows when it last got anything out: how a stalled socket is told from a slow one.
+//! A byte stream that knows whether anything moves: how a stalled socket is told from a slow one.
 
 use std::io;
 use std::pin::Pin;
@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Counts the bytes that go through.
+#[derive(Debug)]
 pub struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
@@ -17,10 +18,17 @@ pub struct Metered<S> {
 /// The counts, readable while the stream is in use.
 #[derive(Debug, Default)]
 pub struct Meter {
+    read: AtomicU64,
     written: AtomicU64,
 }
 
 impl Meter {
+    /// Bytes that have come in so far.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     /// Bytes that the other side's machine has taken so far.
     #[must_use]
     pub fn written(&self) -> u64 {
@@ -42,7 +50,10 @@ impl<S> Metered<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.meter.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,0 +1,112 @@
+//! A replica whose disk fails: what is told, and what is there afterwards.
+
+use std::io::ErrorKind;
+
+use super::*;
+use crate::document::Position;
+use crate::format::Budget;
+use crate::store::faults::{FaultyDisk, Op};
+
+/// The file is on a disk that fails on command; the folder beside it is a real one.
+struct Home {
+    real: tempfile::TempDir,
+    disk: FaultyDisk,
+    id: DocumentId,
+}
+
+impl Home {
+    fn new() -> Self {
+        let real = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new(&[real.path().to_str().unwrap()]);
+        Self { real, disk, id: new_document_id() }
+    }
+
+    async fn open(&self) -> Replica {
+        let options = ReplicaOptions::new(self.real.path().join("plan.automerge"), self.id.clone(), "ceo");
+        Replica::start_on(Arc::new(self.disk.clone()), options).await.unwrap()
+    }
+}
+
+fn add(id: &str) -> Edit {
+    Edit::Add(NewPosition {
+        id: id.to_owned(),
+        designation: "Engineer".to_owned(),
+        department: String::new(),
+        budget: Budget::Int(1),
+        location: String::new(),
+        created_at: None,
+        updated: None,
+    })
+}
+
+fn rows(replica: &Replica) -> Vec<String> {
+    let id = |position: &Position| position.id.to_string();
+    let mut ids: Vec<String> = read_view(replica.view()).rows().map(|row| id(&row.position)).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn an_edit_that_was_not_stored_is_not_shown_and_can_be_made_again() {
+    let home = Home::new();
+    let replica = home.open().await;
+    replica.edit(add("a")).await.unwrap();
+    let heads = replica.heads();
+    for op in [Op::Write, Op::Sync] {
+        home.disk.fail(op, 0, ErrorKind::StorageFull);
+        assert!(matches!(replica.edit(add("b")).await, Err(EditFailed::NotStored(_))), "{op:?}");
+        assert_eq!((rows(&replica), replica.heads()), (vec!["a".to_owned()], heads.clone()), "{op:?}");
+    }
+    replica.edit(add("b")).await.unwrap();
+    assert_eq!(rows(&replica), ["a", "b"]);
+    replica.close().await.unwrap();
+    assert_eq!(rows(&home.open().await), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_failure_that_cannot_be_taken_back_is_mended_when_the_disk_is_well() {
+    let home = Home::new();
+    let replica = home.open().await;
+    replica.edit(add("a")).await.unwrap();
+    for op in [Op::Write, Op::Sync, Op::Create, Op::Rename] {
+        home.disk.break_op(op, ErrorKind::Other);
+    }
+    for _ in 0..3 {
+        assert!(matches!(replica.edit(add("b")).await, Err(EditFailed::NotStored(_))));
+    }
+    // What is not written anyway needs no disk.
+    assert!(matches!(replica.edit(add("a")).await, Err(EditFailed::Refused(_))));
+    home.disk.heal();
+    replica.edit(add("b")).await.unwrap();
+    replica.close().await.unwrap();
+    assert_eq!(rows(&home.open().await), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_power_cut() {
+    let mut home = Home::new();
+    let replica = home.open().await;
+    for number in 0..20 {
+        replica.edit(add(&format!("{number:02}"))).await.unwrap();
+    }
+    // Whatever is still open is lost.
+    home.disk = home.disk.crash(|_| 0);
+    assert_eq!(rows(&home.open().await), rows(&replica));
+}
+
+#[tokio::test]
+async fn a_long_log_is_compacted() {
+    let home = Home::new();
+    let replica = home.open().await;
+    let file = home.real.path().join("plan.automerge");
+    let (mut largest, mut compacted) = (0, false);
+    for number in 0..1_500 {
+        replica.edit(add(&number.to_string())).await.unwrap();
+        let length = home.disk.content(&file).unwrap().len();
+        compacted |= length < largest;
+        largest = largest.max(length);
+    }
+    assert!(compacted, "{largest} bytes");
+    replica.close().await.unwrap();
+    assert_eq!(rows(&home.open().await).len(), 1_500);
+}

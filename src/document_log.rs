@@ -1,0 +1,141 @@
+//! A document and its log: how the changes of a batch become durable, and how to get back to solid ground when they do
+//! not. What a server ([`crate::hub`]) and an offline replica ([`crate::client`]) have in common.
+//!
+//! After a failed write nothing in memory is trusted: the document is read again from what is durable. A document that
+//! the store refuses is mended by writing a full copy, as soon as that works.
+
+use std::sync::Arc;
+
+use automerge::ActorId;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use crate::document::Document;
+use crate::format::DocumentId;
+use crate::store::{Lengths, Refusal, Store, StoreError};
+
+/// A log below this is not worth compacting.
+const MIN_LOG_TO_COMPACT: u64 = 64 << 10;
+
+/// An actor that nobody else writes under: fresh per opening, never derived from a user or a device.
+#[must_use]
+pub fn fresh_actor() -> ActorId {
+    ActorId::from(rand::random::<[u8; 16]>())
+}
+
+/// The log of one document, and how it is.
+pub struct DocumentLog {
+    store: Arc<dyn Store>,
+    id: DocumentId,
+    lengths: Lengths,
+    /// The store refuses the document until a full copy was written.
+    refused: bool,
+    /// What is in memory is not what is durable, and could not be read again yet.
+    lost: bool,
+    compaction: Option<JoinHandle<()>>,
+}
+
+impl DocumentLog {
+    /// The log of a document that was just loaded. `lengths`: how large it is in the store.
+    pub fn new(store: Arc<dyn Store>, id: DocumentId, lengths: Lengths) -> Self {
+        Self { store, id, lengths, refused: false, lost: false, compaction: None }
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Whether something is to be mended: see [`DocumentLog::mend`].
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.lost || self.refused
+    }
+
+    /// Mends what an earlier failure broke, if anything. False: what is durable cannot be read, so nothing may be added.
+    pub async fn mend(&mut self, document: &mut Document) -> bool {
+        if self.lost {
+            self.reload(document).await;
+        }
+        if self.refused && !self.lost {
+            match self.store.recover(&self.id, document.save()).await {
+                Ok(lengths) => {
+                    tracing::info!(document = %self.id, "the document can be written again");
+                    self.lengths = lengths;
+                    self.refused = false;
+                }
+                // The next append fails as well, and tells whoever waits for it.
+                Err(error) => tracing::warn!(document = %self.id, %error, "the document still cannot be written"),
+            }
+        }
+        !self.lost
+    }
+
+    /// Makes the chunks of a batch durable.
+    ///
+    /// # Errors
+    /// When they are not: then `document` must be given to [`DocumentLog::reload`] before it is used again.
+    pub async fn append(&mut self, chunks: Vec<u8>) -> Result<(), StoreError> {
+        match self.store.append(&self.id, chunks).await {
+            Ok(lengths) => {
+                self.lengths = lengths;
+                Ok(())
+            }
+            Err(error) => {
+                // The failed write may have been taken back, or not: the store knows.
+                let refused = self.store.health().refused;
+                self.refused = refused.contains(&(self.id.clone(), Refusal::Unwritable));
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops what is in memory and reads what is durable.
+    pub async fn reload(&mut self, document: &mut Document) {
+        let reloaded = match self.store.load(&self.id).await {
+            Ok(loaded) => {
+                let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+                document.reload(&log, fresh_actor()).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        self.lost = reloaded.is_err();
+        if let Err(error) = reloaded {
+            tracing::error!(document = %self.id, error, "the document could not be read again");
+        }
+    }
+
+    /// Replaces the log by a snapshot once it has outgrown the last one; appends go on meanwhile. `document` must be what
+    /// is durable. `done` is called when it has worked.
+    pub fn compact_if_due(&mut self, document: &Document, done: impl FnOnce() + Send + 'static) {
+        let Lengths { snapshot, log } = self.lengths;
+        if log < snapshot.max(MIN_LOG_TO_COMPACT) || self.compaction.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), document.save());
+        let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
+            match store.compact(&id, bytes).await {
+                Ok(_) => done(),
+                Err(error) => {
+                    tracing::warn!(document = %id, %error, "the log could not be compacted; it goes on growing")
+                }
+            }
+        });
+        // Polled once here, so that it takes its place before any later append: what was saved is what is replaced.
+        if (&mut compaction).now_or_never().is_none() {
+            self.compaction = Some(tokio::spawn(compaction));
+        }
+        // Until the next append says how large the log is then.
+        self.lengths.log = 0;
+    }
+
+    /// Lets go of the file. A compaction in progress is waited for.
+    pub async fn close(&mut self) {
+        if let Some(compaction) = self.compaction.take() {
+            let _ = compaction.await;
+        }
+        self.store.close(&self.id).await;
+    }
+}
