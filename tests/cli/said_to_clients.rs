@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 
 use happierwork::format::DocumentId;
-use happierwork::server::random_uuid;
 use happierwork::wire::repo::{Message, PeerId, PeerMetadata, decode};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -16,7 +15,7 @@ async fn no_error_that_a_client_sees_names_a_path_of_the_server() {
     let folder = Arc::new(folder());
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     // Two documents that cannot be opened: no Automerge, and a folder in the place of a file.
-    let (garbage, a_folder) = (DocumentId::from_bytes(random_uuid()), DocumentId::from_bytes(random_uuid()));
+    let (garbage, a_folder) = (DocumentId::from_random(rand::random()), DocumentId::from_random(rand::random()));
     fs::write(folder.path().join(format!("documents/{garbage}.automerge")), "garbage").unwrap();
     fs::create_dir(folder.path().join(format!("documents/{a_folder}.automerge"))).unwrap();
 
@@ -51,7 +50,7 @@ async fn no_error_that_a_client_sees_names_a_path_of_the_server() {
     said.push(body);
     legacy.send(add("UI")).await;
     said.push(legacy.json().await.to_string());
-    let new = DocumentId::from_bytes(random_uuid());
+    let new = DocumentId::from_random(rand::random());
     let (_, _, body) = server.http("GET", &format!("/api/documents/{new}"), &[]).await;
     said.push(body);
 

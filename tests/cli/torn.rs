@@ -44,7 +44,7 @@ async fn a_file_cut_anywhere_in_its_last_three_chunks_opens_with_all_whole_ones_
     let chunks = chunks();
     let file = chunks.concat();
     let last_three: usize = chunks[3..].iter().map(Vec::len).sum();
-    let id = DocumentId::from_bytes([9; 16]);
+    let id = DocumentId::from_random([9; 16]);
     for cut in file.len() - last_three..file.len() {
         let whole = chunk::scan(&file[..cut], u64::MAX).chunks.len();
         let whole_len: usize = chunks[..whole].iter().map(Vec::len).sum();

@@ -139,7 +139,7 @@ impl TestServer {
     /// A socket whose side of the connection buffers little.
     pub async fn connect_with_small_buffers(&self, path: &str) -> Socket {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
-        tcp.set_recv_buffer_size(8 << 10).expect("set");
+        tcp.set_recv_buffer_size(128 << 10).expect("set");
         let tcp = tcp.connect(self.address).await.expect("connects");
         let stream = tokio_tungstenite::client_async(self.url(path), MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");

@@ -4,14 +4,13 @@ use automerge::sync::{self, SyncDoc};
 use automerge::{ActorId, AutoCommit};
 use bytes::Bytes;
 use happierwork::format::DocumentId;
-use happierwork::server::random_uuid;
 use happierwork::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::support::{Socket, TestServer};
 
 pub fn new_id() -> DocumentId {
-    DocumentId::from_bytes(random_uuid())
+    DocumentId::from_random(rand::random())
 }
 
 pub fn peer_id(name: &str) -> PeerId {
