@@ -1,5 +1,7 @@
 //! A samod client, which is another implementation of automerge-repo's protocol, beside all others.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
 mod support;
 
 use std::io;

@@ -1,5 +1,7 @@
 //! The legacy JSON protocol over WebSocket: the recordings of the original, and what was decided beyond them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
 mod deviations;
 mod presence;
 mod replay;

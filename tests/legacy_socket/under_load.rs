@@ -76,7 +76,7 @@ fn take(table: &mut Vec<Value>, frame: &Value) {
 
 #[tokio::test]
 async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what_was_missed() {
-    const EDITS: u64 = 1_500;
+    const EDITS: u64 = 2_000;
     const ROWS: usize = 20;
     let server = TestServer::start().await;
     let (mut stalled, mut reader) = (server.legacy_with_small_buffers().await, server.legacy().await);

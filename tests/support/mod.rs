@@ -119,12 +119,7 @@ impl TestServer {
     }
 
     pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
-        let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
-        for (name, value) in headers {
-            request = request.with_header(*name, *value);
-        }
-        let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        connect_to(&self.url(path), headers).await
     }
 
     /// A legacy client that has read its greeting.
@@ -144,7 +139,7 @@ impl TestServer {
     /// A socket whose side of the connection buffers little.
     pub async fn connect_with_small_buffers(&self, path: &str) -> Socket {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
-        tcp.set_recv_buffer_size(8 << 10).expect("set");
+        tcp.set_recv_buffer_size(128 << 10).expect("set");
         let tcp = tcp.connect(self.address).await.expect("connects");
         let stream = tokio_tungstenite::client_async(self.url(path), MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
@@ -200,6 +195,20 @@ impl TestServer {
         let view = happierwork::document::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
+}
+
+/// A socket to a server elsewhere.
+pub async fn socket_to(address: SocketAddr, path: &str) -> Socket {
+    connect_to(&format!("ws://{address}{path}"), &[]).await
+}
+
+async fn connect_to(url: &str, headers: &[(&str, &str)]) -> Socket {
+    let mut request = ClientRequestBuilder::new(url.parse().expect("a URL"));
+    for (name, value) in headers {
+        request = request.with_header(*name, *value);
+    }
+    let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
+    Socket { closed_with: None, stream, read: VecDeque::new() }
 }
 
 /// A WebSocket.

@@ -170,7 +170,7 @@ async fn a_peer_that_is_behind_with_one_document_delays_no_other() {
 
     for round in 1..=30 {
         // Random bytes do not compress.
-        let bytes: Vec<u8> = (0..8_192).flat_map(|_| rand::random::<[u8; 16]>()).collect();
+        let bytes: Vec<u8> = (0..16_384).flat_map(|_| rand::random::<[u8; 16]>()).collect();
         large_replica.doc.put(ROOT, "bytes", ScalarValue::Bytes(bytes)).unwrap();
         author.until_agreed(&mut large_replica).await;
         small_replica.doc.put(ROOT, "round", round).unwrap();

@@ -1,5 +1,7 @@
 //! The sync sockets: automerge-repo's protocol frame by frame, and plain Automerge sync.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
 mod bad_input;
 mod documents;
 mod lifetime;

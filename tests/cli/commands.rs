@@ -1,0 +1,162 @@
+//! `import`, `export` and `check`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::process::{FIXTURES, Running, folder, imported, names, run, serve};
+
+fn export(state: &Path, format: &str) -> String {
+    let ended = run(&["export", "--format", format, "--state", state.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    ended.out
+}
+
+#[test]
+fn import_makes_a_document_of_the_recorded_positions_in_their_order() {
+    let folder = folder();
+    let source = format!("{FIXTURES}/positions.json");
+    let state = folder.path().join("plan.automerge");
+    let ended = run(&["import", &source, "--state", state.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("60 positions imported"), "{}", ended.out);
+    assert!(ended.out.contains("now holds 60"), "{}", ended.out);
+    assert!(ended.out.contains("automerge:"), "{}", ended.out);
+
+    let recorded: Vec<Value> = serde_json::from_str(&fs::read_to_string(source).unwrap()).unwrap();
+    let exported: Vec<Value> = serde_json::from_str(&export(&state, "json")).unwrap();
+    assert_eq!(exported.len(), 60);
+    for (recorded, exported) in recorded.iter().zip(&exported) {
+        for field in ["id", "designation", "department", "location"] {
+            assert_eq!(recorded[field], exported[field], "{field} of {exported}");
+        }
+        let budget = recorded["budget"].as_f64().or_else(|| recorded["budget"].as_str()?.parse().ok());
+        assert_eq!(exported["budget"].as_f64(), budget, "{exported}");
+        assert_eq!(exported["updatedBy"], recorded["lastUpdated"][0], "{exported}");
+    }
+    let csv = export(&state, "csv");
+    assert_eq!(csv.lines().count(), 61, "{csv}");
+    assert_eq!(csv.lines().next().map(|line| line.trim_start_matches('\u{feff}').starts_with("id,")), Some(true));
+}
+
+#[test]
+fn odd_rows_are_reported_with_their_lines_and_nothing_is_stored() {
+    let folder = folder();
+    let source = format!("{FIXTURES}/positions-odd.json");
+    let fresh = folder.path().join("fresh.automerge");
+    let existing = imported(folder.path());
+    let before = fs::read(&existing).unwrap();
+    for state in [&fresh, &existing] {
+        let ended = run(&["import", &source, "--state", state.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(1));
+        let rows: Vec<&str> = ended.err.lines().filter(|line| line.trim_start().starts_with("line ")).collect();
+        assert_eq!(rows.len(), 6, "{}", ended.err);
+        assert!(ended.err.contains("nothing was imported"), "{}", ended.err);
+        // Every report names the line on which its row begins.
+        let text = fs::read_to_string(&source).unwrap();
+        for row in rows {
+            let line: usize = row.trim_start()[5..].split(' ').next().unwrap().parse().unwrap();
+            assert_eq!(text.lines().nth(line - 1).map(str::trim), Some("{"), "{row}");
+        }
+    }
+    assert!(!fresh.exists());
+    assert_eq!(fs::read(&existing).unwrap(), before);
+}
+
+#[test]
+fn import_into_a_document_adds_to_it_or_changes_nothing() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let more = folder.path().join("more.json");
+    let row = r#"{"designation": "Cook", "department": "Other", "budget": "1,200", "location": "Pune",
+                  "lastUpdated": ["Jane", "Nov 22, 2026 02:21 PM"]}"#;
+    fs::write(&more, format!("[{row}]")).unwrap();
+    let ended = run(&["import", more.to_str().unwrap(), "--state", state.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.contains("1 positions imported") && ended.out.contains("now holds 61"), "{}", ended.out);
+    let before = fs::read(&state).unwrap();
+    // The 60 are there already: none of them is added, nor anything else of that file.
+    let again = run(&["import", &format!("{FIXTURES}/positions.json"), "--state", state.to_str().unwrap()]);
+    assert_eq!(again.code, Some(1));
+    assert!(again.err.contains("Nothing was imported"), "{}", again.err);
+    assert_eq!(fs::read(&state).unwrap(), before);
+    let rows: Vec<Value> = serde_json::from_str(&export(&state, "json")).unwrap();
+    assert_eq!(rows.len(), 61);
+    assert!(rows.iter().any(|row| row["designation"] == "Cook" && row["budget"] == 1_200));
+}
+
+#[test]
+fn import_of_what_is_not_there_or_not_json_is_refused() {
+    let folder = folder();
+    let (source, state) = (folder.path().join("data.json"), folder.path().join("state.automerge"));
+    let import = || run(&["import", source.to_str().unwrap(), "--state", state.to_str().unwrap()]);
+    let ended = import();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains(source.to_str().unwrap()), "{}", ended.err);
+    for content in ["", "[{]", "{}", "[1]"] {
+        fs::write(&source, content).unwrap();
+        let ended = import();
+        assert_eq!(ended.code, Some(1), "{content}");
+        assert!(ended.err.contains("line 1"), "{content}: {}", ended.err);
+    }
+    assert_eq!(names(folder.path()), ["data.json"]);
+}
+
+#[test]
+fn export_works_while_a_server_has_the_document() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let (server, _) = Running::server(serve(&state, &[]));
+    let before = names(folder.path());
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&export(&state, "json")).unwrap().len(), 60);
+    let table = folder.path().join("table.csv");
+    let ended = run(&["export", "--format", "csv", "--state", state.to_str().unwrap(), "-o", table.to_str().unwrap()]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    assert_eq!(fs::read_to_string(&table).unwrap().lines().count(), 61);
+    fs::remove_file(&table).unwrap();
+    assert_eq!(names(folder.path()), before, "nothing is left behind");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn export_of_what_is_no_document_is_refused() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let export = || run(&["export", "--state", state.to_str().unwrap()]);
+    let ended = export();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("--state"), "{}", ended.err);
+    fs::write(&state, "no document").unwrap();
+    let ended = export();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("not an Automerge document"), "{}", ended.err);
+    assert!(ended.out.is_empty());
+}
+
+#[test]
+fn check_says_whether_a_file_is_whole_and_changes_nothing() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let _ = fs::remove_file(folder.path().join("state.automerge.lock"));
+    let whole = fs::read(&state).unwrap();
+    let check = || run(&["check", state.to_str().unwrap()]);
+    let ended = check();
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+
+    let appended = [&whole[..], &whole[..50]].concat();
+    let mut damaged = [&whole[..], &whole].concat();
+    damaged[60] ^= 1;
+    for (content, word) in [(&appended, "50 bytes"), (&damaged, "backup"), (&b"no document".to_vec(), "right file")] {
+        fs::write(&state, content).unwrap();
+        let ended = check();
+        assert_eq!(ended.code, Some(3), "{}", ended.out);
+        assert!(ended.out.contains(word), "{word:?} is not in {}", ended.out);
+        assert_eq!(&fs::read(&state).unwrap(), content);
+        assert_eq!(names(folder.path()), ["state.automerge"]);
+    }
+    fs::remove_file(&state).unwrap();
+    let ended = check();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains(state.to_str().unwrap()), "{}", ended.err);
+}

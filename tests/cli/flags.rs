@@ -1,0 +1,161 @@
+//! Flags and the environment; starting, and ending by a signal.
+
+use std::net::TcpListener;
+
+use clap::CommandFactory;
+use happierwork::config::Cli;
+
+use super::process::{Running, folder, imported, program, refused, run, serve};
+use super::support::socket_to;
+
+#[test]
+fn help_names_every_flag_of_the_server_with_its_variable() {
+    let help = run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    let serve_help = run(&["serve", "--help"]);
+    let mut flags = 0;
+    for argument in Cli::command().get_arguments() {
+        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "help" | "version")) else { continue };
+        let variable = argument.get_env().unwrap_or_else(|| panic!("--{long} has no variable")).to_str().unwrap();
+        for text in [&help.out, &serve_help.out] {
+            assert!(text.contains(&format!("--{long}")), "--{long} is not in {text}");
+            assert!(text.contains(&format!("[env: {variable}")), "{variable} is not in {text}");
+        }
+        flags += 1;
+    }
+    assert!(flags >= 12, "{flags}");
+    for command in ["serve", "export", "import", "check"] {
+        assert!(help.out.contains(&format!("\n  {command} ")), "{command} is not in {}", help.out);
+        assert_eq!(run(&[command, "--help"]).code, Some(0));
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_exit_code_2_and_nothing_is_made() {
+    let folder = folder();
+    let mut command = program(&["--state", "here.automerge", "--listen", "nonsense"]);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(super::process::names(folder.path()).is_empty());
+}
+
+#[test]
+fn it_says_where_the_document_is_how_many_positions_it_holds_its_url_and_every_address() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let (server, address) = Running::server(serve(&state, &["--listen", "127.0.0.2:0"]));
+    let mut server = server;
+    let second = server.until(|line| line.contains("listening http://127.0.0.2:").then(|| line.to_owned()));
+    assert!(second.ends_with("/sync)"), "{second}");
+    let printed = server.printed.join("\n");
+    assert!(printed.contains(&format!("document  {} (60 positions)", state.display())), "{printed}");
+    assert!(printed.contains("url       automerge:"), "{printed}");
+    assert!(printed.contains(&format!("ws://{address}/sync")), "{printed}");
+    assert!(!printed.contains("OPEN"), "{printed}");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn flags_can_come_from_the_environment() {
+    let folder = folder();
+    let mut command = program(&[]);
+    command.env("HAPPIERWORK_LISTEN", "127.0.0.1:0,127.0.0.3:0").env("HAPPIERWORK_STATE", "plan.automerge");
+    let (mut server, _) = Running::server({
+        command.current_dir(folder.path());
+        command
+    });
+    server.until(|line| line.contains("listening http://127.0.0.3:").then_some(()));
+    assert!(folder.path().join("plan.automerge").exists());
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let open_to_all = |more: &[&str], port: Option<&str>| {
+        let mut command = program(&["--state", state.to_str().unwrap()]);
+        command.args(more).current_dir(folder.path());
+        if let Some(port) = port {
+            command.env("PORT", port);
+        }
+        command
+    };
+    for (flags, port) in [
+        (&["--listen", "0.0.0.0:0"][..], None),
+        (&["--listen", "127.0.0.1:0", "--listen", "[::]:0"], None),
+        (&["--port", "0"], None),
+        (&[], Some("0")),
+    ] {
+        let ended = refused(open_to_all(flags, port));
+        for word in ["can be reached from other machines", "127.0.0.1", "--open"] {
+            assert!(ended.err.contains(word), "{flags:?}: {}", ended.err);
+        }
+        assert!(!state.exists(), "{flags:?}");
+    }
+    let (server, address) = Running::server(open_to_all(&["--open"], Some("0")));
+    assert!(address.ip().is_unspecified(), "{address}");
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.out.contains("OPEN      everybody"), "{}", ended.out);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_way_out() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = serve(&state, &[]);
+    command.args(["--listen", &address]);
+    let ended = refused(command);
+    for word in [&*address, "--listen"] {
+        assert!(ended.err.contains(word), "{}", ended.err);
+    }
+    assert!(!state.exists(), "nothing is made by a server that does not start");
+}
+
+#[tokio::test]
+async fn signals_close_the_sockets_with_1001_and_end_it_well() {
+    for signal in ["TERM", "INT"] {
+        let folder = folder();
+        let (server, address) = Running::server(serve(&folder.path().join("state.automerge"), &[]));
+        let mut sockets = Vec::new();
+        for path in ["/ws/dashboard/", "/sync", "/sync/default"] {
+            sockets.push(socket_to(address, path).await);
+        }
+        assert_eq!(sockets[0].json().await["type"], "login_update");
+        server.signal(signal);
+        for socket in &mut sockets {
+            assert_eq!(socket.closed().await.map(|close| close.code.into()), Some(1001), "{signal}");
+        }
+        drop(sockets);
+        let ended = tokio::task::spawn_blocking(move || server.ended()).await.unwrap();
+        assert_eq!(ended.code, Some(0), "{signal}: {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn the_log_can_be_json_lines() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let (server, address) = Running::server(serve(&state, &["--log-format", "json", "--log", "debug"]));
+    let mut socket = socket_to(address, "/sync").await;
+    socket.send(tokio_tungstenite::tungstenite::Message::binary(vec![0xff])).await;
+    socket.closed().await;
+    drop(socket);
+    let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+    let mut messages = Vec::new();
+    for line in ended.err.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        for key in ["timestamp", "level", "target", "message"] {
+            assert!(line.get(key).is_some(), "no {key} in {line}");
+        }
+        messages.push(line["message"].as_str().unwrap().to_owned());
+    }
+    for message in ["refused a message", "stopping"] {
+        assert!(messages.iter().any(|found| found == message), "{message:?} is not among {messages:?}");
+    }
+    let filter = refused(serve(&state, &["--log", "not a filter=="]));
+    assert!(filter.err.contains("--log"), "{}", filter.err);
+}

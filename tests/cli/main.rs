@@ -1,0 +1,12 @@
+//! The program as it is shipped: what it prints, how it ends, what it does to files.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+mod commands;
+mod flags;
+mod process;
+mod said_to_clients;
+mod state_files;
+#[path = "../support/mod.rs"]
+mod support;
+mod torn;

@@ -1,0 +1,192 @@
+//! What the server makes of the state file that it finds.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use automerge::transaction::Transactable;
+use automerge::{AutoCommit, ROOT};
+use happierwork::format::chunk;
+
+use super::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
+
+/// Adds one change to a document's file, as another program would append it.
+fn append_change(state: &Path) -> Vec<u8> {
+    let mut doc = AutoCommit::load(&fs::read(state).unwrap()).unwrap();
+    doc.save();
+    doc.put(ROOT, "appended", rand::random::<u64>()).unwrap();
+    let change = doc.save_incremental();
+    fs::write(state, [fs::read(state).unwrap(), change.clone()].concat()).unwrap();
+    change
+}
+
+#[test]
+fn a_file_that_is_missing_or_empty_becomes_a_new_document() {
+    for is_empty in [false, true] {
+        let folder = folder();
+        let state = folder.path().join("state.automerge");
+        if is_empty {
+            fs::write(&state, b"").unwrap();
+        }
+        let (server, _) = Running::server(serve(&state, &[]));
+        let line = server.printed.iter().find(|line| line.starts_with("document")).unwrap().clone();
+        assert!(line.ends_with("(new, 0 positions)"), "{line}");
+        let url = server.printed.iter().find(|line| line.starts_with("url")).unwrap().clone();
+        assert_eq!(server.stop().code, Some(0));
+        assert!(AutoCommit::load(&fs::read(&state).unwrap()).is_ok());
+        // It keeps its id, also as a copy elsewhere.
+        let copy = folder.path().join("copy.automerge");
+        fs::copy(&state, &copy).unwrap();
+        let (server, _) = Running::server(serve(&copy, &[]));
+        assert!(server.printed.contains(&url), "{url} is not in {:?}", server.printed);
+    }
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_kept_beside_and_said() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let whole = fs::read(&state).unwrap();
+    append_change(&state);
+    let torn = fs::read(&state).unwrap();
+    let torn = &torn[..torn.len() - 3];
+    fs::write(&state, torn).unwrap();
+
+    let (mut server, _) = Running::server(serve(&state, &[]));
+    let said = server.until(|line| line.strip_prefix("repaired  ").map(str::to_owned));
+    let kept = folder.path().join(format!("state.automerge.torn-{}", whole.len()));
+    assert!(said.contains(&format!("{} bytes", torn.len() - whole.len())), "{said}");
+    assert!(said.contains(kept.to_str().unwrap()), "{said}");
+    assert_eq!(fs::read(&kept).unwrap(), &torn[whole.len()..]);
+    assert_eq!(fs::read(&state).unwrap(), whole);
+    assert!(server.printed.iter().any(|line| line.contains("(60 positions)")));
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn what_is_no_automerge_document_is_refused_and_left_as_it_is() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    for content in [&b"[{\"id\": \"1\"}]"[..], b"\0\0\0\0\0\0\0\0", &[0x85; 300]] {
+        fs::write(&state, content).unwrap();
+        let ended = refused(serve(&state, &[]));
+        assert!(ended.err.contains(state.to_str().unwrap()), "{}", ended.err);
+        assert!(
+            ended.err.contains("not an Automerge document") || ended.err.contains("happierwork check"),
+            "{}",
+            ended.err
+        );
+        assert_eq!(fs::read(&state).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_refused_left_as_it_is_and_the_way_out_is_said() {
+    let folder = folder();
+    let state = imported(folder.path());
+    append_change(&state);
+    append_change(&state);
+    let mut bytes = fs::read(&state).unwrap();
+    let chunks = chunk::scan(&bytes, u64::MAX).chunks;
+    assert_eq!(chunks.len(), 3);
+    for at in [chunks[0].1.start + 40, chunks[1].1.start + 12] {
+        bytes[at] ^= 1;
+        fs::write(&state, &bytes).unwrap();
+        let before = names(folder.path());
+        let ended = refused(serve(&state, &[]));
+        for word in [state.to_str().unwrap(), "left as it is", "happierwork check", "backup"] {
+            assert!(ended.err.contains(word), "{word:?} is not in {}", ended.err);
+        }
+        assert_eq!(fs::read(&state).unwrap(), bytes);
+        let after: Vec<String> = names(folder.path()).into_iter().filter(|name| !name.ends_with(".lock")).collect();
+        assert_eq!(after, before.into_iter().filter(|name| !name.ends_with(".lock")).collect::<Vec<_>>());
+        bytes[at] ^= 1;
+    }
+    fs::write(&state, &bytes).unwrap();
+    let (server, _) = Running::server(serve(&state, &[]));
+    assert_eq!(server.stop().code, Some(0), "whole again");
+}
+
+#[test]
+fn a_file_that_another_server_has_open_is_refused_naming_it() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let (server, _) = Running::server(serve(&state, &[]));
+    let elsewhere = folder.path().join("other documents");
+    let mut command = serve(&state, &[]);
+    command.env("HAPPIERWORK_DOCUMENTS", &elsewhere);
+    let ended = refused(command);
+    for word in [state.to_str().unwrap(), "in use", &server.pid().to_string()] {
+        assert!(ended.err.contains(word), "{word:?} is not in {}", ended.err);
+    }
+    let import = run(&["import", &format!("{FIXTURES}/positions.json"), "--state", state.to_str().unwrap()]);
+    assert_eq!(import.code, Some(1));
+    assert!(import.err.contains(&server.pid().to_string()), "{}", import.err);
+    assert_eq!(server.stop().code, Some(0));
+    let (server, _) = Running::server(serve(&state, &[]));
+    assert_eq!(server.stop().code, Some(0), "free again");
+}
+
+#[test]
+fn a_folder_or_a_file_in_no_folder_is_refused() {
+    let folder = folder();
+    let ended = refused(serve(&folder.path().join("."), &[]));
+    assert!(ended.err.contains("--state"), "{}", ended.err);
+    let inner = folder.path().join("plan.automerge");
+    fs::create_dir(&inner).unwrap();
+    let ended = refused(serve(&inner, &[]));
+    assert!(ended.err.contains(inner.to_str().unwrap()) && ended.err.contains("--state"), "{}", ended.err);
+    let nowhere = folder.path().join("no such folder/state.automerge");
+    let ended = refused(serve(&nowhere, &[]));
+    assert!(ended.err.contains("does not exist; create it"), "{}", ended.err);
+    assert!(!nowhere.parent().unwrap().exists());
+}
+
+/// The numeric id of somebody who is not root, if we are root: then files can be made that the server must not write.
+fn somebody_else() -> Option<u32> {
+    const NOBODY: u32 = 65_534;
+    let id = Command::new("id").arg("-u").output().unwrap().stdout;
+    (id.trim_ascii() == b"0").then_some(NOBODY)
+}
+
+#[test]
+fn a_file_or_folder_that_may_not_be_written_is_refused_at_the_start() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let _ = fs::remove_file(folder.path().join("state.automerge.lock"));
+    let user = somebody_else();
+    // Whoever is not root may not be able to reach this program where it was built.
+    let copied = folder.path().join("happierwork");
+    fs::copy(env!("CARGO_BIN_EXE_happierwork"), &copied).unwrap();
+    let server = || {
+        let template = serve(&state, &[]);
+        let mut command = Command::new(&copied);
+        command.args(template.get_args()).current_dir("/").env_clear();
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        command
+    };
+    let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let before = fs::read(&state).unwrap();
+    for (what, of_file, of_folder) in [
+        ("the file is read-only", 0o444, 0o777),
+        ("the folder is read-only", 0o666, 0o555),
+        ("unreadable", 0o000, 0o777),
+    ] {
+        set(&state, of_file);
+        set(folder.path(), of_folder);
+        let ended = refused(server());
+        set(folder.path(), 0o777);
+        assert!(ended.err.contains(state.to_str().unwrap()), "{what}: {}", ended.err);
+        assert!(ended.err.contains("writable for this user"), "{what}: {}", ended.err);
+        set(&state, 0o644);
+        assert_eq!(fs::read(&state).unwrap(), before, "{what}");
+        let _ = fs::remove_file(folder.path().join("state.automerge.lock"));
+    }
+    set(&state, 0o666);
+    let (server, _) = Running::server(server());
+    assert_eq!(server.stop().code, Some(0), "writable again");
+}

@@ -1,0 +1,95 @@
+//! A crash in the middle of a write leaves any part of it. Here every part is tried.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ROOT};
+use happierwork::format::{DocumentId, chunk};
+use happierwork::store::faults::FaultyDisk;
+use happierwork::store::{FileStore, OpenError, StateFile, Store};
+
+const STATE: &str = "home/state.automerge";
+
+/// A snapshot and five changes, as the chunks of a file.
+fn chunks() -> Vec<Vec<u8>> {
+    let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
+    for key in 0..20 {
+        doc.put(ROOT, format!("key {key}"), key).unwrap();
+    }
+    let mut chunks = vec![doc.save()];
+    for round in 0..5 {
+        doc.put(ROOT, "round", format!("round {round}")).unwrap();
+        chunks.push(doc.save_incremental());
+    }
+    chunks
+}
+
+fn disk_with(bytes: &[u8]) -> FaultyDisk {
+    let disk = FaultyDisk::new(&["home", "home/documents"]);
+    disk.put(STATE, bytes);
+    disk
+}
+
+fn open(disk: &FaultyDisk) -> Result<StateFile, OpenError> {
+    StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE))
+}
+
+fn changes_in(bytes: &[u8]) -> usize {
+    AutoCommit::load(bytes).expect("the library opens it").get_changes(&[]).len()
+}
+
+#[tokio::test]
+async fn a_file_cut_anywhere_in_its_last_three_chunks_opens_with_all_whole_ones_and_takes_appends() {
+    let chunks = chunks();
+    let file = chunks.concat();
+    let last_three: usize = chunks[3..].iter().map(Vec::len).sum();
+    let id = DocumentId::from_random([9; 16]);
+    for cut in file.len() - last_three..file.len() {
+        let whole = chunk::scan(&file[..cut], u64::MAX).chunks.len();
+        let whole_len: usize = chunks[..whole].iter().map(Vec::len).sum();
+        assert!((3..6).contains(&whole), "{whole} of 6 chunks are whole at {cut}");
+
+        let disk = disk_with(&file[..cut]);
+        let state = open(&disk).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        assert_eq!(state.bytes(), &file[..whole_len], "cut at {cut}");
+        match state.repaired() {
+            Some(repair) => {
+                assert_eq!(disk.content(&repair.kept).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
+            }
+            None => assert_eq!(whole_len, cut, "cut off, and not said"),
+        }
+        // What was torn comes again, and survives another reopening (after a power cut, too).
+        let store = FileStore::open(state, id.clone(), "home/documents").unwrap();
+        store.append(&id, chunks[whole].clone()).await.unwrap();
+        drop(store);
+        let disk = disk.crash(|_| 0);
+        let state = open(&disk).unwrap_or_else(|error| panic!("again after {cut}: {error}"));
+        assert!(state.repaired().is_none(), "cut at {cut}");
+        assert_eq!(state.bytes(), &file[..whole_len + chunks[whole].len()], "cut at {cut}");
+        assert_eq!(changes_in(state.bytes()), changes_in(&file) - 5 + whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_byte_flipped_before_the_last_chunk_is_damage_and_nothing_is_cut() {
+    let chunks = chunks();
+    let file = chunks.concat();
+    let last = file.len() - chunks[5].len();
+    for at in 0..last {
+        for flip in [0x01, 0x80] {
+            let mut bytes = file.clone();
+            bytes[at] ^= flip;
+            let disk = disk_with(&bytes);
+            match open(&disk) {
+                Err(OpenError::Damaged { .. } | OpenError::NotAutomerge { .. }) => {}
+                Err(other) => panic!("byte {at}: {other}"),
+                Ok(state) => panic!("byte {at} was flipped, and {} bytes were opened", state.bytes().len()),
+            }
+            assert_eq!(disk.content(STATE).as_deref(), Some(&bytes[..]), "byte {at}");
+            let others: Vec<_> =
+                disk.paths().into_iter().filter(|path| path.to_str().unwrap().contains("torn")).collect();
+            assert!(others.is_empty(), "byte {at}: {others:?}");
+        }
+    }
+}
