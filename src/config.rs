@@ -55,11 +55,11 @@ pub struct ServeArgs {
     /// An address to listen on; may be given several times [default: 127.0.0.1:8000 and 127.0.0.1:8001]
     #[arg(long, value_name = "ADDR", env = "HAPPIERWORK_LISTEN", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
-    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --open)
-    #[arg(long, value_name = "PORT", env = "PORT", conflicts_with = "listen", hide_env_values = true)]
+    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --open); --listen goes before it
+    #[arg(long, value_name = "PORT", env = "PORT", hide_env_values = true)]
     pub port: Option<u16>,
     /// Serve anybody who can reach an address beyond this machine: nobody is asked who they are
-    #[arg(long, env = "HAPPIERWORK_OPEN")]
+    #[arg(long, env = "HAPPIERWORK_OPEN", value_parser = clap::builder::BoolishValueParser::new())]
     pub open: bool,
     /// The default document; made when it does not exist
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
@@ -158,11 +158,9 @@ impl ServeArgs {
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         match self.port {
+            _ if !self.listen.is_empty() => self.listen.clone(),
             Some(port) => vec![(Ipv4Addr::UNSPECIFIED, port).into()],
-            None if self.listen.is_empty() => {
-                DEFAULT_PORTS.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).to_vec()
-            }
-            None => self.listen.clone(),
+            None => DEFAULT_PORTS.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).to_vec(),
         }
     }
 

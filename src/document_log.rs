@@ -34,18 +34,26 @@ pub struct DocumentLog {
     /// What is in memory is not what is durable, and could not be read again yet.
     lost: bool,
     compaction: Option<JoinHandle<()>>,
+    /// How large the log was when it was last to be compacted: one that fails is not tried again at every append.
+    tried_at: u64,
 }
 
 impl DocumentLog {
     /// The log of a document that was just loaded. `lengths`: how large it is in the store.
     pub fn new(store: Arc<dyn Store>, id: DocumentId, lengths: Lengths) -> Self {
-        Self { store, id, lengths, refused: false, lost: false, compaction: None }
+        Self { store, id, lengths, refused: false, lost: false, compaction: None, tried_at: 0 }
     }
 
     /// Where it is kept.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Whether what is in memory may not be shown, as it is not what is durable.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether something is to be mended: see [`DocumentLog::mend`].
@@ -111,9 +119,15 @@ impl DocumentLog {
     /// is durable. `done` is called when it has worked.
     pub fn compact_if_due(&mut self, document: &Document, done: impl FnOnce() + Send + 'static) {
         let Lengths { snapshot, log } = self.lengths;
-        if log < snapshot.max(MIN_LOG_TO_COMPACT) || self.compaction.as_ref().is_some_and(|task| !task.is_finished()) {
+        if log < self.tried_at {
+            // It has become shorter: the last one worked.
+            self.tried_at = 0;
+        }
+        let due = snapshot.max(MIN_LOG_TO_COMPACT).max(self.tried_at.saturating_mul(2));
+        if log < due || self.compaction.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
+        self.tried_at = log;
         let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), document.save());
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
             match store.compact(&id, bytes).await {
@@ -127,8 +141,6 @@ impl DocumentLog {
         if (&mut compaction).now_or_never().is_none() {
             self.compaction = Some(tokio::spawn(compaction));
         }
-        // Until the next append says how large the log is then.
-        self.lengths.log = 0;
     }
 
     /// Lets go of the file. A compaction in progress is waited for.

@@ -262,7 +262,7 @@ pub(super) fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<D
             return if condition.holds(doc) { run(doc, edit, author) } else { Err(EditError::Changed) };
         }
         Edit::SetTotalAmount(amount) => {
-            let total = Budget::new_f64(amount / plan.unit)
+            let total = Budget::new_f64(without_noise(amount / plan.unit))
                 .map_err(|error| EditError::Invalid { field: TOTAL_BUDGET, reason: error.to_string() })?;
             if plan.total_budget == Some(total.as_f64()) {
                 return Ok(Done { changed: false });
@@ -325,6 +325,12 @@ fn run_patch(
         tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(author.now))?;
         put_text(tx, &row, UPDATED_BY, &author.name)
     })
+}
+
+/// A number without what binary fractions added to it: what people type has fewer than 12 digits.
+#[must_use]
+pub fn without_noise(number: f64) -> f64 {
+    format!("{number:.11e}").parse().unwrap_or(number)
 }
 
 fn name_of(position: &Position) -> Option<String> {

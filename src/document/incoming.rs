@@ -11,15 +11,17 @@ use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
 /// What one message may make of the process, checked before anything is applied.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
-    /// Bytes that one compressed change may inflate to.
+    /// Bytes that the compressed changes of one message may inflate to together.
     pub inflated: u64,
+    /// Heads that a peer may name.
+    pub heads: usize,
     /// Operations that the changes of one message may hold together.
     pub operations: usize,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { inflated: 64 << 20, operations: 5_000_000 }
+        Self { inflated: 64 << 20, heads: 10_000, operations: 5_000_000 }
     }
 }
 
@@ -55,6 +57,14 @@ pub enum BadMessage {
         /// How many are accepted.
         limit: usize,
     },
+    /// More heads than a document that people edit ever has.
+    #[error("the sync message names {found} heads; {limit} are accepted")]
+    TooManyHeads {
+        /// How many it names.
+        found: usize,
+        /// How many are accepted.
+        limit: usize,
+    },
     /// The changes are well-formed, but do not fit this document.
     #[error("a change in the sync message does not apply: {0}")]
     DoesNotApply(#[from] automerge::AutomergeError),
@@ -75,12 +85,19 @@ impl Incoming {
         let mut message = sync::Message::decode(bytes)?;
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
         let mut changes = Vec::new();
+        if message.heads.len() > limits.heads {
+            return Err(BadMessage::TooManyHeads { found: message.heads.len(), limit: limits.heads });
+        }
         let mut operations = 0;
+        let mut budget = limits.inflated;
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
             loop {
-                let (chunk, after) = Chunk::parse(rest, limits.inflated)?;
+                let (chunk, after) = Chunk::parse(rest, budget)?;
                 for change in changes_of(chunk)? {
+                    if chunk.kind == ChunkKind::CompressedChange {
+                        budget = budget.saturating_sub(change.raw_bytes().len() as u64);
+                    }
                     operations += change.len();
                     if operations > limits.operations {
                         return Err(BadMessage::TooManyOperations { found: operations, limit: limits.operations });

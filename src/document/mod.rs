@@ -18,7 +18,7 @@ pub mod position;
 mod receive;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
@@ -26,7 +26,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
 use bytes::Bytes;
 
 pub use condition::Condition;
-pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch};
+pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
@@ -376,6 +376,7 @@ impl Document {
     /// When the log cannot be read; the document must not be used then.
     pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
         self.doc = load_log(log, actor)?;
+        self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
         let fresh = View::new(&self.doc, self.renderings);
@@ -422,11 +423,12 @@ impl Document {
     }
 
     fn apply_changes(&mut self, mut changes: Vec<Change>, applied: &mut Vec<Change>) -> Result<(), BadMessage> {
-        let mut seen = std::collections::HashSet::with_capacity(changes.len());
+        let mut seen = HashSet::with_capacity(changes.len());
         changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
         if changes.is_empty() {
             return Ok(());
         }
+        self.check_orphans(&changes)?;
         self.doc.apply_changes(changes.clone())?;
         for change in changes {
             if has(&self.doc, &change.hash()) {
@@ -440,9 +442,26 @@ impl Document {
             let doc = &self.doc;
             applied.extend(self.orphans.extract_if(|hash, _| has(doc, hash)).map(|(_, change)| change));
             self.orphan_bytes = self.orphans.values().map(|change| change.raw_bytes().len()).sum();
-            if self.orphans.len() > MAX_ORPHANS || self.orphan_bytes > MAX_ORPHAN_BYTES {
-                return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
+        }
+        Ok(())
+    }
+
+    /// Refuses changes that would make too many wait for others, before the library has queued any of them.
+    fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
+        let mut known: HashSet<ChangeHash> = HashSet::new();
+        let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
+        // Dependencies come first in what a peer sends; a change that comes before its own is counted as an orphan.
+        for change in changes {
+            if change.deps().iter().all(|dep| known.contains(dep) || has(&self.doc, dep)) {
+                known.insert(change.hash());
+            } else {
+                count += 1;
+                bytes += change.raw_bytes().len();
             }
+        }
+        let waits_for_more = count > self.orphans.len();
+        if waits_for_more && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
+            return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
         }
         Ok(())
     }
@@ -460,10 +479,14 @@ impl Document {
 
     /// The id that a document was opened with is fixed: whoever overwrites it finds it restored by the same append.
     fn restore_id(&mut self, changes: &mut Vec<Change>) {
-        if !self.carries_id || changes.is_empty() {
+        if changes.is_empty() {
             return;
         }
         if position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str()) {
+            self.carries_id = true;
+            return;
+        }
+        if !self.carries_id {
             return;
         }
         let now = changes.iter().map(Change::timestamp).max().unwrap_or_default().saturating_mul(1_000);

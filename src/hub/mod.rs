@@ -17,6 +17,7 @@ mod text;
 mod watchers;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -77,7 +78,6 @@ struct Inner {
     tasks: TaskTracker,
     next_connection: AtomicU64,
     pending: AtomicUsize,
-    write_failed: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -103,7 +103,6 @@ impl Hub {
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
             pending: AtomicUsize::new(0),
-            write_failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -292,9 +291,13 @@ impl Hub {
         if !health.is_ok() {
             return Err(health.to_string());
         }
-        self.inner.store.probe().await.map_err(|error| error.public_message().to_owned())?;
-        self.inner.write_failed.store(false, Ordering::Relaxed);
-        Ok(())
+        self.inner.store.probe().await.map_err(|error| match error {
+            StoreError::Full { .. } => "the disk is full".to_owned(),
+            StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                "the disk is full".to_owned()
+            }
+            _ => "nothing can be written to the disk; the reason is in the log".to_owned(),
+        })
     }
 
     /// Writes what there is to write and ends all tasks. Connections must be closed before.
@@ -357,12 +360,13 @@ impl Hub {
     }
 
     /// Takes a task out of the table if nothing waits for it. False: there is something to do.
-    fn forget_if_idle(&self, id: &DocumentId, mailbox: &mpsc::Receiver<Command>) -> bool {
+    fn forget_if_idle(&self, id: &DocumentId, mailbox: &mut mpsc::Receiver<Command>) -> bool {
         let mut documents = self.documents();
         if !mailbox.is_empty() {
             return false;
         }
         documents.remove(id);
+        mailbox.close();
         true
     }
 

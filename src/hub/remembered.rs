@@ -11,6 +11,9 @@ use crate::store::PeerRecord;
 /// Storages remembered per document; the longest unseen is forgotten first.
 const MAX_RECORDS: usize = 1_000;
 
+/// A peer with more heads than this is not worth remembering: comparing anew costs it little more.
+const MAX_HEADS: usize = 100;
+
 /// The remembered peers of one document.
 #[derive(Default)]
 pub(super) struct Remembered {
@@ -42,7 +45,7 @@ impl Remembered {
     }
 
     pub(super) fn remember(&mut self, storage: Arc<str>, shared_heads: Vec<ChangeHash>, seen: i64) {
-        if shared_heads.is_empty() {
+        if shared_heads.is_empty() || shared_heads.len() > MAX_HEADS {
             return;
         }
         if self.records.len() >= MAX_RECORDS && !self.records.contains_key(&storage) {

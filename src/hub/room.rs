@@ -144,9 +144,8 @@ impl Member {
     }
 
     fn tell_mark(&mut self, mark: &Text) {
-        if !self.tell(mark) {
-            self.owed.mark = Some(mark.clone());
-        }
+        // A mark that got through is newer than any that was owed.
+        self.owed.mark = (!self.tell(mark)).then(|| mark.clone());
     }
 
     fn tell(&self, text: &Text) -> bool {

@@ -46,8 +46,11 @@ pub(super) struct DocumentTask {
     /// What was last heard of storages that somebody watches.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
     last_use: Instant,
+    exists: bool,
     /// Counted as one that does not exist (yet).
     pending: bool,
+    /// The store has been told that it is not needed any more.
+    unloaded: bool,
     log: DocumentLog,
 }
 
@@ -98,7 +101,9 @@ impl DocumentTask {
             ephemerals: HashMap::new(),
             storages: HashMap::new(),
             last_use: Instant::now(),
+            exists: false,
             pending: false,
+            unloaded: false,
             log,
         }
     }
@@ -109,6 +114,7 @@ impl DocumentTask {
             Ok(document) => document,
             Err(unavailable) => return self.refuse_all(unavailable).await,
         };
+        self.note_existence(&document);
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut upkeep = Instant::now() + self.upkeep_interval();
         loop {
@@ -155,13 +161,15 @@ impl DocumentTask {
         if !items.is_empty() {
             self.commit(document, items, senders).await;
         }
-        for key in greeted {
+        // What is in memory may hold what could not be stored: nothing of it is shown.
+        let may_show = !self.log.is_lost();
+        for key in greeted.into_iter().filter(|_| may_show) {
             self.greet(document, key);
         }
-        for key in requesters {
+        for key in requesters.into_iter().filter(|_| may_show) {
             self.answer_request(document, key);
         }
-        for key in drained {
+        for key in drained.into_iter().filter(|_| may_show) {
             self.drained(document, key);
         }
         for key in gone {

@@ -35,25 +35,22 @@ pub enum Refused {
 }
 
 impl Access {
-    /// Checks a request by its headers.
+    /// Checks a request by its headers. `authority`: the one in its target, if that is a whole URL.
     ///
     /// # Errors
     /// When it comes from a page that may not ask, or by a name that is not ours.
-    pub fn check(&self, headers: &HeaderMap, listener: ListenerKind) -> Result<(), Refused> {
-        let host = headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
-        if listener.loopback {
-            // HTTP/1.0 without a Host is no browser.
-            if let Some(host) = &host
-                && !is_loopback_name(host_of(host))
-            {
-                return Err(Refused::Host(host.clone()));
+    pub fn check(&self, headers: &HeaderMap, authority: Option<&str>, listener: ListenerKind) -> Result<(), Refused> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        // A request that names two hosts, or two origins, is nobody's: each of them must be fine.
+        for host in headers.get_all(header::HOST).iter().map(text).chain(authority.map(str::to_owned)) {
+            if listener.loopback && !is_loopback_name(host_of(&host)) {
+                return Err(Refused::Host(host));
             }
         }
-        match headers.get(header::ORIGIN) {
-            Some(origin) if !self.allows(origin, host.as_deref()) => {
-                Err(Refused::Origin(String::from_utf8_lossy(origin.as_bytes()).into_owned()))
-            }
-            _ => Ok(()),
+        let host = headers.get(header::HOST).map(text);
+        match headers.get_all(header::ORIGIN).iter().find(|origin| !self.allows(origin, host.as_deref())) {
+            Some(origin) => Err(Refused::Origin(text(origin))),
+            None => Ok(()),
         }
     }
 
@@ -102,7 +99,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
-        access.check(&headers, ListenerKind { loopback }).is_ok()
+        access.check(&headers, None, ListenerKind { loopback }).is_ok()
     }
 
     #[test]
@@ -133,6 +130,22 @@ mod tests {
             assert!(!check("127.0.0.1:8000", Some(origin), true), "{origin}");
         }
         assert!(!check("plan.internal:8000", Some("http://plan.internal:9000"), false), "another port");
+    }
+
+    #[test]
+    fn a_second_host_or_origin_and_the_target_are_looked_at_as_well() {
+        let loopback = ListenerKind { loopback: true };
+        let access = Access::default();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost".parse().unwrap());
+        assert!(access.check(&headers, Some("localhost:8000"), loopback).is_ok());
+        assert!(access.check(&headers, Some("evil.example"), loopback).is_err());
+        headers.append(header::HOST, "evil.example".parse().unwrap());
+        assert!(access.check(&headers, None, loopback).is_err());
+        headers.remove(header::HOST);
+        headers.insert(header::ORIGIN, "http://localhost".parse().unwrap());
+        headers.append(header::ORIGIN, "http://evil.example".parse().unwrap());
+        assert!(access.check(&headers, None, loopback).is_err());
     }
 
     #[test]

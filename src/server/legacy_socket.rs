@@ -3,12 +3,13 @@
 //! One frame is dealt with after the other, and its direct answers are written before anything that it causes for all:
 //! they go out as soon as the document has made the change durable, and the events wait in the outbox behind them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
 
 use crate::clock::now_ms;
-use crate::document::{Author, Edit, EditError, NewPosition};
+use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
 use crate::format::DocumentId;
 use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::metrics::{ConnectionKind, Refusal};
@@ -78,6 +79,10 @@ impl LegacySocket {
                     Err(error) => failed("add", &error),
                 }
             }
+            Request::Delete { id } if id.chars().count() > MAX_ID => {
+                let reason = format!("Failed to delete data: an id has at most {MAX_ID} characters");
+                vec![frames::error(&reason), frames::processed()]
+            }
             Request::Delete { id } => {
                 match self.hub.edit(&self.document, Edit::Delete { id: id.clone() }, self.author()).await {
                     Ok(_) => {}
@@ -107,7 +112,7 @@ impl LegacySocket {
         }
     }
 
-    /// A click is shown to all. A total budget is stored as well, and then the document tells it to all.
+    /// A click is shown to all, unless it is longer than any page makes it. A total budget is stored as well, and then the document tells it to all.
     async fn track(&self, tracking: &Tracking) {
         if let Some(Ok(crore)) = tracking.total_budget() {
             let edit = Edit::SetTotalAmount(crore.as_f64() * AMOUNT_OF_ONE_CRORE);
@@ -120,7 +125,9 @@ impl LegacySocket {
                 }
             }
         }
-        if let Some(element) = tracking.element_id() {
+        if let Some(element) = tracking.element_id()
+            && element.chars().count() <= MAX_TEXT
+        {
             self.hub.room().mark(&Text::from(frames::tracking(&element)));
         }
     }
@@ -133,7 +140,7 @@ fn failed(what: &str, error: &EditFailure) -> Vec<String> {
 impl Surface for LegacySocket {
     const KIND: ConnectionKind = ConnectionKind::Legacy;
 
-    async fn receive(&mut self, message: Frame, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         let request = match &message {
             Frame::Text(text) => legacy::decode(text),
             _ => Err(LegacyError::Undecodable),
@@ -149,7 +156,7 @@ impl Surface for LegacySocket {
         Ok(())
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         if let Outgoing::Texts(texts) = outgoing {
             for text in &*texts {
                 // Rendered as text here; the check is cheap and keeps this file free of promises.

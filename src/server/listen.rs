@@ -60,9 +60,9 @@ impl Server {
             app.stopping.cancel();
             app.connections.close();
             app.connections.wait().await;
-            app.hub.stop().await;
         };
         let in_time = timeout(grace, end).await.is_ok();
+        app.hub.stop().await;
         if !in_time {
             tracing::warn!("some connections did not end within {} s and were cut", grace.as_secs());
         }

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::{ListenerKind, Refused};
 use super::upgrade::Upgrade;
-use super::{App, PREFLIGHT_AGE, Problem};
+use super::{App, PREFLIGHT_AGE, Problem, websockets};
 use crate::metrics::Refusal;
 
 /// A refusal that a WebSocket surface tells after the upgrade: a stock Node client dies of an HTTP refusal.
@@ -47,10 +47,11 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
 }
 
 async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
     let listener = request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true });
-    if let Err(refused) = app.access.check(request.headers(), listener) {
+    if let Err(refused) = app.access.check(request.headers(), authority, listener) {
         app.hub.metrics().refuse(Refusal::Origin);
-        if !Upgrade::is_asked_for(request.headers()) {
+        if !(Upgrade::is_well_asked_for(&request) && websockets::is_path(request.uri().path())) {
             return with_headers(Problem::from(refused).into_response());
         }
         request.extensions_mut().insert(RefusedUpgrade(refused));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange};
+use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange, without_noise};
 use crate::exchange::csv::{self, CsvRow};
 use crate::format::Budget;
 use crate::hub::{RenderPresence, RenderRows, Text};
@@ -116,7 +116,7 @@ fn is_stray(position: &Position) -> bool {
 /// The total budget as legacy clients are told it; None while there is none.
 #[must_use]
 pub fn total_frame(plan: &Plan) -> Option<Text> {
-    let crore = Budget::new_f64(plan.total_budget? * plan.unit / AMOUNT_OF_ONE_CRORE).ok()?;
+    let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / AMOUNT_OF_ONE_CRORE)).ok()?;
     Some(Text::from(frames::total_budget(crore)))
 }
 

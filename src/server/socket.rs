@@ -4,20 +4,23 @@
 //! The end is always told: last words in the surface's own language, then a close frame with code and reason; then what
 //! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::ready;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::upgrade::Stream;
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing};
-use crate::metrics::{ConnectionKind, Refusal};
+use crate::metrics::{ConnectionKind, Metrics, Refusal};
 
 /// How long a socket may take.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,8 @@ impl Default for SocketTimes {
 const MISSED_PINGS: u32 = 2;
 /// Bytes of small messages that are written with one system call.
 const WRITE_TOGETHER: usize = 64 << 10;
+/// Answers that may wait for a socket before it is read from again.
+const MAX_ANSWERS: usize = 64;
 /// A close reason is at most so long (RFC 6455, 5.5).
 const MAX_REASON: usize = 123;
 /// Between the last sync message and the close of a socket that the server ends. A stock client that is still taking a
@@ -85,11 +90,11 @@ pub trait Surface: Send {
     fn receive(
         &mut self,
         message: Message,
-        out: &mut Vec<Message>,
+        out: &mut VecDeque<Message>,
     ) -> impl Future<Output = Result<(), Farewell>> + Send;
 
     /// What a document or a room has for the other side.
-    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Message>) -> Result<(), Farewell>;
+    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Message>) -> Result<(), Farewell>;
 
     /// Last words before the close frame, if the language has any.
     fn last_words(&self, message: &str) -> Option<Message>;
@@ -158,9 +163,10 @@ impl Connection {
         let closing = self.outbox.closing();
         let mut unanswered = 0;
         let mut heard = meter.read();
-        let mut out: Vec<Message> = Vec::new();
+        let mut out: VecDeque<Message> = VecDeque::new();
         let mut unflushed = false;
-        let mut progress = (meter.written(), Instant::now());
+        // What had been written when writing began, or last moved.
+        let mut moved = (meter.written(), Instant::now());
         if let Some(message) = first {
             // A greeting comes before any answer, also where the other side spoke first.
             while let Some(outgoing) = self.outbox.try_next() {
@@ -173,14 +179,7 @@ impl Connection {
             }
         }
         loop {
-            for message in out.drain(..) {
-                self.count_sent(&message);
-                // Never waits: nothing is fed before the last flush is through.
-                if sink.feed(message).await.is_err() {
-                    return End::Theirs;
-                }
-                unflushed = true;
-            }
+            let writing = unflushed || !out.is_empty();
             tokio::select! {
                 () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
                 _ = pings.tick() => {
@@ -188,44 +187,42 @@ impl Connection {
                     if std::mem::replace(&mut heard, meter.read()) != meter.read() {
                         unanswered = 0;
                     }
-                    if unflushed {
+                    if writing {
                         // A ping would only queue behind what is stuck; whether that moves is what counts.
-                        let written = meter.written();
-                        if written != progress.0 {
-                            progress = (written, Instant::now());
-                        } else if progress.1.elapsed() >= self.times.stall {
+                        if moved.0 != meter.written() {
+                            moved = (meter.written(), Instant::now());
+                        } else if moved.1.elapsed() >= self.times.stall {
                             return End::Stalled;
                         }
                     } else if unanswered >= MISSED_PINGS {
                         return End::Stalled;
                     } else {
                         unanswered += 1;
-                        out.push(Message::Ping(Vec::new().into()));
+                        out.push_back(Message::Ping(Vec::new().into()));
+                        moved = (meter.written(), Instant::now());
                     }
                 }
-                flushed = sink.flush(), if unflushed => {
-                    if flushed.is_err() {
+                written = write(sink, &mut out, self.hub.metrics()), if writing => {
+                    if written.is_err() {
                         return End::Theirs;
                     }
                     unflushed = false;
-                    progress = (meter.written(), Instant::now());
-                    let waiters = self.outbox.take_waiters();
-                    if !waiters.is_empty() {
-                        self.hub.drained(self.key, waiters).await;
-                    }
+                    self.report_drained().await;
                 }
-                message = source.next() => {
+                // Whoever does not take our answers is not asked for more.
+                message = source.next(), if out.len() < MAX_ANSWERS => {
                     // Whatever it says, it is alive.
                     unanswered = 0;
+                    if !writing {
+                        moved = (meter.written(), Instant::now());
+                    }
                     match message {
                         Some(Ok(Message::Close(_))) | None => return End::Theirs,
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => unflushed = true,
                         Some(Ok(message)) => {
                             if let Err(farewell) = self.receive(surface, message, &mut out).await {
                                 // Answers that were due before it went wrong are still told.
-                                for message in out.drain(..) {
-                                    let _ = sink.feed(message).await;
-                                }
+                                let _ = timeout(self.times.goodbye, write(sink, &mut out, self.hub.metrics())).await;
                                 return End::Ours(farewell);
                             }
                         }
@@ -235,12 +232,25 @@ impl Connection {
                         Some(Err(error)) => return self.broken(&error),
                     }
                 }
-                outgoing = self.outbox.next(), if !unflushed => {
+                outgoing = self.outbox.next(), if !writing => {
+                    moved = (meter.written(), Instant::now());
                     if let Err(farewell) = self.collect(surface, outgoing, &mut out) {
                         return End::Ours(farewell);
                     }
+                    if out.is_empty() {
+                        // Nothing of it is for this kind of socket; there are places again all the same.
+                        self.report_drained().await;
+                    }
                 }
             }
+        }
+    }
+
+    /// Those who found the outbox full may go on.
+    async fn report_drained(&self) {
+        let waiters = self.outbox.take_waiters();
+        if !waiters.is_empty() {
+            self.hub.drained(self.key, waiters).await;
         }
     }
 
@@ -249,7 +259,7 @@ impl Connection {
         &mut self,
         surface: &mut S,
         first: Outgoing,
-        out: &mut Vec<Message>,
+        out: &mut VecDeque<Message>,
     ) -> Result<(), Farewell> {
         surface.send(first, out)?;
         while out.iter().map(Message::len).sum::<usize>() < WRITE_TOGETHER {
@@ -263,18 +273,16 @@ impl Connection {
         &self,
         surface: &mut S,
         message: Message,
-        out: &mut Vec<Message>,
+        out: &mut VecDeque<Message>,
     ) -> Result<(), Farewell> {
         self.hub.metrics().bytes_received.increment(message.len() as u64);
         surface.receive(message, out).await
     }
 
-    fn count_sent(&self, message: &Message) {
-        self.hub.metrics().bytes_sent.increment(message.len() as u64);
-    }
-
     fn broken(&self, error: &Error) -> End {
         match error {
+            // Gone without a word: no news, and nobody's fault.
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Theirs,
             Error::Protocol(_) | Error::Utf8(_) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
                 End::Ours(Farewell { kind: FarewellKind::BadMessage, message: error.to_string() })
@@ -300,6 +308,27 @@ impl Connection {
             }
         }
     }
+}
+
+/// Writes all of it. May be given up at any point and be called again: what was taken over by the socket is gone from
+/// `out`, and the rest is still there.
+async fn write(
+    sink: &mut SplitSink<Stream, Message>,
+    out: &mut VecDeque<Message>,
+    metrics: &Metrics,
+) -> Result<(), Error> {
+    poll_fn(|cx| {
+        while let Some(message) = out.front() {
+            let bytes = message.len() as u64;
+            ready!(sink.poll_ready_unpin(cx))?;
+            if let Some(message) = out.pop_front() {
+                sink.start_send_unpin(message)?;
+                metrics.bytes_sent.increment(bytes);
+            }
+        }
+        sink.poll_flush_unpin(cx)
+    })
+    .await
 }
 
 /// Last words, a close frame, and a moment in which what still comes in is discarded.

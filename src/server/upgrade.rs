@@ -23,13 +23,10 @@ pub struct Upgrade {
 impl Upgrade {
     /// Takes the upgrade out of a request. None: the request does not ask for one, or not properly.
     pub fn of<B>(request: &mut Request<B>) -> Option<Self> {
-        let headers = request.headers();
-        let asks = request.method() == Method::GET
-            && request.version() >= Version::HTTP_11
-            && lists(headers, &header::CONNECTION, "upgrade")
-            && lists(headers, &header::UPGRADE, "websocket")
-            && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asks)?;
+        if !Self::is_well_asked_for(request) {
+            return None;
+        }
+        let key = request.headers().get(header::SEC_WEBSOCKET_KEY)?;
         let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
         let on_upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
         Some(Self { on_upgrade, accept })
@@ -39,6 +36,19 @@ impl Upgrade {
     #[must_use]
     pub fn is_asked_for(headers: &HeaderMap) -> bool {
         lists(headers, &header::UPGRADE, "websocket")
+    }
+
+    /// Whether a request is a handshake that would succeed.
+    #[must_use]
+    pub fn is_well_asked_for<B>(request: &Request<B>) -> bool {
+        let headers = request.headers();
+        request.method() == Method::GET
+            && request.version() >= Version::HTTP_11
+            && lists(headers, &header::CONNECTION, "upgrade")
+            && lists(headers, &header::UPGRADE, "websocket")
+            && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+            && headers.contains_key(header::SEC_WEBSOCKET_KEY)
+            && request.extensions().get::<OnUpgrade>().is_some()
     }
 
     /// The answer to the request, and the socket to be.

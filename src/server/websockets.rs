@@ -47,10 +47,19 @@ pub fn router() -> Router<Arc<App>> {
         .route("/ws/dashboard/", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
 }
 
+/// Whether a handshake on this path leads to a socket, on which a refusal can be told.
+pub fn is_path(path: &str) -> bool {
+    path == "/" || path == "/sync" || path.starts_with("/sync/") || is_legacy(path)
+}
+
+fn is_legacy(path: &str) -> bool {
+    path == "/ws/dashboard" || path.contains("ws/dashboard/")
+}
+
 /// What no route takes: a legacy client if the path contains the legacy one, as the original's did
 /// (`/x/ws/dashboard/y`); nothing otherwise.
 pub async fn elsewhere(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Response {
-    if uri.path().contains("ws/dashboard/") && Upgrade::is_asked_for(request.headers()) {
+    if is_legacy(uri.path()) && Upgrade::is_asked_for(request.headers()) {
         return upgrade(app, request, Spoken::Legacy).await;
     }
     page::not_found(uri).await.into_response()

@@ -1,6 +1,5 @@
 //! The disk, and what happens when it fails.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{DocumentTask, Sender};
@@ -21,7 +20,6 @@ impl DocumentTask {
         metrics.append_seconds.record(started.elapsed());
         metrics.changes.increment(applied.change_count as u64);
         metrics.bytes_stored.increment(bytes);
-        self.hub.inner.write_failed.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -34,7 +32,6 @@ impl DocumentTask {
         error: &StoreError,
     ) {
         tracing::error!(document = %self.id, %error, "changes could not be stored");
-        self.hub.inner.write_failed.store(true, Ordering::Relaxed);
         self.hub.inner.metrics.refuse(Refusal::Storage);
         self.reload(document).await;
         let mut applied = applied;
@@ -52,7 +49,9 @@ impl DocumentTask {
                 (sender, outcome) => self.answer(sender, outcome),
             }
         }
-        self.deliver(|ready| document.settle_acknowledgements(applied, ready));
+        if !self.log.is_lost() {
+            self.deliver(|ready| document.settle_acknowledgements(applied, ready));
+        }
     }
 
     /// Applying panicked: the document in memory is dropped, and what the batch held is tried one by one, so that only

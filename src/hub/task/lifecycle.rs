@@ -62,13 +62,23 @@ impl DocumentTask {
             let command = tokio::select! {
                 command = self.mailbox.recv() => command,
                 () = sleep_until(until) => {
-                    if self.hub.forget_if_idle(&self.id, &self.mailbox) { None } else { continue }
+                    if self.hub.forget_if_idle(&self.id, &mut self.mailbox) { break } else { continue }
                 }
             };
             match command {
                 None | Some(Command::Stop) => break,
                 Some(command) => self.refuse(command, &unavailable),
             }
+        }
+        self.hand_on().await;
+    }
+
+    /// Who had looked this task up before it was out of the table may have sent something since: the next one gets it.
+    async fn hand_on(&mut self) {
+        self.mailbox.close();
+        while let Some(command) = self.mailbox.recv().await {
+            // Refused only when the server stops.
+            let _ = self.hub.send(&self.id, command).await;
         }
     }
 
@@ -90,7 +100,7 @@ impl DocumentTask {
     }
 
     pub(super) fn upkeep_interval(&self) -> Duration {
-        if self.log.is_broken() || self.pending { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
+        if self.log.is_broken() || !self.exists { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
     }
 
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
@@ -105,7 +115,8 @@ impl DocumentTask {
         // Closed while still in the table: whoever comes now waits in the mailbox, and the file is opened again by the
         // next load, never by two at once.
         self.log.close().await;
-        if self.hub.forget_if_idle(&self.id, &self.mailbox) {
+        if self.hub.forget_if_idle(&self.id, &mut self.mailbox) {
+            self.unloaded = true;
             tracing::debug!(document = %self.id, "unloaded");
             ControlFlow::Break(())
         } else {
@@ -115,6 +126,7 @@ impl DocumentTask {
 
     /// Counts the document among those that are waited for, or no longer.
     pub(super) fn note_existence(&mut self, document: &Document) {
+        self.exists = document.exists();
         if self.pending && (document.exists() || self.peers.is_empty()) {
             self.pending = false;
             self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
@@ -134,6 +146,10 @@ impl DocumentTask {
         if self.pending {
             self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
         }
-        self.log.close().await;
+        if self.unloaded {
+            self.hand_on().await;
+        } else {
+            self.log.close().await;
+        }
     }
 }

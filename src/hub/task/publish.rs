@@ -12,9 +12,12 @@ use automerge::ChangeHash;
 use super::{DocumentTask, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Published, read_view};
-use crate::hub::command::SyncPeer;
+use crate::hub::command::{SyncPeer, Unavailable};
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::metrics::Refusal;
+
+/// Storages of which the last heads are kept.
+const MAX_STORAGES: usize = 10_000;
 
 impl DocumentTask {
     /// The batch is durable: everybody may see it.
@@ -65,8 +68,11 @@ impl DocumentTask {
             let pending = &self.hub.inner.pending;
             if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
                 self.hub.inner.metrics.refuse(Refusal::TooManyPending);
-                let message = "too many documents that do not exist are being waited for; try again later";
-                peer.outbox.close(FarewellKind::TryAgainLater, message);
+                // Told about this document only: its other ones are fine, and it may ask again.
+                match peer.outbox.place(&self.waiter) {
+                    Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
+                    None => peer.outbox.close(FarewellKind::TryAgainLater, Unavailable::TooManyPending.to_string()),
+                }
                 return false;
             }
             self.pending = true;
@@ -115,11 +121,11 @@ impl DocumentTask {
             self.answer_request(document, key);
         }
         if document.is_behind(key) {
-            self.greet_drained(document, key);
+            self.catch_up(document, key);
         }
     }
 
-    fn greet_drained(&mut self, document: &mut Document, key: ConnectionKey) {
+    fn catch_up(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
             return;
         };
@@ -168,6 +174,10 @@ impl DocumentTask {
         }
         if self.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
             return;
+        }
+        if self.storages.len() >= MAX_STORAGES {
+            // Forgetting costs a repeated message at worst.
+            self.storages.clear();
         }
         self.storages.insert(Arc::clone(&heads.storage), Arc::clone(&heads));
         self.tell_heads(&watchers, from, &heads);

@@ -2,6 +2,8 @@
 //!
 //! The server sends its first message at once. An unknown id is accepted, and the document made by its first change.
 
+use std::collections::VecDeque;
+
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::format::DocumentId;
@@ -36,7 +38,7 @@ impl PlainSocket {
 impl Surface for PlainSocket {
     const KIND: ConnectionKind = ConnectionKind::Plain;
 
-    async fn receive(&mut self, message: Frame, _out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, _out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         let Frame::Binary(bytes) = message else {
             self.hub.metrics().refuse(Refusal::Undecodable);
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
@@ -46,10 +48,10 @@ impl Surface for PlainSocket {
         sent.map_err(|error| Farewell { kind: FarewellKind::GoingAway, message: error.to_string() })
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         match outgoing {
             Outgoing::Sync { data, .. } => {
-                out.push(Frame::Binary(data));
+                out.push_back(Frame::Binary(data));
                 Ok(())
             }
             Outgoing::Unavailable(id) => {

@@ -2,7 +2,7 @@
 //!
 //! The server speaks only after `join`, and never announces a document that the peer has not mentioned.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -62,7 +62,7 @@ impl RepoSocket {
         sender: PeerId,
         metadata: PeerMetadata,
         versions: &[String],
-        out: &mut Vec<Frame>,
+        out: &mut VecDeque<Frame>,
     ) -> Result<(), Farewell> {
         if !versions.iter().any(|version| version == PROTOCOL_VERSION) {
             self.hub.metrics().refuse(Refusal::Handshake);
@@ -89,7 +89,7 @@ impl RepoSocket {
             metadata: PeerMetadata { storage_id: Some(self.identity.storage.clone()), is_ephemeral: false },
             version: PROTOCOL_VERSION.to_owned(),
         };
-        out.push(frame(&answer));
+        out.push_back(frame(&answer));
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl RepoSocket {
         }
     }
 
-    async fn dispatch(&mut self, message: Message, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    async fn dispatch(&mut self, message: Message, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         let message = match message {
             Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
             message if self.joined.is_none() => {
@@ -203,7 +203,7 @@ impl RepoSocket {
 impl Surface for RepoSocket {
     const KIND: ConnectionKind = ConnectionKind::Repo;
 
-    async fn receive(&mut self, message: Frame, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         let bytes = match message {
             Frame::Binary(bytes) => bytes,
             _ => {
@@ -221,7 +221,7 @@ impl Surface for RepoSocket {
         }
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Vec<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
         let Some(joined) = &self.joined else { return Ok(()) };
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
         let message = match outgoing {
@@ -246,7 +246,7 @@ impl Surface for RepoSocket {
             }
             Outgoing::Texts(_) => return Ok(()),
         };
-        out.push(frame(&message));
+        out.push_back(frame(&message));
         Ok(())
     }
 
