@@ -33,9 +33,12 @@ async fn who_answers_pings_stays_and_who_misses_two_is_closed() {
     // Reads nothing, and so answers nothing.
     let mut silent = RepoPeer::join(&server, "silent").await;
     let mut pings = 0;
-    while server.metric(STALLED) == 0.0 {
-        pings += usize::from(matches!(alive.socket.next_raw().await, Some(Frame::Ping(_))));
-    }
+    let closed = async {
+        while server.metric(STALLED) == 0.0 {
+            pings += usize::from(matches!(alive.socket.next_raw().await, Some(Frame::Ping(_))));
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.expect("the silent one is closed");
     assert!(pings >= 2);
     server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 1.0).await;
     alive.until_agreed(&mut Replica::empty(&server.document)).await;
