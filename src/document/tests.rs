@@ -373,3 +373,39 @@ fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
     remote.settle(&mut document);
     assert_eq!(remote.doc.get_heads(), document.heads());
 }
+
+#[test]
+fn who_sends_too_much_that_waits_for_others_is_refused_and_nobody_else() {
+    let (mut document, _) = plan();
+    let mut attacker = AutoCommit::new().with_actor(ActorId::from([6u8]));
+    for value in 0..=i64::try_from(MAX_ORPHANS).unwrap() + 1 {
+        attacker.put(ROOT, "value", value).unwrap();
+        attacker.commit();
+    }
+    let orphans = &attacker.get_changes(&[])[1..];
+    let mut honest = Remote::new(9);
+    for key in [PeerKey(6), honest.key] {
+        document.join(key, Vec::new());
+    }
+    honest.settle(&mut document);
+    honest.doc.put(ROOT, "theirs", 1).unwrap();
+    honest.doc.commit();
+    let heads = attacker.get_heads();
+    let items = vec![carrying(PeerKey(6), &heads, orphans), honest.message().unwrap()];
+    let applied = document.apply(items);
+    assert!(matches!(applied.outcomes[0], Outcome::Refused(BadMessage::TooManyOrphans(_))), "{:?}", applied.outcomes);
+    assert!(matches!(applied.outcomes[1], Outcome::Synced), "{:?}", applied.outcomes);
+    assert_eq!((applied.change_count, document.orphans.len()), (1, 0));
+}
+
+#[test]
+fn a_total_that_people_type_has_no_noise_of_binary_fractions() {
+    let (mut document, _) = plan();
+    for crore in 1..3_000 {
+        let crore = f64::from(crore) / 100.0;
+        edit(&mut document, Edit::SetTotalAmount(crore * 1e7)).unwrap();
+        let total = read_view(&document.view()).plan().total_budget.unwrap();
+        assert!(total.to_string().len() <= 8, "{crore} crore became {total}");
+        assert_eq!(without_noise(total * 100_000.0 / 1e7), crore);
+    }
+}

@@ -70,3 +70,23 @@ async fn a_malformed_document_id_is_refused_with_what_is_wrong_with_it() {
         assert!(close.reason.contains("document id") || close.reason.contains("documentId"), "{id}: {}", close.reason);
     }
 }
+
+#[tokio::test]
+async fn asking_for_an_upgrade_is_no_way_around() {
+    let server = TestServer::start().await;
+    let upgrade = ("upgrade", "websocket");
+    let whole = [
+        upgrade,
+        ("connection", "upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for stranger in [("origin", "https://evil.example"), ("host", "evil.example")] {
+        for path in ["/data/", "/api/documents", "/sync", "/"] {
+            assert_eq!(server.http("GET", path, &[stranger, upgrade]).await.0, 403, "{path}");
+        }
+        let headers: Vec<(&str, &str)> = [&[stranger][..], &whole].concat();
+        assert_eq!(server.http("GET", "/data/", &headers).await.0, 403);
+        assert_eq!(server.http("POST", "/data/add/", &headers).await.0, 403);
+    }
+}
