@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
@@ -227,7 +226,7 @@ impl ReplicaTask {
             let problem = Problem::Disk("the file cannot be read".to_owned());
             return self.fail(senders, &EditFailed::Unreadable, problem).await;
         }
-        let copies: Vec<Item> = items.iter().map(copy).collect();
+        let copies = items.clone();
         let document = &mut self.document;
         let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
             return self.recover_from_panic(copies, senders).await;
@@ -339,13 +338,5 @@ impl ReplicaTask {
         } else {
             Status::Syncing
         }
-    }
-}
-
-/// Cheap: message bytes are shared.
-fn copy(item: &Item) -> Item {
-    match item {
-        Item::Sync { peer, bytes } => Item::Sync { peer: *peer, bytes: Bytes::clone(bytes) },
-        Item::Edit { edit, author } => Item::Edit { edit: edit.clone(), author: author.clone() },
     }
 }

@@ -64,8 +64,8 @@ pub struct Document {
     orphan_bytes: usize,
 }
 
-/// One thing to be done in a batch.
-#[derive(Debug)]
+/// One thing to be done in a batch. Cloning is cheap: message bytes are shared.
+#[derive(Debug, Clone)]
 pub enum Item {
     /// A sync message as it came.
     Sync {
@@ -244,18 +244,6 @@ impl Document {
     /// A peer is gone. Returns the heads that it and the document were known to share.
     pub fn leave(&mut self, peer: PeerKey) -> Option<Vec<ChangeHash>> {
         self.peers.leave(peer)
-    }
-
-    /// Whether this peer syncs this document.
-    #[must_use]
-    pub fn has_peer(&self, peer: PeerKey) -> bool {
-        self.peers.contains(peer)
-    }
-
-    /// How many peers sync this document, and in how many distinct states they are.
-    #[must_use]
-    pub fn peer_counts(&self) -> (usize, usize) {
-        (self.peers.len(), self.peers.distinct_states())
     }
 
     /// The heads that a peer last said it has.

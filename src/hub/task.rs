@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -232,7 +231,7 @@ impl DocumentTask {
         if !self.log.mend(document).await {
             return self.refuse_batch(senders);
         }
-        let copies: Vec<Item> = items.iter().map(copy).collect();
+        let copies = items.clone();
         let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
             return self.recover_from_panic(document, copies, senders).await;
         };
@@ -297,13 +296,5 @@ impl DocumentTask {
                 place.fill(Outgoing::Ephemeral(Arc::clone(message)));
             }
         }
-    }
-}
-
-/// Cheap: message bytes are shared.
-fn copy(item: &Item) -> Item {
-    match item {
-        Item::Sync { peer, bytes } => Item::Sync { peer: *peer, bytes: Bytes::clone(bytes) },
-        Item::Edit { edit, author } => Item::Edit { edit: edit.clone(), author: author.clone() },
     }
 }
