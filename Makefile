@@ -1,7 +1,7 @@
 # `cargo run --release` is the server; this file is for everything else.
 
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
-.PHONY: test tools lint rust js example deny clean
+.PHONY: test tools lint rust js example bench bench-quick deny clean
 
 test: tools lint rust js
 	@echo "all tests passed"
@@ -30,6 +30,13 @@ tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
 # The point of the product in five seconds.
 example:
 	cargo run --locked --example ceo_and_cfo
+
+# What it costs and how fast it is, beside others. (The load generator builds the server as it is shipped, and measures that.)
+bench:
+	cargo bench --locked --bench load
+
+bench-quick:
+	cargo bench --locked --bench load -- --quick
 
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
 deny:

@@ -1,5 +1,192 @@
 //! The load generator: drives the real server, and others beside it, with real protocol clients over loopback.
+//!
+//! ```sh
+//! cargo bench --bench load -- --list
+//! cargo bench --bench load -- --quick --only fan-out --server happierwork,floor
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`scenario`] | what is measured, one file each |
+//! | [`client`] | writers, viewers, and the socket under both |
+//! | [`server`] | servers as processes |
+//! | [`floor`] | the server that only passes bytes on |
+//! | [`plan`] | the documents |
+//! | [`measure`] | processor time, memory, latencies |
+//! | [`run`], [`figures`], [`results`] | what came of it |
 
+mod client;
+mod figures;
+mod floor;
+mod measure;
+mod plan;
 mod results;
+mod run;
+mod scenario;
+mod server;
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::results::Results;
+use crate::run::Run;
+use crate::server::Workplace;
+
+/// A result, of which the error is for people.
+pub type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Sockets of the largest case, and files besides.
+const FILES: u64 = 12_000;
+/// How often each case is measured, unless told otherwise.
+const RUNS: u32 = 3;
+
+/// Measures the server, and others beside it.
+#[derive(Debug, Parser)]
+#[command(name = "load", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Server>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Servers that are part of this program.
+#[derive(Debug, Subcommand)]
+enum Server {
+    /// The server that only passes bytes on.
+    #[command(hide = true)]
+    Floor { port: u16 },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// A subset, each case once; under two minutes
+    #[arg(long)]
+    quick: bool,
+    /// Only these scenarios
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only these servers
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    server: Vec<String>,
+    /// How often each case is measured [default: 3; 1 with --quick]
+    #[arg(long, value_name = "N")]
+    runs: Option<u32>,
+    /// Write no report
+    #[arg(long)]
+    no_report: bool,
+    /// List the scenarios
+    #[arg(long)]
+    list: bool,
+    /// Given by `cargo bench`
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let Cli { command, options } = Cli::parse();
+    let result = match command {
+        Some(Server::Floor { port }) => floor::serve(port),
+        None if options.list => {
+            list();
+            Ok(())
+        }
+        None => run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+fn list() {
+    for scenario in scenario::ALL {
+        println!("{:12} {}", scenario.name, scenario.about);
+    }
+}
+
+fn run(options: &Options) -> Fallible<()> {
+    for name in &options.only {
+        if !scenario::ALL.iter().any(|scenario| scenario.name == name) {
+            return Err(format!("there is no scenario {name}; --list shows them").into());
+        }
+    }
+    client::answers::check()?;
+    allow_files()?;
+    let target = target();
+    let binary = binary(&target)?;
+    let runs = options.runs.unwrap_or(if options.quick { 1 } else { RUNS });
+    let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let place = Workplace::new(binary, &target.join("bench"))?;
+    let mut run = Run::new(place, options.quick, runs, options.server.clone())?;
+    for scenario in scenario::ALL {
+        if options.only.is_empty() || options.only.iter().any(|name| name == scenario.name) {
+            eprintln!("--- {}: {}", scenario.name, scenario.about);
+            (scenario.run)(&mut run)?;
+        }
+    }
+    let results = Results {
+        machine: measure::machine(),
+        versions: versions(),
+        date,
+        quick: options.quick,
+        runs,
+        measurements: run.measurements,
+    };
+    let path = target.join("bench/results.json");
+    results.write(&path)?;
+    eprintln!("written: {}", path.display());
+    Ok(())
+}
+
+/// Where cargo builds: this program is in `<target>/release/deps`.
+fn target() -> PathBuf {
+    let here = std::env::current_exe().ok();
+    let found = here.as_deref().and_then(|path| path.ancestors().nth(3)).map(Path::to_owned);
+    found.unwrap_or_else(|| PathBuf::from("target"))
+}
+
+/// The server that is measured: `HAPPIERWORK_BIN`, or what is built as it is shipped.
+///
+/// `cargo bench` builds the server too, with the settings of the load generator, in the very place of the release build.
+/// So it is built again here, which takes no time when nothing has changed, and kept elsewhere.
+fn binary(target: &Path) -> Fallible<PathBuf> {
+    if let Some(path) = std::env::var_os("HAPPIERWORK_BIN") {
+        return Ok(std::path::absolute(path)?);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--quiet", "--bin", "happierwork"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !built.success() {
+        return Err("the server could not be built".into());
+    }
+    let kept = target.join("bench/happierwork");
+    std::fs::create_dir_all(target.join("bench"))?;
+    // First away with it: a program that is being run cannot be written.
+    let _ = std::fs::remove_file(&kept);
+    std::fs::copy(target.join("release/happierwork"), &kept)?;
+    Ok(kept)
+}
+
+/// Every connection is a file here, and another in the server.
+fn allow_files() -> Fallible<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < FILES {
+        setrlimit(Resource::RLIMIT_NOFILE, FILES.min(hard), hard)?;
+    }
+    Ok(())
+}
+
+fn versions() -> BTreeMap<String, String> {
+    BTreeMap::from([("happierwork".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
+}

@@ -1,0 +1,130 @@
+//! One run of the load generator: what was asked for, and what was measured so far.
+
+use std::collections::BTreeMap;
+
+use tokio::runtime::Runtime;
+
+use crate::Fallible;
+use crate::figures::{Figures, compare_with, medians, remarks, show};
+use crate::plan::{LARGE, Plan, SMALL};
+use crate::results::Measurement;
+use crate::server::{Kind, Workplace};
+
+/// One run.
+pub struct Run {
+    /// The short form.
+    pub quick: bool,
+    /// How often each case is measured.
+    pub runs: u32,
+    /// Which servers, by name; empty: all.
+    pub servers: Vec<String>,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    place: Workplace,
+    runtime: Runtime,
+    plans: BTreeMap<(usize, usize), Plan>,
+}
+
+/// What is measured: names of a case.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub scenario: &'a str,
+    pub case: &'a str,
+    pub viewers: Option<u32>,
+}
+
+impl Run {
+    pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { quick, runs, servers, measurements: Vec::new(), place, runtime, plans: BTreeMap::new() })
+    }
+
+    /// A document with so many positions and so many changes after they were made. Made once.
+    pub fn plan(&mut self, positions: usize, history: usize) -> Fallible<Plan> {
+        if let Some(plan) = self.plans.get(&(positions, history)) {
+            return Ok(plan.clone());
+        }
+        let plan = Plan::new(positions, history)?;
+        self.plans.insert((positions, history), plan.clone());
+        Ok(plan)
+    }
+
+    /// The document with 100 positions.
+    pub fn small(&mut self) -> Fallible<Plan> {
+        self.plan(SMALL, 0)
+    }
+
+    /// The document with 5,000 positions.
+    pub fn large(&mut self) -> Fallible<Plan> {
+        self.plan(LARGE, 0)
+    }
+
+    /// Measures a case with several servers, as often as is asked for, in turns. A case that fails is reported as failed,
+    /// and the run goes on. Comparisons with the floor are made within one turn.
+    pub fn measure(
+        &mut self,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
+        let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| self.wants(*kind)).collect();
+        let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
+        let mut failures: Vec<Vec<String>> = vec![Vec::new(); kinds.len()];
+        for _ in 0..self.runs {
+            let mut turn: Vec<Option<Figures>> = Vec::new();
+            for (index, kind) in kinds.iter().enumerate() {
+                match self.runtime.block_on(measure(*kind, &self.place)) {
+                    Ok(figures) => turn.push(Some(figures)),
+                    Err(error) => {
+                        failures[index].push(error.to_string());
+                        turn.push(None);
+                    }
+                }
+            }
+            let floor = kinds.iter().position(|kind| *kind == Kind::Floor).and_then(|index| turn[index].clone());
+            for (index, figures) in turn.into_iter().enumerate() {
+                let Some(mut figures) = figures else { continue };
+                if let Some(floor) = floor.as_ref().filter(|_| kinds[index] != Kind::Floor) {
+                    compare_with(floor, &mut figures);
+                }
+                taken[index].push(figures);
+            }
+        }
+        for (index, kind) in kinds.into_iter().enumerate() {
+            let mut figures = medians(&taken[index]);
+            let mut notes = remarks(&figures);
+            if !failures[index].is_empty() {
+                figures.insert("converged".to_owned(), 0.0);
+                let (failed, first) = (failures[index].len(), &failures[index][0]);
+                notes.push(format!("failed in {failed} of {} runs: {first}", self.runs));
+            }
+            let measurement = Measurement {
+                scenario: subject.scenario.to_owned(),
+                server: kind.name().to_owned(),
+                case: subject.case.to_owned(),
+                viewers: subject.viewers,
+                figures,
+                note: if notes.is_empty() { None } else { Some(notes.join("; ")) },
+            };
+            show(&measurement);
+            self.measurements.push(measurement);
+        }
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        self.servers.is_empty() || self.servers.iter().any(|name| name == kind.name())
+    }
+}
+
+/// A number with commas.
+pub fn thousands(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
