@@ -24,8 +24,13 @@ js: tests/js/node_modules/.package-lock.json
 	cargo build --release --locked
 	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
-tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
-	cd tests/js && npm ci --no-audit --no-fund
+# The servers that ours is compared with, as far as they come from npm.
+CONTENDERS := $(patsubst %/package.json,%,$(wildcard benches/load/contenders/node/*/package.json))
+.PHONY: contenders
+contenders: $(CONTENDERS:%=%/node_modules/.package-lock.json)
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 
 # The point of the product in five seconds.
 example:
@@ -45,4 +50,4 @@ deny:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules
+	rm -rf tests/js/node_modules $(CONTENDERS:%=%/node_modules)
