@@ -30,6 +30,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -144,10 +145,16 @@ fn run(options: &Options) -> Fallible<()> {
     let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let place = Workplace::new(binary, &target.join("bench"))?;
     let mut run = Run::new(place, options.quick, runs, options.server.clone())?;
+    let mut failed = Vec::new();
     for scenario in scenario::ALL {
         if options.only.is_empty() || options.only.iter().any(|name| name == scenario.name) {
             eprintln!("--- {}: {}", scenario.name, scenario.about);
-            (scenario.run)(&mut run)?;
+            let begun = Instant::now();
+            if let Err(error) = (scenario.run)(&mut run) {
+                eprintln!("{}: {error}", scenario.name);
+                failed.push(scenario.name);
+            }
+            eprintln!("({:.0} s)", begun.elapsed().as_secs_f32());
         }
     }
     let results = Results {
@@ -161,7 +168,7 @@ fn run(options: &Options) -> Fallible<()> {
     let path = target.join("bench/results.json");
     results.write(&path)?;
     eprintln!("written: {}", path.display());
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("these scenarios failed: {}", failed.join(", ")).into()) }
 }
 
 /// Where cargo builds: this program is in `<target>/release/deps`.

@@ -1,7 +1,10 @@
 //! The documents that servers are measured with, made with the library's own API.
 
+use std::sync::Arc;
+
 use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{ActorId, Automerge, ObjId, ROOT, ReadDoc};
+use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
+use bytes::Bytes;
 use happierwork::document::{
     Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, Position, Renderings,
 };
@@ -31,13 +34,16 @@ fn never(_: &Position) -> bool {
     false
 }
 
-/// A document as it is on disk.
+/// A document. Cheap to clone.
 #[derive(Clone)]
 pub struct Plan {
     /// Its id, which it carries.
     pub id: DocumentId,
-    /// A snapshot.
-    pub bytes: Vec<u8>,
+    /// As it is on disk: a snapshot.
+    pub bytes: Bytes,
+    /// Its heads.
+    pub heads: Vec<ChangeHash>,
+    doc: Arc<Automerge>,
 }
 
 impl Plan {
@@ -58,25 +64,36 @@ impl Plan {
         if let Some(Outcome::Edited(Err(error))) = applied.outcomes.into_iter().next() {
             return Err(error.into());
         }
-        let mut bytes = document.save();
-        if history > 0 {
-            let mut doc = Automerge::load(&bytes)?;
-            let rows = rows(&doc)?;
-            let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
-            for edit in 0..history {
-                doc.set_actor(actors[edit % AUTHORS].clone());
-                // Never the value that is there: that would be no change.
-                let budget = 1_000_000 + i64::try_from(edit)?;
-                set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
-            }
-            bytes = doc.save();
+        let mut doc = Automerge::load(&document.save())?;
+        let rows = rows(&doc)?;
+        let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
+        for edit in 0..history {
+            doc.set_actor(actors[edit % AUTHORS].clone());
+            // Never the value that is there: that would be no change.
+            let budget = 1_000_000 + i64::try_from(edit)?;
+            set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
         }
-        Ok(Self { id, bytes })
+        Ok(Self::of(id, doc))
+    }
+
+    fn of(id: DocumentId, doc: Automerge) -> Self {
+        Self { id, bytes: doc.save().into(), heads: doc.get_heads(), doc: Arc::new(doc) }
+    }
+
+    /// The same document under another id.
+    pub fn copy(&self) -> Fallible<Self> {
+        let id = DocumentId::from_random(rand::random());
+        let mut doc = self.open();
+        let mut transaction = doc.transaction();
+        let text = transaction.put_object(ROOT, "documentId", ObjType::Text)?;
+        transaction.splice_text(text, 0, 0, id.as_str())?;
+        transaction.commit();
+        Ok(Self::of(id, doc))
     }
 
     /// The document, for a client that edits it.
-    pub fn open(&self) -> Fallible<Automerge> {
-        Ok(Automerge::load(&self.bytes)?.with_actor(actor()))
+    pub fn open(&self) -> Automerge {
+        Automerge::clone(&self.doc).with_actor(actor())
     }
 }
 
@@ -88,7 +105,7 @@ pub fn rows(doc: &Automerge) -> Fallible<Vec<ObjId>> {
 }
 
 /// One change that sets one field of one position.
-pub fn set_budget(doc: &mut Automerge, row: &ObjId, budget: i64, now_s: i64) -> Fallible<automerge::ChangeHash> {
+pub fn set_budget(doc: &mut Automerge, row: &ObjId, budget: i64, now_s: i64) -> Fallible<ChangeHash> {
     let mut transaction = doc.transaction();
     transaction.put(row, "budget", budget)?;
     let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(now_s));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::Fallible;
 use crate::figures::{Figures, compare_with, medians, remarks, show};
@@ -25,6 +26,7 @@ pub struct Run {
     place: Workplace,
     runtime: Runtime,
     plans: BTreeMap<(usize, usize), Plan>,
+    copies: Vec<Plan>,
 }
 
 /// What is measured: names of a case.
@@ -45,7 +47,17 @@ impl Run {
                 missing.push(kind);
             }
         }
-        Ok(Self { quick, runs, servers, measurements: Vec::new(), missing, place, runtime, plans: BTreeMap::new() })
+        Ok(Self {
+            quick,
+            runs,
+            servers,
+            measurements: Vec::new(),
+            missing,
+            place,
+            runtime,
+            plans: BTreeMap::new(),
+            copies: Vec::new(),
+        })
     }
 
     /// A document with so many positions and so many changes after they were made. Made once.
@@ -61,6 +73,15 @@ impl Run {
     /// The document with 100 positions.
     pub fn small(&mut self) -> Fallible<Plan> {
         self.plan(SMALL, 0)
+    }
+
+    /// So many documents with 100 positions each.
+    pub fn many_small(&mut self, count: usize) -> Fallible<Vec<Plan>> {
+        let small = self.small()?;
+        while self.copies.len() < count {
+            self.copies.push(small.copy()?);
+        }
+        Ok(self.copies[..count].to_vec())
     }
 
     /// The document with 5,000 positions.
@@ -107,7 +128,10 @@ impl Run {
                     turn.push(None);
                     continue;
                 }
-                match self.runtime.block_on(measure(*kind, &self.place)) {
+                let limit = kind.patience() * 4;
+                let measured = async { timeout(limit, measure(*kind, &self.place)).await };
+                let measured = self.runtime.block_on(measured);
+                match measured.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into())) {
                     Ok(figures) => turn.push(Some(figures)),
                     Err(error) => {
                         failures[index].push(error.to_string());

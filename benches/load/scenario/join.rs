@@ -52,18 +52,18 @@ async fn joins_in_turn(kind: Kind, plan: &Plan, place: &Workplace, joins: usize)
 }
 
 async fn join_in_turn(server: &Server, plan: &Plan, joins: usize) -> Fallible<Figures> {
-    let heads = plan.open()?.get_heads();
+    let heads = &plan.heads;
     let mut all = Vec::new();
     let mut times = Latencies::default();
     let mut figures = Figures::new();
     let mut cpu = server.process().cpu()?;
     for number in 0..=joins {
         let mut newcomer = Newcomer::connect(&server.address, number).await?;
-        let came = newcomer.fetch(&plan.id, &heads).await?;
+        let came = newcomer.fetch(&plan.id, heads).await?;
         // They stay.
         all.push(newcomer);
         if number == 0 {
-            if Automerge::load(&came.chunks)?.get_heads() != heads {
+            if Automerge::load(&came.chunks)?.get_heads() != *heads {
                 return Err("what came is not the document".into());
             }
             tokio::time::sleep(SETTLE).await;
@@ -99,7 +99,7 @@ pub fn storm(run: &mut Run) -> Fallible<()> {
 
 async fn storm_once(kind: Kind, plan: &Plan, place: &Workplace, clients: u32, claims: bool) -> Fallible<Figures> {
     let mut server = Server::start(kind, std::slice::from_ref(plan), place).await?;
-    let hello = if claims { back(&plan.open()?)? } else { Hello::Nothing };
+    let hello = if claims { back(&plan.open())? } else { Hello::Nothing };
     server.kill()?;
     let killed = Instant::now();
     server.restart()?;

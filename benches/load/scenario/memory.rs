@@ -9,7 +9,7 @@ use crate::client::newcomer::Newcomer;
 use crate::client::{Audience, Crowd, Hello, IN_ORDER, Language};
 use crate::figures::Figures;
 use crate::measure::Board;
-use crate::plan::{Plan, SMALL};
+use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::{Kind, Server, Workplace};
 
@@ -21,13 +21,11 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     let connections = Subject { scenario: "memory", case: "1,000 idle connections, small document", viewers: None };
-    run.measure(connections, &Kind::OURS, async |kind, place| per_connection(kind, &plan, place).await);
-    let mut plans = vec![plan];
-    for _ in 0..DOCUMENTS {
-        plans.push(Plan::new(SMALL, 0)?);
-    }
+    run.measure_once(connections, &Kind::OURS, async |kind, place| per_connection(kind, &plan, place).await);
+    let mut plans = run.many_small(DOCUMENTS)?;
+    plans.insert(0, plan);
     let documents = Subject { scenario: "memory", case: "1,000 open small documents, one connection", viewers: None };
-    run.measure(documents, &Kind::OURS, async |kind, place| per_document(kind, &plans, place).await);
+    run.measure_once(documents, &Kind::OURS, async |kind, place| per_document(kind, &plans, place).await);
     Ok(())
 }
 
@@ -51,11 +49,11 @@ async fn per_document(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible
     let server = Server::start(kind, plans, place).await?;
     let mut newcomer = Newcomer::connect(&server.address, 0).await?;
     let (default, others) = plans.split_first().ok_or("no documents")?;
-    newcomer.fetch(&default.id, &default.open()?.get_heads()).await?;
+    newcomer.fetch(&default.id, &default.heads).await?;
     tokio::time::sleep(SETTLE).await;
     let before = server.process().rss_mib()?;
     for plan in others {
-        newcomer.fetch(&plan.id, &plan.open()?.get_heads()).await?;
+        newcomer.fetch(&plan.id, &plan.heads).await?;
     }
     tokio::time::sleep(SETTLE).await;
     let after = server.process().rss_mib()?;

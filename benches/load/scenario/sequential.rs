@@ -14,10 +14,12 @@ use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::{Kind, Workplace};
 
-const DURATION: Duration = Duration::from_secs(3);
+/// Edits and the disk are measured in turns, as a disk has moods.
+const TURNS: u32 = 5;
+const TURN: Duration = Duration::from_millis(600);
 /// As long as an edit in the log.
 const APPEND: [u8; 200] = [0x55; 200];
-const APPENDS: usize = 100;
+const APPENDS: usize = 40;
 
 pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
@@ -30,24 +32,34 @@ pub fn run(run: &mut Run) -> Fallible<()> {
 async fn measure(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     let cast = Cast { plans: std::slice::from_ref(plan), writers: 1, viewers: 0, sleepers: None };
     let mut stage = Stage::set(kind, &cast, place).await?;
-    let mut syncs = fdatasync(stage.server.folder.path())?;
-    let begun = stage.begin()?;
-    let order = Order::FlatOut { until: begun.at + DURATION, window: 1 };
-    let (_, done) = stage.carry_out(|_| order.clone(), DURATION).await;
-    let mut figures = stage.end(&begun).await?;
+    let mut syncs = Latencies::default();
+    let (mut edits, mut editing) = (0, Duration::ZERO);
+    let (mut cpu, mut done) = (Duration::ZERO, true);
+    for _ in 0..TURNS {
+        syncs.0.extend(fdatasync(stage.server.folder.path())?.0);
+        let (made, used, begun) = (stage.edits(), stage.server.process().cpu()?, Instant::now());
+        let order = Order::FlatOut { until: begun + TURN, window: 1 };
+        done &= stage.carry_out(|_| order.clone(), TURN).await.1;
+        editing += begun.elapsed();
+        edits += stage.edits() - made;
+        cpu += stage.server.process().cpu()?.saturating_sub(used);
+    }
     let converged = done && stage.agrees().await;
     if stage.board.failure().is_some() {
         return Err(stage.explain(&"not all went well").into());
     }
-    // Before and after: a disk has moods.
-    syncs.0.extend(fdatasync(stage.server.folder.path())?.0);
+    let rate = edits as f64 / editing.as_secs_f64();
     let sync_us = syncs.percentile_ms(0.5) * 1e3;
-    if let Some(rate) = figures.get("edits_per_s").copied() {
-        figures.insert("edits_per_fdatasync".to_owned(), rate * sync_us / 1e6);
-    }
-    figures.insert("fdatasync_us".to_owned(), sync_us);
-    figures.insert("converged".to_owned(), f64::from(u8::from(converged)));
-    Ok(figures)
+    let figures = [
+        ("edits", edits as f64),
+        ("edits_per_s", rate),
+        ("fdatasync_us", sync_us),
+        ("fdatasync_p10_us", syncs.percentile_ms(0.1) * 1e3),
+        ("edits_per_fdatasync", rate * sync_us / 1e6),
+        ("cpu_us_per_edit", cpu.as_secs_f64() * 1e6 / edits as f64),
+        ("converged", f64::from(u8::from(converged))),
+    ];
+    Ok(figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect())
 }
 
 /// How long it takes to append as much as an edit to a file and to have it on disk.

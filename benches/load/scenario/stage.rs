@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use automerge::sync::State;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
+use tokio::time::timeout;
 use tokio_util::task::LocalPoolHandle;
 
 use crate::Fallible;
@@ -83,7 +84,7 @@ impl Stage {
                 roles.push(Role {
                     server: address.clone(),
                     document: plan.id.clone(),
-                    doc: plan.open()?,
+                    doc: plan.open(),
                     state: State::new(),
                     ledger: Arc::clone(ledger),
                     number,
@@ -93,8 +94,19 @@ impl Stage {
                 });
             }
         }
-        let starting = stream::iter(roles).map(|role| Writer::start(&self.thread, role)).buffered(JOINING);
-        self.writers = starting.try_collect().await?;
+        let count = roles.len();
+        let mut starting = stream::iter(roles).map(|role| Writer::start(&self.thread, role)).buffered(JOINING);
+        let started = async {
+            while let Some(writer) = starting.next().await {
+                self.writers.push(writer?);
+            }
+            Fallible::Ok(())
+        };
+        if let Ok(started) = timeout(patience, started).await {
+            started?;
+        } else {
+            return Err(format!("{} of {count} writers joined in {patience:?}", self.writers.len()).into());
+        }
         let audience = documents.map(|(plan, ledger)| Audience {
             language: match address.kind {
                 Kind::Floor => Language::Floor,
