@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`scenario`] | what is measured, one file each |
 //! | [`client`] | writers, viewers, and the socket under both |
-//! | [`server`] | servers as processes |
+//! | [`kind`], [`server`] | servers, and how they are run as processes |
 //! | [`floor`] | the server that only passes bytes on |
 //! | [`contenders`] | other servers of documents |
 //! | [`plan`] | the documents |
@@ -20,6 +20,7 @@ mod client;
 mod contenders;
 mod figures;
 mod floor;
+mod kind;
 mod measure;
 mod plan;
 mod results;
@@ -35,9 +36,10 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::kind::Kind;
 use crate::results::Results;
 use crate::run::Run;
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 /// A result, of which the error is for people.
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -7,9 +7,10 @@ use tokio::time::timeout;
 
 use crate::Fallible;
 use crate::figures::{Figures, compare_with, medians, remarks, show};
+use crate::kind::Kind;
 use crate::plan::{LARGE, Plan, SMALL};
 use crate::results::Measurement;
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 /// One run.
 pub struct Run {
@@ -40,6 +41,7 @@ pub struct Subject<'a> {
 impl Run {
     pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.block_on(async { place.clean_up_on_signals() })?;
         let mut missing = Vec::new();
         for kind in Kind::ALL {
             if let Err(why) = kind.installed() {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use happierwork::format::DocumentId;
@@ -13,12 +14,14 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::Fallible;
 use crate::client::Socket;
 use crate::client::envelope::Envelope;
-use crate::contenders::{self, Contender};
+use crate::contenders;
+use crate::kind::{Address, Kind};
 use crate::measure::Process;
 use crate::plan::Plan;
 
@@ -28,92 +31,11 @@ const BEGIN: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(1);
 /// How long a server that is ready may take to answer.
 const ANSWER: Duration = Duration::from_millis(250);
-/// How long an end may take.
-const END: Duration = Duration::from_secs(15);
 
-/// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The one that all this is about.
-    Happierwork,
-    /// See [`crate::floor`].
-    Floor,
-    /// See [`crate::contenders`].
-    Other(Contender),
-}
-
-impl Kind {
-    /// All that there are.
-    pub const ALL: [Self; 5] = [
-        Self::Happierwork,
-        Self::Floor,
-        Self::Other(Contender::SyncServer),
-        Self::Other(Contender::AutomergeRepo),
-        Self::Other(Contender::Samod),
-    ];
-    /// Those that can be told what a delivery of bytes costs.
-    pub const WITH_FLOOR: [Self; 2] = [Self::Happierwork, Self::Floor];
-    /// Those that keep documents.
-    pub const WITH_DOCUMENTS: [Self; 4] = [
-        Self::Happierwork,
-        Self::Other(Contender::SyncServer),
-        Self::Other(Contender::AutomergeRepo),
-        Self::Other(Contender::Samod),
-    ];
-    /// What only this server has.
-    pub const OURS: [Self; 1] = [Self::Happierwork];
-
-    /// Its name in results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Happierwork => "happierwork",
-            Self::Floor => "floor",
-            Self::Other(contender) => contender.name(),
-        }
-    }
-
-    /// How long clients may take to join, and edits to arrive. The others have as long as the whole run can spare.
-    pub fn patience(self) -> Duration {
-        match self {
-            Self::Happierwork | Self::Floor => Duration::from_secs(30),
-            Self::Other(_) => Duration::from_secs(12),
-        }
-    }
-
-    /// What exactly is measured.
-    pub fn version(self) -> String {
-        match self {
-            Self::Happierwork => env!("CARGO_PKG_VERSION").to_owned(),
-            Self::Floor => "axum's WebSocket, without documents".to_owned(),
-            Self::Other(contender) => contender.version(),
-        }
-    }
-
-    /// Whether it can be started; if not, what to do about it.
-    pub fn installed(self) -> Result<(), String> {
-        match self {
-            Self::Happierwork | Self::Floor => Ok(()),
-            Self::Other(contender) => contender.installed(),
-        }
-    }
-}
-
-/// Where clients connect.
-#[derive(Debug, Clone)]
-pub struct Address {
-    /// What it is that listens there.
-    pub kind: Kind,
-    /// Where.
-    pub socket: SocketAddr,
-    /// The path of its WebSocket.
-    pub path: &'static str,
-}
-
-impl Address {
-    /// Whether it is a server of documents, in automerge-repo's protocol.
-    pub fn knows_documents(&self) -> bool {
-        self.kind != Kind::Floor
-    }
+/// The servers that run, for when this program is ended from outside.
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where all servers of a run have their folders.
@@ -127,6 +49,24 @@ impl Workplace {
     pub fn new(binary: PathBuf, below: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(below)?;
         Ok(Self { binary, folder: TempDir::with_prefix_in("run-", below)? })
+    }
+
+    /// Ends all servers and takes the folder away when this program is told to end.
+    pub fn clean_up_on_signals(&self) -> io::Result<()> {
+        let folder = self.folder.path().to_owned();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            for server in running().drain(..) {
+                let _ = kill(server, Signal::SIGKILL);
+            }
+            let _ = std::fs::remove_dir_all(folder);
+            std::process::exit(130);
+        });
+        Ok(())
     }
 
     /// A folder for one server.
@@ -167,27 +107,15 @@ impl Server {
     }
 
     fn pid(&self) -> Pid {
-        // Process ids are positive and fit; 0 would be this process' group.
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+        pid(&self.child)
     }
 
     /// Ends it as a crash would.
     pub fn kill(&mut self) -> io::Result<()> {
+        let pid = self.pid();
+        running().retain(|running| *running != pid);
         self.child.kill()?;
         self.child.wait().map(drop)
-    }
-
-    /// Ends it as an operator would.
-    pub fn stop(mut self) -> Fallible<()> {
-        kill(self.pid(), Signal::SIGTERM)?;
-        let deadline = Instant::now() + END;
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                return Err(format!("{} does not end", self.address.kind.name()).into());
-            }
-            std::thread::sleep(LOOK);
-        }
-        Ok(())
     }
 
     /// Starts it again, in the same folder and on the same port. Does not wait until it is ready.
@@ -240,7 +168,14 @@ fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16) -> io::Result<Chil
         Kind::Other(contender) => contender.command(port, folder),
     };
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+    running().push(pid(&child));
+    Ok(child)
+}
+
+fn pid(child: &Child) -> Pid {
+    // Process ids are positive and fit; 0 would be this process' group.
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
 /// Puts a document where a server will look for it.

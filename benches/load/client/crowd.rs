@@ -14,8 +14,8 @@ use super::ledger::Ledger;
 use super::socket::Socket;
 use super::viewer::{Language, Viewer};
 use crate::Fallible;
+use crate::kind::Address;
 use crate::measure::Board;
-use crate::server::Address;
 
 /// Connections that are made at once, unless a storm is wanted.
 pub const IN_ORDER: usize = 64;

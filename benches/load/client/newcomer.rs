@@ -12,7 +12,7 @@ use super::crowd::source;
 use super::envelope::{Envelope, request};
 use super::socket::Socket;
 use crate::Fallible;
-use crate::server::Address;
+use crate::kind::Address;
 
 /// A connection without documents.
 pub struct Newcomer {

@@ -13,8 +13,8 @@ use tokio_util::task::LocalPoolHandle;
 use super::desk::Desk;
 use super::ledger::{Covered, Ledger};
 use crate::Fallible;
+use crate::kind::Address;
 use crate::measure::Board;
-use crate::server::Address;
 
 /// What a writer is to do.
 #[derive(Debug, Clone)]

@@ -5,9 +5,10 @@ use std::time::Instant;
 use crate::Fallible;
 use crate::client::Http;
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::plan::{Plan, SMALL};
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 /// Changes in the file.
 pub const HISTORY: usize = 100_000;

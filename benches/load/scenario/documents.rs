@@ -6,9 +6,10 @@ use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::Order;
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::run::{Run, Subject, thousands};
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 /// Between two edits of one document.
 const EVERY: Duration = Duration::from_millis(2_500);

@@ -9,10 +9,11 @@ use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::{Http, Order};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::Latencies;
 use crate::plan::Plan;
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 const EXPORT: &str = "/api/documents/default/export.json";
 /// Of which medians are taken.

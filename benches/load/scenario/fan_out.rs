@@ -7,9 +7,10 @@ use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::Order;
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::plan::{Plan, SMALL};
 use crate::run::{Run, Subject, thousands};
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 /// Unacknowledged edits of one writer.
 const WINDOW: u32 = 100;

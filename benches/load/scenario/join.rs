@@ -12,10 +12,11 @@ use crate::client::ledger::Ledger;
 use crate::client::newcomer::Newcomer;
 use crate::client::{Audience, Crowd, Hello, Language};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::{Board, Latencies, Process};
 use crate::plan::{LARGE, Plan};
 use crate::run::{Run, Subject, thousands};
-use crate::server::{Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 const HISTORY: usize = 5_000;
 /// How long a storm may take.

@@ -10,10 +10,11 @@ use crate::Fallible;
 use crate::client::ledger::Ledger;
 use crate::client::{Audience, Crowd, IN_ORDER, Language, Socket};
 use crate::figures::Figures;
+use crate::kind::{Address, Kind};
 use crate::measure::{Board, Process};
 use crate::plan::Plan;
 use crate::run::{Run, Subject, thousands};
-use crate::server::{Address, Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 const RATE: u32 = 20;
 /// Rows that are added before anything is measured.

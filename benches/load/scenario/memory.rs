@@ -8,10 +8,11 @@ use crate::client::ledger::Ledger;
 use crate::client::newcomer::Newcomer;
 use crate::client::{Audience, Crowd, Hello, IN_ORDER, Language};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::Board;
 use crate::plan::Plan;
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 const CONNECTIONS: u32 = 1_000;
 const DOCUMENTS: usize = 1_000;

@@ -12,10 +12,11 @@ use crate::Fallible;
 use crate::client::ledger::Ledger;
 use crate::client::{Order, Role, Writer};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::{Board, Process};
 use crate::plan::{Plan, rows, set_budget};
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 const CLIENTS: usize = 10;
 const EDITS: u32 = 500;

@@ -9,10 +9,11 @@ use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::Order;
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::Latencies;
 use crate::plan::Plan;
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 /// Edits and the disk are measured in turns, as a disk has moods.
 const TURNS: u32 = 5;

@@ -12,9 +12,10 @@ use crate::Fallible;
 use crate::client::ledger::Ledger;
 use crate::client::{Audience, Crowd, Hello, IN_ORDER, Language, Order, Role, Sleepers, Writer};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::measure::{Board, Noted, Process};
 use crate::plan::Plan;
-use crate::server::{Kind, Server, Workplace};
+use crate::server::{Server, Workplace};
 
 /// Edits that are made before anything is measured, one after the other, in a document of its own.
 const WARM_UP: u32 = 5;

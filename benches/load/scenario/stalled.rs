@@ -8,9 +8,10 @@ use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::{Order, Sleepers};
 use crate::figures::Figures;
+use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::run::{Run, Subject};
-use crate::server::{Kind, Workplace};
+use crate::server::Workplace;
 
 const VIEWERS: u32 = 1_000;
 const STALLED: u32 = 100;
