@@ -11,11 +11,13 @@
 //! | [`client`] | writers, viewers, and the socket under both |
 //! | [`server`] | servers as processes |
 //! | [`floor`] | the server that only passes bytes on |
+//! | [`contenders`] | other servers of documents |
 //! | [`plan`] | the documents |
 //! | [`measure`] | processor time, memory, latencies |
 //! | [`run`], [`figures`], [`results`] | what came of it |
 
 mod client;
+mod contenders;
 mod figures;
 mod floor;
 mod measure;
@@ -34,7 +36,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::results::Results;
 use crate::run::Run;
-use crate::server::Workplace;
+use crate::server::{Kind, Workplace};
 
 /// A result, of which the error is for people.
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -60,6 +62,9 @@ enum Server {
     /// The server that only passes bytes on.
     #[command(hide = true)]
     Floor { port: u16 },
+    /// samod's server.
+    #[command(hide = true, name = contenders::SAMOD)]
+    Samod { port: u16, folder: PathBuf },
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
     let result = match command {
         Some(Server::Floor { port }) => floor::serve(port),
+        Some(Server::Samod { port, folder }) => samod(port, folder),
         None if options.list => {
             list();
             Ok(())
@@ -106,6 +112,11 @@ fn main() -> ExitCode {
     }
 }
 
+fn samod(port: u16, folder: PathBuf) -> Fallible<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    Ok(runtime.block_on(contenders::samod::serve((std::net::Ipv4Addr::LOCALHOST, port).into(), folder))?)
+}
+
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]
 fn list() {
     for scenario in scenario::ALL {
@@ -117,6 +128,12 @@ fn run(options: &Options) -> Fallible<()> {
     for name in &options.only {
         if !scenario::ALL.iter().any(|scenario| scenario.name == name) {
             return Err(format!("there is no scenario {name}; --list shows them").into());
+        }
+    }
+    for name in &options.server {
+        if !Kind::ALL.iter().any(|kind| kind.name() == name) {
+            let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            return Err(format!("there is no server {name}; there are {}", names.join(", ")).into());
         }
     }
     client::answers::check()?;
@@ -188,5 +205,5 @@ fn allow_files() -> Fallible<()> {
 }
 
 fn versions() -> BTreeMap<String, String> {
-    BTreeMap::from([("happierwork".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
+    Kind::ALL.into_iter().map(|kind| (kind.name().to_owned(), kind.version())).collect()
 }

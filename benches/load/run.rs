@@ -20,6 +20,8 @@ pub struct Run {
     pub servers: Vec<String>,
     /// What was measured.
     pub measurements: Vec<Measurement>,
+    /// Servers that cannot be started here.
+    missing: Vec<Kind>,
     place: Workplace,
     runtime: Runtime,
     plans: BTreeMap<(usize, usize), Plan>,
@@ -36,7 +38,14 @@ pub struct Subject<'a> {
 impl Run {
     pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        Ok(Self { quick, runs, servers, measurements: Vec::new(), place, runtime, plans: BTreeMap::new() })
+        let mut missing = Vec::new();
+        for kind in Kind::ALL {
+            if let Err(why) = kind.installed() {
+                eprintln!("left out: {why}");
+                missing.push(kind);
+            }
+        }
+        Ok(Self { quick, runs, servers, measurements: Vec::new(), missing, place, runtime, plans: BTreeMap::new() })
     }
 
     /// A document with so many positions and so many changes after they were made. Made once.
@@ -70,9 +79,14 @@ impl Run {
         let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| self.wants(*kind)).collect();
         let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
         let mut failures: Vec<Vec<String>> = vec![Vec::new(); kinds.len()];
-        for _ in 0..self.runs {
+        for round in 0..self.runs {
             let mut turn: Vec<Option<Figures>> = Vec::new();
             for (index, kind) in kinds.iter().enumerate() {
+                // The others are there for orientation: once is enough.
+                if round > 0 && matches!(kind, Kind::Other(_)) {
+                    turn.push(None);
+                    continue;
+                }
                 match self.runtime.block_on(measure(*kind, &self.place)) {
                     Ok(figures) => turn.push(Some(figures)),
                     Err(error) => {
@@ -96,7 +110,7 @@ impl Run {
             if !failures[index].is_empty() {
                 figures.insert("converged".to_owned(), 0.0);
                 let (failed, first) = (failures[index].len(), &failures[index][0]);
-                notes.push(format!("failed in {failed} of {} runs: {first}", self.runs));
+                notes.push(format!("failed in {failed} of {} runs: {first}", taken[index].len() + failed));
             }
             let measurement = Measurement {
                 scenario: subject.scenario.to_owned(),
@@ -112,7 +126,8 @@ impl Run {
     }
 
     fn wants(&self, kind: Kind) -> bool {
-        self.servers.is_empty() || self.servers.iter().any(|name| name == kind.name())
+        let asked_for = self.servers.is_empty() || self.servers.iter().any(|name| name == kind.name());
+        asked_for && !self.missing.contains(&kind)
     }
 }
 

@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use happierwork::format::DocumentId;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::Fallible;
+use crate::client::Socket;
+use crate::client::envelope::Envelope;
+use crate::contenders::{self, Contender};
 use crate::measure::Process;
 use crate::plan::Plan;
 
@@ -21,6 +26,8 @@ use crate::plan::Plan;
 const BEGIN: Duration = Duration::from_secs(30);
 /// Between two looks whether it has begun.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long a server that is ready may take to answer.
+const ANSWER: Duration = Duration::from_millis(250);
 /// How long an end may take.
 const END: Duration = Duration::from_secs(15);
 
@@ -31,17 +38,62 @@ pub enum Kind {
     Happierwork,
     /// See [`crate::floor`].
     Floor,
+    /// See [`crate::contenders`].
+    Other(Contender),
 }
 
 impl Kind {
     /// All that there are.
-    pub const ALL: [Self; 2] = [Self::Happierwork, Self::Floor];
+    pub const ALL: [Self; 5] = [
+        Self::Happierwork,
+        Self::Floor,
+        Self::Other(Contender::SyncServer),
+        Self::Other(Contender::AutomergeRepo),
+        Self::Other(Contender::Samod),
+    ];
+    /// Those that can be told what a delivery of bytes costs.
+    pub const WITH_FLOOR: [Self; 2] = [Self::Happierwork, Self::Floor];
+    /// Those that keep documents.
+    pub const WITH_DOCUMENTS: [Self; 4] = [
+        Self::Happierwork,
+        Self::Other(Contender::SyncServer),
+        Self::Other(Contender::AutomergeRepo),
+        Self::Other(Contender::Samod),
+    ];
+    /// What only this server has.
+    pub const OURS: [Self; 1] = [Self::Happierwork];
 
     /// Its name in results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Happierwork => "happierwork",
             Self::Floor => "floor",
+            Self::Other(contender) => contender.name(),
+        }
+    }
+
+    /// How long clients may take to join, and edits to arrive. The others have as long as the whole run can spare.
+    pub fn patience(self) -> Duration {
+        match self {
+            Self::Happierwork | Self::Floor => Duration::from_secs(30),
+            Self::Other(_) => Duration::from_secs(12),
+        }
+    }
+
+    /// What exactly is measured.
+    pub fn version(self) -> String {
+        match self {
+            Self::Happierwork => env!("CARGO_PKG_VERSION").to_owned(),
+            Self::Floor => "axum's WebSocket, without documents".to_owned(),
+            Self::Other(contender) => contender.version(),
+        }
+    }
+
+    /// Whether it can be started; if not, what to do about it.
+    pub fn installed(self) -> Result<(), String> {
+        match self {
+            Self::Happierwork | Self::Floor => Ok(()),
+            Self::Other(contender) => contender.installed(),
         }
     }
 }
@@ -94,11 +146,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server; those who keep documents in files get this one as their default. Ends when it is ready.
-    pub async fn start(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Self> {
+    /// Starts a server that has these documents on disk, of which the first is the default one. Ends when it is ready.
+    pub async fn start(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible<Self> {
         let folder = place.folder()?;
-        if kind == Kind::Happierwork {
-            std::fs::write(folder.path().join("state.automerge"), &plan.bytes)?;
+        for (number, plan) in plans.iter().enumerate() {
+            lay(kind, folder.path(), plan, number == 0)?;
         }
         let port = free_port()?;
         let path = if kind == Kind::Happierwork { "/sync" } else { "/" };
@@ -144,16 +196,20 @@ impl Server {
         Ok(())
     }
 
+    /// A failure, with what the server said last if it has ended: then it is the reason.
+    pub fn explain(&mut self, failure: impl std::fmt::Display) -> String {
+        let Ok(Some(status)) = self.child.try_wait() else { return failure.to_string() };
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let words: Vec<&str> = log.lines().map(str::trim).filter(|line| line.contains("Error")).collect();
+        format!("{failure}; the server has ended ({status}): {}", words.last().unwrap_or(&""))
+    }
+
     /// Waits until it answers.
     pub async fn until_ready(&mut self) -> Fallible<()> {
         let deadline = Instant::now() + BEGIN;
-        while !is_ready(self.address.socket).await {
-            if let Some(status) = self.child.try_wait()? {
-                let said = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-                return Err(format!("{} has ended ({status}): {said}", self.address.kind.name()).into());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("{} does not get ready", self.address.kind.name()).into());
+        while !is_ready(&self.address).await {
+            if Instant::now() > deadline || self.child.try_wait()?.is_some() {
+                return Err(self.explain("the server does not get ready").into());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -181,20 +237,44 @@ fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16) -> io::Result<Chil
             command.arg("floor").arg(port.to_string());
             command
         }
+        Kind::Other(contender) => contender.command(port, folder),
     };
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+}
+
+/// Puts a document where a server will look for it.
+fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> {
+    match kind {
+        Kind::Happierwork if default => std::fs::write(folder.join("state.automerge"), &plan.bytes),
+        Kind::Happierwork => {
+            std::fs::create_dir_all(folder.join("documents"))?;
+            std::fs::write(folder.join(format!("documents/{}.automerge", plan.id)), &plan.bytes)
+        }
+        Kind::Floor => Ok(()),
+        Kind::Other(_) => contenders::lay(folder, plan.id.as_str(), &plan.bytes),
+    }
 }
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-async fn is_ready(server: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(server).await else { return false };
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+async fn is_ready(server: &Address) -> bool {
+    if matches!(server.kind, Kind::Other(_)) {
+        return matches!(timeout(ANSWER, probe(server)).await, Ok(Ok(())));
+    }
+    let Ok(mut stream) = TcpStream::connect(server.socket).await else { return false };
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.socket);
     let mut answer = Vec::new();
     stream.write_all(request.as_bytes()).await.is_ok()
         && stream.read_to_end(&mut answer).await.is_ok()
         && answer.starts_with(b"HTTP/1.1 200")
+}
+
+/// Joins, and leaves. Those from npm accept connections some time before they listen to what is said on them.
+async fn probe(server: &Address) -> Fallible<()> {
+    let mut socket = Socket::connect(Ipv4Addr::LOCALHOST, server.socket, server.path).await?;
+    let nothing = DocumentId::from_random([0; 16]);
+    Envelope::join(&mut socket, "probe", &nothing).await.map(drop)
 }

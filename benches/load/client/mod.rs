@@ -10,4 +10,5 @@ mod writer;
 
 pub use crowd::{Audience, Crowd};
 
+pub use socket::Socket;
 pub use writer::{Order, Role, Writer};

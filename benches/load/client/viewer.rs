@@ -37,8 +37,8 @@ enum Voice {
     /// automerge-repo's protocol.
     Repo {
         envelope: Envelope,
-        /// The heads that it has last told the server.
-        said: Option<Vec<ChangeHash>>,
+        /// The heads that it has last told the server; none at first.
+        said: Vec<ChangeHash>,
         /// Changes that messages have brought, less the edits that their heads have claimed: never below zero.
         brought: i64,
     },
@@ -62,7 +62,7 @@ impl Viewer {
             Some(document) => {
                 let (envelope, server) = Envelope::join(&mut socket, name, document).await?;
                 socket.outbox.binary(&[&request(name, &server, document, &from_nothing()?)?]);
-                Voice::Repo { envelope, said: None, brought: 0 }
+                Voice::Repo { envelope, said: Vec::new(), brought: 0 }
             }
         };
         let covered = answers.borrow().ledger().covered(&[]);
@@ -107,13 +107,16 @@ impl View {
                 let mut answers = self.answers.borrow_mut();
                 let answer = answers.to(&message)?;
                 self.board.note_message(frame.len());
-                if said.as_ref() == Some(&answer.heads) {
+                if *said == answer.heads {
                     // Nothing new, which a peer does not answer.
                     return Ok(());
                 }
                 envelope.sync(outbox, &answer.bytes);
-                let first = said.replace(answer.heads.clone()).is_none();
+                let first = std::mem::replace(said, answer.heads.clone()).is_empty();
                 if first {
+                    if answer.changes == Some(0) {
+                        return Err("the server named heads without sending the document".into());
+                    }
                     // Before this it had nothing: what it is given now was made before it came.
                     self.covered.clone_from(&answer.covered);
                     self.board.note_ready();

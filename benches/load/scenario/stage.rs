@@ -12,8 +12,6 @@ use crate::measure::{Board, Process};
 use crate::plan::Plan;
 use crate::server::{Kind, Server, Workplace};
 
-/// How long clients may take to join, and edits to arrive.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Edits that are made before anything is measured, one after the other.
 const WARM_UP: u32 = 5;
 /// What a server may still be busy with when all have what they wait for: answers of viewers.
@@ -26,9 +24,9 @@ pub struct Stage {
     pub ledger: Arc<Ledger>,
     pub writers: Vec<Writer>,
     pub viewers: u32,
-    _crowd: Crowd,
+    crowd: Option<Crowd>,
     /// Writers end with it.
-    _thread: LocalPoolHandle,
+    thread: LocalPoolHandle,
 }
 
 /// What was used while something was measured.
@@ -52,39 +50,53 @@ pub struct Begun {
 impl Stage {
     /// Starts the server, lets writers and viewers join, and makes some edits.
     pub async fn set(kind: Kind, plan: &Plan, place: &Workplace, writers: usize, viewers: u32) -> Fallible<Self> {
-        let server = Server::start(kind, plan, place).await?;
-        let board = Arc::new(Board::default());
-        let ledger = Arc::new(Ledger::new(writers));
-        let pool = LocalPoolHandle::new(1);
-        let mut started = Vec::new();
+        let server = Server::start(kind, std::slice::from_ref(plan), place).await?;
+        let mut stage = Self {
+            server,
+            board: Arc::new(Board::default()),
+            ledger: Arc::new(Ledger::new(writers)),
+            writers: Vec::new(),
+            viewers,
+            crowd: None,
+            thread: LocalPoolHandle::new(1),
+        };
+        stage.fill(plan, writers).await.map_err(|error| stage.explain(&error))?;
+        Ok(stage)
+    }
+
+    async fn fill(&mut self, plan: &Plan, writers: usize) -> Fallible<()> {
+        let (patience, viewers) = (self.server.address.kind.patience(), self.viewers);
         for number in 0..writers {
             let role = Role {
-                server: server.address.clone(),
+                server: self.server.address.clone(),
                 document: plan.id.clone(),
                 doc: plan.open()?,
-                ledger: Arc::clone(&ledger),
+                ledger: Arc::clone(&self.ledger),
                 number,
                 name: format!("writer-{number}"),
-                board: Arc::clone(&board),
+                board: Arc::clone(&self.board),
                 viewers,
             };
-            started.push(Writer::start(&pool, role).await.map_err(|error| board.failure().map_or(error, Into::into))?);
+            self.writers.push(Writer::start(&self.thread, role).await?);
         }
-        let audience = Audience { document: plan.id.clone(), ledger: Arc::clone(&ledger), viewers };
-        let crowd = Crowd::gather(&server.address, vec![audience], &board);
-        if !board.until_ready(viewers.into(), PATIENCE).await {
-            let why = board.failure().unwrap_or_default();
-            return Err(format!("{} of {viewers} viewers have joined; {why}", board.ready()).into());
+        let audience = Audience { document: plan.id.clone(), ledger: Arc::clone(&self.ledger), viewers };
+        self.crowd = Some(Crowd::gather(&self.server.address, vec![audience], &self.board));
+        if !self.board.until_ready(viewers.into(), patience).await {
+            return Err(format!("{} of {viewers} viewers joined in {patience:?}", self.board.ready()).into());
         }
-        let stage = Self { server, board, ledger, writers: started, viewers, _crowd: crowd, _thread: pool };
         for _ in 0..WARM_UP {
-            stage.writers[0]
-                .order(Order::Paced { first: Instant::now(), every: Duration::ZERO, edits: 1 }, PATIENCE)
-                .await?;
-            stage.until_all_delivered(PATIENCE).await?;
+            let order = Order::Paced { first: Instant::now(), every: Duration::ZERO, edits: 1 };
+            self.writers[0].order(order, patience).await?;
+            self.until_all_delivered(patience).await?;
         }
         tokio::time::sleep(SETTLE).await;
-        Ok(stage)
+        Ok(())
+    }
+
+    /// An error, with what is behind it: a client that failed, a server that has ended.
+    pub fn explain(&mut self, error: &dyn std::fmt::Display) -> String {
+        let error = self.board.failure().map_or(error.to_string(), |failure| format!("{error}: {failure}"));
+        self.server.explain(error)
     }
 
     /// Edits made by all writers.
@@ -99,17 +111,15 @@ impl Stage {
             return Ok(());
         }
         let delivered = self.board.noted().delivered;
-        Err(match self.board.failure() {
-            Some(failure) => failure.into(),
-            None => format!("{delivered} of {wanted} edits were delivered in {limit:?}").into(),
-        })
+        Err(format!("{delivered} of {wanted} edits were delivered in {limit:?}").into())
     }
 
     /// Whether every writer and the server have the same document, with all edits in it.
     pub async fn agrees(&self) -> bool {
         let totals = self.ledger.totals();
         for writer in &self.writers {
-            if writer.order(Order::Settle { totals: totals.clone() }, PATIENCE).await.is_err() {
+            let limit = self.server.address.kind.patience();
+            if writer.order(Order::Settle { totals: totals.clone() }, limit).await.is_err() {
                 return false;
             }
         }
