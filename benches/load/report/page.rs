@@ -11,11 +11,11 @@ const INTRODUCTION: &str = "\
 
 A load generator starts each server as a process of its own, in a folder of its own, and drives it over loopback. Writers hold
 Automerge documents and speak the real protocol; so do viewers, but for holding a document: they look at what arrives and answer
-as a peer who has it would. CPU is what the server's process used, kernel included. Measured and written by
+as a peer who has it would. CPU is what the server's process used, kernel included.
 
 ```sh
-make bench          # everything
-make bench-quick    # a part, each case once
+make bench          # everything; writes this page
+make bench-quick    # a part, each case once; writes target/bench/benchmarks.md
 ```
 
 ";
@@ -56,7 +56,7 @@ fn conditions(page: &mut String, results: &Results) {
     page.push_str("## This run\n\n| | |\n|---|---|\n");
     let runs = match results.runs {
         1 => "each case once".to_owned(),
-        runs => format!("each case {runs} times; figures are medians"),
+        runs => format!("each case up to {runs} times; figures are medians"),
     };
     let form = if results.quick { "the quick form: " } else { "" };
     let _ = writeln!(page, "| began | {} |\n| machine | {} |\n| runs | {form}{runs} |", results.date, results.machine);

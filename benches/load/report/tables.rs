@@ -92,7 +92,8 @@ fn columns<'a>(results: &Results, rows: &[&'a Measurement]) -> Vec<Column<'a>> {
     others.dedup();
     others.retain(|name| {
         let told = COLUMNS.iter().any(|(column, _)| column == name) || UNTOLD.contains(name) || is_ratio(name);
-        !told && !(priced && *name == "server_cpu_s")
+        let of_price = priced && *name == "server_cpu_s";
+        !(told || of_price)
     });
     named
         .chain(ratios)
