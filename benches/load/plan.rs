@@ -65,7 +65,9 @@ impl Plan {
             let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
             for edit in 0..history {
                 doc.set_actor(actors[edit % AUTHORS].clone());
-                set_budget(&mut doc, &rows[edit % rows.len()], i64::try_from(edit)?, MADE / 1_000)?;
+                // Never the value that is there: that would be no change.
+                let budget = 1_000_000 + i64::try_from(edit)?;
+                set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
             }
             bytes = doc.save();
         }

@@ -76,10 +76,30 @@ impl Run {
         kinds: &[Kind],
         measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
     ) {
+        self.measure_times(self.runs, subject, kinds, measure);
+    }
+
+    /// The same, once, for what takes long.
+    pub fn measure_once(
+        &mut self,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
+        self.measure_times(1, subject, kinds, measure);
+    }
+
+    fn measure_times(
+        &mut self,
+        runs: u32,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
         let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| self.wants(*kind)).collect();
         let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
         let mut failures: Vec<Vec<String>> = vec![Vec::new(); kinds.len()];
-        for round in 0..self.runs {
+        for round in 0..runs {
             let mut turn: Vec<Option<Figures>> = Vec::new();
             for (index, kind) in kinds.iter().enumerate() {
                 // The others are there for orientation: once is enough.

@@ -77,7 +77,7 @@ impl Answers {
 }
 
 /// What a peer with these heads says to one from whom it has just got them. Who sends flags reads messages of version 2.
-fn up_to_date(heads: &[ChangeHash], reads_v2: bool) -> Vec<u8> {
+pub fn up_to_date(heads: &[ChangeHash], reads_v2: bool) -> Vec<u8> {
     let mut flags = MessageFlags::new();
     flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
     let message = Message {

@@ -5,32 +5,40 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use happierwork::format::DocumentId;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::LocalPoolHandle;
 
 use super::answers::Answers;
 use super::ledger::Ledger;
 use super::socket::Socket;
-use super::viewer::Viewer;
+use super::viewer::{Language, Viewer};
 use crate::Fallible;
 use crate::measure::Board;
 use crate::server::Address;
 
-/// Connections that are made at once.
-const DIALING: usize = 64;
+/// Connections that are made at once, unless a storm is wanted.
+pub const IN_ORDER: usize = 64;
 /// Connections from one source address.
 const PER_ADDRESS: usize = 1_000;
 
 /// The viewers of one document.
 pub struct Audience {
-    /// What they ask for.
-    pub document: DocumentId,
-    /// What its heads mean.
+    /// What they speak.
+    pub language: Language,
+    /// What the heads of the document mean.
     pub ledger: Arc<Ledger>,
     /// How many they are.
     pub viewers: u32,
+    /// Some who can be told not to read. Their latencies do not count.
+    pub sleepers: Option<Sleepers>,
+}
+
+/// The first so many viewers, while the value is true.
+#[derive(Clone)]
+pub struct Sleepers {
+    pub count: u32,
+    pub asleep: watch::Receiver<bool>,
 }
 
 /// Viewers that are connected until this is dropped.
@@ -40,24 +48,25 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Lets them connect. Each is noted on the board when it has the document, and when it fails.
-    pub fn gather(server: &Address, audiences: Vec<Audience>, board: &Arc<Board>) -> Self {
+    /// Lets them connect, so many at once. Each is noted on the board when it has the document, and when it fails.
+    pub fn gather(server: &Address, audiences: Vec<Audience>, board: &Arc<Board>, at_once: usize) -> Self {
         let (server, board) = (server.clone(), Arc::clone(board));
         let pool = LocalPoolHandle::new(1);
         pool.spawn_pinned(move || async move {
             let mut all = JoinSet::new();
-            let dialing = Rc::new(Semaphore::new(DIALING));
+            let dialing = Rc::new(Semaphore::new(at_once));
             let mut number = 0;
-            for Audience { document, ledger, viewers } in audiences {
+            for Audience { language, ledger, viewers, sleepers } in audiences {
                 let answers = Rc::new(RefCell::new(Answers::new(ledger)));
-                for _ in 0..viewers {
+                for viewer in 0..viewers {
                     let seat = Seat {
                         number,
                         server: server.clone(),
-                        document: document.clone(),
+                        language: language.clone(),
                         answers: Rc::clone(&answers),
                         board: Arc::clone(&board),
                         dialing: Rc::clone(&dialing),
+                        asleep: sleepers.clone().filter(|some| viewer < some.count).map(|some| some.asleep),
                     };
                     all.spawn_local(seat.take());
                     number += 1;
@@ -73,24 +82,24 @@ impl Crowd {
 struct Seat {
     number: usize,
     server: Address,
-    document: DocumentId,
+    language: Language,
     answers: Rc<RefCell<Answers>>,
     board: Arc<Board>,
     dialing: Rc<Semaphore>,
+    asleep: Option<watch::Receiver<bool>>,
 }
 
 impl Seat {
     async fn take(self) {
-        let Self { number, server, document, answers, board, dialing } = self;
+        let Self { number, server, language, answers, board, dialing, asleep } = self;
         let result: Fallible<()> = async {
             let name = format!("viewer-{number:05}");
             let mut viewer = {
                 let _turn = dialing.acquire().await?;
                 let socket = Socket::connect(source(number), server.socket, server.path).await?;
-                let document = server.knows_documents().then_some(&document);
-                Viewer::join(socket, &name, document, answers, Arc::clone(&board)).await?
+                Viewer::join(socket, &name, &language, answers, Arc::clone(&board), asleep.is_none()).await?
             };
-            viewer.run().await
+            viewer.run(asleep).await
         }
         .await;
         if let Err(error) = result {

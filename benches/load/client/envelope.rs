@@ -31,7 +31,12 @@ impl Envelope {
             }
             socket.turn().await?;
         };
-        Ok((Self { prefix: prefix(&sender, &server, document)?, document: document.clone() }, server))
+        Ok((Self::new(name, &server, document)?, server))
+    }
+
+    /// For one document of a connection that has joined.
+    pub fn new(name: &str, server: &PeerId, document: &DocumentId) -> Fallible<Self> {
+        Ok(Self { prefix: prefix(&PeerId::new(name)?, server, document)?, document: document.clone() })
     }
 
     /// Queues a sync message.

@@ -2,13 +2,17 @@
 
 pub mod answers;
 mod crowd;
+mod desk;
 pub mod envelope;
+mod http;
 pub mod ledger;
+pub mod newcomer;
 mod socket;
 mod viewer;
 mod writer;
 
-pub use crowd::{Audience, Crowd};
-
+pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers};
+pub use http::Http;
 pub use socket::Socket;
+pub use viewer::{Hello, Language};
 pub use writer::{Order, Role, Writer};

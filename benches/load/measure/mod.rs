@@ -5,7 +5,7 @@ mod latency;
 mod machine;
 mod usage;
 
-pub use board::Board;
+pub use board::{Board, Noted};
 pub use latency::Latencies;
 pub use machine::machine;
 pub use usage::Process;

@@ -1,12 +1,13 @@
 //! One document, few writers, many viewers: what does it cost that everybody sees an edit, and how soon do they?
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::stage::Stage;
+use super::cold_start::HISTORY;
+use super::stage::{Cast, Stage};
 use crate::Fallible;
 use crate::client::Order;
 use crate::figures::Figures;
-use crate::plan::Plan;
+use crate::plan::{Plan, SMALL};
 use crate::run::{Run, Subject, thousands};
 use crate::server::{Kind, Workplace};
 
@@ -59,6 +60,21 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
+/// The same load on documents with longer and longer histories.
+pub fn history(run: &mut Run) -> Fallible<()> {
+    let seconds = if run.quick { 2 } else { 3 };
+    for history in [1_000, 10_000, HISTORY] {
+        let plan = run.plan(SMALL, history)?;
+        let load = Case { viewers: 100, load: Load::Paced(20), large: false, quick: true, others: false };
+        let case = format!("{} changes, {}", thousands(history as u64), load.name());
+        let subject = Subject { scenario: "history", case: &case, viewers: Some(load.viewers) };
+        run.measure(subject, &Kind::OURS, async |kind, place| {
+            load.measure(kind, &plan, place, Duration::from_secs(seconds)).await
+        });
+    }
+    Ok(())
+}
+
 impl Case {
     fn name(&self) -> String {
         let size = if self.large { "large" } else { "small" };
@@ -74,57 +90,28 @@ impl Case {
             Load::Paced(_) => 1,
             Load::FlatOut(writers) => writers,
         };
-        let mut stage = Stage::set(kind, plan, place, writers, self.viewers).await?;
-        let (edits_before, noted_before) = (stage.edits(), stage.board.noted());
+        let plans = std::slice::from_ref(plan);
+        let cast = Cast { plans, writers, viewers: self.viewers, sleepers: None };
+        let mut stage = Stage::set(kind, &cast, place).await?;
         stage.board.set_phase(1);
         let begun = stage.begin()?;
-        let started = Instant::now();
         let order = match self.load {
             Load::Paced(rate) => {
                 let every = Duration::from_secs(1) / rate;
-                Order::Paced { first: started + every, every, edits: rate * u32::try_from(duration.as_secs())? }
+                Order::Paced { first: begun.at + every, every, edits: rate * u32::try_from(duration.as_secs())? }
             }
-            Load::FlatOut(_) => Order::FlatOut { until: started + duration, window: WINDOW },
+            Load::FlatOut(_) => Order::FlatOut { until: begun.at + duration, window: WINDOW },
         };
         // Who does not get there in time is measured all the same, and said not to have converged.
-        let limit = kind.patience();
-        let orders = stage.writers.iter().map(|writer| writer.order(order.clone(), duration + limit));
-        let reports: Vec<_> = futures_util::future::join_all(orders).await;
-        let in_time = reports.iter().all(Result::is_ok);
-        let late = reports.into_iter().flatten().map(|report| report.late).max().unwrap_or_default();
-        let delivered = in_time && stage.until_all_delivered(limit).await.is_ok();
-        let used = stage.end(begun).await?;
+        let (late, delivered) = stage.carry_out(|_| order.clone(), duration).await;
+        let mut figures = stage.end(&begun).await?;
         let converged = delivered && stage.agrees().await;
         if stage.board.failure().is_some() {
-            let seconds = started.elapsed().as_secs_f32();
+            let seconds = begun.at.elapsed().as_secs_f32();
             return Err(stage.explain(&format!("not all went well within {seconds:.0} s")).into());
         }
-
-        let noted = stage.board.noted();
-        let edits = stage.edits() - edits_before;
-        let (delivered, messages) = (noted.delivered - noted_before.delivered, noted.messages - noted_before.messages);
-        let bytes = noted.bytes - noted_before.bytes;
-        let mut figures = Figures::new();
         stage.board.latencies(1).describe(&mut figures);
-        let micros = used.server.as_secs_f64() * 1e6;
-        for (name, figure) in [
-            ("edits", edits as f64),
-            ("delivered_percent", delivered as f64 / (edits * u64::from(self.viewers)) as f64 * 100.0),
-            ("edits_per_s", edits as f64 / used.wall.as_secs_f64()),
-            ("delivered_edits_per_s", delivered as f64 / used.wall.as_secs_f64()),
-            ("cpu_us_per_delivered_edit", micros / delivered as f64),
-            ("cpu_us_per_message", micros / messages as f64),
-            ("edits_per_message", delivered as f64 / messages as f64),
-            ("bytes_per_message", bytes as f64 / messages as f64),
-            ("server_cpu_s", used.server.as_secs_f64()),
-            ("generator_cpu_s", used.generator.as_secs_f64()),
-            ("server_cpu_percent", used.server.as_secs_f64() / used.wall.as_secs_f64() * 100.0),
-            ("rss_mib", stage.server.process().rss_mib()?),
-            ("peak_rss_mib", stage.server.process().peak_rss_mib()?),
-            ("converged", f64::from(u8::from(converged))),
-        ] {
-            figures.insert(name.to_owned(), figure);
-        }
+        figures.insert("converged".to_owned(), f64::from(u8::from(converged)));
         if let Load::Paced(_) = self.load {
             figures.insert("latest_edit_ms".to_owned(), late.as_secs_f64() * 1e3);
         }

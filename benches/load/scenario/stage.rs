@@ -3,90 +3,117 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use automerge::sync::State;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::task::LocalPoolHandle;
 
 use crate::Fallible;
 use crate::client::ledger::Ledger;
-use crate::client::{Audience, Crowd, Order, Role, Writer};
-use crate::measure::{Board, Process};
+use crate::client::{Audience, Crowd, Hello, IN_ORDER, Language, Order, Role, Sleepers, Writer};
+use crate::figures::Figures;
+use crate::measure::{Board, Noted, Process};
 use crate::plan::Plan;
 use crate::server::{Kind, Server, Workplace};
 
-/// Edits that are made before anything is measured, one after the other.
+/// Edits that are made before anything is measured, one after the other, in a document of its own.
 const WARM_UP: u32 = 5;
 /// What a server may still be busy with when all have what they wait for: answers of viewers.
-const SETTLE: Duration = Duration::from_millis(150);
+pub const SETTLE: Duration = Duration::from_millis(150);
+/// Writers that join at once.
+const JOINING: usize = 32;
 
-/// One document, its writers and viewers.
+/// Who is there.
+#[derive(Clone)]
+pub struct Cast<'a> {
+    pub plans: &'a [Plan],
+    /// Writers of each document.
+    pub writers: usize,
+    /// Viewers of each document.
+    pub viewers: u32,
+    pub sleepers: Option<Sleepers>,
+}
+
+/// Documents, their writers and viewers.
 pub struct Stage {
     pub server: Server,
     pub board: Arc<Board>,
-    pub ledger: Arc<Ledger>,
     pub writers: Vec<Writer>,
-    pub viewers: u32,
+    ledgers: Vec<Arc<Ledger>>,
+    viewers: u32,
     crowd: Option<Crowd>,
     /// Writers end with it.
     thread: LocalPoolHandle,
 }
 
-/// What was used while something was measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Used {
-    /// By the server.
-    pub server: Duration,
-    /// By the load generator.
-    pub generator: Duration,
-    /// Time passed.
-    pub wall: Duration,
-}
-
 /// The beginning of a measurement.
 pub struct Begun {
+    pub at: Instant,
     server: Duration,
     generator: Duration,
-    at: Instant,
+    edits: u64,
+    noted: Noted,
 }
 
 impl Stage {
     /// Starts the server, lets writers and viewers join, and makes some edits.
-    pub async fn set(kind: Kind, plan: &Plan, place: &Workplace, writers: usize, viewers: u32) -> Fallible<Self> {
-        let server = Server::start(kind, std::slice::from_ref(plan), place).await?;
+    pub async fn set(kind: Kind, cast: &Cast<'_>, place: &Workplace) -> Fallible<Self> {
+        let server = Server::start(kind, cast.plans, place).await?;
         let mut stage = Self {
             server,
             board: Arc::new(Board::default()),
-            ledger: Arc::new(Ledger::new(writers)),
             writers: Vec::new(),
-            viewers,
+            ledgers: cast.plans.iter().map(|_| Arc::new(Ledger::new(cast.writers))).collect(),
+            viewers: cast.viewers,
             crowd: None,
             thread: LocalPoolHandle::new(1),
         };
-        stage.fill(plan, writers).await.map_err(|error| stage.explain(&error))?;
-        Ok(stage)
+        match stage.fill(cast).await {
+            Ok(()) => Ok(stage),
+            Err(error) => Err(stage.explain(&error).into()),
+        }
     }
 
-    async fn fill(&mut self, plan: &Plan, writers: usize) -> Fallible<()> {
-        let (patience, viewers) = (self.server.address.kind.patience(), self.viewers);
-        for number in 0..writers {
-            let role = Role {
-                server: self.server.address.clone(),
-                document: plan.id.clone(),
-                doc: plan.open()?,
-                ledger: Arc::clone(&self.ledger),
-                number,
-                name: format!("writer-{number}"),
-                board: Arc::clone(&self.board),
-                viewers,
-            };
-            self.writers.push(Writer::start(&self.thread, role).await?);
+    async fn fill(&mut self, cast: &Cast<'_>) -> Fallible<()> {
+        let address = &self.server.address;
+        let patience = address.kind.patience();
+        let documents = cast.plans.iter().zip(&self.ledgers);
+        let mut roles = Vec::new();
+        for (plan, ledger) in documents.clone() {
+            for number in 0..cast.writers {
+                roles.push(Role {
+                    server: address.clone(),
+                    document: plan.id.clone(),
+                    doc: plan.open()?,
+                    state: State::new(),
+                    ledger: Arc::clone(ledger),
+                    number,
+                    name: format!("writer-{:05}", roles.len()),
+                    board: Arc::clone(&self.board),
+                    viewers: cast.viewers,
+                });
+            }
         }
-        let audience = Audience { document: plan.id.clone(), ledger: Arc::clone(&self.ledger), viewers };
-        self.crowd = Some(Crowd::gather(&self.server.address, vec![audience], &self.board));
-        if !self.board.until_ready(viewers.into(), patience).await {
-            return Err(format!("{} of {viewers} viewers joined in {patience:?}", self.board.ready()).into());
+        let starting = stream::iter(roles).map(|role| Writer::start(&self.thread, role)).buffered(JOINING);
+        self.writers = starting.try_collect().await?;
+        let audience = documents.map(|(plan, ledger)| Audience {
+            language: match address.kind {
+                Kind::Floor => Language::Floor,
+                _ => Language::Repo { document: plan.id.clone(), hello: Hello::Nothing },
+            },
+            ledger: Arc::clone(ledger),
+            viewers: cast.viewers,
+            sleepers: cast.sleepers.clone(),
+        });
+        self.crowd = Some(Crowd::gather(address, audience.collect(), &self.board, IN_ORDER));
+        let wanted = u64::from(cast.viewers) * cast.plans.len() as u64;
+        if !self.board.until_ready(wanted, patience).await {
+            return Err(format!("{} of {wanted} viewers joined in {patience:?}", self.board.ready()).into());
         }
-        for _ in 0..WARM_UP {
+        for _ in 0..if cast.plans.len() == 1 { WARM_UP } else { 1 } {
             let order = Order::Paced { first: Instant::now(), every: Duration::ZERO, edits: 1 };
-            self.writers[0].order(order, patience).await?;
+            let one_of_each = self.writers.iter().step_by(cast.writers.max(1));
+            let edits = one_of_each.map(|writer| writer.order(order.clone(), patience));
+            futures_util::future::try_join_all(edits).await?;
             self.until_all_delivered(patience).await?;
         }
         tokio::time::sleep(SETTLE).await;
@@ -101,7 +128,7 @@ impl Stage {
 
     /// Edits made by all writers.
     pub fn edits(&self) -> u64 {
-        self.ledger.totals().iter().map(|edits| u64::from(*edits)).sum()
+        self.ledgers.iter().flat_map(|ledger| ledger.totals()).map(u64::from).sum()
     }
 
     /// Waits until every viewer has every edit that was made.
@@ -116,30 +143,63 @@ impl Stage {
 
     /// Whether every writer and the server have the same document, with all edits in it.
     pub async fn agrees(&self) -> bool {
-        let totals = self.ledger.totals();
-        for writer in &self.writers {
-            let limit = self.server.address.kind.patience();
-            if writer.order(Order::Settle { totals: totals.clone() }, limit).await.is_err() {
-                return false;
-            }
-        }
-        self.board.failure().is_none()
+        let limit = self.server.address.kind.patience();
+        let each = self.writers.len() / self.ledgers.len().max(1);
+        let documents = self.writers.chunks(each.max(1)).zip(&self.ledgers);
+        let settle = documents.flat_map(|(writers, ledger)| {
+            let order = Order::Settle { totals: ledger.totals() };
+            writers.iter().map(move |writer| writer.order(order.clone(), limit))
+        });
+        let settled = futures_util::future::join_all(settle).await;
+        settled.iter().all(Result::is_ok) && self.board.failure().is_none()
+    }
+
+    /// Gives each writer an order, and sees what comes of it: how late the latest edit was, and whether all writers were
+    /// done and all viewers had all edits within the time and some patience.
+    pub async fn carry_out(&self, order: impl Fn(usize) -> Order, time: Duration) -> (Duration, bool) {
+        let limit = time + self.server.address.kind.patience();
+        let orders = self.writers.iter().enumerate().map(|(number, writer)| writer.order(order(number), limit));
+        let reports = futures_util::future::join_all(orders).await;
+        let in_time = reports.iter().all(Result::is_ok);
+        let late = reports.into_iter().flatten().map(|report| report.late).max().unwrap_or_default();
+        let patience = self.server.address.kind.patience();
+        (late, in_time && self.until_all_delivered(patience).await.is_ok())
     }
 
     /// Begins a measurement.
     pub fn begin(&self) -> Fallible<Begun> {
         let (server, generator) = (self.server.process().cpu()?, Process::this().cpu()?);
-        Ok(Begun { server, generator, at: Instant::now() })
+        Ok(Begun { at: Instant::now(), server, generator, edits: self.edits(), noted: self.board.noted() })
     }
 
-    /// Ends it, once the server has read what viewers answered.
-    pub async fn end(&self, begun: Begun) -> Fallible<Used> {
-        let wall = begun.at.elapsed();
+    /// Ends it, once the server has read what viewers answered: what was used and what was delivered since.
+    pub async fn end(&self, begun: &Begun) -> Fallible<Figures> {
+        let wall = begun.at.elapsed().as_secs_f64();
         tokio::time::sleep(SETTLE).await;
-        Ok(Used {
-            server: self.server.process().cpu()?.saturating_sub(begun.server),
-            generator: Process::this().cpu()?.saturating_sub(begun.generator),
-            wall,
-        })
+        let server = self.server.process().cpu()?.saturating_sub(begun.server).as_secs_f64();
+        let generator = Process::this().cpu()?.saturating_sub(begun.generator).as_secs_f64();
+        let noted = self.board.noted();
+        let edits = (self.edits() - begun.edits) as f64;
+        let delivered = (noted.delivered - begun.noted.delivered) as f64;
+        let messages = (noted.messages - begun.noted.messages) as f64;
+        let bytes = (noted.bytes - begun.noted.bytes) as f64;
+        let figures = [
+            ("edits", edits),
+            ("edits_per_s", edits / wall),
+            ("delivered_edits_per_s", delivered / wall),
+            ("delivered_percent", delivered / (edits * f64::from(self.viewers)) * 100.0),
+            ("cpu_us_per_edit", server * 1e6 / edits),
+            ("cpu_us_per_delivered_edit", server * 1e6 / delivered),
+            ("cpu_us_per_message", server * 1e6 / messages),
+            ("messages_per_delivered_edit", messages / delivered),
+            ("bytes_per_message", bytes / messages),
+            ("server_cpu_s", server),
+            ("server_cpu_percent", server / wall * 100.0),
+            ("generator_cpu_s", generator),
+            ("rss_mib", self.server.process().rss_mib()?),
+            ("peak_rss_mib", self.server.process().peak_rss_mib()?),
+        ];
+        let figures = figures.into_iter().filter(|(_, figure)| figure.is_finite());
+        Ok(figures.map(|(name, figure)| (name.to_owned(), figure)).collect())
     }
 }
