@@ -37,10 +37,10 @@ example:
 	cargo run --locked --example ceo_and_cfo
 
 # What it costs and how fast it is, beside others. (The load generator builds the server as it is shipped, and measures that.)
-bench:
+bench: contenders
 	cargo bench --locked --bench load
 
-bench-quick:
+bench-quick: contenders
 	cargo bench --locked --bench load -- --quick
 
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.

@@ -15,6 +15,7 @@
 //! | [`plan`] | the documents |
 //! | [`measure`] | processor time, memory, latencies |
 //! | [`run`], [`figures`], [`results`] | what came of it |
+//! | [`report`] | the page and its charts |
 
 mod client;
 mod contenders;
@@ -23,6 +24,7 @@ mod floor;
 mod kind;
 mod measure;
 mod plan;
+mod report;
 mod results;
 mod run;
 mod scenario;
@@ -170,7 +172,20 @@ fn run(options: &Options) -> Fallible<()> {
     let path = target.join("bench/results.json");
     results.write(&path)?;
     eprintln!("written: {}", path.display());
+    if !options.no_report {
+        let folder = report_folder(options, &target);
+        report::write(&results, &folder)?;
+        eprintln!("written: {}", folder.join("benchmarks.md").display());
+    }
     if failed.is_empty() { Ok(()) } else { Err(format!("these scenarios failed: {}", failed.join(", ")).into()) }
+}
+
+/// What the repository shows is of runs of everything.
+fn report_folder(options: &Options, target: &Path) -> PathBuf {
+    if options.quick || !options.only.is_empty() || !options.server.is_empty() {
+        return target.join("bench");
+    }
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
 /// Where cargo builds: this program is in `<target>/release/deps`.
