@@ -178,7 +178,7 @@ impl Desk {
                 Voice::Floor(voice) => voice.take(frame)?,
                 Voice::Repo(voice) => {
                     if let Some(message) = voice.envelope.open(frame)? {
-                        voice.doc.receive_sync_message(&mut voice.state, Message::decode(&message)?)?;
+                        voice.doc.receive_sync_message(&mut voice.state, Message::decode(message)?)?;
                         voice.fresh = true;
                     }
                 }

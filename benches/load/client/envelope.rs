@@ -12,6 +12,9 @@ pub struct Envelope {
     /// All of a `sync` frame but the length of its data and the data.
     prefix: Vec<u8>,
     document: DocumentId,
+    /// What was around the data in the last frame. A server writes all its frames to one peer alike, so the next one can
+    /// be taken apart by looking whether it is the same.
+    around: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Envelope {
@@ -36,7 +39,7 @@ impl Envelope {
 
     /// For one document of a connection that has joined.
     pub fn new(name: &str, server: &PeerId, document: &DocumentId) -> Fallible<Self> {
-        Ok(Self { prefix: prefix(&PeerId::new(name)?, server, document)?, document: document.clone() })
+        Ok(Self { prefix: prefix(&PeerId::new(name)?, server, document)?, document: document.clone(), around: None })
     }
 
     /// Queues a sync message.
@@ -46,14 +49,39 @@ impl Envelope {
     }
 
     /// The sync message in a frame, if it is one of this document.
-    pub fn open(&self, frame: &[u8]) -> Fallible<Option<Bytes>> {
-        match decode(&Bytes::copy_from_slice(frame))? {
-            Message::Sync { document, data, .. } if document == self.document => Ok(Some(data)),
+    pub fn open<'f>(&mut self, frame: &'f [u8]) -> Fallible<Option<&'f [u8]>> {
+        if let Some(data) = self.around.as_ref().and_then(|(before, after)| between(before, frame, after)) {
+            return Ok(Some(data));
+        }
+        let whole = Bytes::copy_from_slice(frame);
+        match decode(&whole)? {
+            Message::Sync { document, data, .. } if document == self.document => {
+                // The data is a part of the frame.
+                let start = data.as_ptr() as usize - whole.as_ptr() as usize;
+                let end = start + data.len();
+                let before = start - bytes_head(&mut [0; 5], data.len()).len();
+                self.around = Some((frame[..before].to_vec(), frame[end..].to_vec()));
+                Ok(Some(&frame[start..end]))
+            }
             Message::DocUnavailable { .. } => Err("the server has not got the document".into()),
             Message::Error { message, .. } => Err(message.into()),
             _ => Ok(None),
         }
     }
+}
+
+/// The byte string in a frame that is all of `before`, one byte string, and all of `after`.
+fn between<'f>(before: &[u8], frame: &'f [u8], after: &[u8]) -> Option<&'f [u8]> {
+    let rest = frame.strip_prefix(before)?.strip_suffix(after)?;
+    let head = match rest.first()? {
+        0x40..0x58 => 1,
+        0x58 => 2,
+        0x59 => 3,
+        0x5a => 5,
+        _ => return None,
+    };
+    let data = rest.get(head..)?;
+    (rest[..head] == *bytes_head(&mut [0; 5], data.len())).then_some(data)
 }
 
 /// The frame that asks for a document of which one has nothing.

@@ -43,14 +43,14 @@ impl Newcomer {
 
     /// Asks for a document, and takes and answers what comes until it has these heads.
     pub async fn fetch(&mut self, document: &DocumentId, heads: &[ChangeHash]) -> Fallible<Came> {
-        let envelope = Envelope::new(&self.name, &self.server, document)?;
+        let mut envelope = Envelope::new(&self.name, &self.server, document)?;
         self.socket.outbox.binary(&[&request(&self.name, &self.server, document, &from_nothing()?)?]);
         let mut chunks = Vec::new();
         loop {
             self.socket.turn().await?;
             while let Some(frame) = self.socket.inbox.next(&mut self.socket.outbox)? {
                 let Some(data) = envelope.open(frame)? else { continue };
-                let message = Message::decode(&data)?;
+                let message = Message::decode(data)?;
                 message.changes.iter().for_each(|chunk| chunks.extend_from_slice(chunk));
                 if message.heads == heads && !chunks.is_empty() {
                     let took = self.begun.elapsed();

@@ -174,7 +174,7 @@ impl View {
         let Voice::Repo { envelope, said, brought } = &mut self.voice else { return Ok(()) };
         let Some(message) = envelope.open(frame)? else { return Ok(()) };
         let mut answers = self.answers.borrow_mut();
-        let answer = answers.to(&message)?;
+        let answer = answers.to(message)?;
         self.board.note_message(frame.len());
         let first = !self.ready && !answer.heads.is_empty();
         let came_with = if *said == answer.heads {
