@@ -59,7 +59,7 @@ pub fn lengths() -> Lengths {
 }
 
 fn measure() -> Fallible<Lengths> {
-    let plan = Plan::new(crate::plan::SMALL, 0)?;
+    let plan = Plan::new(crate::plan::SMALL)?;
     let mut server = plan.open();
     let (mut viewer, mut ours, mut theirs) = (Automerge::new(), State::new(), State::new());
     let rows = rows(&server)?;

@@ -47,8 +47,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A document with so many positions, and then so many changes of one field each.
-    pub fn new(positions: usize, history: usize) -> Fallible<Self> {
+    /// A document with so many positions, made in one edit.
+    pub fn new(positions: usize) -> Fallible<Self> {
         let id = DocumentId::from_random(rand::random());
         let mut document = Document::load(id.clone(), &[], actor(), NO_RENDERINGS, MessageLimits::default())?;
         let plan = PlanPatch {
@@ -64,16 +64,21 @@ impl Plan {
         if let Some(Outcome::Edited(Err(error))) = applied.outcomes.into_iter().next() {
             return Err(error.into());
         }
-        let mut doc = Automerge::load(&document.save())?;
+        Ok(Self::of(id, Automerge::load(&document.save())?))
+    }
+
+    /// The same document after so many more changes of one field each.
+    pub fn with_history(&self, changes: usize) -> Fallible<Self> {
+        let mut doc = self.open();
         let rows = rows(&doc)?;
         let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
-        for edit in 0..history {
+        for edit in 0..changes {
             doc.set_actor(actors[edit % AUTHORS].clone());
             // Never the value that is there: that would be no change.
             let budget = 1_000_000 + i64::try_from(edit)?;
             set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
         }
-        Ok(Self::of(id, doc))
+        Ok(Self::of(self.id.clone(), doc))
     }
 
     fn of(id: DocumentId, doc: Automerge) -> Self {

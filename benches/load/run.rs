@@ -67,9 +67,17 @@ impl Run {
         if let Some(plan) = self.plans.get(&(positions, history)) {
             return Ok(plan.clone());
         }
-        let plan = Plan::new(positions, history)?;
+        let plan = match history {
+            0 => Plan::new(positions)?,
+            _ => self.plan(positions, 0)?.with_history(history)?,
+        };
         self.plans.insert((positions, history), plan.clone());
         Ok(plan)
+    }
+
+    /// The servers for a case in which the others are only shown when there is time.
+    pub fn others_if_time(&self) -> &'static [Kind] {
+        if self.quick { &Kind::OURS } else { &Kind::WITH_DOCUMENTS }
     }
 
     /// The document with 100 positions.

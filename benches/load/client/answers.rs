@@ -111,7 +111,7 @@ pub fn from_nothing() -> Fallible<Vec<u8>> {
 
 /// Compares the answers made here with those of the library. Run before anything is measured.
 pub fn check() -> Fallible<()> {
-    let plan = Plan::new(10, 5)?;
+    let plan = Plan::new(10)?.with_history(5)?;
     let mut server = plan.open();
     let (mut viewer, mut theirs, mut ours) = (Automerge::new(), State::new(), State::new());
     let rows = rows(&server)?;

@@ -7,15 +7,17 @@ use crate::client::Http;
 use crate::figures::Figures;
 use crate::kind::Kind;
 use crate::plan::{Plan, SMALL};
-use crate::run::{Run, Subject};
+use crate::run::{Run, Subject, thousands};
 use crate::server::{Server, Workplace};
 
 /// Changes in the file.
 pub const HISTORY: usize = 100_000;
 
 pub fn run(run: &mut Run) -> Fallible<()> {
-    let plan = run.plan(SMALL, HISTORY)?;
-    let subject = Subject { scenario: "cold-start", case: "a document of 100,000 changes", viewers: None };
+    let history = if run.quick { HISTORY / 10 } else { HISTORY };
+    let plan = run.plan(SMALL, history)?;
+    let case = format!("a document of {} changes", thousands(history as u64));
+    let subject = Subject { scenario: "cold-start", case: &case, viewers: None };
     run.measure(subject, &Kind::OURS, async |kind, place| measure(kind, &plan, place).await);
     Ok(())
 }

@@ -25,7 +25,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
             thousands(*documents as u64)
         );
         let subject = Subject { scenario: "documents", case: &case, viewers: None };
-        run.measure(subject, &Kind::WITH_DOCUMENTS, async |kind, place| measure(kind, &plans, place, edits).await);
+        run.measure(subject, run.others_if_time(), async |kind, place| measure(kind, &plans, place, edits).await);
     }
     Ok(())
 }

@@ -33,7 +33,11 @@ pub fn cold(run: &mut Run) -> Fallible<()> {
     };
     run.measure(subject, &Kind::WITH_DOCUMENTS, async |kind, place| {
         // The others take so long that fewer have to do.
-        let joins = if quick || kind != Kind::Happierwork { 10 } else { 100 };
+        let joins = match kind {
+            Kind::Happierwork => 100,
+            _ if quick => 5,
+            _ => 10,
+        };
         joins_in_turn(kind, &plan, place, joins).await
     });
     Ok(())

@@ -11,11 +11,12 @@ use crate::figures::Figures;
 use crate::kind::Kind;
 use crate::measure::Board;
 use crate::plan::Plan;
-use crate::run::{Run, Subject};
+use crate::run::{Run, Subject, thousands};
 use crate::server::{Server, Workplace};
 
 const CONNECTIONS: u32 = 1_000;
 const DOCUMENTS: usize = 1_000;
+const FEWER_DOCUMENTS: usize = 200;
 /// Until a server has given back what it only needed for a moment.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -23,9 +24,11 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     let connections = Subject { scenario: "memory", case: "1,000 idle connections, small document", viewers: None };
     run.measure_once(connections, &Kind::OURS, async |kind, place| per_connection(kind, &plan, place).await);
-    let mut plans = run.many_small(DOCUMENTS)?;
+    let count = if run.quick { FEWER_DOCUMENTS } else { DOCUMENTS };
+    let mut plans = run.many_small(count)?;
     plans.insert(0, plan);
-    let documents = Subject { scenario: "memory", case: "1,000 open small documents, one connection", viewers: None };
+    let case = format!("{} open small documents, one connection", thousands(count as u64));
+    let documents = Subject { scenario: "memory", case: &case, viewers: None };
     run.measure_once(documents, &Kind::OURS, async |kind, place| per_document(kind, &plans, place).await);
     Ok(())
 }
@@ -63,7 +66,7 @@ async fn per_document(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible
 
 fn figures(server: &Server, before: f64, after: f64, each: &str, count: f64) -> std::io::Result<Figures> {
     let figures = [
-        ("rss_before_mib", before),
+        ("idle_rss_mib", before),
         ("rss_mib", after),
         ("peak_rss_mib", server.process().peak_rss_mib()?),
         (each, (after - before) * 1024.0 / count),

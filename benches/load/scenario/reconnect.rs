@@ -25,7 +25,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     let case = "10 clients with 500 offline edits each, small document";
     let subject = Subject { scenario: "reconnect", case, viewers: None };
-    run.measure(subject, &Kind::WITH_DOCUMENTS, async |kind, place| measure(kind, &plan, place).await);
+    run.measure(subject, run.others_if_time(), async |kind, place| measure(kind, &plan, place).await);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::Fallible;
 use crate::client::Order;
 use crate::figures::Figures;
 use crate::kind::Kind;
-use crate::measure::Latencies;
+use crate::measure::{Latencies, Process};
 use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::Workplace;
@@ -26,7 +26,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     let case = "1 writer, each edit after the acknowledgement of the last";
     let subject = Subject { scenario: "sequential", case, viewers: None };
-    run.measure(subject, &Kind::WITH_DOCUMENTS, async |kind, place| measure(kind, &plan, place).await);
+    run.measure(subject, run.others_if_time(), async |kind, place| measure(kind, &plan, place).await);
     Ok(())
 }
 
@@ -35,14 +35,16 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures
     let mut stage = Stage::set(kind, &cast, place).await?;
     let mut syncs = Latencies::default();
     let (mut edits, mut editing) = (0, Duration::ZERO);
-    let (mut cpu, mut done) = (Duration::ZERO, true);
+    let (mut cpu, mut own, mut done) = (Duration::ZERO, Duration::ZERO, true);
     for _ in 0..TURNS {
         syncs.0.extend(fdatasync(stage.server.folder.path())?.0);
         let (made, used, begun) = (stage.edits(), stage.server.process().cpu()?, Instant::now());
+        let mine = Process::this().cpu()?;
         let order = Order::FlatOut { until: begun + TURN, window: 1 };
         done &= stage.carry_out(|_| order.clone(), TURN).await.1;
         editing += begun.elapsed();
         edits += stage.edits() - made;
+        own += Process::this().cpu()?.saturating_sub(mine);
         cpu += stage.server.process().cpu()?.saturating_sub(used);
     }
     let converged = done && stage.agrees().await;
@@ -58,6 +60,7 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures
         ("fdatasync_p10_us", syncs.percentile_ms(0.1) * 1e3),
         ("edits_per_fdatasync", rate * sync_us / 1e6),
         ("cpu_us_per_edit", cpu.as_secs_f64() * 1e6 / edits as f64),
+        ("generator_cpu_us_per_edit", own.as_secs_f64() * 1e6 / edits as f64),
         ("converged", f64::from(u8::from(converged))),
     ];
     Ok(figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect())

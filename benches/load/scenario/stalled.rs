@@ -24,7 +24,7 @@ const DURING: usize = 2;
 pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     // Less than the two pings that a viewer may leave unanswered.
-    let (before, during) = if run.quick { (3, 10) } else { (4, 30) };
+    let (before, during) = if run.quick { (2, 10) } else { (4, 30) };
     let case = format!("1,000 viewers of which 100 do not read for {during} s, 20 edits/s, small document");
     let subject = Subject { scenario: "stalled", case: &case, viewers: Some(VIEWERS) };
     run.measure_once(subject, &Kind::OURS, async |kind, place| measure(kind, &plan, place, before, during).await);
@@ -60,6 +60,9 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace, before: u32, during
         for (part, percentile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
             figures.insert(format!("{part}_{name}_ms"), latencies.percentile_ms(percentile));
         }
+    }
+    if let (Some(before), Some(during)) = (figures.get("p99_before_ms"), figures.get("p99_during_ms")) {
+        figures.insert("p99_during_to_before".to_owned(), during / before);
     }
     figures.insert("rss_before_mib".to_owned(), rss);
     figures.insert("rss_growth_mib".to_owned(), grown);
