@@ -65,14 +65,7 @@ impl Answers {
         if !decoded.need.is_empty() {
             return Err("the server asks a viewer for changes, who has made none".into());
         }
-        let mut changes = Some(0);
-        for mut chunks in decoded.changes.iter() {
-            while !chunks.is_empty() {
-                let (chunk, rest) = Chunk::parse(chunks, MAX_INFLATED)?;
-                changes = if chunk.kind == ChunkKind::Document { None } else { changes.map(|count: u32| count + 1) };
-                chunks = rest;
-            }
-        }
+        let changes = count_changes(&decoded)?;
         let covered = self.ledger.covered(&decoded.heads);
         let bytes = up_to_date(&decoded.heads, decoded.flags.is_some());
         let answer = Rc::new(Answer { bytes, heads: decoded.heads, covered, changes });
@@ -86,6 +79,22 @@ impl Answers {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+}
+
+/// How many changes a message brings; None: a whole document.
+pub fn count_changes(message: &Message) -> Fallible<Option<u32>> {
+    let mut changes = 0;
+    for mut chunks in message.changes.iter() {
+        while !chunks.is_empty() {
+            let (chunk, rest) = Chunk::parse(chunks, MAX_INFLATED)?;
+            if chunk.kind == ChunkKind::Document {
+                return Ok(None);
+            }
+            changes += 1;
+            chunks = rest;
+        }
+    }
+    Ok(Some(changes))
 }
 
 /// What a peer with these heads says to one from whom it has just got them. Who sends flags reads messages of version 2.

@@ -7,6 +7,7 @@ pub mod envelope;
 mod http;
 pub mod ledger;
 pub mod newcomer;
+pub mod returning;
 pub mod script;
 mod socket;
 mod viewer;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use automerge::ChangeHash;
 use automerge::sync::Message;
+use automerge::{Automerge, ChangeHash};
 use happierwork::format::DocumentId;
 use happierwork::wire::repo::PeerId;
 
@@ -41,8 +41,18 @@ impl Newcomer {
         Ok(Self { socket, name, server, begun })
     }
 
+    /// Asks for a document, as it is.
+    pub async fn fetch_any(&mut self, document: &DocumentId) -> Fallible<Automerge> {
+        let came = self.fetch_until(document, |heads| !heads.is_empty()).await?;
+        Ok(Automerge::load(&came.chunks)?)
+    }
+
     /// Asks for a document, and takes and answers what comes until it has these heads.
     pub async fn fetch(&mut self, document: &DocumentId, heads: &[ChangeHash]) -> Fallible<Came> {
+        self.fetch_until(document, |found| found == heads).await
+    }
+
+    async fn fetch_until(&mut self, document: &DocumentId, done: impl Fn(&[ChangeHash]) -> bool) -> Fallible<Came> {
         let mut envelope = Envelope::new(&self.name, &self.server, document)?;
         self.socket.outbox.binary(&[&request(&self.name, &self.server, document, &from_nothing()?)?]);
         let mut chunks = Vec::new();
@@ -52,9 +62,9 @@ impl Newcomer {
                 let Some(data) = envelope.open(frame)? else { continue };
                 let message = Message::decode(data)?;
                 message.changes.iter().for_each(|chunk| chunks.extend_from_slice(chunk));
-                if message.heads == heads && !chunks.is_empty() {
+                if done(&message.heads) && !chunks.is_empty() {
                     let took = self.begun.elapsed();
-                    envelope.sync(&mut self.socket.outbox, &up_to_date(heads, message.flags.is_some()));
+                    envelope.sync(&mut self.socket.outbox, &up_to_date(&message.heads, message.flags.is_some()));
                     self.socket.write_now()?;
                     return Ok(Came { took, chunks });
                 }
