@@ -161,10 +161,22 @@ impl Document {
         renderings: Renderings,
         limits: MessageLimits,
     ) -> Result<Self, LoadError> {
-        let doc = load_log(log, actor)?;
+        Ok(Self::of(id, load_log(log)?, actor, renderings, limits))
+    }
+
+    /// The same for a document that was read from its log already.
+    #[must_use]
+    pub fn of(
+        id: DocumentId,
+        doc: Automerge,
+        actor: ActorId,
+        renderings: Renderings,
+        limits: MessageLimits,
+    ) -> Self {
+        let doc = doc.with_actor(actor);
         let view = Arc::new(RwLock::new(View::new(&doc, renderings)));
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
-        Ok(Self {
+        Self {
             id,
             doc,
             peers: Peers::default(),
@@ -174,16 +186,13 @@ impl Document {
             carries_id,
             orphans: HashMap::new(),
             orphan_bytes: 0,
-        })
+        }
     }
 
-    /// The id that the document in this log carries, if it carries a valid one.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn carried_id(log: &[u8]) -> Result<Option<DocumentId>, LoadError> {
-        let doc = load_log(log, ActorId::from([0u8; 16]))?;
-        Ok(position::read_document_id(&doc).and_then(|text| text.parse().ok()))
+    /// The id that a document carries, if it carries a valid one.
+    #[must_use]
+    pub fn carried_id(doc: &Automerge) -> Option<DocumentId> {
+        position::read_document_id(doc).and_then(|text| text.parse().ok())
     }
 
     /// The document's name.
@@ -363,7 +372,7 @@ impl Document {
     /// # Errors
     /// When the log cannot be read; the document must not be used then.
     pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
-        self.doc = load_log(log, actor)?;
+        self.doc = load_log(log)?.with_actor(actor);
         self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
@@ -502,9 +511,8 @@ impl Document {
     }
 }
 
-fn load_log(log: &[u8], actor: ActorId) -> Result<Automerge, LoadError> {
-    let doc = catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??;
-    Ok(doc.with_actor(actor))
+fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
+    Ok(catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The core as a whole: batches, edits, peers, and what goes wrong with them.
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
+use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
 
 use super::*;
 use crate::format::Budget;
@@ -245,7 +245,7 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
             remote.receive(&delivery.message);
         }
         remote.settle(&mut document);
-        assert_eq!(Document::carried_id(&log).unwrap(), Some(id()));
+        assert_eq!(Document::carried_id(&Automerge::load(&log).unwrap()), Some(id()));
     }
     assert!(remote.doc.get(ROOT, "documentId").unwrap().is_some());
 }

@@ -12,7 +12,7 @@ use crate::document::Document;
 use crate::document_log::{DocumentLog, fresh_actor};
 use crate::hub::command::{Command, EditFailure, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
-use crate::store::Lengths;
+use crate::store::{Lengths, Loaded};
 
 /// How often a document looks after itself.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -38,12 +38,19 @@ impl DocumentTask {
         };
         let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
         self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), lengths);
-        let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
         let settings = &self.hub.inner.settings;
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
         // Reading a long history takes a while: not on a thread that serves others.
         let document =
-            tokio::task::spawn_blocking(move || Document::load(id, &log, fresh_actor(), renderings, limits)).await;
+            tokio::task::spawn_blocking(move || match loaded {
+                Some(Loaded { document: Some(content), .. }) => {
+                    Ok(Document::of(id, content, fresh_actor(), renderings, limits))
+                }
+                loaded => {
+                    let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+                    Document::load(id, &log, fresh_actor(), renderings, limits)
+                }
+            }).await;
         let document = match document {
             Ok(Ok(document)) => document,
             Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),

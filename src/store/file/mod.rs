@@ -212,7 +212,7 @@ impl Inner {
                 locked(&self.refused).remove(id);
                 Ok(None)
             }
-            Ok(Some(Opened { log, repaired, .. })) => {
+            Ok(Some(Opened { log, repaired })) => {
                 *cell = Some(log);
                 locked(&self.refused).remove(id);
                 Ok(repaired)
@@ -229,9 +229,10 @@ impl Inner {
 
     fn load(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<Option<Loaded>, StoreError> {
         let repaired = self.ensure_open(id, cell)?;
-        let Some(log) = cell.as_ref().filter(|log| !log.is_empty()) else { return Ok(None) };
+        let Some(log) = cell.as_mut().filter(|log| !log.is_empty()) else { return Ok(None) };
         let bytes = log.read().map_err(|source| StoreError::Read { id: id.clone(), source })?;
-        Ok(Some(Loaded { bytes, snapshot_len: log.lengths().snapshot, repaired }))
+        let (document, snapshot_len) = (log.take_document(), log.lengths().snapshot);
+        Ok(Some(Loaded { bytes, document, snapshot_len, repaired }))
     }
 
     fn append(&self, id: &DocumentId, cell: &mut Option<Log>, bytes: &[u8]) -> Result<Lengths, StoreError> {
