@@ -9,11 +9,12 @@ use std::sync::{Mutex, OnceLock};
 
 use automerge::sync::{self, SyncDoc};
 use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{ActorId, Automerge, Change, ROOT, ReadDoc};
+use automerge::{ActorId, Automerge, ROOT, ReadDoc};
 use bytes::Bytes;
 use divan::{Bencher, black_box};
 use happierwork::document::{
-    Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch,
+    Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch, View,
+    read_view,
 };
 use happierwork::format::{Budget, DocumentId};
 use happierwork::server::renderings::RENDERINGS;
@@ -76,54 +77,83 @@ fn load(log: &[u8]) -> Document {
     Document::load(id(), log, ActorId::from([9u8; 16]), RENDERINGS, MessageLimits::default()).unwrap()
 }
 
-/// A document, and what one edit of somebody else brings it.
+/// A document in use: a writer and viewers are in sync with it, and have exchanged a few edits.
 struct Case {
     document: Document,
-    library: Automerge,
-    change: Change,
-    /// That edit as the sync message of `WRITER`.
-    message: Bytes,
-    /// What a viewer who has that edit answers.
-    acknowledgement: Bytes,
+    writer: Peer,
+    /// Speaks for all viewers, who are in the same state and say the same.
+    viewer: Peer,
+    viewers: u64,
+    edits: usize,
+    positions: usize,
+}
+
+/// A stock peer.
+struct Peer {
+    doc: Automerge,
+    state: sync::State,
+}
+
+impl Peer {
+    fn say(&mut self) -> Option<Bytes> {
+        self.doc.generate_sync_message(&mut self.state).map(|message| Bytes::from(message.encode()))
+    }
+
+    fn hear(&mut self, message: &Bytes) {
+        self.doc.receive_sync_message(&mut self.state, sync::Message::decode(message).unwrap()).unwrap();
+    }
 }
 
 const WRITER: PeerKey = PeerKey(0);
 
-/// A document that `viewers` and a writer are in sync with.
-fn case(positions: usize, changes: usize, viewers: u64) -> Case {
-    let log = snapshot(positions, changes);
-    let mut document = load(&log);
-    let library = Automerge::load(&log).unwrap();
-
-    // What somebody who has the document says first, and after each message.
-    let mut theirs = library.clone().with_actor(ActorId::from([10u8; 16]));
-    let mut state = sync::State::new();
-    let mut peers: Vec<PeerKey> = (1..=viewers).map(PeerKey).collect();
-    peers.push(WRITER);
-    for peer in &peers {
-        document.join(*peer, Vec::new());
+impl Case {
+    fn new(positions: usize, changes: usize, viewers: u64) -> Self {
+        let log = snapshot(positions, changes);
+        let peer = |actor| Peer {
+            doc: Automerge::load(&log).unwrap().with_actor(ActorId::from([actor; 16])),
+            state: sync::State::new(),
+        };
+        let mut case = Self { document: load(&log), writer: peer(10), viewer: peer(11), viewers, edits: 0, positions };
+        for key in 0..=viewers {
+            case.document.join(PeerKey(key), Vec::new());
+        }
+        for _ in 0..4 {
+            let (written, seen) = (case.writer.say(), case.viewer.say());
+            case.exchange(written, seen);
+        }
+        for _ in 0..10 {
+            case.edit_and_acknowledge();
+        }
+        case
     }
-    for _ in 0..4 {
-        let Some(said) = theirs.generate_sync_message(&mut state).map(|said| Bytes::from(said.encode())) else { break };
-        let items = peers.iter().map(|peer| Item::Sync { peer: *peer, bytes: said.clone() }).collect();
-        let mut applied = document.apply(items);
-        let published = document.publish(&mut applied, |_| true);
-        let Some(answer) = published.deliveries.first() else { break };
-        theirs.receive_sync_message(&mut state, sync::Message::decode(&answer.message).unwrap()).unwrap();
-    }
-    edit(&mut theirs, positions / 2, -1);
-    let message = Bytes::from(theirs.generate_sync_message(&mut state).unwrap().encode());
-    let change = theirs.get_last_local_change().unwrap();
 
-    // A viewer's answer is made by a viewer.
-    let mut viewer = library.clone();
-    let mut seen = state.clone();
-    seen.in_flight = false;
-    seen.last_sent_heads = viewer.get_heads();
-    seen.sent_hashes.clear();
-    viewer.receive_sync_message(&mut seen, sync::Message::decode(&message).unwrap()).unwrap();
-    let acknowledgement = Bytes::from(viewer.generate_sync_message(&mut seen).unwrap().encode());
-    Case { document, library, change, message, acknowledgement }
+    fn edit_and_acknowledge(&mut self) {
+        let edit = self.edit();
+        self.exchange(Some(edit), None);
+        let acknowledgement = self.viewer.say();
+        self.exchange(None, acknowledgement);
+    }
+
+    /// What the writer says about its next edit.
+    fn edit(&mut self) -> Bytes {
+        self.edits += 1;
+        edit(&mut self.writer.doc, self.positions / 2, i64::try_from(self.edits).unwrap());
+        self.writer.say().unwrap()
+    }
+
+    fn exchange(&mut self, written: Option<Bytes>, seen: Option<Bytes>) {
+        let written = written.map(|bytes| sync(WRITER, &bytes));
+        let seen = seen.into_iter().flat_map(|bytes| (1..=self.viewers).map(move |key| sync(PeerKey(key), &bytes)));
+        let mut applied = self.document.apply(written.into_iter().chain(seen).collect());
+        let published = self.document.publish(&mut applied, |_| true);
+        for delivery in published.deliveries {
+            match delivery.peer.0 {
+                0 => self.writer.hear(&delivery.message),
+                1 => self.viewer.hear(&delivery.message),
+                _ => {}
+            }
+        }
+    }
 }
 
 fn sync(peer: PeerKey, bytes: &Bytes) -> Item {
@@ -134,126 +164,126 @@ fn sync(peer: PeerKey, bytes: &Bytes) -> Item {
 fn publish_one_edit_to_1000_peers(bencher: Bencher, changes: usize) {
     bencher
         .with_inputs(|| {
-            let mut case = case(100, changes, VIEWERS);
-            let applied = case.document.apply(vec![sync(WRITER, &case.message)]);
+            let mut case = Case::new(100, changes, VIEWERS);
+            let edit = case.edit();
+            let applied = case.document.apply(vec![sync(WRITER, &edit)]);
             (case, applied)
         })
         .bench_local_refs(|(case, applied)| {
             let published = case.document.publish(applied, |_| true);
             assert_eq!(published.deliveries.len(), usize::try_from(VIEWERS).unwrap() + 1);
-            published.deliveries.len()
+            published
         });
+}
+
+/// A case in which one edit was published, and what a viewer answers.
+fn published(changes: usize, viewers: u64) -> (Case, Bytes) {
+    let mut case = Case::new(100, changes, viewers);
+    let edit = case.edit();
+    case.exchange(Some(edit), None);
+    let acknowledgement = case.viewer.say().unwrap();
+    (case, acknowledgement)
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
-    bencher
-        .with_inputs(|| {
-            let mut case = case(100, changes, VIEWERS);
-            let mut applied = case.document.apply(vec![sync(WRITER, &case.message)]);
-            case.document.publish(&mut applied, |_| true);
-            case
-        })
-        .bench_local_refs(|case| {
-            // As they come: in batches.
-            let peers: Vec<u64> = (1..=VIEWERS).collect();
-            for batch in peers.chunks(25) {
-                let items = batch.iter().map(|peer| sync(PeerKey(*peer), &case.acknowledgement)).collect();
-                let mut applied = case.document.apply(items);
-                let published = case.document.publish(&mut applied, |_| true);
-                assert!(published.deliveries.is_empty());
-            }
-        });
+    bencher.with_inputs(|| published(changes, VIEWERS)).bench_local_refs(|(case, acknowledgement)| {
+        // As they come: in batches.
+        let peers: Vec<u64> = (1..=VIEWERS).collect();
+        for batch in peers.chunks(25) {
+            let items = batch.iter().map(|peer| sync(PeerKey(*peer), acknowledgement)).collect();
+            let mut applied = case.document.apply(items);
+            assert!(case.document.publish(&mut applied, |_| true).deliveries.is_empty());
+        }
+    });
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn receive_1_acknowledgement_nobody_sent_before(bencher: Bencher, changes: usize) {
-    bencher
-        .with_inputs(|| {
-            let mut case = case(100, changes, 1);
-            let mut applied = case.document.apply(vec![sync(WRITER, &case.message)]);
-            case.document.publish(&mut applied, |_| true);
-            case
-        })
-        .bench_local_refs(|case| {
-            let mut applied = case.document.apply(vec![sync(PeerKey(1), &case.acknowledgement)]);
-            case.document.publish(&mut applied, |_| true).deliveries.len()
-        });
+    bencher.with_inputs(|| published(changes, 1)).bench_local_refs(|(case, acknowledgement)| {
+        let mut applied = case.document.apply(vec![sync(PeerKey(1), acknowledgement)]);
+        case.document.publish(&mut applied, |_| true)
+    });
 }
 
+/// The library's own, on a document that was just written to as well.
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn library_receives_1_acknowledgement(bencher: Bencher, changes: usize) {
     bencher
         .with_inputs(|| {
-            let case = case(100, changes, 0);
-            let mut doc = case.library;
-            doc.apply_changes([case.change]).unwrap();
-            let mut state = sync::State::new();
-            state.their_have = Some(Vec::new());
-            state.their_heads = Some(doc.get_heads());
-            state.their_need = Some(Vec::new());
-            state.sent_hashes = doc.get_heads().into_iter().collect();
-            (doc, state, sync::Message::decode(&case.acknowledgement).unwrap())
+            let mut case = Case::new(100, changes, 1);
+            let mut ours = sync::State::new();
+            for _ in 0..3 {
+                if let Some(said) = case.writer.doc.generate_sync_message(&mut ours) {
+                    case.viewer.hear(&Bytes::from(said.encode()));
+                }
+                if let Some(said) = case.viewer.say() {
+                    let said = sync::Message::decode(&said).unwrap();
+                    case.writer.doc.receive_sync_message(&mut ours, said).unwrap();
+                }
+            }
+            case.edit();
+            let said = case.writer.doc.generate_sync_message(&mut ours).unwrap();
+            case.viewer.hear(&Bytes::from(said.encode()));
+            let answer = sync::Message::decode(&case.viewer.say().unwrap()).unwrap();
+            (case, ours, answer)
         })
-        .bench_local_refs(|(doc, state, message)| doc.receive_sync_message(state, message.clone()).unwrap());
+        .bench_local_refs(|(case, ours, answer)| {
+            case.writer.doc.receive_sync_message(ours, answer.clone()).unwrap();
+        });
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
-fn one_edit_apply_and_publish_to_its_author(bencher: Bencher, changes: usize) {
-    bencher.with_inputs(|| case(100, changes, 0)).bench_local_refs(|case| {
-        let mut applied = case.document.apply(vec![sync(WRITER, &case.message)]);
-        case.document.publish(&mut applied, |_| true).deliveries.len()
-    });
+fn one_edit_apply_and_publish_to_one_viewer(bencher: Bencher, changes: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, 1);
+            let edit = case.edit();
+            (case, edit)
+        })
+        .bench_local_refs(|(case, edit)| {
+            let mut applied = case.document.apply(vec![sync(WRITER, edit)]);
+            case.document.publish(&mut applied, |_| true)
+        });
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn library_applies_one_change(bencher: Bencher, changes: usize) {
     bencher
-        .with_inputs(|| case(100, changes, 0))
-        .bench_local_refs(|case| case.library.apply_changes([case.change.clone()]).unwrap());
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, 1);
+            case.edit();
+            let change = case.writer.doc.get_last_local_change().unwrap();
+            (case, change)
+        })
+        .bench_local_refs(|(case, change)| case.viewer.doc.apply_changes([change.clone()]).unwrap());
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
     let patch = PositionPatch { budget: Some(Budget::Int(1)), ..PositionPatch::default() };
-    bencher.with_inputs(|| case(100, changes, 0)).bench_local_refs(|case| {
+    bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
         let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
         let mut applied = case.document.apply(vec![Item::Edit { edit, author: author() }]);
-        case.document.publish(&mut applied, |_| true).deliveries.len()
+        case.document.publish(&mut applied, |_| true)
     });
-}
-
-#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
-fn library_generates_for_one_peer(bencher: Bencher, changes: usize) {
-    bencher
-        .with_inputs(|| {
-            let case = case(100, changes, 0);
-            let mut state = sync::State::new();
-            state.their_have = Some(Vec::new());
-            state.their_need = Some(Vec::new());
-            state.shared_heads = case.library.get_heads();
-            state.their_heads = Some(case.library.get_heads());
-            state.last_sent_heads = case.library.get_heads();
-            state.have_responded = true;
-            let mut doc = case.library;
-            doc.apply_changes([case.change]).unwrap();
-            (doc, state)
-        })
-        .bench_local_refs(|(doc, state)| doc.generate_sync_message(state));
 }
 
 #[divan::bench(args = [100, 5_000], sample_count = 20, sample_size = 1)]
 fn view_patch_of_one_row(bencher: Bencher, positions: usize) {
-    let change = case(positions, 100, 0).change;
     bencher
         .with_inputs(|| {
-            let case = case(positions, 100, 0);
-            let view = happierwork::document::View::new(&case.library, RENDERINGS);
-            let mut doc = case.library;
-            doc.apply_changes([change.clone()]).unwrap();
-            (view, doc)
+            let mut case = Case::new(positions, 100, 0);
+            let mut view = View::new(&case.writer.doc, RENDERINGS);
+            for _ in 0..10 {
+                case.edit_and_acknowledge();
+                view.update(&case.writer.doc, &[case.writer.doc.get_last_local_change().unwrap()]);
+            }
+            case.edit();
+            let change = case.writer.doc.get_last_local_change().unwrap();
+            (view, case.writer.doc, change)
         })
-        .bench_local_refs(|(view, doc)| view.update(doc, std::slice::from_ref(&change)));
+        .bench_local_refs(|(view, doc, change)| view.update(doc, std::slice::from_ref(change)));
 }
 
 #[divan::bench(args = [100, 5_000], sample_count = 50)]
@@ -262,7 +292,7 @@ fn view_joined_for_an_export(bencher: Bencher, positions: usize) {
     let view = document.view();
     bencher.bench_local(|| {
         let mut out = Vec::new();
-        happierwork::document::read_view(&view).join(Form::Json, b",", &mut out);
+        read_view(&view).join(Form::Json, b",", &mut out);
         out
     });
 }
@@ -281,21 +311,20 @@ fn save_a_document(bencher: Bencher, changes: usize) {
 
 #[divan::bench]
 fn decode_a_sync_message(bencher: Bencher) {
-    let message = case(100, 100, 0).message;
+    let message = Case::new(100, 100, 0).edit();
     bencher.bench_local(|| Incoming::decode(black_box(&message), &MessageLimits::default()).unwrap());
 }
 
 #[divan::bench]
 fn repo_codec_decodes_an_acknowledgement(bencher: Bencher) {
-    let case = case(100, 100, 0);
-    let frame = sync_frame(&case.acknowledgement);
+    let frame = sync_frame(&published(100, 1).1);
     bencher.bench_local(|| repo::decode(black_box(&frame)).unwrap());
 }
 
 #[divan::bench]
 fn repo_codec_encodes_a_sync_message(bencher: Bencher) {
-    let case = case(100, 100, 0);
-    bencher.bench_local(|| sync_frame(black_box(&case.message)));
+    let message = Case::new(100, 100, 0).edit();
+    bencher.bench_local(|| sync_frame(black_box(&message)));
 }
 
 fn sync_frame(data: &Bytes) -> Bytes {

@@ -166,13 +166,7 @@ impl Document {
 
     /// The same for a document that was read from its log already.
     #[must_use]
-    pub fn of(
-        id: DocumentId,
-        doc: Automerge,
-        actor: ActorId,
-        renderings: Renderings,
-        limits: MessageLimits,
-    ) -> Self {
+    pub fn of(id: DocumentId, doc: Automerge, actor: ActorId, renderings: Renderings, limits: MessageLimits) -> Self {
         let doc = doc.with_actor(actor);
         let view = Arc::new(RwLock::new(View::new(&doc, renderings)));
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());

@@ -41,16 +41,16 @@ impl DocumentTask {
         let settings = &self.hub.inner.settings;
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
         // Reading a long history takes a while: not on a thread that serves others.
-        let document =
-            tokio::task::spawn_blocking(move || match loaded {
-                Some(Loaded { document: Some(content), .. }) => {
-                    Ok(Document::of(id, content, fresh_actor(), renderings, limits))
-                }
-                loaded => {
-                    let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-                    Document::load(id, &log, fresh_actor(), renderings, limits)
-                }
-            }).await;
+        let document = tokio::task::spawn_blocking(move || match loaded {
+            Some(Loaded { document: Some(content), .. }) => {
+                Ok(Document::of(id, content, fresh_actor(), renderings, limits))
+            }
+            loaded => {
+                let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+                Document::load(id, &log, fresh_actor(), renderings, limits)
+            }
+        })
+        .await;
         let document = match document {
             Ok(Ok(document)) => document,
             Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),
