@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be set up must stop")]
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use automerge::sync::{self, SyncDoc};
 use automerge::transaction::{CommitOptions, Transactable};
@@ -274,16 +274,16 @@ fn view_patch_of_one_row(bencher: Bencher, positions: usize) {
     bencher
         .with_inputs(|| {
             let mut case = Case::new(positions, 100, 0);
-            let mut view = View::new(&case.writer.doc, RENDERINGS);
+            let view = Arc::new(RwLock::new(View::new(&case.writer.doc, RENDERINGS)));
             for _ in 0..10 {
                 case.edit_and_acknowledge();
-                view.update(&case.writer.doc, &[case.writer.doc.get_last_local_change().unwrap()]);
+                View::update(&view, &case.writer.doc, &[case.writer.doc.get_last_local_change().unwrap()]);
             }
             case.edit();
             let change = case.writer.doc.get_last_local_change().unwrap();
             (view, case.writer.doc, change)
         })
-        .bench_local_refs(|(view, doc, change)| view.update(doc, std::slice::from_ref(change)));
+        .bench_local_refs(|(view, doc, change)| View::update(view, doc, std::slice::from_ref(change)));
 }
 
 #[divan::bench(args = [100, 5_000], sample_count = 50)]

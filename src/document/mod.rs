@@ -20,7 +20,7 @@ mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, Pla
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
-pub use view::{Form, Renderings, Row, RowEvent, View, ViewChange, snapshot};
+pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
 use receive::has;
@@ -39,15 +39,6 @@ use receive::has;
 const MAX_ORPHANS: usize = 10_000;
 /// Bytes that they may hold.
 const MAX_ORPHAN_BYTES: usize = 32 << 20;
-
-/// The view, shared with readers. They see the last published state; the document writes it when publishing.
-pub type SharedView = Arc<RwLock<View>>;
-
-/// Reads a shared view. (A panic while writing it cannot leave it half-written in a way that a reader could not bear:
-/// the document is reloaded then.)
-pub fn read_view(view: &SharedView) -> RwLockReadGuard<'_, View> {
-    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 /// One document in memory, with its view and the sync states of its peers.
 pub struct Document {
@@ -81,6 +72,17 @@ pub enum Item {
         /// By whom, and when.
         author: Author,
     },
+}
+
+impl Item {
+    /// Whether this one alone takes long to apply.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        match self {
+            Self::Sync { .. } => false,
+            Self::Edit { edit, .. } => edit.rows() > 20,
+        }
+    }
 }
 
 /// What became of an item, in the batch's order.
@@ -330,7 +332,7 @@ impl Document {
         }
         let view = if changed {
             let changes = std::mem::take(&mut applied.changes);
-            self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner).update(&self.doc, &changes)
+            View::update(&self.view, &self.doc, &changes)
         } else {
             ViewChange::default()
         };
@@ -371,7 +373,7 @@ impl Document {
         self.orphans.clear();
         self.orphan_bytes = 0;
         let fresh = View::new(&self.doc, self.renderings);
-        *self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        *view::write_view(&self.view) = fresh;
         self.peers.reset();
         Ok(())
     }

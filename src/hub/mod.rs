@@ -7,6 +7,7 @@
 //! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
 //! waits in its mailbox. No protocol is known here: connections translate (see [`crate::server`]).
 
+mod allowance;
 mod command;
 mod outbox;
 mod remembered;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+pub use allowance::Allowance;
 use command::Command;
 pub use command::{EditFailure, SyncPeer, Unavailable};
 pub use outbox::{
@@ -183,12 +185,13 @@ impl Hub {
         self.send(id, Command::Greet(peer)).await
     }
 
-    /// Passes on a sync message. `request`: the peer has not got the document, and wants to know if we have not either.
+    /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got the document, and wants to know if we have not either.
     ///
     /// # Errors
     /// When the server stops.
     pub async fn sync(&self, id: &DocumentId, peer: SyncPeer, bytes: Bytes, request: bool) -> Result<(), Unavailable> {
-        self.send(id, Command::Sync { peer, bytes, request }).await
+        let allowed = peer.allowance.take(bytes.len()).await;
+        self.send(id, Command::Sync { peer, bytes, request, allowed }).await
     }
 
     /// Passes on an ephemeral message to the document's other peers.

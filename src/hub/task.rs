@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::Hub;
+use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer};
 use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
@@ -20,6 +21,7 @@ use super::watchers::Watchers;
 use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
+use crate::heavy::Habit;
 use crate::metrics::Refusal;
 use crate::store::Lengths;
 
@@ -27,6 +29,10 @@ use crate::store::Lengths;
 const MAX_BATCH: usize = 1_024;
 /// Bytes of sync messages taken as one batch (the last may go beyond).
 const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Bytes of sync messages from which on applying them takes long: some hundred changes.
+const LARGE_BATCH: usize = 32 << 10;
+/// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
+const LARGE_DOCUMENT: u64 = 64 << 10;
 /// Sources of ephemeral messages of which the last number is known.
 const MAX_EPHEMERAL_SOURCES: usize = 4_096;
 
@@ -51,6 +57,12 @@ pub(super) struct DocumentTask {
     /// The store has been told that it is not needed any more.
     unloaded: bool,
     log: DocumentLog,
+    /// The batch under way holds much.
+    large_batch: bool,
+    /// Somebody new has come since the last publishing.
+    newcomers: bool,
+    applying: Habit,
+    publishing: Habit,
 }
 
 /// A connection that syncs this document.
@@ -76,6 +88,10 @@ struct Batch {
     drained: Vec<ConnectionKey>,
     gone: Vec<ConnectionKey>,
     stop: bool,
+    /// Bytes of sync messages.
+    bytes: usize,
+    /// What the messages' connections get back when the batch is done.
+    allowed: Vec<Allowed>,
 }
 
 impl DocumentTask {
@@ -104,6 +120,10 @@ impl DocumentTask {
             pending: false,
             unloaded: false,
             log,
+            large_batch: false,
+            newcomers: false,
+            applying: Habit::default(),
+            publishing: Habit::default(),
         }
     }
 
@@ -142,24 +162,22 @@ impl DocumentTask {
     /// Takes what waits as one batch.
     async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
         let mut batch = Batch::default();
-        let mut bytes = 0;
         let mut count = 0;
         let mut next = Some(first);
         while let Some(command) = next {
-            if let Command::Sync { bytes: message, .. } = &command {
-                bytes += message.len();
-            }
             count += 1;
             self.sort(document, command, &mut batch);
-            let full = count >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
+            let full = count >= MAX_BATCH || batch.bytes >= MAX_BATCH_BYTES;
             next = if full { None } else { self.mailbox.try_recv().ok() };
         }
         self.hub.inner.metrics.batch_size.record(f64::from(count.try_into().unwrap_or(u32::MAX)));
 
-        let Batch { items, senders, greeted, requesters, drained, gone, stop } = batch;
+        let Batch { items, senders, greeted, requesters, drained, gone, stop, bytes, allowed } = batch;
         if !items.is_empty() {
+            self.large_batch = bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
             self.commit(document, items, senders).await;
         }
+        drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
         let may_show = !self.log.is_lost();
         for key in greeted.into_iter().filter(|_| may_show) {
@@ -189,7 +207,7 @@ impl DocumentTask {
                     batch.greeted.push(key);
                 }
             }
-            Command::Sync { peer, bytes, request } => {
+            Command::Sync { peer, bytes, request, allowed } => {
                 let key = peer.key;
                 if !self.admit(document, peer) {
                     return;
@@ -201,6 +219,8 @@ impl DocumentTask {
                     // Who sends `sync` has the document: one that was asked for before has been made there since.
                     document.stop_waiting(key);
                 }
+                batch.bytes += bytes.len();
+                batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });
                 batch.senders.push(Sender::Peer(key));
             }
@@ -232,7 +252,9 @@ impl DocumentTask {
             return self.refuse_batch(senders);
         }
         let copies = items.clone();
-        let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
+        let large = self.large_batch;
+        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply(items))));
+        let Ok(mut applied) = applied else {
             return self.recover_from_panic(document, copies, senders).await;
         };
         if !applied.chunks.is_empty() {

@@ -14,6 +14,7 @@ mod legacy_rest;
 mod legacy_socket;
 mod listen;
 mod middleware;
+mod outbound;
 mod page;
 mod problem;
 pub mod renderings;

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::format::DocumentId;
 
 pub use decode::decode;
-pub use encode::SyncEnvelope;
+pub use encode::sync_head;
 pub use error::DecodeError;
 pub use ids::{InvalidPeerName, PeerId, StorageId};
 
