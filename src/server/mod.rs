@@ -10,6 +10,7 @@ mod conditional;
 mod health;
 mod identity;
 mod ids;
+mod inbound;
 mod legacy_rest;
 mod legacy_socket;
 mod listen;

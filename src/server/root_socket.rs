@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -22,21 +21,21 @@ pub async fn run(app: Arc<App>, mut socket: Socket) {
     let first = async {
         let mut out = Outbound::default();
         loop {
-            match socket.reader.next().await {
-                Some(Ok(Message::Ping(content))) => {
+            match socket.inbound.next().await {
+                Ok(Message::Ping(content)) => {
                     out.pong(&content);
                     // Who is gone is noticed by the next look for a message.
                     let _ = poll_fn(|cx| out.poll_write(cx, &mut socket.writer)).await;
                 }
-                Some(Ok(Message::Pong(_))) => {}
+                Ok(Message::Pong(_)) => {}
                 other => return other,
             }
         }
     };
     match timeout(SILENCE, first).await {
         Err(_) => run_legacy(app, socket, None).await,
-        Ok(Some(Ok(message @ Message::Binary(_)))) => run_repo(app, socket, Some(message)).await,
-        Ok(Some(Ok(message @ Message::Text(_)))) => run_legacy(app, socket, Some(message)).await,
+        Ok(Ok(message @ Message::Binary(_))) => run_repo(app, socket, Some(message)).await,
+        Ok(Ok(message @ Message::Text(_))) => run_legacy(app, socket, Some(message)).await,
         Ok(_) => {}
     }
 }

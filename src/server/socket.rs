@@ -9,12 +9,11 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -52,17 +51,6 @@ const MAX_ANSWERS: usize = 64;
 const BREATH: Duration = Duration::from_millis(100);
 /// What is discarded after last words, at the most.
 const MAX_DISCARD: usize = 64 << 20;
-
-/// The buffers of a socket: small, as most messages are; growing only when used. `max` bounds message and frame alike,
-/// since browsers send a message as one frame.
-#[must_use]
-pub fn websocket_config(max: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
-        .write_buffer_size(4 << 10)
-        .max_message_size(Some(max))
-        .max_frame_size(Some(max))
-}
 
 /// Why a connection ends.
 #[derive(Debug, Clone)]
@@ -148,7 +136,7 @@ impl Connection {
 
     async fn talk<S: Surface>(
         &mut self,
-        Socket { reader, writer }: &mut Socket,
+        Socket { inbound, writer }: &mut Socket,
         out: &mut Outbound,
         surface: &mut S,
         first: Option<Message>,
@@ -158,9 +146,10 @@ impl Connection {
         let closing = self.outbox.closing();
         let mut closing = pin!(closing.cancelled());
         let mut unanswered = 0;
-        let mut heard = reader.get_ref().read();
-        // What had been written when writing began, or last moved.
-        let mut moved = (out.written(), Instant::now());
+        let mut heard = inbound.read();
+        // What had been written at the last ping, and since when nothing has moved although something waits.
+        let mut written = out.written();
+        let mut stuck: Option<Instant> = None;
         if let Some(message) = first {
             // A greeting comes before any answer, also where the other side spoke first.
             while let Some(outgoing) = self.outbox.try_next() {
@@ -174,19 +163,59 @@ impl Connection {
         }
         loop {
             let writing = !out.is_empty();
+            // In the order of how often they happen; what is rare is looked at when nothing else is ready. (A side that
+            // never stops sending runs into tokio's budget for one turn, and then the rare is looked at, too.)
             tokio::select! {
-                () = &mut closing => return End::Ours(self.outbox.farewell()),
-                _ = pings.tick() => {
-                    let so_far = reader.get_ref().read();
+                biased;
+                written = write(writer, out, self.hub.metrics()), if writing => {
+                    if written.is_err() {
+                        return End::Theirs(None);
+                    }
+                    self.report_drained().await;
+                }
+                outgoing = self.outbox.next(), if !writing => {
+                    if let Err(farewell) = self.collect(surface, outgoing, out) {
+                        return End::Ours(farewell);
+                    }
+                    // A socket mostly takes it at once; an error is seen when it is tried again.
+                    let _ = write(writer, out, self.hub.metrics()).now_or_never();
+                    if out.is_empty() {
+                        self.report_drained().await;
+                    }
+                }
+                // Whoever does not take our answers is not asked for more.
+                message = inbound.next(), if out.frames() < MAX_ANSWERS => {
+                    // Whatever it says, it is alive.
+                    unanswered = 0;
+                    match message {
+                        Ok(Message::Close(frame)) => return End::Theirs(frame.map(|frame| frame.code.into())),
+                        Ok(Message::Ping(content)) => out.pong(&content),
+                        Ok(Message::Pong(_) | Message::Frame(_)) => {}
+                        Ok(message) => {
+                            if let Err(farewell) = self.receive(surface, message, out).await {
+                                // Answers that were due before it went wrong are still told.
+                                let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
+                                return End::Ours(farewell);
+                            }
+                        }
+                        Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                            return End::TooLarge { limit: self.max_message };
+                        }
+                        Err(error) => return self.broken(&error),
+                    }
+                }
+                now = pings.tick() => {
                     // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
-                    if std::mem::replace(&mut heard, so_far) != so_far {
+                    if std::mem::replace(&mut heard, inbound.read()) != inbound.read() {
                         unanswered = 0;
+                    }
+                    let moves = std::mem::replace(&mut written, out.written()) != out.written();
+                    if !writing || moves {
+                        stuck = None;
                     }
                     if writing {
                         // A ping would only queue behind what is stuck; whether that moves is what counts.
-                        if moved.0 != out.written() {
-                            moved = (out.written(), Instant::now());
-                        } else if moved.1.elapsed() >= self.times.stall {
+                        if now - *stuck.get_or_insert(now) >= self.times.stall {
                             return End::Stalled;
                         }
                     } else if unanswered >= MISSED_PINGS {
@@ -194,50 +223,9 @@ impl Connection {
                     } else {
                         unanswered += 1;
                         out.ping();
-                        moved = (out.written(), Instant::now());
                     }
                 }
-                written = write(writer, out, self.hub.metrics()), if writing => {
-                    if written.is_err() {
-                        return End::Theirs(None);
-                    }
-                    self.report_drained().await;
-                }
-                // Whoever does not take our answers is not asked for more.
-                message = reader.next(), if out.frames() < MAX_ANSWERS => {
-                    // Whatever it says, it is alive.
-                    unanswered = 0;
-                    if !writing {
-                        moved = (out.written(), Instant::now());
-                    }
-                    match message {
-                        Some(Ok(Message::Close(frame))) => return End::Theirs(frame.map(|frame| frame.code.into())),
-                        None => return End::Theirs(None),
-                        Some(Ok(Message::Ping(content))) => out.pong(&content),
-                        Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
-                        Some(Ok(message)) => {
-                            if let Err(farewell) = self.receive(surface, message, out).await {
-                                // Answers that were due before it went wrong are still told.
-                                let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
-                                return End::Ours(farewell);
-                            }
-                        }
-                        Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                            return End::TooLarge { limit: self.max_message };
-                        }
-                        Some(Err(error)) => return self.broken(&error),
-                    }
-                }
-                outgoing = self.outbox.next(), if !writing => {
-                    moved = (out.written(), Instant::now());
-                    if let Err(farewell) = self.collect(surface, outgoing, out) {
-                        return End::Ours(farewell);
-                    }
-                    if out.is_empty() {
-                        // Nothing of it is for this kind of socket; there are places again all the same.
-                        self.report_drained().await;
-                    }
-                }
+                () = &mut closing => return End::Ours(self.outbox.farewell()),
             }
         }
     }
@@ -268,7 +256,7 @@ impl Connection {
     fn broken(&self, error: &Error) -> End {
         match error {
             // Gone without a word: no news, and nobody's fault.
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Theirs(None),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Theirs(None),
             Error::Protocol(_) | Error::Utf8(_) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
                 End::Ours(Farewell { kind: FarewellKind::BadMessage, message: error.to_string() })
@@ -308,11 +296,11 @@ async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metric
 }
 
 /// Writes what waits, a close frame last, and then discards for a moment what still comes in.
-pub async fn say_goodbye(Socket { mut reader, mut writer }: Socket, mut out: Outbound, patience: Duration) {
+pub async fn say_goodbye(Socket { inbound, mut writer }: Socket, mut out: Outbound, patience: Duration) {
     let _ = timeout(patience, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
     let mut buffer = vec![0; 16 << 10];
     let mut discarded = 0;
-    let io = reader.get_mut();
+    let mut io = inbound.into_stream();
     let discard = async {
         while let Ok(count @ 1..) = io.read(&mut buffer).await {
             discarded += count;

@@ -1,67 +1,22 @@
 //! From an HTTP request to a WebSocket: the handshake of RFC 6455, answered here so that the socket's buffers and its
 //! end are ours to decide (see [`super::socket`]).
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio_tungstenite::WebSocketStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-/// A WebSocket over an upgraded HTTP connection. Reading is tungstenite's; writing is ours ([`super::outbound`]), as what
-/// is written is mostly the same for many sockets.
+use super::inbound::Inbound;
+
+/// A WebSocket over an upgraded HTTP connection.
 pub struct Socket {
-    /// Messages that come in.
-    pub reader: WebSocketStream<ReadOnly>,
-    /// Frames go out here.
+    /// Messages come in here.
+    pub inbound: Inbound,
+    /// Frames ([`super::outbound`]) go out here.
     pub writer: OwnedWriteHalf,
-}
-
-/// The side of a connection that is read. What tungstenite would write by itself (answers to pings and closes) is
-/// dropped: whoever reads sees the pings and closes, and answers them.
-#[derive(Debug)]
-pub struct ReadOnly {
-    stream: OwnedReadHalf,
-    read: u64,
-}
-
-impl ReadOnly {
-    /// Bytes that have come in so far.
-    #[must_use]
-    pub fn read(&self) -> u64 {
-        self.read
-    }
-}
-
-impl AsyncRead for ReadOnly {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.read += (buf.filled().len() - before) as u64;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for ReadOnly {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// A request that asks for a WebSocket.
@@ -102,7 +57,7 @@ impl Upgrade {
     }
 
     /// The answer to the request, and the socket to be.
-    pub fn accept(self, config: WebSocketConfig) -> (Response<Body>, impl Future<Output = Option<Socket>>) {
+    pub fn accept(self, max_message: usize) -> (Response<Body>, impl Future<Output = Option<Socket>>) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -117,11 +72,8 @@ impl Upgrade {
                 return None;
             };
             let (reader, writer) = io.into_inner().into_split();
-            let reader = ReadOnly { stream: reader, read: 0 };
             // What came right behind the handshake was read with it.
-            let early = read_buf.to_vec();
-            let reader = WebSocketStream::from_partially_read(reader, early, Role::Server, Some(config)).await;
-            Some(Socket { reader, writer })
+            Some(Socket { inbound: Inbound::new(reader, read_buf.to_vec(), max_message), writer })
         };
         (response, socket)
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
 use super::outbound::Outbound;
-use super::socket::{Connection, say_goodbye, websocket_config};
+use super::socket::{Connection, say_goodbye};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
@@ -87,7 +87,7 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             }
         };
     };
-    let (response, socket) = upgrade.accept(websocket_config(app.max_message));
+    let (response, socket) = upgrade.accept(app.max_message);
     let connections = app.connections.clone();
     connections.spawn(async move {
         let Some(socket) = socket.await else { return };

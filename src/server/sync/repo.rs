@@ -216,7 +216,8 @@ impl Surface for RepoSocket {
                 return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
             }
         };
-        match repo::decode(&bytes) {
+        let decoded = repo::decode_known(&bytes, &|id| self.documents.get(id).cloned());
+        match decoded {
             Ok(message) => self.dispatch(message, out).await,
             Err(error) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
