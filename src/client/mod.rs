@@ -160,7 +160,7 @@ impl Replica {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         // Locking, repairing and reading may take a while.
         let opening = tokio::task::spawn_blocking(move || read(disk, file, id));
-        let (document, store, identity, lengths, repaired) = match opening.await {
+        let (mut document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // The runtime is going down, and whoever waits here goes down with it.

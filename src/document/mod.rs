@@ -45,7 +45,10 @@ pub struct Document {
     id: DocumentId,
     doc: Automerge,
     peers: Peers,
-    view: SharedView,
+    /// Changes were applied and are not published yet.
+    applied: bool,
+    /// Made when somebody looks, and kept current from then on.
+    view: Option<SharedView>,
     renderings: Renderings,
     limits: MessageLimits,
     /// Whether the document carries its id under its root key, which nobody may change then.
@@ -170,13 +173,13 @@ impl Document {
     #[must_use]
     pub fn of(id: DocumentId, doc: Automerge, actor: ActorId, renderings: Renderings, limits: MessageLimits) -> Self {
         let doc = doc.with_actor(actor);
-        let view = Arc::new(RwLock::new(View::new(&doc, renderings)));
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
         Self {
             id,
             doc,
             peers: Peers::default(),
-            view,
+            applied: false,
+            view: None,
             renderings,
             limits,
             carries_id,
@@ -222,10 +225,23 @@ impl Document {
         (stats.num_changes, stats.num_ops)
     }
 
-    /// The view, for readers.
+    /// The view, for readers. It takes several times the document's own memory and is kept current at every edit, so there
+    /// is one only once somebody has asked for it. What is in memory must be what was published.
+    pub fn view(&mut self) -> SharedView {
+        debug_assert!(self.view.is_some() || !self.applied, "what is not durable yet must not be shown");
+        let Self { view, doc, renderings, .. } = self;
+        Arc::clone(view.get_or_insert_with(|| Arc::new(RwLock::new(View::new(doc, *renderings)))))
+    }
+
+    /// The view, if there is one.
     #[must_use]
-    pub fn view(&self) -> SharedView {
-        Arc::clone(&self.view)
+    pub fn shown(&self) -> Option<&SharedView> {
+        self.view.as_ref()
+    }
+
+    /// Lets go of the view. Whoever has it still sees what it showed last.
+    pub fn hide(&mut self) {
+        self.view = None;
     }
 
     /// The whole document as one snapshot chunk.
@@ -310,6 +326,7 @@ impl Document {
         for change in &mut changes {
             chunks.extend_from_slice(&change.bytes());
         }
+        self.applied = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
         let received = received
             .into_iter()
@@ -324,17 +341,17 @@ impl Document {
     /// (the others are asked for again by [`Document::drained`]), and brings the view up to date.
     pub fn publish(&mut self, applied: &mut Applied, ready: impl FnMut(PeerKey) -> bool) -> Published {
         let changed = !applied.changes.is_empty();
+        self.applied = false;
         if changed {
             self.peers.document_changed();
         }
         for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
             self.settle(peer, &bytes, decoded);
         }
-        let view = if changed {
-            let changes = std::mem::take(&mut applied.changes);
-            View::update(&self.view, &self.doc, &changes)
-        } else {
-            ViewChange::default()
+        let changes = std::mem::take(&mut applied.changes);
+        let view = match &self.view {
+            Some(view) if changed => View::update(view, &self.doc, &changes),
+            _ => ViewChange::default(),
         };
         let deliveries = self.peers.generate(&self.doc, ready);
         Published { deliveries, view, changed }
@@ -369,11 +386,14 @@ impl Document {
     /// When the log cannot be read; the document must not be used then.
     pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
         self.doc = load_log(log)?.with_actor(actor);
+        self.applied = false;
         self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
-        let fresh = View::new(&self.doc, self.renderings);
-        *view::write_view(&self.view) = fresh;
+        if let Some(view) = &self.view {
+            let fresh = View::new(&self.doc, self.renderings);
+            *view::write_view(view) = fresh;
+        }
         self.peers.reset();
         Ok(())
     }

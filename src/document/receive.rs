@@ -21,7 +21,7 @@
 use std::collections::HashSet;
 
 use automerge::sync::{self, BloomFilter, Capability, Have, MessageFlags};
-use automerge::{Automerge, ChangeHash};
+use automerge::{Automerge, ChangeHash, ReadDoc};
 
 /// The state of a peer after its `message`; `doc` has the message's changes already (they were taken out of it).
 #[must_use]
@@ -86,6 +86,13 @@ fn forget_what_arrived(doc: &Automerge, our_heads: &[ChangeHash], heads: &[Chang
     state.sent_hashes.retain(|hash| after.contains(hash));
 }
 
+/// Whether a change is part of the document's history (and does not wait for others).
 pub(super) fn has(doc: &Automerge, hash: &ChangeHash) -> bool {
-    doc.get_change_meta_by_hash(hash).is_some()
+    // The library tells this by a look into its table only to itself. What is missing for a head it tells everybody; that
+    // costs the same look, as long as no change waits for others (whose missing ones are told, too).
+    let missing = doc.get_missing_deps(std::slice::from_ref(hash));
+    if missing.is_empty() {
+        return true;
+    }
+    !missing.contains(hash) && doc.get_change_meta_by_hash(hash).is_some()
 }

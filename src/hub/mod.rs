@@ -13,6 +13,7 @@ mod outbox;
 mod remembered;
 mod remote_storages;
 mod room;
+mod shown;
 mod task;
 mod text;
 mod watchers;
@@ -20,7 +21,7 @@ mod watchers;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub use outbox::{
 };
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
+use shown::Shown;
 use task::DocumentTask;
 pub use text::Text;
 pub use watchers::RenderRows;
@@ -86,8 +88,7 @@ struct Inner {
 #[derive(Clone)]
 struct Slot {
     commands: mpsc::Sender<Command>,
-    /// The published state, from when the document is loaded.
-    view: Arc<OnceLock<SharedView>>,
+    shown: Arc<Shown>,
 }
 
 impl Hub {
@@ -141,11 +142,11 @@ impl Hub {
     /// When the document exists but cannot be opened.
     pub async fn view(&self, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
         let slot = self.slot(id)?;
-        let view = match slot.view.get() {
+        let view = match slot.shown.get() {
             Some(view) => {
                 // If the mailbox is full the document is anything but idle.
                 let _ = slot.commands.try_send(Command::Touch);
-                Arc::clone(view)
+                view
             }
             None => self.opened(id).await?,
         };
@@ -347,9 +348,9 @@ impl Hub {
             return Err(Unavailable::Stopping);
         }
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, view: Arc::new(OnceLock::new()) };
+        let slot = Slot { commands, shown: Arc::default() };
         documents.insert(id.clone(), slot.clone());
-        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.view));
+        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
         self.inner.tasks.spawn(task.run());
         Ok(slot)
     }

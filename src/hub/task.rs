@@ -7,7 +7,7 @@ mod publish;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -17,8 +17,9 @@ use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer};
 use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
+use super::shown::Shown;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView};
+use crate::document::{BadMessage, Document, Done, Item, Outcome};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -42,7 +43,7 @@ pub(super) struct DocumentTask {
     id: DocumentId,
     waiter: Waiter,
     mailbox: mpsc::Receiver<Command>,
-    view: Arc<OnceLock<SharedView>>,
+    shown: Arc<Shown>,
     peers: HashMap<ConnectionKey, Member>,
     watchers: Watchers,
     remembered: Remembered,
@@ -51,6 +52,7 @@ pub(super) struct DocumentTask {
     /// What was last heard of storages that somebody watches.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
     last_use: Instant,
+    last_look: Instant,
     exists: bool,
     /// Counted as one that does not exist (yet).
     pending: bool,
@@ -95,12 +97,7 @@ struct Batch {
 }
 
 impl DocumentTask {
-    pub(super) fn new(
-        hub: Hub,
-        id: DocumentId,
-        mailbox: mpsc::Receiver<Command>,
-        view: Arc<OnceLock<SharedView>>,
-    ) -> Self {
+    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, shown: Arc<Shown>) -> Self {
         let waiter = Waiter::Document(id.clone());
         let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
         let log = DocumentLog::new(Arc::clone(&hub.inner.store), id.clone(), Lengths { snapshot: 0, log: 0 });
@@ -109,13 +106,14 @@ impl DocumentTask {
             id,
             waiter,
             mailbox,
-            view,
+            shown,
             peers: HashMap::new(),
             watchers,
             remembered: Remembered::default(),
             ephemerals: HashMap::new(),
             storages: HashMap::new(),
             last_use: Instant::now(),
+            last_look: Instant::now(),
             exists: false,
             pending: false,
             unloaded: false,
@@ -232,15 +230,18 @@ impl DocumentTask {
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
             Command::Watch { key, outbox, reply } => {
-                self.watchers.insert(key, outbox);
-                let _ = reply.send(Ok(document.view()));
+                let view = self.show(document);
+                if view.is_ok() {
+                    self.watchers.insert(key, outbox);
+                }
+                let _ = reply.send(view);
             }
             Command::Open { reply } => {
-                let _ = reply.send(Ok(document.view()));
+                let _ = reply.send(self.show(document));
             }
             Command::Leave(key) => batch.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
-            Command::Touch => {}
+            Command::Touch => self.last_look = Instant::now(),
             Command::Stop => batch.stop = true,
         }
     }

@@ -37,9 +37,8 @@ impl DocumentTask {
             tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
             return self.reload(document).await;
         };
-        if published.changed {
-            let view = document.view();
-            self.watchers.tell(&published.view, &read_view(&view));
+        if let Some(view) = document.shown() {
+            self.watchers.tell(&published.view, &read_view(view));
         }
         self.tell_of_senders(document, &senders);
         self.hub.inner.metrics.publish_seconds.record(started.elapsed());
@@ -130,8 +129,9 @@ impl DocumentTask {
 
     /// A socket takes messages again: one that covers everything since.
     pub(super) fn drained(&mut self, document: &mut Document, key: ConnectionKey) {
-        let view = document.view();
-        self.watchers.drained(key, &read_view(&view));
+        if let Some(view) = document.shown() {
+            self.watchers.drained(key, &read_view(view));
+        }
         if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
             self.answer_request(document, key);
         }
