@@ -1,7 +1,7 @@
 # `cargo run --release` is the server; this file is for everything else.
 
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
-.PHONY: test tools lint rust js example deny clean
+.PHONY: test tools lint rust js example bench bench-quick deny clean
 
 test: tools lint rust js
 	@echo "all tests passed"
@@ -24,12 +24,24 @@ js: tests/js/node_modules/.package-lock.json
 	cargo build --release --locked
 	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
-tests/js/node_modules/.package-lock.json: tests/js/package-lock.json
-	cd tests/js && npm ci --no-audit --no-fund
+# The servers that ours is compared with, as far as they come from npm.
+CONTENDERS := $(patsubst %/package.json,%,$(wildcard benches/load/contenders/node/*/package.json))
+.PHONY: contenders
+contenders: $(CONTENDERS:%=%/node_modules/.package-lock.json)
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 
 # The point of the product in five seconds.
 example:
 	cargo run --locked --example ceo_and_cfo
+
+# What it costs and how fast it is, beside others. (The load generator builds the server as it is shipped, and measures that.)
+bench: contenders
+	cargo bench --locked --bench load
+
+bench-quick: contenders
+	cargo bench --locked --bench load -- --quick
 
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
 deny:
@@ -38,4 +50,4 @@ deny:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules
+	rm -rf tests/js/node_modules $(CONTENDERS:%=%/node_modules)

@@ -288,7 +288,7 @@ fn view_patch_of_one_row(bencher: Bencher, positions: usize) {
 
 #[divan::bench(args = [100, 5_000], sample_count = 50)]
 fn view_joined_for_an_export(bencher: Bencher, positions: usize) {
-    let document = load(&snapshot(positions, 100));
+    let mut document = load(&snapshot(positions, 100));
     let view = document.view();
     bencher.bench_local(|| {
         let mut out = Vec::new();

@@ -1,0 +1,145 @@
+//! What a peer who is up to date answers to a sync message, worked out once for all who get the same one.
+//!
+//! Such a peer applies the message and then has exactly its heads. So its answer is made of those: they are its heads,
+//! they are what both sides share, nothing is needed and nothing is sent. [`check`] compares this with what the
+//! library answers, byte for byte.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use automerge::sync::{BloomFilter, ChunkList, Have, Message, MessageFlags, MessageVersion, State, SyncDoc};
+use automerge::{Automerge, ChangeHash};
+use happierwork::format::chunk::{Chunk, ChunkKind};
+
+use super::ledger::{Covered, Ledger};
+use crate::Fallible;
+use crate::plan::{Plan, rows, set_budget};
+
+/// Answers kept. When there are more, all are dropped: they belong to documents of long ago.
+const KEPT: usize = 10_000;
+/// What a compressed change may inflate to.
+const MAX_INFLATED: u64 = 64 << 20;
+
+/// What a sync message means to a viewer.
+pub struct Answer {
+    /// The sync message to answer with.
+    pub bytes: Vec<u8>,
+    /// The heads of the message; of the viewer too, after it.
+    pub heads: Vec<ChangeHash>,
+    /// The edits that a peer with these heads has.
+    pub covered: Covered,
+    /// How many changes the message brings; None: all of them.
+    pub changes: Option<u32>,
+}
+
+/// Answers by message.
+pub struct Answers {
+    ledger: Arc<Ledger>,
+    known: HashMap<Vec<u8>, Rc<Answer>>,
+    /// The last one again: most messages are those that the viewer before got too.
+    last: (Vec<u8>, Option<Rc<Answer>>),
+}
+
+impl Answers {
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, known: HashMap::new(), last: (Vec::new(), None) }
+    }
+
+    /// The answer to a sync message.
+    pub fn to(&mut self, message: &[u8]) -> Fallible<Rc<Answer>> {
+        match &self.last {
+            (bytes, Some(answer)) if bytes == message => return Ok(Rc::clone(answer)),
+            _ => {}
+        }
+        let answer = self.known_or_new(message)?;
+        self.last = (message.to_vec(), Some(Rc::clone(&answer)));
+        Ok(answer)
+    }
+
+    fn known_or_new(&mut self, message: &[u8]) -> Fallible<Rc<Answer>> {
+        if let Some(known) = self.known.get(message) {
+            return Ok(Rc::clone(known));
+        }
+        let decoded = Message::decode(message)?;
+        if !decoded.need.is_empty() {
+            return Err("the server asks a viewer for changes, who has made none".into());
+        }
+        let mut changes = Some(0);
+        for mut chunks in decoded.changes.iter() {
+            while !chunks.is_empty() {
+                let (chunk, rest) = Chunk::parse(chunks, MAX_INFLATED)?;
+                changes = if chunk.kind == ChunkKind::Document { None } else { changes.map(|count: u32| count + 1) };
+                chunks = rest;
+            }
+        }
+        let covered = self.ledger.covered(&decoded.heads);
+        let bytes = up_to_date(&decoded.heads, decoded.flags.is_some());
+        let answer = Rc::new(Answer { bytes, heads: decoded.heads, covered, changes });
+        if self.known.len() >= KEPT {
+            self.known.clear();
+        }
+        self.known.insert(message.to_vec(), Rc::clone(&answer));
+        Ok(answer)
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+/// What a peer with these heads says to one from whom it has just got them. Who sends flags reads messages of version 2.
+pub fn up_to_date(heads: &[ChangeHash], reads_v2: bool) -> Vec<u8> {
+    let mut flags = MessageFlags::new();
+    flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
+    let message = Message {
+        heads: heads.to_vec(),
+        need: Vec::new(),
+        have: vec![Have { last_sync: heads.to_vec(), bloom: BloomFilter::default() }],
+        changes: ChunkList::empty(),
+        flags: Some(flags),
+        version: if reads_v2 { MessageVersion::V2 } else { MessageVersion::V1 },
+    };
+    message.encode()
+}
+
+/// The first message of a peer who has nothing.
+pub fn from_nothing() -> Fallible<Vec<u8>> {
+    let message = Automerge::new().generate_sync_message(&mut State::new());
+    Ok(message.ok_or("an empty peer has nothing to say")?.encode())
+}
+
+/// Compares the answers made here with those of the library. Run before anything is measured.
+pub fn check() -> Fallible<()> {
+    let plan = Plan::new(10)?.with_history(5)?;
+    let mut server = plan.open();
+    let (mut viewer, mut theirs, mut ours) = (Automerge::new(), State::new(), State::new());
+    let rows = rows(&server)?;
+    let mut answers = Answers::new(Arc::new(Ledger::new(0)));
+    let first = viewer.generate_sync_message(&mut theirs).ok_or("an empty peer has nothing to say")?;
+    if first.clone().encode() != from_nothing()? {
+        return Err("first messages differ".into());
+    }
+    server.receive_sync_message(&mut ours, first)?;
+    let mut compared = 0;
+    for edit in 0..20 {
+        // Now and then two edits in one message, as under load.
+        for half in 0..=edit % 2 {
+            set_budget(&mut server, &rows[0], 1_000 + 2 * edit + half, 0)?;
+        }
+        while let Some(message) = server.generate_sync_message(&mut ours) {
+            let bytes = message.clone().encode();
+            viewer.receive_sync_message(&mut theirs, message)?;
+            let Some(answer) = viewer.generate_sync_message(&mut theirs) else { continue };
+            if answer.clone().encode() != answers.to(&bytes)?.bytes {
+                return Err("an answer of a viewer differs from the library's".into());
+            }
+            compared += 1;
+            server.receive_sync_message(&mut ours, answer)?;
+        }
+    }
+    if compared < 20 || viewer.get_heads() != server.get_heads() {
+        return Err(format!("{compared} answers of viewers were compared").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! automerge-repo's frames around sync messages.
+
+use bytes::Bytes;
+use happierwork::format::DocumentId;
+use happierwork::wire::repo::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata, decode};
+
+use super::socket::{Outbox, Socket};
+use crate::Fallible;
+
+/// One connection's side of the protocol, for one document.
+pub struct Envelope {
+    /// All of a `sync` frame but the length of its data and the data.
+    prefix: Vec<u8>,
+    document: DocumentId,
+    /// What was around the data in the last frame. A server writes all its frames to one peer alike, so the next one can
+    /// be taken apart by looking whether it is the same.
+    around: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Envelope {
+    /// Joins, and learns the server's name.
+    pub async fn join(socket: &mut Socket, name: &str, document: &DocumentId) -> Fallible<(Self, PeerId)> {
+        let sender = PeerId::new(name)?;
+        let metadata = PeerMetadata { storage_id: None, is_ephemeral: true };
+        let join = Message::Join { sender: sender.clone(), metadata, versions: vec![PROTOCOL_VERSION.to_owned()] };
+        socket.outbox.binary(&[&join.encode()]);
+        let server = loop {
+            if let Some(frame) = socket.inbox.next(&mut socket.outbox)? {
+                match decode(&Bytes::copy_from_slice(frame))? {
+                    Message::Peer { sender, .. } => break sender,
+                    Message::Error { message, .. } => return Err(message.into()),
+                    _ => continue,
+                }
+            }
+            socket.turn().await?;
+        };
+        Ok((Self::new(name, &server, document)?, server))
+    }
+
+    /// For one document of a connection that has joined.
+    pub fn new(name: &str, server: &PeerId, document: &DocumentId) -> Fallible<Self> {
+        Ok(Self { prefix: prefix(&PeerId::new(name)?, server, document)?, document: document.clone(), around: None })
+    }
+
+    /// Queues a sync message.
+    pub fn sync(&self, outbox: &mut Outbox, data: &[u8]) {
+        let mut length = [0; 5];
+        outbox.binary(&[&self.prefix, bytes_head(&mut length, data.len()), data]);
+    }
+
+    /// The sync message in a frame, if it is one of this document.
+    pub fn open<'f>(&mut self, frame: &'f [u8]) -> Fallible<Option<&'f [u8]>> {
+        if let Some(data) = self.around.as_ref().and_then(|(before, after)| between(before, frame, after)) {
+            return Ok(Some(data));
+        }
+        let whole = Bytes::copy_from_slice(frame);
+        match decode(&whole)? {
+            Message::Sync { document, data, .. } if document == self.document => {
+                // The data is a part of the frame.
+                let start = data.as_ptr() as usize - whole.as_ptr() as usize;
+                let end = start + data.len();
+                let before = start - bytes_head(&mut [0; 5], data.len()).len();
+                self.around = Some((frame[..before].to_vec(), frame[end..].to_vec()));
+                Ok(Some(&frame[start..end]))
+            }
+            Message::DocUnavailable { .. } => Err("the server has not got the document".into()),
+            Message::Error { message, .. } => Err(message.into()),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The byte string in a frame that is all of `before`, one byte string, and all of `after`.
+fn between<'f>(before: &[u8], frame: &'f [u8], after: &[u8]) -> Option<&'f [u8]> {
+    let rest = frame.strip_prefix(before)?.strip_suffix(after)?;
+    let head = match rest.first()? {
+        0x40..0x58 => 1,
+        0x58 => 2,
+        0x59 => 3,
+        0x5a => 5,
+        _ => return None,
+    };
+    let data = rest.get(head..)?;
+    (rest[..head] == *bytes_head(&mut [0; 5], data.len())).then_some(data)
+}
+
+/// The frame that asks for a document of which one has nothing.
+pub fn request(name: &str, server: &PeerId, document: &DocumentId, data: &[u8]) -> Fallible<Vec<u8>> {
+    let data = Bytes::copy_from_slice(data);
+    let message =
+        Message::Request { sender: PeerId::new(name)?, target: server.clone(), document: document.clone(), data };
+    Ok(message.encode())
+}
+
+fn prefix(sender: &PeerId, target: &PeerId, document: &DocumentId) -> Fallible<Vec<u8>> {
+    let mut encoder = minicbor::Encoder::new(Vec::new());
+    encoder.map(5)?.str("type")?.str("sync")?;
+    for (key, value) in
+        [("targetId", target.as_str()), ("documentId", document.as_str()), ("senderId", sender.as_str())]
+    {
+        encoder.str(key)?.str(value)?;
+    }
+    encoder.str("data")?;
+    Ok(encoder.into_writer())
+}
+
+/// The head of a byte string of this length.
+fn bytes_head(head: &mut [u8; 5], length: usize) -> &[u8] {
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..24), _) => {
+            head[0] = 0x40 | short;
+            &head[..1]
+        }
+        (Ok(short), _) => {
+            head[..2].copy_from_slice(&[0x58, short]);
+            &head[..2]
+        }
+        (_, Ok(medium)) => {
+            head[0] = 0x59;
+            head[1..3].copy_from_slice(&medium.to_be_bytes());
+            &head[..3]
+        }
+        _ => {
+            head[0] = 0x5a;
+            // A frame of more than 4 GiB is sent by nobody.
+            head[1..].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+            &head[..]
+        }
+    }
+}

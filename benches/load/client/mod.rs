@@ -1,0 +1,19 @@
+//! Clients: writers with a real document, viewers without one, and the socket under both.
+
+pub mod answers;
+mod crowd;
+mod desk;
+pub mod envelope;
+mod http;
+pub mod ledger;
+pub mod newcomer;
+pub mod script;
+mod socket;
+mod viewer;
+mod writer;
+
+pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers};
+pub use http::Http;
+pub use socket::Socket;
+pub use viewer::{Hello, Language};
+pub use writer::{Order, Role, Writer};

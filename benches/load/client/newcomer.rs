@@ -1,0 +1,72 @@
+//! Somebody who has nothing and wants documents: how long until they are here?
+
+use std::time::{Duration, Instant};
+
+use automerge::ChangeHash;
+use automerge::sync::Message;
+use happierwork::format::DocumentId;
+use happierwork::wire::repo::PeerId;
+
+use super::answers::{from_nothing, up_to_date};
+use super::crowd::source;
+use super::envelope::{Envelope, request};
+use super::socket::Socket;
+use crate::Fallible;
+use crate::kind::Address;
+
+/// A connection without documents.
+pub struct Newcomer {
+    socket: Socket,
+    name: String,
+    server: PeerId,
+    begun: Instant,
+}
+
+/// A document that came.
+pub struct Came {
+    /// From connecting, or asking, to having it.
+    pub took: Duration,
+    /// Chunks of the document, as they came.
+    pub chunks: Vec<u8>,
+}
+
+impl Newcomer {
+    /// Connects and joins.
+    pub async fn connect(server: &Address, number: usize) -> Fallible<Self> {
+        let begun = Instant::now();
+        let mut socket = Socket::connect(source(number), server.socket, server.path).await?;
+        let name = format!("newcomer-{number:05}");
+        // The envelope's document does not matter for joining.
+        let (_, server) = Envelope::join(&mut socket, &name, &DocumentId::from_random([0; 16])).await?;
+        Ok(Self { socket, name, server, begun })
+    }
+
+    /// Asks for a document, and takes and answers what comes until it has these heads.
+    pub async fn fetch(&mut self, document: &DocumentId, heads: &[ChangeHash]) -> Fallible<Came> {
+        let mut envelope = Envelope::new(&self.name, &self.server, document)?;
+        self.socket.outbox.binary(&[&request(&self.name, &self.server, document, &from_nothing()?)?]);
+        let mut chunks = Vec::new();
+        loop {
+            self.socket.turn().await?;
+            while let Some(frame) = self.socket.inbox.next(&mut self.socket.outbox)? {
+                let Some(data) = envelope.open(frame)? else { continue };
+                let message = Message::decode(data)?;
+                message.changes.iter().for_each(|chunk| chunks.extend_from_slice(chunk));
+                if message.heads == heads && !chunks.is_empty() {
+                    let took = self.begun.elapsed();
+                    envelope.sync(&mut self.socket.outbox, &up_to_date(heads, message.flags.is_some()));
+                    self.socket.write_now()?;
+                    return Ok(Came { took, chunks });
+                }
+                if !message.heads.is_empty() && chunks.is_empty() {
+                    return Err("the server named heads without sending the document".into());
+                }
+            }
+        }
+    }
+
+    /// The frames that come from now on are not waited for: the time of the next document begins.
+    pub fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+}

@@ -1,0 +1,160 @@
+//! Other servers of the automerge-repo protocol, which are measured beside ours: each as it is published, or as its
+//! documentation builds it, with its own file storage.
+//!
+//! What to know when comparing: none of them waits for the disk before it acknowledges or relays a change, and none asks
+//! for `fsync`. The two from npm save, and relay to the other peers, at most every 100 ms per document.
+
+pub mod samod;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// The program argument with which the bench binary is samod's server: `samod PORT FOLDER`.
+pub const SAMOD: &str = "samod";
+
+/// A server that ours is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// `@automerge/automerge-repo-sync-server`, the published reference server.
+    SyncServer,
+    /// The smallest server of today's automerge-repo packages.
+    AutomergeRepo,
+    /// The smallest server of samod, which is in Rust.
+    Samod,
+}
+
+/// A contender that comes from npm.
+struct Node {
+    /// The folder of its package.json, beside this file.
+    folder: &'static str,
+    lock: &'static str,
+    package: &'static str,
+    /// What `node` runs, in that folder.
+    script: &'static str,
+}
+
+const SYNC_SERVER: Node = Node {
+    folder: "sync-server",
+    lock: include_str!("node/sync-server/package-lock.json"),
+    package: "@automerge/automerge-repo-sync-server",
+    script: "node_modules/.bin/automerge-repo-sync-server",
+};
+
+const AUTOMERGE_REPO: Node = Node {
+    folder: "automerge-repo",
+    lock: include_str!("node/automerge-repo/package-lock.json"),
+    package: "@automerge/automerge-repo",
+    script: "automerge-repo-server.mjs",
+};
+
+impl Contender {
+    /// All of them, in the order of the report.
+    pub const ALL: [Self; 3] = [Self::SyncServer, Self::AutomergeRepo, Self::Samod];
+
+    /// As it is called in results and in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SyncServer => "sync-server",
+            Self::AutomergeRepo => "automerge-repo",
+            Self::Samod => "samod",
+        }
+    }
+
+    /// What exactly is measured, from the lock files.
+    pub fn version(self) -> String {
+        match self {
+            Self::SyncServer => {
+                let (server, repo) =
+                    (SYNC_SERVER.locked(SYNC_SERVER.package), SYNC_SERVER.locked(AUTOMERGE_REPO.package));
+                format!("{} {server} (automerge-repo {repo})", SYNC_SERVER.package)
+            }
+            Self::AutomergeRepo => {
+                format!("{} {}", AUTOMERGE_REPO.package, AUTOMERGE_REPO.locked(AUTOMERGE_REPO.package))
+            }
+            Self::Samod => format!("samod {}", locked_crate("samod")),
+        }
+    }
+
+    /// Whether it can be started; if not, what to do about it.
+    pub fn installed(self) -> Result<(), String> {
+        self.node().map_or(Ok(()), |node| node.installed(self.name()))
+    }
+
+    /// Starts it on `ws://127.0.0.1:PORT/`. The folder must be there; documents are kept in it. It is ready when the port
+    /// accepts connections, and is ended by a signal: none of them has another way.
+    pub fn command(self, port: u16, folder: &Path) -> Command {
+        let mut command = match self.node() {
+            Some(node) => {
+                let mut command = Command::new("node");
+                command.arg(node.path(node.script)).env("PORT", port.to_string()).env("DATA_DIR", folder);
+                command.env("NODE_ENV", "production");
+                command
+            }
+            None => {
+                let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+                command.arg(SAMOD).arg(port.to_string()).arg(folder);
+                command
+            }
+        };
+        // The published server also offers whatever is in `public` of the folder that it runs in.
+        command.current_dir(folder).stdin(Stdio::null());
+        command
+    }
+
+    fn node(self) -> Option<&'static Node> {
+        match self {
+            Self::SyncServer => Some(&SYNC_SERVER),
+            Self::AutomergeRepo => Some(&AUTOMERGE_REPO),
+            Self::Samod => None,
+        }
+    }
+}
+
+impl Node {
+    fn path(&self, name: &str) -> PathBuf {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/contenders/node");
+        here.join(self.folder).join(name)
+    }
+
+    /// The version of a package in the lock file.
+    fn locked(&self, package: &str) -> String {
+        let lock: Value = serde_json::from_str(self.lock).expect("a lock file");
+        let version = &lock["packages"][format!("node_modules/{package}")]["version"];
+        version.as_str().expect("a package in the lock file").to_owned()
+    }
+
+    fn installed(&self, name: &str) -> Result<(), String> {
+        if Command::new("node").arg("--version").stdout(Stdio::null()).status().is_err() {
+            return Err(format!("{name}: node is missing: install Node.js 20 or later"));
+        }
+        let manifest = self.path("node_modules").join(self.package).join("package.json");
+        let found = std::fs::read(manifest).ok().and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+        match found {
+            Some(package) if package["version"] == self.locked(self.package).as_str() => Ok(()),
+            _ => {
+                let (package, version) = (self.package, self.locked(self.package));
+                Err(format!("{name}: {package} {version} is not installed: `make bench` installs it"))
+            }
+        }
+    }
+}
+
+/// Lays a document into a contender's folder, before it is started. All of them keep files alike.
+pub fn lay(folder: &Path, id: &str, document: &[u8]) -> io::Result<()> {
+    let (start, rest) = id.split_at(2);
+    let snapshots = folder.join(start).join(rest).join("snapshot");
+    std::fs::create_dir_all(&snapshots)?;
+    // They name it after the document's heads, but take any name.
+    std::fs::write(snapshots.join("laid"), document)
+}
+
+/// The version of a crate in this workspace's lock file.
+fn locked_crate(name: &str) -> &'static str {
+    let (_, rest) = include_str!("../../../Cargo.lock")
+        .split_once(&format!("name = \"{name}\"\nversion = \""))
+        .expect("a crate in the lock file");
+    rest.split('"').next().expect("a version")
+}

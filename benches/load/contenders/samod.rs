@@ -1,0 +1,39 @@
+//! The smallest sync server that samod's documentation leads to: its own axum integration and its own file storage.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use samod::storage::TokioFilesystemStorage;
+use samod::{AcceptorHandle, Repo, ShareConfig};
+use tokio::net::TcpListener;
+
+/// Serves the documents in this folder on `ws://LISTEN/`, for ever.
+pub async fn serve(listen: SocketAddr, folder: PathBuf) -> io::Result<()> {
+    let repo = Repo::build_tokio()
+        .with_storage(TokioFilesystemStorage::new(folder))
+        // A sync server gives a document to whoever asks, and does not announce it to everybody else.
+        .with_share_policy(ShareConfig::read_write().with_announce(false))
+        .load()
+        .await;
+    let url = format!("ws://{listen}/").parse().map_err(io::Error::other)?;
+    let acceptor = repo.make_acceptor(url).map_err(io::Error::other)?;
+    // Without Nagle's algorithm, like the other contenders.
+    let listener = TcpListener::bind(listen).await?.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    axum::serve(listener, Router::new().route("/", get(upgrade)).with_state(acceptor)).await
+}
+
+async fn upgrade(State(acceptor): State<AcceptorHandle>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |socket| {
+        // It fails only when the repo has been stopped, which nobody does.
+        let _ = acceptor.accept_axum(socket, None);
+    })
+}

@@ -1,0 +1,11 @@
+//! How things are measured.
+
+mod board;
+mod latency;
+mod machine;
+mod usage;
+
+pub use board::{Board, Noted};
+pub use latency::Latencies;
+pub use machine::machine;
+pub use usage::Process;

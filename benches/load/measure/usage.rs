@@ -1,0 +1,40 @@
+//! What a process uses: processor time to the microsecond (threads that have ended included), and memory.
+
+use std::io;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+
+/// A process that is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Process(pub Pid);
+
+impl Process {
+    /// The load generator itself.
+    pub fn this() -> Self {
+        Self(Pid::this())
+    }
+
+    /// Processor time, user and system, of all its threads since it began.
+    pub fn cpu(self) -> io::Result<Duration> {
+        Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.0)?)?.into())
+    }
+
+    /// Resident memory now, in MiB.
+    pub fn rss_mib(self) -> io::Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in MiB.
+    pub fn peak_rss_mib(self) -> io::Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(self, key: &str) -> io::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        kib.map(|kib| kib / 1024.0).ok_or_else(|| io::Error::other(format!("no {key} in /proc")))
+    }
+}

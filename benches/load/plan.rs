@@ -1,0 +1,135 @@
+//! The documents that servers are measured with, made with the library's own API.
+
+use std::sync::Arc;
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
+use bytes::Bytes;
+use happierwork::document::{
+    Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, Position, Renderings,
+};
+use happierwork::format::{Budget, DocumentId};
+
+use crate::Fallible;
+
+/// Positions of the small document.
+pub const SMALL: usize = 100;
+/// Positions of the large one.
+pub const LARGE: usize = 5_000;
+
+/// When the documents were made; they are the same in every run but for their ids.
+const MADE: i64 = 1_767_225_600_000;
+const DESIGNATIONS: [&str; 5] = ["Accountant", "Designer", "Office Manager", "Software Engineer", "Team Lead"];
+const DEPARTMENTS: [&str; 5] = ["Finance", "HR", "Marketing", "Other", "Product"];
+const LOCATIONS: [&str; 4] = ["Ahmedabad", "Bengaluru", "Mumbai", "Pune"];
+/// Who wrote the history.
+const AUTHORS: usize = 4;
+
+/// Nobody looks at the rows here.
+const NO_RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing, stray: never };
+
+fn nothing(_: &Position, _: &mut Vec<u8>) {}
+
+fn never(_: &Position) -> bool {
+    false
+}
+
+/// A document. Cheap to clone.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its id, which it carries.
+    pub id: DocumentId,
+    /// As it is on disk: a snapshot.
+    pub bytes: Bytes,
+    /// Its heads.
+    pub heads: Vec<ChangeHash>,
+    doc: Arc<Automerge>,
+}
+
+impl Plan {
+    /// A document with so many positions, made in one edit.
+    pub fn new(positions: usize) -> Fallible<Self> {
+        let id = DocumentId::from_random(rand::random());
+        let mut document = Document::load(id.clone(), &[], actor(), NO_RENDERINGS, MessageLimits::default())?;
+        let plan = PlanPatch {
+            name: Some("Growth 2027".to_owned()),
+            currency: Some("INR".to_owned()),
+            unit: Some(Budget::Int(100_000)),
+            total_budget: Some(Budget::Int(2_000)),
+        };
+        let positions = (0..positions).map(position).collect();
+        let edit = Edit::Create { id: id.clone(), plan, positions };
+        let author = Author { name: "cfo".to_owned(), now: MADE };
+        let applied = document.apply(vec![Item::Edit { edit, author }]);
+        if let Some(Outcome::Edited(Err(error))) = applied.outcomes.into_iter().next() {
+            return Err(error.into());
+        }
+        Ok(Self::of(id, Automerge::load(&document.save())?))
+    }
+
+    /// The same document after so many more changes of one field each.
+    pub fn with_history(&self, changes: usize) -> Fallible<Self> {
+        let mut doc = self.open();
+        let rows = rows(&doc)?;
+        let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
+        for edit in 0..changes {
+            doc.set_actor(actors[edit % AUTHORS].clone());
+            // Never the value that is there: that would be no change.
+            let budget = 1_000_000 + i64::try_from(edit)?;
+            set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
+        }
+        Ok(Self::of(self.id.clone(), doc))
+    }
+
+    fn of(id: DocumentId, doc: Automerge) -> Self {
+        Self { id, bytes: doc.save().into(), heads: doc.get_heads(), doc: Arc::new(doc) }
+    }
+
+    /// The same document under another id.
+    pub fn copy(&self) -> Fallible<Self> {
+        let id = DocumentId::from_random(rand::random());
+        let mut doc = self.open();
+        let mut transaction = doc.transaction();
+        let text = transaction.put_object(ROOT, "documentId", ObjType::Text)?;
+        transaction.splice_text(text, 0, 0, id.as_str())?;
+        transaction.commit();
+        Ok(Self::of(id, doc))
+    }
+
+    /// The document, for a client that edits it.
+    pub fn open(&self) -> Automerge {
+        Automerge::clone(&self.doc).with_actor(actor())
+    }
+}
+
+/// The rows of a document, in a fixed order.
+pub fn rows(doc: &Automerge) -> Fallible<Vec<ObjId>> {
+    let (_, positions) = doc.get(ROOT, "positions")?.ok_or("the document has no positions")?;
+    let rows = doc.map_range(&positions, ..).map(|item| item.id());
+    Ok(rows.collect())
+}
+
+/// One change that sets one field of one position.
+pub fn set_budget(doc: &mut Automerge, row: &ObjId, budget: i64, now_s: i64) -> Fallible<ChangeHash> {
+    let mut transaction = doc.transaction();
+    transaction.put(row, "budget", budget)?;
+    let (hash, _) = transaction.commit_with(CommitOptions::default().with_time(now_s));
+    Ok(hash.ok_or("the edit changed nothing")?)
+}
+
+/// A fresh one: two that write under one actor make changes that exclude each other.
+fn actor() -> ActorId {
+    ActorId::from(rand::random::<[u8; 16]>())
+}
+
+fn position(number: usize) -> NewPosition {
+    NewPosition {
+        id: format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8),
+        designation: DESIGNATIONS[number % DESIGNATIONS.len()].to_owned(),
+        department: DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned(),
+        budget: Budget::Int(5 + number as u64 % 60),
+        location: LOCATIONS[number / 7 % LOCATIONS.len()].to_owned(),
+        created_at: None,
+        updated: None,
+    }
+}

@@ -1,0 +1,86 @@
+//! What is drawn: small SVG files, written by hand, legible in light and in dark.
+
+mod bars;
+mod lines;
+mod scale;
+mod svg;
+
+use super::figures::{converged, figure};
+use super::servers;
+use crate::results::{Measurement, Results};
+
+/// A chart.
+pub struct Chart {
+    /// Its file's name.
+    pub file: &'static str,
+    pub title: &'static str,
+    /// Draws it, if there is anything to draw.
+    pub draw: fn(&Results) -> Option<String>,
+}
+
+const CPU: &str = "CPU per delivered edit against viewers, µs";
+const LATENCY: &str = "p99 latency against viewers, ms";
+const FLAT_OUT: &str = "Edits per second, 4 writers flat out, by viewers";
+const HISTORY: &str = "CPU per delivered edit against the length of the history (changes), µs";
+
+/// All charts, in the order of the page.
+pub const ALL: &[Chart] = &[
+    Chart { file: "cpu.svg", title: CPU, draw: |results| against_viewers(results, CPU, "cpu_us_per_delivered_edit") },
+    Chart { file: "latency.svg", title: LATENCY, draw: |results| against_viewers(results, LATENCY, "p99_ms") },
+    Chart { file: "flat-out.svg", title: FLAT_OUT, draw: flat_out },
+    Chart { file: "history.svg", title: HISTORY, draw: history },
+];
+
+/// A server's values: (x, y).
+pub struct Series<'a> {
+    pub server: &'a str,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// One writer at its pace, the small document.
+fn against_viewers(results: &Results, title: &str, name: &str) -> Option<String> {
+    let series = series(results, |measurement| {
+        let drawn = measurement.case.contains(" edits/s") && measurement.case.ends_with("small document");
+        let point = (measurement.viewers?.into(), figure(measurement, name)?);
+        (measurement.scenario == "fan-out" && drawn).then_some(point)
+    });
+    lines::draw(title, "viewers", &series)
+}
+
+fn flat_out(results: &Results) -> Option<String> {
+    let series = series(results, |measurement| {
+        let drawn = measurement.case.contains("flat out") && measurement.case.ends_with("small document");
+        let point = (measurement.viewers?.into(), figure(measurement, "edits_per_s")?);
+        (measurement.scenario == "fan-out" && drawn).then_some(point)
+    });
+    bars::draw(FLAT_OUT, "viewers", &series)
+}
+
+fn history(results: &Results) -> Option<String> {
+    let series = series(results, |measurement| {
+        let point = (changes(&measurement.case)?, figure(measurement, "cpu_us_per_delivered_edit")?);
+        (measurement.scenario == "history").then_some(point)
+    });
+    lines::draw(HISTORY, "changes", &series)
+}
+
+/// How many changes a case's name says.
+fn changes(case: &str) -> Option<f64> {
+    let number = case.split_once(" changes")?.0.rsplit(' ').next()?;
+    number.replace(',', "").parse().ok()
+}
+
+/// The points of each server that has any, from left to right.
+fn series<'a>(results: &'a Results, point: impl Fn(&Measurement) -> Option<(f64, f64)>) -> Vec<Series<'a>> {
+    let of = |server: &'a str| {
+        let own = results.measurements.iter().filter(|measurement| measurement.server == server);
+        let mut points: Vec<_> = own
+            .filter(|measurement| converged(measurement))
+            .filter_map(&point)
+            .filter(|(x, y)| *x > 0.0 && *y > 0.0)
+            .collect();
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Series { server, points }
+    };
+    servers::of(results).into_iter().map(of).filter(|series| !series.points.is_empty()).collect()
+}

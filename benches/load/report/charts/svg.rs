@@ -1,0 +1,80 @@
+//! The frame of a chart: size, colours, title, legend.
+
+use std::fmt::Write;
+
+use crate::report::servers;
+
+pub const WIDTH: f64 = 720.0;
+pub const HEIGHT: f64 = 400.0;
+/// Where the drawing is within the frame.
+pub const LEFT: f64 = 64.0;
+pub const RIGHT: f64 = WIDTH - 16.0;
+pub const TOP: f64 = 64.0;
+pub const BOTTOM: f64 = HEIGHT - 48.0;
+
+/// Colours that are told apart by the colour-blind, for either background. The last is for servers that nobody knows.
+/// Without variables: not everything that shows an SVG file knows them.
+const STYLE: &str = "\
+text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}.tick{fill:#59636e;font-size:12px}\
+.grid{stroke:#d1d9e0}path.line{fill:none;stroke-width:2}\
+.s0{fill:#0060a8;stroke:#0060a8}.s1{fill:#6e7781;stroke:#6e7781}.s2{fill:#bc4c00;stroke:#bc4c00}\
+.s3{fill:#a0418e;stroke:#a0418e}.s4{fill:#00704f;stroke:#00704f}.s5{fill:#57606a;stroke:#57606a}\
+@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.tick{fill:#9198a1}.grid{stroke:#3d444d}\
+.s0{fill:#58b0ff;stroke:#58b0ff}.s1{fill:#9aa4ae;stroke:#9aa4ae}.s2{fill:#ff9a56;stroke:#ff9a56}\
+.s3{fill:#e48fd3;stroke:#e48fd3}.s4{fill:#3fcf9c;stroke:#3fcf9c}.s5{fill:#b0b8c0;stroke:#b0b8c0}}";
+
+/// A drawing in its frame.
+pub fn framed(title: &str, servers: &[&str], drawing: &str) -> String {
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n<text class=\"title\" x=\"16\" y=\"24\">{title}</text>\n",
+        title = escaped(title)
+    );
+    let mut x = 16.0;
+    for server in servers {
+        mark(&mut svg, server, x + 6.0, 43.0);
+        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"48\">{}</text>", x + 18.0, escaped(server));
+        // As wide as letters of this size may get.
+        x += 42.0 + 7.5 * server.chars().count() as f64;
+    }
+    svg.push_str(drawing);
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// The class of a server's colour.
+pub fn class(server: &str) -> String {
+    format!("s{}", servers::place(server))
+}
+
+/// A server's mark. Each has a shape of its own, too.
+pub fn mark(svg: &mut String, server: &str, x: f64, y: f64) {
+    let class = class(server);
+    let path = match servers::place(server) {
+        0 => format!("M{:.1} {y:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", x - 5.0),
+        1 => format!("M{:.1} {:.1}h8v8h-8z", x - 4.0, y - 4.0),
+        2 => format!("M{x:.1} {:.1}l5.5 9h-11z", y - 5.0),
+        3 => format!("M{x:.1} {:.1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z", y - 5.5),
+        4 => format!("M{x:.1} {:.1}l5.5 -9h-11z", y + 5.0),
+        _ => format!("M{:.1} {:.1}h10v4h-10z", x - 5.0, y - 2.0),
+    };
+    let _ = writeln!(svg, "<path class=\"mark {class}\" d=\"{path}\"/>");
+}
+
+/// A label of an axis.
+pub fn tick(svg: &mut String, anchor: &str, x: f64, y: f64, text: &str) {
+    let _ = writeln!(
+        svg,
+        "<text class=\"tick\" text-anchor=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
+        escaped(text)
+    );
+}
+
+/// A line across the drawing.
+pub fn grid(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
+    let _ = writeln!(svg, "<path class=\"grid\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>", from.0, from.1, to.0, to.1);
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,45 @@
+//! The servers' order, and what a reader must know of them.
+
+use crate::results::Results;
+
+/// In the order of the report, with what to know of each when comparing.
+const KNOWN: [(&str, &str); 5] = [
+    ("happierwork", "this server; a change is on disk (`fdatasync`) before it is acknowledged or relayed"),
+    ("floor", "an axum WebSocket server that hands bytes to everybody: no documents, no disk"),
+    (
+        "sync-server",
+        "the published Node.js reference server, as it is; it relays and saves a document at most every 100 ms, and \
+         does not wait for the disk before it acknowledges",
+    ),
+    (
+        "automerge-repo",
+        "the smallest server of today's automerge-repo packages on Node.js; it relays and saves like sync-server",
+    ),
+    (
+        "samod",
+        "the smallest server of samod, with its own axum integration; it writes at once, and does not wait for the disk",
+    ),
+];
+
+/// All servers of a run, known ones first, in their order.
+pub fn of(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = results.measurements.iter().map(|measurement| measurement.server.as_str()).collect();
+    names.sort_unstable_by_key(|name| (place(name), *name));
+    names.dedup();
+    names
+}
+
+/// Where it stands, which is also its colour. Those that are not known come last and look alike.
+pub fn place(name: &str) -> usize {
+    KNOWN.iter().position(|(known, _)| *known == name).unwrap_or(KNOWN.len())
+}
+
+/// What to know of it.
+pub fn about(name: &str) -> Option<&'static str> {
+    KNOWN.get(place(name)).map(|(_, about)| *about)
+}
+
+/// Whether this is a name from above.
+pub fn is_known(name: &str) -> bool {
+    place(name) < KNOWN.len()
+}

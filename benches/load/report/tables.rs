@@ -1,0 +1,175 @@
+//! All figures, scenario by scenario: a row for each case and server, and notes below.
+
+use std::fmt::Write;
+
+use super::figures::{OURS, Ratio, converged, figure, is_ratio, ratio};
+use super::number::{Unit, short};
+use crate::results::{Measurement, Results};
+
+/// Columns that have a name of their own, in their order.
+const COLUMNS: [(&str, &str); 7] = [
+    ("p50_ms", "p50"),
+    ("p99_ms", "p99"),
+    ("max_ms", "max"),
+    ("cpu_us_per_delivered_edit", CPU),
+    ("cpu_us_per_message", "CPU per message"),
+    ("edits_per_s", "edits/s"),
+    ("rss_mib", "RSS"),
+];
+const CPU: &str = "CPU per delivered edit";
+
+/// Figures that other figures are made of, or that are told otherwise.
+const UNTOLD: [&str; 12] = [
+    "bytes_per_message",
+    "converged",
+    "delivered_edits_per_s",
+    "edits",
+    "edits_per_message",
+    "generator_cpu_s",
+    "latest_edit_ms",
+    "messages",
+    "peak_rss_mib",
+    "server_cpu_percent",
+    "threads",
+    "wall_s",
+];
+
+/// The names of the scenarios, as they were run.
+pub fn scenarios(results: &Results) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for measurement in &results.measurements {
+        if !names.contains(&measurement.scenario.as_str()) {
+            names.push(&measurement.scenario);
+        }
+    }
+    names
+}
+
+/// A scenario's table.
+pub fn table(results: &Results, scenario: &str) -> String {
+    let rows: Vec<&Measurement> =
+        results.measurements.iter().filter(|measurement| measurement.scenario == scenario).collect();
+    let columns = columns(results, &rows);
+    let mut notes = Vec::new();
+    let mut table = String::from("| case | server |");
+    for column in &columns {
+        let _ = write!(table, " {} |", column.title());
+    }
+    let _ = write!(table, "\n|---|---|{}\n", "--:|".repeat(columns.len()));
+    let mut last = "";
+    for row in &rows {
+        let case = if row.case == last { "" } else { &row.case };
+        last = &row.case;
+        let mark = mark(row, &mut notes);
+        let _ = write!(table, "| {} | {}{mark} |", escaped(case), escaped(&row.server));
+        for column in &columns {
+            let _ = write!(table, " {} |", column.cell(results, row));
+        }
+        table.push('\n');
+    }
+    for (number, note) in notes.iter().enumerate() {
+        let (gap, number) = (if number == 0 { "\n" } else { "" }, number + 1);
+        let _ = writeln!(table, "{gap}{number}. {}", escaped(note));
+    }
+    table
+}
+
+enum Column<'a> {
+    Named(&'static str, &'static str),
+    Other(&'a str),
+    /// CPU per delivered edit, in multiples of this server's.
+    CpuTo(&'static str),
+}
+
+/// Only columns with something in them.
+fn columns<'a>(results: &Results, rows: &[&'a Measurement]) -> Vec<Column<'a>> {
+    let named = COLUMNS.iter().map(|(name, title)| Column::Named(name, title));
+    let ratios = ["floor", OURS].into_iter().map(Column::CpuTo);
+    // How much the server used as a whole says nothing where there is a price for each edit.
+    let priced = rows.iter().any(|row| row.figures.contains_key("cpu_us_per_delivered_edit"));
+    let mut others: Vec<&str> = rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|name| {
+        let told = COLUMNS.iter().any(|(column, _)| column == name) || UNTOLD.contains(name) || is_ratio(name);
+        let of_price = priced && *name == "server_cpu_s";
+        !(told || of_price)
+    });
+    named
+        .chain(ratios)
+        .chain(others.into_iter().map(Column::Other))
+        .filter(|column| rows.iter().any(|row| !column.cell(results, row).is_empty()))
+        .collect()
+}
+
+impl Column<'_> {
+    fn title(&self) -> String {
+        match self {
+            Self::Named(_, title) => (*title).to_owned(),
+            Self::Other(name) => spelled(name),
+            Self::CpuTo(server) => format!("CPU ÷ {server}"),
+        }
+    }
+
+    fn cell(&self, results: &Results, row: &Measurement) -> String {
+        let cell = match self {
+            Self::Named("edits_per_s", _) => figure(row, "edits_per_s").map(short),
+            Self::Named(name, _) => shown(row, name),
+            Self::Other(name) => shown(row, name),
+            Self::CpuTo(server) if row.server == *server => None,
+            Self::CpuTo(server) => ratio(results, row, "cpu_us_per_delivered_edit", server).map(Ratio::show),
+        };
+        cell.unwrap_or_default()
+    }
+}
+
+fn shown(row: &Measurement, name: &str) -> Option<String> {
+    figure(row, name).map(|figure| Unit::of(name).show(figure))
+}
+
+/// What is to be known of a row: the numbers of its notes, of which equal ones are one.
+fn mark(row: &Measurement, notes: &mut Vec<String>) -> String {
+    let mut told = String::new();
+    if !converged(row) {
+        told.push_str(" **did not converge**");
+    }
+    let mut own: Vec<String> = row
+        .note
+        .iter()
+        .flat_map(|note| note.split("; "))
+        .map(str::trim)
+        .filter(|note| !note.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if let (Some(generator), Some(server)) = (figure(row, "generator_cpu_s"), figure(row, "server_cpu_s"))
+        && generator > server
+        && !own.iter().any(|note| note.contains("the load generator"))
+    {
+        own.push(format!("the load generator used {} times the server's CPU", short(generator / server)));
+    }
+    for note in own {
+        let number = notes.iter().position(|other| *other == note).unwrap_or_else(|| {
+            notes.push(note);
+            notes.len() - 1
+        });
+        let _ = write!(told, " ({})", number + 1);
+    }
+    told
+}
+
+/// A figure's name in words, without its unit.
+fn spelled(name: &str) -> String {
+    let name = name.strip_suffix("_per_s").map_or_else(|| name.to_owned(), |counted| format!("{counted}/s"));
+    let words = name.split('_').filter(|word| !["ms", "us", "s", "kib", "mib"].contains(word));
+    let words = words.map(|word| match word {
+        "cpu" => "CPU",
+        "rss" => "RSS",
+        word => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Text within a cell or a list.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

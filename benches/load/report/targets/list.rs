@@ -1,0 +1,165 @@
+//! The targets. Scenarios, cases and figures are called what the scenarios call them.
+
+use super::Bound::{AtLeast, AtMost, Below, Premise};
+use super::Source::{Figure, Growth, Over, Under};
+use super::{Bound, Cases, Part, Source, Target};
+use crate::report::number::Unit;
+use crate::report::number::Unit::{Agreement, EditsPerSecond, KiB, MiB, Micros, Millis, Seconds, Times};
+
+const fn cases(scenario: &'static str, say: &'static [&'static str]) -> Cases {
+    Cases { scenario, say }
+}
+
+const fn part(label: &'static str, source: Source, unit: Unit, bound: Bound) -> Part {
+    Part { label, source, unit, bound }
+}
+
+const HUNDRED: Cases = cases("fan-out", &["100 viewers", "20 edits/s", "small document"]);
+const THOUSAND: Cases = cases("fan-out", &["1,000 viewers", "20 edits/s", "small document"]);
+const FIVE_THOUSAND: Cases = cases("fan-out", &["5,000 viewers", "5 edits/s"]);
+const FLAT_OUT: Cases = cases("fan-out", &["100 viewers", "4 writers flat out", "small document"]);
+const DOCUMENTS: Cases = cases("documents", &["1,000 documents", "400 edits/s"]);
+const SHORT_HISTORY: Cases = cases("history", &["1,000 changes"]);
+const LONG_HISTORY: Cases = cases("history", &["100,000 changes"]);
+const JOIN: Cases = cases("join", &["5,000 positions"]);
+const OFFLINE: Cases = cases("offline", &["10 clients"]);
+const RESTART: Cases = cases("restart", &["1,000 clients"]);
+const SEQUENTIAL: Cases = cases("sequential", &["one writer"]);
+const EXPORT: Cases = cases("export", &["5,000 positions"]);
+const IDLE: Cases = cases("memory", &["idle server"]);
+const CONNECTIONS: Cases = cases("memory", &["idle connections"]);
+const OPEN: Cases = cases("memory", &["open documents"]);
+const COLD_START: Cases = cases("cold-start", &["100,000 changes"]);
+const STALLED: Cases = cases("stalled", &["100 of 1,000 viewers"]);
+
+/// Names of figures.
+const CPU: &str = "cpu_us_per_delivered_edit";
+const MESSAGE_CPU: &str = "cpu_us_per_message";
+
+const fn under(server: &'static str, cases: &'static Cases, label: &'static str) -> Part {
+    part(label, Under { figure: MESSAGE_CPU, server, cases }, Times, AtLeast(10.0))
+}
+
+const fn over(server: &'static str) -> Part {
+    part(server, Over { figure: "edits_per_s", server, cases: &FLAT_OUT }, Times, AtLeast(5.0))
+}
+
+const fn target(what: &'static str, goal: &'static str, parts: &'static [Part]) -> Target {
+    Target { what, goal, parts }
+}
+
+/// All targets.
+pub const ALL: &[Target] = &[
+    target(
+        "1,000 viewers, 1 writer at 20/s: p99; server CPU per delivered edit",
+        "≤ 50 ms; ≤ 25 µs and ≤ 1.5 × floor",
+        &[
+            part("p99", Figure(&THOUSAND, "p99_ms"), Millis, AtMost(50.0)),
+            part("CPU", Figure(&THOUSAND, CPU), Micros, AtMost(25.0)),
+            part("over the floor", Over { figure: CPU, server: "floor", cases: &THOUSAND }, Times, AtMost(1.5)),
+        ],
+    ),
+    target(
+        "5,000 viewers, 1 writer at 5/s",
+        "all converge, p99 ≤ 250 ms",
+        &[
+            part("", Figure(&FIVE_THOUSAND, "converged"), Agreement, AtLeast(1.0)),
+            part("p99", Figure(&FIVE_THOUSAND, "p99_ms"), Millis, AtMost(250.0)),
+        ],
+    ),
+    target(
+        "100 viewers, 4 writers flat out",
+        "≥ 1,000 edits/s, converged",
+        &[
+            part("", Figure(&FLAT_OUT, "edits_per_s"), EditsPerSecond, AtLeast(1_000.0)),
+            part("", Figure(&FLAT_OUT, "converged"), Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "the same against the Node servers and samod",
+        "≥ 5 × the edits/s",
+        &[over("sync-server"), over("automerge-repo"), over("samod")],
+    ),
+    target(
+        "1 writer at 20/s, 100 and 1,000 viewers, against the Node servers and samod",
+        "≥ 10 × less CPU per delivered message",
+        &[
+            under("sync-server", &HUNDRED, "100 viewers: sync-server"),
+            under("automerge-repo", &HUNDRED, "automerge-repo"),
+            under("samod", &HUNDRED, "samod"),
+            under("sync-server", &THOUSAND, "1,000 viewers: sync-server"),
+            under("automerge-repo", &THOUSAND, "automerge-repo"),
+            under("samod", &THOUSAND, "samod"),
+        ],
+    ),
+    target(
+        "1,000 documents, 400 edits/s",
+        "p99 ≤ 25 ms; ≤ 200 µs CPU per edit",
+        &[
+            part("p99", Figure(&DOCUMENTS, "p99_ms"), Millis, AtMost(25.0)),
+            part("CPU", Figure(&DOCUMENTS, "cpu_us_per_edit"), Micros, AtMost(200.0)),
+        ],
+    ),
+    target(
+        "history of 1,000 → 100,000 changes",
+        "cost per delivery grows < 1.2 ×",
+        &[part("", Growth { figure: CPU, from: &SHORT_HISTORY, to: &LONG_HISTORY }, Times, Below(1.2))],
+    ),
+    target(
+        "cold join of 5,000 positions + 5,000 edits, after the first",
+        "≤ 1 ms server CPU",
+        &[part("", Figure(&JOIN, "cpu_ms_per_join"), Millis, AtMost(1.0))],
+    ),
+    target(
+        "10 clients back with 500 offline edits each, all agree",
+        "≤ 0.5 s, server CPU ≤ 0.2 s",
+        &[
+            part("", Figure(&OFFLINE, "agreed_s"), Seconds, AtMost(0.5)),
+            part("CPU", Figure(&OFFLINE, "server_cpu_s"), Seconds, AtMost(0.2)),
+        ],
+    ),
+    target(
+        "1,000 clients reconnect at once after a restart",
+        "all in sync ≤ 3 s",
+        &[part("", Figure(&RESTART, "in_sync_s"), Seconds, AtMost(3.0))],
+    ),
+    target(
+        "one sequential writer",
+        "≥ 1,500 acknowledged (fsynced) edits/s where `fdatasync` takes 0.25 ms",
+        &[
+            part("", Figure(&SEQUENTIAL, "edits_per_s"), EditsPerSecond, AtLeast(1_500.0)),
+            part("`fdatasync`", Figure(&SEQUENTIAL, "fdatasync_ms"), Millis, Premise(0.25)),
+        ],
+    ),
+    target(
+        "JSON export of 5,000 positions (identity encoding) right after one edit / unchanged",
+        "≤ 5 ms / ≤ 0.1 ms (304)",
+        &[
+            part("after an edit", Figure(&EXPORT, "after_edit_ms"), Millis, AtMost(5.0)),
+            part("unchanged", Figure(&EXPORT, "unchanged_ms"), Millis, AtMost(0.1)),
+        ],
+    ),
+    target(
+        "RSS: idle server / per idle connection / per open small document",
+        "< 15 MiB / ≤ 24 KiB / ≤ 100 KiB",
+        &[
+            part("idle", Figure(&IDLE, "rss_mib"), MiB, Below(15.0)),
+            part("connection", Figure(&CONNECTIONS, "kib_per_connection"), KiB, AtMost(24.0)),
+            part("document", Figure(&OPEN, "kib_per_document"), KiB, AtMost(100.0)),
+        ],
+    ),
+    target(
+        "cold start with a 100,000-change document",
+        "serving within 1 s",
+        &[part("", Figure(&COLD_START, "serving_s"), Seconds, AtMost(1.0))],
+    ),
+    target(
+        "100 of 1,000 viewers stop reading for 30 s",
+        "the others' p99 unchanged within noise; server RSS grows < 10 MiB; the 100 converge after",
+        &[
+            part("p99", Figure(&STALLED, "p99_to_before"), Times, AtMost(1.25)),
+            part("RSS", Figure(&STALLED, "rss_growth_mib"), MiB, Below(10.0)),
+            part("", Figure(&STALLED, "converged"), Agreement, AtLeast(1.0)),
+        ],
+    ),
+];

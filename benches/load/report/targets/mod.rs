@@ -1,0 +1,178 @@
+//! What was aimed at, and what came of it.
+
+mod list;
+
+pub use list::ALL;
+
+use std::fmt::Write;
+
+use super::figures::{OURS, Ratio, converged, figure, ratio, sibling};
+use super::number::Unit;
+use crate::results::{Measurement, Results};
+
+/// A row of the table.
+pub struct Target {
+    pub what: &'static str,
+    pub goal: &'static str,
+    pub parts: &'static [Part],
+}
+
+/// One value of a row.
+pub struct Part {
+    /// What is before the value.
+    pub label: &'static str,
+    pub source: Source,
+    pub unit: Unit,
+    pub bound: Bound,
+}
+
+/// Cases by what their names say.
+pub struct Cases {
+    pub scenario: &'static str,
+    /// What must be in the case's name, each as whole words.
+    pub say: &'static [&'static str],
+}
+
+/// Where a value is from.
+pub enum Source {
+    /// A figure of our server.
+    Figure(&'static Cases, &'static str),
+    /// How many times the figure of one case that of another is.
+    Growth { figure: &'static str, from: &'static Cases, to: &'static Cases },
+    /// Our figure over another server's.
+    Over { figure: &'static str, server: &'static str, cases: &'static Cases },
+    /// Another server's figure over ours.
+    Under { figure: &'static str, server: &'static str, cases: &'static Cases },
+}
+
+/// What a value must be.
+pub enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+    Below(f64),
+    /// The target is only meant where this is so: it cannot be missed elsewhere.
+    Premise(f64),
+}
+
+/// A value that was measured.
+enum Value {
+    Figure(f64),
+    Ratio(Ratio),
+    /// Clients ended with different documents, or the case failed.
+    Diverged,
+    /// So it was with the server that is compared with.
+    OtherDiverged,
+}
+
+/// The table.
+pub fn table(results: &Results) -> String {
+    let mut table = String::from("| | target | measured | met |\n|---|---|---|---|\n");
+    for Target { what, goal, parts } in ALL {
+        let values: Vec<Option<Value>> = parts.iter().map(|part| part.source.value(results)).collect();
+        let (measured, met) = (measured(parts, &values), verdict(parts, &values));
+        let _ = writeln!(table, "| {what} | {goal} | {measured} | {met} |");
+    }
+    table
+}
+
+/// The values, after their labels. What is not measured at all is said once.
+fn measured(parts: &[Part], values: &[Option<Value>]) -> String {
+    if values.iter().all(Option::is_none) {
+        return "not measured".to_owned();
+    }
+    let show = |(part, value): (&Part, &Option<Value>)| {
+        let value = match value {
+            Some(Value::Figure(figure)) => part.unit.show(*figure),
+            Some(Value::Ratio(ratio)) => ratio.show(),
+            // Whatever it was that was to be measured.
+            Some(Value::Diverged) => return Unit::Agreement.show(0.0),
+            Some(Value::OtherDiverged) => "(it did not converge)".to_owned(),
+            None => "not measured".to_owned(),
+        };
+        if part.label.is_empty() { value } else { format!("{} {value}", part.label) }
+    };
+    let mut shown: Vec<String> = parts.iter().zip(values).map(show).collect();
+    shown.dedup();
+    shown.join("; ")
+}
+
+/// Whether all that was asked for was measured, and is so.
+fn verdict(parts: &[Part], values: &[Option<Value>]) -> &'static str {
+    let holds = |(part, value): (&Part, &Option<Value>)| {
+        let figure = match value.as_ref()? {
+            Value::Figure(figure) => *figure,
+            Value::Ratio(ratio) => ratio.times,
+            Value::Diverged => return Some(false),
+            Value::OtherDiverged => return None,
+        };
+        Some(match part.bound {
+            Bound::AtMost(most) | Bound::Premise(most) => figure <= most,
+            Bound::AtLeast(least) => figure >= least,
+            Bound::Below(limit) => figure < limit,
+        })
+    };
+    let (premises, goals): (Vec<_>, Vec<_>) =
+        parts.iter().zip(values).partition(|(part, _)| matches!(part.bound, Bound::Premise(_)));
+    let goals: Vec<Option<bool>> = goals.into_iter().map(holds).collect();
+    let meant = premises.into_iter().map(holds).all(|holds| holds == Some(true));
+    match (goals.contains(&Some(false)), goals.contains(&None)) {
+        (true, _) if meant => "no",
+        (false, false) => "yes",
+        _ => "–",
+    }
+}
+
+impl Source {
+    fn value(&self, results: &Results) -> Option<Value> {
+        match self {
+            Self::Figure(cases, name) => value(cases.measurement(results, OURS)?, name),
+            Self::Growth { figure, from, to } => {
+                let values = [from, to].map(|cases| value(cases.measurement(results, OURS)?, figure));
+                match values {
+                    [Some(Value::Figure(from)), Some(Value::Figure(to))] => Some(Value::Figure(to / from)),
+                    [None, _] | [_, None] => None,
+                    _ => Some(Value::Diverged),
+                }
+            }
+            Self::Over { figure, server, cases } => against(results, cases, figure, server, |ratio| ratio),
+            Self::Under { figure, server, cases } => against(results, cases, figure, server, Ratio::inverse),
+        }
+    }
+}
+
+/// Ours against another's.
+fn against(results: &Results, cases: &Cases, name: &str, server: &str, turn: fn(Ratio) -> Ratio) -> Option<Value> {
+    let ours = cases.measurement(results, OURS)?;
+    let theirs = sibling(results, ours, server)?;
+    if !converged(ours) {
+        return Some(Value::Diverged);
+    }
+    if !converged(theirs) {
+        return Some(Value::OtherDiverged);
+    }
+    ratio(results, ours, name, server).map(|ratio| Value::Ratio(turn(ratio)))
+}
+
+fn value(measurement: &Measurement, name: &str) -> Option<Value> {
+    if converged(measurement) { figure(measurement, name).map(Value::Figure) } else { Some(Value::Diverged) }
+}
+
+impl Cases {
+    fn measurement<'a>(&self, results: &'a Results, server: &str) -> Option<&'a Measurement> {
+        let mut all = results.measurements.iter();
+        all.find(|measurement| {
+            let of_case = measurement.scenario == self.scenario && measurement.server == server;
+            of_case && self.say.iter().all(|words| says(&measurement.case, words))
+        })
+    }
+}
+
+/// Whether a name has these words, and not only as a part of others: `100 viewers` is not in `1,100 viewers`.
+fn says(name: &str, words: &str) -> bool {
+    name.match_indices(words).any(|(at, _)| {
+        let part = |c: char| c.is_alphanumeric() || c == ',' || c == '.';
+        let before = name[..at].chars().next_back();
+        let after = name[at + words.len()..].chars().next();
+        !before.is_some_and(part) && !after.is_some_and(char::is_alphanumeric)
+    })
+}

@@ -1,0 +1,199 @@
+//! One run of the load generator: what was asked for, and what was measured so far.
+
+use std::collections::BTreeMap;
+
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::Fallible;
+use crate::figures::{Figures, compare_with, medians, remarks, show};
+use crate::kind::Kind;
+use crate::plan::{LARGE, Plan, SMALL};
+use crate::results::Measurement;
+use crate::server::Workplace;
+
+/// One run.
+pub struct Run {
+    /// The short form.
+    pub quick: bool,
+    /// How often each case is measured.
+    pub runs: u32,
+    /// Which servers, by name; empty: all.
+    pub servers: Vec<String>,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    /// Servers that cannot be started here.
+    missing: Vec<Kind>,
+    place: Workplace,
+    runtime: Runtime,
+    plans: BTreeMap<(usize, usize), Plan>,
+    copies: Vec<Plan>,
+}
+
+/// What is measured: names of a case.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub scenario: &'a str,
+    pub case: &'a str,
+    pub viewers: Option<u32>,
+}
+
+impl Run {
+    pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.block_on(async { place.clean_up_on_signals() })?;
+        let mut missing = Vec::new();
+        for kind in Kind::ALL {
+            if let Err(why) = kind.installed() {
+                eprintln!("left out: {why}");
+                missing.push(kind);
+            }
+        }
+        Ok(Self {
+            quick,
+            runs,
+            servers,
+            measurements: Vec::new(),
+            missing,
+            place,
+            runtime,
+            plans: BTreeMap::new(),
+            copies: Vec::new(),
+        })
+    }
+
+    /// A document with so many positions and so many changes after they were made. Made once.
+    pub fn plan(&mut self, positions: usize, history: usize) -> Fallible<Plan> {
+        if let Some(plan) = self.plans.get(&(positions, history)) {
+            return Ok(plan.clone());
+        }
+        let plan = match history {
+            0 => Plan::new(positions)?,
+            _ => self.plan(positions, 0)?.with_history(history)?,
+        };
+        self.plans.insert((positions, history), plan.clone());
+        Ok(plan)
+    }
+
+    /// The servers for a case in which the others are only shown when there is time.
+    pub fn others_if_time(&self) -> &'static [Kind] {
+        if self.quick { &Kind::OURS } else { &Kind::WITH_DOCUMENTS }
+    }
+
+    /// The document with 100 positions.
+    pub fn small(&mut self) -> Fallible<Plan> {
+        self.plan(SMALL, 0)
+    }
+
+    /// So many documents with 100 positions each.
+    pub fn many_small(&mut self, count: usize) -> Fallible<Vec<Plan>> {
+        let small = self.small()?;
+        while self.copies.len() < count {
+            self.copies.push(small.copy()?);
+        }
+        Ok(self.copies[..count].to_vec())
+    }
+
+    /// The document with 5,000 positions.
+    pub fn large(&mut self) -> Fallible<Plan> {
+        self.plan(LARGE, 0)
+    }
+
+    /// Measures a case with several servers, as often as is asked for, in turns. A case that fails is reported as failed,
+    /// and the run goes on. Comparisons with the floor are made within one turn.
+    pub fn measure(
+        &mut self,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
+        self.measure_times(self.runs, subject, kinds, measure);
+    }
+
+    /// The same, once, for what takes long.
+    pub fn measure_once(
+        &mut self,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
+        self.measure_times(1, subject, kinds, measure);
+    }
+
+    fn measure_times(
+        &mut self,
+        runs: u32,
+        subject: Subject<'_>,
+        kinds: &[Kind],
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+    ) {
+        let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| self.wants(*kind)).collect();
+        let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
+        let mut failures: Vec<Vec<String>> = vec![Vec::new(); kinds.len()];
+        for round in 0..runs {
+            let mut turn: Vec<Option<Figures>> = Vec::new();
+            for (index, kind) in kinds.iter().enumerate() {
+                // The others are there for orientation: once is enough.
+                if round > 0 && matches!(kind, Kind::Other(_)) {
+                    turn.push(None);
+                    continue;
+                }
+                let limit = kind.patience() * 4;
+                let measured = async { timeout(limit, measure(*kind, &self.place)).await };
+                let measured = self.runtime.block_on(measured);
+                match measured.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into())) {
+                    Ok(figures) => turn.push(Some(figures)),
+                    Err(error) => {
+                        failures[index].push(error.to_string());
+                        turn.push(None);
+                    }
+                }
+            }
+            let floor = kinds.iter().position(|kind| *kind == Kind::Floor).and_then(|index| turn[index].clone());
+            for (index, figures) in turn.into_iter().enumerate() {
+                let Some(mut figures) = figures else { continue };
+                if let Some(floor) = floor.as_ref().filter(|_| kinds[index] != Kind::Floor) {
+                    compare_with(floor, &mut figures);
+                }
+                taken[index].push(figures);
+            }
+        }
+        for (index, kind) in kinds.into_iter().enumerate() {
+            let mut figures = medians(&taken[index]);
+            let mut notes = remarks(&figures);
+            if !failures[index].is_empty() {
+                figures.insert("converged".to_owned(), 0.0);
+                let (failed, first) = (failures[index].len(), &failures[index][0]);
+                notes.push(format!("failed in {failed} of {} runs: {first}", taken[index].len() + failed));
+            }
+            let measurement = Measurement {
+                scenario: subject.scenario.to_owned(),
+                server: kind.name().to_owned(),
+                case: subject.case.to_owned(),
+                viewers: subject.viewers,
+                figures,
+                note: if notes.is_empty() { None } else { Some(notes.join("; ")) },
+            };
+            show(&measurement);
+            self.measurements.push(measurement);
+        }
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        let asked_for = self.servers.is_empty() || self.servers.iter().any(|name| name == kind.name());
+        asked_for && !self.missing.contains(&kind)
+    }
+}
+
+/// A number with commas.
+pub fn thousands(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! One document, few writers, many viewers: what does it cost that everybody sees an edit, and how soon do they?
+
+use std::time::Duration;
+
+use super::cold_start::HISTORY;
+use super::stage::{Cast, Stage};
+use crate::Fallible;
+use crate::client::Order;
+use crate::figures::Figures;
+use crate::kind::Kind;
+use crate::plan::{Plan, SMALL};
+use crate::run::{Run, Subject, thousands};
+use crate::server::Workplace;
+
+/// Unacknowledged edits of one writer.
+const WINDOW: u32 = 100;
+
+#[derive(Debug, Clone, Copy)]
+enum Load {
+    /// One writer, edits per second.
+    Paced(u32),
+    /// Writers that edit as fast as they can.
+    FlatOut(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    viewers: u32,
+    load: Load,
+    large: bool,
+    quick: bool,
+    /// Whether the other servers are measured too.
+    others: bool,
+}
+
+const CASES: &[Case] = &[
+    Case { viewers: 10, load: Load::Paced(20), large: false, quick: false, others: true },
+    Case { viewers: 100, load: Load::Paced(20), large: false, quick: true, others: true },
+    Case { viewers: 1_000, load: Load::Paced(20), large: false, quick: true, others: true },
+    Case { viewers: 5_000, load: Load::Paced(5), large: false, quick: false, others: false },
+    Case { viewers: 1_000, load: Load::Paced(20), large: true, quick: false, others: false },
+    Case { viewers: 10, load: Load::FlatOut(4), large: false, quick: false, others: true },
+    Case { viewers: 100, load: Load::FlatOut(4), large: false, quick: true, others: true },
+    Case { viewers: 1_000, load: Load::FlatOut(4), large: false, quick: false, others: false },
+    Case { viewers: 100, load: Load::FlatOut(4), large: true, quick: false, others: false },
+];
+
+/// Runs all cases.
+pub fn run(run: &mut Run) -> Fallible<()> {
+    let quick = run.quick;
+    for case in CASES.iter().filter(|case| !quick || case.quick) {
+        let plan = if case.large { run.large()? } else { run.small()? };
+        let seconds = if run.quick { 3 } else { 4 };
+        let subject = Subject { scenario: "fan-out", case: &case.name(), viewers: Some(case.viewers) };
+        let others = case.others && (!quick || case.others_in_quick());
+        let kinds: &[Kind] = if others { &Kind::ALL } else { &Kind::WITH_FLOOR };
+        run.measure(subject, kinds, async |kind, place| {
+            case.measure(kind, &plan, place, Duration::from_secs(seconds)).await
+        });
+    }
+    Ok(())
+}
+
+/// The same load on documents with longer and longer histories.
+pub fn history(run: &mut Run) -> Fallible<()> {
+    let seconds = if run.quick { 2 } else { 3 };
+    for history in if run.quick { &[1_000, 10_000][..] } else { &[1_000, 10_000, HISTORY] } {
+        let plan = run.plan(SMALL, *history)?;
+        let load = Case { viewers: 100, load: Load::Paced(20), large: false, quick: true, others: false };
+        let case = format!("{} changes, {}", thousands(*history as u64), load.name());
+        let subject = Subject { scenario: "history", case: &case, viewers: Some(load.viewers) };
+        run.measure(subject, &Kind::OURS, async |kind, place| {
+            load.measure(kind, &plan, place, Duration::from_secs(seconds)).await
+        });
+    }
+    Ok(())
+}
+
+impl Case {
+    /// Where the others keep up, and so take little time.
+    fn others_in_quick(&self) -> bool {
+        self.viewers == 100 && matches!(self.load, Load::Paced(_))
+    }
+
+    fn name(&self) -> String {
+        let size = if self.large { "large" } else { "small" };
+        let load = match self.load {
+            Load::Paced(rate) => format!("{rate} edits/s"),
+            Load::FlatOut(writers) => format!("{writers} writers flat out"),
+        };
+        format!("{} viewers, {load}, {size} document", thousands(self.viewers))
+    }
+
+    async fn measure(&self, kind: Kind, plan: &Plan, place: &Workplace, duration: Duration) -> Fallible<Figures> {
+        let writers = match self.load {
+            Load::Paced(_) => 1,
+            Load::FlatOut(writers) => writers,
+        };
+        let plans = std::slice::from_ref(plan);
+        let cast = Cast { plans, writers, viewers: self.viewers, sleepers: None };
+        let mut stage = Stage::set(kind, &cast, place).await?;
+        stage.board.set_phase(1);
+        let begun = stage.begin()?;
+        let order = match self.load {
+            Load::Paced(rate) => {
+                let every = Duration::from_secs(1) / rate;
+                Order::Paced { first: begun.at + every, every, edits: rate * u32::try_from(duration.as_secs())? }
+            }
+            Load::FlatOut(_) => Order::FlatOut { until: begun.at + duration, window: WINDOW },
+        };
+        // Who does not get there in time is measured all the same, and said not to have converged.
+        let (late, delivered) = stage.carry_out(|_| order.clone(), duration).await;
+        let mut figures = stage.end(&begun).await?;
+        let converged = delivered && stage.agrees().await;
+        if stage.board.failure().is_some() {
+            let seconds = begun.at.elapsed().as_secs_f32();
+            return Err(stage.explain(&format!("not all went well within {seconds:.0} s")).into());
+        }
+        stage.board.latencies(1).describe(&mut figures);
+        figures.insert("converged".to_owned(), f64::from(u8::from(converged)));
+        if let Load::Paced(_) = self.load {
+            figures.insert("latest_edit_ms".to_owned(), late.as_secs_f64() * 1e3);
+        }
+        Ok(figures)
+    }
+}

@@ -1,0 +1,215 @@
+//! A server as a process of its own, in a folder of its own, on a free port.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use happierwork::format::DocumentId;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::Fallible;
+use crate::client::Socket;
+use crate::client::envelope::Envelope;
+use crate::contenders;
+use crate::kind::{Address, Kind};
+use crate::measure::Process;
+use crate::plan::Plan;
+
+/// How long a server may take to begin.
+const BEGIN: Duration = Duration::from_secs(30);
+/// Between two looks whether it has begun.
+const LOOK: Duration = Duration::from_millis(1);
+/// How long a server that is ready may take to answer.
+const ANSWER: Duration = Duration::from_millis(250);
+
+/// The servers that run, for when this program is ended from outside.
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where all servers of a run have their folders.
+pub struct Workplace {
+    binary: PathBuf,
+    folder: TempDir,
+}
+
+impl Workplace {
+    /// A temporary folder below this one, which is on a real disk: syncing to it must cost what it costs.
+    pub fn new(binary: PathBuf, below: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(below)?;
+        Ok(Self { binary, folder: TempDir::with_prefix_in("run-", below)? })
+    }
+
+    /// Ends all servers and takes the folder away when this program is told to end.
+    pub fn clean_up_on_signals(&self) -> io::Result<()> {
+        let folder = self.folder.path().to_owned();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            for server in running().drain(..) {
+                let _ = kill(server, Signal::SIGKILL);
+            }
+            let _ = std::fs::remove_dir_all(folder);
+            std::process::exit(130);
+        });
+        Ok(())
+    }
+
+    /// A folder for one server.
+    pub fn folder(&self) -> io::Result<TempDir> {
+        TempDir::new_in(self.folder.path())
+    }
+}
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    /// Where it listens.
+    pub address: Address,
+    /// Where its files are.
+    pub folder: TempDir,
+    binary: PathBuf,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server that has these documents on disk, of which the first is the default one. Ends when it is ready.
+    pub async fn start(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible<Self> {
+        let folder = place.folder()?;
+        for (number, plan) in plans.iter().enumerate() {
+            lay(kind, folder.path(), plan, number == 0)?;
+        }
+        let port = free_port()?;
+        let path = if kind == Kind::Happierwork { "/sync" } else { "/" };
+        let address = Address { kind, socket: (Ipv4Addr::LOCALHOST, port).into(), path };
+        let child = spawn(kind, &place.binary, folder.path(), port)?;
+        let mut server = Self { address, folder, binary: place.binary.clone(), child };
+        server.until_ready().await?;
+        Ok(server)
+    }
+
+    /// The process.
+    pub fn process(&self) -> Process {
+        Process(self.pid())
+    }
+
+    fn pid(&self) -> Pid {
+        pid(&self.child)
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) -> io::Result<()> {
+        let pid = self.pid();
+        running().retain(|running| *running != pid);
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Starts it again, in the same folder and on the same port. Does not wait until it is ready.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port())?;
+        Ok(())
+    }
+
+    /// A failure, with what the server said last if it has ended: then it is the reason.
+    pub fn explain(&mut self, failure: impl std::fmt::Display) -> String {
+        let Ok(Some(status)) = self.child.try_wait() else { return failure.to_string() };
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let words: Vec<&str> = log.lines().map(str::trim).filter(|line| line.contains("Error")).collect();
+        format!("{failure}; the server has ended ({status}): {}", words.last().unwrap_or(&""))
+    }
+
+    /// Waits until it answers.
+    pub async fn until_ready(&mut self) -> Fallible<()> {
+        let deadline = Instant::now() + BEGIN;
+        while !is_ready(&self.address).await {
+            if Instant::now() > deadline || self.child.try_wait()?.is_some() {
+                return Err(self.explain("the server does not get ready").into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16) -> io::Result<Child> {
+    let mut command = match kind {
+        Kind::Happierwork => {
+            let mut command = Command::new(binary);
+            command.arg("--listen").arg(format!("127.0.0.1:{port}"));
+            command.arg("--state").arg(folder.join("state.automerge"));
+            command.arg("--documents").arg(folder.join("documents"));
+            command
+        }
+        Kind::Floor => {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("floor").arg(port.to_string());
+            command
+        }
+        Kind::Other(contender) => contender.command(port, folder),
+    };
+    let log = File::options().create(true).append(true).open(folder.join("log"))?;
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+    running().push(pid(&child));
+    Ok(child)
+}
+
+fn pid(child: &Child) -> Pid {
+    // Process ids are positive and fit; 0 would be this process' group.
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+/// Puts a document where a server will look for it.
+fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> {
+    match kind {
+        Kind::Happierwork if default => std::fs::write(folder.join("state.automerge"), &plan.bytes),
+        Kind::Happierwork => {
+            std::fs::create_dir_all(folder.join("documents"))?;
+            std::fs::write(folder.join(format!("documents/{}.automerge", plan.id)), &plan.bytes)
+        }
+        Kind::Floor => Ok(()),
+        Kind::Other(_) => contenders::lay(folder, plan.id.as_str(), &plan.bytes),
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+async fn is_ready(server: &Address) -> bool {
+    if matches!(server.kind, Kind::Other(_)) {
+        return matches!(timeout(ANSWER, probe(server)).await, Ok(Ok(())));
+    }
+    let Ok(mut stream) = TcpStream::connect(server.socket).await else { return false };
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.socket);
+    let mut answer = Vec::new();
+    stream.write_all(request.as_bytes()).await.is_ok()
+        && stream.read_to_end(&mut answer).await.is_ok()
+        && answer.starts_with(b"HTTP/1.1 200")
+}
+
+/// Joins, and leaves. Those from npm accept connections some time before they listen to what is said on them.
+async fn probe(server: &Address) -> Fallible<()> {
+    let mut socket = Socket::connect(Ipv4Addr::LOCALHOST, server.socket, server.path).await?;
+    let nothing = DocumentId::from_random([0; 16]);
+    Envelope::join(&mut socket, "probe", &nothing).await.map(drop)
+}

@@ -1,0 +1,175 @@
+//! The report of the load generator: the page and its charts, from made-up results.
+
+#[path = "../benches/load/report/mod.rs"]
+mod report;
+#[path = "../benches/load/results.rs"]
+#[expect(dead_code, reason = "only the load generator writes results")]
+mod results;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use results::{Measurement, Results};
+use tempfile::TempDir;
+
+const RESULTS: &str = include_str!("fixtures/benchmark/results.json");
+
+fn fixture() -> Results {
+    serde_json::from_str(RESULTS).expect("results")
+}
+
+/// All files that the report of these results is made of, by name.
+fn written(results: &Results) -> BTreeMap<String, String> {
+    let docs = TempDir::new().expect("a folder");
+    report::write(results, docs.path()).expect("written");
+    files(&docs)
+}
+
+fn files(docs: &TempDir) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for folder in [docs.path().to_owned(), docs.path().join("benchmarks")] {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            if entry.file_type().expect("a type").is_file() {
+                let text = fs::read_to_string(entry.path()).expect("text");
+                files.insert(entry.file_name().into_string().expect("a name"), text);
+            }
+        }
+    }
+    files
+}
+
+fn page(results: &Results) -> String {
+    written(results).remove("benchmarks.md").expect("a page")
+}
+
+/// The row that begins like this: its cells.
+fn row<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
+    let line = page.lines().find(|line| line.starts_with(&format!("| {start}"))).expect(start);
+    line.trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+fn change(results: &mut Results, server: &str, case: &str, change: impl Fn(&mut Measurement)) {
+    let found = results.measurements.iter_mut().find(|found| found.server == server && found.case == case);
+    change(found.expect(case));
+}
+
+const THOUSAND: &str = "1,000 viewers, 20 edits/s, small document";
+
+#[test]
+fn the_same_results_make_the_same_files() {
+    let (once, again) = (written(&fixture()), written(&fixture()));
+    assert_eq!(once, again);
+    let names: Vec<&str> = once.keys().map(String::as_str).collect();
+    assert_eq!(names, ["benchmarks.md", "cpu.svg", "flat-out.svg", "history.svg", "latency.svg"]);
+}
+
+#[test]
+fn targets_show_what_was_measured_and_whether_it_is_enough() {
+    let page = page(&fixture());
+    assert_eq!(row(&page, "1,000 viewers, 1 writer")[2..], ["p99 13.2 ms; CPU 14.6 µs; over the floor 1.37 ×", "yes"]);
+    assert_eq!(row(&page, "5,000 viewers, 1 writer")[2..], ["converged; p99 64.3 ms", "yes"]);
+    assert_eq!(row(&page, "100 viewers, 4 writers")[2..], ["4,200 edits/s; converged", "yes"]);
+    assert_eq!(
+        row(&page, "the same against")[2..],
+        ["sync-server ≈ 44.2 ×; automerge-repo ≈ 32.3 ×; samod ≈ 10.2 ×", "yes"]
+    );
+    let history = row(&page, "history of 1,000");
+    assert_eq!(history[2..], ["1.10 ×", "yes"]);
+    assert_eq!(row(&page, "JSON export")[2..], ["after an edit 6.40 ms; unchanged 0.04 ms", "no"]);
+}
+
+#[test]
+fn a_target_of_which_nothing_was_measured_says_so() {
+    let page = page(&fixture());
+    assert_eq!(row(&page, "1,000 documents, 400")[2..], ["not measured", "–"]);
+    assert_eq!(
+        row(&page, "RSS: idle server")[2..],
+        ["idle 9.80 MiB; connection not measured; document not measured", "–"]
+    );
+}
+
+#[test]
+fn a_target_cannot_be_met_by_clients_that_ended_with_different_documents() {
+    let mut results = fixture();
+    change(&mut results, "happierwork", THOUSAND, |measurement| {
+        measurement.figures.insert("converged".to_owned(), 0.0);
+    });
+    let page = page(&results);
+    assert_eq!(row(&page, "1,000 viewers, 1 writer")[2..], ["did not converge", "no"]);
+    assert_eq!(row(&page, "100 of 1,000 viewers stop")[3], "no");
+}
+
+#[test]
+fn a_target_for_a_faster_disk_is_neither_met_nor_missed() {
+    let page = page(&fixture());
+    assert_eq!(row(&page, "one sequential writer")[2..], ["1,210 edits/s; `fdatasync` 0.61 ms", "–"]);
+}
+
+#[test]
+fn a_server_that_did_not_converge_is_not_compared_with() {
+    let mut results = fixture();
+    change(&mut results, "samod", THOUSAND, |measurement| {
+        measurement.figures.insert("converged".to_owned(), 0.0);
+    });
+    let page = page(&results);
+    let row = row(&page, "1 writer at 20/s, 100 and 1,000 viewers");
+    assert!(row[2].ends_with("samod (it did not converge)"), "{row:?}");
+    assert_eq!(row[3], "–");
+}
+
+#[test]
+fn ratios_within_runs_come_before_ratios_of_medians() {
+    let mut results = fixture();
+    change(&mut results, "happierwork", THOUSAND, |measurement| {
+        measurement.figures.insert("cpu_to_floor".to_owned(), 3.0);
+    });
+    assert!(row(&page(&results), "1,000 viewers, 1 writer")[2].ends_with("over the floor 3.00 ×"));
+    change(&mut results, "happierwork", THOUSAND, |measurement| {
+        measurement.figures.remove("cpu_to_floor");
+        measurement.figures.insert("cpu_us_per_delivered_edit".to_owned(), 21.63);
+    });
+    assert!(row(&page(&results), "1,000 viewers, 1 writer")[2].ends_with("over the floor ≈ 2.00 ×"));
+}
+
+#[test]
+fn tables_have_a_row_for_each_case_and_server_with_its_notes() {
+    let page = page(&fixture());
+    let ours = row(&page, "10 viewers, 20 edits/s");
+    assert_eq!(ours[1], "happierwork");
+    let failed = page.lines().find(|line| line.contains("| sync-server **did not converge** (")).expect("a row");
+    let number = failed.split(['(', ')']).nth(1).expect("a note");
+    assert!(page.contains(&format!("\n{number}. failed in 3 of 3 runs: 812 of 5000 viewers have joined")), "{page}");
+    // That note was made by the report, as the results have none.
+    assert!(page.contains(". the load generator used"));
+    assert!(page.contains("| after edit | unchanged |"), "figures that no other scenario has");
+    assert!(page.contains("| p99 to before | RSS growth |"), "a ratio that is not to another server");
+}
+
+#[test]
+fn a_chart_without_figures_is_not_shown_and_an_old_one_goes() {
+    let mut results = fixture();
+    let docs = TempDir::new().expect("a folder");
+    report::write(&results, docs.path()).expect("written");
+    results.measurements.retain(|measurement| measurement.scenario != "history");
+    report::write(&results, docs.path()).expect("written");
+    let files = files(&docs);
+    assert!(!files.contains_key("history.svg") && files.contains_key("cpu.svg"));
+    assert!(!files["benchmarks.md"].contains("history.svg"));
+    results.measurements.clear();
+    report::write(&results, docs.path()).expect("nothing was measured, and that is written");
+}
+
+#[test]
+fn charts_are_small_and_have_what_was_measured() {
+    let files = written(&fixture());
+    for (name, svg) in files.iter().filter(|(name, _)| name.ends_with(".svg")) {
+        assert!(svg.len() < 12_000, "{name} is {} bytes long", svg.len());
+        assert!(svg.contains("prefers-color-scheme:dark"), "{name}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+    }
+    let lines = |name: &str| files[name].matches("<path class=\"line").count();
+    assert_eq!((lines("cpu.svg"), lines("latency.svg"), lines("history.svg")), (5, 5, 2));
+    // Five servers with three sizes, of which one did not converge; and the legend.
+    assert_eq!(files["flat-out.svg"].matches("class=\"mark").count(), 5 * 3 - 1 + 5);
+}
