@@ -40,7 +40,7 @@ pub struct Subject<'a> {
 
 impl Run {
     pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { place.clean_up_on_signals() })?;
         let mut missing = Vec::new();
         for kind in Kind::ALL {

@@ -117,7 +117,7 @@ impl Desk {
                     let room = window.saturating_sub(self.made.saturating_sub(self.acknowledged()));
                     if room == 0 || self.socket.outbox.len() > MAX_UNSENT {
                         // The floor's viewers move without telling the writer.
-                        let _ = timeout(Duration::from_millis(1), self.socket.turn()).await.unwrap_or(Ok(()))?;
+                        timeout(Duration::from_millis(1), self.socket.turn()).await.unwrap_or(Ok(()))?;
                     } else {
                         for _ in 0..room.min(BURST) {
                             self.edit()?;
@@ -136,7 +136,7 @@ impl Desk {
             }
         }
         while self.acknowledged() < self.made {
-            let _ = timeout(Duration::from_millis(1), self.socket.turn()).await.unwrap_or(Ok(()))?;
+            timeout(Duration::from_millis(1), self.socket.turn()).await.unwrap_or(Ok(()))?;
             self.hear()?;
         }
         Ok(Report { late })

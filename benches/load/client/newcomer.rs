@@ -24,7 +24,7 @@ pub struct Newcomer {
 
 /// A document that came.
 pub struct Came {
-    /// From connecting, or asking, to having it.
+    /// Since connecting.
     pub took: Duration,
     /// Chunks of the document, as they came.
     pub chunks: Vec<u8>,
@@ -63,10 +63,5 @@ impl Newcomer {
                 }
             }
         }
-    }
-
-    /// The frames that come from now on are not waited for: the time of the next document begins.
-    pub fn begin(&mut self) {
-        self.begun = Instant::now();
     }
 }

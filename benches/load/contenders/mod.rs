@@ -51,9 +51,6 @@ const AUTOMERGE_REPO: Node = Node {
 };
 
 impl Contender {
-    /// All of them, in the order of the report.
-    pub const ALL: [Self; 3] = [Self::SyncServer, Self::AutomergeRepo, Self::Samod];
-
     /// As it is called in results and in the report.
     pub fn name(self) -> &'static str {
         match self {

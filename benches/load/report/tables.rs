@@ -19,19 +19,18 @@ const COLUMNS: [(&str, &str); 7] = [
 const CPU: &str = "CPU per delivered edit";
 
 /// Figures that other figures are made of, or that are told otherwise.
-const UNTOLD: [&str; 12] = [
+const UNTOLD: [&str; 11] = [
     "bytes_per_message",
     "converged",
     "delivered_edits_per_s",
+    "delivered_percent",
     "edits",
-    "edits_per_message",
+    "edits_per_fdatasync",
     "generator_cpu_s",
     "latest_edit_ms",
-    "messages",
+    "messages_per_delivered_edit",
     "peak_rss_mib",
     "server_cpu_percent",
-    "threads",
-    "wall_s",
 ];
 
 /// The names of the scenarios, as they were run.
@@ -85,14 +84,14 @@ enum Column<'a> {
 fn columns<'a>(results: &Results, rows: &[&'a Measurement]) -> Vec<Column<'a>> {
     let named = COLUMNS.iter().map(|(name, title)| Column::Named(name, title));
     let ratios = ["floor", OURS].into_iter().map(Column::CpuTo);
-    // How much the server used as a whole says nothing where there is a price for each edit.
-    let priced = rows.iter().any(|row| row.figures.contains_key("cpu_us_per_delivered_edit"));
+    // Other prices say nothing where there is one for each delivery.
+    let priced = rows.iter().any(|row| row.viewers.is_some() && row.figures.contains_key("cpu_us_per_delivered_edit"));
     let mut others: Vec<&str> = rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
     others.sort_unstable();
     others.dedup();
     others.retain(|name| {
         let told = COLUMNS.iter().any(|(column, _)| column == name) || UNTOLD.contains(name) || is_ratio(name);
-        let of_price = priced && *name == "server_cpu_s";
+        let of_price = priced && ["cpu_us_per_edit", "server_cpu_s"].contains(name);
         !(told || of_price)
     });
     named
@@ -132,6 +131,9 @@ fn mark(row: &Measurement, notes: &mut Vec<String>) -> String {
     let mut told = String::new();
     if !converged(row) {
         told.push_str(" **did not converge**");
+        if let Some(percent) = figure(row, "delivered_percent").filter(|percent| *percent < 100.0) {
+            let _ = write!(told, ", {} % delivered", short(percent));
+        }
     }
     let mut own: Vec<String> = row
         .note

@@ -66,7 +66,7 @@ async fn per_document(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible
 
 fn figures(server: &Server, before: f64, after: f64, each: &str, count: f64) -> std::io::Result<Figures> {
     let figures = [
-        ("idle_rss_mib", before),
+        ("rss_before_mib", before),
         ("rss_mib", after),
         ("peak_rss_mib", server.process().peak_rss_mib()?),
         (each, (after - before) * 1024.0 / count),

@@ -103,14 +103,14 @@ struct Turns {
 
 impl Turns {
     fn figures(mut self, converged: bool) -> Figures {
-        let (edits, sync) = (self.edits as f64, self.syncs.percentile_ms(0.5));
+        let (edits, sync) = (self.edits as f64, self.syncs.percentile_ms(0.5) * 1e3);
         let rate = edits / self.editing.as_secs_f64();
         let figures = [
             ("edits", edits),
             ("edits_per_s", rate),
-            ("fdatasync_ms", sync),
-            ("fdatasync_p10_ms", self.syncs.percentile_ms(0.1)),
-            ("edits_per_fdatasync", rate * sync / 1e3),
+            ("fdatasync_us", sync),
+            ("fdatasync_p10_us", self.syncs.percentile_ms(0.1) * 1e3),
+            ("edits_per_fdatasync", rate * sync / 1e6),
             ("cpu_us_per_edit", self.cpu.as_secs_f64() * 1e6 / edits),
             ("generator_cpu_us_per_edit", self.own.as_secs_f64() * 1e6 / edits),
             ("converged", f64::from(u8::from(converged))),

@@ -37,8 +37,8 @@ pub struct Cases {
 pub enum Source {
     /// A figure of our server.
     Figure(&'static Cases, &'static str),
-    /// How many times the figure of one case that of another is.
-    Growth { figure: &'static str, from: &'static Cases, to: &'static Cases },
+    /// How many times one figure of our server another is.
+    Growth { from: (&'static Cases, &'static str), to: (&'static Cases, &'static str) },
     /// Our figure over another server's.
     Over { figure: &'static str, server: &'static str, cases: &'static Cases },
     /// Another server's figure over ours.
@@ -126,10 +126,12 @@ impl Source {
     fn value(&self, results: &Results) -> Option<Value> {
         match self {
             Self::Figure(cases, name) => value(cases.measurement(results, OURS)?, name),
-            Self::Growth { figure, from, to } => {
-                let values = [from, to].map(|cases| value(cases.measurement(results, OURS)?, figure));
+            Self::Growth { from, to } => {
+                let values = [from, to].map(|(cases, name)| value(cases.measurement(results, OURS)?, name));
                 match values {
-                    [Some(Value::Figure(from)), Some(Value::Figure(to))] => Some(Value::Figure(to / from)),
+                    [Some(Value::Figure(from)), Some(Value::Figure(to))] => {
+                        Some(Value::Ratio(Ratio { times: to / from, of_medians: results.runs > 1 }))
+                    }
                     [None, _] | [_, None] => None,
                     _ => Some(Value::Diverged),
                 }
