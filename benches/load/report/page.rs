@@ -21,11 +21,17 @@ make bench-quick    # a part, each case once; writes target/bench/benchmarks.md
 ";
 
 const READING: &str = "\
-Latency is from the moment at which a writer makes an edit to the arrival, at a viewer, of a message that holds it. A delivered
-edit is one edit at one viewer; a message may hold several. `÷` columns are how many times another server's CPU per delivered
-edit it is. Servers are measured in turns and compared within a turn; then the median of these ratios is taken. (≈ is the ratio
-of the medians.) Clients run on the same machine and take CPU from the servers: notes say where they used more than the server
-did.
+Latency is from the moment at which a writer makes an edit to the arrival, at a viewer, of a message that holds it. A
+delivered edit is one edit at one viewer. A message may hold several, and holds more when a server is late: then it costs
+more, and an edit less. `÷` columns are how many times another server's CPU per delivered edit it is. Servers are measured
+in turns and compared within a turn; then the median of these ratios is taken. (≈ is the ratio of the medians.) Clients run
+on the same machine and take CPU from the servers: notes say where they used more than the server did.
+
+";
+
+const BUILDS: &str = "
+The floor and samod are part of the load generator's program, which is built by `[profile.bench]` of `Cargo.toml`; this server is
+built as it is shipped.
 
 ";
 
@@ -41,8 +47,10 @@ pub fn render(results: &Results, charts: &[&Chart]) -> String {
             let _ = write!(page, "\n![{}](benchmarks/{})\n", chart.title, chart.file);
         }
     }
-    page.push_str("\n## Figures\n\n");
-    page.push_str(READING);
+    if !results.measurements.is_empty() {
+        page.push_str("\n## Figures\n\n");
+        page.push_str(READING);
+    }
     for scenario in tables::scenarios(results) {
         let _ = write!(page, "### {scenario}\n\n{}\n", tables::table(results, scenario));
     }
@@ -53,6 +61,10 @@ pub fn render(results: &Results, charts: &[&Chart]) -> String {
 
 /// When, where and what.
 fn conditions(page: &mut String, results: &Results) {
+    if results.measurements.is_empty() {
+        page.push_str("Nothing has been measured yet.\n\n");
+        return;
+    }
     page.push_str("## This run\n\n| | |\n|---|---|\n");
     let runs = match results.runs {
         1 => "each case once".to_owned(),
@@ -68,5 +80,5 @@ fn conditions(page: &mut String, results: &Results) {
         let about = servers::about(server).unwrap_or("another server");
         let _ = writeln!(page, "- **{server}**: {about}.");
     }
-    page.push('\n');
+    page.push_str(BUILDS);
 }

@@ -1,6 +1,6 @@
 //! The targets. Scenarios, cases and figures are called what the scenarios call them.
 
-use super::Bound::{AtLeast, AtMost, Below, Premise};
+use super::Bound::{Any, AtLeast, AtMost, Below, Premise};
 use super::Source::{Figure, Growth, Over, Under};
 use super::{Bound, Cases, Part, Source, Target};
 use crate::report::number::Unit;
@@ -36,8 +36,24 @@ const STALLED: Cases = cases("stalled", &["1,000 viewers", "100 do not read for 
 const CPU: &str = "cpu_us_per_delivered_edit";
 const MESSAGE_CPU: &str = "cpu_us_per_message";
 
-const fn under(server: &'static str, cases: &'static Cases, label: &'static str) -> Part {
-    part(label, Under { figure: MESSAGE_CPU, server, cases }, Times, AtLeast(10.0))
+const fn by_message(server: &'static str, cases: &'static Cases) -> Part {
+    part(server, Under { figure: MESSAGE_CPU, server, cases }, Times, AtLeast(10.0))
+}
+
+const fn by_edit(label: &'static str, server: &'static str, cases: &'static Cases) -> Part {
+    part(label, Under { figure: CPU, server, cases }, Times, Any)
+}
+
+/// What is asked for is a price for each message, but servers that are late put more edits into one.
+const fn savings(cases: &'static Cases) -> [Part; 6] {
+    [
+        by_message("sync-server", cases),
+        by_message("automerge-repo", cases),
+        by_message("samod", cases),
+        by_edit("per delivered edit: sync-server", "sync-server", cases),
+        by_edit("automerge-repo", "automerge-repo", cases),
+        by_edit("samod", "samod", cases),
+    ]
 }
 
 const fn over(server: &'static str) -> Part {
@@ -81,16 +97,14 @@ pub const ALL: &[Target] = &[
         &[over("sync-server"), over("automerge-repo"), over("samod")],
     ),
     target(
-        "1 writer at 20/s, 100 and 1,000 viewers, against the Node servers and samod",
+        "100 viewers, 1 writer at 20/s, against the Node servers and samod",
         "≥ 10 × less CPU per delivered message",
-        &[
-            under("sync-server", &HUNDRED, "100 viewers: sync-server"),
-            under("automerge-repo", &HUNDRED, "automerge-repo"),
-            under("samod", &HUNDRED, "samod"),
-            under("sync-server", &THOUSAND, "1,000 viewers: sync-server"),
-            under("automerge-repo", &THOUSAND, "automerge-repo"),
-            under("samod", &THOUSAND, "samod"),
-        ],
+        &savings(&HUNDRED),
+    ),
+    target(
+        "1,000 viewers, 1 writer at 20/s, against the Node servers and samod",
+        "≥ 10 × less CPU per delivered message",
+        &savings(&THOUSAND),
     ),
     target(
         "1,000 documents, 400 edits/s",

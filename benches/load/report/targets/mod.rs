@@ -50,6 +50,8 @@ pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
     Below(f64),
+    /// Anything: it is told so that the others are not misread.
+    Any,
     /// The target is only meant where this is so: it cannot be missed elsewhere.
     Premise(f64),
 }
@@ -109,6 +111,7 @@ fn verdict(parts: &[Part], values: &[Option<Value>]) -> &'static str {
             Bound::AtMost(most) | Bound::Premise(most) => figure <= most,
             Bound::AtLeast(least) => figure >= least,
             Bound::Below(limit) => figure < limit,
+            Bound::Any => true,
         })
     };
     let (premises, goals): (Vec<_>, Vec<_>) =
