@@ -38,7 +38,9 @@ fn author() -> Author {
 
 /// A plan of so many positions and with so many changes, as a snapshot. Made once.
 fn snapshot(positions: usize, changes: usize) -> Vec<u8> {
-    static MADE: OnceLock<Mutex<HashMap<(usize, usize), Vec<u8>>>> = OnceLock::new();
+    /// By positions and changes.
+    type Snapshots = HashMap<(usize, usize), Vec<u8>>;
+    static MADE: OnceLock<Mutex<Snapshots>> = OnceLock::new();
     let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
     made.entry((positions, changes)).or_insert_with(|| make_snapshot(positions, changes)).clone()
 }

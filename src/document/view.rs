@@ -309,10 +309,8 @@ impl View {
         let mut made: HashMap<ObjectKey, Owner> = HashMap::new();
         for change in changes {
             let change = change.decode();
-            let mut counter = change.start_op.get();
-            for op in change.operations {
+            for (counter, op) in (change.start_op.get()..).zip(change.operations) {
                 let makes = matches!(op.action, OpType::Make(_)).then(|| (counter, change.actor_id.clone()));
-                counter += 1;
                 match (&op.obj, &op.key) {
                     (ObjectId::Root, Key::Map(key)) if key == POSITIONS => touched.all = true,
                     (ObjectId::Root, _) => touched.plan = true,
@@ -356,7 +354,7 @@ impl View {
 
     /// Reads some fields of a row again; nothing else of it has changed.
     fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, fields: &BTreeSet<&'static str>) -> Option<RowEvent> {
-        if !self.entries.get(id).is_some_and(|entry| entry.map.is_some()) {
+        if self.entries.get(id).is_none_or(|entry| entry.map.is_none()) {
             return self.reread(doc, id);
         }
         let Entry { row, map, mut objects } = self.take(id)?;

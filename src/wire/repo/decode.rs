@@ -19,13 +19,16 @@ const MAX_REASON: usize = 64 * 1024;
 /// Storage ids and heads in one message. It bounds how much larger than the frame the message can be.
 const MAX_ENTRIES: usize = 10_000;
 
+/// Documents that somebody knows already, by their ids.
+pub type KnownDocuments<'a> = dyn Fn(&str) -> Option<DocumentId> + 'a;
+
 /// Reads one binary frame. The `data` of the message is a part of the frame, not a copy.
 pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
     decode_known(frame, &|_| None)
 }
 
 /// The same for whoever knows the ids of some documents already: they need not be checked again.
-pub fn decode_known(frame: &Bytes, known: &dyn Fn(&str) -> Option<DocumentId>) -> Result<Message, DecodeError> {
+pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message, DecodeError> {
     let mut fields = Fields::locate(frame)?;
     fields.known = Some(known);
     let kind = fields.text("type", fields.kind, MAX_TEXT)?;
@@ -89,7 +92,7 @@ pub fn decode_known(frame: &Bytes, known: &dyn Fn(&str) -> Option<DocumentId>) -
 /// Where in the frame the value of each key begins. Absent, null and undefined are the same.
 struct Fields<'b> {
     frame: Reader<'b>,
-    known: Option<&'b dyn Fn(&str) -> Option<DocumentId>>,
+    known: Option<&'b KnownDocuments<'b>>,
     kind: Option<usize>,
     sender: Option<usize>,
     target: Option<usize>,
