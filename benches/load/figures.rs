@@ -7,6 +7,19 @@ use crate::results::Measurement;
 /// Figures of one case by name.
 pub type Figures = BTreeMap<String, f64>;
 
+/// What came of measuring a case once.
+pub struct Taken {
+    pub figures: Figures,
+    /// What went wrong, if the figures are of what was reached until then.
+    pub failure: Option<String>,
+}
+
+impl From<Figures> for Taken {
+    fn from(figures: Figures) -> Self {
+        Self { figures, failure: None }
+    }
+}
+
 /// An edit that is later than this was not made at its pace.
 const LATE_MS: f64 = 20.0;
 /// What is compared with the floor, and what the comparison is called.

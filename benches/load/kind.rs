@@ -50,7 +50,7 @@ impl Kind {
     pub fn patience(self) -> Duration {
         match self {
             Self::Happierwork | Self::Floor => Duration::from_secs(30),
-            Self::Other(_) => Duration::from_secs(12),
+            Self::Other(_) => Duration::from_secs(10),
         }
     }
 

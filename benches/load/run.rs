@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::Fallible;
-use crate::figures::{Figures, compare_with, medians, remarks, show};
+use crate::figures::{Figures, Taken, compare_with, medians, remarks, show};
 use crate::kind::Kind;
 use crate::plan::{LARGE, Plan, SMALL};
 use crate::results::Measurement;
@@ -101,31 +101,31 @@ impl Run {
 
     /// Measures a case with several servers, as often as is asked for, in turns. A case that fails is reported as failed,
     /// and the run goes on. Comparisons with the floor are made within one turn.
-    pub fn measure(
+    pub fn measure<T: Into<Taken>>(
         &mut self,
         subject: Subject<'_>,
         kinds: &[Kind],
-        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
     ) {
         self.measure_times(self.runs, subject, kinds, measure);
     }
 
     /// The same, once, for what takes long.
-    pub fn measure_once(
+    pub fn measure_once<T: Into<Taken>>(
         &mut self,
         subject: Subject<'_>,
         kinds: &[Kind],
-        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
     ) {
         self.measure_times(1, subject, kinds, measure);
     }
 
-    fn measure_times(
+    fn measure_times<T: Into<Taken>>(
         &mut self,
         runs: u32,
         subject: Subject<'_>,
         kinds: &[Kind],
-        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<Figures>,
+        measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
     ) {
         let kinds: Vec<Kind> = kinds.iter().copied().filter(|kind| self.wants(*kind)).collect();
         let mut taken: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
@@ -142,7 +142,11 @@ impl Run {
                 let measured = async { timeout(limit, measure(*kind, &self.place)).await };
                 let measured = self.runtime.block_on(measured);
                 match measured.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into())) {
-                    Ok(figures) => turn.push(Some(figures)),
+                    Ok(measured) => {
+                        let Taken { figures, failure } = measured.into();
+                        failures[index].extend(failure);
+                        turn.push(Some(figures));
+                    }
                     Err(error) => {
                         failures[index].push(error.to_string());
                         turn.push(None);
@@ -164,7 +168,8 @@ impl Run {
             if !failures[index].is_empty() {
                 figures.insert("converged".to_owned(), 0.0);
                 let (failed, first) = (failures[index].len(), &failures[index][0]);
-                notes.push(format!("failed in {failed} of {} runs: {first}", taken[index].len() + failed));
+                let runs = if matches!(kind, Kind::Other(_)) { 1 } else { runs };
+                notes.push(format!("failed in {failed} of {runs} runs: {first}"));
             }
             let measurement = Measurement {
                 scenario: subject.scenario.to_owned(),
