@@ -13,10 +13,15 @@ use tokio::task::JoinHandle;
 
 use crate::document::Document;
 use crate::format::DocumentId;
+use crate::heavy::heavily;
 use crate::store::{Lengths, Refusal, Store, StoreError};
 
-/// A log below this is not worth compacting.
-const MIN_LOG_TO_COMPACT: u64 = 64 << 10;
+/// A log below this is not worth compacting: it loads in a few milliseconds.
+const MIN_LOG_TO_COMPACT: u64 = 256 << 10;
+/// How many times the snapshot's size a log grows to. A change takes about twenty times the place in the log that it takes
+/// in a snapshot, so this is some fifth of all changes: rare enough that making and checking snapshots costs little per
+/// edit, and few enough that the log does not double the time in which a document is opened.
+const LOG_PER_SNAPSHOT: u64 = 4;
 
 /// An actor that nobody else writes under: fresh per opening, never derived from a user or a device.
 #[must_use]
@@ -68,7 +73,7 @@ impl DocumentLog {
             self.reload(document).await;
         }
         if self.refused && !self.lost {
-            match self.store.recover(&self.id, document.save()).await {
+            match self.store.recover(&self.id, heavily(|| document.save())).await {
                 Ok(lengths) => {
                     tracing::info!(document = %self.id, "the document can be written again");
                     self.lengths = lengths;
@@ -105,7 +110,7 @@ impl DocumentLog {
         let reloaded = match self.store.load(&self.id).await {
             Ok(loaded) => {
                 let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-                document.reload(&log, fresh_actor()).map_err(|error| error.to_string())
+                heavily(|| document.reload(&log, fresh_actor())).map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };
@@ -113,6 +118,12 @@ impl DocumentLog {
         if let Err(error) = reloaded {
             tracing::error!(document = %self.id, error, "the document could not be read again");
         }
+    }
+
+    /// How large the document is on disk.
+    #[must_use]
+    pub fn lengths(&self) -> Lengths {
+        self.lengths
     }
 
     /// Replaces the log by a snapshot once it has outgrown the last one; appends go on meanwhile. `document` must be what
@@ -123,12 +134,13 @@ impl DocumentLog {
             // It has become shorter: the last one worked.
             self.tried_at = 0;
         }
-        let due = snapshot.max(MIN_LOG_TO_COMPACT).max(self.tried_at.saturating_mul(2));
+        let due =
+            snapshot.saturating_mul(LOG_PER_SNAPSHOT).max(MIN_LOG_TO_COMPACT).max(self.tried_at.saturating_mul(2));
         if log < due || self.compaction.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         self.tried_at = log;
-        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), document.save());
+        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), heavily(|| document.save()));
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
             match store.compact(&id, bytes).await {
                 Ok(_) => done(),

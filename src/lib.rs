@@ -16,6 +16,7 @@
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
 //! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
 //! | [`clock`] | what time it is |
+//! | [`heavy`] | what takes long runs where it holds up nobody else |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 
@@ -30,6 +31,7 @@ pub mod document_log;
 pub mod exchange;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod format;
+pub mod heavy;
 pub mod hub;
 pub mod meter;
 pub mod metrics;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::document::{EditError, LoadError};
+use crate::document::EditError;
 use crate::format::DocumentId;
 use crate::store::{OpenError, StoreError};
 use crate::wire::repo::InvalidPeerName;
@@ -18,14 +18,6 @@ pub enum ReplicaError {
     /// The file could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The library does not read the file's content.
-    #[error("{}: {source}", .file.display())]
-    Load {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: Box<LoadError>,
-    },
     /// The file holds another document.
     #[error("{} holds the document {found}, not {wanted}: give another file, or that id", .file.display())]
     OtherDocument {

@@ -160,7 +160,7 @@ impl Replica {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         // Locking, repairing and reading may take a while.
         let opening = tokio::task::spawn_blocking(move || read(disk, file, id));
-        let (document, store, identity, lengths, repaired) = match opening.await {
+        let (mut document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // The runtime is going down, and whoever waits here goes down with it.
@@ -297,22 +297,18 @@ type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
 
 /// Locks, repairs and reads the file. Blocks.
 fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
-    let state = StateFile::open_on(disk, &file)?;
+    let mut state = StateFile::open_on(disk, &file)?;
     let repaired = state.repaired().cloned();
-    let log = state.bytes().to_vec();
-    let load = |source| ReplicaError::Load { file: file.clone(), source: Box::new(source) };
-    let limits = MessageLimits::default();
-    let document = Document::load(id.clone(), &log, fresh_actor(), renderings::RENDERINGS, limits).map_err(load)?;
+    let lengths = state.lengths();
+    let content = state.take_document().unwrap_or_default();
     // A document without an id may be any; one with another id must not be mixed up with ours.
-    if !document.carries_id()
-        && let Some(found) = Document::carried_id(&log).map_err(load)?
-    {
+    if let Some(found) = Document::carried_id(&content).filter(|found| *found != id) {
         return Err(ReplicaError::OtherDocument { file, found, wanted: id });
     }
+    let limits = MessageLimits::default();
+    let document = Document::of(id.clone(), content, fresh_actor(), renderings::RENDERINGS, limits);
     let folder = identity::folder(&file);
     let identity = Identity::load(&folder)?;
-    // How much of it is a snapshot only decides when to compact; the next append tells.
-    let lengths = Lengths { snapshot: log.len() as u64, log: 0 };
     let store = FileStore::open(state, id, folder)?;
     Ok((document, store, identity, lengths, repaired))
 }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     }
     let id = DocumentId::from_random([0; 16]);
     let actor = ActorId::from([0u8; 16]);
-    let document = match Document::load(id, &bytes[..scan.whole_len()], actor, RENDERINGS, limits) {
+    let mut document = match Document::load(id, &bytes[..scan.whole_len()], actor, RENDERINGS, limits) {
         Ok(document) => document,
         Err(error) => return fail(format!("{name}: {error}")),
     };

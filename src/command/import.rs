@@ -33,13 +33,12 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.map(Budget::new_f64).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
-    let state = StateFile::open(&args.state).map_err(|error| error.to_string())?;
-    let carried = Document::carried_id(state.bytes()).map_err(|error| error.to_string())?;
-    let empty = state.bytes().is_empty();
-    let id = carried.unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    let actor = fresh_actor();
-    let mut document = Document::load(id.clone(), state.bytes(), actor, RENDERINGS, MessageLimits::default())
-        .map_err(|error| error.to_string())?;
+    let mut state = StateFile::open(&args.state).map_err(|error| error.to_string())?;
+    let content = state.take_document();
+    let empty = content.is_none();
+    let content = content.unwrap_or_default();
+    let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
+    let mut document = Document::of(id.clone(), content, fresh_actor(), RENDERINGS, MessageLimits::default());
     let positions = rows.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {

@@ -19,6 +19,10 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     if let Err(error) = start_logging(args) {
         return fail(error);
     }
+    // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(format!("the server could not be started: {error}")),

@@ -119,6 +119,19 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// How many rows it writes.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Create { positions, .. } | Self::AddAll(positions) => positions.len(),
+            Self::OnlyIf { edit, .. } => edit.rows(),
+            Self::CarryId(_) | Self::Describe(_) | Self::SetTotalAmount(_) => 0,
+            Self::Add(_) | Self::Patch { .. } | Self::Delete { .. } => 1,
+        }
+    }
+}
+
 /// What an edit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {

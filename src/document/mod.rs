@@ -20,7 +20,7 @@ mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, Pla
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
-pub use view::{Form, Renderings, Row, RowEvent, View, ViewChange, snapshot};
+pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
 use receive::has;
@@ -40,21 +40,15 @@ const MAX_ORPHANS: usize = 10_000;
 /// Bytes that they may hold.
 const MAX_ORPHAN_BYTES: usize = 32 << 20;
 
-/// The view, shared with readers. They see the last published state; the document writes it when publishing.
-pub type SharedView = Arc<RwLock<View>>;
-
-/// Reads a shared view. (A panic while writing it cannot leave it half-written in a way that a reader could not bear:
-/// the document is reloaded then.)
-pub fn read_view(view: &SharedView) -> RwLockReadGuard<'_, View> {
-    view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// One document in memory, with its view and the sync states of its peers.
 pub struct Document {
     id: DocumentId,
     doc: Automerge,
     peers: Peers,
-    view: SharedView,
+    /// Changes were applied and are not published yet.
+    applied: bool,
+    /// Made when somebody looks, and kept current from then on.
+    view: Option<SharedView>,
     renderings: Renderings,
     limits: MessageLimits,
     /// Whether the document carries its id under its root key, which nobody may change then.
@@ -81,6 +75,17 @@ pub enum Item {
         /// By whom, and when.
         author: Author,
     },
+}
+
+impl Item {
+    /// Whether this one alone takes long to apply.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        match self {
+            Self::Sync { .. } => false,
+            Self::Edit { edit, .. } => edit.rows() > 20,
+        }
+    }
 }
 
 /// What became of an item, in the batch's order.
@@ -161,29 +166,32 @@ impl Document {
         renderings: Renderings,
         limits: MessageLimits,
     ) -> Result<Self, LoadError> {
-        let doc = load_log(log, actor)?;
-        let view = Arc::new(RwLock::new(View::new(&doc, renderings)));
+        Ok(Self::of(id, load_log(log)?, actor, renderings, limits))
+    }
+
+    /// The same for a document that was read from its log already.
+    #[must_use]
+    pub fn of(id: DocumentId, doc: Automerge, actor: ActorId, renderings: Renderings, limits: MessageLimits) -> Self {
+        let doc = doc.with_actor(actor);
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
-        Ok(Self {
+        Self {
             id,
             doc,
             peers: Peers::default(),
-            view,
+            applied: false,
+            view: None,
             renderings,
             limits,
             carries_id,
             orphans: HashMap::new(),
             orphan_bytes: 0,
-        })
+        }
     }
 
-    /// The id that the document in this log carries, if it carries a valid one.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn carried_id(log: &[u8]) -> Result<Option<DocumentId>, LoadError> {
-        let doc = load_log(log, ActorId::from([0u8; 16]))?;
-        Ok(position::read_document_id(&doc).and_then(|text| text.parse().ok()))
+    /// The id that a document carries, if it carries a valid one.
+    #[must_use]
+    pub fn carried_id(doc: &Automerge) -> Option<DocumentId> {
+        position::read_document_id(doc).and_then(|text| text.parse().ok())
     }
 
     /// The document's name.
@@ -217,10 +225,23 @@ impl Document {
         (stats.num_changes, stats.num_ops)
     }
 
-    /// The view, for readers.
+    /// The view, for readers. It takes several times the document's own memory and is kept current at every edit, so there
+    /// is one only once somebody has asked for it. What is in memory must be what was published.
+    pub fn view(&mut self) -> SharedView {
+        debug_assert!(self.view.is_some() || !self.applied, "what is not durable yet must not be shown");
+        let Self { view, doc, renderings, .. } = self;
+        Arc::clone(view.get_or_insert_with(|| Arc::new(RwLock::new(View::new(doc, *renderings)))))
+    }
+
+    /// The view, if there is one.
     #[must_use]
-    pub fn view(&self) -> SharedView {
-        Arc::clone(&self.view)
+    pub fn shown(&self) -> Option<&SharedView> {
+        self.view.as_ref()
+    }
+
+    /// Lets go of the view. Whoever has it still sees what it showed last.
+    pub fn hide(&mut self) {
+        self.view = None;
     }
 
     /// The whole document as one snapshot chunk.
@@ -305,6 +326,7 @@ impl Document {
         for change in &mut changes {
             chunks.extend_from_slice(&change.bytes());
         }
+        self.applied = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
         let received = received
             .into_iter()
@@ -319,17 +341,17 @@ impl Document {
     /// (the others are asked for again by [`Document::drained`]), and brings the view up to date.
     pub fn publish(&mut self, applied: &mut Applied, ready: impl FnMut(PeerKey) -> bool) -> Published {
         let changed = !applied.changes.is_empty();
+        self.applied = false;
         if changed {
             self.peers.document_changed();
         }
         for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
             self.settle(peer, &bytes, decoded);
         }
-        let view = if changed {
-            let changes = std::mem::take(&mut applied.changes);
-            self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner).update(&self.doc, &changes)
-        } else {
-            ViewChange::default()
+        let changes = std::mem::take(&mut applied.changes);
+        let view = match &self.view {
+            Some(view) if changed => View::update(view, &self.doc, &changes),
+            _ => ViewChange::default(),
         };
         let deliveries = self.peers.generate(&self.doc, ready);
         Published { deliveries, view, changed }
@@ -363,12 +385,15 @@ impl Document {
     /// # Errors
     /// When the log cannot be read; the document must not be used then.
     pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
-        self.doc = load_log(log, actor)?;
+        self.doc = load_log(log)?.with_actor(actor);
+        self.applied = false;
         self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
-        let fresh = View::new(&self.doc, self.renderings);
-        *self.view.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        if let Some(view) = &self.view {
+            let fresh = View::new(&self.doc, self.renderings);
+            *view::write_view(view) = fresh;
+        }
         self.peers.reset();
         Ok(())
     }
@@ -502,9 +527,8 @@ impl Document {
     }
 }
 
-fn load_log(log: &[u8], actor: ActorId) -> Result<Automerge, LoadError> {
-    let doc = catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??;
-    Ok(doc.with_actor(actor))
+fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
+    Ok(catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??)
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ struct Peer {
     class: ClassId,
     /// Something happened since the last message was generated for this peer.
     due: bool,
+    /// It was not ready when a message was due: nothing is tried for it until somebody says that it is.
+    behind: bool,
     /// Asked for a document that does not exist yet: told so, and served when it appears.
     waiting: bool,
 }
@@ -52,6 +54,8 @@ const SPARE_CLASSES: usize = 4_096;
 #[derive(Default)]
 pub struct Peers {
     peers: HashMap<PeerKey, Peer>,
+    /// Who is due and not behind. (Some may have gone meanwhile.) A batch costs what it moves, not a look at everybody.
+    due: Vec<PeerKey>,
     classes: HashMap<ClassId, Class>,
     by_state: HashMap<Arc<sync::State>, ClassId>,
     acknowledged: HashMap<(ClassId, Bytes), ClassId>,
@@ -81,7 +85,7 @@ impl Peers {
         self.leave(peer);
         let class = self.intern(state);
         self.enter(class);
-        self.peers.insert(peer, Peer { class, due: false, waiting: false });
+        self.peers.insert(peer, Peer { class, due: false, behind: false, waiting: false });
     }
 
     /// A peer is gone. Returns the heads that both sides were known to have.
@@ -138,8 +142,11 @@ impl Peers {
 
     /// A peer who asked for the document has got it meanwhile: it is asked for it, and so is answered again.
     pub fn stop_waiting(&mut self, peer: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.waiting = false;
+        if let Some(entry) = self.peers.get_mut(&peer)
+            && std::mem::take(&mut entry.waiting)
+            && entry.due
+        {
+            self.due.push(peer);
         }
     }
 
@@ -151,9 +158,15 @@ impl Peers {
             class.generated = None;
         }
         self.drop_spare_classes();
+        self.all_are_due();
+    }
+
+    fn all_are_due(&mut self) {
         for peer in self.peers.values_mut() {
             peer.due = true;
         }
+        self.due.clear();
+        self.due.extend(self.peers.iter().filter(|(_, peer)| !peer.behind).map(|(key, _)| *key));
     }
 
     /// The document in memory was lost and read again from the disk. Changes that waited in memory for others are gone,
@@ -169,10 +182,8 @@ impl Peers {
                 ..sync::State::new()
             };
             self.move_to(key, state);
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.due = true;
-            }
         }
+        self.all_are_due();
         self.acknowledged.clear();
         self.lookup_bytes = 0;
         for class in self.classes.values_mut() {
@@ -218,10 +229,11 @@ impl Peers {
     /// A message that was generated must be delivered: the states of its receivers have moved on.
     pub fn generate(&mut self, doc: &Automerge, mut ready: impl FnMut(PeerKey) -> bool) -> Vec<Delivery> {
         let exists = !doc.get_heads().is_empty();
-        let mut due: Vec<PeerKey> =
-            self.peers.iter().filter(|(_, peer)| peer.due && (exists || !peer.waiting)).map(|(key, _)| *key).collect();
-        // The same order in every run, whatever the hash map's.
+        let mut due = std::mem::take(&mut self.due);
+        due.retain(|key| self.peers.get(key).is_some_and(|peer| peer.due && (exists || !peer.waiting)));
+        // The same order in every run, whatever the hash map's; and everybody once.
         due.sort_unstable();
+        due.dedup();
         due.into_iter().filter_map(|key| self.generate_for(doc, key, &mut ready)).collect()
     }
 
@@ -249,10 +261,14 @@ impl Peers {
         let from = self.peers.get(&key)?.class;
         let (message, to) = self.generated(doc, from)?;
         if message.is_some() && !ready(key) {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.behind = true;
+            }
             return None;
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.due = false;
+            peer.behind = false;
             peer.waiting = false;
             if from != to {
                 peer.class = to;
@@ -268,6 +284,9 @@ impl Peers {
         let class = self.classes.get(&id)?;
         if let Some(known) = &class.generated {
             return Some(known.clone());
+        }
+        if is_settled(doc, &class.state) {
+            return Some((None, id));
         }
         let mut state = sync::State::clone(&class.state);
         self.generations += 1;
@@ -285,7 +304,9 @@ impl Peers {
         self.exit(from);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.class = to;
-            peer.due = true;
+            if !std::mem::replace(&mut peer.due, true) {
+                self.due.push(key);
+            }
         }
     }
 
@@ -343,6 +364,17 @@ impl Peers {
             class.members > 0
         });
     }
+}
+
+/// Whether there is nothing to say to a peer in this state, which is what most acknowledgements lead to: both sides have
+/// the same, have said so, and it asks for nothing. The library comes to the same, by way of the history.
+fn is_settled(doc: &Automerge, state: &sync::State) -> bool {
+    let heads = doc.get_heads();
+    state.have_responded
+        && !state.needs_reset
+        && state.last_sent_heads == heads
+        && state.their_heads.as_ref() == Some(&heads)
+        && state.their_need.as_ref().is_some_and(Vec::is_empty)
 }
 
 #[cfg(test)]

@@ -148,58 +148,96 @@ pub(super) fn candidates(doc: &Automerge, maps: &[ObjId], id: &str) -> Vec<Candi
 /// A position as read, and the objects that it was read from: a change to any of them can change it.
 pub(super) struct Reading {
     pub position: Position,
-    pub objects: Vec<ObjId>,
+    /// The row's own map, if there is just one: then a field can be read again by itself.
+    pub row: Option<ObjId>,
+    pub sources: Vec<Source>,
+}
+
+/// An object that a position was read from.
+pub(super) struct Source {
+    pub object: ObjId,
+    /// Which field it is the text of; None: it is a row's map.
+    pub field: Option<&'static str>,
 }
 
 /// Reads one position; None if it is not there.
 pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
     let mut candidates = candidates(doc, maps, id);
     let winner = candidates.pop()?;
-    let mut objects = Vec::new();
-    let mut fields = winner.row.map(|row| read_fields(doc, row, &mut objects)).unwrap_or_default();
+    let row = winner.row.clone().filter(|_| candidates.is_empty());
+    let mut sources = Vec::new();
+    let mut fields = winner.row.map(|row| read_fields(doc, row, &mut sources)).unwrap_or_default();
     for loser in candidates {
         let Some(row) = loser.row else { continue };
-        for (field, values) in read_fields(doc, row, &mut objects) {
+        for (field, values) in read_fields(doc, row, &mut sources) {
             fields.entry(field).or_default().splice(0..0, values);
         }
     }
+    let mut position = Position::empty(Arc::clone(id));
+    for (field, values) in fields {
+        position.set(field, values);
+    }
+    Some(Reading { position, row, sources })
+}
 
-    let mut conflicts = BTreeMap::new();
-    for field in EDITABLE {
-        let Some(values) = fields.get(field) else { continue };
-        let winner = values.last();
-        let mut losing: Vec<Json> = Vec::new();
-        for value in values {
-            if Some(value) != winner && !losing.contains(value) {
-                losing.push(value.clone());
-            }
-        }
-        if !losing.is_empty() {
-            conflicts.insert(field, losing);
+/// Reads one field of a row again. Returns the texts that it was read from.
+pub(super) fn reread_field(doc: &Automerge, row: &ObjId, field: &'static str, position: &mut Position) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut values = Vec::new();
+    for (value, object) in doc.get_all(row, field).unwrap_or_default() {
+        values.extend(show(doc, &value, &object));
+        if value.is_object() {
+            sources.push(Source { object, field: Some(field) });
         }
     }
-    let mut take = |field: &str| fields.get_mut(field).and_then(Vec::pop);
-    let (designation, department) = (take(DESIGNATION), take(DEPARTMENT));
-    let (budget, location) = (take(BUDGET), take(LOCATION));
-    let mut moment = |field: &str| take(field).and_then(|value| as_milliseconds(&value));
-    let (created_at, updated_at) = (moment(CREATED_AT), moment(UPDATED_AT));
-    let updated_by = take(UPDATED_BY).and_then(|value| value.as_str().map(str::to_owned));
-    let position = Position {
-        id: Arc::clone(id),
-        designation,
-        department,
-        budget,
-        location,
-        created_at,
-        updated_at,
-        updated_by,
-        conflicts,
-    };
-    Some(Reading { position, objects })
+    position.set(field, values);
+    sources
+}
+
+impl Position {
+    fn empty(id: Arc<str>) -> Self {
+        Self {
+            id,
+            designation: None,
+            department: None,
+            budget: None,
+            location: None,
+            created_at: None,
+            updated_at: None,
+            updated_by: None,
+            conflicts: BTreeMap::new(),
+        }
+    }
+
+    /// Sets a field of the schema from the values that stand there, the winner last.
+    fn set(&mut self, field: &'static str, mut values: Vec<Json>) {
+        let winner = values.pop();
+        let mut losing: Vec<Json> = Vec::new();
+        for value in values {
+            if Some(&value) != winner.as_ref() && !losing.contains(&value) {
+                losing.push(value);
+            }
+        }
+        if EDITABLE.contains(&field) && !losing.is_empty() {
+            self.conflicts.insert(field, losing);
+        } else {
+            self.conflicts.remove(field);
+        }
+        match field {
+            DESIGNATION => self.designation = winner,
+            DEPARTMENT => self.department = winner,
+            BUDGET => self.budget = winner,
+            LOCATION => self.location = winner,
+            CREATED_AT => self.created_at = winner.and_then(|value| as_milliseconds(&value)),
+            UPDATED_AT => self.updated_at = winner.and_then(|value| as_milliseconds(&value)),
+            UPDATED_BY => self.updated_by = winner.and_then(|value| value.as_str().map(str::to_owned)),
+            _ => {}
+        }
+    }
 }
 
 /// The schema's fields of one row: for each the values that stand there, the winner last.
-fn read_fields(doc: &Automerge, row: ObjId, objects: &mut Vec<ObjId>) -> BTreeMap<&'static str, Vec<Json>> {
+fn read_fields(doc: &Automerge, row: ObjId, sources: &mut Vec<Source>) -> BTreeMap<&'static str, Vec<Json>> {
     let mut fields = BTreeMap::new();
     for item in doc.map_range(&row, ..) {
         let Some(field) = known_field(&item.key) else { continue };
@@ -207,7 +245,7 @@ fn read_fields(doc: &Automerge, row: ObjId, objects: &mut Vec<ObjId>) -> BTreeMa
         let mut add = |value: &Value<'_>, object: ObjId| {
             values.extend(show(doc, value, &object));
             if value.is_object() {
-                objects.push(object);
+                sources.push(Source { object, field: Some(field) });
             }
         };
         if item.conflict {
@@ -222,11 +260,12 @@ fn read_fields(doc: &Automerge, row: ObjId, objects: &mut Vec<ObjId>) -> BTreeMa
             fields.insert(field, values);
         }
     }
-    objects.push(row);
+    sources.push(Source { object: row, field: None });
     fields
 }
 
-fn known_field(key: &str) -> Option<&'static str> {
+/// The schema's name of a field; None: the schema does not have it.
+pub(super) fn known_field(key: &str) -> Option<&'static str> {
     [DESIGNATION, DEPARTMENT, BUDGET, LOCATION, CREATED_AT, UPDATED_AT, UPDATED_BY]
         .into_iter()
         .find(|field| *field == key)

@@ -2,13 +2,16 @@
 //!
 //! The library's `receive_sync_message` applies the changes and moves the state in one step. Here the changes of a
 //! whole batch go through one `apply_changes`, so the state is moved apart, by the rules of
-//! `Automerge::receive_sync_message_inner` (automerge 0.12) on the public fields of [`sync::State`]. Three things
+//! `Automerge::receive_sync_message_inner` (automerge 0.12) on the public fields of [`sync::State`]. Four things
 //! differ, all harmless to the other side:
 //!
 //! - `shared_heads` is never advanced by guessing which new heads a message brought (in a batch they come from
 //!   several peers); it moves when the peer names heads that we have, which it does in every message;
 //! - `sent_hashes` is trimmed by what lies *after* the peer's heads, instead of by walking all of their ancestors: the
 //!   result is the same, the cost depends on how far the peer is behind and not on the length of the history;
+//! - of a peer whose heads are all known here it is known exactly what it has: they and all before them. That is noted in
+//!   the place of what it last shared with us and its Bloom filter. So nothing is withheld by a false hit of the filter,
+//!   the next message does not cost a look at all changes since then, and peers who say the same differently are one;
 //! - a peer that names the very heads that we have is not taken for one that knows that we have them. The library does
 //!   so, and may: it answers every message before it reads the next. Here one answer may cover two messages, the first
 //!   with a change and the second without, and the answer to the first must not be cancelled by the second: the peer
@@ -17,8 +20,8 @@
 
 use std::collections::HashSet;
 
-use automerge::sync::{self, Capability, MessageFlags};
-use automerge::{Automerge, ChangeHash};
+use automerge::sync::{self, BloomFilter, Capability, Have, MessageFlags};
+use automerge::{Automerge, ChangeHash, ReadDoc};
 
 /// The state of a peer after its `message`; `doc` has the message's changes already (they were taken out of it).
 #[must_use]
@@ -41,7 +44,8 @@ pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
     forget_what_arrived(doc, &our_heads, &message.heads, &mut next);
 
     let known: Vec<ChangeHash> = message.heads.iter().filter(|head| has(doc, head)).copied().collect();
-    if known.len() == message.heads.len() {
+    let all_known = known.len() == message.heads.len();
+    if all_known {
         next.shared_heads.clone_from(&message.heads);
         if message.heads.is_empty() {
             // The peer has lost all that it had: start anew with it.
@@ -54,7 +58,11 @@ pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
         next.shared_heads.dedup();
     }
 
-    next.their_have = Some(message.have);
+    next.their_have = Some(if all_known {
+        vec![Have { last_sync: message.heads.clone(), bloom: BloomFilter::default() }]
+    } else {
+        message.have
+    });
     next.their_heads = Some(message.heads);
     next.their_need = Some(message.need);
     next
@@ -78,6 +86,13 @@ fn forget_what_arrived(doc: &Automerge, our_heads: &[ChangeHash], heads: &[Chang
     state.sent_hashes.retain(|hash| after.contains(hash));
 }
 
+/// Whether a change is part of the document's history (and does not wait for others).
 pub(super) fn has(doc: &Automerge, hash: &ChangeHash) -> bool {
-    doc.get_change_meta_by_hash(hash).is_some()
+    // The library tells this by a look into its table only to itself. What is missing for a head it tells everybody; that
+    // costs the same look, as long as no change waits for others (whose missing ones are told, too).
+    let missing = doc.get_missing_deps(std::slice::from_ref(hash));
+    if missing.is_empty() {
+        return true;
+    }
+    !missing.contains(hash) && doc.get_change_meta_by_hash(hash).is_some()
 }

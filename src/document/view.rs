@@ -3,17 +3,20 @@
 //! Which rows a change touches is read from the change's own operations. Automerge's patches would not do: they tell
 //! what became visible, and say nothing about the values that lost against a concurrent write (a third value for a
 //! field, or an edit to the losing one of two rows with one id, yields no patch), which this view shows as conflicts.
-//! A touched row is read again and rendered once, in every form that is served; an export joins the renderings.
+//! Of a touched row the touched fields are read again, and it is rendered once, in every form that is served; an export
+//! joins the renderings.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use automerge::legacy::{Key, ObjectId};
+use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 
-use super::position::{POSITIONS, Plan, Position, position_maps, read_plan, read_position};
+use super::position::{
+    POSITIONS, Plan, Position, Reading, known_field, position_maps, read_plan, read_position, reread_field,
+};
 
 /// Above this many operations in one batch it is cheaper to read all rows again than to look at every operation.
 const OPERATIONS_TO_REREAD_ALL: usize = 20_000;
@@ -79,6 +82,17 @@ pub enum RowEvent {
     Deleted(Arc<str>),
 }
 
+impl RowEvent {
+    /// Which row.
+    #[must_use]
+    pub fn id(&self) -> &Arc<str> {
+        match self {
+            Self::Added(row) | Self::Edited(row) => &row.position.id,
+            Self::Deleted(id) => id,
+        }
+    }
+}
+
 /// What a batch changed for those who look at rows.
 #[derive(Debug, Default, PartialEq)]
 pub struct ViewChange {
@@ -88,6 +102,20 @@ pub struct ViewChange {
     pub plan: Option<Plan>,
 }
 
+/// The view, shared with readers. They see the last published state; the document writes it when publishing.
+pub type SharedView = Arc<RwLock<View>>;
+
+/// Reads a shared view. (A panic while writing it cannot leave it half-written in a way that a reader could not bear:
+/// the document is reloaded then.)
+pub fn read_view(view: &SharedView) -> RwLockReadGuard<'_, View> {
+    view.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes it: what reads the document goes before, or holds everybody up.
+pub(super) fn write_view(view: &SharedView) -> RwLockWriteGuard<'_, View> {
+    view.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// First the newest; then by id. Rows without a moment come last.
 type OrderKey = (bool, Reverse<i64>, Arc<str>);
 /// An object inside of the document, without the library's index (which differs between copies of a document).
@@ -95,17 +123,26 @@ type ObjectKey = (u64, ActorId);
 
 struct Entry {
     row: Arc<Row>,
-    /// What it was read from.
-    objects: Vec<ObjectKey>,
+    /// The row's own map, if there is just one.
+    map: Option<ObjId>,
+    /// What it was read from: the maps, and by field the texts.
+    objects: Vec<(ObjectKey, Option<&'static str>)>,
+}
+
+/// What an object inside of the document belongs to.
+#[derive(Clone)]
+struct Owner {
+    id: Arc<str>,
+    /// The field that it is the text of; None: it is a row's map.
+    field: Option<&'static str>,
 }
 
 /// The positions of one document, in order and rendered.
 pub struct View {
     renderings: Renderings,
     entries: HashMap<Arc<str>, Entry>,
-    order: BTreeSet<OrderKey>,
-    /// Which row an object belongs to.
-    owners: HashMap<ObjectKey, Arc<str>>,
+    order: BTreeMap<OrderKey, Arc<Row>>,
+    owners: HashMap<ObjectKey, Owner>,
     maps: Vec<ObjId>,
     map_keys: HashSet<ObjectKey>,
     plan: Plan,
@@ -123,18 +160,22 @@ impl View {
     /// Reads the whole document.
     #[must_use]
     pub fn new(doc: &Automerge, renderings: Renderings) -> Self {
+        let maps = position_maps(doc);
         let mut view = Self {
             renderings,
             entries: HashMap::new(),
-            order: BTreeSet::new(),
+            order: BTreeMap::new(),
             owners: HashMap::new(),
-            maps: Vec::new(),
-            map_keys: HashSet::new(),
+            map_keys: maps.iter().filter_map(object_key).collect(),
+            maps,
             plan: Plan::default(),
             heads: Vec::new(),
             strays: 0,
         };
-        view.reread_all(doc);
+        let keys: BTreeSet<String> = view.maps.iter().flat_map(|map| doc.keys(map)).collect();
+        for key in keys {
+            view.reread(doc, &Arc::from(key));
+        }
         view.plan = read_plan(doc);
         view.heads = doc.get_heads();
         view
@@ -192,12 +233,12 @@ impl View {
 
     /// The positions in order.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
-        self.order.iter().filter_map(|(_, _, id)| self.get(id))
+        self.order.values()
     }
 
     /// All rows in one form, joined by `separator`.
     pub fn join(&self, form: Form, separator: &[u8], out: &mut Vec<u8>) {
-        let size: usize = self.entries.values().map(|entry| entry.row.form(form).len() + separator.len()).sum();
+        let size: usize = self.rows().map(|row| row.form(form).len() + separator.len()).sum();
         out.reserve(size);
         for (index, row) in self.rows().enumerate() {
             if index > 0 {
@@ -207,18 +248,49 @@ impl View {
         }
     }
 
-    /// Brings the view to where `doc` is now, after these changes.
-    pub fn update(&mut self, doc: &Automerge, changes: &[Change]) -> ViewChange {
-        let touched = if changes.iter().map(Change::len).sum::<usize>() > OPERATIONS_TO_REREAD_ALL {
-            Touched { all: true, plan: true, ids: BTreeSet::new() }
-        } else {
-            self.touched(changes)
+    /// Brings a view to where `doc` is now, after these changes. Readers are held up for as long as it takes to put rows in
+    /// their place, even when all of them are read again.
+    pub fn update(view: &SharedView, doc: &Automerge, changes: &[Change]) -> ViewChange {
+        let (touched, renderings) = {
+            let view = read_view(view);
+            (view.touched(changes), view.renderings)
         };
-        let rows = if touched.all {
-            self.reread_all(doc)
-        } else {
-            touched.ids.into_iter().filter_map(|id| self.reread(doc, &id)).collect()
-        };
+        if touched.all {
+            let fresh = Self::new(doc, renderings);
+            let (change, old) = write_view(view).replace(fresh);
+            drop(old);
+            return change;
+        }
+        write_view(view).patch(doc, touched)
+    }
+
+    /// Takes the place of all that was shown. Returns the old view, as letting go of it takes a while.
+    fn replace(&mut self, fresh: Self) -> (ViewChange, Self) {
+        let old = std::mem::replace(self, fresh);
+        let mut rows = Vec::new();
+        for (id, Entry { row, .. }) in &self.entries {
+            match old.entries.get(id) {
+                None => rows.push(RowEvent::Added(Arc::clone(row))),
+                Some(before) if before.row.position != row.position => rows.push(RowEvent::Edited(Arc::clone(row))),
+                Some(_) => {}
+            }
+        }
+        let gone = old.entries.keys().filter(|id| !self.entries.contains_key(*id));
+        rows.extend(gone.map(|id| RowEvent::Deleted(Arc::clone(id))));
+        // In an order that does not depend on a hash map's.
+        rows.sort_by(|one, other| one.id().cmp(other.id()));
+        let plan = (self.plan != old.plan).then(|| self.plan.clone());
+        (ViewChange { rows, plan }, old)
+    }
+
+    fn patch(&mut self, doc: &Automerge, touched: Touched) -> ViewChange {
+        let rows = touched.rows.into_iter();
+        let rows = rows
+            .filter_map(|(id, touch)| match touch {
+                Touch::Whole => self.reread(doc, &id),
+                Touch::Fields(fields) => self.reread_fields(doc, &id, &fields),
+            })
+            .collect();
         let plan = touched.plan.then(|| read_plan(doc)).filter(|plan| *plan != self.plan);
         if let Some(plan) = &plan {
             self.plan = plan.clone();
@@ -229,19 +301,37 @@ impl View {
 
     fn touched(&self, changes: &[Change]) -> Touched {
         let mut touched = Touched::default();
+        if changes.iter().map(Change::len).sum::<usize>() > OPERATIONS_TO_REREAD_ALL {
+            touched.all = true;
+            return touched;
+        }
+        // Objects that these changes make: no view has seen them yet.
+        let mut made: HashMap<ObjectKey, Owner> = HashMap::new();
         for change in changes {
-            for op in change.decode().operations {
+            let change = change.decode();
+            for (counter, op) in (change.start_op.get()..).zip(change.operations) {
+                let makes = matches!(op.action, OpType::Make(_)).then(|| (counter, change.actor_id.clone()));
                 match (&op.obj, &op.key) {
                     (ObjectId::Root, Key::Map(key)) if key == POSITIONS => touched.all = true,
                     (ObjectId::Root, _) => touched.plan = true,
                     (ObjectId::Id(id), key) => {
-                        let object = (id.counter(), id.actor().clone());
-                        if self.map_keys.contains(&object) {
+                        let place = (id.counter(), id.actor().clone());
+                        if self.map_keys.contains(&place) {
                             if let Key::Map(key) = key {
-                                touched.ids.insert(Arc::from(key.as_str()));
+                                let id: Arc<str> = Arc::from(key.as_str());
+                                touched.rows.insert(Arc::clone(&id), Touch::Whole);
+                                made.extend(makes.map(|object| (object, Owner { id, field: None })));
                             }
-                        } else if let Some(owner) = self.owners.get(&object) {
-                            touched.ids.insert(Arc::clone(owner));
+                        } else if let Some(owner) = self.owners.get(&place).or_else(|| made.get(&place)).cloned() {
+                            let field = owner.field.or_else(|| match key {
+                                Key::Map(key) => known_field(key),
+                                Key::Seq(_) => None,
+                            });
+                            // A field that the schema does not have is not shown.
+                            if let Some(field) = field {
+                                touched.touch(&owner.id, field);
+                                made.extend(makes.map(|object| (object, Owner { id: owner.id, field: Some(field) })));
+                            }
                         } else {
                             // A splice into one of the root's texts, or an object that no row shows.
                             touched.plan = true;
@@ -253,52 +343,89 @@ impl View {
         touched
     }
 
-    fn reread_all(&mut self, doc: &Automerge) -> Vec<RowEvent> {
-        self.maps = position_maps(doc);
-        self.map_keys = self.maps.iter().filter_map(object_key).collect();
-        let mut ids: BTreeSet<Arc<str>> = self.entries.keys().cloned().collect();
-        for map in &self.maps {
-            ids.extend(doc.keys(map).map(|key| Arc::from(key.as_str())));
-        }
-        ids.into_iter().filter_map(|id| self.reread(doc, &id)).collect()
-    }
-
     fn reread(&mut self, doc: &Automerge, id: &Arc<str>) -> Option<RowEvent> {
-        let before = self.entries.remove(id);
-        if let Some(entry) = &before {
-            self.order.remove(&order_key(&entry.row.position));
-            self.strays -= usize::from((self.renderings.stray)(&entry.row.position));
-            for object in &entry.objects {
-                self.owners.remove(object);
-            }
-        }
-        let Some(reading) = read_position(doc, &self.maps, id) else {
+        let before = self.take(id);
+        let Some(Reading { position, row, sources }) = read_position(doc, &self.maps, id) else {
             return before.map(|_| RowEvent::Deleted(Arc::clone(id)));
         };
-        let objects: Vec<ObjectKey> = reading.objects.iter().filter_map(object_key).collect();
-        for object in &objects {
-            self.owners.insert(object.clone(), Arc::clone(id));
+        let objects = sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.field))).collect();
+        self.put(before.map(|entry| entry.row), position, row, objects)
+    }
+
+    /// Reads some fields of a row again; nothing else of it has changed.
+    fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, fields: &BTreeSet<&'static str>) -> Option<RowEvent> {
+        if self.entries.get(id).is_none_or(|entry| entry.map.is_none()) {
+            return self.reread(doc, id);
         }
-        self.order.insert(order_key(&reading.position));
-        self.strays += usize::from((self.renderings.stray)(&reading.position));
+        let Entry { row, map, mut objects } = self.take(id)?;
+        let mut position = row.position.clone();
+        objects.retain(|(_, field)| !field.is_some_and(|field| fields.contains(field)));
+        for field in fields {
+            for source in map.iter().flat_map(|map| reread_field(doc, map, field, &mut position)) {
+                objects.extend(object_key(&source.object).map(|key| (key, source.field)));
+            }
+        }
+        self.put(Some(row), position, map, objects)
+    }
+
+    /// Takes a row out of the view.
+    fn take(&mut self, id: &str) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        self.order.remove(&order_key(&entry.row.position));
+        self.strays -= usize::from((self.renderings.stray)(&entry.row.position));
+        for (object, _) in &entry.objects {
+            self.owners.remove(object);
+        }
+        Some(entry)
+    }
+
+    /// Puts a row into the view; `before` is the one that was taken out of its place.
+    fn put(
+        &mut self,
+        before: Option<Arc<Row>>,
+        position: Position,
+        map: Option<ObjId>,
+        objects: Vec<(ObjectKey, Option<&'static str>)>,
+    ) -> Option<RowEvent> {
+        let id = Arc::clone(&position.id);
+        for (object, field) in &objects {
+            self.owners.insert(object.clone(), Owner { id: Arc::clone(&id), field: *field });
+        }
+        self.strays += usize::from((self.renderings.stray)(&position));
         let (row, event) = match before {
-            Some(entry) if entry.row.position == reading.position => (entry.row, None),
+            Some(row) if row.position == position => (row, None),
             before => {
-                let row = Arc::new(Row::new(reading.position, &self.renderings));
+                let row = Arc::new(Row::new(position, &self.renderings));
                 let event = if before.is_some() { RowEvent::Edited } else { RowEvent::Added };
                 (Arc::clone(&row), Some(event(row)))
             }
         };
-        self.entries.insert(Arc::clone(id), Entry { row, objects });
+        self.order.insert(order_key(&row.position), Arc::clone(&row));
+        self.entries.insert(id, Entry { row, map, objects });
         event
     }
 }
 
+/// What changes touch of the view.
 #[derive(Default)]
 struct Touched {
     all: bool,
     plan: bool,
-    ids: BTreeSet<Arc<str>>,
+    rows: BTreeMap<Arc<str>, Touch>,
+}
+
+enum Touch {
+    Whole,
+    Fields(BTreeSet<&'static str>),
+}
+
+impl Touched {
+    fn touch(&mut self, id: &Arc<str>, field: &'static str) {
+        let touch = self.rows.entry(Arc::clone(id)).or_insert_with(|| Touch::Fields(BTreeSet::new()));
+        if let Touch::Fields(fields) = touch {
+            fields.insert(field);
+        }
+    }
 }
 
 fn order_key(position: &Position) -> OrderKey {

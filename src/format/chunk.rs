@@ -53,6 +53,9 @@ pub struct Chunk<'a> {
     pub kind: ChunkKind,
     /// All of it, header included: what goes into a file.
     pub bytes: &'a [u8],
+    body_start: usize,
+    /// SHA-256 of type, length and (inflated) body. Of a change it is the hash by which the change is known.
+    hash: [u8; 32],
 }
 
 /// Why the bytes at some place are not a chunk.
@@ -114,8 +117,36 @@ impl<'a> Chunk<'a> {
         if digest[..4] != input[4..8] {
             return Err(ChunkError::Checksum);
         }
-        Ok((Self { kind, bytes: &input[..end] }, &input[end..]))
+        Ok((Self { kind, bytes: &input[..end], body_start, hash: digest.into() }, &input[end..]))
     }
+
+    /// The hashes of changes in this chunk such that all its other changes come before them; None if that cannot be
+    /// told without loading it.
+    #[must_use]
+    pub fn heads(&self) -> Option<Vec<[u8; 32]>> {
+        match self.kind {
+            ChunkKind::Change | ChunkKind::CompressedChange => Some(vec![self.hash]),
+            ChunkKind::Document => document_heads(&self.bytes[self.body_start..]),
+            ChunkKind::Bundle => None,
+        }
+    }
+}
+
+/// A document's body begins with its actors, each with its length, and then its heads.
+fn document_heads(body: &[u8]) -> Option<Vec<[u8; 32]>> {
+    let mut rest = body;
+    let number = |rest: &mut &[u8]| {
+        let (number, length) = read_leb128(rest).ok()?;
+        *rest = &rest[length..];
+        usize::try_from(number).ok()
+    };
+    for _ in 0..number(&mut rest)? {
+        let length = number(&mut rest)?;
+        rest = rest.get(length..)?;
+    }
+    let count = number(&mut rest)?;
+    let (heads, _) = rest.split_at_checked(count.checked_mul(32)?)?;
+    Some(heads.as_chunks::<32>().0.to_vec())
 }
 
 fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
@@ -291,6 +322,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_heads_of_a_chunk_are_the_librarys() {
+        let mut doc = AutoCommit::new();
+        doc.put(ROOT, "name", "plan").expect("put");
+        let base = doc.clone();
+        for fork in 0..3 {
+            let mut fork = base.clone().with_actor(automerge::ActorId::from([fork]));
+            fork.put(ROOT, "large", "x".repeat(2_000)).expect("put");
+            fork.commit();
+            let heads = fork.get_heads();
+            let change = fork.get_change_by_hash(&heads[0]).expect("a change");
+            for bytes in [change.raw_bytes().to_vec(), change.clone().bytes().to_vec()] {
+                let (chunk, _) = Chunk::parse(&bytes, LIMIT).expect("a chunk");
+                assert_eq!(chunk.heads(), Some(vec![change.hash().0]), "{:?}", chunk.kind);
+            }
+            doc.merge(&mut fork).expect("merged");
+        }
+        let bytes = doc.save();
+        let (chunk, _) = Chunk::parse(&bytes, LIMIT).expect("a chunk");
+        let heads: Vec<_> = doc.get_heads().iter().map(|head| head.0).collect();
+        assert_eq!((heads.len(), chunk.heads()), (3, Some(heads)));
     }
 
     #[test]

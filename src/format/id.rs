@@ -1,5 +1,6 @@
 //! Document ids, as automerge-repo writes them: base58check over a few random bytes.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -59,6 +60,12 @@ impl FromStr for DocumentId {
             return Err(InvalidDocumentId::Length(payload.len()));
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl Borrow<str> for DocumentId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::allowance::{Allowance, Allowed};
 use super::outbox::{ConnectionKey, Ephemeral, Outbox, RemoteHeads};
 use crate::document::{Author, Done, Edit, EditError, SharedView};
 use crate::store::StoreError;
@@ -18,6 +19,8 @@ pub struct SyncPeer {
     pub outbox: Outbox,
     /// The storage behind it, if it has one that outlives the connection: what it shares with us is remembered.
     pub storage: Option<Arc<str>>,
+    /// Its share of what may wait for documents.
+    pub allowance: Allowance,
 }
 
 /// How a document's task is asked for something.
@@ -31,6 +34,8 @@ pub(super) enum Command {
         bytes: Bytes,
         /// The sender has not got the document: it is to be told if we have not either.
         request: bool,
+        /// Given back when the message was dealt with.
+        allowed: Option<Allowed>,
     },
     /// A peer passes on an ephemeral message.
     Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },

@@ -7,11 +7,13 @@
 //! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
 //! waits in its mailbox. No protocol is known here: connections translate (see [`crate::server`]).
 
+mod allowance;
 mod command;
 mod outbox;
 mod remembered;
 mod remote_storages;
 mod room;
+mod shown;
 mod task;
 mod text;
 mod watchers;
@@ -19,13 +21,14 @@ mod watchers;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+pub use allowance::Allowance;
 use command::Command;
 pub use command::{EditFailure, SyncPeer, Unavailable};
 pub use outbox::{
@@ -33,6 +36,7 @@ pub use outbox::{
 };
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
+use shown::Shown;
 use task::DocumentTask;
 pub use text::Text;
 pub use watchers::RenderRows;
@@ -84,8 +88,7 @@ struct Inner {
 #[derive(Clone)]
 struct Slot {
     commands: mpsc::Sender<Command>,
-    /// The published state, from when the document is loaded.
-    view: Arc<OnceLock<SharedView>>,
+    shown: Arc<Shown>,
 }
 
 impl Hub {
@@ -139,11 +142,11 @@ impl Hub {
     /// When the document exists but cannot be opened.
     pub async fn view(&self, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
         let slot = self.slot(id)?;
-        let view = match slot.view.get() {
+        let view = match slot.shown.get() {
             Some(view) => {
                 // If the mailbox is full the document is anything but idle.
                 let _ = slot.commands.try_send(Command::Touch);
-                Arc::clone(view)
+                view
             }
             None => self.opened(id).await?,
         };
@@ -183,12 +186,13 @@ impl Hub {
         self.send(id, Command::Greet(peer)).await
     }
 
-    /// Passes on a sync message. `request`: the peer has not got the document, and wants to know if we have not either.
+    /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got the document, and wants to know if we have not either.
     ///
     /// # Errors
     /// When the server stops.
     pub async fn sync(&self, id: &DocumentId, peer: SyncPeer, bytes: Bytes, request: bool) -> Result<(), Unavailable> {
-        self.send(id, Command::Sync { peer, bytes, request }).await
+        let allowed = peer.allowance.take(bytes.len()).await;
+        self.send(id, Command::Sync { peer, bytes, request, allowed }).await
     }
 
     /// Passes on an ephemeral message to the document's other peers.
@@ -344,9 +348,9 @@ impl Hub {
             return Err(Unavailable::Stopping);
         }
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, view: Arc::new(OnceLock::new()) };
+        let slot = Slot { commands, shown: Arc::default() };
         documents.insert(id.clone(), slot.clone());
-        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.view));
+        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
         self.inner.tasks.spawn(task.run());
         Ok(slot)
     }

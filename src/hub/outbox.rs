@@ -3,10 +3,12 @@
 //! Whoever has something for a socket asks for a place first ([`Outbox::place`]). If there is none, it remembers that
 //! the socket is behind, makes nothing, and is told when the socket has drained. So a slow socket costs a flag.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::text::Text;
@@ -90,15 +92,52 @@ pub enum FarewellKind {
 /// The sending side: held by documents and rooms. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    sender: mpsc::Sender<Outgoing>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    behind: Mutex<Vec<Waiter>>,
-    farewell: Mutex<Option<Farewell>>,
+    state: Mutex<State>,
     closing: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Outgoing>,
+    /// Places that were given out and are not filled yet.
+    promised: usize,
+    behind: Vec<Waiter>,
+    farewell: Option<Farewell>,
+    /// The connection, when it waits for something to write.
+    connection: Option<Waker>,
+    /// The connection is over.
+    over: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes back a promise, and puts what it was for in its place.
+    fn keep_promise(&self, outgoing: Option<Outgoing>) {
+        let mut state = self.lock();
+        state.promised -= 1;
+        if state.over {
+            return;
+        }
+        match outgoing {
+            Some(outgoing) => state.waiting.push_back(outgoing),
+            // Whoever found no place meanwhile is to be told that there is one, which only the connection does.
+            None if !state.behind.is_empty() => state.waiting.push_back(Outgoing::Texts(Arc::from([]))),
+            None => return,
+        }
+        let connection = state.connection.take();
+        drop(state);
+        if let Some(connection) = connection {
+            connection.wake();
+        }
+    }
 }
 
 /// Who is to be told when the socket has drained.
@@ -113,52 +152,55 @@ pub enum Waiter {
 /// The receiving side: held by the connection.
 #[derive(Debug)]
 pub struct OutboxReceiver {
-    receiver: mpsc::Receiver<Outgoing>,
     shared: Arc<Shared>,
 }
 
 /// A place in an outbox, to be filled.
 #[derive(Debug)]
-pub struct Place(mpsc::OwnedPermit<Outgoing>);
+pub struct Place(Option<Arc<Shared>>);
 
 impl Place {
     /// Fills the place.
-    pub fn fill(self, outgoing: Outgoing) {
-        self.0.send(outgoing);
+    pub fn fill(mut self, outgoing: Outgoing) {
+        if let Some(shared) = self.0.take() {
+            shared.keep_promise(Some(outgoing));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            shared.keep_promise(None);
+        }
     }
 }
 
 /// Makes an outbox for one connection. `closing` is cancelled when the server wants the connection to end.
 #[must_use]
 pub fn outbox(closing: CancellationToken) -> (Outbox, OutboxReceiver) {
-    let (sender, receiver) = mpsc::channel(PLACES);
-    let shared = Arc::new(Shared { behind: Mutex::default(), farewell: Mutex::default(), closing });
-    (Outbox { sender, shared: Arc::clone(&shared) }, OutboxReceiver { receiver, shared })
+    let shared = Arc::new(Shared { state: Mutex::default(), closing });
+    (Outbox { shared: Arc::clone(&shared) }, OutboxReceiver { shared })
 }
 
 impl Outbox {
     /// A place for one thing, or a note that `waiter` is to be told when there are places again.
     #[must_use]
     pub fn place(&self, waiter: &Waiter) -> Option<Place> {
-        if let Ok(place) = self.sender.clone().try_reserve_owned() {
-            return Some(Place(place));
+        let mut state = self.shared.lock();
+        if !state.over && state.waiting.len() + state.promised < PLACES {
+            state.promised += 1;
+            return Some(Place(Some(Arc::clone(&self.shared))));
         }
-        {
-            let mut behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
-            if !behind.contains(waiter) {
-                behind.push(waiter.clone());
-            }
+        if !state.behind.contains(waiter) {
+            state.behind.push(waiter.clone());
         }
-        // The socket may have drained between the two: whoever fails here knows that it will still drain something,
-        // and so will look at the note.
-        self.sender.clone().try_reserve_owned().ok().map(Place)
+        None
     }
 
     /// Ends the connection, with these words. Only the first farewell counts.
     pub fn close(&self, kind: FarewellKind, message: impl Into<String>) {
-        let mut farewell = self.shared.farewell.lock().unwrap_or_else(PoisonError::into_inner);
-        farewell.get_or_insert(Farewell { kind, message: message.into() });
-        drop(farewell);
+        self.shared.lock().farewell.get_or_insert(Farewell { kind, message: message.into() });
         self.shared.closing.cancel();
     }
 }
@@ -166,21 +208,31 @@ impl Outbox {
 impl OutboxReceiver {
     /// The next thing to write. Never ends by itself: the connection decides when it is over.
     pub async fn next(&mut self) -> Outgoing {
-        match self.receiver.recv().await {
-            Some(outgoing) => outgoing,
-            None => std::future::pending().await,
-        }
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            match state.take() {
+                Some(outgoing) => Poll::Ready(outgoing),
+                None => {
+                    match &mut state.connection {
+                        Some(known) => known.clone_from(cx.waker()),
+                        unknown => *unknown = Some(cx.waker().clone()),
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// The next thing to write, if one is waiting.
     pub fn try_next(&mut self) -> Option<Outgoing> {
-        self.receiver.try_recv().ok()
+        self.shared.lock().take()
     }
 
     /// Who is to be told that the socket has drained. To be asked whenever everything is written.
     #[must_use]
     pub fn take_waiters(&self) -> Vec<Waiter> {
-        std::mem::take(&mut *self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.shared.lock().behind)
     }
 
     /// Cancelled once the server wants the connection to end.
@@ -192,11 +244,30 @@ impl OutboxReceiver {
     /// The last words, once the server wants the connection to end.
     #[must_use]
     pub fn farewell(&self) -> Farewell {
-        let farewell = self.shared.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let farewell = self.shared.lock().farewell.take();
         farewell.unwrap_or(Farewell {
             kind: FarewellKind::GoingAway,
             message: "the server is shutting down; connect again in a moment".to_owned(),
         })
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Outgoing> {
+        let outgoing = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            // A burst is over: most sockets mostly have nothing waiting.
+            self.waiting.shrink_to(2);
+        }
+        outgoing
+    }
+}
+
+impl Drop for OutboxReceiver {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.over = true;
+        state.waiting = VecDeque::new();
     }
 }
 
@@ -223,6 +294,25 @@ mod tests {
         assert_eq!(receiver.take_waiters(), [Waiter::Room]);
         assert_eq!(receiver.take_waiters(), []);
         assert!(outbox.place(&Waiter::Room).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_found_no_place_is_told_even_if_the_places_were_not_used() {
+        let (outbox, mut receiver) = outbox(CancellationToken::new());
+        let places: Vec<_> = (0..PLACES).map(|_| outbox.place(&Waiter::Room).expect("a place")).collect();
+        assert!(outbox.place(&Waiter::Room).is_none());
+        drop(places);
+        assert!(matches!(receiver.next().await, Outgoing::Texts(texts) if texts.is_empty()));
+        assert_eq!(receiver.take_waiters(), [Waiter::Room]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_wakes_the_connection() {
+        let (outbox, mut receiver) = outbox(CancellationToken::new());
+        let connection = tokio::spawn(async move { receiver.next().await });
+        tokio::task::yield_now().await;
+        outbox.place(&Waiter::Room).expect("a place").fill(texts());
+        assert!(matches!(connection.await.expect("ended"), Outgoing::Texts(_)));
     }
 
     #[tokio::test]

@@ -7,19 +7,22 @@ mod publish;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::Hub;
+use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer};
 use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
+use super::shown::Shown;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome, SharedView};
+use crate::document::{BadMessage, Document, Done, Item, Outcome};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
+use crate::heavy::Habit;
 use crate::metrics::Refusal;
 use crate::store::Lengths;
 
@@ -27,6 +30,10 @@ use crate::store::Lengths;
 const MAX_BATCH: usize = 1_024;
 /// Bytes of sync messages taken as one batch (the last may go beyond).
 const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Bytes of sync messages from which on applying them takes long: some hundred changes.
+const LARGE_BATCH: usize = 32 << 10;
+/// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
+const LARGE_DOCUMENT: u64 = 64 << 10;
 /// Sources of ephemeral messages of which the last number is known.
 const MAX_EPHEMERAL_SOURCES: usize = 4_096;
 
@@ -36,7 +43,7 @@ pub(super) struct DocumentTask {
     id: DocumentId,
     waiter: Waiter,
     mailbox: mpsc::Receiver<Command>,
-    view: Arc<OnceLock<SharedView>>,
+    shown: Arc<Shown>,
     peers: HashMap<ConnectionKey, Member>,
     watchers: Watchers,
     remembered: Remembered,
@@ -45,12 +52,19 @@ pub(super) struct DocumentTask {
     /// What was last heard of storages that somebody watches.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
     last_use: Instant,
+    last_look: Instant,
     exists: bool,
     /// Counted as one that does not exist (yet).
     pending: bool,
     /// The store has been told that it is not needed any more.
     unloaded: bool,
     log: DocumentLog,
+    /// The batch under way holds much.
+    large_batch: bool,
+    /// Somebody new has come since the last publishing.
+    newcomers: bool,
+    applying: Habit,
+    publishing: Habit,
 }
 
 /// A connection that syncs this document.
@@ -76,15 +90,14 @@ struct Batch {
     drained: Vec<ConnectionKey>,
     gone: Vec<ConnectionKey>,
     stop: bool,
+    /// Bytes of sync messages.
+    bytes: usize,
+    /// What the messages' connections get back when the batch is done.
+    allowed: Vec<Allowed>,
 }
 
 impl DocumentTask {
-    pub(super) fn new(
-        hub: Hub,
-        id: DocumentId,
-        mailbox: mpsc::Receiver<Command>,
-        view: Arc<OnceLock<SharedView>>,
-    ) -> Self {
+    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, shown: Arc<Shown>) -> Self {
         let waiter = Waiter::Document(id.clone());
         let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
         let log = DocumentLog::new(Arc::clone(&hub.inner.store), id.clone(), Lengths { snapshot: 0, log: 0 });
@@ -93,17 +106,22 @@ impl DocumentTask {
             id,
             waiter,
             mailbox,
-            view,
+            shown,
             peers: HashMap::new(),
             watchers,
             remembered: Remembered::default(),
             ephemerals: HashMap::new(),
             storages: HashMap::new(),
             last_use: Instant::now(),
+            last_look: Instant::now(),
             exists: false,
             pending: false,
             unloaded: false,
             log,
+            large_batch: false,
+            newcomers: false,
+            applying: Habit::default(),
+            publishing: Habit::default(),
         }
     }
 
@@ -142,24 +160,22 @@ impl DocumentTask {
     /// Takes what waits as one batch.
     async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
         let mut batch = Batch::default();
-        let mut bytes = 0;
         let mut count = 0;
         let mut next = Some(first);
         while let Some(command) = next {
-            if let Command::Sync { bytes: message, .. } = &command {
-                bytes += message.len();
-            }
             count += 1;
             self.sort(document, command, &mut batch);
-            let full = count >= MAX_BATCH || bytes >= MAX_BATCH_BYTES;
+            let full = count >= MAX_BATCH || batch.bytes >= MAX_BATCH_BYTES;
             next = if full { None } else { self.mailbox.try_recv().ok() };
         }
         self.hub.inner.metrics.batch_size.record(f64::from(count.try_into().unwrap_or(u32::MAX)));
 
-        let Batch { items, senders, greeted, requesters, drained, gone, stop } = batch;
+        let Batch { items, senders, greeted, requesters, drained, gone, stop, bytes, allowed } = batch;
         if !items.is_empty() {
+            self.large_batch = bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
             self.commit(document, items, senders).await;
         }
+        drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
         let may_show = !self.log.is_lost();
         for key in greeted.into_iter().filter(|_| may_show) {
@@ -189,7 +205,7 @@ impl DocumentTask {
                     batch.greeted.push(key);
                 }
             }
-            Command::Sync { peer, bytes, request } => {
+            Command::Sync { peer, bytes, request, allowed } => {
                 let key = peer.key;
                 if !self.admit(document, peer) {
                     return;
@@ -201,6 +217,8 @@ impl DocumentTask {
                     // Who sends `sync` has the document: one that was asked for before has been made there since.
                     document.stop_waiting(key);
                 }
+                batch.bytes += bytes.len();
+                batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });
                 batch.senders.push(Sender::Peer(key));
             }
@@ -212,15 +230,18 @@ impl DocumentTask {
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
             Command::Watch { key, outbox, reply } => {
-                self.watchers.insert(key, outbox);
-                let _ = reply.send(Ok(document.view()));
+                let view = self.show(document);
+                if view.is_ok() {
+                    self.watchers.insert(key, outbox);
+                }
+                let _ = reply.send(view);
             }
             Command::Open { reply } => {
-                let _ = reply.send(Ok(document.view()));
+                let _ = reply.send(self.show(document));
             }
             Command::Leave(key) => batch.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
-            Command::Touch => {}
+            Command::Touch => self.last_look = Instant::now(),
             Command::Stop => batch.stop = true,
         }
     }
@@ -232,7 +253,9 @@ impl DocumentTask {
             return self.refuse_batch(senders);
         }
         let copies = items.clone();
-        let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
+        let large = self.large_batch;
+        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply(items))));
+        let Ok(mut applied) = applied else {
             return self.recover_from_panic(document, copies, senders).await;
         };
         if !applied.chunks.is_empty() {

@@ -37,10 +37,7 @@ impl Missed {
 
     fn add(&mut self, change: &ViewChange) {
         self.plan |= change.plan.is_some();
-        self.rows.extend(change.rows.iter().map(|event| match event {
-            RowEvent::Added(row) | RowEvent::Edited(row) => Arc::clone(&row.position.id),
-            RowEvent::Deleted(id) => Arc::clone(id),
-        }));
+        self.rows.extend(change.rows.iter().map(|event| Arc::clone(event.id())));
     }
 
     /// What was missed, told as what is there now.

@@ -3,10 +3,9 @@
 //! One frame is dealt with after the other, and its direct answers are written before anything that it causes for all:
 //! they go out as soon as the document has made the change durable, and the events wait in the outbox behind them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio_tungstenite::tungstenite::{Message as Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
 use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
@@ -14,6 +13,7 @@ use crate::format::DocumentId;
 use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::ids::new_position_id;
+use crate::server::outbound::Outbound;
 use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};
 use crate::server::socket::Surface;
 use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
@@ -140,7 +140,7 @@ fn failed(what: &str, error: &EditFailure) -> Vec<String> {
 impl Surface for LegacySocket {
     const KIND: ConnectionKind = ConnectionKind::Legacy;
 
-    async fn receive(&mut self, message: Frame, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, out: &mut Outbound) -> Result<(), Farewell> {
         let request = match &message {
             Frame::Text(text) => legacy::decode(text),
             _ => Err(LegacyError::Undecodable),
@@ -152,22 +152,23 @@ impl Surface for LegacySocket {
                 error.frames()
             }
         };
-        out.extend(answers.into_iter().map(|answer| Frame::Text(answer.into())));
+        for answer in answers {
+            out.text(&answer.into());
+        }
         Ok(())
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
         if let Outgoing::Texts(texts) = outgoing {
             for text in &*texts {
-                // Rendered as text here; the check is cheap and keeps this file free of promises.
-                out.extend(Utf8Bytes::try_from(text.bytes().clone()).ok().map(Frame::Text));
+                out.text(text.bytes());
             }
         }
         Ok(())
     }
 
-    fn last_words(&self, message: &str) -> Option<Frame> {
-        Some(Frame::Text(frames::error(message).into()))
+    fn last_words(&self, message: &str, out: &mut Outbound) {
+        out.text(&frames::error(message).into());
     }
 
     fn close_code(&self, kind: FarewellKind) -> u16 {

@@ -1,34 +1,41 @@
 //! `GET /` as a WebSocket: both worlds' habit. The first frame decides: binary is automerge-repo, text is legacy; whoever
 //! is silent is a legacy client that only listens, as the old live URL promised.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
-use super::upgrade::Stream;
+use super::outbound::Outbound;
+use super::upgrade::Socket;
 use super::websockets::{run_legacy, run_repo};
 
 /// How long a client may take to say what it is.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Waits for the first frame, and hands the connection on.
-pub async fn run(app: Arc<App>, mut stream: Stream) {
+pub async fn run(app: Arc<App>, mut socket: Socket) {
     let first = async {
+        let mut out = Outbound::default();
         loop {
-            match stream.next().await {
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            match socket.inbound.next().await {
+                Ok(Message::Ping(content)) => {
+                    out.pong(&content);
+                    // Who is gone is noticed by the next look for a message.
+                    let _ = poll_fn(|cx| out.poll_write(cx, &mut socket.writer)).await;
+                }
+                Ok(Message::Pong(_)) => {}
                 other => return other,
             }
         }
     };
     match timeout(SILENCE, first).await {
-        Err(_) => run_legacy(app, stream, None).await,
-        Ok(Some(Ok(message @ Message::Binary(_)))) => run_repo(app, stream, Some(message)).await,
-        Ok(Some(Ok(message @ Message::Text(_)))) => run_legacy(app, stream, Some(message)).await,
+        Err(_) => run_legacy(app, socket, None).await,
+        Ok(Ok(message @ Message::Binary(_))) => run_repo(app, socket, Some(message)).await,
+        Ok(Ok(message @ Message::Text(_))) => run_legacy(app, socket, Some(message)).await,
         Ok(_) => {}
     }
 }

@@ -4,21 +4,21 @@
 //! The end is always told: last words in the surface's own language, then a close frame with code and reason; then what
 //! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::ready;
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::upgrade::Stream;
+use super::outbound::Outbound;
+use super::upgrade::Socket;
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing};
 use crate::metrics::{ConnectionKind, Metrics, Refusal};
 
@@ -45,8 +45,6 @@ const MISSED_PINGS: u32 = 2;
 const WRITE_TOGETHER: usize = 64 << 10;
 /// Answers that may wait for a socket before it is read from again.
 const MAX_ANSWERS: usize = 64;
-/// A close reason is at most so long (RFC 6455, 5.5).
-const MAX_REASON: usize = 123;
 /// Between the last sync message and the close of a socket that the server ends. A stock client that is still taking a
 /// sync message in when its socket begins to close throws in the middle of it (automerge-repo 2.5.6, "Websocket not
 /// ready"), and its copy of the document cannot be changed from then on.
@@ -54,22 +52,11 @@ const BREATH: Duration = Duration::from_millis(100);
 /// What is discarded after last words, at the most.
 const MAX_DISCARD: usize = 64 << 20;
 
-/// The buffers of a socket: small, as most messages are; growing only when used. `max` bounds message and frame alike,
-/// since browsers send a message as one frame.
-#[must_use]
-pub fn websocket_config(max: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
-        .write_buffer_size(4 << 10)
-        .max_message_size(Some(max))
-        .max_frame_size(Some(max))
-}
-
 /// Why a connection ends.
 #[derive(Debug, Clone)]
 pub enum End {
-    /// The other side closed, or is gone.
-    Theirs,
+    /// The other side closed (with this code, if it gave one), or is gone.
+    Theirs(Option<u16>),
     /// The server ends it.
     Ours(Farewell),
     /// A message over the limit.
@@ -87,17 +74,13 @@ pub trait Surface: Send {
     const KIND: ConnectionKind;
 
     /// What the other side sent. Answers go into `out`.
-    fn receive(
-        &mut self,
-        message: Message,
-        out: &mut VecDeque<Message>,
-    ) -> impl Future<Output = Result<(), Farewell>> + Send;
+    fn receive(&mut self, message: Message, out: &mut Outbound) -> impl Future<Output = Result<(), Farewell>> + Send;
 
     /// What a document or a room has for the other side.
-    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Message>) -> Result<(), Farewell>;
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
 
     /// Last words before the close frame, if the language has any.
-    fn last_words(&self, message: &str) -> Option<Message>;
+    fn last_words(&self, message: &str, out: &mut Outbound);
 
     /// The close code for this end.
     fn close_code(&self, kind: FarewellKind) -> u16 {
@@ -130,118 +113,119 @@ pub struct Connection {
 
 impl Connection {
     /// Runs the connection to its end. `first`: a message that was read already.
-    pub async fn run<S: Surface>(mut self, stream: Stream, mut surface: S, first: Option<Message>) {
+    pub async fn run<S: Surface>(mut self, mut socket: Socket, mut surface: S, first: Option<Message>) {
         let gauge = self.hub.metrics().connections(S::KIND).clone();
         gauge.increment(1.0);
-        let meter = stream.get_ref().meter();
-        let (mut sink, mut source) = stream.split();
-        let end = self.talk(&mut sink, &mut source, &meter, &mut surface, first).await;
+        let mut out = Outbound::default();
+        let end = self.talk(&mut socket, &mut out, &mut surface, first).await;
         surface.gone().await;
         gauge.decrement(1.0);
         tracing::debug!(connection = self.key.0, ?end, "closed");
-        if let (Ok(mut stream), Some((code, reason))) = (source.reunite(sink), self.goodbye(&end, &surface)) {
-            if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs) {
-                let _ = timeout(self.times.goodbye, stream.flush()).await;
+        if let Some((code, reason)) = self.goodbye(&end, &surface) {
+            if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
+                let _ = timeout(self.times.goodbye, write(&mut socket.writer, &mut out, self.hub.metrics())).await;
                 sleep(BREATH).await;
             }
-            let words = if reason.is_empty() { None } else { surface.last_words(&reason) };
-            let _ =
-                timeout(self.times.goodbye * 2, say_goodbye(stream, words, code, &reason, self.times.goodbye)).await;
+            if !reason.is_empty() {
+                surface.last_words(&reason, &mut out);
+            }
+            out.close(code, &reason);
+            say_goodbye(socket, out, self.times.goodbye).await;
         }
     }
 
     async fn talk<S: Surface>(
         &mut self,
-        sink: &mut SplitSink<Stream, Message>,
-        source: &mut SplitStream<Stream>,
-        meter: &crate::meter::Meter,
+        Socket { inbound, writer }: &mut Socket,
+        out: &mut Outbound,
         surface: &mut S,
         first: Option<Message>,
     ) -> End {
         let mut pings = interval_at(Instant::now() + self.times.ping, self.times.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.outbox.closing();
+        let mut closing = pin!(closing.cancelled());
         let mut unanswered = 0;
-        let mut heard = meter.read();
-        let mut out: VecDeque<Message> = VecDeque::new();
-        let mut unflushed = false;
-        // What had been written when writing began, or last moved.
-        let mut moved = (meter.written(), Instant::now());
+        let mut heard = inbound.read();
+        // What had been written at the last ping, and since when nothing has moved although something waits.
+        let mut written = out.written();
+        let mut stuck: Option<Instant> = None;
         if let Some(message) = first {
             // A greeting comes before any answer, also where the other side spoke first.
             while let Some(outgoing) = self.outbox.try_next() {
-                if let Err(farewell) = surface.send(outgoing, &mut out) {
+                if let Err(farewell) = surface.send(outgoing, out) {
                     return End::Ours(farewell);
                 }
             }
-            if let Err(farewell) = self.receive(surface, message, &mut out).await {
+            if let Err(farewell) = self.receive(surface, message, out).await {
                 return End::Ours(farewell);
             }
         }
         loop {
-            let writing = unflushed || !out.is_empty();
+            let writing = !out.is_empty();
+            // In the order of how often they happen; what is rare is looked at when nothing else is ready. (A side that
+            // never stops sending runs into tokio's budget for one turn, and then the rare is looked at, too.)
             tokio::select! {
-                () = closing.cancelled() => return End::Ours(self.outbox.farewell()),
-                _ = pings.tick() => {
+                biased;
+                written = write(writer, out, self.hub.metrics()), if writing => {
+                    if written.is_err() {
+                        return End::Theirs(None);
+                    }
+                    self.report_drained().await;
+                }
+                outgoing = self.outbox.next(), if !writing => {
+                    if let Err(farewell) = self.collect(surface, outgoing, out) {
+                        return End::Ours(farewell);
+                    }
+                    // A socket mostly takes it at once; an error is seen when it is tried again.
+                    let _ = write(writer, out, self.hub.metrics()).now_or_never();
+                    if out.is_empty() {
+                        self.report_drained().await;
+                    }
+                }
+                // Whoever does not take our answers is not asked for more.
+                message = inbound.next(), if out.frames() < MAX_ANSWERS => {
+                    // Whatever it says, it is alive.
+                    unanswered = 0;
+                    match message {
+                        Ok(Message::Close(frame)) => return End::Theirs(frame.map(|frame| frame.code.into())),
+                        Ok(Message::Ping(content)) => out.pong(&content),
+                        Ok(Message::Pong(_) | Message::Frame(_)) => {}
+                        Ok(message) => {
+                            if let Err(farewell) = self.receive(surface, message, out).await {
+                                // Answers that were due before it went wrong are still told.
+                                let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
+                                return End::Ours(farewell);
+                            }
+                        }
+                        Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                            return End::TooLarge { limit: self.max_message };
+                        }
+                        Err(error) => return self.broken(&error),
+                    }
+                }
+                now = pings.tick() => {
                     // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
-                    if std::mem::replace(&mut heard, meter.read()) != meter.read() {
+                    if std::mem::replace(&mut heard, inbound.read()) != inbound.read() {
                         unanswered = 0;
+                    }
+                    let moves = std::mem::replace(&mut written, out.written()) != out.written();
+                    if !writing || moves {
+                        stuck = None;
                     }
                     if writing {
                         // A ping would only queue behind what is stuck; whether that moves is what counts.
-                        if moved.0 != meter.written() {
-                            moved = (meter.written(), Instant::now());
-                        } else if moved.1.elapsed() >= self.times.stall {
+                        if now - *stuck.get_or_insert(now) >= self.times.stall {
                             return End::Stalled;
                         }
                     } else if unanswered >= MISSED_PINGS {
                         return End::Stalled;
                     } else {
                         unanswered += 1;
-                        out.push_back(Message::Ping(Vec::new().into()));
-                        moved = (meter.written(), Instant::now());
+                        out.ping();
                     }
                 }
-                written = write(sink, &mut out, self.hub.metrics()), if writing => {
-                    if written.is_err() {
-                        return End::Theirs;
-                    }
-                    unflushed = false;
-                    self.report_drained().await;
-                }
-                // Whoever does not take our answers is not asked for more.
-                message = source.next(), if out.len() < MAX_ANSWERS => {
-                    // Whatever it says, it is alive.
-                    unanswered = 0;
-                    if !writing {
-                        moved = (meter.written(), Instant::now());
-                    }
-                    match message {
-                        Some(Ok(Message::Close(_))) | None => return End::Theirs,
-                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => unflushed = true,
-                        Some(Ok(message)) => {
-                            if let Err(farewell) = self.receive(surface, message, &mut out).await {
-                                // Answers that were due before it went wrong are still told.
-                                let _ = timeout(self.times.goodbye, write(sink, &mut out, self.hub.metrics())).await;
-                                return End::Ours(farewell);
-                            }
-                        }
-                        Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                            return End::TooLarge { limit: self.max_message };
-                        }
-                        Some(Err(error)) => return self.broken(&error),
-                    }
-                }
-                outgoing = self.outbox.next(), if !writing => {
-                    moved = (meter.written(), Instant::now());
-                    if let Err(farewell) = self.collect(surface, outgoing, &mut out) {
-                        return End::Ours(farewell);
-                    }
-                    if out.is_empty() {
-                        // Nothing of it is for this kind of socket; there are places again all the same.
-                        self.report_drained().await;
-                    }
-                }
+                () = &mut closing => return End::Ours(self.outbox.farewell()),
             }
         }
     }
@@ -255,26 +239,16 @@ impl Connection {
     }
 
     /// Takes what waits in the outbox, up to what one write takes.
-    fn collect<S: Surface>(
-        &mut self,
-        surface: &mut S,
-        first: Outgoing,
-        out: &mut VecDeque<Message>,
-    ) -> Result<(), Farewell> {
+    fn collect<S: Surface>(&mut self, surface: &mut S, first: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
         surface.send(first, out)?;
-        while out.iter().map(Message::len).sum::<usize>() < WRITE_TOGETHER {
+        while out.waiting() < WRITE_TOGETHER {
             let Some(outgoing) = self.outbox.try_next() else { break };
             surface.send(outgoing, out)?;
         }
         Ok(())
     }
 
-    async fn receive<S: Surface>(
-        &self,
-        surface: &mut S,
-        message: Message,
-        out: &mut VecDeque<Message>,
-    ) -> Result<(), Farewell> {
+    async fn receive<S: Surface>(&self, surface: &mut S, message: Message, out: &mut Outbound) -> Result<(), Farewell> {
         self.hub.metrics().bytes_received.increment(message.len() as u64);
         surface.receive(message, out).await
     }
@@ -282,25 +256,25 @@ impl Connection {
     fn broken(&self, error: &Error) -> End {
         match error {
             // Gone without a word: no news, and nobody's fault.
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Theirs,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Theirs(None),
             Error::Protocol(_) | Error::Utf8(_) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
                 End::Ours(Farewell { kind: FarewellKind::BadMessage, message: error.to_string() })
             }
-            _ => End::Theirs,
+            _ => End::Theirs(None),
         }
     }
 
     /// Close code and reason; None when there is nobody to tell.
-    fn goodbye<S: Surface>(&self, end: &End, surface: &S) -> Option<(u16, String)> {
+    fn goodbye<S: Surface>(&self, end: &End, surface: &S) -> Option<(Option<u16>, String)> {
         match end {
-            // An empty close frame answers theirs.
-            End::Theirs => Some((CloseCode::Normal.into(), String::new())),
-            End::Ours(farewell) => Some((surface.close_code(farewell.kind), farewell.message.clone())),
+            // A close frame is answered with its own code.
+            End::Theirs(code) => Some((*code, String::new())),
+            End::Ours(farewell) => Some((Some(surface.close_code(farewell.kind)), farewell.message.clone())),
             End::TooLarge { limit } => {
                 self.hub.metrics().refuse(Refusal::TooLarge);
                 tracing::warn!(connection = self.key.0, limit, "closed: a message over the limit");
-                Some((CloseCode::Size.into(), format!("messages may have at most {limit} bytes")))
+                Some((Some(CloseCode::Size.into()), format!("messages may have at most {limit} bytes")))
             }
             End::Stalled => {
                 self.hub.metrics().refuse(Refusal::Stalled);
@@ -310,38 +284,23 @@ impl Connection {
     }
 }
 
-/// Writes all of it. May be given up at any point and be called again: what was taken over by the socket is gone from
-/// `out`, and the rest is still there.
-async fn write(
-    sink: &mut SplitSink<Stream, Message>,
-    out: &mut VecDeque<Message>,
-    metrics: &Metrics,
-) -> Result<(), Error> {
+/// Writes all of it. May be given up at any point and be called again.
+async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
     poll_fn(|cx| {
-        while let Some(message) = out.front() {
-            let bytes = message.len() as u64;
-            ready!(sink.poll_ready_unpin(cx))?;
-            if let Some(message) = out.pop_front() {
-                sink.start_send_unpin(message)?;
-                metrics.bytes_sent.increment(bytes);
-            }
-        }
-        sink.poll_flush_unpin(cx)
+        let before = out.written();
+        let written = out.poll_write(cx, writer);
+        metrics.bytes_sent.increment(out.written() - before);
+        written
     })
     .await
 }
 
-/// Last words, a close frame, and a moment in which what still comes in is discarded.
-pub async fn say_goodbye(mut stream: Stream, words: Option<Message>, code: u16, reason: &str, patience: Duration) {
-    if let Some(words) = words {
-        let _ = stream.feed(words).await;
-    }
-    let frame = CloseFrame { code: code.into(), reason: shorten(reason) };
-    let _ = stream.close(Some(frame)).await;
-    let _ = stream.flush().await;
+/// Writes what waits, a close frame last, and then discards for a moment what still comes in.
+pub async fn say_goodbye(Socket { inbound, mut writer }: Socket, mut out: Outbound, patience: Duration) {
+    let _ = timeout(patience, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
     let mut buffer = vec![0; 16 << 10];
     let mut discarded = 0;
-    let io = stream.get_mut();
+    let mut io = inbound.into_stream();
     let discard = async {
         while let Ok(count @ 1..) = io.read(&mut buffer).await {
             discarded += count;
@@ -351,25 +310,4 @@ pub async fn say_goodbye(mut stream: Stream, words: Option<Message>, code: u16, 
         }
     };
     let _ = timeout(patience, discard).await;
-}
-
-/// Cuts a reason to what a close frame takes, between two characters.
-fn shorten(reason: &str) -> Utf8Bytes {
-    let mut end = reason.len().min(MAX_REASON);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    reason[..end].into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        assert_eq!(shorten("short").as_str(), "short");
-        let cut = shorten(&"₹".repeat(100));
-        assert!(cut.len() <= MAX_REASON && cut.chars().all(|character| character == '₹'));
-    }
 }

@@ -15,7 +15,7 @@ use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
 use super::{App, Identity, Server, SocketTimes};
 use crate::clock::now_ms;
-use crate::document::{Author, Document, Edit, LoadError, MessageLimits, PlanPatch, read_view};
+use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::format::{Budget, DocumentId};
 use crate::hub::{EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
@@ -67,14 +67,6 @@ pub enum StartError {
     /// The default document's file, or the folder of the others.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The default document's content.
-    #[error("{}: {source}", .path.display())]
-    Load {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: LoadError,
-    },
     /// The default document could not be made, or not be given its id.
     #[error("the document in {} could not be written: {source}", .path.display())]
     Write {
@@ -129,9 +121,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
 
     let state = StateFile::open_on(disk, &options.state)?;
     let repaired = state.repaired().cloned();
-    let carried = Document::carried_id(state.bytes())
-        .map_err(|source| StartError::Load { path: options.state.clone(), source })?;
-    let created = state.bytes().is_empty();
+    let carried = state.document().and_then(Document::carried_id);
+    let created = state.document().is_none();
     let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
     let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
     let settings = HubSettings {

@@ -3,16 +3,21 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use tokio_tungstenite::WebSocketStream;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::meter::Metered;
+use super::inbound::Inbound;
 
 /// A WebSocket over an upgraded HTTP connection.
-pub type Stream = WebSocketStream<Metered<TokioIo<Upgraded>>>;
+pub struct Socket {
+    /// Messages come in here.
+    pub inbound: Inbound,
+    /// Frames ([`super::outbound`]) go out here.
+    pub writer: OwnedWriteHalf,
+}
 
 /// A request that asks for a WebSocket.
 pub struct Upgrade {
@@ -52,7 +57,7 @@ impl Upgrade {
     }
 
     /// The answer to the request, and the socket to be.
-    pub fn accept(self, config: WebSocketConfig) -> (Response<Body>, impl Future<Output = Option<Stream>>) {
+    pub fn accept(self, max_message: usize) -> (Response<Body>, impl Future<Output = Option<Socket>>) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -61,8 +66,14 @@ impl Upgrade {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
         let socket = async move {
             let upgraded = self.on_upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
-            let io = Metered::new(TokioIo::new(upgraded));
-            Some(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await)
+            // The very type that `super::listen` serves connections with.
+            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+                tracing::error!("an upgraded connection is of an unknown kind");
+                return None;
+            };
+            let (reader, writer) = io.into_inner().into_split();
+            // What came right behind the handshake was read with it.
+            Some(Socket { inbound: Inbound::new(reader, read_buf.to_vec(), max_message), writer })
         };
         (response, socket)
     }

@@ -7,13 +7,15 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
-use super::socket::{Connection, say_goodbye, websocket_config};
+use super::outbound::Outbound;
+use super::socket::{Connection, say_goodbye};
 use super::sync::plain::PlainSocket;
-use super::sync::repo::{RepoSocket, error_frame};
-use super::upgrade::{Stream, Upgrade};
+use super::sync::repo::{RepoSocket, error_message};
+use super::upgrade::{Socket, Upgrade};
 use super::{App, Problem};
 use super::{page, root_socket};
 use crate::format::{DocumentId, InvalidDocumentId};
@@ -85,35 +87,35 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             }
         };
     };
-    let (response, socket) = upgrade.accept(websocket_config(app.max_message));
+    let (response, socket) = upgrade.accept(app.max_message);
     let connections = app.connections.clone();
     connections.spawn(async move {
-        let Some(stream) = socket.await else { return };
+        let Some(socket) = socket.await else { return };
         if let Some(RefusedUpgrade(refused)) = refused {
-            refuse(&app, stream, &spoken, CLOSE_FORBIDDEN, &refused.to_string()).await;
+            refuse(&app, socket, &spoken, CLOSE_FORBIDDEN, &refused.to_string()).await;
             return;
         }
         match spoken {
-            Spoken::Repo => run_repo(app, stream, None).await,
-            Spoken::Plain(Ok(document)) => run_plain(app, stream, document).await,
+            Spoken::Repo => run_repo(app, socket, None).await,
+            Spoken::Plain(Ok(document)) => run_plain(app, socket, document).await,
             Spoken::Plain(Err(error)) => {
-                refuse(&app, stream, &Spoken::Plain(Err(error.clone())), CLOSE_BAD_ID, &error.to_string()).await;
+                refuse(&app, socket, &Spoken::Plain(Err(error.clone())), CLOSE_BAD_ID, &error.to_string()).await;
             }
-            Spoken::Legacy => run_legacy(app, stream, None).await,
-            Spoken::FirstFrame => root_socket::run(app, stream).await,
+            Spoken::Legacy => run_legacy(app, socket, None).await,
+            Spoken::FirstFrame => root_socket::run(app, socket).await,
         }
     });
     response.into_response()
 }
 
 /// Says why, and closes. Cheap, as a stock client that is refused comes back every 5 seconds for ever.
-pub async fn refuse(app: &App, stream: Stream, spoken: &Spoken, code: u16, reason: &str) {
-    let words = match spoken {
-        Spoken::Repo => Some(error_frame(&app.identity, None, reason)),
-        _ => None,
-    };
-    let _ =
-        tokio::time::timeout(app.times.goodbye * 2, say_goodbye(stream, words, code, reason, app.times.goodbye)).await;
+pub async fn refuse(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str) {
+    let mut out = Outbound::default();
+    if matches!(spoken, Spoken::Repo) {
+        out.binary(&error_message(&app.identity, None, reason), &Bytes::new());
+    }
+    out.close(Some(code), reason);
+    say_goodbye(socket, out, app.times.goodbye).await;
 }
 
 fn connection(app: &App) -> (Connection, Outbox) {
@@ -129,26 +131,26 @@ fn connection(app: &App) -> (Connection, Outbox) {
 }
 
 /// Runs an automerge-repo connection to its end.
-pub async fn run_repo(app: Arc<App>, stream: Stream, first: Option<tokio_tungstenite::tungstenite::Message>) {
+pub async fn run_repo(app: Arc<App>, socket: Socket, first: Option<tokio_tungstenite::tungstenite::Message>) {
     let (connection, outbox) = connection(&app);
     let (identity, peers) = (Arc::clone(&app.identity), app.peers.clone());
     let surface = RepoSocket::new(connection.key, app.hub.clone(), outbox, identity, peers);
-    connection.run(stream, surface, first).await;
+    connection.run(socket, surface, first).await;
 }
 
-async fn run_plain(app: Arc<App>, stream: Stream, document: DocumentId) {
+async fn run_plain(app: Arc<App>, socket: Socket, document: DocumentId) {
     let (connection, outbox) = connection(&app);
     match PlainSocket::begin(connection.key, app.hub.clone(), outbox, document).await {
-        Ok(surface) => connection.run(stream, surface, None).await,
-        Err(error) => refuse(&app, stream, &Spoken::Legacy, 1013, &error.to_string()).await,
+        Ok(surface) => connection.run(socket, surface, None).await,
+        Err(error) => refuse(&app, socket, &Spoken::Legacy, 1013, &error.to_string()).await,
     }
 }
 
 /// Runs a legacy connection to its end.
-pub async fn run_legacy(app: Arc<App>, stream: Stream, first: Option<tokio_tungstenite::tungstenite::Message>) {
+pub async fn run_legacy(app: Arc<App>, socket: Socket, first: Option<tokio_tungstenite::tungstenite::Message>) {
     let (connection, outbox) = connection(&app);
     match LegacySocket::begin(connection.key, app.hub.clone(), outbox, app.default_id.clone()).await {
-        Ok(surface) => connection.run(stream, surface, first).await,
-        Err(error) => refuse(&app, stream, &Spoken::Legacy, 1013, &error.to_string()).await,
+        Ok(surface) => connection.run(socket, surface, first).await,
+        Err(error) => refuse(&app, socket, &Spoken::Legacy, 1013, &error.to_string()).await,
     }
 }

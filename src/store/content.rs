@@ -2,10 +2,11 @@
 //!
 //! Pure. The opening of a log and `happierwork check` judge by this alone, so they cannot disagree.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Automerge, ReadDoc};
+use automerge::{Automerge, ChangeHash, ReadDoc};
 
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
 
@@ -110,6 +111,26 @@ impl Content {
         self.document.get_heads() == other.document.get_heads()
     }
 
+    /// The same about a log that is not loaded for it, only scanned: a log can be much slower to load than a snapshot.
+    pub(super) fn same_as_log(&self, log: &[u8]) -> Result<bool, Damage> {
+        let mut heads = HashSet::new();
+        let mut rest = log;
+        while !rest.is_empty() {
+            let (chunk, after) = Chunk::parse(rest, INFLATE_LIMIT)
+                .map_err(|error| Damage::Unloadable(format!("at byte {}: {error}", log.len() - rest.len())))?;
+            let Some(of_chunk) = chunk.heads() else {
+                return Ok(self.same_as(&Self::whole(log)?));
+            };
+            heads.extend(of_chunk.into_iter().map(ChangeHash));
+            rest = after;
+        }
+        // Every change of the log is one of these or before one of them; and every change here is before one of the
+        // heads here. A head here that is not among them would be one that the log has not got.
+        let document = &self.document;
+        Ok(heads.iter().all(|head| document.get_change_meta_by_hash(head).is_some())
+            && document.get_heads().iter().all(|head| heads.contains(head)))
+    }
+
     /// Whether every change of `other` is here too.
     pub(super) fn contains(&self, other: &Self) -> bool {
         other.document.get_heads().iter().all(|head| self.document.get_change_by_hash(head).is_some())
@@ -130,7 +151,7 @@ fn load(bytes: &[u8]) -> Result<Automerge, Damage> {
 /// How many of the bytes are a leading document chunk.
 pub(super) fn snapshot_len(bytes: &[u8]) -> u64 {
     match Chunk::parse(bytes, INFLATE_LIMIT) {
-        Ok((Chunk { kind: ChunkKind::Document, bytes }, _)) => bytes.len() as u64,
+        Ok((Chunk { kind: ChunkKind::Document, bytes, .. }, _)) => bytes.len() as u64,
         _ => 0,
     }
 }

@@ -22,6 +22,7 @@ mod peers;
 use std::fmt;
 use std::path::PathBuf;
 
+use automerge::Automerge;
 use futures_util::future::BoxFuture;
 
 use crate::format::DocumentId;
@@ -86,10 +87,12 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A document as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// All of it: a chain of whole chunks.
     pub bytes: Vec<u8>,
+    /// The document in these bytes, if the store had to read it to know that they are whole.
+    pub document: Option<Automerge>,
     /// How many of the bytes are a leading document chunk; 0 if the first chunk is of another kind.
     pub snapshot_len: u64,
     /// What was cut off when this load opened the document.

@@ -33,13 +33,13 @@ fn row(doc: &mut AutoCommit, positions: &ObjId, id: &str, budget: i64) -> ObjId 
 /// A server's copy with its view, fed change by change.
 struct Server {
     doc: Automerge,
-    view: View,
+    view: SharedView,
 }
 
 impl Server {
     fn new(from: &mut AutoCommit) -> Self {
         let doc = Automerge::load(&from.save()).unwrap();
-        let view = View::new(&doc, NO_FORMS);
+        let view = Arc::new(RwLock::new(View::new(&doc, NO_FORMS)));
         Self { doc, view }
     }
 
@@ -52,13 +52,17 @@ impl Server {
             .collect();
         self.doc.apply_changes(changes.clone()).unwrap();
         assert!(changes.is_empty() || ours != self.doc.get_heads());
-        let change = self.view.update(&self.doc, &changes);
-        assert_eq!(snapshot(&self.view), snapshot(&View::new(&self.doc, NO_FORMS)), "as if read afresh");
+        let change = View::update(&self.view, &self.doc, &changes);
+        assert_eq!(snapshot(&self.view()), snapshot(&View::new(&self.doc, NO_FORMS)), "as if read afresh");
         change
     }
 
-    fn position(&self, id: &str) -> &Position {
-        &self.view.get(id).unwrap().position
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        read_view(&self.view)
+    }
+
+    fn position(&self, id: &str) -> Position {
+        self.view().get(id).unwrap().position.clone()
     }
 }
 
@@ -85,7 +89,8 @@ fn the_newest_row_is_first_and_rows_without_a_moment_come_last() {
     }
     doc.put_object(&positions, "timeless", ObjType::Map).unwrap();
     let server = Server::new(&mut doc);
-    let order: Vec<&str> = server.view.rows().map(|row| &*row.position.id).collect();
+    let view = server.view();
+    let order: Vec<&str> = view.rows().map(|row| &*row.position.id).collect();
     assert_eq!(order, ["new", "a", "b", "old", "timeless"]);
 }
 
@@ -146,7 +151,7 @@ fn several_maps_of_positions_are_shown_as_one() {
         row(fork, &positions, id, 1);
         server.take(fork);
     }
-    assert_eq!(server.view.len(), 2);
+    assert_eq!(server.view().len(), 2);
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn odd_rows_are_shown_with_what_can_be_read_and_break_nothing() {
     doc.put(&odd, "updatedBy", 7).unwrap();
     row(&mut doc, &positions, "fine", 1);
     let server = Server::new(&mut doc);
-    assert_eq!(server.view.len(), 4);
+    assert_eq!(server.view().len(), 4);
     let position = server.position("odd");
     assert_eq!((&position.budget, &position.designation), (&Some(json!("lots")), &None));
     assert_eq!((&position.location, &position.department), (&None, &Some(json!(null))));
@@ -190,8 +195,8 @@ fn a_document_of_another_kind_has_no_positions_and_no_plan() {
     doc.put(ROOT, "positions", "a text").unwrap();
     doc.put(ROOT, "unit", "a text").unwrap();
     let server = Server::new(&mut doc);
-    assert!(server.view.is_empty());
-    assert_eq!(server.view.plan(), &Plan::default());
+    assert!(server.view().is_empty());
+    assert_eq!(server.view().plan(), &Plan::default());
 }
 
 #[derive(Debug, Clone)]

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::DocumentTask;
-use crate::document::Document;
+use super::{DocumentTask, LARGE_DOCUMENT};
+use crate::document::{Document, SharedView};
 use crate::document_log::{DocumentLog, fresh_actor};
+use crate::heavy::heavily;
 use crate::hub::command::{Command, EditFailure, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
-use crate::store::Lengths;
+use crate::store::{Lengths, Loaded};
 
 /// How often a document looks after itself.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -38,19 +39,25 @@ impl DocumentTask {
         };
         let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
         self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), lengths);
-        let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
         let settings = &self.hub.inner.settings;
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
         // Reading a long history takes a while: not on a thread that serves others.
-        let document =
-            tokio::task::spawn_blocking(move || Document::load(id, &log, fresh_actor(), renderings, limits)).await;
+        let document = tokio::task::spawn_blocking(move || match loaded {
+            Some(Loaded { document: Some(content), .. }) => {
+                Ok(Document::of(id, content, fresh_actor(), renderings, limits))
+            }
+            loaded => {
+                let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+                Document::load(id, &log, fresh_actor(), renderings, limits)
+            }
+        })
+        .await;
         let document = match document {
             Ok(Ok(document)) => document,
             Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),
             Err(error) => return Err(failed(&error, "the server cannot read it")),
         };
         self.remembered = super::Remembered::new(records);
-        let _ = self.view.set(document.view());
         tracing::debug!(document = %self.id, exists = document.exists(), "opened");
         Ok(document)
     }
@@ -107,6 +114,7 @@ impl DocumentTask {
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
         self.log.mend(document).await;
+        self.hide_if_unused(document);
         let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {
@@ -121,6 +129,29 @@ impl DocumentTask {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
+        }
+    }
+
+    /// The view for somebody who looks; made if there is none.
+    pub(super) fn show(&mut self, document: &mut Document) -> Result<SharedView, Unavailable> {
+        self.last_look = Instant::now();
+        if document.shown().is_none() && self.log.is_lost() {
+            // What is in memory may hold what could not be stored.
+            let message = "the server cannot read it at the moment; try again later";
+            return Err(Unavailable::Store(format!("document {}: {message}", self.id)));
+        }
+        let Lengths { snapshot, log } = self.log.lengths();
+        let large = document.shown().is_none() && snapshot + log >= LARGE_DOCUMENT;
+        let view = if large { heavily(|| document.view()) } else { document.view() };
+        self.shown.set(&view);
+        Ok(view)
+    }
+
+    /// Lets go of the view when nobody has looked for a while.
+    fn hide_if_unused(&mut self, document: &mut Document) {
+        if self.watchers.is_empty() && self.last_look.elapsed() >= self.hub.inner.settings.idle_after {
+            self.shown.clear();
+            document.hide();
         }
     }
 

@@ -9,12 +9,14 @@ use std::time::Instant;
 
 use automerge::ChangeHash;
 
-use super::{DocumentTask, Member};
+use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Published, read_view};
+use crate::heavy::heavily;
 use crate::hub::command::{SyncPeer, Unavailable};
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::metrics::Refusal;
+use crate::store::Lengths;
 
 /// Storages of which the last heads are kept.
 const MAX_STORAGES: usize = 10_000;
@@ -24,18 +26,28 @@ impl DocumentTask {
     pub(super) async fn publish(&mut self, document: &mut Document, mut applied: Applied) {
         let started = Instant::now();
         let senders: Vec<ConnectionKey> = applied.senders().collect();
-        let published = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.publish(&mut applied, ready))));
+        let mut publishing = std::mem::take(&mut self.publishing);
+        let large = self.large_batch || self.makes_first_message();
+        let published = publishing.run(large, || {
+            catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.publish(&mut applied, ready))))
+        });
+        self.publishing = publishing;
         let Ok(published) = published else {
             // The batch is durable. Peers may have missed messages that were made for them: all start anew.
             tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
             return self.reload(document).await;
         };
-        if published.changed {
-            let view = document.view();
-            self.watchers.tell(&published.view, &read_view(&view));
+        if let Some(view) = document.shown() {
+            self.watchers.tell(&published.view, &read_view(view));
         }
         self.tell_of_senders(document, &senders);
         self.hub.inner.metrics.publish_seconds.record(started.elapsed());
+    }
+
+    /// Whether somebody may get the whole of a large document now.
+    fn makes_first_message(&mut self) -> bool {
+        let Lengths { snapshot, log } = self.log.lengths();
+        std::mem::take(&mut self.newcomers) && snapshot + log >= LARGE_DOCUMENT
     }
 
     /// Generates only for those who have a place in their outbox, and fills these places.
@@ -81,6 +93,7 @@ impl DocumentTask {
         document.join(peer.key, shared);
         let key = peer.key;
         self.peers.insert(key, Member { peer, owes_unavailable: false });
+        self.newcomers = true;
         // Whoever watches storages hears what is known of them here.
         if self.hub.inner.storages.any() {
             let watched = self.hub.inner.storages.watched_by(key);
@@ -94,7 +107,8 @@ impl DocumentTask {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
             return;
         };
-        if let Some(delivery) = document.greet(key) {
+        let large = self.makes_first_message();
+        if let Some(delivery) = if large { heavily(|| document.greet(key)) } else { document.greet(key) } {
             place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
         }
     }
@@ -115,8 +129,9 @@ impl DocumentTask {
 
     /// A socket takes messages again: one that covers everything since.
     pub(super) fn drained(&mut self, document: &mut Document, key: ConnectionKey) {
-        let view = document.view();
-        self.watchers.drained(key, &read_view(&view));
+        if let Some(view) = document.shown() {
+            self.watchers.drained(key, &read_view(view));
+        }
         if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
             self.answer_request(document, key);
         }

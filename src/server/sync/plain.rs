@@ -2,13 +2,12 @@
 //!
 //! The server sends its first message at once. An unknown id is accepted, and the document made by its first change.
 
-use std::collections::VecDeque;
-
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::format::DocumentId;
-use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
+use crate::hub::{Allowance, ConnectionKey, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
 use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
 
 /// One peer of one document.
@@ -29,7 +28,7 @@ impl PlainSocket {
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, crate::hub::Unavailable> {
-        let peer = SyncPeer { key, outbox, storage: None };
+        let peer = SyncPeer { key, outbox, storage: None, allowance: Allowance::default() };
         hub.greet(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
@@ -38,7 +37,7 @@ impl PlainSocket {
 impl Surface for PlainSocket {
     const KIND: ConnectionKind = ConnectionKind::Plain;
 
-    async fn receive(&mut self, message: Frame, _out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, _out: &mut Outbound) -> Result<(), Farewell> {
         let Frame::Binary(bytes) = message else {
             self.hub.metrics().refuse(Refusal::Undecodable);
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
@@ -48,10 +47,10 @@ impl Surface for PlainSocket {
         sent.map_err(|error| Farewell { kind: FarewellKind::GoingAway, message: error.to_string() })
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
         match outgoing {
             Outgoing::Sync { data, .. } => {
-                out.push_back(Frame::Binary(data));
+                out.binary(&[], &data);
                 Ok(())
             }
             Outgoing::Unavailable(id) => {
@@ -62,10 +61,8 @@ impl Surface for PlainSocket {
         }
     }
 
-    fn last_words(&self, _message: &str) -> Option<Frame> {
-        // The protocol has no words but sync messages; the close frame says it.
-        None
-    }
+    /// The protocol has no words but sync messages; the close frame says it.
+    fn last_words(&self, _message: &str, _out: &mut Outbound) {}
 
     async fn gone(&mut self) {
         self.hub.leave(self.peer.key, [self.document.clone()]).await;

@@ -2,18 +2,21 @@
 //!
 //! The server speaks only after `join`, and never announces a document that the peer has not mentioned.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::registry::{PeerRegistry, Registration};
 use crate::format::DocumentId;
 use crate::hub::{
-    ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer, Unavailable,
+    Allowance, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer,
+    Unavailable,
 };
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::identity::Identity;
+use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
@@ -25,6 +28,7 @@ pub struct RepoSocket {
     key: ConnectionKey,
     hub: Hub,
     outbox: Outbox,
+    allowance: Allowance,
     identity: Arc<Identity>,
     registry: PeerRegistry,
     joined: Option<Joined>,
@@ -48,6 +52,7 @@ impl RepoSocket {
             key,
             hub,
             outbox,
+            allowance: Allowance::default(),
             identity,
             registry,
             joined: None,
@@ -62,7 +67,7 @@ impl RepoSocket {
         sender: PeerId,
         metadata: PeerMetadata,
         versions: &[String],
-        out: &mut VecDeque<Frame>,
+        out: &mut Outbound,
     ) -> Result<(), Farewell> {
         if !versions.iter().any(|version| version == PROTOCOL_VERSION) {
             self.hub.metrics().refuse(Refusal::Handshake);
@@ -89,11 +94,11 @@ impl RepoSocket {
             metadata: PeerMetadata { storage_id: Some(self.identity.storage.clone()), is_ephemeral: false },
             version: PROTOCOL_VERSION.to_owned(),
         };
-        out.push_back(frame(&answer));
+        out.binary(&answer.encode(), &Bytes::new());
         Ok(())
     }
 
-    async fn sync(&mut self, document: DocumentId, data: bytes::Bytes, request: bool) -> Result<(), Farewell> {
+    async fn sync(&mut self, document: DocumentId, data: Bytes, request: bool) -> Result<(), Farewell> {
         if !self.documents.contains(&document) {
             if self.documents.len() >= MAX_DOCUMENTS {
                 return Err(bad(format!("one connection may sync at most {MAX_DOCUMENTS} documents")));
@@ -101,7 +106,7 @@ impl RepoSocket {
             self.documents.insert(document.clone());
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
-        let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage };
+        let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage, allowance: self.allowance.clone() };
         self.hub.sync(&document, peer, data, request).await.map_err(stopping)
     }
 
@@ -126,7 +131,7 @@ impl RepoSocket {
         }
     }
 
-    async fn dispatch(&mut self, message: Message, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    async fn dispatch(&mut self, message: Message, out: &mut Outbound) -> Result<(), Farewell> {
         let message = match message {
             Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
             message if self.joined.is_none() => {
@@ -203,7 +208,7 @@ impl RepoSocket {
 impl Surface for RepoSocket {
     const KIND: ConnectionKind = ConnectionKind::Repo;
 
-    async fn receive(&mut self, message: Frame, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, out: &mut Outbound) -> Result<(), Farewell> {
         let bytes = match message {
             Frame::Binary(bytes) => bytes,
             _ => {
@@ -211,7 +216,8 @@ impl Surface for RepoSocket {
                 return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
             }
         };
-        match repo::decode(&bytes) {
+        let decoded = repo::decode_known(&bytes, &|id| self.documents.get(id).cloned());
+        match decoded {
             Ok(message) => self.dispatch(message, out).await,
             Err(error) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
@@ -221,11 +227,14 @@ impl Surface for RepoSocket {
         }
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut VecDeque<Frame>) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
         let Some(joined) = &self.joined else { return Ok(()) };
+        if let Outgoing::Sync { document, data } = &outgoing {
+            out.binary(&repo::sync_head(&self.identity.peer, &joined.peer, document, data.len()), data);
+            return Ok(());
+        }
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
         let message = match outgoing {
-            Outgoing::Sync { document, data } => Message::Sync { sender, target, document, data },
             Outgoing::Unavailable(document) => Message::DocUnavailable { sender, target, document },
             Outgoing::Ephemeral(message) => {
                 let Ok(sender) = PeerId::new(&message.sender) else { return Ok(()) };
@@ -244,14 +253,15 @@ impl Surface for RepoSocket {
                 let document = news.document.clone();
                 Message::RemoteHeadsChanged { sender, target, document, heads: vec![(storage, heads)] }
             }
-            Outgoing::Texts(_) => return Ok(()),
+            Outgoing::Sync { .. } | Outgoing::Texts(_) => return Ok(()),
         };
-        out.push_back(frame(&message));
+        out.binary(&message.encode(), &Bytes::new());
         Ok(())
     }
 
-    fn last_words(&self, message: &str) -> Option<Frame> {
-        Some(error_frame(&self.identity, self.joined.as_ref().map(|joined| &joined.peer), message))
+    fn last_words(&self, message: &str, out: &mut Outbound) {
+        let target = self.joined.as_ref().map(|joined| &joined.peer);
+        out.binary(&error_message(&self.identity, target, message), &Bytes::new());
     }
 
     async fn gone(&mut self) {
@@ -263,12 +273,9 @@ impl Surface for RepoSocket {
 
 /// An `error` message: all that a stock client can be told before the socket closes.
 #[must_use]
-pub fn error_frame(identity: &Identity, target: Option<&PeerId>, message: &str) -> Frame {
-    frame(&Message::Error { sender: Some(identity.peer.clone()), target: target.cloned(), message: message.to_owned() })
-}
-
-fn frame(message: &Message) -> Frame {
-    Frame::Binary(message.encode().into())
+pub fn error_message(identity: &Identity, target: Option<&PeerId>, message: &str) -> Vec<u8> {
+    let sender = Some(identity.peer.clone());
+    Message::Error { sender, target: target.cloned(), message: message.to_owned() }.encode()
 }
 
 fn bad(message: impl Into<String>) -> Farewell {

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use automerge::Automerge;
+
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
 use crate::store::content::{self, Content, Damage};
@@ -21,12 +23,13 @@ pub(super) struct Log {
     durable: u64,
     snapshot: u64,
     refused: bool,
+    /// What opening the file has read; kept for the first load, as long as it is all that is in the file.
+    document: Option<Automerge>,
 }
 
 /// A log that was just opened.
 pub(super) struct Opened {
     pub(super) log: Log,
-    pub(super) bytes: Vec<u8>,
     pub(super) repaired: Option<Repair>,
 }
 
@@ -91,8 +94,9 @@ impl Log {
             durable: content.whole_len,
             snapshot: content.snapshot_len,
             refused: false,
+            document: Some(content.document),
         };
-        Ok(Some(Opened { log, bytes, repaired }))
+        Ok(Some(Opened { log, repaired }))
     }
 
     /// Creates a document's file with this content, all at once: a crash leaves no half of it.
@@ -114,12 +118,23 @@ impl Log {
             durable: bytes.len() as u64,
             snapshot: content::snapshot_len(bytes),
             refused: false,
+            document: None,
         })
     }
 
     /// What is durable.
     pub(super) fn read(&self) -> io::Result<Vec<u8>> {
         self.file.read(0..self.durable)
+    }
+
+    /// The document as it is in the file, if it was read to open it and nobody has taken it yet.
+    pub(super) fn take_document(&mut self) -> Option<Automerge> {
+        self.document.take()
+    }
+
+    /// A look at the same.
+    pub(super) fn document(&self) -> Option<&Automerge> {
+        self.document.as_ref()
     }
 
     pub(super) fn lengths(&self) -> Lengths {
@@ -146,6 +161,7 @@ impl Log {
                 NotReplaced::Kept(error) | NotReplaced::Unknown(error) => NotAppended::Failed(error),
             });
         }
+        self.document = None;
         match self.file.write(self.durable, bytes).and_then(|()| self.file.sync()) {
             Ok(()) => {
                 self.durable += bytes.len() as u64;
@@ -198,6 +214,7 @@ impl Log {
     }
 
     fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
+        self.document = None;
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
                 (self.file, self.durable, self.snapshot) = (file, length, snapshot);

@@ -41,11 +41,14 @@ fn compact_log(
 
     // The long part: appends are not held up by it.
     let old = old_file.read(0..covered).map_err(|source| StoreError::Read { id: id.clone(), source })?;
-    let old = Content::whole(&old).map_err(|damage| snapshot_error(id, damage))?;
     let path = inner.place(id);
     let new = NewFile::write(&*inner.disk, path.path(), snapshot).map_err(|error| StoreError::write(id, error))?;
-    let checked = read_back(id, &new)
-        .and_then(|content| if content.same_as(&old) { Ok(content.snapshot_len) } else { Err(other_heads(id)) });
+    let checked = read_back(id, &new).and_then(|content| {
+        match content.same_as_log(&old).map_err(|damage| snapshot_error(id, damage))? {
+            true => Ok(content.snapshot_len),
+            false => Err(other_heads(id)),
+        }
+    });
     drop(old);
 
     let mut cell = Arc::clone(&slot.log).blocking_lock_owned();

@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use automerge::Automerge;
+
 use super::log::{Log, NotOpened, Opened};
 use crate::store::disk::{Disk, LockGuard, RealDisk, beside, folder_of};
-use crate::store::{OpenError, Place, Repair};
+use crate::store::{Lengths, OpenError, Place, Repair};
 
 /// The locked, opened and (where needed) repaired file of the default document.
 ///
 /// The store does not know where a document keeps its id, so opening takes two steps: read this, look for the id in
-/// [`bytes`](Self::bytes) (or choose one), then open the store with both.
+/// [`document`](Self::document) (or choose one), then open the store with both.
 pub struct StateFile {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) path: PathBuf,
     pub(super) lock: LockGuard,
     pub(super) log: Option<Log>,
-    bytes: Vec<u8>,
     repaired: Option<Repair>,
 }
 
@@ -37,9 +38,9 @@ impl StateFile {
         let place = || Place::State(path.to_owned());
         let path = disk.resolve(path).map_err(|error| OpenError::io(place(), error))?;
         let lock = disk.lock(&beside(&path, ".lock")).map_err(|error| OpenError::lock(place(), error))?;
-        let (log, bytes, repaired) = match Log::open(&disk, &path) {
-            Ok(Some(Opened { log, bytes, repaired })) => (Some(log), bytes, repaired),
-            Ok(None) => (None, Vec::new(), None),
+        let (log, repaired) = match Log::open(&disk, &path) {
+            Ok(Some(Opened { log, repaired })) => (Some(log), repaired),
+            Ok(None) => (None, None),
             Err(NotOpened::Io(error)) => return Err(OpenError::io(place(), error)),
             Err(NotOpened::Damaged(damage)) => return Err(OpenError::damage(place(), damage)),
         };
@@ -47,7 +48,7 @@ impl StateFile {
             // Taken together with the lock file: what is missing can be created here.
             disk.sync_dir(folder_of(&path)).map_err(|error| OpenError::io(place(), error))?;
         }
-        Ok(Self { disk, path, lock, log, bytes, repaired })
+        Ok(Self { disk, path, lock, log, repaired })
     }
 
     /// Where it is.
@@ -56,10 +57,21 @@ impl StateFile {
         &self.path
     }
 
-    /// All of it; empty if there is nothing yet.
+    /// What is in it; None if there is nothing yet.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn document(&self) -> Option<&Automerge> {
+        self.log.as_ref().filter(|log| !log.is_empty()).and_then(Log::document)
+    }
+
+    /// The same, to be kept. (The store, which would give it to the first who loads the document, reads it again then.)
+    pub fn take_document(&mut self) -> Option<Automerge> {
+        self.log.as_mut().filter(|log| !log.is_empty()).and_then(Log::take_document)
+    }
+
+    /// How large the snapshot and the log in it are.
+    #[must_use]
+    pub fn lengths(&self) -> Lengths {
+        self.log.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, Log::lengths)
     }
 
     /// What was cut off when it was opened.

@@ -19,9 +19,18 @@ const MAX_REASON: usize = 64 * 1024;
 /// Storage ids and heads in one message. It bounds how much larger than the frame the message can be.
 const MAX_ENTRIES: usize = 10_000;
 
+/// Documents that somebody knows already, by their ids.
+pub type KnownDocuments<'a> = dyn Fn(&str) -> Option<DocumentId> + 'a;
+
 /// Reads one binary frame. The `data` of the message is a part of the frame, not a copy.
 pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
-    let fields = Fields::locate(frame)?;
+    decode_known(frame, &|_| None)
+}
+
+/// The same for whoever knows the ids of some documents already: they need not be checked again.
+pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message, DecodeError> {
+    let mut fields = Fields::locate(frame)?;
+    fields.known = Some(known);
     let kind = fields.text("type", fields.kind, MAX_TEXT)?;
     Ok(match &*kind {
         "join" => Message::Join {
@@ -83,6 +92,7 @@ pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
 /// Where in the frame the value of each key begins. Absent, null and undefined are the same.
 struct Fields<'b> {
     frame: Reader<'b>,
+    known: Option<&'b KnownDocuments<'b>>,
     kind: Option<usize>,
     sender: Option<usize>,
     target: Option<usize>,
@@ -104,6 +114,7 @@ impl<'b> Fields<'b> {
         let mut reader = Reader::new(frame);
         let mut fields = Self {
             frame: Reader::new(frame),
+            known: None,
             kind: None,
             sender: None,
             target: None,
@@ -167,7 +178,9 @@ impl<'b> Fields<'b> {
     }
 
     fn document(&self) -> Result<DocumentId, DecodeError> {
-        Ok(self.required("documentId", self.document)?.text("documentId", MAX_TEXT)?.parse()?)
+        let text = self.required("documentId", self.document)?.text("documentId", MAX_TEXT)?;
+        let known = self.known.and_then(|known| known(&text));
+        known.map_or_else(|| Ok(text.parse()?), Ok)
     }
 
     /// Never empty: a stock client never sends that, and one that got it would die of it.

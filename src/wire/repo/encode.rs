@@ -116,31 +116,17 @@ impl Message {
     }
 }
 
-/// A `sync` message that goes to many peers: everything but its `targetId` is encoded once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyncEnvelope(Vec<u8>);
-
-impl SyncEnvelope {
-    /// Encodes what is the same for all targets. `data` must not be empty: peers refuse that.
-    #[must_use]
-    pub fn new(sender: &PeerId, document: &DocumentId, data: &[u8]) -> Self {
-        let mut out = Writer::new("sync", 5, data.len());
-        out.data(data);
-        out.pair("documentId", document.as_str());
-        out.pair("senderId", sender.as_str());
-        // Last, so that a frame is this and the target's name.
-        out.text("targetId");
-        Self(out.0)
-    }
-
-    /// The frame for one target: [`Message::Sync`] but for the order of the keys.
-    #[must_use]
-    pub fn for_target(&self, target: &PeerId) -> Vec<u8> {
-        let mut out = Writer(Vec::with_capacity(self.0.len() + 3 + target.as_str().len()));
-        out.0.extend_from_slice(&self.0);
-        out.text(target.as_str());
-        out.0
-    }
+/// A `sync` message up to its data, which is the same for many peers and so need not be copied for each: this and the
+/// data are the frame. ([`Message::Sync`] but for the order of the keys.) `length`: bytes of data, not none.
+#[must_use]
+pub fn sync_head(sender: &PeerId, target: &PeerId, document: &DocumentId, length: usize) -> Vec<u8> {
+    let mut out = Writer::new("sync", 5, 0);
+    out.pair("senderId", sender.as_str());
+    out.pair("targetId", target.as_str());
+    out.pair("documentId", document.as_str());
+    out.text("data");
+    out.head(BYTES, length as u64);
+    out.0
 }
 
 struct Writer(Vec<u8>);

@@ -16,8 +16,8 @@ use bytes::Bytes;
 
 use crate::format::DocumentId;
 
-pub use decode::decode;
-pub use encode::SyncEnvelope;
+pub use decode::{KnownDocuments, decode, decode_known};
+pub use encode::sync_head;
 pub use error::DecodeError;
 pub use ids::{InvalidPeerName, PeerId, StorageId};
 

@@ -1,0 +1,336 @@
+//! What the core costs, without sockets and disk: `cargo bench --bench core`.
+//!
+//! Where the library has an operation of its own for the same thing, it is measured beside ours.
+#![allow(missing_docs, reason = "a program, not a library")]
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot be set up must stop")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+use automerge::sync::{self, SyncDoc};
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, ROOT, ReadDoc};
+use bytes::Bytes;
+use divan::{Bencher, black_box};
+use happierwork::document::{
+    Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch, View,
+    read_view,
+};
+use happierwork::format::{Budget, DocumentId};
+use happierwork::server::renderings::RENDERINGS;
+use happierwork::wire::repo;
+
+/// Changes in the history.
+const HISTORIES: [usize; 3] = [100, 10_000, 100_000];
+const VIEWERS: u64 = 1_000;
+
+fn main() {
+    divan::main();
+}
+
+fn id() -> DocumentId {
+    DocumentId::from_random([7; 16])
+}
+
+fn author() -> Author {
+    Author { name: "cfo".to_owned(), now: 1_700_000_000_000 }
+}
+
+/// A plan of so many positions and with so many changes, as a snapshot. Made once.
+fn snapshot(positions: usize, changes: usize) -> Vec<u8> {
+    /// By positions and changes.
+    type Snapshots = HashMap<(usize, usize), Vec<u8>>;
+    static MADE: OnceLock<Mutex<Snapshots>> = OnceLock::new();
+    let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
+    made.entry((positions, changes)).or_insert_with(|| make_snapshot(positions, changes)).clone()
+}
+
+fn make_snapshot(positions: usize, changes: usize) -> Vec<u8> {
+    let rows = (0..positions).map(|index| NewPosition {
+        id: format!("position-{index:05}"),
+        designation: format!("Engineer {index}"),
+        department: "UI".to_owned(),
+        budget: Budget::Int(45_000),
+        location: "Pune".to_owned(),
+        created_at: Some(1_600_000_000_000 + i64::try_from(index).unwrap()),
+        updated: None,
+    });
+    let mut document = load(&[]);
+    let plan = PlanPatch { name: Some("Growth".to_owned()), ..PlanPatch::default() };
+    let create = Edit::Create { id: id(), plan, positions: rows.collect() };
+    let applied = document.apply(vec![Item::Edit { edit: create, author: author() }]);
+    let mut doc = Automerge::load(&applied.chunks).unwrap().with_actor(ActorId::from([8u8; 16]));
+    for change in 1..changes {
+        edit(&mut doc, change % positions, i64::try_from(change).unwrap());
+    }
+    doc.save()
+}
+
+/// One change that sets one field of one position.
+fn edit(doc: &mut Automerge, position: usize, budget: i64) {
+    let (_, map) = doc.get(ROOT, "positions").unwrap().unwrap();
+    let (_, row) = doc.get(&map, format!("position-{position:05}")).unwrap().unwrap();
+    let mut transaction = doc.transaction();
+    transaction.put(&row, "budget", budget).unwrap();
+    transaction.commit_with(CommitOptions::default().with_time(1_700_000_000));
+}
+
+fn load(log: &[u8]) -> Document {
+    Document::load(id(), log, ActorId::from([9u8; 16]), RENDERINGS, MessageLimits::default()).unwrap()
+}
+
+/// A document in use: a writer and viewers are in sync with it, and have exchanged a few edits.
+struct Case {
+    document: Document,
+    writer: Peer,
+    /// Speaks for all viewers, who are in the same state and say the same.
+    viewer: Peer,
+    viewers: u64,
+    edits: usize,
+    positions: usize,
+}
+
+/// A stock peer.
+struct Peer {
+    doc: Automerge,
+    state: sync::State,
+}
+
+impl Peer {
+    fn say(&mut self) -> Option<Bytes> {
+        self.doc.generate_sync_message(&mut self.state).map(|message| Bytes::from(message.encode()))
+    }
+
+    fn hear(&mut self, message: &Bytes) {
+        self.doc.receive_sync_message(&mut self.state, sync::Message::decode(message).unwrap()).unwrap();
+    }
+}
+
+const WRITER: PeerKey = PeerKey(0);
+
+impl Case {
+    fn new(positions: usize, changes: usize, viewers: u64) -> Self {
+        let log = snapshot(positions, changes);
+        let peer = |actor| Peer {
+            doc: Automerge::load(&log).unwrap().with_actor(ActorId::from([actor; 16])),
+            state: sync::State::new(),
+        };
+        let mut case = Self { document: load(&log), writer: peer(10), viewer: peer(11), viewers, edits: 0, positions };
+        for key in 0..=viewers {
+            case.document.join(PeerKey(key), Vec::new());
+        }
+        for _ in 0..4 {
+            let (written, seen) = (case.writer.say(), case.viewer.say());
+            case.exchange(written, seen);
+        }
+        for _ in 0..10 {
+            case.edit_and_acknowledge();
+        }
+        case
+    }
+
+    fn edit_and_acknowledge(&mut self) {
+        let edit = self.edit();
+        self.exchange(Some(edit), None);
+        let acknowledgement = self.viewer.say();
+        self.exchange(None, acknowledgement);
+    }
+
+    /// What the writer says about its next edit.
+    fn edit(&mut self) -> Bytes {
+        self.edits += 1;
+        edit(&mut self.writer.doc, self.positions / 2, i64::try_from(self.edits).unwrap());
+        self.writer.say().unwrap()
+    }
+
+    fn exchange(&mut self, written: Option<Bytes>, seen: Option<Bytes>) {
+        let written = written.map(|bytes| sync(WRITER, &bytes));
+        let seen = seen.into_iter().flat_map(|bytes| (1..=self.viewers).map(move |key| sync(PeerKey(key), &bytes)));
+        let mut applied = self.document.apply(written.into_iter().chain(seen).collect());
+        let published = self.document.publish(&mut applied, |_| true);
+        for delivery in published.deliveries {
+            match delivery.peer.0 {
+                0 => self.writer.hear(&delivery.message),
+                1 => self.viewer.hear(&delivery.message),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn sync(peer: PeerKey, bytes: &Bytes) -> Item {
+    Item::Sync { peer, bytes: bytes.clone() }
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn publish_one_edit_to_1000_peers(bencher: Bencher, changes: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, VIEWERS);
+            let edit = case.edit();
+            let applied = case.document.apply(vec![sync(WRITER, &edit)]);
+            (case, applied)
+        })
+        .bench_local_refs(|(case, applied)| {
+            let published = case.document.publish(applied, |_| true);
+            assert_eq!(published.deliveries.len(), usize::try_from(VIEWERS).unwrap() + 1);
+            published
+        });
+}
+
+/// A case in which one edit was published, and what a viewer answers.
+fn published(changes: usize, viewers: u64) -> (Case, Bytes) {
+    let mut case = Case::new(100, changes, viewers);
+    let edit = case.edit();
+    case.exchange(Some(edit), None);
+    let acknowledgement = case.viewer.say().unwrap();
+    (case, acknowledgement)
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
+    bencher.with_inputs(|| published(changes, VIEWERS)).bench_local_refs(|(case, acknowledgement)| {
+        // As they come: in batches.
+        let peers: Vec<u64> = (1..=VIEWERS).collect();
+        for batch in peers.chunks(25) {
+            let items = batch.iter().map(|peer| sync(PeerKey(*peer), acknowledgement)).collect();
+            let mut applied = case.document.apply(items);
+            assert!(case.document.publish(&mut applied, |_| true).deliveries.is_empty());
+        }
+    });
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn receive_1_acknowledgement_nobody_sent_before(bencher: Bencher, changes: usize) {
+    bencher.with_inputs(|| published(changes, 1)).bench_local_refs(|(case, acknowledgement)| {
+        let mut applied = case.document.apply(vec![sync(PeerKey(1), acknowledgement)]);
+        case.document.publish(&mut applied, |_| true)
+    });
+}
+
+/// The library's own, on a document that was just written to as well.
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn library_receives_1_acknowledgement(bencher: Bencher, changes: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, 1);
+            let mut ours = sync::State::new();
+            for _ in 0..3 {
+                if let Some(said) = case.writer.doc.generate_sync_message(&mut ours) {
+                    case.viewer.hear(&Bytes::from(said.encode()));
+                }
+                if let Some(said) = case.viewer.say() {
+                    let said = sync::Message::decode(&said).unwrap();
+                    case.writer.doc.receive_sync_message(&mut ours, said).unwrap();
+                }
+            }
+            case.edit();
+            let said = case.writer.doc.generate_sync_message(&mut ours).unwrap();
+            case.viewer.hear(&Bytes::from(said.encode()));
+            let answer = sync::Message::decode(&case.viewer.say().unwrap()).unwrap();
+            (case, ours, answer)
+        })
+        .bench_local_refs(|(case, ours, answer)| {
+            case.writer.doc.receive_sync_message(ours, answer.clone()).unwrap();
+        });
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn one_edit_apply_and_publish_to_one_viewer(bencher: Bencher, changes: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, 1);
+            let edit = case.edit();
+            (case, edit)
+        })
+        .bench_local_refs(|(case, edit)| {
+            let mut applied = case.document.apply(vec![sync(WRITER, edit)]);
+            case.document.publish(&mut applied, |_| true)
+        });
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn library_applies_one_change(bencher: Bencher, changes: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(100, changes, 1);
+            case.edit();
+            let change = case.writer.doc.get_last_local_change().unwrap();
+            (case, change)
+        })
+        .bench_local_refs(|(case, change)| case.viewer.doc.apply_changes([change.clone()]).unwrap());
+}
+
+#[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
+    let patch = PositionPatch { budget: Some(Budget::Int(1)), ..PositionPatch::default() };
+    bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
+        let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
+        let mut applied = case.document.apply(vec![Item::Edit { edit, author: author() }]);
+        case.document.publish(&mut applied, |_| true)
+    });
+}
+
+#[divan::bench(args = [100, 5_000], sample_count = 20, sample_size = 1)]
+fn view_patch_of_one_row(bencher: Bencher, positions: usize) {
+    bencher
+        .with_inputs(|| {
+            let mut case = Case::new(positions, 100, 0);
+            let view = Arc::new(RwLock::new(View::new(&case.writer.doc, RENDERINGS)));
+            for _ in 0..10 {
+                case.edit_and_acknowledge();
+                View::update(&view, &case.writer.doc, &[case.writer.doc.get_last_local_change().unwrap()]);
+            }
+            case.edit();
+            let change = case.writer.doc.get_last_local_change().unwrap();
+            (view, case.writer.doc, change)
+        })
+        .bench_local_refs(|(view, doc, change)| View::update(view, doc, std::slice::from_ref(change)));
+}
+
+#[divan::bench(args = [100, 5_000], sample_count = 50)]
+fn view_joined_for_an_export(bencher: Bencher, positions: usize) {
+    let mut document = load(&snapshot(positions, 100));
+    let view = document.view();
+    bencher.bench_local(|| {
+        let mut out = Vec::new();
+        read_view(&view).join(Form::Json, b",", &mut out);
+        out
+    });
+}
+
+#[divan::bench(args = [100, 10_000, 100_000], sample_count = 10, sample_size = 1)]
+fn load_a_document(bencher: Bencher, changes: usize) {
+    let log = snapshot(100, changes);
+    bencher.bench_local(|| load(&log));
+}
+
+#[divan::bench(args = [100, 10_000, 100_000], sample_count = 10, sample_size = 1)]
+fn save_a_document(bencher: Bencher, changes: usize) {
+    let document = load(&snapshot(100, changes));
+    bencher.bench_local(|| document.save());
+}
+
+#[divan::bench]
+fn decode_a_sync_message(bencher: Bencher) {
+    let message = Case::new(100, 100, 0).edit();
+    bencher.bench_local(|| Incoming::decode(black_box(&message), &MessageLimits::default()).unwrap());
+}
+
+#[divan::bench]
+fn repo_codec_decodes_an_acknowledgement(bencher: Bencher) {
+    let frame = sync_frame(&published(100, 1).1);
+    bencher.bench_local(|| repo::decode(black_box(&frame)).unwrap());
+}
+
+#[divan::bench]
+fn repo_codec_encodes_a_sync_message(bencher: Bencher) {
+    let message = Case::new(100, 100, 0).edit();
+    bencher.bench_local(|| sync_frame(black_box(&message)));
+}
+
+fn sync_frame(data: &Bytes) -> Bytes {
+    let peer = |name: &str| repo::PeerId::new(name).unwrap();
+    let (sender, target) = (peer("peer-0123456789abcdef"), peer("storage-server-happierwork"));
+    Bytes::from(repo::Message::Sync { sender, target, document: id(), data: data.clone() }.encode())
+}

@@ -1,0 +1,98 @@
+//! Messages that come in on one socket: tungstenite's protocol over tokio's stream, without anything between them.
+//!
+//! tungstenite only reads here. What it would write by itself (answers to pings and closes) is dropped: whoever reads
+//! sees the pings and closes, and answers them ([`super::outbound`]).
+
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
+/// it; a larger message gets a buffer of its own size while it comes in.
+const READ_BUFFER: usize = 2 << 10;
+
+/// The side of a connection that is read.
+pub struct Inbound {
+    stream: OwnedReadHalf,
+    protocol: WebSocketContext,
+    read: u64,
+}
+
+impl Inbound {
+    /// Messages from this stream, of which `early` was read already. `max` bounds a message and a frame alike, since
+    /// browsers send a message as one frame.
+    #[must_use]
+    pub fn new(stream: OwnedReadHalf, early: Vec<u8>, max: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(max))
+            .max_frame_size(Some(max));
+        let protocol = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
+        Self { stream, protocol, read: 0 }
+    }
+
+    /// Bytes that have come in so far.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The next message, a ping or a close included. May be given up at any point and be called again.
+    ///
+    /// # Errors
+    /// When the connection is gone, or what came is not WebSocket, or too large.
+    pub async fn next(&mut self) -> Result<Message, Error> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        let mut stream = Polled { stream: &mut self.stream, read: &mut self.read, cx };
+        match self.protocol.read(&mut stream) {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    /// The stream under it, once messages do not matter any more.
+    pub fn into_stream(self) -> OwnedReadHalf {
+        self.stream
+    }
+}
+
+/// The stream as tungstenite knows streams: "would block" where a task waits to be woken.
+struct Polled<'a, 'b> {
+    stream: &'a mut OwnedReadHalf,
+    read: &'a mut u64,
+    cx: &'a mut Context<'b>,
+}
+
+impl Read for Polled<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {
+            Poll::Ready(Ok(())) => {
+                *self.read += buffer.filled().len() as u64;
+                Ok(buffer.filled().len())
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Polled<'_, '_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

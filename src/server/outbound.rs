@@ -1,0 +1,226 @@
+//! What waits to be written to one socket, as WebSocket frames.
+//!
+//! A document's snapshot or a long message goes to many sockets, and is the same bytes for all of them: it is shared, and
+//! written from where it is. Everything small is put together, so that it goes out with one system call. Nothing of this
+//! outlives its writing: an idle socket holds no more than [`KEPT`] bytes.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+/// From how many bytes on a payload is shared; below, copying it is cheaper than a piece of its own.
+const SHARED_FROM: usize = 2 << 10;
+/// What an empty buffer may keep for the next frames.
+const KEPT: usize = 1 << 10;
+/// Pieces that are written with one system call.
+const PIECES: usize = 16;
+/// A control frame's payload is at most so long (RFC 6455, 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// Frames that wait to be written.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    /// In order, before `tail`.
+    pieces: VecDeque<Bytes>,
+    /// Small frames, and the heads of shared ones.
+    tail: Vec<u8>,
+    /// How much of `tail` is written.
+    tail_written: usize,
+    waiting: usize,
+    frames: usize,
+    written: u64,
+}
+
+impl Outbound {
+    /// Whether everything is written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Frames that were added since everything was written.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Bytes that the other side's machine has taken so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// A text frame.
+    pub fn text(&mut self, text: &Bytes) {
+        self.frame(OpCode::Data(Data::Text), &[], text);
+    }
+
+    /// A binary frame that consists of these two.
+    pub fn binary(&mut self, head: &[u8], rest: &Bytes) {
+        self.frame(OpCode::Data(Data::Binary), head, rest);
+    }
+
+    /// A ping without content.
+    pub fn ping(&mut self) {
+        self.frame(OpCode::Control(Control::Ping), &[], &Bytes::new());
+    }
+
+    /// The answer to a ping.
+    pub fn pong(&mut self, content: &[u8]) {
+        self.frame(OpCode::Control(Control::Pong), &content[..content.len().min(MAX_CONTROL)], &Bytes::new());
+    }
+
+    /// A close frame; without a code it has no reason either. Cuts a reason that is too long, between two characters.
+    pub fn close(&mut self, code: Option<u16>, reason: &str) {
+        let content = match code {
+            Some(code) => [&code.to_be_bytes(), shorten(reason).as_bytes()].concat(),
+            None => Vec::new(),
+        };
+        self.frame(OpCode::Control(Control::Close), &content, &Bytes::new());
+    }
+
+    fn frame(&mut self, opcode: OpCode, head: &[u8], rest: &Bytes) {
+        let before = self.tail.len();
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let length = head.len() + rest.len();
+        // Writing to a vector cannot fail.
+        let _ = header.format(length as u64, &mut self.tail);
+        self.tail.extend_from_slice(head);
+        self.waiting += self.tail.len() - before + rest.len();
+        self.frames += 1;
+        if rest.len() < SHARED_FROM {
+            self.tail.extend_from_slice(rest);
+        } else {
+            let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+            tail.advance(std::mem::take(&mut self.tail_written));
+            self.pieces.push_back(tail);
+            self.pieces.push_back(rest.clone());
+        }
+    }
+
+    /// Writes until all is written. May be given up at any point and be called again.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn poll_write<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, io: &mut W) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let count = if self.pieces.is_empty() {
+                ready!(Pin::new(&mut *io).poll_write(cx, &self.tail[self.tail_written..]))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); PIECES];
+                let waiting = self.pieces.iter().map(|piece| &piece[..]).chain([&self.tail[self.tail_written..]]);
+                let mut count = 0;
+                for (slot, piece) in slices.iter_mut().zip(waiting) {
+                    *slot = IoSlice::new(piece);
+                    count += 1;
+                }
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..count]))?
+            };
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.waiting -= count;
+        self.written += count as u64;
+        while let Some(piece) = self.pieces.front_mut() {
+            if count < piece.len() {
+                return piece.advance(count);
+            }
+            count -= piece.len();
+            self.pieces.pop_front();
+        }
+        self.tail_written += count;
+        if self.is_empty() {
+            self.tail.clear();
+            self.tail.shrink_to(KEPT);
+            self.tail_written = 0;
+            self.pieces.shrink_to(0);
+            self.frames = 0;
+        }
+    }
+}
+
+/// Cuts a reason to what a close frame takes besides its code.
+fn shorten(reason: &str) -> &str {
+    let mut end = reason.len().min(MAX_CONTROL - 2);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::StreamExt;
+    use tokio::io::DuplexStream;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    async fn client(io: DuplexStream) -> Vec<Message> {
+        let mut client = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+        let mut heard = Vec::new();
+        while let Some(Ok(message)) = client.next().await {
+            heard.push(message);
+        }
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_client_reads_what_was_put_in_however_little_the_socket_takes_at_once() {
+        for space in [1, 7, 1_000, 1 << 20] {
+            let (mut server, io) = tokio::io::duplex(space);
+            let client = tokio::spawn(client(io));
+            let large = Bytes::from(vec![7; 200_000]);
+            let mut out = Outbound::default();
+            out.text(&Bytes::from_static(b"small"));
+            out.binary(b"head", &large);
+            out.binary(b"one", &Bytes::new());
+            out.binary(&[], &large);
+            out.pong(b"there");
+            out.close(Some(1000), &"₹".repeat(100));
+            assert_eq!(out.frames(), 6);
+            poll_fn(|cx| out.poll_write(cx, &mut server)).await.unwrap();
+            assert!(out.is_empty() && out.written() > 400_000 && out.frames() == 0);
+            assert!(out.tail.capacity() <= KEPT && out.pieces.capacity() == 0, "an idle socket holds next to nothing");
+            drop(server);
+            let heard = client.await.unwrap();
+            assert_eq!(heard[0], Message::text("small"));
+            assert_eq!(heard[1], Message::binary([b"head", &large[..]].concat()));
+            assert_eq!(heard[2], Message::binary("one"));
+            assert_eq!(heard[3], Message::binary(large));
+            assert_eq!(heard[4], Message::Pong(Bytes::from_static(b"there")));
+            let Message::Close(Some(close)) = &heard[5] else { panic!("{:?}", heard[5]) };
+            assert!(close.reason.chars().all(|character| character == '₹') && close.reason.len() <= 123);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_shared_and_not_copied() {
+        let large = Bytes::from(vec![7; 1 << 20]);
+        let mut out = Outbound::default();
+        out.binary(b"head", &large);
+        assert_eq!(out.pieces[1].as_ptr(), large.as_ptr());
+    }
+}
