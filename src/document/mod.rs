@@ -12,6 +12,7 @@
 
 mod condition;
 mod edit;
+mod generate;
 mod incoming;
 mod peers;
 pub mod position;
@@ -371,6 +372,11 @@ impl Document {
     /// The socket of a peer takes messages again: one that covers all that happened since, if anything did.
     pub fn drained(&mut self, peer: PeerKey) -> Option<Delivery> {
         if self.peers.is_due(peer) { self.peers.generate_one(&self.doc, peer) } else { None }
+    }
+
+    /// Lets go of messages that were kept for peers who may come yet. They cost time to make again, nothing else.
+    pub fn forget_copies(&mut self) {
+        self.peers.forget_copies();
     }
 
     /// Whether a peer is owed a message that it was not ready for.

@@ -7,8 +7,7 @@
 //!
 //! - `shared_heads` is never advanced by guessing which new heads a message brought (in a batch they come from
 //!   several peers); it moves when the peer names heads that we have, which it does in every message;
-//! - `sent_hashes` is trimmed by what lies *after* the peer's heads, instead of by walking all of their ancestors: the
-//!   result is the same, the cost depends on how far the peer is behind and not on the length of the history;
+//! - `sent_hashes` holds the heads of what was sent (see [`generate`](super::generate)), so there is no history to walk;
 //! - of a peer whose heads are all known here it is known exactly what it has: they and all before them. That is noted in
 //!   the place of what it last shared with us and its Bloom filter. So nothing is withheld by a false hit of the filter,
 //!   the next message does not cost a look at all changes since then, and peers who say the same differently are one;
@@ -17,8 +16,6 @@
 //!   with a change and the second without, and the answer to the first must not be cancelled by the second: the peer
 //!   would wait for ever to hear that its change has arrived. The price is a message now and then that tells nothing
 //!   new, and is not answered.
-
-use std::collections::HashSet;
 
 use automerge::sync::{self, BloomFilter, Capability, Have, MessageFlags};
 use automerge::{Automerge, ChangeHash, ReadDoc};
@@ -41,7 +38,12 @@ pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
     }
 
     let our_heads = doc.get_heads();
-    forget_what_arrived(doc, &our_heads, &message.heads, &mut next);
+    if message.heads == our_heads {
+        // Everything sent is ours, so it is among the ancestors of our heads.
+        next.sent_hashes.clear();
+    } else {
+        next.sent_hashes.retain(|sent| !message.heads.contains(sent));
+    }
 
     let known: Vec<ChangeHash> = message.heads.iter().filter(|head| has(doc, head)).copied().collect();
     let all_known = known.len() == message.heads.len();
@@ -66,24 +68,6 @@ pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
     next.their_heads = Some(message.heads);
     next.their_need = Some(message.need);
     next
-}
-
-/// Keeps of `sent_hashes` what the peer with these `heads` has not got yet.
-fn forget_what_arrived(doc: &Automerge, our_heads: &[ChangeHash], heads: &[ChangeHash], state: &mut sync::State) {
-    if state.sent_hashes.is_empty() {
-        return;
-    }
-    if heads == our_heads {
-        // Everything sent is ours, so it is among the ancestors of our heads.
-        state.sent_hashes.clear();
-        return;
-    }
-    let known: Vec<ChangeHash> = heads.iter().filter(|head| has(doc, head)).copied().collect();
-    if known.is_empty() {
-        return;
-    }
-    let after: HashSet<ChangeHash> = doc.get_changes_meta(&known).into_iter().map(|change| change.hash).collect();
-    state.sent_hashes.retain(|hash| after.contains(hash));
 }
 
 /// Whether a change is part of the document's history (and does not wait for others).

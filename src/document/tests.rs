@@ -314,35 +314,55 @@ fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
 }
 
 #[test]
-fn the_state_after_an_acknowledgement_is_the_librarys() {
+fn after_an_acknowledgement_a_peer_is_sent_what_the_library_would_send() {
     let (mut document, log) = plan();
     let mut remote = Remote::new(9);
     document.join(remote.key, Vec::new());
     remote.settle(&mut document);
-    for budget in 0..30 {
-        let patch = PositionPatch { budget: Some(Budget::Int(1_000 + budget)), ..PositionPatch::default() };
+    let mut edit_once = |budget| {
+        let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
         edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
-    }
-    let mut doc = automerge::Automerge::load(&document.save()).unwrap();
+        automerge::Automerge::load(&document.save()).unwrap()
+    };
+    let mut doc = (1_000..1_030).map(&mut edit_once).last().unwrap();
+    let later = edit_once(2_000);
     let changes: Vec<_> = doc.get_changes(&automerge::Automerge::load(&log).unwrap().get_heads());
-    let sent: std::collections::BTreeSet<_> = changes.iter().map(Change::hash).collect();
-    for at in [0, 7, 29] {
-        let heads = vec![changes[at].hash()];
-        let message = sync::Message {
-            heads: heads.clone(),
-            need: Vec::new(),
-            have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
-            changes: sync::ChunkList::empty(),
-            flags: Some(sync::MessageFlags::new()),
-            version: sync::MessageVersion::V1,
-        };
-        let before = sync::State { sent_hashes: sent.clone(), in_flight: true, ..sync::State::new() };
-        let ours = receive::receive(&doc, &before, message.clone());
-        let mut theirs = before.clone();
-        doc.receive_sync_message(&mut theirs, message).unwrap();
-        // The one thing that is decided otherwise, as several messages may get one answer.
-        theirs.last_sent_heads = before.last_sent_heads;
-        assert_eq!(ours, theirs);
+    // All of them were sent; here the heads of what was sent stand for it.
+    let before = sync::State { in_flight: true, ..sync::State::new() };
+    let to_ours = sync::State { sent_hashes: doc.get_heads().into_iter().collect(), ..before.clone() };
+    let to_theirs = sync::State { sent_hashes: changes.iter().map(Change::hash).collect(), ..before };
+    for flags in [None, Some(sync::MessageFlags::new())] {
+        for at in [0, 7, 29] {
+            let heads = vec![changes[at].hash()];
+            let message = sync::Message {
+                heads: heads.clone(),
+                need: Vec::new(),
+                have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
+                changes: sync::ChunkList::empty(),
+                flags: flags.clone(),
+                version: sync::MessageVersion::V1,
+            };
+            let ours = receive::receive(&doc, &to_ours, message.clone());
+            let mut theirs = to_theirs.clone();
+            doc.receive_sync_message(&mut theirs, message).unwrap();
+            assert_eq!((&ours.shared_heads, &ours.their_have), (&theirs.shared_heads, &theirs.their_have));
+            assert_eq!(ours.their_capabilities, theirs.their_capabilities);
+
+            for doc in [&doc, &later] {
+                let (message, next) = generate::generate(doc, &ours, &mut generate::Saved::default());
+                let message = sync::Message::decode(&message.unwrap()).unwrap();
+                // (Of the heads that the peer named the library takes it to know that we have them; here it is told.)
+                theirs.last_sent_heads.clear();
+                theirs.in_flight = false;
+                let library = doc.generate_sync_message(&mut theirs.clone()).unwrap();
+                assert_eq!((&message.heads, &message.need), (&library.heads, &library.need));
+                let [ours, theirs] =
+                    [&message, &library].map(|message| message.changes.iter().collect::<Vec<_>>().concat());
+                assert_eq!(ours, theirs, "acknowledged: change {at}");
+                assert_eq!((&message.version, &message.flags), (&library.version, &library.flags));
+                assert_eq!((next.last_sent_heads, next.in_flight), (doc.get_heads(), true));
+            }
+        }
     }
 }
 

@@ -50,7 +50,12 @@ pub(super) enum Command {
     /// The socket of a connection takes messages again.
     Drained(ConnectionKey),
     /// An edit by a caller who waits for it to be durable.
-    Edit { edit: Edit, author: Author, reply: oneshot::Sender<Result<Done, EditFailure>> },
+    Edit {
+        /// Boxed: a mailbox has room for as many commands as it holds at once, each as large as the largest.
+        edit: Box<Edit>,
+        author: Author,
+        reply: oneshot::Sender<Result<Done, EditFailure>>,
+    },
     /// Be there: the view can be read.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
     /// Somebody read the view: stay a while.

@@ -174,7 +174,7 @@ impl Hub {
     /// When it is not acceptable, or could not be made durable.
     pub async fn edit(&self, id: &DocumentId, edit: Edit, author: Author) -> Result<Done, EditFailure> {
         let (reply, answer) = oneshot::channel();
-        self.send(id, Command::Edit { edit, author, reply }).await?;
+        self.send(id, Command::Edit { edit: Box::new(edit), author, reply }).await?;
         answer.await.map_err(|_| EditFailure::from(Unavailable::Stopping))?
     }
 

@@ -223,7 +223,7 @@ impl DocumentTask {
                 batch.senders.push(Sender::Peer(key));
             }
             Command::Edit { edit, author, reply } => {
-                batch.items.push(Item::Edit { edit, author });
+                batch.items.push(Item::Edit { edit: *edit, author });
                 batch.senders.push(Sender::Caller(reply));
             }
             Command::Ephemeral { from, message } => self.relay(from, &message),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use automerge::sync::SyncDoc;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
 use proptest::prelude::*;
@@ -99,8 +100,7 @@ impl World {
             deliveries.into_iter().map(|delivery| (delivery.peer, delivery.message)).collect();
         for key in due {
             let remote = self.remotes.get_mut(&key).unwrap();
-            let mut moved = remote.private.clone();
-            let message = doc.generate_sync_message(&mut moved).map(|message| Bytes::from(message.encode()));
+            let (message, moved) = generate(&doc, &remote.private, &mut self.peers.saved.clone());
             if message.is_some() && !remote.reads {
                 assert_eq!(delivered.remove(&key), None, "generated for a peer that is behind");
                 continue;
@@ -121,8 +121,9 @@ impl World {
             return;
         }
         let delivered = self.peers.generate_one(&doc, key).map(|delivery| delivery.message);
-        let message = doc.generate_sync_message(&mut remote.private).map(|message| Bytes::from(message.encode()));
+        let (message, moved) = generate(&doc, &remote.private, &mut self.peers.saved.clone());
         assert_eq!(delivered, message, "the shared message is the private one");
+        remote.private = moved;
         remote.down.extend(message);
     }
 

@@ -115,6 +115,7 @@ impl DocumentTask {
         self.save_peers().await;
         self.log.mend(document).await;
         self.hide_if_unused(document);
+        document.forget_copies();
         let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {

@@ -1,0 +1,173 @@
+//! What a peer in some state is sent, and the state after it.
+//!
+//! Follows `Automerge::generate_sync_message` (automerge 0.12) on the public fields of [`sync::State`], which still does
+//! the work where something has to be guessed by a Bloom filter or was asked for by its hash. For everybody else, which is
+//! whoever has named heads that are all known here, [`receive`](super::receive) noted exactly what the peer has, and:
+//!
+//! - the changes to send are those after what it has and what is on its way to it. For the latter `sent_hashes` holds
+//!   the *heads* of what was sent instead of every hash: on one connection what was sent arrives, and in order. A state
+//!   stays small however much a peer was sent;
+//! - whoever lacks more than a third of the history gets the whole document, as the library does it; but the document is
+//!   saved once for all of them ([`Saved`]), and a few later edits are put behind that copy instead of saving it again;
+//! - `have` names the heads that the peer has named, all of which are here: it should send what it makes after them. The
+//!   library makes a Bloom filter of what came later.
+
+use automerge::sync::{self, BloomFilter, Capability, ChunkList, Message, MessageFlags, MessageVersion, SyncDoc};
+use automerge::{Automerge, ChangeHash, ReadDoc};
+use bytes::Bytes;
+
+use super::receive::has;
+
+/// Edits after the last saved copy are put behind it while they take less than this part of its size.
+const TAIL_PART: usize = 4;
+
+/// The whole document, encoded once for everybody who needs all of it.
+#[derive(Clone, Default)]
+pub(super) struct Saved {
+    copy: Option<Copy>,
+    /// Somebody needed it since the document last moved on.
+    used: bool,
+}
+
+#[derive(Clone)]
+struct Copy {
+    heads: Vec<ChangeHash>,
+    bytes: Vec<u8>,
+}
+
+impl Saved {
+    /// The document has moved on. A copy that nobody wanted meanwhile is let go of.
+    pub(super) fn age(&mut self) {
+        if !std::mem::take(&mut self.used) {
+            self.copy = None;
+        }
+    }
+
+    /// Lets go of the copy.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whole chunks that make the document as it is.
+    fn chunks(&mut self, doc: &Automerge) -> Vec<u8> {
+        self.used = true;
+        let heads = doc.get_heads();
+        if let Some(Copy { heads: then, bytes }) = &self.copy {
+            let tail = if *then == heads { Vec::new() } else { raw(doc, then).concat() };
+            if tail.len() < bytes.len() / TAIL_PART {
+                return [bytes.as_slice(), tail.as_slice()].concat();
+            }
+        }
+        let bytes = doc.save();
+        self.copy = Some(Copy { heads, bytes: bytes.clone() });
+        bytes
+    }
+}
+
+/// The message that `doc` has for a peer in this state, if any, and the state after it.
+pub(super) fn generate(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> (Option<Bytes>, sync::State) {
+    let mut next = state.clone();
+    let message = if knows_exactly(doc, state) { exact(doc, &mut next, saved) } else { guess(doc, &mut next) };
+    (message.map(|message| Bytes::from(message.encode())), next)
+}
+
+/// Whether there is nothing to say to a peer in this state, which is what most acknowledgements lead to: both sides have
+/// the same, have said so, and it asks for nothing.
+pub(super) fn is_settled(doc: &Automerge, state: &sync::State) -> bool {
+    let heads = doc.get_heads();
+    state.have_responded
+        && !state.needs_reset
+        && state.last_sent_heads == heads
+        && state.their_heads.as_ref() == Some(&heads)
+        && state.their_need.as_ref().is_some_and(Vec::is_empty)
+}
+
+/// Whether it is known what the peer has, and that is all one needs to know.
+fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
+    let (Some(heads), Some(have), Some(need)) = (&state.their_heads, &state.their_have, &state.their_need) else {
+        return false;
+    };
+    // Whoever has made a state since has looked at the document as it was then: heads that were unknown may be here now.
+    need.is_empty()
+        && !state.needs_reset
+        && !state.read_only
+        && matches!(have.as_slice(), [one] if one.last_sync == *heads && one.bloom == BloomFilter::default())
+        && heads.iter().all(|head| has(doc, head))
+}
+
+fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
+    let heads = doc.get_heads();
+    let changes = if state.peer_read_only { Vec::new() } else { lacking(doc, state, saved) };
+    if state.last_sent_heads == heads
+        && state.have_responded
+        && (state.in_flight || (changes.is_empty() && state.their_heads.as_ref() == Some(&heads)))
+    {
+        return None;
+    }
+    state.have_responded = true;
+    state.in_flight = true;
+    state.last_sent_heads.clone_from(&heads);
+    if !state.peer_read_only {
+        state.sent_hashes = heads.iter().copied().collect();
+    }
+    let mut flags = MessageFlags::new();
+    flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
+    Some(Message {
+        heads,
+        need: Vec::new(),
+        have: state.their_have.clone().unwrap_or_default(),
+        version: if reads_documents(state) { MessageVersion::V2 } else { MessageVersion::V1 },
+        changes: ChunkList::from(changes),
+        flags: Some(flags),
+    })
+}
+
+/// The entries of a message that brings the peer all that it has not got and was not sent.
+fn lacking(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> Vec<Vec<u8>> {
+    let heads = doc.get_heads();
+    let mut has: Vec<ChangeHash> = state.their_heads.clone().unwrap_or_default();
+    has.extend(&state.sent_hashes);
+    if heads.iter().all(|head| has.contains(head)) {
+        return Vec::new();
+    }
+    if !reads_documents(state) {
+        return raw(doc, &has);
+    }
+    // One entry: changes, or a document, or a document and changes.
+    vec![if lacks_much(doc, &has) { saved.chunks(doc) } else { raw(doc, &has).concat() }]
+}
+
+/// More than a third of all changes.
+fn lacks_much(doc: &Automerge, has: &[ChangeHash]) -> bool {
+    let all = usize::try_from(doc.stats().num_changes).unwrap_or(usize::MAX);
+    has.is_empty() || doc.get_changes_meta(has).len() > all / 3
+}
+
+fn raw(doc: &Automerge, has: &[ChangeHash]) -> Vec<Vec<u8>> {
+    doc.get_changes(has).iter().map(|change| change.raw_bytes().to_vec()).collect()
+}
+
+fn reads_documents(state: &sync::State) -> bool {
+    state.their_capabilities.as_ref().is_some_and(|known| known.contains(&Capability::MessageV2))
+}
+
+/// By the library: it does not know exactly either, but there are ways to find out.
+fn guess(doc: &Automerge, state: &mut sync::State) -> Option<Message> {
+    // What is on its way counts as what the peer has.
+    let sent = std::mem::take(&mut state.sent_hashes);
+    let said = state.their_have.clone();
+    let mut brings_all = false;
+    if let Some(first) = state.their_have.as_mut().and_then(|have| have.first_mut()) {
+        // Who last shared something with us that is lost here is asked for everything, and sent nothing.
+        let shared = first.last_sync.iter().all(|hash| has(doc, hash));
+        brings_all = shared && state.their_need.is_some() && !state.peer_read_only;
+        first.last_sync.extend(&sent);
+    }
+    let message = doc.generate_sync_message(state);
+    state.their_have = said;
+    state.sent_hashes = sent;
+    if message.is_some() && brings_all {
+        state.sent_hashes = state.last_sent_heads.iter().copied().collect();
+    }
+    message
+}
