@@ -12,6 +12,8 @@
 //! - `have` names the heads that the peer has named, all of which are here: it should send what it makes after them. The
 //!   library makes a Bloom filter of what came later.
 
+use std::collections::VecDeque;
+
 use automerge::sync::{self, BloomFilter, Capability, ChunkList, Message, MessageFlags, MessageVersion, SyncDoc};
 use automerge::{Automerge, ChangeHash, ReadDoc};
 use bytes::Bytes;
@@ -21,12 +23,17 @@ use super::receive::has;
 /// Edits after the last saved copy are put behind it while they take less than this part of its size.
 const TAIL_PART: usize = 4;
 
-/// The whole document, encoded once for everybody who needs all of it.
+/// Heads of which it is known how long the history was. Peers are mostly at one of these, or ahead of it.
+const WAYPOINTS: usize = 16;
+
+/// The whole document, encoded once for everybody who needs all of it; and how to tell who does.
 #[derive(Clone, Default)]
 pub(super) struct Saved {
     copy: Option<Copy>,
     /// Somebody needed it since the document last moved on.
     used: bool,
+    /// Recent heads, and how many changes there were.
+    waypoints: VecDeque<(Vec<ChangeHash>, u64)>,
 }
 
 #[derive(Clone)]
@@ -36,11 +43,30 @@ struct Copy {
 }
 
 impl Saved {
-    /// The document has moved on. A copy that nobody wanted meanwhile is let go of.
-    pub(super) fn age(&mut self) {
+    /// The document has moved on, to this. A copy that nobody wanted meanwhile is let go of.
+    pub(super) fn move_on(&mut self, doc: &Automerge) {
         if !std::mem::take(&mut self.used) {
             self.copy = None;
         }
+        if self.waypoints.len() == WAYPOINTS {
+            self.waypoints.pop_front();
+        }
+        self.waypoints.push_back((doc.get_heads(), doc.stats().num_changes));
+    }
+
+    /// Whether who has these changes, and all before them, lacks more than a third of all.
+    ///
+    /// Counted from the last waypoint that it is known to have passed, so what it has beyond that counts as lacking:
+    /// looking for that would cost more than it could save.
+    fn is_for(&self, doc: &Automerge, has: &[ChangeHash]) -> bool {
+        let all = doc.stats().num_changes;
+        let passed = self.waypoints.iter().rev().find(|(heads, _)| heads.iter().all(|head| has.contains(head)));
+        let lacking = match passed {
+            _ if has.is_empty() => all,
+            Some((_, then)) => all - then,
+            None => doc.get_changes_meta(has).len() as u64,
+        };
+        lacking > all / 3
     }
 
     /// Lets go of the copy.
@@ -134,13 +160,7 @@ fn lacking(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> Vec<Vec<u
         return raw(doc, &has);
     }
     // One entry: changes, or a document, or a document and changes.
-    vec![if lacks_much(doc, &has) { saved.chunks(doc) } else { raw(doc, &has).concat() }]
-}
-
-/// More than a third of all changes.
-fn lacks_much(doc: &Automerge, has: &[ChangeHash]) -> bool {
-    let all = usize::try_from(doc.stats().num_changes).unwrap_or(usize::MAX);
-    has.is_empty() || doc.get_changes_meta(has).len() > all / 3
+    vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { raw(doc, &has).concat() }]
 }
 
 fn raw(doc: &Automerge, has: &[ChangeHash]) -> Vec<Vec<u8>> {

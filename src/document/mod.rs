@@ -89,6 +89,24 @@ impl Item {
     }
 }
 
+/// An item that was taken apart, which is most of the work where it is large.
+#[derive(Debug)]
+pub struct Prepared(Ready);
+
+#[derive(Debug)]
+enum Ready {
+    /// None: an acknowledgement whose bytes are known.
+    Sync {
+        peer: PeerKey,
+        bytes: Bytes,
+        incoming: Result<Option<Incoming>, BadMessage>,
+    },
+    Edit {
+        edit: Edit,
+        author: Author,
+    },
+}
+
 /// What became of an item, in the batch's order.
 #[derive(Debug)]
 pub enum Outcome {
@@ -284,19 +302,37 @@ impl Document {
         self.peers.stop_waiting(peer);
     }
 
+    /// What of step 1 can be done before it is known what else belongs to the batch.
+    #[must_use]
+    pub fn prepare(&self, item: Item) -> Prepared {
+        Prepared(match item {
+            Item::Edit { edit, author } => Ready::Edit { edit, author },
+            Item::Sync { peer, bytes } => {
+                let incoming = self.decode(peer, &bytes);
+                Ready::Sync { peer, bytes, incoming }
+            }
+        })
+    }
+
     /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
     pub fn apply(&mut self, items: Vec<Item>) -> Applied {
+        let prepared = items.into_iter().map(|item| self.prepare(item)).collect();
+        self.apply_prepared(prepared)
+    }
+
+    /// The same for items that are prepared.
+    pub fn apply_prepared(&mut self, items: Vec<Prepared>) -> Applied {
         let before = self.doc.get_heads();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
         let mut brought_changes = vec![false; items.len()];
         let mut received = Vec::new();
         let mut edits = Vec::new();
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
-        for (index, item) in items.into_iter().enumerate() {
+        for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
             match item {
-                Item::Edit { edit, author } => edits.push((index, edit, author)),
-                Item::Sync { peer, bytes } => match self.decode(peer, &bytes) {
+                Ready::Edit { edit, author } => edits.push((index, edit, author)),
+                Ready::Sync { peer, bytes, incoming } => match incoming {
                     Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                     Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
                     Ok(Some(incoming)) => {
@@ -344,7 +380,7 @@ impl Document {
         let changed = !applied.changes.is_empty();
         self.applied = false;
         if changed {
-            self.peers.document_changed();
+            self.peers.document_changed(&self.doc);
         }
         for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
             self.settle(peer, &bytes, decoded);
@@ -405,7 +441,7 @@ impl Document {
     }
 
     /// None: an acknowledgement whose bytes are known.
-    fn decode(&mut self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
+    fn decode(&self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
         if self.peers.knows_acknowledgement(peer, bytes) {
             return Ok(None);
         }

@@ -153,9 +153,9 @@ impl Peers {
     }
 
     /// The document has changed: what was generated and looked up for its last version is void, and all peers are due.
-    pub fn document_changed(&mut self) {
+    pub fn document_changed(&mut self, doc: &Automerge) {
         self.drop_lookups();
-        self.saved.age();
+        self.saved.move_on(doc);
         self.all_are_due();
     }
 

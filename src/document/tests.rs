@@ -339,7 +339,7 @@ fn after_an_acknowledgement_a_peer_is_sent_what_the_library_would_send() {
                 need: Vec::new(),
                 have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
                 changes: sync::ChunkList::empty(),
-                flags: flags.clone(),
+                flags,
                 version: sync::MessageVersion::V1,
             };
             let ours = receive::receive(&doc, &to_ours, message.clone());

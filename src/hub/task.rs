@@ -19,7 +19,7 @@ use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHead
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome};
+use crate::document::{BadMessage, Document, Done, Item, Outcome, Prepared};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -63,6 +63,7 @@ pub(super) struct DocumentTask {
     large_batch: bool,
     /// Somebody new has come since the last publishing.
     newcomers: bool,
+    preparing: Habit,
     applying: Habit,
     publishing: Habit,
 }
@@ -84,16 +85,24 @@ enum Sender {
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
+    prepared: Vec<Prepared>,
     senders: Vec<Sender>,
     greeted: Vec<ConnectionKey>,
     requesters: Vec<ConnectionKey>,
     drained: Vec<ConnectionKey>,
     gone: Vec<ConnectionKey>,
     stop: bool,
+    commands: usize,
     /// Bytes of sync messages.
     bytes: usize,
     /// What the messages' connections get back when the batch is done.
     allowed: Vec<Allowed>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.commands >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
+    }
 }
 
 impl DocumentTask {
@@ -120,6 +129,7 @@ impl DocumentTask {
             log,
             large_batch: false,
             newcomers: false,
+            preparing: Habit::default(),
             applying: Habit::default(),
             publishing: Habit::default(),
         }
@@ -160,20 +170,24 @@ impl DocumentTask {
     /// Takes what waits as one batch.
     async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
         let mut batch = Batch::default();
-        let mut count = 0;
         let mut next = Some(first);
-        while let Some(command) = next {
-            count += 1;
-            self.sort(document, command, &mut batch);
-            let full = count >= MAX_BATCH || batch.bytes >= MAX_BATCH_BYTES;
-            next = if full { None } else { self.mailbox.try_recv().ok() };
+        // What comes while messages are taken apart still belongs to the batch: applying, storing and telling it
+        // together costs much less, and nothing of it would be done earlier on its own.
+        while next.is_some() {
+            while let Some(command) = next {
+                batch.commands += 1;
+                self.sort(document, command, &mut batch);
+                next = self.waiting(&batch);
+            }
+            self.prepare(document, &mut batch);
+            next = self.waiting(&batch);
         }
-        self.hub.inner.metrics.batch_size.record(f64::from(count.try_into().unwrap_or(u32::MAX)));
+        self.hub.inner.metrics.batch_size.record(f64::from(batch.commands.try_into().unwrap_or(u32::MAX)));
 
-        let Batch { items, senders, greeted, requesters, drained, gone, stop, bytes, allowed } = batch;
+        let Batch { items, prepared, senders, greeted, requesters, drained, gone, stop, allowed, .. } = batch;
         if !items.is_empty() {
-            self.large_batch = bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
-            self.commit(document, items, senders).await;
+            self.large_batch = batch.bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
+            self.commit(document, items, prepared, senders).await;
         }
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
@@ -192,6 +206,16 @@ impl DocumentTask {
         }
         self.note_existence(document);
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn waiting(&mut self, batch: &Batch) -> Option<Command> {
+        if batch.is_full() { None } else { self.mailbox.try_recv().ok() }
+    }
+
+    fn prepare(&mut self, document: &Document, batch: &mut Batch) {
+        let Batch { items, prepared, bytes, .. } = batch;
+        let fresh = items[prepared.len()..].iter().cloned();
+        self.preparing.run(*bytes >= LARGE_BATCH, || prepared.extend(fresh.map(|item| document.prepare(item))));
     }
 
     fn sort(&mut self, document: &mut Document, command: Command, batch: &mut Batch) {
@@ -247,16 +271,21 @@ impl DocumentTask {
     }
 
     /// Applies, makes durable, publishes. Nothing is told to anybody in between.
-    async fn commit(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+    async fn commit(
+        &mut self,
+        document: &mut Document,
+        items: Vec<Item>,
+        prepared: Vec<Prepared>,
+        senders: Vec<Sender>,
+    ) {
         // Whoever brings something is a reason to look whether the disk is well again.
         if !self.log.mend(document).await {
             return self.refuse_batch(senders);
         }
-        let copies = items.clone();
         let large = self.large_batch;
-        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply(items))));
+        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply_prepared(prepared))));
         let Ok(mut applied) = applied else {
-            return self.recover_from_panic(document, copies, senders).await;
+            return self.recover_from_panic(document, items, senders).await;
         };
         if !applied.chunks.is_empty() {
             if let Err(error) = self.append(&mut applied).await {

@@ -77,10 +77,10 @@ impl World {
             .collect();
         let before = self.doc.get_heads();
         self.doc.apply_changes(decoded.iter().flat_map(|(_, _, incoming)| incoming.changes.clone())).unwrap();
-        if self.doc.get_heads() != before {
-            self.peers.document_changed();
-        }
         let doc = self.doc.document().clone();
+        if doc.get_heads() != before {
+            self.peers.document_changed(&doc);
+        }
         for (key, bytes, incoming) in decoded {
             let remote = self.remotes.get_mut(&key).unwrap();
             remote.private = receive(&doc, &remote.private, incoming.message.clone());
@@ -231,7 +231,7 @@ proptest! {
                 Step::ServerEdit(value) => {
                     world.doc.put(ROOT, "server", value).unwrap();
                     world.doc.commit();
-                    world.peers.document_changed();
+                    world.peers.document_changed(world.doc.document());
                     world.publish();
                 }
                 Step::RemoteEdit(index, value) => if let Some(key) = world.key(index) { world.remote_edits(key, value) },
@@ -264,7 +264,7 @@ fn a_thousand_viewers_cost_one_message_an_edit_and_one_acknowledgement() {
     let before = world.peers.generations();
     world.doc.put(ROOT, "budget", 45_000).unwrap();
     world.doc.commit();
-    world.peers.document_changed();
+    world.peers.document_changed(world.doc.document());
     world.publish();
     assert_eq!(world.peers.generations(), before + 1, "one message for all");
     world.settle();

@@ -66,7 +66,8 @@ impl DocumentTask {
         self.reload(document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
-                Box::pin(self.commit(document, vec![item], vec![sender])).await;
+                let prepared = vec![document.prepare(item.clone())];
+                Box::pin(self.commit(document, vec![item], prepared, vec![sender])).await;
             }
             return;
         }
