@@ -69,6 +69,10 @@ impl DocumentLog {
 
     /// Mends what an earlier failure broke, if anything. False: what is durable cannot be read, so nothing may be added.
     pub async fn mend(&mut self, document: &mut Document) -> bool {
+        if self.is_broken() { Box::pin(self.try_to_mend(document)).await } else { true }
+    }
+
+    async fn try_to_mend(&mut self, document: &mut Document) -> bool {
         if self.lost {
             self.reload(document).await;
         }

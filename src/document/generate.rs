@@ -69,6 +69,11 @@ impl Saved {
         lacking > all / 3
     }
 
+    /// Bytes of the copy.
+    pub(super) fn len(&self) -> usize {
+        self.copy.as_ref().map_or(0, |copy| copy.bytes.len())
+    }
+
     /// Lets go of the copy.
     pub(super) fn forget(&mut self) {
         *self = Self::default();

@@ -41,6 +41,9 @@ const MAX_ORPHANS: usize = 10_000;
 /// Bytes that they may hold.
 const MAX_ORPHAN_BYTES: usize = 32 << 20;
 
+/// Operations of a document that is small: some hundred positions.
+const SMALL_DOCUMENT: u64 = 50_000;
+
 /// One document in memory, with its view and the sync states of its peers.
 pub struct Document {
     id: DocumentId,
@@ -191,7 +194,7 @@ impl Document {
     /// The same for a document that was read from its log already.
     #[must_use]
     pub fn of(id: DocumentId, doc: Automerge, actor: ActorId, renderings: Renderings, limits: MessageLimits) -> Self {
-        let doc = doc.with_actor(actor);
+        let doc = without_spare_room(doc).with_actor(actor);
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
         Self {
             id,
@@ -410,9 +413,15 @@ impl Document {
         if self.peers.is_due(peer) { self.peers.generate_one(&self.doc, peer) } else { None }
     }
 
-    /// Lets go of messages that were kept for peers who may come yet. They cost time to make again, nothing else.
-    pub fn forget_copies(&mut self) {
-        self.peers.forget_copies();
+    /// Whether messages of some size are kept for peers who may come yet.
+    #[must_use]
+    pub fn keeps_copies(&self) -> bool {
+        self.peers.keeps_copies()
+    }
+
+    /// Lets go of them, unless somebody has come since this was last called. They cost time to make again, nothing else.
+    pub fn forget_unused_copies(&mut self) {
+        self.peers.forget_unused_copies();
     }
 
     /// Whether a peer is owed a message that it was not ready for.
@@ -567,6 +576,12 @@ impl Document {
         let keep = (!carried_changes).then_some(bytes);
         self.peers.receive(&self.doc, peer, message, keep);
     }
+}
+
+/// The library leaves room to grow in every column that it reads; a copy has what it needs. For a document of a hundred
+/// positions that is an eighth of its memory; in one that is large it is little, and a second copy would not be.
+fn without_spare_room(doc: Automerge) -> Automerge {
+    if doc.stats().num_ops <= SMALL_DOCUMENT { doc.clone() } else { doc }
 }
 
 fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {

@@ -48,6 +48,8 @@ struct Peer {
 
 /// Memory that lookups may hold before unused ones are dropped: acknowledgement bytes and generated messages.
 const LOOKUP_BUDGET: usize = 16 << 20;
+/// Memory that lookups may hold for as long as they are right.
+const SMALL_COPIES: usize = 2 << 10;
 /// Classes without members that are kept for the next peer to come into that state.
 const SPARE_CLASSES: usize = 4_096;
 
@@ -62,6 +64,8 @@ pub struct Peers {
     acknowledged: HashMap<(ClassId, Bytes), ClassId>,
     saved: Saved,
     lookup_bytes: usize,
+    /// A generated message was found, or made, since copies were last looked at.
+    copies_used: bool,
     next_class: u64,
     generations: u64,
 }
@@ -159,8 +163,20 @@ impl Peers {
         self.all_are_due();
     }
 
-    /// Lets go of what is only there to be found by the next peer in the same state.
-    pub fn forget_copies(&mut self) {
+    /// Whether much is kept only to be found by the next peer in the same state.
+    #[must_use]
+    pub fn keeps_copies(&self) -> bool {
+        self.lookup_bytes + self.saved.len() > SMALL_COPIES
+    }
+
+    /// Lets go of that, unless somebody has come for it since this was last called.
+    pub fn forget_unused_copies(&mut self) {
+        if !std::mem::take(&mut self.copies_used) {
+            self.forget_copies();
+        }
+    }
+
+    fn forget_copies(&mut self) {
         self.drop_lookups();
         self.saved.forget();
     }
@@ -282,11 +298,13 @@ impl Peers {
     fn generated(&mut self, doc: &Automerge, id: ClassId) -> Option<(Option<Bytes>, ClassId)> {
         let class = self.classes.get(&id)?;
         if let Some(known) = &class.generated {
+            self.copies_used |= known.0.is_some();
             return Some(known.clone());
         }
         if is_settled(doc, &class.state) {
             return Some((None, id));
         }
+        self.copies_used = true;
         self.generations += 1;
         let (message, state) = generate(doc, &class.state, &mut self.saved);
         let next = self.intern(state);

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use lifecycle::UPKEEP;
+
 use super::Hub;
 use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer};
@@ -137,13 +139,14 @@ impl DocumentTask {
 
     /// Opens the document and runs it until it is idle or the server stops.
     pub(super) async fn run(mut self) {
-        let mut document = match self.open().await {
+        // What is rare is boxed: a task keeps room for all that it may have to wait for, in every document that is open.
+        let mut document = match Box::pin(self.open()).await {
             Ok(document) => document,
-            Err(unavailable) => return self.refuse_all(unavailable).await,
+            Err(unavailable) => return Box::pin(self.refuse_all(unavailable)).await,
         };
         self.note_existence(&document);
         self.hub.inner.metrics.documents_open.increment(1.0);
-        let mut upkeep = Instant::now() + self.upkeep_interval();
+        let mut upkeep = Instant::now() + self.upkeep_interval(&document);
         loop {
             let flow = tokio::select! {
                 biased;
@@ -156,15 +159,17 @@ impl DocumentTask {
             if flow.is_break() {
                 break;
             }
-            if Instant::now() >= upkeep {
-                if self.upkeep(&mut document).await.is_break() {
+            let now = Instant::now();
+            if now >= upkeep {
+                if Box::pin(self.upkeep(&mut document)).await.is_break() {
                     break;
                 }
-                upkeep = Instant::now() + self.upkeep_interval();
+                upkeep = now + UPKEEP;
             }
+            upkeep = upkeep.min(now + self.upkeep_interval(&document));
         }
         self.hub.inner.metrics.documents_open.decrement(1.0);
-        self.close().await;
+        Box::pin(self.close()).await;
     }
 
     /// Takes what waits as one batch.
@@ -285,11 +290,11 @@ impl DocumentTask {
         let large = self.large_batch;
         let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply_prepared(prepared))));
         let Ok(mut applied) = applied else {
-            return self.recover_from_panic(document, items, senders).await;
+            return Box::pin(self.recover_from_panic(document, items, senders)).await;
         };
         if !applied.chunks.is_empty() {
             if let Err(error) = self.append(&mut applied).await {
-                return self.append_failed(document, applied, senders, &error).await;
+                return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.log.compact_if_due(document, move || metrics.compactions.increment(1));

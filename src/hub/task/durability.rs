@@ -102,6 +102,6 @@ impl DocumentTask {
     /// Drops what is in memory and reads what is durable.
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
-        self.log.reload(document).await;
+        Box::pin(self.log.reload(document)).await;
     }
 }

@@ -16,14 +16,14 @@ use crate::hub::outbox::{FarewellKind, Outgoing};
 use crate::store::{Lengths, Loaded};
 
 /// How often a document looks after itself.
-const UPKEEP: Duration = Duration::from_secs(10);
-/// The same while something is broken, or for a document that does not exist.
+pub(super) const UPKEEP: Duration = Duration::from_secs(10);
+/// The same while something is broken or to be let go of, or for a document that does not exist.
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
 /// How long a failure to open is remembered: a reload loop must not keep the disk busy.
 const FAILURE_KEPT: Duration = Duration::from_secs(5);
 
 impl DocumentTask {
-    pub(super) async fn open(&mut self) -> Result<Document, Unavailable> {
+    pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {
         let store = &self.hub.inner.store;
         let failed = |error: &dyn std::fmt::Display, public: &str| {
             tracing::error!(document = %self.id, %error, "the document could not be opened");
@@ -59,7 +59,7 @@ impl DocumentTask {
         };
         self.remembered = super::Remembered::new(records);
         tracing::debug!(document = %self.id, exists = document.exists(), "opened");
-        Ok(document)
+        Ok(Box::new(document))
     }
 
     /// The document cannot be opened: everybody who asks is told so, for a while; then the next one tries again.
@@ -106,8 +106,12 @@ impl DocumentTask {
         }
     }
 
-    pub(super) fn upkeep_interval(&self) -> Duration {
-        if self.log.is_broken() || !self.exists { QUICK_UPKEEP } else { UPKEEP.min(self.hub.inner.settings.idle_after) }
+    pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {
+        if self.log.is_broken() || !self.exists || document.keeps_copies() {
+            QUICK_UPKEEP
+        } else {
+            UPKEEP.min(self.hub.inner.settings.idle_after)
+        }
     }
 
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
@@ -115,7 +119,7 @@ impl DocumentTask {
         self.save_peers().await;
         self.log.mend(document).await;
         self.hide_if_unused(document);
-        document.forget_copies();
+        document.forget_unused_copies();
         let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {

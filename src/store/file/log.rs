@@ -24,7 +24,8 @@ pub(super) struct Log {
     snapshot: u64,
     refused: bool,
     /// What opening the file has read; kept for the first load, as long as it is all that is in the file.
-    document: Option<Automerge>,
+    /// (Boxed, as it is mostly not there, and large.)
+    document: Option<Box<Automerge>>,
 }
 
 /// A log that was just opened.
@@ -94,7 +95,7 @@ impl Log {
             durable: content.whole_len,
             snapshot: content.snapshot_len,
             refused: false,
-            document: Some(content.document),
+            document: Some(Box::new(content.document)),
         };
         Ok(Some(Opened { log, repaired }))
     }
@@ -129,12 +130,12 @@ impl Log {
 
     /// The document as it is in the file, if it was read to open it and nobody has taken it yet.
     pub(super) fn take_document(&mut self) -> Option<Automerge> {
-        self.document.take()
+        self.document.take().map(|document| *document)
     }
 
     /// A look at the same.
     pub(super) fn document(&self) -> Option<&Automerge> {
-        self.document.as_ref()
+        self.document.as_deref()
     }
 
     pub(super) fn lengths(&self) -> Lengths {
