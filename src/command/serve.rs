@@ -43,8 +43,11 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     })
 }
 
+/// Unless asked for by name, the library is not traced: it opens a span for every column of every change that it reads.
+const QUIET: &str = "automerge=warn";
+
 fn start_logging(args: &ServeArgs) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log)).map_err(|error| format!("--log {}: {error}", args.log))?;
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     match args.log_format {

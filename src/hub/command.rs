@@ -58,8 +58,6 @@ pub(super) enum Command {
     },
     /// Be there: the view can be read.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
-    /// Somebody read the view: stay a while.
-    Touch,
     /// Write what there is to write, and end.
     Stop,
 }

@@ -143,11 +143,7 @@ impl Hub {
     pub async fn view(&self, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
         let slot = self.slot(id)?;
         let view = match slot.shown.get() {
-            Some(view) => {
-                // If the mailbox is full the document is anything but idle.
-                let _ = slot.commands.try_send(Command::Touch);
-                view
-            }
+            Some(view) => view,
             None => self.opened(id).await?,
         };
         let exists = !read_view(&view).heads().is_empty();

@@ -1,16 +1,30 @@
 //! Where a document's task leaves the view for readers, so that they need not ask the task for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::document::SharedView;
 
 /// The view of one document, while there is one.
 #[derive(Default)]
-pub(super) struct Shown(Mutex<Option<SharedView>>);
+pub(super) struct Shown {
+    view: Mutex<Option<SharedView>>,
+    /// Somebody has read it since the task last asked.
+    looked_at: AtomicBool,
+}
 
 impl Shown {
     pub(super) fn get(&self) -> Option<SharedView> {
-        self.lock().clone()
+        let view = self.lock().clone();
+        if view.is_some() {
+            self.looked_at.store(true, Ordering::Relaxed);
+        }
+        view
+    }
+
+    /// Whether somebody has read the view since this was last asked: the task is not woken for each reader.
+    pub(super) fn was_looked_at(&self) -> bool {
+        self.looked_at.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn set(&self, view: &SharedView) {
@@ -22,6 +36,6 @@ impl Shown {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<SharedView>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -270,7 +270,6 @@ impl DocumentTask {
             }
             Command::Leave(key) => batch.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
-            Command::Touch => self.last_look = Instant::now(),
             Command::Stop => batch.stop = true,
         }
     }

@@ -16,6 +16,7 @@ use crate::run::{Run, Subject};
 use crate::server::Workplace;
 
 const EXPORT: &str = "/api/documents/default/export.json";
+const HEALTH: &str = "/healthz";
 /// Of which medians are taken.
 const EXPORTS: u32 = 100;
 const UNCHANGED: u32 = 500;
@@ -65,8 +66,16 @@ async fn after_edits(plan: &Plan, place: &Workplace, exports: u32) -> Fallible<F
             return Err(format!("{} for a document that has not changed", answer.status).into());
         }
     }
+    // What asking anything at all takes on this machine.
+    let mut smallest = Latencies::default();
+    for _ in 0..UNCHANGED {
+        let begun = Instant::now();
+        http.get(HEALTH, None).await?;
+        note(&mut smallest, begun);
+    }
     let mut figures = Figures::new();
     fresh.describe(&mut figures);
+    figures.insert("health_check_p50_ms".to_owned(), smallest.percentile_ms(0.5));
     figures.insert("unchanged_304_p50_ms".to_owned(), unchanged.percentile_ms(0.5));
     figures.insert("unchanged_304_p99_ms".to_owned(), unchanged.percentile_ms(0.99));
     figures.insert("body_kib".to_owned(), f64::from(u32::try_from(length)?) / 1024.0);

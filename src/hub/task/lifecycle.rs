@@ -118,6 +118,10 @@ impl DocumentTask {
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
         self.log.mend(document).await;
+        if self.shown.was_looked_at() {
+            self.last_look = Instant::now();
+            self.last_use = self.last_look;
+        }
         self.hide_if_unused(document);
         document.forget_unused_copies();
         let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();

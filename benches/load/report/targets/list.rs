@@ -154,6 +154,7 @@ pub const ALL: &[Target] = &[
         &[
             part("after an edit", Figure(&EXPORT, "p50_ms"), Millis, AtMost(5.0)),
             part("unchanged", Figure(&EXPORT, "unchanged_304_p50_ms"), Millis, AtMost(0.1)),
+            part("a health check", Figure(&EXPORT, "health_check_p50_ms"), Millis, Any),
         ],
     ),
     target(
