@@ -47,7 +47,8 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
 const QUIET: &str = "automerge=warn";
 
 fn start_logging(args: &ServeArgs) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log)).map_err(|error| format!("--log {}: {error}", args.log))?;
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{}", args.log)).map_err(|error| format!("--log {}: {error}", args.log))?;
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     match args.log_format {

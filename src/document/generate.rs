@@ -9,12 +9,13 @@
 //!   stays small however much a peer was sent;
 //! - whoever lacks more than a third of the history gets the whole document, as the library does it; but the document is
 //!   saved once for all of them ([`Saved`]), and a few later edits are put behind that copy instead of saving it again;
-//! - `have` names the heads that the peer has named, all of which are here: it should send what it makes after them. The
-//!   library makes a Bloom filter of what came later.
+//! - `have` names our heads: with this message the peer has what is before them, and what it makes besides is what it
+//!   should send. The library names what was shared before, and makes a Bloom filter of what came later; one in a hundred
+//!   changes of the peer is taken for one of those, and has to be asked for.
 
 use std::collections::VecDeque;
 
-use automerge::sync::{self, BloomFilter, Capability, ChunkList, Message, MessageFlags, MessageVersion, SyncDoc};
+use automerge::sync::{self, BloomFilter, Capability, ChunkList, Have, Message, MessageFlags, MessageVersion, SyncDoc};
 use automerge::{Automerge, ChangeHash, ReadDoc};
 use bytes::Bytes;
 
@@ -120,6 +121,7 @@ fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
     };
     // Whoever has made a state since has looked at the document as it was then: heads that were unknown may be here now.
     need.is_empty()
+        && !state.peer_read_only
         && !state.needs_reset
         && !state.read_only
         && matches!(have.as_slice(), [one] if one.last_sync == *heads && one.bloom == BloomFilter::default())
@@ -128,7 +130,7 @@ fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
 
 fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
     let heads = doc.get_heads();
-    let changes = if state.peer_read_only { Vec::new() } else { lacking(doc, state, saved) };
+    let changes = lacking(doc, state, saved);
     if state.last_sent_heads == heads
         && state.have_responded
         && (state.in_flight || (changes.is_empty() && state.their_heads.as_ref() == Some(&heads)))
@@ -138,15 +140,13 @@ fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     state.have_responded = true;
     state.in_flight = true;
     state.last_sent_heads.clone_from(&heads);
-    if !state.peer_read_only {
-        state.sent_hashes = heads.iter().copied().collect();
-    }
+    state.sent_hashes = heads.iter().copied().collect();
     let mut flags = MessageFlags::new();
     flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
     Some(Message {
+        have: vec![Have { last_sync: heads.clone(), bloom: BloomFilter::default() }],
         heads,
         need: Vec::new(),
-        have: state.their_have.clone().unwrap_or_default(),
         version: if reads_documents(state) { MessageVersion::V2 } else { MessageVersion::V1 },
         changes: ChunkList::from(changes),
         flags: Some(flags),

@@ -38,6 +38,10 @@ pub(super) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
     }
 
     let our_heads = doc.get_heads();
+    if message.have.as_slice() == [Have::default()] && !message.heads.is_empty() {
+        // It does not know what we took for shared: something on its way to it was lost, and it begins anew.
+        next.sent_hashes.clear();
+    }
     if message.heads == our_heads {
         // Everything sent is ours, so it is among the ancestors of our heads.
         next.sent_hashes.clear();

@@ -21,6 +21,8 @@ struct Remote {
     up: VecDeque<Bytes>,
     /// Whether its socket takes anything.
     reads: bool,
+    /// Whether it has changes of its own.
+    edited: bool,
 }
 
 struct World {
@@ -50,6 +52,7 @@ impl World {
             down: VecDeque::new(),
             up: VecDeque::new(),
             reads: true,
+            edited: false,
         };
         let hello = remote.doc.sync().generate_sync_message(&mut remote.state).unwrap();
         remote.up.push_back(hello.encode().into());
@@ -133,11 +136,14 @@ impl World {
         let message = sync::Message::decode(&bytes).unwrap();
         remote.doc.sync().receive_sync_message(&mut remote.state, message).unwrap();
         let answer = remote.doc.sync().generate_sync_message(&mut remote.state);
+        let silent = answer.as_ref().is_none_or(|message| message.changes.is_empty());
+        assert!(silent || remote.edited, "what was sent does not come back");
         remote.up.extend(answer.map(|message| Bytes::from(message.encode())));
     }
 
     fn remote_edits(&mut self, key: PeerKey, value: i64) {
         let remote = self.remotes.get_mut(&key).unwrap();
+        remote.edited = true;
         remote.doc.put(ROOT, format!("key {}", value % 5), value).unwrap();
         remote.doc.commit();
         let message = remote.doc.sync().generate_sync_message(&mut remote.state);
