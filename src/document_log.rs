@@ -23,16 +23,35 @@ const MIN_LOG_TO_COMPACT: u64 = 256 << 10;
 /// edit, and few enough that the log does not double the time in which a document is opened.
 const LOG_PER_SNAPSHOT: u64 = 4;
 
-/// An actor that nobody else writes under: fresh per opening, never derived from a user or a device.
-#[must_use]
-pub fn fresh_actor() -> ActorId {
-    ActorId::from(rand::random::<[u8; 16]>())
+/// Actors to write under: one per opening that nobody else writes under, never derived from a user or a device.
+#[derive(Clone)]
+pub struct Actors(Arc<dyn Fn() -> ActorId + Send + Sync>);
+
+impl Default for Actors {
+    fn default() -> Self {
+        Self::new(|| ActorId::from(rand::random::<[u8; 16]>()))
+    }
+}
+
+impl Actors {
+    /// From another source than chance. It must never give the same one twice.
+    #[must_use]
+    pub fn new(source: impl Fn() -> ActorId + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// One that was never used.
+    #[must_use]
+    pub fn fresh(&self) -> ActorId {
+        (self.0)()
+    }
 }
 
 /// The log of one document, and how it is.
 pub struct DocumentLog {
     store: Arc<dyn Store>,
     id: DocumentId,
+    actors: Actors,
     lengths: Lengths,
     /// The store refuses the document until a full copy was written.
     refused: bool,
@@ -45,8 +64,8 @@ pub struct DocumentLog {
 
 impl DocumentLog {
     /// The log of a document that was just loaded. `lengths`: how large it is in the store.
-    pub fn new(store: Arc<dyn Store>, id: DocumentId, lengths: Lengths) -> Self {
-        Self { store, id, lengths, refused: false, lost: false, compaction: None, tried_at: 0 }
+    pub fn new(store: Arc<dyn Store>, id: DocumentId, actors: Actors, lengths: Lengths) -> Self {
+        Self { store, id, actors, lengths, refused: false, lost: false, compaction: None, tried_at: 0 }
     }
 
     /// Where it is kept.
@@ -114,7 +133,7 @@ impl DocumentLog {
         let reloaded = match self.store.load(&self.id).await {
             Ok(loaded) => {
                 let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-                heavily(|| document.reload(&log, fresh_actor())).map_err(|error| error.to_string())
+                heavily(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };

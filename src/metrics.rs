@@ -161,10 +161,16 @@ impl Metrics {
         }
     }
 
+    /// Adds up what was recorded. To be called every now and then: until then every single sample is kept, and a server
+    /// that nobody scrapes would grow for ever.
+    pub fn add_up(&self) {
+        self.handle.run_upkeep();
+    }
+
     /// Everything in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
+        self.add_up();
         self.handle.render()
     }
 }

@@ -81,7 +81,10 @@ fn targets_show_what_was_measured_and_whether_it_is_enough() {
     assert_eq!(prices[2..], [&format!("{by_message}; {by_edit}"), "yes"]);
     let history = row(&page, "history of 1,000");
     assert_eq!(history[2..], ["≈ 1.10 ×", "yes"]);
-    assert_eq!(row(&page, "JSON export")[2..], ["after an edit 6.40 ms; unchanged 0.04 ms; a health check 0.03 ms", "no"]);
+    assert_eq!(
+        row(&page, "JSON export")[2..],
+        ["after an edit 6.40 ms; unchanged 0.04 ms; a health check 0.03 ms", "no"]
+    );
 }
 
 #[test]

@@ -46,7 +46,7 @@ use url::ServerUrl;
 
 use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
-use crate::document_log::{DocumentLog, fresh_actor};
+use crate::document_log::{Actors, DocumentLog};
 use crate::format::DocumentId;
 use crate::store::disk::RealDisk;
 use crate::store::{self, FileStore, Lengths, Repair, StateFile};
@@ -181,7 +181,7 @@ impl Replica {
             changes: changes.clone(),
             repaired: repaired.map(Arc::new),
         };
-        let log = DocumentLog::new(Arc::new(store), id, lengths);
+        let log = DocumentLog::new(Arc::new(store), id, Actors::default(), lengths);
         let task = ReplicaTask { document, log, servers, connection, author, commands: mailbox, status, changes };
         tokio::spawn(task.run());
         Ok(replica)
@@ -306,7 +306,7 @@ fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Resu
         return Err(ReplicaError::OtherDocument { file, found, wanted: id });
     }
     let limits = MessageLimits::default();
-    let document = Document::of(id.clone(), content, fresh_actor(), renderings::RENDERINGS, limits);
+    let document = Document::of(id.clone(), content, Actors::default().fresh(), renderings::RENDERINGS, limits);
     let folder = identity::folder(&file);
     let identity = Identity::load(&folder)?;
     let store = FileStore::open(state, id, folder)?;

@@ -8,7 +8,7 @@ use super::fail;
 use crate::clock::now_ms;
 use crate::config::ImportArgs;
 use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, read_view};
-use crate::document_log::fresh_actor;
+use crate::document_log::Actors;
 use crate::exchange::{ImportedRow, import};
 use crate::format::{Budget, DocumentId};
 use crate::server::new_position_id;
@@ -38,7 +38,8 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let empty = content.is_none();
     let content = content.unwrap_or_default();
     let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    let mut document = Document::of(id.clone(), content, fresh_actor(), RENDERINGS, MessageLimits::default());
+    let mut document =
+        Document::of(id.clone(), content, Actors::default().fresh(), RENDERINGS, MessageLimits::default());
     let positions = rows.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {

@@ -42,6 +42,7 @@ pub use text::Text;
 pub use watchers::RenderRows;
 
 use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
+use crate::document_log::Actors;
 use crate::format::DocumentId;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
@@ -64,6 +65,8 @@ pub struct HubSettings {
     pub idle_after: Duration,
     /// Documents that do not exist but are waited for: at most so many.
     pub max_pending: usize,
+    /// What documents are written under.
+    pub actors: Actors,
 }
 
 /// All documents of one server. Cheap to clone.

@@ -111,7 +111,12 @@ impl DocumentTask {
     pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, shown: Arc<Shown>) -> Self {
         let waiter = Waiter::Document(id.clone());
         let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
-        let log = DocumentLog::new(Arc::clone(&hub.inner.store), id.clone(), Lengths { snapshot: 0, log: 0 });
+        let log = DocumentLog::new(
+            Arc::clone(&hub.inner.store),
+            id.clone(),
+            hub.inner.settings.actors.clone(),
+            Lengths { snapshot: 0, log: 0 },
+        );
         Self {
             hub,
             id,

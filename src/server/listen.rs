@@ -21,6 +21,8 @@ use super::{App, router};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two additions of what the metrics have recorded: some thousand samples under load.
+const METRICS_PAUSE: Duration = Duration::from_secs(1);
 /// After a failed accept (too many open files, mostly) there is no point in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -52,6 +54,7 @@ impl Server {
         for listener in listeners {
             loops.spawn(accept(listener, router.clone(), Arc::clone(&app), accepting.clone()));
         }
+        loops.spawn(add_up_metrics(Arc::clone(&app), accepting.clone()));
         shutdown.await;
         tracing::info!("stopping");
         let end = async {
@@ -67,6 +70,12 @@ impl Server {
             tracing::warn!("some connections did not end within {} s and were cut", grace.as_secs());
         }
         in_time
+    }
+}
+
+async fn add_up_metrics(app: Arc<App>, stop: CancellationToken) {
+    while timeout(METRICS_PAUSE, stop.cancelled()).await.is_err() {
+        app.hub.metrics().add_up();
     }
 }
 

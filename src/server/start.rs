@@ -16,6 +16,7 @@ use super::sync::PeerRegistry;
 use super::{App, Identity, Server, SocketTimes};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
+use crate::document_log::Actors;
 use crate::format::{Budget, DocumentId};
 use crate::hub::{EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
@@ -132,6 +133,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         limits: MessageLimits::default(),
         idle_after: options.idle_after,
         max_pending: options.max_pending,
+        actors: Actors::default(),
     };
     let hub = Hub::new(store, settings, Arc::new(Metrics::new()));
 

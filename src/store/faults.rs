@@ -47,6 +47,7 @@ struct State {
     locks: BTreeSet<PathBuf>,
     faults: Vec<Fault>,
     calls: usize,
+    lies: bool,
 }
 
 #[derive(Clone)]
@@ -110,6 +111,12 @@ impl FaultyDisk {
     /// Ends all faults, those that have not happened yet included.
     pub fn heal(&self) {
         self.state().faults.clear();
+    }
+
+    /// From now on files are said to be synced when they are not. (Names in a folder are: so a file may be found in the
+    /// place of another and lack what was written to it.)
+    pub fn lie(&self) {
+        self.state().lies = true;
     }
 
     /// How many calls there were so far, failed ones included.
@@ -368,9 +375,11 @@ impl LogFile for FaultyFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         let result = state.try_call(Op::Sync);
+        let lies = state.lies;
         let content = &mut state.files[self.file];
         let sound = content.lost_from.unwrap_or(content.bytes.len()).min(content.bytes.len());
         match result {
+            Ok(()) if lies => {}
             Ok(()) => content.durable = content.bytes[..sound].to_vec(),
             // What was durable stays so, and where nothing was to be synced nothing is lost.
             Err(_) if sound > content.durable.len() => content.lost_from = Some(content.durable.len()),

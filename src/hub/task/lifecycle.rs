@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{DocumentTask, LARGE_DOCUMENT};
 use crate::document::{Document, SharedView};
-use crate::document_log::{DocumentLog, fresh_actor};
+use crate::document_log::DocumentLog;
 use crate::heavy::heavily;
 use crate::hub::command::{Command, EditFailure, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
@@ -38,17 +38,16 @@ impl DocumentTask {
             }
         };
         let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
-        self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), lengths);
         let settings = &self.hub.inner.settings;
+        self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
+        let actor = settings.actors.fresh();
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
         // Reading a long history takes a while: not on a thread that serves others.
         let document = tokio::task::spawn_blocking(move || match loaded {
-            Some(Loaded { document: Some(content), .. }) => {
-                Ok(Document::of(id, content, fresh_actor(), renderings, limits))
-            }
+            Some(Loaded { document: Some(content), .. }) => Ok(Document::of(id, content, actor, renderings, limits)),
             loaded => {
                 let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-                Document::load(id, &log, fresh_actor(), renderings, limits)
+                Document::load(id, &log, actor, renderings, limits)
             }
         })
         .await;
