@@ -60,6 +60,8 @@ pub struct Document {
     /// Changes that wait for others. They are in the library's queue too; here to be written when they are applied.
     orphans: HashMap<ChangeHash, Change>,
     orphan_bytes: usize,
+    /// More changes wait for others than when something was last published.
+    more_orphans: bool,
 }
 
 /// One thing to be done in a batch. Cloning is cheap: message bytes are shared.
@@ -207,6 +209,7 @@ impl Document {
             carries_id,
             orphans: HashMap::new(),
             orphan_bytes: 0,
+            more_orphans: false,
         }
     }
 
@@ -382,8 +385,11 @@ impl Document {
     pub fn publish(&mut self, applied: &mut Applied, ready: impl FnMut(PeerKey) -> bool) -> Published {
         let changed = !applied.changes.is_empty();
         self.applied = false;
+        let more_orphans = std::mem::take(&mut self.more_orphans);
         if changed {
             self.peers.document_changed(&self.doc);
+        } else if more_orphans {
+            self.peers.needs_changed();
         }
         for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
             self.settle(peer, &bytes, decoded);
@@ -499,6 +505,7 @@ impl Document {
                 applied.push(change);
             } else {
                 self.orphan_bytes += change.raw_bytes().len();
+                self.more_orphans = true;
                 self.orphans.insert(change.hash(), change);
             }
         }

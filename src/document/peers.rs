@@ -163,6 +163,11 @@ impl Peers {
         self.all_are_due();
     }
 
+    /// The document's heads are the same, but it asks for other changes now: those that others of them wait for.
+    pub fn needs_changed(&mut self) {
+        self.drop_lookups();
+    }
+
     /// Whether much is kept only to be found by the next peer in the same state.
     #[must_use]
     pub fn keeps_copies(&self) -> bool {
