@@ -4,7 +4,7 @@ mod durability;
 mod lifecycle;
 mod publish;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use lifecycle::UPKEEP;
+use lifecycle::{FAILURE_KEPT, MAX_FAILURE_KEPT, UPKEEP};
 
 use super::Hub;
 use super::allowance::Allowed;
@@ -47,6 +47,8 @@ pub(super) struct DocumentTask {
     mailbox: mpsc::Receiver<Command>,
     shown: Arc<Shown>,
     peers: HashMap<ConnectionKey, Member>,
+    /// Peers who came while the document could not be opened; and whether they only ask for it.
+    turned_away: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
     watchers: Watchers,
     remembered: Remembered,
     /// The last number seen from each session of each peer.
@@ -124,6 +126,7 @@ impl DocumentTask {
             mailbox,
             shown,
             peers: HashMap::new(),
+            turned_away: BTreeMap::new(),
             watchers,
             remembered: Remembered::default(),
             ephemerals: HashMap::new(),
@@ -145,10 +148,19 @@ impl DocumentTask {
     /// Opens the document and runs it until it is idle or the server stops.
     pub(super) async fn run(mut self) {
         // What is rare is boxed: a task keeps room for all that it may have to wait for, in every document that is open.
-        let mut document = match Box::pin(self.open()).await {
-            Ok(document) => document,
-            Err(unavailable) => return Box::pin(self.refuse_all(unavailable)).await,
+        let mut patience = FAILURE_KEPT;
+        let mut document = loop {
+            match Box::pin(self.open()).await {
+                Ok(document) => break document,
+                Err(unavailable) => {
+                    if Box::pin(self.refuse_all(unavailable, patience)).await.is_break() {
+                        return;
+                    }
+                    patience = (patience * 2).min(MAX_FAILURE_KEPT);
+                }
+            }
         };
+        self.make_up(&mut document);
         self.note_existence(&document);
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut upkeep = Instant::now() + self.upkeep_interval(&document);

@@ -42,12 +42,19 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     /// Changes of names since their folder was synced, in order.
-    pending: Vec<(PathBuf, NameChange)>,
+    pending: Vec<PendingName>,
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     faults: Vec<Fault>,
     calls: usize,
     lies: bool,
+}
+
+struct PendingName {
+    folder: PathBuf,
+    change: NameChange,
+    /// On a disk that lies but keeps the order of what it is told: the file that the name leads to, and its length then.
+    after: Option<(usize, usize)>,
 }
 
 #[derive(Clone)]
@@ -113,8 +120,8 @@ impl FaultyDisk {
         self.state().faults.clear();
     }
 
-    /// From now on files are said to be synced when they are not. (Names in a folder are: so a file may be found in the
-    /// place of another and lack what was written to it.)
+    /// From now on nothing is synced that is said to be. A crash then loses the end of what the disk was told: of what
+    /// was written to a file, and of the names; a new name is never there without what was in its file by then.
     pub fn lie(&self) {
         self.state().lies = true;
     }
@@ -154,12 +161,16 @@ impl FaultyDisk {
         let state = self.state();
         let mut names = state.durable_names.clone();
         let survived = choose(state.pending.len());
-        for (_, change) in &state.pending[..survived] {
+        let mut written = vec![0; state.files.len()];
+        for PendingName { change, after, .. } in &state.pending[..survived] {
             change.apply(&mut names);
+            if let Some((file, length)) = *after {
+                written[file] = length.max(written[file]);
+            }
         }
         let mut files = Vec::new();
-        for content in &state.files {
-            let bytes = content.after_crash(&mut choose);
+        for (content, written) in state.files.iter().zip(written) {
+            let bytes = content.after_crash(written, &mut choose);
             files.push(Content { durable: bytes.clone(), bytes, lost_from: None });
         }
         let folders = state.folders.clone();
@@ -197,7 +208,12 @@ impl State {
 
     fn change_name(&mut self, folder: &Path, change: NameChange) {
         change.apply(&mut self.names);
-        self.pending.push((folder.to_owned(), change));
+        let file = match &change {
+            NameChange::Create(path, _) | NameChange::Rename(_, path) => self.names.get(path),
+            NameChange::Remove(_) => None,
+        };
+        let after = file.filter(|_| self.lies).map(|&file| (file, self.files[file].bytes.len()));
+        self.pending.push(PendingName { folder: folder.to_owned(), change, after });
     }
 }
 
@@ -220,15 +236,17 @@ impl NameChange {
 }
 
 impl Content {
-    fn after_crash(&self, choose: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    /// Of which at least the first `written` bytes were on the disk.
+    fn after_crash(&self, written: usize, choose: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
         if !self.bytes.starts_with(&self.durable) {
             // It was cut, or overwritten, and that was not synced.
             return if choose(1) == 0 { self.durable.clone() } else { self.bytes.clone() };
         }
-        let kept = self.durable.len() + choose(self.bytes.len() - self.durable.len());
+        let durable = self.durable.len().max(written.min(self.bytes.len()));
+        let kept = durable + choose(self.bytes.len() - durable);
         let mut bytes = self.bytes[..kept].to_vec();
         // The new length may be on disk without what was to be there.
-        let zeroed = bytes.len() - choose(kept - self.durable.len());
+        let zeroed = bytes.len() - choose(kept - durable);
         bytes[zeroed..].fill(0);
         bytes
     }
@@ -298,8 +316,11 @@ impl Disk for FaultyDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.try_call(Op::SyncDir)?;
+        if state.lies {
+            return Ok(());
+        }
         let State { pending, durable_names, .. } = &mut *state;
-        pending.retain(|(folder, change)| {
+        pending.retain(|PendingName { folder, change, .. }| {
             if folder == path {
                 change.apply(durable_names);
             }

@@ -11,7 +11,7 @@ use super::{DocumentTask, LARGE_DOCUMENT};
 use crate::document::{Document, SharedView};
 use crate::document_log::DocumentLog;
 use crate::heavy::heavily;
-use crate::hub::command::{Command, EditFailure, Unavailable};
+use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
 use crate::store::{Lengths, Loaded};
 
@@ -19,8 +19,11 @@ use crate::store::{Lengths, Loaded};
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);
 /// The same while something is broken or to be let go of, or for a document that does not exist.
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
-/// How long a failure to open is remembered: a reload loop must not keep the disk busy.
-const FAILURE_KEPT: Duration = Duration::from_secs(5);
+/// How long a failure to open is remembered at first: a loop of openings must not keep the disk busy. Twice as long after
+/// every further one,
+pub(super) const FAILURE_KEPT: Duration = Duration::from_secs(5);
+/// up to this.
+pub(super) const MAX_FAILURE_KEPT: Duration = Duration::from_secs(120);
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {
@@ -61,13 +64,17 @@ impl DocumentTask {
         Ok(Box::new(document))
     }
 
-    /// The document cannot be opened: everybody who asks is told so, for a while; then the next one tries again.
-    pub(super) async fn refuse_all(mut self, unavailable: Unavailable) {
-        let until = Instant::now() + FAILURE_KEPT;
+    /// The document cannot be opened: everybody who asks is told so, for a while; then it is tried again, if anybody is
+    /// still here. (Else the next one who comes does.) Peers are remembered: they wait without asking again.
+    pub(super) async fn refuse_all(&mut self, unavailable: Unavailable, patience: Duration) -> ControlFlow<()> {
+        let until = Instant::now() + patience;
         loop {
             let command = tokio::select! {
                 command = self.mailbox.recv() => command,
                 () = sleep_until(until) => {
+                    if !self.turned_away.is_empty() {
+                        return ControlFlow::Continue(());
+                    }
                     if self.hub.forget_if_idle(&self.id, &mut self.mailbox) { break } else { continue }
                 }
             };
@@ -77,6 +84,22 @@ impl DocumentTask {
             }
         }
         self.hand_on().await;
+        ControlFlow::Break(())
+    }
+
+    /// Peers who were turned away as the document could not be opened are served after all. What they had sent is gone;
+    /// they send it again when they hear from us.
+    pub(super) fn make_up(&mut self, document: &mut Document) {
+        for (key, (peer, request)) in std::mem::take(&mut self.turned_away) {
+            if !self.admit(document, peer) {
+                continue;
+            }
+            if request && !document.exists() {
+                document.wait_for_document(key);
+            } else {
+                self.greet(document, key);
+            }
+        }
     }
 
     /// Who had looked this task up before it was out of the table may have sent something since: the next one gets it.
@@ -88,13 +111,13 @@ impl DocumentTask {
         }
     }
 
-    fn refuse(&self, command: Command, unavailable: &Unavailable) {
+    fn refuse(&mut self, command: Command, unavailable: &Unavailable) {
         match command {
-            // The other documents on this connection are fine: it only learns that this one is not to be had.
-            Command::Greet(peer) | Command::Sync { peer, .. } => match peer.outbox.place(&self.waiter) {
-                Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
-                None => peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
-            },
+            Command::Greet(peer) => self.turn_away(peer, false, unavailable),
+            Command::Sync { peer, request, .. } => self.turn_away(peer, request, unavailable),
+            Command::Leave(key) => {
+                self.turned_away.remove(&key);
+            }
             Command::Watch { reply, .. } | Command::Open { reply } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
@@ -103,6 +126,16 @@ impl DocumentTask {
             }
             _ => {}
         }
+    }
+
+    /// The other documents on this connection are fine: it only learns that this one is not to be had now.
+    fn turn_away(&mut self, peer: SyncPeer, request: bool, unavailable: &Unavailable) {
+        match peer.outbox.place(&self.waiter) {
+            Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
+            None => return peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
+        }
+        let (_, asks) = self.turned_away.entry(peer.key).or_insert((peer, request));
+        *asks &= request;
     }
 
     pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {

@@ -1,0 +1,97 @@
+//! One life of the server: the real hub over a simulated disk, on a runtime of its own, of which the clock stands still
+//! until it is moved. The end of a life is the end of its runtime: nothing of it runs on, as nothing of a killed process
+//! does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use automerge::ActorId;
+use happierwork::document::MessageLimits;
+use happierwork::document_log::Actors;
+use happierwork::format::DocumentId;
+use happierwork::hub::{Hub, HubSettings};
+use happierwork::metrics::Metrics;
+use happierwork::server::renderings::{PRESENCE, RENDERINGS};
+use happierwork::store::faults::FaultyDisk;
+use happierwork::store::{FileStore, StateFile};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::gated_store::GatedStore;
+use super::mutants::Mutant;
+
+/// The default document's file.
+pub const STATE: &str = "/plan/state.automerge";
+const DOCUMENTS: &str = "/plan/documents";
+/// A document that nobody uses is unloaded after this.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// An empty disk.
+pub fn empty_disk() -> FaultyDisk {
+    FaultyDisk::new(&["/plan"])
+}
+
+pub struct Life {
+    pub hub: Hub,
+    gate: watch::Sender<bool>,
+    runtime: Runtime,
+}
+
+impl Life {
+    /// The server starts. `number`: the how-many-eth life it is, so that no actor is used twice.
+    pub fn begin(disk: &FaultyDisk, id: &DocumentId, number: u64, mutant: Mutant) -> Result<Self, String> {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let state = StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE)).map_err(|error| error.to_string())?;
+        let store = FileStore::open(state, id.clone(), DOCUMENTS).map_err(|error| error.to_string())?;
+        let (store, gate) = GatedStore::new(store, mutant);
+        let count = AtomicU64::new(0);
+        let actors = Actors::new(move || {
+            let count = count.fetch_add(1, Ordering::Relaxed);
+            ActorId::from([&number.to_be_bytes()[..], &count.to_be_bytes()].concat())
+        });
+        let settings = HubSettings {
+            renderings: RENDERINGS,
+            rows: mutant.rows(),
+            presence: PRESENCE,
+            limits: MessageLimits::default(),
+            idle_after: IDLE,
+            max_pending: 10,
+            actors,
+        };
+        let hub = Hub::new(Arc::new(store), settings, Arc::new(Metrics::new()));
+        Ok(Self { hub, gate, runtime })
+    }
+
+    /// Appends wait from now on, or go on.
+    pub fn gate(&self, open: bool) {
+        self.gate.send_replace(open);
+    }
+
+    pub fn is_open(&self) -> bool {
+        *self.gate.borrow()
+    }
+
+    /// Lets everything run that can, until all wait for something.
+    pub fn settle(&self) {
+        // The clock moves by itself only when nothing can run, threads that wait for the disk included.
+        self.pass(Duration::from_millis(1));
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        self.runtime.block_on(async { sleep(time).await });
+    }
+
+    /// Runs something to its end, which must not depend on the world.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+}

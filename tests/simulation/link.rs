@@ -1,0 +1,87 @@
+//! One connection: what is on its way in both directions, and the server's end of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use happierwork::format::DocumentId;
+use happierwork::hub::{Allowance, ConnectionKey, Farewell, OutboxReceiver, Outgoing, SyncPeer, outbox};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::life::Life;
+
+/// A sync message on its way to the server.
+pub struct Up {
+    pub bytes: Bytes,
+    pub request: bool,
+}
+
+pub struct Link {
+    pub key: ConnectionKey,
+    pub peer: SyncPeer,
+    pub up: VecDeque<Up>,
+    pub down: VecDeque<Outgoing>,
+    receiver: OutboxReceiver,
+    arrives: mpsc::UnboundedSender<Up>,
+    /// Hands what arrives to the document, one after the other, as a connection's task does.
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// A socket is accepted.
+    pub fn open(life: &Life, document: &DocumentId, storage: Option<Arc<str>>) -> Self {
+        let key = life.hub.new_connection();
+        let (outbox, receiver) = outbox(CancellationToken::new());
+        let peer = SyncPeer { key, outbox, storage, allowance: Allowance::default() };
+        let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
+        let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
+        let task = life.spawn(async move {
+            while let Some(Up { bytes, request }) = arrived.recv().await {
+                if hub.sync(&id, sender.clone(), bytes, request).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { key, peer, up: VecDeque::new(), down: VecDeque::new(), receiver, arrives, task }
+    }
+
+    /// The oldest message on its way to the server gets there.
+    pub fn arrive(&mut self) -> bool {
+        let Some(up) = self.up.pop_front() else { return false };
+        let _ = self.arrives.send(up);
+        true
+    }
+
+    /// The socket takes up to so many messages. Returns them; they are on their way.
+    pub fn drain(&mut self, life: &Life, most: usize) -> Vec<Outgoing> {
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            match self.receiver.try_next() {
+                Some(outgoing) => taken.push(outgoing),
+                None => {
+                    let waiters = self.receiver.take_waiters();
+                    if !waiters.is_empty() {
+                        let (hub, key) = (life.hub.clone(), self.key);
+                        life.spawn(async move { hub.drained(key, waiters).await });
+                    }
+                    break;
+                }
+            }
+        }
+        taken
+    }
+
+    /// Why the server wants to end it, if it does.
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.receiver.closing().is_cancelled().then(|| self.receiver.farewell())
+    }
+
+    /// The server notices that it is gone.
+    pub fn close(self, life: &Life, document: &DocumentId) {
+        self.task.abort();
+        let (hub, key, document) = (life.hub.clone(), self.key, document.clone());
+        life.spawn(async move { hub.leave(key, [document]).await });
+    }
+}

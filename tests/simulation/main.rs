@@ -1,0 +1,107 @@
+//! The real hub, its real store and real Automerge peers, in a world that is simulated: the network delays, reorders
+//! between connections, and cuts; the disk fails, fills up, tears writes, and forgets in a crash what was not synced.
+//!
+//! One seed is one run. `SEED=17 cargo test --test simulation one_seed -- --nocapture` runs it again and tells what
+//! happens; `SEEDS=10000 cargo test --release --test simulation` runs that many.
+
+mod gated_store;
+mod life;
+mod link;
+mod mutants;
+mod promises;
+mod replica;
+mod rows;
+mod world;
+
+use std::env;
+
+use mutants::Mutant;
+use world::{Trouble, World};
+
+/// Runs of every kind unless `SEEDS` says otherwise: what fits into everyday tests.
+const SEEDS: u64 = 400;
+/// A broken build has to be found out within so many.
+const SEEDS_FOR_A_MUTANT: u64 = 1_000;
+
+fn seeds() -> u64 {
+    env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("SEEDS is a number"))
+}
+
+/// Runs the seeds `0..count` on all cores; returns the first that violates something, and what.
+fn first_violation(count: u64, trouble: Trouble, mutant: Mutant) -> Option<(u64, String)> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let next = std::sync::atomic::AtomicU64::new(0);
+    let found = std::sync::Mutex::new(None::<(u64, String)>);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let over = found.lock().unwrap().as_ref().is_some_and(|(found, _)| *found < seed);
+                    if seed >= count || over {
+                        return;
+                    }
+                    if let Err(violation) = World::run(seed, trouble, mutant) {
+                        let mut found = found.lock().unwrap();
+                        if found.as_ref().is_none_or(|(found, _)| seed < *found) {
+                            *found = Some((seed, violation));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+fn no_violation(trouble: Trouble) {
+    if let Some((seed, violation)) = first_violation(seeds(), trouble, Mutant::None) {
+        panic!(
+            "seed {seed} with {trouble:?}: {violation}\nrun it again: SEED={seed} TROUBLE={trouble:?} cargo test --test simulation one_seed -- --nocapture"
+        );
+    }
+}
+
+/// Replays one run, and tells it step by step.
+#[test]
+fn one_seed() {
+    let seed = env::var("SEED").map_or(0, |seed| seed.parse().expect("SEED is a number"));
+    let trouble = match env::var("TROUBLE").as_deref() {
+        Ok("Network") => Trouble::Network,
+        Ok("LyingDisk") => Trouble::LyingDisk,
+        _ => Trouble::NetworkAndDisk,
+    };
+    World::told(seed, trouble, Mutant::None).expect("no violation");
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in 0..20 {
+        let runs = [0, 1].map(|_| World::trace(seed, Trouble::NetworkAndDisk));
+        assert_eq!(runs[0], runs[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn whatever_the_network_does_all_converge() {
+    no_violation(Trouble::Network);
+}
+
+#[test]
+fn whatever_the_disk_does_nothing_acknowledged_or_shown_is_lost_and_all_converge() {
+    no_violation(Trouble::NetworkAndDisk);
+}
+
+#[test]
+fn after_a_disk_that_lied_the_file_opens_and_clients_bring_back_what_it_lost() {
+    no_violation(Trouble::LyingDisk);
+}
+
+#[test]
+fn broken_builds_are_found_out() {
+    for mutant in Mutant::BROKEN {
+        let found = first_violation(SEEDS_FOR_A_MUTANT, Trouble::NetworkAndDisk, mutant);
+        let (seed, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not found out"));
+        println!("{mutant:?}: seed {seed}: {violation}");
+    }
+}

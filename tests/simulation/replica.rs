@@ -1,0 +1,107 @@
+//! Somebody's device: the Automerge library, a document, and what it remembers of the server.
+
+use std::sync::Arc;
+
+use automerge::sync::{self, SyncDoc};
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, Value};
+use bytes::Bytes;
+
+use super::link::{Link, Up};
+
+/// What it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// As automerge-repo does: speaks first, has a storage that the server remembers, asks for what it has not got.
+    Repo,
+    /// One document per socket: the server speaks first.
+    Plain,
+}
+
+pub struct Replica {
+    pub name: String,
+    pub flavor: Flavor,
+    pub link: Option<Link>,
+    /// The server's end of a connection that is gone already; the server does not know yet.
+    pub half_open: Option<Link>,
+    doc: AutoCommit,
+    state: sync::State,
+}
+
+impl Replica {
+    pub fn new(name: String, flavor: Flavor, seed: u64) -> Self {
+        let actor = [&seed.to_be_bytes()[..], name.as_bytes()].concat();
+        let doc = AutoCommit::new().with_actor(ActorId::from(actor));
+        Self { name, flavor, link: None, half_open: None, doc, state: sync::State::new() }
+    }
+
+    /// What the server remembers it by.
+    pub fn storage(&self) -> Option<Arc<str>> {
+        (self.flavor == Flavor::Repo).then(|| Arc::from(self.name.as_str()))
+    }
+
+    pub fn heads(&mut self) -> Vec<automerge::ChangeHash> {
+        self.doc.get_heads()
+    }
+
+    /// It is connected: says what it has to say first. What it knows of the server is what it has stored.
+    pub fn connected(&mut self, link: Link) {
+        self.link = Some(link);
+        self.state = sync::State::decode(&self.state.encode()).expect("what was just encoded");
+        let request = self.flavor == Flavor::Repo && self.doc.get_heads().is_empty();
+        self.speak(request);
+    }
+
+    /// Says what there is to say, if anything.
+    fn speak(&mut self, request: bool) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(message) = self.doc.sync().generate_sync_message(&mut self.state) {
+            link.up.push_back(Up { bytes: Bytes::from(message.encode()), request });
+        }
+    }
+
+    /// A sync message has come.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let message = sync::Message::decode(bytes).map_err(|error| error.to_string())?;
+        self.doc.sync().receive_sync_message(&mut self.state, message).map_err(|error| error.to_string())?;
+        self.speak(false);
+        Ok(())
+    }
+
+    fn map(&self) -> Option<ObjId> {
+        match self.doc.get(ROOT, "positions") {
+            Ok(Some((Value::Object(ObjType::Map), positions))) => Some(positions),
+            _ => None,
+        }
+    }
+
+    /// Adds a position. False: it has not got the document yet.
+    pub fn add(&mut self, id: &str, budget: i64) -> bool {
+        let Some(positions) = self.map() else { return false };
+        let row = self.doc.put_object(positions, id, ObjType::Map).expect("a map");
+        self.doc.put(&row, "designation", format!("by {}", self.name)).expect("a map");
+        self.doc.put(&row, "budget", budget).expect("a map");
+        self.doc.commit();
+        self.speak(false);
+        true
+    }
+
+    /// Sets a budget.
+    pub fn change(&mut self, id: &str, budget: i64) {
+        let Some(positions) = self.map() else { return };
+        if let Ok(Some((Value::Object(ObjType::Map), row))) = self.doc.get(positions, id) {
+            self.doc.put(&row, "budget", budget).expect("a map");
+            self.doc.commit();
+            self.speak(false);
+        }
+    }
+
+    /// Deletes a position.
+    pub fn delete(&mut self, id: &str) {
+        let Some(positions) = self.map() else { return };
+        if self.doc.delete(positions, id).is_ok() {
+            self.doc.commit();
+            self.speak(false);
+        }
+    }
+}
