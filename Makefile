@@ -1,9 +1,9 @@
 # `cargo run --release` is the server; this file is for everything else.
 
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
-.PHONY: test tools lint rust js example bench bench-quick deny clean
+.PHONY: test tools lint rust js example bench bench-quick crash simulation deny audit clean
 
-test: tools lint rust js
+test: tools lint deny rust js
 	@echo "all tests passed"
 
 tools:
@@ -43,10 +43,24 @@ bench: contenders
 bench-quick: contenders
 	cargo bench --locked --bench load -- --quick
 
+# As often as you like what `make test` does some times: the simulated world, and the real program killed under load.
+SEEDS ?= 10000
+simulation:
+	SEEDS=$(SEEDS) cargo test --locked --test simulation -- --nocapture --skip one_seed
+
+ROUNDS ?= 500
+crash:
+	ROUNDS=$(ROUNDS) cargo test --locked --test crash -- --nocapture --test-threads 1
+
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
 deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
+
+# Known vulnerabilities of dependencies. Apart from the tests, as it fetches the advisory database from the network.
+audit:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check advisories
 
 clean:
 	cargo clean

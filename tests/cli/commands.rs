@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::process::{FIXTURES, Running, folder, imported, names, run, serve};
+use super::support::process::{FIXTURES, Running, folder, imported, names, run, serve};
 
 fn export(state: &Path, format: &str) -> String {
     let ended = run(&["export", "--format", format, "--state", state.to_str().unwrap()]);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use clap::CommandFactory;
 use happierwork::config::Cli;
 
-use super::process::{Running, folder, imported, program, refused, run, serve};
+use super::support::process::{Running, folder, imported, program, refused, run, serve};
 use super::support::socket_to;
 
 #[test]
@@ -36,7 +36,7 @@ fn a_wrong_flag_is_exit_code_2_and_nothing_is_made() {
     let mut command = program(&["--state", "here.automerge", "--listen", "nonsense"]);
     let output = command.current_dir(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(super::process::names(folder.path()).is_empty());
+    assert!(super::support::process::names(folder.path()).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use happierwork::format::DocumentId;
 use happierwork::wire::repo::{Message, PeerId, PeerMetadata, decode};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::process::folder;
+use super::support::process::folder;
 use super::support::{TestServer, add};
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use happierwork::format::chunk;
 
-use super::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
+use super::support::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
 
 /// Adds one change to a document's file, as another program would append it.
 fn append_change(state: &Path) -> Vec<u8> {

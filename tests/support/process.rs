@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::TempDir;
 
-use super::support::PATIENCE;
+use super::PATIENCE;
 
 pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy");
 
@@ -87,7 +87,9 @@ pub struct Running {
 }
 
 impl Running {
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts it; what it prints is kept.
+    pub fn spawn(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());

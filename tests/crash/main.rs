@@ -1,0 +1,162 @@
+//! The program is killed at any moment, and nothing that it has acknowledged or shown is lost.
+//!
+//! `ROUNDS=500 cargo test --test crash` does it as often; `SEED=…` repeats what chance has chosen (not the moments,
+//! which are the machine's).
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
+
+mod promises;
+#[path = "../support/mod.rs"]
+mod support;
+mod writers;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use support::process::{FIXTURES, Running, folder, imported, names, program, run, serve};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use promises::Promises;
+use writers::Writers;
+
+/// Rounds, unless `ROUNDS` says otherwise: what fits into everyday tests.
+const ROUNDS: u32 = 30;
+/// A document is used for so many rounds, so that it grows, and is compacted.
+const ROUNDS_PER_FOLDER: u32 = 12;
+
+fn number(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// How a round ends.
+#[derive(Debug, Clone, Copy)]
+enum Death {
+    /// `kill -9`.
+    Killed,
+    /// Stopped in the middle of whatever it does, and killed a moment later.
+    Frozen,
+    /// Killed while it shuts down.
+    WhileStopping,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_under_load_the_server_loses_nothing_that_it_acknowledged_or_showed() {
+    let rounds = number("ROUNDS", ROUNDS);
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let mut place = folder();
+    let mut promises = Promises::default();
+    let (mut kept, mut torn, mut compacted) = (0, 0, 0);
+    let mut snapshot = Vec::new();
+    for round in 0..rounds {
+        if round % ROUNDS_PER_FOLDER == 0 {
+            kept += promises.len();
+            place = folder();
+            promises = Promises::default();
+        }
+        let state = place.path().join("state.automerge");
+        let (server, address) = Running::server(serve(&state, &[]));
+        promises.are_kept_by(&state, round);
+        let writers = Writers::start(address, round).await;
+        sleep(Duration::from_millis(rng.random_range(20..700))).await;
+        let death = match rng.random_range(0..10) {
+            0..5 => Death::Killed,
+            5..8 => Death::Frozen,
+            _ => Death::WhileStopping,
+        };
+        let pause = Duration::from_millis(rng.random_range(0..30));
+        match death {
+            Death::Killed => server.signal("KILL"),
+            Death::Frozen => {
+                server.signal("STOP");
+                sleep(pause).await;
+                server.signal("KILL");
+            }
+            Death::WhileStopping => {
+                server.signal("TERM");
+                sleep(pause).await;
+                server.signal("KILL");
+            }
+        }
+        drop(server);
+        promises.add(writers.stop().await);
+        // Nothing needs a hand: the file is whole, or its last write is cut off, which the next start deals with.
+        let check = run(&["check", state.to_str().unwrap()]);
+        match check.code {
+            Some(0) => {}
+            Some(3) => torn += 1,
+            _ => panic!("round {round}, {death:?}: {check:?}"),
+        }
+        // The checksum of the first chunk: another one, another snapshot.
+        let head = fs::read(&state).unwrap()[..8].to_vec();
+        compacted += usize::from(std::mem::replace(&mut snapshot, head.clone()) != head);
+    }
+    let state = place.path().join("state.automerge");
+    let (server, _) = Running::server(serve(&state, &[]));
+    promises.are_kept_by(&state, rounds);
+    server.stop();
+    kept += promises.len();
+    assert!(kept > rounds as usize, "the writers have hardly written: {kept}");
+    println!("{rounds} rounds: {kept} promises kept; {torn} torn tails, {compacted} new snapshots");
+}
+
+#[test]
+fn killed_while_it_makes_its_first_document_the_server_starts_the_next_time() {
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let begun = Instant::now();
+    let place = folder();
+    drop(Running::server(serve(&place.path().join("state.automerge"), &[])));
+    let whole = begun.elapsed();
+    for round in 0..number("ROUNDS", ROUNDS) {
+        let place = folder();
+        let state = place.path().join("state.automerge");
+        let starting = Running::spawn(&mut serve(&state, &[]));
+        std::thread::sleep(whole.mul_f64(rng.random_range(0.0..1.2)));
+        starting.signal("KILL");
+        drop(starting);
+        let (server, _) = Running::server(serve(&state, &[]));
+        let ended = server.stop();
+        assert_eq!(ended.code, Some(0), "round {round}: {ended:?}");
+        assert_eq!(run(&["check", state.to_str().unwrap()]).code, Some(0), "round {round}");
+    }
+}
+
+#[test]
+fn killed_while_it_imports_all_of_the_old_data_is_there_or_none() {
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let (mut all, mut none) = (0, 0);
+    let begun = Instant::now();
+    let place = folder();
+    imported(place.path());
+    let whole = begun.elapsed();
+    for round in 0..number("ROUNDS", ROUNDS) {
+        let place = folder();
+        let state = place.path().join("state.automerge");
+        let positions = format!("{FIXTURES}/positions.json");
+        let import = |state: &Path| program(&["import", &positions, "--state", state.to_str().unwrap()]);
+        let importing = Running::spawn(&mut import(&state));
+        std::thread::sleep(whole.mul_f64(rng.random_range(0.0..1.2)));
+        importing.signal("KILL");
+        drop(importing);
+        // Who sees that it did not work tries again.
+        if fs::metadata(&state).is_ok_and(|state| state.len() > 0) {
+            all += 1;
+        } else {
+            none += 1;
+            let again = import(&state).output().unwrap();
+            assert!(again.status.success(), "round {round}: {again:?}");
+        }
+        assert_eq!(rows(&place, &state), 60, "round {round}");
+    }
+    println!("imported: {all}; not imported: {none}");
+}
+
+fn rows(place: &TempDir, state: &Path) -> usize {
+    let export = run(&["export", "--format", "json", "--state", state.to_str().unwrap()]);
+    assert_eq!(export.code, Some(0), "{:?}: {export:?}", names(place.path()));
+    let export: serde_json::Value = serde_json::from_str(&export.out).unwrap();
+    export.as_array().or_else(|| export["positions"].as_array()).unwrap().len()
+}
