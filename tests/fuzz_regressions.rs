@@ -1,0 +1,73 @@
+//! What the fuzzer once made panic, and the inputs that it begins with: they are all dealt with.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+#[path = "../fuzz/src/targets.rs"]
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+/// Runs a target on all files in `fuzz/seeds/<name>` and `fuzz/crashers/<name>`.
+fn all(name: &str, target: fn(&[u8])) {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let mut inputs = 0;
+    for kind in ["seeds", "crashers"] {
+        let Ok(folder) = fs::read_dir(fuzz.join(kind).join(name)) else { continue };
+        for file in folder {
+            let path = file.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            let result = std::panic::catch_unwind(|| target(&bytes));
+            assert!(result.is_ok(), "{}", path.display());
+            inputs += 1;
+        }
+    }
+    assert!(inputs > 0, "there is nothing to run {name} on");
+    target(&[]);
+    // A little of what the fuzzer does for long: bytes from a generator that is the same everywhere.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for length in 0..400 {
+        let bytes: Vec<u8> = (0..length % 64)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        target(&bytes);
+    }
+}
+
+#[test]
+fn frames_of_automerge_repo() {
+    all("repo_frame", targets::repo_frame);
+}
+
+#[test]
+fn frames_of_legacy_clients() {
+    all("legacy_frame", targets::legacy_frame);
+}
+
+#[test]
+fn sync_messages() {
+    all("sync_message", targets::sync_message);
+}
+
+#[test]
+fn sync_messages_with_other_bytes() {
+    all("sync_mutations", targets::sync_mutations);
+}
+
+#[test]
+fn files_of_documents() {
+    all("document_file", targets::document_file);
+}
+
+#[test]
+fn files_of_documents_with_other_bytes() {
+    all("document_mutations", targets::document_mutations);
+}
+
+#[test]
+fn data_files_of_the_old_server() {
+    all("import_json", targets::import_json);
+}
