@@ -95,8 +95,7 @@ fn receive(bytes: &[u8]) {
     let log = &FILES[0];
     let id = DocumentId::from_random([7; 16]);
     let actor = ActorId::from([1_u8; 16]);
-    let mut document =
-        Document::load(id, log, actor, RENDERINGS, MessageLimits::default()).expect("a valid document");
+    let mut document = Document::load(id, log, actor, RENDERINGS, MessageLimits::default()).expect("a valid document");
     document.join(PeerKey(1), Vec::new());
     document.join(PeerKey(2), Vec::new());
     let hello = sync::Message::decode(&MESSAGES[0]).expect("valid").encode();

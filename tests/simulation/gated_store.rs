@@ -2,33 +2,69 @@
 //! always makes the same calls in the same order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use happierwork::format::DocumentId;
 use happierwork::store::{FileStore, Health, Lengths, Loaded, PeerRecord, Store, StoreError};
 use tokio::sync::{Mutex, watch};
+use tokio::time::sleep;
 
 use super::mutants::Mutant;
+
+/// What every call takes. The clock moves only when nothing else can run; so a call, which is done by another thread,
+/// begins when all others wait, and does not race with them.
+pub const LATENCY: Duration = Duration::from_millis(1);
 
 pub struct GatedStore {
     inner: Arc<FileStore>,
     one_at_a_time: Arc<Mutex<()>>,
     /// Appends wait until this is true.
     open: watch::Receiver<bool>,
+    busy: Busy,
     mutant: Mutant,
 }
 
+/// How many calls are under way.
+#[derive(Clone, Default)]
+pub struct Busy(Arc<AtomicUsize>);
+
+/// One of them, until it is dropped.
+struct Call(Arc<AtomicUsize>);
+
+impl Busy {
+    fn enter(&self) -> Call {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Call(Arc::clone(&self.0))
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl GatedStore {
-    /// The store, and what opens and shuts its gate. It is open at first.
-    pub fn new(inner: FileStore, mutant: Mutant) -> (Self, watch::Sender<bool>) {
+    /// The store, what opens and shuts its gate, and what tells whether anything is under way. The gate is open at first.
+    pub fn new(inner: FileStore, mutant: Mutant) -> (Self, watch::Sender<bool>, Busy) {
         let (gate, open) = watch::channel(true);
-        (Self { inner: Arc::new(inner), one_at_a_time: Arc::default(), open, mutant }, gate)
+        let busy = Busy::default();
+        let store = Self { inner: Arc::new(inner), one_at_a_time: Arc::default(), open, busy: busy.clone(), mutant };
+        (store, gate, busy)
     }
 
     fn serially<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
         async move {
+            let _busy = self.busy.enter();
             let _turn = self.one_at_a_time.lock().await;
+            sleep(LATENCY).await;
             work.await
         }
         .boxed()
@@ -41,14 +77,21 @@ impl Store for GatedStore {
     }
 
     fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
-        let (inner, turn, mut open, id) =
-            (Arc::clone(&self.inner), Arc::clone(&self.one_at_a_time), self.open.clone(), id.clone());
+        let (inner, turn, mut open, busy, id) = (
+            Arc::clone(&self.inner),
+            Arc::clone(&self.one_at_a_time),
+            self.open.clone(),
+            self.busy.clone(),
+            id.clone(),
+        );
         let early = self.mutant == Mutant::PublishBeforeAppend;
         let length = bytes.len() as u64;
         let write = async move {
             // The world is torn down while something waits: then it never was written.
             let _ = open.wait_for(|open| *open).await;
+            let _busy = busy.enter();
             let _turn = turn.lock().await;
+            sleep(LATENCY).await;
             inner.append(&id, bytes).await
         };
         if !early {

@@ -21,12 +21,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::gated_store::GatedStore;
+use super::gated_store::{Busy, GatedStore, LATENCY};
 use super::mutants::Mutant;
 
 /// The default document's file.
 pub const STATE: &str = "/plan/state.automerge";
 const DOCUMENTS: &str = "/plan/documents";
+/// Moments without a call to the store after which none is to be expected.
+const QUIET: u32 = 3;
 /// A document that nobody uses is unloaded after this.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,7 @@ pub fn empty_disk() -> FaultyDisk {
 pub struct Life {
     pub hub: Hub,
     gate: watch::Sender<bool>,
+    busy: Busy,
     runtime: Runtime,
 }
 
@@ -47,7 +50,7 @@ impl Life {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let state = StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE)).map_err(|error| error.to_string())?;
         let store = FileStore::open(state, id.clone(), DOCUMENTS).map_err(|error| error.to_string())?;
-        let (store, gate) = GatedStore::new(store, mutant);
+        let (store, gate, busy) = GatedStore::new(store, mutant);
         let count = AtomicU64::new(0);
         let actors = Actors::new(move || {
             let count = count.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +66,7 @@ impl Life {
             actors,
         };
         let hub = Hub::new(Arc::new(store), settings, Arc::new(Metrics::new()));
-        Ok(Self { hub, gate, runtime })
+        Ok(Self { hub, gate, busy, runtime })
     }
 
     /// Appends wait from now on, or go on.
@@ -77,18 +80,28 @@ impl Life {
 
     /// Lets everything run that can, until all wait for something.
     pub fn settle(&self) {
-        // The clock moves by itself only when nothing can run, threads that wait for the disk included.
-        self.pass(Duration::from_millis(1));
+        self.pass(LATENCY);
     }
 
-    /// Lets time pass.
+    /// Lets time pass, and then whatever else that has set going come to an end.
     pub fn pass(&self, time: Duration) {
-        self.runtime.block_on(async { sleep(time).await });
+        self.runtime.block_on(async {
+            sleep(time).await;
+            // The clock moves by itself only when nothing can run, threads that wait for the disk included.
+            let mut quiet = 0;
+            while quiet < QUIET {
+                sleep(LATENCY).await;
+                quiet = if self.busy.is_idle() { quiet + 1 } else { 0 };
+            }
+        });
     }
 
-    /// Runs something to its end, which must not depend on the world.
+    /// Runs something to its end, which must not depend on the world; and then whatever else can run. (How much of that
+    /// happens while `work` waits for a thread would be another time's from run to run.)
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+        let result = self.runtime.block_on(work);
+        self.settle();
+        result
     }
 
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

@@ -1,7 +1,6 @@
 //! The world: a server, devices, the network between them, the disk under it, and what one seed makes of them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -68,24 +67,18 @@ pub struct World {
     positions: Vec<String>,
     /// The server is going to fail at everything: a crash is near.
     doomed: bool,
-    trace: String,
     tell: bool,
 }
 
 impl World {
     /// Runs a seed to its end.
     pub fn run(seed: u64, trouble: Trouble, mutant: Mutant) -> Result<(), Violation> {
-        Self::new(seed, trouble, mutant, false).and_then(Self::play).map(drop)
+        Self::new(seed, trouble, mutant, false).and_then(Self::play)
     }
 
     /// The same, told step by step.
     pub fn told(seed: u64, trouble: Trouble, mutant: Mutant) -> Result<(), Violation> {
-        Self::new(seed, trouble, mutant, true).and_then(Self::play).map(drop)
-    }
-
-    /// What happens in a run, to be compared.
-    pub fn trace(seed: u64, trouble: Trouble) -> String {
-        Self::new(seed, trouble, Mutant::None, false).and_then(Self::play).unwrap_or_else(|violation| violation)
+        Self::new(seed, trouble, mutant, true).and_then(Self::play)
     }
 
     fn new(seed: u64, trouble: Trouble, mutant: Mutant, tell: bool) -> Result<Self, Violation> {
@@ -114,7 +107,6 @@ impl World {
             names: 0,
             positions: Vec::new(),
             doomed: false,
-            trace: String::new(),
             tell,
         };
         world.found()?;
@@ -133,7 +125,7 @@ impl World {
         made.map(drop).map_err(|error| error.to_string())
     }
 
-    fn play(mut self) -> Result<String, Violation> {
+    fn play(mut self) -> Result<(), Violation> {
         self.most_connect();
         for _ in 0..self.rng.random_range(40..160) {
             self.step()?;
@@ -144,15 +136,13 @@ impl World {
             self.crash()?;
             self.make_peace()?;
         }
-        Ok(self.trace)
+        Ok(())
     }
 
     fn note(&mut self, what: impl FnOnce() -> String) {
-        let what = what();
         if self.tell {
-            println!("{what}");
+            println!("{}", what());
         }
-        let _ = writeln!(self.trace, "{what}");
     }
 
     fn step(&mut self) -> Result<(), Violation> {
