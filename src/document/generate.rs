@@ -30,7 +30,7 @@ const WAYPOINTS: usize = 16;
 /// The whole document, encoded once for everybody who needs all of it; and how to tell who does.
 #[derive(Clone, Default)]
 pub(super) struct Saved {
-    copy: Option<Copy>,
+    copy: Option<Whole>,
     /// Somebody needed it since the document last moved on.
     used: bool,
     /// Recent heads, and how many changes there were.
@@ -38,7 +38,7 @@ pub(super) struct Saved {
 }
 
 #[derive(Clone)]
-struct Copy {
+struct Whole {
     heads: Vec<ChangeHash>,
     bytes: Vec<u8>,
 }
@@ -84,14 +84,14 @@ impl Saved {
     fn chunks(&mut self, doc: &Automerge) -> Vec<u8> {
         self.used = true;
         let heads = doc.get_heads();
-        if let Some(Copy { heads: then, bytes }) = &self.copy {
-            let tail = if *then == heads { Vec::new() } else { raw(doc, then).concat() };
+        if let Some(Whole { heads: then, bytes }) = &self.copy {
+            let tail = if *then == heads { Vec::new() } else { doc.save_after(then) };
             if tail.len() < bytes.len() / TAIL_PART {
                 return [bytes.as_slice(), tail.as_slice()].concat();
             }
         }
         let bytes = doc.save();
-        self.copy = Some(Copy { heads, bytes: bytes.clone() });
+        self.copy = Some(Whole { heads, bytes: bytes.clone() });
         bytes
     }
 }
@@ -130,7 +130,7 @@ fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
 
 fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
     let heads = doc.get_heads();
-    let changes = lacking(doc, state, saved);
+    let changes = lacking(doc, &heads, state, saved);
     if state.last_sent_heads == heads
         && state.have_responded
         && (state.in_flight || (changes.is_empty() && state.their_heads.as_ref() == Some(&heads)))
@@ -154,22 +154,17 @@ fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
 }
 
 /// The entries of a message that brings the peer all that it has not got and was not sent.
-fn lacking(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> Vec<Vec<u8>> {
-    let heads = doc.get_heads();
+fn lacking(doc: &Automerge, heads: &[ChangeHash], state: &sync::State, saved: &mut Saved) -> Vec<Vec<u8>> {
     let mut has: Vec<ChangeHash> = state.their_heads.clone().unwrap_or_default();
     has.extend(&state.sent_hashes);
     if heads.iter().all(|head| has.contains(head)) {
         return Vec::new();
     }
     if !reads_documents(state) {
-        return raw(doc, &has);
+        return doc.get_changes(&has).iter().map(|change| change.raw_bytes().to_vec()).collect();
     }
     // One entry: changes, or a document, or a document and changes.
-    vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { raw(doc, &has).concat() }]
-}
-
-fn raw(doc: &Automerge, has: &[ChangeHash]) -> Vec<Vec<u8>> {
-    doc.get_changes(has).iter().map(|change| change.raw_bytes().to_vec()).collect()
+    vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { doc.save_after(&has) }]
 }
 
 fn reads_documents(state: &sync::State) -> bool {

@@ -266,6 +266,14 @@ impl Peers {
         self.generate_for(doc, key, &mut |_| true)
     }
 
+    /// A message is due to this peer, who has no room for it now: it is to be generated once there is.
+    pub fn owe(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.due = true;
+            peer.behind = true;
+        }
+    }
+
     /// Whether something may be due to this peer that it was not ready for.
     #[must_use]
     pub fn is_due(&self, key: PeerKey) -> bool {

@@ -23,7 +23,7 @@ const QUICK_UPKEEP: Duration = Duration::from_secs(1);
 /// every further one,
 pub(super) const FAILURE_KEPT: Duration = Duration::from_secs(5);
 /// up to this.
-pub(super) const MAX_FAILURE_KEPT: Duration = Duration::from_secs(120);
+pub(super) const MAX_FAILURE_KEPT: Duration = Duration::from_secs(30);
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {

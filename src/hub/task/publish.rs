@@ -105,7 +105,7 @@ impl DocumentTask {
     /// The first message to a peer who has said nothing yet.
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
-            return;
+            return document.greet_later(key);
         };
         let large = self.makes_first_message();
         if let Some(delivery) = if large { heavily(|| document.greet(key)) } else { document.greet(key) } {
