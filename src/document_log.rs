@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use crate::document::Document;
+use crate::document::{Document, ViewChange};
 use crate::format::DocumentId;
 use crate::heavy::heavily;
 use crate::store::{Lengths, Refusal, Store, StoreError};
@@ -57,6 +57,8 @@ pub struct DocumentLog {
     refused: bool,
     /// What is in memory is not what is durable, and could not be read again yet.
     lost: bool,
+    /// What reading again has brought to light that nobody has been told.
+    news: ViewChange,
     compaction: Option<JoinHandle<()>>,
     /// How large the log was when it was last to be compacted: one that fails is not tried again at every append.
     tried_at: u64,
@@ -65,7 +67,17 @@ pub struct DocumentLog {
 impl DocumentLog {
     /// The log of a document that was just loaded. `lengths`: how large it is in the store.
     pub fn new(store: Arc<dyn Store>, id: DocumentId, actors: Actors, lengths: Lengths) -> Self {
-        Self { store, id, actors, lengths, refused: false, lost: false, compaction: None, tried_at: 0 }
+        Self {
+            store,
+            id,
+            actors,
+            lengths,
+            refused: false,
+            lost: false,
+            news: ViewChange::default(),
+            compaction: None,
+            tried_at: 0,
+        }
     }
 
     /// Where it is kept.
@@ -138,9 +150,19 @@ impl DocumentLog {
             Err(error) => Err(error.to_string()),
         };
         self.lost = reloaded.is_err();
-        if let Err(error) = reloaded {
-            tracing::error!(document = %self.id, error, "the document could not be read again");
+        match reloaded {
+            Ok(change) => {
+                self.news.rows.extend(change.rows);
+                self.news.plan = change.plan.or(self.news.plan.take());
+            }
+            Err(error) => tracing::error!(document = %self.id, error, "the document could not be read again"),
         }
+    }
+
+    /// What changed for those who look at rows when the document was last read again.
+    #[must_use]
+    pub fn take_news(&mut self) -> ViewChange {
+        std::mem::take(&mut self.news)
     }
 
     /// How large the document is on disk.

@@ -120,6 +120,11 @@ impl<'a> Chunk<'a> {
         Ok((Self { kind, bytes: &input[..end], body_start, hash: digest.into() }, &input[end..]))
     }
 
+    /// What comes after the header.
+    pub(super) fn body(&self) -> &'a [u8] {
+        &self.bytes[self.body_start..]
+    }
+
     /// The hashes of changes in this chunk such that all its other changes come before them; None if that cannot be
     /// told without loading it.
     #[must_use]
@@ -149,7 +154,7 @@ fn document_heads(body: &[u8]) -> Option<Vec<[u8; 32]>> {
     Some(heads.as_chunks::<32>().0.to_vec())
 }
 
-fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
+pub(super) fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
     let mut inflated = Vec::new();
     flate2::read::DeflateDecoder::new(body)
         .take(limit.saturating_add(1))

@@ -6,9 +6,10 @@ mod publish;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -156,7 +157,10 @@ impl DocumentTask {
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
-                    Some(command) => self.batch(&mut document, command).await,
+                    Some(command) => match AssertUnwindSafe(self.batch(&mut document, command)).catch_unwind().await {
+                        Ok(flow) => flow,
+                        Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
+                    },
                     None => ControlFlow::Break(()),
                 },
                 () = sleep_until(upkeep) => ControlFlow::Continue(()),
@@ -166,7 +170,12 @@ impl DocumentTask {
             }
             let now = Instant::now();
             if now >= upkeep {
-                if Box::pin(self.upkeep(&mut document)).await.is_break() {
+                let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;
+                let flow = match kept {
+                    Ok(flow) => flow,
+                    Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
+                };
+                if flow.is_break() {
                     break;
                 }
                 upkeep = now + UPKEEP;
@@ -241,7 +250,8 @@ impl DocumentTask {
             }
             Command::Sync { peer, bytes, request, allowed } => {
                 let key = peer.key;
-                if !self.admit(document, peer) {
+                // Who has to go is not listened to any more: there may be more of the same.
+                if peer.outbox.is_closed() || !self.admit(document, peer) {
                     return;
                 }
                 if request && !document.exists() {
@@ -288,14 +298,14 @@ impl DocumentTask {
         senders: Vec<Sender>,
     ) {
         // Whoever brings something is a reason to look whether the disk is well again.
-        if !self.log.mend(document).await {
+        if !self.mend(document).await {
             return self.refuse_batch(senders);
         }
         let large = self.large_batch;
-        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply_prepared(prepared))));
-        let Ok(mut applied) = applied else {
-            return Box::pin(self.recover_from_panic(document, items, senders)).await;
-        };
+        let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
+        if let Some(error) = applied.spoiled() {
+            return Box::pin(self.recover(document, error, items, senders)).await;
+        }
         if !applied.chunks.is_empty() {
             if let Err(error) = self.append(&mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;

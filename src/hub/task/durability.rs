@@ -1,11 +1,12 @@
 //! The disk, and what happens when it fails.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::{DocumentTask, Sender};
-use crate::document::{Applied, Document, Item, Outcome};
+use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
 use crate::hub::command::EditFailure;
-use crate::hub::outbox::FarewellKind;
+use crate::hub::outbox::{ConnectionKey, FarewellKind};
 use crate::metrics::Refusal;
 use crate::store::StoreError;
 
@@ -54,31 +55,47 @@ impl DocumentTask {
         }
     }
 
-    /// Applying panicked: the document in memory is dropped, and what the batch held is tried one by one, so that only
+    /// Applying ruined the document in memory: it is dropped, and what the batch held is tried one by one, so that only
     /// the sender of the culprit has to go.
-    pub(super) async fn recover_from_panic(
+    pub(super) async fn recover(
         &mut self,
         document: &mut Document,
-        mut items: Vec<Item>,
+        error: &BadMessage,
+        items: Vec<Item>,
         mut senders: Vec<Sender>,
     ) {
-        tracing::error!(document = %self.id, "the Automerge library failed while applying; the document is reloaded");
+        tracing::error!(document = %self.id, %error, "a batch would have ruined the document; it is reloaded");
         self.reload(document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
+                // Who was found out is not asked again.
+                if matches!(&sender, Sender::Peer(key) if self.is_leaving(*key)) {
+                    continue;
+                }
                 let prepared = vec![document.prepare(item.clone())];
                 Box::pin(self.commit(document, vec![item], prepared, vec![sender])).await;
             }
             return;
         }
-        items.clear();
         match senders.pop() {
-            Some(Sender::Peer(key)) => self.dismiss(key, &crate::document::BadMessage::Panicked),
+            Some(Sender::Peer(key)) => self.dismiss(key, error),
             Some(Sender::Caller(reply)) => {
                 let _ = reply.send(Err(EditFailure::Panicked));
             }
             None => {}
         }
+    }
+
+    fn is_leaving(&self, key: ConnectionKey) -> bool {
+        self.peers.get(&key).is_none_or(|member| member.peer.outbox.is_closed())
+    }
+
+    /// Something panicked where nothing should. Callers who were waiting are told that nothing is known of their edits;
+    /// what is durable is read again, and peers begin anew.
+    pub(super) async fn recover_from_panic(&mut self, document: &mut Document) -> ControlFlow<()> {
+        tracing::error!(document = %self.id, "something failed that should not; the document is reloaded");
+        self.reload(document).await;
+        ControlFlow::Continue(())
     }
 
     /// What is durable cannot be read at the moment, so nothing can be added to it.
@@ -103,5 +120,21 @@ impl DocumentTask {
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
         Box::pin(self.log.reload(document)).await;
+        self.tell_news(document);
+    }
+
+    /// Mends what an earlier failure broke, if anything. False: nothing may be added at the moment.
+    pub(super) async fn mend(&mut self, document: &mut Document) -> bool {
+        let sound = self.log.mend(document).await;
+        self.tell_news(document);
+        sound
+    }
+
+    /// Tells those who look at rows what reading the document again has brought to light.
+    pub(super) fn tell_news(&mut self, document: &Document) {
+        let news = self.log.take_news();
+        if let Some(view) = document.shown() {
+            self.watchers.tell(&news, &read_view(view));
+        }
     }
 }

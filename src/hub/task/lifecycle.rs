@@ -116,7 +116,7 @@ impl DocumentTask {
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        self.log.mend(document).await;
+        self.mend(document).await;
         if self.shown.was_looked_at() {
             self.last_look = Instant::now();
             self.last_use = self.last_look;
