@@ -10,7 +10,9 @@ use automerge::ActorId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use crate::damper::Damper;
 use crate::document::{Document, ViewChange};
 use crate::format::DocumentId;
 use crate::heavy::heavily;
@@ -57,6 +59,8 @@ pub struct DocumentLog {
     refused: bool,
     /// What is in memory is not what is durable, and could not be read again yet.
     lost: bool,
+    /// How often mending has failed.
+    failing: Damper,
     /// What reading again has brought to light that nobody has been told.
     news: ViewChange,
     compaction: Option<JoinHandle<()>>,
@@ -74,6 +78,7 @@ impl DocumentLog {
             lengths,
             refused: false,
             lost: false,
+            failing: Damper::default(),
             news: ViewChange::default(),
             compaction: None,
             tried_at: 0,
@@ -100,10 +105,29 @@ impl DocumentLog {
 
     /// Mends what an earlier failure broke, if anything. False: what is durable cannot be read, so nothing may be added.
     pub async fn mend(&mut self, document: &mut Document) -> bool {
-        if self.is_broken() { Box::pin(self.try_to_mend(document)).await } else { true }
+        if self.is_broken() { Box::pin(self.mend_if_due(document)).await } else { true }
     }
 
-    async fn try_to_mend(&mut self, document: &mut Document) -> bool {
+    /// Whether mending has failed so often that it is put off.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        self.is_broken() && !self.failing.pause(Instant::now()).is_zero()
+    }
+
+    /// What fails again and again (to read a large document, to write a copy of it) is not tried at every occasion.
+    async fn mend_if_due(&mut self, document: &mut Document) -> bool {
+        if !self.is_put_off() {
+            self.try_to_mend(document).await;
+            if self.is_broken() {
+                self.failing.failed(Instant::now());
+            } else {
+                self.failing.works();
+            }
+        }
+        !self.lost
+    }
+
+    async fn try_to_mend(&mut self, document: &mut Document) {
         if self.lost {
             self.reload(document).await;
         }
@@ -118,7 +142,6 @@ impl DocumentLog {
                 Err(error) => tracing::warn!(document = %self.id, %error, "the document still cannot be written"),
             }
         }
-        !self.lost
     }
 
     /// Makes the chunks of a batch durable.

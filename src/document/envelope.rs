@@ -22,6 +22,23 @@ pub(super) fn check(bytes: &[u8], limits: &MessageLimits) -> Result<(), BadMessa
     walk(Reader::new(bytes), limits).unwrap_or(Ok(()))
 }
 
+/// Whether a sync message carries changes, or may (as far as can be told without taking it apart).
+#[must_use]
+pub fn carries_chunks(bytes: &[u8]) -> bool {
+    chunks(Reader::new(bytes)).is_none_or(|count| count > 0)
+}
+
+fn chunks(mut rest: Reader<'_>) -> Option<u64> {
+    rest.byte()?;
+    hashes(&mut rest)?;
+    hashes(&mut rest)?;
+    for _ in 0..rest.unsigned()? {
+        hashes(&mut rest)?;
+        rest.counted()?;
+    }
+    rest.unsigned()
+}
+
 fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMessage>> {
     rest.byte()?;
     let heads = hashes(&mut rest)?;

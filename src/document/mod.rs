@@ -30,6 +30,7 @@ use bytes::Bytes;
 
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use envelope::carries_chunks;
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};

@@ -19,8 +19,6 @@ use crate::store::{Lengths, Loaded};
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);
 /// The same while something is broken or to be let go of, or for a document that does not exist.
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
-/// How long a failure to open is remembered: a reload loop must not keep the disk busy.
-const FAILURE_KEPT: Duration = Duration::from_secs(5);
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {
@@ -29,7 +27,11 @@ impl DocumentTask {
             tracing::error!(document = %self.id, %error, "the document could not be opened");
             Unavailable::Store(format!("document {}: {public}", self.id))
         };
-        let loaded = store.load(&self.id).await.map_err(|error| failed(&error, error.public_message()))?;
+        let unopened = &self.hub.inner.unopened;
+        let loaded = store.load(&self.id).await.map_err(|error| {
+            unopened.failed(&self.id, false);
+            failed(&error, error.public_message())
+        })?;
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
@@ -51,11 +53,14 @@ impl DocumentTask {
             }
         })
         .await;
-        let document = match document {
-            Ok(Ok(document)) => document,
-            Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),
-            Err(error) => return Err(failed(&error, "the server cannot read it")),
-        };
+        // The inner error is the library's, the outer one a panic of it.
+        let document =
+            document.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
+        let document = document.map_err(|error| {
+            unopened.failed(&self.id, true);
+            failed(&error, "the server cannot read it; its operator finds the reason in the log")
+        })?;
+        unopened.opened(&self.id);
         self.remembered = super::Remembered::new(records);
         tracing::debug!(document = %self.id, exists = document.exists(), "opened");
         Ok(Box::new(document))
@@ -63,7 +68,8 @@ impl DocumentTask {
 
     /// The document cannot be opened: everybody who asks is told so, for a while; then the next one tries again.
     pub(super) async fn refuse_all(mut self, unavailable: Unavailable) {
-        let until = Instant::now() + FAILURE_KEPT;
+        // What cannot be opened must not keep the disk, and whoever reads it, busy.
+        let until = Instant::now() + self.hub.inner.unopened.pause(&self.id);
         loop {
             let command = tokio::select! {
                 command = self.mailbox.recv() => command,

@@ -44,7 +44,7 @@ impl DocumentTask {
                     member.peer.outbox.close(FarewellKind::TryAgainLater, FAILED);
                 }
             }
-            return self.reload(document).await;
+            return Box::pin(self.reload_after_ruin(document)).await;
         };
         if let Some(view) = document.shown() {
             self.watchers.tell(&published.view, &read_view(view));
