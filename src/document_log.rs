@@ -59,7 +59,7 @@ pub struct DocumentLog {
     refused: bool,
     /// What is in memory is not what is durable, and could not be read again yet.
     lost: bool,
-    /// How often mending has failed.
+    /// How often reading it again has failed.
     failing: Damper,
     /// What reading again has brought to light that nobody has been told.
     news: ViewChange,
@@ -108,17 +108,18 @@ impl DocumentLog {
         if self.is_broken() { Box::pin(self.mend_if_due(document)).await } else { true }
     }
 
-    /// Whether mending has failed so often that it is put off.
+    /// Whether reading it again has failed so often that it is put off.
     #[must_use]
     pub fn is_put_off(&self) -> bool {
-        self.is_broken() && !self.failing.pause(Instant::now()).is_zero()
+        self.lost && !self.failing.pause(Instant::now()).is_zero()
     }
 
-    /// What fails again and again (to read a large document, to write a copy of it) is not tried at every occasion.
+    /// To read a document is a lot of work: what fails again and again is not tried at every occasion. (To write a copy is,
+    /// as whoever brings something is a reason to look whether the disk is well again.)
     async fn mend_if_due(&mut self, document: &mut Document) -> bool {
         if !self.is_put_off() {
             self.try_to_mend(document).await;
-            if self.is_broken() {
+            if self.lost {
                 self.failing.failed(Instant::now());
             } else {
                 self.failing.works();
