@@ -175,6 +175,7 @@ fn server_options(home: &Path) -> Options {
         max_message: 64 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
+        apply_budget: happierwork::hub::APPLY_BUDGET,
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::hub::APPLY_BUDGET;
 use crate::server::{Options, SocketTimes};
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
@@ -81,6 +82,10 @@ pub struct ServeArgs {
     /// How many documents that do not exist (yet) may be waited for at a time
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING", default_value_t = 1_000)]
     pub max_pending: usize,
+    /// How long sync messages may take to be applied, in seconds: what takes longer is not stored
+    #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_APPLY_BUDGET", default_value_t = APPLY_BUDGET.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub apply_budget: u64,
     /// How long the server may take to stop, in seconds
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_GRACE", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -181,6 +186,7 @@ impl ServeArgs {
             max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
             idle_after: Duration::from_secs(self.idle_after),
             max_pending: self.max_pending,
+            apply_budget: Duration::from_secs(self.apply_budget),
             times: SocketTimes::default(),
             grace: Duration::from_secs(self.grace),
         })

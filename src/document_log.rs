@@ -10,8 +10,10 @@ use automerge::ActorId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::document::Document;
+use crate::damper::Damper;
+use crate::document::{Document, ViewChange};
 use crate::format::DocumentId;
 use crate::heavy::heavily;
 use crate::store::{Lengths, Refusal, Store, StoreError};
@@ -57,6 +59,10 @@ pub struct DocumentLog {
     refused: bool,
     /// What is in memory is not what is durable, and could not be read again yet.
     lost: bool,
+    /// How often reading it again has failed.
+    failing: Damper,
+    /// What reading again has brought to light that nobody has been told.
+    news: ViewChange,
     compaction: Option<JoinHandle<()>>,
     /// How large the log was when it was last to be compacted: one that fails is not tried again at every append.
     tried_at: u64,
@@ -65,7 +71,18 @@ pub struct DocumentLog {
 impl DocumentLog {
     /// The log of a document that was just loaded. `lengths`: how large it is in the store.
     pub fn new(store: Arc<dyn Store>, id: DocumentId, actors: Actors, lengths: Lengths) -> Self {
-        Self { store, id, actors, lengths, refused: false, lost: false, compaction: None, tried_at: 0 }
+        Self {
+            store,
+            id,
+            actors,
+            lengths,
+            refused: false,
+            lost: false,
+            failing: Damper::default(),
+            news: ViewChange::default(),
+            compaction: None,
+            tried_at: 0,
+        }
     }
 
     /// Where it is kept.
@@ -88,10 +105,30 @@ impl DocumentLog {
 
     /// Mends what an earlier failure broke, if anything. False: what is durable cannot be read, so nothing may be added.
     pub async fn mend(&mut self, document: &mut Document) -> bool {
-        if self.is_broken() { Box::pin(self.try_to_mend(document)).await } else { true }
+        if self.is_broken() { Box::pin(self.mend_if_due(document)).await } else { true }
     }
 
-    async fn try_to_mend(&mut self, document: &mut Document) -> bool {
+    /// Whether reading it again has failed so often that it is put off.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        self.lost && !self.failing.pause(Instant::now()).is_zero()
+    }
+
+    /// To read a document is a lot of work: what fails again and again is not tried at every occasion. (To write a copy is,
+    /// as whoever brings something is a reason to look whether the disk is well again.)
+    async fn mend_if_due(&mut self, document: &mut Document) -> bool {
+        if !self.is_put_off() {
+            self.try_to_mend(document).await;
+            if self.lost {
+                self.failing.failed(Instant::now());
+            } else {
+                self.failing.works();
+            }
+        }
+        !self.lost
+    }
+
+    async fn try_to_mend(&mut self, document: &mut Document) {
         if self.lost {
             self.reload(document).await;
         }
@@ -106,7 +143,6 @@ impl DocumentLog {
                 Err(error) => tracing::warn!(document = %self.id, %error, "the document still cannot be written"),
             }
         }
-        !self.lost
     }
 
     /// Makes the chunks of a batch durable.
@@ -138,9 +174,19 @@ impl DocumentLog {
             Err(error) => Err(error.to_string()),
         };
         self.lost = reloaded.is_err();
-        if let Err(error) = reloaded {
-            tracing::error!(document = %self.id, error, "the document could not be read again");
+        match reloaded {
+            Ok(change) => {
+                self.news.rows.extend(change.rows);
+                self.news.plan = change.plan.or(self.news.plan.take());
+            }
+            Err(error) => tracing::error!(document = %self.id, error, "the document could not be read again"),
         }
+    }
+
+    /// What changed for those who look at rows when the document was last read again.
+    #[must_use]
+    pub fn take_news(&mut self) -> ViewChange {
+        std::mem::take(&mut self.news)
     }
 
     /// How large the document is on disk.

@@ -16,6 +16,7 @@
 //! | [`exchange`] | legacy JSON import, JSON and CSV export. Pure |
 //! | [`format`] | what all rooms share: document ids, Automerge's chunk format, budgets and dates. Pure |
 //! | [`clock`] | what time it is |
+//! | `damper` | what fails again and again is tried less and less often |
 //! | [`heavy`] | what takes long runs where it holds up nobody else |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
@@ -24,6 +25,7 @@ pub mod client;
 pub mod clock;
 pub mod command;
 pub mod config;
+mod damper;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod document;
 pub mod document_log;

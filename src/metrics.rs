@@ -45,6 +45,8 @@ pub enum Refusal {
     Storage,
     /// Too many documents that do not exist.
     TooManyPending,
+    /// Changes that took too long, or came to a document that takes none since such came.
+    TooSlow,
     /// No progress for too long, or no answer to pings.
     Stalled,
 }
@@ -76,9 +78,11 @@ pub struct Metrics {
     pub compactions: Counter,
     /// Times a document was dropped from memory and read again.
     pub reloads: Counter,
+    /// Times a document was not read again, or not at once, since that had failed or been for nothing before.
+    pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 11] = [
+const REFUSALS: [(Refusal, &str); 12] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -89,6 +93,7 @@ const REFUSALS: [(Refusal, &str); 11] = [
     (Refusal::InvalidEdit, "invalid_edit"),
     (Refusal::Storage, "storage"),
     (Refusal::TooManyPending, "too_many_pending"),
+    (Refusal::TooSlow, "too_slow"),
     (Refusal::Stalled, "stalled"),
 ];
 
@@ -128,6 +133,7 @@ impl Metrics {
         describe_counter!("happierwork_stored_bytes_total", "Bytes appended to documents");
         describe_counter!("happierwork_compactions_total", "Logs replaced by a snapshot");
         describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
+        describe_counter!("happierwork_reloads_put_off_total", "Documents not read again at once, as it keeps failing");
         Self {
             handle,
             connections: ["repo", "plain", "legacy"].map(|kind| gauge!("happierwork_connections", "kind" => kind)),
@@ -146,6 +152,7 @@ impl Metrics {
             bytes_stored: counter!("happierwork_stored_bytes_total"),
             compactions: counter!("happierwork_compactions_total"),
             reloads: counter!("happierwork_reloads_total"),
+            reloads_put_off: counter!("happierwork_reloads_put_off_total"),
         }
     }
 

@@ -228,9 +228,10 @@ impl ReplicaTask {
         }
         let copies = items.clone();
         let document = &mut self.document;
-        let Ok(mut applied) = catch_unwind(AssertUnwindSafe(|| document.apply(items))) else {
+        let mut applied = document.apply(items);
+        if applied.spoiled().is_some() {
             return self.recover_from_panic(copies, senders).await;
-        };
+        }
         if !applied.chunks.is_empty() {
             let chunks = std::mem::take(&mut applied.chunks);
             if let Err(error) = self.log.append(chunks).await {

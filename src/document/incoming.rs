@@ -6,22 +6,37 @@
 use automerge::sync;
 use automerge::{Automerge, Bundle, Change};
 
+use super::envelope;
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
+use crate::format::weight::{Budget, Overweight, weigh};
 
-/// What one message may make of the process, checked before anything is applied.
+/// What one message may make of the process, checked before the library sees any of it.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
-    /// Bytes that the compressed changes of one message may inflate to together.
-    pub inflated: u64,
     /// Heads that a peer may name.
     pub heads: usize,
-    /// Operations that the changes of one message may hold together.
-    pub operations: usize,
+    /// Chunks: changes that are sent one by one, documents.
+    pub chunks: u64,
+    /// Changes, those in documents included.
+    pub changes: u64,
+    /// Operations of these changes.
+    pub operations: u64,
+    /// Bytes that what is compressed inflates to.
+    pub inflated: u64,
+    /// Bytes of keys and messages, each as often as it is repeated.
+    pub text: u64,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { inflated: 64 << 20, heads: 10_000, operations: 5_000_000 }
+        Self {
+            heads: 10_000,
+            chunks: 500_000,
+            changes: 500_000,
+            operations: 2_000_000,
+            inflated: 64 << 20,
+            text: 128 << 20,
+        }
     }
 }
 
@@ -49,25 +64,43 @@ pub enum BadMessage {
     /// The chunk is whole, but what it holds is not a change or a document.
     #[error("a change in the sync message is corrupt: {0}")]
     Content(String),
-    /// More operations than one message may carry.
-    #[error("the sync message carries {found} operations; {limit} are accepted")]
-    TooManyOperations {
-        /// How many it holds (at least).
-        found: usize,
+    /// More than one message may make of the process.
+    #[error("the sync message is too large to be taken: {0}; send what it holds in smaller messages")]
+    Overweight(#[from] Overweight),
+    /// More chunks than one message may carry.
+    #[error("the sync message carries {found} changes; {limit} are accepted")]
+    TooManyChunks {
+        /// How many it carries.
+        found: u64,
         /// How many are accepted.
-        limit: usize,
+        limit: u64,
     },
     /// More heads than a document that people edit ever has.
     #[error("the sync message names {found} heads; {limit} are accepted")]
     TooManyHeads {
         /// How many it names.
-        found: usize,
+        found: u64,
         /// How many are accepted.
         limit: usize,
     },
+    /// A Bloom filter without bits, or one that is to be looked into without end; or too many of them.
+    #[error("the sync message tells what its sender has in a way that cannot be used")]
+    BadFilter,
     /// The changes are well-formed, but do not fit this document.
     #[error("a change in the sync message does not apply: {0}")]
     DoesNotApply(#[from] automerge::AutomergeError),
+    /// Operations are numbered behind those that they build on, and not far behind all others.
+    #[error("a change in the sync message does not count on from the changes that it builds on")]
+    Counting,
+    /// A time that no clock tells.
+    #[error("a change in the sync message says that it was made before or after all time")]
+    Time,
+    /// Nearly four thousand million operations, or a change that says so.
+    #[error("a change in the sync message is beyond the number of operations that a document can have")]
+    UsedUp,
+    /// It could be applied, and never read again.
+    #[error("a change in the sync message refers to what does not exist, or is written in an unusual way")]
+    NotMadeAgain,
     /// Too much waits for changes that nobody has sent.
     #[error("too many changes wait for others that were never sent ({0} at the most)")]
     TooManyOrphans(usize),
@@ -82,28 +115,18 @@ impl Incoming {
     /// # Errors
     /// When the message or anything in it is malformed, corrupt or over a limit.
     pub fn decode(bytes: &[u8], limits: &MessageLimits) -> Result<Self, BadMessage> {
+        envelope::check(bytes, limits)?;
         let mut message = sync::Message::decode(bytes)?;
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
         let mut changes = Vec::new();
-        if message.heads.len() > limits.heads {
-            return Err(BadMessage::TooManyHeads { found: message.heads.len(), limit: limits.heads });
-        }
-        let mut operations = 0;
-        let mut budget = limits.inflated;
+        let MessageLimits { changes: most, operations, inflated, text, .. } = *limits;
+        let mut budget = Budget { inflated, changes: most, operations, text };
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
             loop {
-                let (chunk, after) = Chunk::parse(rest, budget)?;
-                for change in changes_of(chunk)? {
-                    if chunk.kind == ChunkKind::CompressedChange {
-                        budget = budget.saturating_sub(change.raw_bytes().len() as u64);
-                    }
-                    operations += change.len();
-                    if operations > limits.operations {
-                        return Err(BadMessage::TooManyOperations { found: operations, limit: limits.operations });
-                    }
-                    changes.push(change);
-                }
+                let (chunk, after) = Chunk::parse(rest, budget.inflated)?;
+                weigh(&chunk, &mut budget)?;
+                changes.extend(changes_of(chunk)?);
                 rest = after;
                 if rest.is_empty() {
                     break;
@@ -181,11 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn more_operations_than_accepted_are_refused() {
-        let limits = MessageLimits { operations: 4, ..MessageLimits::default() };
-        assert!(matches!(
-            Incoming::decode(&message(5, false), &limits),
-            Err(BadMessage::TooManyOperations { found: 5, limit: 4 })
-        ));
+    fn more_than_accepted_is_refused() {
+        let default = MessageLimits::default();
+        for (limits, v2) in [
+            (MessageLimits { operations: 4, ..default }, false),
+            (MessageLimits { operations: 4, ..default }, true),
+            (MessageLimits { changes: 4, ..default }, false),
+            (MessageLimits { changes: 4, ..default }, true),
+        ] {
+            let refused = Incoming::decode(&message(5, v2), &limits);
+            assert!(matches!(refused, Err(BadMessage::Overweight(_))), "{refused:?}");
+        }
+        let refused = Incoming::decode(&message(5, false), &MessageLimits { chunks: 4, ..default });
+        assert!(matches!(refused, Err(BadMessage::TooManyChunks { found: 5, limit: 4 })), "{refused:?}");
     }
 }

@@ -12,11 +12,13 @@
 
 mod condition;
 mod edit;
+mod envelope;
 mod generate;
 mod incoming;
 mod peers;
 pub mod position;
 mod receive;
+mod soundness;
 mod view;
 
 use std::collections::{HashMap, HashSet};
@@ -28,6 +30,7 @@ use bytes::Bytes;
 
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use envelope::carries_chunks;
 pub use incoming::{BadMessage, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
@@ -55,6 +58,8 @@ pub struct Document {
     view: Option<SharedView>,
     renderings: Renderings,
     limits: MessageLimits,
+    /// The number of the last operation.
+    max_op: u64,
     /// Whether the document carries its id under its root key, which nobody may change then.
     carries_id: bool,
     /// Changes that wait for others. They are in the library's queue too; here to be written when they are applied.
@@ -137,9 +142,30 @@ pub struct Applied {
     pub brought_changes: Vec<bool>,
     changes: Vec<Change>,
     received: Vec<Received>,
+    spoiled: Option<BadMessage>,
 }
 
 impl Applied {
+    /// The document in memory is ruined: a change was applied that would make it unreadable, or the library failed
+    /// halfway. Nothing was made durable. It has to be read again ([`Document::reload`]), and the items to be tried one by
+    /// one to find whose fault it is; here is what to tell the one who sent the last that is left.
+    #[must_use]
+    pub fn spoiled(&self) -> Option<&BadMessage> {
+        self.spoiled.as_ref()
+    }
+
+    fn ruined(error: BadMessage) -> Self {
+        Self {
+            chunks: Vec::new(),
+            change_count: 0,
+            outcomes: Vec::new(),
+            brought_changes: Vec::new(),
+            changes: Vec::new(),
+            received: Vec::new(),
+            spoiled: Some(error),
+        }
+    }
+
     /// The peers whose messages were taken.
     pub fn senders(&self) -> impl Iterator<Item = PeerKey> + '_ {
         self.received.iter().map(|received| received.peer)
@@ -198,6 +224,7 @@ impl Document {
     pub fn of(id: DocumentId, doc: Automerge, actor: ActorId, renderings: Renderings, limits: MessageLimits) -> Self {
         let doc = without_spare_room(doc).with_actor(actor);
         let carries_id = position::read_document_id(&doc).as_deref() == Some(id.as_str());
+        let max_op = soundness::max_op(&doc);
         Self {
             id,
             doc,
@@ -206,6 +233,7 @@ impl Document {
             view: None,
             renderings,
             limits,
+            max_op,
             carries_id,
             orphans: HashMap::new(),
             orphan_bytes: 0,
@@ -331,8 +359,16 @@ impl Document {
         self.apply_prepared(prepared)
     }
 
-    /// The same for items that are prepared.
+    /// The same for items that are prepared. What comes of it may be [`spoiled`](Applied::spoiled).
     pub fn apply_prepared(&mut self, items: Vec<Prepared>) -> Applied {
+        // The library asserts in places what a forged change breaks.
+        catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
+            .unwrap_or(Err(BadMessage::Panicked))
+            .unwrap_or_else(Applied::ruined)
+    }
+
+    /// An error: the document in memory is ruined.
+    fn try_to_apply(&mut self, items: Vec<Prepared>) -> Result<Applied, BadMessage> {
         let before = self.doc.get_heads();
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
         let mut brought_changes = vec![false; items.len()];
@@ -360,7 +396,7 @@ impl Document {
             }
         }
 
-        let mut changes = self.apply_arriving(arriving, &mut outcomes);
+        let mut changes = self.apply_arriving(arriving, &mut outcomes)?;
         for (index, edit, author) in edits {
             let outcome = self.edit(&edit, &author, &mut changes);
             brought_changes[index] = matches!(outcome, Ok(Done { changed: true }));
@@ -371,6 +407,7 @@ impl Document {
         // In causal order every prefix of the log is a whole document.
         changes.sort_by_key(|change| (change.start_op(), change.hash()));
         let mut chunks = Vec::new();
+        self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
         for change in &mut changes {
             chunks.extend_from_slice(&change.bytes());
         }
@@ -382,7 +419,8 @@ impl Document {
             .map(|(_, received)| received)
             .collect();
         let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Synced)).collect();
-        Applied { chunks, change_count: changes.len(), outcomes, brought_changes, changes, received }
+        let change_count = changes.len();
+        Ok(Applied { chunks, change_count, outcomes, brought_changes, changes, received, spoiled: None })
     }
 
     /// Step 3: the batch is durable. Moves the peers who sent something, generates what is due to whoever is `ready`
@@ -400,11 +438,12 @@ impl Document {
             self.settle(peer, &bytes, decoded);
         }
         let changes = std::mem::take(&mut applied.changes);
+        // If making messages fails, the view has not moved on, and what it lacks is told after the reload.
+        let deliveries = self.peers.generate(&self.doc, ready);
         let view = match &self.view {
             Some(view) if changed => View::update(view, &self.doc, &changes),
             _ => ViewChange::default(),
         };
-        let deliveries = self.peers.generate(&self.doc, ready);
         Published { deliveries, view, changed }
     }
 
@@ -442,22 +481,24 @@ impl Document {
     }
 
     /// Drops what is in memory and reads what is durable. Peers are asked for everything that they have and the log has
-    /// not. The view stays: it never showed more than what is durable.
+    /// not. The view never showed more than what is durable, but may have shown less: what it shows now and did not
+    /// before is told.
     ///
     /// # Errors
     /// When the log cannot be read; the document must not be used then.
-    pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
+    pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<ViewChange, LoadError> {
         self.doc = load_log(log)?.with_actor(actor);
+        self.max_op = soundness::max_op(&self.doc);
         self.applied = false;
         self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
-        if let Some(view) = &self.view {
-            let fresh = View::new(&self.doc, self.renderings);
-            *view::write_view(view) = fresh;
-        }
+        let change = match &self.view {
+            Some(view) => View::reload(view, &self.doc),
+            None => ViewChange::default(),
+        };
         self.peers.reset();
-        Ok(())
+        Ok(change)
     }
 
     /// None: an acknowledgement whose bytes are known.
@@ -472,42 +513,57 @@ impl Document {
             .map(Some)
     }
 
-    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is.
+    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is. An error: the
+    /// document is ruined.
     fn apply_arriving(
         &mut self,
         arriving: Vec<(usize, PeerKey, Vec<Change>)>,
         outcomes: &mut [Option<Outcome>],
-    ) -> Vec<Change> {
+    ) -> Result<Vec<Change>, BadMessage> {
         let mut applied = Vec::new();
         if arriving.is_empty() {
-            return applied;
+            return Ok(applied);
         }
         let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
-        if let Err(error) = self.apply_changes(all, &mut applied) {
+        if let Err(error) = self.apply_changes(all, &mut applied)? {
             if let [(index, _, _)] = arriving.as_slice() {
                 outcomes[*index] = Some(Outcome::Refused(error));
-                return applied;
+                return Ok(applied);
             }
             for (index, _, changes) in arriving {
-                if let Err(error) = self.apply_changes(changes, &mut applied) {
+                if let Err(error) = self.apply_changes(changes, &mut applied)? {
                     outcomes[index] = Some(Outcome::Refused(error));
                 }
             }
         }
-        applied
+        Ok(applied)
     }
 
-    fn apply_changes(&mut self, mut changes: Vec<Change>, applied: &mut Vec<Change>) -> Result<(), BadMessage> {
+    /// The inner error: nothing was applied. The outer one: the document is ruined.
+    fn apply_changes(
+        &mut self,
+        mut changes: Vec<Change>,
+        applied: &mut Vec<Change>,
+    ) -> Result<Result<(), BadMessage>, BadMessage> {
         let mut seen = HashSet::with_capacity(changes.len());
         changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        self.check_orphans(&changes)?;
-        self.doc.apply_changes(changes.clone())?;
+        let before = self.doc.get_heads();
+        let checked = self
+            .check_orphans(&changes)
+            .and_then(|()| soundness::check_counting(&self.doc, &changes, self.max_op))
+            .and_then(|all_known| Ok(self.doc.apply_changes(changes.clone()).map(|()| all_known)?));
+        let all_known = match checked {
+            Ok(all_known) => all_known,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut fresh = Vec::with_capacity(changes.len());
+        let mut waited = Vec::new();
         for change in changes {
             if has(&self.doc, &change.hash()) {
-                applied.push(change);
+                fresh.push(change);
             } else {
                 self.orphan_bytes += change.raw_bytes().len();
                 self.more_orphans = true;
@@ -516,10 +572,20 @@ impl Document {
         }
         if !self.orphans.is_empty() {
             let doc = &self.doc;
-            applied.extend(self.orphans.extract_if(|hash, _| has(doc, hash)).map(|(_, change)| change));
+            waited.extend(self.orphans.extract_if(|hash, _| has(doc, hash)).map(|(_, change)| change));
             self.orphan_bytes = self.orphans.values().map(|change| change.raw_bytes().len()).sum();
         }
-        Ok(())
+        // What those that waited count on from was not known when they came; nor was it for any that came before its own.
+        let uncounted = if all_known { &[][..] } else { fresh.as_slice() };
+        if !waited.iter().chain(uncounted).all(|change| soundness::follows(&self.doc, change)) {
+            return Err(BadMessage::Counting);
+        }
+        fresh.append(&mut waited);
+        if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
+            return Err(BadMessage::NotMadeAgain);
+        }
+        applied.append(&mut fresh);
+        Ok(Ok(()))
     }
 
     /// Refuses changes that would make too many wait for others, before the library has queued any of them.
@@ -600,5 +666,7 @@ fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
     Ok(catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??)
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

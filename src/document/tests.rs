@@ -12,7 +12,7 @@ fn id() -> DocumentId {
     DocumentId::from_random([7; 16])
 }
 
-fn load(log: &[u8]) -> Document {
+pub(super) fn load(log: &[u8]) -> Document {
     Document::load(id(), log, ActorId::from([1u8]), NO_FORMS, MessageLimits::default()).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn position(id: &str) -> NewPosition {
 }
 
 /// A document with one position, and its log.
-fn plan() -> (Document, Vec<u8>) {
+pub(super) fn plan() -> (Document, Vec<u8>) {
     let mut document = load(&[]);
     let create = Edit::Create { id: id(), plan: PlanPatch::default(), positions: vec![position("p")] };
     let log = edit(&mut document, create).unwrap();
@@ -98,7 +98,7 @@ impl Remote {
 }
 
 /// A message that carries just these changes, whatever the receiver is thought to have.
-fn carrying(peer: PeerKey, heads: &[ChangeHash], changes: &[Change]) -> Item {
+pub(super) fn carrying(peer: PeerKey, heads: &[ChangeHash], changes: &[Change]) -> Item {
     let message = sync::Message {
         heads: heads.to_vec(),
         need: Vec::new(),
@@ -429,4 +429,37 @@ fn a_total_that_people_type_has_no_noise_of_binary_fractions() {
         assert!(total.to_string().len() <= 8, "{crore} crore became {total}");
         assert_eq!(without_noise(total * 100_000.0 / 1e7), crore);
     }
+}
+
+#[test]
+fn what_could_not_be_told_when_publishing_failed_is_told_after_the_reload() {
+    let (mut document, mut log) = plan();
+    assert!(row(&mut document, "p").is_some(), "somebody looks");
+    let mut remote = Remote::new(9);
+    document.join(remote.key, Vec::new());
+    remote.settle(&mut document);
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    log.extend_from_slice(&applied.chunks);
+    let published = catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| panic!("a failure"))));
+    assert!(published.is_err());
+    let change = document.reload(&log, ActorId::from([2u8])).unwrap();
+    assert!(matches!(change.rows.as_slice(), [RowEvent::Added(row)] if &*row.position.id == "q"), "{change:?}");
+}
+
+#[test]
+fn if_the_view_failed_halfway_everything_is_told_as_it_is_now() {
+    thread_local!(static FAILS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    let renderings = Renderings { json: |_, _| assert!(!FAILS.replace(false), "a failure"), ..NO_FORMS };
+    let (_, mut log) = plan();
+    let mut document = Document::load(id(), &log, ActorId::from([1u8]), renderings, MessageLimits::default()).unwrap();
+    assert!(row(&mut document, "p").is_some(), "somebody looks");
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    log.extend_from_slice(&applied.chunks);
+    FAILS.set(true);
+    assert!(catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| true))).is_err());
+    let change = document.reload(&log, ActorId::from([2u8])).unwrap();
+    let mut told: Vec<_> = change.rows.iter().map(|event| event.id().to_string()).collect();
+    told.sort_unstable();
+    assert_eq!((told, change.plan.is_some()), (vec!["p".to_owned(), "q".to_owned()], true));
+    assert!(document.reload(&log, ActorId::from([3u8])).unwrap().rows.is_empty(), "once");
 }

@@ -264,6 +264,24 @@ impl View {
         write_view(view).patch(doc, touched)
     }
 
+    /// Reads all of `doc` again, after something failed. Tells what was not shown before; if it is not known how far an
+    /// update had come that failed, tells everything as it is now.
+    pub(super) fn reload(view: &SharedView, doc: &Automerge) -> ViewChange {
+        let renderings = read_view(view).renderings;
+        let fresh = Self::new(doc, renderings);
+        let half_updated = view.is_poisoned();
+        let (mut change, old) = write_view(view).replace(fresh);
+        if half_updated {
+            view.clear_poison();
+            let view = read_view(view);
+            change.rows.retain(|event| matches!(event, RowEvent::Deleted(_)));
+            change.rows.extend(view.rows().map(|row| RowEvent::Edited(Arc::clone(row))));
+            change.plan = Some(view.plan().clone());
+        }
+        drop(old);
+        change
+    }
+
     /// Takes the place of all that was shown. Returns the old view, as letting go of it takes a while.
     fn replace(&mut self, fresh: Self) -> (ViewChange, Self) {
         let old = std::mem::replace(self, fresh);

@@ -120,6 +120,11 @@ impl<'a> Chunk<'a> {
         Ok((Self { kind, bytes: &input[..end], body_start, hash: digest.into() }, &input[end..]))
     }
 
+    /// What comes after the header.
+    pub(super) fn body(&self) -> &'a [u8] {
+        &self.bytes[self.body_start..]
+    }
+
     /// The hashes of changes in this chunk such that all its other changes come before them; None if that cannot be
     /// told without loading it.
     #[must_use]
@@ -149,7 +154,7 @@ fn document_heads(body: &[u8]) -> Option<Vec<[u8; 32]>> {
     Some(heads.as_chunks::<32>().0.to_vec())
 }
 
-fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
+pub(super) fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, ChunkError> {
     let mut inflated = Vec::new();
     flate2::read::DeflateDecoder::new(body)
         .take(limit.saturating_add(1))
@@ -212,7 +217,7 @@ pub enum ScanEnd {
     Damage {
         /// Where the bad region starts.
         at: usize,
-        /// Where the next valid chunk starts.
+        /// Where the next valid chunk starts, or what may well be one.
         next: usize,
         /// What is wrong with it.
         error: ChunkError,
@@ -242,7 +247,7 @@ pub fn scan(bytes: &[u8], inflate_limit: u64) -> Scan {
                 chunks.push((chunk.kind, range));
             }
             Err(error) => {
-                let end = match next_chunk(bytes, at + 1, inflate_limit) {
+                let end = match next_chunk(bytes, at + 1, inflate_limit).0 {
                     Some(next) => ScanEnd::Damage { at, next, error },
                     None => ScanEnd::TornTail { at, error },
                 };
@@ -253,10 +258,37 @@ pub fn scan(bytes: &[u8], inflate_limit: u64) -> Scan {
     Scan { chunks, end: ScanEnd::Whole }
 }
 
-fn next_chunk(bytes: &[u8], from: usize, inflate_limit: u64) -> Option<usize> {
-    (from..bytes.len().saturating_sub(FIXED_HEADER))
-        .filter(|&at| bytes[at..].starts_with(&MAGIC))
-        .find(|&at| Chunk::parse(&bytes[at..], inflate_limit).is_ok())
+/// How many times its own length a bad region is hashed at the most.
+const SEARCH: usize = 16;
+
+/// Where the next chunk starts, and how many bytes were hashed to find it. What is in a bad region came from a peer, who may
+/// have filled it with heads of chunks that each reach to its end. When that has cost enough, what looks like a chunk is
+/// taken for one: then nothing is cut.
+fn next_chunk(bytes: &[u8], from: usize, inflate_limit: u64) -> (Option<usize>, usize) {
+    let allowed = bytes.len().saturating_sub(from).saturating_mul(SEARCH);
+    let mut hashed = 0;
+    for at in from..bytes.len().saturating_sub(FIXED_HEADER) {
+        let Some(length) = claimed_length(&bytes[at..]) else { continue };
+        if hashed + length > allowed {
+            return (Some(at), hashed);
+        }
+        hashed += length;
+        if Chunk::parse(&bytes[at..], inflate_limit).is_ok() {
+            return (Some(at), hashed);
+        }
+    }
+    (None, hashed)
+}
+
+/// The length of what looks like a chunk that is all there.
+fn claimed_length(input: &[u8]) -> Option<usize> {
+    if !input.starts_with(&MAGIC) {
+        return None;
+    }
+    ChunkKind::from_byte(*input.get(8)?)?;
+    let (length, length_bytes) = read_leb128(input.get(FIXED_HEADER..)?).ok()?;
+    let end = usize::try_from(length).ok()?.checked_add(FIXED_HEADER + length_bytes)?;
+    (end <= input.len()).then_some(end)
 }
 
 #[cfg(test)]
@@ -345,6 +377,25 @@ mod tests {
         let (chunk, _) = Chunk::parse(&bytes, LIMIT).expect("a chunk");
         let heads: Vec<_> = doc.get_heads().iter().map(|head| head.0).collect();
         assert_eq!((heads.len(), chunk.heads()), (3, Some(heads)));
+    }
+
+    #[test]
+    fn a_torn_chunk_full_of_heads_of_chunks_is_not_hashed_once_for_each() {
+        let (count, head) = (2_000, FIXED_HEADER + 3);
+        let length = count * head;
+        let mut bytes = Vec::with_capacity(length);
+        for index in 0..count {
+            let rest = length - (index + 1) * head;
+            bytes.extend(MAGIC);
+            bytes.extend([0, 0, 0, 0, 1]);
+            // Three bytes long, whatever the number.
+            let rest = u32::try_from(rest.max(1 << 14)).expect("small");
+            bytes.extend([(rest & 0x7f) as u8 | 0x80, (rest >> 7 & 0x7f) as u8 | 0x80, (rest >> 14) as u8]);
+        }
+        bytes.resize(length + (1 << 14), 0);
+        let (found, hashed) = next_chunk(&bytes, 1, LIMIT);
+        assert!(hashed <= SEARCH * bytes.len(), "{hashed} bytes of {}", bytes.len());
+        assert!(found.is_some(), "what cannot be told is not cut");
     }
 
     #[test]

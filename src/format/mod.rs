@@ -6,6 +6,8 @@
 mod budget;
 pub mod chunk;
 mod id;
+pub(crate) mod reader;
+pub mod weight;
 mod when;
 
 pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::allowance::{Allowance, Allowed};
 use super::outbox::{ConnectionKey, Ephemeral, Outbox, RemoteHeads};
 use crate::document::{Author, Done, Edit, EditError, SharedView};
+use crate::format::DocumentId;
 use crate::store::StoreError;
 
 /// A connection that syncs, as a document sees it.
@@ -68,6 +69,9 @@ pub enum Unavailable {
     /// Its file could not be opened. The reason is in the log; here is what may be told to anybody.
     #[error("{0}")]
     Store(String),
+    /// Changes to it took too long: it can be read, and takes changes again after a while.
+    #[error("document {0} takes no changes for a while, since changes to it took too long; try again later")]
+    Quarantined(DocumentId),
     /// Too many documents that do not exist are being waited for.
     #[error("too many documents that do not exist yet are open; try again later")]
     TooManyPending,

@@ -198,6 +198,12 @@ impl Outbox {
         None
     }
 
+    /// Whether it is to be closed: what its socket still sends is not worth anything any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closing.is_cancelled()
+    }
+
     /// Ends the connection, with these words. Only the first farewell counts.
     pub fn close(&self, kind: FarewellKind, message: impl Into<String>) {
         self.shared.lock().farewell.get_or_insert(Farewell { kind, message: message.into() });

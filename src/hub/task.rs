@@ -6,22 +6,25 @@ mod publish;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use lifecycle::{FAILURE_KEPT, MAX_FAILURE_KEPT, UPKEEP};
+use lifecycle::UPKEEP;
 
 use super::Hub;
 use super::allowance::Allowed;
-use super::command::{Command, EditFailure, SyncPeer};
+use super::command::{Command, EditFailure, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome, Prepared};
+use crate::damper::Damper;
+use crate::document::{Applied, BadMessage, Document, Done, Item, Outcome, Prepared, carries_chunks};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -63,6 +66,8 @@ pub(super) struct DocumentTask {
     /// The store has been told that it is not needed any more.
     unloaded: bool,
     log: DocumentLog,
+    /// How often the document in memory was ruined.
+    ruined: Damper,
     /// The batch under way holds much.
     large_batch: bool,
     /// Somebody new has come since the last publishing.
@@ -99,6 +104,8 @@ struct Batch {
     commands: usize,
     /// Bytes of sync messages.
     bytes: usize,
+    /// How long it took to take them apart.
+    taken: Duration,
     /// What the messages' connections get back when the batch is done.
     allowed: Vec<Allowed>,
 }
@@ -107,6 +114,14 @@ impl Batch {
     fn is_full(&self) -> bool {
         self.commands >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
     }
+}
+
+/// Whether peers had a part in how long a batch took.
+fn blames_peers(applied: &Applied, senders: &[Sender]) -> bool {
+    let brought = applied.brought_changes.iter().zip(&applied.outcomes);
+    senders.iter().zip(brought).any(|(sender, (brought, outcome))| {
+        matches!(sender, Sender::Peer(_)) && (*brought || matches!(outcome, Outcome::Refused(_)))
+    })
 }
 
 impl DocumentTask {
@@ -137,6 +152,7 @@ impl DocumentTask {
             pending: false,
             unloaded: false,
             log,
+            ruined: Damper::default(),
             large_batch: false,
             newcomers: false,
             preparing: Habit::default(),
@@ -148,15 +164,13 @@ impl DocumentTask {
     /// Opens the document and runs it until it is idle or the server stops.
     pub(super) async fn run(mut self) {
         // What is rare is boxed: a task keeps room for all that it may have to wait for, in every document that is open.
-        let mut patience = FAILURE_KEPT;
         let mut document = loop {
             match Box::pin(self.open()).await {
                 Ok(document) => break document,
                 Err(unavailable) => {
-                    if Box::pin(self.refuse_all(unavailable, patience)).await.is_break() {
+                    if Box::pin(self.refuse_all(unavailable)).await.is_break() {
                         return;
                     }
-                    patience = (patience * 2).min(MAX_FAILURE_KEPT);
                 }
             }
         };
@@ -168,7 +182,10 @@ impl DocumentTask {
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
-                    Some(command) => self.batch(&mut document, command).await,
+                    Some(command) => match AssertUnwindSafe(self.batch(&mut document, command)).catch_unwind().await {
+                        Ok(flow) => flow,
+                        Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
+                    },
                     None => ControlFlow::Break(()),
                 },
                 () = sleep_until(upkeep) => ControlFlow::Continue(()),
@@ -178,7 +195,12 @@ impl DocumentTask {
             }
             let now = Instant::now();
             if now >= upkeep {
-                if Box::pin(self.upkeep(&mut document)).await.is_break() {
+                let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;
+                let flow = match kept {
+                    Ok(flow) => flow,
+                    Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
+                };
+                if flow.is_break() {
                     break;
                 }
                 upkeep = now + UPKEEP;
@@ -206,10 +228,10 @@ impl DocumentTask {
         }
         self.hub.inner.metrics.batch_size.record(f64::from(batch.commands.try_into().unwrap_or(u32::MAX)));
 
-        let Batch { items, prepared, senders, greeted, requesters, drained, gone, stop, allowed, .. } = batch;
+        let Batch { items, prepared, senders, greeted, requesters, drained, gone, stop, allowed, taken, .. } = batch;
         if !items.is_empty() {
             self.large_batch = batch.bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
-            self.commit(document, items, prepared, senders).await;
+            self.commit(document, items, prepared, senders, taken).await;
         }
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
@@ -235,9 +257,11 @@ impl DocumentTask {
     }
 
     fn prepare(&mut self, document: &Document, batch: &mut Batch) {
-        let Batch { items, prepared, bytes, .. } = batch;
+        let Batch { items, prepared, bytes, taken, .. } = batch;
+        let started = Instant::now();
         let fresh = items[prepared.len()..].iter().cloned();
         self.preparing.run(*bytes >= LARGE_BATCH, || prepared.extend(fresh.map(|item| document.prepare(item))));
+        *taken += started.elapsed();
     }
 
     fn sort(&mut self, document: &mut Document, command: Command, batch: &mut Batch) {
@@ -253,7 +277,8 @@ impl DocumentTask {
             }
             Command::Sync { peer, bytes, request, allowed } => {
                 let key = peer.key;
-                if !self.admit(document, peer) {
+                // Who has to go is not listened to any more: there may be more of the same.
+                if peer.outbox.is_closed() || !self.admit(document, peer) {
                     return;
                 }
                 if request && !document.exists() {
@@ -263,10 +288,17 @@ impl DocumentTask {
                     // Who sends `sync` has the document: one that was asked for before has been made there since.
                     document.stop_waiting(key);
                 }
+                if carries_chunks(&bytes) && self.is_quarantined() {
+                    return self.refuse_changes(key);
+                }
                 batch.bytes += bytes.len();
                 batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });
                 batch.senders.push(Sender::Peer(key));
+            }
+            Command::Edit { reply, .. } if self.is_quarantined() => {
+                self.hub.inner.metrics.refuse(Refusal::TooSlow);
+                let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
             Command::Edit { edit, author, reply } => {
                 batch.items.push(Item::Edit { edit: *edit, author });
@@ -298,16 +330,22 @@ impl DocumentTask {
         items: Vec<Item>,
         prepared: Vec<Prepared>,
         senders: Vec<Sender>,
+        taken: Duration,
     ) {
         // Whoever brings something is a reason to look whether the disk is well again.
-        if !self.log.mend(document).await {
+        if !self.mend(document).await {
             return self.refuse_batch(senders);
         }
         let large = self.large_batch;
-        let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply_prepared(prepared))));
-        let Ok(mut applied) = applied else {
-            return Box::pin(self.recover_from_panic(document, items, senders)).await;
-        };
+        let started = Instant::now();
+        let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
+        let taken = taken + started.elapsed();
+        if let Some(error) = applied.spoiled() {
+            return Box::pin(self.recover(document, error, items, senders)).await;
+        }
+        if taken >= self.hub.inner.settings.apply_budget && blames_peers(&applied, &senders) {
+            return Box::pin(self.overrun(document, applied, senders, taken)).await;
+        }
         if !applied.chunks.is_empty() {
             if let Err(error) = self.append(&mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;

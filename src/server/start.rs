@@ -40,6 +40,8 @@ pub struct Options {
     pub idle_after: Duration,
     /// Documents that do not exist but are waited for.
     pub max_pending: usize,
+    /// How long a batch of sync messages may take to be applied.
+    pub apply_budget: Duration,
     /// How long sockets may take.
     pub times: SocketTimes,
     /// How long the end may take.
@@ -131,6 +133,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         rows: ROWS,
         presence: PRESENCE,
         limits: MessageLimits::default(),
+        apply_budget: options.apply_budget,
         idle_after: options.idle_after,
         max_pending: options.max_pending,
         actors: Actors::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use happierwork::format::DocumentId;
+use happierwork::hub::APPLY_BUDGET;
 use happierwork::server::{self, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
@@ -40,6 +41,7 @@ pub fn options(folder: &Path) -> Options {
         max_message: 16 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
+        apply_budget: APPLY_BUDGET,
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
-use happierwork::hub::Hub;
+use happierwork::hub::{APPLY_BUDGET, Hub};
 use happierwork::server::{self, Options, SocketTimes};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -43,6 +43,7 @@ impl TestServer {
             max_message: 64 << 20,
             idle_after: Duration::from_secs(60),
             max_pending: 100,
+            apply_budget: APPLY_BUDGET,
             times: SocketTimes { goodbye: Duration::from_millis(200), ..SocketTimes::default() },
             grace: Duration::from_secs(5),
         };

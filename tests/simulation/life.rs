@@ -11,7 +11,7 @@ use automerge::ActorId;
 use happierwork::document::MessageLimits;
 use happierwork::document_log::Actors;
 use happierwork::format::DocumentId;
-use happierwork::hub::{Hub, HubSettings};
+use happierwork::hub::{APPLY_BUDGET, Hub, HubSettings};
 use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS};
 use happierwork::store::faults::FaultyDisk;
@@ -61,6 +61,7 @@ impl Life {
             rows: mutant.rows(),
             presence: PRESENCE,
             limits: MessageLimits::default(),
+            apply_budget: APPLY_BUDGET,
             idle_after: IDLE,
             max_pending: 10,
             actors,

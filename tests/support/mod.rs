@@ -17,6 +17,7 @@ use futures_util::{SinkExt, StreamExt};
 use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::exchange;
 use happierwork::format::DocumentId;
+use happierwork::hub::APPLY_BUDGET;
 use happierwork::server::{App, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
@@ -55,6 +56,7 @@ pub fn options(folder: &Path) -> Options {
         max_message: 16 << 20,
         idle_after: Duration::from_secs(300),
         max_pending: 1_000,
+        apply_budget: APPLY_BUDGET,
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
     }

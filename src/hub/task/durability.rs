@@ -1,13 +1,19 @@
 //! The disk, and what happens when it fails.
 
-use std::time::Instant;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use super::{DocumentTask, Sender};
-use crate::document::{Applied, Document, Item, Outcome};
-use crate::hub::command::EditFailure;
-use crate::hub::outbox::FarewellKind;
+use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
+use crate::hub::command::{EditFailure, Unavailable};
+use crate::hub::outbox::{ConnectionKey, FarewellKind};
 use crate::metrics::Refusal;
 use crate::store::StoreError;
+
+/// Said to those who brought what took too long.
+const TOO_SLOW: &str = "the changes took too long to apply, and were not stored; send them in smaller messages";
 
 impl DocumentTask {
     /// Makes the chunks of a batch durable.
@@ -34,16 +40,58 @@ impl DocumentTask {
         tracing::error!(document = %self.id, %error, "changes could not be stored");
         self.hub.inner.metrics.refuse(Refusal::Storage);
         self.reload(document).await;
-        let mut applied = applied;
+        self.undo(document, applied, senders, || EditFailure::from(error), error.public_message());
+    }
+
+    /// Applying took longer than its budget: nothing of it is stored, who brought it has to go, and the document takes no
+    /// changes for a while.
+    pub(super) async fn overrun(
+        &mut self,
+        document: &mut Document,
+        applied: Applied,
+        senders: Vec<Sender>,
+        taken: Duration,
+    ) {
+        let lasts = self.hub.inner.quarantines.begin(&self.id, tokio::time::Instant::now());
+        tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; the document takes none for a while");
+        self.hub.inner.metrics.refuse(Refusal::TooSlow);
+        self.reload(document).await;
+        let unavailable = Unavailable::Quarantined(self.id.clone());
+        self.undo(document, applied, senders, || unavailable.clone().into(), TOO_SLOW);
+    }
+
+    /// Whether changes to this document took too long a while ago.
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.hub.inner.quarantines.holds(&self.id, tokio::time::Instant::now())
+    }
+
+    /// Ends the connection of a peer who brings changes that are not taken at the moment. It still has them, and comes back.
+    pub(super) fn refuse_changes(&self, key: ConnectionKey) {
+        self.hub.inner.metrics.refuse(Refusal::TooSlow);
+        if let Some(member) = self.peers.get(&key) {
+            let why = Unavailable::Quarantined(self.id.clone());
+            member.peer.outbox.close(FarewellKind::TryAgainLater, why.to_string());
+        }
+    }
+
+    /// Nothing of a batch was stored, and the document was read again: tells those who brought changes.
+    fn undo(
+        &mut self,
+        document: &mut Document,
+        mut applied: Applied,
+        senders: Vec<Sender>,
+        failure: impl Fn() -> EditFailure,
+        message: &'static str,
+    ) {
         let outcomes = std::mem::take(&mut applied.outcomes);
         for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.brought_changes) {
             match (sender, outcome) {
                 (Sender::Caller(reply), Outcome::Edited(Ok(_))) => {
-                    let _ = reply.send(Err(EditFailure::from(error)));
+                    let _ = reply.send(Err(failure()));
                 }
                 (Sender::Peer(key), Outcome::Synced) if *brought => {
                     if let Some(member) = self.peers.get(&key) {
-                        member.peer.outbox.close(FarewellKind::TryAgainLater, error.public_message());
+                        member.peer.outbox.close(FarewellKind::TryAgainLater, message);
                     }
                 }
                 (sender, outcome) => self.answer(sender, outcome),
@@ -54,31 +102,47 @@ impl DocumentTask {
         }
     }
 
-    /// Applying panicked: the document in memory is dropped, and what the batch held is tried one by one, so that only
+    /// Applying ruined the document in memory: it is dropped, and what the batch held is tried one by one, so that only
     /// the sender of the culprit has to go.
-    pub(super) async fn recover_from_panic(
+    pub(super) async fn recover(
         &mut self,
         document: &mut Document,
-        mut items: Vec<Item>,
+        error: &BadMessage,
+        items: Vec<Item>,
         mut senders: Vec<Sender>,
     ) {
-        tracing::error!(document = %self.id, "the Automerge library failed while applying; the document is reloaded");
-        self.reload(document).await;
+        tracing::error!(document = %self.id, %error, "a batch would have ruined the document; it is reloaded");
+        self.reload_after_ruin(document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
+                // Who was found out is not asked again.
+                if matches!(&sender, Sender::Peer(key) if self.is_leaving(*key)) {
+                    continue;
+                }
                 let prepared = vec![document.prepare(item.clone())];
-                Box::pin(self.commit(document, vec![item], prepared, vec![sender])).await;
+                Box::pin(self.commit(document, vec![item], prepared, vec![sender], Duration::ZERO)).await;
             }
             return;
         }
-        items.clear();
         match senders.pop() {
-            Some(Sender::Peer(key)) => self.dismiss(key, &crate::document::BadMessage::Panicked),
+            Some(Sender::Peer(key)) => self.dismiss(key, error),
             Some(Sender::Caller(reply)) => {
                 let _ = reply.send(Err(EditFailure::Panicked));
             }
             None => {}
         }
+    }
+
+    fn is_leaving(&self, key: ConnectionKey) -> bool {
+        self.peers.get(&key).is_none_or(|member| member.peer.outbox.is_closed())
+    }
+
+    /// Something panicked where nothing should. Callers who were waiting are told that nothing is known of their edits;
+    /// what is durable is read again, and peers begin anew.
+    pub(super) async fn recover_from_panic(&mut self, document: &mut Document) -> ControlFlow<()> {
+        tracing::error!(document = %self.id, "something failed that should not; the document is reloaded");
+        self.reload_after_ruin(document).await;
+        ControlFlow::Continue(())
     }
 
     /// What is durable cannot be read at the moment, so nothing can be added to it.
@@ -99,9 +163,42 @@ impl DocumentTask {
         }
     }
 
+    /// The same after something has ruined what is in memory; not at once if that happens again and again, as to read a
+    /// document is a lot of work. Readers go on meanwhile with what was published last.
+    pub(super) async fn reload_after_ruin(&mut self, document: &mut Document) {
+        let now = tokio::time::Instant::now();
+        self.ruined.failed(now);
+        let pause = self.ruined.pause(now);
+        if !pause.is_zero() {
+            self.hub.inner.metrics.reloads_put_off.increment(1);
+            tracing::warn!(document = %self.id, ?pause, "the document has had to be read again often; waiting");
+            sleep(pause).await;
+        }
+        self.reload(document).await;
+    }
+
     /// Drops what is in memory and reads what is durable.
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
         Box::pin(self.log.reload(document)).await;
+        self.tell_news(document);
+    }
+
+    /// Mends what an earlier failure broke, if anything. False: nothing may be added at the moment.
+    pub(super) async fn mend(&mut self, document: &mut Document) -> bool {
+        if self.log.is_put_off() {
+            self.hub.inner.metrics.reloads_put_off.increment(1);
+        }
+        let sound = self.log.mend(document).await;
+        self.tell_news(document);
+        sound
+    }
+
+    /// Tells those who look at rows what reading the document again has brought to light.
+    pub(super) fn tell_news(&mut self, document: &Document) {
+        let news = self.log.take_news();
+        if let Some(view) = document.shown() {
+            self.watchers.tell(&news, &read_view(view));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a document, its upkeep, and letting go of it.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{DocumentTask, LARGE_DOCUMENT};
-use crate::document::{Document, SharedView};
+use crate::document::{Document, LoadError, SharedView};
 use crate::document_log::DocumentLog;
 use crate::heavy::heavily;
 use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
@@ -19,11 +20,6 @@ use crate::store::{Lengths, Loaded};
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);
 /// The same while something is broken or to be let go of, or for a document that does not exist.
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
-/// How long a failure to open is remembered at first: a loop of openings must not keep the disk busy. Twice as long after
-/// every further one,
-pub(super) const FAILURE_KEPT: Duration = Duration::from_secs(5);
-/// up to this.
-pub(super) const MAX_FAILURE_KEPT: Duration = Duration::from_secs(30);
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {
@@ -32,7 +28,11 @@ impl DocumentTask {
             tracing::error!(document = %self.id, %error, "the document could not be opened");
             Unavailable::Store(format!("document {}: {public}", self.id))
         };
-        let loaded = store.load(&self.id).await.map_err(|error| failed(&error, error.public_message()))?;
+        let unopened = &self.hub.inner.unopened;
+        let loaded = store.load(&self.id).await.map_err(|error| {
+            unopened.failed(&self.id, false);
+            failed(&error, error.public_message())
+        })?;
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
@@ -45,20 +45,20 @@ impl DocumentTask {
         self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
         let actor = settings.actors.fresh();
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
-        // Reading a long history takes a while: not on a thread that serves others.
-        let document = tokio::task::spawn_blocking(move || match loaded {
+        // Reading a long history takes a while.
+        let read = || match loaded {
             Some(Loaded { document: Some(content), .. }) => Ok(Document::of(id, content, actor, renderings, limits)),
             loaded => {
                 let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
                 Document::load(id, &log, actor, renderings, limits)
             }
-        })
-        .await;
-        let document = match document {
-            Ok(Ok(document)) => document,
-            Ok(Err(error)) => return Err(failed(&error, "the server cannot read it")),
-            Err(error) => return Err(failed(&error, "the server cannot read it")),
         };
+        let document = heavily(|| catch_unwind(AssertUnwindSafe(read))).unwrap_or(Err(LoadError::Panicked));
+        let document = document.map_err(|error| {
+            unopened.failed(&self.id, true);
+            failed(&error, "the server cannot read it; its operator finds the reason in the log")
+        })?;
+        unopened.opened(&self.id);
         self.remembered = super::Remembered::new(records);
         tracing::debug!(document = %self.id, exists = document.exists(), "opened");
         Ok(Box::new(document))
@@ -66,8 +66,9 @@ impl DocumentTask {
 
     /// The document cannot be opened: everybody who asks is told so, for a while; then it is tried again, if anybody is
     /// still here. (Else the next one who comes does.) Peers are remembered: they wait without asking again.
-    pub(super) async fn refuse_all(&mut self, unavailable: Unavailable, patience: Duration) -> ControlFlow<()> {
-        let until = Instant::now() + patience;
+    pub(super) async fn refuse_all(&mut self, unavailable: Unavailable) -> ControlFlow<()> {
+        // What cannot be opened must not keep the disk, and whoever reads it, busy.
+        let until = Instant::now() + self.hub.inner.unopened.pause(&self.id);
         loop {
             let command = tokio::select! {
                 command = self.mailbox.recv() => command,
@@ -149,7 +150,7 @@ impl DocumentTask {
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        self.log.mend(document).await;
+        self.mend(document).await;
         if self.shown.was_looked_at() {
             self.last_look = Instant::now();
             self.last_use = self.last_look;

@@ -18,6 +18,9 @@ use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHea
 use crate::metrics::Refusal;
 use crate::store::Lengths;
 
+/// Said to those whose messages were taken when something failed.
+const FAILED: &str = "the server failed while taking a message; what it has acknowledged is stored, try again";
+
 /// Storages of which the last heads are kept.
 const MAX_STORAGES: usize = 10_000;
 
@@ -33,9 +36,15 @@ impl DocumentTask {
         });
         self.publishing = publishing;
         let Ok(published) = published else {
-            // The batch is durable. Peers may have missed messages that were made for them: all start anew.
+            // The batch is durable. Peers may have missed messages that were made for them: all start anew, except those
+            // who said what led to this.
             tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
-            return self.reload(document).await;
+            for key in senders {
+                if let Some(member) = self.peers.get(&key) {
+                    member.peer.outbox.close(FarewellKind::TryAgainLater, FAILED);
+                }
+            }
+            return Box::pin(self.reload_after_ruin(document)).await;
         };
         if let Some(view) = document.shown() {
             self.watchers.tell(&published.view, &read_view(view));

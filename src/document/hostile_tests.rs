@@ -1,0 +1,523 @@
+//! Messages that nobody's library would make: what they are refused for, and that nothing of them stays.
+
+use std::num::NonZeroU64;
+
+use automerge::legacy::{self, ElementId, Key, ObjectId, OpId, OpType};
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, Automerge, Change, ChangeHash, ExpandedChange, ObjType, ROOT, ScalarValue, sync};
+use sha2::{Digest, Sha256};
+
+use super::tests::{carrying, load, plan};
+use super::*;
+
+const PEER: PeerKey = PeerKey(66);
+
+fn unsigned(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let part = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            bytes.push(part);
+            return bytes;
+        }
+        bytes.push(part | 0x80);
+    }
+}
+
+fn signed(mut value: i64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let part = (value & 0x7f) as u8;
+        value >>= 7;
+        if (value == 0 && part & 0x40 == 0) || (value == -1 && part & 0x40 != 0) {
+            bytes.push(part);
+            return bytes;
+        }
+        bytes.push(part | 0x80);
+    }
+}
+
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    [unsigned(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+/// So many of one value.
+fn run(times: i64, value: &[u8]) -> Vec<u8> {
+    [signed(times), value.to_vec()].concat()
+}
+
+/// So many times nothing.
+fn nulls(times: u64) -> Vec<u8> {
+    [signed(0), unsigned(times)].concat()
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Read;
+    let mut out = Vec::new();
+    flate2::read::DeflateEncoder::new(bytes, flate2::Compression::fast()).read_to_end(&mut out).unwrap();
+    out
+}
+
+fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
+    let hashed = [vec![kind], counted(body)].concat();
+    [&[0x85, 0x6f, 0x4a, 0x83][..], &Sha256::digest(&hashed)[..4], &hashed].concat()
+}
+
+fn columns(columns: &[(u32, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
+    let mut heads = unsigned(columns.len() as u64);
+    for (spec, data) in columns {
+        heads.extend(unsigned(u64::from(*spec)));
+        heads.extend(unsigned(data.len() as u64));
+    }
+    (heads, columns.iter().flat_map(|(_, data)| data.clone()).collect())
+}
+
+const KEY: u32 = 0x15;
+const INSERT: u32 = 0x34;
+const ACTION: u32 = 0x42;
+const VALUE_META: u32 = 0x56;
+const PREDECESSORS: u32 = 0x70;
+
+fn change(with: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let (heads, data) = columns(with);
+    let body = [unsigned(0), counted(&[66; 16]), vec![1, 1, 0, 0, 0], heads, data].concat();
+    chunk(1, &body)
+}
+
+/// Sets one key of the root, so many times.
+fn honest(rows: i64) -> Vec<(u32, Vec<u8>)> {
+    vec![
+        (KEY, run(rows, &counted(b"k"))),
+        (INSERT, unsigned(rows.unsigned_abs())),
+        (ACTION, run(rows, &[1])),
+        (VALUE_META, run(rows, &[0])),
+        (PREDECESSORS, run(rows, &[0])),
+    ]
+}
+
+fn with(column: u32, data: Vec<u8>) -> Vec<u8> {
+    let mut columns = honest(1);
+    columns.iter_mut().find(|(spec, _)| *spec == column).unwrap().1 = data;
+    change(&columns)
+}
+
+/// A document by one actor of so many changes that claim so many operations each, and with these columns of operations.
+fn document(changes: i64, claim: i64, operations: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let dependencies = [signed(-1), vec![0], run(changes - 1, &[1])].concat();
+    let of_changes = [
+        (0x01, run(changes, &[0])),
+        (0x03, run(changes, &[1])),
+        (0x13, run(changes, &signed(claim))),
+        (0x23, run(changes, &[0])),
+        (0x40, dependencies),
+        (0x43, [signed(-1), vec![0], run(changes - 2, &[1])].concat()),
+        (0x56, run(changes, &[6])),
+    ];
+    let (change_heads, change_data) = columns(&of_changes);
+    let (heads, data) = columns(operations);
+    let body =
+        [unsigned(1), counted(&[66; 16]), unsigned(1), vec![0; 32], change_heads, heads, change_data, data, vec![0]];
+    chunk(0, &body.concat())
+}
+
+/// Operations of a document that set one key of the root again and again.
+fn operations(rows: i64) -> Vec<(u32, Vec<u8>)> {
+    vec![
+        (KEY, run(rows, &counted(b"k"))),
+        (0x21, run(rows, &[0])),
+        (0x23, run(rows, &[1])),
+        (INSERT, unsigned(rows.unsigned_abs())),
+        (ACTION, run(rows, &[1])),
+        (VALUE_META, run(rows, &[0])),
+        (0x80, run(rows, &[0])),
+    ]
+}
+
+fn message(chunks: Vec<Vec<u8>>) -> Vec<u8> {
+    let message = sync::Message {
+        heads: Vec::new(),
+        need: Vec::new(),
+        have: Vec::new(),
+        changes: chunks.into(),
+        flags: None,
+        version: sync::MessageVersion::V1,
+    };
+    message.encode()
+}
+
+fn decode(chunk: Vec<u8>) -> Result<usize, String> {
+    let decoded = Incoming::decode(&message(vec![chunk]), &MessageLimits::default());
+    decoded.map(|incoming| incoming.changes.len()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_chunks_made_here_are_what_the_library_reads() {
+    assert_eq!(decode(change(&honest(3))), Ok(1));
+    let mut doc = AutoCommit::new();
+    doc.put(ROOT, "k", 1).unwrap();
+    assert_eq!(decode(doc.save()), Ok(1));
+}
+
+#[test]
+fn a_change_of_a_few_bytes_does_not_make_millions_of_operations() {
+    let far = 1 << 40;
+    for bomb in [
+        with(ACTION, run(far, &[1])),
+        with(ACTION, nulls(1 << 62)),
+        with(KEY, nulls(1 << 40)),
+        with(INSERT, unsigned(u64::MAX)),
+        with(INSERT, [unsigned(1), unsigned(u64::MAX), unsigned(u64::MAX)].concat()),
+        with(PREDECESSORS, run(1, &unsigned(1 << 60))),
+        with(PREDECESSORS, run(1 << 30, &unsigned(1 << 30))),
+        with(VALUE_META, run(i64::MAX, &[0])),
+        change(&honest(2_000_001)),
+    ] {
+        let refused = decode(bomb).unwrap_err();
+        assert!(refused.contains("too many operations"), "{refused}");
+    }
+    let refused = decode(with(KEY, run(1_000_000, &counted(&[b'k'; 1_000])))).unwrap_err();
+    assert!(refused.contains("keys and messages are too long"), "{refused}");
+}
+
+#[test]
+fn a_run_that_says_it_has_more_values_than_bytes_is_malformed() {
+    for bomb in
+        [with(ACTION, signed(i64::MIN)), with(KEY, run(i64::MAX, &unsigned(u64::MAX))), with(ACTION, vec![0x80])]
+    {
+        assert!(decode(bomb).unwrap_err().contains("malformed"));
+    }
+}
+
+#[test]
+fn a_document_of_a_few_bytes_does_not_make_millions_of_anything() {
+    let too_many = |chunk: Vec<u8>, what: &str| {
+        assert!(chunk.len() < 2_000_000, "{}", chunk.len());
+        let refused = decode(chunk).unwrap_err();
+        assert!(refused.contains(what), "{refused}");
+    };
+    too_many(document(1 << 40, 1, &operations(1)), "too many");
+    too_many(document(500_001, 1, &operations(500_001)), "too many changes");
+    too_many(document(2, 1, &operations(1 << 40)), "too long");
+    too_many(document(2, 1, &operations(1 << 40)[1..]), "too many operations");
+    // Room for what changes claim would be made before it is seen that there is no such operation.
+    too_many(document(400_000, 1_000, &operations(10)), "too many operations");
+    let mut successors = operations(1);
+    successors.push((0x81, nulls(1 << 50)));
+    too_many(document(2, 1, &successors), "too many operations");
+    // Seventy million bytes in some hundred thousand.
+    let zeros = deflated(&vec![0; 70 << 20]);
+    too_many(document(2, 1, &[(0x57 | 8, zeros)]), "inflate");
+}
+
+#[test]
+fn many_columns_that_inflate_to_a_little_each_are_counted_together() {
+    let zeros = deflated(&vec![0; 20 << 20]);
+    let of_operations: Vec<_> = (0..4).map(|id| ((id << 4) | 0xf, zeros.clone())).collect();
+    assert!(decode(document(2, 1, &of_operations)).unwrap_err().contains("inflate"));
+    let one = document(2, 1, &of_operations[..1]);
+    let refused =
+        Incoming::decode(&message(vec![one.clone(), one.clone(), one.clone(), one]), &MessageLimits::default());
+    assert!(refused.is_err());
+}
+
+#[test]
+fn actor_ids_without_measure_are_refused() {
+    let (heads, data) = columns(&honest(1));
+    let long = [unsigned(0), counted(&[66; 1_000_000]), vec![1, 1, 0, 0, 0], heads, data].concat();
+    assert!(decode(chunk(1, &long)).unwrap_err().contains("actor ids"));
+    // A table of all actors is cleared for each change.
+    let (heads, data) = columns(&[(0x01, run(100_000, &[0])), (0x03, run(100_000, &[1])), (0x13, run(100_000, &[1]))]);
+    let many = [unsigned(100_000), counted(&[1]).repeat(100_000), unsigned(0), heads, unsigned(0), data].concat();
+    assert!(decode(chunk(0, &many)).unwrap_err().contains("actor ids"));
+}
+
+/// Message type, no heads, no needs, then one entry of what the sender has.
+fn filter(entries: u64, bits: u64, probes: u64, bytes: usize) -> Vec<u8> {
+    let filter = [unsigned(entries), unsigned(bits), unsigned(probes), vec![0; bytes]].concat();
+    [vec![0x42, 0, 0, 1, 0], counted(&filter), vec![0]].concat()
+}
+
+#[test]
+fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
+    let decode = |bytes: &[u8]| Incoming::decode(bytes, &MessageLimits::default()).map(|_| ());
+    assert!(decode(&filter(1, 10, 7, 2)).is_ok());
+    assert!(matches!(decode(&filter(1, 10, u64::from(u32::MAX), 2)), Err(BadMessage::BadFilter)));
+    // The library divides by its length.
+    assert!(matches!(decode(&filter(1, 0, 7, 0)), Err(BadMessage::BadFilter)));
+    let many = [vec![0x42, 0, 0], unsigned(8_000_000), vec![0; 16_000_001]].concat();
+    assert!(matches!(decode(&many), Err(BadMessage::BadFilter)));
+    let empty_chunks = [vec![0x42, 0, 0, 0], unsigned(16_000_000), vec![0; 16_000_000]].concat();
+    assert!(matches!(decode(&empty_chunks), Err(BadMessage::TooManyChunks { .. })));
+}
+
+#[test]
+fn what_people_make_is_not_refused() {
+    let mut doc = AutoCommit::new();
+    let list = doc.put_object(ROOT, "list", ObjType::List).unwrap();
+    let text = doc.put_object(ROOT, "text", ObjType::Text).unwrap();
+    for edit in 0..300_u32 {
+        doc.put(ROOT, format!("key {}", edit % 7), i64::from(edit)).unwrap();
+        doc.insert(&list, 0, "x").unwrap();
+        doc.splice_text(&text, 0, isize::try_from(edit % 2).unwrap(), "hello ").unwrap();
+        if edit % 10 == 0 {
+            doc.delete(ROOT, "key 3").unwrap();
+            doc.empty_change(automerge::transaction::CommitOptions::default().with_message("nothing"));
+        }
+        doc.commit();
+        if edit % 20 == 0 {
+            let mut fork = doc.fork();
+            fork.put(ROOT, "fork", i64::from(edit)).unwrap();
+            doc.put(ROOT, "fork", -1).unwrap();
+            doc.merge(&mut fork).unwrap();
+        }
+    }
+    let history = doc.get_changes(&[]);
+    let hashes: Vec<ChangeHash> = history.iter().map(Change::hash).collect();
+    let bundle = doc.document().bundle(hashes).unwrap().bytes().to_vec();
+    for chunk in [doc.save(), doc.save_nocompress(), bundle] {
+        assert_eq!(decode(chunk), Ok(history.len()));
+    }
+    let mut document = load(&[]);
+    let applied = document.apply(vec![carrying(PEER, &doc.get_heads(), &history)]);
+    assert!(matches!(applied.outcomes.as_slice(), [Outcome::Synced]), "{applied:?}");
+    assert_eq!(document.heads(), doc.get_heads());
+}
+
+/// A change by nobody known, that does these operations to a document.
+fn forged(doc: &Document, operations: Vec<legacy::Op>) -> ExpandedChange {
+    ExpandedChange {
+        operations,
+        actor_id: ActorId::from([66; 16]),
+        hash: None,
+        seq: 1,
+        start_op: NonZeroU64::new(doc.max_op + 1).unwrap(),
+        time: 0,
+        message: None,
+        deps: doc.heads(),
+        extra_bytes: Vec::new(),
+        author: None,
+    }
+}
+
+fn put(key: &str, value: impl Into<ScalarValue>, pred: Vec<OpId>) -> legacy::Op {
+    legacy::Op {
+        action: OpType::Put(value.into()),
+        obj: ObjectId::Root,
+        key: Key::Map(key.into()),
+        pred: pred.into(),
+        insert: false,
+    }
+}
+
+fn nobody(counter: u64) -> OpId {
+    OpId(counter, ActorId::from([66; 16]))
+}
+
+/// What becomes of a change; and whatever that is, the document must be readable from its log and from a snapshot.
+fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
+    let mut applied = document.apply(vec![carrying(PEER, &[], changes)]);
+    let spoiled = applied.spoiled().map(ToString::to_string);
+    let result = if let Some(error) = spoiled {
+        assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
+        document.reload(log, ActorId::from([2])).unwrap();
+        Err(error)
+    } else {
+        log.extend_from_slice(&applied.chunks);
+        match applied.outcomes.pop().unwrap() {
+            Outcome::Refused(error) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    };
+    document.publish(&mut applied, |_| true);
+    let reopened = Automerge::load(log).expect("the log is a document");
+    assert_eq!(reopened.get_heads(), document.heads());
+    let snapshot = document.save();
+    let again = Automerge::load(&snapshot).expect("a snapshot is a document");
+    assert_eq!(again.get_heads(), document.heads());
+    assert_eq!(again.get_changes(&[]).len(), reopened.get_changes(&[]).len());
+    let patch = PlanPatch { name: Some("still there".to_owned()), ..PlanPatch::default() };
+    let edit = Item::Edit { edit: Edit::Describe(patch), author: Author { name: "cfo".to_owned(), now: 0 } };
+    assert!(matches!(document.apply(vec![edit]).outcomes.as_slice(), [Outcome::Edited(Ok(_))]), "it can be edited");
+    document.reload(log, ActorId::from([3])).unwrap();
+    result
+}
+
+fn case(make: impl FnOnce(&Document) -> Vec<ExpandedChange>) -> Result<(), String> {
+    let (mut document, mut log) = plan();
+    let changes: Vec<Change> = make(&document).into_iter().map(Change::from).collect();
+    send(&mut document, &mut log, &changes)
+}
+
+#[test]
+fn an_honest_forgery_is_taken() {
+    assert_eq!(case(|doc| vec![forged(doc, vec![put("k", 1, vec![])])]), Ok(()));
+}
+
+#[test]
+fn a_predecessor_that_does_not_exist_is_refused() {
+    for counter in [1, 77, u64::from(u32::MAX), u64::MAX >> 1] {
+        let refused = case(|doc| vec![forged(doc, vec![put("k", 1, vec![OpId(counter, ActorId::from([66; 16]))])])]);
+        assert!(refused.is_err(), "{counter}");
+    }
+}
+
+/// Why this room does not trust a change because it could be applied.
+#[test]
+fn the_library_takes_what_it_cannot_read_again() {
+    let (document, log) = plan();
+    let forged = Change::from(forged(&document, vec![put("k", 1, vec![nobody(77)])]));
+    let mut doc = Automerge::load(&log).unwrap();
+    doc.apply_changes([forged]).expect("it is applied");
+    let reread = Automerge::load(&doc.save());
+    assert!(reread.is_err(), "nor is what it saves a document from then on");
+}
+
+#[test]
+fn an_object_or_a_place_in_a_list_that_does_not_exist_is_refused() {
+    let elsewhere =
+        |obj, key| legacy::Op { action: OpType::Put(1.into()), obj, key, pred: Vec::new().into(), insert: false };
+    for op in [
+        elsewhere(ObjectId::Id(nobody(500)), Key::Map("k".into())),
+        elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(nobody(500)))),
+        elsewhere(ObjectId::Root, Key::Seq(ElementId::Head)),
+        legacy::Op { insert: true, ..elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(nobody(500)))) },
+        legacy::Op { insert: true, ..elsewhere(ObjectId::Root, Key::Map("k".into())) },
+    ] {
+        assert!(case(|doc| vec![forged(doc, vec![op.clone()])]).is_err(), "{op:?}");
+    }
+    let in_list = |key, insert| {
+        case(|doc| {
+            let start = doc.max_op + 1;
+            let list = legacy::Op { action: OpType::Make(ObjType::List), ..put("list", 0, vec![]) };
+            let item = legacy::Op { insert, ..elsewhere(ObjectId::Id(nobody(start)), key) };
+            vec![forged(doc, vec![list, item])]
+        })
+    };
+    assert_eq!(in_list(Key::Seq(ElementId::Head), true), Ok(()));
+    assert!(in_list(Key::Seq(ElementId::Id(nobody(500))), true).is_err());
+    assert!(in_list(Key::Seq(ElementId::Id(nobody(500))), false).is_err());
+    assert!(in_list(Key::Map("k".into()), false).is_err());
+}
+
+#[test]
+fn numbers_that_do_not_count_on_are_refused() {
+    let with = |edit: &dyn Fn(&mut ExpandedChange)| {
+        case(|doc| {
+            let mut change = forged(doc, vec![put("k", 1, vec![])]);
+            edit(&mut change);
+            vec![change]
+        })
+    };
+    for start in [1, 2, u64::from(u32::MAX) - 1, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX] {
+        assert!(with(&|change| change.start_op = NonZeroU64::new(start).unwrap()).is_err(), "start {start}");
+    }
+    for seq in [0, 2, 1 << 32, (1 << 32) + 1, u64::MAX] {
+        assert!(with(&|change| change.seq = seq).is_err(), "seq {seq}");
+    }
+    // The library writes the difference of two.
+    for time in [i64::MIN, i64::MAX] {
+        assert!(with(&|change| change.time = time).is_err(), "time {time}");
+    }
+    for time in [-(1 << 53), 1 << 53] {
+        assert_eq!(with(&|change| change.time = time), Ok(()), "time {time}");
+    }
+    for start in [200, 1 << 22] {
+        assert_eq!(with(&|change| change.start_op = NonZeroU64::new(start).unwrap()), Ok(()), "a gap");
+    }
+}
+
+#[test]
+fn an_actor_that_numbers_operations_twice_is_refused() {
+    let twice = case(|doc| {
+        let first = forged(doc, vec![put("a", 1, vec![]), put("b", 1, vec![])]);
+        let second = ExpandedChange { seq: 2, ..forged(doc, vec![put("c", 1, vec![])]) };
+        vec![first, second]
+    });
+    assert!(twice.is_err());
+}
+
+#[test]
+fn a_change_that_comes_before_what_it_does_not_count_on_from_is_refused() {
+    let (mut document, mut log) = plan();
+    let first = Change::from(forged(&document, vec![put("a", 1, vec![]), put("b", 1, vec![])]));
+    let mut second = forged(&document, vec![put("c", 1, vec![])]);
+    second.actor_id = ActorId::from([67; 16]);
+    second.deps = vec![first.hash()];
+    let second = Change::from(second);
+    for together in [true, false] {
+        let result = if together {
+            send(&mut document, &mut log, &[second.clone(), first.clone()])
+        } else {
+            let mut applied = document.apply(vec![carrying(PEER, &[], std::slice::from_ref(&second))]);
+            document.publish(&mut applied, |_| true);
+            send(&mut document, &mut log, std::slice::from_ref(&first))
+        };
+        assert!(result.is_err(), "together: {together}");
+    }
+}
+
+#[test]
+fn values_at_their_bounds_are_values() {
+    for value in [
+        ScalarValue::Int(i64::MIN),
+        ScalarValue::Uint(u64::MAX),
+        ScalarValue::F64(f64::NAN),
+        ScalarValue::Timestamp(i64::MAX),
+        ScalarValue::Timestamp(i64::MIN),
+        ScalarValue::counter(i64::MAX),
+        ScalarValue::Bytes(Vec::new()),
+        ScalarValue::Null,
+    ] {
+        assert_eq!(case(|doc| vec![forged(doc, vec![put("budget", value.clone(), vec![])])]), Ok(()), "{value:?}");
+    }
+    assert_eq!(case(|doc| vec![forged(doc, vec![put("", 1, vec![])])]), Ok(()), "a key without letters");
+}
+
+#[test]
+fn a_counter_that_overflows_harms_nobody() {
+    let _ = case(|doc| {
+        let start = doc.max_op + 1;
+        let counter = put("counter", ScalarValue::counter(i64::MAX), vec![]);
+        let more = |by| legacy::Op { action: OpType::Increment(by), ..put("counter", 0, vec![nobody(start)]) };
+        vec![forged(doc, vec![counter, more(i64::MAX), more(1)])]
+    });
+}
+
+#[test]
+fn the_same_change_in_other_words_is_refused() {
+    let (mut document, mut log) = plan();
+    let start = u8::try_from(document.max_op + 1).unwrap();
+    let write = |columns_of: &[(u32, Vec<u8>)], others: Vec<u8>, extra: &[u8]| {
+        let (heads, data) = columns(columns_of);
+        let deps: Vec<u8> = document.heads().iter().flat_map(|head| head.0).collect();
+        let body =
+            [unsigned(1), deps, counted(&[66; 16]), vec![1, start, 0, 0], others, heads, data, extra.to_vec()].concat();
+        Change::from_bytes(chunk(1, &body)).unwrap()
+    };
+    let usual = vec![
+        (KEY, [signed(-1), counted(b"k")].concat()),
+        (INSERT, vec![1]),
+        (ACTION, [signed(-1), vec![1]].concat()),
+        (VALUE_META, [signed(-1), vec![0]].concat()),
+        (PREDECESSORS, [signed(-1), vec![0]].concat()),
+    ];
+    let with = |spec: u32, data: Vec<u8>| {
+        let mut columns = usual.clone();
+        columns.retain(|(other, _)| *other != spec);
+        columns.push((spec, data));
+        columns.sort_by_key(|(spec, _)| *spec);
+        columns
+    };
+    let unusual = [
+        write(&with(ACTION, run(1, &[1])), vec![0], b""),
+        write(&with(0x95, nulls(1)), vec![0], b""),
+        write(&with(0xf2, run(1, &[1])), vec![0], b""),
+        write(&usual, [unsigned(1), counted(&[99])].concat(), b""),
+    ];
+    let plain = write(&usual, vec![0], b"");
+    for (index, change) in unusual.into_iter().enumerate() {
+        assert!(send(&mut document, &mut log, &[change]).is_err(), "{index}");
+    }
+    assert_eq!(send(&mut document, &mut log, &[plain]), Ok(()));
+}

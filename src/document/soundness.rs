@@ -1,0 +1,79 @@
+//! Changes that apply, and would ruin the document all the same.
+//!
+//! The library keeps no change as it came: it keeps operations, and makes a change again when somebody needs it, be it a
+//! peer or the file. Of a forged change it may not be able to: a predecessor that does not exist is not kept, nor is an
+//! unusual way to write the same. Then the change's hash is another one, and neither peers nor the library itself would
+//! ever read the document again. And the count of a change's operations, which is only known from what it builds on when
+//! a document is read from a snapshot, may not fit. Nothing of this is noticed when such a change is applied.
+//!
+//! So before anything becomes durable, what was applied is made again; and the counting is checked before it is applied.
+
+use std::collections::HashMap;
+
+use automerge::{Automerge, Change, ChangeHash};
+
+use super::incoming::BadMessage;
+
+/// How far a change may begin to count behind all that is known here. One that was made on an older state of a document
+/// counts on behind the newest; by such steps the 32 bits in which operations are counted would be used up soon.
+const MAX_GAP: u64 = 1 << 22;
+/// What is left for the server's own edits when peers have used up the rest.
+const RESERVE: u64 = 1 << 22;
+
+/// Seconds before and after 1970. The library writes the differences of two such numbers.
+const MAX_TIME: u64 = 1 << 53;
+
+/// The number of the last operation in a document.
+pub(super) fn max_op(doc: &Automerge) -> u64 {
+    doc.get_heads().iter().filter_map(|head| max_op_of(doc, head)).max().unwrap_or(0)
+}
+
+fn max_op_of(doc: &Automerge, hash: &ChangeHash) -> Option<u64> {
+    doc.get_change_meta_by_hash(hash).map(|change| change.max_op)
+}
+
+/// Checks that changes count on from what they build on. `reach`: the last number in use.
+///
+/// Says whether all that they build on was there to be looked at; if not, [`follows`] is to be asked when it is.
+pub(super) fn check_counting(doc: &Automerge, changes: &[Change], reach: u64) -> Result<bool, BadMessage> {
+    let mut arriving: HashMap<ChangeHash, u64> = HashMap::new();
+    let mut reach = reach;
+    let mut all_known = true;
+    for change in changes {
+        let (start, end) = (change.start_op().get(), change.max_op());
+        let mut before = 0;
+        for dependency in change.deps() {
+            let max_op = arriving.get(dependency).copied().or_else(|| max_op_of(doc, dependency));
+            all_known &= max_op.is_some();
+            before = before.max(max_op.unwrap_or(0));
+        }
+        if change.timestamp().unsigned_abs() > MAX_TIME {
+            return Err(BadMessage::Time);
+        }
+        if start <= before || start > reach + MAX_GAP {
+            return Err(BadMessage::Counting);
+        }
+        if end > u64::from(u32::MAX) - RESERVE {
+            return Err(BadMessage::UsedUp);
+        }
+        reach = reach.max(end);
+        if changes.len() > 1 {
+            arriving.insert(change.hash(), end);
+        }
+    }
+    Ok(all_known)
+}
+
+/// The same for one change that was applied.
+pub(super) fn follows(doc: &Automerge, change: &Change) -> bool {
+    change.deps().iter().all(|dependency| max_op_of(doc, dependency).is_some_and(|end| end < change.start_op().get()))
+}
+
+/// Whether the library makes just these changes out of what came into the document after `before`.
+pub(super) fn makes_again(doc: &Automerge, before: &[ChangeHash], changes: &[Change]) -> bool {
+    let mut made: Vec<ChangeHash> = doc.get_changes(before).iter().map(Change::hash).collect();
+    let mut came: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+    made.sort_unstable();
+    came.sort_unstable();
+    made == came
+}

@@ -1,0 +1,383 @@
+//! What a chunk would make of the process that loads it, found out without making any of it.
+//!
+//! A chunk is columns: runs of equal values, in a document deflated on top. So a few bytes can say "a million million
+//! times nothing", and the library would count them out. Here only the heads of the runs are read; columns are inflated one
+//! by one, into no more than what is left of a [`Budget`].
+//!
+//! The layout is that of automerge 0.12 (`storage/change.rs`, `storage/document.rs`, `storage/bundle/storage.rs`):
+//!
+//! | chunk | before the columns | columns |
+//! |---|---|---|
+//! | change | dependencies, actor, seq, start op, time, message, other actors | of operations |
+//! | document | actors, heads | heads of both kinds, then of changes, then of operations |
+//! | bundle | dependencies, actors | of changes, then of operations, each behind its heads |
+//!
+//! What is malformed is refused: a column that is read in another way here than there could hide something.
+
+use std::borrow::Cow;
+
+use super::chunk::{Chunk, ChunkKind, inflate};
+use super::reader::Reader;
+
+/// The longest actor id that is accepted. They are 16 bytes; a public key has 32 or 64.
+const MAX_ACTOR: u64 = 256;
+/// Changes times actors of one document chunk: the library clears a table of all actors for each change.
+const MAX_ACTOR_CHANGES: u64 = 1_000_000_000;
+/// Operations of one change from which on the library makes the same for it, however many more it claims.
+const CLAIM: u64 = 16;
+/// Changes of one chunk that may claim operations that are not there: one that was made on an older state of a document
+/// begins to count behind what was there besides.
+const GAPS: u64 = 10_000;
+/// Operations are counted in 32 bits.
+const MAX_OP: u64 = u32::MAX as u64;
+
+/// What the chunks of one message may still hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of inflated columns.
+    pub inflated: u64,
+    /// Changes.
+    pub changes: u64,
+    /// Operations; and links between them (predecessors, successors) as many again, and between changes.
+    pub operations: u64,
+    /// Bytes of keys, messages and names, each as often as it is repeated.
+    pub text: u64,
+}
+
+/// Why a chunk is not to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overweight {
+    /// Its columns inflate to too much.
+    #[error("its columns inflate to too many bytes")]
+    Inflated,
+    /// Too many changes.
+    #[error("it holds too many changes")]
+    Changes,
+    /// Too many operations, or links between them.
+    #[error("it holds too many operations")]
+    Operations,
+    /// Keys or messages that repeat to too many bytes.
+    #[error("its keys and messages are too long")]
+    Text,
+    /// An actor id that is too long, or too many of them.
+    #[error("its actor ids are too long, or too many")]
+    Actors,
+    /// Not what such a chunk looks like.
+    #[error("its columns are malformed")]
+    Malformed,
+}
+
+/// Takes what a chunk holds from what is left.
+///
+/// # Errors
+/// When it holds more than that, or is malformed.
+pub fn weigh(chunk: &Chunk<'_>, budget: &mut Budget) -> Result<(), Overweight> {
+    match chunk.kind {
+        ChunkKind::Change => change(chunk.body(), budget),
+        ChunkKind::CompressedChange => {
+            let body = inflate(chunk.body(), budget.inflated).map_err(|_| Overweight::Inflated)?;
+            spend(&mut budget.inflated, body.len() as u64, Overweight::Inflated)?;
+            change(&body, budget)
+        }
+        ChunkKind::Document => document(chunk.body(), budget),
+        ChunkKind::Bundle => bundle(chunk.body(), budget),
+    }
+}
+
+fn spend(left: &mut u64, amount: u64, or: Overweight) -> Result<(), Overweight> {
+    *left = left.checked_sub(amount).ok_or(or)?;
+    Ok(())
+}
+
+/// For what is missing or does not parse.
+fn whole<T>(read: Option<T>) -> Result<T, Overweight> {
+    read.ok_or(Overweight::Malformed)
+}
+
+fn change(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+    let mut rest = Reader::new(body);
+    whole(hashes(&mut rest))?;
+    actor(&mut rest)?;
+    whole(rest.unsigned())?;
+    whole(rest.unsigned())?;
+    whole(rest.signed())?;
+    whole(rest.counted())?;
+    actors(&mut rest)?;
+    let columns = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
+    spend(&mut budget.changes, 1, Overweight::Changes)?;
+    // A change's columns are never deflated on their own.
+    let extent = columns.extent(budget)?;
+    spend(&mut budget.operations, extent.rows, Overweight::Operations)
+}
+
+fn document(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+    let mut rest = Reader::new(body);
+    let actors = actors(&mut rest)?;
+    whole(hashes(&mut rest))?;
+    let changes = whole(Columns::heads(&mut rest))?;
+    let operations = whole(Columns::heads(&mut rest))?;
+    let changes = changes.with_data(&mut rest)?;
+    let operations = operations.with_data(&mut rest)?;
+    let (of_changes, of_operations) = extents(&changes, &operations, actors, budget)?;
+    let claims = claims_of_document(&changes, of_changes)?;
+    check_claims(&claims, of_operations)
+}
+
+fn bundle(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+    let mut rest = Reader::new(body);
+    whole(hashes(&mut rest))?;
+    let actors = actors(&mut rest)?;
+    let changes = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
+    let operations = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
+    let (_, of_operations) = extents(&changes, &operations, actors, budget)?;
+    let starts = changes.numbers(bundle_columns::START_OP)?;
+    let ends = changes.numbers(bundle_columns::MAX_OP)?;
+    if starts.len() != ends.len() {
+        return Err(Overweight::Malformed);
+    }
+    let claims: Option<Vec<u64>> = starts.iter().zip(&ends).map(|(start, end)| (end + 1).checked_sub(*start)).collect();
+    check_claims(&whole(claims)?, of_operations)
+}
+
+/// The columns that this room looks into, as the library numbers them: four bits of name and more, then three of kind.
+mod document_columns {
+    pub(super) const MAX_OP: u32 = (1 << 4) | super::DELTA;
+    pub(super) const DEPENDENCIES: u32 = (4 << 4) | super::GROUP;
+    pub(super) const DEPENDENCY: u32 = (4 << 4) | super::DELTA;
+}
+mod bundle_columns {
+    pub(super) const START_OP: u32 = (1 << 4) | super::DELTA;
+    pub(super) const MAX_OP: u32 = (2 << 4) | super::DELTA;
+}
+
+fn extents(
+    changes: &Columns<'_>,
+    operations: &Columns<'_>,
+    actors: u64,
+    budget: &mut Budget,
+) -> Result<(Extent, Extent), Overweight> {
+    let of_changes = changes.extent(budget)?;
+    spend(&mut budget.changes, of_changes.rows, Overweight::Changes)?;
+    if of_changes.rows.saturating_mul(actors) > MAX_ACTOR_CHANGES {
+        return Err(Overweight::Actors);
+    }
+    let of_operations = operations.extent(budget)?;
+    spend(&mut budget.operations, of_operations.rows, Overweight::Operations)?;
+    Ok((of_changes, of_operations))
+}
+
+/// How many operations each change of a document says that it has: those after what it depends on.
+fn claims_of_document(changes: &Columns<'_>, extent: Extent) -> Result<Vec<u64>, Overweight> {
+    let max_ops = changes.numbers(document_columns::MAX_OP)?;
+    let counts = changes.numbers(document_columns::DEPENDENCIES)?;
+    let mut dependencies = changes.numbers(document_columns::DEPENDENCY)?.into_iter();
+    if max_ops.len() as u64 != extent.rows || counts.len() != max_ops.len() {
+        return Err(Overweight::Malformed);
+    }
+    let mut claims = Vec::with_capacity(max_ops.len());
+    for (index, (max_op, count)) in max_ops.iter().zip(counts).enumerate() {
+        let mut before = 0;
+        for _ in 0..count {
+            // On earlier changes only: the library takes it for granted.
+            let dependency = dependencies.next().and_then(|at| usize::try_from(at).ok()).filter(|at| *at < index);
+            before = before.max(max_ops[whole(dependency)?]);
+        }
+        claims.push(whole(max_op.checked_sub(before))?);
+    }
+    Ok(claims)
+}
+
+/// The library makes room for what changes claim before it has seen any of their operations.
+fn check_claims(claims: &[u64], operations: Extent) -> Result<(), Overweight> {
+    let claimed: u64 = claims.iter().map(|claim| (*claim).min(CLAIM)).sum();
+    let there = operations.rows + operations.links + CLAIM * GAPS;
+    if claimed > there { Err(Overweight::Operations) } else { Ok(()) }
+}
+
+/// Passes over hashes with their number in front.
+fn hashes(rest: &mut Reader<'_>) -> Option<()> {
+    let bytes = rest.unsigned()?.checked_mul(32)?;
+    rest.take(bytes).map(|_| ())
+}
+
+fn actor(rest: &mut Reader<'_>) -> Result<(), Overweight> {
+    let length = whole(rest.unsigned())?;
+    if length > MAX_ACTOR {
+        return Err(Overweight::Actors);
+    }
+    whole(rest.take(length)).map(|_| ())
+}
+
+fn actors(rest: &mut Reader<'_>) -> Result<u64, Overweight> {
+    let count = whole(rest.unsigned())?;
+    for _ in 0..count {
+        // Each takes a byte at least, so this ends with the input.
+        actor(rest)?;
+    }
+    Ok(count)
+}
+
+const GROUP: u32 = 0;
+const DELTA: u32 = 3;
+const BOOLEAN: u32 = 4;
+const STRING: u32 = 5;
+const RAW: u32 = 7;
+/// In the number of a column: its bytes are deflated.
+const DEFLATED: u32 = 8;
+/// The group of bytes, not of rows, that the changes of a bundle have. In a document it has another kind.
+const EXTRA_BYTES: u32 = 6 << 4;
+
+/// Some columns: where their heads and their data are.
+struct Columns<'a> {
+    heads: Vec<(u32, u64)>,
+    data: Reader<'a>,
+}
+
+/// How far columns reach.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// Of the longest column.
+    rows: u64,
+    /// What the groups have together.
+    links: u64,
+}
+
+impl<'a> Columns<'a> {
+    fn heads(rest: &mut Reader<'a>) -> Option<Self> {
+        let mut heads = Vec::with_capacity(16);
+        for _ in 0..rest.unsigned()? {
+            let spec = u32::try_from(rest.unsigned()?).ok()?;
+            heads.push((spec, rest.unsigned()?));
+        }
+        Some(Self { heads, data: Reader::new(&[]) })
+    }
+
+    fn with_data(mut self, rest: &mut Reader<'a>) -> Result<Self, Overweight> {
+        let length = self.heads.iter().try_fold(0u64, |sum, (_, length)| sum.checked_add(*length));
+        self.data = Reader::new(whole(length.and_then(|length| rest.take(length)))?);
+        Ok(self)
+    }
+
+    fn each(&self) -> impl Iterator<Item = Result<(u32, &'a [u8]), Overweight>> {
+        let mut data = self.data;
+        self.heads.iter().map(move |(spec, length)| Ok((*spec, whole(data.take(*length))?)))
+    }
+
+    /// Walks over all of them.
+    fn extent(&self, budget: &mut Budget) -> Result<Extent, Overweight> {
+        let mut extent = Extent::default();
+        let mut group = None;
+        for column in self.each() {
+            let (spec, bytes) = column?;
+            let bytes = inflated(spec, bytes, budget.inflated)?;
+            if let Cow::Owned(bytes) = &bytes {
+                spend(&mut budget.inflated, bytes.len() as u64, Overweight::Inflated)?;
+            }
+            let rows = match spec & 7 {
+                RAW => 0,
+                BOOLEAN => booleans(&bytes)?,
+                STRING => runs(&bytes, |rest, times| {
+                    let length = whole(rest.counted())?.len() as u64;
+                    spend(&mut budget.text, length.saturating_mul(times), Overweight::Text)
+                })?,
+                GROUP if spec & !15 != EXTRA_BYTES => runs(&bytes, |rest, times| {
+                    let items = whole(rest.unsigned())?;
+                    extent.links = extent.links.saturating_add(items.saturating_mul(times));
+                    Ok(())
+                })?,
+                DELTA => runs(&bytes, |rest, _| whole(rest.signed()).map(|_| ()))?,
+                _ => runs(&bytes, |rest, _| whole(rest.unsigned()).map(|_| ()))?,
+            };
+            // A group is followed by its columns, in which there are as many rows as it says.
+            match spec & 7 {
+                GROUP => {
+                    group = Some(spec >> 4);
+                    extent.rows = extent.rows.max(rows);
+                }
+                _ if group == Some(spec >> 4) => extent.links = extent.links.max(rows),
+                _ => extent.rows = extent.rows.max(rows),
+            }
+            if extent.links > budget.operations {
+                return Err(Overweight::Operations);
+            }
+        }
+        Ok(extent)
+    }
+
+    /// The values of one column of changes, of which it is known by [`Columns::extent`] that they are not too many.
+    fn numbers(&self, wanted: u32) -> Result<Vec<u64>, Overweight> {
+        let mut numbers = Vec::new();
+        for column in self.each() {
+            let (spec, bytes) = column?;
+            if spec & !DEFLATED != wanted {
+                continue;
+            }
+            // Weighed before, so it is known to fit.
+            let bytes = inflated(spec, bytes, u64::MAX)?;
+            let mut sum = 0i64;
+            runs(&bytes, |rest, times| {
+                // Deltas add up, other numbers stand for themselves.
+                let (delta, plain) = match wanted & 7 {
+                    DELTA => (whole(rest.signed())?, 0),
+                    _ => (0, whole(rest.unsigned())?),
+                };
+                for _ in 0..times {
+                    sum = whole(sum.checked_add(delta))?;
+                    let number = whole(u64::try_from(sum).ok())?.max(plain);
+                    if number > MAX_OP {
+                        return Err(Overweight::Malformed);
+                    }
+                    numbers.push(number);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(numbers)
+    }
+}
+
+/// A column's bytes, inflated to `limit` bytes at the most.
+fn inflated(spec: u32, bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Overweight> {
+    if spec & DEFLATED == 0 {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    inflate(bytes, limit).map(Cow::Owned).map_err(|_| Overweight::Inflated)
+}
+
+/// Walks over runs: a positive number before one value that repeats, a negative one before as many values, and a zero
+/// before a number of nulls. Returns how many rows that makes.
+fn runs<'a>(
+    bytes: &'a [u8],
+    mut value: impl FnMut(&mut Reader<'a>, u64) -> Result<(), Overweight>,
+) -> Result<u64, Overweight> {
+    let mut rest = Reader::new(bytes);
+    let mut rows = 0u64;
+    while !rest.is_empty() {
+        let head = whole(rest.signed())?;
+        rows = rows.saturating_add(match head {
+            0 => whole(rest.unsigned())?,
+            1.. => {
+                value(&mut rest, head.unsigned_abs())?;
+                head.unsigned_abs()
+            }
+            _ => {
+                for _ in 0..head.unsigned_abs() {
+                    // Each takes a byte at least, so this ends with the input.
+                    value(&mut rest, 1)?;
+                }
+                head.unsigned_abs()
+            }
+        });
+    }
+    Ok(rows)
+}
+
+/// Numbers of false and of true in turn.
+fn booleans(bytes: &[u8]) -> Result<u64, Overweight> {
+    let mut rest = Reader::new(bytes);
+    let mut rows = 0u64;
+    while !rest.is_empty() {
+        rows = rows.saturating_add(whole(rest.unsigned())?);
+    }
+    Ok(rows)
+}
