@@ -31,7 +31,7 @@ pub enum Refusal {
     Undecodable,
     /// A sync message with something wrong in it.
     BadSyncMessage,
-    /// No `join` first, or an unknown version.
+    /// No `join` first or in time, or an unknown version.
     Handshake,
     /// Over the limit of frame size.
     TooLarge,
@@ -47,6 +47,16 @@ pub enum Refusal {
     TooManyPending,
     /// No progress for too long, or no answer to pings.
     Stalled,
+    /// As many connections as may be.
+    TooManyConnections,
+    /// As many connections from one address as may be.
+    TooManyFromAddress,
+    /// Over the limit of documents on one connection.
+    TooManyDocuments,
+    /// Too fast: not read from for a while.
+    Slowed,
+    /// An ephemeral message that is too large, or one too many (dropped).
+    Ephemeral,
 }
 
 /// All counters, gauges and histograms.
@@ -78,7 +88,7 @@ pub struct Metrics {
     pub reloads: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 11] = [
+const REFUSALS: [(Refusal, &str); 16] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -90,6 +100,11 @@ const REFUSALS: [(Refusal, &str); 11] = [
     (Refusal::Storage, "storage"),
     (Refusal::TooManyPending, "too_many_pending"),
     (Refusal::Stalled, "stalled"),
+    (Refusal::TooManyConnections, "too_many_connections"),
+    (Refusal::TooManyFromAddress, "too_many_from_address"),
+    (Refusal::TooManyDocuments, "too_many_documents"),
+    (Refusal::Slowed, "slowed"),
+    (Refusal::Ephemeral, "ephemeral"),
 ];
 
 impl Default for Metrics {

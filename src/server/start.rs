@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
-use super::{App, Identity, Server, SocketTimes};
+use super::{App, Identity, Limits, Server, SocketTimes};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
@@ -40,6 +41,8 @@ pub struct Options {
     pub idle_after: Duration,
     /// Documents that do not exist but are waited for.
     pub max_pending: usize,
+    /// What clients may take.
+    pub limits: Limits,
     /// How long sockets may take.
     pub times: SocketTimes,
     /// How long the end may take.
@@ -151,6 +154,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         access: Access { allowed_origins: options.allowed_origins },
         times: options.times,
         max_message: options.max_message,
+        guests: Guests::new(&options.limits),
+        limits: options.limits,
         peers: PeerRegistry::default(),
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use happierwork::format::DocumentId;
-use happierwork::server::{self, Options, SocketTimes, Started};
+use happierwork::server::{self, Limits, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -40,6 +40,7 @@ pub fn options(folder: &Path) -> Options {
         max_message: 16 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
+        limits: Limits::default(),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }
