@@ -53,6 +53,10 @@ pub enum Refusal {
     TooManyFromAddress,
     /// Over the limit of documents on one connection.
     TooManyDocuments,
+    /// A change to a document that is as large as it may be.
+    DocumentFull,
+    /// More new documents a minute than may be.
+    TooManyNewDocuments,
     /// Too fast: not read from for a while.
     Slowed,
     /// An ephemeral message that is too large, or one too many (dropped).
@@ -88,7 +92,7 @@ pub struct Metrics {
     pub reloads: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 16] = [
+const REFUSALS: [(Refusal, &str); 18] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -103,6 +107,8 @@ const REFUSALS: [(Refusal, &str); 16] = [
     (Refusal::TooManyConnections, "too_many_connections"),
     (Refusal::TooManyFromAddress, "too_many_from_address"),
     (Refusal::TooManyDocuments, "too_many_documents"),
+    (Refusal::DocumentFull, "document_full"),
+    (Refusal::TooManyNewDocuments, "too_many_new_documents"),
     (Refusal::Slowed, "slowed"),
     (Refusal::Ephemeral, "ephemeral"),
 ];

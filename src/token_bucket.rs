@@ -27,10 +27,10 @@ impl TokenBucket {
         if self.rate == 0.0 {
             return None;
         }
-        self.left -= amount;
-        if self.left < 0.0 {
+        if self.left < amount {
             self.fill(now());
         }
+        self.left -= amount;
         (self.left < 0.0).then(|| Duration::from_secs_f64(-self.left / self.rate))
     }
 

@@ -33,6 +33,15 @@ pub struct LimitArgs {
     /// Documents that one WebSocket may sync
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENTS_PER_CONNECTION", default_value_t = 10_000)]
     pub max_documents_per_connection: usize,
+    /// Bytes that a document may take on disk; it can be read, but nothing more is added
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_DOCUMENT_BYTES", default_value_t = 256 << 20)]
+    pub max_document_bytes: u64,
+    /// Changes that a document may have; it can be read, but nothing more is added
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_CHANGES", default_value_t = 1_000_000)]
+    pub max_document_changes: u64,
+    /// Documents that may come to be in a minute
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_NEW_DOCUMENTS_PER_MINUTE", default_value_t = 1_200)]
+    pub new_documents_per_minute: u32,
     /// Bytes of one ephemeral message (presence, cursors); larger ones are dropped
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_EPHEMERAL", default_value_t = 64 << 10)]
     pub max_ephemeral: usize,
@@ -52,15 +61,18 @@ impl LimitArgs {
             handshake: Duration::from_secs(self.handshake_timeout),
             messages_per_second: self.messages_per_second,
             bytes_per_second: self.bytes_per_second,
-            documents_per_connection: none_if_zero(self.max_documents_per_connection),
-            ephemeral_bytes: none_if_zero(self.max_ephemeral),
+            documents_per_connection: none_if_zero(self.max_documents_per_connection, usize::MAX),
+            document_bytes: none_if_zero(self.max_document_bytes, u64::MAX),
+            document_changes: none_if_zero(self.max_document_changes, u64::MAX),
+            new_documents_per_minute: self.new_documents_per_minute,
+            ephemeral_bytes: none_if_zero(self.max_ephemeral, usize::MAX),
             ephemerals_per_second: self.ephemeral_per_second,
         }
     }
 }
 
-fn none_if_zero(limit: usize) -> usize {
-    if limit == 0 { usize::MAX } else { limit }
+fn none_if_zero<N: From<u8> + PartialEq>(limit: N, most: N) -> N {
+    if limit == N::from(0) { most } else { limit }
 }
 
 #[cfg(test)]

@@ -17,11 +17,21 @@ pub struct MessageLimits {
     pub heads: usize,
     /// Operations that the changes of one message may hold together.
     pub operations: usize,
+    /// Changes that the document may have. Bounded by servers, not by whoever has a document to itself.
+    pub document_changes: u64,
+    /// Bytes that it may take in the store.
+    pub document_bytes: u64,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { inflated: 64 << 20, heads: 10_000, operations: 5_000_000 }
+        Self {
+            inflated: 64 << 20,
+            heads: 10_000,
+            operations: 5_000_000,
+            document_changes: u64::MAX,
+            document_bytes: u64::MAX,
+        }
     }
 }
 
@@ -34,6 +44,17 @@ pub struct Incoming {
     pub changes: Vec<Change>,
     /// Whether the message carried chunks at all: an acknowledgement does not.
     pub carried_changes: bool,
+}
+
+/// Why nothing is added to a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentFull {
+    /// Its history is too long.
+    #[error("the document has as many changes as it may have ({0}); ask the operator of the server for room")]
+    Changes(u64),
+    /// It takes too much room.
+    #[error("the document has as many bytes as it may have ({0}); ask the operator of the server for room")]
+    Bytes(u64),
 }
 
 /// Why a sync message is refused. Its sender is told, and loses the connection: rejecting one message alone would make
@@ -68,6 +89,9 @@ pub enum BadMessage {
     /// The changes are well-formed, but do not fit this document.
     #[error("a change in the sync message does not apply: {0}")]
     DoesNotApply(#[from] automerge::AutomergeError),
+    /// The document is as large as it may be.
+    #[error(transparent)]
+    Full(#[from] DocumentFull),
     /// Too much waits for changes that nobody has sent.
     #[error("too many changes wait for others that were never sent ({0} at the most)")]
     TooManyOrphans(usize),

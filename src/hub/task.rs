@@ -21,7 +21,7 @@ use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHead
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
-use crate::document::{BadMessage, Document, Done, Item, Outcome, Prepared};
+use crate::document::{BadMessage, Document, Done, EditError, Item, Outcome, Prepared};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -291,12 +291,17 @@ impl DocumentTask {
         if !self.log.mend(document).await {
             return self.refuse_batch(senders);
         }
+        let Lengths { snapshot, log } = self.log.lengths();
+        document.set_stored(snapshot + log);
         let large = self.large_batch;
         let applied = self.applying.run(large, || catch_unwind(AssertUnwindSafe(|| document.apply_prepared(prepared))));
         let Ok(mut applied) = applied else {
             return Box::pin(self.recover_from_panic(document, items, senders)).await;
         };
         if !applied.chunks.is_empty() {
+            if !self.exists && !self.hub.may_make_document() {
+                return Box::pin(self.refuse_to_make(document, applied, senders)).await;
+            }
             if let Err(error) = self.append(&mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
@@ -315,8 +320,10 @@ impl DocumentTask {
     fn answer(&mut self, sender: Sender, outcome: Outcome) {
         match (sender, outcome) {
             (Sender::Caller(reply), Outcome::Edited(result)) => {
-                if result.is_err() {
-                    self.hub.inner.metrics.refuse(Refusal::InvalidEdit);
+                match result {
+                    Err(EditError::Full(_)) => self.hub.inner.metrics.refuse(Refusal::DocumentFull),
+                    Err(_) => self.hub.inner.metrics.refuse(Refusal::InvalidEdit),
+                    Ok(_) => {}
                 }
                 let _ = reply.send(result.map_err(EditFailure::from));
             }
@@ -327,10 +334,15 @@ impl DocumentTask {
 
     /// Ends the connection of a peer who sent something bad. Only its connection: documents and others go on.
     fn dismiss(&mut self, key: ConnectionKey, error: &BadMessage) {
-        self.hub.inner.metrics.refuse(Refusal::BadSyncMessage);
+        let (refusal, kind) = match error {
+            // Not the peer's fault, and not for ever.
+            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
+            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
+        };
+        self.hub.inner.metrics.refuse(refusal);
         tracing::warn!(document = %self.id, connection = key.0, %error, "refused a sync message");
         if let Some(member) = self.peers.get(&key) {
-            member.peer.outbox.close(FarewellKind::BadMessage, format!("document {}: {error}", self.id));
+            member.peer.outbox.close(kind, format!("document {}: {error}", self.id));
         }
     }
 

@@ -21,6 +21,12 @@ pub struct Limits {
     pub bytes_per_second: u32,
     /// Documents that one socket may sync.
     pub documents_per_connection: usize,
+    /// Bytes that a document may take in the store.
+    pub document_bytes: u64,
+    /// Changes that a document may have.
+    pub document_changes: u64,
+    /// Documents that may come to be in a minute; a minute's worth may at once. 0: any number.
+    pub new_documents_per_minute: u32,
     /// Bytes that an ephemeral message may carry.
     pub ephemeral_bytes: usize,
     /// Ephemeral messages a second of one socket; it may send [`EPHEMERALS_BURST`] seconds' worth at once.
@@ -44,6 +50,9 @@ impl Default for Limits {
             messages_per_second: 10_000,
             bytes_per_second: 32 << 20,
             documents_per_connection: 10_000,
+            document_bytes: 256 << 20,
+            document_changes: 1_000_000,
+            new_documents_per_minute: 1_200,
             ephemeral_bytes: 64 << 10,
             ephemerals_per_second: 200,
         }

@@ -16,6 +16,9 @@ use crate::store::StoreError;
 /// Seconds after which there may be room for a connection.
 const FULL_FOR: u64 = 5;
 
+/// Seconds after which a document may be made again.
+const NEW_AFTER: u64 = 60;
+
 /// What went wrong, for programs and for people.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -128,6 +131,10 @@ impl From<EditError> for Problem {
             }
             EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
+            EditError::Full(_) => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, "document-full", "The document is as large as it may be", error.to_string())
+            }
             EditError::Automerge(_) => {
                 let detail = "the document could not be edited; the reason is in the server's log";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
@@ -151,6 +158,10 @@ impl From<EditFailure> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
+        if matches!(error, Unavailable::TooManyNew) {
+            let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many documents are being made");
+            return Self::new(status, "too-many-new-documents", title, error.to_string()).retry_after(NEW_AFTER);
+        }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "unavailable", "The document is not to be had now", error.to_string())
     }

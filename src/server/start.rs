@@ -133,9 +133,14 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         renderings: RENDERINGS,
         rows: ROWS,
         presence: PRESENCE,
-        limits: MessageLimits::default(),
+        limits: MessageLimits {
+            document_changes: options.limits.document_changes,
+            document_bytes: options.limits.document_bytes,
+            ..MessageLimits::default()
+        },
         idle_after: options.idle_after,
         max_pending: options.max_pending,
+        new_documents_per_minute: options.limits.new_documents_per_minute,
         actors: Actors::default(),
     };
     let hub = Hub::new(store, settings, Arc::new(Metrics::new()));

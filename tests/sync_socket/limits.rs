@@ -39,9 +39,19 @@ async fn code_and_reason(mut socket: Socket) -> (u16, String) {
     (close.code.into(), close.reason.to_string())
 }
 
-/// What a request on a fresh connection from this address is answered with.
-async fn answer(mut connection: TcpStream, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+/// What a request on a fresh connection is answered with.
+async fn answer(connection: TcpStream, path: &str) -> String {
+    answer_to(connection, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+}
+
+async fn posted(server: &TestServer, path: &str, json: &str) -> String {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json");
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{json}", json.len());
+    answer_to(server.tcp_from("127.0.0.1").await, &request).await
+}
+
+async fn answer_to(mut connection: TcpStream, request: &str) -> String {
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("in time").unwrap();
@@ -225,4 +235,87 @@ async fn ephemeral_messages_that_are_too_large_or_too_many_are_dropped_and_nothi
     server.until_metric("happierwork_refusals_total{reason=\"ephemeral\"}", |dropped| dropped > 1.0).await;
     replica.doc.put(ROOT, "edited", true).unwrap();
     sender.until_agreed(&mut replica).await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
+    for limits in
+        [Limits { document_changes: 3, ..Limits::default() }, Limits { document_bytes: 2_000, ..Limits::default() }]
+    {
+        let server = server(limits).await;
+        let mut writer = RepoPeer::join(&server, "writer").await;
+        let mut replica = Replica::empty(&server.document);
+        writer.until_agreed(&mut replica).await;
+        let mut edits = 0_i64;
+        let message = loop {
+            let heads = replica.doc.get_heads();
+            edits += 1;
+            replica.doc.put(ROOT, "noise", rand::random::<[u8; 500]>().to_vec()).unwrap();
+            writer.push(&mut replica).await;
+            match writer.next().await {
+                Some(Message::Sync { data, .. }) => drop(replica.receive(&data)),
+                Some(Message::Error { message, .. }) => {
+                    assert!(writer.next().await.is_none());
+                    replica.doc = replica.doc.fork_at(&heads).unwrap();
+                    break message;
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!((2..5).contains(&edits), "{edits} edits");
+        assert!(message.contains("ask the operator of the server for room"), "{message}");
+        assert_eq!(writer.socket.closed_with.map(|close| close.code.into()), Some(1013));
+        assert_eq!(refusals(&server, "document_full"), 1.0);
+
+        let mut reader = RepoPeer::join(&server, "reader").await;
+        let mut copy = Replica::empty(&server.document);
+        reader.until_agreed(&mut copy).await;
+        assert_eq!(copy.doc.get_heads(), replica.doc.get_heads(), "what was there before, and no more");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_a_full_document_is_refused_with_the_reason() {
+    let server = server(Limits { document_changes: 1, ..Limits::default() }).await;
+    let path = "/api/documents/default/positions";
+    let answer = posted(&server, path, r#"{"designation":"UI","department":"HR","budget":1,"location":"Pune"}"#).await;
+    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("\"type\":\"document-full\""), "{answer}");
+}
+
+#[tokio::test]
+async fn no_more_documents_come_to_be_than_may_in_a_minute() {
+    // The first is the default document.
+    let server = server(Limits { new_documents_per_minute: 2, ..Limits::default() }).await;
+    let mut peer = RepoPeer::join(&server, "maker").await;
+    let mut replicas: Vec<Replica> = (0..2).map(|_| Replica::empty(&new_id())).collect();
+    for replica in &mut replicas {
+        replica.doc.put(ROOT, "name", "new").unwrap();
+    }
+    peer.until_agreed(&mut replicas[0]).await;
+    peer.push(&mut replicas[1]).await;
+    // Asked for what it has, it sends it.
+    let data = peer.next_sync(&replicas[1].id).await;
+    replicas[1].receive(&data);
+    peer.push(&mut replicas[1]).await;
+    // It may still be asked for it again before it is told.
+    let message = loop {
+        match peer.next().await {
+            Some(Message::Sync { .. }) => {}
+            Some(Message::Error { message, .. }) => break message,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(message.contains("try again in a minute"), "{message}");
+    assert!(peer.next().await.is_none());
+    assert_eq!(peer.socket.closed_with.map(|close| close.code.into()), Some(1013));
+    assert_eq!(refusals(&server, "too_many_new_documents"), 1.0);
+    assert!(!server.folder.path().join(format!("documents/{}.automerge", replicas[1].id)).exists());
+
+    let answer = posted(&server, "/api/documents", r#"{"name":"Growth"}"#).await;
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("retry-after: 60"), "{answer}");
+    // What exists is not affected.
+    let mut peer = RepoPeer::join(&server, "maker").await;
+    let mut replica = replicas.remove(0).reopened();
+    replica.doc.put(ROOT, "name", "changed").unwrap();
+    peer.until_agreed(&mut replica).await;
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{DocumentTask, Sender};
 use crate::document::{Applied, Document, Item, Outcome};
-use crate::hub::command::EditFailure;
+use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::FarewellKind;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
@@ -34,16 +34,35 @@ impl DocumentTask {
         tracing::error!(document = %self.id, %error, "changes could not be stored");
         self.hub.inner.metrics.refuse(Refusal::Storage);
         self.reload(document).await;
+        self.take_back(document, applied, senders, &|| EditFailure::from(error));
+    }
+
+    /// More documents come to be than may: this one does not.
+    pub(super) async fn refuse_to_make(&mut self, document: &mut Document, applied: Applied, senders: Vec<Sender>) {
+        tracing::warn!(document = %self.id, "not made: more documents come to be than may in a minute");
+        self.hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
+        self.log.reload(document).await;
+        self.take_back(document, applied, senders, &|| EditFailure::from(Unavailable::TooManyNew));
+    }
+
+    /// What a batch brought is not in the document any more: who brought something is told why.
+    fn take_back(
+        &mut self,
+        document: &mut Document,
+        applied: Applied,
+        senders: Vec<Sender>,
+        why: &dyn Fn() -> EditFailure,
+    ) {
         let mut applied = applied;
         let outcomes = std::mem::take(&mut applied.outcomes);
         for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.brought_changes) {
             match (sender, outcome) {
                 (Sender::Caller(reply), Outcome::Edited(Ok(_))) => {
-                    let _ = reply.send(Err(EditFailure::from(error)));
+                    let _ = reply.send(Err(why()));
                 }
                 (Sender::Peer(key), Outcome::Synced) if *brought => {
                     if let Some(member) = self.peers.get(&key) {
-                        member.peer.outbox.close(FarewellKind::TryAgainLater, error.public_message());
+                        member.peer.outbox.close(FarewellKind::TryAgainLater, why().to_string());
                     }
                 }
                 (sender, outcome) => self.answer(sender, outcome),
