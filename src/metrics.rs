@@ -57,6 +57,8 @@ pub enum Refusal {
     DocumentFull,
     /// More new documents a minute than may be.
     TooManyNewDocuments,
+    /// A URL or a head of a request that is too large.
+    LargeRequest,
     /// Too fast: not read from for a while.
     Slowed,
     /// An ephemeral message that is too large, or one too many (dropped).
@@ -92,7 +94,7 @@ pub struct Metrics {
     pub reloads: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 18] = [
+const REFUSALS: [(Refusal, &str); 19] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -109,6 +111,7 @@ const REFUSALS: [(Refusal, &str); 18] = [
     (Refusal::TooManyDocuments, "too_many_documents"),
     (Refusal::DocumentFull, "document_full"),
     (Refusal::TooManyNewDocuments, "too_many_new_documents"),
+    (Refusal::LargeRequest, "large_request"),
     (Refusal::Slowed, "slowed"),
     (Refusal::Ephemeral, "ephemeral"),
 ];

@@ -19,10 +19,14 @@ use tokio_util::sync::CancellationToken;
 use super::access::ListenerKind;
 use super::guests::{Full, Guest, Place};
 use super::{App, router};
+use crate::meter::{Meter, Metered};
 use crate::metrics::Refusal;
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);
+/// Bytes that the head of a request may have. (Most of those that are too large are told so in words: see
+/// [`super::middleware`].)
+const MAX_HEAD: usize = 32 << 10;
 /// Between two additions of what the metrics have recorded: some thousand samples under load.
 const METRICS_PAUSE: Duration = Duration::from_secs(1);
 /// After a failed accept (too many open files, mostly) there is no point in trying at once.
@@ -133,9 +137,23 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
     goodbye.map(|goodbye| Place::None(full, goodbye))
 }
 
+/// Done when nothing has moved on a connection for so long: its other side does not take our answer.
+async fn stalled(meter: &Meter, patience: Duration) {
+    let mut before = None;
+    loop {
+        let moved = Some((meter.read(), meter.written()));
+        if std::mem::replace(&mut before, moved) == moved {
+            return;
+        }
+        sleep(patience).await;
+    }
+}
+
 fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerKind, router: Router, app: &App) {
     // Messages are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let stream = Metered::new(stream);
+    let meter = stream.meter();
     let surfaces = TowerToHyperService::new(router);
     let patience = match guest.refused() {
         None => app.limits.handshake,
@@ -149,13 +167,18 @@ fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerK
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
+        .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let stopping = app.stopping.clone();
+    let (stopping, metrics, stall) = (app.stopping.clone(), Arc::clone(app.hub.metrics()), app.times.stall);
     app.connections.spawn(async move {
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            () = stalled(&meter, stall) => {
+                metrics.refuse(Refusal::Stalled);
+                return tracing::debug!(%peer, "closed: nothing moved on it");
+            }
             () = stopping.cancelled() => {
                 // What is being answered is answered; an idle connection ends at once.
                 connection.as_mut().graceful_shutdown();

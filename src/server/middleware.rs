@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
@@ -16,6 +16,11 @@ use super::upgrade::Upgrade;
 use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN};
 use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
 use crate::metrics::Refusal;
+
+/// Bytes that the path and the query of a request may have.
+const MAX_URL: usize = 8 << 10;
+/// Bytes that its headers may have together.
+const MAX_HEADERS: usize = 16 << 10;
 
 /// A refusal that a WebSocket surface tells after the upgrade: a stock Node client dies of an HTTP refusal.
 #[derive(Debug, Clone)]
@@ -68,12 +73,34 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
         }
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
     }
+    if !is_socket(&request)
+        && let Some(problem) = too_large(&request)
+    {
+        app.hub.metrics().refuse(Refusal::LargeRequest);
+        return with_headers(problem.into_response());
+    }
     with_headers(next.run(request).await)
 }
 
 /// Whether a request is for a socket, on which a refusal can be told.
 fn is_socket(request: &Request) -> bool {
     Upgrade::is_well_asked_for(request) && websockets::is_path(request.uri().path())
+}
+
+/// What is wrong with the size of a request's head, if something is.
+fn too_large(request: &Request) -> Option<Problem> {
+    let url = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if url > MAX_URL {
+        let detail = format!("a URL of at most {MAX_URL} bytes is accepted");
+        return Some(Problem::new(StatusCode::URI_TOO_LONG, "url-too-long", "The URL is too long", detail));
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADERS {
+        let detail = format!("headers of at most {MAX_HEADERS} bytes are accepted; maybe there are too many cookies");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(Problem::new(status, "headers-too-large", "The headers are too large", detail));
+    }
+    None
 }
 
 /// The one answer on a connection for which there is no room.

@@ -319,3 +319,41 @@ async fn no_more_documents_come_to_be_than_may_in_a_minute() {
     replica.doc.put(ROOT, "name", "changed").unwrap();
     peer.until_agreed(&mut replica).await;
 }
+
+#[tokio::test]
+async fn requests_with_a_large_head_are_told_what_is_too_large() {
+    let server = TestServer::start().await;
+    let cookie = |size| [("cookie", "c".repeat(size))];
+    let (status, headers, body) = server.http("GET", &format!("/data/?{}", "q".repeat(8 << 10)), &[]).await;
+    assert_eq!((status, body.contains("8192 bytes")), (414, true), "{body}");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    for (size, status) in [(15 << 10, 200), (20 << 10, 431), (40 << 10, 431)] {
+        let cookie = cookie(size);
+        let headers: Vec<(&str, &str)> = cookie.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(server.http("GET", "/healthz", &headers).await.0, status, "{size}");
+    }
+    assert_eq!(refusals(&server, "large_request"), 2.0);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
+    let positions = (0..100).map(|n| happierwork::document::NewPosition {
+        id: format!("{n}"),
+        designation: "d".repeat(1_000),
+        department: "HR".to_owned(),
+        budget: happierwork::format::Budget::Int(1),
+        location: "l".repeat(1_000),
+        created_at: None,
+        updated: None,
+    });
+    server.edit(happierwork::document::Edit::AddAll(positions.collect())).await;
+    let tcp = tokio::net::TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(4 << 10).unwrap();
+    let mut reluctant = tcp.connect(server.address).await.unwrap();
+    // Together some megabytes, more than the system keeps for it.
+    let requests = "GET /data/ HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    reluctant.write_all(requests.as_bytes()).await.unwrap();
+    server.until_metric("happierwork_refusals_total{reason=\"stalled\"}", |stalled| stalled > 0.0).await;
+}
