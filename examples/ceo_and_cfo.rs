@@ -13,7 +13,7 @@ use std::time::Duration;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::format::Budget;
-use happierwork::server::{self, Options, SocketTimes};
+use happierwork::server::{self, Limits, Options, SocketTimes};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -176,6 +176,7 @@ fn server_options(home: &Path) -> Options {
         idle_after: Duration::from_secs(60),
         max_pending: 100,
         apply_budget: happierwork::hub::APPLY_BUDGET,
+        limits: Limits::default(),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

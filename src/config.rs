@@ -1,10 +1,14 @@
 //! Flags and environment, validated once, at the start.
 
+mod limits;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use limits::LimitArgs;
 
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Options, SocketTimes};
@@ -24,6 +28,25 @@ pub struct Cli {
     /// For the server, when no command is given.
     #[command(flatten)]
     pub serve: ServeArgs,
+}
+
+impl Cli {
+    /// The command line and the environment; ends the program with an explanation when they are not acceptable.
+    #[must_use]
+    pub fn read() -> Self {
+        let matches: ArgMatches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// A variable that is set to nothing counts as not set: that is how many platforms unset one.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| match argument.get_env().and_then(std::env::var_os) {
+            Some(value) if value.is_empty() => argument.env(clap::builder::Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// What the program can do.
@@ -96,6 +119,9 @@ pub struct ServeArgs {
     /// What is logged: error, warn, info, debug, or per module as in info,happierwork::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
+    /// What clients may take.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// Flags of `export`.
@@ -187,6 +213,7 @@ impl ServeArgs {
             idle_after: Duration::from_secs(self.idle_after),
             max_pending: self.max_pending,
             apply_budget: Duration::from_secs(self.apply_budget),
+            limits: self.limits.limits(),
             times: SocketTimes::default(),
             grace: Duration::from_secs(self.grace),
         })
@@ -207,8 +234,6 @@ fn origin(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn serve(flags: &[&str]) -> ServeArgs {

@@ -20,6 +20,7 @@
 //! | [`heavy`] | what takes long runs where it holds up nobody else |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
+//! | [`token_bucket`] | how often something may happen |
 
 pub mod client;
 pub mod clock;
@@ -39,5 +40,6 @@ pub mod meter;
 pub mod metrics;
 pub mod server;
 pub mod store;
+pub mod token_bucket;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 pub mod wire;

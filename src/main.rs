@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use happierwork::config::Cli;
 use tikv_jemallocator::Jemalloc;
 
@@ -12,5 +11,5 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    happierwork::command::run(Cli::parse())
+    happierwork::command::run(Cli::read())
 }

@@ -1,6 +1,6 @@
 //! A byte stream that knows whether anything moves: how a stalled socket is told from a slow one.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,11 @@ impl<S> Metered<S> {
         Self { stream, meter: Arc::default() }
     }
 
+    /// The stream, not counted any more.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// The counts.
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
@@ -62,6 +67,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.meter.written.fetch_add(written as u64, Ordering::Relaxed);
         Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
+        self.meter.written.fetch_add(written as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

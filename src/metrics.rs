@@ -31,7 +31,7 @@ pub enum Refusal {
     Undecodable,
     /// A sync message with something wrong in it.
     BadSyncMessage,
-    /// No `join` first, or an unknown version.
+    /// No `join` first or in time, or an unknown version.
     Handshake,
     /// Over the limit of frame size.
     TooLarge,
@@ -49,6 +49,22 @@ pub enum Refusal {
     TooSlow,
     /// No progress for too long, or no answer to pings.
     Stalled,
+    /// As many connections as may be.
+    TooManyConnections,
+    /// As many connections from one address as may be.
+    TooManyFromAddress,
+    /// Over the limit of documents on one connection.
+    TooManyDocuments,
+    /// A change to a document that is as large as it may be.
+    DocumentFull,
+    /// More new documents a minute than may be.
+    TooManyNewDocuments,
+    /// A URL or a head of a request that is too large.
+    LargeRequest,
+    /// Too fast: not read from for a while.
+    Slowed,
+    /// An ephemeral message that is too large, or one too many (dropped).
+    Ephemeral,
 }
 
 /// All counters, gauges and histograms.
@@ -82,7 +98,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 12] = [
+const REFUSALS: [(Refusal, &str); 20] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -95,6 +111,14 @@ const REFUSALS: [(Refusal, &str); 12] = [
     (Refusal::TooManyPending, "too_many_pending"),
     (Refusal::TooSlow, "too_slow"),
     (Refusal::Stalled, "stalled"),
+    (Refusal::TooManyConnections, "too_many_connections"),
+    (Refusal::TooManyFromAddress, "too_many_from_address"),
+    (Refusal::TooManyDocuments, "too_many_documents"),
+    (Refusal::DocumentFull, "document_full"),
+    (Refusal::TooManyNewDocuments, "too_many_new_documents"),
+    (Refusal::LargeRequest, "large_request"),
+    (Refusal::Slowed, "slowed"),
+    (Refusal::Ephemeral, "ephemeral"),
 ];
 
 impl Default for Metrics {

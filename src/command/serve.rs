@@ -8,11 +8,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::fail;
 use crate::config::{LogFormat, ServeArgs};
-use crate::server::{Started, start};
+use crate::server::{Started, start, within_open_files};
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
-    let options = match args.options() {
+    let mut options = match args.options() {
         Ok(options) => options,
         Err(error) => return fail(error),
     };
@@ -20,8 +20,11 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         return fail(error);
     }
     // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(open_files) => options.limits.connections = connections(options.limits.connections, open_files),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
+        }
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -41,6 +44,19 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
             }
         }
     })
+}
+
+/// How many may connect, as far as the system allows.
+fn connections(wanted: usize, open_files: u64) -> usize {
+    let connections = within_open_files(wanted, open_files);
+    if connections < wanted {
+        tracing::warn!(
+            open_files,
+            "--max-connections is {wanted}, but this system allows {open_files} open files: {connections} may connect; \
+             raise the limit of open files (ulimit -n) for more"
+        );
+    }
+    connections
 }
 
 /// Unless asked for by name, the library is not traced: it opens a span for every column of every change that it reads.

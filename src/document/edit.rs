@@ -11,6 +11,7 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ScalarValue};
 
 use super::condition::Condition;
+use super::incoming::DocumentFull;
 use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
@@ -159,6 +160,9 @@ pub enum EditError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The document is as large as it may be.
+    #[error(transparent)]
+    Full(#[from] DocumentFull),
     /// The library refused: the document is not what it seemed to be.
     #[error("the document could not be edited: {0}")]
     Automerge(#[from] AutomergeError),

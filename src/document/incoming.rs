@@ -25,6 +25,10 @@ pub struct MessageLimits {
     pub inflated: u64,
     /// Bytes of keys and messages, each as often as it is repeated.
     pub text: u64,
+    /// Changes that the document may have. Bounded by servers, not by whoever has a document to itself.
+    pub document_changes: u64,
+    /// Bytes that it may take in the store.
+    pub document_bytes: u64,
 }
 
 impl Default for MessageLimits {
@@ -36,6 +40,8 @@ impl Default for MessageLimits {
             operations: 2_000_000,
             inflated: 64 << 20,
             text: 128 << 20,
+            document_changes: u64::MAX,
+            document_bytes: u64::MAX,
         }
     }
 }
@@ -49,6 +55,17 @@ pub struct Incoming {
     pub changes: Vec<Change>,
     /// Whether the message carried chunks at all: an acknowledgement does not.
     pub carried_changes: bool,
+}
+
+/// Why nothing is added to a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentFull {
+    /// Its history is too long.
+    #[error("the document has as many changes as it may have ({0}); ask the operator of the server for room")]
+    Changes(u64),
+    /// It takes too much room.
+    #[error("the document has as many bytes as it may have ({0}); ask the operator of the server for room")]
+    Bytes(u64),
 }
 
 /// Why a sync message is refused. Its sender is told, and loses the connection: rejecting one message alone would make
@@ -101,6 +118,9 @@ pub enum BadMessage {
     /// It could be applied, and never read again.
     #[error("a change in the sync message refers to what does not exist, or is written in an unusual way")]
     NotMadeAgain,
+    /// The document is as large as it may be.
+    #[error(transparent)]
+    Full(#[from] DocumentFull),
     /// Too much waits for changes that nobody has sent.
     #[error("too many changes wait for others that were never sent ({0} at the most)")]
     TooManyOrphans(usize),

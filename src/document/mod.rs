@@ -18,6 +18,7 @@ mod incoming;
 mod peers;
 pub mod position;
 mod receive;
+mod room;
 mod soundness;
 mod view;
 
@@ -31,13 +32,14 @@ use bytes::Bytes;
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use envelope::carries_chunks;
-pub use incoming::{BadMessage, Incoming, MessageLimits};
+pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
 use receive::has;
+use room::Room;
 
 /// Changes that may wait in memory for others that they depend on.
 const MAX_ORPHANS: usize = 10_000;
@@ -67,6 +69,8 @@ pub struct Document {
     orphan_bytes: usize,
     /// More changes wait for others than when something was last published.
     more_orphans: bool,
+    /// Bytes that it takes in the store.
+    stored: u64,
 }
 
 /// One thing to be done in a batch. Cloning is cheap: message bytes are shared.
@@ -238,6 +242,7 @@ impl Document {
             orphans: HashMap::new(),
             orphan_bytes: 0,
             more_orphans: false,
+            stored: 0,
         }
     }
 
@@ -276,6 +281,11 @@ impl Document {
     pub fn size(&self) -> (u64, u64) {
         let stats = self.doc.stats();
         (stats.num_changes, stats.num_ops)
+    }
+
+    /// How much room it takes in the store: what is added is bounded by it (see [`MessageLimits`]).
+    pub fn set_stored(&mut self, bytes: u64) {
+        self.stored = bytes;
     }
 
     /// The view, for readers. It takes several times the document's own memory and is kept current at every edit, so there
@@ -375,6 +385,7 @@ impl Document {
         let mut received = Vec::new();
         let mut edits = Vec::new();
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
+        let mut room = self.room();
         for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
             match item {
@@ -385,6 +396,10 @@ impl Document {
                     Ok(Some(incoming)) => {
                         let fresh: Vec<Change> =
                             incoming.changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect();
+                        if let Err(full) = room.take(&fresh) {
+                            outcomes[index] = Some(Outcome::Refused(full.into()));
+                            continue;
+                        }
                         if !fresh.is_empty() {
                             brought_changes[index] = true;
                             arriving.push((index, peer, fresh));
@@ -398,7 +413,10 @@ impl Document {
 
         let mut changes = self.apply_arriving(arriving, &mut outcomes)?;
         for (index, edit, author) in edits {
-            let outcome = self.edit(&edit, &author, &mut changes);
+            let outcome = match room.take_edit() {
+                Ok(()) => self.edit(&edit, &author, &mut changes),
+                Err(full) => Err(full.into()),
+            };
             brought_changes[index] = matches!(outcome, Ok(Done { changed: true }));
             outcomes[index] = Some(Outcome::Edited(outcome));
         }
@@ -499,6 +517,12 @@ impl Document {
         };
         self.peers.reset();
         Ok(change)
+    }
+
+    fn room(&self) -> Room {
+        let MessageLimits { document_changes, document_bytes, .. } = self.limits;
+        let (changes, _) = self.size();
+        Room { changes: changes + self.orphans.len() as u64, bytes: self.stored, document_changes, document_bytes }
     }
 
     /// None: an acknowledgement whose bytes are known.

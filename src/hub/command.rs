@@ -75,6 +75,9 @@ pub enum Unavailable {
     /// Too many documents that do not exist are being waited for.
     #[error("too many documents that do not exist yet are open; try again later")]
     TooManyPending,
+    /// Too many documents were made in a short time.
+    #[error("too many documents have been made in the last minute; nothing was stored, try again in a minute")]
+    TooManyNew,
     /// The server stops.
     #[error("the server is shutting down")]
     Stopping,

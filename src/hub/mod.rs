@@ -51,6 +51,7 @@ use crate::document_log::Actors;
 use crate::format::DocumentId;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
+use crate::token_bucket::TokenBucket;
 
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;
@@ -76,6 +77,8 @@ pub struct HubSettings {
     pub idle_after: Duration,
     /// Documents that do not exist but are waited for: at most so many.
     pub max_pending: usize,
+    /// Documents that may come to be in a minute; 0: any number.
+    pub new_documents_per_minute: u32,
     /// What documents are written under.
     pub actors: Actors,
 }
@@ -98,6 +101,7 @@ struct Inner {
     pending: AtomicUsize,
     quarantines: Quarantines,
     unopened: Unopened,
+    new_documents: Mutex<TokenBucket>,
     stopping: AtomicBool,
 }
 
@@ -112,6 +116,7 @@ impl Hub {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
         let room = Room::new(settings.presence);
+        let new = f64::from(settings.new_documents_per_minute);
         let inner = Inner {
             store,
             settings,
@@ -124,6 +129,7 @@ impl Hub {
             pending: AtomicUsize::new(0),
             quarantines: Quarantines::default(),
             unopened: Unopened::default(),
+            new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -395,6 +401,12 @@ impl Hub {
         documents.remove(id);
         mailbox.close();
         true
+    }
+
+    /// Whether one more document may come to be now; it is counted if so.
+    fn may_make_document(&self) -> bool {
+        let mut bucket = self.inner.new_documents.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(1.0, Instant::now).is_ok()
     }
 
     fn documents(&self) -> MutexGuard<'_, HashMap<DocumentId, Slot>> {

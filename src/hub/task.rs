@@ -24,7 +24,7 @@ use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
 use crate::damper::Damper;
-use crate::document::{Applied, BadMessage, Document, Done, Item, Outcome, Prepared, carries_chunks};
+use crate::document::{Applied, BadMessage, Document, Done, EditError, Item, Outcome, Prepared, carries_chunks};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -336,6 +336,8 @@ impl DocumentTask {
         if !self.mend(document).await {
             return self.refuse_batch(senders);
         }
+        let Lengths { snapshot, log } = self.log.lengths();
+        document.set_stored(snapshot + log);
         let large = self.large_batch;
         let started = Instant::now();
         let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
@@ -347,6 +349,9 @@ impl DocumentTask {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
+            if !self.exists && !self.hub.may_make_document() {
+                return Box::pin(self.refuse_to_make(document, applied, senders)).await;
+            }
             if let Err(error) = self.append(&mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
@@ -365,8 +370,10 @@ impl DocumentTask {
     fn answer(&mut self, sender: Sender, outcome: Outcome) {
         match (sender, outcome) {
             (Sender::Caller(reply), Outcome::Edited(result)) => {
-                if result.is_err() {
-                    self.hub.inner.metrics.refuse(Refusal::InvalidEdit);
+                match result {
+                    Err(EditError::Full(_)) => self.hub.inner.metrics.refuse(Refusal::DocumentFull),
+                    Err(_) => self.hub.inner.metrics.refuse(Refusal::InvalidEdit),
+                    Ok(_) => {}
                 }
                 let _ = reply.send(result.map_err(EditFailure::from));
             }
@@ -377,10 +384,15 @@ impl DocumentTask {
 
     /// Ends the connection of a peer who sent something bad. Only its connection: documents and others go on.
     fn dismiss(&mut self, key: ConnectionKey, error: &BadMessage) {
-        self.hub.inner.metrics.refuse(Refusal::BadSyncMessage);
+        let (refusal, kind) = match error {
+            // Not the peer's fault, and not for ever.
+            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
+            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
+        };
+        self.hub.inner.metrics.refuse(refusal);
         tracing::warn!(document = %self.id, connection = key.0, %error, "refused a sync message");
         if let Some(member) = self.peers.get(&key) {
-            member.peer.outbox.close(FarewellKind::BadMessage, format!("document {}: {error}", self.id));
+            member.peer.outbox.close(kind, format!("document {}: {error}", self.id));
         }
     }
 

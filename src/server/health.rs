@@ -10,6 +10,12 @@ use axum::routing::get;
 
 use super::App;
 
+/// Whether this is one of the operators' paths. They are answered also when there is no room for clients: a server that
+/// is full is not one that has to be restarted.
+pub fn is_path(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
 /// The operators' paths.
 pub fn router() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))

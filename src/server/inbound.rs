@@ -16,12 +16,16 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 /// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
 /// it; a larger message gets a buffer of its own size while it comes in.
 const READ_BUFFER: usize = 2 << 10;
+/// Bytes that are read between two looks at how much it was: a message may be large, or consist of endless empty frames.
+const ACCOUNTED: u64 = 1 << 20;
 
 /// The side of a connection that is read.
 pub struct Inbound {
     stream: OwnedReadHalf,
     protocol: WebSocketContext,
     read: u64,
+    /// How far may be read before that is accounted for.
+    until: u64,
 }
 
 impl Inbound {
@@ -35,7 +39,7 @@ impl Inbound {
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
         let protocol = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { stream, protocol, read: 0 }
+        Self { stream, protocol, read: 0, until: ACCOUNTED }
     }
 
     /// Bytes that have come in so far.
@@ -44,20 +48,28 @@ impl Inbound {
         self.read
     }
 
-    /// The next message, a ping or a close included. May be given up at any point and be called again.
+    /// The next message, a ping or a close included; None: much has come in, and no message is whole yet. May be given up
+    /// at any point and be called again.
     ///
     /// # Errors
     /// When the connection is gone, or what came is not WebSocket, or too large.
-    pub async fn next(&mut self) -> Result<Message, Error> {
+    pub async fn next(&mut self) -> Result<Option<Message>, Error> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Error>> {
-        let mut stream = Polled { stream: &mut self.stream, read: &mut self.read, cx };
-        match self.protocol.read(&mut stream) {
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            result => Poll::Ready(result),
-        }
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        let mut stream = Polled { stream: &mut self.stream, read: &mut self.read, until: self.until, cx };
+        let result = match self.protocol.read(&mut stream) {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                if self.read < self.until {
+                    return Poll::Pending;
+                }
+                Ok(None)
+            }
+            result => result.map(Some),
+        };
+        self.until = self.read + ACCOUNTED;
+        Poll::Ready(result)
     }
 
     /// The stream under it, once messages do not matter any more.
@@ -70,11 +82,15 @@ impl Inbound {
 struct Polled<'a, 'b> {
     stream: &'a mut OwnedReadHalf,
     read: &'a mut u64,
+    until: u64,
     cx: &'a mut Context<'b>,
 }
 
 impl Read for Polled<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if *self.read >= self.until {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {
             Poll::Ready(Ok(())) => {

@@ -4,20 +4,32 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::access::{ListenerKind, Refused};
+use super::access::ListenerKind;
+use super::guests::{Full, Guest};
 use super::upgrade::Upgrade;
-use super::{App, PREFLIGHT_AGE, Problem, websockets};
+use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN};
+use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
 use crate::metrics::Refusal;
 
+/// Bytes that the path and the query of a request may have.
+const MAX_URL: usize = 8 << 10;
+/// Bytes that its headers may have together.
+const MAX_HEADERS: usize = 16 << 10;
+
 /// A refusal that a WebSocket surface tells after the upgrade: a stock Node client dies of an HTTP refusal.
-#[derive(Clone)]
-pub struct RefusedUpgrade(pub Refused);
+#[derive(Debug, Clone)]
+pub struct RefusedUpgrade {
+    /// The close code.
+    pub code: u16,
+    /// What happened, and what to do.
+    pub reason: String,
+}
 
 /// Puts the layers around the surfaces.
 pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
@@ -51,12 +63,53 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     let listener = request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true });
     if let Err(refused) = app.access.check(request.headers(), authority, listener) {
         app.hub.metrics().refuse(Refusal::Origin);
-        if !(Upgrade::is_well_asked_for(&request) && websockets::is_path(request.uri().path())) {
+        if !is_socket(&request) {
             return with_headers(Problem::from(refused).into_response());
         }
-        request.extensions_mut().insert(RefusedUpgrade(refused));
+        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_FORBIDDEN, reason: refused.to_string() });
+    } else if let Some(full) = request.extensions().get::<Arc<Guest>>().and_then(|guest| guest.refused()) {
+        if !is_socket(&request) {
+            return with_headers(without_room(full, request, next).await);
+        }
+        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
+    }
+    if !is_socket(&request)
+        && let Some(problem) = too_large(&request)
+    {
+        app.hub.metrics().refuse(Refusal::LargeRequest);
+        return with_headers(problem.into_response());
     }
     with_headers(next.run(request).await)
+}
+
+/// Whether a request is for a socket, on which a refusal can be told.
+fn is_socket(request: &Request) -> bool {
+    Upgrade::is_well_asked_for(request) && websockets::is_path(request.uri().path())
+}
+
+/// What is wrong with the size of a request's head, if something is.
+fn too_large(request: &Request) -> Option<Problem> {
+    let url = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if url > MAX_URL {
+        let detail = format!("a URL of at most {MAX_URL} bytes is accepted");
+        return Some(Problem::new(StatusCode::URI_TOO_LONG, "url-too-long", "The URL is too long", detail));
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADERS {
+        let detail = format!("headers of at most {MAX_HEADERS} bytes are accepted; maybe there are too many cookies");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(Problem::new(status, "headers-too-large", "The headers are too large", detail));
+    }
+    None
+}
+
+/// The one answer on a connection for which there is no room.
+async fn without_room(full: Full, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let mut response =
+        if health::is_path(path) { next.run(request).await } else { Problem::from(full).into_response() };
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// A strong entity tag promises the same bytes, and a compressed answer has others.

@@ -7,15 +7,18 @@ pub mod access;
 mod api;
 mod body;
 mod conditional;
+mod guests;
 mod health;
 mod identity;
 mod ids;
 mod inbound;
 mod legacy_rest;
 mod legacy_socket;
+mod limits;
 mod listen;
 mod middleware;
 mod outbound;
+mod pace;
 mod page;
 mod problem;
 pub mod renderings;
@@ -35,8 +38,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use access::Access;
+use guests::Guests;
 pub use identity::Identity;
 pub use ids::new_position_id;
+pub use limits::{Limits, within_open_files};
 pub use listen::Server;
 pub use problem::Problem;
 pub use socket::SocketTimes;
@@ -60,6 +65,9 @@ pub struct App {
     pub times: SocketTimes,
     /// Bytes in one WebSocket message, and in a frame.
     pub max_message: usize,
+    /// What a client may take.
+    pub limits: Limits,
+    guests: Guests,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,

@@ -7,10 +7,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access::Refused;
+use super::guests::Full;
 use crate::document::EditError;
 use crate::format::InvalidDocumentId;
 use crate::hub::{EditFailure, Unavailable};
 use crate::store::StoreError;
+
+/// Seconds after which there may be room for a connection.
+const FULL_FOR: u64 = 5;
+
+/// Seconds after which a document may be made again.
+const NEW_AFTER: u64 = 60;
 
 /// What went wrong, for programs and for people.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -32,13 +39,16 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "budget")]
     pub field: Option<String>,
+    /// After how many seconds it makes sense to try again: the `Retry-After` header.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem of this kind.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), field: None }
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), field: None, retry_after: None }
     }
 
     /// A request that cannot be understood.
@@ -66,6 +76,12 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", "A value is not acceptable", detail) }
     }
 
+    /// The same, with a moment after which it makes sense to try again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
     fn storage(full: bool, detail: &str) -> Self {
         let status = if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE };
         Self::new(status, "storage", "The change could not be stored", detail)
@@ -77,6 +93,9 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -93,6 +112,16 @@ impl From<Refused> for Problem {
     }
 }
 
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let (status, kind) = match full {
+            Full::House => (StatusCode::SERVICE_UNAVAILABLE, "full"),
+            Full::Address => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
+        };
+        Self::new(status, kind, "There is no room for another connection", full.to_string()).retry_after(FULL_FOR)
+    }
+}
+
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         match &error {
@@ -102,6 +131,10 @@ impl From<EditError> for Problem {
             }
             EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
+            EditError::Full(_) => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, "document-full", "The document is as large as it may be", error.to_string())
+            }
             EditError::Automerge(_) => {
                 let detail = "the document could not be edited; the reason is in the server's log";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
@@ -125,6 +158,10 @@ impl From<EditFailure> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
+        if matches!(error, Unavailable::TooManyNew) {
+            let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many documents are being made");
+            return Self::new(status, "too-many-new-documents", title, error.to_string()).retry_after(NEW_AFTER);
+        }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "unavailable", "The document is not to be had now", error.to_string())
     }

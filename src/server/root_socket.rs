@@ -22,20 +22,21 @@ pub async fn run(app: Arc<App>, mut socket: Socket) {
         let mut out = Outbound::default();
         loop {
             match socket.inbound.next().await {
-                Ok(Message::Ping(content)) => {
+                Ok(Some(Message::Ping(content))) => {
                     out.pong(&content);
                     // Who is gone is noticed by the next look for a message.
                     let _ = poll_fn(|cx| out.poll_write(cx, &mut socket.writer)).await;
                 }
-                Ok(Message::Pong(_)) => {}
-                other => return other,
+                Ok(Some(Message::Pong(_)) | None) => {}
+                Ok(Some(message)) => return Some(message),
+                Err(_) => return None,
             }
         }
     };
     match timeout(SILENCE, first).await {
         Err(_) => run_legacy(app, socket, None).await,
-        Ok(Ok(message @ Message::Binary(_))) => run_repo(app, socket, Some(message)).await,
-        Ok(Ok(message @ Message::Text(_))) => run_legacy(app, socket, Some(message)).await,
+        Ok(Some(message @ Message::Binary(_))) => run_repo(app, socket, Some(message)).await,
+        Ok(Some(message @ Message::Text(_))) => run_legacy(app, socket, Some(message)).await,
         Ok(_) => {}
     }
 }

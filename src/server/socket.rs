@@ -4,20 +4,21 @@
 //! The end is always told: last words in the surface's own language, then a close frame with code and reason; then what
 //! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::outbound::Outbound;
+use super::pace::Pace;
 use super::upgrade::Socket;
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing};
 use crate::metrics::{ConnectionKind, Metrics, Refusal};
@@ -82,6 +83,11 @@ pub trait Surface: Send {
     /// Last words before the close frame, if the language has any.
     fn last_words(&self, message: &str, out: &mut Outbound);
 
+    /// Whether the other side has said what has to come first.
+    fn has_begun(&self) -> bool {
+        true
+    }
+
     /// The close code for this end.
     fn close_code(&self, kind: FarewellKind) -> u16 {
         match kind {
@@ -109,6 +115,10 @@ pub struct Connection {
     pub times: SocketTimes,
     /// Bytes in one message.
     pub max_message: usize,
+    /// How fast the other side may send.
+    pub pace: Pace,
+    /// How long it may take to say what has to come first.
+    pub handshake: Duration,
 }
 
 impl Connection {
@@ -150,6 +160,11 @@ impl Connection {
         // What had been written at the last ping, and since when nothing has moved although something waits.
         let mut written = out.written();
         let mut stuck: Option<Instant> = None;
+        // Set while the other side is too fast to be read from.
+        let mut pause: Moment = None;
+        let mut was_slowed = false;
+        // Boxed, and rarely there for long: most sockets have begun.
+        let mut deadline: Moment = (!surface.has_begun()).then(|| Box::pin(sleep(self.handshake)));
         if let Some(message) = first {
             // A greeting comes before any answer, also where the other side spoke first.
             while let Some(outgoing) = self.outbox.try_next() {
@@ -160,6 +175,7 @@ impl Connection {
             if let Err(farewell) = self.receive(surface, message, out).await {
                 return End::Ours(farewell);
             }
+            deadline = deadline.filter(|_| !surface.has_begun());
         }
         loop {
             let writing = !out.is_empty();
@@ -184,18 +200,29 @@ impl Connection {
                     }
                 }
                 // Whoever does not take our answers is not asked for more.
-                message = inbound.next(), if out.frames() < MAX_ANSWERS => {
+                message = inbound.next(), if out.frames() < MAX_ANSWERS && pause.is_none() => {
                     // Whatever it says, it is alive.
                     unanswered = 0;
+                    let messages = u32::from(matches!(message, Ok(Some(_))));
+                    if let Some(too_fast) = self.pace.count(messages, inbound.read(), Instant::now) {
+                        self.hub.metrics().refuse(Refusal::Slowed);
+                        if !std::mem::replace(&mut was_slowed, true) {
+                            tracing::info!(connection = self.key.0, "too fast: it is read from more slowly");
+                        }
+                        pause = Some(Box::pin(sleep(too_fast)));
+                    }
                     match message {
-                        Ok(Message::Close(frame)) => return End::Theirs(frame.map(|frame| frame.code.into())),
-                        Ok(Message::Ping(content)) => out.pong(&content),
-                        Ok(Message::Pong(_) | Message::Frame(_)) => {}
-                        Ok(message) => {
+                        Ok(Some(Message::Close(frame))) => return End::Theirs(frame.map(|frame| frame.code.into())),
+                        Ok(Some(Message::Ping(content))) => out.pong(&content),
+                        Ok(Some(Message::Pong(_) | Message::Frame(_)) | None) => {}
+                        Ok(Some(message)) => {
                             if let Err(farewell) = self.receive(surface, message, out).await {
                                 // Answers that were due before it went wrong are still told.
                                 let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
                                 return End::Ours(farewell);
+                            }
+                            if deadline.is_some() && surface.has_begun() {
+                                deadline = None;
                             }
                         }
                         Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
@@ -204,9 +231,12 @@ impl Connection {
                         Err(error) => return self.broken(&error),
                     }
                 }
+                () = reached(&mut pause), if pause.is_some() => pause = None,
+                () = reached(&mut deadline), if deadline.is_some() => return End::Ours(self.too_late()),
                 now = pings.tick() => {
                     // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
-                    if std::mem::replace(&mut heard, inbound.read()) != inbound.read() {
+                    // And whom we do not read from has no way to answer.
+                    if std::mem::replace(&mut heard, inbound.read()) != inbound.read() || pause.is_some() {
                         unanswered = 0;
                     }
                     let moves = std::mem::replace(&mut written, out.written()) != out.written();
@@ -253,6 +283,13 @@ impl Connection {
         surface.receive(message, out).await
     }
 
+    fn too_late(&self) -> Farewell {
+        self.hub.metrics().refuse(Refusal::Handshake);
+        let message =
+            format!("no join came within {} s; connect again and send it first", self.handshake.as_secs_f64());
+        Farewell { kind: FarewellKind::BadMessage, message }
+    }
+
     fn broken(&self, error: &Error) -> End {
         match error {
             // Gone without a word: no news, and nobody's fault.
@@ -284,6 +321,17 @@ impl Connection {
     }
 }
 
+/// A moment to come, if there is one.
+type Moment = Option<Pin<Box<Sleep>>>;
+
+/// Waits for it; for ever if there is none.
+async fn reached(moment: &mut Moment) {
+    match moment {
+        Some(sleep) => sleep.await,
+        None => pending().await,
+    }
+}
+
 /// Writes all of it. May be given up at any point and be called again.
 async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
     poll_fn(|cx| {
@@ -293,6 +341,11 @@ async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metric
         written
     })
     .await
+}
+
+/// Writes what a socket takes at once, and lets go of it. For when there are too many to be told.
+pub async fn say_briefly(Socket { mut writer, .. }: Socket, mut out: Outbound) {
+    let _ = timeout(Duration::ZERO, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
 }
 
 /// Writes what waits, a close frame last, and then discards for a moment what still comes in.

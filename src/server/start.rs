@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
-use super::{App, Identity, Server, SocketTimes};
+use super::{App, Identity, Limits, Server, SocketTimes};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
@@ -42,6 +43,8 @@ pub struct Options {
     pub max_pending: usize,
     /// How long a batch of sync messages may take to be applied.
     pub apply_budget: Duration,
+    /// What clients may take.
+    pub limits: Limits,
     /// How long sockets may take.
     pub times: SocketTimes,
     /// How long the end may take.
@@ -132,10 +135,15 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         renderings: RENDERINGS,
         rows: ROWS,
         presence: PRESENCE,
-        limits: MessageLimits::default(),
+        limits: MessageLimits {
+            document_changes: options.limits.document_changes,
+            document_bytes: options.limits.document_bytes,
+            ..MessageLimits::default()
+        },
         apply_budget: options.apply_budget,
         idle_after: options.idle_after,
         max_pending: options.max_pending,
+        new_documents_per_minute: options.limits.new_documents_per_minute,
         actors: Actors::default(),
     };
     let hub = Hub::new(store, settings, Arc::new(Metrics::new()));
@@ -154,6 +162,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         access: Access { allowed_origins: options.allowed_origins },
         times: options.times,
         max_message: options.max_message,
+        guests: Guests::new(&options.limits),
+        limits: options.limits,
         peers: PeerRegistry::default(),
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),

@@ -10,6 +10,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::inbound::Inbound;
+use crate::meter::Metered;
 
 /// A WebSocket over an upgraded HTTP connection.
 pub struct Socket {
@@ -67,11 +68,11 @@ impl Upgrade {
         let socket = async move {
             let upgraded = self.on_upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
             // The very type that `super::listen` serves connections with.
-            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Metered<TcpStream>>>() else {
                 tracing::error!("an upgraded connection is of an unknown kind");
                 return None;
             };
-            let (reader, writer) = io.into_inner().into_split();
+            let (reader, writer) = io.into_inner().into_inner().into_split();
             // What came right behind the handshake was read with it.
             Some(Socket { inbound: Inbound::new(reader, read_buf.to_vec(), max_message), writer })
         };

@@ -8,11 +8,14 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use tokio::time::Instant;
 
+use super::guests::Guest;
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
 use super::outbound::Outbound;
-use super::socket::{Connection, say_goodbye};
+use super::pace::Pace;
+use super::socket::{Connection, say_briefly, say_goodbye};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
@@ -20,9 +23,13 @@ use super::{App, Problem};
 use super::{page, root_socket};
 use crate::format::{DocumentId, InvalidDocumentId};
 use crate::hub::{Outbox, outbox};
+use crate::metrics::Refusal;
+use crate::wire::legacy::frames;
 
 /// A page of another origin.
-const CLOSE_FORBIDDEN: u16 = 4403;
+pub const CLOSE_FORBIDDEN: u16 = 4403;
+/// Try again later.
+pub const CLOSE_AGAIN: u16 = 1013;
 /// A document id that is none.
 const CLOSE_BAD_ID: u16 = 4400;
 
@@ -74,7 +81,10 @@ async fn plain(State(app): State<Arc<App>>, Path(document): Path<String>, reques
 
 /// Answers a request for a WebSocket.
 pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Response {
-    let refused = request.extensions_mut().remove::<RefusedUpgrade>();
+    let mut refused = request.extensions_mut().remove::<RefusedUpgrade>();
+    let guest = request.extensions().get::<Arc<Guest>>().cloned();
+    let behind_proxy =
+        guest.as_ref().map_or(Ok(None), |guest| app.guests.seat_behind_proxy(guest.peer, request.headers()));
     let Some(upgrade) = Upgrade::of(&mut request) else {
         let detail = "this path speaks WebSocket: connect with ws:// or wss://";
         return match spoken {
@@ -87,12 +97,25 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             }
         };
     };
+    let seat = match behind_proxy {
+        Ok(seat) => seat,
+        Err(full) => {
+            app.hub.metrics().refuse(Refusal::TooManyFromAddress);
+            refused.get_or_insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
+            None
+        }
+    };
     let (response, socket) = upgrade.accept(app.max_message);
     let connections = app.connections.clone();
     connections.spawn(async move {
+        // What it takes is given back when the socket is closed, not when the request was answered.
+        let places = (guest, seat);
         let Some(socket) = socket.await else { return };
-        if let Some(RefusedUpgrade(refused)) = refused {
-            refuse(&app, socket, &spoken, CLOSE_FORBIDDEN, &refused.to_string()).await;
+        if let Some(RefusedUpgrade { code, reason }) = refused {
+            // Whoever has no seat has the right to a goodbye instead.
+            let standing = places.0.as_ref().is_some_and(|guest| guest.refused().is_some());
+            let goodbye = if standing { None } else { app.guests.goodbye() };
+            dismiss(&app, socket, &spoken, code, &reason, standing || goodbye.is_some()).await;
             return;
         }
         match spoken {
@@ -110,12 +133,25 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
 
 /// Says why, and closes. Cheap, as a stock client that is refused comes back every 5 seconds for ever.
 pub async fn refuse(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str) {
+    let goodbye = app.guests.goodbye();
+    dismiss(app, socket, spoken, code, reason, goodbye.is_some()).await;
+}
+
+/// `at_length`: it may take a moment, so that the words arrive.
+async fn dismiss(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str, at_length: bool) {
     let mut out = Outbound::default();
-    if matches!(spoken, Spoken::Repo) {
-        out.binary(&error_message(&app.identity, None, reason), &Bytes::new());
+    match spoken {
+        Spoken::Repo => out.binary(&error_message(&app.identity, None, reason), &Bytes::new()),
+        Spoken::Legacy => out.text(&frames::error(reason).into()),
+        // The one has no words; and what the other speaks is not known.
+        Spoken::Plain(_) | Spoken::FirstFrame => {}
     }
     out.close(Some(code), reason);
-    say_goodbye(socket, out, app.times.goodbye).await;
+    if at_length {
+        say_goodbye(socket, out, app.times.goodbye).await;
+    } else {
+        say_briefly(socket, out).await;
+    }
 }
 
 fn connection(app: &App) -> (Connection, Outbox) {
@@ -126,6 +162,8 @@ fn connection(app: &App) -> (Connection, Outbox) {
         outbox: receiver,
         times: app.times,
         max_message: app.max_message,
+        pace: Pace::new(&app.limits, Instant::now()),
+        handshake: app.limits.handshake,
     };
     (connection, sender)
 }
@@ -134,15 +172,15 @@ fn connection(app: &App) -> (Connection, Outbox) {
 pub async fn run_repo(app: Arc<App>, socket: Socket, first: Option<tokio_tungstenite::tungstenite::Message>) {
     let (connection, outbox) = connection(&app);
     let (identity, peers) = (Arc::clone(&app.identity), app.peers.clone());
-    let surface = RepoSocket::new(connection.key, app.hub.clone(), outbox, identity, peers);
+    let surface = RepoSocket::new(connection.key, app.hub.clone(), outbox, identity, peers, &app.limits);
     connection.run(socket, surface, first).await;
 }
 
 async fn run_plain(app: Arc<App>, socket: Socket, document: DocumentId) {
     let (connection, outbox) = connection(&app);
-    match PlainSocket::begin(connection.key, app.hub.clone(), outbox, document).await {
+    match PlainSocket::begin(connection.key, app.hub.clone(), outbox, document.clone()).await {
         Ok(surface) => connection.run(socket, surface, None).await,
-        Err(error) => refuse(&app, socket, &Spoken::Legacy, 1013, &error.to_string()).await,
+        Err(error) => refuse(&app, socket, &Spoken::Plain(Ok(document)), CLOSE_AGAIN, &error.to_string()).await,
     }
 }
 
@@ -151,6 +189,6 @@ pub async fn run_legacy(app: Arc<App>, socket: Socket, first: Option<tokio_tungs
     let (connection, outbox) = connection(&app);
     match LegacySocket::begin(connection.key, app.hub.clone(), outbox, app.default_id.clone()).await {
         Ok(surface) => connection.run(socket, surface, first).await,
-        Err(error) => refuse(&app, socket, &Spoken::Legacy, 1013, &error.to_string()).await,
+        Err(error) => refuse(&app, socket, &Spoken::Legacy, CLOSE_AGAIN, &error.to_string()).await,
     }
 }

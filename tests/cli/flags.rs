@@ -159,3 +159,19 @@ async fn the_log_can_be_json_lines() {
     let filter = refused(serve(&state, &["--log", "not a filter=="]));
     assert!(filter.err.contains("--log"), "{}", filter.err);
 }
+
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let folder = folder();
+    let mut command = serve(&folder.path().join("state.automerge"), &[]);
+    for variable in ["PORT", "HAPPIERWORK_GRACE", "HAPPIERWORK_ALLOW_ORIGIN", "HAPPIERWORK_MAX_CONNECTIONS"] {
+        command.env(variable, "");
+    }
+    let (server, _) = Running::server(command);
+    assert_eq!(server.stop().code, Some(0));
+    // No address is given at all: it would listen where it does by default, if it could read the document.
+    let mut command = program(&["--state", folder.path().to_str().unwrap()]);
+    command.env("HAPPIERWORK_LISTEN", "");
+    let ended = refused(command);
+    assert!(!ended.err.contains("HAPPIERWORK_LISTEN") && ended.code == Some(1), "{}", ended.err);
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use happierwork::format::DocumentId;
 use happierwork::hub::APPLY_BUDGET;
-use happierwork::server::{self, Options, SocketTimes, Started};
+use happierwork::server::{self, Limits, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -42,6 +42,7 @@ pub fn options(folder: &Path) -> Options {
         idle_after: Duration::from_secs(60),
         max_pending: 100,
         apply_budget: APPLY_BUDGET,
+        limits: Limits::default(),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

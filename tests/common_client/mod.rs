@@ -10,7 +10,7 @@ use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Hub};
-use happierwork::server::{self, Options, SocketTimes};
+use happierwork::server::{self, Limits, Options, SocketTimes};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -44,6 +44,7 @@ impl TestServer {
             idle_after: Duration::from_secs(60),
             max_pending: 100,
             apply_budget: APPLY_BUDGET,
+            limits: Limits::default(),
             times: SocketTimes { goodbye: Duration::from_millis(200), ..SocketTimes::default() },
             grace: Duration::from_secs(5),
         };

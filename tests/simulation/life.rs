@@ -64,6 +64,7 @@ impl Life {
             apply_budget: APPLY_BUDGET,
             idle_after: IDLE,
             max_pending: 10,
+            new_documents_per_minute: 0,
             actors,
         };
         let hub = Hub::new(Arc::new(store), settings, Arc::new(Metrics::new()));

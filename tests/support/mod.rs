@@ -18,7 +18,7 @@ use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::exchange;
 use happierwork::format::DocumentId;
 use happierwork::hub::APPLY_BUDGET;
-use happierwork::server::{App, Options, SocketTimes, Started, start_on};
+use happierwork::server::{App, Limits, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -57,6 +57,7 @@ pub fn options(folder: &Path) -> Options {
         idle_after: Duration::from_secs(300),
         max_pending: 1_000,
         apply_budget: APPLY_BUDGET,
+        limits: Limits::default(),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
     }
@@ -124,6 +125,25 @@ impl TestServer {
 
     pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
         connect_to(&self.url(path), headers).await
+    }
+
+    /// A socket from another address of this machine, such as 127.0.0.2.
+    pub async fn connect_from(&self, source: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
+        let tcp = self.tcp_from(source).await;
+        let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
+        for (name, value) in headers {
+            request = request.with_header(*name, *value);
+        }
+        let stream = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(tcp));
+        let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
+        Socket { closed_with: None, stream, read: VecDeque::new() }
+    }
+
+    /// A connection from another address of this machine, on which nothing was said yet.
+    pub async fn tcp_from(&self, source: &str) -> TcpStream {
+        let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
+        tcp.bind(SocketAddr::new(source.parse().expect("an address"), 0)).expect("bound");
+        tcp.connect(self.address).await.expect("connects")
     }
 
     /// A legacy client that has read its greeting.

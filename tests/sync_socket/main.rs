@@ -5,6 +5,7 @@
 mod bad_input;
 mod documents;
 mod lifetime;
+mod limits;
 mod peer;
 mod returning;
 #[path = "../support/mod.rs"]

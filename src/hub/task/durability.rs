@@ -1,9 +1,9 @@
 //! The disk, and what happens when it fails.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{DocumentTask, Sender};
 use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
@@ -43,6 +43,15 @@ impl DocumentTask {
         self.undo(document, applied, senders, || EditFailure::from(error), error.public_message());
     }
 
+    /// More documents come to be than may: this one does not.
+    pub(super) async fn refuse_to_make(&mut self, document: &mut Document, applied: Applied, senders: Vec<Sender>) {
+        tracing::warn!(document = %self.id, "not made: more documents come to be than may in a minute");
+        self.hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
+        self.reload(document).await;
+        let unavailable = Unavailable::TooManyNew;
+        self.undo(document, applied, senders, || unavailable.clone().into(), &unavailable.to_string());
+    }
+
     /// Applying took longer than its budget: nothing of it is stored, who brought it has to go, and the document takes no
     /// changes for a while.
     pub(super) async fn overrun(
@@ -52,7 +61,7 @@ impl DocumentTask {
         senders: Vec<Sender>,
         taken: Duration,
     ) {
-        let lasts = self.hub.inner.quarantines.begin(&self.id, tokio::time::Instant::now());
+        let lasts = self.hub.inner.quarantines.begin(&self.id, Instant::now());
         tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; the document takes none for a while");
         self.hub.inner.metrics.refuse(Refusal::TooSlow);
         self.reload(document).await;
@@ -62,7 +71,7 @@ impl DocumentTask {
 
     /// Whether changes to this document took too long a while ago.
     pub(super) fn is_quarantined(&self) -> bool {
-        self.hub.inner.quarantines.holds(&self.id, tokio::time::Instant::now())
+        self.hub.inner.quarantines.holds(&self.id, Instant::now())
     }
 
     /// Ends the connection of a peer who brings changes that are not taken at the moment. It still has them, and comes back.
@@ -81,7 +90,7 @@ impl DocumentTask {
         mut applied: Applied,
         senders: Vec<Sender>,
         failure: impl Fn() -> EditFailure,
-        message: &'static str,
+        message: &str,
     ) {
         let outcomes = std::mem::take(&mut applied.outcomes);
         for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.brought_changes) {
@@ -166,7 +175,7 @@ impl DocumentTask {
     /// The same after something has ruined what is in memory; not at once if that happens again and again, as to read a
     /// document is a lot of work. Readers go on meanwhile with what was published last.
     pub(super) async fn reload_after_ruin(&mut self, document: &mut Document) {
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         self.ruined.failed(now);
         let pause = self.ruined.pause(now);
         if !pause.is_zero() {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::registry::{PeerRegistry, Registration};
@@ -16,12 +17,11 @@ use crate::hub::{
 };
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::identity::Identity;
+use crate::server::limits::{EPHEMERALS_BURST, Limits};
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
+use crate::token_bucket::TokenBucket;
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
-
-/// Documents that one connection may mention.
-const MAX_DOCUMENTS: usize = 10_000;
 
 /// One automerge-repo peer.
 pub struct RepoSocket {
@@ -33,6 +33,9 @@ pub struct RepoSocket {
     registry: PeerRegistry,
     joined: Option<Joined>,
     documents: HashSet<DocumentId>,
+    max_documents: usize,
+    ephemerals: TokenBucket,
+    max_ephemeral: usize,
     logged_unknown: bool,
     logged_foreign: bool,
 }
@@ -47,7 +50,15 @@ struct Joined {
 impl RepoSocket {
     /// A peer that has not joined yet.
     #[must_use]
-    pub fn new(key: ConnectionKey, hub: Hub, outbox: Outbox, identity: Arc<Identity>, registry: PeerRegistry) -> Self {
+    pub fn new(
+        key: ConnectionKey,
+        hub: Hub,
+        outbox: Outbox,
+        identity: Arc<Identity>,
+        registry: PeerRegistry,
+        limits: &Limits,
+    ) -> Self {
+        let ephemerals = f64::from(limits.ephemerals_per_second);
         Self {
             key,
             hub,
@@ -57,6 +68,9 @@ impl RepoSocket {
             registry,
             joined: None,
             documents: HashSet::new(),
+            max_documents: limits.documents_per_connection,
+            ephemerals: TokenBucket::new(ephemerals, ephemerals * EPHEMERALS_BURST, Instant::now()),
+            max_ephemeral: limits.ephemeral_bytes,
             logged_unknown: false,
             logged_foreign: false,
         }
@@ -100,8 +114,9 @@ impl RepoSocket {
 
     async fn sync(&mut self, document: DocumentId, data: Bytes, request: bool) -> Result<(), Farewell> {
         if !self.documents.contains(&document) {
-            if self.documents.len() >= MAX_DOCUMENTS {
-                return Err(bad(format!("one connection may sync at most {MAX_DOCUMENTS} documents")));
+            if self.documents.len() >= self.max_documents {
+                self.hub.metrics().refuse(Refusal::TooManyDocuments);
+                return Err(bad(format!("one connection may sync at most {} documents", self.max_documents)));
             }
             self.documents.insert(document.clone());
         }
@@ -148,6 +163,11 @@ impl RepoSocket {
                 self.sync(document, data, true).await
             }
             Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
+                // Ephemeral means that it may be lost.
+                if message.data.len() > self.max_ephemeral || self.ephemerals.take(1.0, Instant::now).is_err() {
+                    self.hub.metrics().refuse(Refusal::Ephemeral);
+                    return Ok(());
+                }
                 let message = Ephemeral {
                     document: message.document,
                     sender: Arc::from(message.sender.as_str()),
@@ -257,6 +277,10 @@ impl Surface for RepoSocket {
         };
         out.binary(&message.encode(), &Bytes::new());
         Ok(())
+    }
+
+    fn has_begun(&self) -> bool {
+        self.joined.is_some()
     }
 
     fn last_words(&self, message: &str, out: &mut Outbound) {

@@ -1,0 +1,69 @@
+//! How much may still be added to a document.
+//!
+//! Everything that is ever written to a document stays in its history, which is in memory as long as the document is open:
+//! without a bound one client could fill the memory and the disk of all.
+
+use automerge::Change;
+
+use super::incoming::DocumentFull;
+
+/// What a document holds, that of the batch under way included, and what it may hold.
+pub(super) struct Room {
+    pub(super) changes: u64,
+    pub(super) bytes: u64,
+    pub(super) document_changes: u64,
+    pub(super) document_bytes: u64,
+}
+
+impl Room {
+    /// Room for these changes, all of them or none. None of them: there is always room for nothing.
+    pub(super) fn take(&mut self, changes: &[Change]) -> Result<(), DocumentFull> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let bytes = changes.iter().map(|change| change.raw_bytes().len() as u64).sum();
+        self.take_sizes(changes.len() as u64, bytes)
+    }
+
+    /// Room for an edit. How large it will be is not known yet; its values are bounded.
+    pub(super) fn take_edit(&mut self) -> Result<(), DocumentFull> {
+        self.take_sizes(1, 0)
+    }
+
+    fn take_sizes(&mut self, changes: u64, bytes: u64) -> Result<(), DocumentFull> {
+        if self.changes + changes > self.document_changes {
+            return Err(DocumentFull::Changes(self.document_changes));
+        }
+        if self.bytes + bytes > self.document_bytes || self.bytes >= self.document_bytes {
+            return Err(DocumentFull::Bytes(self.document_bytes));
+        }
+        self.changes += changes;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> Room {
+        Room { changes: 8, bytes: 80, document_changes: 10, document_bytes: 100 }
+    }
+
+    #[test]
+    fn what_a_batch_brings_adds_up() {
+        let mut room = room();
+        assert_eq!(room.take_sizes(1, 10), Ok(()));
+        assert_eq!(room.take_sizes(1, 11), Err(DocumentFull::Bytes(100)));
+        assert_eq!(room.take_sizes(2, 1), Err(DocumentFull::Changes(10)));
+        assert_eq!(room.take_sizes(1, 10), Ok(()), "what was refused takes nothing");
+    }
+
+    #[test]
+    fn a_full_document_takes_no_edit_but_acknowledgements() {
+        let mut room = Room { bytes: 100, ..room() };
+        assert_eq!(room.take_edit(), Err(DocumentFull::Bytes(100)));
+        assert_eq!(room.take(&[]), Ok(()));
+    }
+}

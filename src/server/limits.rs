@@ -1,0 +1,82 @@
+//! What one client, one address and all of them together may take of the server. docs/operations.md says what happens at
+//! each limit.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections in total.
+    pub connections: usize,
+    /// Connections from one address; a /64 of IPv6 is one address.
+    pub connections_per_address: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How long a client may take to say what it wants: the head of an HTTP request, the `join` of automerge-repo.
+    pub handshake: Duration,
+    /// Messages a second of one socket; it may send [`MESSAGES_BURST`] seconds' worth at once.
+    pub messages_per_second: u32,
+    /// Bytes a second of one socket; it may send [`BYTES_BURST`] seconds' worth at once.
+    pub bytes_per_second: u32,
+    /// Documents that one socket may sync.
+    pub documents_per_connection: usize,
+    /// Bytes that a document may take in the store.
+    pub document_bytes: u64,
+    /// Changes that a document may have.
+    pub document_changes: u64,
+    /// Documents that may come to be in a minute; a minute's worth may at once. 0: any number.
+    pub new_documents_per_minute: u32,
+    /// Bytes that an ephemeral message may carry.
+    pub ephemeral_bytes: usize,
+    /// Ephemeral messages a second of one socket; it may send [`EPHEMERALS_BURST`] seconds' worth at once.
+    pub ephemerals_per_second: u32,
+}
+
+/// Seconds' worth of messages that may come at once.
+pub const MESSAGES_BURST: f64 = 2.0;
+/// Seconds' worth of bytes that may come at once: whoever syncs a large document for the first time is not slowed down.
+pub const BYTES_BURST: f64 = 8.0;
+/// Seconds' worth of ephemeral messages that may come at once.
+pub const EPHEMERALS_BURST: f64 = 2.0;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 2_000,
+            trusted_proxies: Vec::new(),
+            handshake: Duration::from_secs(10),
+            messages_per_second: 10_000,
+            bytes_per_second: 32 << 20,
+            documents_per_connection: 10_000,
+            document_bytes: 256 << 20,
+            document_changes: 1_000_000,
+            new_documents_per_minute: 1_200,
+            ephemeral_bytes: 64 << 10,
+            ephemerals_per_second: 200,
+        }
+    }
+}
+
+/// The connections that a process may take which may have so many files open: three quarters of them, since documents,
+/// and last words to those who are refused, need some, too. `wanted`: the limit otherwise; 0 for none.
+#[must_use]
+pub fn within_open_files(wanted: usize, open_files: u64) -> usize {
+    let most = usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX).max(1);
+    if wanted == 0 { most } else { wanted.min(most) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_keeps_some_files_for_its_documents() {
+        assert_eq!(within_open_files(10_000, 1_048_576), 10_000);
+        assert_eq!(within_open_files(10_000, 1_024), 768);
+        assert_eq!(within_open_files(0, 1_024), 768, "the files are a limit, too");
+        assert_eq!(within_open_files(5, u64::MAX), 5);
+        assert_eq!(within_open_files(5, 0), 1);
+    }
+}

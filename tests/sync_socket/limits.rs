@@ -1,0 +1,359 @@
+//! What happens at each limit: who is over it is told so on its own connection, and nobody else notices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use bytes::Bytes;
+use happierwork::server::Limits;
+use happierwork::wire::repo::{Ephemeral, Message};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::peer::{Replica, RepoPeer, new_id, receive};
+use super::support::{PATIENCE, Socket, TestServer};
+
+async fn server(limits: Limits) -> TestServer {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    TestServer::start_in(folder, |options| options.limits = limits).await
+}
+
+fn refusals(server: &TestServer, reason: &str) -> f64 {
+    server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
+}
+
+/// Reads an automerge-repo `error` and the close after it.
+async fn refused(socket: &mut Socket, code: u16) -> String {
+    let error = receive(socket).await;
+    let Some(Message::Error { message, .. }) = error else { panic!("an error message, not {error:?}") };
+    assert!(receive(socket).await.is_none());
+    assert_eq!(socket.closed_with.as_ref().map(|close| close.code.into()), Some(code), "{message}");
+    message
+}
+
+async fn code_and_reason(mut socket: Socket) -> (u16, String) {
+    let close = socket.closed().await.expect("a close frame");
+    (close.code.into(), close.reason.to_string())
+}
+
+/// What a request on a fresh connection is answered with.
+async fn answer(connection: TcpStream, path: &str) -> String {
+    answer_to(connection, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+}
+
+async fn posted(server: &TestServer, path: &str, json: &str) -> String {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json");
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{json}", json.len());
+    answer_to(server.tcp_from("127.0.0.1").await, &request).await
+}
+
+async fn answer_to(mut connection: TcpStream, request: &str) -> String {
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("in time").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_full_house_says_so_in_every_language_and_lets_people_in_again_when_somebody_leaves() {
+    let server = server(Limits { connections: 2, ..Limits::default() }).await;
+    let one = RepoPeer::join(&server, "one").await;
+    let mut two = RepoPeer::join(&server, "two").await;
+
+    let message = refused(&mut server.connect("/sync").await, 1013).await;
+    assert!(message.contains("as many connections as it takes; try again later"), "{message}");
+    for path in ["/sync/default", "/"] {
+        let (code, reason) = code_and_reason(server.connect(path).await).await;
+        assert_eq!((code, reason.contains("try again later")), (1013, true), "{path}: {reason}");
+    }
+    let mut legacy = server.connect("/ws/dashboard/").await;
+    assert!(legacy.json().await["error"].as_str().unwrap().contains("try again later"));
+    assert_eq!(code_and_reason(legacy).await.0, 1013);
+    let (status, headers, body) = server.http("GET", "/api/documents", &[]).await;
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "5"), "{body}");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.http("GET", path, &[]).await.0, 200, "{path}: being full is not being ill");
+    }
+    assert!(refusals(&server, "too_many_connections") >= 8.0);
+
+    // Those who are in do not notice.
+    two.until_agreed(&mut Replica::empty(&server.document)).await;
+    one.socket.close().await;
+    let newcomer = async {
+        loop {
+            let mut socket = server.connect("/sync").await;
+            socket.try_send(super::peer::join("three", Default::default()).encode()).await;
+            if matches!(receive(&mut socket).await, Some(Message::Peer { .. })) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, newcomer).await.expect("let in");
+}
+
+#[tokio::test]
+async fn one_address_is_bounded_and_others_are_not() {
+    let server = server(Limits { connections_per_address: 1, ..Limits::default() }).await;
+    let _first = server.connect_from("127.0.0.2", "/ws/dashboard/", &[]).await;
+    let message = refused(&mut server.connect_from("127.0.0.2", "/sync", &[]).await, 1013).await;
+    assert!(message.contains("from your address"), "{message}");
+    let answered = answer(server.tcp_from("127.0.0.2").await, "/").await;
+    assert!(answered.starts_with("HTTP/1.1 429 ") && answered.contains("retry-after: 5"), "{answered}");
+    let mut other = server.connect_from("127.0.0.3", "/ws/dashboard/", &[]).await;
+    assert_eq!(other.json().await["type"], "login_update");
+    assert_eq!(refusals(&server, "too_many_from_address"), 2.0);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_its_clients_are_told_apart() {
+    let limits =
+        Limits { connections_per_address: 1, trusted_proxies: vec!["127.0.0.2".parse().unwrap()], ..Limits::default() };
+    let server = server(limits).await;
+    let client = |address| [("x-forwarded-for", address)];
+    let mut one = server.connect_from("127.0.0.2", "/ws/dashboard/", &client("192.0.2.1")).await;
+    let mut two = server.connect_from("127.0.0.2", "/ws/dashboard/", &client("192.0.2.2")).await;
+    for socket in [&mut one, &mut two] {
+        assert_eq!(socket.json().await["type"], "login_update");
+    }
+    let again = server.connect_from("127.0.0.2", "/sync/default", &client("8.8.8.8, 192.0.2.1")).await;
+    assert_eq!(code_and_reason(again).await.0, 1013);
+    // Nobody else is believed.
+    let _first = server.connect_from("127.0.0.3", "/sync", &client("192.0.2.3")).await;
+    let second = server.connect_from("127.0.0.3", "/sync/default", &client("192.0.2.4")).await;
+    assert_eq!(code_and_reason(second).await.0, 1013);
+}
+
+#[tokio::test]
+async fn who_is_refused_and_says_nothing_is_not_waited_for() {
+    // One place, and eight who may be told at a time that there is none.
+    let server = server(Limits { connections: 1, ..Limits::default() }).await;
+    let mut inside = RepoPeer::join(&server, "inside").await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(server.tcp_from("127.0.0.2").await);
+    }
+    assert_eq!(code_and_reason(server.connect("/sync/default").await).await.0, 1013);
+    inside.until_agreed(&mut Replica::empty(&server.document)).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_never_joins_is_closed_and_one_that_has_joined_may_be_silent() {
+    let server = server(Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
+    let mut quiet = RepoPeer::join(&server, "quiet").await;
+    let mut silent = server.connect("/sync").await;
+    let message = refused(&mut silent, 1008).await;
+    assert!(message.contains("no join came within 0.1 s"), "{message}");
+    assert_eq!(refusals(&server, "handshake"), 1.0);
+    quiet.until_agreed(&mut Replica::empty(&server.document)).await;
+}
+
+#[tokio::test]
+async fn half_a_request_is_not_waited_for() {
+    let server = server(Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
+    for beginning in ["", "GET /data/ HTTP/1.1\r\nhost: loc"] {
+        let mut connection = server.tcp_from("127.0.0.1").await;
+        connection.write_all(beginning.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        timeout(PATIENCE, connection.read_to_end(&mut rest)).await.expect("the end").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_is_too_fast_is_slowed_down_and_loses_nothing() {
+    let server = server(Limits { messages_per_second: 100, ..Limits::default() }).await;
+    let mut peer = RepoPeer::join(&server, "fast").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    let mut edits = 0_i64;
+    while refusals(&server, "slowed") < 3.0 {
+        edits += 1;
+        replica.doc.put(ROOT, "edits", edits).unwrap();
+        peer.until_agreed(&mut replica).await;
+    }
+    assert_eq!(server.metric("happierwork_connections{kind=\"repo\"}"), 1.0);
+    let mut other = RepoPeer::join(&server, "other").await;
+    let mut copy = Replica::empty(&server.document);
+    other.until_agreed(&mut copy).await;
+    assert_eq!(copy.doc.get_heads(), replica.doc.get_heads());
+}
+
+#[tokio::test]
+async fn bytes_count_as_well_as_messages() {
+    let server = server(Limits { bytes_per_second: 200_000, ..Limits::default() }).await;
+    let mut peer = RepoPeer::join(&server, "large").await;
+    let mut replica = Replica::empty(&server.document);
+    let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
+    replica.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
+    peer.until_agreed(&mut replica).await;
+    assert!(refusals(&server, "slowed") > 0.0);
+}
+
+#[tokio::test]
+async fn one_connection_syncs_as_many_documents_as_it_may() {
+    let server = server(Limits { documents_per_connection: 2, ..Limits::default() }).await;
+    let mut peer = RepoPeer::join(&server, "greedy").await;
+    for _ in 0..2 {
+        let mut replica = Replica::empty(&new_id());
+        replica.doc.put(ROOT, "name", "one of two").unwrap();
+        peer.until_agreed(&mut replica).await;
+    }
+    peer.push(&mut Replica::empty(&server.document)).await;
+    let message = refused(&mut peer.socket, 1008).await;
+    assert!(message.contains("at most 2 documents"), "{message}");
+    assert_eq!(refusals(&server, "too_many_documents"), 1.0);
+}
+
+#[tokio::test]
+async fn ephemeral_messages_that_are_too_large_or_too_many_are_dropped_and_nothing_else_happens() {
+    let server = server(Limits { ephemeral_bytes: 100, ephemerals_per_second: 1, ..Limits::default() }).await;
+    let mut sender = RepoPeer::join(&server, "sender").await;
+    let mut listener = RepoPeer::join(&server, "listener").await;
+    let (mut replica, mut copy) = (Replica::empty(&server.document), Replica::empty(&server.document));
+    sender.until_agreed(&mut replica).await;
+    listener.until_agreed(&mut copy).await;
+    let ephemeral = |count, size| {
+        Message::Ephemeral(Ephemeral {
+            sender: sender.id.clone(),
+            target: sender.server.clone(),
+            count,
+            session: "session".to_owned(),
+            document: server.document.clone(),
+            data: Bytes::from(vec![0x20; size]),
+        })
+    };
+    let messages: Vec<Message> = std::iter::once(ephemeral(1, 101)).chain((2..40).map(|n| ephemeral(n, 100))).collect();
+    for message in &messages {
+        sender.send(message).await;
+    }
+    let Some(Message::Ephemeral(heard)) = listener.next().await else { panic!("an ephemeral message") };
+    assert_eq!((heard.count, heard.data.len()), (2, 100), "the first was too large");
+    server.until_metric("happierwork_refusals_total{reason=\"ephemeral\"}", |dropped| dropped > 1.0).await;
+    replica.doc.put(ROOT, "edited", true).unwrap();
+    sender.until_agreed(&mut replica).await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
+    for limits in
+        [Limits { document_changes: 3, ..Limits::default() }, Limits { document_bytes: 2_000, ..Limits::default() }]
+    {
+        let server = server(limits).await;
+        let mut writer = RepoPeer::join(&server, "writer").await;
+        let mut replica = Replica::empty(&server.document);
+        writer.until_agreed(&mut replica).await;
+        let mut edits = 0_i64;
+        let message = loop {
+            let heads = replica.doc.get_heads();
+            edits += 1;
+            replica.doc.put(ROOT, "noise", rand::random::<[u8; 500]>().to_vec()).unwrap();
+            writer.push(&mut replica).await;
+            match writer.next().await {
+                Some(Message::Sync { data, .. }) => drop(replica.receive(&data)),
+                Some(Message::Error { message, .. }) => {
+                    assert!(writer.next().await.is_none());
+                    replica.doc = replica.doc.fork_at(&heads).unwrap();
+                    break message;
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!((2..5).contains(&edits), "{edits} edits");
+        assert!(message.contains("ask the operator of the server for room"), "{message}");
+        assert_eq!(writer.socket.closed_with.map(|close| close.code.into()), Some(1013));
+        assert_eq!(refusals(&server, "document_full"), 1.0);
+
+        let mut reader = RepoPeer::join(&server, "reader").await;
+        let mut copy = Replica::empty(&server.document);
+        reader.until_agreed(&mut copy).await;
+        assert_eq!(copy.doc.get_heads(), replica.doc.get_heads(), "what was there before, and no more");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_a_full_document_is_refused_with_the_reason() {
+    let server = server(Limits { document_changes: 1, ..Limits::default() }).await;
+    let path = "/api/documents/default/positions";
+    let answer = posted(&server, path, r#"{"designation":"UI","department":"HR","budget":1,"location":"Pune"}"#).await;
+    assert!(answer.starts_with("HTTP/1.1 507 ") && answer.contains("\"type\":\"document-full\""), "{answer}");
+}
+
+#[tokio::test]
+async fn no_more_documents_come_to_be_than_may_in_a_minute() {
+    // The first is the default document.
+    let server = server(Limits { new_documents_per_minute: 2, ..Limits::default() }).await;
+    let mut peer = RepoPeer::join(&server, "maker").await;
+    let mut replicas: Vec<Replica> = (0..2).map(|_| Replica::empty(&new_id())).collect();
+    for replica in &mut replicas {
+        replica.doc.put(ROOT, "name", "new").unwrap();
+    }
+    peer.until_agreed(&mut replicas[0]).await;
+    peer.push(&mut replicas[1]).await;
+    // Asked for what it has, it sends it.
+    let data = peer.next_sync(&replicas[1].id).await;
+    replicas[1].receive(&data);
+    peer.push(&mut replicas[1]).await;
+    // It may still be asked for it again before it is told.
+    let message = loop {
+        match peer.next().await {
+            Some(Message::Sync { .. }) => {}
+            Some(Message::Error { message, .. }) => break message,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(message.contains("try again in a minute"), "{message}");
+    assert!(peer.next().await.is_none());
+    assert_eq!(peer.socket.closed_with.map(|close| close.code.into()), Some(1013));
+    assert_eq!(refusals(&server, "too_many_new_documents"), 1.0);
+    assert!(!server.folder.path().join(format!("documents/{}.automerge", replicas[1].id)).exists());
+
+    let answer = posted(&server, "/api/documents", r#"{"name":"Growth"}"#).await;
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("retry-after: 60"), "{answer}");
+    // What exists is not affected.
+    let mut peer = RepoPeer::join(&server, "maker").await;
+    let mut replica = replicas.remove(0).reopened();
+    replica.doc.put(ROOT, "name", "changed").unwrap();
+    peer.until_agreed(&mut replica).await;
+}
+
+#[tokio::test]
+async fn requests_with_a_large_head_are_told_what_is_too_large() {
+    let server = TestServer::start().await;
+    let cookie = |size| [("cookie", "c".repeat(size))];
+    let (status, headers, body) = server.http("GET", &format!("/data/?{}", "q".repeat(8 << 10)), &[]).await;
+    assert_eq!((status, body.contains("8192 bytes")), (414, true), "{body}");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    for (size, status) in [(15 << 10, 200), (20 << 10, 431), (40 << 10, 431)] {
+        let cookie = cookie(size);
+        let headers: Vec<(&str, &str)> = cookie.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(server.http("GET", "/healthz", &headers).await.0, status, "{size}");
+    }
+    assert_eq!(refusals(&server, "large_request"), 2.0);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
+    let positions = (0..100).map(|n| happierwork::document::NewPosition {
+        id: format!("{n}"),
+        designation: "d".repeat(1_000),
+        department: "HR".to_owned(),
+        budget: happierwork::format::Budget::Int(1),
+        location: "l".repeat(1_000),
+        created_at: None,
+        updated: None,
+    });
+    server.edit(happierwork::document::Edit::AddAll(positions.collect())).await;
+    let tcp = tokio::net::TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(4 << 10).unwrap();
+    let mut reluctant = tcp.connect(server.address).await.unwrap();
+    // Together some megabytes, more than the system keeps for it.
+    let requests = "GET /data/ HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    reluctant.write_all(requests.as_bytes()).await.unwrap();
+    server.until_metric("happierwork_refusals_total{reason=\"stalled\"}", |stalled| stalled > 0.0).await;
+}
