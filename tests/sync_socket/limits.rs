@@ -184,7 +184,7 @@ async fn who_is_too_fast_is_slowed_down_and_loses_nothing() {
 
 #[tokio::test]
 async fn bytes_count_as_well_as_messages() {
-    let server = server(Limits { bytes_per_second: 200_000, ..Limits::default() }).await;
+    let server = server(Limits { bytes_per_second: 100_000, ..Limits::default() }).await;
     let mut peer = RepoPeer::join(&server, "large").await;
     let mut replica = Replica::empty(&server.document);
     let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
