@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-#[path = "../fuzz/src/targets.rs"]
+#[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 
 use std::fs;
@@ -55,6 +55,16 @@ fn sync_messages() {
 #[test]
 fn sync_messages_with_other_bytes() {
     all("sync_mutations", targets::sync_mutations);
+}
+
+#[test]
+fn changes_that_say_what_is_not_so() {
+    all("forged_changes", targets::forged_changes);
+}
+
+#[test]
+fn requests() {
+    all("http_request", targets::http_request);
 }
 
 #[test]

@@ -50,6 +50,12 @@ impl Server {
         &self.app
     }
 
+    /// What answers requests, apart from sockets and the limits of connections.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        router(&self.app)
+    }
+
     /// Serves until `shutdown` is done, and then until everything is written and told. False: that took longer than the
     /// grace period. (Everything acknowledged is on disk either way.)
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {

@@ -11,9 +11,11 @@ mod support;
 mod writers;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use automerge::transaction::Transactable;
+use automerge::{AutoCommit, ROOT};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use support::process::{FIXTURES, Running, folder, imported, names, program, run, serve};
@@ -101,6 +103,63 @@ async fn killed_under_load_the_server_loses_nothing_that_it_acknowledged_or_show
     kept += promises.len();
     assert!(kept > rounds as usize, "the writers have hardly written: {kept}");
     println!("{rounds} rounds: {kept} promises kept; {torn} torn tails, {compacted} new snapshots");
+}
+
+/// The copy that replaces the log is being written, is there, or has just taken the log's place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_compacts_the_server_loses_nothing() {
+    let rounds = number("ROUNDS", ROUNDS);
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let prepared = folder();
+    let about_to = about_to_be_compacted(prepared.path());
+    let (mut kept, mut before, mut after) = (0, 0, 0);
+    for round in 0..rounds {
+        let place = folder();
+        let state = place.path().join("state.automerge");
+        fs::copy(&about_to, &state).unwrap();
+        let first = fs::read(&state).unwrap()[..8].to_vec();
+        let (server, address) = Running::server(serve(&state, &[]));
+        let copy = place.path().join("state.automerge.new");
+        let compacts = tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            while !copy.exists() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "it never compacts");
+            }
+        });
+        let writers = Writers::start(address, round).await;
+        compacts.await.unwrap();
+        sleep(Duration::from_micros(rng.random_range(0..4_000))).await;
+        server.signal("KILL");
+        drop(server);
+        let promises = writers.stop().await;
+        let replaced = fs::read(&state).unwrap()[..8] != first;
+        *if replaced { &mut after } else { &mut before } += 1;
+        let check = run(&["check", state.to_str().unwrap()]);
+        assert!(matches!(check.code, Some(0 | 3)), "round {round}: {check:?}");
+        let (server, _) = Running::server(serve(&state, &[]));
+        promises.are_kept_by(&state, round);
+        server.stop();
+        assert!(!place.path().join("state.automerge.new").exists(), "what was not finished is cleared away");
+        kept += promises.len();
+    }
+    println!("{rounds} rounds: {kept} promises kept; killed before the log was replaced: {before}, after: {after}");
+}
+
+/// A document of which the log has nearly outgrown its snapshot.
+fn about_to_be_compacted(place: &Path) -> PathBuf {
+    const NEARLY: usize = 255 << 10;
+    let state = place.join("state.automerge");
+    let (server, _) = Running::server(serve(&state, &[]));
+    server.stop();
+    let mut bytes = fs::read(&state).unwrap();
+    let mut doc = AutoCommit::load(&bytes).unwrap();
+    while bytes.len() < NEARLY {
+        let heads = doc.get_heads();
+        doc.put(ROOT, "noise", (0..1_000).map(|_| rand::random::<u8>()).collect::<Vec<_>>()).unwrap();
+        bytes.extend(doc.save_after(&heads));
+    }
+    fs::write(&state, bytes).unwrap();
+    state
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! Files that somebody else has written, or half written.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use automerge::Automerge;
+use happierwork::exchange;
+use happierwork::store::StateFile;
+use happierwork::store::faults::FaultyDisk;
+
+use super::mutations::mutated;
+use super::plan::FILES;
+
+const STATE: &str = "/plan/state.automerge";
+
+/// A document's file, as it is found when the server starts.
+pub fn document_file(bytes: &[u8]) {
+    let disk = FaultyDisk::new(&["/plan"]);
+    disk.put(STATE, bytes);
+    let open = || StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE));
+    let Ok(first) = open() else {
+        assert_eq!(disk.content(STATE).as_deref(), Some(bytes), "what is not opened is left as it is");
+        return;
+    };
+    let heads = first.document().map(Automerge::get_heads);
+    drop(first);
+    let second = open().expect("what was repaired is whole");
+    assert!(second.repaired().is_none(), "a repair is done once");
+    assert_eq!(second.document().map(Automerge::get_heads), heads);
+}
+
+/// A valid file of which some bytes are others.
+pub fn document_mutations(bytes: &[u8]) {
+    let [which, mutations @ ..] = bytes else { return };
+    document_file(&mutated(&FILES[usize::from(*which) % FILES.len()], mutations));
+}
+
+/// The old server's data file.
+pub fn import_json(bytes: &[u8]) {
+    let mut count = 0;
+    let mut new_id = || {
+        count += 1;
+        count.to_string()
+    };
+    if let Ok(rows) = exchange::import(bytes, 1_795_357_260_000, &mut new_id) {
+        drop(format!("{rows:?}"));
+    }
+}

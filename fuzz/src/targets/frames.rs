@@ -1,0 +1,21 @@
+//! What comes in one WebSocket message, before it reaches a document.
+
+use bytes::Bytes;
+use happierwork::wire::{legacy, repo};
+
+/// A frame of automerge-repo: what is read and written again is the same.
+pub fn repo_frame(bytes: &[u8]) {
+    if let Ok(message) = repo::decode(&Bytes::copy_from_slice(bytes)) {
+        let again = repo::decode(&Bytes::from(message.encode())).expect("what we write we read");
+        assert_eq!(format!("{message:?}"), format!("{again:?}"));
+    }
+}
+
+/// A frame of a legacy client.
+pub fn legacy_frame(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match legacy::decode(text) {
+        Ok(request) => drop(format!("{request:?}")),
+        Err(error) => assert!(!error.frames().is_empty(), "an error is told"),
+    }
+}

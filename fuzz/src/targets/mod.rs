@@ -1,0 +1,20 @@
+//! One function per kind of bytes that come from elsewhere. It must neither panic nor hang, whatever the bytes; what it
+//! accepts must be sound.
+//!
+//! Where random bytes get nowhere, as their checksum is wrong, the bytes are taken for a list of changes to something
+//! that is valid, of which the checksum is set right afterwards; or for a recipe of something that is formed well, and
+//! says what is not so.
+
+mod files;
+mod forged;
+mod frames;
+mod mutations;
+mod plan;
+mod requests;
+mod sync_messages;
+
+pub use files::{document_file, document_mutations, import_json};
+pub use forged::forged_changes;
+pub use frames::{legacy_frame, repo_frame};
+pub use requests::http_request;
+pub use sync_messages::{sync_message, sync_mutations};

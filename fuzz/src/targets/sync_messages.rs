@@ -1,0 +1,66 @@
+//! Sync messages, and what a document makes of them.
+
+use automerge::{ActorId, Automerge, sync};
+use bytes::Bytes;
+use happierwork::document::{Document, Item, MessageLimits, Outcome, PeerKey};
+use happierwork::format::DocumentId;
+use happierwork::server::renderings::RENDERINGS;
+
+use super::mutations::mutated;
+use super::plan::{FILES, MESSAGES};
+
+/// A sync message.
+pub fn sync_message(bytes: &[u8]) {
+    receive(bytes);
+}
+
+/// A valid sync message of which some bytes are others.
+pub fn sync_mutations(bytes: &[u8]) {
+    let [which, mutations @ ..] = bytes else { return };
+    let valid = &MESSAGES[usize::from(*which) % MESSAGES.len()];
+    let mut message = sync::Message::decode(valid).expect("valid");
+    let entries: Vec<Vec<u8>> = message.changes.iter().map(|entry| mutated(entry, mutations)).collect();
+    message.changes = entries.into();
+    receive(&message.encode());
+}
+
+/// A document takes the message, or refuses it; what it takes is durable: the log that it gives loads, as does its snapshot.
+pub fn receive(bytes: &[u8]) {
+    let mut document = load(&FILES[0]);
+    document.join(PeerKey(1), Vec::new());
+    document.join(PeerKey(2), Vec::new());
+    let honest = item(2, &MESSAGES[0]);
+    let mut applied = document.apply(vec![item(1, bytes), honest.clone()]);
+    let mut log = FILES[0].clone();
+    if applied.spoiled().is_some() {
+        // The document is read again, and its batch tried one by one.
+        assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
+        document.reload(&log, actor()).expect("what is durable can be read");
+        applied = document.apply(vec![honest]);
+        assert!(applied.spoiled().is_none());
+    }
+    assert!(
+        matches!(applied.outcomes.last(), Some(Outcome::Synced)),
+        "an honest peer is taken, whatever another sends"
+    );
+    log.extend_from_slice(&applied.chunks);
+    let _ = document.publish(&mut applied, |_| true);
+    drop(document.view());
+    let reloaded = Automerge::load(&log).expect("what was appended can be read");
+    assert_eq!(reloaded.get_heads(), document.heads());
+    let saved = Automerge::load(&document.save()).expect("what was saved can be read");
+    assert_eq!(saved.get_heads(), document.heads());
+}
+
+fn item(peer: u64, bytes: &[u8]) -> Item {
+    Item::Sync { peer: PeerKey(peer), bytes: Bytes::copy_from_slice(bytes) }
+}
+
+fn load(log: &[u8]) -> Document {
+    let id = DocumentId::from_random([7; 16]);
+    Document::load(id, log, actor(), RENDERINGS, MessageLimits::default()).expect("a valid document")
+}
+
+fn actor() -> ActorId {
+    ActorId::from([1_u8; 16])
+}
