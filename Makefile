@@ -1,7 +1,7 @@
 # `cargo run --release` is the server; this file is for everything else.
 
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
-.PHONY: test tools lint rust js example bench bench-quick crash simulation deny audit clean
+.PHONY: test tools lint rust js example bench bench-quick soak crash simulation deny audit clean
 
 test: tools lint deny rust js
 	@echo "all tests passed"
@@ -42,6 +42,11 @@ bench: contenders
 
 bench-quick: contenders
 	cargo bench --locked --bench load -- --quick
+
+# Coming and going for an hour, or as long as you like: does anything grow? Writes docs/soak.md.
+MINUTES ?= 60
+soak:
+	cargo bench --locked --bench load -- --only soak --minutes $(MINUTES)
 
 # As often as you like what `make test` does some times: the simulated world, and the real program killed under load.
 SEEDS ?= 10000

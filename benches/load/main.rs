@@ -83,6 +83,9 @@ struct Options {
     /// Only these servers
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     server: Vec<String>,
+    /// How long the soak takes
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    minutes: u32,
     /// How often each case is measured [default: 3; 1 with --quick]
     #[arg(long, value_name = "N")]
     runs: Option<u32>,
@@ -148,10 +151,11 @@ fn run(options: &Options) -> Fallible<()> {
     let runs = options.runs.unwrap_or(if options.quick { 1 } else { RUNS });
     let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let place = Workplace::new(binary, &target.join("bench"))?;
-    let mut run = Run::new(place, options.quick, runs, options.server.clone())?;
+    let mut run = Run::new(place, options.quick, runs, options.minutes, options.server.clone())?;
     let mut failed = Vec::new();
     for scenario in scenario::ALL {
-        if options.only.is_empty() || options.only.iter().any(|name| name == scenario.name) {
+        if (options.only.is_empty() && !scenario.only_if_named) || options.only.iter().any(|name| name == scenario.name)
+        {
             eprintln!("--- {}: {}", scenario.name, scenario.about);
             let begun = Instant::now();
             if let Err(error) = (scenario.run)(&mut run) {
@@ -185,6 +189,11 @@ fn report_folder(options: &Options, target: &Path) -> PathBuf {
     if options.quick || !options.only.is_empty() || !options.server.is_empty() {
         return target.join("bench");
     }
+    docs()
+}
+
+/// Where the repository shows what was measured.
+fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 

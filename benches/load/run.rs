@@ -18,6 +18,8 @@ pub struct Run {
     pub quick: bool,
     /// How often each case is measured.
     pub runs: u32,
+    /// How long the soak takes.
+    pub minutes: u32,
     /// Which servers, by name; empty: all.
     pub servers: Vec<String>,
     /// What was measured.
@@ -39,7 +41,7 @@ pub struct Subject<'a> {
 }
 
 impl Run {
-    pub fn new(place: Workplace, quick: bool, runs: u32, servers: Vec<String>) -> Fallible<Self> {
+    pub fn new(place: Workplace, quick: bool, runs: u32, minutes: u32, servers: Vec<String>) -> Fallible<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { place.clean_up_on_signals() })?;
         let mut missing = Vec::new();
@@ -52,6 +54,7 @@ impl Run {
         Ok(Self {
             quick,
             runs,
+            minutes,
             servers,
             measurements: Vec::new(),
             missing,
@@ -73,6 +76,11 @@ impl Run {
         };
         self.plans.insert((positions, history), plan.clone());
         Ok(plan)
+    }
+
+    /// Does what is not a matter of cases, and takes as long as it takes.
+    pub fn alone<T>(&self, work: impl AsyncFnOnce(&Workplace) -> Fallible<T>) -> Fallible<T> {
+        self.runtime.block_on(work(&self.place))
     }
 
     /// The servers for a case in which the others are only shown when there is time.

@@ -82,12 +82,18 @@ pub struct Server {
     /// Where its files are.
     pub folder: TempDir,
     binary: PathBuf,
+    more: &'static [&'static str],
     child: Child,
 }
 
 impl Server {
     /// Starts a server that has these documents on disk, of which the first is the default one. Ends when it is ready.
     pub async fn start(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible<Self> {
+        Self::start_with(kind, plans, place, &[]).await
+    }
+
+    /// The same, with more arguments, which only ours takes.
+    pub async fn start_with(kind: Kind, plans: &[Plan], place: &Workplace, more: &'static [&str]) -> Fallible<Self> {
         let folder = place.folder()?;
         for (number, plan) in plans.iter().enumerate() {
             lay(kind, folder.path(), plan, number == 0)?;
@@ -95,8 +101,8 @@ impl Server {
         let port = free_port()?;
         let path = if kind == Kind::Happierwork { "/sync" } else { "/" };
         let address = Address { kind, socket: (Ipv4Addr::LOCALHOST, port).into(), path };
-        let child = spawn(kind, &place.binary, folder.path(), port)?;
-        let mut server = Self { address, folder, binary: place.binary.clone(), child };
+        let child = spawn(kind, &place.binary, folder.path(), port, more)?;
+        let mut server = Self { address, folder, binary: place.binary.clone(), more, child };
         server.until_ready().await?;
         Ok(server)
     }
@@ -120,7 +126,7 @@ impl Server {
 
     /// Starts it again, in the same folder and on the same port. Does not wait until it is ready.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port())?;
+        self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port(), self.more)?;
         Ok(())
     }
 
@@ -151,13 +157,13 @@ impl Drop for Server {
     }
 }
 
-fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16) -> io::Result<Child> {
+fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16, more: &[&str]) -> io::Result<Child> {
     let mut command = match kind {
         Kind::Happierwork => {
             let mut command = Command::new(binary);
             command.arg("--listen").arg(format!("127.0.0.1:{port}"));
             command.arg("--state").arg(folder.join("state.automerge"));
-            command.arg("--documents").arg(folder.join("documents"));
+            command.arg("--documents").arg(folder.join("documents")).args(more);
             command
         }
         Kind::Floor => {

@@ -428,6 +428,26 @@ fn numbers_that_do_not_count_on_are_refused() {
 }
 
 #[test]
+fn a_change_without_operations_leaves_no_gap() {
+    let nothing = |gap| {
+        case(|doc| {
+            let mut change = forged(doc, vec![]);
+            change.start_op = NonZeroU64::new(doc.max_op + 1 + gap).unwrap();
+            vec![change]
+        })
+    };
+    assert_eq!(nothing(0), Ok(()));
+    assert!(nothing(1).is_err());
+    // Nor one that came before what it builds on.
+    let (mut document, mut log) = plan();
+    let first = Change::from(forged(&document, vec![put("a", 1, vec![])]));
+    let mut second = forged(&document, vec![]);
+    (second.seq, second.deps) = (2, vec![first.hash()]);
+    second.start_op = NonZeroU64::new(first.max_op() + 2).unwrap();
+    assert!(send(&mut document, &mut log, &[Change::from(second), first]).is_err());
+}
+
+#[test]
 fn an_actor_that_numbers_operations_twice_is_refused() {
     let twice = case(|doc| {
         let first = forged(doc, vec![put("a", 1, vec![]), put("b", 1, vec![])]);

@@ -51,7 +51,6 @@ impl Server {
     }
 
     /// What answers requests, apart from sockets and the limits of connections.
-    #[must_use]
     pub fn router(&self) -> Router {
         router(&self.app)
     }

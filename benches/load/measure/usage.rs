@@ -31,6 +31,18 @@ impl Process {
         self.status("VmHWM:")
     }
 
+    /// Open file descriptors.
+    pub fn files(self) -> io::Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.0))?.count())
+    }
+
+    /// Threads.
+    pub fn threads(self) -> io::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        line.and_then(|rest| rest.trim().parse().ok()).ok_or_else(|| io::Error::other("no threads in /proc"))
+    }
+
     fn status(self, key: &str) -> io::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
         let line = status.lines().find_map(|line| line.strip_prefix(key));

@@ -9,6 +9,7 @@ mod legacy;
 mod memory;
 mod reconnect;
 mod sequential;
+pub mod soak;
 mod stage;
 mod stalled;
 
@@ -21,22 +22,40 @@ pub struct Scenario {
     pub name: &'static str,
     /// What it shows.
     pub about: &'static str,
+    /// Only when it is asked for by its name.
+    pub only_if_named: bool,
     /// Runs it.
     pub run: fn(&mut Run) -> Fallible<()>,
 }
 
 /// All scenarios, in the order in which they are run.
 pub const ALL: &[Scenario] = &[
-    Scenario { name: "fan-out", about: "one document, few writers, many viewers", run: fan_out::run },
-    Scenario { name: "history", about: "fan-out of documents with a long history", run: fan_out::history },
-    Scenario { name: "documents", about: "1,000 documents at once", run: documents::run },
-    Scenario { name: "cold-join", about: "newcomers to a large document", run: join::cold },
-    Scenario { name: "join-storm", about: "everybody comes back after a restart", run: join::storm },
-    Scenario { name: "reconnect", about: "offline edits come in at once", run: reconnect::run },
-    Scenario { name: "sequential", about: "each edit waits for the last", run: sequential::run },
-    Scenario { name: "legacy", about: "many legacy sockets", run: legacy::run },
-    Scenario { name: "export", about: "the document as JSON", run: export::run },
-    Scenario { name: "memory", about: "what connections and documents take", run: memory::run },
-    Scenario { name: "cold-start", about: "a long history is read", run: cold_start::run },
-    Scenario { name: "stalled", about: "some viewers stop reading", run: stalled::run },
+    Scenario {
+        name: "fan-out",
+        about: "one document, few writers, many viewers",
+        only_if_named: false,
+        run: fan_out::run,
+    },
+    Scenario {
+        name: "history",
+        about: "fan-out of documents with a long history",
+        only_if_named: false,
+        run: fan_out::history,
+    },
+    Scenario { name: "documents", about: "1,000 documents at once", only_if_named: false, run: documents::run },
+    Scenario { name: "cold-join", about: "newcomers to a large document", only_if_named: false, run: join::cold },
+    Scenario {
+        name: "join-storm",
+        about: "everybody comes back after a restart",
+        only_if_named: false,
+        run: join::storm,
+    },
+    Scenario { name: "reconnect", about: "offline edits come in at once", only_if_named: false, run: reconnect::run },
+    Scenario { name: "sequential", about: "each edit waits for the last", only_if_named: false, run: sequential::run },
+    Scenario { name: "legacy", about: "many legacy sockets", only_if_named: false, run: legacy::run },
+    Scenario { name: "export", about: "the document as JSON", only_if_named: false, run: export::run },
+    Scenario { name: "memory", about: "what connections and documents take", only_if_named: false, run: memory::run },
+    Scenario { name: "cold-start", about: "a long history is read", only_if_named: false, run: cold_start::run },
+    Scenario { name: "stalled", about: "some viewers stop reading", only_if_named: false, run: stalled::run },
+    Scenario { name: "soak", about: "a long time of coming and going", only_if_named: true, run: soak::run },
 ];

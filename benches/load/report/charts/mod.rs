@@ -2,6 +2,7 @@
 
 mod bars;
 mod lines;
+pub mod over_time;
 mod scale;
 mod svg;
 
