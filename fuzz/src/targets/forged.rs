@@ -72,7 +72,7 @@ fn change(recipe: &mut Recipe<'_>, plan: &Automerge, known: &[ChangeHash]) -> Op
     deps.dedup();
     let operations: Vec<Op> = (0..recipe.byte() % MOST_OPERATIONS).map(|_| operation(recipe)).collect();
     let after = plan.get_changes(&[]).iter().map(Change::max_op).max().unwrap_or(0);
-    let start = if recipe.byte() % 4 == 0 { recipe.number() } else { after + 1 + recipe.number() % 16 };
+    let start = if recipe.byte().is_multiple_of(4) { recipe.number() } else { after + 1 + recipe.number() % 16 };
     let expanded = ExpandedChange {
         operations,
         actor_id: recipe.pick(&actors()),
@@ -108,7 +108,7 @@ fn operation(recipe: &mut Recipe<'_>) -> Op {
         5 => OpType::Put(ScalarValue::F64(f64::from_bits(recipe.number()))),
         _ => OpType::Put(ScalarValue::Int(recipe.number().cast_signed())),
     };
-    let obj = if recipe.byte() % 2 == 0 { ObjectId::Root } else { ObjectId::Id(op_id(recipe)) };
+    let obj = if recipe.byte().is_multiple_of(2) { ObjectId::Root } else { ObjectId::Id(op_id(recipe)) };
     let key = match recipe.byte() % 4 {
         0 => Key::Seq(ElementId::Head),
         1 => Key::Seq(ElementId::Id(op_id(recipe))),
