@@ -6,25 +6,21 @@
 //! | [`targets`] | what was aimed at, and what came of it |
 //! | [`tables`] | all figures, scenario by scenario |
 //! | [`charts`] | what is drawn |
-//! | [`soak`] | the page of a long run, apart from the others |
 //! | [`servers`] | the servers' order, and what a reader must know of them |
 //! | [`figures`] | finding figures, and the ratios between servers |
 //! | [`number`] | numbers for people |
 
-mod charts;
+pub mod charts;
 mod figures;
-mod number;
+pub mod number;
 mod page;
 mod servers;
-mod soak;
 mod tables;
 mod targets;
 
 use std::fs;
 use std::io;
 use std::path::Path;
-
-pub use soak::write as write_soak;
 
 use crate::results::Results;
 

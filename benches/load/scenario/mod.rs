@@ -9,7 +9,7 @@ mod legacy;
 mod memory;
 mod reconnect;
 mod sequential;
-pub mod soak;
+mod soak;
 mod stage;
 mod stalled;
 

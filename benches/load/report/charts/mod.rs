@@ -2,9 +2,8 @@
 
 mod bars;
 mod lines;
-pub mod over_time;
-mod scale;
-mod svg;
+pub mod scale;
+pub mod svg;
 
 use super::figures::{converged, figure};
 use super::servers;

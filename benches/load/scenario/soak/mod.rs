@@ -3,7 +3,9 @@
 //! What is meant to grow is kept out: a document's memory grows with its history, so that each is edited for two minutes
 //! and then left; it is unloaded when its time is up.
 
+mod chart;
 mod churn;
+mod page;
 mod samples;
 
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::task::LocalPoolHandle;
 
 use churn::Churn;
-pub use samples::{Sample, Trend};
+use samples::Sample;
 
 use crate::Fallible;
 use crate::client::ledger::Ledger;
@@ -24,7 +26,6 @@ use crate::client::{Audience, Crowd, Hello, IN_ORDER, Language, Order, Role, Wri
 use crate::kind::Kind;
 use crate::measure::Board;
 use crate::plan::Plan;
-use crate::report;
 use crate::run::Run;
 use crate::server::{Server, Workplace};
 
@@ -57,7 +58,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     let plans = run.many_small(eras + LOOKED_AT)?;
     let soak = run.alone(async |place| soak(minutes, era, &plans, place).await)?;
     let folder = if run.quick { crate::target().join("bench") } else { crate::docs() };
-    report::write_soak(&soak, &folder)?;
+    page::write(&soak, &folder)?;
     Ok(())
 }
 

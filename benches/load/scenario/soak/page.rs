@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::charts::over_time;
-use super::number::{short, thousands};
+use super::samples::{Sample, Trend};
+use super::{Soak, chart};
 use crate::measure::machine;
-use crate::scenario::soak::{Sample, Soak, Trend};
+use crate::report::number::{short, thousands};
 
 /// What is drawn and looked at.
 struct Seen {
@@ -54,7 +54,7 @@ pub fn write(soak: &Soak, docs: &Path) -> io::Result<()> {
     let mut charts = String::new();
     for Seen { file, title, value } in SEEN {
         let points: Vec<(f64, f64)> = soak.samples.iter().map(|sample| (sample.minute, value(sample))).collect();
-        if let Some(svg) = over_time::draw(title, &points) {
+        if let Some(svg) = chart::draw(title, &points) {
             fs::write(folder.join(file), svg)?;
             let _ = write!(charts, "\n![{title}](soak/{file})\n");
         }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::scale::linear;
-use super::svg::{BOTTOM, LEFT, RIGHT, TOP, framed, grid, tick};
+use crate::report::charts::scale::linear;
+use crate::report::charts::svg::{BOTTOM, LEFT, RIGHT, TOP, framed, grid, tick};
 use crate::report::number::exact;
 
 /// None without points.
