@@ -36,6 +36,7 @@ pub mod exchange;
 pub mod format;
 pub mod heavy;
 pub mod hub;
+pub mod memory;
 pub mod meter;
 pub mod metrics;
 pub mod server;

@@ -63,6 +63,8 @@ pub enum Refusal {
     LargeRequest,
     /// Too fast: not read from for a while.
     Slowed,
+    /// Large messages take as much memory as they may.
+    Memory,
     /// An ephemeral message that is too large, or one too many (dropped).
     Ephemeral,
 }
@@ -98,7 +100,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 20] = [
+const REFUSALS: [(Refusal, &str); 21] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -118,6 +120,7 @@ const REFUSALS: [(Refusal, &str); 20] = [
     (Refusal::TooManyNewDocuments, "too_many_new_documents"),
     (Refusal::LargeRequest, "large_request"),
     (Refusal::Slowed, "slowed"),
+    (Refusal::Memory, "memory"),
     (Refusal::Ephemeral, "ephemeral"),
 ];
 

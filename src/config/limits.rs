@@ -42,6 +42,9 @@ pub struct LimitArgs {
     /// Documents that may come to be in a minute
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_NEW_DOCUMENTS_PER_MINUTE", default_value_t = 1_200)]
     pub new_documents_per_minute: u32,
+    /// Bytes that messages of more than 64 KiB may take, those of all clients together, while they are read and wait
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE_MEMORY", default_value_t = 256 << 20)]
+    pub max_message_memory: u64,
     /// Bytes of one ephemeral message (presence, cursors); larger ones are dropped
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_EPHEMERAL", default_value_t = 64 << 10)]
     pub max_ephemeral: usize,
@@ -65,6 +68,7 @@ impl LimitArgs {
             document_bytes: none_if_zero(self.max_document_bytes, u64::MAX),
             document_changes: none_if_zero(self.max_document_changes, u64::MAX),
             new_documents_per_minute: self.new_documents_per_minute,
+            message_memory: self.max_message_memory,
             ephemeral_bytes: none_if_zero(self.max_ephemeral, usize::MAX),
             ephemerals_per_second: self.ephemeral_per_second,
         }

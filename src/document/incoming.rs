@@ -10,6 +10,9 @@ use super::envelope;
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
 use crate::format::weight::{Budget, Overweight, weigh};
 
+/// Bytes of an operation while it is applied, about.
+const OPERATION: u64 = 64;
+
 /// What one message may make of the process, checked before the library sees any of it.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
@@ -55,6 +58,8 @@ pub struct Incoming {
     pub changes: Vec<Change>,
     /// Whether the message carried chunks at all: an acknowledgement does not.
     pub carried_changes: bool,
+    /// About how many bytes it takes while it is applied.
+    pub weight: u64,
 }
 
 /// Why nothing is added to a document.
@@ -153,7 +158,11 @@ impl Incoming {
                 }
             }
         }
-        Ok(Self { message, changes, carried_changes: !chunks.is_empty() })
+        let weight = (limits.inflated - budget.inflated)
+            + (limits.operations - budget.operations) * OPERATION
+            + (limits.text - budget.text)
+            + bytes.len() as u64;
+        Ok(Self { message, changes, carried_changes: !chunks.is_empty(), weight })
     }
 }
 

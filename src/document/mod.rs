@@ -107,6 +107,17 @@ impl Item {
 #[derive(Debug)]
 pub struct Prepared(Ready);
 
+impl Prepared {
+    /// About how many bytes it takes while it is applied, if that is much.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        match &self.0 {
+            Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.weight,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Ready {
     /// None: an acknowledgement whose bytes are known.

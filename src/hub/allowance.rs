@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::memory::Share;
+
 /// Small messages of one connection that may wait.
 const MESSAGES: u32 = 32;
 /// So many bytes count as another message.
@@ -18,7 +20,8 @@ pub struct Allowance(Arc<Semaphore>);
 
 /// A part of it in use; given back when the message was dealt with.
 #[derive(Debug)]
-pub struct Allowed(#[expect(dead_code, reason = "given back by being dropped")] OwnedSemaphorePermit);
+#[expect(dead_code, reason = "given back by being dropped")]
+pub struct Allowed(OwnedSemaphorePermit, Share);
 
 impl Default for Allowance {
     fn default() -> Self {
@@ -28,10 +31,10 @@ impl Default for Allowance {
 
 impl Allowance {
     /// Waits until a message of so many bytes may wait for a document. One that is larger than the whole share waits
-    /// until nothing else does. None never happens: a share is not closed.
-    pub(super) async fn take(&self, bytes: usize) -> Option<Allowed> {
+    /// until nothing else does. `share`: what it takes of the memory. None never happens: an allowance is not closed.
+    pub(super) async fn take(&self, bytes: usize, share: Share) -> Option<Allowed> {
         let cost = u32::try_from(1 + bytes / BYTES).unwrap_or(MESSAGES).min(MESSAGES);
-        Arc::clone(&self.0).acquire_many_owned(cost).await.ok().map(Allowed)
+        Arc::clone(&self.0).acquire_many_owned(cost).await.ok().map(|permit| Allowed(permit, share))
     }
 }
 
@@ -40,20 +43,24 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::memory::Memory;
 
     #[tokio::test]
     async fn who_has_used_up_its_share_waits_until_a_message_was_dealt_with() {
-        let allowance = Allowance::default();
+        let (allowance, memory) = (Allowance::default(), Memory::new(0));
         let mut taken = Vec::new();
         for _ in 0..MESSAGES {
-            taken.push(allowance.take(200).await);
+            taken.push(allowance.take(200, memory.share()).await);
         }
-        assert!(allowance.take(200).now_or_never().is_none());
+        assert!(allowance.take(200, memory.share()).now_or_never().is_none());
         taken.pop();
-        assert!(allowance.take(200).now_or_never().is_some());
+        assert!(allowance.take(200, memory.share()).now_or_never().is_some());
         drop(taken);
-        let large = allowance.take(16 << 20).await;
-        assert!(allowance.take(1).now_or_never().is_none(), "a large message takes the whole share");
+        let mut share = memory.share();
+        share.hold(16 << 20).expect("there is no limit");
+        let large = allowance.take(16 << 20, share).await;
+        assert_eq!(memory.held(), 16 << 20, "it takes memory as long as it waits");
+        assert!(allowance.take(1, memory.share()).now_or_never().is_none(), "a large message takes the whole share");
         drop(large);
     }
 }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::allowance::{Allowance, Allowed};
-use super::outbox::{ConnectionKey, Ephemeral, Outbox, RemoteHeads};
+use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
 use crate::document::{Author, Done, Edit, EditError, SharedView};
 use crate::format::DocumentId;
+use crate::memory::OutOfMemory;
 use crate::store::StoreError;
 
 /// A connection that syncs, as a document sees it.
@@ -78,9 +79,22 @@ pub enum Unavailable {
     /// Too many documents were made in a short time.
     #[error("too many documents have been made in the last minute; nothing was stored, try again in a minute")]
     TooManyNew,
+    /// Large messages take as much memory as they may.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The server stops.
     #[error("the server is shutting down")]
     Stopping,
+}
+
+impl From<Unavailable> for Farewell {
+    fn from(error: Unavailable) -> Self {
+        let kind = match error {
+            Unavailable::Stopping => FarewellKind::GoingAway,
+            _ => FarewellKind::TryAgainLater,
+        };
+        Self { kind, message: error.to_string() }
+    }
 }
 
 /// Why an edit was not made.
@@ -103,6 +117,9 @@ pub enum EditFailure {
     /// The library failed on it.
     #[error("the edit could not be applied; the document was reloaded, and nothing was changed")]
     Panicked,
+    /// Something else failed while it was made.
+    #[error("something failed while the edit was made; look whether it is there before you make it again")]
+    Unknown,
 }
 
 impl From<&StoreError> for EditFailure {

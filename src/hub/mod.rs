@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -49,10 +49,14 @@ pub use watchers::RenderRows;
 use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
 use crate::document_log::Actors;
 use crate::format::DocumentId;
+use crate::memory::{Memory, Share};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::token_bucket::TokenBucket;
 
+/// Documents that may take apart and apply at a time what takes much memory: more are of no use to a machine of a few
+/// processors, and each may take some hundred megabytes for a moment.
+const TURNS: usize = 4;
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;
 
@@ -79,6 +83,8 @@ pub struct HubSettings {
     pub max_pending: usize,
     /// Documents that may come to be in a minute; 0: any number.
     pub new_documents_per_minute: u32,
+    /// Bytes that large messages may take, all connections together; 0: any number.
+    pub message_memory: u64,
     /// What documents are written under.
     pub actors: Actors,
 }
@@ -102,6 +108,8 @@ struct Inner {
     quarantines: Quarantines,
     unopened: Unopened,
     new_documents: Mutex<TokenBucket>,
+    memory: Memory,
+    turns: Semaphore,
     stopping: AtomicBool,
 }
 
@@ -117,6 +125,7 @@ impl Hub {
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
         let room = Room::new(settings.presence);
         let new = f64::from(settings.new_documents_per_minute);
+        let memory = Memory::new(settings.message_memory);
         let inner = Inner {
             store,
             settings,
@@ -130,6 +139,8 @@ impl Hub {
             quarantines: Quarantines::default(),
             unopened: Unopened::default(),
             new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
+            memory,
+            turns: Semaphore::new(TURNS),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -139,6 +150,18 @@ impl Hub {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
+    }
+
+    /// What large messages take.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.inner.memory
+    }
+
+    /// Waits for its turn to take apart and apply what takes much memory.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // None never happens: turns do not end.
+        self.inner.turns.acquire().await.ok()
     }
 
     /// The room of the legacy sockets.
@@ -195,7 +218,10 @@ impl Hub {
     pub async fn edit(&self, id: &DocumentId, edit: Edit, author: Author) -> Result<Done, EditFailure> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Edit { edit: Box::new(edit), author, reply }).await?;
-        answer.await.map_err(|_| EditFailure::from(Unavailable::Stopping))?
+        answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
+            true => Unavailable::Stopping.into(),
+            false => EditFailure::Unknown,
+        })?
     }
 
     /// Begins to sync a document with a peer who has said nothing about it yet: it gets the first message.
@@ -206,12 +232,20 @@ impl Hub {
         self.send(id, Command::Greet(peer)).await
     }
 
-    /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got the document, and wants to know if we have not either.
+    /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got
+    /// the document, and wants to know if we have not either. `share`: what the message takes of the memory.
     ///
     /// # Errors
     /// When the server stops.
-    pub async fn sync(&self, id: &DocumentId, peer: SyncPeer, bytes: Bytes, request: bool) -> Result<(), Unavailable> {
-        let allowed = peer.allowance.take(bytes.len()).await;
+    pub async fn sync(
+        &self,
+        id: &DocumentId,
+        peer: SyncPeer,
+        bytes: Bytes,
+        request: bool,
+        share: Share,
+    ) -> Result<(), Unavailable> {
+        let allowed = peer.allowance.take(bytes.len(), share).await;
         self.send(id, Command::Sync { peer, bytes, request, allowed }).await
     }
 

@@ -35,6 +35,12 @@ use crate::store::Lengths;
 const MAX_BATCH: usize = 1_024;
 /// Bytes of sync messages taken as one batch (the last may go beyond).
 const MAX_BATCH_BYTES: usize = 8 << 20;
+/// About what a batch may take of the memory while it is applied (the last message may go beyond).
+const MAX_BATCH_WEIGHT: u64 = 64 << 20;
+/// What takes so much waits for its turn.
+const HEAVY: u64 = 8 << 20;
+/// Bytes of sync messages that may turn out to be so much: what is compressed is a thousandth at the least.
+const MAYBE_HEAVY: usize = 8 << 10;
 /// Bytes of sync messages from which on applying them takes long: some hundred changes.
 const LARGE_BATCH: usize = 32 << 10;
 /// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
@@ -106,13 +112,23 @@ struct Batch {
     bytes: usize,
     /// How long it took to take them apart.
     taken: Duration,
+    /// About what they take while they are applied.
+    weight: u64,
     /// What the messages' connections get back when the batch is done.
     allowed: Vec<Allowed>,
 }
 
 impl Batch {
+    /// What was taken apart, and who waits for it; the rest stays.
+    fn take_prepared(&mut self) -> (Vec<Item>, Vec<Prepared>, Vec<Sender>) {
+        let prepared = std::mem::take(&mut self.prepared);
+        let (items, senders) = (self.items.split_off(prepared.len()), self.senders.split_off(prepared.len()));
+        self.weight = 0;
+        (std::mem::replace(&mut self.items, items), prepared, std::mem::replace(&mut self.senders, senders))
+    }
+
     fn is_full(&self) -> bool {
-        self.commands >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
+        self.commands >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES || self.weight >= MAX_BATCH_WEIGHT
     }
 }
 
@@ -213,7 +229,9 @@ impl DocumentTask {
 
     /// Takes what waits as one batch.
     async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
+        let hub = self.hub.clone();
         let mut batch = Batch::default();
+        let mut turn = None;
         let mut next = Some(first);
         // What comes while messages are taken apart still belongs to the batch: applying, storing and telling it
         // together costs much less, and nothing of it would be done earlier on its own.
@@ -223,16 +241,26 @@ impl DocumentTask {
                 self.sort(document, command, &mut batch);
                 next = self.waiting(&batch);
             }
+            if turn.is_none() && batch.bytes >= MAYBE_HEAVY {
+                turn = hub.turn().await;
+            }
             self.prepare(document, &mut batch);
+            if turn.is_none() && batch.weight >= HEAVY {
+                turn = hub.turn().await;
+            }
             next = self.waiting(&batch);
         }
         self.hub.inner.metrics.batch_size.record(f64::from(batch.commands.try_into().unwrap_or(u32::MAX)));
 
-        let Batch { items, prepared, senders, greeted, requesters, drained, gone, stop, allowed, taken, .. } = batch;
-        if !items.is_empty() {
-            self.large_batch = batch.bytes >= LARGE_BATCH || items.iter().any(Item::is_large);
-            self.commit(document, items, prepared, senders, taken).await;
+        while !batch.items.is_empty() {
+            self.large_batch = batch.bytes >= LARGE_BATCH || batch.items.iter().any(Item::is_large);
+            let (items, prepared, senders) = batch.take_prepared();
+            self.commit(document, items, prepared, senders, std::mem::take(&mut batch.taken)).await;
+            // What was too heavy to be taken apart together with it.
+            self.prepare(document, &mut batch);
         }
+        drop(turn);
+        let Batch { greeted, requesters, drained, gone, stop, allowed, .. } = batch;
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
         let may_show = !self.log.is_lost();
@@ -257,10 +285,18 @@ impl DocumentTask {
     }
 
     fn prepare(&mut self, document: &Document, batch: &mut Batch) {
-        let Batch { items, prepared, bytes, taken, .. } = batch;
+        let Batch { items, prepared, bytes, taken, weight, .. } = batch;
         let started = Instant::now();
-        let fresh = items[prepared.len()..].iter().cloned();
-        self.preparing.run(*bytes >= LARGE_BATCH, || prepared.extend(fresh.map(|item| document.prepare(item))));
+        self.preparing.run(*bytes >= LARGE_BATCH, || {
+            for item in &items[prepared.len()..] {
+                if *weight >= MAX_BATCH_WEIGHT {
+                    break;
+                }
+                let ready = document.prepare(item.clone());
+                *weight += ready.weight();
+                prepared.push(ready);
+            }
+        });
         *taken += started.elapsed();
     }
 

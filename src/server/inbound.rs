@@ -13,11 +13,13 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::memory::FREE;
+
 /// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
 /// it; a larger message gets a buffer of its own size while it comes in.
 const READ_BUFFER: usize = 2 << 10;
 /// Bytes that are read between two looks at how much it was: a message may be large, or consist of endless empty frames.
-const ACCOUNTED: u64 = 1 << 20;
+const ACCOUNTED: u64 = FREE;
 
 /// The side of a connection that is read.
 pub struct Inbound {

@@ -11,6 +11,7 @@ use crate::clock::now_ms;
 use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
 use crate::format::DocumentId;
 use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
+use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::ids::new_position_id;
 use crate::server::outbound::Outbound;
@@ -140,7 +141,7 @@ fn failed(what: &str, error: &EditFailure) -> Vec<String> {
 impl Surface for LegacySocket {
     const KIND: ConnectionKind = ConnectionKind::Legacy;
 
-    async fn receive(&mut self, message: Frame, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, _share: Share, out: &mut Outbound) -> Result<(), Farewell> {
         let request = match &message {
             Frame::Text(text) => legacy::decode(text),
             _ => Err(LegacyError::Undecodable),

@@ -27,6 +27,8 @@ pub struct Limits {
     pub document_changes: u64,
     /// Documents that may come to be in a minute; a minute's worth may at once. 0: any number.
     pub new_documents_per_minute: u32,
+    /// Bytes that large messages may take, all connections together. 0: any number.
+    pub message_memory: u64,
     /// Bytes that an ephemeral message may carry.
     pub ephemeral_bytes: usize,
     /// Ephemeral messages a second of one socket; it may send [`EPHEMERALS_BURST`] seconds' worth at once.
@@ -53,6 +55,7 @@ impl Default for Limits {
             document_bytes: 256 << 20,
             document_changes: 1_000_000,
             new_documents_per_minute: 1_200,
+            message_memory: 256 << 20,
             ephemeral_bytes: 64 << 10,
             ephemerals_per_second: 200,
         }

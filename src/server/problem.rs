@@ -149,7 +149,7 @@ impl From<EditFailure> for Problem {
             EditFailure::Edit(error) => error.into(),
             EditFailure::Storage { full, message } => Self::storage(full, message),
             EditFailure::Unavailable(error) => error.into(),
-            EditFailure::Panicked => {
+            EditFailure::Panicked | EditFailure::Unknown => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", error.to_string())
             }
         }

@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::outbound::Outbound;
 use super::pace::Pace;
 use super::upgrade::Socket;
-use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing};
+use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
+use crate::memory::{OutOfMemory, Share};
 use crate::metrics::{ConnectionKind, Metrics, Refusal};
 
 /// How long a socket may take.
@@ -30,13 +31,20 @@ pub struct SocketTimes {
     pub ping: Duration,
     /// Without any byte going out although some wait.
     pub stall: Duration,
+    /// For one message that is large enough to be counted, from its first byte to its last.
+    pub message: Duration,
     /// For last words, and for discarding what comes after them.
     pub goodbye: Duration,
 }
 
 impl Default for SocketTimes {
     fn default() -> Self {
-        Self { ping: Duration::from_secs(20), stall: Duration::from_secs(60), goodbye: Duration::from_secs(2) }
+        Self {
+            ping: Duration::from_secs(20),
+            stall: Duration::from_secs(60),
+            message: Duration::from_secs(300),
+            goodbye: Duration::from_secs(2),
+        }
     }
 }
 
@@ -74,8 +82,13 @@ pub trait Surface: Send {
     /// For the metrics.
     const KIND: ConnectionKind;
 
-    /// What the other side sent. Answers go into `out`.
-    fn receive(&mut self, message: Message, out: &mut Outbound) -> impl Future<Output = Result<(), Farewell>> + Send;
+    /// What the other side sent. `share`: what it takes of the memory, until it is dealt with. Answers go into `out`.
+    fn receive(
+        &mut self,
+        message: Message,
+        share: Share,
+        out: &mut Outbound,
+    ) -> impl Future<Output = Result<(), Farewell>> + Send;
 
     /// What a document or a room has for the other side.
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
@@ -157,6 +170,10 @@ impl Connection {
         let mut closing = pin!(closing.cancelled());
         let mut unanswered = 0;
         let mut heard = inbound.read();
+        // What the message takes that is being read, where it began, and since when it is large.
+        let mut share = self.hub.memory().share();
+        let mut begun = heard;
+        let mut large: Option<Instant> = None;
         // What had been written at the last ping, and since when nothing has moved although something waits.
         let mut written = out.written();
         let mut stuck: Option<Instant> = None;
@@ -172,7 +189,7 @@ impl Connection {
                     return End::Ours(farewell);
                 }
             }
-            if let Err(farewell) = self.receive(surface, message, out).await {
+            if let Err(farewell) = self.receive(surface, message, self.hub.memory().share(), out).await {
                 return End::Ours(farewell);
             }
             deadline = deadline.filter(|_| !surface.has_begun());
@@ -211,12 +228,21 @@ impl Connection {
                         }
                         pause = Some(Box::pin(sleep(too_fast)));
                     }
+                    if share.hold(inbound.read() - begun).is_err() {
+                        return End::Ours(self.without_memory());
+                    }
+                    if share.holds() {
+                        large.get_or_insert_with(Instant::now);
+                    }
                     match message {
                         Ok(Some(Message::Close(frame))) => return End::Theirs(frame.map(|frame| frame.code.into())),
                         Ok(Some(Message::Ping(content))) => out.pong(&content),
                         Ok(Some(Message::Pong(_) | Message::Frame(_)) | None) => {}
                         Ok(Some(message)) => {
-                            if let Err(farewell) = self.receive(surface, message, out).await {
+                            let share = std::mem::replace(&mut share, self.hub.memory().share());
+                            begun = inbound.read();
+                            large = None;
+                            if let Err(farewell) = self.receive(surface, message, share, out).await {
                                 // Answers that were due before it went wrong are still told.
                                 let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
                                 return End::Ours(farewell);
@@ -238,6 +264,9 @@ impl Connection {
                     // And whom we do not read from has no way to answer.
                     if std::mem::replace(&mut heard, inbound.read()) != inbound.read() || pause.is_some() {
                         unanswered = 0;
+                    }
+                    if large.is_some_and(|since| now - since >= self.times.message) {
+                        return End::Stalled;
                     }
                     let moves = std::mem::replace(&mut written, out.written()) != out.written();
                     if !writing || moves {
@@ -278,9 +307,20 @@ impl Connection {
         Ok(())
     }
 
-    async fn receive<S: Surface>(&self, surface: &mut S, message: Message, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive<S: Surface>(
+        &self,
+        surface: &mut S,
+        message: Message,
+        share: Share,
+        out: &mut Outbound,
+    ) -> Result<(), Farewell> {
         self.hub.metrics().bytes_received.increment(message.len() as u64);
-        surface.receive(message, out).await
+        surface.receive(message, share, out).await
+    }
+
+    fn without_memory(&self) -> Farewell {
+        self.hub.metrics().refuse(Refusal::Memory);
+        Farewell::from(Unavailable::from(OutOfMemory))
     }
 
     fn too_late(&self) -> Farewell {

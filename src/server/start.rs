@@ -143,6 +143,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         apply_budget: options.apply_budget,
         idle_after: options.idle_after,
         max_pending: options.max_pending,
+        message_memory: options.limits.message_memory,
         new_documents_per_minute: options.limits.new_documents_per_minute,
         actors: Actors::default(),
     };

@@ -65,6 +65,7 @@ impl Life {
             idle_after: IDLE,
             max_pending: 10,
             new_documents_per_minute: 0,
+            message_memory: 0,
             actors,
         };
         let hub = Hub::new(Arc::new(store), settings, Arc::new(Metrics::new()));

@@ -39,7 +39,7 @@ impl Link {
         let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
         let task = life.spawn(async move {
             while let Some(Up { bytes, request }) = arrived.recv().await {
-                if hub.sync(&id, sender.clone(), bytes, request).await.is_err() {
+                if hub.sync(&id, sender.clone(), bytes, request, hub.memory().share()).await.is_err() {
                     return;
                 }
             }

@@ -213,6 +213,17 @@ impl TestServer {
         timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{line} stays at {}", self.metric(line)));
     }
 
+    /// Waits until large messages take about so many bytes: at least that, or nothing.
+    pub async fn until_held(&self, bytes: u64) {
+        let memory = self.app.hub.memory();
+        let held = async {
+            while if bytes == 0 { memory.held() > 0 } else { memory.held() < bytes } {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, held).await.expect("in time");
+    }
+
     /// The positions as the server shows them now, by id.
     pub async fn positions(&self) -> Vec<String> {
         let view = self.app.hub.view(&self.document).await.expect("opens").expect("exists");

@@ -23,7 +23,8 @@ async fn server(times: SocketTimes) -> TestServer {
 }
 
 fn quick_pings() -> SocketTimes {
-    SocketTimes { ping: Duration::from_millis(50), stall: PATIENCE * 10, goodbye: Duration::from_millis(200) }
+    let goodbye = Duration::from_millis(200);
+    SocketTimes { ping: Duration::from_millis(50), stall: PATIENCE * 10, goodbye, ..SocketTimes::default() }
 }
 
 #[tokio::test]

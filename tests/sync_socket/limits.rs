@@ -357,3 +357,44 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
     reluctant.write_all(requests.as_bytes()).await.unwrap();
     server.until_metric("happierwork_refusals_total{reason=\"stalled\"}", |stalled| stalled > 0.0).await;
 }
+
+/// A socket on which so many bytes of a larger message have come.
+async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
+    let mut connection = server.tcp_from("127.0.0.1").await;
+    let request = "GET /sync HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.unwrap();
+    // Binary, the last part of its message, masked with nothing, eight megabytes.
+    connection.write_all(&[0x82, 0xff, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    connection.write_all(&vec![0; bytes]).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn large_messages_may_take_so_much_together_and_small_ones_always_pass() {
+    let server = server(Limits { message_memory: 2 << 20, ..Limits::default() }).await;
+    let mut small = RepoPeer::join(&server, "small").await;
+    let mut replica = Replica::empty(&server.document);
+    small.until_agreed(&mut replica).await;
+    let hoarder = part_of_a_message(&server, 1_800_000).await;
+    server.until_held(1_500_000).await;
+
+    let mut large = RepoPeer::join(&server, "large").await;
+    let mut other = Replica::empty(&server.document);
+    large.until_agreed(&mut other).await;
+    let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
+    other.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
+    large.push(&mut other).await;
+    let message = refused(&mut large.socket, 1013).await;
+    assert!(message.contains("no room for so large a message"), "{message}");
+    assert_eq!(refusals(&server, "memory"), 1.0);
+    replica.doc.put(ROOT, "name", "a small change").unwrap();
+    small.until_agreed(&mut replica).await;
+
+    drop(hoarder);
+    server.until_held(0).await;
+    let mut again = RepoPeer::join(&server, "again").await;
+    other.state = automerge::sync::State::new();
+    again.until_agreed(&mut other).await;
+    assert_eq!(server.app.hub.memory().held(), 0, "what was dealt with takes nothing");
+}

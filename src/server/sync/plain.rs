@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::format::DocumentId;
 use crate::hub::{Allowance, ConnectionKey, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
+use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
@@ -37,14 +38,14 @@ impl PlainSocket {
 impl Surface for PlainSocket {
     const KIND: ConnectionKind = ConnectionKind::Plain;
 
-    async fn receive(&mut self, message: Frame, _out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, share: Share, _out: &mut Outbound) -> Result<(), Farewell> {
         let Frame::Binary(bytes) = message else {
             self.hub.metrics().refuse(Refusal::Undecodable);
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
             return Err(Farewell { kind: FarewellKind::BadMessage, message });
         };
-        let sent = self.hub.sync(&self.document, self.peer.clone(), bytes, false).await;
-        sent.map_err(|error| Farewell { kind: FarewellKind::GoingAway, message: error.to_string() })
+        let sent = self.hub.sync(&self.document, self.peer.clone(), bytes, false, share).await;
+        sent.map_err(Farewell::from)
     }
 
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {

@@ -13,8 +13,8 @@ use super::registry::{PeerRegistry, Registration};
 use crate::format::DocumentId;
 use crate::hub::{
     Allowance, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer,
-    Unavailable,
 };
+use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::identity::Identity;
 use crate::server::limits::{EPHEMERALS_BURST, Limits};
@@ -112,7 +112,7 @@ impl RepoSocket {
         Ok(())
     }
 
-    async fn sync(&mut self, document: DocumentId, data: Bytes, request: bool) -> Result<(), Farewell> {
+    async fn sync(&mut self, document: DocumentId, data: Bytes, request: bool, share: Share) -> Result<(), Farewell> {
         if !self.documents.contains(&document) {
             if self.documents.len() >= self.max_documents {
                 self.hub.metrics().refuse(Refusal::TooManyDocuments);
@@ -122,7 +122,7 @@ impl RepoSocket {
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
         let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage, allowance: self.allowance.clone() };
-        self.hub.sync(&document, peer, data, request).await.map_err(stopping)
+        self.hub.sync(&document, peer, data, request, share).await.map_err(Farewell::from)
     }
 
     /// True if the message is from the peer that has joined. Others are dropped, as the stock server does: that is also
@@ -146,7 +146,7 @@ impl RepoSocket {
         }
     }
 
-    async fn dispatch(&mut self, message: Message, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn dispatch(&mut self, message: Message, share: Share, out: &mut Outbound) -> Result<(), Farewell> {
         let message = match message {
             Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
             message if self.joined.is_none() => {
@@ -157,10 +157,10 @@ impl RepoSocket {
         };
         match message {
             Message::Sync { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, false).await
+                self.sync(document, data, false, share).await
             }
             Message::Request { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, true).await
+                self.sync(document, data, true, share).await
             }
             Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
                 // Ephemeral means that it may be lost.
@@ -175,7 +175,7 @@ impl RepoSocket {
                     count: message.count,
                     data: message.data,
                 };
-                self.hub.ephemeral(self.key, message).await.map_err(stopping)
+                self.hub.ephemeral(self.key, message).await.map_err(Farewell::from)
             }
             Message::RemoteSubscriptionChange { sender, add, remove, .. } if self.is_from_joined(&sender) => {
                 let names = |ids: Vec<StorageId>| ids.iter().map(|id| Arc::from(id.as_str())).collect::<Vec<_>>();
@@ -184,7 +184,7 @@ impl RepoSocket {
                     .hub
                     .watch_storages(self.key, names(add), &names(remove), &documents)
                     .await
-                    .map_err(stopping)?;
+                    .map_err(Farewell::from)?;
                 if refused > 0 {
                     tracing::info!(connection = self.key.0, refused, "this peer watches too many storages");
                 }
@@ -198,7 +198,7 @@ impl RepoSocket {
                         heads: heads.heads,
                         timestamp: heads.timestamp,
                     };
-                    self.hub.remote_heads(self.key, heads).await.map_err(stopping)?;
+                    self.hub.remote_heads(self.key, heads).await.map_err(Farewell::from)?;
                 }
                 Ok(())
             }
@@ -228,7 +228,7 @@ impl RepoSocket {
 impl Surface for RepoSocket {
     const KIND: ConnectionKind = ConnectionKind::Repo;
 
-    async fn receive(&mut self, message: Frame, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(&mut self, message: Frame, share: Share, out: &mut Outbound) -> Result<(), Farewell> {
         let bytes = match message {
             Frame::Binary(bytes) => bytes,
             _ => {
@@ -238,7 +238,7 @@ impl Surface for RepoSocket {
         };
         let decoded = repo::decode_known(&bytes, &|id| self.documents.get(id).cloned());
         match decoded {
-            Ok(message) => self.dispatch(message, out).await,
+            Ok(message) => self.dispatch(message, share, out).await,
             Err(error) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
                 tracing::warn!(connection = self.key.0, %error, "refused a message");
@@ -304,10 +304,6 @@ pub fn error_message(identity: &Identity, target: Option<&PeerId>, message: &str
 
 fn bad(message: impl Into<String>) -> Farewell {
     Farewell { kind: FarewellKind::BadMessage, message: message.into() }
-}
-
-fn stopping(error: Unavailable) -> Farewell {
-    Farewell { kind: FarewellKind::GoingAway, message: error.to_string() }
 }
 
 fn kind_of(message: &Message) -> &str {

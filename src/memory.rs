@@ -1,0 +1,123 @@
+//! What large messages may take of the server's memory, all connections together.
+//!
+//! One connection may send a large message, and is read from as long as it does; without a bound for all of them together, a
+//! thousand connections that each send half of one would be too much for any machine. Small messages are not counted: how
+//! many of those may wait is bounded per connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that a holder has for nothing.
+pub const FREE: u64 = 64 << 10;
+
+/// There is no room for this message now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server has no room for so large a message at the moment; try again later")]
+pub struct OutOfMemory;
+
+/// What there is, and how much of it is held. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Memory(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: u64,
+    held: AtomicU64,
+}
+
+impl Memory {
+    /// So many bytes for all; 0: without a limit.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self(Arc::new(Inner { limit: if limit == 0 { u64::MAX } else { limit }, held: AtomicU64::new(0) }))
+    }
+
+    /// Bytes that are held now.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    /// A share that holds nothing yet.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share { memory: self.clone(), held: 0 }
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
+        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.0.limit);
+        match self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(OutOfMemory),
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one message takes. Given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    memory: Memory,
+    held: u64,
+}
+
+impl Share {
+    /// From now on it is so many bytes.
+    ///
+    /// # Errors
+    /// When they are not there; then it is as many as before.
+    pub fn hold(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
+        let wanted = if bytes <= FREE { 0 } else { bytes };
+        if wanted > self.held {
+            self.memory.take(wanted - self.held)?;
+        } else if wanted < self.held {
+            self.memory.give_back(self.held - wanted);
+        }
+        self.held = wanted;
+        Ok(())
+    }
+
+    /// Whether it is any.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.held > 0
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.give_back(self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_messages_share_what_there_is_and_give_it_back() {
+        let memory = Memory::new(1_000_000);
+        let (mut one, mut other) = (memory.share(), memory.share());
+        assert_eq!(one.hold(600_000), Ok(()));
+        assert_eq!(other.hold(400_001), Err(OutOfMemory));
+        assert_eq!(other.hold(400_000), Ok(()));
+        assert_eq!((one.hold(600_001), memory.held()), (Err(OutOfMemory), 1_000_000), "as many as before");
+        assert_eq!(one.hold(100_000), Ok(()));
+        drop(other);
+        assert_eq!(memory.held(), 100_000);
+        drop(one);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn small_messages_are_not_counted() {
+        let memory = Memory::new(1);
+        let mut share = memory.share();
+        assert_eq!((share.hold(FREE), memory.held()), (Ok(()), 0));
+        assert_eq!(share.hold(FREE + 1), Err(OutOfMemory));
+        assert_eq!(Memory::new(0).share().hold(u64::MAX), Ok(()), "0 is without a limit");
+    }
+}
