@@ -36,6 +36,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use happierwork::format::DocumentId;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::kind::Kind;
@@ -61,7 +62,7 @@ struct Cli {
     options: Options,
 }
 
-/// Servers that are part of this program.
+/// Servers that are part of this program, and what else is a process of its own.
 #[derive(Debug, Subcommand)]
 enum Server {
     /// The server that only passes bytes on.
@@ -70,6 +71,9 @@ enum Server {
     /// samod's server.
     #[command(hide = true, name = contenders::SAMOD)]
     Samod { port: u16, folder: PathBuf },
+    /// Those who mean harm.
+    #[command(hide = true)]
+    Attack { port: u16, document: DocumentId, seconds: u64 },
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +109,9 @@ fn main() -> ExitCode {
     let result = match command {
         Some(Server::Floor { port }) => floor::serve(port),
         Some(Server::Samod { port, folder }) => samod(port, folder),
+        Some(Server::Attack { port, document, seconds }) => {
+            allow_files().and_then(|()| scenario::attack::attackers::attack(port, document, seconds))
+        }
         None if options.list => {
             list();
             Ok(())

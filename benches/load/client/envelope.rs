@@ -20,10 +20,7 @@ pub struct Envelope {
 impl Envelope {
     /// Joins, and learns the server's name.
     pub async fn join(socket: &mut Socket, name: &str, document: &DocumentId) -> Fallible<(Self, PeerId)> {
-        let sender = PeerId::new(name)?;
-        let metadata = PeerMetadata { storage_id: None, is_ephemeral: true };
-        let join = Message::Join { sender: sender.clone(), metadata, versions: vec![PROTOCOL_VERSION.to_owned()] };
-        socket.outbox.binary(&[&join.encode()]);
+        socket.outbox.binary(&[&join(name)?]);
         let server = loop {
             if let Some(frame) = socket.inbox.next(&mut socket.outbox)? {
                 match decode(&Bytes::copy_from_slice(frame))? {
@@ -82,6 +79,13 @@ fn between<'f>(before: &[u8], frame: &'f [u8], after: &[u8]) -> Option<&'f [u8]>
     };
     let data = rest.get(head..)?;
     (rest[..head] == *bytes_head(&mut [0; 5], data.len())).then_some(data)
+}
+
+/// The frame that comes first.
+pub fn join(name: &str) -> Fallible<Vec<u8>> {
+    let metadata = PeerMetadata { storage_id: None, is_ephemeral: true };
+    let versions = vec![PROTOCOL_VERSION.to_owned()];
+    Ok(Message::Join { sender: PeerId::new(name)?, metadata, versions }.encode())
 }
 
 /// The frame that asks for a document of which one has nothing.

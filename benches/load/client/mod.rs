@@ -15,6 +15,6 @@ mod writer;
 
 pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers};
 pub use http::Http;
-pub use socket::Socket;
+pub use socket::{Outbox, Socket};
 pub use viewer::{Hello, Language};
 pub use writer::{Order, Role, Writer};

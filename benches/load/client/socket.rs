@@ -185,6 +185,11 @@ impl Outbox {
         self.frame(TEXT, &[text.as_bytes()]);
     }
 
+    /// What is queued, for who writes it by other means.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether all is written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub mod attack;
 mod cold_start;
 mod documents;
 mod export;
@@ -57,5 +58,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "memory", about: "what connections and documents take", only_if_named: false, run: memory::run },
     Scenario { name: "cold-start", about: "a long history is read", only_if_named: false, run: cold_start::run },
     Scenario { name: "stalled", about: "some viewers stop reading", only_if_named: false, run: stalled::run },
+    Scenario {
+        name: "attack",
+        about: "fifty honest clients beside thousands of others",
+        only_if_named: false,
+        run: attack::run,
+    },
     Scenario { name: "soak", about: "a long time of coming and going", only_if_named: true, run: soak::run },
 ];

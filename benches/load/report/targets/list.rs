@@ -32,6 +32,8 @@ const OPEN: Cases = cases("memory", &["1,000 open small documents"]);
 const COLD_START: Cases = cases("cold-start", &["100,000 changes"]);
 const STALLED: Cases = cases("stalled", &["1,000 viewers", "100 do not read for 30 s"]);
 
+const ATTACK: Cases = cases("attack", &["50 viewers", "attacked for 60 s"]);
+
 /// Names of figures.
 const CPU: &str = "cpu_us_per_delivered_edit";
 const MESSAGE_CPU: &str = "cpu_us_per_message";
@@ -187,6 +189,16 @@ pub const ALL: &[Target] = &[
             ),
             part("RSS grows", Figure(&STALLED, "rss_growth_mib"), MiB, Below(10.0)),
             part("", Figure(&STALLED, "converged"), Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "60 s of garbage, bombs, join floods, oversized frames, half-open sockets and 5,000 connections of which 1,000 stall, \
+         beside 50 honest clients",
+        "their p99 ≤ 3 × its quiet value, none dropped; server RSS < 512 MiB",
+        &[
+            part("p99", Figure(&ATTACK, "p99_attacked_to_quiet"), Times, AtMost(3.0)),
+            part("peak RSS", Figure(&ATTACK, "peak_rss_mib"), MiB, Below(512.0)),
+            part("", Figure(&ATTACK, "converged"), Agreement, AtLeast(1.0)),
         ],
     ),
 ];
