@@ -39,6 +39,9 @@ pub struct LimitArgs {
     /// Changes that a document may have; it can be read, but nothing more is added
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_CHANGES", default_value_t = 1_000_000)]
     pub max_document_changes: u64,
+    /// Operations that a document may have: keys set, letters typed; it can be read, but nothing more is added
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_OPERATIONS", default_value_t = 5_000_000)]
+    pub max_document_operations: u64,
     /// Documents that may come to be in a minute
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_NEW_DOCUMENTS_PER_MINUTE", default_value_t = 1_200)]
     pub new_documents_per_minute: u32,
@@ -67,6 +70,7 @@ impl LimitArgs {
             documents_per_connection: none_if_zero(self.max_documents_per_connection, usize::MAX),
             document_bytes: none_if_zero(self.max_document_bytes, u64::MAX),
             document_changes: none_if_zero(self.max_document_changes, u64::MAX),
+            document_operations: none_if_zero(self.max_document_operations, u64::MAX),
             new_documents_per_minute: self.new_documents_per_minute,
             message_memory: self.max_message_memory,
             ephemeral_bytes: none_if_zero(self.max_ephemeral, usize::MAX),

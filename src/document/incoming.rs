@@ -32,6 +32,8 @@ pub struct MessageLimits {
     pub document_changes: u64,
     /// Bytes that it may take in the store.
     pub document_bytes: u64,
+    /// Operations that all its changes may hold.
+    pub document_operations: u64,
 }
 
 impl Default for MessageLimits {
@@ -40,11 +42,12 @@ impl Default for MessageLimits {
             heads: 10_000,
             chunks: 500_000,
             changes: 500_000,
-            operations: 2_000_000,
+            operations: 1_000_000,
             inflated: 64 << 20,
             text: 128 << 20,
             document_changes: u64::MAX,
             document_bytes: u64::MAX,
+            document_operations: u64::MAX,
         }
     }
 }
@@ -71,6 +74,9 @@ pub enum DocumentFull {
     /// It takes too much room.
     #[error("the document has as many bytes as it may have ({0}); ask the operator of the server for room")]
     Bytes(u64),
+    /// It takes too long to read.
+    #[error("the document has as many operations as it may have ({0}); ask the operator of the server for room")]
+    Operations(u64),
 }
 
 /// Why a sync message is refused. Its sender is told, and loses the connection: rejecting one message alone would make

@@ -531,9 +531,17 @@ impl Document {
     }
 
     fn room(&self) -> Room {
-        let MessageLimits { document_changes, document_bytes, .. } = self.limits;
-        let (changes, _) = self.size();
-        Room { changes: changes + self.orphans.len() as u64, bytes: self.stored, document_changes, document_bytes }
+        let MessageLimits { document_changes, document_bytes, document_operations, .. } = self.limits;
+        let (changes, operations) = self.size();
+        let waiting: usize = self.orphans.values().map(Change::len).sum();
+        Room {
+            changes: changes + self.orphans.len() as u64,
+            bytes: self.stored,
+            operations: operations + waiting as u64,
+            document_changes,
+            document_bytes,
+            document_operations,
+        }
     }
 
     /// None: an acknowledgement whose bytes are known.

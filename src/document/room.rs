@@ -11,8 +11,10 @@ use super::incoming::DocumentFull;
 pub(super) struct Room {
     pub(super) changes: u64,
     pub(super) bytes: u64,
+    pub(super) operations: u64,
     pub(super) document_changes: u64,
     pub(super) document_bytes: u64,
+    pub(super) document_operations: u64,
 }
 
 impl Room {
@@ -22,23 +24,28 @@ impl Room {
             return Ok(());
         }
         let bytes = changes.iter().map(|change| change.raw_bytes().len() as u64).sum();
-        self.take_sizes(changes.len() as u64, bytes)
+        let operations = changes.iter().map(|change| change.len() as u64).sum();
+        self.take_sizes(changes.len() as u64, bytes, operations)
     }
 
     /// Room for an edit. How large it will be is not known yet; its values are bounded.
     pub(super) fn take_edit(&mut self) -> Result<(), DocumentFull> {
-        self.take_sizes(1, 0)
+        self.take_sizes(1, 0, 0)
     }
 
-    fn take_sizes(&mut self, changes: u64, bytes: u64) -> Result<(), DocumentFull> {
+    fn take_sizes(&mut self, changes: u64, bytes: u64, operations: u64) -> Result<(), DocumentFull> {
         if self.changes + changes > self.document_changes {
             return Err(DocumentFull::Changes(self.document_changes));
         }
         if self.bytes + bytes > self.document_bytes || self.bytes >= self.document_bytes {
             return Err(DocumentFull::Bytes(self.document_bytes));
         }
+        if self.operations + operations > self.document_operations || self.operations >= self.document_operations {
+            return Err(DocumentFull::Operations(self.document_operations));
+        }
         self.changes += changes;
         self.bytes += bytes;
+        self.operations += operations;
         Ok(())
     }
 }
@@ -48,16 +55,24 @@ mod tests {
     use super::*;
 
     fn room() -> Room {
-        Room { changes: 8, bytes: 80, document_changes: 10, document_bytes: 100 }
+        Room {
+            changes: 8,
+            bytes: 80,
+            operations: 800,
+            document_changes: 10,
+            document_bytes: 100,
+            document_operations: 1_000,
+        }
     }
 
     #[test]
     fn what_a_batch_brings_adds_up() {
         let mut room = room();
-        assert_eq!(room.take_sizes(1, 10), Ok(()));
-        assert_eq!(room.take_sizes(1, 11), Err(DocumentFull::Bytes(100)));
-        assert_eq!(room.take_sizes(2, 1), Err(DocumentFull::Changes(10)));
-        assert_eq!(room.take_sizes(1, 10), Ok(()), "what was refused takes nothing");
+        assert_eq!(room.take_sizes(1, 10, 100), Ok(()));
+        assert_eq!(room.take_sizes(1, 11, 0), Err(DocumentFull::Bytes(100)));
+        assert_eq!(room.take_sizes(1, 1, 101), Err(DocumentFull::Operations(1_000)));
+        assert_eq!(room.take_sizes(2, 1, 0), Err(DocumentFull::Changes(10)));
+        assert_eq!(room.take_sizes(1, 10, 100), Ok(()), "what was refused takes nothing");
     }
 
     #[test]

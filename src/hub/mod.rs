@@ -54,15 +54,12 @@ use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::token_bucket::TokenBucket;
 
-/// Documents that may take apart and apply at a time what takes much memory: more are of no use to a machine of a few
-/// processors, and each may take some hundred megabytes for a moment.
-const TURNS: usize = 4;
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.
-pub const APPLY_BUDGET: Duration = Duration::from_secs(10);
+pub const APPLY_BUDGET: Duration = Duration::from_secs(30);
 
 /// How documents are run.
 #[derive(Clone)]
@@ -140,7 +137,7 @@ impl Hub {
             unopened: Unopened::default(),
             new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
             memory,
-            turns: Semaphore::new(TURNS),
+            turns: Semaphore::new(turns()),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -446,4 +443,10 @@ impl Hub {
     fn documents(&self) -> MutexGuard<'_, HashMap<DocumentId, Slot>> {
         self.inner.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many documents may take apart and apply what takes much memory, and time, at once: one processor stays for all
+/// others.
+fn turns() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }

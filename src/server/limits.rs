@@ -23,6 +23,8 @@ pub struct Limits {
     pub documents_per_connection: usize,
     /// Bytes that a document may take in the store.
     pub document_bytes: u64,
+    /// Operations that a document may have.
+    pub document_operations: u64,
     /// Changes that a document may have.
     pub document_changes: u64,
     /// Documents that may come to be in a minute; a minute's worth may at once. 0: any number.
@@ -53,6 +55,7 @@ impl Default for Limits {
             bytes_per_second: 32 << 20,
             documents_per_connection: 10_000,
             document_bytes: 256 << 20,
+            document_operations: 5_000_000,
             document_changes: 1_000_000,
             new_documents_per_minute: 1_200,
             message_memory: 256 << 20,

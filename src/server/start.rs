@@ -137,6 +137,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         presence: PRESENCE,
         limits: MessageLimits {
             document_changes: options.limits.document_changes,
+            document_operations: options.limits.document_operations,
             document_bytes: options.limits.document_bytes,
             ..MessageLimits::default()
         },

@@ -239,9 +239,12 @@ async fn ephemeral_messages_that_are_too_large_or_too_many_are_dropped_and_nothi
 
 #[tokio::test]
 async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
-    for limits in
-        [Limits { document_changes: 3, ..Limits::default() }, Limits { document_bytes: 2_000, ..Limits::default() }]
-    {
+    for limits in [
+        Limits { document_changes: 3, ..Limits::default() },
+        Limits { document_bytes: 2_000, ..Limits::default() },
+        // A new plan has 44.
+        Limits { document_operations: 47, ..Limits::default() },
+    ] {
         let server = server(limits).await;
         let mut writer = RepoPeer::join(&server, "writer").await;
         let mut replica = Replica::empty(&server.document);
