@@ -57,6 +57,17 @@ ROUNDS ?= 500
 crash:
 	ROUNDS=$(ROUNDS) cargo test --locked --test crash -- --nocapture --test-threads 1
 
+# Bytes that nobody should send, on every target for so long. Needs a nightly toolchain, and cargo-fuzz.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+.PHONY: fuzz $(FUZZ_TARGETS:%=fuzz-%)
+fuzz: $(FUZZ_TARGETS:%=fuzz-%)
+
+# (A server's metrics are never given back, and the requests' target has one server after the other.)
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
+	mkdir -p fuzz/corpus/$*
+	ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
+
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
 deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -18,6 +18,7 @@
 //! | [`clock`] | what time it is |
 //! | `damper` | what fails again and again is tried less and less often |
 //! | [`heavy`] | what takes long runs where it holds up nobody else |
+//! | [`memory`] | what large messages may take, all connections together |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 //! | [`token_bucket`] | how often something may happen |
