@@ -16,9 +16,10 @@ use happierwork::document::{
     Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch, View,
     read_view,
 };
+use happierwork::exchange;
 use happierwork::format::{Budget, DocumentId};
 use happierwork::server::renderings::RENDERINGS;
-use happierwork::wire::repo;
+use happierwork::wire::{legacy, repo};
 
 /// Changes in the history.
 const HISTORIES: [usize; 3] = [100, 10_000, 100_000];
@@ -312,21 +313,67 @@ fn save_a_document(bencher: Bencher, changes: usize) {
 }
 
 #[divan::bench]
-fn decode_a_sync_message(bencher: Bencher) {
-    let message = Case::new(100, 100, 0).edit();
-    bencher.bench_local(|| Incoming::decode(black_box(&message), &MessageLimits::default()).unwrap());
-}
-
-#[divan::bench]
-fn repo_codec_decodes_an_acknowledgement(bencher: Bencher) {
-    let frame = sync_frame(&published(100, 1).1);
-    bencher.bench_local(|| repo::decode(black_box(&frame)).unwrap());
-}
-
-#[divan::bench]
 fn repo_codec_encodes_a_sync_message(bencher: Bencher) {
     let message = Case::new(100, 100, 0).edit();
     bencher.bench_local(|| sync_frame(black_box(&message)));
+}
+
+/// Bytes that come from elsewhere: how many a second are taken apart and checked.
+mod decoders {
+    use divan::counter::BytesCount;
+
+    use super::*;
+
+    const LEGACY_FRAME: &str = "\"[\\\"add\\\",\\\"Designer\\\",\\\"Product\\\",\\\"45,000\\\",\\\"Pune\\\"]\"";
+
+    #[divan::bench]
+    fn repo_frame_with_an_acknowledgement(bencher: Bencher) {
+        let frame = sync_frame(&published(100, 1).1);
+        bencher.counter(BytesCount::new(frame.len())).bench_local(|| repo::decode(black_box(&frame)).unwrap());
+    }
+
+    #[divan::bench]
+    fn legacy_frame(bencher: Bencher) {
+        let decode = || legacy::decode(black_box(LEGACY_FRAME)).map_err(drop).unwrap();
+        bencher.counter(BytesCount::new(LEGACY_FRAME.len())).bench_local(decode);
+    }
+
+    #[divan::bench]
+    fn sync_message_with_one_change(bencher: Bencher) {
+        sync_message(bencher, Case::new(100, 100, 0).edit());
+    }
+
+    /// Of 5,000 positions. It has to be within the limits of a message.
+    #[divan::bench(args = [0, 100_000], sample_count = 10, sample_size = 1)]
+    fn sync_message_with_a_document_of_so_many_changes(bencher: Bencher, changes: usize) {
+        let message = sync::Message {
+            heads: Vec::new(),
+            need: Vec::new(),
+            have: Vec::new(),
+            changes: vec![snapshot(5_000, changes)].into(),
+            flags: None,
+            version: sync::MessageVersion::V2,
+        };
+        sync_message(bencher, message.encode().into());
+    }
+
+    fn sync_message(bencher: Bencher, message: Bytes) {
+        let decode = || Incoming::decode(black_box(&message), &MessageLimits::default()).unwrap();
+        bencher.counter(BytesCount::new(message.len())).bench_local(decode);
+    }
+
+    #[divan::bench(args = [100, 100_000], sample_count = 10, sample_size = 1)]
+    fn file_of_a_document_of_so_many_changes(bencher: Bencher, changes: usize) {
+        let log = snapshot(100, changes);
+        bencher.counter(BytesCount::new(log.len())).bench_local(|| load(&log));
+    }
+
+    #[divan::bench]
+    fn old_data_file(bencher: Bencher) {
+        let file = include_bytes!("../tests/fixtures/legacy/positions.json");
+        let import = || exchange::import(black_box(file), 0, &mut || "id".to_owned()).unwrap();
+        bencher.counter(BytesCount::new(file.len())).bench_local(import);
+    }
 }
 
 fn sync_frame(data: &Bytes) -> Bytes {
