@@ -374,6 +374,12 @@ impl Document {
         })
     }
 
+    /// The same for a sync message that was taken apart already.
+    #[must_use]
+    pub fn prepare_sync(&self, peer: PeerKey, bytes: Bytes, incoming: Incoming) -> Prepared {
+        Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
+    }
+
     /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
     pub fn apply(&mut self, items: Vec<Item>) -> Applied {
         let prepared = items.into_iter().map(|item| self.prepare(item)).collect();
@@ -549,11 +555,7 @@ impl Document {
         if self.peers.knows_acknowledgement(peer, bytes) {
             return Ok(None);
         }
-        // The library's parsers are strict but not proven: a panic in them is the sender's fault, and costs only it.
-        let limits = self.limits;
-        catch_unwind(AssertUnwindSafe(|| Incoming::decode(bytes, &limits)))
-            .unwrap_or(Err(BadMessage::Panicked))
-            .map(Some)
+        take_apart(bytes, &self.limits).map(Some)
     }
 
     /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is. An error: the
@@ -703,6 +705,16 @@ impl Document {
 /// positions that is an eighth of its memory; in one that is large it is little, and a second copy would not be.
 fn without_spare_room(doc: Automerge) -> Automerge {
     if doc.stats().num_ops <= SMALL_DOCUMENT { doc.clone() } else { doc }
+}
+
+/// Takes a sync message apart. It does not matter to which document it goes: this can be done before it is that document's
+/// turn.
+///
+/// # Errors
+/// When the message or anything in it is malformed, corrupt or over a limit.
+pub fn take_apart(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, BadMessage> {
+    // The library's parsers are strict but not proven: a panic in them is the sender's fault, and costs only it.
+    catch_unwind(|| Incoming::decode(bytes, limits)).unwrap_or(Err(BadMessage::Panicked))
 }
 
 fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::allowance::{Allowance, Allowed};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
-use crate::document::{Author, Done, Edit, EditError, SharedView};
+use crate::document::{Author, Done, Edit, EditError, Incoming, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -34,6 +34,8 @@ pub(super) enum Command {
     Sync {
         peer: SyncPeer,
         bytes: Bytes,
+        /// Taken apart already, if it is of some size.
+        incoming: Option<Box<Incoming>>,
         /// The sender has not got the document: it is to be told if we have not either.
         request: bool,
         /// Given back when the message was dealt with.

@@ -46,14 +46,21 @@ pub use text::Text;
 use unopened::Unopened;
 pub use watchers::RenderRows;
 
-use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
+use crate::document::{
+    Author, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view, take_apart,
+};
 use crate::document_log::Actors;
 use crate::format::DocumentId;
+use crate::heavy::heavily;
 use crate::memory::{Memory, Share};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refusal};
 use crate::store::{Store, StoreError};
 use crate::token_bucket::TokenBucket;
 
+/// Bytes of a sync message from which on it is taken apart before it comes to its document.
+const SIZEABLE: usize = 1 << 10;
+/// The same, from which on that waits for its turn: what is compressed is a thousandth of what it holds at the least.
+const MAYBE_HEAVY: usize = 8 << 10;
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;
 
@@ -232,18 +239,52 @@ impl Hub {
     /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got
     /// the document, and wants to know if we have not either. `share`: what the message takes of the memory.
     ///
+    /// One of some size is taken apart here, by whoever brought it: what is not what it seems to be costs its sender time, and
+    /// not the document.
+    ///
     /// # Errors
-    /// When the server stops.
+    /// When the server stops, the message is bad, or there is no room for it.
     pub async fn sync(
         &self,
         id: &DocumentId,
         peer: SyncPeer,
         bytes: Bytes,
         request: bool,
-        share: Share,
-    ) -> Result<(), Unavailable> {
+        mut share: Share,
+    ) -> Result<(), Farewell> {
+        let incoming = if bytes.len() >= SIZEABLE && carries_chunks(&bytes) {
+            Some(Box::new(self.take_apart(id, &peer, &bytes, &mut share).await?))
+        } else {
+            None
+        };
         let allowed = peer.allowance.take(bytes.len(), share).await;
-        self.send(id, Command::Sync { peer, bytes, request, allowed }).await
+        Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
+    }
+
+    async fn take_apart(
+        &self,
+        id: &DocumentId,
+        peer: &SyncPeer,
+        bytes: &Bytes,
+        share: &mut Share,
+    ) -> Result<Incoming, Farewell> {
+        let Inner { settings, metrics, .. } = &*self.inner;
+        let incoming = if bytes.len() >= MAYBE_HEAVY {
+            let _turn = self.turn().await;
+            heavily(|| take_apart(bytes, &settings.limits))
+        } else {
+            take_apart(bytes, &settings.limits)
+        };
+        let incoming = incoming.map_err(|error| {
+            metrics.refuse(Refusal::BadSyncMessage);
+            tracing::warn!(document = %id, connection = peer.key.0, %error, "refused a sync message");
+            Farewell { kind: FarewellKind::BadMessage, message: format!("document {id}: {error}") }
+        })?;
+        share.hold(incoming.weight).map_err(|error| {
+            metrics.refuse(Refusal::Memory);
+            Farewell::from(Unavailable::from(error))
+        })?;
+        Ok(incoming)
     }
 
     /// Passes on an ephemeral message to the document's other peers.

@@ -24,7 +24,9 @@ use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
 use crate::damper::Damper;
-use crate::document::{Applied, BadMessage, Document, Done, EditError, Item, Outcome, Prepared, carries_chunks};
+use crate::document::{
+    Applied, BadMessage, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks,
+};
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
@@ -38,9 +40,7 @@ const MAX_BATCH_BYTES: usize = 8 << 20;
 /// About what a batch may take of the memory while it is applied (the last message may go beyond).
 const MAX_BATCH_WEIGHT: u64 = 64 << 20;
 /// What takes so much waits for its turn.
-const HEAVY: u64 = 8 << 20;
-/// Bytes of sync messages that may turn out to be so much: what is compressed is a thousandth at the least.
-const MAYBE_HEAVY: usize = 8 << 10;
+pub(super) const HEAVY: u64 = 8 << 20;
 /// Bytes of sync messages from which on applying them takes long: some hundred changes.
 const LARGE_BATCH: usize = 32 << 10;
 /// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
@@ -100,6 +100,8 @@ enum Sender {
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
+    /// Of each item: the message, if it was taken apart before it came.
+    incoming: Vec<Option<Box<Incoming>>>,
     prepared: Vec<Prepared>,
     senders: Vec<Sender>,
     greeted: Vec<ConnectionKey>,
@@ -123,6 +125,7 @@ impl Batch {
     fn take_prepared(&mut self) -> (Vec<Item>, Vec<Prepared>, Vec<Sender>) {
         let prepared = std::mem::take(&mut self.prepared);
         let (items, senders) = (self.items.split_off(prepared.len()), self.senders.split_off(prepared.len()));
+        self.incoming.drain(..prepared.len());
         self.weight = 0;
         (std::mem::replace(&mut self.items, items), prepared, std::mem::replace(&mut self.senders, senders))
     }
@@ -241,9 +244,6 @@ impl DocumentTask {
                 self.sort(document, command, &mut batch);
                 next = self.waiting(&batch);
             }
-            if turn.is_none() && batch.bytes >= MAYBE_HEAVY {
-                turn = hub.turn().await;
-            }
             self.prepare(document, &mut batch);
             if turn.is_none() && batch.weight >= HEAVY {
                 turn = hub.turn().await;
@@ -285,14 +285,17 @@ impl DocumentTask {
     }
 
     fn prepare(&mut self, document: &Document, batch: &mut Batch) {
-        let Batch { items, prepared, bytes, taken, weight, .. } = batch;
+        let Batch { items, incoming, prepared, bytes, taken, weight, .. } = batch;
         let started = Instant::now();
         self.preparing.run(*bytes >= LARGE_BATCH, || {
-            for item in &items[prepared.len()..] {
+            for (item, incoming) in items.iter().zip(incoming).skip(prepared.len()) {
                 if *weight >= MAX_BATCH_WEIGHT {
                     break;
                 }
-                let ready = document.prepare(item.clone());
+                let ready = match (item.clone(), incoming.take()) {
+                    (Item::Sync { peer, bytes }, Some(incoming)) => document.prepare_sync(peer, bytes, *incoming),
+                    (item, _) => document.prepare(item),
+                };
                 *weight += ready.weight();
                 prepared.push(ready);
             }
@@ -311,7 +314,7 @@ impl DocumentTask {
                     batch.greeted.push(key);
                 }
             }
-            Command::Sync { peer, bytes, request, allowed } => {
+            Command::Sync { peer, bytes, incoming, request, allowed } => {
                 let key = peer.key;
                 // Who has to go is not listened to any more: there may be more of the same.
                 if peer.outbox.is_closed() || !self.admit(document, peer) {
@@ -330,6 +333,7 @@ impl DocumentTask {
                 batch.bytes += bytes.len();
                 batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });
+                batch.incoming.push(incoming);
                 batch.senders.push(Sender::Peer(key));
             }
             Command::Edit { reply, .. } if self.is_quarantined() => {
@@ -338,6 +342,7 @@ impl DocumentTask {
             }
             Command::Edit { edit, author, reply } => {
                 batch.items.push(Item::Edit { edit: *edit, author });
+                batch.incoming.push(None);
                 batch.senders.push(Sender::Caller(reply));
             }
             Command::Ephemeral { from, message } => self.relay(from, &message),

@@ -44,8 +44,7 @@ impl Surface for PlainSocket {
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
             return Err(Farewell { kind: FarewellKind::BadMessage, message });
         };
-        let sent = self.hub.sync(&self.document, self.peer.clone(), bytes, false, share).await;
-        sent.map_err(Farewell::from)
+        self.hub.sync(&self.document, self.peer.clone(), bytes, false, share).await
     }
 
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {

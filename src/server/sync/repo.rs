@@ -122,7 +122,7 @@ impl RepoSocket {
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
         let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage, allowance: self.allowance.clone() };
-        self.hub.sync(&document, peer, data, request, share).await.map_err(Farewell::from)
+        self.hub.sync(&document, peer, data, request, share).await
     }
 
     /// True if the message is from the peer that has joined. Others are dropped, as the stock server does: that is also
