@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,14 +149,15 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         actors: Actors::default(),
     };
     let hub = Hub::new(store, settings, Arc::new(Metrics::new()));
-
-    if carried.is_none() {
-        let edit = if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) };
-        let author = Author { name: "server".to_owned(), now: now_ms() };
-        let written = hub.edit(&document, edit, author).await;
-        written.map_err(|source| StartError::Write { path: options.state.clone(), source })?;
-    }
-    let positions = hub.view(&document).await?.map_or(0, |view| read_view(&view).len());
+    let missing =
+        carried.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
+    let positions = match open_default(&hub, &document, missing, &options.state).await {
+        Ok(positions) => positions,
+        Err(error) => {
+            hub.stop().await;
+            return Err(error);
+        }
+    };
     let app = App {
         hub,
         default_id: document.clone(),
@@ -172,6 +173,21 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     };
     let server = Server::new(Arc::new(app), listeners, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired })
+}
+
+/// Opens the default document, after adding what is `missing` in it. Returns how many positions it holds.
+async fn open_default(
+    hub: &Hub,
+    document: &DocumentId,
+    missing: Option<Edit>,
+    state: &Path,
+) -> Result<usize, StartError> {
+    if let Some(edit) = missing {
+        let author = Author { name: "server".to_owned(), now: now_ms() };
+        let written = hub.edit(document, edit, author).await;
+        written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
+    }
+    Ok(hub.view(document).await?.map_or(0, |view| read_view(&view).len()))
 }
 
 /// An empty plan, in lakh of rupees until somebody says otherwise.

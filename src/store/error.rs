@@ -88,6 +88,17 @@ impl StoreError {
             _ => Self::Write { id: id.clone(), source },
         }
     }
+
+    /// An error of a call that writes: if the disk failed before there was anything to write to, it is a failed write all the
+    /// same.
+    pub(super) fn while_writing(self, id: &DocumentId) -> Self {
+        match self {
+            Self::Open(OpenError::Io { place, source }) => {
+                Self::write(id, io::Error::new(source.kind(), OpenError::Io { place, source }))
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why new content may not take the place of the old.

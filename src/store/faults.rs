@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use tokio::sync::oneshot;
 
 use super::disk::{Disk, LockError, LockGuard, LogFile, folder_of};
 
@@ -30,6 +32,42 @@ pub enum Op {
     Lock,
 }
 
+/// A way in which a disk fails. For tests that try each of them at every call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// One call fails, and nothing of it happens.
+    Fails,
+    /// One call does what it should, and says that it failed.
+    FailsAfterwards,
+    /// One write ends in the middle.
+    ShortWrite,
+    /// There is no room for one call.
+    Full,
+    /// From one call on there is no room.
+    StaysFull,
+    /// From one call on everything fails.
+    Dies,
+}
+
+impl Trouble {
+    /// Each of them.
+    pub const ALL: [Self; 6] =
+        [Self::Fails, Self::FailsAfterwards, Self::ShortWrite, Self::Full, Self::StaysFull, Self::Dies];
+
+    /// Whether it makes calls of this kind fail.
+    #[must_use]
+    pub fn strikes(self, op: Op) -> bool {
+        match self {
+            Self::Fails | Self::Dies => true,
+            Self::FailsAfterwards => !matches!(op, Op::Open | Op::Read | Op::List | Op::Lock),
+            Self::ShortWrite => op == Op::Write,
+            Self::StaysFull => matches!(op, Op::Create | Op::Write | Op::Rename | Op::CreateDir | Op::Lock),
+            // Some file systems look for the room only when they have to write it down.
+            Self::Full => Self::StaysFull.strikes(op) || op == Op::Sync,
+        }
+    }
+}
+
 /// The disk; clones are handles on the same one.
 #[derive(Clone, Default)]
 pub struct FaultyDisk {
@@ -46,7 +84,9 @@ struct State {
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
     faults: Vec<Fault>,
-    calls: usize,
+    holds: Vec<Hold>,
+    calls: Vec<Op>,
+    failed: Vec<Op>,
     lies: bool,
 }
 
@@ -73,12 +113,52 @@ struct Content {
 }
 
 struct Fault {
-    op: Option<Op>,
+    of: Calls,
     skip: usize,
     kind: io::ErrorKind,
-    /// How many bytes a failing write writes all the same.
-    short: usize,
+    done: Done,
     once: bool,
+}
+
+/// Which calls.
+#[derive(Clone, Copy)]
+enum Calls {
+    All,
+    Of(Op),
+    In(Trouble),
+}
+
+/// How much of a call that fails happens all the same.
+#[derive(Clone, Copy)]
+enum Done {
+    Nothing,
+    /// So many bytes of a write.
+    Bytes(usize),
+    /// Half of a write.
+    Half,
+    All,
+}
+
+struct Hold {
+    op: Op,
+    reached: oneshot::Sender<()>,
+    released: mpsc::Receiver<()>,
+}
+
+/// A call that does not come back until this is dropped.
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    _release: mpsc::Sender<()>,
+}
+
+impl Held {
+    /// Waits until somebody makes the call.
+    ///
+    /// # Panics
+    /// When the disk is gone before.
+    pub async fn reached(&mut self) {
+        (&mut self.reached).await.expect("the disk is there");
+    }
 }
 
 impl FaultyDisk {
@@ -92,27 +172,53 @@ impl FaultyDisk {
 
     /// Lets one call of `op` fail, after `skip` more that succeed.
     pub fn fail(&self, op: Op, skip: usize, kind: io::ErrorKind) {
-        self.state().faults.push(Fault { op: Some(op), skip, kind, short: 0, once: true });
+        self.add(Fault { of: Calls::Of(op), skip, kind, done: Done::Nothing, once: true });
     }
 
     /// Lets one write fail, after it has written `bytes` of what it should.
     pub fn short_write(&self, bytes: usize, kind: io::ErrorKind) {
-        self.state().faults.push(Fault { op: Some(Op::Write), skip: 0, kind, short: bytes, once: true });
+        self.add(Fault { of: Calls::Of(Op::Write), skip: 0, kind, done: Done::Bytes(bytes), once: true });
     }
 
     /// Lets one call of any kind fail, after `skip` more that succeed.
     pub fn fail_any(&self, skip: usize, kind: io::ErrorKind) {
-        self.state().faults.push(Fault { op: None, skip, kind, short: 0, once: true });
+        self.add(Fault { of: Calls::All, skip, kind, done: Done::Nothing, once: true });
     }
 
     /// Lets every call of `op` fail, until [`heal`](Self::heal).
     pub fn break_op(&self, op: Op, kind: io::ErrorKind) {
-        self.state().faults.push(Fault { op: Some(op), skip: 0, kind, short: 0, once: false });
+        self.add(Fault { of: Calls::Of(op), skip: 0, kind, done: Done::Nothing, once: false });
     }
 
     /// Lets every call fail, after `skip` more that succeed: the power is about to go.
     pub fn break_after(&self, skip: usize) {
-        self.state().faults.push(Fault { op: None, skip, kind: io::ErrorKind::Other, short: 0, once: false });
+        self.trouble(Trouble::Dies, skip);
+    }
+
+    /// Begins after `skip` more calls of those that it [`strikes`](Trouble::strikes).
+    pub fn trouble(&self, trouble: Trouble, skip: usize) {
+        let (kind, done, once) = match trouble {
+            Trouble::Fails => (io::ErrorKind::Other, Done::Nothing, true),
+            Trouble::FailsAfterwards => (io::ErrorKind::Other, Done::All, true),
+            Trouble::ShortWrite => (io::ErrorKind::Other, Done::Half, true),
+            Trouble::Full => (io::ErrorKind::StorageFull, Done::Nothing, true),
+            Trouble::StaysFull => (io::ErrorKind::StorageFull, Done::Half, false),
+            Trouble::Dies => (io::ErrorKind::Other, Done::Nothing, false),
+        };
+        self.add(Fault { of: Calls::In(trouble), skip, kind, done, once });
+    }
+
+    fn add(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    /// Lets the next call of `op` wait until what this returns is dropped.
+    #[must_use]
+    pub fn hold(&self, op: Op) -> Held {
+        let (reached, is_reached) = oneshot::channel();
+        let (release, released) = mpsc::channel();
+        self.state().holds.push(Hold { op, reached, released });
+        Held { reached: is_reached, _release: release }
     }
 
     /// Ends all faults, those that have not happened yet included.
@@ -126,10 +232,16 @@ impl FaultyDisk {
         self.state().lies = true;
     }
 
-    /// How many calls there were so far, failed ones included.
+    /// The calls so far, failed ones included.
     #[must_use]
-    pub fn calls(&self) -> usize {
-        self.state().calls
+    pub fn calls(&self) -> Vec<Op> {
+        self.state().calls.clone()
+    }
+
+    /// Those of them that failed.
+    #[must_use]
+    pub fn failed(&self) -> Vec<Op> {
+        self.state().failed.clone()
     }
 
     /// The content of a file, if there is one.
@@ -181,29 +293,54 @@ impl FaultyDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The same for a call, which may have to wait.
+    fn state_for(&self, op: Op) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        let hold = state.holds.iter().position(|hold| hold.op == op).map(|at| state.holds.remove(at));
+        let Some(hold) = hold else { return state };
+        drop(state);
+        // Nobody needs to wait for it, and the other end may be gone.
+        let _ = hold.reached.send(());
+        let _ = hold.released.recv();
+        self.state()
+    }
 }
 
 impl State {
-    /// Counts a call, and lets it fail if it is to; with how much of a write happens all the same.
-    fn call(&mut self, op: Op) -> Result<(), (io::Error, usize)> {
-        self.calls += 1;
+    /// Notes a call, and lets it fail if it is to; with how much of it happens all the same.
+    fn call(&mut self, op: Op) -> Result<(), (io::Error, Done)> {
+        self.calls.push(op);
         let mut failed = None;
         self.faults.retain_mut(|fault| {
-            if failed.is_some() || fault.op.is_some_and(|wanted| wanted != op) {
+            let strikes = match fault.of {
+                Calls::All => true,
+                Calls::Of(wanted) => wanted == op,
+                Calls::In(trouble) => trouble.strikes(op),
+            };
+            if failed.is_some() || !strikes {
                 return true;
             }
             if fault.skip > 0 {
                 fault.skip -= 1;
                 return true;
             }
-            failed = Some((io::Error::from(fault.kind), fault.short));
+            failed = Some((io::Error::from(fault.kind), fault.done));
             !fault.once
         });
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(()), |failed| {
+            self.failed.push(op);
+            Err(failed)
+        })
     }
 
-    fn try_call(&mut self, op: Op) -> io::Result<()> {
-        self.call(op).map_err(|(error, _)| error)
+    /// The same for a call that happens or does not. What is to be said when it has happened.
+    fn try_call(&mut self, op: Op) -> io::Result<io::Result<()>> {
+        match self.call(op) {
+            Ok(()) => Ok(Ok(())),
+            Err((error, Done::All)) => Ok(Err(error)),
+            Err((error, _)) => Err(error),
+        }
     }
 
     fn change_name(&mut self, folder: &Path, change: NameChange) {
@@ -265,15 +402,15 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        let mut state = self.state();
-        state.try_call(Op::Open)?;
+        let mut state = self.state_for(Op::Open);
+        let said = state.try_call(Op::Open)?;
         let file = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(self.handle(file))
+        said.map(|()| self.handle(file))
     }
 
     fn create(&self, path: &Path, _like: Option<&Path>) -> io::Result<Arc<dyn LogFile>> {
-        let mut state = self.state();
-        state.try_call(Op::Create)?;
+        let mut state = self.state_for(Op::Create);
+        let said = state.try_call(Op::Create)?;
         if state.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -283,41 +420,41 @@ impl Disk for FaultyDisk {
         let file = state.files.len();
         state.files.push(Content::default());
         state.change_name(folder_of(path), NameChange::Create(path.to_owned(), file));
-        Ok(self.handle(file))
+        said.map(|()| self.handle(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.try_call(Op::Rename)?;
+        let mut state = self.state_for(Op::Rename);
+        let said = state.try_call(Op::Rename)?;
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(folder_of(to), NameChange::Rename(from.to_owned(), to.to_owned()));
-        Ok(())
+        said
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.try_call(Op::Remove)?;
+        let mut state = self.state_for(Op::Remove);
+        let said = state.try_call(Op::Remove)?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(folder_of(path), NameChange::Remove(path.to_owned()));
-        Ok(())
+        said
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.try_call(Op::CreateDir)?;
+        let mut state = self.state_for(Op::CreateDir);
+        let said = state.try_call(Op::CreateDir)?;
         state.folders.insert(path.to_owned());
-        Ok(())
+        said
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.try_call(Op::SyncDir)?;
+        let mut state = self.state_for(Op::SyncDir);
+        let said = state.try_call(Op::SyncDir)?;
         if state.lies {
-            return Ok(());
+            return said;
         }
         let State { pending, durable_names, .. } = &mut *state;
         pending.retain(|PendingName { folder, change, .. }| {
@@ -326,18 +463,18 @@ impl Disk for FaultyDisk {
             }
             folder != path
         });
-        Ok(())
+        said
     }
 
     fn files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
-        let mut state = self.state();
-        state.try_call(Op::List)?;
+        let mut state = self.state_for(Op::List);
+        let said = state.try_call(Op::List)?;
         if !state.folders.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let inside = state.names.iter().filter(|(path, _)| folder_of(path) == dir);
         let named = inside.filter_map(|(path, &file)| Some((path.file_name()?.to_str()?.to_owned(), file)));
-        Ok(named.map(|(name, file)| (name, state.files[file].bytes.len() as u64)).collect())
+        said.map(|()| named.map(|(name, file)| (name, state.files[file].bytes.len() as u64)).collect())
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
@@ -345,8 +482,8 @@ impl Disk for FaultyDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError> {
-        let mut state = self.state();
-        state.try_call(Op::Lock).map_err(LockError::Io)?;
+        let mut state = self.state_for(Op::Lock);
+        state.try_call(Op::Lock).and_then(|said| said).map_err(LockError::Io)?;
         if !state.folders.contains(folder_of(path)) {
             return Err(LockError::Io(io::ErrorKind::NotFound.into()));
         }
@@ -374,17 +511,25 @@ impl LogFile for FaultyFile {
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let mut state = self.disk.state();
-        state.try_call(Op::Read)?;
+        let mut state = self.disk.state_for(Op::Read);
+        let said = state.try_call(Op::Read)?;
         let found = state.files[self.file].bytes.get(range.start as usize..range.end as usize);
-        found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        said.and_then(|()| found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.state();
+        let mut state = self.disk.state_for(Op::Write);
         let (written, result) = match state.call(Op::Write) {
             Ok(()) => (bytes.len(), Ok(())),
-            Err((error, short)) => (short.min(bytes.len()), Err(error)),
+            Err((error, done)) => {
+                let written = match done {
+                    Done::Nothing => 0,
+                    Done::Bytes(count) => count.min(bytes.len()),
+                    Done::Half => bytes.len() / 2,
+                    Done::All => bytes.len(),
+                };
+                (written, Err(error))
+            }
         };
         let content = &mut state.files[self.file];
         let (start, end) = (offset as usize, offset as usize + written);
@@ -394,27 +539,27 @@ impl LogFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.state();
+        let mut state = self.disk.state_for(Op::Sync);
         let result = state.try_call(Op::Sync);
         let lies = state.lies;
         let content = &mut state.files[self.file];
         let sound = content.lost_from.unwrap_or(content.bytes.len()).min(content.bytes.len());
-        match result {
-            Ok(()) if lies => {}
-            Ok(()) => content.durable = content.bytes[..sound].to_vec(),
+        match &result {
+            Ok(_) if lies => {}
+            Ok(_) => content.durable = content.bytes[..sound].to_vec(),
             // What was durable stays so, and where nothing was to be synced nothing is lost.
             Err(_) if sound > content.durable.len() => content.lost_from = Some(content.durable.len()),
             Err(_) => {}
         }
-        result
+        result?
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.state();
-        state.try_call(Op::Truncate)?;
+        let mut state = self.disk.state_for(Op::Truncate);
+        let said = state.try_call(Op::Truncate)?;
         let content = &mut state.files[self.file];
         content.bytes.truncate(len as usize);
         content.lost_from = content.lost_from.filter(|&lost| lost < content.bytes.len());
-        Ok(())
+        said
     }
 }

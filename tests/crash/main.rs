@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
 
-mod promises;
 #[path = "../support/mod.rs"]
 mod support;
 mod writers;
@@ -20,10 +19,10 @@ use automerge::{AutoCommit, ROOT};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use support::process::{FIXTURES, Running, folder, imported, names, program, run, serve};
+use support::promises::Promises;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use promises::Promises;
 use writers::Writers;
 
 /// Rounds, unless `ROUNDS` says otherwise: what fits into everyday tests.

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::promises::Promises;
+use super::support::promises::Promises;
 
 /// Characters of a text that does not compress: some twenty edits with it, and a log is compacted.
 const LONG: usize = 16_000;

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part, and deals with the world")]
 
 pub mod process;
+pub mod promises;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -101,21 +102,12 @@ impl TestServer {
 
     /// Asks over HTTP, on a connection of its own: status, headers and body.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
-        let mut request = hyper::Request::builder().method(method).uri(path);
-        if !headers.iter().any(|(name, _)| *name == "host") {
-            request = request.header("host", self.address.to_string());
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).expect("a request");
-        let stream = TcpStream::connect(self.address).await.expect("connects");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
-        tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await.expect("answers").into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
+        http_to(self.address, method, path, headers, String::new()).await
+    }
+
+    /// Posts JSON: status, and the answer, which must be JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        post_to(self.address, path, body).await
     }
 
     /// A socket at this path.
@@ -230,6 +222,38 @@ impl TestServer {
         let view = happierwork::document::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
+}
+
+/// Posts JSON to a server elsewhere: status, and the answer, which must be JSON.
+pub async fn post_to(address: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
+    let headers = [("content-type", "application/json")];
+    let (status, _, answer) = http_to(address, "POST", path, &headers, body.to_string()).await;
+    (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}")))
+}
+
+/// Asks a server elsewhere over HTTP, on a connection of its own: status, headers and body.
+pub async fn http_to(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> (u16, HeaderMap, String) {
+    let mut request = hyper::Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", address.to_string());
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(http_body_util::Full::new(bytes::Bytes::from(body))).expect("a request");
+    let stream = TcpStream::connect(address).await.expect("connects");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    let (head, body) = sender.send_request(request).await.expect("answers").into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
 }
 
 /// A socket to a server elsewhere.

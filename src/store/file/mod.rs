@@ -261,6 +261,10 @@ impl Inner {
     }
 
     fn append(&self, id: &DocumentId, cell: &mut Option<Log>, bytes: &[u8]) -> Result<Lengths, StoreError> {
+        self.try_to_append(id, cell, bytes).map_err(|error| error.while_writing(id))
+    }
+
+    fn try_to_append(&self, id: &DocumentId, cell: &mut Option<Log>, bytes: &[u8]) -> Result<Lengths, StoreError> {
         debug_assert!(content::are_chunks(bytes), "only whole chunks are appended");
         self.ensure_open(id, cell)?;
         if bytes.is_empty() {

@@ -31,7 +31,7 @@ fn compact_log(
     mut cell: LogCell,
     snapshot: &[u8],
 ) -> Result<Lengths, StoreError> {
-    inner.ensure_open(id, &mut cell)?;
+    inner.ensure_open(id, &mut cell).map_err(|error| error.while_writing(id))?;
     let log = stored(id, &mut cell)?;
     if log.is_refused() {
         return Err(StoreError::Refused { id: id.clone() });
@@ -85,7 +85,7 @@ pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8
 }
 
 fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u8]) -> Result<Lengths, StoreError> {
-    inner.ensure_open(id, cell)?;
+    inner.ensure_open(id, cell).map_err(|error| error.while_writing(id))?;
     let Some(log) = cell else {
         Content::whole(copy).map_err(|damage| snapshot_error(id, damage))?;
         return inner.append(id, cell, copy);
@@ -97,11 +97,13 @@ fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u
             let old = Content::whole(&old).map_err(|damage| snapshot_error(id, damage))?;
             if content.contains(&old) { Ok(content.snapshot_len) } else { Err(other_heads(id)) }
         }
-        // A disk that fails may well have lost the old content; the caller's copy is then the best there is.
-        Err(error) => {
+        // A disk on which a write has failed may well have lost the old content, too; the caller's copy is then the best
+        // there is.
+        Err(error) if log.is_refused() => {
             tracing::warn!(document = %id, %error, "the old file cannot be compared with the copy that replaces it");
             Ok(content.snapshot_len)
         }
+        Err(source) => Err(StoreError::Read { id: id.clone(), source }),
     });
     match checked {
         Ok(snapshot_len) => log.replace_all(new, snapshot_len).map_err(|error| not_replaced(id, error)),

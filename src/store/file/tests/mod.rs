@@ -3,7 +3,9 @@
 mod crashes;
 mod documents;
 mod failures;
+mod slow;
 mod state;
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::path::Path;

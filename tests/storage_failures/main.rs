@@ -1,5 +1,11 @@
 //! When the disk fails: the change is refused, nothing of it is visible, and service resumes by itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+mod every_call;
+mod slow_disk;
+mod start;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::ErrorKind;
@@ -12,14 +18,12 @@ use serde_json::json;
 use support::{PlainPeer, TestServer, add};
 use tempfile::TempDir;
 
+const STATE: &str = "home/state.automerge";
+
 async fn server(disk: &FaultyDisk) -> TestServer {
     // Nothing real is written but the storage id.
     let folder = Arc::new(TempDir::new().expect("a folder"));
-    TestServer::start_on(Arc::new(disk.clone()), folder, |options| {
-        options.state = "home/state.automerge".into();
-        // The identity file is real; the store's folder is on the faulty disk.
-    })
-    .await
+    TestServer::start_on(Arc::new(disk.clone()), folder, |options| options.state = STATE.into()).await
 }
 
 fn disk() -> FaultyDisk {
@@ -108,41 +112,4 @@ async fn a_write_that_cannot_be_taken_back_takes_the_document_out_of_service_unt
     let after_power_cut = disk.crash(|choices| choices);
     let server = self::server(&after_power_cut).await;
     assert_eq!(server.positions().await.len(), 2);
-}
-
-#[tokio::test]
-async fn whatever_call_of_the_disk_fails_what_was_acknowledged_is_there_after_a_power_cut() {
-    for skip in 0..25 {
-        let disk = disk();
-        let server = server(&disk).await;
-        let mut client = server.legacy().await;
-        disk.fail_any(skip, ErrorKind::Other);
-        let mut acknowledged = Vec::new();
-        for row in 0..8 {
-            let name = format!("row {row}");
-            client.send(add(&name)).await;
-            let failed = loop {
-                let frame = client.json().await;
-                if frame["status"] == "Data processed" {
-                    break false;
-                }
-                if frame.get("error").is_some() {
-                    assert_eq!(client.json().await["status"], "Data processed");
-                    break true;
-                }
-            };
-            if !failed {
-                acknowledged.push(name);
-            }
-        }
-        drop(client);
-        let after = disk.crash(|_| 0);
-        let reopened = self::server(&after).await;
-        let view = reopened.app.hub.view(&reopened.document).await.unwrap().unwrap();
-        let view = happierwork::document::read_view(&view);
-        for name in &acknowledged {
-            let there = view.rows().any(|row| row.position.designation == Some(json!(name)));
-            assert!(there, "{name} was acknowledged, and lost (call {skip} failed)");
-        }
-    }
 }

@@ -1,0 +1,99 @@
+//! The disk takes its time: who waits for it, and who does not.
+
+use futures_util::FutureExt;
+use happierwork::document::{Author, Edit, NewPosition};
+use happierwork::format::Budget;
+use happierwork::store::faults::{FaultyDisk, Held, Op};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::support::{PATIENCE, PlainPeer, TestServer};
+use super::{disk, server};
+
+async fn reached(held: &mut Held) {
+    timeout(PATIENCE, held.reached()).await.expect("it is synced");
+}
+
+fn row(id: &str) -> Edit {
+    Edit::Add(NewPosition {
+        id: id.to_owned(),
+        designation: id.to_owned(),
+        department: "HR".to_owned(),
+        budget: Budget::Int(7),
+        location: "Pune".to_owned(),
+        created_at: None,
+        updated: None,
+    })
+}
+
+fn syncs(disk: &FaultyDisk) -> usize {
+    disk.calls().iter().filter(|call| **call == Op::Sync).count()
+}
+
+async fn names(server: &TestServer, document: &str) -> Vec<String> {
+    let (status, _, rows) = server.http("GET", &format!("/api/documents/{document}/positions"), &[]).await;
+    assert_eq!(status, 200, "{rows}");
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    rows["positions"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_change_is_synced_nobody_sees_it_and_the_other_documents_go_on() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let (status, second) = server.post("/api/documents", &json!({ "name": "Growth 2028" })).await;
+    assert_eq!(status, 201, "{second}");
+    let second: String = second["id"].as_str().unwrap().to_owned();
+    let mut viewer = server.legacy().await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    let mut elsewhere = PlainPeer::connect(&server, &second.parse().unwrap()).await;
+
+    let mut held = disk.hold(Op::Sync);
+    peer.add("slow", "slow", "Finance", 7);
+    peer.push().await;
+    reached(&mut held).await;
+    // The other document takes a change from one client, and shows it to another.
+    let path = format!("/api/documents/{second}/positions");
+    let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
+    let (status, answer) = timeout(PATIENCE, server.post(&path, &position)).await.expect("it does not wait");
+    assert_eq!(status, 201, "{answer}");
+    elsewhere.until_row("quick").await;
+    assert_eq!(names(&server, &second).await, ["quick"]);
+    // Nobody has to wait to read what was there before.
+    assert!(names(&server, "default").await.is_empty());
+    assert!(viewer.json().now_or_never().is_none(), "shown before it was synced");
+    while peer.turn().now_or_never().is_some() {}
+    assert_ne!(peer.state.their_heads, Some(peer.doc.get_heads()), "acknowledged before it was synced");
+
+    drop(held);
+    assert_eq!(viewer.json().await["entry"]["designation"], "slow");
+    peer.until_acknowledged().await;
+    assert_eq!(names(&server, "default").await, ["slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_while_the_disk_is_busy_is_synced_together() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let author = || Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
+    let before = syncs(&disk);
+    let mut held = disk.hold(Op::Sync);
+    let edit = |id: &str| server.app.hub.edit(&server.document, row(id), author()).boxed();
+    let mut first = edit("first");
+    assert!((&mut first).now_or_never().is_none());
+    reached(&mut held).await;
+    let ids: Vec<String> = (0..100).map(|number| format!("row {number}")).collect();
+    let mut later: Vec<_> = ids.iter().map(|id| edit(id)).collect();
+    for edit in &mut later {
+        // Asked for, from here on.
+        assert!(edit.now_or_never().is_none());
+    }
+
+    drop(held);
+    first.await.expect("stored");
+    for edited in futures_util::future::join_all(later).await {
+        edited.expect("stored");
+    }
+    assert_eq!(syncs(&disk) - before, 2, "the first one, and all others together");
+    assert_eq!(server.positions().await.len(), 101);
+}

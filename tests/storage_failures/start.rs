@@ -1,0 +1,100 @@
+//! Any one call of the disk fails while the server starts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ROOT};
+use happierwork::server::{StartError, start_on};
+use happierwork::store::OpenError;
+use happierwork::store::faults::{FaultyDisk, Trouble};
+use tempfile::TempDir;
+
+use super::support::options;
+use super::{STATE, disk};
+
+/// What the server finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// A document that does not know its own id.
+    Foreign,
+    /// The same, and the end of its last change is missing.
+    Torn,
+}
+
+/// A document of another program: a snapshot, and a change after it.
+fn foreign() -> [Vec<u8>; 2] {
+    let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
+    doc.put(ROOT, "name", "Growth 2027").unwrap();
+    let snapshot = doc.save();
+    doc.put(ROOT, "name", "Growth 2028").unwrap();
+    [snapshot, doc.save_incremental()]
+}
+
+fn with(found: Found) -> FaultyDisk {
+    let (disk, [snapshot, change]) = (disk(), foreign());
+    match found {
+        Found::Nothing => {}
+        Found::Foreign => disk.put(STATE, &[snapshot, change].concat()),
+        Found::Torn => disk.put(STATE, &[&snapshot[..], &change[..change.len() - 3]].concat()),
+    }
+    disk
+}
+
+async fn start(disk: &FaultyDisk) -> Result<(), StartError> {
+    let folder = TempDir::new().expect("a folder");
+    let mut options = options(folder.path());
+    options.state = STATE.into();
+    let started = start_on(Arc::new(disk.clone()), options).await?;
+    // It was never run: nobody is connected.
+    started.server.app().hub.stop().await;
+    Ok(())
+}
+
+/// The document is there; of what was to be cut off every byte is still somewhere.
+fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
+    let [snapshot, change] = foreign();
+    let state = disk.content(STATE).unwrap_or_default();
+    let kept = match found {
+        Found::Nothing => return,
+        Found::Foreign => &[&snapshot[..], &change].concat(),
+        Found::Torn => &snapshot,
+    };
+    assert!(state.starts_with(kept), "{case}");
+    let torn = &change[..change.len() - 3];
+    let is_kept = |path: &Path| disk.content(path).is_some_and(|bytes| bytes.ends_with(torn));
+    assert!(found != Found::Torn || disk.paths().iter().any(|path| is_kept(path)), "{case}: the torn end is gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_call_fails_the_server_starts_or_says_that_the_disk_fails_and_starts_when_it_is_well() {
+    for found in [Found::Nothing, Found::Foreign, Found::Torn] {
+        for trouble in Trouble::ALL {
+            for skip in 0.. {
+                let (disk, case) = (with(found), format!("{found:?}, {trouble:?} after {skip} calls"));
+                disk.trouble(trouble, skip);
+                let started = start(&disk).await;
+                is_whole(&disk, found, &case);
+                is_whole(&disk.crash(|_| 0), found, &case);
+                match started {
+                    Ok(()) => {}
+                    Err(StartError::Open(OpenError::Io { .. }) | StartError::Write { .. }) => {
+                        assert!(!disk.failed().is_empty(), "{case}");
+                    }
+                    Err(error) => panic!("{case}: {error}"),
+                }
+                let struck = !disk.failed().is_empty();
+                disk.heal();
+                for disk in [disk.crash(|_| 0), disk] {
+                    start(&disk).await.unwrap_or_else(|error| panic!("{case}, then: {error}"));
+                    is_whole(&disk, found, &case);
+                }
+                if !struck {
+                    assert!(skip > 0, "{case}: nothing was to fail");
+                    break;
+                }
+            }
+        }
+    }
+}
