@@ -31,7 +31,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Err(error) => return fail(format!("the server could not be started: {error}")),
     };
     let (open, state) = (args.open, args.state.clone());
-    runtime.block_on(async move {
+    let code = runtime.block_on(async move {
         let shutdown = match shutdown_signal() {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(format!("signals cannot be listened for: {error}")),
@@ -40,10 +40,17 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
             Err(error) => fail(error),
             Ok(started) => {
                 announce(&started, &state, open);
-                if started.server.run(shutdown).await { ExitCode::SUCCESS } else { fail("some connections were cut") }
+                if started.server.run(shutdown).await {
+                    ExitCode::SUCCESS
+                } else {
+                    fail("it did not end in time: see the log")
+                }
             }
         }
-    })
+    });
+    // Whatever still waits for a disk that hangs is not waited for.
+    runtime.shutdown_background();
+    code
 }
 
 /// How many may connect, as far as the system allows.

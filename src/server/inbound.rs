@@ -26,6 +26,8 @@ pub struct Inbound {
     stream: OwnedReadHalf,
     protocol: WebSocketContext,
     read: u64,
+    /// How much it was when the last message was whole.
+    whole: u64,
     /// How far may be read before that is accounted for.
     until: u64,
 }
@@ -41,7 +43,7 @@ impl Inbound {
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
         let protocol = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { stream, protocol, read: 0, until: ACCOUNTED }
+        Self { stream, protocol, read: 0, whole: 0, until: ACCOUNTED }
     }
 
     /// Bytes that have come in so far.
@@ -68,10 +70,19 @@ impl Inbound {
                 }
                 Ok(None)
             }
-            result => result.map(Some),
+            result => {
+                self.whole = self.read;
+                result.map(Some)
+            }
         };
         self.until = self.read + ACCOUNTED;
         Poll::Ready(result)
+    }
+
+    /// Bytes that have come in since the last message was whole.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        self.read - self.whole
     }
 
     /// The stream under it, once messages do not matter any more.

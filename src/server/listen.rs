@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::access::ListenerKind;
@@ -24,6 +24,8 @@ use crate::metrics::Refusal;
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);
+/// How long documents may take to write what there is to write, also when connections have used up the grace period.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 /// Bytes that the head of a request may have. (Most of those that are too large are told so in words: see
 /// [`super::middleware`].)
 const MAX_HEAD: usize = 32 << 10;
@@ -68,6 +70,7 @@ impl Server {
         loops.spawn(add_up_metrics(Arc::clone(&app), accepting.clone()));
         shutdown.await;
         tracing::info!("stopping");
+        let deadline = Instant::now() + grace;
         let end = async {
             accepting.cancel();
             while loops.join_next().await.is_some() {}
@@ -75,12 +78,16 @@ impl Server {
             app.connections.close();
             app.connections.wait().await;
         };
-        let in_time = timeout(grace, end).await.is_ok();
-        app.hub.stop().await;
-        if !in_time {
+        let told = timeout_at(deadline, end).await.is_ok();
+        if !told {
             tracing::warn!("some connections did not end within {} s and were cut", grace.as_secs());
         }
-        in_time
+        // A disk that hangs may never come back.
+        let written = timeout_at(deadline.max(Instant::now() + LAST_WRITES), app.hub.stop()).await.is_ok();
+        if !written {
+            tracing::warn!("the disk hangs; some documents were not closed");
+        }
+        told && written
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reading goes on while a write is stuck, so two sides that both have much to say cannot wait for each other for ever.
 //! The end is always told: last words in the surface's own language, then a close frame with code and reason; then what
-//! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words.
+//! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words. When both sides
+//! have sent a close frame it is the server that ends the connection: the client waits for that.
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -21,7 +22,7 @@ use super::outbound::Outbound;
 use super::pace::Pace;
 use super::upgrade::Socket;
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
-use crate::memory::{OutOfMemory, Share};
+use crate::memory::{FREE, OutOfMemory, Share};
 use crate::metrics::{ConnectionKind, Metrics, Refusal};
 
 /// How long a socket may take.
@@ -59,7 +60,7 @@ const MAX_ANSWERS: usize = 64;
 /// ready"), and its copy of the document cannot be changed from then on.
 const BREATH: Duration = Duration::from_millis(100);
 /// What is discarded after last words, at the most.
-const MAX_DISCARD: usize = 64 << 20;
+const MAX_DISCARD: u64 = 64 << 20;
 
 /// Why a connection ends.
 #[derive(Debug, Clone)]
@@ -153,7 +154,12 @@ impl Connection {
                 surface.last_words(&reason, &mut out);
             }
             out.close(code, &reason);
-            say_goodbye(socket, out, self.times.goodbye).await;
+            if matches!(end, End::Theirs(_)) {
+                // Nothing comes after it.
+                let _ = timeout(self.times.goodbye, write(&mut socket.writer, &mut out, self.hub.metrics())).await;
+            } else {
+                say_goodbye(socket, out, self.times.goodbye).await;
+            }
         }
     }
 
@@ -196,8 +202,9 @@ impl Connection {
         }
         loop {
             let writing = !out.is_empty();
-            // In the order of how often they happen; what is rare is looked at when nothing else is ready. (A side that
-            // never stops sending runs into tokio's budget for one turn, and then the rare is looked at, too.)
+            // What there is to say comes before the end, and the end before what comes in: there may be no end of that. The rest
+            // is looked at when nothing else is ready. (A side that never stops sending runs into tokio's budget for one turn,
+            // or is read from no further until it takes our answers.)
             tokio::select! {
                 biased;
                 written = write(writer, out, self.hub.metrics()), if writing => {
@@ -216,6 +223,7 @@ impl Connection {
                         self.report_drained().await;
                     }
                 }
+                () = &mut closing => return End::Ours(self.outbox.farewell()),
                 // Whoever does not take our answers is not asked for more.
                 message = inbound.next(), if out.frames() < MAX_ANSWERS && pause.is_none() => {
                     // Whatever it says, it is alive.
@@ -284,7 +292,6 @@ impl Connection {
                         out.ping();
                     }
                 }
-                () = &mut closing => return End::Ours(self.outbox.farewell()),
             }
         }
     }
@@ -388,16 +395,27 @@ pub async fn say_briefly(Socket { mut writer, .. }: Socket, mut out: Outbound) {
     let _ = timeout(Duration::ZERO, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
 }
 
-/// Writes what waits, a close frame last, and then discards for a moment what still comes in.
-pub async fn say_goodbye(Socket { inbound, mut writer }: Socket, mut out: Outbound, patience: Duration) {
+/// Writes what waits, a close frame last, and then discards what still comes in until the other side has heard it; or for
+/// a moment.
+pub async fn say_goodbye(Socket { mut inbound, mut writer }: Socket, mut out: Outbound, patience: Duration) {
     let _ = timeout(patience, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
-    let mut buffer = vec![0; 16 << 10];
-    let mut discarded = 0;
-    let mut io = inbound.into_stream();
     let discard = async {
+        let until = inbound.read() + MAX_DISCARD;
+        // What is large is not put together only to find the close frame behind it.
+        while inbound.unfinished() <= FREE && inbound.read() < until {
+            match inbound.next().await {
+                Ok(Some(Message::Close(_))) => return,
+                Ok(_) => {}
+                // It was no WebSocket, or is none any more.
+                Err(_) => break,
+            }
+        }
+        let mut discarded = inbound.read();
+        let mut io = inbound.into_stream();
+        let mut buffer = vec![0; 16 << 10];
         while let Ok(count @ 1..) = io.read(&mut buffer).await {
-            discarded += count;
-            if discarded > MAX_DISCARD {
+            discarded += count as u64;
+            if discarded > until {
                 break;
             }
         }

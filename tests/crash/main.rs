@@ -1,10 +1,11 @@
-//! The program is killed at any moment, and nothing that it has acknowledged or shown is lost.
+//! The program is killed or stopped at any moment, and nothing that it has acknowledged or shown is lost.
 //!
 //! `ROUNDS=500 cargo test --test crash` does it as often; `SEED=…` repeats what chance has chosen (not the moments,
 //! which are the machine's).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
 
+mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
 mod writers;
@@ -84,7 +85,7 @@ async fn killed_under_load_the_server_loses_nothing_that_it_acknowledged_or_show
             }
         }
         drop(server);
-        promises.add(writers.stop().await);
+        promises.add(writers.stop().await.promises);
         // Nothing needs a hand: the file is whole, or its last write is cut off, which the next start deals with.
         let check = run(&["check", state.to_str().unwrap()]);
         match check.code {
@@ -131,7 +132,7 @@ async fn killed_while_it_compacts_the_server_loses_nothing() {
         sleep(Duration::from_micros(rng.random_range(0..4_000))).await;
         server.signal("KILL");
         drop(server);
-        let promises = writers.stop().await;
+        let promises = writers.stop().await.promises;
         let replaced = head_of(&state) != first;
         *if replaced { &mut after } else { &mut before } += 1;
         let check = run(&["check", state.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! Clients that write as fast as they are answered, and note what they are told, until the server is gone.
+//! Clients that write as fast as they are answered (or faster), and note what they are told, until the server is gone.
 
 use std::net::SocketAddr;
 
@@ -6,23 +6,45 @@ use automerge::sync::{self, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use happierwork::format::DocumentId;
+use happierwork::wire::repo::{self, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use super::support::add;
 use super::support::promises::Promises;
 
 /// Characters of a text that does not compress: some twenty edits with it, and a log is compacted.
 const LONG: usize = 16_000;
 
+/// What a client was told, and how its sockets ended.
+#[derive(Default)]
+pub struct Told {
+    pub promises: Promises,
+    pub ends: Vec<End>,
+}
+
+/// How a WebSocket ended.
+#[derive(Debug)]
+#[allow(dead_code, reason = "to be told")]
+pub struct End {
+    of: String,
+    /// The code of the server's close frame, if it came.
+    pub close: Option<u16>,
+    /// What went wrong afterwards, or instead.
+    error: Option<String>,
+}
+
 pub struct Writers {
-    tasks: JoinSet<Promises>,
+    tasks: JoinSet<Told>,
 }
 
 impl Writers {
@@ -37,27 +59,110 @@ impl Writers {
         Self { tasks }
     }
 
-    /// What they were told. The server is gone, so they end.
-    pub async fn stop(mut self) -> Promises {
-        let mut promises = Promises::default();
-        while let Some(told) = self.tasks.join_next().await {
-            promises.add(told.unwrap());
+    /// All kinds that there are: besides, one who speaks automerge-repo's protocol, one on the legacy REST, some who write
+    /// without waiting for an answer, and some who come and go.
+    pub async fn start_all(address: SocketAddr, document: &DocumentId, round: u32) -> Self {
+        let mut all = Self::start(address, round).await;
+        all.tasks.spawn(joins(address, document.clone(), format!("{round}")));
+        all.tasks.spawn(posts(address, format!("{round}")));
+        for number in 0..2 {
+            all.tasks.spawn(floods(address, format!("{round}-{number}")));
+            all.tasks.spawn(comes_and_goes(address, format!("{round}-{number}")));
         }
-        promises
+        all
+    }
+
+    /// What they were told. The server is gone, so they end.
+    pub async fn stop(mut self) -> Told {
+        let mut all = Told::default();
+        while let Some(told) = self.tasks.join_next().await {
+            let Told { promises, ends } = told.unwrap();
+            all.promises.add(promises);
+            all.ends.extend(ends);
+        }
+        all
     }
 }
 
-async fn calls(address: SocketAddr, name: String) -> Promises {
-    let mut promises = Promises::default();
-    let Ok(stream) = TcpStream::connect(address).await else { return promises };
+/// A WebSocket that reads what the server said to the very end, whatever happens to what is sent.
+struct Line {
+    sink: Sending,
+    stream: Receiving,
+}
+
+struct Receiving {
+    stream: SplitStream<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+    end: End,
+}
+
+struct Sending(SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>);
+
+impl Line {
+    /// None: the server is gone.
+    async fn open(address: SocketAddr, path: &str, of: String) -> Option<Self> {
+        let (socket, _) = connect_async(format!("ws://{address}{path}")).await.ok()?;
+        let (sink, stream) = socket.split();
+        Some(Self { sink: Sending(sink), stream: Receiving { stream, end: End { of, close: None, error: None } } })
+    }
+}
+
+impl Receiving {
+    /// The next message of the server; None when there is none any more.
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Close(frame))) => self.end.close = frame.map(|frame| frame.code.into()),
+                Some(Ok(message)) => return Some(message),
+                Some(Err(error)) => {
+                    self.end.error = Some(error.to_string());
+                    return None;
+                }
+                None => return None,
+            }
+        }
+    }
+}
+
+impl Sending {
+    /// False: nothing can be sent any more.
+    async fn send(&mut self, message: Message) -> bool {
+        self.0.send(message).await.is_ok()
+    }
+}
+
+async fn calls(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    let made = |count| {
+        let id = format!("api-{name}-{count}");
+        let row = json!({ "id": id, "designation": id, "department": "HR", "budget": count, "location": "Pune" });
+        (id, row)
+    };
+    told.promises.rows.extend(http(address, "/api/documents/default/positions", made).await);
+    told
+}
+
+async fn posts(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    let made = |count| {
+        let designation = format!("rest-{name}-{count}");
+        let row = json!({ "designation": designation, "budget": 7 });
+        (designation, row)
+    };
+    told.promises.shown.extend(http(address, "/data/add/", made).await);
+    told
+}
+
+/// Makes rows over one HTTP connection. Returns the names of those that were acknowledged.
+async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Value)) -> Vec<String> {
+    let mut made = Vec::new();
+    let Ok(stream) = TcpStream::connect(address).await else { return made };
     let Ok((mut http, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else {
-        return promises;
+        return made;
     };
     tokio::spawn(connection);
     for count in 0.. {
-        let id = format!("api-{name}-{count}");
-        let body = json!({ "id": id, "designation": id, "department": "HR", "budget": count, "location": "Pune" });
-        let request = Request::post("/api/documents/default/positions")
+        let (name, body) = row(count);
+        let request = Request::post(path)
             .header("host", address.to_string())
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body.to_string())))
@@ -72,56 +177,145 @@ async fn calls(address: SocketAddr, name: String) -> Promises {
             break;
         }
         assert_eq!(status, 201);
-        promises.rows.insert(id);
+        made.push(name);
     }
-    promises
+    made
 }
 
-async fn syncs(address: SocketAddr, name: String) -> Promises {
-    let mut promises = Promises::default();
-    let Ok((mut socket, _)) = connect_async(format!("ws://{address}/sync/default")).await else { return promises };
-    let (mut doc, mut state) = (AutoCommit::new(), sync::State::new());
-    let mut count = 0;
-    while let Some(Ok(message)) = socket.next().await {
-        let Message::Binary(data) = message else { continue };
-        let message = sync::Message::decode(&data).unwrap();
+/// A replica that makes a row whenever it has heard something.
+struct Replica {
+    doc: AutoCommit,
+    state: sync::State,
+    name: String,
+    count: u32,
+}
+
+impl Replica {
+    fn new(name: String) -> Self {
+        Self { doc: AutoCommit::new(), state: sync::State::new(), name, count: 0 }
+    }
+
+    fn receive(&mut self, data: &[u8], promises: &mut Promises) {
+        let message = sync::Message::decode(data).unwrap();
         promises.changes.extend(&message.heads);
-        doc.sync().receive_sync_message(&mut state, message).unwrap();
-        if let Ok(Some((_, positions))) = doc.get(ROOT, "positions") {
-            let row = doc.put_object(positions, format!("sync-{name}-{count}"), ObjType::Map).unwrap();
+        self.doc.sync().receive_sync_message(&mut self.state, message).unwrap();
+        if let Ok(Some((_, positions))) = self.doc.get(ROOT, "positions") {
+            let row = self.doc.put_object(positions, format!("{}-{}", self.name, self.count), ObjType::Map).unwrap();
             let text: String = (0..LONG).map(|_| char::from(rand::random_range(33..127u8))).collect();
-            doc.put(&row, "designation", text).unwrap();
-            doc.commit();
-            count += 1;
-        }
-        if let Some(message) = doc.sync().generate_sync_message(&mut state)
-            && socket.send(Message::binary(message.encode())).await.is_err()
-        {
-            break;
+            self.doc.put(&row, "designation", text).unwrap();
+            self.doc.commit();
+            self.count += 1;
         }
     }
-    promises
+
+    fn generate(&mut self) -> Option<Bytes> {
+        Some(self.doc.sync().generate_sync_message(&mut self.state)?.encode().into())
+    }
 }
 
-async fn looks(address: SocketAddr, name: String) -> Promises {
-    let mut promises = Promises::default();
-    let Ok((mut socket, _)) = connect_async(format!("ws://{address}/")).await else { return promises };
-    let add = |count: u32| Message::text(super::support::add(&format!("legacy-{name}-{count}")));
-    let mut count = 0;
-    if socket.send(add(count)).await.is_err() {
-        return promises;
+async fn syncs(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    let Some(Line { mut sink, mut stream }) = Line::open(address, "/sync/default", format!("sync {name}")).await else {
+        return told;
+    };
+    let mut replica = Replica::new(format!("sync-{name}"));
+    while let Some(message) = stream.next().await {
+        let Message::Binary(data) = message else { continue };
+        replica.receive(&data, &mut told.promises);
+        if let Some(data) = replica.generate() {
+            sink.send(Message::Binary(data)).await;
+        }
     }
-    while let Some(Ok(message)) = socket.next().await {
-        let Message::Text(text) = message else { continue };
-        let Ok(frame) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
-        let Some(designation) = frame["entry"]["designation"].as_str() else { continue };
-        promises.shown.insert(designation.to_owned());
+    told.ends.push(stream.end);
+    told
+}
+
+async fn joins(address: SocketAddr, document: DocumentId, name: String) -> Told {
+    let mut told = Told::default();
+    let Some(Line { mut sink, mut stream }) = Line::open(address, "/sync", format!("repo {name}")).await else {
+        return told;
+    };
+    let me = PeerId::new(&format!("repo-{name}")).unwrap();
+    let versions = vec![PROTOCOL_VERSION.to_owned()];
+    let join = repo::Message::Join { sender: me.clone(), metadata: PeerMetadata::default(), versions };
+    sink.send(Message::binary(join.encode())).await;
+    let mut replica = Replica::new(format!("repo-{name}"));
+    let mut server = None;
+    while let Some(message) = stream.next().await {
+        let Message::Binary(data) = message else { continue };
+        match repo::decode(&data).unwrap() {
+            repo::Message::Peer { sender, .. } => server = Some(sender),
+            repo::Message::Sync { data, .. } => replica.receive(&data, &mut told.promises),
+            _ => continue,
+        }
+        if let (Some(server), Some(data)) = (&server, replica.generate()) {
+            let (sender, target) = (me.clone(), server.clone());
+            let message = repo::Message::Sync { sender, target, document: document.clone(), data };
+            sink.send(Message::binary(message.encode())).await;
+        }
+    }
+    told.ends.push(stream.end);
+    told
+}
+
+/// The designation of a row that a legacy client is shown.
+fn shown(message: &Message) -> Option<String> {
+    let Message::Text(text) = message else { return None };
+    let frame: Value = serde_json::from_str(text).ok()?;
+    frame["entry"]["designation"].as_str().map(str::to_owned)
+}
+
+async fn looks(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    let Some(Line { mut sink, mut stream }) = Line::open(address, "/", format!("legacy {name}")).await else {
+        return told;
+    };
+    let mut count = 0;
+    sink.send(Message::text(add(&format!("legacy-{name}-{count}")))).await;
+    while let Some(message) = stream.next().await {
+        let Some(designation) = shown(&message) else { continue };
         if designation == format!("legacy-{name}-{count}") {
             count += 1;
-            if socket.send(add(count)).await.is_err() {
+            sink.send(Message::text(add(&format!("legacy-{name}-{count}")))).await;
+        }
+        told.promises.shown.insert(designation);
+    }
+    told.ends.push(stream.end);
+    told
+}
+
+/// Never waits for an answer, and reads all the same.
+async fn floods(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    let of = format!("flood {name}");
+    let Some(Line { mut sink, mut stream }) = Line::open(address, "/ws/dashboard/", of).await else { return told };
+    // A task of its own: it would leave the other half no turn.
+    let sends = tokio::spawn(async move {
+        for count in 0.. {
+            if !sink.send(Message::text(add(&format!("flood-{name}-{count}")))).await {
                 break;
             }
         }
+    });
+    while let Some(message) = stream.next().await {
+        told.promises.shown.extend(shown(&message));
     }
-    promises
+    sends.await.unwrap();
+    told.ends.push(stream.end);
+    told
+}
+
+/// Gets the document, leaves without a word, and comes again.
+async fn comes_and_goes(address: SocketAddr, name: String) -> Told {
+    let mut told = Told::default();
+    for count in 0.. {
+        let of = format!("visitor {name}-{count}");
+        let Some(Line { mut stream, .. }) = Line::open(address, "/sync/default", of).await else { break };
+        let Some(Message::Binary(data)) = stream.next().await else {
+            told.ends.push(stream.end);
+            break;
+        };
+        told.promises.changes.extend(sync::Message::decode(&data).unwrap().heads);
+    }
+    told
 }

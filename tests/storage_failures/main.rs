@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
+use happierwork::server::Options;
 use happierwork::store::faults::{FaultyDisk, Op};
 use serde_json::json;
 use support::{PlainPeer, TestServer, add};
@@ -21,9 +22,17 @@ use tempfile::TempDir;
 const STATE: &str = "home/state.automerge";
 
 async fn server(disk: &FaultyDisk) -> TestServer {
+    server_with(disk, |_| {}).await
+}
+
+async fn server_with(disk: &FaultyDisk, adjust: impl FnOnce(&mut Options)) -> TestServer {
     // Nothing real is written but the storage id.
     let folder = Arc::new(TempDir::new().expect("a folder"));
-    TestServer::start_on(Arc::new(disk.clone()), folder, |options| options.state = STATE.into()).await
+    TestServer::start_on(Arc::new(disk.clone()), folder, |options| {
+        options.state = STATE.into();
+        adjust(options);
+    })
+    .await
 }
 
 fn disk() -> FaultyDisk {

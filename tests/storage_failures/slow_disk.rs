@@ -1,5 +1,7 @@
 //! The disk takes its time: who waits for it, and who does not.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::format::Budget;
@@ -7,8 +9,8 @@ use happierwork::store::faults::{FaultyDisk, Held, Op};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::support::{PATIENCE, PlainPeer, TestServer};
-use super::{disk, server};
+use super::support::{PATIENCE, PlainPeer, TestServer, add};
+use super::{disk, server, server_with};
 
 async fn reached(held: &mut Held) {
     timeout(PATIENCE, held.reached()).await.expect("it is synced");
@@ -96,4 +98,25 @@ async fn what_comes_while_the_disk_is_busy_is_synced_together() {
     }
     assert_eq!(syncs(&disk) - before, 2, "the first one, and all others together");
     assert_eq!(server.positions().await.len(), 101);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
+    for is_connected in [false, true] {
+        let disk = disk();
+        let server = server_with(&disk, |options| options.grace = Duration::from_millis(200)).await;
+        let mut client = server.legacy().await;
+        let mut held = disk.hold(Op::Sync);
+        if is_connected {
+            client.send(add("slow")).await;
+        } else {
+            let (hub, document) = (server.app.hub.clone(), server.document.clone());
+            let author = Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
+            tokio::spawn(async move { hub.edit(&document, row("slow"), author).await });
+        }
+        reached(&mut held).await;
+        let in_time = timeout(PATIENCE, server.stop()).await.expect("it stops");
+        assert!(!in_time, "what was to be written is not");
+        drop(held);
+    }
 }

@@ -10,6 +10,7 @@ use happierwork::format::Budget;
 use happierwork::server::SocketTimes;
 use happierwork::wire::repo::Message;
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::peer::{Replica, RepoPeer};
@@ -39,7 +40,7 @@ async fn who_answers_pings_stays_and_who_misses_two_is_closed() {
             pings += usize::from(matches!(alive.socket.next_raw().await, Some(Frame::Ping(_))));
         }
     };
-    tokio::time::timeout(PATIENCE, closed).await.expect("the silent one is closed");
+    timeout(PATIENCE, closed).await.expect("the silent one is closed");
     assert!(pings >= 2);
     server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 1.0).await;
     alive.until_agreed(&mut Replica::empty(&server.document)).await;
@@ -73,7 +74,7 @@ async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE * 2, stalls).await.expect("the socket is closed");
+    timeout(PATIENCE * 2, stalls).await.expect("the socket is closed");
     server.until_metric("happierwork_connections{kind=\"legacy\"}", |open| open == 0.0).await;
 }
 
@@ -160,6 +161,48 @@ async fn a_client_that_never_reads_does_not_keep_the_server_from_stopping() {
     let silent = RepoPeer::join(&server, "silent").await;
     assert!(server.stop().await, "in time");
     drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_stops_sending_does_not_keep_the_server_from_stopping() {
+    let server = TestServer::start().await;
+    let mut floods = server.legacy().await;
+    let flood = tokio::spawn(async move {
+        let mut shown = 0;
+        loop {
+            // Far ahead of the answers, which are read as they come.
+            for number in 0..100 {
+                floods.try_send(add(&format!("row {shown}-{number}"))).await;
+            }
+            for _ in 0..10 {
+                if floods.next().await.is_none() {
+                    return floods.closed_with;
+                }
+                shown += 1;
+            }
+        }
+    });
+    server.until_metric("happierwork_changes_total", |changes| changes > 20.0).await;
+    assert!(server.stop().await, "in time");
+    let close = timeout(PATIENCE, flood).await.expect("in time").expect("ended").expect("told");
+    assert_eq!(u16::from(close.code), 1001);
+}
+
+/// The server ends it, as the client waits for that.
+#[tokio::test]
+async fn when_both_sides_have_said_goodbye_the_connection_is_over_at_once() {
+    let server = server(SocketTimes { goodbye: PATIENCE * 10, ..SocketTimes::default() }).await;
+    for path in ["/ws/dashboard/", "/sync", "/sync/default"] {
+        let leaves = server.connect(path).await;
+        timeout(PATIENCE, leaves.close()).await.unwrap_or_else(|_| panic!("{path}: left, and is still there"));
+    }
+    let mut dismissed = [server.legacy().await, server.connect("/sync").await, server.connect("/sync/default").await];
+    let stops = tokio::spawn(server.stop());
+    for socket in &mut dismissed {
+        assert_eq!(socket.closed().await.map(|close| close.code.into()), Some(1001));
+        while socket.next_raw().await.is_some() {}
+    }
+    assert!(stops.await.expect("ended"));
 }
 
 #[tokio::test]
