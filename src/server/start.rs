@@ -130,6 +130,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let carried = state.document().and_then(Document::carried_id);
     let created = state.document().is_none();
     let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
+    // It makes the folder of the documents, which is then there to be locked.
+    let identity = Identity::load(&options.documents)?;
     let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
     let settings = HubSettings {
         renderings: RENDERINGS,
@@ -161,7 +163,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let app = App {
         hub,
         default_id: document.clone(),
-        identity: Arc::new(Identity::load(&options.documents)?),
+        identity: Arc::new(identity),
         access: Access { allowed_origins: options.allowed_origins },
         times: options.times,
         max_message: options.max_message,

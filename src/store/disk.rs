@@ -63,6 +63,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// When somebody else has it, or the file cannot be made.
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError>;
+
+    /// Checks that nobody has locked the lock file at `path`, which need not be there.
+    ///
+    /// # Errors
+    /// When somebody has, or that cannot be found out.
+    fn is_free(&self, path: &Path) -> Result<(), LockError>;
 }
 
 /// An open file.
@@ -188,11 +194,7 @@ impl Disk for RealDisk {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let read = file.read_to_string(&mut pid).ok();
-                return Err(LockError::Held(read.and_then(|_| pid.trim().parse().ok())));
-            }
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
         // Only a courtesy to whoever finds it locked: on a full disk the lock holds without it.
@@ -203,6 +205,25 @@ impl Disk for RealDisk {
         // The file stays when the lock goes: removing it could take it from under the next holder.
         Ok(Box::new(file))
     }
+
+    fn is_free(&self, path: &Path) -> Result<(), LockError> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(LockError::Io)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+}
+
+/// The process that has noted itself in a lock file.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
 }
 
 /// A file and its cursor, which a compaction that reads must not move while an append writes.

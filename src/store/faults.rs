@@ -492,6 +492,12 @@ impl Disk for FaultyDisk {
         }
         Ok(Box::new(FaultyLock { disk: self.clone(), path: path.to_owned() }))
     }
+
+    fn is_free(&self, path: &Path) -> Result<(), LockError> {
+        let mut state = self.state_for(Op::Open);
+        state.try_call(Op::Open).and_then(|said| said).map_err(LockError::Io)?;
+        if state.locks.contains(path) { Err(LockError::Held(Some(std::process::id()))) } else { Ok(()) }
+    }
 }
 
 struct FaultyLock {

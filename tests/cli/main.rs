@@ -4,7 +4,7 @@
 
 mod commands;
 mod flags;
-
+mod in_use;
 mod said_to_clients;
 mod state_files;
 #[path = "../support/mod.rs"]

@@ -10,7 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use happierwork::format::chunk;
 
-use super::support::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
+use super::support::process::{Running, folder, imported, names, refused, serve};
 
 /// Adds one change to a document's file, as another program would append it.
 fn append_change(state: &Path) -> Vec<u8> {
@@ -107,26 +107,6 @@ fn a_damaged_file_is_refused_left_as_it_is_and_the_way_out_is_said() {
     fs::write(&state, &bytes).unwrap();
     let (server, _) = Running::server(serve(&state, &[]));
     assert_eq!(server.stop().code, Some(0), "whole again");
-}
-
-#[test]
-fn a_file_that_another_server_has_open_is_refused_naming_it() {
-    let folder = folder();
-    let state = imported(folder.path());
-    let (server, _) = Running::server(serve(&state, &[]));
-    let elsewhere = folder.path().join("other documents");
-    let mut command = serve(&state, &[]);
-    command.env("HAPPIERWORK_DOCUMENTS", &elsewhere);
-    let ended = refused(command);
-    for word in [state.to_str().unwrap(), "in use", &server.pid().to_string()] {
-        assert!(ended.err.contains(word), "{word:?} is not in {}", ended.err);
-    }
-    let import = run(&["import", &format!("{FIXTURES}/positions.json"), "--state", state.to_str().unwrap()]);
-    assert_eq!(import.code, Some(1));
-    assert!(import.err.contains(&server.pid().to_string()), "{}", import.err);
-    assert_eq!(server.stop().code, Some(0));
-    let (server, _) = Running::server(serve(&state, &[]));
-    assert_eq!(server.stop().code, Some(0), "free again");
 }
 
 #[test]

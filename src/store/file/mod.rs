@@ -33,6 +33,13 @@ use crate::heavy::{Brief, can_hand_over};
 pub use state::StateFile;
 
 const EXTENSION: &str = ".automerge";
+/// Locked by whoever has a folder of documents.
+const FOLDER_LOCK: &str = ".lock";
+
+/// Locked by whoever has a file as its default document.
+fn lock_of(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
 
 /// Documents in files of this computer.
 ///
@@ -209,7 +216,7 @@ impl Inner {
             other => other.map_err(|error| self.documents_error(error))?,
         };
         let place = Place::Documents(self.documents.clone());
-        *lock = Some(self.disk.lock(&self.documents.join(".lock")).map_err(|error| OpenError::lock(place, error))?);
+        *lock = Some(self.disk.lock(&self.documents.join(FOLDER_LOCK)).map_err(|error| OpenError::lock(place, error))?);
         Ok(true)
     }
 
@@ -232,6 +239,11 @@ impl Inner {
             return Ok(None);
         }
         let place = self.place(id);
+        if *id != self.default_id
+            && let Err(error) = self.disk.is_free(&lock_of(place.path()))
+        {
+            return Err(OpenError::lock(place, error).into());
+        }
         match Log::open(&self.disk, place.path()) {
             Ok(None) => {
                 locked(&self.refused).remove(id);

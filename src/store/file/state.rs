@@ -6,7 +6,9 @@ use std::sync::Arc;
 use automerge::Automerge;
 
 use super::log::{Log, NotOpened, Opened};
-use crate::store::disk::{Disk, LockGuard, RealDisk, beside, folder_of};
+use super::{EXTENSION, FOLDER_LOCK, lock_of};
+use crate::format::DocumentId;
+use crate::store::disk::{Disk, LockGuard, RealDisk, folder_of};
 use crate::store::{Lengths, OpenError, Place, Repair};
 
 /// The locked, opened and (where needed) repaired file of the default document.
@@ -37,7 +39,12 @@ impl StateFile {
     pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, OpenError> {
         let place = || Place::State(path.to_owned());
         let path = disk.resolve(path).map_err(|error| OpenError::io(place(), error))?;
-        let lock = disk.lock(&beside(&path, ".lock")).map_err(|error| OpenError::lock(place(), error))?;
+        let lock = disk.lock(&lock_of(&path)).map_err(|error| OpenError::lock(place(), error))?;
+        if is_named_as_document(&path) {
+            // Whoever has the folder may have it open. (Who locks the folder later finds it locked here.)
+            let folder_lock = folder_of(&path).join(FOLDER_LOCK);
+            disk.is_free(&folder_lock).map_err(|error| OpenError::lock(place(), error))?;
+        }
         let (log, repaired) = match Log::open(&disk, &path) {
             Ok(Some(Opened { log, repaired })) => (Some(log), repaired),
             Ok(None) => (None, None),
@@ -79,4 +86,10 @@ impl StateFile {
     pub fn repaired(&self) -> Option<&Repair> {
         self.repaired.as_ref()
     }
+}
+
+/// Whether a store that has its folder would take the file for one of its documents.
+fn is_named_as_document(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_suffix(EXTENSION)).is_some_and(|id| id.parse::<DocumentId>().is_ok())
 }
