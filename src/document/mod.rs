@@ -14,11 +14,11 @@ mod condition;
 mod edit;
 mod envelope;
 mod generate;
+mod headroom;
 mod incoming;
 mod peers;
 pub mod position;
 mod receive;
-mod room;
 mod soundness;
 mod view;
 
@@ -38,8 +38,8 @@ pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
+use headroom::Headroom;
 use receive::has;
-use room::Room;
 
 /// Changes that may wait in memory for others that they depend on.
 const MAX_ORPHANS: usize = 10_000;
@@ -402,7 +402,7 @@ impl Document {
         let mut received = Vec::new();
         let mut edits = Vec::new();
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
-        let mut room = self.room();
+        let mut headroom = self.headroom();
         for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
             match item {
@@ -413,7 +413,7 @@ impl Document {
                     Ok(Some(incoming)) => {
                         let fresh: Vec<Change> =
                             incoming.changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect();
-                        if let Err(full) = room.take(&fresh) {
+                        if let Err(full) = headroom.take(&fresh) {
                             outcomes[index] = Some(Outcome::Refused(full.into()));
                             continue;
                         }
@@ -430,7 +430,7 @@ impl Document {
 
         let mut changes = self.apply_arriving(arriving, &mut outcomes)?;
         for (index, edit, author) in edits {
-            let outcome = match room.take_edit() {
+            let outcome = match headroom.take_edit() {
                 Ok(()) => self.edit(&edit, &author, &mut changes),
                 Err(full) => Err(full.into()),
             };
@@ -536,11 +536,11 @@ impl Document {
         Ok(change)
     }
 
-    fn room(&self) -> Room {
+    fn headroom(&self) -> Headroom {
         let MessageLimits { document_changes, document_bytes, document_operations, .. } = self.limits;
         let (changes, operations) = self.size();
         let waiting: usize = self.orphans.values().map(Change::len).sum();
-        Room {
+        Headroom {
             changes: changes + self.orphans.len() as u64,
             bytes: self.stored,
             operations: operations + waiting as u64,

@@ -8,7 +8,7 @@ use automerge::Change;
 use super::incoming::DocumentFull;
 
 /// What a document holds, that of the batch under way included, and what it may hold.
-pub(super) struct Room {
+pub(super) struct Headroom {
     pub(super) changes: u64,
     pub(super) bytes: u64,
     pub(super) operations: u64,
@@ -17,7 +17,7 @@ pub(super) struct Room {
     pub(super) document_operations: u64,
 }
 
-impl Room {
+impl Headroom {
     /// Room for these changes, all of them or none. None of them: there is always room for nothing.
     pub(super) fn take(&mut self, changes: &[Change]) -> Result<(), DocumentFull> {
         if changes.is_empty() {
@@ -54,8 +54,8 @@ impl Room {
 mod tests {
     use super::*;
 
-    fn room() -> Room {
-        Room {
+    fn headroom() -> Headroom {
+        Headroom {
             changes: 8,
             bytes: 80,
             operations: 800,
@@ -67,18 +67,18 @@ mod tests {
 
     #[test]
     fn what_a_batch_brings_adds_up() {
-        let mut room = room();
-        assert_eq!(room.take_sizes(1, 10, 100), Ok(()));
-        assert_eq!(room.take_sizes(1, 11, 0), Err(DocumentFull::Bytes(100)));
-        assert_eq!(room.take_sizes(1, 1, 101), Err(DocumentFull::Operations(1_000)));
-        assert_eq!(room.take_sizes(2, 1, 0), Err(DocumentFull::Changes(10)));
-        assert_eq!(room.take_sizes(1, 10, 100), Ok(()), "what was refused takes nothing");
+        let mut headroom = headroom();
+        assert_eq!(headroom.take_sizes(1, 10, 100), Ok(()));
+        assert_eq!(headroom.take_sizes(1, 11, 0), Err(DocumentFull::Bytes(100)));
+        assert_eq!(headroom.take_sizes(1, 1, 101), Err(DocumentFull::Operations(1_000)));
+        assert_eq!(headroom.take_sizes(2, 1, 0), Err(DocumentFull::Changes(10)));
+        assert_eq!(headroom.take_sizes(1, 10, 100), Ok(()), "what was refused takes nothing");
     }
 
     #[test]
     fn a_full_document_takes_no_edit_but_acknowledgements() {
-        let mut room = Room { bytes: 100, ..room() };
-        assert_eq!(room.take_edit(), Err(DocumentFull::Bytes(100)));
-        assert_eq!(room.take(&[]), Ok(()));
+        let mut headroom = Headroom { bytes: 100, ..headroom() };
+        assert_eq!(headroom.take_edit(), Err(DocumentFull::Bytes(100)));
+        assert_eq!(headroom.take(&[]), Ok(()));
     }
 }
