@@ -47,7 +47,8 @@ use unopened::Unopened;
 pub use watchers::RenderRows;
 
 use crate::document::{
-    Author, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view, take_apart,
+    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view,
+    take_apart,
 };
 use crate::document_log::Actors;
 use crate::format::DocumentId;
@@ -275,16 +276,24 @@ impl Hub {
         } else {
             take_apart(bytes, &settings.limits)
         };
-        let incoming = incoming.map_err(|error| {
-            metrics.refuse(Refusal::BadSyncMessage);
-            tracing::warn!(document = %id, connection = peer.key.0, %error, "refused a sync message");
-            Farewell { kind: FarewellKind::BadMessage, message: format!("document {id}: {error}") }
-        })?;
+        let incoming = incoming.map_err(|error| self.refused(id, peer.key, &error))?;
         share.hold(incoming.weight).map_err(|error| {
             metrics.refuse(Refusal::Memory);
             Farewell::from(Unavailable::from(error))
         })?;
         Ok(incoming)
+    }
+
+    /// A peer sent something bad: it is counted and logged. Returns what ends its connection.
+    fn refused(&self, id: &DocumentId, peer: ConnectionKey, error: &BadMessage) -> Farewell {
+        let (refusal, kind) = match error {
+            // Not the peer's fault, and not for ever.
+            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
+            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
+        };
+        self.inner.metrics.refuse(refusal);
+        tracing::warn!(document = %id, connection = peer.0, %error, "refused a sync message");
+        Farewell { kind, message: format!("document {id}: {error}") }
     }
 
     /// Passes on an ephemeral message to the document's other peers.

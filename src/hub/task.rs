@@ -19,7 +19,7 @@ use lifecycle::UPKEEP;
 use super::Hub;
 use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
-use super::outbox::{ConnectionKey, Ephemeral, FarewellKind, Outgoing, RemoteHeads, Waiter};
+use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::watchers::Watchers;
@@ -425,15 +425,9 @@ impl DocumentTask {
 
     /// Ends the connection of a peer who sent something bad. Only its connection: documents and others go on.
     fn dismiss(&mut self, key: ConnectionKey, error: &BadMessage) {
-        let (refusal, kind) = match error {
-            // Not the peer's fault, and not for ever.
-            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
-            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
-        };
-        self.hub.inner.metrics.refuse(refusal);
-        tracing::warn!(document = %self.id, connection = key.0, %error, "refused a sync message");
+        let Farewell { kind, message } = self.hub.refused(&self.id, key, error);
         if let Some(member) = self.peers.get(&key) {
-            member.peer.outbox.close(kind, format!("document {}: {error}", self.id));
+            member.peer.outbox.close(kind, message);
         }
     }
 
