@@ -13,6 +13,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::frames::Frames;
 use crate::memory::FREE;
 
 /// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
@@ -25,6 +26,8 @@ const ACCOUNTED: u64 = FREE;
 pub struct Inbound {
     stream: OwnedReadHalf,
     protocol: WebSocketContext,
+    config: WebSocketConfig,
+    frames: Frames,
     read: u64,
     /// How much it was when the last message was whole.
     whole: u64,
@@ -42,8 +45,10 @@ impl Inbound {
             .write_buffer_size(0)
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
+        let mut frames = Frames::default();
+        frames.pass(&early);
         let protocol = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { stream, protocol, read: 0, whole: 0, until: ACCOUNTED }
+        Self { stream, protocol, config, frames, read: 0, whole: 0, until: ACCOUNTED }
     }
 
     /// Bytes that have come in so far.
@@ -62,8 +67,9 @@ impl Inbound {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        let mut stream = Polled { stream: &mut self.stream, read: &mut self.read, until: self.until, cx };
-        let result = match self.protocol.read(&mut stream) {
+        let Self { stream, protocol, frames, read, whole, until, .. } = self;
+        let mut stream = Polled { stream, frames, read, whole: *whole, until: *until, cx };
+        let result = match protocol.read(&mut stream) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 if self.read < self.until {
                     return Poll::Pending;
@@ -71,12 +77,25 @@ impl Inbound {
                 Ok(None)
             }
             result => {
-                self.whole = self.read;
+                // A ping may come between the frames of a message.
+                if matches!(result, Ok(Message::Binary(_) | Message::Text(_))) {
+                    self.let_go();
+                    self.whole = self.read;
+                }
                 result.map(Some)
             }
         };
         self.until = self.read + ACCOUNTED;
         Poll::Ready(result)
+    }
+
+    /// tungstenite keeps the buffer of the largest frame that it has read as long as the connection lasts. A thousand
+    /// connections that sent something large once would hold all of that, and nobody would account for it; so another one
+    /// takes over after a large message, of which nothing was read beyond its end.
+    fn let_go(&mut self) {
+        if self.unfinished() > FREE && self.frames.is_between() {
+            self.protocol = WebSocketContext::from_partially_read(Vec::new(), Role::Server, Some(self.config));
+        }
     }
 
     /// Bytes that have come in since the last message was whole.
@@ -94,7 +113,9 @@ impl Inbound {
 /// The stream as tungstenite knows streams: "would block" where a task waits to be woken.
 struct Polled<'a, 'b> {
     stream: &'a mut OwnedReadHalf,
+    frames: &'a mut Frames,
     read: &'a mut u64,
+    whole: u64,
     until: u64,
     cx: &'a mut Context<'b>,
 }
@@ -104,9 +125,13 @@ impl Read for Polled<'_, '_> {
         if *self.read >= self.until {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut buffer = ReadBuf::new(buffer);
+        // Of a large message nothing is read beyond its end (see `Inbound::let_go`).
+        let most = if *self.read - self.whole > FREE { self.frames.left() } else { u64::MAX };
+        let most = usize::try_from(most).map_or(buffer.len(), |most| buffer.len().min(most));
+        let mut buffer = ReadBuf::new(&mut buffer[..most]);
         match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
+                self.frames.pass(buffer.filled());
                 *self.read += buffer.filled().len() as u64;
                 Ok(buffer.filled().len())
             }

@@ -7,6 +7,7 @@ pub mod access;
 mod api;
 mod body;
 mod conditional;
+mod frames;
 mod guests;
 mod health;
 mod identity;

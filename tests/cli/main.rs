@@ -5,6 +5,7 @@
 mod commands;
 mod flags;
 mod in_use;
+mod memory;
 mod said_to_clients;
 mod state_files;
 #[path = "../support/mod.rs"]
