@@ -6,6 +6,7 @@
 mod check;
 mod export;
 mod import;
+mod logging;
 mod serve;
 
 use std::process::ExitCode;

@@ -1,13 +1,12 @@
 //! `serve`: the server as a process.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::fail;
-use crate::config::{LogFormat, ServeArgs};
+use super::{fail, logging};
+use crate::config::ServeArgs;
 use crate::server::{Started, start, within_open_files};
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
@@ -16,9 +15,10 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Ok(options) => options,
         Err(error) => return fail(error),
     };
-    if let Err(error) = start_logging(args) {
-        return fail(error);
-    }
+    let lines = match logging::start(args) {
+        Ok(lines) => lines,
+        Err(error) => return fail(error),
+    };
     // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(open_files) => options.limits.connections = connections(options.limits.connections, open_files),
@@ -32,6 +32,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     };
     let (open, state) = (args.open, args.state.clone());
     let code = runtime.block_on(async move {
+        tokio::spawn(lines.tell());
         let shutdown = match shutdown_signal() {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(format!("signals cannot be listened for: {error}")),
@@ -64,21 +65,6 @@ fn connections(wanted: usize, open_files: u64) -> usize {
         );
     }
     connections
-}
-
-/// Unless asked for by name, the library is not traced: it opens a span for every column of every change that it reads.
-const QUIET: &str = "automerge=warn";
-
-fn start_logging(args: &ServeArgs) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(format!("{QUIET},{}", args.log)).map_err(|error| format!("--log {}: {error}", args.log))?;
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    match args.log_format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| format!("logging could not be started: {error}"))
 }
 
 /// What a person who starts the server wants to know, and nothing else: the log goes to standard error.
