@@ -1,5 +1,6 @@
 //! Flags and environment, validated once, at the start.
 
+mod auth;
 mod limits;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,6 +9,10 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use auth::{
+    AccountArgs, AuthArgs, FolderArgs, KeyArgs, KeyCommand, TokenArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs,
+    WhoMayCreate,
+};
 pub use limits::LimitArgs;
 
 use crate::hub::APPLY_BUDGET;
@@ -62,6 +67,12 @@ pub enum Command {
     ///
     /// Exit codes: 0 whole, 3 not whole, 1 the file cannot be read.
     Check(CheckArgs),
+    /// Make, list, retire and publish the keys that tokens are signed with
+    Key(KeyArgs),
+    /// Make a token: whoever shows it may do what it says
+    Token(TokenArgs),
+    /// Add, change, disable and list the accounts that people log in to
+    User(UserArgs),
 }
 
 /// How logs are written.
@@ -79,7 +90,8 @@ pub struct ServeArgs {
     /// An address to listen on; may be given several times [default: 127.0.0.1:8000 and 127.0.0.1:8001]
     #[arg(long, value_name = "ADDR", env = "HAPPIERWORK_LISTEN", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
-    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --open); --listen goes before it
+    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --auth, --jwks or --open); --listen goes
+    /// before it
     #[arg(long, value_name = "PORT", env = "PORT", hide_env_values = true)]
     pub port: Option<u16>,
     /// Serve anybody who can reach an address beyond this machine: nobody is asked who they are
@@ -119,6 +131,9 @@ pub struct ServeArgs {
     /// What is logged: error, warn, info, debug, or per module as in info,happierwork::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
+    /// Who is let in.
+    #[command(flatten)]
+    pub auth: AuthArgs,
     /// What clients may take.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -178,10 +193,20 @@ pub enum ConfigError {
     /// Everybody on the network could read and change the plan.
     #[error(
         "{0} can be reached from other machines, and this server asks nobody who they are. \
-         Listen on a loopback address (127.0.0.1), put a proxy that authenticates in front, \
+         Give --auth DIR (and make accounts with `happierwork user add`), or --jwks FILE; \
+         listen on a loopback address (127.0.0.1); \
          or give --open if everybody who can reach it may read and change everything"
     )]
     NotLoopback(SocketAddr),
+    /// Two flags that say the opposite.
+    #[error(
+        "--open lets everybody in, and {0} only those who belong: give one of the two \
+         (or unset HAPPIERWORK_OPEN)"
+    )]
+    OpenAndAuth(&'static str),
+    /// A flag that would do nothing.
+    #[error("{0} says something about the tokens of a provider: give --jwks FILE with its keys, too")]
+    NeedsJwks(&'static str),
 }
 
 impl ServeArgs {
@@ -201,7 +226,12 @@ impl ServeArgs {
     /// When the flags ask for what is not safe.
     pub fn options(&self) -> Result<Options, ConfigError> {
         let listen = self.addresses();
-        if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && !self.open) {
+        let auth = self.auth.options()?;
+        if self.open && auth.is_some() {
+            return Err(ConfigError::OpenAndAuth(if self.auth.auth.is_some() { "--auth" } else { "--jwks" }));
+        }
+        let anybody = auth.is_none() && !self.open;
+        if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && anybody) {
             return Err(ConfigError::NotLoopback(*address));
         }
         Ok(Options {
@@ -209,6 +239,8 @@ impl ServeArgs {
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),
+            auth,
+            who_may_create: self.auth.who_may_create.role(),
             max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
             idle_after: Duration::from_secs(self.idle_after),
             max_pending: self.max_pending,
@@ -235,6 +267,7 @@ fn origin(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Role;
 
     fn serve(flags: &[&str]) -> ServeArgs {
         Cli::try_parse_from([&["happierwork"], flags].concat()).expect("parses").serve
@@ -252,12 +285,43 @@ mod tests {
     }
 
     #[test]
-    fn an_address_beyond_this_machine_needs_open() {
+    fn an_address_beyond_this_machine_needs_open_or_somebody_to_ask() {
         for flags in [&["--listen", "0.0.0.0:1"][..], &["--listen", "[::]:1"], &["--port", "1"]] {
             assert!(matches!(serve(flags).options(), Err(ConfigError::NotLoopback(_))), "{flags:?}");
-            assert!(serve(&[flags, &["--open"]].concat()).options().is_ok(), "{flags:?}");
+            for more in [&["--open"][..], &["--auth", "auth"], &["--jwks", "jwks.json"]] {
+                assert!(serve(&[flags, more].concat()).options().is_ok(), "{flags:?} {more:?}");
+            }
         }
         assert!(serve(&["--listen", "127.0.0.7:1", "--listen", "[::1]:1"]).options().is_ok());
+    }
+
+    #[test]
+    fn open_and_authentication_exclude_each_other() {
+        for (flags, named) in [(&["--auth", "auth"][..], "--auth"), (&["--jwks", "jwks.json"], "--jwks")] {
+            let error = serve(&[&["--open"], flags].concat()).options().expect_err("both");
+            assert_eq!(error, ConfigError::OpenAndAuth(named));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_providers_tokens_needs_its_keys() {
+        for flag in ["--jwt-audience", "--jwt-issuer"] {
+            assert_eq!(serve(&[flag, "x"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
+            assert_eq!(serve(&[flag, "x", "--auth", "auth"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
+            assert!(serve(&[flag, "x", "--jwks", "jwks.json"]).options().is_ok());
+        }
+    }
+
+    #[test]
+    fn without_flags_nobody_is_asked_and_editors_may_make_documents() {
+        let options = serve(&[]).options().expect("options");
+        assert!(options.auth.is_none());
+        assert_eq!(options.who_may_create, Some(Role::Editor));
+        let options = serve(&["--auth", "auth", "--session-hours", "1", "--who-may-create", "nobody"]).options();
+        let options = options.expect("options");
+        let auth = options.auth.expect("asked");
+        assert_eq!((auth.folder, auth.session), (Some("auth".into()), Duration::from_secs(3_600)));
+        assert_eq!(options.who_may_create, None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`config`] | flags and environment |
 //! | [`server`] | axum: routes, one file per surface, limits, who may ask |
 //! | [`client`] | an offline-capable replica: a document on disk that syncs when it can |
+//! | [`auth`] | who somebody is, and what they may do: tokens, keys, accounts |
 //! | [`hub`] | runs documents: one task each, opened on demand, closed when idle |
 //! | [`document_log`] | a document and its log: what the hub and the client have in common |
 //! | [`store`] | durability: the append log on disk, and an in-memory stand-in |
@@ -23,6 +24,7 @@
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
 //! | [`token_bucket`] | how often something may happen |
 
+pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod command;

@@ -6,8 +6,11 @@
 mod check;
 mod export;
 mod import;
+mod key;
 mod logging;
 mod serve;
+mod token;
+mod user;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Key(args)) => key::run(&args),
+        Some(Command::Token(args)) => token::run(&args),
+        Some(Command::User(args)) => user::run(&args),
     }
 }
 

@@ -15,6 +15,7 @@ use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
 use super::{App, Identity, Limits, Server, SocketTimes};
+use crate::auth::{AuthOptions, Role};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
@@ -35,6 +36,10 @@ pub struct Options {
     pub documents: PathBuf,
     /// Origins allowed besides our own and loopback.
     pub allowed_origins: Vec<String>,
+    /// Who is asked who they are, and by what; none: nobody is asked, and everybody may do everything.
+    pub auth: Option<AuthOptions>,
+    /// The least role that may make documents; none: nobody may.
+    pub who_may_create: Option<Role>,
     /// Bytes in one WebSocket message.
     pub max_message: usize,
     /// A document that nobody uses for so long is unloaded.

@@ -40,6 +40,8 @@ impl TestServer {
             state: home.join("state.automerge"),
             documents: home.join("documents"),
             allowed_origins: Vec::new(),
+            auth: None,
+            who_may_create: Some(happierwork::auth::Role::Editor),
             max_message: 64 << 20,
             idle_after: Duration::from_secs(60),
             max_pending: 100,

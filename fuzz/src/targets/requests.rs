@@ -60,6 +60,8 @@ fn options(folder: &Path) -> Options {
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
+        auth: None,
+        who_may_create: Some(happierwork::auth::Role::Editor),
         max_message: 16 << 20,
         idle_after: Duration::from_secs(300),
         max_pending: 1_000,

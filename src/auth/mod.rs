@@ -1,0 +1,71 @@
+//! Who somebody is, and what they may do: tokens, keys, accounts, and what ends them.
+//!
+//! Knows no socket, no request, and nothing of what is in a document. The server shows an [`Authority`] the token of whoever
+//! asks, and gets a [`Grant`] for it, or is told that there is none.
+//!
+//! | file | what |
+//! |---|---|
+//! | `authority` | is this token good, now? The files it goes by, and that they may change |
+//! | `token`, `claims` | what a token is, and what it says |
+//! | `key`, `keys`, `foreign` | our own keys, and those of a provider |
+//! | `accounts`, `password`, `name` | who can log in |
+//! | `login`, `throttle` | logging in, and how often somebody may try |
+//! | `revocations` | what was logged out |
+//! | `folder`, `watched` | the files: changed under a lock, replaced whole, read again when they have changed |
+
+mod accounts;
+mod authority;
+mod claims;
+mod documents;
+mod error;
+mod folder;
+mod foreign;
+mod grant;
+mod key;
+mod keys;
+mod login;
+mod name;
+mod password;
+mod revocations;
+mod role;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod token;
+mod watched;
+
+pub use accounts::{Account, Accounts};
+pub use authority::{AuthOptions, Authority};
+pub use documents::{DocumentName, Documents, InvalidDocuments};
+pub use error::AuthError;
+pub use folder::AuthFolder;
+pub use grant::{Grant, Refused};
+pub use key::{Algorithm, NewKey, OwnKey};
+pub use keys::OwnKeys;
+pub use login::{AT_A_TIME, LoginRefused, Session, WAITING};
+pub use name::{AccountName, InvalidName, MAX_NAME};
+pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
+pub use role::Role;
+pub use throttle::{Allowance, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
+pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN};
+
+impl OwnKeys {
+    /// Makes a token that says this, from now on and for so many seconds; with the newest key.
+    ///
+    /// # Errors
+    /// When there is no key, or the token would live or be longer than it may.
+    pub fn issue(
+        &self,
+        user: &str,
+        may: (Role, Documents),
+        now: i64,
+        lifetime: i64,
+    ) -> Result<(String, Grant), AuthError> {
+        let newest = self.newest().ok_or(AuthError::Crypto("finding a key to sign with"))?;
+        let (signing, _) = newest.prepare().map_err(|_| AuthError::Crypto("preparing a key"))?;
+        if !name::is_user_name(user) {
+            return Err(InvalidName.into());
+        }
+        token::issue(&signing, user.into(), Some(may), now, lifetime)
+    }
+}

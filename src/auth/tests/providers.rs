@@ -1,0 +1,180 @@
+//! Tokens of a provider, by its public keys.
+
+use super::*;
+
+/// A provider's claims: it knows nothing of us but what it was told.
+fn provided(changes: Value) -> Value {
+    let mut claims = claims(changes);
+    if claims["iss"] == "happierwork" {
+        claims["iss"] = "https://login.example.com".into();
+    }
+    claims
+}
+
+#[test]
+fn tokens_of_a_provider_are_good_with_rs256_es256_and_eddsa() {
+    let home = Home::new();
+    let signers = [Signer::rsa(), Signer::ecdsa(), Signer::ed25519()];
+    let ids = ["rsa-1", "ec-1", "ed-1"];
+    let keys: Vec<Value> = signers.iter().zip(ids).map(|(signer, id)| signer.jwk(id)).collect();
+    let authority = home.with_provider(&keys, |_| {}).unwrap();
+    for (signer, id) in signers.iter().zip(ids) {
+        let grant = authority.verify(&signer.token(id, &provided(json!({}))), NOW).expect(id);
+        assert_eq!((&*grant.user, grant.role, &*grant.key), ("cfo", Role::Editor, id));
+        // Each verifies its own only.
+        for (other, _) in signers.iter().zip(ids).filter(|(_, other)| *other != id) {
+            assert_eq!(authority.verify(&other.token(id, &provided(json!({}))), NOW), Err(Refused::Invalid), "{id}");
+        }
+    }
+    assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own keys count beside them");
+}
+
+#[test]
+fn a_provider_is_enough_and_nobody_can_log_out_or_in_then() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |options| options.folder = None).unwrap();
+    let token = signer.token("1", &provided(json!({})));
+    assert!(authority.verify(&token, NOW).is_ok());
+    assert!(!authority.has_accounts());
+    assert!(matches!(authority.logout(&token, NOW), Err(AuthError::NowhereToKeep)));
+    assert_eq!(authority.verify(&home.token("cfo"), NOW), Err(Refused::Invalid), "these keys are not given");
+}
+
+#[test]
+fn a_providers_token_must_be_for_us_and_from_it_where_that_is_known() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let (issuer, us) = ("https://login.example.com", "happierwork-prod");
+    let verify = |audience: Option<&str>, changes: Value| {
+        let authority = home.with_provider(&[signer.jwk("1")], |options| {
+            options.issuer = audience.map(|_| issuer.to_owned());
+            options.audience = audience.map(str::to_owned);
+        });
+        authority.unwrap().verify(&signer.token("1", &provided(changes)), NOW).is_ok()
+    };
+    assert!(verify(Some(us), json!({ "aud": us })));
+    assert!(verify(Some(us), json!({ "aud": ["other", us] })));
+    for changes in [
+        json!({}),
+        json!({ "aud": "other" }),
+        json!({ "aud": [] }),
+        json!({ "aud": 7 }),
+        json!({ "aud": us, "iss": "https://evil.example" }),
+        json!({ "aud": us, "iss": null }),
+    ] {
+        assert!(!verify(Some(us), changes.clone()), "{changes}");
+    }
+    assert!(verify(None, json!({})) && verify(None, json!({ "iss": "https://evil.example" })));
+    assert!(!verify(None, json!({ "aud": us })), "it says for whom it is, and we do not know that it is us");
+}
+
+#[test]
+fn a_provider_makes_no_sessions_of_ours() {
+    let home = Home::new();
+    home.account("cfo", Role::Owner);
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |_| {}).unwrap();
+    let token = signer.token("1", &provided(json!({ "session": true, "role": "viewer", "documents": [] })));
+    let grant = authority.verify(&token, NOW).unwrap();
+    assert_eq!((grant.role, grant.documents, grant.session), (Role::Viewer, Documents::none(), false));
+    let without_role = signer.token("1", &provided(json!({ "session": true, "role": null })));
+    assert_eq!(authority.verify(&without_role, NOW), Err(Refused::Invalid));
+}
+
+#[test]
+fn a_set_with_a_secret_or_a_private_key_is_refused_with_the_reason() {
+    let home = Home::new();
+    let good = Signer::ed25519().jwk("good");
+    let secret = Signer::Hmac(vec![7; 32]).jwk("secret");
+    let mut private = good.clone();
+    private["d"] = "AAAA".into();
+    private["kid"] = "private".into();
+    for (key, words) in [(&secret, ["secret", "oct"]), (&private, ["private", "public"])] {
+        let error = home.with_provider(&[good.clone(), key.clone()], |_| {}).err().expect("refused").to_string();
+        for word in words.iter().chain(&["jwks.json"]) {
+            assert!(error.contains(word), "{word:?} is not in {error}");
+        }
+        assert!(!error.contains(URL_SAFE_NO_PAD.encode([7; 32]).as_str()), "{error}");
+    }
+}
+
+#[test]
+fn keys_that_are_for_something_else_are_left_out_and_said_and_without_any_other_the_set_is_refused() {
+    let home = Home::new();
+    let good = Signer::ecdsa();
+    let changed = |changes: Value| {
+        let mut key = good.jwk("other");
+        for (name, value) in changes.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        key
+    };
+    for key in [
+        changed(json!({ "use": "enc" })),
+        changed(json!({ "key_ops": ["encrypt"] })),
+        changed(json!({ "crv": "P-384" })),
+        changed(json!({ "kty": "OKP", "crv": "X25519" })),
+        changed(json!({ "alg": "ES384" })),
+        changed(json!({ "alg": "HS256" })),
+        changed(json!({ "alg": "none" })),
+        changed(json!({ "kty": "AKP" })),
+    ] {
+        let said = logged(|| {
+            let authority = home.with_provider(&[key.clone(), good.jwk("good")], |_| {}).unwrap();
+            let claims = provided(json!({}));
+            assert!(authority.verify(&good.token("good", &claims), NOW).is_ok());
+            assert_eq!(authority.verify(&good.token("other", &claims), NOW), Err(Refused::Invalid), "{key}");
+        });
+        assert!(said.contains("left out") && said.contains("other"), "{said}");
+        let error = home.with_provider(&[key], |_| {}).err().expect("no key is left").to_string();
+        assert!(error.contains("none of its keys"), "{error}");
+    }
+}
+
+#[test]
+fn a_set_with_a_broken_key_or_two_of_one_id_is_refused() {
+    let home = Home::new();
+    let (ed, ec, rsa) = (Signer::ed25519().jwk("1"), Signer::ecdsa().jwk("1"), Signer::rsa().jwk("1"));
+    let changed = |key: &Value, name: &str, value: Value| {
+        let mut key = key.clone();
+        key[name] = value;
+        key
+    };
+    let short = URL_SAFE_NO_PAD.encode([0xff; 128]);
+    let long = URL_SAFE_NO_PAD.encode(vec![0xff; 1_025]);
+    let padded = URL_SAFE_NO_PAD.encode([vec![0; 200], vec![0xff; 128]].concat());
+    for (keys, word) in [
+        (vec![ed.clone(), ec.clone()], "two keys"),
+        (vec![changed(&ed, "kid", json!(null))], "no proper id"),
+        (vec![changed(&ed, "kid", json!("a\nb"))], "no proper id"),
+        (vec![changed(&ed, "x", json!("AAAA"))], "32 bytes"),
+        (vec![changed(&ec, "y", json!(null))], "no proper y"),
+        (vec![changed(&ec, "x", json!("not base64!"))], "no proper x"),
+        (vec![changed(&rsa, "n", json!(short))], "1024 bits"),
+        (vec![changed(&rsa, "n", json!(padded))], "1024 bits"),
+        (vec![changed(&rsa, "n", json!(long))], "8200 bits"),
+        (vec![changed(&rsa, "e", json!(null))], "no proper e"),
+        (vec![], "none of its keys"),
+        (vec![json!("x")], "no JWK set"),
+    ] {
+        let error = home.with_provider(&keys, |_| {}).err().expect(word).to_string();
+        assert!(error.contains(word) && error.contains("jwks.json"), "{word:?} is not in {error}");
+    }
+    let own = home.keys_json()["keys"][0]["kid"].clone();
+    let error = home.with_provider(&[changed(&ed, "kid", own)], |_| {}).err().expect("two").to_string();
+    assert!(error.contains("two keys"), "nobody else's key takes the place of ours: {error}");
+}
+
+#[test]
+fn a_providers_new_keys_are_read_and_those_that_are_gone_verify_no_more() {
+    let home = Home::new();
+    let (old, new) = (Signer::ed25519(), Signer::ecdsa());
+    let authority = home.with_provider(&[old.jwk("old")], |_| {}).unwrap();
+    let grant = authority.verify(&old.token("old", &provided(json!({}))), NOW).unwrap();
+    let path = home.home.path().join("jwks.json");
+    fs::write(&path, json!({ "keys": [new.jwk("new")] }).to_string()).unwrap();
+    authority.refresh();
+    assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Invalid));
+    assert!(authority.verify(&new.token("new", &provided(json!({}))), NOW).is_ok());
+}

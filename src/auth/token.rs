@@ -1,0 +1,194 @@
+//! Tokens: a compact JWS from a key that is known here, and nothing else.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::claims::{Audience, Claims, ISSUER, Moment};
+use super::key::{SigningKey, VerifyingKey, decode};
+use super::keys::KeySet;
+use super::name::{MAX_NAME, is_user_name};
+use super::{AuthError, Documents, Grant, Refused, Role};
+
+/// Bytes in a token, at the most.
+pub const MAX_TOKEN: usize = 4 << 10;
+/// Seconds by which clocks may differ: so much longer is a token good, and so much earlier.
+pub const LEEWAY: i64 = 5;
+/// Seconds that a token lives, at the most.
+pub const MAX_LIFETIME: i64 = 400 * 86_400;
+
+/// Whose tokens, and for whom, besides the keys: of a provider.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Expected {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+}
+
+/// What is looked at before the signature: which key, and whether it is a kind of token that is understood here.
+#[derive(Deserialize)]
+struct Head {
+    alg: String,
+    kid: Option<String>,
+    // Must be understood, or changes what is signed, or names another key than ours. None of it is.
+    #[serde(default)]
+    crit: Absent,
+    #[serde(default)]
+    b64: Absent,
+    #[serde(default)]
+    enc: Absent,
+    #[serde(default)]
+    zip: Absent,
+    #[serde(default)]
+    jwk: Absent,
+    #[serde(default)]
+    jku: Absent,
+    #[serde(default)]
+    x5u: Absent,
+}
+
+/// Whether a member is not there; one that is `null` is there.
+struct Absent(bool);
+
+impl Default for Absent {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+impl<'de> Deserialize<'de> for Absent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self(false))
+    }
+}
+
+impl Head {
+    fn is_plain(&self) -> bool {
+        [&self.crit, &self.b64, &self.enc, &self.zip, &self.jwk, &self.jku, &self.x5u].iter().all(|member| member.0)
+    }
+}
+
+/// What a genuine token says: signed by a key that is known here, for us. Not yet: whether it is good now, and its user still is.
+#[derive(Debug)]
+pub(super) struct Genuine {
+    pub(super) grant: Grant,
+    not_before: Option<i64>,
+}
+
+impl Genuine {
+    /// Reads a token.
+    pub(super) fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Self, Refused> {
+        if token.len() > MAX_TOKEN {
+            return Err(Refused::Invalid);
+        }
+        read(token, keys, expected).ok_or(Refused::Invalid)
+    }
+
+    /// What it says, if its time has come.
+    pub(super) fn now(self, now: i64) -> Result<Grant, Refused> {
+        if self.not_before.is_some_and(|moment| moment.saturating_sub(LEEWAY) > now) {
+            return Err(Refused::NotYet);
+        }
+        Ok(self.grant)
+    }
+}
+
+/// Whether the time of a token is over.
+pub(super) fn is_over(expires: i64, now: i64) -> bool {
+    expires.saturating_add(LEEWAY) <= now
+}
+
+fn read(token: &str, keys: &KeySet, expected: &Expected) -> Option<Genuine> {
+    let mut parts = token.split('.');
+    let head = decode(parts.next()?)?;
+    if parts.count() != 2 {
+        return None;
+    }
+    let head: Head = serde_json::from_slice(&head).ok()?;
+    let key = keys.get(head.kid.as_deref()?)?;
+    // The key's algorithm, and not the token's word.
+    if !head.is_plain() || head.alg != key.algorithm.name() {
+        return None;
+    }
+    let claims: Claims = key.verify(token)?;
+    let not_before = claims.nbf.map(|moment| moment.0);
+    Some(Genuine { grant: grant(claims, key, expected)?, not_before })
+}
+
+fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Option<Grant> {
+    let issuer = if key.own { Some(ISSUER) } else { expected.issuer.as_deref() };
+    if issuer.is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
+        return None;
+    }
+    if !is_for_us(claims.aud.as_ref(), key.own, expected) || !is_user_name(&claims.sub) {
+        return None;
+    }
+    if claims.jti.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_NAME) {
+        return None;
+    }
+    // Only our own logins make sessions; and what a session may do is in its account, and not in its token.
+    let session = claims.session && key.own;
+    let (role, documents) = if session { (Role::Viewer, None) } else { (claims.role?, claims.documents) };
+    Some(Grant {
+        user: claims.sub.into(),
+        role,
+        documents: documents.unwrap_or_else(Documents::none),
+        expires: claims.exp.0,
+        key: Arc::clone(&key.kid),
+        id: claims.jti.map(Into::into),
+        session,
+        issued: claims.iat.map_or(0, |moment| moment.0),
+    })
+}
+
+/// A provider's token must be for us if we know what we are called there; and what names others only is not for us.
+fn is_for_us(audience: Option<&Audience>, own: bool, expected: &Expected) -> bool {
+    match (audience, &expected.audience) {
+        (Some(audience), Some(us)) => audience.includes(us),
+        (Some(_), None) => false,
+        (None, us) => own || us.is_none(),
+    }
+}
+
+/// Makes a token of our own, for so many seconds.
+pub(super) fn issue(
+    key: &SigningKey,
+    user: Arc<str>,
+    may: Option<(Role, Documents)>,
+    issued: i64,
+    lifetime: i64,
+) -> Result<(String, Grant), AuthError> {
+    if !(1..=MAX_LIFETIME).contains(&lifetime) {
+        return Err(AuthError::Lifetime);
+    }
+    let id = format!("{:032x}", u128::from_be_bytes(rand::random()));
+    let expires = issued.saturating_add(lifetime);
+    let session = may.is_none();
+    let (role, documents) = may.unzip();
+    let claims = Claims {
+        sub: user.to_string(),
+        role,
+        documents: documents.clone(),
+        exp: Moment(expires),
+        iat: Some(Moment(issued)),
+        jti: Some(id.clone()),
+        iss: Some(ISSUER.to_owned()),
+        session,
+        ..Claims::default()
+    };
+    let token = key.sign(&claims)?;
+    if token.len() > MAX_TOKEN {
+        return Err(AuthError::TokenTooLong(token.len()));
+    }
+    let grant = Grant {
+        user,
+        role: role.unwrap_or(Role::Viewer),
+        documents: documents.unwrap_or_else(Documents::none),
+        expires,
+        key: Arc::clone(&key.kid),
+        id: Some(id.into()),
+        session,
+        issued,
+    };
+    Ok((token, grant))
+}

@@ -1,0 +1,53 @@
+//! `key`: the keys that tokens are signed with.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::fail;
+use crate::auth::{AuthError, AuthFolder, OwnKeys};
+use crate::clock::now;
+use crate::config::{KeyArgs, KeyCommand};
+
+/// Prints what was asked for, and notes for people to standard error.
+pub(super) fn run(args: &KeyArgs) -> ExitCode {
+    match try_run(&args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn try_run(command: &KeyCommand) -> Result<(), AuthError> {
+    match command {
+        KeyCommand::New { alg, folder } => {
+            let folder = AuthFolder::create(&folder.auth)?;
+            println!("{}", folder.change_keys(|keys| keys.make(*alg, now()).map(|key| key.id().to_owned()))?);
+        }
+        KeyCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.keys()?),
+        KeyCommand::Retire { kid, folder } => {
+            AuthFolder::open(&folder.auth)?.change_keys(|keys| keys.retire(kid))?;
+            eprintln!("{kid} is gone; what it signed is refused from now on");
+        }
+        KeyCommand::Export(folder) => {
+            let keys = AuthFolder::open(&folder.auth)?.keys()?;
+            let (public, secret) = keys.export();
+            println!("{public:#}");
+            for kid in secret {
+                eprintln!("{kid} is left out: it is a secret, and whoever has it can make tokens");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn list(keys: &OwnKeys) {
+    let newest = keys.newest().map(crate::auth::OwnKey::id);
+    println!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE");
+    for key in keys.iter() {
+        let does = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };
+        let made = Timestamp::from_second(key.created).map(|made| made.to_string()).unwrap_or_default();
+        println!("{:<16}  {:<5}  {made:<20}  {does}", key.id(), key.algorithm().name());
+    }
+}

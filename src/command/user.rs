@@ -1,0 +1,157 @@
+//! `user`: the accounts that people log in to.
+
+use std::io::{self, BufRead, IsTerminal};
+use std::process::ExitCode;
+
+use super::fail;
+use super::token::with_a_key;
+use crate::auth::{
+    Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD,
+};
+use crate::clock::now;
+use crate::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+enum UserError {
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error("the password could not be read: {0}; give it as one line of standard input")]
+    Read(#[from] io::Error),
+    #[error("the two passwords differ; nothing was changed")]
+    Differ,
+    #[error("no password was given; it is one line of standard input, or asked for on a terminal")]
+    NoPassword,
+}
+
+/// Changes accounts, and says so.
+pub(super) fn run(args: &UserArgs) -> ExitCode {
+    match try_run(&args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+fn try_run(command: &UserCommand) -> Result<(), UserError> {
+    match command {
+        UserCommand::Add(args) => add(args)?,
+        UserCommand::Passwd(args) => passwd(args)?,
+        UserCommand::Set(args) => set(args)?,
+        UserCommand::Disable(args) => {
+            let name = change(args, |account| account.disable(now()))?;
+            eprintln!("{name} cannot log in any more, and is logged out everywhere");
+        }
+        UserCommand::Enable(args) => {
+            let name = change(args, Account::enable)?;
+            eprintln!("{name} can log in again");
+        }
+        UserCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.accounts()?),
+    }
+    Ok(())
+}
+
+fn add(args: &UserAddArgs) -> Result<(), UserError> {
+    let name = AccountName::new(&args.account.name).map_err(AuthError::from)?;
+    let folder = AuthFolder::create(&args.account.folder.auth)?;
+    // Before somebody types a password in vain.
+    if folder.accounts()?.get(&name).is_some() {
+        return Err(AuthError::AccountExists(name).into());
+    }
+    let account = Account::new(new_password()?, args.role, args.documents.clone());
+    folder.change_accounts(|accounts| accounts.add(name.clone(), account))?;
+    with_a_key(&folder)?;
+    eprintln!("{name} can log in: {}, documents {}", args.role, args.documents);
+    Ok(())
+}
+
+fn passwd(args: &AccountArgs) -> Result<(), UserError> {
+    let name = AccountName::new(&args.name).map_err(AuthError::from)?;
+    let folder = AuthFolder::open(&args.folder.auth)?;
+    folder.accounts()?.account(&name)?;
+    let password = new_password()?;
+    folder.change_accounts(|accounts| {
+        accounts.account(&name)?.set_password(password, now());
+        Ok(())
+    })?;
+    eprintln!("{name} has a new password, and is logged out everywhere");
+    Ok(())
+}
+
+fn set(args: &UserSetArgs) -> Result<(), UserError> {
+    let mut now_may = String::new();
+    let name = change(&args.account, |account| {
+        account.role = args.role.unwrap_or(account.role);
+        account.documents = args.documents.clone().unwrap_or_else(|| account.documents.clone());
+        now_may = format!("{}, documents {}", account.role, account.documents);
+    })?;
+    eprintln!("{name} is {now_may}");
+    Ok(())
+}
+
+fn change(args: &AccountArgs, change: impl FnOnce(&mut Account)) -> Result<AccountName, AuthError> {
+    let name = AccountName::new(&args.name)?;
+    AuthFolder::open(&args.folder.auth)?.change_accounts(|accounts| {
+        change(accounts.account(&name)?);
+        Ok(())
+    })?;
+    Ok(name)
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn list(accounts: &Accounts) {
+    let width = accounts.iter().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(4);
+    println!("{:<width$}  {:<6}  {:<8}  DOCUMENTS", "NAME", "ROLE", "STATE");
+    for (name, account) in accounts.iter() {
+        let state = if account.disabled { "disabled" } else { "enabled" };
+        println!("{name:<width$}  {:<6}  {state:<8}  {}", account.role, account.documents);
+    }
+}
+
+/// From whoever sits at the terminal, twice and unseen; or the first line of standard input.
+fn new_password() -> Result<HashedPassword, UserError> {
+    let password = if io::stdin().is_terminal() {
+        let password = rpassword::prompt_password("Password: ")?;
+        if rpassword::prompt_password("The same again: ")? != password {
+            return Err(UserError::Differ);
+        }
+        password
+    } else {
+        read_line(io::stdin().lock())?.ok_or(UserError::NoPassword)?
+    };
+    HashedPassword::new(&password).map_err(UserError::from)
+}
+
+/// A line without its end; none, if there is nothing at all.
+fn read_line(input: impl BufRead) -> Result<Option<String>, UserError> {
+    let mut line = String::new();
+    // Longer than that is no password, however much comes.
+    input.take(MAX_PASSWORD as u64 + 3).read_line(&mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.len() > MAX_PASSWORD { Err(AuthError::from(InvalidPassword).into()) } else { Ok(Some(line.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_without_its_end() {
+        for (input, password) in [
+            ("correct horse\n", Some("correct horse")),
+            ("correct horse\r\nsecond", Some("correct horse")),
+            (" no end ", Some(" no end ")),
+            ("\n", Some("")),
+            ("", None),
+        ] {
+            assert_eq!(read_line(input.as_bytes()).expect("a line").as_deref(), password, "{input:?}");
+        }
+        let longest = "x".repeat(MAX_PASSWORD);
+        assert_eq!(read_line(format!("{longest}\r\n").as_bytes()).expect("a line"), Some(longest.clone()));
+        assert!(read_line(format!("{longest}x\n").as_bytes()).is_err());
+        assert!(read_line(&b"\xff\xfe\n"[..]).is_err(), "no text");
+    }
+}
