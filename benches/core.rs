@@ -376,6 +376,130 @@ mod decoders {
     }
 }
 
+/// What it costs to let somebody in.
+mod auth {
+    use std::time::Duration;
+
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use happierwork::auth::{
+        Account, AccountName, AuthFolder, AuthOptions, Authority, Documents, Grant, HashedPassword, NewKey, Role,
+    };
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// An authority with a thousand accounts, some tokens that were logged out, and maybe a provider.
+    fn authority(kind: NewKey, provider: Option<Value>) -> (TempDir, Authority, String) {
+        let home = TempDir::new().unwrap();
+        let folder = AuthFolder::create(home.path().join("auth")).unwrap();
+        folder.change_keys(|keys| keys.make(kind, NOW).map(drop)).unwrap();
+        let account = Account::new(HashedPassword::new("correct horse").unwrap(), Role::Editor, Documents::All);
+        let add = |accounts: &mut happierwork::auth::Accounts| {
+            let mut names = (0..1_000).map(|number| AccountName::new(&format!("user-{number}@example.com")).unwrap());
+            names.try_for_each(|name| accounts.add(name, account.clone()))
+        };
+        folder.change_accounts(add).unwrap();
+        let keys = folder.keys().unwrap();
+        let token = || keys.issue("user-500@example.com", (Role::Editor, Documents::All), NOW, 3_600).unwrap().0;
+        let jwks = provider.map(|keys| {
+            let path = home.path().join("jwks.json");
+            std::fs::write(&path, json!({ "keys": [keys] }).to_string()).unwrap();
+            path
+        });
+        let options = AuthOptions {
+            folder: Some(folder.path().to_owned()),
+            jwks,
+            audience: None,
+            issuer: None,
+            session: Duration::from_secs(3_600),
+        };
+        let authority = Authority::open(&options).unwrap();
+        for _ in 0..10 {
+            authority.logout(&token(), NOW).unwrap();
+        }
+        (home, authority, token())
+    }
+
+    fn verify(bencher: Bencher, authority: &Authority, token: &str) {
+        bencher.bench_local(|| -> Grant { authority.verify(black_box(token), NOW).unwrap() });
+    }
+
+    #[divan::bench]
+    fn verify_a_token_of_ours(bencher: Bencher) {
+        let (_home, authority, token) = authority(NewKey::Ed25519, None);
+        verify(bencher, &authority, &token);
+    }
+
+    #[divan::bench]
+    fn verify_a_token_of_ours_by_a_secret(bencher: Bencher) {
+        let (_home, authority, token) = authority(NewKey::Hs256, None);
+        verify(bencher, &authority, &token);
+    }
+
+    fn provided(alg: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+        let head = json!({ "alg": alg, "kid": "1" });
+        let claims = json!({ "sub": "jane@example.com", "role": "editor", "documents": "*", "exp": NOW + 60 });
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let message = format!("{}.{}", text(head.to_string().as_bytes()), text(claims.to_string().as_bytes()));
+        format!("{message}.{}", text(&sign(message.as_bytes())))
+    }
+
+    #[divan::bench]
+    fn verify_a_providers_token_es256(bencher: Bencher) {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let point = pair.public_key().as_ref();
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let key = json!({ "kty": "EC", "crv": "P-256", "kid": "1", "x": text(&point[1..33]), "y": text(&point[33..]) });
+        let (_home, authority, _) = authority(NewKey::Ed25519, Some(key));
+        let token = provided("ES256", |message| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec());
+        verify(bencher, &authority, &token);
+    }
+
+    #[divan::bench]
+    fn verify_a_providers_token_rs256(bencher: Bencher) {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+        let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
+        let key = json!({ "kty": "RSA", "kid": "1", "n": text(n), "e": text(e) });
+        let (_home, authority, _) = authority(NewKey::Ed25519, Some(key));
+        let token = provided("RS256", |message| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+            signature
+        });
+        verify(bencher, &authority, &token);
+    }
+
+    #[divan::bench]
+    fn refuse_a_forged_token(bencher: Bencher) {
+        let (_home, authority, token) = authority(NewKey::Ed25519, None);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let other = if signature.starts_with('A') { 'B' } else { 'A' };
+        let forged = format!("{message}.{other}{}", &signature[1..]);
+        bencher.bench_local(|| authority.verify(black_box(&forged), NOW).unwrap_err());
+    }
+
+    #[divan::bench]
+    fn ask_again_about_a_connection(bencher: Bencher) {
+        let (_home, authority, token) = authority(NewKey::Ed25519, None);
+        let grant = authority.verify(&token, NOW).unwrap();
+        bencher.bench_local(|| authority.recheck(black_box(&grant), NOW).unwrap());
+    }
+
+    #[divan::bench(sample_count = 20, sample_size = 1)]
+    fn hash_a_password(bencher: Bencher) {
+        bencher.bench_local(|| HashedPassword::new(black_box("correct horse")).unwrap());
+    }
+}
+
 fn sync_frame(data: &Bytes) -> Bytes {
     let peer = |name: &str| repo::PeerId::new(name).unwrap();
     let (sender, target) = (peer("peer-0123456789abcdef"), peer("storage-server-happierwork"));

@@ -24,7 +24,7 @@ fn help_names_every_flag_of_the_server_with_its_variable() {
         flags += 1;
     }
     assert!(flags >= 12, "{flags}");
-    for command in ["serve", "export", "import", "check"] {
+    for command in ["serve", "export", "import", "check", "key", "token", "user"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command} is not in {}", help.out);
         assert_eq!(run(&[command, "--help"]).code, Some(0));
     }
@@ -88,9 +88,19 @@ fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
         (&[], Some("0")),
     ] {
         let ended = refused(open_to_all(flags, port));
-        for word in ["can be reached from other machines", "127.0.0.1", "--open"] {
+        for word in ["can be reached from other machines", "127.0.0.1", "--auth", "--open"] {
             assert!(ended.err.contains(word), "{flags:?}: {}", ended.err);
         }
+        assert!(!state.exists(), "{flags:?}");
+    }
+    for (flags, words) in [
+        (&["--open", "--auth", "auth"][..], ["--open", "--auth"]),
+        (&["--open", "--jwks", "jwks.json"], ["--open", "--jwks"]),
+        (&["--jwt-audience", "us"], ["--jwt-audience", "--jwks"]),
+        (&["--jwt-issuer", "it", "--auth", "auth"], ["--jwt-issuer", "--jwks"]),
+    ] {
+        let ended = refused(open_to_all(flags, Some("0")));
+        assert!(words.iter().all(|word| ended.err.contains(word)), "{flags:?}: {}", ended.err);
         assert!(!state.exists(), "{flags:?}");
     }
     let (server, address) = Running::server(open_to_all(&["--open"], Some("0")));

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
+mod accounts;
 mod commands;
 mod flags;
 mod in_use;
+mod keys_and_tokens;
 mod memory;
 mod said_to_clients;
 mod state_files;

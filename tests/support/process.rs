@@ -1,7 +1,7 @@
 //! The program as a process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -49,6 +49,15 @@ impl From<Output> for Ended {
 /// Runs the program to its end.
 pub fn run(arguments: &[&str]) -> Ended {
     program(arguments).output().unwrap().into()
+}
+
+/// Runs the program to its end, with this on its standard input.
+pub fn run_with(arguments: &[&str], input: &str) -> Ended {
+    let mut command = program(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It may end without reading it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap().into()
 }
 
 /// Runs a server that must not start: anything but a quick end is a failure.

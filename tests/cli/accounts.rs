@@ -1,0 +1,196 @@
+//! `user`: accounts, and the passwords that are typed for them.
+
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Command, Stdio};
+
+use happierwork::auth::{Grant, LoginRefused, Refused, Role};
+use happierwork::clock::now;
+
+use super::keys_and_tokens::{Auth, refused};
+use super::support::process::{Ended, program, run_with};
+
+const PASSWORD: &str = "correct horse";
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+impl Auth {
+    /// With this on standard input.
+    fn given(&self, arguments: &[&str], input: &str) -> Ended {
+        run_with(&[arguments, &["--auth", self.path.to_str().unwrap()]].concat(), input)
+    }
+
+    fn add(&self, name: &str, role: &str) {
+        let ended = self.given(&["user", "add", name, "--role", role], &format!("{PASSWORD}\n"));
+        assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    }
+
+    async fn login(&self, name: &str, password: &str) -> Result<(String, Grant), LoginRefused> {
+        let session = self.authority().login(name, password, HERE, now()).await?;
+        Ok((session.token, session.grant))
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_added_with_a_password_from_standard_input_and_can_log_in() {
+    let auth = Auth::new();
+    let add = ["user", "add", "CFO@Example.com", "--role", "owner", "--documents", "default"];
+    let ended = auth.given(&add, &format!("{PASSWORD}\r\nnot this"));
+    assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    assert!(ended.err.contains("cfo@example.com can log in: owner, documents default"), "{}", ended.err);
+    assert!(ended.err.contains("made the first key"), "{}", ended.err);
+    let (_, grant) = auth.login("cfo@example.com", PASSWORD).await.unwrap();
+    assert_eq!((grant.role, grant.documents.to_string()), (Role::Owner, "default".to_owned()));
+    assert_eq!(auth.login("cfo@example.com", "not this").await.err(), Some(LoginRefused::Wrong));
+    let again = auth.given(&add, PASSWORD);
+    assert!(refused(&again).contains("there is an account cfo@example.com already"), "{}", again.err);
+}
+
+#[test]
+fn passwords_that_are_short_endless_or_missing_are_refused_and_nothing_is_made() {
+    let auth = Auth::new();
+    for (input, word) in [
+        ("1234567\n", "at least 8 characters"),
+        ("\n", "at least 8 characters"),
+        (&*"x".repeat(1_025), "at most 1024 bytes"),
+        (&*"x".repeat(1 << 20), "at most 1024 bytes"),
+        ("", "standard input"),
+    ] {
+        let ended = auth.given(&["user", "add", "cfo", "--role", "owner"], input);
+        assert!(refused(&ended).contains(word), "{}", ended.err);
+    }
+    for name in ["", " ", "a\nb"] {
+        let ended = auth.given(&["user", "add", name, "--role", "owner"], PASSWORD);
+        assert!(refused(&ended).contains("1 to 200 characters"), "{}", ended.err);
+    }
+    assert!(!auth.path.join("users.json").exists() && !auth.path.join("keys.json").exists());
+}
+
+#[tokio::test]
+async fn a_new_password_replaces_the_old_one_and_ends_what_was_begun_with_it() {
+    let auth = Auth::new();
+    auth.add("cfo", "owner");
+    let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
+    let token = auth.prints(&["token", "--user", "cfo", "--role", "viewer"]);
+    let ended = auth.given(&["user", "passwd", "cfo"], "another horse\n");
+    assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    assert!(ended.err.contains("logged out"), "{}", ended.err);
+    for old in [&session, &token] {
+        assert_eq!(auth.verify(old), Err(Refused::Disabled));
+    }
+    assert_eq!(auth.login("cfo", PASSWORD).await.err(), Some(LoginRefused::Wrong));
+    let (session, _) = auth.login("cfo", "another horse").await.unwrap();
+    assert!(auth.verify(&session).is_ok());
+    assert!(auth.verify(&auth.prints(&["token", "--user", "CFO", "--role", "viewer"])).is_ok(), "made after it");
+}
+
+#[tokio::test]
+async fn what_an_account_may_do_is_set_and_holds_for_sessions_that_are_there() {
+    let auth = Auth::new();
+    auth.add("cfo", "viewer");
+    let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
+    let ended = auth.run(&["user", "set", "cfo", "--role", "owner"]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    assert!(ended.err.contains("cfo is owner, documents *"), "{}", ended.err);
+    auth.prints(&["user", "set", "cfo", "--documents", "default"]);
+    let grant = auth.verify(&session).unwrap();
+    assert_eq!((grant.role, grant.documents.to_string()), (Role::Owner, "default".to_owned()));
+    let nothing = auth.run(&["user", "set", "cfo"]);
+    assert_eq!(nothing.code, Some(2), "{}", nothing.err);
+    assert!(nothing.err.contains("--role") && nothing.err.contains("--documents"), "{}", nothing.err);
+}
+
+#[tokio::test]
+async fn a_disabled_account_cannot_log_in_until_it_is_enabled_and_its_tokens_stay_refused() {
+    let auth = Auth::new();
+    auth.add("cfo", "editor");
+    let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
+    assert_eq!(auth.prints(&["user", "disable", "cfo"]), "");
+    assert_eq!(auth.login("cfo", PASSWORD).await.err(), Some(LoginRefused::Wrong));
+    assert_eq!(auth.verify(&session), Err(Refused::Disabled));
+    let error = auth.refuses(&["token", "--user", "cfo", "--role", "viewer"]);
+    assert!(error.contains("happierwork user enable cfo"), "{error}");
+    assert_eq!(auth.prints(&["user", "enable", "cfo"]), "");
+    assert_eq!(auth.verify(&session), Err(Refused::Disabled), "it is from before");
+    assert!(auth.login("cfo", PASSWORD).await.is_ok());
+}
+
+#[test]
+fn user_list_says_who_may_what_and_no_secret() {
+    let auth = Auth::new();
+    auth.add("zoe", "viewer");
+    auth.add("cfo@example.com", "owner");
+    auth.prints(&["user", "set", "zoe", "--documents", "default"]);
+    auth.prints(&["user", "disable", "zoe"]);
+    let listed = auth.prints(&["user", "list"]);
+    let words: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        words,
+        [
+            ["NAME", "ROLE", "STATE", "DOCUMENTS"],
+            ["cfo@example.com", "owner", "enabled", "*"],
+            ["zoe", "viewer", "disabled", "default"]
+        ]
+    );
+    assert!(!listed.contains("argon2") && !listed.contains(PASSWORD), "{listed}");
+    let users = fs::read_to_string(auth.path.join("users.json")).unwrap();
+    assert!(users.contains("$argon2id$v=19$m=19456,t=2,p=1$") && !users.contains(PASSWORD));
+}
+
+#[test]
+fn an_account_that_is_not_there_is_said_with_the_way_to_see_all() {
+    let auth = Auth::new();
+    auth.add("cfo", "owner");
+    for command in
+        [&["passwd", "ceo"][..], &["set", "ceo", "--role", "viewer"], &["disable", "ceo"], &["enable", "ceo"]]
+    {
+        let ended = auth.given(&[&["user"], command].concat(), "another horse\n");
+        let error = refused(&ended);
+        assert!(error.contains("there is no account ceo") && error.contains("happierwork user list"), "{error}");
+    }
+}
+
+#[test]
+fn many_accounts_added_at_once_are_all_there() {
+    let auth = Auth::new();
+    let running: Vec<_> = (0..8)
+        .map(|number| {
+            let name = format!("user-{number}");
+            let command = ["user", "add", &name, "--role", "viewer", "--auth", auth.path.to_str().unwrap()];
+            let mut child = program(&command).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+            child
+        })
+        .collect();
+    for mut child in running {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(auth.prints(&["user", "list"]).lines().count(), 9);
+    assert_eq!(auth.prints(&["key", "list"]).lines().count(), 2, "and there is one first key");
+}
+
+/// On a terminal: `script` lends it one, and types what comes on its standard input.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_terminal_the_password_is_asked_for_twice_and_not_printed() {
+    let auth = Auth::new();
+    let typed = |input: &str| {
+        let command =
+            format!("{} user add cfo --role owner --auth '{}'", env!("CARGO_BIN_EXE_happierwork"), auth.path.display());
+        let mut script = Command::new("script");
+        let script = script.args(["--quiet", "--return", "--echo", "never", "--command", &command, "/dev/null"]);
+        let script = script.env_remove("HAPPIERWORK_AUTH").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = script.spawn().expect("`script` (of util-linux) is there");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ended::from(child.wait_with_output().unwrap())
+    };
+    let differ = typed("correct horse\ncorrect house\n");
+    assert!(differ.out.contains("the two passwords differ"), "{}", differ.out);
+    assert_eq!(differ.code, Some(1), "{}", differ.out);
+    assert!(!auth.path.join("users.json").exists());
+    let ended = typed(&format!("{PASSWORD}\n{PASSWORD}\n"));
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+    assert!(ended.out.contains("Password: ") && ended.out.contains("The same again: "), "{}", ended.out);
+    assert!(!ended.out.contains("horse"), "{}", ended.out);
+    assert!(auth.login("cfo", PASSWORD).await.is_ok());
+}
