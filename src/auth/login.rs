@@ -3,6 +3,7 @@
 //! Whoever asks learns nothing but whether both are right: an account that is not there, one that is disabled and a wrong password are
 //! answered alike, and cost the same.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,12 +22,19 @@ pub const AT_A_TIME: usize = 2;
 pub const WAITING: usize = 64;
 
 /// What somebody has who has logged in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     /// To be shown with every request.
     pub token: String,
     /// What it says.
     pub grant: Grant,
+}
+
+/// Without the token: whoever has it is let in.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("grant", &self.grant).finish_non_exhaustive()
+    }
 }
 
 /// Why somebody could not log in.

@@ -81,7 +81,11 @@ impl Genuine {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Invalid);
         }
-        read(token, keys, expected).ok_or(Refused::Invalid)
+        read(token, keys, expected).map_err(|why| {
+            // For who sets up a provider. Not by default: everybody can bring it about.
+            tracing::debug!(why, "a token is refused");
+            Refused::Invalid
+        })
     }
 
     /// What it says, if its time has come.
@@ -98,38 +102,49 @@ pub(super) fn is_over(expires: i64, now: i64) -> bool {
     expires.saturating_add(LEEWAY) <= now
 }
 
-fn read(token: &str, keys: &KeySet, expected: &Expected) -> Option<Genuine> {
+/// Why a token is not one of ours. For the log only.
+type Why = &'static str;
+
+fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Genuine, Why> {
     let mut parts = token.split('.');
-    let head = decode(parts.next()?)?;
-    if parts.count() != 2 {
-        return None;
+    let head = parts.next().and_then(decode).and_then(|head| serde_json::from_slice::<Head>(&head).ok());
+    let head = head.filter(|_| parts.count() == 2).ok_or("it is no compact JWS")?;
+    if !head.is_plain() {
+        return Err("its head asks for what is not done here (crit, b64, enc, zip, jwk, jku or x5u)");
     }
-    let head: Head = serde_json::from_slice(&head).ok()?;
-    let key = keys.get(head.kid.as_deref()?)?;
+    let key = head.kid.as_deref().ok_or("it names no key (kid)")?;
+    let key = keys.get(key).ok_or("it names a key that is not known (kid)")?;
     // The key's algorithm, and not the token's word.
-    if !head.is_plain() || head.alg != key.algorithm.name() {
-        return None;
+    if head.alg != key.algorithm.name() {
+        return Err("its algorithm is not that of its key");
     }
-    let claims: Claims = key.verify(token)?;
+    let claims: Claims = key.verify(token).ok_or("its signature is wrong, or its claims cannot be read")?;
     let not_before = claims.nbf.map(|moment| moment.0);
-    Some(Genuine { grant: grant(claims, key, expected)?, not_before })
+    Ok(Genuine { grant: grant(claims, key, expected)?, not_before })
 }
 
-fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Option<Grant> {
+fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Grant, Why> {
     let issuer = if key.own { Some(ISSUER) } else { expected.issuer.as_deref() };
     if issuer.is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
-        return None;
+        return Err("its issuer (iss) is not the one that is expected");
     }
-    if !is_for_us(claims.aud.as_ref(), key.own, expected) || !is_user_name(&claims.sub) {
-        return None;
+    if !is_for_us(claims.aud.as_ref(), key.own, expected) {
+        return Err("its audience (aud) is not the one of --jwt-audience");
+    }
+    if !is_user_name(&claims.sub) {
+        return Err("its user (sub) has no acceptable name");
     }
     if claims.jti.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_NAME) {
-        return None;
+        return Err("its id (jti) is empty or too long");
     }
     // Only our own logins make sessions; and what a session may do is in its account, and not in its token.
     let session = claims.session && key.own;
-    let (role, documents) = if session { (Role::Viewer, None) } else { (claims.role?, claims.documents) };
-    Some(Grant {
+    let (role, documents) = match claims.role {
+        _ if session => (Role::Viewer, None),
+        Some(role) => (role, claims.documents),
+        None => return Err("it says no role"),
+    };
+    Ok(Grant {
         user: claims.sub.into(),
         role,
         documents: documents.unwrap_or_else(Documents::none),

@@ -34,7 +34,12 @@ impl Watched {
     pub(super) fn reread<T>(&mut self, load: impl FnOnce() -> Result<T, AuthError>) -> Option<T> {
         let what = self.what;
         match self.changed(load) {
-            Ok(None) => None,
+            Ok(None) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!("{what} are there again, as they were read before");
+                }
+                None
+            }
             Ok(Some(loaded)) => {
                 self.trouble = None;
                 tracing::info!("{what} have changed, and were read again");

@@ -134,6 +134,25 @@ fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
 }
 
 #[test]
+fn trouble_that_comes_again_is_said_again() {
+    let home = Home::new();
+    let authority = home.open();
+    let away = home.home.path().join("away");
+    for _ in 0..2 {
+        let said = logged(|| {
+            fs::rename(home.folder.path(), &away).unwrap();
+            authority.refresh();
+            authority.refresh();
+            fs::rename(&away, home.folder.path()).unwrap();
+            authority.refresh();
+            authority.refresh();
+        });
+        assert_eq!(said.matches("is gone").count(), 1, "{said}");
+        assert_eq!(said.matches("there again").count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_file_that_becomes_readable_by_others_goes_on_to_count_and_is_said() {
     let home = Home::new();
     let (authority, token) = (home.open(), home.token("cfo"));

@@ -229,7 +229,8 @@ fn logged(run: impl FnOnce()) -> String {
     }
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, run);
     String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
 }

@@ -70,6 +70,23 @@ fn a_providers_token_must_be_for_us_and_from_it_where_that_is_known() {
 }
 
 #[test]
+fn why_a_providers_token_is_refused_is_in_the_log_for_whoever_sets_it_up() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |options| options.audience = Some("us".to_owned()));
+    let authority = authority.unwrap();
+    for (kid, changes, why) in [
+        ("1", json!({ "aud": "other" }), "--jwt-audience"),
+        ("2", json!({ "aud": "us" }), "kid"),
+        ("1", json!({ "aud": "us", "role": null }), "no role"),
+    ] {
+        let token = signer.token(kid, &provided(changes));
+        let said = logged(|| assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid)));
+        assert!(said.contains("DEBUG") && said.contains(why) && !said.contains(&token), "{said}");
+    }
+}
+
+#[test]
 fn a_provider_makes_no_sessions_of_ours() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
