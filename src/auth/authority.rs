@@ -3,6 +3,7 @@
 //! What it goes by are files: keys, accounts, and what was logged out. They may change at any time; a connection that is there already is
 //! asked about again then.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use super::folder::{self, MAX_KEYS};
 use super::keys::KeySet;
 use super::login::Logins;
 use super::revocations::{Revocations, Written};
-use super::token::{Expected, Genuine, is_over};
+use super::token::{self, Expected, Genuine, is_over};
 use super::watched::Watched;
-use super::{Accounts, AuthError, AuthFolder, Grant, Refused};
+use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Refused, Session};
 use crate::heavy::heavily;
 
 /// How often it is looked whether the files have changed.
@@ -46,7 +47,7 @@ pub(super) struct Inner {
     jwks: Option<PathBuf>,
     expected: Expected,
     /// Seconds.
-    pub(super) session: i64,
+    session: i64,
     keys: RwLock<Arc<KeySet>>,
     accounts: RwLock<Arc<Accounts>>,
     revocations: RwLock<Revocations>,
@@ -128,6 +129,27 @@ impl Authority {
         self.0.admit(grant.clone(), now)
     }
 
+    /// Begins a session, at this moment (in Unix seconds).
+    ///
+    /// # Errors
+    /// When the name or the password is wrong, or somebody has tried too often.
+    pub async fn login(&self, account: &str, password: &str, from: IpAddr, now: i64) -> Result<Session, LoginRefused> {
+        let (name, account) = self.0.logins.check(account, password, from, || self.0.accounts()).await?;
+        let keys = self.0.keys();
+        let Some(key) = keys.signing() else {
+            tracing::error!("nobody can log in: there is no key of our own to sign with; see `happierwork key new`");
+            return Err(LoginRefused::Unavailable);
+        };
+        let made = token::issue(key, name.shared(), None, account.issued(now), self.0.session);
+        let (token, mut grant) = made.map_err(|error| {
+            tracing::error!(%error, "no session could be made");
+            LoginRefused::Unavailable
+        })?;
+        (grant.role, grant.documents) = (account.role, account.documents);
+        tracing::info!(account = name.as_str(), %from, "logged in");
+        Ok(Session { token, grant })
+    }
+
     /// Ends a token before its time. It is durable when this returns; a token that is over or out already is no error.
     ///
     /// # Errors
@@ -175,11 +197,11 @@ impl Authority {
 }
 
 impl Inner {
-    pub(super) fn keys(&self) -> Arc<KeySet> {
+    fn keys(&self) -> Arc<KeySet> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn accounts(&self) -> Arc<Accounts> {
+    fn accounts(&self) -> Arc<Accounts> {
         Arc::clone(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
     }
 

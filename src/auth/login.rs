@@ -11,10 +11,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::authority::Inner;
 use super::password::{MAX_PASSWORD, Verifier};
 use super::throttle::Throttle;
-use super::{Account, AccountName, Authority, Grant, token};
+use super::{Account, AccountName, Accounts, Grant};
 
 /// Passwords that are looked at at the same time. Each takes 19 MiB, and a processor for some 20 ms.
 pub const AT_A_TIME: usize = 2;
@@ -75,6 +74,44 @@ impl Logins {
         }
     }
 
+    /// The account, if this is its password. The accounts are asked for as they are at the moment.
+    pub(super) async fn check(
+        &self,
+        account: &str,
+        password: &str,
+        from: IpAddr,
+        accounts: impl Fn() -> Arc<Accounts>,
+    ) -> Result<(AccountName, Account), LoginRefused> {
+        // Neither can be right, whatever accounts there are.
+        let (Ok(name), true) = (AccountName::new(account), password.len() <= MAX_PASSWORD) else {
+            return Err(LoginRefused::Wrong);
+        };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| LoginRefused::Unavailable)?;
+        let attempt = self.throttle(|throttle, moment| throttle.attempt(name.as_str(), from, moment));
+        attempt.map_err(|wait| told(&name, &accounts(), from, LoginRefused::Later(wait)))?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
+
+        let expected = accounts().get(&name).map(|account| account.password().clone());
+        let (verifier, password, hash) = (Arc::clone(&self.verifier), password.to_owned(), expected.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let is_right = verifier.is_right(&password, hash.as_ref());
+            // Not before: who goes away while a password is looked at does not make room for another one.
+            drop((place, turn));
+            is_right
+        });
+        let is_right = looked.await.map_err(|_| LoginRefused::Unavailable)?;
+
+        // It may have been changed meanwhile.
+        let accounts = accounts();
+        let may = |account: &&Account| is_right && !account.disabled && expected.as_ref() == Some(account.password());
+        let Some(account) = accounts.get(&name).filter(may) else {
+            return Err(told(&name, &accounts, from, LoginRefused::Wrong));
+        };
+        let succeeded = self.throttle(|throttle, moment| throttle.succeeded(name.as_str(), from, moment));
+        succeeded.map_err(|wait| told(&name, &accounts, from, LoginRefused::Later(wait)))?;
+        Ok((name, account.clone()))
+    }
+
     fn throttle<T>(&self, ask: impl FnOnce(&mut Throttle, Instant) -> T) -> T {
         ask(&mut self.throttle.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
@@ -86,61 +123,9 @@ impl Logins {
     }
 }
 
-impl Authority {
-    /// Begins a session, at this moment (in Unix seconds).
-    ///
-    /// # Errors
-    /// When the name or the password is wrong, or somebody has tried too often.
-    pub async fn login(&self, account: &str, password: &str, from: IpAddr, now: i64) -> Result<Session, LoginRefused> {
-        let logins = &self.0.logins;
-        // Neither can be right, whatever accounts there are.
-        let (Ok(name), true) = (AccountName::new(account), password.len() <= MAX_PASSWORD) else {
-            return Err(LoginRefused::Wrong);
-        };
-        let place = Arc::clone(&logins.places).try_acquire_owned().map_err(|_| LoginRefused::Unavailable)?;
-        let attempt = logins.throttle(|throttle, moment| throttle.attempt(name.as_str(), from, moment));
-        attempt.map_err(|wait| self.0.refused(&name, from, LoginRefused::Later(wait)))?;
-        let turn = Arc::clone(&logins.turns).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
-
-        let expected = self.0.accounts().get(&name).map(|account| account.password().clone());
-        let (verifier, password, hash) = (Arc::clone(&logins.verifier), password.to_owned(), expected.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let is_right = verifier.is_right(&password, hash.as_ref());
-            // Not before: who goes away while a password is looked at does not make room for another one.
-            drop((place, turn));
-            is_right
-        });
-        let is_right = looked.await.map_err(|_| LoginRefused::Unavailable)?;
-
-        // As it is now: it may have been changed meanwhile.
-        let accounts = self.0.accounts();
-        let may = |account: &&Account| is_right && !account.disabled && expected.as_ref() == Some(account.password());
-        let account = accounts.get(&name).filter(may);
-        let account = account.ok_or_else(|| self.0.refused(&name, from, LoginRefused::Wrong))?;
-        let succeeded = logins.throttle(|throttle, moment| throttle.succeeded(name.as_str(), from, moment));
-        succeeded.map_err(|wait| self.0.refused(&name, from, LoginRefused::Later(wait)))?;
-
-        let keys = self.0.keys();
-        let Some(key) = keys.signing() else {
-            tracing::error!("nobody can log in: there is no key of our own to sign with; see `happierwork key new`");
-            return Err(LoginRefused::Unavailable);
-        };
-        let made = token::issue(key, name.shared(), None, account.issued(now), self.0.session);
-        let (token, mut grant) = made.map_err(|error| {
-            tracing::error!(%error, "no session could be made");
-            LoginRefused::Unavailable
-        })?;
-        (grant.role, grant.documents) = (account.role, account.documents.clone());
-        tracing::info!(account = name.as_str(), %from, "logged in");
-        Ok(Session { token, grant })
-    }
-}
-
-impl Inner {
-    /// In the log, for the operator. A name that no account has is not said: it may be a password that was typed in the wrong field.
-    fn refused(&self, name: &AccountName, from: IpAddr, refused: LoginRefused) -> LoginRefused {
-        let account = self.accounts().get(name).map_or("(there is no such account)", |_| name.as_str());
-        tracing::info!(account, %from, reason = %refused, "a login was refused");
-        refused
-    }
+/// In the log, for the operator. A name that no account has is not said: it may be a password that was typed in the wrong field.
+fn told(name: &AccountName, accounts: &Accounts, from: IpAddr, refused: LoginRefused) -> LoginRefused {
+    let account = accounts.get(name).map_or("(there is no such account)", |_| name.as_str());
+    tracing::info!(account, %from, reason = %refused, "a login was refused");
+    refused
 }

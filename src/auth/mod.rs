@@ -48,24 +48,3 @@ pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, M
 pub use role::Role;
 pub use throttle::{Allowance, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
 pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN};
-
-impl OwnKeys {
-    /// Makes a token that says this, from now on and for so many seconds; with the newest key.
-    ///
-    /// # Errors
-    /// When there is no key, or the token would live or be longer than it may.
-    pub fn issue(
-        &self,
-        user: &str,
-        may: (Role, Documents),
-        now: i64,
-        lifetime: i64,
-    ) -> Result<(String, Grant), AuthError> {
-        let newest = self.newest().ok_or(AuthError::Crypto("finding a key to sign with"))?;
-        let (signing, _) = newest.prepare().map_err(|_| AuthError::Crypto("preparing a key"))?;
-        if !name::is_user_name(user) {
-            return Err(InvalidName.into());
-        }
-        token::issue(&signing, user.into(), Some(may), now, lifetime)
-    }
-}

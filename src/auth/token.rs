@@ -9,7 +9,7 @@ use super::claims::{Audience, Claims, ISSUER, Moment};
 use super::key::{SigningKey, VerifyingKey, decode};
 use super::keys::KeySet;
 use super::name::{MAX_NAME, is_user_name};
-use super::{AuthError, Documents, Grant, Refused, Role};
+use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
 
 /// Bytes in a token, at the most.
 pub const MAX_TOKEN: usize = 4 << 10;
@@ -162,6 +162,27 @@ fn is_for_us(audience: Option<&Audience>, own: bool, expected: &Expected) -> boo
         (Some(audience), Some(us)) => audience.includes(us),
         (Some(_), None) => false,
         (None, us) => own || us.is_none(),
+    }
+}
+
+impl OwnKeys {
+    /// Makes a token that says this, from now on and for so many seconds; with the newest key.
+    ///
+    /// # Errors
+    /// When there is no key, or the token would live or be longer than it may.
+    pub fn issue(
+        &self,
+        user: &str,
+        may: (Role, Documents),
+        now: i64,
+        lifetime: i64,
+    ) -> Result<(String, Grant), AuthError> {
+        let newest = self.newest().ok_or(AuthError::Crypto("finding a key to sign with"))?;
+        let (signing, _) = newest.prepare().map_err(|_| AuthError::Crypto("preparing a key"))?;
+        if !is_user_name(user) {
+            return Err(InvalidName.into());
+        }
+        issue(&signing, user.into(), Some(may), now, lifetime)
     }
 }
 
