@@ -169,6 +169,7 @@ fn budget(id: &str, amount: u64) -> Edit {
 fn server_options(home: &Path) -> Options {
     Options {
         listen: vec![([127, 0, 0, 1], 0).into()],
+        tls: None,
         state: home.join("state.automerge"),
         documents: home.join("documents"),
         allowed_origins: Vec::new(),

@@ -1,6 +1,7 @@
 //! Flags and environment, validated once, at the start.
 
 mod limits;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use limits::LimitArgs;
+pub use tls::TlsArgs;
 
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Options, SocketTimes};
@@ -119,6 +121,9 @@ pub struct ServeArgs {
     /// What is logged: error, warn, info, debug, or per module as in info,happierwork::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
+    /// What connections are encrypted with.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// What clients may take.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -206,6 +211,7 @@ impl ServeArgs {
         }
         Ok(Options {
             listen,
+            tls: self.tls.files(),
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),

@@ -33,6 +33,8 @@ pub enum Refusal {
     BadSyncMessage,
     /// No `join` first or in time, or an unknown version.
     Handshake,
+    /// A TLS handshake that failed, or took too long.
+    TlsHandshake,
     /// Over the limit of frame size.
     TooLarge,
     /// A message type that this server does not know (ignored).
@@ -100,11 +102,12 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 21] = [
+const REFUSALS: [(Refusal, &str); 22] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
     (Refusal::Handshake, "handshake"),
+    (Refusal::TlsHandshake, "tls_handshake"),
     (Refusal::TooLarge, "too_large"),
     (Refusal::UnknownType, "unknown_type"),
     (Refusal::ForeignSender, "foreign_sender"),

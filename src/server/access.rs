@@ -16,11 +16,13 @@ pub struct Access {
     pub allowed_origins: Vec<String>,
 }
 
-/// Which side of the machine a listener is on.
+/// Which side of the machine a listener is on, and what is spoken there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerKind {
     /// Only reachable from this machine.
     pub loopback: bool,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
 }
 
 /// Why a request is refused.
@@ -72,14 +74,17 @@ impl Access {
 }
 
 /// The name in `name:port`; an IPv6 address keeps its brackets.
-fn host_of(authority: &str) -> &str {
+#[must_use]
+pub fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => host,
         _ => authority,
     }
 }
 
-fn is_loopback_name(host: &str) -> bool {
+/// Whether a name means this machine to everybody.
+#[must_use]
+pub fn is_loopback_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -99,7 +104,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
-        access.check(&headers, None, ListenerKind { loopback }).is_ok()
+        access.check(&headers, None, ListenerKind { loopback, tls: false }).is_ok()
     }
 
     #[test]
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_second_host_or_origin_and_the_target_are_looked_at_as_well() {
-        let loopback = ListenerKind { loopback: true };
+        let loopback = ListenerKind { loopback: true, tls: false };
         let access = Access::default();
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());

@@ -162,7 +162,9 @@ impl Guests {
         last
     }
 
-    fn is_proxy(&self, address: IpAddr) -> bool {
+    /// Whether this is a proxy whose word about its clients counts.
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.house.proxies.contains(&address.to_canonical())
     }
 

@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::ListenerKind;
 use super::guests::{Full, Guest, Place};
+use super::stream::Stream;
+use super::tls::{HandshakeError, Tls};
 use super::{App, router};
 use crate::meter::{Meter, Metered};
-use crate::metrics::Refusal;
+use crate::metrics::{Metrics, Refusal};
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);
@@ -38,18 +40,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     app: Arc<App>,
     listeners: Vec<TcpListener>,
+    tls: Option<Tls>,
     grace: Duration,
 }
 
 impl Server {
-    pub(super) fn new(app: Arc<App>, listeners: Vec<TcpListener>, grace: Duration) -> Self {
-        Self { app, listeners, grace }
+    pub(super) fn new(app: Arc<App>, listeners: Vec<TcpListener>, tls: Option<Tls>, grace: Duration) -> Self {
+        Self { app, listeners, tls, grace }
     }
 
     /// What the surfaces share.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// What connections are encrypted with, to be reloaded when its files have changed. None: they are not.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// What answers requests, apart from sockets and the limits of connections.
@@ -60,12 +69,12 @@ impl Server {
     /// Serves until `shutdown` is done, and then until everything is written and told. False: that took longer than the
     /// grace period. (Everything acknowledged is on disk either way.)
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        let Self { app, listeners, grace } = self;
+        let Self { app, listeners, tls, grace } = self;
         let router = router(&app);
         let accepting = CancellationToken::new();
         let mut loops = JoinSet::new();
         for listener in listeners {
-            loops.spawn(accept(listener, router.clone(), Arc::clone(&app), accepting.clone()));
+            loops.spawn(accept(listener, tls.clone(), router.clone(), Arc::clone(&app), accepting.clone()));
         }
         loops.spawn(add_up_metrics(Arc::clone(&app), accepting.clone()));
         shutdown.await;
@@ -97,8 +106,9 @@ async fn add_up_metrics(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: CancellationToken) {
-    let kind = ListenerKind { loopback: listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) };
+async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, app: Arc<App>, stop: CancellationToken) {
+    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let kind = ListenerKind { loopback, tls: tls.is_some() };
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -112,7 +122,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: Canc
                 };
                 if let Some(place) = place {
                     let guest = Arc::new(Guest { peer: peer.ip(), place });
-                    serve(stream, peer, guest, kind, router.clone(), &app);
+                    serve(stream, tls.clone(), peer, guest, kind, router.clone(), &app);
                 }
             }
             Err(error) => {
@@ -161,29 +171,46 @@ async fn stalled(meter: &Meter, patience: Duration) {
     }
 }
 
-fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerKind, router: Router, app: &App) {
+fn serve(
+    socket: TcpStream,
+    tls: Option<Tls>,
+    peer: SocketAddr,
+    guest: Arc<Guest>,
+    kind: ListenerKind,
+    router: Router,
+    app: &App,
+) {
     // Messages are small and must not wait for each other.
-    let _ = stream.set_nodelay(true);
-    let stream = Metered::new(stream);
-    let meter = stream.meter();
+    let _ = socket.set_nodelay(true);
     let surfaces = TowerToHyperService::new(router);
     let patience = match guest.refused() {
         None => app.limits.handshake,
         Some(_) => app.limits.handshake.min(HURRY),
     };
+    // It has its place from here on, before anything is encrypted.
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(kind);
         request.extensions_mut().insert(Arc::clone(&guest));
         surfaces.call(request)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
     let (stopping, metrics, stall) = (app.stopping.clone(), Arc::clone(app.hub.metrics()), app.times.stall);
     app.connections.spawn(async move {
+        let stream = match tls {
+            None => Stream::Left(socket),
+            // Boxed: what it takes is not set aside in the tasks of those who need none.
+            Some(tls) => match Box::pin(encrypt(&tls, socket, peer, patience, &stopping, &metrics)).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
+        let stream = Metered::new(stream);
+        let meter = stream.meter();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -201,4 +228,28 @@ fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerK
             tracing::debug!(%peer, %error, "a connection ended badly");
         }
     });
+}
+
+/// The TLS handshake. None: it came to nothing.
+async fn encrypt(
+    tls: &Tls,
+    socket: TcpStream,
+    peer: SocketAddr,
+    patience: Duration,
+    stopping: &CancellationToken,
+    metrics: &Metrics,
+) -> Option<Stream> {
+    let accepted = tokio::select! {
+        accepted = timeout(patience, tls.accept(socket)) => accepted,
+        () = stopping.cancelled() => return None,
+    };
+    let error = match accepted {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(HandshakeError::Silent)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("not done within {} s", patience.as_secs_f64()),
+    };
+    metrics.refuse(Refusal::TlsHandshake);
+    tracing::debug!(%peer, error, "no TLS handshake");
+    None
 }

@@ -12,6 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
 use super::guests::{Full, Guest};
+use super::secure::strict_transport;
 use super::upgrade::Upgrade;
 use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN};
 use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
@@ -60,16 +61,18 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
 
 async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    let listener = request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true });
+    let listener =
+        request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true, tls: false });
+    let strict = strict_transport(&app.guests, request.extensions(), request.headers());
     if let Err(refused) = app.access.check(request.headers(), authority, listener) {
         app.hub.metrics().refuse(Refusal::Origin);
         if !is_socket(&request) {
-            return with_headers(Problem::from(refused).into_response());
+            return with_headers(Problem::from(refused).into_response(), strict);
         }
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_FORBIDDEN, reason: refused.to_string() });
     } else if let Some(full) = request.extensions().get::<Arc<Guest>>().and_then(|guest| guest.refused()) {
         if !is_socket(&request) {
-            return with_headers(without_room(full, request, next).await);
+            return with_headers(without_room(full, request, next).await, strict);
         }
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
     }
@@ -77,9 +80,9 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
         && let Some(problem) = too_large(&request)
     {
         app.hub.metrics().refuse(Refusal::LargeRequest);
-        return with_headers(problem.into_response());
+        return with_headers(problem.into_response(), strict);
     }
-    with_headers(next.run(request).await)
+    with_headers(next.run(request).await, strict)
 }
 
 /// Whether a request is for a socket, on which a refusal can be told.
@@ -123,7 +126,7 @@ fn weaken_tag(headers: &mut HeaderMap) {
     }
 }
 
-fn with_headers(mut response: Response) -> Response {
+fn with_headers(mut response: Response, more: Option<(HeaderName, HeaderValue)>) -> Response {
     weaken_tag(response.headers_mut());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -133,5 +136,6 @@ fn with_headers(mut response: Response) -> Response {
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().extend(more);
     response
 }

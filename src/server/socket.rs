@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -20,6 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::outbound::Outbound;
 use super::pace::Pace;
+use super::stream::Writer;
 use super::upgrade::Socket;
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
 use crate::memory::{FREE, OutOfMemory, Share};
@@ -380,7 +380,7 @@ async fn reached(moment: &mut Moment) {
 }
 
 /// Writes all of it. May be given up at any point and be called again.
-async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
+async fn write(writer: &mut Writer, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
     poll_fn(|cx| {
         let before = out.written();
         let written = out.poll_write(cx, writer);

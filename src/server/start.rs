@@ -14,7 +14,7 @@ use super::access::Access;
 use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sync::PeerRegistry;
-use super::{App, Identity, Limits, Server, SocketTimes};
+use super::{App, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
@@ -29,6 +29,8 @@ use crate::store::{FileStore, OpenError, Repair, StateFile, Store};
 pub struct Options {
     /// The addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// What all of them speak TLS with. None: they do not.
+    pub tls: Option<TlsFiles>,
     /// The default document's file.
     pub state: PathBuf,
     /// The folder of further documents.
@@ -92,6 +94,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificate, or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The names under which we speak to peers.
     #[error(transparent)]
     Identity(#[from] crate::wire::repo::InvalidPeerName),
@@ -118,6 +123,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
 /// # Errors
 /// As for [`start`].
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
+    let tls = options.tls.map(Tls::open).transpose()?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -173,7 +179,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
-    let server = Server::new(Arc::new(app), listeners, options.grace);
+    let server = Server::new(Arc::new(app), listeners, tls, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired })
 }
 

@@ -35,6 +35,7 @@ pub struct TestServer {
 pub fn options(folder: &Path) -> Options {
     Options {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),

@@ -37,6 +37,7 @@ impl TestServer {
     pub async fn start_at(home: &Path, address: SocketAddr) -> Self {
         let options = Options {
             listen: vec![address],
+            tls: None,
             state: home.join("state.automerge"),
             documents: home.join("documents"),
             allowed_origins: Vec::new(),

@@ -24,15 +24,18 @@ use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +46,8 @@ pub struct TestServer {
     pub document: DocumentId,
     pub app: Arc<App>,
     pub folder: Arc<TempDir>,
+    /// What clients speak TLS with, if it is spoken.
+    pub tls: Option<Arc<ClientConfig>>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<bool>,
 }
@@ -51,6 +56,7 @@ pub struct TestServer {
 pub fn options(folder: &Path) -> Options {
     Options {
         listen: vec![([127, 0, 0, 1], 0).into()],
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
@@ -83,7 +89,7 @@ impl TestServer {
         let running = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        Self { address: addresses[0], document, app, folder, stop: Some(stop), running }
+        Self { address: addresses[0], document, app, folder, tls: None, stop: Some(stop), running }
     }
 
     /// Stops it as a signal would. True: in time.
@@ -97,17 +103,31 @@ impl TestServer {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.address)
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// Asks over HTTP, on a connection of its own: status, headers and body.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
-        http_to(self.address, method, path, headers, String::new()).await
+        self.ask(method, path, headers, String::new()).await
     }
 
     /// Posts JSON: status, and the answer, which must be JSON.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        post_to(self.address, path, body).await
+        let headers = [("content-type", "application/json")];
+        let (status, _, answer) = self.ask("POST", path, &headers, body.to_string()).await;
+        (status, json(&answer))
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, HeaderMap, String) {
+        let stream = TcpStream::connect(self.address).await.expect("connects");
+        match &self.tls {
+            None => http_over(stream, self.address, method, path, headers, body).await,
+            Some(config) => {
+                let stream = encrypted(stream, config).await.expect("speaks TLS");
+                http_over(stream, self.address, method, path, headers, body).await
+            }
+        }
     }
 
     /// A socket at this path.
@@ -116,7 +136,7 @@ impl TestServer {
     }
 
     pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
-        connect_to(&self.url(path), headers).await
+        connect_to(&self.url(path), headers, self.tls.clone()).await
     }
 
     /// A socket from another address of this machine, such as 127.0.0.2.
@@ -128,7 +148,7 @@ impl TestServer {
         }
         let stream = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        Socket::new(stream)
     }
 
     /// A connection from another address of this machine, on which nothing was said yet.
@@ -159,7 +179,7 @@ impl TestServer {
         let tcp = tcp.connect(self.address).await.expect("connects");
         let stream = tokio_tungstenite::client_async(self.url(path), MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        Socket::new(stream)
     }
 
     /// Puts the rows of a legacy data.json into the document. Those without an id get `row 0`, `row 1` …
@@ -228,11 +248,38 @@ impl TestServer {
 pub async fn post_to(address: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
     let headers = [("content-type", "application/json")];
     let (status, _, answer) = http_to(address, "POST", path, &headers, body.to_string()).await;
-    (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}")))
+    (status, json(&answer))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+/// Speaks TLS on a connection, to whoever can prove to be at its address.
+pub async fn encrypted(
+    stream: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    let handshake = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream);
+    timeout(PATIENCE, handshake).await.expect("in time")
 }
 
 /// Asks a server elsewhere over HTTP, on a connection of its own: status, headers and body.
 pub async fn http_to(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> (u16, HeaderMap, String) {
+    let stream = TcpStream::connect(address).await.expect("connects");
+    http_over(stream, address, method, path, headers, body).await
+}
+
+/// Asks over a connection that stands.
+pub async fn http_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -247,7 +294,6 @@ pub async fn http_to(
         request = request.header(*name, *value);
     }
     let request = request.body(http_body_util::Full::new(bytes::Bytes::from(body))).expect("a request");
-    let stream = TcpStream::connect(address).await.expect("connects");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
     tokio::spawn(connection);
@@ -258,16 +304,18 @@ pub async fn http_to(
 
 /// A socket to a server elsewhere.
 pub async fn socket_to(address: SocketAddr, path: &str) -> Socket {
-    connect_to(&format!("ws://{address}{path}"), &[]).await
+    connect_to(&format!("ws://{address}{path}"), &[], None).await
 }
 
-async fn connect_to(url: &str, headers: &[(&str, &str)]) -> Socket {
+/// A socket at this URL, over TLS if that says so.
+pub async fn connect_to(url: &str, headers: &[(&str, &str)], tls: Option<Arc<ClientConfig>>) -> Socket {
     let mut request = ClientRequestBuilder::new(url.parse().expect("a URL"));
     for (name, value) in headers {
         request = request.with_header(*name, *value);
     }
-    let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
-    Socket { closed_with: None, stream, read: VecDeque::new() }
+    let connecting = connect_async_tls_with_config(request, None, false, tls.map(Connector::Rustls));
+    let (stream, _) = timeout(PATIENCE, connecting).await.expect("in time").expect("connects");
+    Socket::new(stream)
 }
 
 /// A WebSocket.
@@ -279,6 +327,10 @@ pub struct Socket {
 }
 
 impl Socket {
+    fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self { closed_with: None, stream, read: VecDeque::new() }
+    }
+
     pub async fn send(&mut self, message: impl Into<Message>) {
         timeout(PATIENCE, self.stream.send(message.into())).await.expect("in time").expect("sent");
     }

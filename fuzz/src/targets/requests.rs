@@ -57,6 +57,7 @@ impl Life {
 fn options(folder: &Path) -> Options {
     Options {
         listen: Vec::new(),
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
