@@ -59,7 +59,7 @@ fn make_snapshot(positions: usize, changes: usize) -> Vec<u8> {
     let mut document = load(&[]);
     let plan = PlanPatch { name: Some("Growth".to_owned()), ..PlanPatch::default() };
     let create = Edit::Create { id: id(), plan, positions: rows.collect() };
-    let applied = document.apply(vec![Item::Edit { edit: create, author: author() }]);
+    let applied = document.apply(vec![Item::Edit { edit: create, author: author(), by: None }]);
     let mut doc = Automerge::load(&applied.chunks).unwrap().with_actor(ActorId::from([8u8; 16]));
     for change in 1..changes {
         edit(&mut doc, change % positions, i64::try_from(change).unwrap());
@@ -267,7 +267,7 @@ fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
     let patch = PositionPatch { budget: Some(Budget::Int(1)), ..PositionPatch::default() };
     bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
         let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
-        let mut applied = case.document.apply(vec![Item::Edit { edit, author: author() }]);
+        let mut applied = case.document.apply(vec![Item::Edit { edit, author: author(), by: None }]);
         case.document.publish(&mut applied, |_| true)
     });
 }

@@ -10,9 +10,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use happierwork::auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::format::Budget;
+use happierwork::hub::Caller;
 use happierwork::server::{self, Limits, Options, SocketTimes};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
@@ -37,8 +39,8 @@ pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     }));
     let author = || Author { name: "seed".to_owned(), now: 1_767_225_600_000 };
     let plan = PlanPatch { name: Some("Growth 2027".to_owned()), ..PlanPatch::default() };
-    hub.edit(&id, Edit::Describe(plan), author()).await?;
-    hub.edit(&id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
+    hub.edit(&Caller::server(), &id, Edit::Describe(plan), author()).await?;
+    hub.edit(&Caller::server(), &id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
 
     // Each laptop has a file of its own. This is all that a program needs to be offline-capable.
     let open = |name: &str| {
@@ -169,16 +171,18 @@ fn budget(id: &str, amount: u64) -> Edit {
 fn server_options(home: &Path) -> Options {
     Options {
         listen: vec![([127, 0, 0, 1], 0).into()],
+        tls: None,
         state: home.join("state.automerge"),
         documents: home.join("documents"),
         allowed_origins: Vec::new(),
         auth: None,
-        who_may_create: Some(happierwork::auth::Role::Editor),
+        who_may_create: Some(Role::Editor),
         max_message: 64 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
         apply_budget: happierwork::hub::APPLY_BUDGET,
         limits: Limits::default(),
+        keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod limits;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,7 +15,9 @@ pub use auth::{
     WhoMayCreate,
 };
 pub use limits::LimitArgs;
+pub use tls::TlsArgs;
 
+use crate::format::DocumentId;
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Options, SocketTimes};
 
@@ -67,6 +70,8 @@ pub enum Command {
     ///
     /// Exit codes: 0 whole, 3 not whole, 1 the file cannot be read.
     Check(CheckArgs),
+    /// List, delete and restore documents, while no server runs
+    Document(DocumentArgs),
     /// Make, list, retire and publish the keys that tokens are signed with
     Key(KeyArgs),
     /// Make a token: whoever shows it may do what it says
@@ -121,6 +126,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_APPLY_BUDGET", default_value_t = APPLY_BUDGET.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub apply_budget: u64,
+    /// For how many days the content of a deleted document stays on the disk
+    #[arg(long, value_name = "DAYS", env = "HAPPIERWORK_KEEP_DELETED", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(0..=36_500))]
+    pub keep_deleted: u64,
     /// How long the server may take to stop, in seconds
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_GRACE", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -134,6 +143,9 @@ pub struct ServeArgs {
     /// Who is let in.
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// What connections are encrypted with.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// What clients may take.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -187,6 +199,53 @@ pub struct CheckArgs {
     pub file: PathBuf,
 }
 
+/// What to do with documents.
+#[derive(Debug, Args)]
+pub struct DocumentArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: DocumentCommand,
+}
+
+/// What can be done with documents.
+#[derive(Debug, Subcommand)]
+pub enum DocumentCommand {
+    /// List the documents: id, owner, whether it is deleted
+    List(DocumentFiles),
+    /// Delete a document for good: no client brings it back
+    Delete {
+        /// The document
+        #[arg(value_name = "ID")]
+        id: DocumentId,
+        /// Remove its content at once, instead of after the time that --keep-deleted gives
+        #[arg(long)]
+        now: bool,
+        /// Where the documents are
+        #[command(flatten)]
+        files: DocumentFiles,
+    },
+    /// Bring a deleted document back whose content is still there
+    Restore {
+        /// The document
+        #[arg(value_name = "ID")]
+        id: DocumentId,
+        /// Where the documents are
+        #[command(flatten)]
+        files: DocumentFiles,
+    },
+}
+
+/// Where documents are.
+#[derive(Debug, Args)]
+pub struct DocumentFiles {
+    /// The default document
+    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
+    pub state: PathBuf,
+    /// The folder of all other documents
+    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
+    pub documents: PathBuf,
+}
+
 /// Why flags that parse are no configuration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -236,6 +295,7 @@ impl ServeArgs {
         }
         Ok(Options {
             listen,
+            tls: self.tls.files(),
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),
@@ -246,6 +306,7 @@ impl ServeArgs {
             max_pending: self.max_pending,
             apply_budget: Duration::from_secs(self.apply_budget),
             limits: self.limits.limits(),
+            keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
             times: SocketTimes::default(),
             grace: Duration::from_secs(self.grace),
         })

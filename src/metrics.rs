@@ -33,12 +33,18 @@ pub enum Refusal {
     BadSyncMessage,
     /// No `join` first or in time, or an unknown version.
     Handshake,
+    /// A TLS handshake that failed, or took too long.
+    TlsHandshake,
     /// Over the limit of frame size.
     TooLarge,
     /// A message type that this server does not know (ignored).
     UnknownType,
     /// A `senderId` that is not the joined peer's (ignored).
     ForeignSender,
+    /// Something that this user may not do, or a document that is not for them.
+    Denied,
+    /// Nobody, or somebody whose token does not count (any more).
+    Unauthorized,
     /// An edit that is not acceptable.
     InvalidEdit,
     /// The store could not write.
@@ -100,14 +106,17 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 21] = [
+const REFUSALS: [(Refusal, &str); 24] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
     (Refusal::Handshake, "handshake"),
+    (Refusal::TlsHandshake, "tls_handshake"),
     (Refusal::TooLarge, "too_large"),
     (Refusal::UnknownType, "unknown_type"),
     (Refusal::ForeignSender, "foreign_sender"),
+    (Refusal::Denied, "denied"),
+    (Refusal::Unauthorized, "unauthorized"),
     (Refusal::InvalidEdit, "invalid_edit"),
     (Refusal::Storage, "storage"),
     (Refusal::TooManyPending, "too_many_pending"),

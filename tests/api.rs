@@ -59,9 +59,9 @@ async fn documents_are_made_listed_read_and_changed() {
     assert_eq!(server.send("PATCH", &path, &json!({})).await.expect(200), changed);
     assert_eq!(server.get(DOCUMENT).await.expect(200)["name"], "New plan");
 
-    let refused = server.call("DELETE", &path, &[], "").await;
+    let refused = server.call("PUT", &path, &[], "").await;
     refused.problem(405);
-    assert_eq!(refused.header("allow"), "GET,HEAD,PATCH");
+    assert_eq!(refused.header("allow"), "GET,HEAD,PATCH,DELETE");
 
     // And all of it is on disk.
     let server = TestServer::start_in(server.stop().await).await;

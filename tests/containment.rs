@@ -13,6 +13,7 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Change, ExpandedChange, ROOT, sync};
 use happierwork::document::{Author, Edit, PlanPatch};
 use happierwork::format::DocumentId;
+use happierwork::hub::Caller;
 use support::{PlainPeer, TestServer};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -67,7 +68,11 @@ async fn changes_that_take_too_long_are_not_stored_and_the_document_takes_none_f
     while back.turn().await {}
     assert_eq!(u16::from(back.socket.closed_with.expect("told why").code), 1013);
     let rename = Edit::Describe(PlanPatch { name: Some("mine".to_owned()), ..PlanPatch::default() });
-    let refused = server.app.hub.edit(&server.document, rename, Author { name: "cfo".to_owned(), now: 0 }).await;
+    let refused = server
+        .app
+        .hub
+        .edit(&Caller::server(), &server.document, rename, Author { name: "cfo".to_owned(), now: 0 })
+        .await;
     assert!(refused.unwrap_err().to_string().contains("takes no changes for a while"));
     assert_eq!(witness.doc.get_heads(), before);
 }

@@ -56,7 +56,7 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
     for name in ["README.md", "docs/operations.md", "docs/sync.md", "docs/decisions.md", "docs/security.md"] {
         for word in page(name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
-            let known_elsewhere = ["--release", "--example"].contains(&word);
+            let known_elsewhere = ["--release", "--example", "--cacert"].contains(&word);
             let is_flag =
                 word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
             if is_flag && !known_elsewhere {

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod support;
+#[allow(dead_code, reason = "another test needs the rest of it")]
+#[path = "access/tokens.rs"]
+mod tokens;
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +15,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use futures_util::{SinkExt, StreamExt};
+use happierwork::hub::Caller;
 use samod::{AutomergeUrl, BackoffConfig, DialError, Dialer, DocHandle, Repo, Transport, Url};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};
@@ -46,8 +50,12 @@ impl Dialer for Sync {
 }
 
 async fn connect(server: &TestServer) -> Repo {
+    connect_at(server, "/sync").await
+}
+
+async fn connect_at(server: &TestServer, path: &str) -> Repo {
     let repo = Repo::build_tokio().load().await;
-    let url = server.url("/sync").parse().expect("a URL");
+    let url = server.url(path).parse().expect("a URL");
     let dialer = repo.dial(BackoffConfig::default(), Arc::new(Sync(url))).expect("it runs");
     timeout(PATIENCE, dialer.established()).await.expect("in time").expect("connects");
     repo
@@ -118,6 +126,26 @@ async fn a_samod_client_finds_the_document_by_its_url_and_all_see_what_it_adds()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_samod_client_brings_its_token_in_the_url() {
+    let users = tokens::Users::new();
+    let server = users.server().await;
+    server.import(POSITIONS).await;
+    let repo = connect_at(&server, &format!("/sync?token={}", users.token("cfo", "editor", "default"))).await;
+    let handle = find(&repo, &server).await;
+    add_row(&handle, "by-samod", "Designer");
+    let authors = server.folder.path().join(format!("documents/{}.authors.jsonl", server.document));
+    let noted = async {
+        while server.positions().await.len() < 61 {
+            tokio::task::yield_now().await;
+        }
+        std::fs::read_to_string(authors).unwrap()
+    };
+    let noted = timeout(PATIENCE, noted).await.expect("it arrives in time");
+    assert!(noted.contains(r#"{"user":"cfo","surface":"sync""#), "{noted}");
+    repo.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_samod_client_sees_what_others_add() {
     let server = TestServer::start().await;
     server.import(POSITIONS).await;
@@ -166,7 +194,7 @@ async fn two_samod_clients_share_a_document_of_their_own_which_the_server_keeps(
     let found = timeout(PATIENCE, found).await.expect("in time");
     until(&found, |doc| doc.get(ROOT, "title").unwrap().is_some()).await;
     let id = id.to_string().parse().expect("an id");
-    assert!(server.app.hub.list().await.unwrap().contains(&id), "the server has stored it");
+    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id), "the server has stored it");
     one.stop().await;
     two.stop().await;
 }

@@ -60,7 +60,7 @@ impl Plan {
         let positions = (0..positions).map(position).collect();
         let edit = Edit::Create { id: id.clone(), plan, positions };
         let author = Author { name: "cfo".to_owned(), now: MADE };
-        let applied = document.apply(vec![Item::Edit { edit, author }]);
+        let applied = document.apply(vec![Item::Edit { edit, author, by: None }]);
         if let Some(Outcome::Edited(Err(error))) = applied.outcomes.into_iter().next() {
             return Err(error.into());
         }

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
+use super::endpoint::Server;
 use super::identity::Identity;
 use super::link::{Event, Link, Outgoing};
-use super::url::ServerUrl;
 use super::{Problem, Status};
 use crate::document::PeerKey;
 use crate::format::DocumentId;
@@ -62,7 +62,7 @@ pub(super) struct Connection {
     document: DocumentId,
     ping: Duration,
     max_message: usize,
-    wanted: Option<ServerUrl>,
+    wanted: Option<Server>,
     state: State,
     backoff: Backoff,
     since: SystemTime,
@@ -100,8 +100,8 @@ impl Connection {
     }
 
     /// Whether this server is being talked to, or dialled, already.
-    pub(super) fn is_up_to(&self, url: &ServerUrl) -> bool {
-        matches!(self.state, State::Up(_)) && self.wanted.as_ref() == Some(url)
+    pub(super) fn is_up_to(&self, server: &Server) -> bool {
+        matches!(self.state, State::Up(_)) && self.wanted.as_ref().is_some_and(|wanted| wanted.is(server))
     }
 
     /// The status, as far as it does not depend on the document. None: it does, as there is a connection.
@@ -122,7 +122,17 @@ impl Connection {
         match &mut self.state {
             State::Off => std::future::pending().await,
             State::Waiting(until) => {
-                sleep_until(*until).await;
+                let replaced = async {
+                    match &mut self.wanted {
+                        Some(server) => server.token_replaced().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = sleep_until(*until) => {}
+                    // What was refused may be welcome now.
+                    () = replaced => self.backoff.reset(),
+                }
                 Wake::Redial
             }
             State::Up(session) => tokio::select! {
@@ -143,21 +153,23 @@ impl Connection {
     }
 
     /// Goes online, now.
-    pub(super) fn want(&mut self, url: ServerUrl) {
-        self.wanted = Some(url);
+    pub(super) fn want(&mut self, server: Server) {
+        self.wanted = Some(server);
         self.backoff.reset();
         self.dial();
     }
 
     /// Makes the next attempt.
     pub(super) fn dial(&mut self) {
-        let Some(url) = self.wanted.clone() else { return };
+        let Some(server) = &mut self.wanted else { return };
         while self.links.try_join_next().is_some() {}
         let (to_replica, events) = mpsc::channel(INBOX);
         let (outgoing, from_replica) = mpsc::channel(OUTBOX);
         let stop = CancellationToken::new();
         let link = Link {
-            url,
+            url: server.url.clone(),
+            authorization: server.authorization(),
+            trust: server.trust.clone(),
             document: self.document.clone(),
             identity: self.identity.clone(),
             ping: self.ping,

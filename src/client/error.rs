@@ -90,9 +90,12 @@ pub enum ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
     /// Not a WebSocket URL.
-    #[error("{0:?} is not an address of a server: give one such as ws://127.0.0.1:8000/sync")]
+    #[error("{0:?} is not an address of a server: give one such as wss://plan.example.com/sync")]
     NotWebSocket(String),
-    /// Encrypted connections need a TLS library, which this program is built without.
-    #[error("{0:?} needs TLS, which this program is built without: give a ws:// address (a tunnel, or a local proxy)")]
-    Tls(String),
+    /// A user, or a password, in the address.
+    #[error("the address of a server has no user and no password in it: give a token beside it")]
+    Credentials,
+    /// Everybody on the way to the server could read the token.
+    #[error("at {0:?} everybody on the way can read the token: give a wss:// address")]
+    TokenInTheClear(String),
 }

@@ -9,17 +9,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use hyper::header::HeaderValue;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
-use super::Problem;
 use super::identity::Identity;
+use super::tls::{self, Trust};
 use super::url::ServerUrl;
+use super::{Problem, handshake};
 use crate::format::DocumentId;
 use crate::meter::{Meter, Metered};
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
@@ -31,7 +36,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Pings in a row after which nothing moved: the server is dead, or the network is.
 const MISSED_PINGS: u32 = 2;
 
-type Socket = WebSocketStream<Metered<TcpStream>>;
+/// In the clear, or over TLS; either way what counts is what moves on the wire.
+type Stream = Either<Metered<TcpStream>, Box<TlsStream<Metered<TcpStream>>>>;
+type Socket = WebSocketStream<Stream>;
 
 /// What a connection tells the replica.
 #[derive(Debug)]
@@ -60,6 +67,10 @@ pub(super) enum Outgoing {
 /// What it takes to connect.
 pub(super) struct Link {
     pub(super) url: ServerUrl,
+    /// Shown to the server.
+    pub(super) authorization: Option<HeaderValue>,
+    /// By what to know it. None: without TLS.
+    pub(super) trust: Option<Arc<Trust>>,
     pub(super) document: DocumentId,
     pub(super) identity: Identity,
     /// Between two pings.
@@ -110,22 +121,16 @@ impl Link {
     }
 
     async fn dial(&self) -> Result<(Standing, Option<StorageId>), Problem> {
-        let unreachable = |error: &dyn std::fmt::Display| Problem::Unreachable(error.to_string());
         let socket = TcpStream::connect((self.url.host.as_str(), self.url.port)).await;
-        let socket = socket.map_err(|error| unreachable(&error))?;
+        let socket = socket.map_err(|error| Problem::Unreachable(error.to_string()))?;
         // Messages are whole: waiting to fill packets would only make them late.
         let _ = socket.set_nodelay(true);
         let socket = Metered::new(socket);
         let meter = socket.meter();
         let config =
             WebSocketConfig::default().max_message_size(Some(self.max_message)).max_frame_size(Some(self.max_message));
-        let request = self.url.request().map_err(Problem::Unreachable)?;
-        let (socket, _) =
-            client_async_with_config(request, socket, Some(config)).await.map_err(|error| match error {
-                Error::Http(response) => Problem::Handshake(format!("it answers {}", response.status())),
-                Error::Io(error) => unreachable(&error),
-                error => Problem::Handshake(error.to_string()),
-            })?;
+        let stream = self.encrypt(socket).await?;
+        let socket = handshake::ask(stream, &self.url, self.authorization.clone(), config).await?;
         let (mut sink, mut source) = socket.split();
         let join = Message::Join {
             sender: self.identity.peer.clone(),
@@ -155,6 +160,17 @@ impl Link {
                 _ => {}
             }
         }
+    }
+
+    /// Over TLS, if that is spoken there: then the server has proved who it is.
+    async fn encrypt(&self, socket: Metered<TcpStream>) -> Result<Stream, Problem> {
+        let (Some(trust), Some(name)) = (&self.trust, &self.url.tls) else { return Ok(Either::Left(socket)) };
+        let connector = TlsConnector::from(trust.config().await?);
+        let stream = connector.connect(name.clone(), socket).await.map_err(|error| {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            cause.map_or_else(|| Problem::Unreachable(error.to_string()), |cause| tls::problem(cause, &self.url.host))
+        })?;
+        Ok(Either::Right(Box::new(stream)))
     }
 
     /// None: `stop` was cancelled, or the replica is gone.

@@ -10,14 +10,18 @@
 //! | `connection` | online or not, and when to try again |
 //! | `link` | one connection, from dialling to its end |
 //! | `servers`, `identity` | what is kept beside the replica's file |
-//! | `backoff`, `url` | small parts of the above |
+//! | `handshake`, `tls` | from a socket to a WebSocket, and by what a server is known |
+//! | `endpoint`, `token`, `url` | how a server is named |
+//! | `backoff` | how long to wait before the next attempt |
 //!
 //! What may not enter: the server's rooms ([`crate::server`], [`crate::hub`]). A replica is an other party, and runs
 //! where no server does.
 
 mod backoff;
 mod connection;
+mod endpoint;
 mod error;
+mod handshake;
 mod identity;
 mod link;
 mod renderings;
@@ -26,6 +30,8 @@ mod status;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod token;
 mod url;
 
 use std::path::PathBuf;
@@ -35,14 +41,15 @@ use std::time::{Duration, SystemTime};
 use automerge::ChangeHash;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use endpoint::{BadCertificate, Endpoint};
 pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
 pub use status::{Problem, Status};
+pub use token::{BadToken, Token};
 
 use connection::Connection;
 use identity::Identity;
 use servers::Servers;
 use task::{Command, ReplicaTask};
-use url::ServerUrl;
 
 use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
@@ -63,8 +70,8 @@ pub struct ReplicaOptions {
     pub file: PathBuf,
     /// The document.
     pub document: DocumentId,
-    /// Where to go online at once, such as `ws://127.0.0.1:8000/sync`. None: offline until [`Replica::connect`].
-    pub server: Option<String>,
+    /// Where to go online at once, such as `wss://plan.example.com/sync`. None: offline until [`Replica::connect`].
+    pub server: Option<Endpoint>,
     /// Whose edits these are: shown as `updatedBy`.
     pub author: String,
     /// Time between two pings. A server that is silent for three of these is given up.
@@ -88,7 +95,7 @@ impl ReplicaOptions {
 
     /// The same, online with this server.
     #[must_use]
-    pub fn online(mut self, server: impl Into<String>) -> Self {
+    pub fn online(mut self, server: impl Into<Endpoint>) -> Self {
         self.server = Some(server.into());
         self
     }
@@ -114,12 +121,12 @@ impl Replica {
     ///
     /// # Errors
     /// When the file is in use, damaged, or holds another document; when the address is none.
-    pub async fn open(options: ReplicaOptions) -> Result<Self, ReplicaError> {
-        let server = options.server.as_deref().map(ServerUrl::parse).transpose()?;
+    pub async fn open(mut options: ReplicaOptions) -> Result<Self, ReplicaError> {
+        let server = options.server.take().map(Endpoint::check).transpose()?;
         let replica = Self::start(options).await?;
         if let Some(server) = server {
             // The task has just been started, and ends only when it is asked to.
-            let _ = replica.ask(|reply| Command::Connect { url: server, reply }).await;
+            let _ = replica.ask(|reply| Command::Connect { server, reply }).await;
         }
         Ok(replica)
     }
@@ -130,11 +137,11 @@ impl Replica {
     /// # Errors
     /// As for [`Replica::open`]; when there is a document in the file already, and when the plan is not acceptable.
     pub async fn create(
-        options: ReplicaOptions,
+        mut options: ReplicaOptions,
         plan: PlanPatch,
         positions: Vec<NewPosition>,
     ) -> Result<Self, ReplicaError> {
-        let server = options.server.as_deref().map(ServerUrl::parse).transpose()?;
+        let server = options.server.take().map(Endpoint::check).transpose()?;
         let (id, file) = (options.document.clone(), options.file.clone());
         let replica = Self::start(options).await?;
         if !replica.heads().is_empty() {
@@ -146,7 +153,7 @@ impl Replica {
             return Err(error.into());
         }
         if let Some(server) = server {
-            let _ = replica.ask(|reply| Command::Connect { url: server, reply }).await;
+            let _ = replica.ask(|reply| Command::Connect { server, reply }).await;
         }
         Ok(replica)
     }
@@ -264,9 +271,9 @@ impl Replica {
     ///
     /// # Errors
     /// When the address is none, or the replica is closed.
-    pub async fn connect(&self, server: &str) -> Result<(), ConnectError> {
-        let url = ServerUrl::parse(server)?;
-        Ok(self.ask(|reply| Command::Connect { url, reply }).await?)
+    pub async fn connect(&self, server: impl Into<Endpoint>) -> Result<(), ConnectError> {
+        let server = server.into().check()?;
+        Ok(self.ask(|reply| Command::Connect { server, reply }).await?)
     }
 
     /// Goes offline, and stays so until [`Replica::connect`].

@@ -41,6 +41,10 @@ pub enum Problem {
     /// Nobody answers at the address.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    /// Somebody answers who cannot prove to be the server: the certificate is signed by nobody who is trusted, is for
+    /// another name, or has expired.
+    #[error("the server is not known: {0}")]
+    Untrusted(String),
     /// Somebody answers, but does not speak automerge-repo's protocol.
     #[error("the server does not speak automerge-repo's protocol: {0}")]
     Handshake(String),
@@ -56,7 +60,7 @@ pub enum Problem {
     /// The server has too much to do (close code 1013).
     #[error("the server asks to try again later: {0}")]
     Busy(String),
-    /// The server does not want this client (4401: not known, 4403: not allowed), or what it sent.
+    /// The server does not want this client (4401, HTTP 401: not known; 4403, HTTP 403: not allowed), or what it sent.
     #[error("the server refuses: {message}{}", code.map(|code| format!(" (close code {code})")).unwrap_or_default())]
     Refused {
         /// The close code, if there was one.
@@ -91,7 +95,7 @@ impl Problem {
     pub(super) fn pace(&self) -> Pace {
         match self {
             Self::Busy(_) => Pace::Patient,
-            Self::Refused { .. } => Pace::Slowest,
+            Self::Refused { .. } | Self::Untrusted(_) => Pace::Slowest,
             _ => Pace::Usual,
         }
     }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
+use super::endpoint::Server;
 use super::link::{Event, Outgoing};
 use super::servers::Servers;
-use super::url::ServerUrl;
 use super::{EditFailed, Problem, Status, now_ms};
 use crate::document::{Applied, Author, BadMessage, Document, Done, Edit, Item, Outcome, ViewChange};
 use crate::document_log::DocumentLog;
@@ -24,7 +24,7 @@ const MAX_BATCH_BYTES: usize = 8 << 20;
 /// How the task is asked for something.
 pub(super) enum Command {
     Edit { edit: Edit, reply: oneshot::Sender<Result<Done, EditFailed>> },
-    Connect { url: ServerUrl, reply: oneshot::Sender<()> },
+    Connect { server: Server, reply: oneshot::Sender<()> },
     Disconnect { reply: oneshot::Sender<()> },
     Close { reply: oneshot::Sender<()> },
 }
@@ -126,7 +126,7 @@ impl ReplicaTask {
         match input {
             Input::Command(Command::Edit { edit, reply }) => {
                 let author = Author { name: self.author.clone(), now: now_ms() };
-                batch.items.push(Item::Edit { edit, author });
+                batch.items.push(Item::Edit { edit, author, by: None });
                 batch.senders.push(Sender::Caller(reply));
             }
             Input::Wake(Wake::Event(Event::Sync { data, asked })) => {
@@ -146,10 +146,10 @@ impl ReplicaTask {
 
     async fn act(&mut self, input: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
         match input {
-            Input::Command(Command::Connect { url, reply }) => {
-                if !self.connection.is_up_to(&url) {
+            Input::Command(Command::Connect { server, reply }) => {
+                if !self.connection.is_up_to(&server) {
                     self.hang_up().await;
-                    self.connection.want(url);
+                    self.connection.want(server);
                 }
                 // The caller may look at the status at once.
                 self.tell_status();

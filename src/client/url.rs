@@ -1,37 +1,57 @@
 //! The address of a server.
 
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
+use std::net::IpAddr;
+
+use hyper::Uri;
+use rustls::pki_types::ServerName;
 
 use super::BadUrl;
 
-/// A `ws://` URL, checked when it is given and not only when it is dialled.
+/// A `ws://` or `wss://` URL, checked when it is given and not only when it is dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerUrl {
-    text: String,
+    /// What the server's certificate has to be for. None: without TLS.
+    pub(super) tls: Option<ServerName<'static>>,
     /// Without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Host and port, as they were written.
+    pub(super) authority: String,
+    /// Path and query.
+    pub(super) path: String,
 }
 
 impl ServerUrl {
     pub(super) fn parse(text: &str) -> Result<Self, BadUrl> {
         let bad = || BadUrl::NotWebSocket(text.to_owned());
-        let request = text.into_client_request().map_err(|_| bad())?;
-        let uri = request.uri();
-        match uri.scheme_str() {
-            Some("ws") => {}
-            Some("wss") => return Err(BadUrl::Tls(text.to_owned())),
-            _ => return Err(bad()),
+        // It would be shown wherever the address is.
+        if text.contains('@') {
+            return Err(BadUrl::Credentials);
         }
+        let uri: Uri = text.parse().map_err(|_| bad())?;
+        let is_tls = match uri.scheme_str() {
+            Some("ws") => false,
+            Some("wss") => true,
+            _ => return Err(bad()),
+        };
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { text: text.to_owned(), host, port: uri.port_u16().unwrap_or(80) })
+        let port = match uri.port() {
+            Some(port) => port.as_u16(),
+            None if is_tls => 443,
+            None => 80,
+        };
+        let tls = is_tls.then(|| ServerName::try_from(host.clone())).transpose().map_err(|_| bad())?;
+        let authority = uri.authority().ok_or_else(bad)?.to_string();
+        let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        Ok(Self { tls, host, port, authority, path })
     }
 
-    /// The request for the upgrade. Made anew for every attempt, as it holds a nonce.
-    pub(super) fn request(&self) -> Result<Request, String> {
-        self.text.as_str().into_client_request().map_err(|error| error.to_string())
+    /// Whether what is sent there can be read on no network: it does not leave this computer, or is encrypted.
+    pub(super) fn is_private(&self) -> bool {
+        self.tls.is_some()
+            || self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
@@ -41,13 +61,32 @@ mod tests {
 
     #[test]
     fn addresses_are_checked_when_they_are_given() {
-        let url = ServerUrl::parse("ws://localhost:8000/sync").expect("valid");
-        assert_eq!((url.host.as_str(), url.port), ("localhost", 8_000));
-        let url = ServerUrl::parse("ws://[::1]/sync").expect("valid");
-        assert_eq!((url.host.as_str(), url.port), ("::1", 80));
-        assert!(matches!(ServerUrl::parse("wss://example.com/sync"), Err(BadUrl::Tls(_))));
-        for text in ["", "localhost:8000", "http://localhost/sync", "ws://", "ws:///sync", "not a url"] {
+        let url = ServerUrl::parse("ws://localhost:8000/sync?a=b").expect("valid");
+        assert_eq!((url.host.as_str(), url.port, url.tls), ("localhost", 8_000, None));
+        assert_eq!((url.authority.as_str(), url.path.as_str()), ("localhost:8000", "/sync?a=b"));
+        let url = ServerUrl::parse("ws://[::1]").expect("valid");
+        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("::1", 80, "/"));
+        let url = ServerUrl::parse("wss://plan.example.com/sync").expect("valid");
+        assert_eq!((url.host.as_str(), url.port), ("plan.example.com", 443));
+        assert_eq!(url.tls, Some(ServerName::try_from("plan.example.com").expect("a name")));
+        assert!(ServerUrl::parse("wss://[::1]:8000/sync").expect("valid").tls.is_some());
+        for text in
+            ["", "localhost:8000", "http://localhost/sync", "ws://", "ws:///sync", "not a url", "wss://a..b/sync"]
+        {
             assert!(matches!(ServerUrl::parse(text), Err(BadUrl::NotWebSocket(_))), "{text:?}");
+        }
+        let error = ServerUrl::parse("wss://me:secret@example.com/sync").expect_err("a password");
+        assert_eq!(error, BadUrl::Credentials);
+        assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn what_stays_on_this_computer_or_is_encrypted_is_private() {
+        for text in ["ws://localhost:1", "ws://127.0.0.2:1", "ws://[::1]:1", "wss://example.com"] {
+            assert!(ServerUrl::parse(text).expect("valid").is_private(), "{text}");
+        }
+        for text in ["ws://example.com", "ws://10.0.0.1", "ws://localhost.example.com", "ws://[2001:db8::1]"] {
+            assert!(!ServerUrl::parse(text).expect("valid").is_private(), "{text}");
         }
     }
 }

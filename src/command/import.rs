@@ -53,7 +53,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         Edit::AddAll(positions)
     };
     let author = Author { name: "import".to_owned(), now };
-    let mut applied = document.apply(vec![Item::Edit { edit, author }]);
+    let mut applied = document.apply(vec![Item::Edit { edit, author, by: None }]);
     if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }

@@ -4,6 +4,7 @@
 //! does, or only reads it.
 
 mod check;
+mod document;
 mod export;
 mod import;
 mod key;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Document(args)) => document::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::User(args)) => user::run(&args),

@@ -3,11 +3,11 @@
 use std::io;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{fail, logging};
 use crate::config::ServeArgs;
-use crate::server::{Started, start, within_open_files};
+use crate::server::{Started, Tls, start, within_open_files};
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
@@ -37,10 +37,15 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
             Ok(shutdown) => shutdown,
             Err(error) => return fail(format!("signals cannot be listened for: {error}")),
         };
+        let hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => return fail(format!("signals cannot be listened for: {error}")),
+        };
         match start(options).await {
             Err(error) => fail(error),
             Ok(started) => {
                 announce(&started, &state, open);
+                tokio::spawn(reload(hangups, started.server.tls().cloned()));
                 if started.server.run(shutdown).await {
                     ExitCode::SUCCESS
                 } else {
@@ -74,8 +79,9 @@ fn announce(started: &Started, state: &std::path::Path, open: bool) {
     let made = if started.created { "new, " } else { "" };
     println!("document  {} ({made}{} positions)", path.display(), started.positions);
     println!("url       {}", started.document.url());
+    let (http, ws) = if started.server.tls().is_some() { ("https", "wss") } else { ("http", "ws") };
     for address in &started.addresses {
-        println!("listening http://{address}/  (ws://{address}/sync)");
+        println!("listening {http}://{address}/  ({ws}://{address}/sync)");
     }
     if let Some(repair) = &started.repaired {
         println!(
@@ -86,6 +92,20 @@ fn announce(started: &Started, state: &std::path::Path, open: bool) {
     }
     if open {
         println!("OPEN      everybody who can reach these addresses may read and change everything");
+    }
+}
+
+/// Reads the certificate again whenever somebody says that it is another. A server without one goes on as well: the
+/// signal would end it.
+async fn reload(mut hangups: Signal, tls: Option<Tls>) {
+    while hangups.recv().await.is_some() {
+        match &tls {
+            None => tracing::info!("SIGHUP: there is nothing to read again (no --tls-cert was given)"),
+            Some(tls) => match tls.reload().await {
+                Ok(()) => tracing::info!("SIGHUP: new connections are shown the certificate that is there now"),
+                Err(error) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
+            },
+        }
     }
 }
 

@@ -123,7 +123,6 @@ fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
     need.is_empty()
         && !state.peer_read_only
         && !state.needs_reset
-        && !state.read_only
         && matches!(have.as_slice(), [one] if one.last_sync == *heads && one.bloom == BloomFilter::default())
         && heads.iter().all(|head| has(doc, head))
 }
@@ -143,6 +142,9 @@ fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     state.sent_hashes = heads.iter().copied().collect();
     let mut flags = MessageFlags::new();
     flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
+    if state.read_only {
+        flags.set(MessageFlags::READ_ONLY);
+    }
     Some(Message {
         have: vec![Have { last_sync: heads.clone(), bloom: BloomFilter::default() }],
         heads,

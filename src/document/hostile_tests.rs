@@ -337,7 +337,7 @@ fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Resul
     assert_eq!(again.get_heads(), document.heads());
     assert_eq!(again.get_changes(&[]).len(), reopened.get_changes(&[]).len());
     let patch = PlanPatch { name: Some("still there".to_owned()), ..PlanPatch::default() };
-    let edit = Item::Edit { edit: Edit::Describe(patch), author: Author { name: "cfo".to_owned(), now: 0 } };
+    let edit = Item::Edit { edit: Edit::Describe(patch), author: Author { name: "cfo".to_owned(), now: 0 }, by: None };
     assert!(matches!(document.apply(vec![edit]).outcomes.as_slice(), [Outcome::Edited(Ok(_))]), "it can be edited");
     document.reload(log, ActorId::from([3])).unwrap();
     result

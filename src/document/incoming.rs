@@ -120,6 +120,11 @@ pub enum BadMessage {
     /// Operations are numbered behind those that they build on, and not far behind all others.
     #[error("a change in the sync message does not count on from the changes that it builds on")]
     Counting,
+    /// An actor belongs to whoever began it.
+    #[error(
+        "a change in the sync message continues what another user has begun under the same actor id; write under one of your own"
+    )]
+    ForeignActor,
     /// A time that no clock tells.
     #[error("a change in the sync message says that it was made before or after all time")]
     Time,

@@ -10,6 +10,9 @@
 //! Nothing of a batch can be seen by anybody before step 3. When step 2 fails, the document is dropped and read again
 //! from what is durable ([`Document::reload`]).
 
+mod apply;
+mod authors;
+mod batch;
 mod condition;
 mod edit;
 mod envelope;
@@ -22,13 +25,16 @@ mod receive;
 mod soundness;
 mod view;
 
-use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashMap;
+use std::panic::catch_unwind;
 use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
 use bytes::Bytes;
 
+pub use authors::{Authors, Bringer, Brought, Surface};
+use batch::Received;
+pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use envelope::carries_chunks;
@@ -65,145 +71,31 @@ pub struct Document {
     /// Whether the document carries its id under its root key, which nobody may change then.
     carries_id: bool,
     /// Changes that wait for others. They are in the library's queue too; here to be written when they are applied.
-    orphans: HashMap<ChangeHash, Change>,
+    orphans: HashMap<ChangeHash, Orphan>,
     orphan_bytes: usize,
     /// More changes wait for others than when something was last published.
     more_orphans: bool,
     /// Bytes that it takes in the store.
     stored: u64,
+    /// Who brought which change in.
+    authors: Authors,
+    /// Who the peers are, as far as that is known.
+    bringers: HashMap<PeerKey, Bringer>,
 }
 
-/// One thing to be done in a batch. Cloning is cheap: message bytes are shared.
-#[derive(Debug, Clone)]
-pub enum Item {
-    /// A sync message as it came.
-    Sync {
-        /// From whom.
-        peer: PeerKey,
-        /// The encoded message.
-        bytes: Bytes,
-    },
-    /// An edit.
-    Edit {
-        /// What.
-        edit: Edit,
-        /// By whom, and when.
-        author: Author,
-    },
+/// A change that waits for others.
+struct Orphan {
+    change: Change,
+    by: Option<Bringer>,
 }
 
-impl Item {
-    /// Whether this one alone takes long to apply.
-    #[must_use]
-    pub fn is_large(&self) -> bool {
-        match self {
-            Self::Sync { .. } => false,
-            Self::Edit { edit, .. } => edit.rows() > 20,
-        }
-    }
-}
-
-/// An item that was taken apart, which is most of the work where it is large.
-#[derive(Debug)]
-pub struct Prepared(Ready);
-
-impl Prepared {
-    /// About how many bytes it takes while it is applied, if that is much.
-    #[must_use]
-    pub fn weight(&self) -> u64 {
-        match &self.0 {
-            Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.weight,
-            _ => 0,
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Ready {
-    /// None: an acknowledgement whose bytes are known.
-    Sync {
-        peer: PeerKey,
-        bytes: Bytes,
-        incoming: Result<Option<Incoming>, BadMessage>,
-    },
-    Edit {
-        edit: Edit,
-        author: Author,
-    },
-}
-
-/// What became of an item, in the batch's order.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The sync message was taken.
-    Synced,
-    /// The sync message is refused; the peer that sent it has to go.
-    Refused(BadMessage),
-    /// The edit was made, or refused.
-    Edited(Result<Done, EditError>),
-}
-
-/// A batch that was applied in memory and is not durable yet.
-#[derive(Debug)]
-#[must_use = "the changes must be made durable, and then published"]
-pub struct Applied {
-    /// Whole Automerge chunks to append to the log: the new changes in causal order. Empty: nothing changed.
-    pub chunks: Vec<u8>,
-    /// How many changes these are.
-    pub change_count: usize,
-    /// What became of each item. To be told only after the append.
-    pub outcomes: Vec<Outcome>,
-    /// For each item whether it brought changes: these are the ones that fail when the append does.
-    pub brought_changes: Vec<bool>,
-    changes: Vec<Change>,
-    received: Vec<Received>,
-    spoiled: Option<BadMessage>,
-}
-
-impl Applied {
-    /// The document in memory is ruined: a change was applied that would make it unreadable, or the library failed
-    /// halfway. Nothing was made durable. It has to be read again ([`Document::reload`]), and the items to be tried one by
-    /// one to find whose fault it is; here is what to tell the one who sent the last that is left.
-    #[must_use]
-    pub fn spoiled(&self) -> Option<&BadMessage> {
-        self.spoiled.as_ref()
-    }
-
-    fn ruined(error: BadMessage) -> Self {
-        Self {
-            chunks: Vec::new(),
-            change_count: 0,
-            outcomes: Vec::new(),
-            brought_changes: Vec::new(),
-            changes: Vec::new(),
-            received: Vec::new(),
-            spoiled: Some(error),
-        }
-    }
-
-    /// The peers whose messages were taken.
-    pub fn senders(&self) -> impl Iterator<Item = PeerKey> + '_ {
-        self.received.iter().map(|received| received.peer)
-    }
-}
-
-#[derive(Debug)]
-struct Received {
-    peer: PeerKey,
-    bytes: Bytes,
-    /// None: an acknowledgement that was looked up by its bytes, if the document did not change.
-    decoded: Option<(sync::Message, bool)>,
-}
-
-/// What is to be sent after a batch.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Sync messages. They must be delivered.
-    pub deliveries: Vec<Delivery>,
-    /// What changed for those who look at rows.
-    pub view: ViewChange,
-    /// Whether the document changed at all.
-    pub changed: bool,
+/// How a peer stands to a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Who it is, if that is known.
+    pub by: Option<Bringer>,
+    /// It may read and not write: it is told so, and changes that it sends all the same are not taken.
+    pub read_only: bool,
 }
 
 /// Why a document cannot be opened.
@@ -254,6 +146,27 @@ impl Document {
             orphan_bytes: 0,
             more_orphans: false,
             stored: 0,
+            authors: Authors::default(),
+            bringers: HashMap::new(),
+        }
+    }
+
+    /// What was written down of who brought which change in.
+    #[must_use]
+    pub fn with_authors(self, authors: Authors) -> Self {
+        Self { authors, ..self }
+    }
+
+    /// Who brought which change in.
+    #[must_use]
+    pub fn authors(&self) -> &Authors {
+        &self.authors
+    }
+
+    /// What [`Applied::authors`] said at this time is written down.
+    pub fn note_authors(&mut self, applied: &Applied, time_ms: i64) {
+        for attribution in &applied.attributions {
+            self.authors.note(attribution, time_ms);
         }
     }
 
@@ -331,6 +244,15 @@ impl Document {
         self.peers.join(peer, shared_heads);
     }
 
+    /// Says who a peer is, and what it may do. Once that changes, it is told with its next message, which is due then.
+    pub fn introduce(&mut self, peer: PeerKey, standing: Standing) {
+        match standing.by {
+            Some(by) => self.bringers.insert(peer, by),
+            None => self.bringers.remove(&peer),
+        };
+        self.peers.set_read_only(peer, standing.read_only);
+    }
+
     /// The peer's next message is due to it even if it has said nothing yet.
     pub fn greet(&mut self, peer: PeerKey) -> Option<Delivery> {
         self.peers.generate_one(&self.doc, peer)
@@ -343,6 +265,7 @@ impl Document {
 
     /// A peer is gone. Returns the heads that it and the document were known to share.
     pub fn leave(&mut self, peer: PeerKey) -> Option<Vec<ChangeHash>> {
+        self.bringers.remove(&peer);
         self.peers.leave(peer)
     }
 
@@ -360,102 +283,6 @@ impl Document {
     /// A peer who asked for this document has got it meanwhile, and is asked for it.
     pub fn stop_waiting(&mut self, peer: PeerKey) {
         self.peers.stop_waiting(peer);
-    }
-
-    /// What of step 1 can be done before it is known what else belongs to the batch.
-    #[must_use]
-    pub fn prepare(&self, item: Item) -> Prepared {
-        Prepared(match item {
-            Item::Edit { edit, author } => Ready::Edit { edit, author },
-            Item::Sync { peer, bytes } => {
-                let incoming = self.decode(peer, &bytes);
-                Ready::Sync { peer, bytes, incoming }
-            }
-        })
-    }
-
-    /// The same for a sync message that was taken apart already.
-    #[must_use]
-    pub fn prepare_sync(&self, peer: PeerKey, bytes: Bytes, incoming: Incoming) -> Prepared {
-        Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
-    }
-
-    /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
-    pub fn apply(&mut self, items: Vec<Item>) -> Applied {
-        let prepared = items.into_iter().map(|item| self.prepare(item)).collect();
-        self.apply_prepared(prepared)
-    }
-
-    /// The same for items that are prepared. What comes of it may be [`spoiled`](Applied::spoiled).
-    pub fn apply_prepared(&mut self, items: Vec<Prepared>) -> Applied {
-        // The library asserts in places what a forged change breaks.
-        catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
-            .unwrap_or(Err(BadMessage::Panicked))
-            .unwrap_or_else(Applied::ruined)
-    }
-
-    /// An error: the document in memory is ruined.
-    fn try_to_apply(&mut self, items: Vec<Prepared>) -> Result<Applied, BadMessage> {
-        let before = self.doc.get_heads();
-        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
-        let mut brought_changes = vec![false; items.len()];
-        let mut received = Vec::new();
-        let mut edits = Vec::new();
-        let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
-        let mut headroom = self.headroom();
-        for (index, Prepared(item)) in items.into_iter().enumerate() {
-            outcomes.push(None);
-            match item {
-                Ready::Edit { edit, author } => edits.push((index, edit, author)),
-                Ready::Sync { peer, bytes, incoming } => match incoming {
-                    Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
-                    Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
-                    Ok(Some(incoming)) => {
-                        let fresh: Vec<Change> =
-                            incoming.changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect();
-                        if let Err(full) = headroom.take(&fresh) {
-                            outcomes[index] = Some(Outcome::Refused(full.into()));
-                            continue;
-                        }
-                        if !fresh.is_empty() {
-                            brought_changes[index] = true;
-                            arriving.push((index, peer, fresh));
-                        }
-                        let decoded = Some((incoming.message, incoming.carried_changes));
-                        received.push((index, Received { peer, bytes, decoded }));
-                    }
-                },
-            }
-        }
-
-        let mut changes = self.apply_arriving(arriving, &mut outcomes)?;
-        for (index, edit, author) in edits {
-            let outcome = match headroom.take_edit() {
-                Ok(()) => self.edit(&edit, &author, &mut changes),
-                Err(full) => Err(full.into()),
-            };
-            brought_changes[index] = matches!(outcome, Ok(Done { changed: true }));
-            outcomes[index] = Some(Outcome::Edited(outcome));
-        }
-        self.restore_id(&mut changes);
-
-        // In causal order every prefix of the log is a whole document.
-        changes.sort_by_key(|change| (change.start_op(), change.hash()));
-        let mut chunks = Vec::new();
-        self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
-        for change in &mut changes {
-            chunks.extend_from_slice(&change.bytes());
-        }
-        self.applied = !changes.is_empty();
-        debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
-        let received = received
-            .into_iter()
-            .filter(|(index, _)| outcomes[*index].is_none())
-            .map(|(_, received)| received)
-            .collect();
-        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Synced)).collect();
-        let change_count = changes.len();
-        Ok(Applied { chunks, change_count, outcomes, brought_changes, changes, received, spoiled: None })
     }
 
     /// Step 3: the batch is durable. Moves the peers who sent something, generates what is due to whoever is `ready`
@@ -528,6 +355,7 @@ impl Document {
         self.carries_id = position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str());
         self.orphans.clear();
         self.orphan_bytes = 0;
+        self.authors.forget_claims();
         let change = match &self.view {
             Some(view) => View::reload(view, &self.doc),
             None => ViewChange::default(),
@@ -539,7 +367,7 @@ impl Document {
     fn headroom(&self) -> Headroom {
         let MessageLimits { document_changes, document_bytes, document_operations, .. } = self.limits;
         let (changes, operations) = self.size();
-        let waiting: usize = self.orphans.values().map(Change::len).sum();
+        let waiting: usize = self.orphans.values().map(|orphan| orphan.change.len()).sum();
         Headroom {
             changes: changes + self.orphans.len() as u64,
             bytes: self.stored,
@@ -547,139 +375,6 @@ impl Document {
             document_changes,
             document_bytes,
             document_operations,
-        }
-    }
-
-    /// None: an acknowledgement whose bytes are known.
-    fn decode(&self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
-        if self.peers.knows_acknowledgement(peer, bytes) {
-            return Ok(None);
-        }
-        take_apart(bytes, &self.limits).map(Some)
-    }
-
-    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is. An error: the
-    /// document is ruined.
-    fn apply_arriving(
-        &mut self,
-        arriving: Vec<(usize, PeerKey, Vec<Change>)>,
-        outcomes: &mut [Option<Outcome>],
-    ) -> Result<Vec<Change>, BadMessage> {
-        let mut applied = Vec::new();
-        if arriving.is_empty() {
-            return Ok(applied);
-        }
-        let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
-        if let Err(error) = self.apply_changes(all, &mut applied)? {
-            if let [(index, _, _)] = arriving.as_slice() {
-                outcomes[*index] = Some(Outcome::Refused(error));
-                return Ok(applied);
-            }
-            for (index, _, changes) in arriving {
-                if let Err(error) = self.apply_changes(changes, &mut applied)? {
-                    outcomes[index] = Some(Outcome::Refused(error));
-                }
-            }
-        }
-        Ok(applied)
-    }
-
-    /// The inner error: nothing was applied. The outer one: the document is ruined.
-    fn apply_changes(
-        &mut self,
-        mut changes: Vec<Change>,
-        applied: &mut Vec<Change>,
-    ) -> Result<Result<(), BadMessage>, BadMessage> {
-        let mut seen = HashSet::with_capacity(changes.len());
-        changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
-        if changes.is_empty() {
-            return Ok(Ok(()));
-        }
-        let before = self.doc.get_heads();
-        let checked = self
-            .check_orphans(&changes)
-            .and_then(|()| soundness::check_counting(&self.doc, &changes, self.max_op))
-            .and_then(|all_known| Ok(self.doc.apply_changes(changes.clone()).map(|()| all_known)?));
-        let all_known = match checked {
-            Ok(all_known) => all_known,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut fresh = Vec::with_capacity(changes.len());
-        let mut waited = Vec::new();
-        for change in changes {
-            if has(&self.doc, &change.hash()) {
-                fresh.push(change);
-            } else {
-                self.orphan_bytes += change.raw_bytes().len();
-                self.more_orphans = true;
-                self.orphans.insert(change.hash(), change);
-            }
-        }
-        if !self.orphans.is_empty() {
-            let doc = &self.doc;
-            waited.extend(self.orphans.extract_if(|hash, _| has(doc, hash)).map(|(_, change)| change));
-            self.orphan_bytes = self.orphans.values().map(|change| change.raw_bytes().len()).sum();
-        }
-        // What those that waited count on from was not known when they came; nor was it for any that came before its own.
-        let uncounted = if all_known { &[][..] } else { fresh.as_slice() };
-        if !waited.iter().chain(uncounted).all(|change| soundness::follows(&self.doc, change)) {
-            return Err(BadMessage::Counting);
-        }
-        fresh.append(&mut waited);
-        if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
-            return Err(BadMessage::NotMadeAgain);
-        }
-        applied.append(&mut fresh);
-        Ok(Ok(()))
-    }
-
-    /// Refuses changes that would make too many wait for others, before the library has queued any of them.
-    fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
-        let mut known: HashSet<ChangeHash> = HashSet::new();
-        let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
-        // Dependencies come first in what a peer sends; a change that comes before its own is counted as an orphan.
-        for change in changes {
-            if change.deps().iter().all(|dep| known.contains(dep) || has(&self.doc, dep)) {
-                known.insert(change.hash());
-            } else {
-                count += 1;
-                bytes += change.raw_bytes().len();
-            }
-        }
-        let waits_for_more = count > self.orphans.len();
-        if waits_for_more && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
-            return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
-        }
-        Ok(())
-    }
-
-    fn edit(&mut self, edit: &Edit, author: &Author, changes: &mut Vec<Change>) -> Result<Done, EditError> {
-        let done = edit::run(&mut self.doc, edit, author)?;
-        if done.changed {
-            changes.extend(self.doc.get_last_local_change());
-            if let Edit::Create { id, .. } | Edit::CarryId(id) = edit {
-                self.carries_id = *id == self.id;
-            }
-        }
-        Ok(done)
-    }
-
-    /// The id that a document was opened with is fixed: whoever overwrites it finds it restored by the same append.
-    fn restore_id(&mut self, changes: &mut Vec<Change>) {
-        if changes.is_empty() {
-            return;
-        }
-        if position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str()) {
-            self.carries_id = true;
-            return;
-        }
-        if !self.carries_id {
-            return;
-        }
-        let now = changes.iter().map(Change::timestamp).max().unwrap_or_default().saturating_mul(1_000);
-        let author = Author { name: "server".to_owned(), now };
-        if let Err(error) = self.edit(&Edit::CarryId(self.id.clone()), &author, changes) {
-            tracing::error!(document = %self.id, %error, "the document id could not be restored");
         }
     }
 
@@ -707,6 +402,17 @@ fn without_spare_room(doc: Automerge) -> Automerge {
     if doc.stats().num_ops <= SMALL_DOCUMENT { doc.clone() } else { doc }
 }
 
+/// What a document that does not exist answers to a sync message, or says first. None: nothing, or the message is none.
+#[must_use]
+pub fn answer_of_none(message: Option<&[u8]>) -> Option<Bytes> {
+    let (none, mut state) = (Automerge::new(), sync::State::new());
+    if let Some(message) = message {
+        let message = catch_unwind(|| sync::Message::decode(message)).ok()?.ok()?;
+        state = receive::receive(&none, &state, message);
+    }
+    generate::generate(&none, &state, &mut generate::Saved::default()).0
+}
+
 /// Takes a sync message apart. It does not matter to which document it goes: this can be done before it is that document's
 /// turn.
 ///
@@ -721,6 +427,8 @@ fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
     Ok(catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??)
 }
 
+#[cfg(test)]
+mod authors_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

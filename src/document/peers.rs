@@ -102,6 +102,31 @@ impl Peers {
         shared
     }
 
+    /// Whether a peer may only read.
+    #[must_use]
+    pub fn is_read_only(&self, peer: PeerKey) -> bool {
+        self.state_of(peer).is_some_and(|state| state.read_only)
+    }
+
+    /// A peer may only read from now on, or may write again. It is told so, and what it sent in vain is asked for again.
+    pub fn set_read_only(&mut self, peer: PeerKey, read_only: bool) {
+        let Some(mut state) = self.state_of(peer).filter(|state| state.read_only != read_only).cloned() else { return };
+        // Whoever has not said anything yet is told with the answer to what it says.
+        let has_spoken = state.their_heads.is_some();
+        state.set_read_only(read_only);
+        self.move_to(peer, state);
+        if has_spoken
+            && let Some(entry) = self.peers.get_mut(&peer)
+            && !std::mem::replace(&mut entry.due, true)
+        {
+            self.due.push(peer);
+        }
+    }
+
+    fn state_of(&self, peer: PeerKey) -> Option<&sync::State> {
+        Some(&*self.classes.get(&self.peers.get(&peer)?.class)?.state)
+    }
+
     /// Whether this peer syncs this document.
     #[must_use]
     pub fn contains(&self, peer: PeerKey) -> bool {
@@ -135,8 +160,7 @@ impl Peers {
     /// The heads that a peer last said it has.
     #[must_use]
     pub fn their_heads(&self, peer: PeerKey) -> Option<&[ChangeHash]> {
-        let class = self.classes.get(&self.peers.get(&peer)?.class)?;
-        class.state.their_heads.as_deref()
+        self.state_of(peer)?.their_heads.as_deref()
     }
 
     /// Marks a peer as one who asked for a document that does not exist (yet).

@@ -1,5 +1,7 @@
 //! The core as a whole: batches, edits, peers, and what goes wrong with them.
 
+use std::panic::AssertUnwindSafe;
+
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
 
@@ -16,11 +18,11 @@ pub(super) fn load(log: &[u8]) -> Document {
     Document::load(id(), log, ActorId::from([1u8]), NO_FORMS, MessageLimits::default()).unwrap()
 }
 
-fn author() -> Author {
+pub(super) fn author() -> Author {
     Author { name: "cfo".to_owned(), now: 1_795_357_260_000 }
 }
 
-fn position(id: &str) -> NewPosition {
+pub(super) fn position(id: &str) -> NewPosition {
     NewPosition {
         id: id.to_owned(),
         designation: "UI".to_owned(),
@@ -42,7 +44,7 @@ pub(super) fn plan() -> (Document, Vec<u8>) {
 
 /// Runs an edit through all steps; the chunks that would be stored.
 fn edit(document: &mut Document, edit: Edit) -> Result<Vec<u8>, String> {
-    let mut applied = document.apply(vec![Item::Edit { edit, author: author() }]);
+    let mut applied = document.apply(vec![Item::Edit { edit, author: author(), by: None }]);
     let chunks = std::mem::take(&mut applied.chunks);
     let outcome = applied.outcomes.pop().unwrap();
     document.publish(&mut applied, |_| true);
@@ -60,29 +62,29 @@ fn row(document: &mut Document, id: &str) -> Option<Position> {
 }
 
 /// A stock peer on the other side.
-struct Remote {
-    key: PeerKey,
-    doc: AutoCommit,
-    state: sync::State,
+pub(super) struct Remote {
+    pub(super) key: PeerKey,
+    pub(super) doc: AutoCommit,
+    pub(super) state: sync::State,
 }
 
 impl Remote {
-    fn new(key: u64) -> Self {
+    pub(super) fn new(key: u64) -> Self {
         let doc = AutoCommit::new().with_actor(ActorId::from(key.to_be_bytes()));
         Self { key: PeerKey(key), doc, state: sync::State::new() }
     }
 
-    fn message(&mut self) -> Option<Item> {
+    pub(super) fn message(&mut self) -> Option<Item> {
         let message = self.doc.sync().generate_sync_message(&mut self.state)?;
         Some(Item::Sync { peer: self.key, bytes: message.encode().into() })
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
         self.doc.sync().receive_sync_message(&mut self.state, sync::Message::decode(bytes).unwrap()).unwrap();
     }
 
     /// Talks until both sides have nothing to say.
-    fn settle(&mut self, document: &mut Document) {
+    pub(super) fn settle(&mut self, document: &mut Document) {
         for _ in 0..20 {
             let Some(item) = self.message() else { return };
             let mut applied = document.apply(vec![item]);
@@ -132,7 +134,7 @@ fn nothing_of_a_batch_is_shown_before_it_is_published() {
     document.join(remote.key, Vec::new());
     remote.settle(&mut document);
     assert_eq!(row(&mut document, "q"), None, "somebody looks");
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
     assert!(!applied.chunks.is_empty());
     assert_eq!(row(&mut document, "q"), None);
     let published = document.publish(&mut applied, |_| true);
@@ -438,7 +440,7 @@ fn what_could_not_be_told_when_publishing_failed_is_told_after_the_reload() {
     let mut remote = Remote::new(9);
     document.join(remote.key, Vec::new());
     remote.settle(&mut document);
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
     log.extend_from_slice(&applied.chunks);
     let published = catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| panic!("a failure"))));
     assert!(published.is_err());
@@ -453,7 +455,7 @@ fn if_the_view_failed_halfway_everything_is_told_as_it_is_now() {
     let (_, mut log) = plan();
     let mut document = Document::load(id(), &log, ActorId::from([1u8]), renderings, MessageLimits::default()).unwrap();
     assert!(row(&mut document, "p").is_some(), "somebody looks");
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author() }]);
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
     log.extend_from_slice(&applied.chunks);
     FAILS.set(true);
     assert!(catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| true))).is_err());

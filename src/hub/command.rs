@@ -5,9 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
+use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
-use crate::document::{Author, Done, Edit, EditError, Incoming, SharedView};
+use crate::document::{Author, Bringer, Done, Edit, EditError, Incoming, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -15,6 +17,8 @@ use crate::store::StoreError;
 /// A connection that syncs, as a document sees it.
 #[derive(Debug, Clone)]
 pub struct SyncPeer {
+    /// Who it is.
+    pub caller: Caller,
     /// Names the connection; in every document the same.
     pub key: ConnectionKey,
     /// Where its messages go.
@@ -48,9 +52,16 @@ pub(super) enum Command {
     /// A peer wants to be told what these storages have of this document.
     WatchStorages { peer: ConnectionKey, storages: Vec<Arc<str>> },
     /// A connection looks at rows from now on.
-    Watch { key: ConnectionKey, outbox: Outbox, reply: oneshot::Sender<Result<SharedView, Unavailable>> },
+    Watch {
+        caller: Caller,
+        key: ConnectionKey,
+        outbox: Outbox,
+        reply: oneshot::Sender<Result<SharedView, Unavailable>>,
+    },
     /// A connection is gone, as a peer or as one who looked at rows.
     Leave(ConnectionKey),
+    /// What a connection may do may have changed; None: what anybody may do with this document.
+    Recheck(Option<ConnectionKey>),
     /// The socket of a connection takes messages again.
     Drained(ConnectionKey),
     /// An edit by a caller who waits for it to be durable.
@@ -58,6 +69,7 @@ pub(super) enum Command {
         /// Boxed: a mailbox has room for as many commands as it holds at once, each as large as the largest.
         edit: Box<Edit>,
         author: Author,
+        by: Option<Bringer>,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
     /// Be there: the view can be read.
@@ -84,6 +96,9 @@ pub enum Unavailable {
     /// Large messages take as much memory as they may.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
+    /// Not for this caller.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server stops.
     #[error("the server is shutting down")]
     Stopping,
@@ -93,6 +108,7 @@ impl From<Unavailable> for Farewell {
     fn from(error: Unavailable) -> Self {
         let kind = match error {
             Unavailable::Stopping => FarewellKind::GoingAway,
+            Unavailable::Denied(_) => FarewellKind::Forbidden,
             _ => FarewellKind::TryAgainLater,
         };
         Self { kind, message: error.to_string() }
@@ -113,6 +129,9 @@ pub enum EditFailure {
         /// What may be told to anybody.
         message: &'static str,
     },
+    /// Not by this caller.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The document is not there.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

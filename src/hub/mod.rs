@@ -7,7 +7,9 @@
 //! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
 //! waits in its mailbox. No protocol is known here: connections translate (see [`crate::server`]).
 
+mod access;
 mod allowance;
+mod caller;
 mod command;
 mod outbox;
 mod quarantine;
@@ -31,7 +33,10 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use access::Access;
+pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
 pub use allowance::Allowance;
+pub use caller::Caller;
 use command::Command;
 pub use command::{EditFailure, SyncPeer, Unavailable};
 pub use outbox::{
@@ -46,6 +51,7 @@ pub use text::Text;
 use unopened::Unopened;
 pub use watchers::RenderRows;
 
+use crate::auth::Role;
 use crate::document::{
     Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view,
     take_apart,
@@ -92,6 +98,10 @@ pub struct HubSettings {
     pub message_memory: u64,
     /// What documents are written under.
     pub actors: Actors,
+    /// The document that tokens name `default`.
+    pub default_document: Option<DocumentId>,
+    /// Who may make documents, where users are known; None: nobody.
+    pub may_create: Option<Role>,
 }
 
 /// All documents of one server. Cheap to clone.
@@ -104,6 +114,7 @@ struct Inner {
     store: Arc<dyn Store>,
     settings: HubSettings,
     metrics: Arc<Metrics>,
+    access: Access,
     documents: Mutex<HashMap<DocumentId, Slot>>,
     room: Room,
     storages: WatchedStorages,
@@ -131,10 +142,12 @@ impl Hub {
         let room = Room::new(settings.presence);
         let new = f64::from(settings.new_documents_per_minute);
         let memory = Memory::new(settings.message_memory);
+        let access = Access::new(Arc::clone(&store), settings.default_document.clone(), settings.may_create);
         let inner = Inner {
             store,
             settings,
             metrics,
+            access,
             documents: Mutex::default(),
             room,
             storages: WatchedStorages::default(),
@@ -187,12 +200,29 @@ impl Hub {
         ConnectionKey(self.inner.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The published state of a document; None when the document does not exist. Never waits for the disk once the
-    /// document is open.
+    /// Reads who may do what with documents. To be done before anybody is served.
+    ///
+    /// # Errors
+    /// When that cannot be read: nobody knows who may read what then.
+    pub async fn load_access(&self) -> Result<(), AccessError> {
+        self.inner.access.load().await
+    }
+
+    /// What somebody may do with a document, if it exists.
+    #[must_use]
+    pub fn right(&self, caller: &Caller, id: &DocumentId) -> Right {
+        self.inner.access.right(caller, id)
+    }
+
+    /// The published state of a document; None when the document does not exist, for this caller. Never waits for the disk
+    /// once the document is open.
     ///
     /// # Errors
     /// When the document exists but cannot be opened.
-    pub async fn view(&self, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
+    pub async fn view(&self, caller: &Caller, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
+        if self.right(caller, id) < Right::Read {
+            return Ok(None);
+        }
         let slot = self.slot(id)?;
         let view = match slot.shown.get() {
             Some(view) => view,
@@ -212,17 +242,25 @@ impl Hub {
     ///
     /// # Errors
     /// When the document exists but cannot be opened.
-    pub async fn plan(&self, id: &DocumentId) -> Result<Option<Plan>, Unavailable> {
-        Ok(self.view(id).await?.map(|view| read_view(&view).plan().clone()))
+    pub async fn plan(&self, caller: &Caller, id: &DocumentId) -> Result<Option<Plan>, Unavailable> {
+        Ok(self.view(caller, id).await?.map(|view| read_view(&view).plan().clone()))
     }
 
     /// Makes an edit, and returns when it is durable and published: whoever reads then finds it.
     ///
     /// # Errors
     /// When it is not acceptable, or could not be made durable.
-    pub async fn edit(&self, id: &DocumentId, edit: Edit, author: Author) -> Result<Done, EditFailure> {
+    pub async fn edit(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        edit: Edit,
+        author: Author,
+    ) -> Result<Done, EditFailure> {
+        self.inner.access.check_edit(caller, id, &edit)?;
         let (reply, answer) = oneshot::channel();
-        self.send(id, Command::Edit { edit: Box::new(edit), author, reply }).await?;
+        let by = caller.bringer();
+        self.send(id, Command::Edit { edit: Box::new(edit), author, by, reply }).await?;
         answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
             true => Unavailable::Stopping.into(),
             false => EditFailure::Unknown,
@@ -340,9 +378,18 @@ impl Hub {
     ///
     /// # Errors
     /// When the document cannot be opened.
-    pub async fn watch(&self, id: &DocumentId, key: ConnectionKey, outbox: Outbox) -> Result<SharedView, Unavailable> {
+    pub async fn watch(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        key: ConnectionKey,
+        outbox: Outbox,
+    ) -> Result<SharedView, Unavailable> {
+        if self.right(caller, id) < Right::Read {
+            return Err(Unavailable::Denied(Denied::Missing(id.clone())));
+        }
         let (reply, answer) = oneshot::channel();
-        self.send(id, Command::Watch { key, outbox, reply }).await?;
+        self.send(id, Command::Watch { caller: caller.clone(), key, outbox, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
@@ -368,19 +415,134 @@ impl Hub {
         }
     }
 
-    /// All documents of which something is stored.
+    /// Who may do what with a document, beside what tokens say.
+    ///
+    /// # Errors
+    /// When that is not for this caller to know, or there is no such document.
+    pub async fn access_record(&self, caller: &Caller, id: &DocumentId) -> Result<Arc<AccessRecord>, EditFailure> {
+        self.inner.access.check_owner(caller, id)?;
+        self.must_exist(caller, id).await?;
+        Ok(self.inner.access.record(id).unwrap_or_default())
+    }
+
+    /// Lets a user do something with a document; None: only what their token says. It counts at once.
+    ///
+    /// # Errors
+    /// When that is not for this caller to say, or could not be made durable.
+    pub async fn set_role(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        user: &Arc<str>,
+        role: Option<Role>,
+    ) -> Result<(), EditFailure> {
+        self.inner.access.check_owner(caller, id)?;
+        self.must_exist(caller, id).await?;
+        let set = |record: &mut AccessRecord| match role {
+            Some(role) => record.users.insert(Arc::clone(user), role),
+            None => record.users.remove(user),
+        };
+        self.inner.access.change(id, set).await.map_err(|error| EditFailure::from(&error))?;
+        self.recheck_document(id).await;
+        Ok(())
+    }
+
+    /// Deletes a document: nobody reaches it any more, and nobody brings it back. Its content stays on the disk until
+    /// [`Hub::remove_deleted`]. `now`: milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When this caller may not, or it could not be made durable.
+    pub async fn delete(&self, caller: &Caller, id: &DocumentId, now: i64) -> Result<(), EditFailure> {
+        self.inner.access.check_owner(caller, id)?;
+        self.inner.access.check_deletable(id)?;
+        self.must_exist(caller, id).await?;
+        let deletion = Deletion { by: caller.user(), at: now, removed: false };
+        let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
+        self.inner.access.change(id, delete).await.map_err(|error| EditFailure::from(&error))?;
+        tracing::info!(document = %id, by = caller.user().as_deref(), "deleted");
+        self.recheck_document(id).await;
+        Ok(())
+    }
+
+    /// Removes the content of documents that were deleted before a moment (milliseconds since 1970). That they were, and who
+    /// may do what, is kept. Returns which.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn remove_deleted(&self, before: i64) -> Result<Vec<DocumentId>, StoreError> {
+        let ids = self.inner.access.deleted_before(before);
+        for id in &ids {
+            // Nobody uses it; somebody may have asked in vain a moment ago.
+            self.close(id).await;
+            self.inner.store.remove(id).await?;
+            let removed = |record: &mut AccessRecord| {
+                if let Some(deletion) = &mut record.deleted {
+                    deletion.removed = true;
+                }
+            };
+            self.inner.access.change(id, removed).await?;
+            tracing::info!(document = %id, "removed: it was deleted long enough ago");
+        }
+        Ok(ids)
+    }
+
+    /// Ends the task of a document, if there is one, and lets go of its file.
+    async fn close(&self, id: &DocumentId) {
+        let slot = self.documents().get(id).cloned();
+        if let Some(slot) = slot {
+            let _ = slot.commands.send(Command::Stop).await;
+            slot.commands.closed().await;
+            self.forget(id, &slot);
+        }
+        self.inner.store.close(id).await;
+    }
+
+    async fn must_exist(&self, caller: &Caller, id: &DocumentId) -> Result<(), EditFailure> {
+        match self.view(caller, id).await? {
+            Some(_) => Ok(()),
+            None => Err(Denied::Missing(id.clone()).into()),
+        }
+    }
+
+    async fn recheck_document(&self, id: &DocumentId) {
+        // Refused only when the server stops.
+        let _ = self.send_if_open(id, Command::Recheck(None)).await;
+    }
+
+    /// What a connection may do has changed, or may have.
+    pub async fn recheck(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
+        for id in documents {
+            // Refused only when the server stops.
+            let _ = self.send_if_open(&id, Command::Recheck(Some(key))).await;
+        }
+    }
+
+    /// What many may do has changed, or may have.
+    pub async fn recheck_all(&self) {
+        let open: Vec<DocumentId> = self.documents().keys().cloned().collect();
+        for id in open {
+            let _ = self.send_if_open(&id, Command::Recheck(None)).await;
+        }
+    }
+
+    /// All documents of which something is stored, as far as this caller may read them.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    pub async fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
-        self.inner.store.list().await
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<DocumentId>, StoreError> {
+        let mut ids = self.inner.store.list().await?;
+        ids.retain(|id| self.right(caller, id) >= Right::Read);
+        Ok(ids)
     }
 
     /// The whole document as a file that any Automerge binding opens; None when it does not exist.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn export(&self, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn export(&self, caller: &Caller, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.right(caller, id) < Right::Read {
+            return Ok(None);
+        }
         Ok(self.inner.store.load(id).await?.map(|loaded| loaded.bytes))
     }
 

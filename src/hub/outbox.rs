@@ -29,6 +29,8 @@ pub enum Outgoing {
     },
     /// The document that was asked for does not exist.
     Unavailable(DocumentId),
+    /// For this peer there is no such document, and it may not make it.
+    Missing(DocumentId),
     /// An ephemeral message of another peer.
     Ephemeral(Arc<Ephemeral>),
     /// Another peer's heads have changed.
@@ -83,6 +85,10 @@ pub enum FarewellKind {
     Left,
     /// It, or somebody else, joined again under its peer id.
     Replaced,
+    /// It may not, as the one it is.
+    Forbidden,
+    /// Who it is has to be shown again: a token has expired, or does not count any more.
+    Unauthorized,
     /// Something failed here; trying again later may help.
     TryAgainLater,
     /// The server stops.

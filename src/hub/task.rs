@@ -2,6 +2,7 @@
 
 mod durability;
 mod lifecycle;
+mod members;
 mod publish;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use lifecycle::UPKEEP;
 
 use super::Hub;
+use super::access::Right;
 use super::allowance::Allowed;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
@@ -86,6 +88,7 @@ pub(super) struct DocumentTask {
 /// A connection that syncs this document.
 struct Member {
     peer: SyncPeer,
+    right: Right,
     /// Its outbox was full when it had to be told that the document does not exist.
     owes_unavailable: bool,
 }
@@ -93,7 +96,11 @@ struct Member {
 /// Who waits for an item of a batch.
 enum Sender {
     Peer(ConnectionKey),
-    Caller(oneshot::Sender<Result<Done, EditFailure>>),
+    Caller {
+        reply: oneshot::Sender<Result<Done, EditFailure>>,
+        /// Who it is, if that is known.
+        user: Option<Arc<str>>,
+    },
 }
 
 /// A batch, sorted: what goes through the document, and what happens after it was published.
@@ -105,6 +112,8 @@ struct Batch {
     prepared: Vec<Prepared>,
     senders: Vec<Sender>,
     greeted: Vec<ConnectionKey>,
+    /// Who makes the document, if it comes to be by this.
+    maker: Option<Arc<str>>,
     requesters: Vec<ConnectionKey>,
     drained: Vec<ConnectionKey>,
     gone: Vec<ConnectionKey>,
@@ -308,6 +317,7 @@ impl DocumentTask {
             self.last_use = Instant::now();
         }
         match command {
+            Command::Greet(peer) if self.denies(document, &peer) => self.turn_down(&peer, false, None),
             Command::Greet(peer) => {
                 let key = peer.key;
                 if self.admit(document, peer) {
@@ -317,7 +327,13 @@ impl DocumentTask {
             Command::Sync { peer, bytes, incoming, request, allowed } => {
                 let key = peer.key;
                 // Who has to go is not listened to any more: there may be more of the same.
-                if peer.outbox.is_closed() || !self.admit(document, peer) {
+                if peer.outbox.is_closed() {
+                    return;
+                }
+                if self.denies(document, &peer) {
+                    return self.turn_down(&peer, request, Some(&bytes));
+                }
+                if !self.admit(document, peer) {
                     return;
                 }
                 if request && !document.exists() {
@@ -327,8 +343,8 @@ impl DocumentTask {
                     // Who sends `sync` has the document: one that was asked for before has been made there since.
                     document.stop_waiting(key);
                 }
-                if carries_chunks(&bytes) && self.is_quarantined() {
-                    return self.refuse_changes(key);
+                if carries_chunks(&bytes) && !self.takes_changes(document, key, &mut batch.maker) {
+                    return;
                 }
                 batch.bytes += bytes.len();
                 batch.allowed.extend(allowed);
@@ -340,24 +356,26 @@ impl DocumentTask {
                 self.hub.inner.metrics.refuse(Refusal::TooSlow);
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
-            Command::Edit { edit, author, reply } => {
-                batch.items.push(Item::Edit { edit: *edit, author });
+            Command::Edit { edit, author, by, reply } => {
+                let user = by.as_ref().map(|by| Arc::clone(&by.user));
+                batch.items.push(Item::Edit { edit: *edit, author, by });
                 batch.incoming.push(None);
-                batch.senders.push(Sender::Caller(reply));
+                batch.senders.push(Sender::Caller { reply, user });
             }
             Command::Ephemeral { from, message } => self.relay(from, &message),
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
-            Command::Watch { key, outbox, reply } => {
+            Command::Watch { caller, key, outbox, reply } => {
                 let view = self.show(document);
                 if view.is_ok() {
-                    self.watchers.insert(key, outbox);
+                    self.watchers.insert(key, caller, outbox);
                 }
                 let _ = reply.send(view);
             }
             Command::Open { reply } => {
                 let _ = reply.send(self.show(document));
             }
+            Command::Recheck(key) => batch.greeted.extend(self.recheck(document, key)),
             Command::Leave(key) => batch.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
             Command::Stop => batch.stop = true,
@@ -393,7 +411,12 @@ impl DocumentTask {
             if !self.exists && !self.hub.may_make_document() {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
-            if let Err(error) = self.append(&mut applied).await {
+            if !self.exists
+                && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await
+            {
+                return Box::pin(self.append_failed(document, applied, senders, &error)).await;
+            }
+            if let Err(error) = self.append(document, &mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
             let metrics = Arc::clone(&self.hub.inner.metrics);
@@ -410,7 +433,7 @@ impl DocumentTask {
 
     fn answer(&mut self, sender: Sender, outcome: Outcome) {
         match (sender, outcome) {
-            (Sender::Caller(reply), Outcome::Edited(result)) => {
+            (Sender::Caller { reply, .. }, Outcome::Edited(result)) => {
                 match result {
                     Err(EditError::Full(_)) => self.hub.inner.metrics.refuse(Refusal::DocumentFull),
                     Err(_) => self.hub.inner.metrics.refuse(Refusal::InvalidEdit),

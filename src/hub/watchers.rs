@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::outbox::{ConnectionKey, Outbox, Outgoing, Waiter};
+use super::access::Denied;
+use super::caller::Caller;
+use super::outbox::{ConnectionKey, FarewellKind, Outbox, Outgoing, Waiter};
 use super::text::Text;
 use crate::document::{RowEvent, View, ViewChange};
 
@@ -19,6 +21,7 @@ pub(super) struct Watchers {
 }
 
 struct Watcher {
+    caller: Caller,
     outbox: Outbox,
     missed: Missed,
 }
@@ -59,8 +62,19 @@ impl Watchers {
         self.watchers.is_empty()
     }
 
-    pub(super) fn insert(&mut self, key: ConnectionKey, outbox: Outbox) {
-        self.watchers.insert(key, Watcher { outbox, missed: Missed::default() });
+    pub(super) fn insert(&mut self, key: ConnectionKey, caller: Caller, outbox: Outbox) {
+        self.watchers.insert(key, Watcher { caller, outbox, missed: Missed::default() });
+    }
+
+    /// Ends the connections of those who may not look any more.
+    pub(super) fn retain(&mut self, may: impl Fn(ConnectionKey, &Caller) -> bool, denied: &Denied) {
+        self.watchers.retain(|key, watcher| {
+            let stays = may(*key, &watcher.caller);
+            if !stays {
+                watcher.outbox.close(FarewellKind::Forbidden, denied.to_string());
+            }
+            stays
+        });
     }
 
     pub(super) fn remove(&mut self, key: ConnectionKey) {

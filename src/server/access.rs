@@ -16,11 +16,13 @@ pub struct Access {
     pub allowed_origins: Vec<String>,
 }
 
-/// Which side of the machine a listener is on.
+/// Which side of the machine a listener is on, and what is spoken there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerKind {
     /// Only reachable from this machine.
     pub loopback: bool,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
 }
 
 /// Why a request is refused.
@@ -54,32 +56,44 @@ impl Access {
         }
     }
 
-    /// Whether pages of this origin may ask a server that was reached as `host`.
+    /// Whether a page is this server's own, or one that its operator has named.
     #[must_use]
-    pub fn allows(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
+    pub fn is_ours(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         if self.allowed_origins.iter().any(|allowed| allowed == origin) {
             return true;
         }
         let Ok(uri) = origin.parse::<Uri>() else { return false };
-        let Some(authority) = uri.authority() else { return false };
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return false;
+        let own = uri.authority().zip(host).is_some_and(|(own, host)| host.eq_ignore_ascii_case(own.as_str()));
+        own && matches!(uri.scheme_str(), Some("http" | "https"))
+    }
+
+    /// Whether pages of this origin may ask a server that was reached as `host`.
+    #[must_use]
+    pub fn allows(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
+        if self.is_ours(origin, host) {
+            return true;
         }
-        is_loopback_name(host_of(authority.as_str()))
-            || host.is_some_and(|host| host.eq_ignore_ascii_case(authority.as_str()))
+        let uri = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+        uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|authority| is_loopback_name(host_of(authority.as_str())))
+        })
     }
 }
 
 /// The name in `name:port`; an IPv6 address keeps its brackets.
-fn host_of(authority: &str) -> &str {
+#[must_use]
+pub fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => host,
         _ => authority,
     }
 }
 
-fn is_loopback_name(host: &str) -> bool {
+/// Whether a name means this machine to everybody.
+#[must_use]
+pub fn is_loopback_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -99,7 +113,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
-        access.check(&headers, None, ListenerKind { loopback }).is_ok()
+        access.check(&headers, None, ListenerKind { loopback, tls: false }).is_ok()
     }
 
     #[test]
@@ -134,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_second_host_or_origin_and_the_target_are_looked_at_as_well() {
-        let loopback = ListenerKind { loopback: true };
+        let loopback = ListenerKind { loopback: true, tls: false };
         let access = Access::default();
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());

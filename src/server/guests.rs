@@ -135,6 +135,12 @@ impl Guests {
         self.take(false, Some(address(client))).map(Some)
     }
 
+    /// From where a request comes: the other side of its connection, or what a trusted proxy says.
+    #[must_use]
+    pub fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if self.is_proxy(peer) { self.client(headers).unwrap_or(peer) } else { peer }
+    }
+
     /// The right to tell somebody at length that there is no room; None: too many are being told already.
     #[must_use]
     pub fn goodbye(&self) -> Option<Goodbye> {
@@ -162,7 +168,9 @@ impl Guests {
         last
     }
 
-    fn is_proxy(&self, address: IpAddr) -> bool {
+    /// Whether this is a proxy whose word about its clients counts.
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.house.proxies.contains(&address.to_canonical())
     }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
-use super::App;
+use super::authentication::Identified;
+use super::{App, Problem};
+use crate::auth::{Documents, Refused};
 
 /// Whether this is one of the operators' paths. They are answered also when there is no room for clients: a server that
 /// is full is not one that has to be restarted.
@@ -21,14 +23,35 @@ pub fn router() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))
 }
 
+fn sees_all(app: &App, identified: Option<&Extension<Identified>>) -> bool {
+    match identified {
+        _ if app.authority.is_none() => true,
+        Some(Extension(Identified::User(grant))) => grant.documents == Documents::All,
+        _ => false,
+    }
+}
+
 /// Ready means that a change would be stored now: it is tried out.
-async fn ready(State(app): State<Arc<App>>) -> Response {
+async fn ready(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {
+    // Which documents there are is not for everybody.
+    let is_nobody = !sees_all(&app, identified.as_ref());
     match app.hub.ready().await {
         Ok(()) => "ok\n".into_response(),
+        Err(_) if is_nobody => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
+/// What happens here tells much about those who use it: where users are known it is for those who may see all documents.
+async fn metrics(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {
+    if !sees_all(&app, identified.as_ref()) {
+        return match identified {
+            Some(Extension(Identified::User(_))) => {
+                let detail = "metrics are for tokens that name all documents (*)";
+                Problem::new(StatusCode::FORBIDDEN, "denied", "You may not do this", detail).into_response()
+            }
+            _ => Problem::from(Refused::Missing).into_response(),
+        };
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.hub.metrics().render()).into_response()
 }

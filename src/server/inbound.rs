@@ -9,11 +9,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::frames::Frames;
+use super::stream::Reader;
 use crate::memory::FREE;
 
 /// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
@@ -24,7 +24,7 @@ const ACCOUNTED: u64 = FREE;
 
 /// The side of a connection that is read.
 pub struct Inbound {
-    stream: OwnedReadHalf,
+    stream: Reader,
     protocol: WebSocketContext,
     config: WebSocketConfig,
     frames: Frames,
@@ -39,7 +39,7 @@ impl Inbound {
     /// Messages from this stream, of which `early` was read already. `max` bounds a message and a frame alike, since
     /// browsers send a message as one frame.
     #[must_use]
-    pub fn new(stream: OwnedReadHalf, early: Vec<u8>, max: usize) -> Self {
+    pub fn new(stream: Reader, early: Vec<u8>, max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -105,14 +105,14 @@ impl Inbound {
     }
 
     /// The stream under it, once messages do not matter any more.
-    pub fn into_stream(self) -> OwnedReadHalf {
+    pub fn into_stream(self) -> Reader {
         self.stream
     }
 }
 
 /// The stream as tungstenite knows streams: "would block" where a task waits to be woken.
 struct Polled<'a, 'b> {
-    stream: &'a mut OwnedReadHalf,
+    stream: &'a mut Reader,
     frames: &'a mut Frames,
     read: &'a mut u64,
     whole: u64,

@@ -10,13 +10,14 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use crate::clock::now_ms;
 use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
 use crate::format::DocumentId;
-use crate::hub::{ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
+use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::ids::new_position_id;
 use crate::server::outbound::Outbound;
 use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};
 use crate::server::socket::Surface;
+use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
 
 /// Who wrote, when nobody has logged in.
@@ -27,6 +28,7 @@ const MAX_NAME: usize = 200;
 /// One legacy client.
 pub struct LegacySocket {
     key: ConnectionKey,
+    caller: Caller,
     hub: Hub,
     document: DocumentId,
 }
@@ -38,12 +40,13 @@ impl LegacySocket {
     /// When the document cannot be opened.
     pub async fn begin(
         key: ConnectionKey,
+        caller: Caller,
         hub: Hub,
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, crate::hub::Unavailable> {
         hub.room().enter(key, outbox.clone());
-        let view = match hub.watch(&document, key, outbox.clone()).await {
+        let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
             Ok(view) => view,
             Err(error) => {
                 hub.leave(key, []).await;
@@ -55,11 +58,14 @@ impl LegacySocket {
         if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
-        Ok(Self { key, hub, document })
+        Ok(Self { key, caller, hub, document })
     }
 
     fn author(&self) -> Author {
-        let name = self.hub.room().name(self.key).filter(|name| !name.is_empty());
+        let name = match self.caller.user() {
+            Some(user) => Some(user.to_string()),
+            None => self.hub.room().name(self.key).filter(|name| !name.is_empty()),
+        };
         Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
     }
 
@@ -75,7 +81,7 @@ impl LegacySocket {
                     created_at: None,
                     updated: None,
                 };
-                match self.hub.edit(&self.document, Edit::Add(position), self.author()).await {
+                match self.hub.edit(&self.caller, &self.document, Edit::Add(position), self.author()).await {
                     Ok(_) => vec![frames::processed()],
                     Err(error) => failed("add", &error),
                 }
@@ -85,7 +91,8 @@ impl LegacySocket {
                 vec![frames::error(&reason), frames::processed()]
             }
             Request::Delete { id } => {
-                match self.hub.edit(&self.document, Edit::Delete { id: id.clone() }, self.author()).await {
+                match self.hub.edit(&self.caller, &self.document, Edit::Delete { id: id.clone() }, self.author()).await
+                {
                     Ok(_) => {}
                     // Two people may delete one row: the second hears the same as the first.
                     Err(EditFailure::Edit(EditError::NotFound(_))) => {
@@ -96,6 +103,8 @@ impl LegacySocket {
                 vec![frames::deleted_direct(), frames::processed()]
             }
             Request::Login { name } => {
+                // Who is known is not somebody else by saying so.
+                let name = self.caller.user().map_or(name, |user| user.to_string());
                 let name: String = name.trim().chars().take(MAX_NAME).collect();
                 self.hub.room().rename(self.key, Some(name.clone()), true);
                 self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
@@ -117,7 +126,7 @@ impl LegacySocket {
     async fn track(&self, tracking: &Tracking) {
         if let Some(Ok(crore)) = tracking.total_budget() {
             let edit = Edit::SetTotalAmount(crore.as_f64() * AMOUNT_OF_ONE_CRORE);
-            match self.hub.edit(&self.document, edit, self.author()).await {
+            match self.hub.edit(&self.caller, &self.document, edit, self.author()).await {
                 Ok(done) if done.changed => return,
                 Ok(_) => {}
                 Err(error) => {
@@ -176,6 +185,8 @@ impl Surface for LegacySocket {
         match kind {
             FarewellKind::Left => 1000,
             FarewellKind::BadMessage => 1008,
+            FarewellKind::Forbidden => CLOSE_FORBIDDEN,
+            FarewellKind::Unauthorized => CLOSE_UNAUTHORIZED,
             FarewellKind::Replaced | FarewellKind::TryAgainLater => 1013,
             FarewellKind::GoingAway => 1001,
         }

@@ -18,9 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::ListenerKind;
 use super::guests::{Full, Guest, Place};
+use super::stream::Stream;
+use super::tls::{HandshakeError, Tls};
 use super::{App, router};
+use crate::clock::now_ms;
+use crate::hub::Hub;
 use crate::meter::{Meter, Metered};
-use crate::metrics::Refusal;
+use crate::metrics::{Metrics, Refusal};
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);
@@ -31,6 +35,8 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 const MAX_HEAD: usize = 32 << 10;
 /// Between two additions of what the metrics have recorded: some thousand samples under load.
 const METRICS_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at what was deleted long enough ago to be removed.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(3_600);
 /// After a failed accept (too many open files, mostly) there is no point in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,18 +44,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     app: Arc<App>,
     listeners: Vec<TcpListener>,
+    tls: Option<Tls>,
     grace: Duration,
 }
 
 impl Server {
-    pub(super) fn new(app: Arc<App>, listeners: Vec<TcpListener>, grace: Duration) -> Self {
-        Self { app, listeners, grace }
+    pub(super) fn new(app: Arc<App>, listeners: Vec<TcpListener>, tls: Option<Tls>, grace: Duration) -> Self {
+        Self { app, listeners, tls, grace }
     }
 
     /// What the surfaces share.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// What connections are encrypted with, to be reloaded when its files have changed. None: they are not.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// What answers requests, apart from sockets and the limits of connections.
@@ -60,16 +73,18 @@ impl Server {
     /// Serves until `shutdown` is done, and then until everything is written and told. False: that took longer than the
     /// grace period. (Everything acknowledged is on disk either way.)
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        let Self { app, listeners, grace } = self;
+        let Self { app, listeners, tls, grace } = self;
         let router = router(&app);
         let accepting = CancellationToken::new();
         let mut loops = JoinSet::new();
         for listener in listeners {
-            loops.spawn(accept(listener, router.clone(), Arc::clone(&app), accepting.clone()));
+            loops.spawn(accept(listener, tls.clone(), router.clone(), Arc::clone(&app), accepting.clone()));
         }
         loops.spawn(add_up_metrics(Arc::clone(&app), accepting.clone()));
+        let watching = watch(&app);
         shutdown.await;
         tracing::info!("stopping");
+        drop(watching);
         let deadline = Instant::now() + grace;
         let end = async {
             accepting.cancel();
@@ -91,14 +106,38 @@ impl Server {
     }
 }
 
+/// Removes what was deleted so long ago.
+async fn sweep(hub: Hub, keep: Duration) {
+    loop {
+        let before = now_ms().saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+        if let Err(error) = hub.remove_deleted(before).await {
+            tracing::error!(%error, "what was deleted could not be removed; it is tried again");
+        }
+        sleep(BETWEEN_SWEEPS).await;
+    }
+}
+
+/// Keeps an eye on keys and accounts, and on those who are connected by them, and on what is to be removed; until it is
+/// dropped.
+fn watch(app: &App) -> JoinSet<()> {
+    let mut watching = JoinSet::new();
+    watching.spawn(sweep(app.hub.clone(), app.keep_deleted));
+    if let (Some(authority), Some(sessions)) = (&app.authority, &app.sessions) {
+        watching.spawn(authority.clone().watch());
+        watching.spawn(sessions.clone().run(app.hub.clone()));
+    }
+    watching
+}
+
 async fn add_up_metrics(app: Arc<App>, stop: CancellationToken) {
     while timeout(METRICS_PAUSE, stop.cancelled()).await.is_err() {
         app.hub.metrics().add_up();
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: CancellationToken) {
-    let kind = ListenerKind { loopback: listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) };
+async fn accept(listener: TcpListener, tls: Option<Tls>, router: Router, app: Arc<App>, stop: CancellationToken) {
+    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let kind = ListenerKind { loopback, tls: tls.is_some() };
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -112,7 +151,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, stop: Canc
                 };
                 if let Some(place) = place {
                     let guest = Arc::new(Guest { peer: peer.ip(), place });
-                    serve(stream, peer, guest, kind, router.clone(), &app);
+                    serve(stream, tls.clone(), peer, guest, kind, router.clone(), &app);
                 }
             }
             Err(error) => {
@@ -161,29 +200,46 @@ async fn stalled(meter: &Meter, patience: Duration) {
     }
 }
 
-fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerKind, router: Router, app: &App) {
+fn serve(
+    socket: TcpStream,
+    tls: Option<Tls>,
+    peer: SocketAddr,
+    guest: Arc<Guest>,
+    kind: ListenerKind,
+    router: Router,
+    app: &App,
+) {
     // Messages are small and must not wait for each other.
-    let _ = stream.set_nodelay(true);
-    let stream = Metered::new(stream);
-    let meter = stream.meter();
+    let _ = socket.set_nodelay(true);
     let surfaces = TowerToHyperService::new(router);
     let patience = match guest.refused() {
         None => app.limits.handshake,
         Some(_) => app.limits.handshake.min(HURRY),
     };
+    // It has its place from here on, before anything is encrypted.
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(kind);
         request.extensions_mut().insert(Arc::clone(&guest));
         surfaces.call(request)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
     let (stopping, metrics, stall) = (app.stopping.clone(), Arc::clone(app.hub.metrics()), app.times.stall);
     app.connections.spawn(async move {
+        let stream = match tls {
+            None => Stream::Left(socket),
+            // Boxed: what it takes is not set aside in the tasks of those who need none.
+            Some(tls) => match Box::pin(encrypt(&tls, socket, peer, patience, &stopping, &metrics)).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
+        let stream = Metered::new(stream);
+        let meter = stream.meter();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -201,4 +257,28 @@ fn serve(stream: TcpStream, peer: SocketAddr, guest: Arc<Guest>, kind: ListenerK
             tracing::debug!(%peer, %error, "a connection ended badly");
         }
     });
+}
+
+/// The TLS handshake. None: it came to nothing.
+async fn encrypt(
+    tls: &Tls,
+    socket: TcpStream,
+    peer: SocketAddr,
+    patience: Duration,
+    stopping: &CancellationToken,
+    metrics: &Metrics,
+) -> Option<Stream> {
+    let accepted = tokio::select! {
+        accepted = timeout(patience, tls.accept(socket)) => accepted,
+        () = stopping.cancelled() => return None,
+    };
+    let error = match accepted {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(HandshakeError::Silent)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("not done within {} s", patience.as_secs_f64()),
+    };
+    metrics.refuse(Refusal::TlsHandshake);
+    tracing::debug!(%peer, error, "no TLS handshake");
+    None
 }

@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
+use super::authentication::Identified;
 use super::guests::{Full, Guest};
+use super::secure::strict_transport;
 use super::upgrade::Upgrade;
-use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN};
+use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
 use crate::metrics::Refusal;
 
@@ -33,7 +35,7 @@ pub struct RefusedUpgrade {
 
 /// Puts the layers around the surfaces.
 pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
-    let access = app.access.clone();
+    let (access, ours) = (app.access.clone(), app.access.clone());
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, parts| {
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -50,6 +52,10 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
             HeaderName::from_static("x-csrftoken"),
             HeaderName::from_static("x-requested-with"),
         ])
+        .allow_credentials(AllowCredentials::predicate(move |origin, parts| {
+            let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            ours.is_ours(origin, host)
+        }))
         .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
         .max_age(PREFLIGHT_AGE);
     surfaces
@@ -60,16 +66,18 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
 
 async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    let listener = request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true });
+    let listener =
+        request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true, tls: false });
+    let strict = strict_transport(&app.guests, request.extensions(), request.headers());
     if let Err(refused) = app.access.check(request.headers(), authority, listener) {
         app.hub.metrics().refuse(Refusal::Origin);
         if !is_socket(&request) {
-            return with_headers(Problem::from(refused).into_response());
+            return with_headers(Problem::from(refused).into_response(), strict);
         }
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_FORBIDDEN, reason: refused.to_string() });
     } else if let Some(full) = request.extensions().get::<Arc<Guest>>().and_then(|guest| guest.refused()) {
         if !is_socket(&request) {
-            return with_headers(without_room(full, request, next).await);
+            return with_headers(without_room(full, request, next).await, strict);
         }
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
     }
@@ -77,9 +85,17 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
         && let Some(problem) = too_large(&request)
     {
         app.hub.metrics().refuse(Refusal::LargeRequest);
-        return with_headers(problem.into_response());
+        return with_headers(problem.into_response(), strict);
     }
-    with_headers(next.run(request).await)
+    let identified = app.identify(&request);
+    if let Identified::Nobody(refused) = &identified
+        && is_socket(&request)
+        && request.extensions().get::<RefusedUpgrade>().is_none()
+    {
+        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_UNAUTHORIZED, reason: refused.to_string() });
+    }
+    request.extensions_mut().insert(identified);
+    with_headers(next.run(request).await, strict)
 }
 
 /// Whether a request is for a socket, on which a refusal can be told.
@@ -123,7 +139,7 @@ fn weaken_tag(headers: &mut HeaderMap) {
     }
 }
 
-fn with_headers(mut response: Response) -> Response {
+fn with_headers(mut response: Response, more: Option<(HeaderName, HeaderValue)>) -> Response {
     weaken_tag(response.headers_mut());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -133,5 +149,6 @@ fn with_headers(mut response: Response) -> Response {
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().extend(more);
     response
 }

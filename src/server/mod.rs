@@ -5,6 +5,7 @@
 
 pub mod access;
 mod api;
+mod authentication;
 mod body;
 mod conditional;
 mod frames;
@@ -24,9 +25,13 @@ mod page;
 mod problem;
 pub mod renderings;
 mod root_socket;
+mod secure;
+mod sessions;
 mod socket;
 mod start;
+mod stream;
 mod sync;
+mod tls;
 mod upgrade;
 mod websockets;
 mod write;
@@ -45,10 +50,13 @@ pub use ids::new_position_id;
 pub use limits::{Limits, within_open_files};
 pub use listen::Server;
 pub use problem::Problem;
+use sessions::Sessions;
 pub use socket::SocketTimes;
 pub use start::{Options, StartError, Started, start, start_on};
 use sync::PeerRegistry;
+pub use tls::{Tls, TlsError, TlsFiles};
 
+use crate::auth::Authority;
 use crate::format::DocumentId;
 use crate::hub::Hub;
 
@@ -66,8 +74,13 @@ pub struct App {
     pub times: SocketTimes,
     /// Bytes in one WebSocket message, and in a frame.
     pub max_message: usize,
+    /// How long the content of deleted documents stays on the disk.
+    pub keep_deleted: Duration,
     /// What a client may take.
     pub limits: Limits,
+    /// Who somebody is; None: nobody is asked.
+    authority: Option<Authority>,
+    sessions: Option<Sessions>,
     guests: Guests,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.

@@ -33,6 +33,8 @@ pub struct Outbound {
     /// How much of `tail` is written.
     tail_written: usize,
     waiting: usize,
+    /// The stream may still hold some of what it took: TLS does.
+    unflushed: bool,
     frames: usize,
     written: u64,
 }
@@ -41,7 +43,7 @@ impl Outbound {
     /// Whether everything is written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting == 0
+        self.waiting == 0 && !self.unflushed
     }
 
     /// Bytes that wait.
@@ -74,7 +76,12 @@ impl Outbound {
 
     /// A ping without content.
     pub fn ping(&mut self) {
-        self.frame(OpCode::Control(Control::Ping), &[], &Bytes::new());
+        self.ping_with(&[]);
+    }
+
+    /// A ping whose answer can be told from others by its content: at most 125 bytes.
+    pub fn ping_with(&mut self, content: &[u8]) {
+        self.frame(OpCode::Control(Control::Ping), &content[..content.len().min(MAX_CONTROL)], &Bytes::new());
     }
 
     /// The answer to a ping.
@@ -115,7 +122,7 @@ impl Outbound {
     /// # Errors
     /// When the connection is gone.
     pub fn poll_write<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, io: &mut W) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while self.waiting > 0 {
             let count = if self.pieces.is_empty() {
                 ready!(Pin::new(&mut *io).poll_write(cx, &self.tail[self.tail_written..]))?
             } else {
@@ -132,6 +139,11 @@ impl Outbound {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(count);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut *io).poll_flush(cx))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -147,7 +159,7 @@ impl Outbound {
             self.pieces.pop_front();
         }
         self.tail_written += count;
-        if self.is_empty() {
+        if self.waiting == 0 {
             self.tail.clear();
             self.tail.shrink_to(KEPT);
             self.tail_written = 0;
@@ -169,9 +181,10 @@ fn shorten(reason: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::pin::pin;
 
-    use futures_util::StreamExt;
-    use tokio::io::DuplexStream;
+    use futures_util::{FutureExt, StreamExt};
+    use tokio::io::{AsyncReadExt, BufWriter, DuplexStream};
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::Role;
@@ -214,6 +227,19 @@ mod tests {
             let Message::Close(Some(close)) = &heard[5] else { panic!("{:?}", heard[5]) };
             assert!(close.reason.chars().all(|character| character == '₹') && close.reason.len() <= 123);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_took_and_still_holds_waits_as_well() {
+        let (server, mut client) = tokio::io::duplex(1_000);
+        let mut server = BufWriter::new(server);
+        let mut out = Outbound::default();
+        out.binary(&[7; 1_500], &Bytes::new());
+        let mut write = pin!(poll_fn(|cx| out.poll_write(cx, &mut server)));
+        assert!(write.as_mut().now_or_never().is_none(), "some of it is in the stream's buffer");
+        let mut read = vec![0; 1_504];
+        let (written, _) = tokio::join!(write, client.read_exact(&mut read));
+        assert!(written.is_ok() && out.is_empty() && read.ends_with(&[7; 1_500]));
     }
 
     #[tokio::test]

@@ -11,7 +11,8 @@ use axum::routing::get;
 use super::upgrade::Upgrade;
 use super::websockets::{Spoken, upgrade};
 use super::{App, Problem};
-use crate::document::read_view;
+use crate::document::{Surface, read_view};
+use crate::hub::Caller;
 
 /// The root.
 pub fn router() -> Router<Arc<App>> {
@@ -22,16 +23,21 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
     if Upgrade::is_asked_for(request.headers()) {
         return upgrade(app, request, Spoken::FirstFrame).await;
     }
-    let (positions, name) = match app.hub.view(&app.default_id).await {
-        Ok(Some(view)) => {
+    // The page is for everybody who can reach the server; what the plan says is not, where users are known.
+    let view = match &app.authority {
+        None => app.hub.view(&Caller::anybody(Surface::Api), &app.default_id).await.ok().flatten(),
+        Some(_) => None,
+    };
+    let plan = match view {
+        Some(view) => {
             let view = read_view(&view);
-            (view.len().to_string(), view.plan().name.clone().unwrap_or_default())
+            let name = view.plan().name.clone().unwrap_or_default();
+            format!("“{}”, {} positions", escape(&name), view.len())
         }
-        _ => ("no".to_owned(), String::new()),
+        None => "for those who may read it".to_owned(),
     };
     let page = include_str!("page.html")
-        .replace("{{name}}", &escape(&name))
-        .replace("{{positions}}", &positions)
+        .replace("{{plan}}", &plan)
         .replace("{{url}}", &app.default_id.url())
         .replace("{{id}}", app.default_id.as_str());
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::access::Refused;
 use super::guests::Full;
 use crate::document::EditError;
-use crate::format::InvalidDocumentId;
-use crate::hub::{EditFailure, Unavailable};
+use crate::format::{DocumentId, InvalidDocumentId};
+use crate::hub::{Denied, EditFailure, Unavailable};
 use crate::store::StoreError;
 
 /// Seconds after which there may be room for a connection.
@@ -69,6 +69,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
     }
 
+    /// A document that is not there, or not for whoever asks: they are not to know which.
+    #[must_use]
+    pub fn no_document(id: &DocumentId) -> Self {
+        Self::not_found(format!("there is no document {id} here; GET /api/documents lists those that there are"))
+    }
+
     /// A value that is not acceptable.
     #[must_use]
     pub fn invalid(field: &str, detail: impl Into<String>) -> Self {
@@ -93,6 +99,9 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -148,6 +157,7 @@ impl From<EditFailure> for Problem {
         match error {
             EditFailure::Edit(error) => error.into(),
             EditFailure::Storage { full, message } => Self::storage(full, message),
+            EditFailure::Denied(denied) => denied.into(),
             EditFailure::Unavailable(error) => error.into(),
             EditFailure::Panicked | EditFailure::Unknown => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", error.to_string())
@@ -156,8 +166,25 @@ impl From<EditFailure> for Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing(id) => Self::no_document(&id),
+            Denied::Default => {
+                Self::new(StatusCode::CONFLICT, "default-document", "You may not do this", denied.to_string())
+            }
+            Denied::ReadOnly | Denied::Create | Denied::NotOwner => {
+                Self::new(StatusCode::FORBIDDEN, "denied", "You may not do this", denied.to_string())
+            }
+        }
+    }
+}
+
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
+        if let Unavailable::Denied(denied) = error {
+            return denied.into();
+        }
         if matches!(error, Unavailable::TooManyNew) {
             let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many documents are being made");
             return Self::new(status, "too-many-new-documents", title, error.to_string()).retry_after(NEW_AFTER);

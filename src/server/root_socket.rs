@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
+use super::authentication::Identified;
 use super::outbound::Outbound;
 use super::upgrade::Socket;
 use super::websockets::{run_legacy, run_repo};
@@ -17,7 +18,7 @@ use super::websockets::{run_legacy, run_repo};
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Waits for the first frame, and hands the connection on.
-pub async fn run(app: Arc<App>, mut socket: Socket) {
+pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified) {
     let first = async {
         let mut out = Outbound::default();
         loop {
@@ -34,9 +35,9 @@ pub async fn run(app: Arc<App>, mut socket: Socket) {
         }
     };
     match timeout(SILENCE, first).await {
-        Err(_) => run_legacy(app, socket, None).await,
-        Ok(Some(message @ Message::Binary(_))) => run_repo(app, socket, Some(message)).await,
-        Ok(Some(message @ Message::Text(_))) => run_legacy(app, socket, Some(message)).await,
+        Err(_) => run_legacy(app, socket, identified, None).await,
+        Ok(Some(message @ Message::Binary(_))) => run_repo(app, socket, identified, Some(message)).await,
+        Ok(Some(message @ Message::Text(_))) => run_legacy(app, socket, identified, Some(message)).await,
         Ok(_) => {}
     }
 }

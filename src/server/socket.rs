@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -20,7 +19,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::outbound::Outbound;
 use super::pace::Pace;
+use super::sessions::Session;
+use super::stream::Writer;
 use super::upgrade::Socket;
+use super::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
 use crate::memory::{FREE, OutOfMemory, Share};
 use crate::metrics::{ConnectionKind, Metrics, Refusal};
@@ -55,10 +57,12 @@ const MISSED_PINGS: u32 = 2;
 const WRITE_TOGETHER: usize = 64 << 10;
 /// Answers that may wait for a socket before it is read from again.
 const MAX_ANSWERS: usize = 64;
-/// Between the last sync message and the close of a socket that the server ends. A stock client that is still taking a
-/// sync message in when its socket begins to close throws in the middle of it (automerge-repo 2.5.6, "Websocket not
-/// ready"), and its copy of the document cannot be changed from then on.
+/// Between the moment at which a client has heard the last sync message, and the close of its socket by the server. A stock
+/// client that is still taking a sync message in when its socket begins to close throws in the middle of it
+/// (automerge-repo 2.5.6, "Websocket not ready"), and its copy of the document cannot be changed from then on.
 const BREATH: Duration = Duration::from_millis(100);
+/// In the ping that comes behind the last message.
+const LAST: &[u8] = b"last";
 /// What is discarded after last words, at the most.
 const MAX_DISCARD: u64 = 64 << 20;
 
@@ -108,6 +112,8 @@ pub trait Surface: Send {
             FarewellKind::BadMessage => CloseCode::Policy.into(),
             FarewellKind::Left => CloseCode::Normal.into(),
             FarewellKind::Replaced => 4409,
+            FarewellKind::Forbidden => CLOSE_FORBIDDEN,
+            FarewellKind::Unauthorized => CLOSE_UNAUTHORIZED,
             FarewellKind::TryAgainLater => CloseCode::Again.into(),
             FarewellKind::GoingAway => CloseCode::Away.into(),
         }
@@ -133,6 +139,8 @@ pub struct Connection {
     pub pace: Pace,
     /// How long it may take to say what has to come first.
     pub handshake: Duration,
+    /// Its place among the connections of users.
+    pub _session: Option<Session>,
 }
 
 impl Connection {
@@ -147,7 +155,9 @@ impl Connection {
         tracing::debug!(connection = self.key.0, ?end, "closed");
         if let Some((code, reason)) = self.goodbye(&end, &surface) {
             if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
-                let _ = timeout(self.times.goodbye, write(&mut socket.writer, &mut out, self.hub.metrics())).await;
+                // Whoever sent what is bad, or too large, is no such client, and not waited for.
+                let waited = matches!(&end, End::Ours(farewell) if farewell.kind != FarewellKind::BadMessage);
+                let _ = timeout(self.times.goodbye, self.be_heard(&mut socket, &mut out, waited)).await;
                 sleep(BREATH).await;
             }
             if !reason.is_empty() {
@@ -159,6 +169,24 @@ impl Connection {
                 let _ = timeout(self.times.goodbye, write(&mut socket.writer, &mut out, self.hub.metrics())).await;
             } else {
                 say_goodbye(socket, out, self.times.goodbye).await;
+            }
+        }
+    }
+
+    /// Writes what waits, and returns when the other side has come to the end of it, if it is `waited` for: it answers a ping
+    /// that comes behind. What it says meanwhile is for nobody any more.
+    async fn be_heard(&self, Socket { inbound, writer }: &mut Socket, out: &mut Outbound, waited: bool) {
+        if waited {
+            out.ping_with(LAST);
+        }
+        if write(writer, out, self.hub.metrics()).await.is_err() || !waited {
+            return;
+        }
+        while inbound.unfinished() <= FREE {
+            match inbound.next().await {
+                Ok(Some(Message::Pong(content))) if content == LAST => return,
+                Ok(Some(Message::Close(_))) | Err(_) => return,
+                Ok(_) => {}
             }
         }
     }
@@ -380,7 +408,7 @@ async fn reached(moment: &mut Moment) {
 }
 
 /// Writes all of it. May be given up at any point and be called again.
-async fn write(writer: &mut OwnedWriteHalf, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
+async fn write(writer: &mut Writer, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
     poll_fn(|cx| {
         let before = out.written();
         let written = out.poll_write(cx, writer);

@@ -13,23 +13,26 @@ use tokio_util::task::TaskTracker;
 use super::access::Access;
 use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
+use super::sessions::Sessions;
 use super::sync::PeerRegistry;
-use super::{App, Identity, Limits, Server, SocketTimes};
-use crate::auth::{AuthOptions, Role};
+use super::{App, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
+use crate::auth::{AuthError, AuthOptions, Authority, Role};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
 use crate::format::{Budget, DocumentId};
-use crate::hub::{EditFailure, Hub, HubSettings, Unavailable};
+use crate::hub::{AccessError, Caller, EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
 use crate::store::disk::{Disk, RealDisk};
-use crate::store::{FileStore, OpenError, Repair, StateFile, Store};
+use crate::store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
 
 /// How a server is to be run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The addresses to listen on.
     pub listen: Vec<SocketAddr>,
+    /// What all of them speak TLS with. None: they do not.
+    pub tls: Option<TlsFiles>,
     /// The default document's file.
     pub state: PathBuf,
     /// The folder of further documents.
@@ -50,6 +53,8 @@ pub struct Options {
     pub apply_budget: Duration,
     /// What clients may take.
     pub limits: Limits,
+    /// How long the content of deleted documents stays on the disk.
+    pub keep_deleted: Duration,
     /// How long sockets may take.
     pub times: SocketTimes,
     /// How long the end may take.
@@ -89,6 +94,12 @@ pub enum StartError {
     /// The default document cannot be opened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// Who may do what.
+    #[error(transparent)]
+    Access(AccessError),
+    /// Keys, accounts, tokens.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// An address.
     #[error("cannot listen on {address}: {source}{}", bind_hint(.source))]
     Bind {
@@ -97,9 +108,21 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificate, or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The names under which we speak to peers.
     #[error(transparent)]
     Identity(#[from] crate::wire::repo::InvalidPeerName),
+}
+
+impl From<AccessError> for StartError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Store(StoreError::Open(error)) => Self::Open(error),
+            error => Self::Access(error),
+        }
+    }
 }
 
 fn bind_hint(error: &io::Error) -> &'static str {
@@ -123,11 +146,13 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
 /// # Errors
 /// As for [`start`].
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
+    let tls = options.tls.map(Tls::open).transpose()?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
         listeners.push(listener.map_err(|source| StartError::Bind { address: *address, source })?);
     }
+    let authority = options.auth.as_ref().map(Authority::open).transpose()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
     let state = StateFile::open_on(disk, &options.state)?;
@@ -154,8 +179,14 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         message_memory: options.limits.message_memory,
         new_documents_per_minute: options.limits.new_documents_per_minute,
         actors: Actors::default(),
+        default_document: Some(document.clone()),
+        may_create: options.who_may_create,
     };
     let hub = Hub::new(store, settings, Arc::new(Metrics::new()));
+    if let Err(error) = hub.load_access().await {
+        hub.stop().await;
+        return Err(error.into());
+    }
     let missing =
         carried.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
     let positions = match open_default(&hub, &document, missing, &options.state).await {
@@ -170,15 +201,18 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         default_id: document.clone(),
         identity: Arc::new(identity),
         access: Access { allowed_origins: options.allowed_origins },
+        sessions: authority.clone().map(Sessions::new),
+        authority,
         times: options.times,
         max_message: options.max_message,
+        keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
         limits: options.limits,
         peers: PeerRegistry::default(),
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
-    let server = Server::new(Arc::new(app), listeners, options.grace);
+    let server = Server::new(Arc::new(app), listeners, tls, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired })
 }
 
@@ -191,10 +225,10 @@ async fn open_default(
 ) -> Result<usize, StartError> {
     if let Some(edit) = missing {
         let author = Author { name: "server".to_owned(), now: now_ms() };
-        let written = hub.edit(document, edit, author).await;
+        let written = hub.edit(&Caller::server(), document, edit, author).await;
         written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
     }
-    Ok(hub.view(document).await?.map_or(0, |view| read_view(&view).len()))
+    Ok(hub.view(&Caller::server(), document).await?.map_or(0, |view| read_view(&view).len()))
 }
 
 /// An empty plan, in lakh of rupees until somebody says otherwise.

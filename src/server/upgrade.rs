@@ -5,11 +5,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::inbound::Inbound;
+use super::stream::{Stream, Writer, split};
 use crate::meter::Metered;
 
 /// A WebSocket over an upgraded HTTP connection.
@@ -17,7 +16,7 @@ pub struct Socket {
     /// Messages come in here.
     pub inbound: Inbound,
     /// Frames ([`super::outbound`]) go out here.
-    pub writer: OwnedWriteHalf,
+    pub writer: Writer,
 }
 
 /// A request that asks for a WebSocket.
@@ -58,21 +57,29 @@ impl Upgrade {
     }
 
     /// The answer to the request, and the socket to be.
-    pub fn accept(self, max_message: usize) -> (Response<Body>, impl Future<Output = Option<Socket>>) {
+    /// `subprotocol`: the one that was picked of those offered.
+    pub fn accept(
+        self,
+        max_message: usize,
+        subprotocol: Option<HeaderValue>,
+    ) -> (Response<Body>, impl Future<Output = Option<Socket>>) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
+        if let Some(subprotocol) = subprotocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+        }
         let socket = async move {
             let upgraded = self.on_upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
             // The very type that `super::listen` serves connections with.
-            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Metered<TcpStream>>>() else {
+            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Metered<Stream>>>() else {
                 tracing::error!("an upgraded connection is of an unknown kind");
                 return None;
             };
-            let (reader, writer) = io.into_inner().into_inner().into_split();
+            let (reader, writer) = split(io.into_inner().into_inner());
             // What came right behind the handshake was read with it.
             Some(Socket { inbound: Inbound::new(reader, read_buf.to_vec(), max_message), writer })
         };

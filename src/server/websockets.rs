@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
+use super::authentication::{Identified, picked};
 use super::guests::Guest;
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
@@ -21,12 +23,16 @@ use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
 use super::{App, Problem};
 use super::{page, root_socket};
+use crate::auth::Refused;
+use crate::document::Surface;
 use crate::format::{DocumentId, InvalidDocumentId};
-use crate::hub::{Outbox, outbox};
+use crate::hub::{Caller, Outbox, Unavailable, outbox};
 use crate::metrics::Refusal;
 use crate::wire::legacy::frames;
 
-/// A page of another origin.
+/// Nobody who could be told, or whose token has ceased to count.
+pub const CLOSE_UNAUTHORIZED: u16 = 4401;
+/// A page of another origin, or something that this user may not do.
 pub const CLOSE_FORBIDDEN: u16 = 4403;
 /// Try again later.
 pub const CLOSE_AGAIN: u16 = 1013;
@@ -105,7 +111,9 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             None
         }
     };
-    let (response, socket) = upgrade.accept(app.max_message);
+    // Refused above, if it is nobody.
+    let identified = request.extensions_mut().remove::<Identified>().unwrap_or(Identified::Nobody(Refused::Missing));
+    let (response, socket) = upgrade.accept(app.max_message, picked(request.headers()));
     let connections = app.connections.clone();
     connections.spawn(async move {
         // What it takes is given back when the socket is closed, not when the request was answered.
@@ -119,13 +127,13 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             return;
         }
         match spoken {
-            Spoken::Repo => run_repo(app, socket, None).await,
-            Spoken::Plain(Ok(document)) => run_plain(app, socket, document).await,
+            Spoken::Repo => run_repo(app, socket, &identified, None).await,
+            Spoken::Plain(Ok(document)) => run_plain(app, socket, &identified, document).await,
             Spoken::Plain(Err(error)) => {
                 refuse(&app, socket, &Spoken::Plain(Err(error.clone())), CLOSE_BAD_ID, &error.to_string()).await;
             }
-            Spoken::Legacy => run_legacy(app, socket, None).await,
-            Spoken::FirstFrame => root_socket::run(app, socket).await,
+            Spoken::Legacy => run_legacy(app, socket, &identified, None).await,
+            Spoken::FirstFrame => root_socket::run(app, socket, &identified).await,
         }
     });
     response.into_response()
@@ -154,41 +162,62 @@ async fn dismiss(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: 
     }
 }
 
-fn connection(app: &App) -> (Connection, Outbox) {
+/// A connection of whoever asks.
+fn connection(app: &App, identified: &Identified, surface: Surface) -> Result<(Connection, Outbox, Caller), Refused> {
+    let caller = identified.caller(surface)?;
     let (sender, receiver) = outbox(app.stopping.child_token());
+    let key = app.hub.new_connection();
+    let session = match &app.sessions {
+        Some(sessions) => sessions.enter(key, &caller, &sender)?,
+        None => None,
+    };
     let connection = Connection {
-        key: app.hub.new_connection(),
+        key,
         hub: app.hub.clone(),
         outbox: receiver,
         times: app.times,
         max_message: app.max_message,
         pace: Pace::new(&app.limits, Instant::now()),
         handshake: app.limits.handshake,
+        _session: session,
     };
-    (connection, sender)
+    Ok((connection, sender, caller))
 }
 
 /// Runs an automerge-repo connection to its end.
-pub async fn run_repo(app: Arc<App>, socket: Socket, first: Option<tokio_tungstenite::tungstenite::Message>) {
-    let (connection, outbox) = connection(&app);
-    let (identity, peers) = (Arc::clone(&app.identity), app.peers.clone());
-    let surface = RepoSocket::new(connection.key, app.hub.clone(), outbox, identity, peers, &app.limits);
-    connection.run(socket, surface, first).await;
+pub async fn run_repo(app: Arc<App>, socket: Socket, identified: &Identified, first: Option<Message>) {
+    match connection(&app, identified, Surface::Sync) {
+        Ok((connection, outbox, caller)) => {
+            let surface = RepoSocket::new(connection.key, caller, outbox, &app);
+            connection.run(socket, surface, first).await;
+        }
+        Err(refused) => refuse(&app, socket, &Spoken::Repo, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+    }
 }
 
-async fn run_plain(app: Arc<App>, socket: Socket, document: DocumentId) {
-    let (connection, outbox) = connection(&app);
-    match PlainSocket::begin(connection.key, app.hub.clone(), outbox, document.clone()).await {
+async fn run_plain(app: Arc<App>, socket: Socket, identified: &Identified, document: DocumentId) {
+    let spoken = Spoken::Plain(Ok(document.clone()));
+    let (connection, outbox, caller) = match connection(&app, identified, Surface::Plain) {
+        Ok(connection) => connection,
+        Err(refused) => return refuse(&app, socket, &spoken, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+    };
+    match PlainSocket::begin(connection.key, caller, app.hub.clone(), outbox, document).await {
         Ok(surface) => connection.run(socket, surface, None).await,
-        Err(error) => refuse(&app, socket, &Spoken::Plain(Ok(document)), CLOSE_AGAIN, &error.to_string()).await,
+        Err(error) => refuse(&app, socket, &spoken, CLOSE_AGAIN, &error.to_string()).await,
     }
 }
 
 /// Runs a legacy connection to its end.
-pub async fn run_legacy(app: Arc<App>, socket: Socket, first: Option<tokio_tungstenite::tungstenite::Message>) {
-    let (connection, outbox) = connection(&app);
-    match LegacySocket::begin(connection.key, app.hub.clone(), outbox, app.default_id.clone()).await {
+pub async fn run_legacy(app: Arc<App>, socket: Socket, identified: &Identified, first: Option<Message>) {
+    let (connection, outbox, caller) = match connection(&app, identified, Surface::Legacy) {
+        Ok(connection) => connection,
+        Err(refused) => return refuse(&app, socket, &Spoken::Legacy, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+    };
+    match LegacySocket::begin(connection.key, caller, app.hub.clone(), outbox, app.default_id.clone()).await {
         Ok(surface) => connection.run(socket, surface, first).await,
+        Err(error @ Unavailable::Denied(_)) => {
+            refuse(&app, socket, &Spoken::Legacy, CLOSE_FORBIDDEN, &error.to_string()).await;
+        }
         Err(error) => refuse(&app, socket, &Spoken::Legacy, CLOSE_AGAIN, &error.to_string()).await,
     }
 }

@@ -90,6 +90,9 @@ pub async fn run<W: FnMut() -> Arc<dyn Store>>(make: impl Fn() -> W) {
     a_full_copy_replaces_the_document(make()).await;
     a_closed_document_opens_again(make()).await;
     peers_are_remembered(make()).await;
+    who_brought_what_in_is_kept_in_order(make()).await;
+    who_may_do_what_is_kept(make()).await;
+    what_is_removed_is_gone_and_what_is_beside_it_stays(make()).await;
     a_store_that_works_is_healthy(make()).await;
 }
 
@@ -226,6 +229,56 @@ async fn peers_are_remembered<W: FnMut() -> Arc<dyn Store>>(mut open: W) {
     store.save_peers(&id(1), vec![]).await.expect("saves");
     assert_eq!(store.load_peers(&id(1)).await.expect("loads"), []);
     assert!(load(&store, &id(1)).await.is_none(), "peers do not make a document");
+}
+
+/// A call that failed and was made again may have left its lines twice.
+async fn who_brought_what_in_is_kept_in_order<W: FnMut() -> Arc<dyn Store>>(mut open: W) {
+    let store = open();
+    assert!(store.load_authors(&id(1)).await.expect("loads").is_empty());
+    for lines in ["one\ntwo\n", "three\n", "four\n"] {
+        store.append_authors(&id(1), lines.into()).await.expect("appends");
+    }
+    store.append_authors(&id(2), b"of another\n".to_vec()).await.expect("appends");
+    drop(store);
+    let kept = String::from_utf8(open().load_authors(&id(1)).await.expect("loads")).expect("text");
+    let mut lines: Vec<&str> = kept.lines().collect();
+    let mut seen = std::collections::HashSet::new();
+    lines.retain(|line| seen.insert(*line));
+    assert_eq!(lines, ["one", "two", "three", "four"]);
+}
+
+async fn who_may_do_what_is_kept<W: FnMut() -> Arc<dyn Store>>(mut open: W) {
+    let store = open();
+    assert!(store.load_access().await.expect("loads").is_empty());
+    for (document, record) in [(1, "first"), (2, "other"), (1, "second")] {
+        store.save_access(&id(document), record.into()).await.expect("saves");
+    }
+    drop(store);
+    let store = open();
+    let mut records = store.load_access().await.expect("loads");
+    records.sort();
+    let mut expected = [(id(1), b"second".to_vec()), (id(2), b"other".to_vec())];
+    expected.sort();
+    assert_eq!(records, expected);
+    assert!(load(&store, &id(1)).await.is_none(), "that is no document");
+}
+
+async fn what_is_removed_is_gone_and_what_is_beside_it_stays<W: FnMut() -> Arc<dyn Store>>(mut open: W) {
+    let store = open();
+    append(&store, &id(9), &Author::new().edit()).await;
+    store.append_authors(&id(9), b"somebody\n".to_vec()).await.expect("appends");
+    store.save_access(&id(9), b"deleted".to_vec()).await.expect("saves");
+    store.close(&id(9)).await;
+    for _ in 0..2 {
+        store.remove(&id(9)).await.expect("removes, also what is gone already");
+        assert!(load(&store, &id(9)).await.is_none());
+    }
+    drop(store);
+    let store = open();
+    assert!(load(&store, &id(9)).await.is_none());
+    assert!(!store.list().await.expect("lists").contains(&id(9)));
+    assert!(store.load_authors(&id(9)).await.expect("loads").starts_with(b"somebody\n"));
+    assert_eq!(store.load_access().await.expect("loads"), [(id(9), b"deleted".to_vec())]);
 }
 
 async fn a_store_that_works_is_healthy<W: FnMut() -> Arc<dyn Store>>(mut open: W) {

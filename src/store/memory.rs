@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use super::content::{self, Content};
-use super::{Health, Lengths, Loaded, PeerRecord, SnapshotError, Store, StoreError};
+use super::{Health, Lengths, Loaded, PeerRecord, Records, SnapshotError, Store, StoreError};
 use crate::format::DocumentId;
 
 /// Documents in memory. Keeps every promise of a [`Store`], except that "durable" means until the process ends.
@@ -17,7 +17,15 @@ use crate::format::DocumentId;
 pub struct MemoryStore {
     documents: Arc<Mutex<BTreeMap<DocumentId, Vec<u8>>>>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
+    beside: Mutex<Beside>,
     failing: AtomicUsize,
+}
+
+/// What is kept beside documents.
+#[derive(Clone, Default)]
+struct Beside {
+    authors: HashMap<DocumentId, Vec<u8>>,
+    access: BTreeMap<DocumentId, Vec<u8>>,
 }
 
 impl MemoryStore {
@@ -30,7 +38,11 @@ impl MemoryStore {
     /// What the next process would find after this one was killed: the documents, and no remembered peers.
     #[must_use]
     pub fn crash(&self) -> Self {
-        Self { documents: Arc::new(Mutex::new(self.documents().clone())), ..Self::default() }
+        Self {
+            documents: Arc::new(Mutex::new(self.documents().clone())),
+            beside: Mutex::new(self.beside().clone()),
+            ..Self::default()
+        }
     }
 
     /// Lets the next `count` appends fail as a full disk does.
@@ -44,6 +56,10 @@ impl MemoryStore {
 
     fn peers(&self) -> MutexGuard<'_, HashMap<DocumentId, Vec<PeerRecord>>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn append_now(&self, id: &DocumentId, bytes: &[u8]) -> Result<Lengths, StoreError> {
@@ -137,6 +153,42 @@ impl Store for MemoryStore {
         let id = id.clone();
         async move {
             self.peers().insert(id, records);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        ready(Ok(self.beside().authors.get(id).cloned().unwrap_or_default())).boxed()
+    }
+
+    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move {
+            self.beside().authors.entry(id).or_default().extend(lines);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+        ready(Ok(self.beside().access.clone().into_iter().collect())).boxed()
+    }
+
+    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move {
+            self.beside().access.insert(id, record);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move {
+            self.documents().remove(&id);
+            self.peers().remove(&id);
             Ok(())
         }
         .boxed()

@@ -79,12 +79,31 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers these peers of a document instead of the ones before. Atomic, but not durable: a crash may lose it.
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Who brought which change of a document in: the lines that were appended, whole ones.
+    fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>>;
+
+    /// Adds lines to them. When this says `Ok`, they survive a power cut.
+    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Who may do what with each document of which that was ever saved.
+    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>>;
+
+    /// Keeps this as who may do what with a document, instead of what was kept before. Atomic and durable.
+    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Removes a document's content, for good; who brought what in, and who may do what, is kept. The document must be
+    /// closed.
+    fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Which documents are out of service. Answers at once, from memory.
     fn health(&self) -> Health;
 
     /// Whether a write would succeed now, tried out on a small file of its own.
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
+
+/// Something that is kept beside documents: by document.
+pub type Records = Vec<(DocumentId, Vec<u8>)>;
 
 /// A document as it is stored.
 #[derive(Debug, Clone)]

@@ -4,11 +4,13 @@
 
 mod accounts;
 mod commands;
+mod documents;
 mod flags;
 mod in_use;
 mod keys_and_tokens;
 mod memory;
 mod said_to_clients;
+mod secrets;
 mod state_files;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use happierwork::auth::Role;
 use happierwork::format::DocumentId;
 use happierwork::hub::APPLY_BUDGET;
 use happierwork::server::{self, Limits, Options, SocketTimes, Started};
@@ -35,16 +36,18 @@ pub struct TestServer {
 pub fn options(folder: &Path) -> Options {
     Options {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
         auth: None,
-        who_may_create: Some(happierwork::auth::Role::Editor),
+        who_may_create: Some(Role::Editor),
         max_message: 16 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
         apply_budget: APPLY_BUDGET,
         limits: Limits::default(),
+        keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
     }

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use happierwork::auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
-use happierwork::hub::{APPLY_BUDGET, Hub};
+use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
 use happierwork::server::{self, Limits, Options, SocketTimes};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -37,16 +38,18 @@ impl TestServer {
     pub async fn start_at(home: &Path, address: SocketAddr) -> Self {
         let options = Options {
             listen: vec![address],
+            tls: None,
             state: home.join("state.automerge"),
             documents: home.join("documents"),
             allowed_origins: Vec::new(),
             auth: None,
-            who_may_create: Some(happierwork::auth::Role::Editor),
+            who_may_create: Some(Role::Editor),
             max_message: 64 << 20,
             idle_after: Duration::from_secs(60),
             max_pending: 100,
             apply_budget: APPLY_BUDGET,
             limits: Limits::default(),
+            keep_deleted: Duration::from_secs(86_400),
             times: SocketTimes { goodbye: Duration::from_millis(200), ..SocketTimes::default() },
             grace: Duration::from_secs(5),
         };
@@ -91,12 +94,12 @@ impl TestServer {
     /// Edits on the server.
     pub async fn edit(&self, document: &DocumentId, edit: Edit) {
         let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
-        self.hub.edit(document, edit, author).await.unwrap();
+        self.hub.edit(&Caller::server(), document, edit, author).await.unwrap();
     }
 
     /// The heads and the ids of the rows, as the server would tell them.
     pub async fn content(&self, document: &DocumentId) -> (Vec<automerge::ChangeHash>, usize) {
-        let view = self.hub.view(document).await.unwrap().expect("the document exists");
+        let view = self.hub.view(&Caller::server(), document).await.unwrap().expect("the document exists");
         let view = read_view(&view);
         (view.heads().to_vec(), view.len())
     }

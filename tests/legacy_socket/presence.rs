@@ -1,5 +1,6 @@
 //! Who is here, where they click, and the total budget.
 
+use happierwork::hub::Caller;
 use serde_json::{Value, json};
 
 use super::support::{Socket, TestServer, wrapped};
@@ -149,7 +150,7 @@ async fn the_total_budget_is_told_live_stored_and_told_to_newcomers_right_after_
     drop((ceo, observer, newcomer));
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, |_| {}).await;
-    let plan = server.app.hub.plan(&server.document).await.unwrap().unwrap();
+    let plan = server.app.hub.plan(&Caller::server(), &server.document).await.unwrap().unwrap();
     assert_eq!(plan.total_budget, Some(3_100.0), "31 crore are 3100 lakh");
     let mut newcomer = server.connect("/ws/dashboard/").await;
     assert_eq!(newcomer.json().await, presence(&[]));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use happierwork::format::DocumentId;
-use happierwork::store::{FileStore, Health, Lengths, Loaded, PeerRecord, Store, StoreError};
+use happierwork::store::{FileStore, Health, Lengths, Loaded, PeerRecord, Records, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
@@ -126,6 +126,26 @@ impl Store for GatedStore {
 
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
         self.serially(self.inner.save_peers(id, records))
+    }
+
+    fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        self.serially(self.inner.load_authors(id))
+    }
+
+    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.serially(self.inner.append_authors(id, lines))
+    }
+
+    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+        self.serially(self.inner.load_access())
+    }
+
+    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.serially(self.inner.save_access(id, record))
+    }
+
+    fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.serially(self.inner.remove(id))
     }
 
     fn health(&self) -> Health {

@@ -67,6 +67,8 @@ impl Life {
             new_documents_per_minute: 0,
             message_memory: 0,
             actors,
+            default_document: None,
+            may_create: None,
         };
         let hub = Hub::new(Arc::new(store), settings, Arc::new(Metrics::new()));
         Ok(Self { hub, gate, busy, runtime })

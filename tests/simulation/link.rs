@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use happierwork::document::Surface;
 use happierwork::format::DocumentId;
-use happierwork::hub::{Allowance, ConnectionKey, Farewell, OutboxReceiver, Outgoing, SyncPeer, outbox};
+use happierwork::hub::{Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, SyncPeer, outbox};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,8 @@ impl Link {
     pub fn open(life: &Life, document: &DocumentId, storage: Option<Arc<str>>) -> Self {
         let key = life.hub.new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
-        let peer = SyncPeer { key, outbox, storage, allowance: Allowance::default() };
+        let peer =
+            SyncPeer { caller: Caller::anybody(Surface::Sync), key, outbox, storage, allowance: Allowance::default() };
         let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
         let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
         let task = life.spawn(async move {

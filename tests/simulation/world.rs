@@ -8,7 +8,7 @@ use automerge::sync;
 use automerge::{Automerge, ChangeHash};
 use happierwork::document::{Author, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view};
 use happierwork::format::{Budget, DocumentId};
-use happierwork::hub::{EditFailure, FarewellKind, Outgoing};
+use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
 use happierwork::store::faults::{FaultyDisk, Op};
 use rand::rngs::StdRng;
@@ -119,7 +119,7 @@ impl World {
     /// The plan is made, before anything goes wrong.
     fn found(&mut self) -> Result<(), Violation> {
         let create = Edit::Create { id: self.id.clone(), plan: PlanPatch::default(), positions: Vec::new() };
-        let made = self.life.run(self.life.hub.edit(&self.id, create, author()));
+        let made = self.life.run(self.life.hub.edit(&Caller::server(), &self.id, create, author()));
         // (The mutant that writes later: it does, now.)
         self.life.settle();
         made.map(drop).map_err(|error| error.to_string())
@@ -316,7 +316,7 @@ impl World {
         };
         self.note(|| format!("a call: {edit:?}"));
         let (hub, id) = (self.life.hub.clone(), self.id.clone());
-        let result = self.life.spawn(async move { hub.edit(&id, edit, author()).await });
+        let result = self.life.spawn(async move { hub.edit(&Caller::server(), &id, edit, author()).await });
         self.pending.push(Pending { added, result });
     }
 
@@ -398,7 +398,8 @@ impl World {
     fn onlooker_comes(&mut self) -> Result<(), Violation> {
         self.note(|| "an onlooker comes".to_owned());
         let link = Link::open(&self.life, &self.id, None);
-        let watched = self.life.run(self.life.hub.watch(&self.id, link.key, link.peer.outbox.clone()));
+        let watched =
+            self.life.run(self.life.hub.watch(&Caller::server(), &self.id, link.key, link.peer.outbox.clone()));
         match watched {
             Ok(view) => {
                 let rows = self.read(&view);
@@ -606,7 +607,7 @@ impl World {
             self.onlooker_comes()?;
         }
         let fresh = rows::of(&View::new(&self.stored()?, RENDERINGS));
-        let view = self.life.run(self.life.hub.view(&self.id)).map_err(|error| error.to_string())?;
+        let view = self.life.run(self.life.hub.view(&Caller::server(), &self.id)).map_err(|error| error.to_string())?;
         let shown = view.map(|view| self.read(&view)).unwrap_or_default();
         if let Some(difference) = difference(&shown, &fresh) {
             return Err(format!("the view is not what a fresh reading gives: {difference}"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::format::Budget;
+use happierwork::hub::Caller;
 use happierwork::store::faults::{FaultyDisk, Held, Op};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -80,7 +81,8 @@ async fn what_comes_while_the_disk_is_busy_is_synced_together() {
     let author = || Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
     let before = syncs(&disk);
     let mut held = disk.hold(Op::Sync);
-    let edit = |id: &str| server.app.hub.edit(&server.document, row(id), author()).boxed();
+    let caller = Caller::server();
+    let edit = |id: &str| server.app.hub.edit(&caller, &server.document, row(id), author()).boxed();
     let mut first = edit("first");
     assert!((&mut first).now_or_never().is_none());
     reached(&mut held).await;
@@ -112,7 +114,7 @@ async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
         } else {
             let (hub, document) = (server.app.hub.clone(), server.document.clone());
             let author = Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
-            tokio::spawn(async move { hub.edit(&document, row("slow"), author).await });
+            tokio::spawn(async move { hub.edit(&Caller::server(), &document, row("slow"), author).await });
         }
         reached(&mut held).await;
         let in_time = timeout(PATIENCE, server.stop()).await.expect("it stops");

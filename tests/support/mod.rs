@@ -15,24 +15,28 @@ use automerge::sync::{self, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use futures_util::{SinkExt, StreamExt};
+use happierwork::auth::Role;
 use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::exchange;
 use happierwork::format::DocumentId;
-use happierwork::hub::APPLY_BUDGET;
+use happierwork::hub::{APPLY_BUDGET, Caller};
 use happierwork::server::{App, Limits, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +47,8 @@ pub struct TestServer {
     pub document: DocumentId,
     pub app: Arc<App>,
     pub folder: Arc<TempDir>,
+    /// What clients speak TLS with, if it is spoken.
+    pub tls: Option<Arc<ClientConfig>>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<bool>,
 }
@@ -51,16 +57,18 @@ pub struct TestServer {
 pub fn options(folder: &Path) -> Options {
     Options {
         listen: vec![([127, 0, 0, 1], 0).into()],
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
         auth: None,
-        who_may_create: Some(happierwork::auth::Role::Editor),
+        who_may_create: Some(Role::Editor),
         max_message: 16 << 20,
         idle_after: Duration::from_secs(300),
         max_pending: 1_000,
         apply_budget: APPLY_BUDGET,
         limits: Limits::default(),
+        keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
     }
@@ -85,7 +93,7 @@ impl TestServer {
         let running = tokio::spawn(server.run(async move {
             let _ = stopped.await;
         }));
-        Self { address: addresses[0], document, app, folder, stop: Some(stop), running }
+        Self { address: addresses[0], document, app, folder, tls: None, stop: Some(stop), running }
     }
 
     /// Stops it as a signal would. True: in time.
@@ -99,17 +107,37 @@ impl TestServer {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.address)
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// Asks over HTTP, on a connection of its own: status, headers and body.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, String) {
-        http_to(self.address, method, path, headers, String::new()).await
+        self.ask(method, path, headers, String::new()).await
+    }
+
+    /// The same, for an answer that must be JSON.
+    pub async fn get_json(&self, path: &str) -> (u16, Value) {
+        let (status, _, answer) = self.http("GET", path, &[]).await;
+        (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}")))
     }
 
     /// Posts JSON: status, and the answer, which must be JSON.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        post_to(self.address, path, body).await
+        let headers = [("content-type", "application/json")];
+        let (status, _, answer) = self.ask("POST", path, &headers, body.to_string()).await;
+        (status, json(&answer))
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, HeaderMap, String) {
+        let stream = TcpStream::connect(self.address).await.expect("connects");
+        match &self.tls {
+            None => http_over(stream, self.address, method, path, headers, body).await,
+            Some(config) => {
+                let stream = encrypted(stream, config).await.expect("speaks TLS");
+                http_over(stream, self.address, method, path, headers, body).await
+            }
+        }
     }
 
     /// A socket at this path.
@@ -118,7 +146,7 @@ impl TestServer {
     }
 
     pub async fn connect_with(&self, path: &str, headers: &[(&str, &str)]) -> Socket {
-        connect_to(&self.url(path), headers).await
+        connect_to(&self.url(path), headers, self.tls.clone()).await
     }
 
     /// A socket from another address of this machine, such as 127.0.0.2.
@@ -130,7 +158,7 @@ impl TestServer {
         }
         let stream = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        Socket::new(stream)
     }
 
     /// A connection from another address of this machine, on which nothing was said yet.
@@ -161,7 +189,7 @@ impl TestServer {
         let tcp = tcp.connect(self.address).await.expect("connects");
         let stream = tokio_tungstenite::client_async(self.url(path), MaybeTlsStream::Plain(tcp));
         let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
-        Socket { closed_with: None, stream, read: VecDeque::new() }
+        Socket::new(stream)
     }
 
     /// Puts the rows of a legacy data.json into the document. Those without an id get `row 0`, `row 1` …
@@ -187,7 +215,7 @@ impl TestServer {
     /// Makes an edit as the API would, by somebody called `editor`.
     pub async fn edit(&self, edit: Edit) {
         let author = Author { name: "editor".to_owned(), now: 1_750_000_000_000 };
-        self.app.hub.edit(&self.document, edit, author).await.expect("stored");
+        self.app.hub.edit(&Caller::server(), &self.document, edit, author).await.expect("stored");
     }
 
     /// The value of one line of `/metrics`, such as `happierwork_documents_open`.
@@ -220,7 +248,7 @@ impl TestServer {
 
     /// The positions as the server shows them now, by id.
     pub async fn positions(&self) -> Vec<String> {
-        let view = self.app.hub.view(&self.document).await.expect("opens").expect("exists");
+        let view = self.app.hub.view(&Caller::server(), &self.document).await.expect("opens").expect("exists");
         let view = happierwork::document::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
@@ -230,11 +258,38 @@ impl TestServer {
 pub async fn post_to(address: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
     let headers = [("content-type", "application/json")];
     let (status, _, answer) = http_to(address, "POST", path, &headers, body.to_string()).await;
-    (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}")))
+    (status, json(&answer))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+/// Speaks TLS on a connection, to whoever can prove to be at its address.
+pub async fn encrypted(
+    stream: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let name = ServerName::from(stream.peer_addr()?.ip());
+    let handshake = tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream);
+    timeout(PATIENCE, handshake).await.expect("in time")
 }
 
 /// Asks a server elsewhere over HTTP, on a connection of its own: status, headers and body.
 pub async fn http_to(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> (u16, HeaderMap, String) {
+    let stream = TcpStream::connect(address).await.expect("connects");
+    http_over(stream, address, method, path, headers, body).await
+}
+
+/// Asks over a connection that stands.
+pub async fn http_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -249,7 +304,6 @@ pub async fn http_to(
         request = request.header(*name, *value);
     }
     let request = request.body(http_body_util::Full::new(bytes::Bytes::from(body))).expect("a request");
-    let stream = TcpStream::connect(address).await.expect("connects");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
     tokio::spawn(connection);
@@ -260,16 +314,18 @@ pub async fn http_to(
 
 /// A socket to a server elsewhere.
 pub async fn socket_to(address: SocketAddr, path: &str) -> Socket {
-    connect_to(&format!("ws://{address}{path}"), &[]).await
+    connect_to(&format!("ws://{address}{path}"), &[], None).await
 }
 
-async fn connect_to(url: &str, headers: &[(&str, &str)]) -> Socket {
+/// A socket at this URL, over TLS if that says so.
+pub async fn connect_to(url: &str, headers: &[(&str, &str)], tls: Option<Arc<ClientConfig>>) -> Socket {
     let mut request = ClientRequestBuilder::new(url.parse().expect("a URL"));
     for (name, value) in headers {
         request = request.with_header(*name, *value);
     }
-    let (stream, _) = timeout(PATIENCE, connect_async(request)).await.expect("in time").expect("connects");
-    Socket { closed_with: None, stream, read: VecDeque::new() }
+    let connecting = connect_async_tls_with_config(request, None, false, tls.map(Connector::Rustls));
+    let (stream, _) = timeout(PATIENCE, connecting).await.expect("in time").expect("connects");
+    Socket::new(stream)
 }
 
 /// A WebSocket.
@@ -281,6 +337,10 @@ pub struct Socket {
 }
 
 impl Socket {
+    fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self { closed_with: None, stream, read: VecDeque::new() }
+    }
+
     pub async fn send(&mut self, message: impl Into<Message>) {
         timeout(PATIENCE, self.stream.send(message.into())).await.expect("in time").expect("sent");
     }
@@ -373,6 +433,17 @@ impl PlainPeer {
         peer
     }
 
+    /// On a socket on which nothing was said yet, with nothing.
+    pub fn over(socket: Socket) -> Self {
+        let doc = AutoCommit::new().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
+        Self { doc, state: sync::State::new(), socket }
+    }
+
+    pub fn receive(&mut self, message: &[u8]) {
+        let message = sync::Message::decode(message).expect("a sync message");
+        self.doc.sync().receive_sync_message(&mut self.state, message).expect("applies");
+    }
+
     /// Sends what there is to say.
     pub async fn push(&mut self) {
         if let Some(message) = self.doc.sync().generate_sync_message(&mut self.state) {
@@ -383,8 +454,7 @@ impl PlainPeer {
     /// Takes one message and answers it. False: the socket is closed.
     pub async fn turn(&mut self) -> bool {
         let Some(Message::Binary(bytes)) = self.socket.next().await else { return false };
-        let message = sync::Message::decode(&bytes).expect("a sync message");
-        self.doc.sync().receive_sync_message(&mut self.state, message).expect("applies");
+        self.receive(&bytes);
         self.push().await;
         true
     }

@@ -1,7 +1,7 @@
 //! The program as a process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -91,6 +91,7 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     err: Option<JoinHandle<String>>,
+    logged: Receiver<String>,
     /// What it printed so far.
     pub printed: Vec<String>,
 }
@@ -103,20 +104,25 @@ impl Running {
         let (sender, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut err = child.stderr.take().unwrap();
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let (sender, logged) = channel();
         let err = thread::spawn(move || {
             let mut text = String::new();
-            err.read_to_string(&mut text).unwrap();
+            for line in err.lines().map_while(Result::ok) {
+                text.push_str(&line);
+                text.push('\n');
+                let _ = sender.send(line);
+            }
             text
         });
-        Self { child, lines, err: Some(err), printed: Vec::new() }
+        Self { child, lines, err: Some(err), logged, printed: Vec::new() }
     }
 
     /// Starts a server, and waits until it listens.
     pub fn server(mut command: Command) -> (Self, SocketAddr) {
         let mut running = Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let address = running.until(|line| {
-            let (_, rest) = line.split_once("listening http://")?;
+            let (_, rest) = line.strip_prefix("listening ")?.split_once("://")?;
             rest.split('/').next()?.parse().ok()
         });
         (running, address)
@@ -134,6 +140,17 @@ impl Running {
             self.printed.push(line);
             if let Some(found) = found {
                 return found;
+            }
+        }
+    }
+
+    /// Waits until it has logged a line that contains this.
+    pub fn until_logged(&self, wanted: &str) {
+        loop {
+            match self.logged.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(wanted) => return,
+                Ok(_) => {}
+                Err(error) => panic!("{wanted:?} was not logged: {error}"),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc, ScalarValue};
+use happierwork::hub::Caller;
 use happierwork::store::faults::FaultyDisk;
 use happierwork::wire::repo::{Message, PeerMetadata};
 use tempfile::TempDir;
@@ -37,7 +38,7 @@ async fn who_asks_for_a_missing_document_is_told_so_and_served_when_it_appears()
         waiting.turn(&mut wanted).await;
     }
     assert_eq!(wanted.doc.get_heads(), replica.doc.get_heads());
-    assert!(server.app.hub.list().await.unwrap().contains(&id), "it is stored");
+    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id), "it is stored");
 }
 
 #[tokio::test]
@@ -65,10 +66,10 @@ async fn an_unknown_document_over_plain_sync_is_made_by_its_first_change() {
     let server = TestServer::start().await;
     let id = new_id();
     let mut author = PlainPeer::connect_as(&server, &id, Replica::empty(&id).doc).await;
-    assert!(!server.app.hub.list().await.unwrap().contains(&id));
+    assert!(!server.app.hub.list(&Caller::server()).await.unwrap().contains(&id));
     author.doc.put(ROOT, "name", "mine").unwrap();
     author.until_acknowledged().await;
-    assert!(server.app.hub.list().await.unwrap().contains(&id));
+    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
+use happierwork::auth::Role;
 use happierwork::server::{self, Limits, Options, SocketTimes};
 use happierwork::store::faults::FaultyDisk;
 use http_body_util::BodyExt;
@@ -57,16 +58,18 @@ impl Life {
 fn options(folder: &Path) -> Options {
     Options {
         listen: Vec::new(),
+        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
         auth: None,
-        who_may_create: Some(happierwork::auth::Role::Editor),
+        who_may_create: Some(Role::Editor),
         max_message: 16 << 20,
         idle_after: Duration::from_secs(300),
         max_pending: 1_000,
         apply_budget: Duration::from_secs(3_600),
         limits: Limits { new_documents_per_minute: 0, ..Limits::default() },
+        keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
     }

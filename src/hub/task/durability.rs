@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{DocumentTask, Sender};
+use crate::clock::now_ms;
 use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
 use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::{ConnectionKey, FarewellKind};
@@ -17,7 +18,14 @@ const TOO_SLOW: &str = "the changes took too long to apply, and were not stored;
 
 impl DocumentTask {
     /// Makes the chunks of a batch durable.
-    pub(super) async fn append(&mut self, applied: &mut Applied) -> Result<(), StoreError> {
+    pub(super) async fn append(&mut self, document: &mut Document, applied: &mut Applied) -> Result<(), StoreError> {
+        let now = now_ms();
+        let authors = applied.authors(now);
+        if !authors.is_empty() {
+            // First: a change must not be stored of which it is not known who brought it.
+            self.hub.inner.store.append_authors(&self.id, authors).await?;
+            document.note_authors(applied, now);
+        }
         let chunks = std::mem::take(&mut applied.chunks);
         let bytes = chunks.len() as u64;
         let started = Instant::now();
@@ -95,7 +103,7 @@ impl DocumentTask {
         let outcomes = std::mem::take(&mut applied.outcomes);
         for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.brought_changes) {
             match (sender, outcome) {
-                (Sender::Caller(reply), Outcome::Edited(Ok(_))) => {
+                (Sender::Caller { reply, .. }, Outcome::Edited(Ok(_))) => {
                     let _ = reply.send(Err(failure()));
                 }
                 (Sender::Peer(key), Outcome::Synced) if *brought => {
@@ -135,7 +143,7 @@ impl DocumentTask {
         }
         match senders.pop() {
             Some(Sender::Peer(key)) => self.dismiss(key, error),
-            Some(Sender::Caller(reply)) => {
+            Some(Sender::Caller { reply, .. }) => {
                 let _ = reply.send(Err(EditFailure::Panicked));
             }
             None => {}
@@ -160,7 +168,7 @@ impl DocumentTask {
         self.hub.inner.metrics.refuse(Refusal::Storage);
         for sender in senders {
             match sender {
-                Sender::Caller(reply) => {
+                Sender::Caller { reply, .. } => {
                     let _ = reply.send(Err(EditFailure::Storage { full: false, message: MESSAGE }));
                 }
                 Sender::Peer(key) => {

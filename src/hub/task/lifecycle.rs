@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{DocumentTask, LARGE_DOCUMENT};
-use crate::document::{Document, LoadError, SharedView};
+use crate::document::{Authors, Document, LoadError, SharedView};
 use crate::document_log::DocumentLog;
 use crate::heavy::heavily;
 use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
@@ -33,6 +33,13 @@ impl DocumentTask {
             unopened.failed(&self.id, false);
             failed(&error, error.public_message())
         })?;
+        let (authors, unreadable) = Authors::read(&store.load_authors(&self.id).await.map_err(|error| {
+            unopened.failed(&self.id, false);
+            failed(&error, error.public_message())
+        })?);
+        if unreadable > 0 {
+            tracing::error!(document = %self.id, unreadable, "lines of who brought changes in cannot be read; of these changes it is not known any more");
+        }
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
@@ -58,6 +65,7 @@ impl DocumentTask {
             unopened.failed(&self.id, true);
             failed(&error, "the server cannot read it; its operator finds the reason in the log")
         })?;
+        let document = document.with_authors(authors);
         unopened.opened(&self.id);
         self.remembered = super::Remembered::new(records);
         tracing::debug!(document = %self.id, exists = document.exists(), "opened");

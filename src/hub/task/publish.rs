@@ -4,18 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use automerge::ChangeHash;
 
-use super::{DocumentTask, LARGE_DOCUMENT, Member};
+use super::{DocumentTask, LARGE_DOCUMENT};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Published, read_view};
 use crate::heavy::heavily;
-use crate::hub::command::{SyncPeer, Unavailable};
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
-use crate::metrics::Refusal;
 use crate::store::Lengths;
 
 /// Said to those whose messages were taken when something failed.
@@ -79,38 +76,6 @@ impl DocumentTask {
         published
     }
 
-    /// Makes a connection a peer of this document. False: it must not be, as too many documents are waited for.
-    pub(super) fn admit(&mut self, document: &mut Document, peer: SyncPeer) -> bool {
-        if self.peers.contains_key(&peer.key) {
-            return true;
-        }
-        if !document.exists() && !self.pending {
-            let limit = self.hub.inner.settings.max_pending;
-            let pending = &self.hub.inner.pending;
-            if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
-                self.hub.inner.metrics.refuse(Refusal::TooManyPending);
-                // Told about this document only: its other ones are fine, and it may ask again.
-                match peer.outbox.place(&self.waiter) {
-                    Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
-                    None => peer.outbox.close(FarewellKind::TryAgainLater, Unavailable::TooManyPending.to_string()),
-                }
-                return false;
-            }
-            self.pending = true;
-        }
-        let shared = peer.storage.as_deref().map(|storage| self.remembered.shared_heads(storage)).unwrap_or_default();
-        document.join(peer.key, shared);
-        let key = peer.key;
-        self.peers.insert(key, Member { peer, owes_unavailable: false });
-        self.newcomers = true;
-        // Whoever watches storages hears what is known of them here.
-        if self.hub.inner.storages.any() {
-            let watched = self.hub.inner.storages.watched_by(key);
-            self.tell_of_storages(document, key, &watched);
-        }
-        true
-    }
-
     /// The first message to a peer who has said nothing yet.
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
@@ -156,17 +121,6 @@ impl DocumentTask {
         if let Some(delivery) = document.drained(key) {
             place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
             self.hub.inner.metrics.deliveries.increment(1);
-        }
-    }
-
-    /// A connection is gone.
-    pub(super) fn part(&mut self, document: &mut Document, key: ConnectionKey) {
-        self.watchers.remove(key);
-        let shared = document.leave(key);
-        if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
-            && let Some(storage) = member.peer.storage
-        {
-            self.remembered.remember(storage, shared, now_ms() / 1_000);
         }
     }
 

@@ -12,7 +12,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::{document, documents, export, position, positions};
+use super::{access, document, documents, export, position, positions, session};
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -30,19 +30,27 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
             protocol they speak. A plan is an Automerge document: `default` names the one that legacy clients see.\n\n\
             Answers carry an `ETag`. Send it back as `If-None-Match` to get 304 while nothing has changed, or as \
             `If-Match` to write only what you have read (weak and strong tags are the same here). Errors are problem \
-            details (RFC 9457). There is no authentication yet.",
+            details (RFC 9457). Where the server asks who you are, send a token \
+            (`Authorization: Bearer`); what it does not let you see is answered as if it did not exist.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
-        (name = "documents", description = "Plans. A document is never deleted here."),
+        (name = "documents", description = "Plans."),
         (name = "positions", description = "Who is planned, and at what cost."),
         (name = "exports", description = "Everything, to take away."),
+        (name = "access", description = "Who may do what with a document."),
+        (name = "session", description = "Who you are."),
     ),
     paths(
         documents::list,
         documents::create,
         document::read,
         document::change,
+        document::delete,
+        access::read,
+        access::allow,
+        access::disallow,
+        session::read,
         positions::list,
         positions::create,
         position::read,

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::fields::Fields;
 use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, WriteProblem};
 use super::target::{AuthorQuery, DocumentPath, Target, Writer};
+use crate::clock::now_ms;
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Condition, Edit, PlanPatch, View, read_view};
 use crate::format::Budget;
+use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
 
@@ -36,8 +38,13 @@ use crate::server::{App, Problem, write};
         AnyProblem, DocumentProblem,
     ),
 )]
-pub async fn read(State(app): State<Arc<App>>, Target(id): Target, headers: HeaderMap) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Target(id): Target,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || Json(Document::of(&app, &id, &view)).into_response()))
 }
@@ -101,18 +108,40 @@ impl DocumentPatch {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     Writer(author): Writer,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let DocumentPatch { name, currency, unit, total_budget } = DocumentPatch::read(fields)?;
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
-    let view = write::write(&app, &id, edit, author).await?;
+    let view = write::write(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     Ok(conditional::tagged(&view.etag(), Json(Document::of(&app, &id, &view)).into_response()))
+}
+
+/// Delete a document.
+///
+/// Everybody who is connected to it is told, and nobody reaches it from then on. Its file is kept for some time, in which the
+/// server's operator can bring it back; its id is never given again. For owners. The default document cannot be deleted.
+#[utoipa::path(
+    delete,
+    path = "/api/documents/{documentId}",
+    operation_id = "deleteDocument",
+    tag = "documents",
+    params(DocumentPath),
+    responses((status = 204, description = "It is gone"), AnyProblem, DocumentProblem, WriteProblem),
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Target(id): Target,
+) -> Result<Response, Problem> {
+    app.hub.delete(&caller, &id, now_ms()).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The edit, to be made only if the document is still what the request says that it has read.

@@ -15,6 +15,8 @@ use super::target::{AuthorQuery, Writer};
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Edit, PlanPatch, read_view};
 use crate::format::{Budget, DocumentId};
+use crate::hub::Caller;
+use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, write};
 
 /// Documents that are opened at a time to be listed.
@@ -31,11 +33,11 @@ const OPEN_TOGETHER: usize = 8;
     tag = "documents",
     responses((status = 200, description = "All documents", body = Vec<Listed>), AnyProblem),
 )]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let mut ids = app.hub.list().await?;
+pub async fn list(State(app): State<Arc<App>>, Asker(caller): Asker) -> Result<Response, Problem> {
+    let mut ids = app.hub.list(&caller).await?;
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
     let listed: Vec<Listed> = stream::iter(ids)
-        .map(|id| list_one(&app, id))
+        .map(|id| list_one(&app, &caller, id))
         .buffered(OPEN_TOGETHER)
         .filter_map(std::future::ready)
         .collect()
@@ -44,8 +46,8 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 }
 
 /// None: nothing was ever written to it.
-async fn list_one(app: &App, id: DocumentId) -> Option<Listed> {
-    match app.hub.view(&id).await {
+async fn list_one(app: &App, caller: &Caller, id: DocumentId) -> Option<Listed> {
+    match app.hub.view(caller, &id).await {
         Ok(view) => view.map(|view| Listed::Document(Document::of(app, &id, &read_view(&view)))),
         Err(error) => Some(Listed::Broken(BrokenDocument {
             id: id.to_string(),
@@ -109,12 +111,17 @@ impl NewDocument {
         AnyProblem, WriteProblem, BodyProblem,
     ),
 )]
-pub async fn create(State(app): State<Arc<App>>, Writer(author): Writer, fields: Fields) -> Result<Response, Problem> {
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Writer(author): Writer,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let NewDocument { name, currency, unit, total_budget } = NewDocument::read(fields)?;
     let id = DocumentId::from_random(rand::random());
     let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
-    let view = write::write(&app, &id, edit, author).await?;
+    let view = write::write(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
     let made = (StatusCode::CREATED, [(header::LOCATION, location)], Json(Document::of(&app, &id, &view)));

@@ -10,6 +10,7 @@ use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
 use crate::exchange::csv::header as csv_header;
+use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, write};
 
 /// Characters of a plan's name that go into a file's.
@@ -37,8 +38,13 @@ const MAX_NAME: usize = 80;
         AnyProblem, DocumentProblem,
     ),
 )]
-pub async fn json(State(app): State<Arc<App>>, Target(id): Target, headers: HeaderMap) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+pub async fn json(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Target(id): Target,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
         let mut out = b"{\"document\":".to_vec();
@@ -79,8 +85,13 @@ pub async fn json(State(app): State<Arc<App>>, Target(id): Target, headers: Head
         AnyProblem, DocumentProblem,
     ),
 )]
-pub async fn csv(State(app): State<Arc<App>>, Target(id): Target, headers: HeaderMap) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+pub async fn csv(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Target(id): Target,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
         let mut out = csv_header();
@@ -116,17 +127,18 @@ pub async fn csv(State(app): State<Arc<App>>, Target(id): Target, headers: Heade
 )]
 pub async fn automerge(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let tag = format!("W/{}", read_view(&view).etag());
     let known = conditional::answer(&headers, &tag, || ().into_response());
     if known.status().is_redirection() {
         return Ok(known);
     }
-    let Some(bytes) = app.hub.export(&id).await? else {
-        return Err(Problem::not_found(format!("there is no document {id} here")));
+    let Some(bytes) = app.hub.export(&caller, &id).await? else {
+        return Err(Problem::no_document(&id));
     };
     // A change may be in the file a moment before it is in the view. Then the copy is newer than its tag says, and is read
     // again the next time: once too often, never once too little.

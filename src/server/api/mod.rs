@@ -4,6 +4,7 @@
 //! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
 //! wish that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
 
+mod access;
 mod describe;
 mod document;
 mod documents;
@@ -11,13 +12,14 @@ mod export;
 mod fields;
 mod position;
 mod positions;
+mod session;
 mod shapes;
 mod target;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, put};
 
 use super::App;
 
@@ -27,15 +29,18 @@ pub fn router() -> Router<Arc<App>> {
 }
 
 /// What is described. A table, so that a test can hold it against the description.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 7] {
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 10] {
     [
         ("/api/documents", get(documents::list).post(documents::create)),
-        ("/api/documents/{documentId}", get(document::read).patch(document::change)),
+        ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
+        ("/api/documents/{documentId}/access", get(access::read)),
+        ("/api/documents/{documentId}/access/{user}", put(access::allow).delete(access::disallow)),
         ("/api/documents/{documentId}/positions", get(positions::list).post(positions::create)),
         (
             "/api/documents/{documentId}/positions/{positionId}",
             get(position::read).patch(position::change).delete(position::delete),
         ),
+        ("/api/session", get(session::read)),
         ("/api/documents/{documentId}/export.json", get(export::json)),
         ("/api/documents/{documentId}/export.csv", get(export::csv)),
         ("/api/documents/{documentId}/export.automerge", get(export::automerge)),

@@ -17,6 +17,7 @@ use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosit
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Condition, Edit, Form, PositionPatch, Row, View, read_view};
 use crate::format::Budget;
+use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
 
@@ -42,11 +43,12 @@ use crate::server::{App, Problem, write};
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     let row = find(&view, &row)?;
     Ok(conditional::answer(&headers, &tag(row), || body(row)))
@@ -112,6 +114,7 @@ impl PatchBody {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     Writer(author): Writer,
@@ -119,10 +122,10 @@ pub async fn change(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let PatchBody { designation, department, budget, location } = PatchBody::read(fields)?;
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let patch = PositionPatch { designation, department, budget, location };
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
-    let view = write::write(&app, &id, edit, author).await?;
+    let view = write::write(&app, &caller, &id, edit, author).await?;
     shown(&read_view(&view), &row)
 }
 
@@ -148,14 +151,15 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     Writer(author): Writer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Delete { id: row.clone() })?;
-    write::write(&app, &id, edit, author).await?;
+    write::write(&app, &caller, &id, edit, author).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -17,6 +17,7 @@ use super::target::{AuthorQuery, DocumentPath, Target, Writer, percent_encoded};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, Form, NewPosition, View, read_view};
 use crate::format::{Budget, DocumentId};
+use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, new_position_id, write};
 
 /// List the positions.
@@ -40,8 +41,13 @@ use crate::server::{App, Problem, conditional, new_position_id, write};
         AnyProblem, DocumentProblem,
     ),
 )]
-pub async fn list(State(app): State<Arc<App>>, Target(id): Target, headers: HeaderMap) -> Result<Response, Problem> {
-    let view = write::open(&app, &id).await?;
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Asker(caller): Asker,
+    Target(id): Target,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
         ([(header::CONTENT_TYPE, "application/json")], assemble(&id, &view)).into_response()
@@ -126,13 +132,14 @@ impl PositionBody {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
+    Asker(caller): Asker,
     Target(id): Target,
     Writer(author): Writer,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let PositionBody { id: row, designation, department, budget, location } = PositionBody::read(fields)?;
-    let view = write::open(&app, &id).await?;
+    let view = write::open(&app, &caller, &id).await?;
     let path = format!("/api/documents/{id}/positions/{}", percent_encoded(&row));
     let edit = Edit::Add(NewPosition {
         id: row.clone(),
@@ -144,7 +151,7 @@ pub async fn create(
         updated: None,
     });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
-    let view = write::write(&app, &id, edit, author).await?;
+    let view = write::write(&app, &caller, &id, edit, author).await?;
     let made = position::shown(&read_view(&view), &row)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, path)], made).into_response())
 }

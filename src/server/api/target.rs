@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use crate::clock::now_ms;
 use crate::document::{Author, MAX_ID};
 use crate::format::DocumentId;
+use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
 
 /// Who writes when nobody says so.
@@ -40,8 +41,8 @@ pub struct PositionPath {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuthorQuery {
-    /// The name that the change carries, and that is shown as `updatedBy`. There is no authentication: anybody may give
-    /// any name. `api` when absent.
+    /// The name that the change carries, and that is shown as `updatedBy`. `api` when absent. Where users log in it is
+    /// theirs, whatever is given here.
     #[param(max_length = 200, min_length = 1, example = "Anita Rao")]
     author: Option<String>,
 }
@@ -81,21 +82,28 @@ pub struct Writer(pub Author);
 impl FromRequestParts<Arc<App>> for Writer {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Asker(caller) = Asker::from_request_parts(parts, app).await?;
         let query: Result<Query<AuthorQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(AuthorQuery { author }) = query.map_err(|rejection| {
             Problem::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
         })?;
         let name = match author {
+            // Nobody writes in the name of somebody else.
+            _ if let Some(user) = caller.user() => user.to_string(),
             None => ANYBODY.to_owned(),
-            Some(name) => checked(name.trim())?,
+            Some(name) => checked("author", name.trim())?,
         };
         Ok(Self(Author { name, now: now_ms() }))
     }
 }
 
-fn checked(name: &str) -> Result<String, Problem> {
-    let refuse = |reason: String| Err(Problem::invalid("author", format!("author: {reason}")));
+/// A name that can be shown.
+///
+/// # Errors
+/// When it cannot; `field` says what it was given as.
+pub fn checked(field: &str, name: &str) -> Result<String, Problem> {
+    let refuse = |reason: String| Err(Problem::invalid(field, format!("{field}: {reason}")));
     if name.is_empty() {
         return refuse("must not be empty".to_owned());
     }
@@ -125,10 +133,10 @@ mod tests {
 
     #[test]
     fn names_that_can_be_shown_are_taken() {
-        assert_eq!(checked("Anita Rao").unwrap(), "Anita Rao");
-        assert_eq!(checked(&"é".repeat(200)).unwrap().chars().count(), 200);
+        assert_eq!(checked("author", "Anita Rao").unwrap(), "Anita Rao");
+        assert_eq!(checked("author", &"é".repeat(200)).unwrap().chars().count(), 200);
         for name in ["", "a\nb", &"x".repeat(201)] {
-            assert_eq!(checked(name).unwrap_err().field.as_deref(), Some("author"), "{name:?}");
+            assert_eq!(checked("author", name).unwrap_err().field.as_deref(), Some("author"), "{name:?}");
         }
     }
 

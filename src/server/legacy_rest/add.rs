@@ -15,10 +15,11 @@ use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, MAX_ID, NewPosition};
 use crate::format::{Budget, parse_when};
+use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
 /// Stores it, in front of all others.
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Response {
+pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, body: Body) -> Response {
     let position = match answer::read_object(body).await {
         Ok(object) => read(&object),
         Err(response) => return response,
@@ -27,7 +28,7 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Response {
         Ok(position) => position,
         Err(reason) => return answer::error(StatusCode::BAD_REQUEST, &reason),
     };
-    match write::write(&app, &app.default_id, Edit::Add(position), author()).await {
+    match write::write(&app, &caller, &app.default_id, Edit::Add(position), author(&caller)).await {
         Ok(_) => answer::message(StatusCode::CREATED, "Data added successfully"),
         Err(error) => answer::failure(error),
     }

@@ -16,31 +16,33 @@ use super::add::{budget, text};
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, PositionPatch};
+use crate::hub::Caller;
+use crate::server::authentication::LegacyAsker;
 use crate::server::{App, write};
 
 /// The id of a path; what is no text names nothing.
 type Id = Result<Path<String>, PathRejection>;
 
 /// Changes fields of one position.
-pub async fn update(State(app): State<Arc<App>>, id: Id, body: Body) -> Response {
+pub async fn update(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, id: Id, body: Body) -> Response {
     let patch = match answer::read_object(body).await {
         Ok(object) => read(&object),
         Err(response) => return response,
     };
     match patch {
-        Ok(patch) => make(&app, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
+        Ok(patch) => make(&app, &caller, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
         Err(reason) => answer::error(StatusCode::BAD_REQUEST, &reason),
     }
 }
 
 /// Deletes one position.
-pub async fn delete(State(app): State<Arc<App>>, id: Id) -> Response {
-    make(&app, id, |id| Edit::Delete { id }, "Data deleted successfully").await
+pub async fn delete(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, id: Id) -> Response {
+    make(&app, &caller, id, |id| Edit::Delete { id }, "Data deleted successfully").await
 }
 
-async fn make(app: &App, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
+async fn make(app: &App, caller: &Caller, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
     let Ok(Path(id)) = id else { return answer::error(StatusCode::NOT_FOUND, "Entry not found") };
-    match write::write(app, &app.default_id, edit(id), author()).await {
+    match write::write(app, caller, &app.default_id, edit(id), author(caller)).await {
         Ok(_) => answer::message(StatusCode::OK, done),
         Err(error) => answer::failure(error),
     }

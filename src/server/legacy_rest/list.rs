@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer;
 use crate::document::{Form, read_view};
+use crate::server::authentication::LegacyAsker;
 use crate::server::{App, conditional, write};
 
 /// All rows in their order; budgets are numbers.
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let view = match write::open(&app, &app.default_id).await {
+pub async fn list(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, headers: HeaderMap) -> Response {
+    let view = match write::open(&app, &caller, &app.default_id).await {
         Ok(view) => view,
         Err(problem) => return answer::problem(&problem),
     };

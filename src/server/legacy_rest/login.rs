@@ -1,30 +1,125 @@
-//! `POST /accounts/api/login/`: the answers of the original's login, for programs that call it before anything else.
+//! `POST /accounts/api/login/` and `POST /accounts/api/logout/`.
 //!
-//! There are no accounts yet. An e-mail address is all that is looked at; the password is ignored, nothing is stored,
-//! and nobody gets any right by it. (The original ignored the password, too. The names that it appended to a file had
-//! no use.)
+//! Where there are accounts a password is checked, and who logs in gets a token: in the answer, for programs, and in a
+//! cookie, for pages. Where nobody is asked who they are, the answers are those of the original, for programs that call
+//! it before anything else: an e-mail address is all that is looked at, nothing is stored, and nobody gets any right by it.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::Json;
 use axum::body::Body;
-use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::Value;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
 
 use super::answer;
+use crate::auth::{Authority, LoginRefused, Session};
+use crate::clock::now;
+use crate::metrics::Refusal;
+use crate::server::App;
+use crate::server::authentication::{Found, ended_cookies, is_from_our_page, session_cookie};
+use crate::server::guests::Guest;
+use crate::server::secure::is_secure;
 
-/// Says that it is fine.
-pub async fn login(body: Body) -> Response {
+/// Bytes of a password that are looked at: more is none.
+const MAX_PASSWORD: usize = 1_024;
+
+/// Says that it is fine, if it is.
+pub async fn login(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
     let object = match answer::read_object(body).await {
         Ok(object) => object,
         Err(response) => return response,
     };
-    match object.get("email") {
-        None | Some(Value::Null) => answer::error(StatusCode::BAD_REQUEST, "Email is required"),
+    let email = match object.get("email") {
+        None | Some(Value::Null) => return answer::error(StatusCode::BAD_REQUEST, "Email is required"),
         Some(Value::String(email)) if email.trim().is_empty() => {
-            answer::error(StatusCode::BAD_REQUEST, "Email is required")
+            return answer::error(StatusCode::BAD_REQUEST, "Email is required");
         }
-        Some(Value::String(_)) => answer::message(StatusCode::OK, "Login successful"),
-        Some(_) => answer::invalid_json(),
+        Some(Value::String(email)) => email,
+        Some(_) => return answer::invalid_json(),
+    };
+    match &app.authority {
+        None => answer::message(StatusCode::OK, "Login successful"),
+        Some(authority) => check(&app, authority, &head, email, &object).await,
     }
+}
+
+async fn check(app: &App, authority: &Authority, head: &Parts, email: &str, object: &Map<String, Value>) -> Response {
+    if !authority.has_accounts() {
+        let reason = "This server has no accounts; ask its operator for a token";
+        return answer::error(StatusCode::UNAUTHORIZED, reason);
+    }
+    let password = match object.get("password") {
+        Some(Value::String(password)) if !password.is_empty() && password.len() <= MAX_PASSWORD => password,
+        Some(Value::String(_)) => return wrong(app),
+        _ => return answer::error(StatusCode::BAD_REQUEST, "Password is required"),
+    };
+    let peer = head.extensions.get::<Arc<Guest>>().map(|guest| guest.peer);
+    let from = app.guests.origin(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), &head.headers);
+    match authority.login(email, password, from, now()).await {
+        Ok(session) => welcome(app, head, &session),
+        Err(LoginRefused::Wrong) => wrong(app),
+        Err(LoginRefused::Later(wait)) => {
+            app.hub.metrics().refuse(Refusal::Unauthorized);
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let reason = format!("Too many attempts; try again in {seconds} s");
+            let mut response = answer::error(StatusCode::TOO_MANY_REQUESTS, &reason);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
+        }
+        Err(LoginRefused::Unavailable) => {
+            answer::error(StatusCode::SERVICE_UNAVAILABLE, "Login is not possible at the moment; try again later")
+        }
+    }
+}
+
+fn wrong(app: &App) -> Response {
+    app.hub.metrics().refuse(Refusal::Unauthorized);
+    answer::error(StatusCode::UNAUTHORIZED, "Invalid credentials")
+}
+
+fn welcome(app: &App, head: &Parts, Session { token, grant }: &Session) -> Response {
+    let body = json!({
+        "message": "Login successful",
+        "token": token,
+        "user": grant.user,
+        "role": grant.role,
+        "expires": grant.expires,
+    });
+    let mut response = (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    // A page of somebody else's may have typed a password of its own in; nobody is to find themselves logged in by that.
+    let seconds = u64::try_from(grant.expires - now()).unwrap_or(0);
+    let secure = is_secure(&app.guests, &head.extensions, &head.headers);
+    if is_from_our_page(&head.headers, &app.access)
+        && let Ok(cookie) = HeaderValue::try_from(session_cookie(token, seconds, secure))
+    {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The token of this request does not count any more, wherever it is.
+pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let found = Found::of(request.method(), request.uri(), request.headers(), &app.access);
+    if let (Some(authority), Some(token)) = (&app.authority, found.token())
+        && let Ok(grant) = authority.verify(token, now())
+        && let Err(error) = authority.logout(token, now())
+    {
+        tracing::error!(user = %grant.user, %error, "a token could not be logged out");
+        let reason = "You are not logged out: the server could not note it; try again later";
+        return answer::error(StatusCode::SERVICE_UNAVAILABLE, reason);
+    }
+    let mut response = answer::message(StatusCode::OK, "Logged out");
+    for cookie in ended_cookies() {
+        if let Ok(cookie) = HeaderValue::try_from(cookie) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+    response
 }
 
 /// Any method but POST.

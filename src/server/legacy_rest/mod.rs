@@ -2,8 +2,8 @@
 //!
 //! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where
 //! the original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients
-//! alike. The content type of a body is not checked, as in the original. There are no accounts (see [`login`]), so
-//! whoever writes here is `Admin`, as in the original.
+//! alike. The content type of a body is not checked, as in the original. Where nobody is asked who
+//! they are (see [`login`]), whoever writes here is `Admin`, as in the original.
 
 mod add;
 mod answer;
@@ -22,6 +22,7 @@ use super::App;
 use super::legacy_socket::NOBODY;
 use crate::clock::now_ms;
 use crate::document::Author;
+use crate::hub::Caller;
 
 /// The legacy paths.
 pub fn router() -> Router<Arc<App>> {
@@ -32,13 +33,14 @@ pub fn router() -> Router<Arc<App>> {
     router
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 5] {
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 6] {
     [
         ("/data", get(list::list).fallback(wrong_method)),
         ("/data/add", post(add::add).fallback(wrong_method)),
         ("/data/update/{id}", put(change::update).fallback(wrong_method)),
         ("/data/delete/{id}", delete(change::delete).fallback(wrong_method)),
         ("/accounts/api/login", post(login::login).fallback(login::wrong_method)),
+        ("/accounts/api/logout", post(login::logout).fallback(login::wrong_method)),
     ]
 }
 
@@ -47,6 +49,7 @@ async fn wrong_method() -> Response {
     answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
 }
 
-fn author() -> Author {
-    Author { name: NOBODY.to_owned(), now: now_ms() }
+fn author(caller: &Caller) -> Author {
+    let name = caller.user().map_or_else(|| NOBODY.to_owned(), |user| user.to_string());
+    Author { name, now: now_ms() }
 }

@@ -5,7 +5,7 @@
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::format::DocumentId;
-use crate::hub::{Allowance, ConnectionKey, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
+use crate::hub::{Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
@@ -25,11 +25,12 @@ impl PlainSocket {
     /// When the server stops.
     pub async fn begin(
         key: ConnectionKey,
+        caller: Caller,
         hub: Hub,
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, crate::hub::Unavailable> {
-        let peer = SyncPeer { key, outbox, storage: None, allowance: Allowance::default() };
+        let peer = SyncPeer { caller, key, outbox, storage: None, allowance: Allowance::default() };
         hub.greet(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
@@ -56,6 +57,10 @@ impl Surface for PlainSocket {
             Outgoing::Unavailable(id) => {
                 let message = format!("document {id} is not to be had at the moment; try again later");
                 Err(Farewell { kind: FarewellKind::TryAgainLater, message })
+            }
+            Outgoing::Missing(id) => {
+                let message = Denied::Missing(id).to_string();
+                Err(Farewell { kind: FarewellKind::Forbidden, message })
             }
             Outgoing::Ephemeral(_) | Outgoing::RemoteHeads(_) | Outgoing::Texts(_) => Ok(()),
         }

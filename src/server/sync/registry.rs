@@ -18,10 +18,17 @@ pub struct PeerRegistry {
 #[derive(Clone)]
 struct Entry {
     key: ConnectionKey,
+    /// Whose connection it is, if that is known.
+    user: Option<Arc<str>>,
     outbox: Outbox,
     /// Cancelled when the connection has left all documents.
     gone: CancellationToken,
 }
+
+/// Another user has the peer id.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("another user is connected under this peer id; join under another one")]
+pub struct Taken;
 
 /// A peer id that is taken until this is dropped.
 pub struct Registration {
@@ -33,17 +40,27 @@ pub struct Registration {
 
 impl PeerRegistry {
     /// Takes a peer id for a connection. Whoever has it is closed first, and has left its documents when this returns.
-    pub async fn register(&self, peer: &PeerId, key: ConnectionKey, outbox: &Outbox) -> Registration {
+    ///
+    /// # Errors
+    /// When another user has it.
+    pub async fn register(
+        &self,
+        peer: &PeerId,
+        key: ConnectionKey,
+        outbox: &Outbox,
+        user: Option<Arc<str>>,
+    ) -> Result<Registration, Taken> {
         let gone = CancellationToken::new();
         loop {
-            let entry = Entry { key, outbox: outbox.clone(), gone: gone.clone() };
+            let entry = Entry { key, user: user.clone(), outbox: outbox.clone(), gone: gone.clone() };
             let before = {
                 let mut peers = self.lock();
                 match peers.get(peer) {
+                    Some(before) if before.user != user => return Err(Taken),
                     Some(before) => before.clone(),
                     None => {
                         peers.insert(peer.clone(), entry);
-                        return Registration { registry: self.clone(), peer: peer.clone(), key, gone };
+                        return Ok(Registration { registry: self.clone(), peer: peer.clone(), key, gone });
                     }
                 }
             };

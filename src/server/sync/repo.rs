@@ -12,12 +12,13 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::registry::{PeerRegistry, Registration};
 use crate::format::DocumentId;
 use crate::hub::{
-    Allowance, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer,
+    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer,
 };
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::App;
 use crate::server::identity::Identity;
-use crate::server::limits::{EPHEMERALS_BURST, Limits};
+use crate::server::limits::EPHEMERALS_BURST;
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
 use crate::token_bucket::TokenBucket;
@@ -26,6 +27,7 @@ use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, S
 /// One automerge-repo peer.
 pub struct RepoSocket {
     key: ConnectionKey,
+    caller: Caller,
     hub: Hub,
     outbox: Outbox,
     allowance: Allowance,
@@ -50,22 +52,17 @@ struct Joined {
 impl RepoSocket {
     /// A peer that has not joined yet.
     #[must_use]
-    pub fn new(
-        key: ConnectionKey,
-        hub: Hub,
-        outbox: Outbox,
-        identity: Arc<Identity>,
-        registry: PeerRegistry,
-        limits: &Limits,
-    ) -> Self {
+    pub fn new(key: ConnectionKey, caller: Caller, outbox: Outbox, app: &App) -> Self {
+        let limits = &app.limits;
         let ephemerals = f64::from(limits.ephemerals_per_second);
         Self {
             key,
-            hub,
+            caller,
+            hub: app.hub.clone(),
             outbox,
             allowance: Allowance::default(),
-            identity,
-            registry,
+            identity: Arc::clone(&app.identity),
+            registry: app.peers.clone(),
             joined: None,
             documents: HashSet::new(),
             max_documents: limits.documents_per_connection,
@@ -95,7 +92,12 @@ impl RepoSocket {
             }
             Some(_) => {}
             None => {
-                let registration = self.registry.register(&sender, self.key, &self.outbox).await;
+                let user = self.caller.user();
+                let registration = self.registry.register(&sender, self.key, &self.outbox, user).await;
+                let registration = registration.map_err(|error| {
+                    self.hub.metrics().refuse(Refusal::Denied);
+                    Farewell { kind: FarewellKind::Forbidden, message: error.to_string() }
+                })?;
                 // What a peer shares with us is only remembered for a storage that outlives it.
                 let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                 let storage = storage.map(|storage| Arc::from(storage.as_str()));
@@ -121,7 +123,13 @@ impl RepoSocket {
             self.documents.insert(document.clone());
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
-        let peer = SyncPeer { key: self.key, outbox: self.outbox.clone(), storage, allowance: self.allowance.clone() };
+        let peer = SyncPeer {
+            caller: self.caller.clone(),
+            key: self.key,
+            outbox: self.outbox.clone(),
+            storage,
+            allowance: self.allowance.clone(),
+        };
         self.hub.sync(&document, peer, data, request, share).await
     }
 
@@ -255,7 +263,9 @@ impl Surface for RepoSocket {
         }
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
         let message = match outgoing {
-            Outgoing::Unavailable(document) => Message::DocUnavailable { sender, target, document },
+            Outgoing::Unavailable(document) | Outgoing::Missing(document) => {
+                Message::DocUnavailable { sender, target, document }
+            }
             Outgoing::Ephemeral(message) => {
                 let Ok(sender) = PeerId::new(&message.sender) else { return Ok(()) };
                 Message::Ephemeral(repo::Ephemeral {

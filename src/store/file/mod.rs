@@ -4,6 +4,8 @@
 //! may stand `….lock` (who has it open), `….new` (a rewrite that was not finished: removed at the next opening) and
 //! `….torn-<offset>` (what a repair cut off) and `….unsynced` (the disk failed: to be written anew when next opened).
 
+mod access;
+mod authors;
 mod log;
 mod peers;
 mod repair;
@@ -26,7 +28,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use self::log::{Log, NotAppended, NotOpened, Opened};
 use super::content;
 use super::disk::{Disk, LockGuard, beside, folder_of};
-use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Refusal, Repair, Store, StoreError};
+use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store, StoreError};
 use crate::format::DocumentId;
 use crate::heavy::{Brief, can_hand_over};
 
@@ -296,6 +298,19 @@ impl Inner {
         Ok(cell.insert(log).lengths())
     }
 
+    fn remove(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<(), StoreError> {
+        *cell = None;
+        locked(&self.refused).remove(id);
+        let path = self.place(id).path().to_owned();
+        for path in [&path, &self.peers_file(id)] {
+            match self.disk.remove(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::write(id, error)),
+                _ => {}
+            }
+        }
+        self.disk.sync_dir(folder_of(&path)).map_err(|error| StoreError::write(id, error))
+    }
+
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
         let files = match self.disk.files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -376,6 +391,27 @@ impl Store for FileStore {
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
         // Through the document's own queue: two saves at once would write into each other's file.
         self.with_log(id.clone(), move |inner, id, _| inner.save_peers(id, &records)).boxed()
+    }
+
+    fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        self.with_log(id.clone(), |inner, id, _| inner.load_authors(id)).boxed()
+    }
+
+    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with_log_here(id.clone(), move |inner, id, _| inner.append_authors(id, &lines)).boxed()
+    }
+
+    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || inner.load_access()).boxed()
+    }
+
+    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with_log(id.clone(), move |inner, id, _| inner.save_access(id, &record)).boxed()
+    }
+
+    fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with_log(id.clone(), Inner::remove).boxed()
     }
 
     fn health(&self) -> Health {

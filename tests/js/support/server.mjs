@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { within } from "./until.mjs";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
-const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork");
+export const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork");
 
 /** The 60 recorded positions, as the old backend kept them. */
 export const RECORDED = path.join(ROOT, "tests/fixtures/legacy/positions.json");

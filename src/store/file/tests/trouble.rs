@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::store::faults::{Op, Trouble};
-use crate::store::{Health, Lengths, Loaded, PeerRecord, Refusal, StoreError};
+use crate::store::{Health, Lengths, Loaded, PeerRecord, Records, Refusal, StoreError};
 
 /// A disk, and what stores on it have promised.
 #[derive(Clone)]
@@ -228,6 +228,40 @@ impl Store for TriesAgain {
             let before = self.load_peers(&id).await?;
             let save = || self.save_peers_once(id.clone(), before.clone(), records.clone()).boxed();
             self.persevere(&id, None, save).await
+        }
+        .boxed()
+    }
+
+    fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        let id = id.clone();
+        async move { self.persevere(&id, None, || self.store.load_authors(&id)).await }.boxed()
+    }
+
+    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move { self.persevere(&id, None, || self.store.append_authors(&id, lines.clone())).await }.boxed()
+    }
+
+    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+        async { self.persevere(&default_id(), None, || self.store.load_access()).await }.boxed()
+    }
+
+    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move { self.persevere(&id, None, || self.store.save_access(&id, record.clone())).await }.boxed()
+    }
+
+    fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = id.clone();
+        async move {
+            // One that failed may have removed it, or not.
+            let mut removed = self.store.remove(&id).await;
+            while removed.is_err() {
+                self.place.disk.heal();
+                removed = self.store.remove(&id).await;
+            }
+            self.holds(&id, Vec::new()).await;
+            removed
         }
         .boxed()
     }

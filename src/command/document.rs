@@ -1,0 +1,131 @@
+//! `document`: which documents there are, deleting them, and bringing them back, while no server runs.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::fail;
+use crate::clock::now_ms;
+use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
+use crate::document::Document;
+use crate::format::DocumentId;
+use crate::hub::{AccessRecord, Deletion};
+use crate::store::{FileStore, StateFile, Store};
+
+/// Locks what a server would lock: with one running it fails, and says so.
+pub(super) fn run(args: &DocumentArgs) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(error),
+    };
+    match runtime.block_on(try_run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+async fn try_run(args: &DocumentArgs) -> Result<(), String> {
+    match &args.command {
+        DocumentCommand::List(files) => Documents::open(files).await?.list().await,
+        DocumentCommand::Delete { id, now, files } => {
+            let documents = Documents::open(files).await?;
+            documents.delete(id, *now).await?;
+            let rest = if *now { "its content is removed" } else { "`document restore` brings it back, for a while" };
+            println!("{id} is deleted; {rest}");
+            Ok(())
+        }
+        DocumentCommand::Restore { id, files } => {
+            Documents::open(files).await?.restore(id).await?;
+            println!("{id} is back");
+            Ok(())
+        }
+    }
+}
+
+struct Documents {
+    store: FileStore,
+    default: Option<DocumentId>,
+    records: HashMap<DocumentId, AccessRecord>,
+}
+
+impl Documents {
+    async fn open(files: &DocumentFiles) -> Result<Self, String> {
+        let state = StateFile::open(&files.state).map_err(|error| error.to_string())?;
+        let default = state.document().and_then(Document::carried_id);
+        // A store has a default document; where there is none yet, one that nobody will ever see.
+        let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
+        let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
+        let mut records = HashMap::new();
+        for (id, bytes) in store.load_access().await.map_err(|error| error.to_string())? {
+            let record = serde_json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
+            records.insert(id, record);
+        }
+        Ok(Self { store, default, records })
+    }
+
+    async fn stored(&self) -> Result<Vec<DocumentId>, String> {
+        let mut ids = self.store.list().await.map_err(|error| error.to_string())?;
+        ids.sort_by_key(|id| (self.default.as_ref() != Some(id), id.clone()));
+        Ok(ids)
+    }
+
+    #[expect(clippy::print_stdout, reason = "this is the program's output")]
+    async fn list(&self) -> Result<(), String> {
+        let none = AccessRecord::default();
+        let stored = self.stored().await?;
+        let mut gone: Vec<&DocumentId> = self.records.keys().filter(|id| !stored.contains(id)).collect();
+        gone.sort();
+        for id in stored.iter().chain(gone) {
+            let record = self.records.get(id).unwrap_or(&none);
+            let owner = record.owner.as_deref().unwrap_or("-");
+            let state = match &record.deleted {
+                Some(deletion) => said_of(deletion),
+                None if self.default.as_ref() == Some(id) => "default".to_owned(),
+                None => String::new(),
+            };
+            println!("{}", format!("{id}  {owner:<20}  {state}").trim_end());
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, id: &DocumentId, now: bool) -> Result<(), String> {
+        if self.default.as_ref() == Some(id) {
+            return Err("this is the default document; to begin anew, move its file away".to_owned());
+        }
+        let mut record = self.records.get(id).cloned().unwrap_or_default();
+        if record.deleted.is_none() && !self.stored().await?.contains(id) {
+            return Err(format!("there is no document {id} here; `document list` shows those that there are"));
+        }
+        let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false });
+        if now && !deletion.removed {
+            self.store.remove(id).await.map_err(|error| error.to_string())?;
+            deletion.removed = true;
+        }
+        self.save(id, &record).await
+    }
+
+    async fn restore(&self, id: &DocumentId) -> Result<(), String> {
+        let mut record = self.records.get(id).cloned().unwrap_or_default();
+        match record.deleted.take() {
+            None => Err(format!("{id} is not deleted")),
+            Some(Deletion { removed: true, .. }) => Err(format!(
+                "the content of {id} is gone from the disk; put its file back from a backup, under another id"
+            )),
+            Some(_) => self.save(id, &record).await,
+        }
+    }
+
+    async fn save(&self, id: &DocumentId, record: &AccessRecord) -> Result<(), String> {
+        let bytes = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
+        self.store.save_access(id, bytes).await.map_err(|error| error.to_string())
+    }
+}
+
+fn said_of(Deletion { by, at, removed }: &Deletion) -> String {
+    let when = Timestamp::from_millisecond(*at).map(|at| at.to_string()).unwrap_or_default();
+    let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let rest = if *removed { ", its content is gone" } else { "" };
+    format!("deleted {when}{by}{rest}")
+}

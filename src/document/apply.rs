@@ -1,0 +1,296 @@
+//! Step 1 of a batch: everything in it is applied in memory, and becomes chunks to be stored.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::{Change, ChangeHash};
+use bytes::Bytes;
+
+use super::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
+use super::edit::{self, Author, Done, Edit, EditError};
+use super::incoming::{BadMessage, Incoming};
+use super::peers::PeerKey;
+use super::receive::has;
+use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, position, soundness, take_apart};
+
+/// Who brought the changes of a batch, as far as that is known.
+type Bringers = HashMap<ChangeHash, Bringer>;
+
+impl Document {
+    /// What of step 1 can be done before it is known what else belongs to the batch.
+    #[must_use]
+    pub fn prepare(&self, item: Item) -> Prepared {
+        Prepared(match item {
+            Item::Edit { edit, author, by } => Ready::Edit { edit, author, by },
+            Item::Sync { peer, bytes } => {
+                let incoming = self.decode(peer, &bytes);
+                Ready::Sync { peer, bytes, incoming }
+            }
+        })
+    }
+
+    /// The same for a sync message that was taken apart already.
+    #[must_use]
+    pub fn prepare_sync(&self, peer: PeerKey, bytes: Bytes, incoming: Incoming) -> Prepared {
+        Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
+    }
+
+    /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
+    pub fn apply(&mut self, items: Vec<Item>) -> Applied {
+        let prepared = items.into_iter().map(|item| self.prepare(item)).collect();
+        self.apply_prepared(prepared)
+    }
+
+    /// The same for items that are prepared. What comes of it may be [`spoiled`](Applied::spoiled).
+    pub fn apply_prepared(&mut self, items: Vec<Prepared>) -> Applied {
+        // The library asserts in places what a forged change breaks.
+        catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
+            .unwrap_or(Err(BadMessage::Panicked))
+            .unwrap_or_else(Applied::ruined)
+    }
+
+    /// An error: the document in memory is ruined.
+    fn try_to_apply(&mut self, items: Vec<Prepared>) -> Result<Applied, BadMessage> {
+        let before = self.doc.get_heads();
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
+        let mut brought_changes = vec![false; items.len()];
+        let mut received = Vec::new();
+        let mut edits = Vec::new();
+        let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
+        let mut headroom = self.headroom();
+        let mut bringers = Bringers::new();
+        for (index, Prepared(item)) in items.into_iter().enumerate() {
+            outcomes.push(None);
+            match item {
+                Ready::Edit { edit, author, by } => edits.push((index, edit, author, by)),
+                Ready::Sync { peer, bytes, incoming } => match incoming {
+                    Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
+                    Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
+                    Ok(Some(incoming)) => {
+                        let fresh = self.unknown(peer, incoming.changes);
+                        let allowed = headroom.take(&fresh).map_err(BadMessage::from);
+                        if let Err(error) = allowed.and_then(|()| self.claim(peer, &fresh, &mut bringers)) {
+                            outcomes[index] = Some(Outcome::Refused(error));
+                            continue;
+                        }
+                        if !fresh.is_empty() {
+                            brought_changes[index] = true;
+                            arriving.push((index, peer, fresh));
+                        }
+                        let decoded = Some((incoming.message, incoming.carried_changes));
+                        received.push((index, Received { peer, bytes, decoded }));
+                    }
+                },
+            }
+        }
+
+        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut bringers)?;
+        let mut edited = HashMap::new();
+        for (index, edit, author, by) in edits {
+            let before = changes.len();
+            let outcome = match headroom.take_edit() {
+                Ok(()) => self.edit(&edit, &author, &mut changes),
+                Err(full) => Err(full.into()),
+            };
+            if let Some(by) = by {
+                edited.extend(changes[before..].iter().map(|change| (change.hash(), by.clone())));
+            }
+            brought_changes[index] = matches!(outcome, Ok(Done { changed: true }));
+            outcomes[index] = Some(Outcome::Edited(outcome));
+        }
+        self.restore_id(&mut changes);
+
+        // In causal order every prefix of the log is a whole document.
+        changes.sort_by_key(|change| (change.start_op(), change.hash()));
+        let mut chunks = Vec::new();
+        self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
+        for change in &mut changes {
+            chunks.extend_from_slice(&change.bytes());
+        }
+        let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
+            let hash = change.hash();
+            let here = edited.get(&hash).map(|by| (change, by, true));
+            here.or_else(|| bringers.get(&hash).map(|by| (change, by, false)))
+        }));
+        self.applied = !changes.is_empty();
+        debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
+        let received = received
+            .into_iter()
+            .filter(|(index, _)| outcomes[*index].is_none())
+            .map(|(_, received)| received)
+            .collect();
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Synced)).collect();
+        let change_count = changes.len();
+        Ok(Applied {
+            chunks,
+            change_count,
+            outcomes,
+            brought_changes,
+            changes,
+            received,
+            attributions,
+            ..Applied::empty()
+        })
+    }
+
+    /// Those of a peer's changes that are not here yet. What somebody may only read they cannot change.
+    fn unknown(&self, peer: PeerKey, changes: Vec<Change>) -> Vec<Change> {
+        if self.peers.is_read_only(peer) {
+            return Vec::new();
+        }
+        changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect()
+    }
+
+    /// Notes who brings these changes, if that is known, unless some of them continue what somebody else has begun.
+    fn claim(&mut self, peer: PeerKey, changes: &[Change], bringers: &mut Bringers) -> Result<(), BadMessage> {
+        let Some(by) = self.bringers.get(&peer) else { return Ok(()) };
+        // What waits already may be brought by anybody: it is a copy, and was noted when it came first.
+        let new = changes.iter().filter(|change| !self.orphans.contains_key(&change.hash()));
+        if self.authors.claim(by, new.clone(), self.doc.get_actor()).is_err() {
+            return Err(BadMessage::ForeignActor);
+        }
+        for change in new {
+            bringers.entry(change.hash()).or_insert_with(|| by.clone());
+        }
+        Ok(())
+    }
+
+    /// None: an acknowledgement whose bytes are known.
+    fn decode(&self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
+        if self.peers.knows_acknowledgement(peer, bytes) {
+            return Ok(None);
+        }
+        take_apart(bytes, &self.limits).map(Some)
+    }
+
+    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is. An error: the
+    /// document is ruined.
+    fn apply_arriving(
+        &mut self,
+        arriving: Vec<(usize, PeerKey, Vec<Change>)>,
+        outcomes: &mut [Option<Outcome>],
+        bringers: &mut Bringers,
+    ) -> Result<Vec<Change>, BadMessage> {
+        let mut applied = Vec::new();
+        if arriving.is_empty() {
+            return Ok(applied);
+        }
+        let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
+        if let Err(error) = self.apply_changes(all, &mut applied, bringers)? {
+            if let [(index, _, _)] = arriving.as_slice() {
+                outcomes[*index] = Some(Outcome::Refused(error));
+                return Ok(applied);
+            }
+            for (index, _, changes) in arriving {
+                if let Err(error) = self.apply_changes(changes, &mut applied, bringers)? {
+                    outcomes[index] = Some(Outcome::Refused(error));
+                }
+            }
+        }
+        Ok(applied)
+    }
+
+    /// The inner error: nothing was applied. The outer one: the document is ruined.
+    fn apply_changes(
+        &mut self,
+        mut changes: Vec<Change>,
+        applied: &mut Vec<Change>,
+        bringers: &mut Bringers,
+    ) -> Result<Result<(), BadMessage>, BadMessage> {
+        let mut seen = HashSet::with_capacity(changes.len());
+        changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
+        if changes.is_empty() {
+            return Ok(Ok(()));
+        }
+        let before = self.doc.get_heads();
+        let checked = self
+            .check_orphans(&changes)
+            .and_then(|()| soundness::check_counting(&self.doc, &changes, self.max_op))
+            .and_then(|all_known| Ok(self.doc.apply_changes(changes.clone()).map(|()| all_known)?));
+        let all_known = match checked {
+            Ok(all_known) => all_known,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut fresh = Vec::with_capacity(changes.len());
+        let mut waited = Vec::new();
+        for change in changes {
+            if has(&self.doc, &change.hash()) {
+                fresh.push(change);
+            } else {
+                self.orphan_bytes += change.raw_bytes().len();
+                self.more_orphans = true;
+                let by = bringers.get(&change.hash()).cloned();
+                self.orphans.insert(change.hash(), Orphan { change, by });
+            }
+        }
+        if !self.orphans.is_empty() {
+            let doc = &self.doc;
+            for (hash, Orphan { change, by }) in self.orphans.extract_if(|hash, _| has(doc, hash)) {
+                waited.push(change);
+                bringers.extend(by.map(|by| (hash, by)));
+            }
+            self.orphan_bytes = self.orphans.values().map(|orphan| orphan.change.raw_bytes().len()).sum();
+        }
+        // What those that waited count on from was not known when they came; nor was it for any that came before its own.
+        let uncounted = if all_known { &[][..] } else { fresh.as_slice() };
+        if !waited.iter().chain(uncounted).all(|change| soundness::follows(&self.doc, change)) {
+            return Err(BadMessage::Counting);
+        }
+        fresh.append(&mut waited);
+        if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
+            return Err(BadMessage::NotMadeAgain);
+        }
+        applied.append(&mut fresh);
+        Ok(Ok(()))
+    }
+
+    /// Refuses changes that would make too many wait for others, before the library has queued any of them.
+    fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
+        let mut known: HashSet<ChangeHash> = HashSet::new();
+        let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
+        // Dependencies come first in what a peer sends; a change that comes before its own is counted as an orphan.
+        for change in changes {
+            if change.deps().iter().all(|dep| known.contains(dep) || has(&self.doc, dep)) {
+                known.insert(change.hash());
+            } else {
+                count += 1;
+                bytes += change.raw_bytes().len();
+            }
+        }
+        let waits_for_more = count > self.orphans.len();
+        if waits_for_more && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
+            return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
+        }
+        Ok(())
+    }
+
+    fn edit(&mut self, edit: &Edit, author: &Author, changes: &mut Vec<Change>) -> Result<Done, EditError> {
+        let done = edit::run(&mut self.doc, edit, author)?;
+        if done.changed {
+            changes.extend(self.doc.get_last_local_change());
+            if let Edit::Create { id, .. } | Edit::CarryId(id) = edit {
+                self.carries_id = *id == self.id;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The id that a document was opened with is fixed: whoever overwrites it finds it restored by the same append.
+    fn restore_id(&mut self, changes: &mut Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        if position::read_document_id(&self.doc).as_deref() == Some(self.id.as_str()) {
+            self.carries_id = true;
+            return;
+        }
+        if !self.carries_id {
+            return;
+        }
+        let now = changes.iter().map(Change::timestamp).max().unwrap_or_default().saturating_mul(1_000);
+        let author = Author { name: "server".to_owned(), now };
+        if let Err(error) = self.edit(&Edit::CarryId(self.id.clone()), &author, changes) {
+            tracing::error!(document = %self.id, %error, "the document id could not be restored");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Who brought what in, and who may: with whole documents.
+
+use automerge::sync::MessageFlags;
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ROOT};
+
+use super::tests::{Remote, author, carrying, load, plan, position};
+use super::*;
+
+const NOW: i64 = 1_795_357_260_000;
+
+fn by(user: &str) -> Bringer {
+    Bringer { user: user.into(), surface: Surface::Sync }
+}
+
+fn user(document: &mut Document, key: u64, user: &str, read_only: bool) -> Remote {
+    let remote = Remote::new(key);
+    document.join(remote.key, Vec::new());
+    document.introduce(remote.key, Standing { by: Some(by(user)), read_only });
+    remote
+}
+
+/// A batch through all steps. Returns the outcomes, and what was written down.
+fn run(document: &mut Document, items: Vec<Item>) -> (Vec<Outcome>, Vec<u8>) {
+    let mut applied = document.apply(items);
+    let lines = applied.authors(NOW);
+    document.note_authors(&applied, NOW);
+    let outcomes = std::mem::take(&mut applied.outcomes);
+    document.publish(&mut applied, |_| true);
+    (outcomes, lines)
+}
+
+fn brought_by(document: &Document, change: &ChangeHash) -> Option<String> {
+    document.authors().of(change).map(|brought| brought.user.to_string())
+}
+
+/// The next change of an actor, from a copy of the document.
+fn next(log: &[u8], actor: &[u8], value: i64) -> (Change, Vec<u8>) {
+    let mut doc = AutoCommit::load(log).unwrap().with_actor(ActorId::from(actor));
+    let before = doc.get_heads();
+    doc.put(ROOT, "value", value).unwrap();
+    doc.commit();
+    let change = doc.get_changes(&before).remove(0);
+    (change, doc.save())
+}
+
+#[test]
+fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart_too() {
+    let (mut document, log) = plan();
+    let (mut ceo, mut cfo) = (user(&mut document, 8, "ceo", false), user(&mut document, 9, "cfo", false));
+    ceo.settle(&mut document);
+    cfo.settle(&mut document);
+    let mut written = Vec::new();
+    for (remote, claim) in [(&mut ceo, "cfo"), (&mut cfo, "cfo")] {
+        remote.doc.put(ROOT, "updatedBy", claim).unwrap();
+        remote.doc.commit();
+        let message = remote.message().unwrap();
+        written.extend(run(&mut document, vec![message]).1);
+    }
+    let edit = Edit::Add(position("q"));
+    let api = Bringer { user: "coo".into(), surface: Surface::Api };
+    written.extend(run(&mut document, vec![Item::Edit { edit, author: author(), by: Some(api) }]).1);
+
+    let changes: Vec<ChangeHash> = document.doc.get_changes(&[]).iter().map(|change| change.hash()).collect();
+    let (read, unreadable) = Authors::read(&written);
+    assert_eq!(unreadable, 0);
+    for authors in [document.authors(), &read] {
+        let of = |index: usize| authors.of(&changes[index]);
+        assert_eq!(of(0), None, "it was there before anybody was asked");
+        assert_eq!(of(1), Some(Brought { user: "ceo".into(), surface: Surface::Sync, time_ms: NOW }));
+        assert_eq!(of(2).unwrap().user.as_ref(), "cfo");
+        assert_eq!(of(3), Some(Brought { user: "coo".into(), surface: Surface::Api, time_ms: NOW }));
+    }
+    let _ = log;
+}
+
+#[test]
+fn nobody_goes_on_under_the_actor_of_somebody_else_and_everybody_may_hand_on_a_copy() {
+    let (mut document, log) = plan();
+    user(&mut document, 8, "ceo", false);
+    user(&mut document, 9, "cfo", false);
+    let (first, then) = next(&log, b"ceo's device", 1);
+    let (second, _) = next(&then, b"ceo's device", 2);
+    let sends = |key: u64, changes: &[Change]| vec![carrying(PeerKey(key), &[changes[0].hash()], changes)];
+    run(&mut document, sends(8, std::slice::from_ref(&first)));
+    let heads = document.heads();
+
+    let forged = run(&mut document, sends(9, std::slice::from_ref(&second))).0;
+    assert!(matches!(forged[0], Outcome::Refused(BadMessage::ForeignActor)), "{forged:?}");
+    assert_eq!(document.heads(), heads);
+    let copy = run(&mut document, sends(9, std::slice::from_ref(&first))).0;
+    assert!(matches!(copy[0], Outcome::Synced), "{copy:?}");
+    let genuine = run(&mut document, sends(8, std::slice::from_ref(&second))).0;
+    assert!(matches!(genuine[0], Outcome::Synced), "{genuine:?}");
+    let relayed = run(&mut document, sends(9, &[first.clone(), second.clone()])).0;
+    assert!(matches!(relayed[0], Outcome::Synced), "{relayed:?}");
+    for change in [&first, &second] {
+        assert_eq!(brought_by(&document, &change.hash()).as_deref(), Some("ceo"));
+    }
+}
+
+#[test]
+fn of_two_who_bring_the_same_new_actor_at_once_one_gets_it() {
+    let (mut document, log) = plan();
+    user(&mut document, 8, "ceo", false);
+    user(&mut document, 9, "cfo", false);
+    let [(one, _), (other, _)] = [1, 2].map(|value| next(&log, b"a new device", value));
+    let items = [(8, &one), (9, &other)]
+        .map(|(key, change)| carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(change)))
+        .to_vec();
+    let (outcomes, _) = run(&mut document, items);
+    assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
+    assert!(matches!(outcomes[1], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
+}
+
+#[test]
+fn nobody_writes_under_the_actor_of_the_server() {
+    let (mut document, log) = plan();
+    user(&mut document, 9, "cfo", false);
+    let own = document.doc.get_actor().clone();
+    let forge = |log: &[u8], value| next(log, own.to_bytes(), value).0;
+    // Before the server has written anything for anybody who is known, and after.
+    for round in 0..2 {
+        let forged = forge(&log, round);
+        let items = vec![carrying(PeerKey(9), &[forged.hash()], std::slice::from_ref(&forged))];
+        let (outcomes, _) = run(&mut document, items);
+        assert!(matches!(outcomes[0], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
+        let edit = Edit::Add(position("q"));
+        run(&mut document, vec![Item::Edit { edit, author: author(), by: Some(by("coo")) }]);
+    }
+}
+
+#[test]
+fn a_change_that_waited_is_of_the_one_who_brought_it() {
+    let (mut document, log) = plan();
+    user(&mut document, 8, "ceo", false);
+    user(&mut document, 9, "cfo", false);
+    let (first, then) = next(&log, b"ceo's device", 1);
+    let (second, _) = next(&then, b"cfo's device", 2);
+    let waits = run(&mut document, vec![carrying(PeerKey(9), &[second.hash()], std::slice::from_ref(&second))]);
+    assert!(waits.1.is_empty(), "nothing is stored, and nothing written down");
+    run(&mut document, vec![carrying(PeerKey(8), &[first.hash()], std::slice::from_ref(&first))]);
+    assert_eq!(brought_by(&document, &first.hash()).as_deref(), Some("ceo"));
+    assert_eq!(brought_by(&document, &second.hash()).as_deref(), Some("cfo"));
+}
+
+#[test]
+fn an_actor_is_nobodys_again_when_its_changes_could_not_be_stored() {
+    let (mut document, log) = plan();
+    user(&mut document, 8, "ceo", false);
+    user(&mut document, 9, "cfo", false);
+    let (change, _) = next(&log, b"a device", 1);
+    let from = |key| vec![carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(&change))];
+    assert_eq!(document.apply(from(8)).change_count, 1);
+    document.reload(&log, ActorId::from([2u8])).unwrap();
+    let (outcomes, _) = run(&mut document, from(9));
+    assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
+    assert_eq!(brought_by(&document, &change.hash()).as_deref(), Some("cfo"));
+    // What was written down before the append failed stays.
+    let (change, _) = next(&log, b"another device", 1);
+    let from = |key| vec![carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(&change))];
+    let applied = document.apply(from(8));
+    document.note_authors(&applied, NOW);
+    document.reload(&log, ActorId::from([3u8])).unwrap();
+    let (outcomes, _) = run(&mut document, from(9));
+    assert!(matches!(outcomes[0], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_counted_and_cost_no_other() {
+    let (mut document, log) = plan();
+    user(&mut document, 8, "ceo", false);
+    let (change, _) = next(&log, b"a device", 1);
+    let (_, lines) = run(&mut document, vec![carrying(PeerKey(8), &[change.hash()], std::slice::from_ref(&change))]);
+    let garbled =
+        [&b"{\"user\":\n\n"[..], &lines, b"{\"user\":\"x\",\"surface\":\"sync\",\"time\":1,\"changes\":[\"?\"]}\n"];
+    let (authors, unreadable) = Authors::read(&garbled.concat());
+    assert_eq!(unreadable, 2);
+    assert_eq!(authors.of(&change.hash()).unwrap().user.as_ref(), "ceo");
+}
+
+#[test]
+fn who_may_only_read_is_told_so_and_changes_nothing_however_often_it_tries() {
+    let (mut document, log) = plan();
+    let mut viewer = user(&mut document, 9, "intern", true);
+    viewer.settle(&mut document);
+    assert!(viewer.state.peer_read_only, "a stock client knows that there is no use in sending changes");
+    assert_eq!(viewer.doc.get_heads(), document.heads(), "reading works");
+    // One that does not care, and sends what it has made over and over.
+    let (change, _) = next(&log, b"a modified client", 1);
+    let heads = document.heads();
+    let mut answers = 0;
+    for _ in 0..10 {
+        let mut applied = document.apply(vec![carrying(viewer.key, &[change.hash()], std::slice::from_ref(&change))]);
+        assert!(matches!(applied.outcomes[0], Outcome::Synced) && applied.chunks.is_empty(), "{applied:?}");
+        for delivery in document.publish(&mut applied, |_| true).deliveries {
+            let message = sync::Message::decode(&delivery.message).unwrap();
+            assert!(message.flags.unwrap().contains(MessageFlags::READ_ONLY) && message.need.is_empty(), "{message:?}");
+            answers += 1;
+        }
+    }
+    assert_eq!(document.heads(), heads);
+    assert!(answers <= 1, "{answers} answers to ten messages that say the same");
+    // What others write still reaches it.
+    let edit = Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None };
+    let mut applied = document.apply(vec![edit]);
+    assert_eq!(document.publish(&mut applied, |_| true).deliveries.len(), 1);
+}
+
+#[test]
+fn who_may_write_after_all_brings_what_was_not_taken_before() {
+    let (mut document, _) = plan();
+    let mut remote = user(&mut document, 9, "cfo", true);
+    remote.settle(&mut document);
+    remote.doc.put(ROOT, "name", "mine").unwrap();
+    remote.doc.commit();
+    remote.settle(&mut document);
+    let before = document.heads();
+    assert_ne!(remote.doc.get_heads(), before);
+    document.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: false });
+    let told = document.greet(remote.key).expect("it is told");
+    remote.receive(&told.message);
+    remote.settle(&mut document);
+    assert_eq!(document.heads(), remote.doc.get_heads());
+    // And back.
+    document.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: true });
+    let told = document.greet(remote.key).expect("it is told");
+    remote.receive(&told.message);
+    assert!(remote.state.peer_read_only);
+}
+
+#[test]
+fn a_thousand_who_may_only_read_are_one_peer() {
+    let (mut document, _) = plan();
+    let mut viewers: Vec<Remote> = (10..40).map(|key| user(&mut document, key, "intern", true)).collect();
+    for viewer in &mut viewers {
+        viewer.settle(&mut document);
+    }
+    assert_eq!(document.peers.distinct_states(), 1);
+    let before = document.peers.generations();
+    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
+    assert_eq!(document.publish(&mut applied, |_| true).deliveries.len(), viewers.len());
+    assert_eq!(document.peers.generations() - before, 1);
+}
+
+#[test]
+fn a_document_that_is_not_there_answers_as_one_that_is_empty() {
+    let mut empty = load(&[]);
+    let mut remote = Remote::new(9);
+    remote.doc.put(ROOT, "name", "mine").unwrap();
+    remote.doc.commit();
+    let Some(Item::Sync { peer, bytes }) = remote.message() else { panic!("a message") };
+    empty.join(peer, Vec::new());
+    let mut applied = empty.apply(vec![Item::Sync { peer, bytes: bytes.clone() }]);
+    let said = empty.publish(&mut applied, |_| true).deliveries;
+    assert_eq!(answer_of_none(Some(&bytes)), Some(said[0].message.clone()));
+    empty.join(PeerKey(1), Vec::new());
+    assert_eq!(answer_of_none(None), Some(empty.greet(PeerKey(1)).unwrap().message));
+    assert_eq!(answer_of_none(Some(b"nonsense")), None);
+}

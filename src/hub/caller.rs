@@ -1,0 +1,80 @@
+//! Who asks.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::auth::Grant;
+use crate::document::{Bringer, Standing, Surface};
+
+use super::access::Right;
+
+/// Who is on the other side of a connection, or has made a request. Clones are the same: when what somebody may do
+/// changes while they are connected, all who know them know.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    surface: Surface,
+    who: Who,
+}
+
+#[derive(Debug)]
+enum Who {
+    /// The server itself.
+    Server,
+    /// Nobody is asked who they are.
+    Anybody,
+    Known(RwLock<Arc<Grant>>),
+}
+
+impl Caller {
+    /// The server itself, which may do everything.
+    #[must_use]
+    pub fn server() -> Self {
+        Self(Arc::new(Inner { surface: Surface::Api, who: Who::Server }))
+    }
+
+    /// Somebody, on a server that asks nobody who they are: everybody may do everything.
+    #[must_use]
+    pub fn anybody(surface: Surface) -> Self {
+        Self(Arc::new(Inner { surface, who: Who::Anybody }))
+    }
+
+    /// A user.
+    #[must_use]
+    pub fn known(surface: Surface, grant: Grant) -> Self {
+        Self(Arc::new(Inner { surface, who: Who::Known(RwLock::new(Arc::new(grant))) }))
+    }
+
+    /// What the user's token says; None if nobody was asked.
+    #[must_use]
+    pub fn grant(&self) -> Option<Arc<Grant>> {
+        match &self.0.who {
+            Who::Known(grant) => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
+            Who::Server | Who::Anybody => None,
+        }
+    }
+
+    /// It says something else now.
+    pub fn renew(&self, now: Grant) {
+        if let Who::Known(grant) = &self.0.who {
+            *grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        }
+    }
+
+    /// The user's name; None if nobody was asked.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.grant().map(|grant| Arc::clone(&grant.user))
+    }
+
+    /// Who brings in what comes from here, as far as that is known.
+    #[must_use]
+    pub fn bringer(&self) -> Option<Bringer> {
+        Some(Bringer { user: self.user()?, surface: self.0.surface })
+    }
+
+    pub(super) fn standing(&self, right: Right) -> Standing {
+        Standing { by: self.bringer(), read_only: right < Right::Write }
+    }
+}

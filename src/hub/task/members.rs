@@ -1,0 +1,182 @@
+//! Who syncs a document and who looks at it: who may come in, what they may do, and how they leave.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{DocumentTask, Member, Sender};
+use crate::clock::now_ms;
+use crate::document::{Applied, Document, answer_of_none, carries_chunks};
+use crate::hub::access::{Denied, Right};
+use crate::hub::caller::Caller;
+use crate::hub::command::{SyncPeer, Unavailable};
+use crate::hub::outbox::{ConnectionKey, Farewell, Outgoing};
+use crate::metrics::Refusal;
+use crate::store::StoreError;
+
+impl DocumentTask {
+    /// Makes a connection a peer of this document. False: it must not be, as too many documents are waited for.
+    pub(super) fn admit(&mut self, document: &mut Document, peer: SyncPeer) -> bool {
+        if self.peers.contains_key(&peer.key) {
+            return true;
+        }
+        let right = self.right_of(document, &peer.caller);
+        if right < Right::Read {
+            self.turn_down(&peer, true, None);
+            return false;
+        }
+        if !document.exists() && !self.pending {
+            let limit = self.hub.inner.settings.max_pending;
+            let pending = &self.hub.inner.pending;
+            if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
+                self.hub.inner.metrics.refuse(Refusal::TooManyPending);
+                self.tell_unavailable(&peer, &Unavailable::TooManyPending);
+                return false;
+            }
+            self.pending = true;
+        }
+        let shared = peer.storage.as_deref().map(|storage| self.remembered.shared_heads(storage)).unwrap_or_default();
+        document.join(peer.key, shared);
+        document.introduce(peer.key, peer.caller.standing(right));
+        let key = peer.key;
+        self.peers.insert(key, Member { peer, right, owes_unavailable: false });
+        self.newcomers = true;
+        // Whoever watches storages hears what is known of them here.
+        if self.hub.inner.storages.any() {
+            let watched = self.hub.inner.storages.watched_by(key);
+            self.tell_of_storages(document, key, &watched);
+        }
+        true
+    }
+
+    /// Whether a peer is not to know that there is such a document.
+    pub(super) fn denies(&self, document: &Document, peer: &SyncPeer) -> bool {
+        !self.peers.contains_key(&peer.key) && self.right_of(document, &peer.caller) < Right::Read
+    }
+
+    /// Answers who may not even know of the document as if it did not exist, until they bring something: that is not taken,
+    /// and they are told so.
+    pub(super) fn turn_down(&self, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
+        let brings = message.is_some_and(carries_chunks);
+        if !request && !brings && !self.hub.inner.access.is_deleted(&self.id) {
+            let answer = answer_of_none(message);
+            if let (Some(data), Some(place)) = (answer, peer.outbox.place(&self.waiter)) {
+                place.fill(Outgoing::Sync { document: self.id.clone(), data });
+            }
+            return;
+        }
+        self.hub.inner.metrics.refuse(Refusal::Denied);
+        self.tell_unavailable(peer, &Denied::Missing(self.id.clone()).into());
+    }
+
+    /// What somebody may do with the document as it is.
+    fn right_of(&self, document: &Document, caller: &Caller) -> Right {
+        let access = &self.hub.inner.access;
+        if document.exists() { access.right(caller, &self.id) } else { access.right_before(caller, &self.id) }
+    }
+
+    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
+    fn tell_unavailable(&self, peer: &SyncPeer, why: &Unavailable) {
+        match peer.outbox.place(&self.waiter) {
+            Some(place) => place.fill(match why {
+                Unavailable::Denied(_) => Outgoing::Missing(self.id.clone()),
+                _ => Outgoing::Unavailable(self.id.clone()),
+            }),
+            None => {
+                let Farewell { kind, message } = why.clone().into();
+                peer.outbox.close(kind, message);
+            }
+        }
+    }
+
+    /// Whether changes of a peer are taken now. `maker`: who makes the document, if it does not exist and somebody is about
+    /// to; what comes to be is theirs alone.
+    pub(super) fn takes_changes(
+        &mut self,
+        document: &mut Document,
+        key: ConnectionKey,
+        maker: &mut Option<Arc<str>>,
+    ) -> bool {
+        if self.is_quarantined() {
+            self.refuse_changes(key);
+            return false;
+        }
+        let Some(Member { peer, right, .. }) = self.peers.get(&key) else { return false };
+        if *right < Right::Write {
+            // What they say besides is heard: the document leaves out the changes.
+            self.hub.inner.metrics.refuse(Refusal::Denied);
+            return true;
+        }
+        let Some(user) = peer.caller.user().filter(|_| !document.exists()) else { return true };
+        if *maker.get_or_insert_with(|| Arc::clone(&user)) == user
+            || self.hub.inner.access.right(&peer.caller, &self.id) >= Right::Write
+        {
+            return true;
+        }
+        self.send_away(document, key);
+        false
+    }
+
+    /// The document is about to come to be: it belongs to the user who makes it, from before anybody can see it.
+    pub(super) async fn give_to_maker(
+        &mut self,
+        document: &mut Document,
+        applied: &Applied,
+        senders: &[Sender],
+    ) -> Result<(), StoreError> {
+        let user =
+            senders.iter().zip(&applied.brought_changes).find(|(_, brought)| **brought).and_then(|(sender, _)| {
+                match sender {
+                    Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
+                    Sender::Caller { user, .. } => user.clone(),
+                }
+            });
+        let Some(user) = user else { return Ok(()) };
+        self.hub.inner.access.change(&self.id, |record| record.owner.get_or_insert(user).clone()).await?;
+        // Others have waited for a document of this id. It is not theirs.
+        let _ = self.recheck(document, None);
+        Ok(())
+    }
+
+    /// What somebody may do may have changed. Returns the peers who are to be told that it has.
+    pub(super) fn recheck(&mut self, document: &mut Document, only: Option<ConnectionKey>) -> Vec<ConnectionKey> {
+        let concerned = |key: &ConnectionKey| only.is_none_or(|only| only == *key);
+        let mut moved = Vec::new();
+        let keys: Vec<ConnectionKey> = self.peers.keys().copied().filter(concerned).collect();
+        for key in keys {
+            let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { continue };
+            let right = self.right_of(document, &peer.caller);
+            if right < Right::Read {
+                self.send_away(document, key);
+            } else if right != *before {
+                document.introduce(key, peer.caller.standing(right));
+                if let Some(member) = self.peers.get_mut(&key) {
+                    member.right = right;
+                }
+                moved.push(key);
+            }
+        }
+        let access = &self.hub.inner.access;
+        let denied = Denied::Missing(self.id.clone());
+        self.watchers.retain(|key, caller| !concerned(&key) || access.right(caller, &self.id) >= Right::Read, &denied);
+        moved
+    }
+
+    /// A peer may not even know any more that there is such a document.
+    fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
+        if let Some(Member { peer, .. }) = self.peers.remove(&key) {
+            document.leave(key);
+            self.tell_unavailable(&peer, &Denied::Missing(self.id.clone()).into());
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn part(&mut self, document: &mut Document, key: ConnectionKey) {
+        self.watchers.remove(key);
+        let shared = document.leave(key);
+        if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
+            && let Some(storage) = member.peer.storage
+        {
+            self.remembered.remember(storage, shared, now_ms() / 1_000);
+        }
+    }
+}

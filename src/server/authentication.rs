@@ -1,0 +1,217 @@
+//! Who asks: from the tokens that a request brings to the [`Caller`] that the hub is asked with.
+//!
+//! A token comes as `Authorization: Bearer`, as a WebSocket subprotocol, as `?token=` (all that the stock JavaScript
+//! client can do), or as the cookie that a login sets. The first of these that is there counts; a bad one is not made up
+//! for by another. Everything that a client can be told of a token that does not count is one and the same sentence.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::access::Access;
+use super::upgrade::Upgrade;
+use super::{App, Problem};
+use crate::auth::{Grant, Refused};
+use crate::clock::now;
+use crate::document::Surface;
+use crate::hub::Caller;
+use crate::metrics::Refusal;
+
+/// The subprotocol that announces that the next one is a token. It is the one that the server picks.
+pub const SUBPROTOCOL: &str = "happierwork.bearer";
+/// The cookie of a login.
+const COOKIE: &str = "happierwork_session";
+/// The same where it is only sent over TLS: no other host of the domain can set one of this name.
+const SECURE_COOKIE: &str = "__Host-happierwork_session";
+/// The parameter of a URL.
+const PARAMETER: &str = "token";
+
+/// Whom a request comes from.
+#[derive(Debug, Clone)]
+pub enum Identified {
+    /// On a server that asks nobody.
+    Anybody,
+    /// A user.
+    User(Box<Grant>),
+    /// Nobody who could be told.
+    Nobody(Refused),
+}
+
+impl Identified {
+    /// Who calls, by this door.
+    ///
+    /// # Errors
+    /// When that is nobody.
+    pub fn caller(&self, surface: Surface) -> Result<Caller, Refused> {
+        match self {
+            Self::Anybody => Ok(Caller::anybody(surface)),
+            Self::User(grant) => Ok(Caller::known(surface, Grant::clone(grant))),
+            Self::Nobody(refused) => Err(*refused),
+        }
+    }
+}
+
+impl App {
+    /// Whom a request comes from, by its head.
+    pub fn identify<B>(&self, request: &axum::http::Request<B>) -> Identified {
+        let Some(authority) = &self.authority else { return Identified::Anybody };
+        let found = Found::of(request.method(), request.uri(), request.headers(), &self.access);
+        let Some(token) = found.token() else { return Identified::Nobody(Refused::Missing) };
+        match authority.verify(token, now()) {
+            Ok(grant) => Identified::User(Box::new(grant)),
+            Err(refused) => {
+                self.hub.metrics().refuse(Refusal::Unauthorized);
+                tracing::debug!(reason = refused.reason(), "a token that does not count");
+                Identified::Nobody(refused)
+            }
+        }
+    }
+}
+
+/// Where a request has its token.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// In a place where programs put it.
+    Given(std::borrow::Cow<'a, str>),
+    /// In the cookie of a page of ours.
+    Cookie(&'a str),
+    /// Nowhere.
+    Nothing,
+}
+
+impl<'a> Found<'a> {
+    /// Looks into all places, in order.
+    pub fn of(method: &Method, uri: &'a Uri, headers: &'a HeaderMap, access: &Access) -> Self {
+        if let Some(token) = bearer(headers) {
+            return Self::Given(token.into());
+        }
+        if let Some(token) = subprotocol(headers) {
+            return Self::Given(token.into());
+        }
+        if let Some(token) = parameter(uri) {
+            return Self::Given(token);
+        }
+        // A browser sends a cookie with whatever request any page makes it send.
+        match cookie(headers) {
+            Some(token) if comes_from_our_page(method, headers, access) => Self::Cookie(token),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// The token.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Self::Given(token) => Some(token),
+            Self::Cookie(token) => Some(token),
+            Self::Nothing => None,
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    // What else a proxy in front may have asked for is not for us.
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',').map(str::trim))
+}
+
+fn subprotocol(headers: &HeaderMap) -> Option<&str> {
+    let mut protocols = subprotocols(headers);
+    protocols.find(|protocol| *protocol == SUBPROTOCOL)?;
+    protocols.next()
+}
+
+/// What is to be answered to the subprotocols that were offered: a browser ends a socket on which none was picked.
+pub fn picked(headers: &HeaderMap) -> Option<HeaderValue> {
+    subprotocols(headers).any(|protocol| protocol == SUBPROTOCOL).then(|| HeaderValue::from_static(SUBPROTOCOL))
+}
+
+fn parameter(uri: &Uri) -> Option<std::borrow::Cow<'_, str>> {
+    let pairs = form_urlencoded::parse(uri.query()?.as_bytes());
+    pairs.into_iter().find(|(name, _)| name == PARAMETER).map(|(_, token)| token)
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = || {
+        let lists = headers.get_all(header::COOKIE).iter().filter_map(|list| list.to_str().ok());
+        lists.flat_map(|list| list.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
+    };
+    let named = |wanted: &str| cookies().find(|(name, _)| *name == wanted).map(|(_, token)| token);
+    named(SECURE_COOKIE).or_else(|| named(COOKIE))
+}
+
+/// Whether a request that brings a cookie was made by a page of this server, or of one that its operator named. Browsers say
+/// where a request comes from when it is more than a plain `GET`. (Other ports of this machine are the same site to a
+/// browser, which sends them its cookies: that a page is on loopback is not enough here.)
+fn comes_from_our_page(method: &Method, headers: &HeaderMap, access: &Access) -> bool {
+    if headers.contains_key(header::ORIGIN) {
+        return is_from_our_page(headers, access);
+    }
+    (method == Method::GET || method == Method::HEAD) && !Upgrade::is_asked_for(headers)
+}
+
+/// Whether no page, or one of ours, made a request.
+pub fn is_from_our_page(headers: &HeaderMap, access: &Access) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    headers.get_all(header::ORIGIN).iter().all(|origin| access.is_ours(origin, host))
+}
+
+/// The cookie that holds a session.
+pub fn session_cookie(token: &str, seconds: u64, secure: bool) -> String {
+    let (name, secure) = if secure { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+}
+
+/// What takes it back: both names, as it may have been set either way.
+pub fn ended_cookies() -> [String; 2] {
+    [session_cookie("", 0, false), session_cookie("", 0, true)]
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = axum::http::StatusCode::UNAUTHORIZED;
+        Self::new(status, "unauthorized", "It is not known who you are", refused.to_string())
+    }
+}
+
+/// Who asks, for the JSON API.
+pub struct Asker(pub Caller);
+
+impl FromRequestParts<Arc<App>> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        Ok(Self(caller(parts, app, Surface::Api)?))
+    }
+}
+
+/// Who asks, for the legacy REST paths.
+pub struct LegacyAsker(pub Caller);
+
+impl FromRequestParts<Arc<App>> for LegacyAsker {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let caller = caller(parts, app, Surface::Legacy);
+        caller.map(Self).map_err(|refused| {
+            let body = axum::Json(serde_json::json!({ "error": refused.to_string() }));
+            (axum::http::StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+        })
+    }
+}
+
+fn caller(parts: &Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
+    match parts.extensions.get::<Identified>() {
+        Some(identified) => identified.caller(surface),
+        // Nothing but a mistake in the order of layers leads here: nobody is let in by it.
+        None if app.authority.is_some() => Err(Refused::Missing),
+        None => Ok(Caller::anybody(surface)),
+    }
+}

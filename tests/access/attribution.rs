@@ -1,0 +1,100 @@
+//! Who brought what in, on the whole server.
+
+use automerge::transaction::Transactable;
+use automerge::{ActorId, AutoCommit, ROOT};
+use happierwork::document::Surface;
+use happierwork::hub::Caller;
+use serde_json::{Value, json};
+
+use super::support::{PlainPeer, TestServer, add};
+use super::tokens::Users;
+
+/// The lines beside the default document.
+fn lines(server: &TestServer) -> Vec<Value> {
+    let path = server.folder.path().join(format!("documents/{}.authors.jsonl", server.document));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+async fn plain(server: &TestServer, token: &str, actor: &[u8]) -> PlainPeer {
+    let mut peer = PlainPeer::over(server.connect(&format!("/sync/default?token={token}")).await);
+    peer.doc = AutoCommit::new().with_actor(ActorId::from(actor));
+    peer.push().await;
+    while peer.state.their_heads.as_ref() != Some(&peer.doc.get_heads()) {
+        assert!(peer.turn().await, "{:?}", peer.socket.closed_with);
+    }
+    peer
+}
+
+#[tokio::test]
+async fn each_change_is_noted_with_the_user_of_its_connection_before_it_is_acknowledged() {
+    let users = Users::new();
+    let server = users.server().await;
+    let mut ceo = plain(&server, &users.token("ceo", "editor", "*"), b"ceo's device").await;
+    ceo.doc.put(ROOT, "updatedBy", "cfo").unwrap();
+    ceo.doc.commit();
+    ceo.until_acknowledged().await;
+    let noted = lines(&server);
+    let hash = ceo.doc.get_heads()[0].to_string();
+    let line = noted.last().unwrap();
+    assert_eq!(
+        (&line["user"], &line["surface"], &line["changes"]),
+        (&json!("ceo"), &json!("plain"), &json!([hash])),
+        "{noted:?}"
+    );
+
+    let mut legacy = server.connect(&format!("/ws/dashboard/?token={}", users.token("cfo", "editor", "default"))).await;
+    legacy.send(add("Analyst")).await;
+    while legacy.json().await.get("entry").is_none() {}
+    let line = lines(&server).pop().unwrap();
+    assert_eq!((&line["user"], &line["surface"]), (&json!("cfo"), &json!("legacy")));
+    assert_eq!(line["serverActors"].as_array().unwrap().len(), 1, "the server wrote it, under an actor of its own");
+    // And the row says so too.
+    let row = server.app.hub.view(&Caller::anybody(Surface::Api), &server.document).await.unwrap().unwrap();
+    let rows: Vec<_> =
+        happierwork::document::read_view(&row).rows().map(|row| row.position.updated_by.clone()).collect();
+    assert_eq!(rows, [Some("cfo".to_owned())]);
+}
+
+#[tokio::test]
+async fn nobody_writes_as_another_users_device_also_after_a_restart() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "*"), users.token("cfo", "editor", "*"));
+    let mut honest = plain(&server, &ceo, b"ceo's device").await;
+    honest.doc.put(ROOT, "name", "honest").unwrap();
+    honest.doc.commit();
+    honest.until_acknowledged().await;
+    let copy = honest.doc.save();
+    let folder = std::sync::Arc::clone(&server.folder);
+    let mut server = server;
+    for _ in 0..2 {
+        let mut forger = PlainPeer::over(server.connect(&format!("/sync/default?token={cfo}")).await);
+        forger.doc = AutoCommit::load(&copy).unwrap().with_actor(ActorId::from(&b"ceo's device"[..]));
+        forger.doc.put(ROOT, "name", "forged").unwrap();
+        forger.doc.commit();
+        forger.push().await;
+        while forger.turn().await {}
+        let close = forger.socket.closed_with.take().unwrap();
+        assert_eq!(u16::from(close.code), 1008);
+        assert!(close.reason.contains("another user"), "{}", close.reason);
+        assert!(server.stop().await);
+        server = TestServer::start_in(std::sync::Arc::clone(&folder), users.known()).await;
+    }
+    // The victim goes on as if nothing had been.
+    let mut honest = PlainPeer { socket: server.connect(&format!("/sync/default?token={ceo}")).await, ..honest };
+    honest.state = Default::default();
+    honest.doc.put(ROOT, "name", "still honest").unwrap();
+    honest.doc.commit();
+    honest.until_acknowledged().await;
+}
+
+#[tokio::test]
+async fn where_nobody_is_asked_nothing_is_noted() {
+    let server = TestServer::start().await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    peer.doc.put(ROOT, "name", "mine").unwrap();
+    peer.doc.commit();
+    peer.until_acknowledged().await;
+    assert!(lines(&server).is_empty());
+}

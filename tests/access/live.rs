@@ -1,0 +1,198 @@
+//! Keys that are retired and accounts that are disabled while people work.
+
+use std::time::Duration;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use happierwork::wire::repo::{Message, PeerMetadata};
+use serde_json::{Value, json};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::peer::{Replica, RepoPeer};
+use super::support::{Socket, TestServer, http_to};
+use super::tokens::Users;
+
+async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
+    let socket = server.connect(&format!("/sync?token={token}")).await;
+    RepoPeer::join_over(socket, name, PeerMetadata::default()).await
+}
+
+async fn closed(socket: &mut Socket) -> u16 {
+    while socket.next().await.is_some() {}
+    socket.closed_with.take().map_or(0, |close| close.code.into())
+}
+
+/// Somebody who edits all the time, until told to stop. Returns how many edits were acknowledged.
+fn works(mut peer: RepoPeer, mut replica: Replica, stop: tokio::sync::watch::Receiver<bool>) -> JoinHandle<u32> {
+    tokio::spawn(async move {
+        let mut edits = 0;
+        while !*stop.borrow() {
+            replica.doc.put(ROOT, "note", edits).unwrap();
+            replica.doc.commit();
+            peer.until_agreed(&mut replica).await;
+            edits += 1;
+        }
+        edits
+    })
+}
+
+async fn login(server: &TestServer, email: &str, password: &str) -> (u16, Value) {
+    server.post("/accounts/api/login/", &json!({ "email": email, "password": password })).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retired_key_ends_its_sessions_and_no_others() {
+    let users = Users::new();
+    let server = users.server().await;
+    let kid = users.run(&["key", "list"]).split_whitespace().find(|word| word.len() > 8).unwrap().to_owned();
+    let old = users.token("cfo", "editor", "*");
+    users.run(&["key", "new"]);
+    let new = users.token("ceo", "editor", "*");
+    let kids = users.run(&["key", "list"]);
+    assert!(kids.contains(&kid), "{kids}");
+
+    // The running server has learnt of the new key by itself.
+    let mut other = loop {
+        let mut socket = server.connect(&format!("/sync/default?token={new}")).await;
+        if socket.next().await.is_some() {
+            break socket;
+        }
+    };
+    let mut worker = joined(&server, &new, "ceo").await;
+    let mut replica = Replica::empty(&server.document);
+    worker.until_agreed(&mut replica).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let working = works(worker, replica, stopped);
+    let mut concerned = joined(&server, &old, "cfo").await;
+    let mut rows = server.connect(&format!("/ws/dashboard/?token={old}")).await;
+
+    let retire = {
+        let users = users.clone();
+        move || users.run(&["key", "retire", &kid])
+    };
+    spawn_blocking(retire).await.unwrap();
+    assert_eq!(closed(&mut concerned.socket).await, 4401);
+    assert_eq!(closed(&mut rows).await, 4401);
+    let mut again = server.connect(&format!("/sync/default?token={old}")).await;
+    assert_eq!(closed(&mut again).await, 4401);
+    stop.send(true).unwrap();
+    assert!(working.await.unwrap() > 0, "who has nothing to do with it went on all the time");
+    other.send(Frame::Ping("there".into())).await;
+    while other.next_raw().await.unwrap() != Frame::Pong("there".into()) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
+    let users = Users::new();
+    for (name, role) in [("cfo@example.com", "editor"), ("ceo@example.com", "owner")] {
+        users.run_with(&["user", "add", name, "--role", role, "--documents", "*"], "a long password");
+    }
+    let server = users.server().await;
+    let (status, session) = login(&server, "cfo@example.com", "a long password").await;
+    assert_eq!((status, &session["message"]), (200, &json!("Login successful")), "{session}");
+    let cfo = session["token"].as_str().unwrap().to_owned();
+    let (_, session) = login(&server, "CEO@example.com ", "a long password").await;
+    let ceo = session["token"].as_str().unwrap().to_owned();
+    let mut owner = joined(&server, &ceo, "ceo").await;
+
+    let mut peer = joined(&server, &cfo, "cfo").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    let set = {
+        let users = users.clone();
+        move || users.run(&["user", "set", "cfo@example.com", "--role", "viewer"])
+    };
+    spawn_blocking(set).await.unwrap();
+    while !replica.state.is_peer_read_only() {
+        peer.turn(&mut replica).await;
+    }
+    let disable = {
+        let users = users.clone();
+        move || users.run(&["user", "disable", "cfo@example.com"])
+    };
+    spawn_blocking(disable).await.unwrap();
+    let mut told = None;
+    while let Some(message) = peer.next().await {
+        if let Message::Error { message, .. } = message {
+            told = Some(message);
+        }
+    }
+    assert!(told.unwrap().contains("token"));
+    assert_eq!(peer.socket.closed_with.take().map(|close| u16::from(close.code)), Some(4401));
+    assert_eq!(login(&server, "cfo@example.com", "a long password").await.0, 401);
+
+    let mut theirs = Replica::empty(&server.document);
+    owner.until_agreed(&mut theirs).await;
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_for_good() {
+    let users = Users::new();
+    users.run_with(&["user", "add", "cfo", "--role", "editor", "--documents", "*"], "a long password");
+    let server = users.server().await;
+    let body = json!({ "email": "cfo", "password": "a long password" }).to_string();
+    let headers = [("content-type", "application/json")];
+    let (status, answer, _) = http_to(server.address, "POST", "/accounts/api/login/", &headers, body).await;
+    assert_eq!(status, 200);
+    let cookie = answer["set-cookie"].to_str().unwrap().to_owned();
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "it would not come back without TLS: {cookie}");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let own = format!("http://{}", server.address);
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let (_, _, session) = server.http("GET", "/api/session", &headers).await;
+    let session: Value = serde_json::from_str(&session).unwrap();
+    assert_eq!((&session["required"], &session["user"]["name"]), (&json!(true), &json!("cfo")));
+    let mut rows = server.connect_with("/ws/dashboard/", &headers).await;
+    assert_eq!(rows.json().await["type"], "login_update");
+
+    let (status, ..) = http_to(server.address, "POST", "/accounts/api/logout/", &headers, String::new()).await;
+    assert_eq!(status, 200);
+    assert_eq!(closed(&mut rows).await, 4401);
+    let folder = std::sync::Arc::clone(&server.folder);
+    let (status, ..) = server.http("GET", "/data/", &headers).await;
+    assert_eq!(status, 401);
+    assert!(server.stop().await);
+    let server = TestServer::start_in(folder, users.known()).await;
+    let (status, ..) = server.http("GET", "/data/", &[("cookie", cookie.as_str())]).await;
+    assert_eq!(status, 401, "also after a restart");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_all_answered_alike_and_soon_have_to_wait() {
+    let users = Users::new();
+    users.run_with(&["user", "add", "cfo", "--role", "editor", "--documents", "*"], "a long password");
+    let server = users.server().await;
+    let wrong = login(&server, "cfo", "another password").await;
+    assert_eq!(wrong, (401, json!({ "error": "Invalid credentials" })));
+    assert_eq!(login(&server, "nobody", "another password").await, wrong);
+    assert_eq!(login(&server, "cfo", "").await, wrong);
+    let mut waits = None;
+    for _ in 0..20 {
+        let (status, answer) = login(&server, "cfo", "another password").await;
+        if status == 429 {
+            waits = Some(answer["error"].as_str().unwrap().to_owned());
+            break;
+        }
+    }
+    let waits = waits.expect("nobody tries for ever");
+    assert!(waits.starts_with("Too many attempts; try again in ") && waits.ends_with(" s"), "{waits}");
+    assert_eq!(login(&server, "cfo", "a long password").await.0, 429, "also with the right one");
+    assert_eq!(login(&server, "", "x").await, (400, json!({ "error": "Email is required" })));
+}
+
+#[tokio::test]
+async fn an_expiring_token_ends_its_connection_when_it_expires() {
+    let users = Users::new();
+    let server = users.server().await;
+    let now = happierwork::clock::now();
+    // A moment is granted to clocks that differ.
+    let token = users.sign(&json!({
+        "iss": "happierwork", "sub": "cfo", "role": "editor", "documents": "*", "iat": now, "exp": now - 4,
+    }));
+    let mut peer = joined(&server, &token, "cfo").await;
+    assert_eq!(tokio::time::timeout(Duration::from_secs(15), closed(&mut peer.socket)).await, Ok(4401));
+}

@@ -1,0 +1,261 @@
+//! What somebody may do, and how that changes; and where a token may be.
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use happierwork::format::DocumentId;
+use happierwork::wire::repo::{Message, PeerMetadata};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::peer::{Replica, RepoPeer, join, new_id, receive};
+use super::support::{PlainPeer, Socket, TestServer, http_to};
+use super::tokens::Users;
+
+async fn call(server: &TestServer, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let (status, _, answer) = http_to(server.address, method, path, &headers, body.to_owned()).await;
+    (status, answer)
+}
+
+async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
+    let socket = server.connect(&format!("/sync?token={token}")).await;
+    RepoPeer::join_over(socket, name, PeerMetadata::default()).await
+}
+
+async fn code(socket: &mut Socket) -> u16 {
+    let close = match socket.closed_with.take() {
+        Some(close) => Some(close),
+        None => socket.closed().await,
+    };
+    close.map_or(0, |close| close.code.into())
+}
+
+/// A document that this token's user has made over the sync socket.
+async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, Replica) {
+    let mut peer = joined(server, token, &format!("maker-{}", rand::random::<u32>())).await;
+    let mut replica = Replica::empty(&new_id());
+    replica.doc.put(ROOT, "name", "theirs").unwrap();
+    replica.doc.commit();
+    peer.until_agreed(&mut replica).await;
+    (peer, replica)
+}
+
+#[tokio::test]
+async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_connected() {
+    let users = Users::new();
+    let server = users.server().await;
+    // Tokens that name nothing: what is theirs is theirs by the documents' records.
+    let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
+    let (_maker, replica) = made_by(&server, &ceo).await;
+    let path = format!("/api/documents/{}", replica.id);
+    assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+    assert_eq!(call(&server, &cfo, "PUT", &format!("{path}/access/cfo"), r#"{"role":"owner"}"#).await.0, 404);
+
+    assert_eq!(call(&server, &ceo, "PUT", &format!("{path}/access/cfo"), r#"{"role":"viewer"}"#).await.0, 204);
+    let mut guest = joined(&server, &cfo, "guest").await;
+    let mut copy = Replica::empty(&replica.id);
+    let first = copy.generate().unwrap();
+    let request = guest.request(&copy.id, first);
+    guest.send(&request).await;
+    while copy.doc.get_heads().is_empty() {
+        guest.turn(&mut copy).await;
+    }
+    while !copy.state.is_peer_read_only() {
+        guest.turn(&mut copy).await;
+    }
+
+    // Up: what was made meanwhile is taken.
+    copy.doc.put(ROOT, "name", "ours").unwrap();
+    copy.doc.commit();
+    assert_eq!(call(&server, &ceo, "PUT", &format!("{path}/access/cfo"), r#"{"role":"editor"}"#).await.0, 204);
+    while copy.state.is_peer_read_only() {
+        guest.turn(&mut copy).await;
+    }
+    guest.until_agreed(&mut copy).await;
+    let (_, access) = call(&server, &ceo, "GET", &format!("{path}/access"), "").await;
+    let access: Value = serde_json::from_str(&access).unwrap();
+    assert_eq!(access, json!({ "owner": "ceo", "users": { "cfo": "editor" } }));
+
+    // Out: they are told, and it is gone for them.
+    assert_eq!(call(&server, &ceo, "DELETE", &format!("{path}/access/cfo"), "").await.0, 204);
+    loop {
+        match guest.next().await {
+            Some(Message::DocUnavailable { document, .. }) if document == replica.id => break,
+            Some(Message::Sync { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+    // All of it is known after a restart.
+    let folder = std::sync::Arc::clone(&server.folder);
+    assert!(server.stop().await);
+    let server = TestServer::start_in(folder, users.known()).await;
+    assert_eq!(call(&server, &ceo, "GET", &path, "").await.0, 200);
+    assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
+    let id: DocumentId = new_id();
+    let mut waiting = joined(&server, &cfo, "waiting").await;
+    let mut nothing = Replica::empty(&id);
+    let request = waiting.request(&id, nothing.generate().unwrap());
+    waiting.send(&request).await;
+    assert!(matches!(waiting.next().await, Some(Message::DocUnavailable { .. })), "it is not there");
+    let mut maker = joined(&server, &ceo, "maker").await;
+    let mut replica = Replica::empty(&id);
+    replica.doc.put(ROOT, "name", "mine").unwrap();
+    replica.doc.commit();
+    maker.until_agreed(&mut replica).await;
+    let told = waiting.next().await;
+    assert!(matches!(told, Some(Message::DocUnavailable { .. })), "nor is it now, for them: {told:?}");
+    // And what they push is not taken.
+    nothing.doc.put(ROOT, "name", "stolen").unwrap();
+    nothing.doc.commit();
+    nothing.state = Default::default();
+    loop {
+        waiting.push(&mut nothing).await;
+        match waiting.next().await {
+            // As if there were nothing; until something is brought.
+            Some(Message::Sync { data, .. }) => assert!(nothing.receive(&data).heads.is_empty()),
+            Some(Message::DocUnavailable { .. }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let (_, name) = call(&server, &ceo, "GET", &format!("/api/documents/{id}"), "").await;
+    assert!(name.contains("\"mine\""), "{name}");
+}
+
+#[tokio::test]
+async fn a_peer_id_is_taken_over_by_the_same_user_only() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "*"), users.token("cfo", "editor", "*"));
+    let mut victim = joined(&server, &ceo, "ceo's laptop").await;
+    let mut thief = server.connect(&format!("/sync?token={cfo}")).await;
+    thief.send(Frame::binary(join("ceo's laptop", PeerMetadata::default()).encode())).await;
+    let told = receive(&mut thief).await;
+    assert!(matches!(&told, Some(Message::Error { message, .. }) if message.contains("another user")), "{told:?}");
+    assert_eq!(code(&mut thief).await, 4403);
+    let mut replica = Replica::empty(&server.document);
+    victim.until_agreed(&mut replica).await;
+    let _again = joined(&server, &ceo, "ceo's laptop").await;
+    while victim.next().await.is_some() {}
+    assert_eq!(code(&mut victim.socket).await, 4409, "the same user's older connection makes room");
+}
+
+#[tokio::test]
+async fn a_token_counts_in_its_places_and_nowhere_else() {
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("ceo", "viewer", "*");
+    let bearer = format!("Bearer {token}");
+    let cookie = format!("a=b; happierwork_session={token}");
+    let own = format!("http://{}", server.address);
+    let list = "/api/documents";
+    for (path, headers, status) in [
+        (list.to_owned(), vec![("authorization", bearer.as_str())], 200),
+        (list.to_owned(), vec![("authorization", &*bearer.replace("Bearer", "bearer"))], 200),
+        (format!("{list}?token={token}"), vec![], 200),
+        (list.to_owned(), vec![("cookie", &*cookie)], 200),
+        (list.to_owned(), vec![("cookie", &*cookie), ("origin", &*own)], 200),
+        // Another server on this machine, whose pages may ask, but not as whoever is logged in here.
+        (list.to_owned(), vec![("cookie", &*cookie), ("origin", "http://localhost:3000")], 401),
+        (list.to_owned(), vec![], 401),
+        (list.to_owned(), vec![("authorization", token.as_str())], 401),
+        (list.to_owned(), vec![("authorization", &*format!("Basic {token}"))], 401),
+        (list.to_owned(), vec![("x-token", token.as_str())], 401),
+        (format!("{list}?access_token={token}"), vec![], 401),
+        (format!("{list}?Token={token}"), vec![], 401),
+        // A good one does not make up for a bad one before it.
+        (format!("{list}?token={token}"), vec![("authorization", "Bearer x")], 401),
+        (list.to_owned(), vec![("cookie", &*cookie), ("authorization", "Bearer x")], 401),
+    ] {
+        let (found, answer_headers, body) = server.http("GET", &path, &headers).await;
+        assert_eq!(found, status, "{path} {headers:?}: {body}");
+        assert!(!body.contains(&token));
+        if status == 401 {
+            assert_eq!(answer_headers["www-authenticate"], "Bearer");
+            assert!(body.contains("valid token"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_other_page_writes_or_opens_a_socket_with_the_cookie() {
+    let users = Users::new();
+    let server = users.server().await;
+    let cookie = format!("happierwork_session={}", users.token("ceo", "owner", "*"));
+    let own = format!("http://{}", server.address);
+    let write = async |origin: Option<&str>| {
+        let mut headers = vec![("cookie", cookie.as_str()), ("content-type", "application/json")];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let body = r#"{"totalBudget":1}"#.to_owned();
+        http_to(server.address, "PATCH", "/api/documents/default", &headers, body).await.0
+    };
+    assert_eq!(write(Some(&own)).await, 200);
+    assert_eq!(write(None).await, 401, "a browser says where a request comes from");
+    assert_eq!(write(Some("http://localhost:3000")).await, 401);
+    assert_eq!(write(Some("https://evil.example")).await, 403);
+    for (origin, expected) in [
+        (Some(own.as_str()), None),
+        (None, Some(4401)),
+        (Some("http://localhost:3000"), Some(4401)),
+        (Some("https://evil.example"), Some(4403)),
+    ] {
+        for path in ["/sync", "/sync/default", "/ws/dashboard/", "/"] {
+            let mut headers = vec![("cookie", cookie.as_str())];
+            headers.extend(origin.map(|origin| ("origin", origin)));
+            let mut socket = server.connect_with(path, &headers).await;
+            match expected {
+                Some(expected) => assert_eq!(code(&mut socket).await, expected, "{path} {origin:?}"),
+                None => {
+                    socket.send(Frame::Ping("there".into())).await;
+                    while socket.next_raw().await.unwrap() != Frame::Pong("there".into()) {}
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_brings_its_token_as_a_subprotocol_and_hears_which_was_picked() {
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("ceo", "viewer", "*");
+    for (protocols, picked, lets_in) in [
+        (format!("happierwork.bearer, {token}"), Some("happierwork.bearer"), true),
+        (format!("happierwork.bearer,{token}, other"), Some("happierwork.bearer"), true),
+        ("happierwork.bearer, nonsense".to_owned(), Some("happierwork.bearer"), false),
+        ("happierwork.bearer".to_owned(), Some("happierwork.bearer"), false),
+    ] {
+        let mut request = server.url("/sync/default").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let (mut socket, response) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let found = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+        assert_eq!(found, picked, "{protocols}");
+        use futures_util::StreamExt;
+        let first = socket.next().await.unwrap().unwrap();
+        assert_eq!(first.is_binary(), lets_in, "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn viewers_are_told_on_every_surface_that_they_may_not_write() {
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("intern", "viewer", "*");
+    let mut peer = PlainPeer::over(server.connect(&format!("/sync/default?token={token}")).await);
+    while !peer.state.is_peer_read_only() {
+        assert!(peer.turn().await);
+    }
+    let (status, body) = call(&server, &token, "PATCH", "/api/documents/default", r#"{"totalBudget":1}"#).await;
+    assert!(status == 403 && body.contains("you may read this document"), "{status} {body}");
+    let (status, body) = call(&server, &token, "POST", "/api/documents", r#"{"name":"x"}"#).await;
+    assert!(status == 403 && body.contains("may not make documents"), "{status} {body}");
+}

@@ -1,0 +1,77 @@
+//! Passwords, tokens and keys appear in no log, however much is logged.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use super::support::process::{Running, folder, imported, program, run, serve};
+use super::support::{http_to, post_to, socket_to};
+
+const PASSWORD: &str = "correct horse battery staple";
+const WRONG: &str = "wrong horse battery staple";
+
+#[tokio::test]
+async fn secrets_are_in_no_log_at_any_level() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let auth = folder.path().join("auth");
+    let auth = auth.to_str().unwrap();
+    fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+    let added = program(&["user", "add", "cfo", "--role", "owner", "--auth", auth])
+        .stdin(fs::File::open(folder.path().join("password")).unwrap())
+        .output()
+        .unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let token = run(&["token", "--user", "program", "--role", "owner", "--documents", "*", "--auth", auth]).out;
+    let token = token.trim();
+
+    let (server, address) = Running::server(serve(&state, &["--auth", auth, "--log", "trace"]));
+    let login = |password: &str| json!({ "email": "cfo", "password": password });
+    let (status, session) = post_to(address, "/accounts/api/login/", &login(PASSWORD)).await;
+    assert_eq!(status, 200);
+    assert_eq!(post_to(address, "/accounts/api/login/", &login(WRONG)).await.0, 401);
+    let session = session["token"].as_str().unwrap().to_owned();
+    let forged = format!("{}x", &token[..token.len() - 1]);
+    for token in [token, &session, &forged] {
+        let (bearer, cookie) = (format!("Bearer {token}"), format!("happierwork_session={token}"));
+        for headers in [vec![], vec![("authorization", bearer.as_str())], vec![("cookie", cookie.as_str())]] {
+            for path in ["/api/documents", "/data/", "/nowhere", "/sync", "/"] {
+                let path = if headers.is_empty() { format!("{path}?token={token}") } else { path.to_owned() };
+                http_to(address, "GET", &path, &headers, String::new()).await;
+            }
+        }
+        let mut socket = socket_to(address, &format!("/sync/default?token={token}")).await;
+        let _ = socket.next().await;
+        let mut request = format!("ws://{address}/sync/default").into_client_request().unwrap();
+        let protocols = format!("happierwork.bearer, {token}");
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+        tokio_tungstenite::connect_async(request).await.unwrap();
+    }
+    let bearer = format!("Bearer {session}");
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(http_to(address, "POST", "/accounts/api/logout/", &headers, String::new()).await.0, 200);
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0));
+
+    let keys: Value = serde_json::from_slice(&fs::read(format!("{auth}/keys.json")).unwrap()).unwrap();
+    let users = fs::read_to_string(format!("{auth}/users.json")).unwrap();
+    let hash = users.split('"').find(|text| text.starts_with("$argon2id$")).unwrap();
+    let said = format!("{}{}", ended.out, ended.err);
+    assert!(said.contains("TRACE"), "all of it was logged");
+    // (A token's first part is in every token that this key has signed.)
+    let signed = |token: &str| token.split_once('.').unwrap().1.to_owned();
+    for (what, secret) in [
+        ("password", PASSWORD.to_owned()),
+        ("wrong password", WRONG.to_owned()),
+        ("token", signed(token)),
+        ("session", signed(&session)),
+        ("forged token", signed(&forged)),
+        ("signature", token.rsplit_once('.').unwrap().1.to_owned()),
+        ("key", keys["keys"][0]["d"].as_str().unwrap().to_owned()),
+        ("hash", hash.to_owned()),
+    ] {
+        let line = said.lines().find(|line| line.contains(&secret));
+        assert!(line.is_none(), "{what} in {line:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! TLS: everything that is served is served over it; who may not be served is told; certificates come and go.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+mod authority;
+mod files;
+mod handshake;
+#[path = "../sync_socket/peer.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
+mod peer;
+mod reload;
+mod replica;
+mod secure;
+#[path = "../support/mod.rs"]
+mod support;
+mod surfaces;
