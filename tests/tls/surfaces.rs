@@ -60,7 +60,8 @@ async fn a_large_document_gets_to_a_client_that_reads_it_late() {
     let server = server(&Authority::new("tests")).await;
     let mut author = PlainPeer::connect(&server, &server.document).await;
     // More than the system takes for somebody who does not read.
-    let noise: Vec<u8> = (0..12 << 20).map(|_| rand::random()).collect();
+    let mut noise = vec![0; 8 << 20];
+    rand::fill(&mut noise[..]);
     author.doc.put(ROOT, "noise", ScalarValue::Bytes(noise)).unwrap();
     author.until_acknowledged().await;
 
