@@ -312,6 +312,69 @@ fn save_a_document(bencher: Bencher, changes: usize) {
     bencher.bench_local(|| document.save());
 }
 
+/// The history, of which a page must not cost more the longer it is.
+mod history {
+    use happierwork::document::history::{Field, History, Query};
+
+    use super::*;
+
+    fn doc(positions: usize, changes: usize) -> Automerge {
+        Automerge::load(&snapshot(positions, changes)).unwrap()
+    }
+
+    #[divan::bench(args = HISTORIES, sample_count = 5, sample_size = 1)]
+    fn made(bencher: Bencher, changes: usize) {
+        let doc = doc(100, changes);
+        bencher.bench_local(|| History::of(&doc).unwrap());
+    }
+
+    #[divan::bench(args = HISTORIES, sample_count = 20)]
+    fn page_of_50_changes(bencher: Bencher, changes: usize) {
+        page(bencher, changes, &Query { limit: 50, ..Query::default() });
+    }
+
+    #[divan::bench(args = HISTORIES, sample_count = 20)]
+    fn page_of_50_changes_of_one_field_of_one_position(bencher: Bencher, changes: usize) {
+        let position = Some("position-00007".to_owned());
+        page(bencher, changes, &Query { position, field: Field::named("budget"), limit: 50, before: None });
+    }
+
+    fn page(bencher: Bencher, changes: usize, query: &Query) {
+        let doc = doc(100, changes);
+        let history = History::of(&doc).unwrap();
+        bencher.bench_local(|| history.page(&doc, query, &|_| None).unwrap());
+    }
+
+    #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
+    fn one_change_is_noted(bencher: Bencher, changes: usize) {
+        let whole = doc(100, changes);
+        let made = whole.get_changes(&[]);
+        let (last, before) = made.split_last().unwrap();
+        bencher
+            .with_inputs(|| {
+                let mut history = History::default();
+                history.add(&whole, before).unwrap();
+                history
+            })
+            .bench_local_refs(|history| history.add(&whole, [last]).unwrap());
+    }
+
+    /// What holds up the writers of a document while somebody reads what it was, or makes its history.
+    #[divan::bench(args = [(100, 100), (100, 10_000), (100, 100_000), (5_000, 20_000)], sample_count = 10, sample_size = 1)]
+    fn document_copied(bencher: Bencher, (positions, changes): (usize, usize)) {
+        let mut document = load(&snapshot(positions, changes));
+        bencher.bench_local(|| document.copy());
+    }
+
+    #[divan::bench(args = [(100, 100), (100, 10_000), (100, 100_000), (5_000, 20_000)], sample_count = 5, sample_size = 1)]
+    fn positions_as_they_were(bencher: Bencher, (positions, changes): (usize, usize)) {
+        let mut document = load(&snapshot(positions, changes));
+        let middle = doc(positions, changes).get_changes_meta(&[])[changes / 2].hash;
+        let past = document.past(vec![middle]).unwrap();
+        bencher.bench_local(|| past.positions());
+    }
+}
+
 #[divan::bench]
 fn repo_codec_encodes_a_sync_message(bencher: Bencher) {
     let message = Case::new(100, 100, 0).edit();

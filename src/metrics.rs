@@ -102,6 +102,8 @@ pub struct Metrics {
     pub compactions: Counter,
     /// Times a document was dropped from memory and read again.
     pub reloads: Counter,
+    /// Changes that were looked at for a history: once each, however often it is read.
+    pub history_changes: Counter,
     /// Times a document was not read again, or not at once, since that had failed or been for nothing before.
     pub reloads_put_off: Counter,
 }
@@ -170,6 +172,7 @@ impl Metrics {
         describe_counter!("happierwork_compactions_total", "Logs replaced by a snapshot");
         describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
         describe_counter!("happierwork_reloads_put_off_total", "Documents not read again at once, as it keeps failing");
+        describe_counter!("happierwork_history_changes_total", "Changes looked at to tell the history of documents");
         Self {
             handle,
             connections: ["repo", "plain", "legacy"].map(|kind| gauge!("happierwork_connections", "kind" => kind)),
@@ -189,6 +192,7 @@ impl Metrics {
             compactions: counter!("happierwork_compactions_total"),
             reloads: counter!("happierwork_reloads_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
+            history_changes: counter!("happierwork_history_changes_total"),
         }
     }
 

@@ -134,6 +134,8 @@ async fn the_description_is_true() {
         ("patch", position, 200, server.send("PATCH", &row, &json!({ "budget": 9.5 })).await),
         ("get", "/api/session", 200, server.get("/api/session").await),
         ("get", &format!("{document}/access"), 200, server.get(&format!("{DOCUMENT}/access")).await),
+        ("get", &format!("{document}/history"), 200, server.get(&format!("{DOCUMENT}/history")).await),
+        ("get", &format!("{document}/history"), 400, server.get(&format!("{DOCUMENT}/history?limit=x")).await),
         ("get", &format!("{document}/export.json"), 200, server.get(&format!("{DOCUMENT}/export.json")).await),
         ("post", positions, 409, server.send("POST", POSITIONS, &ui()).await),
         ("post", positions, 422, server.send("POST", POSITIONS, &json!({})).await),

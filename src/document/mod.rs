@@ -18,7 +18,9 @@ mod edit;
 mod envelope;
 mod generate;
 mod headroom;
+pub mod history;
 mod incoming;
+mod past;
 mod peers;
 pub mod position;
 mod receive;
@@ -26,7 +28,7 @@ mod soundness;
 mod view;
 
 use std::collections::HashMap;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
@@ -39,12 +41,14 @@ pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use envelope::carries_chunks;
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
+pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
 use headroom::Headroom;
+use history::{History, NoPage, Page, Query};
 use receive::has;
 
 /// Changes that may wait in memory for others that they depend on.
@@ -64,6 +68,9 @@ pub struct Document {
     applied: bool,
     /// Made when somebody looks, and kept current from then on.
     view: Option<SharedView>,
+    /// Made by whoever asks for it, and kept current from then on.
+    history: Option<Box<History>>,
+    copy: past::Copy,
     renderings: Renderings,
     limits: MessageLimits,
     /// The number of the last operation.
@@ -138,6 +145,8 @@ impl Document {
             peers: Peers::default(),
             applied: false,
             view: None,
+            history: None,
+            copy: past::Copy::default(),
             renderings,
             limits,
             max_op,
@@ -231,6 +240,65 @@ impl Document {
         self.view = None;
     }
 
+    /// The document as it was with these heads; None if it has never had them. What is in memory must be what was
+    /// published.
+    pub fn past(&mut self, heads: Vec<ChangeHash>) -> Option<Past> {
+        debug_assert!(!self.applied, "what is not durable yet must not be shown");
+        self.copy.at(&self.doc, heads)
+    }
+
+    /// A copy, for [`History::of`]. What is in memory must be what was published.
+    pub fn copy(&mut self) -> Arc<Automerge> {
+        debug_assert!(!self.applied, "what is not durable yet must not be shown");
+        let heads = self.doc.get_heads();
+        self.copy.with(&self.doc, &heads).unwrap_or_else(|| Arc::new(self.doc.clone()))
+    }
+
+    /// Keeps a history of this document, which was made from a copy of it, and brings it to where the document is now. What
+    /// is in memory must be what was published. False: it is not of this document.
+    pub fn keep_history(&mut self, history: Box<History>) -> bool {
+        debug_assert!(!self.applied, "what is not durable yet must not be shown");
+        let heads = history.heads();
+        if !heads.iter().all(|head| has(&self.doc, head)) {
+            return false;
+        }
+        self.history = Some(history);
+        if heads != self.doc.get_heads() {
+            self.note_history(&self.doc.get_changes(&heads));
+        }
+        self.history.is_some()
+    }
+
+    /// The history, if there is one.
+    #[must_use]
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_deref()
+    }
+
+    /// A page of the history; None if there is no history at the moment.
+    #[must_use]
+    pub fn history_page(&self, query: &Query) -> Option<Result<Page, NoPage>> {
+        let history = self.history.as_ref()?;
+        let page = catch_unwind(AssertUnwindSafe(|| history.page(&self.doc, query, &|change| self.authors.of(change))));
+        Some(page.unwrap_or(Err(NoPage::Failed)))
+    }
+
+    /// Lets go of the history.
+    pub fn forget_history(&mut self) {
+        self.history = None;
+    }
+
+    /// Notes what was published. A history that cannot be kept current is let go of: it is made again when somebody asks.
+    fn note_history(&mut self, changes: &[Change]) {
+        let Some(mut history) = self.history.take() else { return };
+        let added = catch_unwind(AssertUnwindSafe(|| history.add(&self.doc, changes)));
+        match added {
+            Ok(Ok(())) => self.history = Some(history),
+            Ok(Err(error)) => tracing::error!(document = %self.id, %error, "the history is let go of"),
+            Err(_) => tracing::error!(document = %self.id, "the history is let go of: the library failed on a change"),
+        }
+    }
+
     /// The whole document as one snapshot chunk.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
@@ -306,6 +374,7 @@ impl Document {
             Some(view) if changed => View::update(view, &self.doc, &changes),
             _ => ViewChange::default(),
         };
+        self.note_history(&changes);
         Published { deliveries, view, changed }
     }
 
@@ -356,6 +425,8 @@ impl Document {
         self.orphans.clear();
         self.orphan_bytes = 0;
         self.authors.forget_claims();
+        self.history = None;
+        self.copy = past::Copy::default();
         let change = match &self.view {
             Some(view) => View::reload(view, &self.doc),
             None => ViewChange::default(),

@@ -12,7 +12,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::iter::MapRange;
+use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use serde_json::Value as Json;
 
 /// Root key of the map of positions.
@@ -91,11 +92,85 @@ impl Default for Plan {
     }
 }
 
+/// A document as it is, or as it was.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    doc: &'a Automerge,
+    /// None: as it is.
+    heads: Option<&'a [ChangeHash]>,
+}
+
+impl<'a> Moment<'a> {
+    /// As it is.
+    pub(super) fn now(doc: &'a Automerge) -> Self {
+        Self { doc, heads: None }
+    }
+
+    /// As it was when it had these heads, all of which must be known.
+    pub(super) fn at(doc: &'a Automerge, heads: &'a [ChangeHash]) -> Self {
+        Self { doc, heads: Some(heads) }
+    }
+
+    /// What stands under a key, the winner last.
+    pub(super) fn all(self, object: &ObjId, key: &str) -> Vec<(Value<'a>, ObjId)> {
+        match self.heads {
+            None => self.doc.get_all(object, key),
+            Some(heads) => self.doc.get_all_at(object, key, heads),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The keys of a map.
+    pub(super) fn keys(self, object: &ObjId) -> Vec<String> {
+        match self.heads {
+            None => self.doc.keys(object).collect(),
+            Some(heads) => self.doc.keys_at(object, heads).collect(),
+        }
+    }
+
+    /// What a map holds: of each key the winner.
+    pub(super) fn entries(self, object: &ObjId) -> MapRange<'a> {
+        match self.heads {
+            None => self.doc.map_range(object, ..),
+            Some(heads) => self.doc.map_range_at(object, .., heads),
+        }
+    }
+
+    /// A value as JSON; None for what JSON cannot show (bytes, NaN) and for maps and lists, which the schema does not have.
+    pub(super) fn show(self, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+        match value {
+            Value::Object(ObjType::Text) => match self.heads {
+                None => self.doc.text(object),
+                Some(heads) => self.doc.text_at(object, heads),
+            }
+            .ok()
+            .map(Json::String),
+            Value::Object(_) => None,
+            Value::Scalar(scalar) => show_scalar(scalar),
+        }
+    }
+
+    /// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
+    pub(super) fn position_maps(self) -> Vec<ObjId> {
+        self.all(&ROOT, POSITIONS)
+            .into_iter()
+            .filter(|(value, _)| matches!(value, Value::Object(ObjType::Map)))
+            .map(|(_, object)| object)
+            .collect()
+    }
+
+    fn root_value(self, key: &str) -> Option<Json> {
+        let (value, object) = self.all(&ROOT, key).pop()?;
+        self.show(&value, &object)
+    }
+}
+
 /// Reads what the document says about itself.
 #[must_use]
 pub fn read_plan(doc: &Automerge) -> Plan {
-    let text = |key: &str| root_value(doc, key).and_then(|value| value.as_str().map(str::to_owned));
-    let number = |key: &str| root_value(doc, key).and_then(|value| value.as_f64());
+    let now = Moment::now(doc);
+    let text = |key: &str| now.root_value(key).and_then(|value| value.as_str().map(str::to_owned));
+    let number = |key: &str| now.root_value(key).and_then(|value| value.as_f64());
     Plan {
         name: text(NAME),
         currency: text(CURRENCY),
@@ -107,22 +182,12 @@ pub fn read_plan(doc: &Automerge) -> Plan {
 /// The id that the document carries, if any: whatever text stands there.
 #[must_use]
 pub fn read_document_id(doc: &Automerge) -> Option<String> {
-    root_value(doc, DOCUMENT_ID)?.as_str().map(str::to_owned)
+    Moment::now(doc).root_value(DOCUMENT_ID)?.as_str().map(str::to_owned)
 }
 
-fn root_value(doc: &Automerge, key: &str) -> Option<Json> {
-    let (value, object) = doc.get(ROOT, key).ok()??;
-    show(doc, &value, &object)
-}
-
-/// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
+/// The maps of positions as they are: see [`Moment::position_maps`].
 pub(super) fn position_maps(doc: &Automerge) -> Vec<ObjId> {
-    doc.get_all(ROOT, POSITIONS)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|(value, _)| matches!(value, Value::Object(ObjType::Map)))
-        .map(|(_, object)| object)
-        .collect()
+    Moment::now(doc).position_maps()
 }
 
 /// One of the values that stand under a position's id.
@@ -135,9 +200,13 @@ pub(super) struct Candidate {
 
 /// What stands under a position's id: several when two were made under one id; the winner last.
 pub(super) fn candidates(doc: &Automerge, maps: &[ObjId], id: &str) -> Vec<Candidate> {
+    candidates_at(Moment::now(doc), maps, id)
+}
+
+fn candidates_at(moment: Moment<'_>, maps: &[ObjId], id: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     for map in maps {
-        for (value, object) in doc.get_all(map, id).unwrap_or_default() {
+        for (value, object) in moment.all(map, id) {
             let row = matches!(value, Value::Object(ObjType::Map)).then_some(object);
             found.push(Candidate { map: map.clone(), row });
         }
@@ -162,14 +231,19 @@ pub(super) struct Source {
 
 /// Reads one position; None if it is not there.
 pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
-    let mut candidates = candidates(doc, maps, id);
+    read_position_at(Moment::now(doc), maps, id)
+}
+
+/// The same at some moment; the maps must be those of that moment.
+pub(super) fn read_position_at(moment: Moment<'_>, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
+    let mut candidates = candidates_at(moment, maps, id);
     let winner = candidates.pop()?;
     let row = winner.row.clone().filter(|_| candidates.is_empty());
     let mut sources = Vec::new();
-    let mut fields = winner.row.map(|row| read_fields(doc, row, &mut sources)).unwrap_or_default();
+    let mut fields = winner.row.map(|row| read_fields(moment, row, &mut sources)).unwrap_or_default();
     for loser in candidates {
         let Some(row) = loser.row else { continue };
-        for (field, values) in read_fields(doc, row, &mut sources) {
+        for (field, values) in read_fields(moment, row, &mut sources) {
             fields.entry(field).or_default().splice(0..0, values);
         }
     }
@@ -184,8 +258,9 @@ pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> O
 pub(super) fn reread_field(doc: &Automerge, row: &ObjId, field: &'static str, position: &mut Position) -> Vec<Source> {
     let mut sources = Vec::new();
     let mut values = Vec::new();
-    for (value, object) in doc.get_all(row, field).unwrap_or_default() {
-        values.extend(show(doc, &value, &object));
+    let now = Moment::now(doc);
+    for (value, object) in now.all(row, field) {
+        values.extend(now.show(&value, &object));
         if value.is_object() {
             sources.push(Source { object, field: Some(field) });
         }
@@ -237,19 +312,19 @@ impl Position {
 }
 
 /// The schema's fields of one row: for each the values that stand there, the winner last.
-fn read_fields(doc: &Automerge, row: ObjId, sources: &mut Vec<Source>) -> BTreeMap<&'static str, Vec<Json>> {
+fn read_fields(moment: Moment<'_>, row: ObjId, sources: &mut Vec<Source>) -> BTreeMap<&'static str, Vec<Json>> {
     let mut fields = BTreeMap::new();
-    for item in doc.map_range(&row, ..) {
+    for item in moment.entries(&row) {
         let Some(field) = known_field(&item.key) else { continue };
         let mut values = Vec::new();
         let mut add = |value: &Value<'_>, object: ObjId| {
-            values.extend(show(doc, value, &object));
+            values.extend(moment.show(value, &object));
             if value.is_object() {
                 sources.push(Source { object, field: Some(field) });
             }
         };
         if item.conflict {
-            for (value, object) in doc.get_all(&row, field).unwrap_or_default() {
+            for (value, object) in moment.all(&row, field) {
                 add(&value, object);
             }
         } else {
@@ -271,21 +346,17 @@ pub(super) fn known_field(key: &str) -> Option<&'static str> {
         .find(|field| *field == key)
 }
 
-/// A value as JSON; None for what JSON cannot show (bytes, NaN) and for maps and lists, which the schema does not have.
-fn show(doc: &Automerge, value: &Value<'_>, object: &ObjId) -> Option<Json> {
-    match value {
-        Value::Object(ObjType::Text) => doc.text(object).ok().map(Json::String),
-        Value::Object(_) => None,
-        Value::Scalar(scalar) => match scalar.as_ref() {
-            ScalarValue::Str(text) => Some(Json::String(text.to_string())),
-            ScalarValue::Int(number) | ScalarValue::Timestamp(number) => Some(Json::from(*number)),
-            ScalarValue::Uint(number) => Some(Json::from(*number)),
-            ScalarValue::F64(number) => show_float(*number),
-            ScalarValue::Counter(counter) => Some(Json::from(i64::from(counter))),
-            ScalarValue::Boolean(flag) => Some(Json::Bool(*flag)),
-            ScalarValue::Null => Some(Json::Null),
-            ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => None,
-        },
+/// A value that is no object as JSON; None for what JSON cannot show.
+pub(super) fn show_scalar(scalar: &ScalarValue) -> Option<Json> {
+    match scalar {
+        ScalarValue::Str(text) => Some(Json::String(text.to_string())),
+        ScalarValue::Int(number) | ScalarValue::Timestamp(number) => Some(Json::from(*number)),
+        ScalarValue::Uint(number) => Some(Json::from(*number)),
+        ScalarValue::F64(number) => show_float(*number),
+        ScalarValue::Counter(counter) => Some(Json::from(i64::from(counter))),
+        ScalarValue::Boolean(flag) => Some(Json::Bool(*flag)),
+        ScalarValue::Null => Some(Json::Null),
+        ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => None,
     }
 }
 
@@ -300,7 +371,8 @@ fn show_float(number: f64) -> Option<Json> {
 }
 
 /// A moment: a timestamp or any number of milliseconds (what `Date.now()` gives).
+#[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds; saturates")]
-fn as_milliseconds(value: &Json) -> Option<i64> {
+pub fn as_milliseconds(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().map(|number| number as i64))
 }

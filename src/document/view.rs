@@ -117,7 +117,7 @@ pub(super) fn write_view(view: &SharedView) -> RwLockWriteGuard<'_, View> {
 }
 
 /// First the newest; then by id. Rows without a moment come last.
-type OrderKey = (bool, Reverse<i64>, Arc<str>);
+pub(super) type OrderKey = (bool, Reverse<i64>, Arc<str>);
 /// An object inside of the document, without the library's index (which differs between copies of a document).
 type ObjectKey = (u64, ActorId);
 
@@ -446,7 +446,7 @@ impl Touched {
     }
 }
 
-fn order_key(position: &Position) -> OrderKey {
+pub(super) fn order_key(position: &Position) -> OrderKey {
     (position.created_at.is_none(), Reverse(position.created_at.unwrap_or_default()), Arc::clone(&position.id))
 }
 

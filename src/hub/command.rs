@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use automerge::ChangeHash;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
@@ -9,7 +10,8 @@ use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
-use crate::document::{Author, Bringer, Done, Edit, EditError, Incoming, SharedView};
+use crate::document::history::{History, NoPage, Page, Query};
+use crate::document::{Author, Bringer, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -74,6 +76,14 @@ pub(super) enum Command {
     },
     /// Be there: the view can be read.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
+    /// Have the history ready. False: the document does not exist.
+    OpenHistory { reply: oneshot::Sender<Result<bool, Unavailable>> },
+    /// The history was made that somebody asked for; None: that has failed.
+    HistoryMade(Option<Box<History>>),
+    /// A page of the history. None: there is no history (any more).
+    HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<Page, NoPage>>> },
+    /// The document as it was with these heads. None: the document does not exist.
+    Past { heads: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Past>, ReadFailure>> },
     /// Write what there is to write, and end.
     Stop,
 }
@@ -113,6 +123,23 @@ impl From<Unavailable> for Farewell {
         };
         Self { kind, message: error.to_string() }
     }
+}
+
+/// Why something is not read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadFailure {
+    /// The document is not there.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// There is no such page of the history.
+    #[error(transparent)]
+    NoPage(#[from] NoPage),
+    /// The document has never had these heads.
+    #[error("the document never had these heads, or has lost them; the history tells which it had")]
+    UnknownHeads,
+    /// Too many want to know what documents were like.
+    #[error("too many are reading documents as they were at the moment; try again in a few seconds")]
+    Busy,
 }
 
 /// Why an edit was not made.

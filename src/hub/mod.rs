@@ -11,6 +11,7 @@ mod access;
 mod allowance;
 mod caller;
 mod command;
+mod history;
 mod outbox;
 mod quarantine;
 mod remembered;
@@ -38,7 +39,9 @@ pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
 pub use allowance::Allowance;
 pub use caller::Caller;
 use command::Command;
-pub use command::{EditFailure, SyncPeer, Unavailable};
+pub use command::{EditFailure, ReadFailure, SyncPeer, Unavailable};
+pub use history::ReadPast;
+use history::Readers;
 pub use outbox::{
     ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
 };
@@ -126,6 +129,7 @@ struct Inner {
     new_documents: Mutex<TokenBucket>,
     memory: Memory,
     turns: Semaphore,
+    readers: Readers,
     stopping: AtomicBool,
 }
 
@@ -159,6 +163,7 @@ impl Hub {
             new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
             memory,
             turns: Semaphore::new(turns()),
+            readers: Readers::new(turns()),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }

@@ -1,6 +1,7 @@
 //! The task that owns one document: takes batches, makes them durable, publishes them.
 
 mod durability;
+mod history;
 mod lifecycle;
 mod members;
 mod publish;
@@ -83,6 +84,7 @@ pub(super) struct DocumentTask {
     preparing: Habit,
     applying: Habit,
     publishing: Habit,
+    history: history::Keeper,
 }
 
 /// A connection that syncs this document.
@@ -186,6 +188,7 @@ impl DocumentTask {
             preparing: Habit::default(),
             applying: Habit::default(),
             publishing: Habit::default(),
+            history: history::Keeper::default(),
         }
     }
 
@@ -376,6 +379,10 @@ impl DocumentTask {
                 let _ = reply.send(self.show(document));
             }
             Command::Recheck(key) => batch.greeted.extend(self.recheck(document, key)),
+            Command::OpenHistory { reply } => self.open_history(document, reply),
+            Command::HistoryMade(history) => self.history_made(document, history),
+            Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
+            Command::Past { heads, reply } => self.past(document, heads, reply),
             Command::Leave(key) => batch.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
             Command::Stop => batch.stop = true,

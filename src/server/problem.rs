@@ -1,6 +1,9 @@
 //! The one place where an error becomes an HTTP answer: problem details (RFC 9457).
 
+use std::fmt;
+
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -9,8 +12,9 @@ use utoipa::ToSchema;
 use super::access::Refused;
 use super::guests::Full;
 use crate::document::EditError;
+use crate::document::history::NoPage;
 use crate::format::{DocumentId, InvalidDocumentId};
-use crate::hub::{Denied, EditFailure, Unavailable};
+use crate::hub::{Denied, EditFailure, ReadFailure, Unavailable};
 use crate::store::StoreError;
 
 /// Seconds after which there may be room for a connection.
@@ -18,6 +22,9 @@ const FULL_FOR: u64 = 5;
 
 /// Seconds after which a document may be made again.
 const NEW_AFTER: u64 = 60;
+
+/// Seconds after which there may be a turn to read a document as it was.
+const BUSY_FOR: u64 = 3;
 
 /// What went wrong, for programs and for people.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -55,6 +62,18 @@ impl Problem {
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
+    }
+
+    /// A query that cannot be read.
+    #[must_use]
+    pub fn bad_query(rejection: QueryRejection) -> Self {
+        Self::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
+    }
+
+    /// A parameter of the query that is not acceptable.
+    #[must_use]
+    pub fn bad_parameter(name: &str, detail: impl fmt::Display) -> Self {
+        Self { field: Some(name.to_owned()), ..Self::bad_request(format!("{name}: {detail}")) }
     }
 
     /// A condition of the request's headers that does not hold.
@@ -191,6 +210,25 @@ impl From<Unavailable> for Problem {
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, "unavailable", "The document is not to be had now", error.to_string())
+    }
+}
+
+impl From<ReadFailure> for Problem {
+    fn from(failure: ReadFailure) -> Self {
+        match failure {
+            ReadFailure::Unavailable(error) => error.into(),
+            ReadFailure::NoPage(NoPage::UnknownPosition(_)) | ReadFailure::UnknownHeads => {
+                Self::not_found(failure.to_string())
+            }
+            ReadFailure::NoPage(NoPage::Failed) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self::new(status, "internal", "Something failed here", failure.to_string())
+            }
+            ReadFailure::Busy => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Self::new(status, "busy", "Too many ask for the same", failure.to_string()).retry_after(BUSY_FOR)
+            }
+        }
     }
 }
 

@@ -54,7 +54,9 @@ fn json(position: &Position, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &row);
 }
 
-fn iso(milliseconds: i64) -> Option<String> {
+/// A moment as the API shows it; None: no calendar has it.
+#[must_use]
+pub fn iso(milliseconds: i64) -> Option<String> {
     Timestamp::from_millisecond(milliseconds).ok().map(|moment| moment.to_string())
 }
 

@@ -98,3 +98,28 @@ async fn where_nobody_is_asked_nothing_is_noted() {
     peer.until_acknowledged().await;
     assert!(lines(&server).is_empty());
 }
+
+#[tokio::test]
+async fn a_forged_author_shows_in_the_history_as_who_the_connection_was() {
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("intern", "editor", "default");
+    let mut intern = plain(&server, &token, b"intern's device").await;
+    intern.add("row", "Chief Clown", "HR", 12);
+    let row = intern.row("row").unwrap();
+    intern.put_text(&row, "updatedBy", "ceo");
+    intern.doc.commit_with(automerge::transaction::CommitOptions::default().with_message("ceo: a raise"));
+    intern.until_acknowledged().await;
+    let bearer = format!("Bearer {token}");
+    let path = "/api/documents/default/history?position=row";
+    let (status, _, history) = server.http("GET", path, &[("authorization", bearer.as_str())]).await;
+    assert_eq!(status, 200, "{history}");
+    let history: Value = serde_json::from_str(&history).unwrap();
+    let changes = history["changes"].as_array().unwrap();
+    assert!(!changes.is_empty());
+    for change in changes {
+        assert_eq!((&change["user"], &change["surface"]), (&json!("intern"), &json!("plain")), "{change}");
+    }
+    let claimed = history.to_string();
+    assert!(claimed.contains("\"new\":\"ceo\""), "what it claims stands beside that: {claimed}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
-use happierwork::document::{Author, Edit, NewPosition, PlanPatch};
+use happierwork::document::{Author, Edit, NewPosition, PlanPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::Caller;
 use happierwork::wire::repo::Message;
@@ -204,7 +204,10 @@ impl Stage {
         let row = self.row().await;
         let deletes = operation == "DELETE /api/documents/{documentId}";
         let document = if deletes { doomed.clone() } else { self.document.clone() };
+        let view = self.server.app.hub.view(&Caller::server(), &document).await.unwrap().unwrap();
+        let heads: Vec<String> = read_view(&view).heads().iter().map(ToString::to_string).collect();
         let path = path
+            .replace("{heads}", &heads.join(","))
             .replace("{documentId}", document.as_str())
             .replace("{positionId}", &row)
             .replace("{id}", &row)

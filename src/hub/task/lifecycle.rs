@@ -133,6 +133,16 @@ impl DocumentTask {
             Command::Edit { reply, .. } => {
                 let _ = reply.send(Err(EditFailure::from(unavailable.clone())));
             }
+            Command::OpenHistory { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
+            }
+            Command::HistoryPage { reply, .. } => {
+                // Whoever asks for the history again is told why there is none.
+                let _ = reply.send(None);
+            }
+            Command::Past { reply, .. } => {
+                let _ = reply.send(Err(unavailable.clone().into()));
+            }
             _ => {}
         }
     }
@@ -164,8 +174,10 @@ impl DocumentTask {
             self.last_use = self.last_look;
         }
         self.hide_if_unused(document);
+        self.forget_history_if_unused(document);
         document.forget_unused_copies();
-        let used = !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken();
+        let used =
+            !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken() || self.history.is_making();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {
             return ControlFlow::Continue(());

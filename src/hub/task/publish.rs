@@ -26,6 +26,7 @@ impl DocumentTask {
     pub(super) async fn publish(&mut self, document: &mut Document, mut applied: Applied) {
         let started = Instant::now();
         let senders: Vec<ConnectionKey> = applied.senders().collect();
+        let changes = applied.change_count as u64;
         let mut publishing = std::mem::take(&mut self.publishing);
         let large = self.large_batch || self.makes_first_message();
         let published = publishing.run(large, || {
@@ -47,6 +48,9 @@ impl DocumentTask {
             self.watchers.tell(&published.view, &read_view(view));
         }
         self.tell_of_senders(document, &senders);
+        if document.history().is_some() {
+            self.hub.inner.metrics.history_changes.increment(changes);
+        }
         self.hub.inner.metrics.publish_seconds.record(started.elapsed());
     }
 

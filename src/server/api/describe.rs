@@ -12,7 +12,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::{access, document, documents, export, position, positions, session};
+use super::{access, document, documents, export, history, position, positions, session};
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -37,6 +37,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     tags(
         (name = "documents", description = "Plans."),
         (name = "positions", description = "Who is planned, and at what cost."),
+        (name = "history", description = "What has changed, when, by whom."),
         (name = "exports", description = "Everything, to take away."),
         (name = "access", description = "Who may do what with a document."),
         (name = "session", description = "Who you are."),
@@ -56,6 +57,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         position::read,
         position::change,
         position::delete,
+        history::read,
         export::json,
         export::csv,
         export::automerge,

@@ -10,6 +10,8 @@ mod document;
 mod documents;
 mod export;
 mod fields;
+mod history;
+mod past;
 mod position;
 mod positions;
 mod session;
@@ -29,7 +31,7 @@ pub fn router() -> Router<Arc<App>> {
 }
 
 /// What is described. A table, so that a test can hold it against the description.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 10] {
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 11] {
     [
         ("/api/documents", get(documents::list).post(documents::create)),
         ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
@@ -41,6 +43,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 10] {
             get(position::read).patch(position::change).delete(position::delete),
         ),
         ("/api/session", get(session::read)),
+        ("/api/documents/{documentId}/history", get(history::read)),
         ("/api/documents/{documentId}/export.json", get(export::json)),
         ("/api/documents/{documentId}/export.csv", get(export::csv)),
         ("/api/documents/{documentId}/export.automerge", get(export::automerge)),

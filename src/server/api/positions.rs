@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::document::if_unchanged;
 use super::fields::{Fields, required};
+use super::past::{self, At, AtQuery};
 use super::position;
 use super::shapes::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
@@ -22,7 +23,8 @@ use crate::server::{App, Problem, conditional, new_position_id, write};
 
 /// List the positions.
 ///
-/// Poll with `If-None-Match`: as long as nothing changes the answer is 304, and costs next to nothing.
+/// Poll with `If-None-Match`: as long as nothing changes the answer is 304, and costs next to nothing. Or read them as they
+/// were at any moment that the history tells of.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/positions",
@@ -30,6 +32,7 @@ use crate::server::{App, Problem, conditional, new_position_id, write};
     tag = "positions",
     params(
         DocumentPath,
+        AtQuery,
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
     ),
     responses(
@@ -45,8 +48,12 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Asker(caller): Asker,
     Target(id): Target,
+    At(at): At,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(heads) = at {
+        return past::list(&app, &caller, &id, heads, &headers).await;
+    }
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {

@@ -177,10 +177,10 @@ pub enum AnyProblem {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes; problems are made where they arise")]
 pub enum DocumentProblem {
-    /// The path or the query cannot be read; `field` names a document id that is none.
+    /// The path or the query cannot be read; `field` names the parameter, if it is one.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
-    /// There is no such document, or no such position in it.
+    /// There is no such document, or no such position in it; or it never had these heads.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
 }

@@ -1,0 +1,98 @@
+//! `/api/documents/{documentId}/positions?at=…`: the positions as they were.
+
+use std::sync::Arc;
+
+use automerge::ChangeHash;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::format::DocumentId;
+use crate::heavy::heavily;
+use crate::hub::Caller;
+use crate::server::renderings::RENDERINGS;
+use crate::server::{App, Problem, conditional};
+
+/// At which moment.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AtQuery {
+    /// The positions as they were when the document had these heads: hashes in hexadecimal, with commas in between, as the
+    /// history tells them (or with dots, as an `ETag` does). As they are when absent.
+    #[param(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
+    at: Option<String>,
+}
+
+/// The heads that a request asks for; None: as it is now.
+pub struct At(pub Option<Vec<ChangeHash>>);
+
+impl FromRequestParts<Arc<App>> for At {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        let query: Result<Query<AtQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
+        let Query(AtQuery { at }) = query.map_err(Problem::bad_query)?;
+        at.as_deref().map(heads).transpose().map(Self)
+    }
+}
+
+/// Reads the hashes of heads.
+fn heads(text: &str) -> Result<Vec<ChangeHash>, Problem> {
+    let heads: Result<Vec<ChangeHash>, _> = text.split([',', '.']).map(|hash| hash.trim().parse()).collect();
+    heads.map_err(|_| {
+        let detail = "must be hashes of 64 hexadecimal digits, with commas in between, as the history tells them";
+        Problem::bad_parameter("at", detail)
+    })
+}
+
+/// The list of positions as it was.
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    id: &DocumentId,
+    heads: Vec<ChangeHash>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let read = app.hub.past(caller, id, heads).await?.ok_or_else(|| Problem::no_document(id))?;
+    let names: Vec<String> = read.past.heads().iter().map(ToString::to_string).collect();
+    let tag = format!("\"{}\"", names.join("."));
+    Ok(conditional::answer(headers, &tag, || {
+        // What was never changes, so nobody needs to wait for anything.
+        let body = heavily(|| {
+            let positions = read.past.positions();
+            let heads = names.join("\",\"");
+            let mut out = format!("{{\"documentId\":\"{id}\",\"heads\":[\"{heads}\"],\"positions\":[").into_bytes();
+            for (index, position) in positions.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                (RENDERINGS.json)(position, &mut out);
+            }
+            out.extend_from_slice(b"]}");
+            out
+        });
+        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_read_as_the_history_and_tags_tell_them() {
+        let (one, two) = ("a3".repeat(32), "0b".repeat(32));
+        for text in [format!("{one},{two}"), format!("{one}.{two}"), format!("{one}, {two}")] {
+            let heads: Vec<String> = heads(&text).unwrap().iter().map(ToString::to_string).collect();
+            assert_eq!(heads, [one.as_str(), &two], "{text}");
+        }
+        for text in ["", ",", "now", &one[1..], &format!("{one},"), &format!("\"{one}\""), &format!("{one}{two}")] {
+            let problem = heads(text).unwrap_err();
+            assert_eq!((problem.status, problem.field.as_deref()), (400, Some("at")), "{text}");
+        }
+    }
+}
