@@ -10,6 +10,8 @@ use crate::contenders::Contender;
 pub enum Kind {
     /// The one that all this is about.
     Happierwork,
+    /// The same, where users are known and all clients bring a token.
+    WithUsers,
     /// See [`crate::floor`].
     Floor,
     /// See [`crate::contenders`].
@@ -36,11 +38,14 @@ impl Kind {
     ];
     /// What only this server has.
     pub const OURS: [Self; 1] = [Self::Happierwork];
+    /// What it costs to know users.
+    pub const USERS: [Self; 2] = [Self::Happierwork, Self::WithUsers];
 
     /// Its name in results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Happierwork => "happierwork",
+            Self::WithUsers => "with users",
             Self::Floor => "floor",
             Self::Other(contender) => contender.name(),
         }
@@ -49,7 +54,7 @@ impl Kind {
     /// How long clients may take to join, and edits to arrive. The others have as long as the whole run can spare.
     pub fn patience(self) -> Duration {
         match self {
-            Self::Happierwork | Self::Floor => Duration::from_secs(30),
+            Self::Happierwork | Self::WithUsers | Self::Floor => Duration::from_secs(30),
             Self::Other(_) => Duration::from_secs(10),
         }
     }
@@ -57,7 +62,7 @@ impl Kind {
     /// What exactly is measured.
     pub fn version(self) -> String {
         match self {
-            Self::Happierwork => env!("CARGO_PKG_VERSION").to_owned(),
+            Self::Happierwork | Self::WithUsers => env!("CARGO_PKG_VERSION").to_owned(),
             Self::Floor => "axum's WebSocket, without documents".to_owned(),
             Self::Other(contender) => contender.version(),
         }
@@ -66,7 +71,7 @@ impl Kind {
     /// Whether it can be started; if not, what to do about it.
     pub fn installed(self) -> Result<(), String> {
         match self {
-            Self::Happierwork | Self::Floor => Ok(()),
+            Self::Happierwork | Self::WithUsers | Self::Floor => Ok(()),
             Self::Other(contender) => contender.installed(),
         }
     }

@@ -99,7 +99,11 @@ impl Server {
             lay(kind, folder.path(), plan, number == 0)?;
         }
         let port = free_port()?;
-        let path = if kind == Kind::Happierwork { "/sync" } else { "/" };
+        let path = match kind {
+            Kind::Happierwork => "/sync",
+            Kind::WithUsers => path_with_token(&place.binary, folder.path())?,
+            Kind::Floor | Kind::Other(_) => "/",
+        };
         let address = Address { kind, socket: (Ipv4Addr::LOCALHOST, port).into(), path };
         let child = spawn(kind, &place.binary, folder.path(), port, more)?;
         let mut server = Self { address, folder, binary: place.binary.clone(), more, child };
@@ -159,8 +163,11 @@ impl Drop for Server {
 
 fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16, more: &[&str]) -> io::Result<Child> {
     let mut command = match kind {
-        Kind::Happierwork => {
+        Kind::Happierwork | Kind::WithUsers => {
             let mut command = Command::new(binary);
+            if kind == Kind::WithUsers {
+                command.arg("--auth").arg(folder.join("auth"));
+            }
             command.arg("--listen").arg(format!("127.0.0.1:{port}"));
             command.arg("--state").arg(folder.join("state.automerge"));
             command.arg("--documents").arg(folder.join("documents")).args(more);
@@ -187,14 +194,26 @@ fn pid(child: &Child) -> Pid {
 /// Puts a document where a server will look for it.
 fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> {
     match kind {
-        Kind::Happierwork if default => std::fs::write(folder.join("state.automerge"), &plan.bytes),
-        Kind::Happierwork => {
+        Kind::Happierwork | Kind::WithUsers if default => std::fs::write(folder.join("state.automerge"), &plan.bytes),
+        Kind::Happierwork | Kind::WithUsers => {
             std::fs::create_dir_all(folder.join("documents"))?;
             std::fs::write(folder.join(format!("documents/{}.automerge", plan.id)), &plan.bytes)
         }
         Kind::Floor => Ok(()),
         Kind::Other(_) => contenders::lay(folder, plan.id.as_str(), &plan.bytes),
     }
+}
+
+/// Makes a key and a token, which all clients bring in the URL.
+fn path_with_token(binary: &Path, folder: &Path) -> Fallible<&'static str> {
+    let auth = folder.join("auth");
+    let arguments = ["token", "--user", "everybody", "--role", "editor", "--documents", "*", "--auth"];
+    let token = Command::new(binary).args(arguments).arg(auth).output()?;
+    if !token.status.success() {
+        return Err(format!("no token: {}", String::from_utf8_lossy(&token.stderr)).into());
+    }
+    // One for each server of a run: so much may stay.
+    Ok(format!("/sync?token={}", String::from_utf8(token.stdout)?.trim()).leak())
 }
 
 fn free_port() -> io::Result<u16> {

@@ -61,6 +61,19 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
+/// What it costs to know who everybody is: the same load, with and without.
+pub fn users(run: &mut Run) -> Fallible<()> {
+    let plan = run.small()?;
+    for viewers in if run.quick { &[100][..] } else { &[100, 1_000] } {
+        let load = Case { viewers: *viewers, load: Load::Paced(20), large: false, quick: true, others: false };
+        let subject = Subject { scenario: "users", case: &load.name(), viewers: Some(*viewers) };
+        run.measure(subject, &Kind::USERS, async |kind, place| {
+            load.measure(kind, &plan, place, Duration::from_secs(3)).await
+        });
+    }
+    Ok(())
+}
+
 /// The same load on documents with longer and longer histories.
 pub fn history(run: &mut Run) -> Fallible<()> {
     let seconds = if run.quick { 2 } else { 3 };

@@ -43,6 +43,12 @@ pub const ALL: &[Scenario] = &[
         only_if_named: false,
         run: fan_out::history,
     },
+    Scenario {
+        name: "users",
+        about: "fan-out where all clients bring tokens",
+        only_if_named: false,
+        run: fan_out::users,
+    },
     Scenario { name: "documents", about: "1,000 documents at once", only_if_named: false, run: documents::run },
     Scenario { name: "cold-join", about: "newcomers to a large document", only_if_named: false, run: join::cold },
     Scenario {
