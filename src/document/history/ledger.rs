@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, ObjId, Prop, ReadDoc};
 
-use super::write::{Field, Left, PLAN, Words, Write};
+use super::write::{Field, Left, NO_OPERATION, PLAN, Words, Write};
 
 /// An operation, or the object that it made: its number, and the number of its actor.
 pub(super) type Operation = (u64, u32);
@@ -61,6 +61,8 @@ pub(super) struct Ledger {
     pub(super) unlisted: HashMap<u32, usize>,
     /// Operations that were looked at: see [`LOOKS`].
     looks: usize,
+    /// Writes that were operations, and did not only follow from others.
+    written: usize,
 }
 
 impl Ledger {
@@ -131,6 +133,7 @@ impl Ledger {
         let change = self.next_change();
         self.by_actor[actor as usize].push(change);
         self.starts.push(start);
+        self.written += writes.iter().filter(|write| write.operation != NO_OPERATION).count();
         self.writes.extend(writes);
         self.firsts.push(u32::try_from(self.writes.len()).unwrap_or(u32::MAX));
     }
@@ -143,7 +146,7 @@ impl Ledger {
     /// Whether one may look at what stands in a map into which so much was written.
     pub(super) fn may_look(&mut self, writes: usize) -> bool {
         self.looks += 1 + writes;
-        self.looks <= LOOKS + LOOKS_PER_WRITE * self.writes.len()
+        self.looks <= LOOKS + LOOKS_PER_WRITE * self.written
     }
 
     /// The number of the first operation of a change.

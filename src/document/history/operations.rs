@@ -11,7 +11,7 @@ use automerge::{Automerge, Change, ChangeHash, ObjId, ObjType, ReadDoc, ScalarVa
 use super::super::position::{Moment, POSITIONS};
 use super::ledger::{Ledger, Map, Operation};
 use super::typed::Typed;
-use super::write::{Field, Left, NOTHING, PLAN, Write};
+use super::write::{Field, Left, NO_OPERATION, NOTHING, PLAN, Write};
 
 /// Reads what a change has set. All that it builds upon must have been added to the ledger.
 pub(super) fn read(ledger: &mut Ledger, doc: &Automerge, change: &Change) -> Vec<Write> {
@@ -389,5 +389,5 @@ impl Reader<'_> {
 
 /// What was not written by an operation of its own.
 fn gone(position: u32, field: Field, before: u32) -> Write {
-    Write { position, operation: u32::MAX, before, field, had: true, left: Left::Gone }
+    Write { position, operation: NO_OPERATION, before, field, had: true, left: Left::Gone }
 }

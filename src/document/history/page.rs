@@ -81,7 +81,8 @@ pub struct Entry {
     pub message: Option<String>,
     /// Who brought it in, if that is known.
     pub brought: Option<Brought>,
-    /// Positions that it made.
+    /// Positions that it made. (Where peers have made two maps of positions, one that was made or deleted in one of them may
+    /// stand in the other.)
     pub added: Vec<Row>,
     /// Positions that it deleted.
     pub deleted: Vec<Row>,

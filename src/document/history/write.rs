@@ -18,6 +18,8 @@ use super::super::position::{
 pub(super) const PLAN: u32 = u32::MAX;
 /// No write.
 pub(super) const NOTHING: u32 = u32::MAX;
+/// What follows from an operation on something else: a field that is gone with the position that it was of.
+pub(super) const NO_OPERATION: u32 = u32::MAX;
 
 /// Characters of a text that are shown: all that an edit through this server may write.
 const SHOWN: usize = MAX_TEXT;
@@ -109,7 +111,7 @@ pub(super) enum Left {
 pub(super) struct Write {
     /// The number of the position, or [`PLAN`].
     pub position: u32,
-    /// Which operation of the change it was.
+    /// Which operation of the change it was, or [`NO_OPERATION`].
     pub operation: u32,
     /// The write that it took the place of: of several that was the one that was shown. Or [`NOTHING`].
     pub before: u32,
