@@ -9,6 +9,7 @@ mod matrix;
 #[allow(dead_code, reason = "another test needs the rest of it")]
 #[path = "../sync_socket/peer.rs"]
 mod peer;
+mod replica;
 mod rights;
 #[path = "../support/mod.rs"]
 mod support;

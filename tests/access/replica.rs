@@ -1,0 +1,37 @@
+//! The replica for Rust programs, on a server that asks who somebody is.
+
+use std::time::Duration;
+
+use happierwork::client::{Endpoint, Replica, ReplicaOptions, Token};
+use happierwork::document::{Edit, NewPosition};
+use happierwork::format::Budget;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::tokens::Users;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_shows_its_token_and_its_edits_are_noted_with_its_user() {
+    let users = Users::new();
+    let server = users.server().await;
+    let home = TempDir::new().unwrap();
+    let token = Token::new(&users.token("cfo", "editor", "default")).unwrap();
+    let endpoint = Endpoint::new(server.url("/sync")).token(token);
+    let options = ReplicaOptions::new(home.path().join("plan.automerge"), server.document.clone(), "somebody");
+    let replica = Replica::open(options.online(endpoint)).await.unwrap();
+    timeout(Duration::from_secs(20), replica.wait_until_synced()).await.expect("in time").unwrap();
+    let position = NewPosition {
+        id: "ui".to_owned(),
+        designation: "UI".to_owned(),
+        department: "Product".to_owned(),
+        budget: Budget::Int(30),
+        location: "Pune".to_owned(),
+        created_at: None,
+        updated: None,
+    };
+    replica.edit(Edit::Add(position)).await.unwrap();
+    timeout(Duration::from_secs(20), replica.wait_until_synced()).await.expect("in time").unwrap();
+    let noted = server.folder.path().join(format!("documents/{}.authors.jsonl", server.document));
+    let noted = std::fs::read_to_string(noted).unwrap();
+    assert!(noted.contains(r#"{"user":"cfo","surface":"sync""#), "{noted}");
+}
