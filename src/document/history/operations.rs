@@ -46,8 +46,8 @@ struct Register {
     field: Field,
     /// The object that it is a key of; None: the root.
     object: Option<Operation>,
-    /// Of what stood there before, what was shown.
-    before: Option<OpId>,
+    /// What stood there before, in ascending order: the last of it was shown.
+    before: Vec<OpId>,
     /// What was done last.
     counter: u64,
     left: Draft,
@@ -168,10 +168,10 @@ impl Reader<'_> {
         let next = self.registers.len();
         let index = *self.found.entry((object, position, field)).or_insert(next);
         if index == next {
-            self.registers.push(Register { position, field, object, before: None, counter, left: Draft::Gone });
+            self.registers.push(Register { position, field, object, before: Vec::new(), counter, left: Draft::Gone });
         }
-        // The highest was shown.
-        let before = op.pred.iter().rev().find(|id| self.operation(id).is_none_or(|id| !self.is_own(id))).cloned();
+        let is_foreign = |id: &&OpId| self.operation(id).is_none_or(|id| !self.is_own(id));
+        let before: Vec<OpId> = op.pred.iter().filter(is_foreign).cloned().collect();
         let left = match &op.action {
             OpType::Delete => Draft::Gone,
             OpType::Make(ObjType::Map) if field == Field::ROW => Draft::Row,
@@ -187,7 +187,10 @@ impl Reader<'_> {
             OpType::MarkBegin(_) | OpType::MarkEnd(_) => return index,
         };
         let register = &mut self.registers[index];
-        register.before = register.before.take().max(before);
+        if !before.is_empty() {
+            register.before.extend(before);
+            register.before.sort_unstable();
+        }
         register.counter = counter;
         register.left = left;
         index
@@ -237,7 +240,7 @@ impl Reader<'_> {
         let next = self.registers.len();
         if *self.found.entry((Some(text), position, field)).or_insert(next) == next {
             let left = Draft::Splice(write);
-            self.registers.push(Register { position, field, object: Some(text), before: None, counter, left });
+            self.registers.push(Register { position, field, object: Some(text), before: Vec::new(), counter, left });
         }
     }
 
@@ -255,17 +258,12 @@ impl Reader<'_> {
         }
         let mut writes = Vec::with_capacity(live.len());
         // Positions that were made in the place of others, with the maps of the others.
-        let mut replaced: Vec<(u32, Option<Operation>)> = Vec::new();
+        let mut replaced: Vec<(u32, Vec<Operation>)> = Vec::new();
         for register in live {
             let Register { position, field, counter, .. } = *register;
-            let mut had = register.before.is_some();
-            let mut before = register.before.as_ref().and_then(|id| self.operation(id));
-            if field == Field::ROW
-                && !had
-                && let Some(row) = self.removed.get(&position)
-            {
-                (before, had) = (*row, true);
-            }
+            let removed = if field == Field::ROW { self.removed.get(&position) } else { None };
+            let had = !register.before.is_empty() || removed.is_some();
+            let before = register.before.last().and_then(|id| self.operation(id));
             let before = match register.left {
                 // Where a text was changed and then set, or its position replaced, that is told.
                 Draft::Splice(_) if [field, Field::ROW].iter().any(|field| is_set.contains(&(position, *field))) => {
@@ -277,7 +275,12 @@ impl Reader<'_> {
                 Draft::Row => {
                     let made = Map { position, writes: self.writes_into(counter) };
                     self.ledger.rows.insert((counter, self.own), made);
-                    replaced.extend(had.then_some((position, before)));
+                    let mut rows: Vec<Operation> =
+                        register.before.iter().rev().filter_map(|id| self.operation(id)).collect();
+                    if register.before.is_empty() {
+                        rows.extend(removed.copied().flatten());
+                    }
+                    replaced.push((position, rows));
                     NOTHING
                 }
                 _ if field == Field::ROW => NOTHING,
@@ -291,8 +294,10 @@ impl Reader<'_> {
         writes.extend(removed.map(|position| gone(position, Field::ROW, NOTHING)));
         writes.sort_by_key(|write| (write.register(), write.operation));
         let mut lost = Vec::new();
-        for (position, row) in replaced {
-            self.tell_what_was_replaced(position, row, &mut writes, &mut lost);
+        for (position, rows) in replaced {
+            for row in rows {
+                self.tell_what_was_replaced(position, row, &mut writes, &mut lost);
+            }
         }
         if !lost.is_empty() {
             writes.extend(lost);
@@ -347,15 +352,9 @@ impl Reader<'_> {
     }
 
     /// A position was made in the place of another of the same id: what its fields held before is what they held in that
-    /// one, and those that it has not got are `lost`. The writes are sorted.
-    fn tell_what_was_replaced(
-        &mut self,
-        position: u32,
-        row: Option<Operation>,
-        writes: &mut [Write],
-        lost: &mut Vec<Write>,
-    ) {
-        let Some(row) = row else { return };
+    /// one, and those that it has not got are `lost`. Of several others the one that was shown comes first, and what it had
+    /// not got was shown of the next. The writes are sorted.
+    fn tell_what_was_replaced(&mut self, position: u32, row: Operation, writes: &mut [Write], lost: &mut Vec<Write>) {
         let Some(Map { writes: large, .. }) = self.ledger.rows.get(&row).copied() else { return };
         if !self.ledger.may_look(large) {
             return;
@@ -369,6 +368,11 @@ impl Reader<'_> {
             match writes.get_mut(at).filter(|write| write.register() == (position, field)) {
                 Some(write) if write.before == NOTHING => write.before = before,
                 Some(_) => {}
+                None if lost
+                    .iter()
+                    .rev()
+                    .take_while(|write| write.position == position)
+                    .any(|write| write.field == field) => {}
                 None => lost.push(gone(position, field, before)),
             }
         }

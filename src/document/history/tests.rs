@@ -152,6 +152,22 @@ fn a_conflict_that_is_settled_by_one_of_its_values_is_told_as_that() {
 }
 
 #[test]
+fn what_takes_the_place_of_two_positions_under_one_id_is_told_with_what_both_showed() {
+    let mut one = plan();
+    let mut other = one.fork().with_actor(ActorId::from([1u8]));
+    let row = add(&mut one, "a", "cook");
+    text(&mut one, &row, "department", "Kitchen");
+    add(&mut other, "a", "cook");
+    one.merge(&mut other).unwrap();
+    add(&mut one, "a", "chef");
+    let entries = told(&mut one, &ALL);
+    assert_eq!(
+        sets(&entries[0]),
+        [r#"a.designation: "cook" > "chef""#, "a.budget: 1 > 1", r#"a.department: "Kitchen" > null"#]
+    );
+}
+
+#[test]
 fn a_position_that_comes_back_is_added_again() {
     let mut doc = plan();
     add(&mut doc, "ui", "UI");
