@@ -1,4 +1,60 @@
+/** Starts the page: the WebAssembly, who we are, the local copies, and then the plan. */
+import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
+import { startAutomerge } from "./sync/automerge"
+import { forgotten } from "./sync/forget"
+import { deleteLocalCopies, openRepo } from "./sync/repo"
+import { owner, readSession } from "./sync/session"
+import { App } from "./ui/App"
+import { Login } from "./ui/Login"
+import { Message } from "./ui/Message"
+import { applyTheme } from "./ui/theme"
+import "./ui/styles.css"
 
-const root = document.getElementById("root")
-if (root) createRoot(root).render(<h1>Happierwork</h1>)
+applyTheme()
+const root = createRoot(document.getElementById("root") as HTMLElement)
+
+async function start(): Promise<void> {
+  const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
+  const leaving = forgotten()
+  if (leaving !== null) await deleteLocalCopies(leaving)
+  if (!session) {
+    root.render(
+      <Message title="No connection yet">
+        This page has to meet its server once. After that it opens without a network. Try again when you are connected.
+      </Message>,
+    )
+    window.addEventListener("online", () => location.reload(), { once: true })
+    return
+  }
+  if (session.required && !session.user) {
+    root.render(
+      <StrictMode>
+        <Login hasAccounts={session.accounts} />
+      </StrictMode>,
+    )
+    return
+  }
+  const local = openRepo(owner(session))
+  root.render(
+    <StrictMode>
+      <App local={local} session={session} isFresh={isFresh} />
+    </StrictMode>,
+  )
+}
+
+start().catch((error: unknown) => {
+  root.render(
+    <Message title="The page could not start">
+      {error instanceof Error ? error.message : String(error)} — reload the page; if that does not help, this browser may be too old, or may
+      not allow this page to store anything.
+    </Message>,
+  )
+})
+
+if (import.meta.env.PROD && "serviceWorker" in navigator) {
+  window.addEventListener("load", () => {
+    // Without it the page works, but does not open without a network.
+    navigator.serviceWorker.register("/sw.js").catch(() => undefined)
+  })
+}

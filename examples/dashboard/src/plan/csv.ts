@@ -1,0 +1,146 @@
+/**
+ * Tables in and out: CSV files, and rows copied from a spreadsheet.
+ *
+ * A text cell that a spreadsheet would run as a formula goes out with an apostrophe in front; reading takes exactly that one
+ * off again, so what went out comes back as it was.
+ */
+import Papa from "papaparse"
+import { type NewPosition, problemWith } from "./edit"
+import { parseAmount } from "./money"
+import { FIELDS, type Field, type Position } from "./schema"
+
+const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
+/** Apostrophes that stand there already count as well: else one that was typed would be taken off. */
+const DANGEROUS = /^'*[=+\-@\t\r\n]/
+const GUARDED = /^'+[=+\-@\t\r\n]/
+
+const guard = (text: string): string => (DANGEROUS.test(text) ? `'${text}` : text)
+const unguard = (text: string): string => (GUARDED.test(text) ? text.slice(1) : text)
+
+/** A file that opens in a spreadsheet, in the order of the list. */
+export function toCsv(positions: readonly Position[]): string {
+  const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())
+  const rows = positions.map((position) => [
+    guard(position.designation),
+    guard(position.department),
+    position.budget === null ? "" : String(position.budget),
+    guard(position.location),
+    iso(position.createdAt),
+    iso(position.updatedAt),
+    guard(position.updatedBy),
+  ])
+  return `\ufeff${Papa.unparse([[...COLUMNS], ...rows], { newline: "\r\n" })}\r\n`
+}
+
+/** A line that was read. */
+export interface Line {
+  /** As a spreadsheet counts them. */
+  number: number
+  position: NewPosition
+  /** Why it cannot be taken; null: it can. */
+  problem: string | null
+}
+
+export interface Preview {
+  lines: Line[]
+  /** Columns that say nothing here. */
+  ignored: string[]
+  /** Why nothing can be taken at all. */
+  problem: string | null
+}
+
+export const MAX_LINES = 20_000
+
+const NAMES: Record<string, Field> = {
+  designation: "designation",
+  position: "designation",
+  title: "designation",
+  "job title": "designation",
+  role: "designation",
+  department: "department",
+  dept: "department",
+  team: "department",
+  budget: "budget",
+  salary: "budget",
+  amount: "budget",
+  cost: "budget",
+  location: "location",
+  city: "location",
+  office: "location",
+}
+
+const column = (name: string): Field | undefined =>
+  NAMES[
+    name
+      .replace(/\(.*\)/, "")
+      .trim()
+      .toLowerCase()
+  ]
+
+/** Reads a table. The first line may name the columns; if it does not, they are designation, department, budget, location. */
+export function readTable(text: string): Preview {
+  const content = text.startsWith("\ufeff") ? text.slice(1) : text
+  const parsed = Papa.parse<string[]>(content, { skipEmptyLines: false, delimiter: guessDelimiter(content) })
+  const rows = parsed.data
+  const preview: Preview = { lines: [], ignored: [], problem: null }
+  const fatal = parsed.errors.find((error) => error.type === "Quotes")
+  if (fatal) {
+    preview.problem = `Line ${(fatal.row ?? 0) + 1} has a quotation mark that is never closed.`
+    return preview
+  }
+  const first = rows.findIndex((row) => row.some((cell) => cell.trim() !== ""))
+  const head = rows[first]
+  if (!head) {
+    preview.problem = "There is nothing in it."
+    return preview
+  }
+  const named = head.map(column)
+  const hasHead = named.filter(Boolean).length >= 2 || (head.length === 1 && named[0] !== undefined)
+  const columns: (Field | undefined)[] = hasHead ? named : [...FIELDS]
+  if (hasHead) preview.ignored = head.filter((name, at) => !named[at] && name.trim() !== "" && !isOwn(name))
+  if (!columns.includes("designation")) {
+    preview.problem = "No column is called “designation”."
+    return preview
+  }
+  for (let at = first + (hasHead ? 1 : 0); at < rows.length; at += 1) {
+    const cells = rows[at] ?? []
+    if (cells.every((cell) => cell.trim() === "")) continue
+    if (preview.lines.length >= MAX_LINES) {
+      preview.problem = `More than ${MAX_LINES.toLocaleString()} lines do not fit at once.`
+      break
+    }
+    preview.lines.push(readLine(at + 1, cells, columns))
+  }
+  if (preview.lines.length === 0) preview.problem ??= "There is nothing in it but the names of the columns."
+  return preview
+}
+
+const isOwn = (name: string): boolean => (COLUMNS as readonly string[]).includes(name) || name === "id"
+
+/** What stands between the cells: a spreadsheet's clipboard has tabs, files have commas or semicolons. */
+function guessDelimiter(text: string): string {
+  const end = text.search(/[\r\n]/)
+  const line = (end < 0 ? text : text.slice(0, end)).replace(/"[^"]*"/g, "")
+  const count = (mark: string) => line.split(mark).length
+  return ["\t", ";"].reduce((best, mark) => (count(mark) > count(best) ? mark : best), ",")
+}
+
+function readLine(number: number, cells: string[], columns: (Field | undefined)[]): Line {
+  const cell = (field: Field) => {
+    const at = columns.indexOf(field)
+    return at < 0 ? "" : (cells[at] ?? "")
+  }
+  const budget = cell("budget").trim()
+  const read = budget === "" ? 0 : parseAmount(unguard(budget))
+  const position: NewPosition = {
+    designation: unguard(cell("designation")),
+    department: unguard(cell("department")),
+    budget: read ?? 0,
+    location: unguard(cell("location")),
+  }
+  const problem =
+    read === null
+      ? `“${budget.slice(0, 40)}” is not a number.`
+      : (FIELDS.map((field) => problemWith(field, position[field])).find((found) => found !== null) ?? null)
+  return { number, position, problem }
+}

@@ -1,0 +1,159 @@
+/**
+ * What people do to a plan, as changes of its document.
+ *
+ * Fields are assigned whole, so that two who set one at once see a conflict instead of one vanishing in the other's text. A
+ * row is assigned whole only when it is made. Every change says who did what.
+ */
+import type { DocHandle } from "@automerge/automerge-repo/slim"
+import {
+  asField,
+  type Field,
+  type FieldValue,
+  isTwin,
+  MAX_BUDGET,
+  MAX_TEXT,
+  type PlanDoc,
+  type PositionDoc,
+  rowsOf,
+  type Settings,
+} from "./schema"
+
+/** A position that is to be made. */
+export interface NewPosition {
+  designation: string
+  department: string
+  budget: number
+  location: string
+}
+
+/** A row that was deleted, with all that brings it back. */
+export interface Deleted extends NewPosition {
+  id: string
+  createdAt: number | null
+}
+
+type Plan = DocHandle<PlanDoc>
+
+/** Why a value cannot be taken, in words for whoever typed it; null: it can. */
+export function problemWith(field: Field, value: FieldValue): string | null {
+  if (field === "budget") {
+    if (typeof value !== "number" || !Number.isFinite(value)) return "A budget is a number."
+    if (value < 0) return "A budget cannot be below zero."
+    return value > MAX_BUDGET ? "This number is too large." : null
+  }
+  const text = typeof value === "string" ? value : ""
+  if (field === "designation" && text.trim() === "") return "A position needs a designation."
+  return text.length > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
+}
+
+const rowOf = ({ designation, department, budget, location }: NewPosition, created: number, who: string): PositionDoc => ({
+  designation,
+  department,
+  budget,
+  location,
+  createdAt: new Date(created),
+  updatedAt: new Date(),
+  updatedBy: who,
+})
+
+/** Makes positions, in one change. The first of them comes first in the list. Returns their ids. */
+export function add(plan: Plan, positions: readonly NewPosition[], who: string): string[] {
+  const now = Date.now()
+  const ids = positions.map(() => crypto.randomUUID())
+  const what = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
+  plan.change(
+    (doc) => {
+      // A document that somebody else began may have none.
+      if (!doc.positions) doc.positions = {}
+      positions.forEach((position, at) => {
+        const id = ids[at]
+        if (id) doc.positions[id] = rowOf(position, now - at, who)
+      })
+    },
+    { message: `${who}: added ${what}` },
+  )
+  return ids
+}
+
+/** Sets one field of one position. */
+export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string): void {
+  const name = rowsOf(plan.doc())[id] as PositionDoc | undefined
+  plan.change(
+    (doc) => {
+      const row = doc.positions[id]
+      if (!row) return
+      write(row, field, value)
+      row.updatedAt = new Date()
+      row.updatedBy = who
+    },
+    { message: `${who}: ${field} of ${asField("designation", name?.designation)}: ${value}` },
+  )
+}
+
+function write(row: PositionDoc, field: Field, value: FieldValue): void {
+  if (field === "budget") row.budget = value as number
+  else row[field] = value as string
+}
+
+/** Puts an end to a conflict. */
+export function settle(plan: Plan, id: string, field: Field, value: FieldValue, who: string): void {
+  if (!isTwin(rowsOf(plan.doc()), id)) {
+    set(plan, id, field, value, who)
+    return
+  }
+  // Two rows were made under this id (two people restored it at once): one takes the place of both.
+  plan.change(
+    (doc) => {
+      const row = doc.positions[id]
+      if (!row) return
+      const whole: PositionDoc = {
+        designation: String(row.designation ?? ""),
+        department: String(row.department ?? ""),
+        budget: row.budget,
+        location: String(row.location ?? ""),
+        createdAt: row.createdAt instanceof Date ? new Date(row.createdAt) : new Date(),
+        updatedAt: new Date(),
+        updatedBy: who,
+      }
+      write(whole, field, value)
+      doc.positions[id] = whole
+    },
+    { message: `${who}: settled ${field}: ${value}` },
+  )
+}
+
+/** Deletes positions, in one change. */
+export function remove(plan: Plan, ids: readonly string[], names: string, who: string): void {
+  plan.change(
+    (doc) => {
+      for (const id of ids) delete doc.positions[id]
+    },
+    { message: `${who}: deleted ${names}` },
+  )
+}
+
+/** Brings deleted positions back, under their ids. Those that are there again are left alone. */
+export function restore(plan: Plan, positions: readonly Deleted[], who: string): void {
+  const names = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
+  plan.change(
+    (doc) => {
+      for (const position of positions) {
+        if (!doc.positions[position.id]) doc.positions[position.id] = rowOf(position, position.createdAt ?? Date.now(), who)
+      }
+    },
+    { message: `${who}: restored ${names}` },
+  )
+}
+
+/** Changes what the plan says about itself. */
+export function describe(plan: Plan, settings: Partial<Settings>, who: string): void {
+  plan.change(
+    (doc) => {
+      if (settings.name !== undefined) doc.name = settings.name
+      if (settings.currency !== undefined) doc.currency = settings.currency
+      if (settings.unit !== undefined) doc.unit = settings.unit
+      if (settings.totalBudget !== undefined && settings.totalBudget !== null) doc.totalBudget = settings.totalBudget
+    },
+    { message: `${who}: ${Object.keys(settings).join(", ")} of the plan` },
+  )
+}

@@ -1,0 +1,86 @@
+/** Money, numbers and moments as they are written where the reader lives. */
+
+/** What units are called. Others are shown as a number. */
+const UNITS = new Map([
+  [1, ""],
+  [1_000, "thousand"],
+  [100_000, "lakh"],
+  [1_000_000, "million"],
+  [10_000_000, "crore"],
+])
+
+export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name || "single" }))
+
+const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
+const inputs = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGrouping: false })
+
+/** ₹, $, …; the code where there is no symbol. */
+export function symbol(currency: string): string {
+  try {
+    const parts = new Intl.NumberFormat(undefined, { style: "currency", currency, currencyDisplay: "narrowSymbol" }).formatToParts(0)
+    return parts.find((part) => part.type === "currency")?.value ?? currency
+  } catch {
+    return currency
+  }
+}
+
+/** The unit in words: `lakh`, or `× 500`. */
+export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbers.format(unit)}`
+
+/** `₹ lakh`, for the head of a column. */
+export const inUnits = (currency: string, unit: number): string => [symbol(currency), unitName(unit)].filter(Boolean).join(" ")
+
+/** A budget, without its unit. */
+export const amount = (budget: number | null): string => (budget === null ? "—" : numbers.format(budget))
+
+/** `₹1,250 lakh`. */
+export function money(budget: number, currency: string, unit: number): string {
+  let text: string
+  try {
+    const format = new Intl.NumberFormat(undefined, {
+      style: "currency",
+      currency,
+      currencyDisplay: "narrowSymbol",
+      minimumFractionDigits: 0,
+      maximumFractionDigits: 2,
+    })
+    text = format.format(budget)
+  } catch {
+    text = `${currency} ${numbers.format(budget)}`
+  }
+  return [text, unitName(unit)].filter(Boolean).join(" ")
+}
+
+/** A number in a field for typing: always with a point, so that what is shown can be read back. */
+export const typed = (budget: number | null): string => (budget === null ? "" : inputs.format(budget))
+
+/**
+ * Reads a number as people type and paste them: with blanks or commas between groups (`12,50,000` as well), a currency sign in
+ * front, and a decimal comma where no point could be meant. null: it is none.
+ */
+export function parseAmount(text: string): number | null {
+  let digits = text
+    .replace(/[\s\u00a0\u202f'’_]/g, "")
+    .replace(/^\p{Sc}/u, "")
+    .replace(/^[A-Za-z]{3}(?=[\d.,-])/, "")
+  if (/^-?\d{1,3}(\.\d{3})+,\d+$/.test(digits)) digits = digits.replaceAll(".", "").replace(",", ".")
+  else if (/^-?\d+,\d{1,2}$/.test(digits)) digits = digits.replace(",", ".")
+  else if (/^-?\d{1,3}(,\d{2,3})*(\.\d+)?$/.test(digits)) digits = digits.replaceAll(",", "")
+  return /^-?(\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : null
+}
+
+const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" })
+
+export const moment = (at: number | null): string => (at === null ? "" : moments.format(at))
+
+/** `5 min. ago` for what is fresh, the day for what is not. */
+export function ago(at: number | null, now: number): string {
+  if (at === null) return ""
+  const seconds = Math.round((at - now) / 1_000)
+  if (seconds > -45) return relative.format(0, "second")
+  if (seconds > -3_600) return relative.format(Math.round(seconds / 60), "minute")
+  if (seconds > -86_400) return relative.format(Math.round(seconds / 3_600), "hour")
+  return days.format(at)
+}

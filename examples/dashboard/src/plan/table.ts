@@ -1,0 +1,83 @@
+/** Searching, filtering, ordering and adding up. */
+import { FIELDS, type Field, type Position } from "./schema"
+
+export interface Filter {
+  search: string
+  /** null: all. */
+  department: string | null
+  location: string | null
+}
+
+export type SortKey = Field | "updatedAt" | "createdAt"
+export interface Sort {
+  key: SortKey
+  ascending: boolean
+}
+
+const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
+
+/** Keeps the positions that have every word of the search in one of their texts. */
+export function filtered(positions: readonly Position[], { search, department, location }: Filter): readonly Position[] {
+  const words = fold(search).split(/\s+/).filter(Boolean)
+  if (words.length === 0 && department === null && location === null) return positions
+  return positions.filter((position) => {
+    if (department !== null && position.department !== department) return false
+    if (location !== null && position.location !== location) return false
+    if (words.length === 0) return true
+    const text = fold(`${position.designation}\n${position.department}\n${position.location}\n${position.updatedBy}`)
+    return words.every((word) => text.includes(word))
+  })
+}
+
+const fold = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase()
+
+export function sorted(positions: readonly Position[], sort: Sort | null): readonly Position[] {
+  if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
+  const sign = sort.ascending ? 1 : -1
+  const { key } = sort
+  return [...positions].sort((one, other) => {
+    const [a, b] = [one[key], other[key]]
+    if (a === b) return 0
+    // What is not there comes last, either way.
+    if (a === null || a === "") return 1
+    if (b === null || b === "") return -1
+    return sign * (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b)))
+  })
+}
+
+/** The different values of a field, for choosing among them. */
+export function distinct(positions: readonly Position[], field: "department" | "location"): string[] {
+  return [...new Set(positions.map((position) => position[field]))].filter(Boolean).sort(collator.compare)
+}
+
+export interface Group {
+  name: string
+  budget: number
+  count: number
+}
+
+/** Sums, the largest first. */
+export function totals(positions: readonly Position[], field: "department" | "location"): Group[] {
+  const groups = new Map<string, Group>()
+  for (const position of positions) {
+    const name = position[field] || "None"
+    const group = groups.get(name) ?? { name, budget: 0, count: 0 }
+    group.budget += position.budget ?? 0
+    group.count += 1
+    groups.set(name, group)
+  }
+  return [...groups.values()].sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
+}
+
+export const used = (positions: readonly Position[]): number => positions.reduce((sum, position) => sum + (position.budget ?? 0), 0)
+
+/** How fields are called on the page. */
+export const LABELS: Record<Field | "updatedAt", string> = {
+  designation: "Designation",
+  department: "Department",
+  budget: "Budget",
+  location: "Location",
+  updatedAt: "Last change",
+}
+
+export const isField = (key: string): key is Field => (FIELDS as readonly string[]).includes(key)

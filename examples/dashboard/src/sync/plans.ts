@@ -1,0 +1,78 @@
+/** Which plans there are: what the server lists, and what was made here and has not reached it. */
+import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
+import type { PlanDoc } from "../plan/schema"
+
+export type Access = "read" | "write" | "own"
+
+export interface PlanInfo {
+  id: string
+  name: string
+  isDefault: boolean
+  access: Access
+  /** The server cannot open it. */
+  isBroken: boolean
+  /** Made here; the server has not listed it yet. */
+  isLocal: boolean
+}
+
+interface Listed {
+  id: string
+  name?: string | null
+  default: boolean
+  access?: Access
+  error?: string
+}
+
+const key = (owner: string) => `happierwork.plans.${owner}`
+
+export function rememberedPlans(owner: string): PlanInfo[] {
+  try {
+    return JSON.parse(localStorage.getItem(key(owner)) ?? "[]") as PlanInfo[]
+  } catch {
+    return []
+  }
+}
+
+export const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(key(owner), JSON.stringify(plans))
+
+/** Asks the server. Throws when it cannot be reached, or does not say. */
+export async function listPlans(owner: string): Promise<PlanInfo[]> {
+  const response = await fetch("/api/documents", { signal: AbortSignal.timeout(10_000) })
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`)
+  const said = (await response.json()) as Listed[] | { documents: Listed[] }
+  const listed = (Array.isArray(said) ? said : said.documents).map(
+    (document): PlanInfo => ({
+      id: document.id,
+      name: document.name ?? "",
+      isDefault: document.default,
+      access: document.access ?? "write",
+      isBroken: document.error !== undefined,
+      isLocal: false,
+    }),
+  )
+  const known = new Set(listed.map((plan) => plan.id))
+  const local = rememberedPlans(owner).filter((plan) => plan.isLocal && !known.has(plan.id))
+  const plans = [...listed, ...local].sort(
+    (one, other) => Number(other.isDefault) - Number(one.isDefault) || one.name.localeCompare(other.name),
+  )
+  rememberPlans(owner, plans)
+  return plans
+}
+
+/** Makes a plan. Works without a network: the server gets it when it can. */
+export function createPlan(
+  repo: Repo,
+  owner: string,
+  name: string,
+  currency: string,
+  unit: number,
+  totalBudget: number,
+): DocHandle<PlanDoc> {
+  const handle = repo.create<PlanDoc>({ name, currency, unit, totalBudget, positions: {} })
+  handle.change((doc) => {
+    doc.documentId = handle.documentId
+  })
+  const made: PlanInfo = { id: handle.documentId, name, isDefault: false, access: "own", isBroken: false, isLocal: true }
+  rememberPlans(owner, [...rememberedPlans(owner), made])
+  return handle
+}

@@ -1,0 +1,72 @@
+/** Who else has the plan open, and which cell they are in: automerge-repo's own presence messages. */
+import { type DocHandle, Presence as Stock } from "@automerge/automerge-repo/slim"
+import type { Field, PlanDoc } from "../plan/schema"
+
+export interface Cell {
+  position: string
+  field: Field
+}
+
+/** What a dashboard says of itself. */
+interface State {
+  user?: { name: string }
+  cell?: Cell | null
+  /** Said by the server alone: who is logged in with a client of the old kind. */
+  people?: { name: string }[]
+  [channel: string]: unknown
+}
+
+export interface Person {
+  /** Unique among those who are here. */
+  key: string
+  name: string
+  cell: Cell | null
+  isLegacy: boolean
+}
+
+export class Presence {
+  #stock: Stock<State, PlanDoc>
+  #people: readonly Person[] = []
+  #cell: Cell | null = null
+
+  constructor(handle: DocHandle<PlanDoc>, name: string, listener: (people: readonly Person[]) => void) {
+    this.#stock = new Stock<State, PlanDoc>({ handle })
+    const refresh = () => {
+      this.#people = people(this.#stock.getPeerStates().value as Record<string, { value: State }>)
+      listener(this.#people)
+    }
+    for (const event of ["snapshot", "update", "goodbye", "pruning"] as const) this.#stock.on(event, refresh)
+    this.#stock.start({ initialState: { user: { name }, cell: null } })
+    window.addEventListener("pagehide", this.#leave)
+  }
+
+  enter(cell: Cell | null): void {
+    if (this.#cell?.position === cell?.position && this.#cell?.field === cell?.field) return
+    this.#cell = cell
+    this.#stock.broadcast("cell", cell)
+  }
+
+  rename(name: string): void {
+    this.#stock.broadcast("user", { name })
+  }
+
+  close(): void {
+    window.removeEventListener("pagehide", this.#leave)
+    this.#leave()
+  }
+
+  #leave = (): void => this.#stock.stop()
+}
+
+/** Anybody can say anything: only what has the right shape is shown. */
+function people(states: Record<string, { value: State }>): Person[] {
+  const text = (value: unknown) => (typeof value === "string" ? value.trim().slice(0, 60) : "")
+  return Object.entries(states).flatMap(([peer, { value }]): Person[] => {
+    const legacy = Array.isArray(value.people) ? value.people : []
+    const old = legacy.slice(0, 50).map((person, at) => ({ key: `${peer}/${at}`, name: text(person?.name), cell: null, isLegacy: true }))
+    const cell = typeof value.cell?.position === "string" && typeof value.cell?.field === "string" ? value.cell : null
+    const name = text(value.user?.name)
+    const own = value.user ? [{ key: peer, name: name || "Somebody", cell, isLegacy: false }] : []
+    return [...own, ...old.filter((person) => person.name !== "")]
+  })
+}

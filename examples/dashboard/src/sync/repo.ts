@@ -1,0 +1,34 @@
+/** The repository: the plans in this browser's IndexedDB, synced with the server and with other tabs. */
+import { Repo } from "@automerge/automerge-repo/slim"
+import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
+import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
+import { Connection } from "./connection"
+
+export interface Local {
+  repo: Repo
+  connection: Connection
+}
+
+const database = (owner: string) => `happierwork${owner === "" ? "" : `.${owner}`}`
+
+/** `owner`: whose plans these are. Each user of a browser has copies of their own. */
+export function openRepo(owner: string): Local {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:"
+  const connection = new Connection(`${scheme}//${location.host}/sync`)
+  const repo = new Repo({
+    storage: new IndexedDBStorageAdapter(database(owner)),
+    network: [connection, new BroadcastChannelNetworkAdapter({ channelName: database(owner) })],
+  })
+  return { repo, connection }
+}
+
+/** Takes the local copies away: who logs out leaves no figures behind. */
+export function deleteLocalCopies(owner: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(database(owner))
+    request.onsuccess = () => resolve()
+    request.onerror = () => reject(request.error ?? new Error("the local copies could not be deleted"))
+    // Another tab, or this one, still has it open: it goes when they do.
+    request.onblocked = () => resolve()
+  })
+}

@@ -1,0 +1,211 @@
+/** One open plan: its positions, how far it is synced, who is there. What the page shows is a snapshot of this. */
+
+import { next as A } from "@automerge/automerge/slim"
+import {
+  type DocHandle,
+  type DocHandleChangePayload,
+  type DocHandleRemoteHeadsPayload,
+  decodeHeads,
+  type StorageId,
+} from "@automerge/automerge-repo/slim"
+import { History } from "../history/client"
+import type { Swallowed } from "../history/ledger"
+import { Rows } from "../plan/rows"
+import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
+import type { Connection, Refused } from "./connection"
+import { type Person, Presence } from "./presence"
+
+/** How the plan stands to the server. */
+export interface SyncState {
+  kind: "live" | "syncing" | "offline" | "not-allowed"
+  /** Changes that the server has not got on its disk. */
+  waiting: number
+  refused: Refused | null
+}
+
+/** What others have just changed: by position, its fields, or null for all of it. */
+export interface Glow {
+  at: number
+  fields: ReadonlySet<string> | null
+}
+
+export interface Snapshot {
+  positions: readonly Position[]
+  settings: Settings
+  sync: SyncState
+  people: readonly Person[]
+  swallowed: readonly Swallowed[]
+  glows: ReadonlyMap<string, Glow>
+  /** Changes that the history has read; null: it has not begun. */
+  changes: number | null
+  /** How far the history is, from 0 to 1; null: it is not reading. */
+  reading: number | null
+  historyProblem: string | null
+}
+
+const GLOW = 2_500
+
+export class PlanStore {
+  readonly id: string
+  history: History | null = null
+  presence: Presence
+  #rows: Rows
+  #snapshot: Snapshot
+  #listeners = new Set<() => void>()
+  #frame: number | null = null
+  /** The server's heads that this copy has, and the newest that it has said. */
+  #acknowledged: A.Heads
+  #server: A.Heads | null = null
+  #unsubscribe: () => void
+  #start: number
+
+  constructor(
+    readonly handle: DocHandle<PlanDoc>,
+    private readonly connection: Connection,
+    name: string,
+  ) {
+    this.id = handle.documentId
+    this.#acknowledged = readHeads(this.id)
+    const doc = handle.doc()
+    this.#rows = new Rows(doc)
+    this.#snapshot = {
+      positions: this.#rows.list,
+      settings: readSettings(doc),
+      sync: { kind: "offline", waiting: 0, refused: null },
+      people: [],
+      swallowed: [],
+      glows: new Map(),
+      changes: null,
+      reading: 0,
+      historyProblem: null,
+    }
+    handle.on("change", this.#onChange)
+    handle.on("remote-heads", this.#onRemoteHeads)
+    this.#unsubscribe = connection.subscribe(() => this.#readHeads())
+    this.presence = new Presence(handle, name, (people) => this.#update({ people }))
+    this.#readHeads()
+    // After the list is on the screen.
+    this.#start = window.setTimeout(() => this.#openHistory(), 300)
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  getSnapshot = (): Snapshot => this.#snapshot
+
+  get(id: string): Position | undefined {
+    return this.#rows.get(id)
+  }
+
+  close(): void {
+    window.clearTimeout(this.#start)
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+    this.handle.off("change", this.#onChange)
+    this.handle.off("remote-heads", this.#onRemoteHeads)
+    this.#unsubscribe()
+    this.presence.close()
+    this.history?.close()
+    this.#listeners.clear()
+  }
+
+  #openHistory(): void {
+    this.history = new History(this.handle.doc(), {
+      read: (changes, swallowed) => this.#update({ changes, swallowed, historyProblem: null }),
+      conflicts: (ids) => {
+        this.#rows.suspect(this.handle.doc(), ids)
+        this.#update({ positions: this.#rows.list })
+      },
+      progress: (reading) => this.#update({ reading }),
+      failed: (historyProblem) => this.#update({ historyProblem }),
+    })
+  }
+
+  #onChange = ({ doc, patches, patchInfo }: DocHandleChangePayload<PlanDoc>): void => {
+    const touched = this.#rows.update(doc, patches)
+    const isOurs = patchInfo.source === "change"
+    let { glows } = this.#snapshot
+    if (!isOurs && touched.size > 0 && touched.size <= 200) {
+      const at = performance.now()
+      const fresh = [...glows].filter(([, glow]) => at - glow.at < GLOW)
+      for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
+      glows = new Map(fresh)
+    }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, settings: readSettings(doc), glows }
+    this.#resync(isOurs)
+    this.history?.feed(doc)
+  }
+
+  #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
+    if (this.connection.storageId !== null && storageId !== this.connection.storageId) return
+    this.#server = decodeHeads(heads)
+    this.#resync()
+  }
+
+  /** What the server has said before anybody listened. */
+  #readHeads(): void {
+    const { storageId } = this.connection
+    const said = storageId === null ? undefined : this.handle.getSyncInfo(storageId as StorageId)
+    if (said) this.#server = decodeHeads(said.lastHeads)
+    this.#resync()
+  }
+
+  #resync(isUrgent = false): void {
+    const doc = this.handle.doc()
+    const isBehind = this.#server !== null && !A.hasHeads(doc, this.#server)
+    if (this.#server && !isBehind) {
+      this.#acknowledged = this.#server
+      saveHeads(this.id, this.#server)
+    }
+    // Heads of another copy (the browser's storage was cleared in part) say nothing about this one.
+    const known = A.hasHeads(doc, this.#acknowledged) ? this.#acknowledged : []
+    const waiting = A.getChangesMetaSince(doc, known).length
+    const { isOpen, refused } = this.connection
+    const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
+    const { sync } = this.#snapshot
+    if (sync.kind !== kind || sync.waiting !== waiting || sync.refused !== refused) {
+      this.#snapshot = { ...this.#snapshot, sync: { kind, waiting, refused } }
+    }
+    this.#tell(isUrgent)
+  }
+
+  #update(part: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...part }
+    this.#tell(false)
+  }
+
+  /** What we do is seen at once; what comes from elsewhere, once in a frame. */
+  #tell(isUrgent: boolean): void {
+    if (isUrgent || document.hidden) {
+      if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+      return
+    }
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+    })
+  }
+}
+
+const headsKey = (id: string) => `happierwork.heads.${id}`
+
+function readHeads(id: string): A.Heads {
+  try {
+    return JSON.parse(localStorage.getItem(headsKey(id)) ?? "[]") as A.Heads
+  } catch {
+    return []
+  }
+}
+
+function saveHeads(id: string, heads: A.Heads): void {
+  const text = JSON.stringify(heads)
+  if (localStorage.getItem(headsKey(id)) !== text) localStorage.setItem(headsKey(id), text)
+}
+
+/** Forgets what the server has of all plans. */
+export function forgetHeads(): void {
+  for (const key of Object.keys(localStorage)) if (key.startsWith("happierwork.heads.")) localStorage.removeItem(key)
+}

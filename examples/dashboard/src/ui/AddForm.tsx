@@ -1,0 +1,84 @@
+import { type FormEvent, useId, useRef, useState } from "react"
+import { type NewPosition, problemWith } from "../plan/edit"
+import { inUnits } from "../plan/money"
+import { FIELDS, type Field, type Settings } from "../plan/schema"
+import { LABELS } from "../plan/table"
+import { readInput } from "./CellEditor"
+
+interface Props {
+  settings: Settings
+  onAdd: (position: NewPosition) => void
+  onClose: () => void
+}
+
+/** A line for new positions. It stays open, for the next one. */
+export function AddForm({ settings, onAdd, onClose }: Props) {
+  const [problems, setProblems] = useState<Partial<Record<Field, string>>>({})
+  const form = useRef<HTMLFormElement>(null)
+  const id = useId()
+
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const typed = new FormData(event.currentTarget)
+    const values = Object.fromEntries(FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""))])) as Record<
+      Field,
+      string | number | null
+    >
+    const found = Object.fromEntries(
+      FIELDS.flatMap((field) => (problemWith(field, values[field]) ? [[field, problemWith(field, values[field])]] : [])),
+    )
+    setProblems(found)
+    const first = FIELDS.find((field) => found[field])
+    if (first) return form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus()
+    onAdd(values as unknown as NewPosition)
+    form.current?.reset()
+    form.current?.querySelector<HTMLInputElement>("[name=designation]")?.focus()
+  }
+
+  return (
+    <form
+      ref={form}
+      className="card add-form"
+      aria-label="New position"
+      noValidate
+      onSubmit={submit}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose()
+      }}
+    >
+      {FIELDS.map((field) => (
+        <div key={field} className={`field field-${field}`}>
+          <label htmlFor={`${id}-${field}`}>
+            {LABELS[field]}
+            {field === "budget" && <span className="unit"> {inUnits(settings.currency, settings.unit)}</span>}
+          </label>
+          <input
+            id={`${id}-${field}`}
+            name={field}
+            // biome-ignore lint/a11y/noAutofocus: whoever asks for this form wants to type
+            autoFocus={field === "designation"}
+            autoComplete="off"
+            required={field === "designation"}
+            inputMode={field === "budget" ? "decimal" : "text"}
+            list={field === "department" || field === "location" ? `all-${field}` : undefined}
+            aria-invalid={problems[field] !== undefined}
+            aria-describedby={problems[field] ? `${id}-${field}-problem` : undefined}
+          />
+          {problems[field] && (
+            <p id={`${id}-${field}-problem`} className="problem">
+              {problems[field]}
+            </p>
+          )}
+        </div>
+      ))}
+      <div className="add-actions">
+        <button type="submit" className="primary">
+          Add
+        </button>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </div>
+    </form>
+  )
+}

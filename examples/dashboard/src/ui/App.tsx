@@ -1,0 +1,182 @@
+/** Opens plans, one at a time; which one is in the address, so a link shares it. */
+import type { DocHandle } from "@automerge/automerge-repo/slim"
+import { isValidDocumentId } from "@automerge/automerge-repo/slim"
+import { useCallback, useEffect, useMemo, useRef, useState } from "react"
+import type { PlanDoc, Settings } from "../plan/schema"
+import { forget } from "../sync/forget"
+import { createPlan, listPlans, type PlanInfo, rememberedPlans } from "../sync/plans"
+import type { Local } from "../sync/repo"
+import { logout, owner, readName, readSession, type Session, saveName } from "../sync/session"
+import { forgetHeads, PlanStore } from "../sync/store"
+import { Message } from "./Message"
+import { PlanDialog } from "./PlanDialog"
+import { PlanView } from "./PlanView"
+
+interface Props {
+  local: Local
+  session: Session
+  /** The server has just said who we are. */
+  isFresh: boolean
+}
+
+const inAddress = (): string | null => {
+  const id = decodeURIComponent(location.hash.slice(1)).replace(/^automerge:/, "")
+  return isValidDocumentId(id) ? id : null
+}
+
+const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+
+export function App({ local, session, isFresh }: Props) {
+  const { repo, connection } = local
+  const whose = owner(session)
+  const [plans, setPlans] = useState(() => rememberedPlans(whose))
+  const [id, setId] = useState<string | null>(() => inAddress() ?? rememberedPlans(whose).find((plan) => plan.isDefault)?.id ?? null)
+  const [store, setStore] = useState<PlanStore | null>(null)
+  const [isMissing, setMissing] = useState(false)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [isCreating, setCreating] = useState(false)
+  const [name, setName] = useState(() => session.user?.name ?? readName())
+  const nameNow = useRef(name)
+  nameNow.current = name
+
+  const refresh = useCallback(async () => {
+    try {
+      const listed = await listPlans(whose)
+      setPlans(listed)
+      setProblem(null)
+      setId((before) => before ?? listed.find((plan) => plan.isDefault)?.id ?? listed[0]?.id ?? null)
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error))
+    }
+  }, [whose])
+
+  useEffect(() => {
+    void refresh()
+    const onHash = () => setId((before) => inAddress() ?? before)
+    window.addEventListener("hashchange", onHash)
+    return () => window.removeEventListener("hashchange", onHash)
+  }, [refresh])
+
+  // The list, and who we are, are asked for again when the server comes back or has sent us away.
+  useEffect(() => {
+    let wasOpen = connection.isOpen
+    let wasRefused = connection.refused
+    return connection.subscribe(() => {
+      const { isOpen, refused } = connection
+      if (isOpen && !wasOpen) void refresh()
+      if ((isOpen && !wasOpen) || (refused && !wasRefused)) {
+        void readSession().then(({ session: now, isFresh: isNew }) => {
+          const isOther =
+            now && (now.required !== session.required || now.user?.name !== session.user?.name || now.user?.role !== session.user?.role)
+          // Somebody else has logged in, in another tab; or the role is another one: a new page begins with the right copies.
+          if (isNew && isOther && now.user) location.reload()
+        })
+      }
+      wasOpen = isOpen
+      wasRefused = refused
+    })
+  }, [connection, refresh, session])
+
+  useEffect(() => {
+    if (id === null) return
+    let isCurrent = true
+    let opened: PlanStore | null = null
+    const show = (handle: DocHandle<PlanDoc>) => {
+      if (!isCurrent || opened) return
+      setMissing(false)
+      opened = new PlanStore(handle, connection, nameNow.current || "Somebody")
+      setStore(opened)
+    }
+    setStore(null)
+    setMissing(false)
+    repo.find<PlanDoc>(id as never, { allowableStates: ["ready", "unavailable"] }).then(
+      (handle) => {
+        if (!isCurrent) return
+        if (handle.isReady()) return show(handle)
+        setMissing(true)
+        // It appears when somebody brings it, or when there is a network again.
+        handle.whenReady(["ready"]).then(
+          () => show(handle),
+          () => undefined,
+        )
+      },
+      () => isCurrent && setMissing(true),
+    )
+    return () => {
+      isCurrent = false
+      opened?.close()
+    }
+  }, [id, repo, connection])
+
+  const open = useCallback((next: string) => {
+    history.pushState(null, "", `#${next}`)
+    setId(next)
+  }, [])
+
+  const create = (settings: Settings) => {
+    const handle = createPlan(repo, whose, settings.name, settings.currency, settings.unit, settings.totalBudget ?? 0)
+    setPlans(rememberedPlans(whose))
+    setCreating(false)
+    open(handle.documentId)
+  }
+  const leave = async () => {
+    const waiting = store?.getSnapshot().sync.waiting ?? 0
+    if (waiting > 0 && !window.confirm(`${waiting} of your changes are only on this device and will be lost. Log out all the same?`)) return
+    try {
+      await logout()
+    } catch (error) {
+      window.alert(`You could not be logged out: ${error instanceof Error ? error.message : error}`)
+      return
+    }
+    forget(whose)
+    forgetHeads()
+    location.hash = ""
+    location.reload()
+  }
+
+  const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
+  const isViewer = session.user?.role === "viewer" || info?.access === "read"
+  const creating = isCreating && (
+    <PlanDialog title="New plan" settings={NEW} button="Make the plan" onSave={create} onClose={() => setCreating(false)} />
+  )
+
+  if (store) {
+    return (
+      <>
+        <PlanView
+          key={store.id}
+          store={store}
+          plans={plans}
+          session={session}
+          name={name}
+          isViewer={isViewer}
+          onOpen={open}
+          onCreate={() => setCreating(true)}
+          onName={(next) => {
+            saveName(next)
+            setName(readName())
+            store.presence.rename(readName() || "Somebody")
+          }}
+          onLogout={() => void leave()}
+        />
+        {creating}
+      </>
+    )
+  }
+  if (isMissing) {
+    return (
+      <Message title={isFresh ? "This plan is not here" : "This plan is not on this device yet"}>
+        {isFresh
+          ? "There is no such plan on this server, or you may not see it. If somebody has made it without a network, it appears here as soon as they are connected."
+          : "It has to be opened once with a connection; after that it opens without."}{" "}
+        <a href="/">Go to the first plan</a>
+      </Message>
+    )
+  }
+  if (id === null && problem) return <Message title="The plans could not be listed">{problem}</Message>
+  return (
+    <main className="alone" aria-busy="true">
+      <p role="status">Opening the plan…</p>
+    </main>
+  )
+}

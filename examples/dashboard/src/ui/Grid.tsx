@@ -1,0 +1,376 @@
+/**
+ * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
+ * as quick as 50; the page itself scrolls.
+ */
+import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
+import { ArrowDown, ArrowUp } from "lucide-react"
+import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
+import { inUnits } from "../plan/money"
+import { FIELDS, type Field, type FieldValue, type Position, type Settings } from "../plan/schema"
+import { LABELS, type Sort, type SortKey } from "../plan/table"
+import type { Cell, Person } from "../sync/presence"
+import type { Glow } from "../sync/store"
+import { useMedia, useMinute } from "./hooks"
+import { COLUMNS, type Column, type Editing, isFieldColumn, Row, type RowActions } from "./Row"
+
+const ROW = 44
+const TALL_ROW = 74
+/** Below this the fields of a row stand in two lines. */
+export const NARROW = "(max-width: 46rem)"
+const PAGE = 12
+
+interface Props {
+  positions: readonly Position[]
+  settings: Settings
+  people: readonly Person[]
+  glows: ReadonlyMap<string, Glow>
+  selected: ReadonlySet<string>
+  sort: Sort | null
+  canEdit: boolean
+  onSelected: (selected: ReadonlySet<string>) => void
+  onSort: (sort: Sort | null) => void
+  onSet: (id: string, field: Field, value: FieldValue) => void
+  onConflict: (id: string, field: Field) => void
+  onHistory: (id: string) => void
+  onRemove: (ids: string[]) => void
+  onCell: (cell: Cell | null) => void
+  onTable: (text: string) => void
+  /** Somebody deleted the position while it was edited. */
+  onLost: (position: Position, field: Field, draft: string) => void
+}
+
+interface Place {
+  id: string
+  column: Column
+}
+
+export function Grid(props: Props) {
+  const { positions, settings, people, glows, selected, sort, canEdit } = props
+  const columns = useMemo(() => COLUMNS.filter((column) => canEdit || column !== "select"), [canEdit])
+  const [active, setActive] = useState<Place | null>(null)
+  const [editing, setEditing] = useState<Editing | null>(null)
+  const draft = useRef<string | null>(null)
+  const edited = useRef<Position | null>(null)
+  const anchor = useRef<string | null>(null)
+  const wantsFocus = useRef(false)
+  const body = useRef<HTMLDivElement>(null)
+  const head = useRef<HTMLDivElement>(null)
+  const [margin, setMargin] = useState(0)
+  const isNarrow = useMedia(NARROW)
+  const minute = useMinute()
+
+  const places = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
+  const activeAt = active ? places.get(active.id) : undefined
+  const size = isNarrow ? TALL_ROW : ROW
+
+  const virtual = useWindowVirtualizer({
+    count: positions.length,
+    estimateSize: () => size,
+    overscan: 8,
+    scrollMargin: margin,
+    // What lies under the toolbar and the head is not on the screen.
+    scrollPaddingStart:
+      (head.current?.getBoundingClientRect().height ?? 0) + (head.current ? Number.parseFloat(getComputedStyle(head.current).top) || 0 : 0),
+    getItemKey: (at) => positions[at]?.id ?? at,
+    // The active row stays, wherever one scrolls: the keyboard, and what is being typed, are in it.
+    rangeExtractor: (range) => {
+      const shown = defaultRangeExtractor(range)
+      return activeAt === undefined || shown.includes(activeAt) ? shown : [...shown, activeAt].sort((one, other) => one - other)
+    },
+  })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when they have another size
+  useEffect(() => virtual.measure(), [size])
+
+  useLayoutEffect(() => {
+    const measure = () => {
+      const top = body.current ? body.current.getBoundingClientRect().top + window.scrollY : 0
+      setMargin((before) => (Math.abs(before - top) < 1 ? before : top))
+    }
+    measure()
+    const observer = new ResizeObserver(measure)
+    observer.observe(document.body)
+    return () => observer.disconnect()
+  }, [])
+
+  useLayoutEffect(() => {
+    if (!wantsFocus.current || !active) return
+    wantsFocus.current = false
+    body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.column}"]`)?.focus({ preventScroll: true })
+  })
+
+  const byRow = useMemo(() => {
+    const found = new Map<string, Person[]>()
+    for (const person of people) {
+      if (person.cell) found.set(person.cell.position, [...(found.get(person.cell.position) ?? []), person])
+    }
+    return found
+  }, [people])
+
+  const go = (at: number, column: Column) => {
+    const position = positions[Math.max(0, Math.min(positions.length - 1, at))]
+    if (!position) return
+    wantsFocus.current = true
+    setActive({ id: position.id, column })
+    virtual.scrollToIndex(places.get(position.id) ?? 0, { align: "auto" })
+  }
+  const begin = (id: string, column: Field, text: string | null) => {
+    if (!canEdit) return
+    edited.current = positions[places.get(id) ?? -1] ?? null
+    draft.current = text
+    setActive({ id, column })
+    setEditing({ column, begin: text })
+    props.onCell({ position: id, field: column })
+  }
+  const end = () => {
+    edited.current = null
+    draft.current = null
+    setEditing(null)
+  }
+
+  // Rows are drawn again only when they change, so they get the same object every time.
+  const latest = useRef<RowActions>(null as unknown as RowActions)
+  latest.current = {
+    select: (id, isRange) => {
+      const next = new Set(selected)
+      const [from, to] = [places.get(anchor.current ?? ""), places.get(id)]
+      if (isRange && from !== undefined && to !== undefined) {
+        for (let at = Math.min(from, to); at <= Math.max(from, to); at += 1) next.add((positions[at] as Position).id)
+      } else if (!next.delete(id)) next.add(id)
+      anchor.current = id
+      props.onSelected(next)
+    },
+    enter: (id, column) => {
+      if (active?.id !== id || active.column !== column) setActive({ id, column })
+      props.onCell(isFieldColumn(column) ? { position: id, field: column } : null)
+    },
+    edit: (id, column) => begin(id, column, null),
+    draft: (text) => {
+      draft.current = text
+    },
+    commit: (id, field, value, onward) => {
+      const before = positions[places.get(id) ?? -1]
+      end()
+      // Nobody meant anything by opening a cell and leaving it.
+      if (before && before[field] !== value) props.onSet(id, field, value)
+      const [at, column] = [places.get(id) ?? 0, columns.indexOf(field)]
+      if (onward === "down") go(at + 1 < positions.length ? at + 1 : at, field)
+      else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
+    },
+    cancel: (id, field) => {
+      end()
+      wantsFocus.current = true
+      setActive({ id, column: field })
+    },
+    conflict: (id, field) => props.onConflict(id, field),
+    history: (id) => props.onHistory(id),
+    remove: (id) => props.onRemove([id]),
+  }
+  const step = (at: number, column: number, by: 1 | -1) => {
+    const next = columns[column + by]
+    if (next && isFieldColumn(next)) return begin((positions[at] as Position).id, next, null)
+    go(at, columns[column] as Column)
+  }
+  const actions = useMemo<RowActions>(
+    () => ({
+      select: (id, isRange) => latest.current.select(id, isRange),
+      enter: (id, column) => latest.current.enter(id, column),
+      edit: (id, column) => latest.current.edit(id, column),
+      draft: (text) => latest.current.draft(text),
+      commit: (id, field, value, onward) => latest.current.commit(id, field, value, onward),
+      cancel: (id, field) => latest.current.cancel(id, field),
+      conflict: (id, field) => latest.current.conflict(id, field),
+      history: (id) => latest.current.history(id),
+      remove: (id) => latest.current.remove(id),
+    }),
+    [],
+  )
+
+  // Somebody deleted what is being edited: what was typed must not vanish with it.
+  const { onLost, onCell } = props
+  useEffect(() => {
+    const [lost, text] = [edited.current, draft.current]
+    if (!editing || !lost || places.has(lost.id)) return
+    edited.current = null
+    draft.current = null
+    setEditing(null)
+    setActive(null)
+    onCell(null)
+    onLost(lost, editing.column, text ?? "")
+  }, [places, editing, onLost, onCell])
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!active || activeAt === undefined || event.nativeEvent.isComposing) return
+    const at = columns.indexOf(active.column)
+    const row = positions[activeAt] as Position
+    const move = (rows: number, cells: number) => {
+      event.preventDefault()
+      go(activeAt + rows, columns[Math.max(0, Math.min(columns.length - 1, at + cells))] as Column)
+    }
+    const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey
+    switch (event.key) {
+      case "ArrowDown":
+        return move(1, 0)
+      case "ArrowUp":
+        return move(-1, 0)
+      case "ArrowRight":
+        return move(0, 1)
+      case "ArrowLeft":
+        return move(0, -1)
+      case "PageDown":
+        return move(PAGE, 0)
+      case "PageUp":
+        return move(-PAGE, 0)
+      case "Home":
+        return event.ctrlKey ? move(-positions.length, -columns.length) : move(0, -columns.length)
+      case "End":
+        return event.ctrlKey ? move(positions.length, columns.length) : move(0, columns.length)
+      case "Enter":
+      case "F2":
+        if (event.target instanceof HTMLButtonElement) return
+        if (isFieldColumn(active.column)) {
+          event.preventDefault()
+          begin(row.id, active.column, null)
+        }
+        return
+      case "Delete":
+        if (canEdit) {
+          event.preventDefault()
+          props.onRemove(selected.size > 0 ? [...selected] : [row.id])
+        }
+        return
+      case " ":
+        if (canEdit && isPlain && isFieldColumn(active.column) && !(event.target instanceof HTMLButtonElement)) {
+          event.preventDefault()
+          actions.select(row.id, event.shiftKey)
+        }
+        return
+      default:
+        if (isPlain && canEdit && isFieldColumn(active.column) && [...event.key].length === 1) {
+          event.preventDefault()
+          begin(row.id, active.column, event.key)
+        }
+    }
+  }
+  const onPaste = (event: ClipboardEvent) => {
+    if (!canEdit || editing) return
+    const text = event.clipboardData.getData("text/plain")
+    event.preventDefault()
+    if (/[\t\n\r]/.test(text.trimEnd())) props.onTable(text)
+    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, text.trim())
+  }
+  const onCopy = (event: ClipboardEvent) => {
+    if (editing || String(window.getSelection()) !== "") return
+    const rows = positions.filter((position) => selected.has(position.id))
+    const cell = (value: FieldValue) => String(value ?? "").replace(/[\t\r\n]+/g, " ")
+    const row = activeAt === undefined ? undefined : positions[activeAt]
+    const text =
+      rows.length > 0
+        ? rows.map((position) => FIELDS.map((field) => cell(position[field])).join("\t")).join("\n")
+        : row && active && isFieldColumn(active.column)
+          ? cell(row[active.column])
+          : ""
+    if (text === "") return
+    event.preventDefault()
+    event.clipboardData.setData("text/plain", text)
+  }
+
+  const isAll = positions.length > 0 && positions.every((position) => selected.has(position.id))
+  return (
+    <div
+      role="grid"
+      aria-label="Positions"
+      aria-rowcount={positions.length + 1}
+      aria-multiselectable={canEdit || undefined}
+      className={canEdit ? "grid" : "grid read-only"}
+      onKeyDown={onKeyDown}
+      onPaste={onPaste}
+      onCopy={onCopy}
+      onBlur={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) props.onCell(null)
+      }}
+    >
+      <div role="row" aria-rowindex={1} className="grid-head" ref={head}>
+        {canEdit && (
+          <span role="columnheader" className="cell cell-select">
+            <input
+              type="checkbox"
+              aria-label="Select all positions in the list"
+              checked={isAll}
+              ref={(box) => {
+                if (box) box.indeterminate = !isAll && selected.size > 0
+              }}
+              onChange={() => props.onSelected(isAll ? new Set() : new Set(positions.map((position) => position.id)))}
+            />
+          </span>
+        )}
+        {[...FIELDS, "updatedAt" as const].map((key) => (
+          <Head
+            key={key}
+            column={key}
+            sort={sort}
+            onSort={props.onSort}
+            suffix={key === "budget" ? inUnits(settings.currency, settings.unit) : ""}
+          />
+        ))}
+        <span role="columnheader" className="cell cell-actions">
+          <span className="hidden">Actions</span>
+        </span>
+      </div>
+      <div role="rowgroup" ref={body} className="grid-body" style={{ blockSize: `${virtual.getTotalSize()}px` }}>
+        {virtual.getVirtualItems().map(({ index, start }) => {
+          const position = positions[index]
+          if (!position) return null
+          const isActive = active?.id === position.id
+          return (
+            <Row
+              key={position.id}
+              position={position}
+              rowIndex={index + 2}
+              offset={start - margin}
+              size={size}
+              isSelected={selected.has(position.id)}
+              active={isActive ? active.column : activeAt === undefined && index === 0 ? "designation" : null}
+              editing={isActive ? editing : null}
+              glow={glows.get(position.id) ?? null}
+              others={byRow.get(position.id) ?? null}
+              canEdit={canEdit}
+              minute={minute}
+              actions={actions}
+            />
+          )
+        })}
+      </div>
+    </div>
+  )
+}
+
+interface HeadProps {
+  column: SortKey & (Field | "updatedAt")
+  suffix: string
+  sort: Sort | null
+  onSort: (sort: Sort | null) => void
+}
+
+/** The head of a column: pressed once it sorts, again the other way, and again not at all. */
+function Head({ column, suffix, sort, onSort }: HeadProps) {
+  const isSorted = sort?.key === column
+  const isAscendingFirst = column !== "budget" && column !== "updatedAt"
+  const next = (): Sort | null => {
+    if (!isSorted) return { key: column, ascending: isAscendingFirst }
+    return sort.ascending === isAscendingFirst ? { key: column, ascending: !isAscendingFirst } : null
+  }
+  const Arrow = sort?.ascending ? ArrowUp : ArrowDown
+  return (
+    <span
+      role="columnheader"
+      className={`cell cell-${column}`}
+      aria-sort={isSorted ? (sort.ascending ? "ascending" : "descending") : "none"}
+    >
+      <button type="button" className="sort" onClick={() => onSort(next())}>
+        <span>{LABELS[column]}</span>
+        {suffix && <span className="unit">{suffix}</span>}
+        {isSorted && <Arrow aria-hidden />}
+      </button>
+    </span>
+  )
+}

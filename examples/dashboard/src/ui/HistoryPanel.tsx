@@ -1,0 +1,258 @@
+import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
+import type { Deed, Entry, SetField } from "../history/ledger"
+import type { HistoryPage, Past } from "../history/protocol"
+import { amount, moment, money } from "../plan/money"
+import type { Field, FieldValue, Position, Settings } from "../plan/schema"
+import { isField, LABELS, used } from "../plan/table"
+import type { PlanStore, Snapshot } from "../sync/store"
+import { show } from "./ConflictDialog"
+import { Dialog } from "./Dialog"
+
+interface Props {
+  store: PlanStore
+  snapshot: Snapshot
+  /** One position; null: the plan. */
+  position: Position | null
+  canEdit: boolean
+  onRestore: (id: string, field: Field, value: FieldValue) => void
+  onClose: () => void
+}
+
+const PAGE = 40
+
+/** What has happened, from the document itself: it works without a network. */
+export function HistoryPanel({ store, snapshot, position, canEdit, onRestore, onClose }: Props) {
+  const { changes, reading, historyProblem, settings } = snapshot
+  const [page, setPage] = useState<HistoryPage | null>(null)
+  const id = position?.id
+  const isOpen = useRef(true)
+  useEffect(() => {
+    isOpen.current = true
+    return () => {
+      isOpen.current = false
+    }
+  }, [])
+
+  const load = useCallback(
+    async (before: number | null, so: HistoryPage | null) => {
+      const about = id === undefined ? {} : { position: id }
+      const next = await store.history?.ask("page", { about, before, limit: PAGE }).catch(() => undefined)
+      if (next && isOpen.current)
+        setPage(so ? { ...next, entries: [...so.entries, ...next.entries], places: [...so.places, ...next.places] } : next)
+    },
+    [store, id],
+  )
+  // biome-ignore lint/correctness/useExhaustiveDependencies: read again when there is something new
+  useEffect(() => {
+    void load(null, null)
+  }, [changes, load])
+
+  return (
+    <Dialog title={position ? `History of ${position.designation}` : "History of the plan"} onClose={onClose} isSide>
+      {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
+      {reading !== null && !historyProblem && (
+        <p className="fine" role="status">
+          Reading the history… {Math.round(reading * 100)} %
+        </p>
+      )}
+      {!position && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} settings={settings} />}
+      {page && (
+        <ol className="entries">
+          {page.entries.map((entry) => (
+            <EntryItem
+              key={entry.hash}
+              entry={entry}
+              isAlone={position !== null}
+              current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
+              onRestore={canEdit ? onRestore : null}
+            />
+          ))}
+        </ol>
+      )}
+      {page && page.entries.length === 0 && <p className="fine">Nothing has happened yet.</p>}
+      {page?.next != null && (
+        <button type="button" onClick={() => void load(page.next, page)}>
+          Show earlier changes
+        </button>
+      )}
+    </Dialog>
+  )
+}
+
+interface EntryProps {
+  entry: Entry
+  isAlone: boolean
+  current: (deed: Deed) => Position | undefined
+  onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
+}
+
+const DEEDS = 5
+
+function EntryItem({ entry, isAlone, current, onRestore }: EntryProps) {
+  const [isAll, setAll] = useState(false)
+  const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
+  const more = entry.deeds.length - deeds.length
+  return (
+    <li className="entry">
+      <p className="entry-head">
+        <strong>{entry.who}</strong>{" "}
+        <time dateTime={entry.time === null ? undefined : new Date(entry.time).toISOString()}>{moment(entry.time)}</time>
+      </p>
+      <ul>
+        {deeds.map((deed, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a change does not change
+          <li key={at}>
+            <DeedText deed={deed} isAlone={isAlone} />
+            {deed.kind === "set" && <RestoreButton deed={deed} now={current(deed)} onRestore={onRestore} />}
+          </li>
+        ))}
+        {deeds.length === 0 && <li>{entry.message || "A change of something else"}</li>}
+      </ul>
+      {(more > 0 || (isAll && entry.more > 0)) && (
+        <p className="fine">
+          {more > 0 ? (
+            <button type="button" className="link" onClick={() => setAll(true)}>
+              and {more + entry.more} more
+            </button>
+          ) : (
+            `and ${entry.more} more`
+          )}
+        </p>
+      )}
+    </li>
+  )
+}
+
+const PLAN_LABELS: Record<string, string> = { name: "name", currency: "currency", unit: "unit", totalBudget: "total budget" }
+
+function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
+  const name = deed.name || "a position"
+  if (deed.kind !== "set") {
+    return (
+      <>
+        {deed.kind} {isAlone ? "it" : <em>{name}</em>}
+      </>
+    )
+  }
+  const label =
+    deed.position === null
+      ? `${PLAN_LABELS[deed.field] ?? deed.field} of the plan`
+      : isField(deed.field)
+        ? LABELS[deed.field].toLowerCase()
+        : deed.field
+  return (
+    <>
+      {!isAlone && deed.position !== null && (
+        <>
+          <em>{name}</em>:{" "}
+        </>
+      )}
+      {label} <del>{show(deed.old)}</del> <span aria-hidden>→</span>
+      <span className="hidden">became</span> <ins>{show(deed.new)}</ins>
+    </>
+  )
+}
+
+/** Puts the old value back, while another one stands there. */
+function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position | undefined; onRestore: EntryProps["onRestore"] }) {
+  const { field, position, old } = deed
+  if (!onRestore || !now || position === null || !isField(field) || old === null || now[field] === old) return null
+  if (field === "designation" && old === "") return null
+  return (
+    <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
+      Restore {show(old)}
+    </button>
+  )
+}
+
+/** The plan as it was: one moves through the changes. */
+function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: number; settings: Settings }) {
+  const [place, setPlace] = useState<number | null>(null)
+  const [past, setPast] = useState<Past | null>(null)
+  const wanted = useDeferredValue(place)
+  const busy = useRef(false)
+  const next = useRef<number | null>(null)
+  const id = useId()
+
+  // One at a time; of those that one slides over, only the last is read.
+  const read = useCallback(
+    async (at: number) => {
+      next.current = at
+      if (busy.current) return
+      busy.current = true
+      while (next.current !== null) {
+        const asked: number = next.current
+        next.current = null
+        const found = await store.history?.ask("past", { place: asked }).catch(() => null)
+        if (next.current === null) setPast(found ?? null)
+      }
+      busy.current = false
+    },
+    [store],
+  )
+  useEffect(() => {
+    if (wanted !== null) void read(wanted)
+    else setPast(null)
+  }, [wanted, read])
+
+  const last = changes - 1
+  return (
+    <section className="travel" aria-label="The plan as it was">
+      <label htmlFor={id}>Look at the plan as it was</label>
+      <input
+        id={id}
+        type="range"
+        min={0}
+        max={last}
+        value={place ?? last}
+        aria-valuetext={past ? `after a change of ${past.who}, ${moment(past.time)}` : "now"}
+        onChange={(event) => {
+          const at = Number(event.target.value)
+          setPlace(at === last ? null : at)
+        }}
+      />
+      {past && (
+        <div className="past">
+          <p>
+            After a change of <strong>{past.who}</strong>
+            {past.time !== null && `, ${moment(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
+            {money(pastSum(past), settings.currency, settings.unit)}
+            {past.totalBudget !== null && ` of ${money(past.totalBudget, settings.currency, settings.unit)}`}.{" "}
+            <button type="button" className="link" onClick={() => setPlace(null)}>
+              Back to now
+            </button>
+          </p>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+          <section className="past-list" tabIndex={0} aria-label="Positions as they were">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Designation</th>
+                  <th scope="col">Department</th>
+                  <th scope="col" className="number">
+                    Budget
+                  </th>
+                  <th scope="col">Location</th>
+                </tr>
+              </thead>
+              <tbody>
+                {past.positions.slice(0, PAST).map((position) => (
+                  <tr key={position.id}>
+                    <td>{position.designation}</td>
+                    <td>{position.department}</td>
+                    <td className="number">{amount(position.budget)}</td>
+                    <td>{position.location}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+            {past.positions.length > PAST && <p className="fine">and {(past.positions.length - PAST).toLocaleString()} more</p>}
+          </section>
+        </div>
+      )}
+    </section>
+  )
+}
+
+const PAST = 300
+const pastSum = (past: Past): number => used(past.positions as unknown as readonly Position[])

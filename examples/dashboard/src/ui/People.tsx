@@ -1,0 +1,46 @@
+import type { Person } from "../sync/presence"
+
+/** A colour of a person's own, the same for everybody. */
+export function colour(name: string): string {
+  let hash = 0
+  for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9_973
+  return `person-${hash % 8}`
+}
+
+const initials = (name: string): string => {
+  const words = name.split(/[\s@._-]+/).filter(Boolean)
+  return (
+    words.length > 1 ? `${[...(words[0] ?? "")][0]}${[...(words[1] ?? "")][0]}` : [...(words[0] ?? "?")].slice(0, 2).join("")
+  ).toUpperCase()
+}
+
+const SHOWN = 5
+
+/** Who else is here. */
+export function People({ people }: { people: readonly Person[] }) {
+  // A person with two tabs is one person.
+  const names = [...new Map(people.map((person) => [`${person.name}/${person.isLegacy}`, person])).values()]
+  return (
+    <ul className="people" aria-label="Who else is here">
+      {names.slice(0, SHOWN).map((person) => (
+        <li
+          key={person.key}
+          className={`person ${colour(person.name)}`}
+          title={person.isLegacy ? `${person.name} (old page)` : person.name}
+        >
+          <span aria-hidden>{initials(person.name)}</span>
+          <span className="hidden">
+            {person.name}
+            {person.isLegacy ? ", with the old page" : ""}
+          </span>
+        </li>
+      ))}
+      {names.length > SHOWN && (
+        <li className="person more">
+          +{names.length - SHOWN}
+          <span className="hidden"> more</span>
+        </li>
+      )}
+    </ul>
+  )
+}

@@ -1,0 +1,92 @@
+import { type FormEvent, useId, useState } from "react"
+import { problemWith } from "../plan/edit"
+import { parseAmount, typed, UNIT_CHOICES, unitName } from "../plan/money"
+import type { Settings } from "../plan/schema"
+import { Dialog } from "./Dialog"
+
+interface Props {
+  title: string
+  settings: Settings
+  button: string
+  onSave: (settings: Settings) => void
+  onClose: () => void
+}
+
+const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "AED"]
+
+/** What a plan says about itself. */
+export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
+  const [problem, setProblem] = useState<string | null>(null)
+  const [unit, setUnit] = useState(settings.unit)
+  const id = useId()
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    const text = (key: string) => String(form.get(key) ?? "").trim()
+    const name = text("name")
+    const currency = text("currency").toUpperCase()
+    const total = text("total") === "" ? null : parseAmount(text("total"))
+    if (name === "") return setProblem("A plan needs a name.")
+    if (!/^[A-Z]{3}$/.test(currency)) return setProblem("A currency is a code of three letters, such as INR.")
+    const wrong = text("total") === "" ? null : problemWith("budget", total)
+    if (wrong) return setProblem(`Total budget: ${wrong}`)
+    onSave({ name, currency, unit, totalBudget: total })
+  }
+  const units = UNIT_CHOICES.some((choice) => choice.unit === settings.unit)
+    ? UNIT_CHOICES
+    : [...UNIT_CHOICES, { unit: settings.unit, name: unitName(settings.unit) }]
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form className="stack" onSubmit={submit} noValidate>
+        <label htmlFor={`${id}-name`}>Name</label>
+        <input id={`${id}-name`} name="name" defaultValue={settings.name} maxLength={200} required />
+        <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
+        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={typed(settings.totalBudget)} />
+        <div className="pair">
+          <div className="stack">
+            <label htmlFor={`${id}-currency`}>Currency</label>
+            <input
+              id={`${id}-currency`}
+              name="currency"
+              list={`${id}-currencies`}
+              defaultValue={settings.currency}
+              maxLength={3}
+              autoCapitalize="characters"
+            />
+            <datalist id={`${id}-currencies`}>
+              {CURRENCIES.map((currency) => (
+                <option key={currency} value={currency} />
+              ))}
+            </datalist>
+          </div>
+          <div className="stack">
+            <label htmlFor={`${id}-unit`}>Budgets count in</label>
+            <select id={`${id}-unit`} value={unit} onChange={(event) => setUnit(Number(event.target.value))}>
+              {units.map((choice) => (
+                <option key={choice.unit} value={choice.unit}>
+                  {choice.name} ({choice.unit.toLocaleString()})
+                </option>
+              ))}
+            </select>
+          </div>
+        </div>
+        {unit !== settings.unit && settings.name !== "" && (
+          <p className="fine">
+            The figures stay as they are: what was 5 {unitName(settings.unit)} will be 5 {unitName(unit) || "single"}.
+          </p>
+        )}
+        <p role="alert" className="problem">
+          {problem}
+        </p>
+        <footer className="dialog-foot">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="primary">
+            {button}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,350 @@
+/** One plan: its figures, its list, and everything that is done to it. */
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import type { Swallowed } from "../history/ledger"
+import { toCsv } from "../plan/csv"
+import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, set, settle } from "../plan/edit"
+import type { Field, FieldValue, Position } from "../plan/schema"
+import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
+import type { PlanInfo } from "../sync/plans"
+import type { Session } from "../sync/session"
+import type { PlanStore } from "../sync/store"
+import { AddForm } from "./AddForm"
+import { Attention } from "./Attention"
+import { readInput } from "./CellEditor"
+import { ConflictDialog } from "./ConflictDialog"
+import { Grid } from "./Grid"
+import { HistoryPanel } from "./HistoryPanel"
+import { ImportDialog } from "./ImportDialog"
+import { Logo } from "./Logo"
+import { People } from "./People"
+import { PlanDialog } from "./PlanDialog"
+import { PlanMenu } from "./PlanMenu"
+import { Summary } from "./Summary"
+import { SyncBadge } from "./SyncBadge"
+import { type Note, Toast } from "./Toast"
+import { Toolbar } from "./Toolbar"
+import { UserMenu } from "./UserMenu"
+
+interface Props {
+  store: PlanStore
+  plans: readonly PlanInfo[]
+  session: Session
+  name: string
+  isViewer: boolean
+  onOpen: (id: string) => void
+  onCreate: () => void
+  onName: (name: string) => void
+  onLogout: () => void
+}
+
+/** What lies over the list. */
+type Open =
+  | { kind: "conflict"; id: string; field: Field }
+  | { kind: "history"; id: string | null }
+  | { kind: "import"; text: string | null }
+  | { kind: "settings" }
+
+const NO_FILTER: Filter = { search: "", department: null, location: null }
+const dismissedKey = (id: string) => `happierwork.dismissed.${id}`
+
+function readDismissed(id: string): ReadonlySet<string> {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(dismissedKey(id)) ?? "[]") as string[])
+  } catch {
+    return new Set()
+  }
+}
+
+export function PlanView({ store, plans, session, name, isViewer, onOpen, onCreate, onName, onLogout }: Props) {
+  const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
+  const { positions, settings, sync, people, glows } = snapshot
+  const [filter, setFilter] = useState(NO_FILTER)
+  const [sort, setSort] = useState<Sort | null>(null)
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const [open, setOpen] = useState<Open | null>(null)
+  const [isAdding, setAdding] = useState(false)
+  const [note, setNote] = useState<Note | null>(null)
+  const [dismissed, setDismissed] = useState(() => readDismissed(store.id))
+  const notes = useRef(0)
+  const plan = store.handle
+  const who = name || "Somebody"
+  const canEdit = !isViewer
+
+  useEffect(() => {
+    document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
+  }, [settings.name])
+
+  // The list may lag behind the typing, never the typing behind the list.
+  const wanted = useDeferredValue(filter)
+  const shown = useMemo(() => sorted(filtered(positions, wanted), sort), [positions, wanted, sort])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows that others delete are not selected any more
+  const chosen = useMemo(() => {
+    const there = new Set([...selected].filter((id) => store.get(id)))
+    return there.size === selected.size ? selected : there
+  }, [selected, positions, store])
+
+  const say = useCallback((text: string, action?: Note["action"]) => {
+    notes.current += 1
+    setNote({ key: notes.current, text, ...(action && { action }) })
+  }, [])
+  const endNote = useCallback(() => setNote(null), [])
+  const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
+
+  const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
+  const onRemove = (ids: string[]) => {
+    const rows = ids.flatMap((id): Position[] => {
+      const position = store.get(id)
+      return position ? [position] : []
+    })
+    if (rows.length === 0) return
+    const kept: Deleted[] = rows.map((row) => ({ ...row, budget: row.budget ?? 0 }))
+    remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
+    setSelected(new Set())
+    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who) })
+  }
+  const onSet = (id: string, field: Field, value: FieldValue) => {
+    const before = store.get(id)
+    set(plan, id, field, value, who)
+    if (before && before[field] !== null && problemWith(field, before[field]) === null) {
+      const old = before[field]
+      say(`${LABELS[field]} of “${before.designation}” changed.`, {
+        label: "Undo",
+        run: () => store.get(id) && set(plan, id, field, old, who),
+      })
+    }
+  }
+  const onLost = useCallback(
+    (position: Position, field: Field, draft: string) => {
+      const value = draft === "" ? position[field] : readInput(field, draft)
+      const isGood = problemWith(field, value) === null
+      say(`Somebody deleted “${position.designation}” while you were changing it.`, {
+        label: isGood && draft !== "" ? "Restore with your change" : "Restore",
+        run: () => restore(plan, [{ ...position, budget: position.budget ?? 0, ...(isGood && { [field]: value }) }], who),
+      })
+    },
+    [plan, say, who],
+  )
+  const onImport = (rows: NewPosition[]) => {
+    setOpen(null)
+    const ids = add(plan, rows, who)
+    say(`Added ${names(rows)}.`, { label: "Undo", run: () => remove(plan, ids, names(rows), who) })
+  }
+  const onExport = (rows: readonly Position[]) => {
+    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
+    const link = document.createElement("a")
+    link.href = url
+    link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
+    link.click()
+    window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  }
+  const onShare = async () => {
+    const link = `${location.origin}/#${store.id}`
+    try {
+      await navigator.clipboard.writeText(link)
+      say("The link is in the clipboard.")
+    } catch {
+      window.prompt("The link to this plan:", link)
+    }
+  }
+  const onRestore = ({ position: id, row, field, value, key }: Swallowed) => {
+    restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
+    say(`Restored “${row.designation}”.`)
+    void key
+  }
+  const onDismiss = ({ key }: Swallowed) => {
+    const next = new Set([...dismissed, key])
+    localStorage.setItem(dismissedKey(store.id), JSON.stringify([...next].slice(-500)))
+    setDismissed(next)
+  }
+  const onConflict = useCallback((id: string, field: Field) => setOpen({ kind: "conflict", id, field }), [])
+  const close = useCallback(() => setOpen(null), [])
+
+  const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
+  const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
+  const swallowed = useMemo(() => snapshot.swallowed.filter((edit) => !dismissed.has(edit.key)), [snapshot.swallowed, dismissed])
+  const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
+
+  return (
+    <div className="page">
+      <a className="skip" href="#list">
+        Go to the list
+      </a>
+      <header className="top">
+        <Logo />
+        <h1>
+          <PlanMenu
+            plans={plans}
+            current={store.id}
+            name={settings.name}
+            canEdit={canEdit}
+            canCreate={session.user?.role !== "viewer"}
+            onOpen={onOpen}
+            onCreate={onCreate}
+            onSettings={() => setOpen({ kind: "settings" })}
+            onShare={() => void onShare()}
+          />
+        </h1>
+        <span className="spring" />
+        <People people={people} />
+        <SyncBadge sync={sync} />
+        <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
+      </header>
+      <main>
+        {isViewer && (
+          <p className="banner">
+            You may look at this plan, but not change it{session.user ? `: you are logged in as ${session.user.name}, a viewer` : ""}. Who
+            owns it can let you.
+          </p>
+        )}
+        {sync.kind === "not-allowed" && (
+          <p className="banner problem" role="alert">
+            {sync.refused === "not-logged-in" ? (
+              <>
+                The server does not know you any more; your changes are kept on this device.{" "}
+                <button type="button" className="link" onClick={() => location.reload()}>
+                  Log in again
+                </button>
+              </>
+            ) : (
+              "The server does not let you into this plan any more. What you see is the copy on this device."
+            )}
+          </p>
+        )}
+        <Summary
+          positions={positions}
+          settings={settings}
+          filter={filter}
+          onFilter={change}
+          onSettings={canEdit ? () => setOpen({ kind: "settings" }) : null}
+        />
+        <Attention
+          positions={positions}
+          swallowed={swallowed}
+          canEdit={canEdit}
+          onConflict={onConflict}
+          onRestore={onRestore}
+          onDismiss={onDismiss}
+        />
+        <Toolbar
+          all={positions}
+          shown={shown}
+          selected={chosen}
+          settings={settings}
+          filter={filter}
+          canEdit={canEdit}
+          onFilter={change}
+          onAdd={() => setAdding(true)}
+          onImport={() => setOpen({ kind: "import", text: null })}
+          onExport={onExport}
+          onHistory={() => setOpen({ kind: "history", id: null })}
+          onRemove={onRemove}
+          onDeselect={() => setSelected(new Set())}
+        />
+        {isAdding && canEdit && (
+          <AddForm
+            settings={settings}
+            onClose={() => setAdding(false)}
+            onAdd={(position) => {
+              add(plan, [position], who)
+              say(`Added “${position.designation}”.`)
+            }}
+          />
+        )}
+        <div id="list" tabIndex={-1}>
+          {shown.length > 0 && (
+            <Grid
+              positions={shown}
+              settings={settings}
+              people={people}
+              glows={glows}
+              selected={chosen}
+              sort={sort}
+              canEdit={canEdit}
+              onSelected={setSelected}
+              onSort={setSort}
+              onSet={onSet}
+              onConflict={onConflict}
+              onHistory={(id) => setOpen({ kind: "history", id })}
+              onRemove={onRemove}
+              onCell={(cell) => store.presence.enter(cell)}
+              onTable={(text) => setOpen({ kind: "import", text })}
+              onLost={onLost}
+            />
+          )}
+          {shown.length === 0 && (
+            <div className="empty">
+              {isFiltered && positions.length > 0 ? (
+                <>
+                  <p>No position is like that.</p>
+                  <button type="button" onClick={() => setFilter(NO_FILTER)}>
+                    Show all positions
+                  </button>
+                </>
+              ) : (
+                <>
+                  <p>This plan has no positions yet.</p>
+                  {canEdit && (
+                    <p className="empty-actions">
+                      <button type="button" className="primary" onClick={() => setAdding(true)}>
+                        Add the first one
+                      </button>
+                      <button type="button" onClick={() => setOpen({ kind: "import", text: null })}>
+                        Import a table
+                      </button>
+                    </p>
+                  )}
+                </>
+              )}
+            </div>
+          )}
+        </div>
+        <datalist id="all-department">
+          {departments.map((value) => (
+            <option key={value} value={value} />
+          ))}
+        </datalist>
+        <datalist id="all-location">
+          {locations.map((value) => (
+            <option key={value} value={value} />
+          ))}
+        </datalist>
+      </main>
+      {open?.kind === "conflict" && subject && (
+        <ConflictDialog
+          store={store}
+          position={subject}
+          field={open.field}
+          onSettle={canEdit ? (value) => settle(plan, open.id, open.field, value, who) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "history" && (
+        <HistoryPanel
+          store={store}
+          snapshot={snapshot}
+          position={subject ?? null}
+          canEdit={canEdit}
+          onRestore={(id, field, value) => set(plan, id, field, value, who)}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "import" && <ImportDialog text={open.text} onImport={onImport} onClose={close} />}
+      {open?.kind === "settings" && (
+        <PlanDialog
+          title="The plan"
+          settings={settings}
+          button="Save"
+          onSave={(next) => {
+            setOpen(null)
+            const changed = Object.fromEntries(
+              Object.entries(next).filter(([key, value]) => value !== settings[key as keyof typeof settings]),
+            )
+            if (Object.keys(changed).length > 0) describe(plan, changed, who)
+          }}
+          onClose={close}
+        />
+      )}
+      <Toast note={note} onEnd={endNote} />
+    </div>
+  )
+}

@@ -1,0 +1,207 @@
+import { History, Trash2, TriangleAlert } from "lucide-react"
+import { memo, type PointerEvent, useRef } from "react"
+import { ago, amount, moment } from "../plan/money"
+import { FIELDS, type Field, type FieldValue, type Position } from "../plan/schema"
+import { LABELS } from "../plan/table"
+import type { Person } from "../sync/presence"
+import type { Glow } from "../sync/store"
+import { CellEditor, type Onward } from "./CellEditor"
+import { colour } from "./People"
+
+/** The columns, from left to right. */
+export const COLUMNS = ["select", ...FIELDS, "updatedAt", "actions"] as const
+export type Column = (typeof COLUMNS)[number]
+export const isFieldColumn = (column: Column): column is Field => (FIELDS as readonly string[]).includes(column)
+
+export interface Editing {
+  column: Field
+  begin: string | null
+}
+
+/** What a row tells the grid. The same object for all rows, for as long as the grid is there. */
+export interface RowActions {
+  select(id: string, isRange: boolean): void
+  enter(id: string, column: Column): void
+  edit(id: string, column: Field): void
+  draft(text: string): void
+  commit(id: string, field: Field, value: FieldValue, onward: Onward): void
+  cancel(id: string, field: Field): void
+  conflict(id: string, field: Field): void
+  history(id: string): void
+  remove(id: string): void
+}
+
+interface Props {
+  position: Position
+  /** As assistive technology counts: the head is 1. */
+  rowIndex: number
+  offset: number
+  size: number
+  isSelected: boolean
+  active: Column | null
+  editing: Editing | null
+  glow: Glow | null
+  others: readonly Person[] | null
+  canEdit: boolean
+  minute: number
+  actions: RowActions
+}
+
+export const Row = memo(function Row({
+  position,
+  rowIndex,
+  offset,
+  size,
+  isSelected,
+  active,
+  editing,
+  glow,
+  others,
+  canEdit,
+  minute,
+  actions,
+}: Props) {
+  const { id } = position
+  const name = position.designation || "a position without a designation"
+  const tab = (column: Column) => (active === column ? 0 : -1)
+  return (
+    <div
+      role="row"
+      aria-rowindex={rowIndex}
+      aria-selected={canEdit ? isSelected : undefined}
+      className={isSelected ? "row selected" : "row"}
+      data-row={id}
+      style={{ transform: `translateY(${offset}px)`, blockSize: `${size}px` }}
+    >
+      {canEdit && (
+        <span role="gridcell" className="cell cell-select">
+          <input
+            type="checkbox"
+            aria-label={`Select ${name}`}
+            checked={isSelected}
+            tabIndex={tab("select")}
+            data-cell={`${id}/select`}
+            onFocus={() => actions.enter(id, "select")}
+            onChange={(event) => actions.select(id, (event.nativeEvent as unknown as { shiftKey?: boolean }).shiftKey === true)}
+          />
+        </span>
+      )}
+      {FIELDS.map((field) => (
+        <Cell
+          key={field}
+          position={position}
+          field={field}
+          isActive={active === field}
+          editing={editing?.column === field ? editing : null}
+          glow={glow && (glow.fields === null || glow.fields.has(field)) ? glow : null}
+          others={others?.filter((person) => person.cell?.field === field) ?? null}
+          canEdit={canEdit}
+          actions={actions}
+        />
+      ))}
+      <span
+        role="gridcell"
+        className="cell cell-updatedAt"
+        tabIndex={tab("updatedAt")}
+        data-cell={`${id}/updatedAt`}
+        onFocus={() => actions.enter(id, "updatedAt")}
+        title={position.updatedAt === null ? undefined : `${position.updatedBy}, ${moment(position.updatedAt)}`}
+      >
+        <span className="who">{position.updatedBy}</span> <span className="when">{ago(position.updatedAt, minute)}</span>
+      </span>
+      <span role="gridcell" className="cell cell-actions">
+        <button
+          type="button"
+          className="icon"
+          aria-label={`History of ${name}`}
+          tabIndex={tab("actions")}
+          data-cell={`${id}/actions`}
+          onFocus={() => actions.enter(id, "actions")}
+          onClick={() => actions.history(id)}
+        >
+          <History aria-hidden />
+        </button>
+        {canEdit && (
+          <button
+            type="button"
+            className="icon danger"
+            aria-label={`Delete ${name}`}
+            tabIndex={tab("actions")}
+            onClick={() => actions.remove(id)}
+          >
+            <Trash2 aria-hidden />
+          </button>
+        )}
+      </span>
+    </div>
+  )
+})
+
+interface CellProps {
+  position: Position
+  field: Field
+  isActive: boolean
+  editing: Editing | null
+  glow: Glow | null
+  others: readonly Person[] | null
+  canEdit: boolean
+  actions: RowActions
+}
+
+function Cell({ position, field, isActive, editing, glow, others, canEdit, actions }: CellProps) {
+  const { id } = position
+  const conflict = position.conflicts?.[field]
+  const person = others?.[0]
+  const text = field === "budget" ? amount(position.budget) : position[field]
+  const wasActive = useRef(false)
+  // A finger has no double click; a mouse selects first.
+  const onPointerUp = (event: PointerEvent) => {
+    if (canEdit && !editing && (event.pointerType === "touch" || wasActive.current)) actions.edit(id, field)
+  }
+  return (
+    <span
+      role="gridcell"
+      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${person ? ` occupied ${colour(person.name)}` : ""}`}
+      aria-readonly={!canEdit}
+      aria-label={editing ? undefined : `${LABELS[field]}: ${text || "empty"}${conflict ? ", set by several people at once" : ""}`}
+      tabIndex={isActive && !editing ? 0 : -1}
+      data-cell={`${id}/${field}`}
+      onFocus={(event) => {
+        if (event.target === event.currentTarget) actions.enter(id, field)
+      }}
+      onPointerDown={() => {
+        wasActive.current = isActive
+      }}
+      onPointerUp={onPointerUp}
+    >
+      {editing ? (
+        <CellEditor
+          field={field}
+          label={`${LABELS[field]} of ${position.designation}`}
+          value={position[field]}
+          begin={editing.begin}
+          suggestions={field === "department" || field === "location" ? `all-${field}` : null}
+          onDraft={actions.draft}
+          onCommit={(value, onward) => actions.commit(id, field, value, onward)}
+          onCancel={() => actions.cancel(id, field)}
+        />
+      ) : (
+        <span className="value">{text}</span>
+      )}
+      {conflict && !editing && (
+        <button
+          type="button"
+          className="conflict"
+          aria-label={`${LABELS[field]} of ${position.designation}: ${conflict.losing.length + 1} values, compare`}
+          tabIndex={isActive ? 0 : -1}
+          onPointerUp={(event) => event.stopPropagation()}
+          onClick={() => actions.conflict(id, field)}
+        >
+          <TriangleAlert aria-hidden />
+        </button>
+      )}
+      {person && <span className={`flag ${colour(person.name)}`}>{person.name}</span>}
+      {glow && <span className="glow" key={glow.at} aria-hidden />}
+    </span>
+  )
+}

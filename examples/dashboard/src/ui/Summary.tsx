@@ -1,0 +1,123 @@
+import { memo } from "react"
+import { amount, inUnits, money } from "../plan/money"
+import type { Position, Settings } from "../plan/schema"
+import { type Filter, type Group, totals, used } from "../plan/table"
+
+interface Props {
+  positions: readonly Position[]
+  settings: Settings
+  filter: Filter
+  onFilter: (filter: Partial<Filter>) => void
+  onSettings: (() => void) | null
+}
+
+/** The figures that matter, and where the money goes. */
+export const Summary = memo(function Summary({ positions, settings, filter, onFilter, onSettings }: Props) {
+  const { totalBudget, currency, unit } = settings
+  const spent = used(positions)
+  const left = totalBudget === null ? null : totalBudget - spent
+  const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
+  const isOver = left !== null && left < 0
+  return (
+    <section className="summary" aria-label="Budget">
+      <div className="card figures">
+        <dl>
+          <div>
+            <dt>Total budget</dt>
+            <dd>
+              {totalBudget === null ? "not set" : money(totalBudget, currency, unit)}
+              {onSettings && (
+                <button type="button" className="link" onClick={onSettings}>
+                  {totalBudget === null ? "Set it" : "Change"}
+                </button>
+              )}
+            </dd>
+          </div>
+          <div>
+            <dt>Used</dt>
+            <dd>{money(spent, currency, unit)}</dd>
+          </div>
+          <div className={isOver ? "over" : undefined}>
+            <dt>{isOver ? "Over budget" : "Left"}</dt>
+            <dd>{left === null ? "—" : money(Math.abs(left), currency, unit)}</dd>
+          </div>
+        </dl>
+        <div className={isOver ? "gauge over" : "gauge"} role="img" aria-label={`${Math.round(share * 100)} percent of the budget is used`}>
+          <span style={{ inlineSize: `${Math.min(share, 1) * 100}%` }} />
+        </div>
+        <p className="count">
+          {positions.length.toLocaleString()} {positions.length === 1 ? "position" : "positions"}
+          {totalBudget !== null && totalBudget > 0 && `, ${Math.round(share * 100)} % of the budget`}
+        </p>
+      </div>
+      <Chart
+        title="By department"
+        groups={totals(positions, "department")}
+        unit={inUnits(currency, unit)}
+        chosen={filter.department}
+        onChoose={(department) => onFilter({ department })}
+      />
+      <Chart
+        title="By location"
+        groups={totals(positions, "location")}
+        unit={inUnits(currency, unit)}
+        chosen={filter.location}
+        onChoose={(location) => onFilter({ location })}
+      />
+    </section>
+  )
+})
+
+const BARS = 6
+
+interface ChartProps {
+  title: string
+  groups: Group[]
+  unit: string
+  chosen: string | null
+  onChoose: (name: string | null) => void
+}
+
+/** Bars that filter the list when they are pressed. */
+function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
+  const largest = Math.max(1, ...groups.map((group) => group.budget))
+  const shown = groups.slice(0, groups.length > BARS ? BARS - 1 : BARS)
+  const rest = groups.slice(shown.length)
+  return (
+    <div className="card chart">
+      <h2>
+        {title} <span className="unit">{unit}</span>
+      </h2>
+      {groups.length === 0 && <p className="nothing">Nothing to add up yet.</p>}
+      <ul>
+        {shown.map(({ name, budget, count }) => {
+          const isNamed = name !== "None"
+          return (
+            <li key={name}>
+              <button
+                type="button"
+                className="bar"
+                disabled={!isNamed}
+                aria-pressed={isNamed ? chosen === name : undefined}
+                title={`${count} ${count === 1 ? "position" : "positions"}`}
+                onClick={() => onChoose(chosen === name ? null : name)}
+              >
+                <span className="bar-name">{name}</span>
+                <span className="bar-value">{amount(budget)}</span>
+                <span className="bar-track" aria-hidden>
+                  <span style={{ inlineSize: `${(budget / largest) * 100}%` }} />
+                </span>
+              </button>
+            </li>
+          )
+        })}
+        {rest.length > 0 && (
+          <li className="bar rest">
+            <span className="bar-name">{rest.length} others</span>
+            <span className="bar-value">{amount(rest.reduce((sum, group) => sum + group.budget, 0))}</span>
+          </li>
+        )}
+      </ul>
+    </div>
+  )
+}

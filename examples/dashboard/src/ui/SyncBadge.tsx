@@ -1,0 +1,45 @@
+import { Check, CloudOff, Lock, RefreshCw } from "lucide-react"
+import type { SyncState } from "../sync/store"
+
+const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
+
+function words({ kind, waiting, refused }: SyncState): { short: string; long: string } {
+  switch (kind) {
+    case "live":
+      return { short: "Live", long: "Everything is saved on the server, and shown to everybody." }
+    case "syncing":
+      return { short: waiting > 0 ? `Syncing ${plural(waiting)}` : "Syncing", long: "Changes are on their way to or from the server." }
+    case "offline":
+      return waiting > 0
+        ? {
+            short: `Offline, ${plural(waiting)} waiting`,
+            long: "Your changes are saved on this device. They go to the server as soon as it can be reached.",
+          }
+        : { short: "Offline", long: "The server cannot be reached. You can go on working; your changes are saved on this device." }
+    case "not-allowed":
+      return refused === "not-logged-in"
+        ? {
+            short: waiting > 0 ? `Not logged in, ${plural(waiting)} waiting` : "Not logged in",
+            long: "The server does not know you any more. Log in again; your changes are kept on this device.",
+          }
+        : {
+            short: waiting > 0 ? `Not allowed, ${plural(waiting)} kept here` : "Not allowed",
+            long: "The server does not let you into this plan. What you changed is only on this device.",
+          }
+  }
+}
+
+const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock }
+
+/** How the plan stands to the server: quiet, and exact. */
+export function SyncBadge({ sync }: { sync: SyncState }) {
+  const { short, long } = words(sync)
+  const Icon = ICONS[sync.kind]
+  return (
+    <div className={`sync ${sync.kind}`} role="status" title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
+      <Icon aria-hidden />
+      <span className="sync-text">{short}</span>
+      <span className="hidden">. {long}</span>
+    </div>
+  )
+}

@@ -1,0 +1,142 @@
+import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
+import { amount, inUnits } from "../plan/money"
+import type { Position, Settings } from "../plan/schema"
+import { distinct, type Filter, used } from "../plan/table"
+import { Menu } from "./Menu"
+
+interface Props {
+  all: readonly Position[]
+  shown: readonly Position[]
+  selected: ReadonlySet<string>
+  settings: Settings
+  filter: Filter
+  canEdit: boolean
+  onFilter: (filter: Partial<Filter>) => void
+  onAdd: () => void
+  onImport: () => void
+  onExport: (rows: readonly Position[]) => void
+  onHistory: () => void
+  onRemove: (ids: string[]) => void
+  onDeselect: () => void
+}
+
+/** What one does with the list. While rows are selected, what one does with them. */
+export function Toolbar(props: Props) {
+  const { all, shown, selected, settings, filter, canEdit } = props
+  const isFiltered = shown.length !== all.length
+  const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
+  return (
+    <div className="toolbar" role="toolbar" aria-label="The list">
+      <label className="search">
+        <Search aria-hidden />
+        <span className="hidden">Search positions</span>
+        <input
+          type="search"
+          placeholder="Search"
+          value={filter.search}
+          onChange={(event) => props.onFilter({ search: event.target.value })}
+        />
+      </label>
+      <Choice
+        label="Department"
+        values={distinct(all, "department")}
+        value={filter.department}
+        onChange={(department) => props.onFilter({ department })}
+      />
+      <Choice
+        label="Location"
+        values={distinct(all, "location")}
+        value={filter.location}
+        onChange={(location) => props.onFilter({ location })}
+      />
+      <p className="found" role="status">
+        {isFiltered && (
+          <>
+            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {amount(used(shown))}{" "}
+            {inUnits(settings.currency, settings.unit)}
+          </>
+        )}
+      </p>
+      <span className="spring" />
+      {chosen.length > 0 ? (
+        <span className="chosen">
+          <span role="status">
+            {chosen.length.toLocaleString()} selected, {amount(used(chosen))} {inUnits(settings.currency, settings.unit)}
+          </span>
+          <button type="button" onClick={() => props.onExport(chosen)}>
+            <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>
+          </button>
+          {canEdit && (
+            <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
+              <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
+            </button>
+          )}
+          <button type="button" className="icon" aria-label="Select nothing" onClick={props.onDeselect}>
+            <X aria-hidden />
+          </button>
+        </span>
+      ) : (
+        <span className="tools">
+          <button type="button" onClick={props.onHistory}>
+            <History aria-hidden /> History
+          </button>
+          <Menu
+            label="Import or export"
+            button={
+              <>
+                <FileUp aria-hidden /> <span>Table</span>
+              </>
+            }
+          >
+            {(close) => (
+              <ul className="items">
+                {canEdit && (
+                  <li>
+                    <button type="button" onClick={() => close(() => props.onImport())}>
+                      <FileUp aria-hidden /> Import CSV…
+                    </button>
+                  </li>
+                )}
+                <li>
+                  <button type="button" onClick={() => close(() => props.onExport(shown))}>
+                    <Download aria-hidden /> Export {isFiltered ? "what is shown" : "all"} as CSV
+                  </button>
+                </li>
+              </ul>
+            )}
+          </Menu>
+          {canEdit && (
+            <button type="button" className="primary" onClick={props.onAdd}>
+              <Plus aria-hidden /> Add position
+            </button>
+          )}
+        </span>
+      )}
+    </div>
+  )
+}
+
+interface ChoiceProps {
+  label: string
+  values: string[]
+  value: string | null
+  onChange: (value: string | null) => void
+}
+
+function Choice({ label, values, value, onChange }: ChoiceProps) {
+  return (
+    <select
+      aria-label={label}
+      className={value === null ? "choice-all" : ""}
+      value={value ?? ""}
+      onChange={(event) => onChange(event.target.value || null)}
+    >
+      <option value="">{label}: all</option>
+      {values.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  )
+}

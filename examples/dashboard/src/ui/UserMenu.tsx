@@ -1,0 +1,82 @@
+import { CircleUser, LogOut } from "lucide-react"
+import { useId, useState } from "react"
+import type { Session } from "../sync/session"
+import { Menu } from "./Menu"
+import { readTheme, saveTheme, type Theme } from "./theme"
+
+interface Props {
+  session: Session
+  name: string
+  onName: (name: string) => void
+  onLogout: () => void
+}
+
+const THEMES: { theme: Theme; label: string }[] = [
+  { theme: "system", label: "As the system" },
+  { theme: "light", label: "Light" },
+  { theme: "dark", label: "Dark" },
+]
+
+/** Who we are, and how the page looks. */
+export function UserMenu({ session, name, onName, onLogout }: Props) {
+  const [theme, setTheme] = useState(readTheme)
+  const id = useId()
+  return (
+    <Menu
+      label={`You: ${name || "no name yet"}`}
+      className="user-menu"
+      button={
+        <>
+          <CircleUser aria-hidden /> <span className="user-name">{name || "Your name"}</span>
+        </>
+      }
+    >
+      {(close) => (
+        <div className="stack">
+          {session.user ? (
+            <p>
+              {session.user.name}
+              <br />
+              <span className="fine">{session.user.role}</span>
+            </p>
+          ) : (
+            <form
+              className="stack"
+              onSubmit={(event) => {
+                event.preventDefault()
+                onName(String(new FormData(event.currentTarget).get("name") ?? ""))
+                close()
+              }}
+            >
+              <label htmlFor={`${id}-name`}>Your name, as others see it</label>
+              <input id={`${id}-name`} name="name" defaultValue={name} maxLength={60} autoComplete="name" />
+              <button type="submit">Save</button>
+            </form>
+          )}
+          <fieldset className="themes">
+            <legend>Colours</legend>
+            {THEMES.map((choice) => (
+              <label key={choice.theme}>
+                <input
+                  type="radio"
+                  name="theme"
+                  checked={theme === choice.theme}
+                  onChange={() => {
+                    setTheme(choice.theme)
+                    saveTheme(choice.theme)
+                  }}
+                />
+                {choice.label}
+              </label>
+            ))}
+          </fieldset>
+          {session.user && (
+            <button type="button" onClick={() => close(() => onLogout())}>
+              <LogOut aria-hidden /> Log out
+            </button>
+          )}
+        </div>
+      )}
+    </Menu>
+  )
+}

@@ -1,0 +1,23 @@
+import { useEffect, useState, useSyncExternalStore } from "react"
+
+/** Whether a media query holds. */
+export function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      const list = window.matchMedia(query)
+      list.addEventListener("change", listener)
+      return () => list.removeEventListener("change", listener)
+    },
+    () => window.matchMedia(query).matches,
+  )
+}
+
+/** The time, as fresh as “5 minutes ago” needs it. */
+export function useMinute(): number {
+  const [minute, setMinute] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = window.setInterval(() => setMinute(Date.now()), 30_000)
+    return () => window.clearInterval(timer)
+  }, [])
+  return minute
+}
