@@ -8,8 +8,12 @@ const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes.
 pub fn answer(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
-    let known = names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false);
-    tagged(tag, if known { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+    tagged(tag, if is_known(request, tag) { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+}
+
+/// Whether the client has what has this tag.
+pub fn is_known(request: &HeaderMap, tag: &str) -> bool {
+    names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false)
 }
 
 /// An answer with its tag.
