@@ -161,13 +161,22 @@ fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>, folder
     if output.status.success() {
         return Ok(written);
     }
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let written = without_colours(&written);
+    let errors = without_colours(&String::from_utf8_lossy(&output.stderr));
     let mut lines: Vec<&str> = written.lines().chain(errors.lines()).filter(|line| !line.trim().is_empty()).collect();
     if lines.len() > FIRST_LINES + LAST_LINES {
         lines.splice(FIRST_LINES..lines.len() - LAST_LINES, ["…"]);
     }
     let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
     Err(Missing::Failed(format!("{program} {} failed ({}):\n{}", arguments.join(" "), output.status, lines.join("\n"))))
+}
+
+/// Not everything that Vite is made of asks whether there is somebody to see them.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, behind)| behind));
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// A row of the table, from a line of `compress.mjs`.
