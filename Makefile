@@ -1,15 +1,18 @@
 # `cargo run --release` is the server; this file is for everything else.
 
-# A Rust toolchain (see rust-version in Cargo.toml) and Node 20 or later are all that must be there.
+# A Rust toolchain (see rust-version in Cargo.toml) and Node 20.19 or later are all that must be there.
 .PHONY: test tools lint rust js example bench bench-quick soak crash simulation deny audit clean
+
+# What is tested is the server with its dashboard.
+test lint rust js: export HAPPIERWORK_DASHBOARD = required
 
 test: tools lint deny rust js
 	@echo "all tests passed"
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or later"; exit 1; }
-	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node.js 20 or later is needed, this is " + process.version); process.exit(1) }'
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later"; exit 1; }
+	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
 
 lint:
 	cargo fmt --all --check
@@ -66,7 +69,7 @@ fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 # (A server's metrics are never given back, and the requests' target has one server after the other.)
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
 	mkdir -p fuzz/corpus/$*
-	ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
+	HAPPIERWORK_DASHBOARD=none ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
 
 # Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
 deny:
@@ -80,4 +83,4 @@ audit:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf tests/js/node_modules examples/dashboard/node_modules $(CONTENDERS:%=%/node_modules)

@@ -19,7 +19,7 @@ pub use tls::TlsArgs;
 
 use crate::format::DocumentId;
 use crate::hub::APPLY_BUDGET;
-use crate::server::{Options, SocketTimes};
+use crate::server::{Dashboard, Options, SocketTimes};
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -306,6 +306,7 @@ impl ServeArgs {
             max_pending: self.max_pending,
             apply_budget: Duration::from_secs(self.apply_budget),
             limits: self.limits.limits(),
+            dashboard: Dashboard::embedded(),
             keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
             times: SocketTimes::default(),
             grace: Duration::from_secs(self.grace),

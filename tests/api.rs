@@ -39,6 +39,7 @@ async fn documents_are_made_listed_read_and_changed() {
         ("unit", json!(100_000)),
         ("totalBudget", json!(2000)),
         ("positions", json!(0)),
+        ("access", json!("own")),
     ] {
         assert_eq!(made[key], value, "{key}");
     }
@@ -307,7 +308,10 @@ async fn exports_are_files_for_other_programs() {
         assert!(disposition.ends_with(&format!("filename*=UTF-8''_Gr%C3%B6%C3%9Fe%20_2027_.{kind}")), "{disposition}");
     }
     let json = server.get(&export("json")).await.expect(200);
-    assert_eq!(json["document"], server.get(DOCUMENT).await.json());
+    // The same for everybody.
+    let mut document = server.get(DOCUMENT).await.json();
+    assert_eq!(document.as_object_mut().unwrap().remove("access"), Some(json!("own")));
+    assert_eq!(json["document"], document);
     assert_eq!(json["positions"], server.get(POSITIONS).await.json()["positions"]);
 
     let csv = server.get(&export("csv")).await;

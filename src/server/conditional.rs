@@ -8,8 +8,12 @@ const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes.
 pub fn answer(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
-    let known = names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false);
-    tagged(tag, if known { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+    tagged(tag, if is_known(request, tag) { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+}
+
+/// Whether the client has what has this tag.
+pub fn is_known(request: &HeaderMap, tag: &str) -> bool {
+    names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false)
 }
 
 /// An answer with its tag.
@@ -32,14 +36,15 @@ pub enum IfMatch {
     Other,
 }
 
-/// Reads `If-Match` for a thing that has this tag now.
+/// Reads `If-Match` for a thing that has these tags now: one for each way in which it is shown.
 #[must_use]
-pub fn if_match(request: &HeaderMap, tag: &str) -> IfMatch {
+pub fn if_match(request: &HeaderMap, tags: &[impl AsRef<str>]) -> IfMatch {
     let values = || request.get_all(header::IF_MATCH).iter();
     if values().all(|value| value.as_bytes().trim_ascii() == b"*") {
         return IfMatch::Anything;
     }
-    if names(request, &header::IF_MATCH, tag) == Some(true) { IfMatch::This } else { IfMatch::Other }
+    let is_named = |tag: &str| names(request, &header::IF_MATCH, tag) == Some(true);
+    if tags.iter().any(|tag| is_named(tag.as_ref())) { IfMatch::This } else { IfMatch::Other }
 }
 
 /// Whether a header names this tag; None without such a header. Compares weakly, also for `If-Match`: a tag is weakened
@@ -114,7 +119,7 @@ mod tests {
             (&["nonsense"], IfMatch::Other),
             (&[""], IfMatch::Other),
         ] {
-            assert_eq!(if_match(&headers(header::IF_MATCH, values), "\"a\""), meaning, "{values:?}");
+            assert_eq!(if_match(&headers(header::IF_MATCH, values), &["\"c\"", "\"a\""]), meaning, "{values:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod api;
 mod authentication;
 mod body;
 mod conditional;
+mod dashboard;
 mod frames;
 mod guests;
 mod health;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use access::Access;
+pub use dashboard::{Asset, Content, Dashboard};
 use guests::Guests;
 pub use identity::Identity;
 pub use ids::new_position_id;
@@ -78,6 +80,8 @@ pub struct App {
     pub keep_deleted: Duration,
     /// What a client may take.
     pub limits: Limits,
+    /// The page at `/`.
+    pub dashboard: Dashboard,
     /// Who somebody is; None: nobody is asked.
     authority: Option<Authority>,
     sessions: Option<Sessions>,

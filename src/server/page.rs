@@ -1,4 +1,5 @@
-//! `/`: a plain page that names the surfaces, and what everybody gets who asks for something that is not there.
+//! `/`: the dashboard. `/about`: a plain page that names the surfaces, also at `/` where there is no dashboard. And what
+//! everybody gets who asks for something that is not there.
 
 use std::sync::Arc;
 
@@ -14,15 +15,31 @@ use super::{App, Problem};
 use crate::document::{Surface, read_view};
 use crate::hub::Caller;
 
-/// The root.
+/// How to get the dashboard.
+const WITHOUT: &str = "This server was built without the dashboard. To get it, install \
+    <a href=\"https://nodejs.org/\">Node.js</a> 20.19 or later, and build the server again with \
+    <code>HAPPIERWORK_DASHBOARD=required</code> in its environment.";
+/// Where it is.
+const WITH: &str = "<a href=\"/\">Open the dashboard</a>";
+
+/// The root, and the page about it.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().route("/", get(root))
+    Router::new()
+        .route("/", get(root))
+        .route("/about", get(|State(app): State<Arc<App>>| async move { about(&app).await }))
 }
 
 async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
     if Upgrade::is_asked_for(request.headers()) {
         return upgrade(app, request, Spoken::FirstFrame).await;
     }
+    match app.dashboard.index(request.headers()) {
+        Some(index) => index,
+        None => about(&app).await,
+    }
+}
+
+async fn about(app: &App) -> Response {
     // The page is for everybody who can reach the server; what the plan says is not, where users are known.
     let view = match &app.authority {
         None => app.hub.view(&Caller::anybody(Surface::Api), &app.default_id).await.ok().flatten(),
@@ -36,7 +53,9 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
         }
         None => "for those who may read it".to_owned(),
     };
+    let dashboard = if app.dashboard.is_there() { WITH } else { WITHOUT };
     let page = include_str!("page.html")
+        .replace("{{dashboard}}", dashboard)
         .replace("{{plan}}", &plan)
         .replace("{{url}}", &app.default_id.url())
         .replace("{{id}}", app.default_id.as_str());
@@ -55,6 +74,11 @@ pub async fn not_found(uri: Uri) -> Problem {
 
 /// A method that a path does not have.
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    not_allowed(&method, &uri)
+}
+
+/// The same; the `Allow` header is for whoever knows what it takes.
+pub fn not_allowed(method: &Method, uri: &Uri) -> Problem {
     let detail = format!("{} does not take {method}; the Allow header says what it takes", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not for this path", detail)
 }

@@ -15,7 +15,7 @@ use super::guests::Guests;
 use super::renderings::{PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
-use super::{App, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
+use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
 use crate::auth::{AuthError, AuthOptions, Authority, Role};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
@@ -53,6 +53,8 @@ pub struct Options {
     pub apply_budget: Duration,
     /// What clients may take.
     pub limits: Limits,
+    /// The page at `/`.
+    pub dashboard: Dashboard,
     /// How long the content of deleted documents stays on the disk.
     pub keep_deleted: Duration,
     /// How long sockets may take.
@@ -208,6 +210,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
         limits: options.limits,
+        dashboard: options.dashboard,
         peers: PeerRegistry::default(),
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),

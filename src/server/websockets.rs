@@ -72,10 +72,13 @@ fn is_legacy(path: &str) -> bool {
 }
 
 /// What no route takes: a legacy client if the path contains the legacy one, as the original's did
-/// (`/x/ws/dashboard/y`); nothing otherwise.
+/// (`/x/ws/dashboard/y`); a file of the dashboard; nothing otherwise.
 pub async fn elsewhere(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Response {
     if is_legacy(uri.path()) && Upgrade::is_asked_for(request.headers()) {
         return upgrade(app, request, Spoken::Legacy).await;
+    }
+    if let Some(file) = app.dashboard.file(&request) {
+        return file;
     }
     page::not_found(uri).await.into_response()
 }

@@ -74,7 +74,7 @@ impl Stage {
             ("`/sync`" | "`/` (WebSocket)", "join") => {
                 let path = if surface == "`/sync`" { "/sync" } else { "/" };
                 let mut socket = self.connect(path, token).await;
-                socket.try_send(Frame::binary(join("somebody", Default::default()).encode())).await;
+                socket.try_send(Frame::binary(join(&somebody(), Default::default()).encode())).await;
                 match socket.next().await {
                     Some(Frame::Binary(bytes)) => match happierwork::wire::repo::decode(&bytes).unwrap() {
                         Message::Peer { .. } => "joined".to_owned(),
@@ -103,7 +103,7 @@ impl Stage {
 
     async fn joined(&self, token: Option<&str>) -> Result<RepoPeer, String> {
         let mut socket = self.connect("/sync", token).await;
-        socket.try_send(Frame::binary(join("somebody", Default::default()).encode())).await;
+        socket.try_send(Frame::binary(join(&somebody(), Default::default()).encode())).await;
         match receive(&mut socket).await {
             Some(Message::Peer { sender, target, .. }) => Ok(RepoPeer { id: target, server: sender, socket }),
             _ => Err(code(&mut socket).await),
@@ -263,6 +263,11 @@ async fn legacy(socket: &mut Socket, operation: &str, row: &str) -> String {
             return "stored".to_owned();
         }
     }
+}
+
+/// Nobody else's peer id: the last one's may still be taken, and then it is another user's.
+fn somebody() -> String {
+    format!("somebody-{}", rand::random::<u32>())
 }
 
 async fn code(socket: &mut Socket) -> String {

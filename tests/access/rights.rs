@@ -42,6 +42,46 @@ async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, Replica) {
 }
 
 #[tokio::test]
+async fn everybody_is_told_what_they_may_do_with_a_document_and_told_again_when_that_changes() {
+    let users = Users::new();
+    let server = users.server().await;
+    let tokens = ["viewer", "editor", "owner"].map(|role| users.token(role, role, "default"));
+    for (token, access) in tokens.iter().zip(["read", "write", "own"]) {
+        let (_, one) = call(&server, token, "GET", "/api/documents/default", "").await;
+        let (_, all) = call(&server, token, "GET", "/api/documents", "").await;
+        let (one, all): (Value, Value) = (serde_json::from_str(&one).unwrap(), serde_json::from_str(&all).unwrap());
+        assert_eq!((&one["access"], &all[0]["access"]), (&json!(access), &json!(access)));
+        let (_, export) = call(&server, token, "GET", "/api/documents/default/export.json", "").await;
+        let export: Value = serde_json::from_str(&export).unwrap();
+        assert!(export["document"]["name"].is_string() && export["document"].get("access").is_none(), "{export}");
+    }
+    let [_, editor, owner] = &tokens;
+    let bearer = format!("Bearer {editor}");
+    let ask = |method: &'static str, condition: &'static str, tag: String, body: &'static str| {
+        let headers =
+            [("authorization", bearer.clone()), ("content-type", "application/json".to_owned()), (condition, tag)];
+        let address = server.address;
+        async move {
+            let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let (status, headers, body) =
+                http_to(address, method, "/api/documents/default", &headers, body.to_owned()).await;
+            (status, headers["etag"].to_str().unwrap().to_owned(), body)
+        }
+    };
+    let (status, tag, _) = ask("GET", "if-none-match", "\"other\"".to_owned(), "").await;
+    assert_eq!(status, 200);
+    assert_eq!(ask("GET", "if-none-match", tag.clone(), "").await.0, 304);
+    // The document stays as it is, and what they may do does not.
+    let let_in = call(&server, owner, "PUT", "/api/documents/default/access/editor", r#"{"role":"owner"}"#).await;
+    assert_eq!(let_in.0, 204);
+    let (status, now, body) = ask("GET", "if-none-match", tag.clone(), "").await;
+    assert_eq!((status, &serde_json::from_str::<Value>(&body).unwrap()["access"]), (200, &json!("own")));
+    assert_ne!(now, tag);
+    // What they have read of the document still holds.
+    assert_eq!(ask("PATCH", "if-match", tag, r#"{"totalBudget":7}"#).await.0, 200);
+}
+
+#[tokio::test]
 async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_connected() {
     let users = Users::new();
     let server = users.server().await;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use happierwork::auth::Role;
 use happierwork::format::DocumentId;
 use happierwork::hub::APPLY_BUDGET;
-use happierwork::server::{self, Limits, Options, SocketTimes, Started};
+use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -47,6 +47,7 @@ pub fn options(folder: &Path) -> Options {
         max_pending: 100,
         apply_budget: APPLY_BUDGET,
         limits: Limits::default(),
+        dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),

@@ -11,7 +11,7 @@ use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
-use happierwork::server::{self, Limits, Options, SocketTimes};
+use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -49,6 +49,7 @@ impl TestServer {
             max_pending: 100,
             apply_budget: APPLY_BUDGET,
             limits: Limits::default(),
+            dashboard: Dashboard::none(),
             keep_deleted: Duration::from_secs(86_400),
             times: SocketTimes { goodbye: Duration::from_millis(200), ..SocketTimes::default() },
             grace: Duration::from_secs(5),

@@ -20,7 +20,7 @@ use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::exchange;
 use happierwork::format::DocumentId;
 use happierwork::hub::{APPLY_BUDGET, Caller};
-use happierwork::server::{App, Limits, Options, SocketTimes, Started, start_on};
+use happierwork::server::{App, Dashboard, Limits, Options, SocketTimes, Started, start_on};
 use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -68,6 +68,7 @@ pub fn options(folder: &Path) -> Options {
         max_pending: 1_000,
         apply_budget: APPLY_BUDGET,
         limits: Limits::default(),
+        dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),

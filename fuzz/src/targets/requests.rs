@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use happierwork::auth::Role;
-use happierwork::server::{self, Limits, Options, SocketTimes};
+use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
 use happierwork::store::faults::FaultyDisk;
 use http_body_util::BodyExt;
 use tempfile::TempDir;
@@ -69,6 +69,7 @@ fn options(folder: &Path) -> Options {
         max_pending: 1_000,
         apply_budget: Duration::from_secs(3_600),
         limits: Limits { new_documents_per_minute: 0, ..Limits::default() },
+        dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),

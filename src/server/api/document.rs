@@ -9,12 +9,15 @@ use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::fields::Fields;
-use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, WriteProblem};
+use super::shapes::{
+    AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
+};
 use super::target::{AuthorQuery, DocumentPath, Target, Writer};
 use crate::clock::now_ms;
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Condition, Edit, PlanPatch, View, read_view};
 use crate::format::Budget;
+use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
@@ -32,7 +35,7 @@ use crate::server::{App, Problem, write};
     responses(
         (
             status = 200, description = "The document", body = Document,
-            headers(("ETag" = String, description = "Stands for the document's heads")),
+            headers(("ETag" = String, description = "Stands for the document's heads, and for what you may do")),
         ),
         (status = 304, description = "You have it already"),
         AnyProblem, DocumentProblem,
@@ -46,7 +49,8 @@ pub async fn read(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || Json(Document::of(&app, &id, &view)).into_response()))
+    let document = Document::to(&caller, &app, &id, &view);
+    Ok(conditional::answer(&headers, &tag(&caller, &document, &view), || Json(document).into_response()))
 }
 
 /// What is to be changed of a document's settings; absent fields stay.
@@ -101,7 +105,7 @@ impl DocumentPatch {
     responses(
         (
             status = 200, description = "The document, as it is now", body = Document,
-            headers(("ETag" = String, description = "Stands for the document's heads")),
+            headers(("ETag" = String, description = "Stands for the document's heads, and for what you may do")),
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
     ),
@@ -120,7 +124,8 @@ pub async fn change(
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
     let view = write::write(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
-    Ok(conditional::tagged(&view.etag(), Json(Document::of(&app, &id, &view)).into_response()))
+    let document = Document::to(&caller, &app, &id, &view);
+    Ok(conditional::tagged(&tag(&caller, &document, &view), Json(document).into_response()))
 }
 
 /// Delete a document.
@@ -144,9 +149,25 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// What stands for a document as somebody is shown it. What they may do is a part of that where users are known: it can
+/// change while the document does not.
+pub fn tag(caller: &Caller, document: &Document, view: &View) -> String {
+    match document.access {
+        Some(access) if caller.grant().is_some() => with_access(view, access),
+        _ => view.etag(),
+    }
+}
+
+fn with_access(view: &View, access: DocumentRight) -> String {
+    format!("{}-{}\"", view.etag().trim_end_matches('"'), access.name())
+}
+
 /// The edit, to be made only if the document is still what the request says that it has read.
 pub fn if_unchanged(request: &HeaderMap, view: &View, edit: Edit) -> Result<Edit, Problem> {
-    match conditional::if_match(request, &view.etag()) {
+    // What its reader might do then does not matter: whether they may write now is decided elsewhere.
+    let rights = [DocumentRight::Read, DocumentRight::Write, DocumentRight::Own];
+    let tags: Vec<String> = rights.map(|access| with_access(view, access)).into_iter().chain([view.etag()]).collect();
+    match conditional::if_match(request, &tags) {
         IfMatch::Anything => Ok(edit),
         IfMatch::This => Ok(Edit::OnlyIf { condition: Condition::Heads(view.heads().to_vec()), edit: Box::new(edit) }),
         IfMatch::Other => Err(Problem::changed("the document has changed since; read it again, and decide again")),

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use utoipa::ToSchema;
 
+use super::document::tag;
 use super::fields::{Fields, required};
 use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, WriteProblem};
 use super::target::{AuthorQuery, Writer};
@@ -48,7 +49,7 @@ pub async fn list(State(app): State<Arc<App>>, Asker(caller): Asker) -> Result<R
 /// None: nothing was ever written to it.
 async fn list_one(app: &App, caller: &Caller, id: DocumentId) -> Option<Listed> {
     match app.hub.view(caller, &id).await {
-        Ok(view) => view.map(|view| Listed::Document(Document::of(app, &id, &read_view(&view)))),
+        Ok(view) => view.map(|view| Listed::Document(Document::to(caller, app, &id, &read_view(&view)))),
         Err(error) => Some(Listed::Broken(BrokenDocument {
             id: id.to_string(),
             url: id.url(),
@@ -105,7 +106,7 @@ impl NewDocument {
             status = 201, description = "It is stored", body = Document,
             headers(
                 ("Location" = String, description = "The document's path"),
-                ("ETag" = String, description = "Stands for the document's heads"),
+                ("ETag" = String, description = "Stands for the document's heads, and for what you may do"),
             ),
         ),
         AnyProblem, WriteProblem, BodyProblem,
@@ -124,6 +125,7 @@ pub async fn create(
     let view = write::write(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
-    let made = (StatusCode::CREATED, [(header::LOCATION, location)], Json(Document::of(&app, &id, &view)));
-    Ok(conditional::tagged(&view.etag(), made.into_response()))
+    let document = Document::to(&caller, &app, &id, &view);
+    let tag = tag(&caller, &document, &view);
+    Ok(conditional::tagged(&tag, (StatusCode::CREATED, [(header::LOCATION, location)], Json(document)).into_response()))
 }

@@ -188,7 +188,7 @@ fn tag(row: &Row) -> String {
 /// The edit, to be made only if the position is still what the request says that it has read.
 fn if_unchanged(request: &HeaderMap, view: &View, id: &str, edit: Edit) -> Result<Edit, Problem> {
     let row = find(view, id)?;
-    match conditional::if_match(request, &tag(row)) {
+    match conditional::if_match(request, &[tag(row)]) {
         IfMatch::Anything => Ok(edit),
         IfMatch::This => {
             let condition = Condition::Row(Box::new(row.position.clone()));

@@ -6,6 +6,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::document::{Plan, View};
 use crate::format::{Budget, DocumentId};
+use crate::hub::{Caller, Right};
 use crate::server::{App, Problem};
 
 /// A document: what it says about itself.
@@ -38,10 +39,57 @@ pub struct Document {
     /// The heads of the document's history, in hexadecimal: two copies with the same heads are the same.
     #[schema(example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     pub heads: Vec<String>,
+    /// What you may do with it. Not in an export, which is the same for everybody.
+    #[schema(value_type = DocumentRight, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<DocumentRight>,
+}
+
+/// What somebody may do with a document: `read` it; `write`, which is also to change it; `own`, which is also to say who else
+/// may, and to delete it. (The default document can be deleted by nobody.) Where nobody is asked who they are, everybody may
+/// do everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentRight {
+    /// Read.
+    Read,
+    /// Change.
+    Write,
+    /// Say who else may, and delete.
+    Own,
+}
+
+impl DocumentRight {
+    /// None: nothing, not even know that it exists.
+    #[must_use]
+    pub fn of(right: Right) -> Option<Self> {
+        match right {
+            Right::None => None,
+            Right::Read => Some(Self::Read),
+            Right::Write => Some(Self::Write),
+            Right::Own => Some(Self::Own),
+        }
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Own => "own",
+        }
+    }
 }
 
 impl Document {
-    /// The document that this view shows.
+    /// The document that this view shows, and what its reader may do.
+    #[must_use]
+    pub fn to(caller: &Caller, app: &App, id: &DocumentId, view: &View) -> Self {
+        Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
+    }
+
+    /// The document that this view shows, for everybody.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
         let Plan { name, currency, unit, total_budget } = view.plan().clone();
@@ -55,6 +103,7 @@ impl Document {
             total_budget: total_budget.map_or(Value::Null, number),
             positions: view.len(),
             heads: heads(view),
+            access: None,
         }
     }
 }

@@ -1,0 +1,258 @@
+//! The page at `/`: its files, as browsers ask for them; and a server that was built without it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use common::{Answer, TestServer, options};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use futures_util::StreamExt;
+use happierwork::auth::{AuthFolder, AuthOptions, NewKey};
+use happierwork::server::{Asset, Content, Dashboard};
+use tempfile::TempDir;
+
+const INDEX: &str = "<!doctype html><title>The plan</title>";
+const SCRIPT: &str = "console.log('as long as a script that is worth compressing has to be, and then a little more')";
+const WASM: &[u8] = b"\0asm\x01\0\0\0";
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n, and nothing that any program could show to anybody, nor compress";
+/// Whatever a page was compressed with when the server was built: the server does not look into it.
+const AS_BROTLI: &[u8] = b"the page, in fewer bytes";
+
+static GZIPPED: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
+    [INDEX.as_bytes(), SCRIPT.as_bytes(), WASM].map(|content| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(content).unwrap();
+        gzip.finish().unwrap()
+    })
+});
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let compressed = |path, media, tag, index: usize, length| {
+        let content = Content::Compressed { brotli: AS_BROTLI, gzip: &GZIPPED[index], length };
+        Asset { path, media, tag, content }
+    };
+    let picture = Content::Plain(PICTURE);
+    vec![
+        compressed("/assets/index-a1b2.js", "text/javascript; charset=utf-8", "W/\"script\"", 1, SCRIPT.len()),
+        compressed("/assets/automerge-c3d4.wasm", "application/wasm", "W/\"wasm\"", 2, WASM.len()),
+        compressed("/index.html", "text/html; charset=utf-8", "W/\"index\"", 0, INDEX.len()),
+        Asset { path: "/icon.png", media: "image/png", tag: "W/\"icon\"", content: picture },
+        Asset { path: "/letters.woff2", media: "font/woff2", tag: "W/\"letters\"", content: picture },
+    ]
+});
+
+async fn with_page() -> TestServer {
+    let folder = TempDir::new().unwrap();
+    let mut options = options(folder.path());
+    options.dashboard = Dashboard::of(&ASSETS);
+    TestServer::start_with(folder, options).await
+}
+
+async fn ask(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Answer {
+    server.call("GET", path, headers, "").await
+}
+
+fn gunzipped(answer: &Answer) -> String {
+    let mut text = String::new();
+    GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn the_page_is_sent_in_the_encoding_that_is_taken() {
+    let server = with_page().await;
+    for path in ["/", "/index.html"] {
+        for (accepted, encoding) in [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("br;q=0, gzip", "gzip")] {
+            let page = ask(&server, path, &[("accept-encoding", accepted)]).await;
+            assert_eq!((page.status.as_u16(), page.header("content-encoding")), (200, encoding), "{path} {accepted}");
+            match encoding {
+                "br" => assert_eq!(&page.body[..], AS_BROTLI),
+                _ => assert_eq!(gunzipped(&page), INDEX),
+            }
+            assert_eq!(page.header("content-length"), page.body.len().to_string());
+        }
+        for headers in [&[][..], &[("accept-encoding", "identity")], &[("accept-encoding", "deflate")]] {
+            let page = ask(&server, path, headers).await;
+            assert_eq!((page.text(), page.headers.get("content-encoding")), (INDEX, None), "{path} {headers:?}");
+            assert_eq!(page.header("content-length"), INDEX.len().to_string());
+        }
+        let page = ask(&server, path, &[]).await;
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        let vary: Vec<_> = page.headers.get_all("vary").iter().collect();
+        assert!(vary.iter().any(|names| *names == "accept-encoding"), "{vary:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_page_gets_it_again_only_when_it_is_another() {
+    let server = with_page().await;
+    let page = ask(&server, "/", &[]).await;
+    assert_eq!((page.header("etag"), page.header("cache-control")), ("W/\"index\"", "no-cache"));
+    for encoding in ["br", "gzip", "identity"] {
+        for tag in ["W/\"index\"", "\"index\"", "\"older\", W/\"index\"", "*"] {
+            let known = ask(&server, "/", &[("accept-encoding", encoding), ("if-none-match", tag)]).await;
+            assert_eq!((known.status.as_u16(), known.body.len()), (304, 0), "{encoding} {tag}");
+            assert_eq!((known.header("etag"), known.header("cache-control")), ("W/\"index\"", "no-cache"));
+            assert!(known.headers.contains_key("content-security-policy"));
+        }
+        let other = ask(&server, "/", &[("accept-encoding", encoding), ("if-none-match", "W/\"older\"")]).await;
+        assert_eq!(other.status, 200, "{encoding}");
+        assert_eq!(other.header("etag"), "W/\"index\"");
+    }
+}
+
+#[tokio::test]
+async fn what_has_a_hash_in_its_name_is_kept_for_ever() {
+    let server = with_page().await;
+    for (path, cache) in [
+        ("/assets/index-a1b2.js", "public, max-age=31536000, immutable"),
+        ("/assets/automerge-c3d4.wasm", "public, max-age=31536000, immutable"),
+        ("/icon.png", "no-cache"),
+        ("/index.html", "no-cache"),
+    ] {
+        assert_eq!(ask(&server, path, &[]).await.header("cache-control"), cache, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn web_assembly_has_the_type_without_which_browsers_do_not_compile_it_while_it_comes() {
+    let server = with_page().await;
+    let wasm = ask(&server, "/assets/automerge-c3d4.wasm", &[]).await;
+    assert_eq!((wasm.header("content-type"), &wasm.body[..]), ("application/wasm", WASM));
+    let wasm = ask(&server, "/assets/automerge-c3d4.wasm", &[("accept-encoding", "br")]).await;
+    assert_eq!((wasm.header("content-type"), &wasm.body[..]), ("application/wasm", AS_BROTLI));
+}
+
+#[tokio::test]
+async fn what_is_compressed_by_itself_is_left_alone() {
+    let server = with_page().await;
+    for (path, media) in [("/icon.png", "image/png"), ("/letters.woff2", "font/woff2")] {
+        let file = ask(&server, path, &[("accept-encoding", "gzip, br")]).await;
+        assert_eq!((file.header("content-type"), file.headers.get("content-encoding")), (media, None));
+        assert_eq!(&file.body[..], PICTURE);
+    }
+}
+
+#[tokio::test]
+async fn head_says_what_get_would_and_nothing_else_is_for_a_file() {
+    let server = with_page().await;
+    for path in ["/", "/assets/index-a1b2.js", "/icon.png"] {
+        for encoding in ["br", "gzip", "identity"] {
+            let headers = [("accept-encoding", encoding)];
+            let get = ask(&server, path, &headers).await;
+            let head = server.call("HEAD", path, &headers, "").await;
+            assert_eq!((head.status, head.body.len()), (get.status, 0), "{path} {encoding}");
+            let said = |answer: &Answer| {
+                let mut headers = answer.headers.clone();
+                headers.remove("date");
+                headers
+            };
+            assert_eq!(said(&head), said(&get), "{path} {encoding}");
+        }
+    }
+    let refused = server.call("POST", "/assets/index-a1b2.js", &[], "").await;
+    refused.problem(405);
+    assert_eq!(refused.header("allow"), "GET, HEAD");
+}
+
+#[tokio::test]
+async fn the_page_runs_nothing_but_itself() {
+    let server = with_page().await;
+    let page = ask(&server, "/", &[]).await;
+    let policy: Vec<&str> = page.header("content-security-policy").split(';').map(str::trim).collect();
+    for directive in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "connect-src 'self'"] {
+        assert!(policy.contains(&directive), "{directive} in {policy:?}");
+    }
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_the_page() {
+    let server = with_page().await;
+    for path in ["/assets/index-0000.js", "/assets/", "/assets", "/index", "/icon.png/", "//index.html", "/%69con.png"]
+    {
+        ask(&server, path, &[]).await.problem(404);
+    }
+    assert_eq!(ask(&server, "/data/", &[]).await.text(), "[]", "other surfaces are where they were");
+}
+
+#[tokio::test]
+async fn the_page_about_the_server_leads_to_the_dashboard() {
+    let server = with_page().await;
+    let about = ask(&server, "/about", &[]).await;
+    assert!(about.status == 200 && about.text().contains("<a href=\"/\">"), "{}", about.text());
+    assert!(about.text().contains("/ws/dashboard/") && !about.text().contains("{{"), "{}", about.text());
+    assert!(about.text().contains(&server.document.url()) && !about.text().contains("nodejs.org"), "{}", about.text());
+}
+
+#[tokio::test]
+async fn without_the_dashboard_the_page_about_the_server_says_how_to_get_it() {
+    let server = TestServer::start().await;
+    for path in ["/", "/about"] {
+        let page = ask(&server, path, &[]).await;
+        assert!(page.status == 200 && page.text().contains("/ws/dashboard/"), "{path}: {}", page.text());
+        assert!(
+            page.text().contains("Node.js</a> 20.19") && !page.text().contains("<a href=\"/\">"),
+            "{}",
+            page.text()
+        );
+    }
+    ask(&server, "/index.html", &[]).await.problem(404);
+}
+
+#[tokio::test]
+async fn a_websocket_at_the_root_is_still_a_websocket() {
+    let server = with_page().await;
+    let (mut socket, answer) = tokio_tungstenite::connect_async(format!("ws://{}/", server.address)).await.unwrap();
+    assert_eq!(answer.status(), 101);
+    // Silent for a second, and so a legacy client.
+    let greeting = socket.next().await.unwrap().unwrap();
+    assert!(greeting.to_text().unwrap().contains("login_update"), "{greeting:?}");
+}
+
+#[tokio::test]
+async fn where_users_are_known_the_page_is_for_everybody_and_the_figures_are_not() {
+    let folder = TempDir::new().unwrap();
+    let mut options = options(folder.path());
+    options.dashboard = Dashboard::of(&ASSETS);
+    let auth = folder.path().join("auth");
+    AuthFolder::create(&auth).unwrap().change_keys(|keys| keys.make(NewKey::Ed25519, 0).map(drop)).unwrap();
+    let session = Duration::from_secs(3_600);
+    options.auth = Some(AuthOptions { folder: Some(auth), jwks: None, audience: None, issuer: None, session });
+    let server = TestServer::start_with(folder, options).await;
+    for path in ["/", "/assets/index-a1b2.js", "/about"] {
+        assert_eq!(ask(&server, path, &[]).await.status, 200, "{path}");
+    }
+    assert_eq!(ask(&server, "/api/documents", &[]).await.status, 401);
+}
+
+/// Whatever this program was built with: what is there can be unpacked, and one page names files that are there.
+#[tokio::test]
+async fn the_page_that_is_built_in_is_whole() {
+    let folder = TempDir::new().unwrap();
+    let mut options = options(folder.path());
+    options.dashboard = Dashboard::embedded();
+    let server = TestServer::start_with(folder, options).await;
+    let page = ask(&server, "/", &[]).await;
+    assert_eq!(page.status, 200);
+    if !Dashboard::embedded().is_there() {
+        assert_ne!(option_env!("HAPPIERWORK_DASHBOARD"), Some("required"));
+        assert!(page.text().contains("without the dashboard"), "{}", page.text());
+        return;
+    }
+    let files: Vec<&str> = page.text().split('"').filter(|text| text.starts_with("/assets/")).collect();
+    assert!(!files.is_empty(), "{}", page.text());
+    for file in files {
+        let plain = ask(&server, file, &[]).await;
+        let gzip = ask(&server, file, &[("accept-encoding", "gzip")]).await;
+        assert_eq!((plain.status.as_u16(), gzip.header("content-encoding")), (200, "gzip"), "{file}");
+        assert_eq!(gunzipped(&gzip), plain.text(), "{file}");
+        let brotli = ask(&server, file, &[("accept-encoding", "br")]).await;
+        assert!(brotli.header("content-encoding") == "br" && brotli.body.len() <= plain.body.len(), "{file}");
+    }
+}
