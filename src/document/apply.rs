@@ -237,6 +237,9 @@ impl Document {
             return Err(BadMessage::Counting);
         }
         fresh.append(&mut waited);
+        if !soundness::continue_their_actors(&self.doc, &fresh) {
+            return Err(BadMessage::Discontinuous);
+        }
         if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
             return Err(BadMessage::NotMadeAgain);
         }

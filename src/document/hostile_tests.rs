@@ -458,6 +458,42 @@ fn an_actor_that_numbers_operations_twice_is_refused() {
 }
 
 #[test]
+fn of_two_changes_of_an_actor_the_later_builds_on_the_earlier() {
+    let next = |doc: &Document, count: u64| ExpandedChange {
+        seq: 2,
+        start_op: NonZeroU64::new(doc.max_op + 1 + count).unwrap(),
+        ..forged(doc, vec![put("b", 1, vec![])])
+    };
+    let beside = case(|doc| vec![forged(doc, vec![put("a", 1, vec![])]), next(doc, 1)]);
+    assert!(beside.unwrap_err().contains("does not build on the one before it"));
+    let on_it = case(|doc| {
+        let first = forged(doc, vec![put("a", 1, vec![])]);
+        let deps = vec![Change::from(first.clone()).hash()];
+        vec![first, ExpandedChange { deps, ..next(doc, 1) }]
+    });
+    on_it.expect("that is how everybody goes on");
+}
+
+#[test]
+fn whoever_goes_on_after_many_changes_of_others_is_taken() {
+    let (mut document, mut log) = plan();
+    let mut mine = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([68]));
+    mine.put(ROOT, "a", 1).unwrap();
+    mine.commit();
+    let mut others = mine.fork().with_actor(ActorId::from([69]));
+    for count in 0..1_500 {
+        others.put(ROOT, "b", count).unwrap();
+        others.commit();
+    }
+    mine.merge(&mut others).unwrap();
+    mine.put(ROOT, "a", 2).unwrap();
+    mine.commit();
+    let changes = mine.get_changes(&document.heads());
+    assert_eq!(changes.len(), 1_502);
+    send(&mut document, &mut log, &changes).unwrap();
+}
+
+#[test]
 fn a_change_that_comes_before_what_it_does_not_count_on_from_is_refused() {
     let (mut document, mut log) = plan();
     let first = Change::from(forged(&document, vec![put("a", 1, vec![]), put("b", 1, vec![])]));

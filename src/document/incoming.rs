@@ -120,6 +120,10 @@ pub enum BadMessage {
     /// Operations are numbered behind those that they build on, and not far behind all others.
     #[error("a change in the sync message does not count on from the changes that it builds on")]
     Counting,
+    /// Of two changes of one actor neither builds on the other. Automerge takes whoever has the later one for having the
+    /// other, too.
+    #[error("a change in the sync message does not build on the one before it of the same actor")]
+    Discontinuous,
     /// An actor belongs to whoever began it.
     #[error(
         "a change in the sync message continues what another user has begun under the same actor id; write under one of your own"

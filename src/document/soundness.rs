@@ -6,11 +6,13 @@
 //! ever read the document again. And the count of a change's operations, which is only known from what it builds on when
 //! a document is read from a snapshot, may not fit. Nothing of this is noticed when such a change is applied.
 //!
+//! Nor does the library notice that a change of an actor does not build on the one before it, and counts on it later.
+//!
 //! So before anything becomes durable, what was applied is made again; and the counting is checked before it is applied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use automerge::{Automerge, Change, ChangeHash};
+use automerge::{Automerge, Change, ChangeHash, ChangeMetadata};
 
 use super::incoming::BadMessage;
 
@@ -77,6 +79,52 @@ pub(super) fn follows(doc: &Automerge, change: &Change) -> bool {
 fn counts_on(change: &Change, before: u64) -> bool {
     let start = change.start_op().get();
     if change.is_empty() { start == before + 1 } else { start > before }
+}
+
+/// Changes that are looked at in the search for the one before it of the same actor: mostly it is among the first.
+const NEAR: usize = 1_000;
+/// Changes of one call whose predecessor is not near, and has to be searched for in a longer way. Whoever comes back after
+/// long has one of them, for what they do next builds on it.
+const MAX_FAR: usize = 100;
+
+/// Whether each change builds, directly or not, on the one before it of its actor. All of them were applied.
+///
+/// The library takes that for granted: it counts for each actor up to which change somebody has got them, and fails on a
+/// file in which a change comes before the one that its number follows.
+pub(super) fn continue_their_actors(doc: &Automerge, changes: &[Change]) -> bool {
+    let mut far = 0;
+    changes.iter().filter(|change| change.seq() > 1).all(|change| {
+        continues_nearby(doc, change).unwrap_or_else(|| {
+            far += 1;
+            far <= MAX_FAR && continues(doc, change)
+        })
+    })
+}
+
+fn is_before(known: &ChangeMetadata<'_>, change: &Change) -> bool {
+    known.seq + 1 == change.seq() && *known.actor == *change.actor_id()
+}
+
+/// None: it was not found within a few steps.
+fn continues_nearby(doc: &Automerge, change: &Change) -> Option<bool> {
+    let mut waiting: VecDeque<ChangeHash> = change.deps().iter().copied().collect();
+    let mut seen: HashSet<ChangeHash> = waiting.iter().copied().collect();
+    while let Some(hash) = waiting.pop_front() {
+        let known = doc.get_change_meta_by_hash(&hash)?;
+        if is_before(&known, change) {
+            return Some(true);
+        }
+        waiting.extend(known.deps.iter().copied().filter(|dependency| seen.insert(*dependency)));
+        if seen.len() > NEAR {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+/// The same, by what a change does not build on: near the newest changes that is little.
+fn continues(doc: &Automerge, change: &Change) -> bool {
+    !doc.get_changes_meta(change.deps()).iter().any(|known| is_before(known, change))
 }
 
 /// Whether the library makes just these changes out of what came into the document after `before`.

@@ -5,6 +5,7 @@
  * row is assigned whole only when it is made. Every change says who did what.
  */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
+import { newId } from "./id"
 import {
   asField,
   type Field,
@@ -59,7 +60,7 @@ const rowOf = ({ designation, department, budget, location }: NewPosition, creat
 /** Makes positions, in one change. The first of them comes first in the list. Returns their ids. */
 export function add(plan: Plan, positions: readonly NewPosition[], who: string): string[] {
   const now = Date.now()
-  const ids = positions.map(() => crypto.randomUUID())
+  const ids = positions.map(() => newId())
   const what = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
   plan.change(
     (doc) => {

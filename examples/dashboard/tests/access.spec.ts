@@ -1,0 +1,106 @@
+/** Where the server knows users. */
+import { test as base, expect, type Person, person } from "./support/plan"
+import { Server } from "./support/server"
+
+const PASSWORD = "correct horse battery"
+
+const test = base.extend<{ server: Server }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads what a fixture needs from its first parameter
+  server: async ({}, use) => {
+    const server = await Server.start({ flags: [] })
+    await server.kill()
+    server.addUser("ceo", "owner", PASSWORD)
+    server.addUser("cfo", "editor", PASSWORD)
+    server.addUser("board", "viewer", PASSWORD)
+    server.flags.push("--auth", server.auth)
+    await server.up()
+    await use(server)
+    await server.close()
+  },
+})
+
+async function login({ page }: Person, url: string, name: string, password = PASSWORD): Promise<void> {
+  await page.goto(url)
+  await page.getByLabel("Name or e-mail").fill(name)
+  await page.getByLabel("Password").fill(password)
+  await page.getByRole("button", { name: "Log in" }).click()
+}
+
+test("a wrong password is told, and the right one lets in", async ({ server, browser }) => {
+  const cfo = await person(browser, "")
+  await login(cfo, server.url, "cfo", "not the password")
+  await expect(cfo.page.getByRole("alert")).toHaveText("This name and password do not belong together.")
+  await expect(cfo.page.getByRole("grid")).toHaveCount(0)
+  await cfo.page.getByLabel("Password").fill(PASSWORD)
+  await cfo.page.getByRole("button", { name: "Log in" }).click()
+  await cfo.set("Office Manager", "budget", "9.5")
+  await cfo.is("live", 0)
+  await expect(cfo.row("Office Manager").locator(".who")).toHaveText("cfo")
+  await cfo.context.close()
+})
+
+test("a viewer sees the plan and what changes in it, has nothing to change it with, and is told why", async ({ server, browser }) => {
+  const [board, cfo] = [await person(browser, ""), await person(browser, "")]
+  await login(board, server.url, "board")
+  await login(cfo, server.url, "cfo")
+  await expect(board.page.getByText("You may look at this plan, but not change it: you are logged in as board, a viewer.")).toBeVisible()
+  await expect(board.row("Office Manager")).toBeVisible()
+  for (const name of [/Add position/, /^Delete /, /^Change$/]) await expect(board.page.getByRole("button", { name })).toHaveCount(0)
+  await expect(board.page.getByRole("checkbox")).toHaveCount(0)
+  await board.cell("Office Manager", "budget").focus()
+  await board.page.keyboard.type("99")
+  await board.page.keyboard.press("Enter")
+  await board.page.keyboard.press("Delete")
+  await expect(board.page.getByRole("grid").getByRole("textbox")).toHaveCount(0)
+
+  await cfo.set("Office Manager", "budget", "11")
+  await expect(board.cell("Office Manager", "budget")).toHaveText("11")
+  await board.is("live", 0)
+  await board.context.close()
+  await cfo.context.close()
+})
+
+test("who is locked out is told at once, keeps what was typed, and who logs out leaves nothing behind", async ({ server, browser }) => {
+  const cfo = await person(browser, "")
+  await login(cfo, server.url, "cfo")
+  await cfo.is("live", 0)
+  server.run("user", "disable", "cfo", "--auth", server.auth)
+  await cfo.is("not-allowed")
+  await expect(cfo.page.getByRole("alert").filter({ hasText: "does not know you any more" })).toBeVisible()
+  await cfo.set("Office Manager", "budget", "12")
+  await cfo.is("not-allowed", 1)
+  server.run("user", "enable", "cfo", "--auth", server.auth)
+  await login(cfo, server.url, "cfo")
+  await cfo.is("live", 0)
+  await expect.poll(async () => cfo.cell("Office Manager", "budget").textContent()).toBe("12")
+
+  await cfo.page.getByRole("button", { name: "You: cfo" }).click()
+  await cfo.page.getByRole("button", { name: "Log out" }).click()
+  await expect(cfo.page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
+  await expect.poll(() => cfo.page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))).toEqual([])
+  await cfo.context.close()
+})
+
+test("the old page's socket is let in by the cookie of a login, and not without", async ({ server, browser }) => {
+  const old = await person(browser, "")
+  const listen = () =>
+    old.page.evaluate(
+      (url) =>
+        new Promise<string>((resolve) => {
+          const socket = new WebSocket(url)
+          socket.onmessage = ({ data }) => resolve(data)
+          socket.onclose = ({ code }) => resolve(`closed: ${code}`)
+        }),
+      `ws://127.0.0.1:${server.port}/ws/dashboard/`,
+    )
+  await old.page.goto(`${server.url}/about`)
+  expect(await listen()).toBe("closed: 4401")
+  const status = await old.page.evaluate(
+    async (password) => (await fetch("/accounts/api/login/", { method: "POST", body: JSON.stringify({ email: "cfo", password }) })).status,
+    PASSWORD,
+  )
+  expect(status).toBe(200)
+  expect(await listen()).toContain("login_update")
+  expect(await old.page.evaluate(async () => ((await (await fetch("/data/")).json()) as unknown[]).length)).toBeGreaterThan(0)
+  await old.context.close()
+})

@@ -1,0 +1,55 @@
+/** The past, from the document itself. */
+import { expect, test } from "./support/plan"
+
+test("the history of a position tells who set what, works without the server, and gives a value back", async ({ server, ceo, cfo }) => {
+  await ceo.set("Head of Design", "budget", "40")
+  await expect(cfo.cell("Head of Design", "budget")).toHaveText("40")
+  await cfo.set("Head of Design", "location", "Pune")
+  await cfo.is("live", 0)
+  await server.kill()
+  await cfo.is("offline")
+
+  await cfo.row("Head of Design").getByRole("button", { name: "History of Head of Design" }).click()
+  const panel = cfo.page.getByRole("dialog", { name: "History of Head of Design" })
+  const entries = panel.locator(".entry")
+  await expect(entries).toHaveCount(3)
+  await expect(entries.nth(0)).toContainText("CFO")
+  await expect(entries.nth(0)).toContainText(/location Bengaluru.*Pune/)
+  await expect(entries.nth(1)).toContainText("CEO")
+  await expect(entries.nth(1)).toContainText(/budget 38.*40/)
+  await panel.getByRole("button", { name: "Restore 38" }).click()
+  await expect(entries.nth(0)).toContainText(/budget 40.*38/)
+  await panel.getByRole("button", { name: "Close" }).click()
+  await expect(cfo.cell("Head of Design", "budget")).toHaveText("38")
+  await server.up()
+  await expect(ceo.cell("Head of Design", "budget")).toHaveText("38")
+})
+
+test("the plan can be looked at as it was", async ({ cfo }) => {
+  const { page } = cfo
+  await cfo.add("Magician", "Magic", "77", "Goa")
+  await cfo.remove("Office Manager")
+  await page.getByRole("button", { name: "History", exact: true }).click()
+  const slider = page.getByRole("slider", { name: "Look at the plan as it was" })
+  await slider.focus()
+  await page.keyboard.press("ArrowLeft")
+  const past = page.getByRole("region", { name: "The plan as it was" })
+  await expect(past).toContainText("61 positions, ₹1,331 lakh of ₹2,000 lakh")
+  await expect(past.getByRole("cell", { name: "Office Manager" })).toBeVisible()
+  await page.keyboard.press("ArrowLeft")
+  await expect(past).toContainText("60 positions, ₹1,254 lakh")
+  await past.getByRole("button", { name: "Back to now" }).click()
+  await expect(past.getByRole("cell")).toHaveCount(0)
+})
+
+test("a plan is renamed and gets another budget, for everybody", async ({ ceo, cfo }) => {
+  await ceo.page.getByRole("button", { name: /^Plan: / }).click()
+  await ceo.page.getByRole("button", { name: "Name, budget, currency…" }).click()
+  const dialog = ceo.page.getByRole("dialog", { name: "The plan" })
+  await dialog.getByLabel("Name").fill("Growth 2028")
+  await dialog.getByLabel("Total budget").fill("1,000")
+  await dialog.getByRole("button", { name: "Save" }).click()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Growth 2028. Choose another" })).toBeVisible()
+  await expect(cfo.page.getByText("Over budget")).toBeVisible()
+  await expect(cfo.page.locator(".figures .over dd")).toHaveText("₹254 lakh")
+})

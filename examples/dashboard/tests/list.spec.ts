@@ -1,0 +1,80 @@
+/** Finding, ordering, selecting, and doing all of it with a keyboard. */
+import { expect, test } from "./support/plan"
+
+test("the list is searched, filtered and sorted, and says what it adds up to", async ({ cfo }) => {
+  const { page } = cfo
+  await page.getByRole("searchbox", { name: "Search positions" }).fill("engin pune")
+  await expect(page.getByRole("row")).toHaveCount(2)
+  await expect(page.locator(".found")).toContainText("1 of 60, 9 ₹ lakh")
+  await page.getByRole("searchbox", { name: "Search positions" }).fill("nobody is called this")
+  await page.getByRole("button", { name: "Show all positions" }).click()
+  await page.getByRole("combobox", { name: "Location" }).selectOption("Bengaluru")
+  await expect(page.getByRole("gridcell", { name: /^Designation/ })).toHaveText(["Head of Design"])
+  await page.getByRole("combobox", { name: "Location" }).selectOption("")
+  await page
+    .getByRole("columnheader", { name: /Budget/ })
+    .getByRole("button")
+    .click()
+  await expect(page.getByRole("columnheader", { name: /Budget/ })).toHaveAttribute("aria-sort", "descending")
+  const budgets = (await page.getByRole("gridcell", { name: /^Budget/ }).allTextContents()).map((text) => Number(text.replaceAll(",", "")))
+  expect(budgets).toEqual([...budgets].sort((one, other) => other - one))
+})
+
+test("everything is done with the keyboard alone", async ({ cfo, ceo }) => {
+  const { page } = cfo
+  await page.keyboard.press("Tab")
+  await expect(page.getByRole("link", { name: "Go to the list" })).toBeFocused()
+  await page.keyboard.press("Enter")
+  await expect(page.locator("#list")).toBeFocused()
+  // Past the heads of the columns, into the list.
+  for (let tabs = 0; tabs < 7; tabs += 1) await page.keyboard.press("Tab")
+  await expect(cfo.cell("Office Manager", "designation")).toBeFocused()
+  await page.keyboard.press("ArrowDown")
+  await page.keyboard.press("ArrowRight")
+  await page.keyboard.press("ArrowRight")
+  await expect(cfo.cell("Head of Design", "budget")).toBeFocused()
+  await page.keyboard.type("50")
+  await page.keyboard.press("Tab")
+  await page.keyboard.press("ControlOrMeta+a")
+  await page.keyboard.type("Goa")
+  await page.keyboard.press("Enter")
+  await expect(ceo.cell("Head of Design", "budget")).toHaveText("50")
+  await expect(ceo.cell("Head of Design", "location")).toHaveText("Goa")
+  await page.keyboard.press("ControlOrMeta+End")
+  await expect(page.locator(":focus")).toHaveAttribute("data-cell", /\/actions$/)
+  await page.keyboard.press("ControlOrMeta+Home")
+  await page.keyboard.press("ArrowRight")
+  await page.keyboard.press(" ")
+  await expect(page.getByText("1 selected, 8 ₹ lakh")).toBeVisible()
+  await page.keyboard.press("Delete")
+  await expect(ceo.row("Office Manager")).toHaveCount(0)
+})
+
+test("what cannot be taken stays where it was typed, with the reason, until it can", async ({ server, cfo }) => {
+  const { page } = cfo
+  await cfo.cell("Office Manager", "budget").focus()
+  await page.keyboard.type("a lot")
+  await page.keyboard.press("Enter")
+  await expect(page.getByRole("alert").filter({ hasText: "A budget is a number." })).toBeVisible()
+  await page.keyboard.press("Escape")
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
+  await cfo.set("Office Manager", "designation", " ")
+  await expect(page.getByRole("alert").filter({ hasText: "A position needs a designation." })).toBeVisible()
+  await page.keyboard.press("Escape")
+  await page.getByRole("button", { name: "Add position" }).click()
+  await page.getByRole("form").getByRole("button", { name: "Add", exact: true }).click()
+  await expect(page.getByRole("form").getByText("A position needs a designation.")).toBeVisible()
+  await expect(page.getByRole("form").getByLabel("Designation")).toBeFocused()
+  expect(await server.rows()).toHaveLength(60)
+})
+
+test("several positions are selected, exported and deleted, and come back together", async ({ cfo, ceo }) => {
+  const { page } = cfo
+  await page.getByRole("checkbox", { name: "Select Office Manager" }).check()
+  await page.getByRole("checkbox", { name: "Select QA Engineer" }).click({ modifiers: ["Shift"] })
+  await expect(page.getByText("3 selected, 55 ₹ lakh")).toBeVisible()
+  await page.getByRole("button", { name: "Delete the selected positions" }).click()
+  await expect(ceo.row("Head of Design")).toHaveCount(0)
+  await page.getByRole("button", { name: "Undo" }).click()
+  for (const name of ["Office Manager", "Head of Design", "QA Engineer"]) await expect(ceo.row(name)).toHaveCount(1)
+})

@@ -1,0 +1,83 @@
+/** Without a network nothing stops, and nothing is lost. */
+import { expect, person, test } from "./support/plan"
+
+test("the server is killed: both go on, one reloads the page, and afterwards all agree", async ({ server, ceo, cfo }) => {
+  await ceo.installed()
+  await cfo.is("live", 0)
+  await ceo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline", 0)
+
+  await ceo.add("Treasurer", "Finance", "33", "Mumbai")
+  await ceo.set("Office Manager", "budget", "10")
+  await ceo.is("offline", 2)
+  await cfo.add("Auditor", "Finance", "21", "Pune")
+  await cfo.remove("Account Executive")
+  await cfo.is("offline", 2)
+
+  await ceo.page.reload()
+  await expect(ceo.cell("Treasurer", "budget")).toHaveText("33")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("10")
+  await ceo.is("offline", 2)
+  await ceo.set("Treasurer", "budget", "34")
+  await ceo.is("offline", 3)
+
+  await server.up()
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Treasurer", "budget")).toHaveText("34")
+    await expect(who.cell("Auditor", "budget")).toHaveText("21")
+    await expect(who.cell("Office Manager", "budget")).toHaveText("10")
+    await expect(who.row("Account Executive")).toHaveCount(0)
+  }
+  const rows = await server.rows()
+  expect(rows).toHaveLength(61)
+  expect(rows.find((row) => row.designation === "Treasurer")).toMatchObject({ department: "Finance", budget: 34, location: "Mumbai" })
+  expect(rows.find((row) => row.designation === "Auditor")).toMatchObject({ budget: 21 })
+})
+
+test("a plan made without a network reaches the server, and its link opens it elsewhere", async ({ server, ceo, browser }) => {
+  await ceo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline")
+  await ceo.page.getByRole("button", { name: /^Plan: / }).click()
+  await ceo.page.getByRole("button", { name: "New plan…" }).click()
+  const dialog = ceo.page.getByRole("dialog")
+  await dialog.getByLabel("Name").fill("Moon 2030")
+  await dialog.getByLabel("Total budget").fill("500")
+  await dialog.getByRole("button", { name: "Make the plan" }).click()
+  await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
+  await expect(ceo.page.locator(".sync-text")).toContainText("waiting")
+  await server.up()
+  await ceo.is("live", 0)
+
+  const link = ceo.page.url()
+  const guest = await person(browser, "Guest")
+  await guest.open(link)
+  await expect(guest.cell("Astronaut", "budget")).toHaveText("99")
+  await guest.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" }).click()
+  await expect(guest.page.getByRole("list", { name: "Plans" }).getByRole("button")).toHaveText([/Growth 2027/, /Moon 2030/])
+  await guest.context.close()
+})
+
+test("the page opens with no server at all, and its worker never answers for the server", async ({ server, ceo }) => {
+  await ceo.installed()
+  await ceo.is("live", 0)
+  await server.kill()
+  await ceo.page.goto(server.url)
+  await expect(ceo.row("Office Manager")).toBeVisible()
+  for (const path of ["/api/session", "/data/", "/accounts/api/login/", "/sync", "/ws/dashboard/"]) {
+    expect(
+      await ceo.page.evaluate(
+        (asked) =>
+          fetch(asked).then(
+            (response) => response.status,
+            () => "no answer",
+          ),
+        path,
+      ),
+      path,
+    ).toBe("no answer")
+  }
+})

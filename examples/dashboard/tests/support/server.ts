@@ -1,0 +1,132 @@
+/** The real program, in a folder of its own, on a port that it keeps when it is started again. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { createInterface } from "node:readline"
+
+const ROOT = path.resolve(import.meta.dirname, "../../../..")
+const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/release/happierwork")
+const SAMPLE = path.join(ROOT, "tests/fixtures/legacy/positions.json")
+
+if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: run \`cargo build --release\`, or set HAPPIERWORK_BIN`)
+
+export interface Row {
+  id: string
+  designation: string
+  department: string
+  budget: number
+  location: string
+  conflicts?: Record<string, unknown[]>
+}
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1")
+  await once(probe, "listening")
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, "close")
+  return port
+}
+
+export class Server {
+  #process: ChildProcess | null = null
+  readonly folder = mkdtempSync(path.join(tmpdir(), "happierwork-dashboard-"))
+
+  private constructor(
+    readonly port: number,
+    readonly flags: string[],
+  ) {}
+
+  /** With the 60 positions of the demo, or those that are given. */
+  static async start({ flags = [], rows }: { flags?: string[]; rows?: unknown[] } = {}): Promise<Server> {
+    const server = new Server(await freePort(), flags)
+    if (rows) writeFileSync(path.join(server.folder, "rows.json"), JSON.stringify(rows))
+    const file = rows ? path.join(server.folder, "rows.json") : SAMPLE
+    if (!rows || rows.length > 0) server.run("import", file, "--state", server.state, "--name", "Growth 2027", "--total-budget", "2000")
+    await server.up()
+    return server
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  get state(): string {
+    return path.join(this.folder, "state.automerge")
+  }
+
+  /** A folder of accounts. */
+  get auth(): string {
+    return path.join(this.folder, "auth")
+  }
+
+  /** Runs a command of the program. */
+  run(...args: string[]): string {
+    return execFileSync(BINARY, args, { encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] })
+  }
+
+  addUser(name: string, role: string, password: string): void {
+    execFileSync(BINARY, ["user", "add", name, "--role", role, "--auth", this.auth], {
+      input: `${password}\n`,
+      stdio: ["pipe", "pipe", "pipe"],
+    })
+  }
+
+  /** Until it listens. */
+  async up(): Promise<void> {
+    const flags = [
+      "--listen",
+      `127.0.0.1:${this.port}`,
+      "--state",
+      this.state,
+      "--documents",
+      path.join(this.folder, "documents"),
+      ...this.flags,
+    ]
+    const child = spawn(BINARY, flags, { stdio: ["ignore", "pipe", "pipe"] })
+    this.#process = child
+    let log = ""
+    child.stderr?.on("data", (data) => {
+      log += data
+    })
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+      if (line.startsWith("listening")) {
+        child.stdout?.resume()
+        return
+      }
+    }
+    throw new Error(`the server did not start: ${log}`)
+  }
+
+  /** `kill -9`. */
+  async kill(): Promise<void> {
+    const child = this.#process
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    child.kill("SIGKILL")
+    await once(child, "exit")
+  }
+
+  async close(): Promise<void> {
+    await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** What the JSON export says. */
+  async rows(headers: Record<string, string> = {}): Promise<Row[]> {
+    const response = await fetch(`${this.url}/api/documents/default/positions`, { headers })
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
+    const said = (await response.json()) as Row[] | { positions: Row[] }
+    return Array.isArray(said) ? said : said.positions
+  }
+
+  /** A copy of its file, as a backup. */
+  backup(): string {
+    const copy = path.join(this.folder, "copy.automerge")
+    cpSync(this.state, copy)
+    return copy
+  }
+}

@@ -1,0 +1,124 @@
+/** Two people, one plan. */
+import { expect, test } from "./support/plan"
+
+test("what one adds, edits and deletes appears on the other side", async ({ server, ceo, cfo }) => {
+  await ceo.add("Data Scientist", "Engineering", "42.5", "Pune")
+  await expect(cfo.cell("Data Scientist", "budget")).toHaveText("42.5")
+
+  await cfo.set("Data Scientist", "budget", "40")
+  await expect(ceo.cell("Data Scientist", "budget")).toHaveText("40")
+
+  await ceo.remove("Data Scientist")
+  await expect(cfo.row("Data Scientist")).toHaveCount(0)
+
+  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(cfo.cell("Data Scientist", "budget")).toHaveText("40")
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  expect((await server.rows()).filter((row) => row.designation === "Data Scientist")).toMatchObject([
+    { department: "Engineering", budget: 40, location: "Pune" },
+  ])
+})
+
+test("totals and bars follow what others do", async ({ ceo, cfo }) => {
+  const used = cfo.page.locator(".figures dd").nth(1)
+  await expect(used).toHaveText("₹1,254 lakh")
+  await ceo.add("Chief of Staff", "Office of the CEO", "46", "Mumbai")
+  await expect(used).toHaveText("₹1,300 lakh")
+  await expect(cfo.page.getByRole("button", { name: /Office of the CEO/ })).toContainText("46")
+})
+
+test("a cell that two people set at once shows both values to both, and settles", async ({ server, ceo, cfo }) => {
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline")
+  await cfo.is("offline")
+  await ceo.set("Head of Design", "budget", "45")
+  await cfo.set("Head of Design", "budget", "31")
+  await server.up()
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Budget of Head of Design: 2 values, compare" }).click()
+    const dialog = page.getByRole("dialog")
+    await expect(dialog.locator(".choice-value")).toHaveCount(2)
+    expect((await dialog.locator(".choice-value").allTextContents()).sort()).toEqual(["31", "45"])
+    await expect(dialog.getByText(/^CEO, /)).toBeVisible()
+    await expect(dialog.getByText(/^CFO, /)).toBeVisible()
+  }
+  const [row] = (await server.rows()).filter((found) => found.designation === "Head of Design")
+  expect([row?.budget, ...(row?.conflicts?.budget ?? [])].sort()).toEqual([31, 45])
+
+  await cfo.page
+    .getByRole("listitem")
+    .filter({ hasText: "45" })
+    .getByRole("button", { name: /(Keep|Take) this: 45/ })
+    .click()
+  await expect(ceo.page.getByText("This is settled.")).toBeVisible()
+  await ceo.page.getByRole("button", { name: "Close" }).click()
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Head of Design", "budget")).toHaveText("45")
+    await expect(who.page.getByRole("button", { name: /2 values/ })).toHaveCount(0)
+  }
+  await cfo.is("live", 0)
+  const [settled] = (await server.rows()).filter((found) => found.designation === "Head of Design")
+  expect(settled).toMatchObject({ budget: 45 })
+  expect(settled?.conflicts).toBeUndefined()
+})
+
+test("an edit that a concurrent deletion swallowed is shown, and comes back when it is wanted", async ({ server, ceo, cfo }) => {
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline")
+  await cfo.is("offline")
+  await ceo.remove("Payroll Analyst")
+  await cfo.set("Payroll Analyst", "location", "Chennai")
+  await server.up()
+  await cfo.is("live", 0)
+  await ceo.is("live", 0)
+
+  for (const { page } of [ceo, cfo]) {
+    const told = page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")
+    await expect(told).toContainText("Payroll Analyst: CFO set location to Chennai")
+    await expect(told).toContainText("while CEO deleted the position")
+  }
+  await ceo.page.getByRole("button", { name: "Restore Payroll Analyst" }).click()
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Payroll Analyst", "location")).toHaveText("Chennai")
+    await expect(who.page.getByRole("region", { name: "Changes to look at" })).toHaveCount(0)
+  }
+  await ceo.is("live", 0)
+  expect((await server.rows()).filter((row) => row.designation === "Payroll Analyst")).toMatchObject([{ budget: 14, location: "Chennai" }])
+})
+
+test("a position that is deleted while somebody types into it is not lost with what was typed", async ({ ceo, cfo }) => {
+  await cfo.cell("QA Engineer", "budget").focus()
+  await cfo.page.keyboard.press("F2")
+  await cfo.page.keyboard.press("ControlOrMeta+a")
+  await cfo.page.keyboard.type("11")
+  await ceo.remove("QA Engineer")
+  await cfo.page.getByRole("button", { name: "Restore with your change" }).click()
+  await expect(ceo.cell("QA Engineer", "budget")).toHaveText("11")
+})
+
+test("one sees who else is here, and in which cell", async ({ ceo, cfo }) => {
+  const others = cfo.page.getByRole("list", { name: "Who else is here" })
+  await expect(others.getByText("CEO")).toHaveCount(1)
+  await ceo.cell("Office Manager", "budget").focus()
+  await expect(cfo.cell("Office Manager", "budget").locator(".flag")).toHaveText("CEO")
+  await ceo.cell("Office Manager", "location").focus()
+  await expect(cfo.cell("Office Manager", "budget").locator(".flag")).toHaveCount(0)
+  await expect(cfo.cell("Office Manager", "location").locator(".flag")).toHaveText("CEO")
+  await ceo.page.close()
+  await expect(others.getByText("CEO")).toHaveCount(0)
+})
+
+test("what others change glows, and what one changes oneself does not", async ({ ceo, cfo }) => {
+  await ceo.set("Office Manager", "budget", "9")
+  await expect(cfo.cell("Office Manager", "budget").locator(".glow")).toHaveCount(1)
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("9")
+  await expect(ceo.page.locator(".glow")).toHaveCount(0)
+})
