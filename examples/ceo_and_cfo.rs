@@ -15,7 +15,7 @@ use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::format::Budget;
 use happierwork::hub::Caller;
-use happierwork::server::{self, Limits, Options, SocketTimes};
+use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -182,6 +182,7 @@ fn server_options(home: &Path) -> Options {
         max_pending: 100,
         apply_budget: happierwork::hub::APPLY_BUDGET,
         limits: Limits::default(),
+        dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),

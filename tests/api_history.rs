@@ -424,6 +424,7 @@ async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
         renderings: RENDERINGS,
         rows: ROWS,
         presence: PRESENCE,
+        announcer: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,
         idle_after: IDLE,

@@ -57,10 +57,10 @@ async fn ask(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Answe
     server.call("GET", path, headers, "").await
 }
 
-fn gunzipped(answer: &Answer) -> String {
-    let mut text = String::new();
-    GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
-    text
+fn gunzipped(answer: &Answer) -> Vec<u8> {
+    let mut content = Vec::new();
+    GzDecoder::new(&answer.body[..]).read_to_end(&mut content).unwrap();
+    content
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn the_page_is_sent_in_the_encoding_that_is_taken() {
             assert_eq!((page.status.as_u16(), page.header("content-encoding")), (200, encoding), "{path} {accepted}");
             match encoding {
                 "br" => assert_eq!(&page.body[..], AS_BROTLI),
-                _ => assert_eq!(gunzipped(&page), INDEX),
+                _ => assert_eq!(gunzipped(&page), INDEX.as_bytes()),
             }
             assert_eq!(page.header("content-length"), page.body.len().to_string());
         }
@@ -251,7 +251,7 @@ async fn the_page_that_is_built_in_is_whole() {
         let plain = ask(&server, file, &[]).await;
         let gzip = ask(&server, file, &[("accept-encoding", "gzip")]).await;
         assert_eq!((plain.status.as_u16(), gzip.header("content-encoding")), (200, "gzip"), "{file}");
-        assert_eq!(gunzipped(&gzip), plain.text(), "{file}");
+        assert!(gunzipped(&gzip) == plain.body, "{file}");
         let brotli = ask(&server, file, &[("accept-encoding", "br")]).await;
         assert!(brotli.header("content-encoding") == "br" && brotli.body.len() <= plain.body.len(), "{file}");
     }

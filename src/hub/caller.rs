@@ -74,6 +74,11 @@ impl Caller {
         Some(Bringer { user: self.user()?, surface: self.0.surface })
     }
 
+    /// Whether it speaks automerge-repo's protocol.
+    pub(super) fn speaks_repo(&self) -> bool {
+        self.0.surface == Surface::Sync
+    }
+
     pub(super) fn standing(&self, right: Right) -> Standing {
         Standing { by: self.bringer(), read_only: right < Right::Write }
     }

@@ -62,6 +62,8 @@ pub(super) enum Command {
     },
     /// A connection is gone, as a peer or as one who looked at rows.
     Leave(ConnectionKey),
+    /// Somebody has logged in or out on a legacy socket.
+    People,
     /// What a connection may do may have changed; None: what anybody may do with this document.
     Recheck(Option<ConnectionKey>),
     /// The socket of a connection takes messages again.

@@ -9,6 +9,7 @@
 
 mod access;
 mod allowance;
+mod announcer;
 mod caller;
 mod command;
 mod history;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use access::Access;
 pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
 pub use allowance::Allowance;
+pub use announcer::{Announcer, RenderPeople};
 pub use caller::Caller;
 use command::Command;
 pub use command::{EditFailure, ReadFailure, SyncPeer, Unavailable};
@@ -87,6 +89,8 @@ pub struct HubSettings {
     pub rows: RenderRows,
     /// How presence is told to legacy sockets.
     pub presence: RenderPresence,
+    /// How logins on legacy sockets are told to peers of the default document; None: they are not.
+    pub announcer: Option<Arc<Announcer>>,
     /// What one sync message may hold.
     pub limits: MessageLimits,
     /// What takes longer to apply is not stored: see [`APPLY_BUDGET`].
@@ -398,9 +402,26 @@ impl Hub {
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
+    /// A legacy socket takes a name, or (None) gives its name up. All of them are told if that changes who is here, or
+    /// `always`; peers of the default document if it does.
+    pub async fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) {
+        if self.inner.room.rename(key, name, always) {
+            self.people_changed().await;
+        }
+    }
+
+    async fn people_changed(&self) {
+        if let Some(id) = &self.inner.settings.default_document {
+            // Refused only when the server stops.
+            let _ = self.send_if_open(id, Command::People).await;
+        }
+    }
+
     /// A connection is gone from these documents, and from the room.
     pub async fn leave(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
-        self.inner.room.leave(key);
+        if self.inner.room.leave(key) {
+            self.people_changed().await;
+        }
         self.inner.storages.forget(key);
         for id in documents {
             // Only refused when the server stops: then nobody is a peer any more.

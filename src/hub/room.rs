@@ -11,6 +11,9 @@ use super::text::Text;
 /// How presence is written: given by whoever speaks the protocol.
 pub type RenderPresence = fn(&[&str]) -> Text;
 
+/// Names that are told to others than legacy sockets.
+const MAX_PEOPLE: usize = 100;
+
 /// All legacy sockets.
 pub struct Room {
     render: RenderPresence,
@@ -53,20 +56,22 @@ impl Room {
         state.members.insert(key, member);
     }
 
-    /// A socket leaves, in whatever way.
-    pub fn leave(&self, key: ConnectionKey) {
+    /// A socket leaves, in whatever way. True if that changes who is here.
+    pub(super) fn leave(&self, key: ConnectionKey) -> bool {
         let mut state = self.lock();
-        let Some(member) = state.members.remove(&key) else { return };
-        if state.release(member.name) {
+        let Some(member) = state.members.remove(&key) else { return false };
+        let changed = state.release(member.name);
+        if changed {
             self.announce(&mut state);
         }
+        changed
     }
 
     /// A socket takes a name, or (None) gives its name up. All are told if that changes who is here, and are told
-    /// `always` even if it does not.
-    pub fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) {
+    /// `always` even if it does not. True if it does.
+    pub(super) fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) -> bool {
         let mut state = self.lock();
-        let Some(member) = state.members.get_mut(&key) else { return };
+        let Some(member) = state.members.get_mut(&key) else { return false };
         let before = std::mem::replace(&mut member.name, name.clone());
         let mut changed = false;
         if before != name {
@@ -80,6 +85,13 @@ impl Room {
         if changed || always {
             self.announce(&mut state);
         }
+        changed
+    }
+
+    /// The names that others than legacy sockets are shown: in their order, and not more than anybody reads.
+    pub(super) fn people(&self) -> Vec<String> {
+        let state = self.lock();
+        state.names.keys().filter(|name| !name.is_empty()).take(MAX_PEOPLE).cloned().collect()
     }
 
     /// The name that a socket goes by.

@@ -4,6 +4,7 @@ mod durability;
 mod history;
 mod lifecycle;
 mod members;
+mod people;
 mod publish;
 
 use std::collections::{BTreeMap, HashMap};
@@ -85,6 +86,8 @@ pub(super) struct DocumentTask {
     applying: Habit,
     publishing: Habit,
     history: history::Keeper,
+    /// Who is logged in on legacy sockets, in the document that they show.
+    people: Option<Box<people::People>>,
 }
 
 /// A connection that syncs this document.
@@ -93,6 +96,8 @@ struct Member {
     right: Right,
     /// Its outbox was full when it had to be told that the document does not exist.
     owes_unavailable: bool,
+    /// It has sent an ephemeral message, and so there is somebody who reads them.
+    listens: bool,
 }
 
 /// Who waits for an item of a batch.
@@ -164,6 +169,9 @@ impl DocumentTask {
             hub.inner.settings.actors.clone(),
             Lengths { snapshot: 0, log: 0 },
         );
+        let settings = &hub.inner.settings;
+        let shows_legacy = settings.announcer.is_some() && settings.default_document.as_ref() == Some(&id);
+        let people = shows_legacy.then(Box::default);
         Self {
             hub,
             id,
@@ -189,6 +197,7 @@ impl DocumentTask {
             applying: Habit::default(),
             publishing: Habit::default(),
             history: history::Keeper::default(),
+            people,
         }
     }
 
@@ -207,9 +216,11 @@ impl DocumentTask {
         };
         self.make_up(&mut document);
         self.note_existence(&document);
+        self.people_changed();
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut upkeep = Instant::now() + self.upkeep_interval(&document);
         loop {
+            let wake = self.people_due().map_or(upkeep, |due| due.min(upkeep));
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
@@ -219,12 +230,13 @@ impl DocumentTask {
                     },
                     None => ControlFlow::Break(()),
                 },
-                () = sleep_until(upkeep) => ControlFlow::Continue(()),
+                () = sleep_until(wake) => ControlFlow::Continue(()),
             };
             if flow.is_break() {
                 break;
             }
             let now = Instant::now();
+            self.tell_people_if_due(now);
             if now >= upkeep {
                 let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;
                 let flow = match kept {
@@ -365,7 +377,11 @@ impl DocumentTask {
                 batch.incoming.push(None);
                 batch.senders.push(Sender::Caller { reply, user });
             }
-            Command::Ephemeral { from, message } => self.relay(from, &message),
+            Command::Ephemeral { from, message } => {
+                self.hears(from);
+                self.relay(from, &message);
+            }
+            Command::People => self.people_changed(),
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
             Command::Watch { caller, key, outbox, reply } => {

@@ -106,12 +106,12 @@ impl LegacySocket {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string());
                 let name: String = name.trim().chars().take(MAX_NAME).collect();
-                self.hub.room().rename(self.key, Some(name.clone()), true);
+                self.hub.rename(self.key, Some(name.clone()), true).await;
                 self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
                 vec![frames::processed()]
             }
             Request::LogoutObject { .. } => {
-                self.hub.room().rename(self.key, None, false);
+                self.hub.rename(self.key, None, false).await;
                 vec![frames::processed()]
             }
             Request::Tracking(tracking) => {

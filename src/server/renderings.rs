@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange, without_noise};
 use crate::exchange::csv::{self, CsvRow};
 use crate::format::Budget;
-use crate::hub::{RenderPresence, RenderRows, Text};
+use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use crate::wire::legacy::frames::{self, EntryRow};
+use crate::wire::repo::presence;
 
 /// Rupees in one crore, the unit in which legacy clients speak of the total budget.
 pub const AMOUNT_OF_ONE_CRORE: f64 = 1e7;
@@ -19,6 +20,11 @@ const LEGACY_DEPARTMENTS: [&str; 5] = ["Engineering", "HR", "Sales", "Product", 
 pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line, stray: is_stray };
 /// How presence is told to legacy sockets.
 pub const PRESENCE: RenderPresence = |names| Text::from(frames::login_update(names.iter().copied()));
+/// How presence on legacy sockets is told to automerge-repo peers.
+pub const PEOPLE: RenderPeople = |names| match names {
+    [] => presence::goodbye().into(),
+    names => presence::snapshot(names.iter().map(String::as_str)).into(),
+};
 /// How changes of rows are told to legacy sockets.
 pub const ROWS: RenderRows = row_frames;
 

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::guests::Guests;
-use super::renderings::{PRESENCE, RENDERINGS, ROWS};
+use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
 use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
@@ -21,7 +21,7 @@ use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
 use crate::format::{Budget, DocumentId};
-use crate::hub::{AccessError, Caller, EditFailure, Hub, HubSettings, Unavailable};
+use crate::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
@@ -165,10 +165,12 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     // It makes the folder of the documents, which is then there to be locked.
     let identity = Identity::load(&options.documents)?;
     let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
+    let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let settings = HubSettings {
         renderings: RENDERINGS,
         rows: ROWS,
         presence: PRESENCE,
+        announcer: Some(Arc::new(Announcer::new(identity.peer.as_str(), &session, PEOPLE))),
         limits: MessageLimits {
             document_changes: options.limits.document_changes,
             document_operations: options.limits.document_operations,

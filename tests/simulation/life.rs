@@ -60,6 +60,7 @@ impl Life {
             renderings: RENDERINGS,
             rows: mutant.rows(),
             presence: PRESENCE,
+            announcer: None,
             limits: MessageLimits::default(),
             apply_budget: APPLY_BUDGET,
             idle_after: IDLE,

@@ -38,7 +38,7 @@ impl DocumentTask {
         document.join(peer.key, shared);
         document.introduce(peer.key, peer.caller.standing(right));
         let key = peer.key;
-        self.peers.insert(key, Member { peer, right, owes_unavailable: false });
+        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false });
         self.newcomers = true;
         // Whoever watches storages hears what is known of them here.
         if self.hub.inner.storages.any() {

@@ -129,7 +129,8 @@ pub fn sync_head(sender: &PeerId, target: &PeerId, document: &DocumentId, length
     out.0
 }
 
-struct Writer(Vec<u8>);
+/// A frame, or what is in one, being written.
+pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     /// Begins a message; `payload` is a hint of what is large in it.
@@ -138,6 +139,27 @@ impl Writer {
         out.head(MAP, keys);
         out.pair("type", kind);
         out
+    }
+
+    /// Begins the content of an ephemeral message that says who is here.
+    pub(super) fn presence(keys: u64) -> Self {
+        let mut out = Self(Vec::new());
+        out.map(1);
+        out.text("__presence");
+        out.map(keys);
+        out
+    }
+
+    pub(super) fn map(&mut self, keys: u64) {
+        self.head(MAP, keys);
+    }
+
+    pub(super) fn array(&mut self, entries: usize) {
+        self.head(ARRAY, entries as u64);
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// The beginning of a value: its major type, and a number in as few bytes as it fits.
@@ -161,12 +183,12 @@ impl Writer {
         }
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.head(TEXT, text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn pair(&mut self, key: &str, value: &str) {
+    pub(super) fn pair(&mut self, key: &str, value: &str) {
         self.text(key);
         self.text(value);
     }

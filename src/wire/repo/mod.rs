@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod error;
 mod ids;
+pub mod presence;
 #[cfg(test)]
 mod tests;
 

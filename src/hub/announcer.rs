@@ -1,0 +1,41 @@
+//! How sync peers are told who is here by other ways than theirs: in ephemeral messages of the server's own peer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::outbox::Ephemeral;
+use crate::format::DocumentId;
+
+/// How presence is written for sync peers; nobody is here if there are no names. Given by whoever speaks the protocol.
+pub type RenderPeople = fn(&[String]) -> Bytes;
+
+/// The server as one who makes ephemeral messages.
+#[derive(Debug)]
+pub struct Announcer {
+    peer: Arc<str>,
+    session: Arc<str>,
+    render: RenderPeople,
+    /// Of the last message. Peers ignore what is not newer than what they have seen of a session.
+    count: AtomicU64,
+}
+
+impl Announcer {
+    /// Speaks as `peer`, which is what the server calls itself. `session`: a name that no other process has.
+    #[must_use]
+    pub fn new(peer: &str, session: &str, render: RenderPeople) -> Self {
+        Self { peer: peer.into(), session: session.into(), render, count: AtomicU64::new(0) }
+    }
+
+    /// The next message about a document: these are here.
+    pub(super) fn people(&self, document: &DocumentId, names: &[String]) -> Ephemeral {
+        Ephemeral {
+            document: document.clone(),
+            sender: Arc::clone(&self.peer),
+            session: Arc::clone(&self.session),
+            count: self.count.fetch_add(1, Ordering::Relaxed) + 1,
+            data: (self.render)(names),
+        }
+    }
+}
