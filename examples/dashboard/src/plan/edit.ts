@@ -33,7 +33,8 @@ export interface Deleted extends NewPosition {
   createdAt: number | null
 }
 
-type Plan = DocHandle<PlanDoc>
+/** What is edited. */
+export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "change">
 
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
 export function problemWith(field: Field, value: FieldValue): string | null {

@@ -10,6 +10,7 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
+import type { Plan } from "../plan/edit"
 import { Rows } from "../plan/rows"
 import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
 import type { Connection, Refused } from "./connection"
@@ -53,6 +54,7 @@ export class PlanStore {
   #snapshot: Snapshot
   #listeners = new Set<() => void>()
   #frame: number | null = null
+  #isOurs = false
   /** The server's heads that this copy has, and the newest that it has said. */
   #acknowledged: A.Heads
   #server: A.Heads | null = null
@@ -95,6 +97,19 @@ export class PlanStore {
 
   getSnapshot = (): Snapshot => this.#snapshot
 
+  /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
+  readonly plan: Plan = {
+    doc: () => this.handle.doc(),
+    change: (callback, options) => {
+      this.#isOurs = true
+      try {
+        this.handle.change(callback, options)
+      } finally {
+        this.#isOurs = false
+      }
+    },
+  }
+
   get(id: string): Position | undefined {
     return this.#rows.get(id)
   }
@@ -122,9 +137,9 @@ export class PlanStore {
     })
   }
 
-  #onChange = ({ doc, patches, patchInfo }: DocHandleChangePayload<PlanDoc>): void => {
+  #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
     const touched = this.#rows.update(doc, patches)
-    const isOurs = patchInfo.source === "change"
+    const isOurs = this.#isOurs
     let { glows } = this.#snapshot
     if (!isOurs && touched.size > 0 && touched.size <= 200) {
       const at = performance.now()

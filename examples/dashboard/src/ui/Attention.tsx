@@ -57,8 +57,8 @@ export function Attention({ positions, swallowed, canEdit, onConflict, onRestore
                 <button type="button" onClick={() => onRestore(edit)}>
                   <Undo2 aria-hidden /> Restore<span className="hidden"> {edit.row.designation}</span>
                 </button>
-                <button type="button" onClick={() => onDismiss(edit)}>
-                  Leave deleted<span className="hidden">: {edit.row.designation}</span>
+                <button type="button" aria-label={`Leave deleted: ${edit.row.designation}`} onClick={() => onDismiss(edit)}>
+                  Leave deleted
                 </button>
               </span>
             )}

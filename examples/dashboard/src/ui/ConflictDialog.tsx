@@ -69,13 +69,13 @@ export function ConflictDialog({ store, position, field, onSettle, onClose }: Pr
                 <button
                   type="button"
                   className={isShown ? "" : "primary"}
+                  aria-label={`${isShown ? "Keep" : "Take"} this: ${show(value)}`}
                   onClick={() => {
                     onSettle(value)
                     onClose()
                   }}
                 >
                   {isShown ? "Keep this" : "Take this"}
-                  <span className="hidden">: {show(value)}</span>
                 </button>
               )}
             </li>

@@ -66,7 +66,7 @@ export function PlanView({ store, plans, session, name, isViewer, onOpen, onCrea
   const [note, setNote] = useState<Note | null>(null)
   const [dismissed, setDismissed] = useState(() => readDismissed(store.id))
   const notes = useRef(0)
-  const plan = store.handle
+  const { plan } = store
   const who = name || "Somebody"
   const canEdit = !isViewer
 
