@@ -14,6 +14,7 @@ mod command;
 mod history;
 mod outbox;
 mod quarantine;
+mod readiness;
 mod remembered;
 mod remote_storages;
 mod room;
@@ -46,6 +47,7 @@ pub use outbox::{
     ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
 };
 use quarantine::Quarantines;
+use readiness::Readiness;
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
 use shown::Shown;
@@ -130,6 +132,7 @@ struct Inner {
     memory: Memory,
     turns: Semaphore,
     readers: Readers,
+    readiness: Readiness,
     stopping: AtomicBool,
 }
 
@@ -164,6 +167,7 @@ impl Hub {
             memory,
             turns: Semaphore::new(turns()),
             readers: Readers::new(turns()),
+            readiness: Readiness::default(),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -551,7 +555,7 @@ impl Hub {
         Ok(self.inner.store.load(id).await?.map(|loaded| loaded.bytes))
     }
 
-    /// Whether changes can be made durable now; in words for whoever asks.
+    /// Whether changes can be made durable now, or could be a second ago; in words for whoever asks.
     ///
     /// # Errors
     /// When they cannot.
@@ -572,7 +576,7 @@ impl Hub {
         if !sick.is_empty() {
             return Err(sick.join("; "));
         }
-        self.inner.store.probe().await.map_err(|error| match error {
+        self.inner.readiness.of(&self.inner.store).await.map_err(|error| match &*error {
             StoreError::Full { .. } => "the disk is full".to_owned(),
             StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 "the disk is full".to_owned()
