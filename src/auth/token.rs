@@ -97,9 +97,15 @@ impl Genuine {
     }
 }
 
+/// When a token is over that says this of when it expires.
+#[must_use]
+pub fn over_at(expires: i64) -> i64 {
+    expires.saturating_add(LEEWAY)
+}
+
 /// Whether the time of a token is over.
 pub(super) fn is_over(expires: i64, now: i64) -> bool {
-    expires.saturating_add(LEEWAY) <= now
+    over_at(expires) <= now
 }
 
 /// Why a token is not one of ours. For the log only.

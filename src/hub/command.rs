@@ -11,7 +11,7 @@ use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
 use crate::document::history::{History, NoPage, Page, Query};
-use crate::document::{Author, Bringer, Done, Edit, EditError, Incoming, Past, SharedView};
+use crate::document::{Author, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -62,8 +62,8 @@ pub(super) enum Command {
     },
     /// A connection is gone, as a peer or as one who looked at rows.
     Leave(ConnectionKey),
-    /// What a connection may do may have changed; None: what anybody may do with this document.
-    Recheck(Option<ConnectionKey>),
+    /// What anybody may do with this document may have changed.
+    Recheck,
     /// The socket of a connection takes messages again.
     Drained(ConnectionKey),
     /// An edit by a caller who waits for it to be durable.
@@ -71,7 +71,7 @@ pub(super) enum Command {
         /// Boxed: a mailbox has room for as many commands as it holds at once, each as large as the largest.
         edit: Box<Edit>,
         author: Author,
-        by: Option<Bringer>,
+        caller: Caller,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
     /// Be there: the view can be read.

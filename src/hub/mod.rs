@@ -140,6 +140,8 @@ struct Inner {
 struct Slot {
     commands: mpsc::Sender<Command>,
     shown: Arc<Shown>,
+    /// Somebody waits for room in the mailbox to say that rights may have changed.
+    recheck_waits: Arc<AtomicBool>,
 }
 
 impl Hub {
@@ -268,8 +270,8 @@ impl Hub {
     ) -> Result<Done, EditFailure> {
         self.inner.access.check_edit(caller, id, &edit)?;
         let (reply, answer) = oneshot::channel();
-        let by = caller.bringer();
-        self.send(id, Command::Edit { edit: Box::new(edit), author, by, reply }).await?;
+        let caller = caller.clone();
+        self.send(id, Command::Edit { edit: Box::new(edit), author, caller, reply }).await?;
         answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
             true => Unavailable::Stopping.into(),
             false => EditFailure::Unknown,
@@ -343,22 +345,19 @@ impl Hub {
         Farewell { kind, message: format!("document {id}: {error}") }
     }
 
-    /// Passes on an ephemeral message to the document's other peers.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) -> Result<(), Unavailable> {
+    /// Passes on an ephemeral message to the document's other peers, if the document is not too busy.
+    pub fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) {
         let id = message.document.clone();
-        self.send_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) }).await
+        self.offer_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) });
     }
 
-    /// Passes on what a peer knows of another storage's heads.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) -> Result<(), Unavailable> {
+    /// Passes on what a peer knows of another storage's heads, if anybody wants to know and the document is not too busy.
+    pub fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) {
+        if !self.inner.storages.is_watched(&heads.storage) {
+            return;
+        }
         let id = heads.document.clone();
-        self.send_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) }).await
+        self.offer_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) });
     }
 
     /// A peer wants to know (or no longer) what these storages have of the documents that it syncs. Returns how many
@@ -452,7 +451,7 @@ impl Hub {
             None => record.users.remove(user),
         };
         self.inner.access.change(id, set).await.map_err(|error| EditFailure::from(&error))?;
-        self.recheck_document(id).await;
+        self.recheck_document(id);
         Ok(())
     }
 
@@ -469,7 +468,7 @@ impl Hub {
         let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
         self.inner.access.change(id, delete).await.map_err(|error| EditFailure::from(&error))?;
         tracing::info!(document = %id, by = caller.user().as_deref(), "deleted");
-        self.recheck_document(id).await;
+        self.recheck_document(id);
         Ok(())
     }
 
@@ -513,24 +512,32 @@ impl Hub {
         }
     }
 
-    async fn recheck_document(&self, id: &DocumentId) {
-        // Refused only when the server stops.
-        let _ = self.send_if_open(id, Command::Recheck(None)).await;
+    /// What anybody may do with this document has changed, or may have.
+    fn recheck_document(&self, id: &DocumentId) {
+        let slot = self.documents().get(id).cloned();
+        slot.into_iter().for_each(|slot| self.recheck(slot));
     }
 
-    /// What a connection may do has changed, or may have.
-    pub async fn recheck(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
-        for id in documents {
-            // Refused only when the server stops.
-            let _ = self.send_if_open(&id, Command::Recheck(Some(key))).await;
-        }
+    /// What many may do has changed, or may have. Waits for no document: whoever calls this has others to look after.
+    pub fn recheck_all(&self) {
+        let open: Vec<Slot> = self.documents().values().cloned().collect();
+        open.into_iter().for_each(|slot| self.recheck(slot));
     }
 
-    /// What many may do has changed, or may have.
-    pub async fn recheck_all(&self) {
-        let open: Vec<DocumentId> = self.documents().keys().cloned().collect();
-        for id in open {
-            let _ = self.send_if_open(&id, Command::Recheck(None)).await;
+    /// A document that is busy is told as soon as its mailbox has room. Until then nobody writes what they may not: that is
+    /// asked again for each message.
+    fn recheck(&self, slot: Slot) {
+        if let Err(mpsc::error::TrySendError::Full(command)) = slot.commands.try_send(Command::Recheck)
+            && !slot.recheck_waits.swap(true, Ordering::SeqCst)
+        {
+            self.inner.tasks.spawn(async move {
+                // Refused only when the task ends; the next one asks anew whoever comes.
+                if let Ok(room) = slot.commands.reserve().await {
+                    // Before it is sent: what changes from here on is told once more.
+                    slot.recheck_waits.store(false, Ordering::SeqCst);
+                    room.send(command);
+                }
+            });
         }
     }
 
@@ -620,6 +627,14 @@ impl Hub {
         Ok(())
     }
 
+    /// The same for what may be lost: nobody waits for a place in the mailbox with it.
+    fn offer_if_open(&self, id: &DocumentId, command: Command) {
+        let slot = self.documents().get(id).cloned();
+        if let Some(slot) = slot {
+            let _ = slot.commands.try_send(command);
+        }
+    }
+
     fn slot(&self, id: &DocumentId) -> Result<Slot, Unavailable> {
         let mut documents = self.documents();
         if let Some(slot) = documents.get(id) {
@@ -629,7 +644,7 @@ impl Hub {
             return Err(Unavailable::Stopping);
         }
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, shown: Arc::default() };
+        let slot = Slot { commands, shown: Arc::default(), recheck_waits: Arc::default() };
         documents.insert(id.clone(), slot.clone());
         let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
         self.inner.tasks.spawn(task.run());

@@ -1,16 +1,25 @@
 //! Keys that are retired and accounts that are disabled while people work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use happierwork::document::{Author, Edit, PlanPatch};
+use happierwork::format::Budget;
+use happierwork::hub::Caller;
+use happierwork::store::faults::{FaultyDisk, Op};
+use happierwork::wire::repo::{self, Message, PeerMetadata};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer};
-use super::support::{Socket, TestServer, http_to};
+use super::peer::{Replica, RepoPeer, new_id};
+use super::support::{self, PATIENCE, Socket, TestServer, http_to};
 use super::tokens::Users;
 
 async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
@@ -35,6 +44,28 @@ fn works(mut peer: RepoPeer, mut replica: Replica, stop: tokio::sync::watch::Rec
         }
         edits
     })
+}
+
+/// Edits by the server that are not made yet, as many as wait for a document at the most.
+async fn jam(server: &TestServer) -> Vec<BoxFuture<'_, bool>> {
+    let mut waiting: Vec<BoxFuture<'_, bool>> = Vec::new();
+    for edit in 0..1_100 {
+        let patch = PlanPatch { total_budget: Some(Budget::Int(edit)), ..PlanPatch::default() };
+        let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+        let caller = Caller::server();
+        let mut made =
+            async move { server.app.hub.edit(&caller, &server.document, Edit::Describe(patch), author).await.is_ok() }
+                .boxed();
+        assert!((&mut made).now_or_never().is_none());
+        waiting.push(made);
+    }
+    waiting
+}
+
+/// Waits until the server has taken everything that was sent to it.
+async fn until_heard(socket: &mut Socket) {
+    socket.send(Frame::Ping("heard".into())).await;
+    while socket.next_raw().await.unwrap() != Frame::Pong("heard".into()) {}
 }
 
 async fn login(server: &TestServer, email: &str, password: &str) -> (u16, Value) {
@@ -124,6 +155,90 @@ async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
 
     let mut theirs = Replica::empty(&server.document);
     owner.until_agreed(&mut theirs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is_not_taken_from_who_has_lost_them() {
+    let users = Users::new();
+    for name in ["cfo", "intern"] {
+        users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
+    }
+    let disk = FaultyDisk::new(&["home"]);
+    let server = TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
+        options.state = "home/state.automerge".into();
+        users.known()(options);
+    })
+    .await;
+    let token = async |name| login(&server, name, "a long password").await.1["token"].as_str().unwrap().to_owned();
+    let (cfo, intern) = (token("cfo").await, token("intern").await);
+    let other_document = {
+        let mut maker = joined(&server, &cfo, "maker").await;
+        let mut replica = Replica::empty(&new_id());
+        replica.doc.put(ROOT, "name", "another").unwrap();
+        maker.until_agreed(&mut replica).await;
+        replica.id
+    };
+    let mut elsewhere = joined(&server, &users.token("auditor", "viewer", "default"), "elsewhere").await;
+    let mut intern = joined(&server, &intern, "intern").await;
+    let mut peer = joined(&server, &cfo, "cfo").await;
+    let (mut replica, mut another) = (Replica::empty(&server.document), Replica::empty(&other_document));
+    peer.until_agreed(&mut replica).await;
+    let mut rows = server.connect(&format!("/ws/dashboard/?token={cfo}")).await;
+    while rows.json().await["type"] != "login_update" {}
+    let mut copy = joined(&server, &cfo, "copy").await;
+    copy.until_agreed(&mut another).await;
+
+    let mut held = disk.hold(Op::Sync);
+    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
+    let operator = Caller::server();
+    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
+    assert!((&mut first).now_or_never().is_none());
+    timeout(PATIENCE, held.reached()).await.unwrap();
+    // Both are on their way before anything changes.
+    replica.doc.put(ROOT, "name", "stolen").unwrap();
+    replica.doc.commit();
+    peer.push(&mut replica).await;
+    until_heard(&mut peer.socket).await;
+    rows.send(support::add("stolen")).await;
+    let waiting = jam(&server).await;
+
+    let set = users.clone();
+    spawn_blocking(move || set.run(&["user", "set", "cfo", "--role", "viewer"])).await.unwrap();
+    while !another.state.is_peer_read_only() {
+        timeout(PATIENCE, copy.turn(&mut another)).await.expect("who has another role is told where nothing is stuck");
+    }
+    let disable = users.clone();
+    spawn_blocking(move || disable.run(&["user", "disable", "intern"])).await.unwrap();
+    assert_eq!(timeout(PATIENCE, closed(&mut intern.socket)).await.expect("and the next is looked after"), 4401);
+    // What may be lost does not wait, nor do those who send it.
+    for count in 0..100 {
+        let (sender, document) = (elsewhere.id.clone(), server.document.clone());
+        let (target, session, data) = (elsewhere.server.clone(), "s".to_owned(), vec![1].into());
+        let message = repo::Ephemeral { sender, target, count, session, document, data };
+        elsewhere.send(&Message::Ephemeral(message)).await;
+    }
+    timeout(PATIENCE, until_heard(&mut elsewhere.socket)).await.expect("heard");
+
+    drop(held);
+    assert!(first.await.is_ok());
+    for edit in waiting {
+        assert!(edit.await, "what others sent is made");
+    }
+    while !replica.state.is_peer_read_only() {
+        timeout(PATIENCE, peer.turn(&mut replica)).await.expect("told in the end");
+    }
+    let told = loop {
+        let frame = timeout(PATIENCE, rows.json()).await.unwrap();
+        if frame.get("error").is_some() {
+            break frame;
+        }
+    };
+    assert!(told["error"].as_str().unwrap().contains("may read"), "{told}");
+    let bearer = format!("Bearer {cfo}");
+    let (_, _, plan) = server.http("GET", "/api/documents/default", &[("authorization", bearer.as_str())]).await;
+    assert!(plan.contains("\"first\"") && plan.contains("1099") && !plan.contains("stolen"), "{plan}");
+    assert!(server.positions().await.is_empty());
 }
 
 #[tokio::test]

@@ -150,7 +150,8 @@ impl DocumentTask {
         }
     }
 
-    fn is_leaving(&self, key: ConnectionKey) -> bool {
+    /// Whether a peer is gone, or has to go.
+    pub(super) fn is_leaving(&self, key: ConnectionKey) -> bool {
         self.peers.get(&key).is_none_or(|member| member.peer.outbox.is_closed())
     }
 

@@ -1,11 +1,12 @@
 //! Who syncs a document and who looks at it: who may come in, what they may do, and how they leave.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, answer_of_none, carries_chunks};
+use crate::document::{Applied, Document, Item, Prepared, answer_of_none, carries_chunks};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::{SyncPeer, Unavailable};
@@ -127,38 +128,84 @@ impl DocumentTask {
             senders.iter().zip(&applied.brought_changes).find(|(_, brought)| **brought).and_then(|(sender, _)| {
                 match sender {
                     Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
-                    Sender::Caller { user, .. } => user.clone(),
+                    Sender::Caller { caller, .. } => caller.user(),
                 }
             });
         let Some(user) = user else { return Ok(()) };
         self.hub.inner.access.change(&self.id, |record| record.owner.get_or_insert(user).clone()).await?;
         // Others have waited for a document of this id. It is not theirs.
-        let _ = self.recheck(document, None);
+        self.recheck(document);
         Ok(())
     }
 
-    /// What somebody may do may have changed. Returns the peers who are to be told that it has.
-    pub(super) fn recheck(&mut self, document: &mut Document, only: Option<ConnectionKey>) -> Vec<ConnectionKey> {
-        let concerned = |key: &ConnectionKey| only.is_none_or(|only| only == *key);
-        let mut moved = Vec::new();
-        let keys: Vec<ConnectionKey> = self.peers.keys().copied().filter(concerned).collect();
-        for key in keys {
-            let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { continue };
-            let right = self.right_of(document, &peer.caller);
-            if right < Right::Read {
-                self.send_away(document, key);
-            } else if right != *before {
-                document.introduce(key, peer.caller.standing(right));
-                if let Some(member) = self.peers.get_mut(&key) {
-                    member.right = right;
+    /// What waited for this document was allowed when it was sent, and may have waited long: for the disk, for its turn, or as
+    /// the document is busy. Here is the last moment to see who may still bring it.
+    pub(super) fn leave_out_forbidden(
+        &mut self,
+        document: &mut Document,
+        items: &mut Vec<Item>,
+        prepared: &mut Vec<Prepared>,
+        senders: &mut Vec<Sender>,
+    ) {
+        // Of those that are left out: why, if anybody waits for that.
+        let mut left_out: BTreeMap<usize, Option<Denied>> = BTreeMap::new();
+        for (place, (item, sender)) in items.iter().zip(&*senders).enumerate() {
+            match (item, sender) {
+                (Item::Edit { edit, .. }, Sender::Caller { caller, .. }) => {
+                    if let Err(denied) = self.hub.inner.access.check_edit(caller, &self.id, edit) {
+                        left_out.insert(place, Some(denied));
+                    }
                 }
-                moved.push(key);
+                (Item::Sync { peer, .. }, _) if self.is_leaving(*peer) => {
+                    left_out.insert(place, None);
+                }
+                // The document itself leaves out what those bring who only read.
+                (Item::Sync { peer, bytes }, _) if carries_chunks(bytes) => self.recheck_peer(document, *peer),
+                _ => {}
             }
+        }
+        if left_out.is_empty() {
+            return;
+        }
+        let mut places = 0..;
+        items.retain(|_| places.next().is_some_and(|place| !left_out.contains_key(&place)));
+        let mut places = 0..;
+        prepared.retain(|_| places.next().is_some_and(|place| !left_out.contains_key(&place)));
+        for (place, sender) in std::mem::take(senders).into_iter().enumerate() {
+            match (left_out.remove(&place), sender) {
+                (None, sender) => senders.push(sender),
+                (Some(Some(denied)), Sender::Caller { reply, .. }) => {
+                    let _ = reply.send(Err(denied.into()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What anybody may do may have changed.
+    pub(super) fn recheck(&mut self, document: &mut Document) {
+        let keys: Vec<ConnectionKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.recheck_peer(document, key);
         }
         let access = &self.hub.inner.access;
         let denied = Denied::Missing(self.id.clone());
-        self.watchers.retain(|key, caller| !concerned(&key) || access.right(caller, &self.id) >= Right::Read, &denied);
-        moved
+        self.watchers.retain(|caller| access.right(caller, &self.id) >= Right::Read, &denied);
+    }
+
+    /// What a peer may do may have changed. If so they will be told; who may not even read any more has to go.
+    fn recheck_peer(&mut self, document: &mut Document, key: ConnectionKey) {
+        let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { return };
+        let right = self.right_of(document, &peer.caller);
+        if right < Right::Read {
+            self.send_away(document, key);
+        } else if right != *before {
+            document.introduce(key, peer.caller.standing(right));
+            if let Some(member) = self.peers.get_mut(&key) {
+                member.right = right;
+            }
+            self.moved.push(key);
+        }
     }
 
     /// A peer may not even know any more that there is such a document.

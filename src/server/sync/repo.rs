@@ -183,7 +183,8 @@ impl RepoSocket {
                     count: message.count,
                     data: message.data,
                 };
-                self.hub.ephemeral(self.key, message).await.map_err(Farewell::from)
+                self.hub.ephemeral(self.key, message);
+                Ok(())
             }
             Message::RemoteSubscriptionChange { sender, add, remove, .. } if self.is_from_joined(&sender) => {
                 let names = |ids: Vec<StorageId>| ids.iter().map(|id| Arc::from(id.as_str())).collect::<Vec<_>>();
@@ -206,7 +207,7 @@ impl RepoSocket {
                         heads: heads.heads,
                         timestamp: heads.timestamp,
                     };
-                    self.hub.remote_heads(self.key, heads).await.map_err(Farewell::from)?;
+                    self.hub.remote_heads(self.key, heads);
                 }
                 Ok(())
             }
