@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::claims::{Audience, Claims, ISSUER, Moment};
 use super::key::{SigningKey, VerifyingKey, decode};
-use super::keys::KeySet;
+use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
 use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
 
@@ -77,7 +77,7 @@ pub(super) struct Genuine {
 
 impl Genuine {
     /// Reads a token.
-    pub(super) fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Self, Refused> {
+    pub(super) fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Self, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Invalid);
         }
@@ -111,7 +111,7 @@ pub(super) fn is_over(expires: i64, now: i64) -> bool {
 /// Why a token is not one of ours. For the log only.
 type Why = &'static str;
 
-fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Genuine, Why> {
+fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Genuine, Why> {
     let mut parts = token.split('.');
     let head = parts.next().and_then(decode).and_then(|head| serde_json::from_slice::<Head>(&head).ok());
     let head = head.filter(|_| parts.count() == 2).ok_or("it is no compact JWS")?;
