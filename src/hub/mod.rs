@@ -446,13 +446,14 @@ impl Hub {
     ) -> Result<(), EditFailure> {
         self.inner.access.check_owner(caller, id)?;
         self.must_exist(caller, id).await?;
-        let set = |record: &mut AccessRecord| match role {
-            Some(role) => record.users.insert(Arc::clone(user), role),
-            None => record.users.remove(user),
-        };
-        self.inner.access.change(id, set).await.map_err(|error| EditFailure::from(&error))?;
-        self.recheck_document(id);
-        Ok(())
+        let (hub, caller, id, user) = (self.clone(), caller.clone(), id.clone(), Arc::clone(user));
+        self.to_the_end(async move {
+            let set = hub.inner.access.set_role(&caller, &id, &user, role).await;
+            set.map_err(|error| EditFailure::from(&error))??;
+            hub.recheck_document(&id);
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a document: nobody reaches it any more, and nobody brings it back. Its content stays on the disk until
@@ -465,11 +466,24 @@ impl Hub {
         self.inner.access.check_deletable(id)?;
         self.must_exist(caller, id).await?;
         let deletion = Deletion { by: caller.user(), at: now, removed: false };
-        let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
-        self.inner.access.change(id, delete).await.map_err(|error| EditFailure::from(&error))?;
-        tracing::info!(document = %id, by = caller.user().as_deref(), "deleted");
-        self.recheck_document(id);
-        Ok(())
+        let (hub, id) = (self.clone(), id.clone());
+        self.to_the_end(async move {
+            let by = deletion.by.clone();
+            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
+            hub.inner.access.change(&id, delete).await.map_err(|error| EditFailure::from(&error))?;
+            tracing::info!(document = %id, by = by.as_deref(), "deleted");
+            hub.recheck_document(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does something that must not end in the middle, also if whoever has asked for it goes away meanwhile.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,
+    ) -> Result<T, EditFailure> {
+        self.inner.tasks.spawn(work).await.unwrap_or(Err(EditFailure::Unknown))
     }
 
     /// Removes the content of documents that were deleted before a moment (milliseconds since 1970). That they were, and who

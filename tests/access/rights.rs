@@ -96,6 +96,46 @@ async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_
 }
 
 #[tokio::test]
+async fn who_made_a_document_can_be_given_another_role_and_the_last_owner_stays_one() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
+    let operator = users.token("operator", "owner", "*");
+    let (mut maker, mut replica) = made_by(&server, &ceo).await;
+    let path = format!("/api/documents/{}", replica.id);
+    let access = format!("{path}/access");
+    let set = async |by: &str, user: &str, role: &str| {
+        let body = json!({ "role": role }).to_string();
+        call(&server, by, "PUT", &format!("{access}/{user}"), &body).await
+    };
+    for role in ["viewer", "editor"] {
+        let (status, body) = set(&ceo, "ceo", role).await;
+        assert!(status == 409 && body.contains("last-owner") && body.contains("somebody else"), "{status} {body}");
+    }
+    assert_eq!(call(&server, &ceo, "DELETE", &format!("{access}/ceo"), "").await.0, 409);
+    assert_eq!(set(&ceo, "ceo", "owner").await.0, 204, "nothing changes");
+
+    // With somebody else who owns it, who made it is one of many.
+    assert_eq!(set(&ceo, "cfo", "owner").await.0, 204);
+    assert_eq!(set(&cfo, "ceo", "viewer").await.0, 204);
+    while !replica.state.is_peer_read_only() {
+        maker.turn(&mut replica).await;
+    }
+    let (_, record) = call(&server, &cfo, "GET", &access, "").await;
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record, json!({ "owner": null, "users": { "ceo": "viewer", "cfo": "owner" } }));
+    assert_eq!(set(&ceo, "ceo", "owner").await.0, 403);
+    assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/cfo"), "").await.0, 409);
+    assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/ceo"), "").await.0, 204);
+    assert_eq!(call(&server, &ceo, "GET", &path, "").await.0, 404);
+    // Who owns all documents by their token still does.
+    assert_eq!(call(&server, &operator, "DELETE", &format!("{access}/cfo"), "").await.0, 204);
+    assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+    assert_eq!(set(&operator, "ceo", "owner").await.0, 204);
+    assert_eq!(call(&server, &ceo, "GET", &access, "").await.0, 200);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
     let users = Users::new();
     let server = users.server().await;
