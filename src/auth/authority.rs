@@ -15,7 +15,7 @@ use super::folder::{self, MAX_KEYS};
 use super::keys::{KeySet, Keys};
 use super::login::Logins;
 use super::revocations::{Revocations, Written};
-use super::token::{self, Expected, Genuine, is_over};
+use super::token::{self, Expected, Genuine, Kind, is_over};
 use super::watched::Watched;
 use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Refused, Session};
 use crate::heavy::heavily;
@@ -154,7 +154,8 @@ impl Authority {
             tracing::error!("nobody can log in: there is no key of our own to sign with; see `happierwork key new`");
             return Err(LoginRefused::Unavailable);
         };
-        let made = token::issue(key, name.shared(), None, account.issued(now), self.0.session);
+        let kind = Kind::Session { generation: account.generation };
+        let made = token::issue(key, name.shared(), kind, account.issued(now), self.0.session);
         let (token, mut grant) = made.map_err(|error| {
             tracing::error!(%error, "no session could be made");
             LoginRefused::Unavailable
@@ -236,7 +237,7 @@ impl Inner {
             return Err(Refused::LoggedOut);
         }
         match self.accounts().of_user(&grant.user) {
-            Some(account) if !account.accepts(grant.issued) => return Err(Refused::Disabled),
+            Some(account) if !account.accepts(&grant) => return Err(Refused::Disabled),
             Some(account) if grant.session => {
                 grant.role = account.role;
                 grant.documents = account.documents.clone();

@@ -158,6 +158,7 @@ fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Gran
         key: Arc::clone(&key.kid),
         id: claims.jti.map(Into::into),
         session,
+        generation: if session { claims.generation } else { 0 },
         issued: claims.iat.map_or(0, |moment| moment.0),
     })
 }
@@ -188,15 +189,26 @@ impl OwnKeys {
         if !is_user_name(user) {
             return Err(InvalidName.into());
         }
-        issue(&signing, user.into(), Some(may), now, lifetime)
+        issue(&signing, user.into(), Kind::Program(may.0, may.1), now, lifetime)
     }
+}
+
+/// Whose token it is to be.
+pub(super) enum Kind {
+    /// Of somebody who has logged in: what they may do is in their account.
+    Session {
+        /// How often its sessions had been ended.
+        generation: u64,
+    },
+    /// Of a program, which may do this.
+    Program(Role, Documents),
 }
 
 /// Makes a token of our own, for so many seconds.
 pub(super) fn issue(
     key: &SigningKey,
     user: Arc<str>,
-    may: Option<(Role, Documents)>,
+    kind: Kind,
     issued: i64,
     lifetime: i64,
 ) -> Result<(String, Grant), AuthError> {
@@ -205,8 +217,10 @@ pub(super) fn issue(
     }
     let id = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let expires = issued.saturating_add(lifetime);
-    let session = may.is_none();
-    let (role, documents) = may.unzip();
+    let (session, generation, role, documents) = match kind {
+        Kind::Session { generation } => (true, generation, None, None),
+        Kind::Program(role, documents) => (false, 0, Some(role), Some(documents)),
+    };
     let claims = Claims {
         sub: user.to_string(),
         role,
@@ -216,6 +230,7 @@ pub(super) fn issue(
         jti: Some(id.clone()),
         iss: Some(ISSUER.to_owned()),
         session,
+        generation,
         ..Claims::default()
     };
     let token = key.sign(&claims)?;
@@ -230,6 +245,7 @@ pub(super) fn issue(
         key: Arc::clone(&key.kid),
         id: Some(id.into()),
         session,
+        generation,
         issued,
     };
     Ok((token, grant))

@@ -53,6 +53,30 @@ async fn a_session_ends_with_its_account_and_with_its_password() {
 }
 
 #[tokio::test]
+async fn who_logs_in_before_the_server_has_noticed_is_out_when_it_has() {
+    let home = Home::new();
+    home.account("cfo", Role::Editor);
+    let authority = home.open();
+    for later in [0, 1, 60] {
+        home.change("cfo", |account| account.set_password(HashedPassword::new("another horse").unwrap(), NOW));
+        let with_the_old = authority.login("cfo", PASSWORD, HERE, NOW + later).await.unwrap();
+        authority.refresh();
+        assert_eq!(authority.verify(&with_the_old.token, NOW + later), Err(Refused::Disabled), "{later}");
+        let with_the_new = authority.login("cfo", "another horse", HERE, NOW).await.unwrap();
+        assert!(authority.verify(&with_the_new.token, NOW).is_ok());
+
+        home.change("cfo", |account| account.disable(NOW));
+        let disabled = authority.login("cfo", "another horse", HERE, NOW + later).await.unwrap();
+        home.change("cfo", |account| {
+            account.enable();
+            account.set_password(HashedPassword::new(PASSWORD).unwrap(), NOW);
+        });
+        authority.refresh();
+        assert_eq!(authority.verify(&disabled.token, NOW + later), Err(Refused::Disabled), "{later}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_wrong_and_disabled_are_answered_alike_and_cost_the_same() {
     let home = Home::new();
     home.account("cfo", Role::Editor);

@@ -23,6 +23,7 @@ fn a_good_token_says_who_what_where_and_how_long() {
         key: kid.into(),
         id: Some("1".into()),
         session: false,
+        generation: 0,
         issued: NOW,
     };
     assert_eq!(home.open().verify(&token, NOW), Ok(expected));
