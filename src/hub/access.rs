@@ -193,7 +193,7 @@ impl Access {
 
     /// The same, if this is the document's record.
     fn right_by(&self, caller: &Caller, id: &DocumentId, record: Option<&AccessRecord>) -> Right {
-        if record.is_some_and(|record| record.deleted.is_some()) {
+        if caller.is_over() || record.is_some_and(|record| record.deleted.is_some()) {
             return Right::None;
         }
         let Some(grant) = caller.grant() else { return Right::Own };
@@ -218,7 +218,7 @@ impl Access {
     pub(super) fn may_create(&self, caller: &Caller) -> bool {
         match (caller.grant(), self.may_create) {
             (None, _) => true,
-            (Some(grant), Some(role)) => grant.role >= role,
+            (Some(grant), Some(role)) => grant.role >= role && !caller.is_over(),
             (Some(_), None) => false,
         }
     }

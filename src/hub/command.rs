@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
-use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
+use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Author, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
@@ -29,6 +29,22 @@ pub struct SyncPeer {
     pub storage: Option<Arc<str>>,
     /// Its share of what may wait for documents.
     pub allowance: Allowance,
+}
+
+impl SyncPeer {
+    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
+    pub(super) fn tell_unavailable(&self, id: &DocumentId, why: &Unavailable) {
+        match self.outbox.place(&Waiter::Document(id.clone())) {
+            Some(place) => place.fill(match why {
+                Unavailable::Denied(_) => Outgoing::Missing(id.clone()),
+                _ => Outgoing::Unavailable(id.clone()),
+            }),
+            None => {
+                let Farewell { kind, message } = why.clone().into();
+                self.outbox.close(kind, message);
+            }
+        }
+    }
 }
 
 /// How a document's task is asked for something.

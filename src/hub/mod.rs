@@ -58,8 +58,8 @@ pub use watchers::RenderRows;
 
 use crate::auth::Role;
 use crate::document::{
-    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view,
-    take_apart,
+    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, answer_of_none,
+    carries_chunks, read_view, take_apart,
 };
 use crate::document_log::Actors;
 use crate::format::DocumentId;
@@ -237,7 +237,14 @@ impl Hub {
         let slot = self.slot(id)?;
         let view = match slot.shown.get() {
             Some(view) => view,
-            None => self.opened(id).await?,
+            None => {
+                let view = self.opened(id).await?;
+                // That may have taken a while.
+                if self.right(caller, id) < Right::Read {
+                    return Ok(None);
+                }
+                view
+            }
         };
         let exists = !read_view(&view).heads().is_empty();
         Ok(exists.then_some(view))
@@ -283,6 +290,10 @@ impl Hub {
     /// # Errors
     /// When the server stops.
     pub async fn greet(&self, id: &DocumentId, peer: SyncPeer) -> Result<(), Unavailable> {
+        if self.is_nothing_to(&peer, id) {
+            self.turn_down(id, &peer, false, None);
+            return Ok(());
+        }
         self.send(id, Command::Greet(peer)).await
     }
 
@@ -302,6 +313,10 @@ impl Hub {
         request: bool,
         mut share: Share,
     ) -> Result<(), Farewell> {
+        if self.is_nothing_to(&peer, id) {
+            self.turn_down(id, &peer, request, Some(&bytes));
+            return Ok(());
+        }
         let incoming = if bytes.len() >= SIZEABLE && carries_chunks(&bytes) {
             Some(Box::new(self.take_apart(id, &peer, &bytes, &mut share).await?))
         } else {
@@ -309,6 +324,28 @@ impl Hub {
         };
         let allowed = peer.allowance.take(bytes.len(), share).await;
         Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
+    }
+
+    /// Whether somebody may not even read a document, be it there or not. It is not looked for then: how long that takes, and
+    /// whether it can be opened, would tell them.
+    fn is_nothing_to(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
+        let access = &self.inner.access;
+        access.right(&peer.caller, id) < Right::Read && access.right_before(&peer.caller, id) < Right::Read
+    }
+
+    /// Answers who may not even know of a document as if it did not exist, until they bring something: that is not taken,
+    /// and they are told so.
+    fn turn_down(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
+        let brings = message.is_some_and(carries_chunks);
+        if !request && !brings && !self.inner.access.is_deleted(id) {
+            let waiter = Waiter::Document(id.clone());
+            if let (Some(data), Some(place)) = (answer_of_none(message), peer.outbox.place(&waiter)) {
+                place.fill(Outgoing::Sync { document: id.clone(), data });
+            }
+            return;
+        }
+        self.inner.metrics.refuse(Refusal::Denied);
+        peer.tell_unavailable(id, &Denied::Missing(id.clone()).into());
     }
 
     async fn take_apart(
@@ -341,7 +378,8 @@ impl Hub {
             _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
         };
         self.inner.metrics.refuse(refusal);
-        tracing::warn!(document = %id, connection = peer.0, %error, "refused a sync message");
+        // As a text, which the log quotes: parts of it may be the peer's.
+        tracing::warn!(document = %id, connection = peer.0, error = error.to_string(), "refused a sync message");
         Farewell { kind, message: format!("document {id}: {error}") }
     }
 

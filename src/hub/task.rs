@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use lifecycle::UPKEEP;
 
 use super::Hub;
-use super::access::Right;
+use super::access::{Denied, Right};
 use super::allowance::Allowed;
 use super::caller::Caller;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
@@ -321,7 +321,7 @@ impl DocumentTask {
             self.last_use = Instant::now();
         }
         match command {
-            Command::Greet(peer) if self.denies(document, &peer) => self.turn_down(&peer, false, None),
+            Command::Greet(peer) if self.denies(document, &peer) => self.hub.turn_down(&self.id, &peer, false, None),
             Command::Greet(peer) => {
                 let key = peer.key;
                 if self.admit(document, peer) {
@@ -335,7 +335,7 @@ impl DocumentTask {
                     return;
                 }
                 if self.denies(document, &peer) {
-                    return self.turn_down(&peer, request, Some(&bytes));
+                    return self.hub.turn_down(&self.id, &peer, request, Some(&bytes));
                 }
                 if !self.admit(document, peer) {
                     return;
@@ -368,6 +368,10 @@ impl DocumentTask {
             Command::Ephemeral { from, message } => self.relay(from, &message),
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
+            // What they may do may have changed while this waited, and who has lost it been told before they came.
+            Command::Watch { caller, reply, .. } if self.hub.right(&caller, &self.id) < Right::Read => {
+                let _ = reply.send(Err(Denied::Missing(self.id.clone()).into()));
+            }
             Command::Watch { caller, key, outbox, reply } => {
                 let view = self.show(document);
                 if view.is_ok() {

@@ -66,10 +66,7 @@ impl Sessions {
             self.0.sooner.notify_one();
         }
         // What has changed before it was in the list was told to others.
-        let now = self.0.authority.recheck(&grant, now())?;
-        if now != *grant {
-            caller.renew(now);
-        }
+        renew(&self.0.authority, caller)?;
         Ok(Some(session))
     }
 
@@ -115,8 +112,9 @@ impl Sessions {
                 Err(_) if outbox.is_closed() => {}
                 Err(refused) => {
                     hub.metrics().refuse(Refusal::Unauthorized);
-                    tracing::info!(user = %before.user, reason = refused.reason(), "a session has ended");
+                    tracing::info!(user = &*before.user, reason = refused.reason(), "a session has ended");
                     outbox.close(FarewellKind::Unauthorized, refused.to_string());
+                    caller.end();
                 }
             }
         }
@@ -126,6 +124,19 @@ impl Sessions {
     fn live(&self) -> MutexGuard<'_, BTreeMap<(i64, ConnectionKey), Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a caller's token allows at this moment counts from now on.
+///
+/// # Errors
+/// When it allows nothing any more.
+pub fn renew(authority: &Authority, caller: &Caller) -> Result<(), Refused> {
+    let Some(before) = caller.grant() else { return Ok(()) };
+    let grant = authority.recheck(&before, now())?;
+    if grant != *before {
+        caller.renew(grant);
+    }
+    Ok(())
 }
 
 /// How long to sleep until this moment, at the most.

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, Item, Prepared, answer_of_none, carries_chunks};
+use crate::document::{Applied, Document, Item, Prepared, carries_chunks};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::{SyncPeer, Unavailable};
-use crate::hub::outbox::{ConnectionKey, Farewell, Outgoing};
+use crate::hub::outbox::ConnectionKey;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
 
@@ -22,7 +22,7 @@ impl DocumentTask {
         }
         let right = self.right_of(document, &peer.caller);
         if right < Right::Read {
-            self.turn_down(&peer, true, None);
+            self.hub.turn_down(&self.id, &peer, true, None);
             return false;
         }
         if !document.exists() && !self.pending {
@@ -30,7 +30,7 @@ impl DocumentTask {
             let pending = &self.hub.inner.pending;
             if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
                 self.hub.inner.metrics.refuse(Refusal::TooManyPending);
-                self.tell_unavailable(&peer, &Unavailable::TooManyPending);
+                peer.tell_unavailable(&self.id, &Unavailable::TooManyPending);
                 return false;
             }
             self.pending = true;
@@ -54,39 +54,10 @@ impl DocumentTask {
         !self.peers.contains_key(&peer.key) && self.right_of(document, &peer.caller) < Right::Read
     }
 
-    /// Answers who may not even know of the document as if it did not exist, until they bring something: that is not taken,
-    /// and they are told so.
-    pub(super) fn turn_down(&self, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
-        let brings = message.is_some_and(carries_chunks);
-        if !request && !brings && !self.hub.inner.access.is_deleted(&self.id) {
-            let answer = answer_of_none(message);
-            if let (Some(data), Some(place)) = (answer, peer.outbox.place(&self.waiter)) {
-                place.fill(Outgoing::Sync { document: self.id.clone(), data });
-            }
-            return;
-        }
-        self.hub.inner.metrics.refuse(Refusal::Denied);
-        self.tell_unavailable(peer, &Denied::Missing(self.id.clone()).into());
-    }
-
     /// What somebody may do with the document as it is.
     fn right_of(&self, document: &Document, caller: &Caller) -> Right {
         let access = &self.hub.inner.access;
         if document.exists() { access.right(caller, &self.id) } else { access.right_before(caller, &self.id) }
-    }
-
-    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
-    fn tell_unavailable(&self, peer: &SyncPeer, why: &Unavailable) {
-        match peer.outbox.place(&self.waiter) {
-            Some(place) => place.fill(match why {
-                Unavailable::Denied(_) => Outgoing::Missing(self.id.clone()),
-                _ => Outgoing::Unavailable(self.id.clone()),
-            }),
-            None => {
-                let Farewell { kind, message } = why.clone().into();
-                peer.outbox.close(kind, message);
-            }
-        }
     }
 
     /// Whether changes of a peer are taken now. `maker`: who makes the document, if it does not exist and somebody is about
@@ -132,7 +103,8 @@ impl DocumentTask {
                 }
             });
         let Some(user) = user else { return Ok(()) };
-        self.hub.inner.access.change(&self.id, |record| record.owner.get_or_insert(user).clone()).await?;
+        // Also in the place of somebody who was about to make it and could not: that was noted before it failed.
+        self.hub.inner.access.change(&self.id, |record| record.owner = Some(user)).await?;
         // Others have waited for a document of this id. It is not theirs.
         self.recheck(document);
         Ok(())
@@ -212,7 +184,7 @@ impl DocumentTask {
     fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
         if let Some(Member { peer, .. }) = self.peers.remove(&key) {
             document.leave(key);
-            self.tell_unavailable(&peer, &Denied::Missing(self.id.clone()).into());
+            peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
     }
 
