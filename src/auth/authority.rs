@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::folder::{self, MAX_KEYS};
@@ -51,6 +51,7 @@ pub(super) struct Inner {
     accounts: RwLock<Arc<Accounts>>,
     revocations: RwLock<Revocations>,
     sources: Mutex<Sources>,
+    logging_out: AsyncMutex<()>,
     changes: watch::Sender<u64>,
     pub(super) logins: Logins,
 }
@@ -120,6 +121,7 @@ impl Authority {
             accounts: RwLock::new(Arc::new(accounts)),
             revocations: RwLock::new(revocations),
             sources: Mutex::new(Sources { own, provider }),
+            logging_out: AsyncMutex::default(),
             changes: watch::Sender::new(0),
             logins: Logins::new(),
         })))
@@ -169,13 +171,19 @@ impl Authority {
     ///
     /// # Errors
     /// When it is not genuine, has no id to remember it by, or that cannot be written.
-    pub fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
+    pub async fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
+        // It waits for the folder and for the disk. One at a time: each takes a thread meanwhile.
+        let _turn = self.0.logging_out.lock().await;
+        self.end(token, now)
+    }
+
+    /// The same, on the thread that asks.
+    pub(super) fn end(&self, token: &str, now: i64) -> Result<(), AuthError> {
         let grant = Genuine::read(token, &self.0.keys(), &self.0.expected)?.grant;
         if is_over(grant.expires, now) {
             return Ok(());
         }
         let id = grant.id.ok_or(AuthError::NoTokenId)?;
-        // It waits for the disk.
         heavily(|| self.0.revoke(id, grant.expires, now))
     }
 

@@ -36,7 +36,7 @@ fn a_folder_that_is_not_there_or_has_no_key_is_refused_with_the_command_that_mak
 fn what_is_made_only_its_owner_can_read() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
-    home.open().logout(&home.token("cfo"), NOW).unwrap();
+    home.open().end(&home.token("cfo"), NOW).unwrap();
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(home.folder.path().to_owned()), 0o700);
     for name in ["keys.json", "users.json", "revoked.jsonl", "lock"] {
@@ -102,7 +102,7 @@ fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("cfo"));
-    authority.logout(&home.token("ceo"), NOW).unwrap();
+    authority.end(&home.token("ceo"), NOW).unwrap();
     for name in ["keys.json", "users.json", "revoked.jsonl"] {
         let before = *authority.changes().borrow();
         let good = fs::read_to_string(home.path(name)).unwrap();
@@ -242,7 +242,7 @@ fn what_root_changes_goes_on_to_belong_to_whose_it_was_and_what_root_makes_to_wh
     // The lock is there already, as root has made it.
     home.change("cfo", |account| account.disable(NOW));
     home.new_key(NewKey::Ed25519);
-    home.open().logout(&home.token("ceo"), NOW).unwrap();
+    home.open().end(&home.token("ceo"), NOW).unwrap();
     for name in ["keys.json", "users.json", "revoked.jsonl", "lock"] {
         let metadata = fs::metadata(home.path(name)).unwrap();
         assert_eq!((metadata.uid(), metadata.permissions().mode() & 0o777), (server, 0o600), "{name}");

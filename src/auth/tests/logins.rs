@@ -30,7 +30,7 @@ async fn the_right_password_begins_a_session_which_may_what_its_account_may_now(
         let grant = grant.unwrap();
         assert_eq!((grant.role, grant.documents), (Role::Viewer, Documents::none()));
     }
-    authority.logout(&session.token, NOW).unwrap();
+    authority.end(&session.token, NOW).unwrap();
     assert_eq!(authority.verify(&session.token, NOW), Err(Refused::LoggedOut));
 }
 

@@ -37,7 +37,7 @@ fn a_provider_is_enough_and_nobody_can_log_out_or_in_then() {
     let token = signer.token("1", &provided(json!({})));
     assert!(authority.verify(&token, NOW).is_ok());
     assert!(!authority.has_accounts());
-    assert!(matches!(authority.logout(&token, NOW), Err(AuthError::NowhereToKeep)));
+    assert!(matches!(authority.end(&token, NOW), Err(AuthError::NowhereToKeep)));
     assert_eq!(authority.verify(&home.token("cfo"), NOW), Err(Refused::Invalid), "these keys are not given");
 }
 

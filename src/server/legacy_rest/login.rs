@@ -107,7 +107,7 @@ pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
     let found = Found::of(request.method(), request.uri(), request.headers(), &app.access);
     if let (Some(authority), Some(token)) = (&app.authority, found.token())
         && let Ok(grant) = authority.verify(token, now())
-        && let Err(error) = authority.logout(token, now())
+        && let Err(error) = authority.logout(token, now()).await
     {
         tracing::error!(user = %grant.user, %error, "a token could not be logged out");
         let reason = "You are not logged out: the server could not note it; try again later";
