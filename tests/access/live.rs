@@ -6,17 +6,21 @@ use std::time::Duration;
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use happierwork::document::{Author, Edit, PlanPatch};
+use futures_util::future::{BoxFuture, join_all};
+use happierwork::auth::{Documents, Grant, Role};
+use happierwork::document::{Author, Edit, PlanPatch, Surface};
 use happierwork::format::Budget;
-use happierwork::hub::Caller;
+use happierwork::hub::{Caller, Unavailable, outbox};
 use happierwork::store::faults::{FaultyDisk, Op};
 use happierwork::wire::repo::{self, Message, PeerMetadata};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_util::sync::CancellationToken;
 
 use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{self, PATIENCE, Socket, TestServer, http_to};
@@ -44,6 +48,14 @@ fn works(mut peer: RepoPeer, mut replica: Replica, stop: tokio::sync::watch::Rec
         }
         edits
     })
+}
+
+async fn server_on(users: &Users, disk: &FaultyDisk) -> TestServer {
+    TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
+        options.state = "home/state.automerge".into();
+        users.known()(options);
+    })
+    .await
 }
 
 /// Edits by the server that are not made yet, as many as wait for a document at the most.
@@ -164,11 +176,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
         users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
     }
     let disk = FaultyDisk::new(&["home"]);
-    let server = TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
-        options.state = "home/state.automerge".into();
-        users.known()(options);
-    })
-    .await;
+    let server = server_on(&users, &disk).await;
     let token = async |name| login(&server, name, "a long password").await.1["token"].as_str().unwrap().to_owned();
     let (cfo, intern) = (token("cfo").await, token("intern").await);
     let other_document = {
@@ -238,6 +246,97 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     let bearer = format!("Bearer {cfo}");
     let (_, _, plan) = server.http("GET", "/api/documents/default", &[("authorization", bearer.as_str())]).await;
     assert!(plan.contains("\"first\"") && plan.contains("1099") && !plan.contains("stolen"), "{plan}");
+    assert!(server.positions().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_again_when_it_is_not() {
+    let disk = FaultyDisk::new(&["home"]);
+    let server = server_on(&Users::new(), &disk).await;
+    let grant = |documents| Grant {
+        user: "cfo".into(),
+        role: Role::Viewer,
+        documents,
+        expires: i64::MAX,
+        key: "1".into(),
+        id: None,
+        session: true,
+        generation: 0,
+        issued: 0,
+    };
+    let mut held = disk.hold(Op::Sync);
+    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
+    let operator = Caller::server();
+    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
+    assert!((&mut first).now_or_never().is_none());
+    timeout(PATIENCE, held.reached()).await.unwrap();
+
+    let callers = [(); 3].map(|()| Caller::known(Surface::Legacy, grant(Documents::All)));
+    let outboxes = [(); 3].map(|()| outbox(CancellationToken::new()));
+    let mut watch: Vec<_> = callers
+        .iter()
+        .zip(&outboxes)
+        .map(|(caller, (sender, _))| {
+            let key = server.app.hub.new_connection();
+            server.app.hub.watch(caller, &server.document, key, sender.clone()).boxed()
+        })
+        .collect();
+    assert!(watch.iter_mut().all(|watch| watch.now_or_never().is_none()));
+    // Nobody is a watcher yet who could be told.
+    server.app.hub.recheck_all();
+    callers[0].renew(grant(Documents::none()));
+    callers[1].end();
+    drop(held);
+    assert!(first.await.is_ok());
+    let [renewed, over, stays] = join_all(watch).await.try_into().expect("three");
+    assert!(matches!(renewed, Err(Unavailable::Denied(_))), "{renewed:?}");
+    assert!(matches!(over, Err(Unavailable::Denied(_))), "{over:?}");
+    assert!(stays.is_ok());
+}
+
+#[tokio::test]
+async fn who_takes_their_time_with_a_body_is_asked_again_when_it_has_come() {
+    let users = Users::new();
+    for name in ["cfo", "intern"] {
+        users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
+    }
+    let server = server_on(&users, &FaultyDisk::new(&["home"])).await;
+    let mut slow = Vec::new();
+    for (name, status) in [("cfo", 403), ("intern", 401)] {
+        let token = login(&server, name, "a long password").await.1["token"].as_str().unwrap().to_owned();
+        for (method, path) in [("PATCH", "/api/documents/default"), ("POST", "/data/add/")] {
+            let body = json!({ "name": "stolen", "designation": "stolen", "budget": 7 }).to_string();
+            let body = if method == "PATCH" { json!({ "name": "stolen" }).to_string() } else { body };
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+                 Content-Type: application/json\r\nConnection: close\r\n\r\n{{",
+                server.address,
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            slow.push((stream, body[1..].to_owned(), token.clone(), status));
+        }
+    }
+    for command in [&["user", "set", "cfo", "--role", "viewer"][..], &["user", "disable", "intern"]] {
+        let (users, command) = (users.clone(), command.to_vec());
+        spawn_blocking(move || users.run(&command)).await.unwrap();
+    }
+    for (mut stream, rest, token, status) in slow {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        loop {
+            let asked = http_to(server.address, "PATCH", "/api/documents/default", &headers, "{}".to_owned());
+            if timeout(PATIENCE, asked).await.unwrap().0 == status {
+                break;
+            }
+        }
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
     assert!(server.positions().await.is_empty());
 }
 
