@@ -12,6 +12,7 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ROOT, ReadDoc};
 use bytes::Bytes;
 use divan::{Bencher, black_box};
+use futures_util::FutureExt;
 use happierwork::document::{
     Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch, View,
     read_view,
@@ -485,7 +486,7 @@ mod auth {
         };
         let authority = Authority::open(&options).unwrap();
         for _ in 0..10 {
-            authority.logout(&token(), NOW).unwrap();
+            authority.logout(&token(), NOW).now_or_never().unwrap().unwrap();
         }
         (home, authority, token())
     }

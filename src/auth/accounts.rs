@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{AccountName, AuthError, Documents, HashedPassword, Role};
+use super::{AccountName, AuthError, Documents, Grant, HashedPassword, Role};
 
 /// One account, as it is kept in users.json.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +23,17 @@ pub struct Account {
     /// Tokens of this user that were issued before this moment (in Unix seconds) are refused.
     #[serde(default)]
     pub since: i64,
+    /// How often its sessions were ended. A session says at which count it began, and is refused at any other: so no clock decides
+    /// whether it began before or after, nor when the server has noticed.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 impl Account {
     /// A new one.
     #[must_use]
     pub fn new(password: HashedPassword, role: Role, documents: Documents) -> Self {
-        Self { password, role, documents, disabled: false, since: 0 }
+        Self { password, role, documents, disabled: false, since: 0, generation: 0 }
     }
 
     pub(super) fn password(&self) -> &HashedPassword {
@@ -57,6 +61,7 @@ impl Account {
     /// second, see [`issued`](Self::issued); and should that happen twice in a second, the one after.
     fn end_sessions(&mut self, now: i64) {
         self.since = now.saturating_add(1).max(self.since.saturating_add(1));
+        self.generation = self.generation.saturating_add(1);
     }
 
     /// When a token that is made now says that it was issued.
@@ -65,9 +70,10 @@ impl Account {
         now.max(self.since)
     }
 
-    /// Whether tokens that were issued then are good.
-    pub(super) fn accepts(&self, issued: i64) -> bool {
-        !self.disabled && issued >= self.since
+    /// Whether a token is good, as far as that is for the account to say.
+    pub(super) fn accepts(&self, token: &Grant) -> bool {
+        let is_current = if token.session { token.generation == self.generation } else { token.issued >= self.since };
+        !self.disabled && is_current
     }
 }
 
@@ -207,27 +213,59 @@ mod tests {
         assert!(serde_json::from_str::<Accounts>("{}").is_err());
     }
 
+    /// A token of the user, as it is made at this moment: of a program, or of a session.
+    fn token(account: &Account, session: bool, now: i64) -> Grant {
+        Grant {
+            user: "cfo".into(),
+            role: Role::Editor,
+            documents: Documents::All,
+            expires: now + 3_600,
+            key: "1".into(),
+            id: None,
+            session,
+            generation: if session { account.generation } else { 0 },
+            issued: account.issued(now),
+        }
+    }
+
     #[test]
     fn tokens_from_before_a_new_password_are_refused_and_those_from_after_it_are_not_also_within_a_second() {
         let mut account = account();
-        let mut before = Vec::new();
-        for _ in 0..3 {
-            before.push(account.issued(1_000));
-            account.set_password(account.password().clone(), 1_000);
-            assert!(before.iter().all(|issued| !account.accepts(*issued)), "{before:?}");
-            assert!(account.accepts(account.issued(1_000)));
+        for session in [false, true] {
+            let mut before = Vec::new();
+            for _ in 0..3 {
+                before.push(token(&account, session, 1_000));
+                account.set_password(account.password().clone(), 1_000);
+                assert!(before.iter().all(|token| !account.accepts(token)), "{before:?}");
+                assert!(account.accepts(&token(&account, session, 1_000)));
+            }
         }
         assert_eq!(account.issued(2_000), 2_000);
     }
 
     #[test]
     fn tokens_from_before_an_account_was_disabled_stay_refused_when_it_is_enabled_again() {
+        for session in [false, true] {
+            let mut account = account();
+            let before = token(&account, session, 1_000);
+            account.disable(1_000);
+            assert!(!account.accepts(&before) && !account.accepts(&token(&account, session, 5_000)));
+            account.enable();
+            assert!(!account.accepts(&before) && account.accepts(&token(&account, session, 1_000)));
+        }
+    }
+
+    #[test]
+    fn a_session_that_began_before_its_end_is_over_whatever_the_clocks_say() {
         let mut account = account();
-        let before = account.issued(1_000);
-        account.disable(1_000);
-        assert!(!account.accepts(before) && !account.accepts(5_000));
+        // The server has not noticed yet, and its clock is ahead of the one of the command.
+        let before = account.clone();
+        account.set_password(account.password().clone(), 1_000);
+        assert!(!account.accepts(&token(&before, true, 1_002)));
+        account.disable(900);
         account.enable();
-        assert!(!account.accepts(before) && account.accepts(account.issued(1_000)));
+        assert!(!account.accepts(&token(&before, true, 9_000)));
+        assert!(account.accepts(&token(&account, true, 900)));
     }
 
     #[test]

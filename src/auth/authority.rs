@@ -4,18 +4,18 @@
 //! asked about again then.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::folder::{self, MAX_KEYS};
-use super::keys::KeySet;
+use super::keys::{KeySet, Keys};
 use super::login::Logins;
 use super::revocations::{Revocations, Written};
-use super::token::{self, Expected, Genuine, is_over};
+use super::token::{self, Expected, Genuine, Kind, is_over};
 use super::watched::Watched;
 use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Refused, Session};
 use crate::heavy::heavily;
@@ -44,27 +44,35 @@ pub struct Authority(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     folder: Option<AuthFolder>,
-    jwks: Option<PathBuf>,
     expected: Expected,
     /// Seconds.
     session: i64,
-    keys: RwLock<Arc<KeySet>>,
+    keys: RwLock<Keys>,
     accounts: RwLock<Arc<Accounts>>,
     revocations: RwLock<Revocations>,
     sources: Mutex<Sources>,
+    logging_out: AsyncMutex<()>,
     changes: watch::Sender<u64>,
     pub(super) logins: Logins,
 }
 
 struct Sources {
-    keys: Watched,
     /// None without a folder.
     own: Option<OwnSources>,
+    /// None without a provider.
+    provider: Option<Provider>,
 }
 
+/// Each of them is read apart from the others: should one be broken, what changes in the others counts all the same.
 struct OwnSources {
+    keys: Watched,
     accounts: Watched,
     revocations: Watched,
+}
+
+struct Provider {
+    keys: Watched,
+    path: PathBuf,
 }
 
 impl Authority {
@@ -74,18 +82,13 @@ impl Authority {
     /// When one of them cannot be read or used, or there is no key by which a token could be good. It says which file, and what to do.
     pub fn open(options: &AuthOptions) -> Result<Self, AuthError> {
         let folder = options.folder.as_ref().map(AuthFolder::open).transpose()?;
-        let jwks = options.jwks.clone();
-        let own = folder.as_ref().map(AuthFolder::keys_file);
-        let (keys_watched, keys) = Watched::read("the keys", own.into_iter().chain(jwks.clone()).collect(), || {
-            load_keys(folder.as_ref(), jwks.as_ref())
-        })?;
-        if keys.is_empty() {
-            return Err(folder.map_or(AuthError::Nothing, |folder| AuthError::NoKey(folder.path().to_owned())));
-        }
-        let (mut accounts, mut revocations) = (Accounts::default(), Revocations::default());
+        let (mut keys, mut accounts, mut revocations) = (Keys::default(), Accounts::default(), Revocations::default());
         let own = match &folder {
             None => None,
             Some(folder) => {
+                let (keys_watched, read) =
+                    Watched::read("the keys", vec![folder.keys_file()], || own_keys(folder).map(Arc::new))?;
+                keys.own = read;
                 let (accounts_watched, read) =
                     Watched::read("the accounts", vec![folder.users_file()], || folder.accounts())?;
                 accounts = read;
@@ -94,18 +97,31 @@ impl Authority {
                         folder.revocations()
                     })?;
                 revocations = read;
-                Some(OwnSources { accounts: accounts_watched, revocations: revocations_watched })
+                Some(OwnSources { keys: keys_watched, accounts: accounts_watched, revocations: revocations_watched })
             }
         };
+        let provider = match &options.jwks {
+            None => None,
+            Some(path) => {
+                let (watched, read) = Watched::read("the provider's keys", vec![path.clone()], || {
+                    foreign_keys(path, &keys.own).map(Arc::new)
+                })?;
+                keys.foreign = read;
+                Some(Provider { keys: watched, path: path.clone() })
+            }
+        };
+        if keys.is_empty() {
+            return Err(folder.map_or(AuthError::Nothing, |folder| AuthError::NoKey(folder.path().to_owned())));
+        }
         Ok(Self(Arc::new(Inner {
             folder,
-            jwks,
             expected: Expected { issuer: options.issuer.clone(), audience: options.audience.clone() },
             session: i64::try_from(options.session.as_secs()).unwrap_or(i64::MAX),
-            keys: RwLock::new(Arc::new(keys)),
+            keys: RwLock::new(keys),
             accounts: RwLock::new(Arc::new(accounts)),
             revocations: RwLock::new(revocations),
-            sources: Mutex::new(Sources { keys: keys_watched, own }),
+            sources: Mutex::new(Sources { own, provider }),
+            logging_out: AsyncMutex::default(),
             changes: watch::Sender::new(0),
             logins: Logins::new(),
         })))
@@ -140,7 +156,8 @@ impl Authority {
             tracing::error!("nobody can log in: there is no key of our own to sign with; see `happierwork key new`");
             return Err(LoginRefused::Unavailable);
         };
-        let made = token::issue(key, name.shared(), None, account.issued(now), self.0.session);
+        let kind = Kind::Session { generation: account.generation };
+        let made = token::issue(key, name.shared(), kind, account.issued(now), self.0.session);
         let (token, mut grant) = made.map_err(|error| {
             tracing::error!(%error, "no session could be made");
             LoginRefused::Unavailable
@@ -154,13 +171,19 @@ impl Authority {
     ///
     /// # Errors
     /// When it is not genuine, has no id to remember it by, or that cannot be written.
-    pub fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
+    pub async fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
+        // It waits for the folder and for the disk. One at a time: each takes a thread meanwhile.
+        let _turn = self.0.logging_out.lock().await;
+        self.end(token, now)
+    }
+
+    /// The same, on the thread that asks.
+    pub(super) fn end(&self, token: &str, now: i64) -> Result<(), AuthError> {
         let grant = Genuine::read(token, &self.0.keys(), &self.0.expected)?.grant;
         if is_over(grant.expires, now) {
             return Ok(());
         }
         let id = grant.id.ok_or(AuthError::NoTokenId)?;
-        // It waits for the disk.
         heavily(|| self.0.revoke(id, grant.expires, now))
     }
 
@@ -197,8 +220,8 @@ impl Authority {
 }
 
 impl Inner {
-    fn keys(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    fn keys(&self) -> Keys {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn accounts(&self) -> Arc<Accounts> {
@@ -222,7 +245,7 @@ impl Inner {
             return Err(Refused::LoggedOut);
         }
         match self.accounts().of_user(&grant.user) {
-            Some(account) if !account.accepts(grant.issued) => return Err(Refused::Disabled),
+            Some(account) if !account.accepts(&grant) => return Err(Refused::Disabled),
             Some(account) if grant.session => {
                 grant.role = account.role;
                 grant.documents = account.documents.clone();
@@ -263,12 +286,11 @@ impl Inner {
     fn refresh(&self) {
         let mut sources = self.sources();
         let mut changed = false;
-        let load = || load_keys(self.folder.as_ref(), self.jwks.as_ref());
-        if let Some(keys) = sources.keys.reread(load) {
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-            changed = true;
-        }
         if let (Some(own), Some(folder)) = (&mut sources.own, &self.folder) {
+            if let Some(keys) = own.keys.reread(|| own_keys(folder)) {
+                self.keys.write().unwrap_or_else(PoisonError::into_inner).own = Arc::new(keys);
+                changed = true;
+            }
             if let Some(accounts) = own.accounts.reread(|| folder.accounts()) {
                 *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
                 changed = true;
@@ -277,6 +299,12 @@ impl Inner {
                 *self.revocations.write().unwrap_or_else(PoisonError::into_inner) = revocations;
                 changed = true;
             }
+        }
+        if let Some(Provider { keys, path }) = &mut sources.provider
+            && let Some(keys) = keys.reread(|| foreign_keys(path, &self.keys().own))
+        {
+            self.keys.write().unwrap_or_else(PoisonError::into_inner).foreign = Arc::new(keys);
+            changed = true;
         }
         drop(sources);
         if changed {
@@ -289,22 +317,18 @@ impl Inner {
     }
 }
 
-/// Our own keys, and those of the provider.
-fn load_keys(folder: Option<&AuthFolder>, jwks: Option<&PathBuf>) -> Result<KeySet, AuthError> {
-    let mut keys = match folder {
-        None => KeySet::default(),
-        Some(folder) => {
-            let content = |reason| AuthError::Content { path: folder.keys_file(), reason };
-            folder.keys()?.prepare().map_err(content)?
-        }
-    };
-    if let Some(path) = jwks {
-        let gone = || AuthError::Read { path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
-        let (json, _) = folder::read(path, MAX_KEYS)?.ok_or_else(gone)?;
-        let left_out = keys.add_foreign(&json);
-        for key in left_out.map_err(|reason| AuthError::Content { path: path.clone(), reason })? {
-            tracing::warn!(file = %path.display(), key, "a key is left out");
-        }
+fn own_keys(folder: &AuthFolder) -> Result<KeySet, AuthError> {
+    folder.keys()?.prepare().map_err(|reason| AuthError::Content { path: folder.keys_file(), reason })
+}
+
+/// The keys of the provider; none of them may have the id of one of our own.
+fn foreign_keys(path: &Path, own: &KeySet) -> Result<KeySet, AuthError> {
+    let gone = || AuthError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+    let (json, _) = folder::read(path, MAX_KEYS)?.ok_or_else(gone)?;
+    let read = KeySet::foreign(&json, own);
+    let (keys, left_out) = read.map_err(|reason| AuthError::Content { path: path.to_owned(), reason })?;
+    for key in left_out {
+        tracing::warn!(file = %path.display(), key, "a key is left out");
     }
     Ok(keys)
 }

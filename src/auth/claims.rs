@@ -31,6 +31,8 @@ pub(super) struct Claims {
     pub(super) aud: Option<Audience>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "if_true")]
     pub(super) session: bool,
+    #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "if_number")]
+    pub(super) generation: u64,
 }
 
 /// Unix seconds. Some issuers write fractions; they are cut off.
@@ -86,6 +88,16 @@ impl Audience {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What others may call so is none of ours.
+fn if_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(serde_json::Value::deserialize(deserializer)?.as_u64().unwrap_or_default())
+}
+
 /// Providers use this name for other things. Only `true` is ours.
 fn if_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(serde_json::Value::deserialize(deserializer)? == serde_json::Value::Bool(true))
@@ -116,6 +128,8 @@ mod tests {
         assert!(session("true"));
         for other in ["false", "\"true\"", "\"5ce5d5\"", "1", "{}", "null"] {
             assert!(!session(other), "{other}");
+            let json = format!("{{\"sub\":\"a\",\"exp\":1,\"generation\":{other}}}");
+            assert!(serde_json::from_str::<Claims>(&json).is_ok(), "{other}");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -171,6 +171,8 @@ impl AuthFolder {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
         let mut file = options.open(&path).map_err(failed)?;
+        // Also one that was made by another user before: the server must be able to take it.
+        belong_to_folder(&file, &path);
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
@@ -259,7 +261,7 @@ fn replace(path: &Path, bytes: &[u8], after: &mut dyn FnMut(Step) -> io::Result<
     let beside = PathBuf::from(beside);
     // What a crash left. If it cannot be removed, to make the new one fails.
     let _ = fs::remove_file(&beside);
-    let written = write_beside(&beside, bytes, after).and_then(|()| {
+    let written = write_beside(&beside, path, bytes, after).and_then(|()| {
         fs::rename(&beside, path)?;
         after(Step::Renamed)
     });
@@ -271,9 +273,15 @@ fn replace(path: &Path, bytes: &[u8], after: &mut dyn FnMut(Step) -> io::Result<
     after(Step::FolderSynced)
 }
 
-fn write_beside(path: &Path, bytes: &[u8], after: &mut dyn FnMut(Step) -> io::Result<()>) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
+fn write_beside(
+    beside: &Path,
+    path: &Path,
+    bytes: &[u8],
+    after: &mut dyn FnMut(Step) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(beside)?;
     after(Step::Made)?;
+    take_over(&file, path)?;
     let (one, other) = bytes.split_at(bytes.len() / 2);
     file.write_all(one)?;
     after(Step::HalfWritten)?;
@@ -283,17 +291,57 @@ fn write_beside(path: &Path, bytes: &[u8], after: &mut dyn FnMut(Step) -> io::Re
     after(Step::Synced)
 }
 
+/// Gives a file to whom the one belongs whose place it takes: only its owner may read it, and a command may be run by another user
+/// (root) than the server.
+fn take_over(file: &File, path: &Path) -> io::Result<()> {
+    let old = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            belong_to_folder(file, path);
+            return Ok(());
+        }
+        other => other?,
+    };
+    let (owner, group) = (old.uid(), old.gid());
+    give(file, owner, group).map_err(|error| {
+        let why = format!(
+            "it is user {owner}'s, and what takes its place cannot be given to them ({error}); run this as that user"
+        );
+        io::Error::new(error.kind(), why)
+    })
+}
+
+/// Gives a file that takes nobody's place to whom its folder belongs, as far as that is permitted.
+fn belong_to_folder(file: &File, path: &Path) {
+    if let Ok(folder) = fs::metadata(folder_of(path)) {
+        let _ = give(file, folder.uid(), folder.gid());
+    }
+}
+
+/// The owner counts, as nobody else may read it. The group is given along.
+fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
+    if file.metadata()?.uid() == owner {
+        return Ok(());
+    }
+    fchown(file, Some(owner), Some(group))
+}
+
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let is_new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)?;
+    if is_new {
+        belong_to_folder(&file, path);
+    }
     file.write_all(line)?;
     file.sync_all()?;
     if is_new { sync_folder_of(path) } else { Ok(()) }
 }
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Grant {
     pub id: Option<Arc<str>>,
     /// Made by a login: role and documents are those of the account as it is now.
     pub session: bool,
+    /// Of a session: how often those of its account had been ended when it began.
+    pub generation: u64,
     /// Since when, in Unix seconds; 0: the token does not say.
     pub issued: i64,
 }

@@ -77,7 +77,31 @@ impl OwnKeys {
     }
 }
 
-/// Keys, ready for use.
+/// All keys that count: our own, and those of a provider. They are in two files, and neither of them has to be good for the
+/// other to count.
+#[derive(Clone, Default)]
+pub(super) struct Keys {
+    pub(super) own: Arc<KeySet>,
+    pub(super) foreign: Arc<KeySet>,
+}
+
+impl Keys {
+    /// Should both have a key of this id, it is ours.
+    pub(super) fn get(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.own.get(kid).or_else(|| self.foreign.get(kid))
+    }
+
+    /// What signs; none: there are no keys of our own.
+    pub(super) fn signing(&self) -> Option<&SigningKey> {
+        self.own.signing.as_ref()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.by_id.is_empty() && self.foreign.by_id.is_empty()
+    }
+}
+
+/// The keys of a file, ready for use.
 #[derive(Default)]
 pub(super) struct KeySet {
     by_id: HashMap<Arc<str>, VerifyingKey>,
@@ -85,34 +109,35 @@ pub(super) struct KeySet {
 }
 
 impl KeySet {
-    /// Adds the keys of a provider. Says which of them are left out.
-    pub(super) fn add_foreign(&mut self, json: &[u8]) -> Result<Vec<String>, String> {
+    /// The keys of a provider, none of which may have the id of one of our own. Says which of them are left out.
+    pub(super) fn foreign(json: &[u8], own: &Self) -> Result<(Self, Vec<String>), String> {
         let foreign = foreign::read(json)?;
-        foreign.keys.into_iter().try_for_each(|key| self.add(key))?;
-        Ok(foreign.left_out)
+        let mut set = Self::default();
+        for key in foreign.keys {
+            if own.get(&key.kid).is_some() {
+                return Err(two_keys(&key.kid));
+            }
+            set.add(key)?;
+        }
+        Ok((set, foreign.left_out))
     }
 
     /// An id must name one key: with two it would be the token's choice by which of them, and by which algorithm, it is verified.
     fn add(&mut self, key: VerifyingKey) -> Result<(), String> {
         let kid = Arc::clone(&key.kid);
         match self.by_id.insert(Arc::clone(&kid), key) {
-            Some(_) => Err(format!("there are two keys with the id {kid:?}")),
+            Some(_) => Err(two_keys(&kid)),
             None => Ok(()),
         }
     }
 
-    pub(super) fn get(&self, kid: &str) -> Option<&VerifyingKey> {
+    fn get(&self, kid: &str) -> Option<&VerifyingKey> {
         self.by_id.get(kid)
     }
+}
 
-    /// What signs; none: there are no keys of our own.
-    pub(super) fn signing(&self) -> Option<&SigningKey> {
-        self.signing.as_ref()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
+fn two_keys(kid: &str) -> String {
+    format!("there are two keys with the id {kid:?}")
 }
 
 #[cfg(test)]
@@ -135,7 +160,7 @@ mod tests {
     #[test]
     fn the_newest_key_signs_also_within_a_second_and_when_the_clock_went_back() {
         let (mut keys, [_, second]) = two();
-        let signs = |keys: &OwnKeys| keys.prepare().expect("keys").signing().expect("one").kid.to_string();
+        let signs = |keys: &OwnKeys| keys.prepare().expect("keys").signing.expect("one").kid.to_string();
         assert_eq!(signs(&keys), second);
         let third = keys.make(NewKey::Ed25519, 900).expect("made").id().to_owned();
         assert_eq!(signs(&keys), third);
@@ -193,8 +218,8 @@ mod tests {
         for part in [&kept["keys"][0]["d"], &kept["keys"][1]["k"]] {
             assert!(!exported.contains(part.as_str().expect("text")), "{exported}");
         }
-        let mut others = KeySet::default();
-        assert_eq!(others.add_foreign(exported.as_bytes()), Ok(Vec::new()));
+        let (others, left_out) = KeySet::foreign(exported.as_bytes(), &KeySet::default()).expect("read");
+        assert_eq!(left_out, Vec::<String>::new());
         assert!(others.get(&first).is_some(), "what is exported can be given with --jwks");
     }
 

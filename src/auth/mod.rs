@@ -47,4 +47,4 @@ pub use name::{AccountName, InvalidName, MAX_NAME};
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
 pub use role::Role;
 pub use throttle::{Allowance, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
-pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN};
+pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, over_at};

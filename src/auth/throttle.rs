@@ -3,6 +3,9 @@
 //! Each name and each address has so many tries at once, and gets one back now and then. What is counted are tries: before the
 //! password is looked at, so that many at once do not get past the count; a right one is given back.
 //!
+//! Somebody else's wrong tries must not keep people out of their own account. So where an account has logged in lately, it has
+//! tries of its own there, which nobody uses up who is elsewhere.
+//!
 //! The tables are bounded, and nothing in them is forgotten before it has no more to say: an entry goes when all its tries are
 //! back. Should a table ever be full of others, a new name has to wait. So nobody gets new tries by trying many names.
 
@@ -21,6 +24,11 @@ pub const PER_ADDRESS: Allowance = Allowance { at_once: 30, every: Duration::fro
 /// Sessions of one account. Each one that is logged out is remembered until it would have ended, so their number is bounded.
 pub const SESSIONS: Allowance = Allowance { at_once: 1_000, every: Duration::from_secs(10) };
 
+/// Networks from which an account has logged in that are remembered: so many, the latest.
+const FAMILIAR: usize = 8;
+/// For so long.
+const LATELY: Duration = Duration::from_secs(30 * 86_400);
+
 /// Names, or addresses, of which something is known. As many wrong tries cannot be made in the 300 s after which the first of them
 /// are forgotten: two at a time are looked at.
 const MOST: usize = 1 << 16;
@@ -36,10 +44,35 @@ pub struct Allowance {
     pub every: Duration,
 }
 
+impl Allowance {
+    /// How long to wait for the next; none: now. `whole_at`: when all of them are back.
+    fn wait(self, whole_at: Instant, now: Instant) -> Option<Duration> {
+        let slack = self.every * (self.at_once - 1);
+        let wait = whole_at.saturating_duration_since(now).saturating_sub(slack);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// When all of them are back, after one more.
+    fn count(self, whole_at: Instant, now: Instant) -> Instant {
+        whole_at.max(now) + self.every
+    }
+}
+
+/// A network from which an account has logged in.
+#[derive(Debug)]
+struct Familiar {
+    network: IpAddr,
+    last: Instant,
+    /// When all tries from there are back.
+    whole_at: Instant,
+}
+
 /// Tries by account and by address, and sessions by account.
 #[derive(Debug)]
 pub(super) struct Throttle {
     accounts: Table<Box<str>>,
+    /// Of accounts that have logged in. These are there, so their number needs no bound.
+    familiar: HashMap<Box<str>, Vec<Familiar>>,
     addresses: Table<IpAddr>,
     sessions: Table<Box<str>>,
 }
@@ -48,6 +81,7 @@ impl Default for Throttle {
     fn default() -> Self {
         Self {
             accounts: Table::new(PER_ACCOUNT, MOST),
+            familiar: HashMap::new(),
             addresses: Table::new(PER_ADDRESS, MOST),
             sessions: Table::new(SESSIONS, MOST),
         }
@@ -61,12 +95,19 @@ impl Throttle {
     /// When there were too many of this account or address: how long to wait. Nothing was counted.
     pub(super) fn attempt(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
         let from = network(from);
+        let familiar = familiar(&mut self.familiar, account, from, now);
         // Both are asked before either is counted: who has to wait for the one does not pay at the other.
-        let wait = self.accounts.wait(account, now).max(self.addresses.wait(&from, now));
-        if let Some(wait) = wait {
+        let of_account = match &familiar {
+            Some(familiar) => PER_ACCOUNT.wait(familiar.whole_at, now),
+            None => self.accounts.wait(account, now),
+        };
+        if let Some(wait) = of_account.max(self.addresses.wait(&from, now)) {
             return Err(wait);
         }
-        self.accounts.count(account.into(), now);
+        match familiar {
+            Some(familiar) => familiar.whole_at = PER_ACCOUNT.count(familiar.whole_at, now),
+            None => self.accounts.count(account.into(), now),
+        }
         self.addresses.count(from, now);
         Ok(())
     }
@@ -76,14 +117,43 @@ impl Throttle {
     /// # Errors
     /// When the account has begun too many sessions: how long to wait.
     pub(super) fn succeeded(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        self.accounts.forget(account);
-        self.addresses.give_back(&network(from), now);
+        let from = network(from);
+        match familiar(&mut self.familiar, account, from, now) {
+            Some(familiar) => (familiar.last, familiar.whole_at) = (now, now),
+            None => {
+                self.accounts.forget(account);
+                self.remember(account, from, now);
+            }
+        }
+        self.addresses.give_back(&from, now);
         if let Some(wait) = self.sessions.wait(account, now) {
             return Err(wait);
         }
         self.sessions.count(account.into(), now);
         Ok(())
     }
+
+    fn remember(&mut self, account: &str, network: IpAddr, now: Instant) {
+        let known = self.familiar.entry(account.into()).or_default();
+        known.retain(|known| known.network != network);
+        if known.len() >= FAMILIAR
+            && let Some(oldest) = known.iter().enumerate().min_by_key(|(_, known)| known.last).map(|(place, _)| place)
+        {
+            known.swap_remove(oldest);
+        }
+        known.push(Familiar { network, last: now, whole_at: now });
+    }
+}
+
+/// Whether an account has logged in from here lately.
+fn familiar<'a>(
+    all: &'a mut HashMap<Box<str>, Vec<Familiar>>,
+    account: &str,
+    network: IpAddr,
+    now: Instant,
+) -> Option<&'a mut Familiar> {
+    let mut known = all.get_mut(account)?.iter_mut();
+    known.find(|known| known.network == network && now.saturating_duration_since(known.last) < LATELY)
 }
 
 /// Whoever has one IPv6 address has at least all of its /64.
@@ -118,9 +188,7 @@ impl<K: Hash + Eq> Table<K> {
         K: Borrow<Q>,
     {
         let Some(whole_at) = self.whole_at.get(key).copied() else { return self.wait_for_a_place(now) };
-        let slack = self.allowance.every * (self.allowance.at_once - 1);
-        let wait = whole_at.saturating_duration_since(now).saturating_sub(slack);
-        (!wait.is_zero()).then_some(wait)
+        self.allowance.wait(whole_at, now)
     }
 
     fn wait_for_a_place(&mut self, now: Instant) -> Option<Duration> {
@@ -142,7 +210,7 @@ impl<K: Hash + Eq> Table<K> {
 
     fn count(&mut self, key: K, now: Instant) {
         let whole_at = self.whole_at.entry(key).or_insert(now);
-        *whole_at = (*whole_at).max(now) + self.allowance.every;
+        *whole_at = self.allowance.count(*whole_at, now);
     }
 
     fn give_back<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, now: Instant)
@@ -224,17 +292,62 @@ mod tests {
     #[test]
     fn a_right_password_gives_the_account_all_its_tries_and_the_address_that_one() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
-        for round in 0..30 {
+        // The first of them from somewhere new, the others from where the account is known.
+        for _ in 0..3 {
             for _ in 0..9 {
-                throttle.attempt("cfo", address(round), start).expect("let through");
+                throttle.attempt("cfo", HERE, start).expect("let through");
             }
             throttle.attempt("cfo", HERE, start).expect("the tenth");
             throttle.succeeded("cfo", HERE, start).expect("right");
         }
-        for other in 0..30 {
-            throttle.attempt(&format!("other-{other}"), HERE, start).expect("nothing was counted for the address");
+        for _ in 0..10 {
+            throttle.attempt("cfo", address(1), start).expect("nothing was counted for the account");
         }
-        throttle.attempt("cfo", HERE, start).expect_err("these were wrong");
+        for other in 0..3 {
+            throttle.attempt(&format!("other-{other}"), HERE, start).expect("nor these three for the address");
+        }
+        throttle.attempt("other", HERE, start).expect_err("the 27 were wrong");
+    }
+
+    #[test]
+    fn who_is_known_where_they_are_is_not_kept_out_by_wrong_tries_from_elsewhere() {
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        let strangers = |throttle: &mut Throttle, at: Instant| {
+            (100..300).filter(|other| throttle.attempt("cfo", address(*other), at).is_ok()).count()
+        };
+        throttle.attempt("cfo", HERE, start).expect("the first");
+        throttle.succeeded("cfo", HERE, start).expect("right");
+        assert_eq!(strangers(&mut throttle, start), 10);
+        for _ in 0..10 {
+            throttle.attempt("cfo", HERE, start).expect("these are their own");
+        }
+        throttle.attempt("cfo", HERE, start).expect_err("which are no more than others have");
+        let later = start + Duration::from_secs(30);
+        throttle.attempt("cfo", HERE, later).expect("one is back");
+        throttle.succeeded("cfo", HERE, later).expect("right");
+        assert_eq!(strangers(&mut throttle, later), 1, "nobody else gets tries back by that");
+        throttle.attempt("cfo", address(1), later).expect_err("somewhere new");
+        throttle.attempt("ceo", HERE, later).expect("another account, as ever");
+        let much_later = later + LATELY;
+        assert_eq!(strangers(&mut throttle, much_later), 10);
+        throttle.attempt("cfo", HERE, much_later).expect_err("it was too long ago");
+    }
+
+    #[test]
+    fn so_many_networks_of_an_account_are_remembered_the_latest() {
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        let one_more = u32::try_from(FAMILIAR).unwrap() + 1;
+        for number in 0..one_more {
+            let now = start + Duration::from_secs(u64::from(number));
+            for _ in 0..2 {
+                throttle.succeeded("cfo", address(number), now).expect("right");
+            }
+        }
+        let now = start + Duration::from_secs(60);
+        assert_eq!(throttle.familiar["cfo"].len(), FAMILIAR);
+        while throttle.attempt("cfo", address(1_000), now).is_ok() {}
+        let known = (0..one_more).filter(|number| throttle.attempt("cfo", address(*number), now).is_ok());
+        assert_eq!(known.collect::<Vec<_>>(), (1..one_more).collect::<Vec<_>>());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::claims::{Audience, Claims, ISSUER, Moment};
 use super::key::{SigningKey, VerifyingKey, decode};
-use super::keys::KeySet;
+use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
 use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
 
@@ -77,7 +77,7 @@ pub(super) struct Genuine {
 
 impl Genuine {
     /// Reads a token.
-    pub(super) fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Self, Refused> {
+    pub(super) fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Self, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Invalid);
         }
@@ -97,15 +97,21 @@ impl Genuine {
     }
 }
 
+/// When a token is over that says this of when it expires.
+#[must_use]
+pub fn over_at(expires: i64) -> i64 {
+    expires.saturating_add(LEEWAY)
+}
+
 /// Whether the time of a token is over.
 pub(super) fn is_over(expires: i64, now: i64) -> bool {
-    expires.saturating_add(LEEWAY) <= now
+    over_at(expires) <= now
 }
 
 /// Why a token is not one of ours. For the log only.
 type Why = &'static str;
 
-fn read(token: &str, keys: &KeySet, expected: &Expected) -> Result<Genuine, Why> {
+fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Genuine, Why> {
     let mut parts = token.split('.');
     let head = parts.next().and_then(decode).and_then(|head| serde_json::from_slice::<Head>(&head).ok());
     let head = head.filter(|_| parts.count() == 2).ok_or("it is no compact JWS")?;
@@ -152,6 +158,7 @@ fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Gran
         key: Arc::clone(&key.kid),
         id: claims.jti.map(Into::into),
         session,
+        generation: if session { claims.generation } else { 0 },
         issued: claims.iat.map_or(0, |moment| moment.0),
     })
 }
@@ -182,15 +189,26 @@ impl OwnKeys {
         if !is_user_name(user) {
             return Err(InvalidName.into());
         }
-        issue(&signing, user.into(), Some(may), now, lifetime)
+        issue(&signing, user.into(), Kind::Program(may.0, may.1), now, lifetime)
     }
+}
+
+/// Whose token it is to be.
+pub(super) enum Kind {
+    /// Of somebody who has logged in: what they may do is in their account.
+    Session {
+        /// How often its sessions had been ended.
+        generation: u64,
+    },
+    /// Of a program, which may do this.
+    Program(Role, Documents),
 }
 
 /// Makes a token of our own, for so many seconds.
 pub(super) fn issue(
     key: &SigningKey,
     user: Arc<str>,
-    may: Option<(Role, Documents)>,
+    kind: Kind,
     issued: i64,
     lifetime: i64,
 ) -> Result<(String, Grant), AuthError> {
@@ -199,8 +217,10 @@ pub(super) fn issue(
     }
     let id = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let expires = issued.saturating_add(lifetime);
-    let session = may.is_none();
-    let (role, documents) = may.unzip();
+    let (session, generation, role, documents) = match kind {
+        Kind::Session { generation } => (true, generation, None, None),
+        Kind::Program(role, documents) => (false, 0, Some(role), Some(documents)),
+    };
     let claims = Claims {
         sub: user.to_string(),
         role,
@@ -210,6 +230,7 @@ pub(super) fn issue(
         jti: Some(id.clone()),
         iss: Some(ISSUER.to_owned()),
         session,
+        generation,
         ..Claims::default()
     };
     let token = key.sign(&claims)?;
@@ -224,6 +245,7 @@ pub(super) fn issue(
         key: Arc::clone(&key.kid),
         id: Some(id.into()),
         session,
+        generation,
         issued,
     };
     Ok((token, grant))

@@ -98,12 +98,15 @@ impl Documents {
         if record.deleted.is_none() && !self.stored().await?.contains(id) {
             return Err(format!("there is no document {id} here; `document list` shows those that there are"));
         }
-        let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false });
+        let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false }).clone();
+        // First: whatever happens from here on, no client brings it back.
+        self.save(id, &record).await?;
         if now && !deletion.removed {
             self.store.remove(id).await.map_err(|error| error.to_string())?;
-            deletion.removed = true;
+            record.deleted = Some(Deletion { removed: true, ..deletion });
+            self.save(id, &record).await?;
         }
-        self.save(id, &record).await
+        Ok(())
     }
 
     async fn restore(&self, id: &DocumentId) -> Result<(), String> {

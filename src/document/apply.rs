@@ -144,14 +144,14 @@ impl Document {
     /// Notes who brings these changes, if that is known, unless some of them continue what somebody else has begun.
     fn claim(&mut self, peer: PeerKey, changes: &[Change], bringers: &mut Bringers) -> Result<(), BadMessage> {
         let Some(by) = self.bringers.get(&peer) else { return Ok(()) };
-        // What waits already may be brought by anybody: it is a copy, and was noted when it came first.
-        let new = changes.iter().filter(|change| !self.orphans.contains_key(&change.hash()));
-        if self.authors.claim(by, new.clone(), self.doc.get_actor()).is_err() {
+        // What waits already, or came earlier in this batch, may be brought by anybody: it is a copy, and was noted when it
+        // came first.
+        let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !bringers.contains_key(hash);
+        let new: Vec<&Change> = changes.iter().filter(|change| is_new(&change.hash())).collect();
+        if self.authors.claim(by, new.iter().copied(), self.doc.get_actor()).is_err() {
             return Err(BadMessage::ForeignActor);
         }
-        for change in new {
-            bringers.entry(change.hash()).or_insert_with(|| by.clone());
-        }
+        bringers.extend(new.into_iter().map(|change| (change.hash(), by.clone())));
         Ok(())
     }
 

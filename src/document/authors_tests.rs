@@ -114,6 +114,25 @@ fn of_two_who_bring_the_same_new_actor_at_once_one_gets_it() {
 }
 
 #[test]
+fn a_copy_may_be_handed_on_in_the_same_batch_as_what_it_is_a_copy_of_and_nothing_more() {
+    let (mut document, log) = plan();
+    for (key, name) in [(8, "ceo"), (9, "cfo"), (10, "coo")] {
+        user(&mut document, key, name, false);
+    }
+    let (first, then) = next(&log, b"ceo's device", 1);
+    let (second, _) = next(&then, b"ceo's device", 2);
+    let items = [(8, vec![first.clone()]), (9, vec![first.clone()]), (10, vec![first.clone(), second.clone()])]
+        .map(|(key, changes)| carrying(PeerKey(key), &[changes[0].hash()], &changes))
+        .to_vec();
+    let (outcomes, written) = run(&mut document, items);
+    assert!(matches!(outcomes[..2], [Outcome::Synced, Outcome::Synced]), "{outcomes:?}");
+    assert!(matches!(outcomes[2], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
+    assert_eq!(brought_by(&document, &first.hash()).as_deref(), Some("ceo"));
+    assert_eq!(brought_by(&document, &second.hash()), None);
+    assert_eq!(Authors::read(&written).0.of(&first.hash()).unwrap().user.as_ref(), "ceo");
+}
+
+#[test]
 fn nobody_writes_under_the_actor_of_the_server() {
     let (mut document, log) = plan();
     user(&mut document, 9, "cfo", false);

@@ -102,10 +102,10 @@ impl Peers {
         shared
     }
 
-    /// Whether a peer may only read.
+    /// Whether a peer may only read. One who is gone may do nothing else, either: what they sent may still wait.
     #[must_use]
     pub fn is_read_only(&self, peer: PeerKey) -> bool {
-        self.state_of(peer).is_some_and(|state| state.read_only)
+        self.state_of(peer).is_none_or(|state| state.read_only)
     }
 
     /// A peer may only read from now on, or may write again. It is told so, and what it sent in vain is asked for again.

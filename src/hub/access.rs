@@ -5,10 +5,10 @@
 //! answered as if it did not exist.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::caller::Caller;
 use crate::auth::{DocumentName, Documents, Role};
@@ -54,10 +54,19 @@ pub enum Denied {
     /// What is left to owners.
     #[error("only an owner of the document may do this")]
     NotOwner,
+    /// Nobody would be left whom the record calls an owner, and neither would be who asked for that.
+    #[error("nobody would own the document any more: make somebody else an owner of it first")]
+    LastOwner,
+    /// There are enough.
+    #[error("a document may have at most {MAX_USERS} users beside those whose token names it")]
+    TooManyUsers,
     /// What legacy clients see, and what a server without documents shows.
     #[error("the default document cannot be deleted")]
     Default,
 }
+
+/// Users that one document's record names. It is written anew with each of them.
+pub const MAX_USERS: usize = 1_000;
 
 /// Why it is not known who may do what.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +90,7 @@ pub enum AccessError {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessRecord {
-    /// Who made it; None if that is not known.
+    /// Who made it, unless somebody has given them another role since; None if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Arc<str>>,
     /// Others, by name.
@@ -111,6 +120,29 @@ impl AccessRecord {
         }
         self.users.get(user).map_or(Right::None, |role| Right::from(*role))
     }
+
+    fn has_owner(&self) -> bool {
+        self.owner.is_some() || self.users.values().any(|role| *role == Role::Owner)
+    }
+
+    /// Gives a user a role, also who made the document.
+    fn set(&mut self, user: &Arc<str>, role: Option<Role>) -> Result<(), Denied> {
+        let made_it = self.owner.as_ref() == Some(user);
+        if made_it && role == Some(Role::Owner) {
+            return Ok(());
+        }
+        if made_it {
+            self.owner = None;
+        }
+        match role {
+            Some(_) if self.users.len() >= MAX_USERS && !self.users.contains_key(user) => {
+                return Err(Denied::TooManyUsers);
+            }
+            Some(role) => self.users.insert(Arc::clone(user), role),
+            None => self.users.remove(user),
+        };
+        Ok(())
+    }
 }
 
 /// Who may do what with all documents of a server.
@@ -120,8 +152,8 @@ pub(super) struct Access {
     /// None: nobody but the operator makes documents.
     may_create: Option<Role>,
     records: RwLock<HashMap<DocumentId, Arc<AccessRecord>>>,
-    /// Held while a record is read, changed, and written.
-    changing: Mutex<()>,
+    /// Of each record that is being changed: held while it is read, changed, and written.
+    changing: Mutex<HashMap<DocumentId, Weak<AsyncMutex<()>>>>,
 }
 
 impl Access {
@@ -156,8 +188,12 @@ impl Access {
 
     /// What somebody may do with a document that exists.
     pub(super) fn right(&self, caller: &Caller, id: &DocumentId) -> Right {
-        let record = self.record(id);
-        if record.as_ref().is_some_and(|record| record.deleted.is_some()) {
+        self.right_by(caller, id, self.record(id).as_deref())
+    }
+
+    /// The same, if this is the document's record.
+    fn right_by(&self, caller: &Caller, id: &DocumentId, record: Option<&AccessRecord>) -> Right {
+        if caller.is_over() || record.is_some_and(|record| record.deleted.is_some()) {
             return Right::None;
         }
         let Some(grant) = caller.grant() else { return Right::Own };
@@ -182,7 +218,7 @@ impl Access {
     pub(super) fn may_create(&self, caller: &Caller) -> bool {
         match (caller.grant(), self.may_create) {
             (None, _) => true,
-            (Some(grant), Some(role)) => grant.role >= role,
+            (Some(grant), Some(role)) => grant.role >= role && !caller.is_over(),
             (Some(_), None) => false,
         }
     }
@@ -215,7 +251,8 @@ impl Access {
         id: &DocumentId,
         change: impl FnOnce(&mut AccessRecord) -> T + Send,
     ) -> Result<T, StoreError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
         let before = self.record(id).unwrap_or_default();
         let mut record = AccessRecord::clone(&before);
         let result = change(&mut record);
@@ -226,6 +263,41 @@ impl Access {
             self.records.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(record));
         }
         Ok(result)
+    }
+
+    /// Lets a user do something with a document; None: only what their token says. Whoever asks for it has to be an owner, also
+    /// at the moment at which it is done, and somebody has to be one afterwards.
+    pub(super) async fn set_role(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        user: &Arc<str>,
+        role: Option<Role>,
+    ) -> Result<Result<(), Denied>, StoreError> {
+        let set = |record: &mut AccessRecord| {
+            if self.right_by(caller, id, Some(record)) < Right::Own {
+                return Err(Denied::NotOwner);
+            }
+            let mut changed = record.clone();
+            changed.set(user, role)?;
+            if !changed.has_owner() && self.right_by(caller, id, Some(&changed)) < Right::Own {
+                return Err(Denied::LastOwner);
+            }
+            *record = changed;
+            Ok(())
+        };
+        self.change(id, set).await
+    }
+
+    fn turn(&self, id: &DocumentId) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(id.clone(), Arc::downgrade(&turn));
+        turn
     }
 
     /// Documents that were deleted before this moment.
@@ -245,5 +317,65 @@ impl Access {
                     || (self.default.as_ref() == Some(id) && names.contains(&DocumentName::Default))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn record(owner: &str, users: &[(&str, Role)]) -> AccessRecord {
+        let users = users.iter().map(|(user, role)| (Arc::from(*user), *role)).collect();
+        AccessRecord { owner: Some(owner.into()), users, deleted: None }
+    }
+
+    #[test]
+    fn who_made_a_document_is_given_another_role_like_anybody_else() {
+        let made = record("ceo", &[("cfo", Role::Owner)]);
+        for (role, right) in [(Some(Role::Viewer), Right::Read), (None, Right::None), (Some(Role::Owner), Right::Own)] {
+            let mut changed = made.clone();
+            assert_eq!(changed.set(&"ceo".into(), role), Ok(()));
+            assert_eq!(changed.right_of(&"ceo".into()), right);
+            assert_eq!(changed.owner.is_some(), right == Right::Own);
+            assert!(changed.has_owner());
+        }
+    }
+
+    #[test]
+    fn a_record_names_a_thousand_users_and_no_more() {
+        let mut record = record("ceo", &[]);
+        for user in 0..MAX_USERS {
+            assert_eq!(record.set(&user.to_string().into(), Some(Role::Viewer)), Ok(()));
+        }
+        let full = record.clone();
+        assert_eq!(record.set(&"one more".into(), Some(Role::Viewer)), Err(Denied::TooManyUsers));
+        assert_eq!(record.set(&"ceo".into(), Some(Role::Owner)), Ok(()));
+        assert_eq!(record, full);
+        assert_eq!(record.set(&"7".into(), Some(Role::Editor)), Ok(()), "who is in it gets another role");
+        assert_eq!(record.set(&"7".into(), None), Ok(()));
+        assert_eq!(record.set(&"one more".into(), Some(Role::Viewer)), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn one_record_waits_for_another_change_of_it_and_for_no_other_record() {
+        let access = Access::new(Arc::new(MemoryStore::default()), None, None);
+        let [slow, other] = [7, 8].map(|seed| DocumentId::from_random([seed; 16]));
+        let set = |record: &mut AccessRecord| record.set(&"cfo".into(), Some(Role::Editor));
+        let turn = access.turn(&slow).lock_owned().await;
+        let mut waits = Box::pin(access.change(&slow, set));
+        assert!((&mut waits).now_or_never().is_none());
+        assert!(access.change(&other, set).now_or_never().expect("it does not wait").is_ok());
+        drop(turn);
+        assert!(waits.await.is_ok());
+        assert_eq!(access.record(&slow), access.record(&other));
+        let _turn = access.turn(&other);
+        assert_eq!(
+            access.changing.lock().expect("no panic").len(),
+            1,
+            "what is not being changed leaves nothing behind"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Who asks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::auth::Grant;
@@ -24,7 +25,11 @@ enum Who {
     Server,
     /// Nobody is asked who they are.
     Anybody,
-    Known(RwLock<Arc<Grant>>),
+    Known {
+        grant: RwLock<Arc<Grant>>,
+        /// Their token does not count any more.
+        over: AtomicBool,
+    },
 }
 
 impl Caller {
@@ -43,23 +48,37 @@ impl Caller {
     /// A user.
     #[must_use]
     pub fn known(surface: Surface, grant: Grant) -> Self {
-        Self(Arc::new(Inner { surface, who: Who::Known(RwLock::new(Arc::new(grant))) }))
+        Self(Arc::new(Inner {
+            surface,
+            who: Who::Known { grant: RwLock::new(Arc::new(grant)), over: AtomicBool::new(false) },
+        }))
     }
 
     /// What the user's token says; None if nobody was asked.
     #[must_use]
     pub fn grant(&self) -> Option<Arc<Grant>> {
         match &self.0.who {
-            Who::Known(grant) => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
+            Who::Known { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
             Who::Server | Who::Anybody => None,
         }
     }
 
     /// It says something else now.
     pub fn renew(&self, now: Grant) {
-        if let Who::Known(grant) = &self.0.who {
+        if let Who::Known { grant, .. } = &self.0.who {
             *grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
         }
+    }
+
+    /// It does not count any more: who had it may do nothing from now on, also with what they have sent already.
+    pub fn end(&self) {
+        if let Who::Known { over, .. } = &self.0.who {
+            over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(&self.0.who, Who::Known { over, .. } if over.load(Ordering::Relaxed))
     }
 
     /// The user's name; None if nobody was asked.

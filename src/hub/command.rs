@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
-use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, RemoteHeads};
+use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
 use crate::document::history::{History, NoPage, Page, Query};
-use crate::document::{Author, Bringer, Done, Edit, EditError, Incoming, Past, SharedView};
+use crate::document::{Author, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -29,6 +29,22 @@ pub struct SyncPeer {
     pub storage: Option<Arc<str>>,
     /// Its share of what may wait for documents.
     pub allowance: Allowance,
+}
+
+impl SyncPeer {
+    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
+    pub(super) fn tell_unavailable(&self, id: &DocumentId, why: &Unavailable) {
+        match self.outbox.place(&Waiter::Document(id.clone())) {
+            Some(place) => place.fill(match why {
+                Unavailable::Denied(_) => Outgoing::Missing(id.clone()),
+                _ => Outgoing::Unavailable(id.clone()),
+            }),
+            None => {
+                let Farewell { kind, message } = why.clone().into();
+                self.outbox.close(kind, message);
+            }
+        }
+    }
 }
 
 /// How a document's task is asked for something.
@@ -64,8 +80,8 @@ pub(super) enum Command {
     Leave(ConnectionKey),
     /// Somebody has logged in or out on a legacy socket.
     People,
-    /// What a connection may do may have changed; None: what anybody may do with this document.
-    Recheck(Option<ConnectionKey>),
+    /// What anybody may do with this document may have changed.
+    Recheck,
     /// The socket of a connection takes messages again.
     Drained(ConnectionKey),
     /// An edit by a caller who waits for it to be durable.
@@ -73,7 +89,7 @@ pub(super) enum Command {
         /// Boxed: a mailbox has room for as many commands as it holds at once, each as large as the largest.
         edit: Box<Edit>,
         author: Author,
-        by: Option<Bringer>,
+        caller: Caller,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
     /// Be there: the view can be read.

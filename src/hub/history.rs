@@ -70,7 +70,8 @@ impl Hub {
             let (reply, answer) = oneshot::channel();
             self.send(id, Command::HistoryPage { query: Box::new(query.clone()), reply }).await?;
             if let Some(page) = answer.await.map_err(|_| Unavailable::Stopping)? {
-                return Ok(Some(page?));
+                // All of that may have taken a while.
+                return if self.right(caller, id) < Right::Read { Ok(None) } else { Ok(Some(page?)) };
             }
         }
         Err(no_history(id).into())
@@ -103,6 +104,7 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Past { heads, reply }).await?;
         let past = answer.await.map_err(|_| Unavailable::Stopping)??;
+        let past = past.filter(|_| self.right(caller, id) >= Right::Read);
         Ok(past.map(|past| ReadPast { past, _turn: turn, _place: place }))
     }
 }

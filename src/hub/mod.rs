@@ -15,6 +15,7 @@ mod command;
 mod history;
 mod outbox;
 mod quarantine;
+mod readiness;
 mod remembered;
 mod remote_storages;
 mod room;
@@ -48,6 +49,7 @@ pub use outbox::{
     ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
 };
 use quarantine::Quarantines;
+use readiness::Readiness;
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
 use shown::Shown;
@@ -58,8 +60,8 @@ pub use watchers::RenderRows;
 
 use crate::auth::Role;
 use crate::document::{
-    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, carries_chunks, read_view,
-    take_apart,
+    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, answer_of_none,
+    carries_chunks, read_view, take_apart,
 };
 use crate::document_log::Actors;
 use crate::format::DocumentId;
@@ -134,6 +136,7 @@ struct Inner {
     memory: Memory,
     turns: Semaphore,
     readers: Readers,
+    readiness: Readiness,
     stopping: AtomicBool,
 }
 
@@ -141,6 +144,8 @@ struct Inner {
 struct Slot {
     commands: mpsc::Sender<Command>,
     shown: Arc<Shown>,
+    /// Somebody waits for room in the mailbox to say that rights may have changed.
+    recheck_waits: Arc<AtomicBool>,
 }
 
 impl Hub {
@@ -168,6 +173,7 @@ impl Hub {
             memory,
             turns: Semaphore::new(turns()),
             readers: Readers::new(turns()),
+            readiness: Readiness::default(),
             stopping: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -235,7 +241,14 @@ impl Hub {
         let slot = self.slot(id)?;
         let view = match slot.shown.get() {
             Some(view) => view,
-            None => self.opened(id).await?,
+            None => {
+                let view = self.opened(id).await?;
+                // That may have taken a while.
+                if self.right(caller, id) < Right::Read {
+                    return Ok(None);
+                }
+                view
+            }
         };
         let exists = !read_view(&view).heads().is_empty();
         Ok(exists.then_some(view))
@@ -268,8 +281,8 @@ impl Hub {
     ) -> Result<Done, EditFailure> {
         self.inner.access.check_edit(caller, id, &edit)?;
         let (reply, answer) = oneshot::channel();
-        let by = caller.bringer();
-        self.send(id, Command::Edit { edit: Box::new(edit), author, by, reply }).await?;
+        let caller = caller.clone();
+        self.send(id, Command::Edit { edit: Box::new(edit), author, caller, reply }).await?;
         answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
             true => Unavailable::Stopping.into(),
             false => EditFailure::Unknown,
@@ -281,6 +294,10 @@ impl Hub {
     /// # Errors
     /// When the server stops.
     pub async fn greet(&self, id: &DocumentId, peer: SyncPeer) -> Result<(), Unavailable> {
+        if self.is_nothing_to(&peer, id) {
+            self.turn_down(id, &peer, false, None);
+            return Ok(());
+        }
         self.send(id, Command::Greet(peer)).await
     }
 
@@ -300,6 +317,10 @@ impl Hub {
         request: bool,
         mut share: Share,
     ) -> Result<(), Farewell> {
+        if self.is_nothing_to(&peer, id) {
+            self.turn_down(id, &peer, request, Some(&bytes));
+            return Ok(());
+        }
         let incoming = if bytes.len() >= SIZEABLE && carries_chunks(&bytes) {
             Some(Box::new(self.take_apart(id, &peer, &bytes, &mut share).await?))
         } else {
@@ -307,6 +328,28 @@ impl Hub {
         };
         let allowed = peer.allowance.take(bytes.len(), share).await;
         Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
+    }
+
+    /// Whether somebody may not even read a document, be it there or not. It is not looked for then: how long that takes, and
+    /// whether it can be opened, would tell them.
+    fn is_nothing_to(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
+        let access = &self.inner.access;
+        access.right(&peer.caller, id) < Right::Read && access.right_before(&peer.caller, id) < Right::Read
+    }
+
+    /// Answers who may not even know of a document as if it did not exist, until they bring something: that is not taken,
+    /// and they are told so.
+    fn turn_down(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
+        let brings = message.is_some_and(carries_chunks);
+        if !request && !brings && !self.inner.access.is_deleted(id) {
+            let waiter = Waiter::Document(id.clone());
+            if let (Some(data), Some(place)) = (answer_of_none(message), peer.outbox.place(&waiter)) {
+                place.fill(Outgoing::Sync { document: id.clone(), data });
+            }
+            return;
+        }
+        self.inner.metrics.refuse(Refusal::Denied);
+        peer.tell_unavailable(id, &Denied::Missing(id.clone()).into());
     }
 
     async fn take_apart(
@@ -339,26 +382,24 @@ impl Hub {
             _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
         };
         self.inner.metrics.refuse(refusal);
-        tracing::warn!(document = %id, connection = peer.0, %error, "refused a sync message");
+        // As a text, which the log quotes: parts of it may be the peer's.
+        tracing::warn!(document = %id, connection = peer.0, error = error.to_string(), "refused a sync message");
         Farewell { kind, message: format!("document {id}: {error}") }
     }
 
-    /// Passes on an ephemeral message to the document's other peers.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) -> Result<(), Unavailable> {
+    /// Passes on an ephemeral message to the document's other peers, if the document is not too busy.
+    pub fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) {
         let id = message.document.clone();
-        self.send_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) }).await
+        self.offer_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) });
     }
 
-    /// Passes on what a peer knows of another storage's heads.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) -> Result<(), Unavailable> {
+    /// Passes on what a peer knows of another storage's heads, if anybody wants to know and the document is not too busy.
+    pub fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) {
+        if !self.inner.storages.is_watched(&heads.storage) {
+            return;
+        }
         let id = heads.document.clone();
-        self.send_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) }).await
+        self.offer_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) });
     }
 
     /// A peer wants to know (or no longer) what these storages have of the documents that it syncs. Returns how many
@@ -464,13 +505,14 @@ impl Hub {
     ) -> Result<(), EditFailure> {
         self.inner.access.check_owner(caller, id)?;
         self.must_exist(caller, id).await?;
-        let set = |record: &mut AccessRecord| match role {
-            Some(role) => record.users.insert(Arc::clone(user), role),
-            None => record.users.remove(user),
-        };
-        self.inner.access.change(id, set).await.map_err(|error| EditFailure::from(&error))?;
-        self.recheck_document(id).await;
-        Ok(())
+        let (hub, caller, id, user) = (self.clone(), caller.clone(), id.clone(), Arc::clone(user));
+        self.to_the_end(async move {
+            let set = hub.inner.access.set_role(&caller, &id, &user, role).await;
+            set.map_err(|error| EditFailure::from(&error))??;
+            hub.recheck_document(&id);
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a document: nobody reaches it any more, and nobody brings it back. Its content stays on the disk until
@@ -483,11 +525,24 @@ impl Hub {
         self.inner.access.check_deletable(id)?;
         self.must_exist(caller, id).await?;
         let deletion = Deletion { by: caller.user(), at: now, removed: false };
-        let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
-        self.inner.access.change(id, delete).await.map_err(|error| EditFailure::from(&error))?;
-        tracing::info!(document = %id, by = caller.user().as_deref(), "deleted");
-        self.recheck_document(id).await;
-        Ok(())
+        let (hub, id) = (self.clone(), id.clone());
+        self.to_the_end(async move {
+            let by = deletion.by.clone();
+            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
+            hub.inner.access.change(&id, delete).await.map_err(|error| EditFailure::from(&error))?;
+            tracing::info!(document = %id, by = by.as_deref(), "deleted");
+            hub.recheck_document(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does something that must not end in the middle, also if whoever has asked for it goes away meanwhile.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,
+    ) -> Result<T, EditFailure> {
+        self.inner.tasks.spawn(work).await.unwrap_or(Err(EditFailure::Unknown))
     }
 
     /// Removes the content of documents that were deleted before a moment (milliseconds since 1970). That they were, and who
@@ -530,24 +585,32 @@ impl Hub {
         }
     }
 
-    async fn recheck_document(&self, id: &DocumentId) {
-        // Refused only when the server stops.
-        let _ = self.send_if_open(id, Command::Recheck(None)).await;
+    /// What anybody may do with this document has changed, or may have.
+    fn recheck_document(&self, id: &DocumentId) {
+        let slot = self.documents().get(id).cloned();
+        slot.into_iter().for_each(|slot| self.recheck(slot));
     }
 
-    /// What a connection may do has changed, or may have.
-    pub async fn recheck(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
-        for id in documents {
-            // Refused only when the server stops.
-            let _ = self.send_if_open(&id, Command::Recheck(Some(key))).await;
-        }
+    /// What many may do has changed, or may have. Waits for no document: whoever calls this has others to look after.
+    pub fn recheck_all(&self) {
+        let open: Vec<Slot> = self.documents().values().cloned().collect();
+        open.into_iter().for_each(|slot| self.recheck(slot));
     }
 
-    /// What many may do has changed, or may have.
-    pub async fn recheck_all(&self) {
-        let open: Vec<DocumentId> = self.documents().keys().cloned().collect();
-        for id in open {
-            let _ = self.send_if_open(&id, Command::Recheck(None)).await;
+    /// A document that is busy is told as soon as its mailbox has room. Until then nobody writes what they may not: that is
+    /// asked again for each message.
+    fn recheck(&self, slot: Slot) {
+        if let Err(mpsc::error::TrySendError::Full(command)) = slot.commands.try_send(Command::Recheck)
+            && !slot.recheck_waits.swap(true, Ordering::SeqCst)
+        {
+            self.inner.tasks.spawn(async move {
+                // Refused only when the task ends; the next one asks anew whoever comes.
+                if let Ok(room) = slot.commands.reserve().await {
+                    // Before it is sent: what changes from here on is told once more.
+                    slot.recheck_waits.store(false, Ordering::SeqCst);
+                    room.send(command);
+                }
+            });
         }
     }
 
@@ -572,7 +635,7 @@ impl Hub {
         Ok(self.inner.store.load(id).await?.map(|loaded| loaded.bytes))
     }
 
-    /// Whether changes can be made durable now; in words for whoever asks.
+    /// Whether changes can be made durable now, or could be a second ago; in words for whoever asks.
     ///
     /// # Errors
     /// When they cannot.
@@ -593,7 +656,7 @@ impl Hub {
         if !sick.is_empty() {
             return Err(sick.join("; "));
         }
-        self.inner.store.probe().await.map_err(|error| match error {
+        self.inner.readiness.of(&self.inner.store).await.map_err(|error| match &*error {
             StoreError::Full { .. } => "the disk is full".to_owned(),
             StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 "the disk is full".to_owned()
@@ -637,6 +700,14 @@ impl Hub {
         Ok(())
     }
 
+    /// The same for what may be lost: nobody waits for a place in the mailbox with it.
+    fn offer_if_open(&self, id: &DocumentId, command: Command) {
+        let slot = self.documents().get(id).cloned();
+        if let Some(slot) = slot {
+            let _ = slot.commands.try_send(command);
+        }
+    }
+
     fn slot(&self, id: &DocumentId) -> Result<Slot, Unavailable> {
         let mut documents = self.documents();
         if let Some(slot) = documents.get(id) {
@@ -646,7 +717,7 @@ impl Hub {
             return Err(Unavailable::Stopping);
         }
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, shown: Arc::default() };
+        let slot = Slot { commands, shown: Arc::default(), recheck_waits: Arc::default() };
         documents.insert(id.clone(), slot.clone());
         let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
         self.inner.tasks.spawn(task.run());

@@ -30,6 +30,11 @@ impl WatchedStorages {
         self.count.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether anybody watches this storage.
+    pub(super) fn is_watched(&self, storage: &str) -> bool {
+        self.any() && self.lock().by_storage.contains_key(storage)
+    }
+
     /// Who watches this storage.
     pub(super) fn watchers(&self, storage: &str) -> Vec<ConnectionKey> {
         self.lock().by_storage.get(storage).map(|keys| keys.iter().copied().collect()).unwrap_or_default()

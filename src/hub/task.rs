@@ -20,8 +20,9 @@ use tokio::time::{Instant, sleep_until};
 use lifecycle::UPKEEP;
 
 use super::Hub;
-use super::access::Right;
+use super::access::{Denied, Right};
 use super::allowance::Allowed;
+use super::caller::Caller;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
@@ -82,6 +83,8 @@ pub(super) struct DocumentTask {
     large_batch: bool,
     /// Somebody new has come since the last publishing.
     newcomers: bool,
+    /// Peers who may do something else now, and are to be told so.
+    moved: Vec<ConnectionKey>,
     preparing: Habit,
     applying: Habit,
     publishing: Habit,
@@ -103,11 +106,7 @@ struct Member {
 /// Who waits for an item of a batch.
 enum Sender {
     Peer(ConnectionKey),
-    Caller {
-        reply: oneshot::Sender<Result<Done, EditFailure>>,
-        /// Who it is, if that is known.
-        user: Option<Arc<str>>,
-    },
+    Caller { caller: Caller, reply: oneshot::Sender<Result<Done, EditFailure>> },
 }
 
 /// A batch, sorted: what goes through the document, and what happens after it was published.
@@ -193,6 +192,7 @@ impl DocumentTask {
             ruined: Damper::default(),
             large_batch: false,
             newcomers: false,
+            moved: Vec::new(),
             preparing: Habit::default(),
             applying: Habit::default(),
             publishing: Habit::default(),
@@ -288,7 +288,8 @@ impl DocumentTask {
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
         let may_show = !self.log.is_lost();
-        for key in greeted.into_iter().filter(|_| may_show) {
+        let moved = std::mem::take(&mut self.moved);
+        for key in greeted.into_iter().chain(moved).filter(|_| may_show) {
             self.greet(document, key);
         }
         for key in requesters.into_iter().filter(|_| may_show) {
@@ -332,7 +333,7 @@ impl DocumentTask {
             self.last_use = Instant::now();
         }
         match command {
-            Command::Greet(peer) if self.denies(document, &peer) => self.turn_down(&peer, false, None),
+            Command::Greet(peer) if self.denies(document, &peer) => self.hub.turn_down(&self.id, &peer, false, None),
             Command::Greet(peer) => {
                 let key = peer.key;
                 if self.admit(document, peer) {
@@ -346,7 +347,7 @@ impl DocumentTask {
                     return;
                 }
                 if self.denies(document, &peer) {
-                    return self.turn_down(&peer, request, Some(&bytes));
+                    return self.hub.turn_down(&self.id, &peer, request, Some(&bytes));
                 }
                 if !self.admit(document, peer) {
                     return;
@@ -371,11 +372,10 @@ impl DocumentTask {
                 self.hub.inner.metrics.refuse(Refusal::TooSlow);
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
-            Command::Edit { edit, author, by, reply } => {
-                let user = by.as_ref().map(|by| Arc::clone(&by.user));
-                batch.items.push(Item::Edit { edit: *edit, author, by });
+            Command::Edit { edit, author, caller, reply } => {
+                batch.items.push(Item::Edit { edit: *edit, author, by: caller.bringer() });
                 batch.incoming.push(None);
-                batch.senders.push(Sender::Caller { reply, user });
+                batch.senders.push(Sender::Caller { caller, reply });
             }
             Command::Ephemeral { from, message } => {
                 self.hears(from);
@@ -384,6 +384,10 @@ impl DocumentTask {
             Command::People => self.people_changed(),
             Command::RemoteHeads { from, heads } => self.hear_of_storage(from, heads),
             Command::WatchStorages { peer, storages } => self.tell_of_storages(document, peer, &storages),
+            // What they may do may have changed while this waited, and who has lost it been told before they came.
+            Command::Watch { caller, reply, .. } if self.hub.right(&caller, &self.id) < Right::Read => {
+                let _ = reply.send(Err(Denied::Missing(self.id.clone()).into()));
+            }
             Command::Watch { caller, key, outbox, reply } => {
                 let view = self.show(document);
                 if view.is_ok() {
@@ -394,7 +398,7 @@ impl DocumentTask {
             Command::Open { reply } => {
                 let _ = reply.send(self.show(document));
             }
-            Command::Recheck(key) => batch.greeted.extend(self.recheck(document, key)),
+            Command::Recheck => self.recheck(document),
             Command::OpenHistory { reply } => self.open_history(document, reply),
             Command::HistoryMade(history) => self.history_made(document, history),
             Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
@@ -409,15 +413,16 @@ impl DocumentTask {
     async fn commit(
         &mut self,
         document: &mut Document,
-        items: Vec<Item>,
-        prepared: Vec<Prepared>,
-        senders: Vec<Sender>,
+        mut items: Vec<Item>,
+        mut prepared: Vec<Prepared>,
+        mut senders: Vec<Sender>,
         taken: Duration,
     ) {
         // Whoever brings something is a reason to look whether the disk is well again.
         if !self.mend(document).await {
             return self.refuse_batch(senders);
         }
+        self.leave_out_forbidden(document, &mut items, &mut prepared, &mut senders);
         let Lengths { snapshot, log } = self.log.lengths();
         document.set_stored(snapshot + log);
         let large = self.large_batch;

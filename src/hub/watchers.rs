@@ -67,9 +67,9 @@ impl Watchers {
     }
 
     /// Ends the connections of those who may not look any more.
-    pub(super) fn retain(&mut self, may: impl Fn(ConnectionKey, &Caller) -> bool, denied: &Denied) {
-        self.watchers.retain(|key, watcher| {
-            let stays = may(*key, &watcher.caller);
+    pub(super) fn retain(&mut self, may: impl Fn(&Caller) -> bool, denied: &Denied) {
+        self.watchers.retain(|_, watcher| {
+            let stays = may(&watcher.caller);
             if !stays {
                 watcher.outbox.close(FarewellKind::Forbidden, denied.to_string());
             }

@@ -37,41 +37,53 @@ pub enum Refused {
 }
 
 impl Access {
-    /// Checks a request by its headers. `authority`: the one in its target, if that is a whole URL.
+    /// Checks a request by its headers. `authority`: the one in its target, if that is a whole URL. `secure`: it came over TLS.
     ///
     /// # Errors
     /// When it comes from a page that may not ask, or by a name that is not ours.
-    pub fn check(&self, headers: &HeaderMap, authority: Option<&str>, listener: ListenerKind) -> Result<(), Refused> {
+    pub fn check(
+        &self,
+        headers: &HeaderMap,
+        authority: Option<&str>,
+        loopback: bool,
+        secure: bool,
+    ) -> Result<(), Refused> {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         // A request that names two hosts, or two origins, is nobody's: each of them must be fine.
         for host in headers.get_all(header::HOST).iter().map(text).chain(authority.map(str::to_owned)) {
-            if listener.loopback && !is_loopback_name(host_of(&host)) {
+            if loopback && !is_loopback_name(host_of(&host)) {
                 return Err(Refused::Host(host));
             }
         }
         let host = headers.get(header::HOST).map(text);
-        match headers.get_all(header::ORIGIN).iter().find(|origin| !self.allows(origin, host.as_deref())) {
+        match headers.get_all(header::ORIGIN).iter().find(|origin| !self.allows(origin, host.as_deref(), secure)) {
             Some(origin) => Err(Refused::Origin(text(origin))),
             None => Ok(()),
         }
     }
 
-    /// Whether a page is this server's own, or one that its operator has named.
+    /// Whether a page is this server's own, or one that its operator has named. `secure`: the request came over TLS; then so
+    /// must the page have, which anybody between could else have written. (What came without may have been taken out of TLS
+    /// by a proxy that is not known here.)
     #[must_use]
-    pub fn is_ours(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
+    pub fn is_ours(&self, origin: &HeaderValue, host: Option<&str>, secure: bool) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         if self.allowed_origins.iter().any(|allowed| allowed == origin) {
             return true;
         }
         let Ok(uri) = origin.parse::<Uri>() else { return false };
         let own = uri.authority().zip(host).is_some_and(|(own, host)| host.eq_ignore_ascii_case(own.as_str()));
-        own && matches!(uri.scheme_str(), Some("http" | "https"))
+        own && match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => !secure,
+            _ => false,
+        }
     }
 
     /// Whether pages of this origin may ask a server that was reached as `host`.
     #[must_use]
-    pub fn allows(&self, origin: &HeaderValue, host: Option<&str>) -> bool {
-        if self.is_ours(origin, host) {
+    pub fn allows(&self, origin: &HeaderValue, host: Option<&str>, secure: bool) -> bool {
+        if self.is_ours(origin, host, secure) {
             return true;
         }
         let uri = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
@@ -113,7 +125,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
-        access.check(&headers, None, ListenerKind { loopback, tls: false }).is_ok()
+        access.check(&headers, None, loopback, false).is_ok()
     }
 
     #[test]
@@ -147,19 +159,37 @@ mod tests {
     }
 
     #[test]
+    fn over_tls_only_a_page_that_came_over_tls_is_our_own() {
+        let access = Access::default();
+        for (origin, over_tls, without) in [
+            ("https://10.0.0.5:8443", true, true),
+            ("http://10.0.0.5:8443", false, true),
+            ("https://10.0.0.5", false, false),
+            ("ws://10.0.0.5:8443", false, false),
+        ] {
+            let origin = HeaderValue::from_static(origin);
+            for (secure, expected) in [(true, over_tls), (false, without)] {
+                assert_eq!(access.is_ours(&origin, Some("10.0.0.5:8443"), secure), expected, "{origin:?} {secure}");
+                assert_eq!(access.allows(&origin, Some("10.0.0.5:8443"), secure), expected, "{origin:?} {secure}");
+            }
+        }
+        let origin = HeaderValue::from_static("http://localhost:4300");
+        assert!(access.allows(&origin, Some("localhost:8443"), true), "whoever works on a page of their own may ask");
+    }
+
+    #[test]
     fn a_second_host_or_origin_and_the_target_are_looked_at_as_well() {
-        let loopback = ListenerKind { loopback: true, tls: false };
         let access = Access::default();
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());
-        assert!(access.check(&headers, Some("localhost:8000"), loopback).is_ok());
-        assert!(access.check(&headers, Some("evil.example"), loopback).is_err());
+        assert!(access.check(&headers, Some("localhost:8000"), true, false).is_ok());
+        assert!(access.check(&headers, Some("evil.example"), true, false).is_err());
         headers.append(header::HOST, "evil.example".parse().unwrap());
-        assert!(access.check(&headers, None, loopback).is_err());
+        assert!(access.check(&headers, None, true, false).is_err());
         headers.remove(header::HOST);
         headers.insert(header::ORIGIN, "http://localhost".parse().unwrap());
         headers.append(header::ORIGIN, "http://evil.example".parse().unwrap());
-        assert!(access.check(&headers, None, loopback).is_err());
+        assert!(access.check(&headers, None, true, false).is_err());
     }
 
     #[test]

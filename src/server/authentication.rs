@@ -12,6 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::access::Access;
+use super::secure::is_secure;
+use super::sessions::renew;
 use super::upgrade::Upgrade;
 use super::{App, Problem};
 use crate::auth::{Grant, Refused};
@@ -55,10 +57,24 @@ impl Identified {
 }
 
 impl App {
+    /// What a caller may do now, who has taken their time with what comes after the head of a request.
+    ///
+    /// # Errors
+    /// When their token does not count any more.
+    pub fn renew(&self, caller: &Caller) -> Result<(), Refused> {
+        self.authority.as_ref().map_or(Ok(()), |authority| renew(authority, caller))
+    }
+
+    /// Where a request has its token.
+    pub fn token_of<'a, B>(&self, request: &'a axum::http::Request<B>) -> Found<'a> {
+        let secure = is_secure(&self.guests, request.extensions(), request.headers());
+        Found::of(request.method(), request.uri(), request.headers(), &self.access, secure)
+    }
+
     /// Whom a request comes from, by its head.
     pub fn identify<B>(&self, request: &axum::http::Request<B>) -> Identified {
         let Some(authority) = &self.authority else { return Identified::Anybody };
-        let found = Found::of(request.method(), request.uri(), request.headers(), &self.access);
+        let found = self.token_of(request);
         let Some(token) = found.token() else { return Identified::Nobody(Refused::Missing) };
         match authority.verify(token, now()) {
             Ok(grant) => Identified::User(Box::new(grant)),
@@ -83,8 +99,8 @@ pub enum Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Looks into all places, in order.
-    pub fn of(method: &Method, uri: &'a Uri, headers: &'a HeaderMap, access: &Access) -> Self {
+    /// Looks into all places, in order. `secure`: the request came over TLS.
+    fn of(method: &Method, uri: &'a Uri, headers: &'a HeaderMap, access: &Access, secure: bool) -> Self {
         if let Some(token) = bearer(headers) {
             return Self::Given(token.into());
         }
@@ -95,8 +111,8 @@ impl<'a> Found<'a> {
             return Self::Given(token);
         }
         // A browser sends a cookie with whatever request any page makes it send.
-        match cookie(headers) {
-            Some(token) if comes_from_our_page(method, headers, access) => Self::Cookie(token),
+        match cookie(headers, secure) {
+            Some(token) if comes_from_our_page(method, headers, access, secure) => Self::Cookie(token),
             _ => Self::Nothing,
         }
     }
@@ -138,29 +154,30 @@ fn parameter(uri: &Uri) -> Option<std::borrow::Cow<'_, str>> {
     pairs.into_iter().find(|(name, _)| name == PARAMETER).map(|(_, token)| token)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// Over TLS there is one that no other host, and nobody between, can have set: there the other one does not count.
+fn cookie(headers: &HeaderMap, secure: bool) -> Option<&str> {
     let cookies = || {
         let lists = headers.get_all(header::COOKIE).iter().filter_map(|list| list.to_str().ok());
         lists.flat_map(|list| list.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
     };
     let named = |wanted: &str| cookies().find(|(name, _)| *name == wanted).map(|(_, token)| token);
-    named(SECURE_COOKIE).or_else(|| named(COOKIE))
+    named(SECURE_COOKIE).or_else(|| named(COOKIE).filter(|_| !secure))
 }
 
 /// Whether a request that brings a cookie was made by a page of this server, or of one that its operator named. Browsers say
 /// where a request comes from when it is more than a plain `GET`. (Other ports of this machine are the same site to a
 /// browser, which sends them its cookies: that a page is on loopback is not enough here.)
-fn comes_from_our_page(method: &Method, headers: &HeaderMap, access: &Access) -> bool {
+fn comes_from_our_page(method: &Method, headers: &HeaderMap, access: &Access, secure: bool) -> bool {
     if headers.contains_key(header::ORIGIN) {
-        return is_from_our_page(headers, access);
+        return is_from_our_page(headers, access, secure);
     }
     (method == Method::GET || method == Method::HEAD) && !Upgrade::is_asked_for(headers)
 }
 
 /// Whether no page, or one of ours, made a request.
-pub fn is_from_our_page(headers: &HeaderMap, access: &Access) -> bool {
+pub fn is_from_our_page(headers: &HeaderMap, access: &Access, secure: bool) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    headers.get_all(header::ORIGIN).iter().all(|origin| access.is_ours(origin, host))
+    headers.get_all(header::ORIGIN).iter().all(|origin| access.is_ours(origin, host, secure))
 }
 
 /// The cookie that holds a session.
@@ -199,19 +216,52 @@ impl FromRequestParts<Arc<App>> for LegacyAsker {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        let caller = caller(parts, app, Surface::Legacy);
-        caller.map(Self).map_err(|refused| {
-            let body = axum::Json(serde_json::json!({ "error": refused.to_string() }));
-            (axum::http::StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
-        })
+        caller(parts, app, Surface::Legacy).map(Self).map_err(legacy_refusal)
     }
 }
 
-fn caller(parts: &Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
-    match parts.extensions.get::<Identified>() {
-        Some(identified) => identified.caller(surface),
+/// The answer of the legacy REST paths to somebody who is not let in.
+pub fn legacy_refusal(refused: Refused) -> Response {
+    let body = axum::Json(serde_json::json!({ "error": refused.to_string() }));
+    (axum::http::StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+}
+
+fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
+    // One for all parts of a request: who reads its body, which may take a while, renews it for the others.
+    if let Some(known) = parts.extensions.get::<Caller>() {
+        return Ok(known.clone());
+    }
+    let caller = match parts.extensions.get::<Identified>() {
+        Some(identified) => identified.caller(surface)?,
         // Nothing but a mistake in the order of layers leads here: nobody is let in by it.
-        None if app.authority.is_some() => Err(Refused::Missing),
-        None => Ok(Caller::anybody(surface)),
+        None if app.authority.is_some() => return Err(Refused::Missing),
+        None => Caller::anybody(surface),
+    };
+    parts.extensions.insert(caller.clone());
+    Ok(caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(cookies: &str, secure: bool) -> Option<String> {
+        let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(cookies).expect("a header"))]);
+        let uri = Uri::from_static("/data/");
+        Found::of(&Method::GET, &uri, &headers, &Access::default(), secure).token().map(str::to_owned)
+    }
+
+    #[test]
+    fn over_tls_the_cookie_counts_that_only_this_host_can_have_set_and_no_other() {
+        let (plain, secure) = ("happierwork_session=plain", "__Host-happierwork_session=secure");
+        let both = format!("{plain}; {secure}");
+        for (cookies, over_tls, without) in [
+            (plain, None, Some("plain")),
+            (secure, Some("secure"), Some("secure")),
+            (&*both, Some("secure"), Some("secure")),
+        ] {
+            assert_eq!(found(cookies, true).as_deref(), over_tls, "{cookies}");
+            assert_eq!(found(cookies, false).as_deref(), without, "{cookies}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::access::ListenerKind;
 use super::authentication::Identified;
 use super::dashboard::AsItIs;
 use super::guests::{Full, Guest};
-use super::secure::strict_transport;
+use super::secure::{is_secure, strict_transport};
 use super::upgrade::Upgrade;
 use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
@@ -38,11 +38,11 @@ pub struct RefusedUpgrade {
 
 /// Puts the layers around the surfaces.
 pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
-    let (access, ours) = (app.access.clone(), app.access.clone());
+    let (allowing, owning) = (Arc::clone(app), Arc::clone(app));
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, parts| {
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            access.allows(origin, host)
+            allowing.access.allows(origin, host, is_secure(&allowing.guests, &parts.extensions, &parts.headers))
         }))
         .allow_methods([Method::DELETE, Method::GET, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT])
         .allow_headers([
@@ -57,7 +57,7 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
         ])
         .allow_credentials(AllowCredentials::predicate(move |origin, parts| {
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            ours.is_ours(origin, host)
+            owning.access.is_ours(origin, host, is_secure(&owning.guests, &parts.extensions, &parts.headers))
         }))
         .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
         .max_age(PREFLIGHT_AGE);
@@ -82,7 +82,8 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     let listener =
         request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true, tls: false });
     let strict = strict_transport(&app.guests, request.extensions(), request.headers());
-    if let Err(refused) = app.access.check(request.headers(), authority, listener) {
+    let secure = is_secure(&app.guests, request.extensions(), request.headers());
+    if let Err(refused) = app.access.check(request.headers(), authority, listener.loopback, secure) {
         app.hub.metrics().refuse(Refusal::Origin);
         if !is_socket(&request) {
             return with_headers(Problem::from(refused).into_response(), strict);

@@ -192,6 +192,10 @@ impl From<Denied> for Problem {
             Denied::Default => {
                 Self::new(StatusCode::CONFLICT, "default-document", "You may not do this", denied.to_string())
             }
+            Denied::LastOwner => {
+                Self::new(StatusCode::CONFLICT, "last-owner", "You may not do this", denied.to_string())
+            }
+            Denied::TooManyUsers => Self::invalid("user", denied.to_string()),
             Denied::ReadOnly | Denied::Create | Denied::NotOwner => {
                 Self::new(StatusCode::FORBIDDEN, "denied", "You may not do this", denied.to_string())
             }

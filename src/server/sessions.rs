@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::auth::{Authority, Refused};
+use crate::auth::{Authority, Refused, over_at};
 use crate::clock::now;
 use crate::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
 use crate::metrics::Refusal;
 
 /// A clock may be set: nobody relies on a token that expires in a week being looked at then and not before.
 const AT_LEAST: Duration = Duration::from_secs(60);
+/// Between two looks at the clock: whatever it says, looking is not all that is done.
+const AT_MOST: Duration = Duration::from_millis(100);
 
 /// All connections of users. Clones are the same.
 #[derive(Clone)]
@@ -64,10 +66,7 @@ impl Sessions {
             self.0.sooner.notify_one();
         }
         // What has changed before it was in the list was told to others.
-        let now = self.0.authority.recheck(&grant, now())?;
-        if now != *grant {
-            caller.renew(now);
-        }
+        renew(&self.0.authority, caller)?;
         Ok(Some(session))
     }
 
@@ -75,9 +74,7 @@ impl Sessions {
     pub async fn run(self, hub: Hub) {
         let mut changes = self.0.authority.changes();
         loop {
-            let expires = self.live().keys().next().map(|(expires, _)| *expires);
-            let next = expires.map(|expires| u64::try_from(expires - now()).unwrap_or(0));
-            let next = next.map_or(AT_LEAST, |seconds| Duration::from_secs(seconds).min(AT_LEAST));
+            let next = self.next_end().map_or(AT_LEAST, |end| until(end, now()));
             tokio::select! {
                 changed = changes.changed() => {
                     if changed.is_err() {
@@ -89,9 +86,15 @@ impl Sessions {
             }
             changes.mark_unchanged();
             if self.recheck(&hub) {
-                hub.recheck_all().await;
+                hub.recheck_all();
             }
         }
+    }
+
+    /// When the next token is over of those that are not closed already.
+    fn next_end(&self) -> Option<i64> {
+        let live = self.live();
+        live.iter().find(|(_, live)| !live.outbox.is_closed()).map(|((expires, _), _)| over_at(*expires))
     }
 
     /// Closes those whose token does not count any more. True: somebody may do something else now.
@@ -109,8 +112,9 @@ impl Sessions {
                 Err(_) if outbox.is_closed() => {}
                 Err(refused) => {
                     hub.metrics().refuse(Refusal::Unauthorized);
-                    tracing::info!(user = %before.user, reason = refused.reason(), "a session has ended");
+                    tracing::info!(user = &*before.user, reason = refused.reason(), "a session has ended");
                     outbox.close(FarewellKind::Unauthorized, refused.to_string());
+                    caller.end();
                 }
             }
         }
@@ -122,8 +126,84 @@ impl Sessions {
     }
 }
 
+/// What a caller's token allows at this moment counts from now on.
+///
+/// # Errors
+/// When it allows nothing any more.
+pub fn renew(authority: &Authority, caller: &Caller) -> Result<(), Refused> {
+    let Some(before) = caller.grant() else { return Ok(()) };
+    let grant = authority.recheck(&before, now())?;
+    if grant != *before {
+        caller.renew(grant);
+    }
+    Ok(())
+}
+
+/// How long to sleep until this moment, at the most.
+fn until(end: i64, now: i64) -> Duration {
+    let seconds = u64::try_from(end.saturating_sub(now)).unwrap_or(0);
+    Duration::from_secs(seconds).clamp(AT_MOST, AT_LEAST)
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.sessions.live().remove(&self.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::auth::{AuthFolder, AuthOptions, Documents, LEEWAY, NewKey, Role};
+    use crate::document::Surface;
+    use crate::hub::outbox;
+
+    #[tokio::test]
+    async fn it_is_looked_again_when_a_token_is_over_which_is_after_it_expires_and_not_for_those_who_are_closed_already()
+     {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let auth = AuthFolder::create(folder.path().join("auth")).expect("made");
+        auth.change_keys(|keys| keys.make(NewKey::Ed25519, now()).map(|_| ())).expect("a key");
+        let authority = Authority::open(&AuthOptions {
+            folder: Some(auth.path().to_owned()),
+            jwks: None,
+            audience: None,
+            issuer: None,
+            session: Duration::from_secs(60),
+        })
+        .expect("opens");
+        let sessions = Sessions::new(authority);
+        let mut expected = Vec::new();
+        let mut entered = Vec::new();
+        for (key, lifetime) in [(1, 600), (2, 60)] {
+            let issued = auth.keys().expect("keys").issue("cfo", (Role::Editor, Documents::All), now(), lifetime);
+            let (_, grant) = issued.expect("issued");
+            expected.push(grant.expires + LEEWAY);
+            let (sender, receiver) = outbox(CancellationToken::new());
+            let caller = Caller::known(Surface::Api, grant);
+            let session = sessions.enter(ConnectionKey(key), &caller, &sender).expect("good").expect("a place");
+            entered.push((session, sender, receiver));
+        }
+        assert_eq!(sessions.next_end(), Some(expected[1]));
+        entered[1].1.close(FarewellKind::Unauthorized, "over");
+        assert_eq!(sessions.next_end(), Some(expected[0]), "though it is still there");
+        drop(entered);
+        assert_eq!(sessions.next_end(), None);
+    }
+
+    #[test]
+    fn between_two_looks_there_is_time_for_other_things_whatever_the_clock_says() {
+        for (end, now, expected) in [
+            (1_000, 990, Duration::from_secs(10)),
+            (1_000, 0, AT_LEAST),
+            (1_000, 1_000, AT_MOST),
+            (1_000, 2_000, AT_MOST),
+            (i64::MAX, i64::MIN, AT_LEAST),
+            (i64::MIN, i64::MAX, AT_MOST),
+        ] {
+            assert_eq!(until(end, now), expected, "{end} {now}");
+        }
     }
 }

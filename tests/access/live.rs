@@ -1,16 +1,29 @@
 //! Keys that are retired and accounts that are disabled while people work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use happierwork::auth::{Documents, Grant, Role};
+use happierwork::document::{Author, Edit, PlanPatch, Surface};
+use happierwork::format::Budget;
+use happierwork::hub::{Caller, Unavailable, outbox};
+use happierwork::store::faults::{FaultyDisk, Op};
+use happierwork::wire::repo::{self, Message, PeerMetadata};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_util::sync::CancellationToken;
 
-use super::peer::{Replica, RepoPeer};
-use super::support::{Socket, TestServer, http_to};
+use super::peer::{Replica, RepoPeer, new_id};
+use super::support::{self, PATIENCE, Socket, TestServer, http_to};
 use super::tokens::Users;
 
 async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
@@ -35,6 +48,36 @@ fn works(mut peer: RepoPeer, mut replica: Replica, stop: tokio::sync::watch::Rec
         }
         edits
     })
+}
+
+async fn server_on(users: &Users, disk: &FaultyDisk) -> TestServer {
+    TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
+        options.state = "home/state.automerge".into();
+        users.known()(options);
+    })
+    .await
+}
+
+/// Edits by the server that are not made yet, as many as wait for a document at the most.
+async fn jam(server: &TestServer) -> Vec<BoxFuture<'_, bool>> {
+    let mut waiting: Vec<BoxFuture<'_, bool>> = Vec::new();
+    for edit in 0..1_100 {
+        let patch = PlanPatch { total_budget: Some(Budget::Int(edit)), ..PlanPatch::default() };
+        let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+        let caller = Caller::server();
+        let mut made =
+            async move { server.app.hub.edit(&caller, &server.document, Edit::Describe(patch), author).await.is_ok() }
+                .boxed();
+        assert!((&mut made).now_or_never().is_none());
+        waiting.push(made);
+    }
+    waiting
+}
+
+/// Waits until the server has taken everything that was sent to it.
+async fn until_heard(socket: &mut Socket) {
+    socket.send(Frame::Ping("heard".into())).await;
+    while socket.next_raw().await.unwrap() != Frame::Pong("heard".into()) {}
 }
 
 async fn login(server: &TestServer, email: &str, password: &str) -> (u16, Value) {
@@ -124,6 +167,177 @@ async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
 
     let mut theirs = Replica::empty(&server.document);
     owner.until_agreed(&mut theirs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is_not_taken_from_who_has_lost_them() {
+    let users = Users::new();
+    for name in ["cfo", "intern"] {
+        users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
+    }
+    let disk = FaultyDisk::new(&["home"]);
+    let server = server_on(&users, &disk).await;
+    let token = async |name| login(&server, name, "a long password").await.1["token"].as_str().unwrap().to_owned();
+    let (cfo, intern) = (token("cfo").await, token("intern").await);
+    let other_document = {
+        let mut maker = joined(&server, &cfo, "maker").await;
+        let mut replica = Replica::empty(&new_id());
+        replica.doc.put(ROOT, "name", "another").unwrap();
+        maker.until_agreed(&mut replica).await;
+        replica.id
+    };
+    let mut elsewhere = joined(&server, &users.token("auditor", "viewer", "default"), "elsewhere").await;
+    let mut intern = joined(&server, &intern, "intern").await;
+    let mut peer = joined(&server, &cfo, "cfo").await;
+    let (mut replica, mut another) = (Replica::empty(&server.document), Replica::empty(&other_document));
+    peer.until_agreed(&mut replica).await;
+    let mut rows = server.connect(&format!("/ws/dashboard/?token={cfo}")).await;
+    while rows.json().await["type"] != "login_update" {}
+    let mut copy = joined(&server, &cfo, "copy").await;
+    copy.until_agreed(&mut another).await;
+
+    let mut held = disk.hold(Op::Sync);
+    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
+    let operator = Caller::server();
+    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
+    assert!((&mut first).now_or_never().is_none());
+    timeout(PATIENCE, held.reached()).await.unwrap();
+    // Both are on their way before anything changes.
+    replica.doc.put(ROOT, "name", "stolen").unwrap();
+    replica.doc.commit();
+    peer.push(&mut replica).await;
+    until_heard(&mut peer.socket).await;
+    rows.send(support::add("stolen")).await;
+    let waiting = jam(&server).await;
+
+    let set = users.clone();
+    spawn_blocking(move || set.run(&["user", "set", "cfo", "--role", "viewer"])).await.unwrap();
+    while !another.state.is_peer_read_only() {
+        timeout(PATIENCE, copy.turn(&mut another)).await.expect("who has another role is told where nothing is stuck");
+    }
+    let disable = users.clone();
+    spawn_blocking(move || disable.run(&["user", "disable", "intern"])).await.unwrap();
+    assert_eq!(timeout(PATIENCE, closed(&mut intern.socket)).await.expect("and the next is looked after"), 4401);
+    // What may be lost does not wait, nor do those who send it.
+    for count in 0..100 {
+        let (sender, document) = (elsewhere.id.clone(), server.document.clone());
+        let (target, session, data) = (elsewhere.server.clone(), "s".to_owned(), vec![1].into());
+        let message = repo::Ephemeral { sender, target, count, session, document, data };
+        elsewhere.send(&Message::Ephemeral(message)).await;
+    }
+    timeout(PATIENCE, until_heard(&mut elsewhere.socket)).await.expect("heard");
+
+    drop(held);
+    assert!(first.await.is_ok());
+    for edit in waiting {
+        assert!(edit.await, "what others sent is made");
+    }
+    while !replica.state.is_peer_read_only() {
+        timeout(PATIENCE, peer.turn(&mut replica)).await.expect("told in the end");
+    }
+    let told = loop {
+        let frame = timeout(PATIENCE, rows.json()).await.unwrap();
+        if frame.get("error").is_some() {
+            break frame;
+        }
+    };
+    assert!(told["error"].as_str().unwrap().contains("may read"), "{told}");
+    let bearer = format!("Bearer {cfo}");
+    let (_, _, plan) = server.http("GET", "/api/documents/default", &[("authorization", bearer.as_str())]).await;
+    assert!(plan.contains("\"first\"") && plan.contains("1099") && !plan.contains("stolen"), "{plan}");
+    assert!(server.positions().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_again_when_it_is_not() {
+    let disk = FaultyDisk::new(&["home"]);
+    let server = server_on(&Users::new(), &disk).await;
+    let grant = |documents| Grant {
+        user: "cfo".into(),
+        role: Role::Viewer,
+        documents,
+        expires: i64::MAX,
+        key: "1".into(),
+        id: None,
+        session: true,
+        generation: 0,
+        issued: 0,
+    };
+    let mut held = disk.hold(Op::Sync);
+    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
+    let operator = Caller::server();
+    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
+    assert!((&mut first).now_or_never().is_none());
+    timeout(PATIENCE, held.reached()).await.unwrap();
+
+    let callers = [(); 3].map(|()| Caller::known(Surface::Legacy, grant(Documents::All)));
+    let outboxes = [(); 3].map(|()| outbox(CancellationToken::new()));
+    let mut watch: Vec<_> = callers
+        .iter()
+        .zip(&outboxes)
+        .map(|(caller, (sender, _))| {
+            let key = server.app.hub.new_connection();
+            server.app.hub.watch(caller, &server.document, key, sender.clone()).boxed()
+        })
+        .collect();
+    assert!(watch.iter_mut().all(|watch| watch.now_or_never().is_none()));
+    // Nobody is a watcher yet who could be told.
+    server.app.hub.recheck_all();
+    callers[0].renew(grant(Documents::none()));
+    callers[1].end();
+    drop(held);
+    assert!(first.await.is_ok());
+    let [renewed, over, stays] = join_all(watch).await.try_into().expect("three");
+    assert!(matches!(renewed, Err(Unavailable::Denied(_))), "{renewed:?}");
+    assert!(matches!(over, Err(Unavailable::Denied(_))), "{over:?}");
+    assert!(stays.is_ok());
+}
+
+#[tokio::test]
+async fn who_takes_their_time_with_a_body_is_asked_again_when_it_has_come() {
+    let users = Users::new();
+    for name in ["cfo", "intern"] {
+        users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
+    }
+    let server = server_on(&users, &FaultyDisk::new(&["home"])).await;
+    let mut slow = Vec::new();
+    for (name, status) in [("cfo", 403), ("intern", 401)] {
+        let token = login(&server, name, "a long password").await.1["token"].as_str().unwrap().to_owned();
+        for (method, path) in [("PATCH", "/api/documents/default"), ("POST", "/data/add/")] {
+            let body = json!({ "name": "stolen", "designation": "stolen", "budget": 7 }).to_string();
+            let body = if method == "PATCH" { json!({ "name": "stolen" }).to_string() } else { body };
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\
+                 Content-Type: application/json\r\nConnection: close\r\n\r\n{{",
+                server.address,
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            slow.push((stream, body[1..].to_owned(), token.clone(), status));
+        }
+    }
+    for command in [&["user", "set", "cfo", "--role", "viewer"][..], &["user", "disable", "intern"]] {
+        let (users, command) = (users.clone(), command.to_vec());
+        spawn_blocking(move || users.run(&command)).await.unwrap();
+    }
+    for (mut stream, rest, token, status) in slow {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        loop {
+            let asked = http_to(server.address, "PATCH", "/api/documents/default", &headers, "{}".to_owned());
+            if timeout(PATIENCE, asked).await.unwrap().0 == status {
+                break;
+            }
+        }
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    assert!(server.positions().await.is_empty());
 }
 
 #[tokio::test]

@@ -1,13 +1,18 @@
 //! What somebody may do, and how that changes; and where a token may be.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::format::DocumentId;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use happierwork::store::faults::{FaultyDisk, Op};
+use happierwork::wire::repo::{Message, PeerMetadata, RemoteHeads, StorageId};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer, join, new_id, receive};
+use super::peer::{Replica, RepoPeer, join, new_id, receive, with_storage};
 use super::support::{PlainPeer, Socket, TestServer, http_to};
 use super::tokens::Users;
 
@@ -128,11 +133,51 @@ async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_
     }
     assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
     // All of it is known after a restart.
-    let folder = std::sync::Arc::clone(&server.folder);
+    let folder = Arc::clone(&server.folder);
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, users.known()).await;
     assert_eq!(call(&server, &ceo, "GET", &path, "").await.0, 200);
     assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+}
+
+#[tokio::test]
+async fn who_made_a_document_can_be_given_another_role_and_the_last_owner_stays_one() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
+    let operator = users.token("operator", "owner", "*");
+    let (mut maker, mut replica) = made_by(&server, &ceo).await;
+    let path = format!("/api/documents/{}", replica.id);
+    let access = format!("{path}/access");
+    let set = async |by: &str, user: &str, role: &str| {
+        let body = json!({ "role": role }).to_string();
+        call(&server, by, "PUT", &format!("{access}/{user}"), &body).await
+    };
+    for role in ["viewer", "editor"] {
+        let (status, body) = set(&ceo, "ceo", role).await;
+        assert!(status == 409 && body.contains("last-owner") && body.contains("somebody else"), "{status} {body}");
+    }
+    assert_eq!(call(&server, &ceo, "DELETE", &format!("{access}/ceo"), "").await.0, 409);
+    assert_eq!(set(&ceo, "ceo", "owner").await.0, 204, "nothing changes");
+
+    // With somebody else who owns it, who made it is one of many.
+    assert_eq!(set(&ceo, "cfo", "owner").await.0, 204);
+    assert_eq!(set(&cfo, "ceo", "viewer").await.0, 204);
+    while !replica.state.is_peer_read_only() {
+        maker.turn(&mut replica).await;
+    }
+    let (_, record) = call(&server, &cfo, "GET", &access, "").await;
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record, json!({ "owner": null, "users": { "ceo": "viewer", "cfo": "owner" } }));
+    assert_eq!(set(&ceo, "ceo", "owner").await.0, 403);
+    assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/cfo"), "").await.0, 409);
+    assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/ceo"), "").await.0, 204);
+    assert_eq!(call(&server, &ceo, "GET", &path, "").await.0, 404);
+    // Who owns all documents by their token still does.
+    assert_eq!(call(&server, &operator, "DELETE", &format!("{access}/cfo"), "").await.0, 204);
+    assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
+    assert_eq!(set(&operator, "ceo", "owner").await.0, 204);
+    assert_eq!(call(&server, &ceo, "GET", &access, "").await.0, 200);
 }
 
 #[tokio::test]
@@ -298,4 +343,116 @@ async fn viewers_are_told_on_every_surface_that_they_may_not_write() {
     assert!(status == 403 && body.contains("you may read this document"), "{status} {body}");
     let (status, body) = call(&server, &token, "POST", "/api/documents", r#"{"name":"x"}"#).await;
     assert!(status == 403 && body.contains("may not make documents"), "{status} {body}");
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_there() {
+    let users = Users::new();
+    let folder = Arc::new(TempDir::new().unwrap());
+    let (broken, missing) = (new_id(), new_id());
+    std::fs::create_dir(folder.path().join("documents")).unwrap();
+    std::fs::write(folder.path().join(format!("documents/{broken}.automerge")), "no document").unwrap();
+    let server = TestServer::start_in(folder, users.known()).await;
+    let mut mine = Replica::empty(&missing).doc;
+    mine.put(ROOT, "name", "mine").unwrap();
+    mine.commit();
+    let mut answers = Vec::new();
+    for id in [&broken, &missing] {
+        let token = users.token("intern", "viewer", "default");
+        let mut socket = server.connect(&format!("/sync/{id}?token={token}")).await;
+        let greeting = socket.next().await;
+        let mut replica = Replica { doc: mine.clone(), ..Replica::empty(id) };
+        let mut said = vec![format!("{greeting:?}")];
+        while let Some(message) = replica.generate() {
+            socket.send(Frame::binary(message)).await;
+            let answer = socket.next().await;
+            said.push(format!("{answer:?}"));
+            match answer {
+                Some(Frame::Binary(data)) => replica.receive(&data),
+                _ => break,
+            };
+        }
+        let close = socket.closed_with.take().unwrap();
+        said.push(format!("{} {}", u16::from(close.code), close.reason.replace(id.as_str(), "…")));
+        let mut peer = joined(&server, &token, "intern").await;
+        let request = peer.request(id, Replica::empty(id).generate().unwrap());
+        peer.send(&request).await;
+        let told = peer.next().await;
+        said.push(format!("{told:?}").replace(id.as_str(), "…").replace(peer.server.as_str(), "server"));
+        answers.push(said);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(answers[0].iter().any(|said| said.starts_with("4403 there is no document")), "{answers:?}");
+    // Nobody has tried to open it: of whoever may read it the first hears why that fails.
+    let (status, body) =
+        call(&server, &users.token("ceo", "viewer", "*"), "GET", &format!("/api/documents/{broken}"), "").await;
+    assert_eq!(status, 503, "{body}");
+}
+
+#[tokio::test]
+async fn who_could_not_make_a_document_as_the_disk_was_full_does_not_own_what_another_makes() {
+    let users = Users::new();
+    let disk = FaultyDisk::new(&["home"]);
+    let server = TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
+        options.state = "home/state.automerge".into();
+        users.known()(options);
+    })
+    .await;
+    let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
+    let (mut replica, id) = (Replica::empty(&new_id()), new_id());
+    replica.id = id.clone();
+    replica.doc.put(ROOT, "name", "first").unwrap();
+    replica.doc.commit();
+    // Whose it is to be was written before what is in it.
+    disk.fail(Op::Write, 1, ErrorKind::StorageFull);
+    let mut first = joined(&server, &ceo, "first").await;
+    first.push(&mut replica).await;
+    while let Some(message) = first.next().await {
+        if let Message::Sync { data, .. } = message {
+            replica.receive(&data);
+            first.push(&mut replica).await;
+        }
+    }
+    assert_eq!(code(&mut first.socket).await, 1013);
+    assert_eq!(disk.failed(), [Op::Write]);
+
+    let mut other = Replica::empty(&id);
+    other.doc.put(ROOT, "name", "second").unwrap();
+    other.doc.commit();
+    let mut maker = joined(&server, &cfo, "maker").await;
+    maker.until_agreed(&mut other).await;
+    let (status, record) = call(&server, &cfo, "GET", &format!("/api/documents/{id}/access"), "").await;
+    assert_eq!(status, 200, "{record}");
+    assert_eq!(serde_json::from_str::<Value>(&record).unwrap()["owner"], "cfo");
+    assert_eq!(call(&server, &ceo, "GET", &format!("/api/documents/{id}"), "").await.0, 404);
+}
+
+#[tokio::test]
+async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, intern) = (users.token("ceo", "viewer", "*"), users.token("intern", "viewer", "*"));
+    let mut watcher = joined(&server, &ceo, "watcher").await;
+    let socket = server.connect(&format!("/sync?token={intern}")).await;
+    let mut teller = RepoPeer::join_over(socket, "teller", with_storage("intern's laptop")).await;
+    for peer in [&mut watcher, &mut teller] {
+        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    }
+    let storages = ["cfo's laptop", "intern's laptop"].map(|name| StorageId::new(name).unwrap());
+    let (sender, target) = (watcher.id.clone(), watcher.server.clone());
+    watcher
+        .send(&Message::RemoteSubscriptionChange { sender, target, add: storages.to_vec(), remove: Vec::new() })
+        .await;
+    // What is known of it already comes at once.
+    let known = watcher.next().await;
+    assert!(matches!(known, Some(Message::RemoteHeadsChanged { .. })), "{known:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let timestamp = happierwork::clock::now_ms() as f64;
+    let news = |storage: &StorageId| (storage.clone(), RemoteHeads { heads: vec!["x".to_owned()], timestamp });
+    let (sender, target, document) = (teller.id.clone(), teller.server.clone(), server.document.clone());
+    let heads = storages.iter().map(news).collect();
+    teller.send(&Message::RemoteHeadsChanged { sender, target, document, heads }).await;
+    let told = watcher.next().await;
+    let Some(Message::RemoteHeadsChanged { heads, .. }) = told else { panic!("{told:?}") };
+    assert_eq!(heads, [news(&storages[1])], "the other one would have come first");
 }

@@ -46,6 +46,14 @@ async fn documents_are_deleted_and_brought_back_while_no_server_runs() {
     assert_eq!(post_to(address, &format!("/api/documents/{id}/positions"), &row).await.0, 201);
     assert_eq!(server.stop().code, Some(0));
 
+    // Where it cannot be written down that it is deleted, nothing of it goes: else any client would bring it back.
+    let record = documents.join(format!("{id}.access.json"));
+    fs::remove_file(&record).unwrap();
+    fs::create_dir_all(record.join("in the way")).unwrap();
+    assert_eq!(document(&["delete", id, "--now"]).code, Some(1));
+    assert!(names(&documents).contains(&format!("{id}.automerge")));
+    fs::remove_dir_all(&record).unwrap();
+
     assert_eq!(document(&["delete", id, "--now"]).code, Some(0));
     assert!(!names(&documents).contains(&format!("{id}.automerge")));
     refused(document(&["restore", id]), "gone from the disk");

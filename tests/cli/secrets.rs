@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use happierwork::wire::repo::{Message, PeerId, PeerMetadata};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::support::process::{Running, folder, imported, program, run, serve};
@@ -73,5 +75,32 @@ async fn secrets_are_in_no_log_at_any_level() {
     ] {
         let line = said.lines().find(|line| line.contains(&secret));
         assert!(line.is_none(), "{what} in {line:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_says_makes_no_line_of_its_own_in_the_log() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let (server, address) = Running::server(serve(&state, &["--log", "happierwork=trace"]));
+    let forged = "\n2026-01-01T00:00:00Z ERROR forged: the disk is on fire\u{1b}[2K";
+    let me = PeerId::new(&format!("me{forged}")).unwrap();
+    let mut socket = socket_to(address, "/sync").await;
+    let join = Message::Join { sender: me.clone(), metadata: PeerMetadata::default(), versions: vec!["1".to_owned()] };
+    let long = format!("{forged} {}", "x".repeat(60_000));
+    for message in [
+        join,
+        Message::Error { sender: Some(me.clone()), target: None, message: long },
+        Message::Leave { sender: PeerId::new(&format!("not me{forged}")).unwrap() },
+        Message::Leave { sender: me },
+    ] {
+        socket.send(Frame::binary(message.encode())).await;
+    }
+    while socket.next().await.is_some() {}
+    let said = server.stop().err;
+    assert!(said.contains("the disk is on fire") && said.contains("reports an error"), "all of it was logged: {said}");
+    for line in said.lines() {
+        assert!(!line.starts_with("2026-01-01T00:00:00Z ERROR forged") && !line.contains('\u{1b}'), "{line}");
+        assert!(line.len() < 10_000, "as long as somebody likes: {} bytes", line.len());
     }
 }

@@ -122,3 +122,25 @@ async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
         drop(held);
     }
 }
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_and_go_away_again_the_disk_is_tried_by_one_at_a_time() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let tried = || disk.calls().iter().filter(|call| **call == Op::Create).count();
+    let before = tried();
+    let mut held = disk.hold(Op::Sync);
+    let mut first = Box::pin(server.app.hub.ready());
+    assert!((&mut first).now_or_never().is_none());
+    reached(&mut held).await;
+    drop(first);
+    let mut others: Vec<_> = (0..100).map(|_| Box::pin(server.app.hub.ready())).collect();
+    assert!(others.iter_mut().all(|other| other.now_or_never().is_none()));
+    drop(held);
+    for other in others {
+        assert_eq!(timeout(PATIENCE, other).await.expect("in time"), Ok(()));
+    }
+    let probed = tried() - before;
+    assert_eq!(timeout(PATIENCE, server.http("GET", "/readyz", &[])).await.expect("in time").0, 200);
+    assert!((1..=2).contains(&probed), "{probed} files were made to find it out");
+}

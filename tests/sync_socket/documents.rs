@@ -7,8 +7,9 @@ use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc, ScalarValue};
 use happierwork::hub::Caller;
 use happierwork::store::faults::FaultyDisk;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use happierwork::wire::repo::{Message, PeerMetadata, RemoteHeads, StorageId};
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{PATIENCE, PlainPeer, TestServer};
@@ -238,5 +239,39 @@ async fn an_ephemeral_message_reaches_the_other_peers_of_its_document_once_and_n
         let request = peer.request(&new_id(), Replica::empty(&here).generate().unwrap());
         peer.send(&request).await;
         assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })));
+    }
+}
+
+#[tokio::test]
+async fn news_of_another_storage_is_not_from_the_future_and_of_the_servers_own_there_is_none() {
+    let server = TestServer::start().await;
+    let mut watcher = RepoPeer::join(&server, "watcher").await;
+    let mut teller = RepoPeer::join(&server, "teller").await;
+    for peer in [&mut watcher, &mut teller] {
+        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    }
+    let own = std::fs::read_to_string(server.folder.path().join("documents/storage-id")).unwrap();
+    let [own, laptop] = [own.trim(), "laptop"].map(|name| StorageId::new(name).unwrap());
+    let (sender, target) = (watcher.id.clone(), watcher.server.clone());
+    let add = vec![own.clone(), laptop.clone()];
+    watcher.send(&Message::RemoteSubscriptionChange { sender, target, add, remove: Vec::new() }).await;
+    watcher.socket.send(Frame::Ping("heard".into())).await;
+    while watcher.socket.next_raw().await.unwrap() != Frame::Pong("heard".into()) {}
+
+    let before = happierwork::clock::now_ms() as f64;
+    for (head, ahead) in [("forged", 1e300), ("later", 0.0)] {
+        // Not within the same millisecond as what was told before.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let timestamp = happierwork::clock::now_ms() as f64 + ahead;
+        let news = |storage: &StorageId| (storage.clone(), RemoteHeads { heads: vec![head.to_owned()], timestamp });
+        let (sender, target, document) = (teller.id.clone(), teller.server.clone(), server.document.clone());
+        let heads = vec![news(&own), news(&laptop)];
+        teller.send(&Message::RemoteHeadsChanged { sender, target, document, heads }).await;
+        let told = watcher.next().await;
+        let Some(Message::RemoteHeadsChanged { heads, .. }) = told else { panic!("{told:?}") };
+        let [(storage, heads)] = &heads[..] else { panic!("{heads:?}") };
+        assert_eq!((storage, &heads.heads[..]), (&laptop, &[head.to_owned()][..]));
+        assert!(heads.timestamp <= happierwork::clock::now_ms() as f64, "{heads:?}");
+        assert!(heads.timestamp >= before, "{heads:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The files: who may read them, what must be in them, and that they change under a running authority.
 
+use std::os::unix::fs::{MetadataExt, chown};
 use std::thread;
 
 use super::*;
@@ -35,7 +36,7 @@ fn a_folder_that_is_not_there_or_has_no_key_is_refused_with_the_command_that_mak
 fn what_is_made_only_its_owner_can_read() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
-    home.open().logout(&home.token("cfo"), NOW).unwrap();
+    home.open().end(&home.token("cfo"), NOW).unwrap();
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(home.folder.path().to_owned()), 0o700);
     for name in ["keys.json", "users.json", "revoked.jsonl", "lock"] {
@@ -101,7 +102,7 @@ fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("cfo"));
-    authority.logout(&home.token("ceo"), NOW).unwrap();
+    authority.end(&home.token("ceo"), NOW).unwrap();
     for name in ["keys.json", "users.json", "revoked.jsonl"] {
         let before = *authority.changes().borrow();
         let good = fs::read_to_string(home.path(name)).unwrap();
@@ -225,4 +226,32 @@ fn a_file_that_is_a_link_is_changed_where_it_leads() {
     let kid = home.new_key(NewKey::Ed25519);
     assert!(home.path("keys.json").is_symlink());
     assert!(fs::read_to_string(elsewhere).unwrap().contains(&kid));
+}
+
+/// Only root gives files away; for everybody else all of them are their own anyway.
+#[test]
+fn what_root_changes_goes_on_to_belong_to_whose_it_was_and_what_root_makes_to_whose_the_folder_is() {
+    let home = Home::new();
+    home.account("cfo", Role::Editor);
+    let me = fs::metadata(home.folder.path()).unwrap().uid();
+    let server = if me == 0 { 4_711 } else { me };
+    chown(home.folder.path(), Some(server), None).unwrap();
+    for name in ["keys.json", "users.json"] {
+        chown(home.path(name), Some(server), None).unwrap();
+    }
+    // The lock is there already, as root has made it.
+    home.change("cfo", |account| account.disable(NOW));
+    home.new_key(NewKey::Ed25519);
+    home.open().end(&home.token("ceo"), NOW).unwrap();
+    for name in ["keys.json", "users.json", "revoked.jsonl", "lock"] {
+        let metadata = fs::metadata(home.path(name)).unwrap();
+        assert_eq!((metadata.uid(), metadata.permissions().mode() & 0o777), (server, 0o600), "{name}");
+    }
+    for name in ["lock", "users.json"] {
+        fs::remove_file(home.path(name)).unwrap();
+    }
+    home.account("cfo", Role::Editor);
+    for name in ["lock", "users.json"] {
+        assert_eq!(fs::metadata(home.path(name)).unwrap().uid(), server, "{name}");
+    }
 }

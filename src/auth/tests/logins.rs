@@ -30,7 +30,7 @@ async fn the_right_password_begins_a_session_which_may_what_its_account_may_now(
         let grant = grant.unwrap();
         assert_eq!((grant.role, grant.documents), (Role::Viewer, Documents::none()));
     }
-    authority.logout(&session.token, NOW).unwrap();
+    authority.end(&session.token, NOW).unwrap();
     assert_eq!(authority.verify(&session.token, NOW), Err(Refused::LoggedOut));
 }
 
@@ -50,6 +50,30 @@ async fn a_session_ends_with_its_account_and_with_its_password() {
     home.write("users.json", "{\"users\":{}}");
     authority.refresh();
     assert_eq!(authority.verify(&after.token, NOW), Err(Refused::Disabled), "the account is gone");
+}
+
+#[tokio::test]
+async fn who_logs_in_before_the_server_has_noticed_is_out_when_it_has() {
+    let home = Home::new();
+    home.account("cfo", Role::Editor);
+    let authority = home.open();
+    for later in [0, 1, 60] {
+        home.change("cfo", |account| account.set_password(HashedPassword::new("another horse").unwrap(), NOW));
+        let with_the_old = authority.login("cfo", PASSWORD, HERE, NOW + later).await.unwrap();
+        authority.refresh();
+        assert_eq!(authority.verify(&with_the_old.token, NOW + later), Err(Refused::Disabled), "{later}");
+        let with_the_new = authority.login("cfo", "another horse", HERE, NOW).await.unwrap();
+        assert!(authority.verify(&with_the_new.token, NOW).is_ok());
+
+        home.change("cfo", |account| account.disable(NOW));
+        let disabled = authority.login("cfo", "another horse", HERE, NOW + later).await.unwrap();
+        home.change("cfo", |account| {
+            account.enable();
+            account.set_password(HashedPassword::new(PASSWORD).unwrap(), NOW);
+        });
+        authority.refresh();
+        assert_eq!(authority.verify(&disabled.token, NOW + later), Err(Refused::Disabled), "{later}");
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn a_provider_is_enough_and_nobody_can_log_out_or_in_then() {
     let token = signer.token("1", &provided(json!({})));
     assert!(authority.verify(&token, NOW).is_ok());
     assert!(!authority.has_accounts());
-    assert!(matches!(authority.logout(&token, NOW), Err(AuthError::NowhereToKeep)));
+    assert!(matches!(authority.end(&token, NOW), Err(AuthError::NowhereToKeep)));
     assert_eq!(authority.verify(&home.token("cfo"), NOW), Err(Refused::Invalid), "these keys are not given");
 }
 
@@ -194,4 +194,50 @@ fn a_providers_new_keys_are_read_and_those_that_are_gone_verify_no_more() {
     authority.refresh();
     assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Invalid));
     assert!(authority.verify(&new.token("new", &provided(json!({}))), NOW).is_ok());
+}
+
+#[test]
+fn a_broken_file_of_the_provider_does_not_keep_what_a_retired_key_of_ours_has_signed_nor_the_other_way_round() {
+    let home = Home::new();
+    let provider = Signer::ed25519();
+    let authority = home.with_provider(&[provider.jwk("1")], |_| {}).unwrap();
+    let (retired, foreign) = (home.token("cfo"), provider.token("1", &provided(json!({}))));
+    let grant = authority.verify(&retired, NOW).unwrap();
+    let path = home.home.path().join("jwks.json");
+    for broken in [Some("nonsense"), None] {
+        match broken {
+            Some(content) => fs::write(&path, content).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        home.new_key(NewKey::Ed25519);
+        authority.refresh();
+        assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "a new key of ours counts");
+        assert!(authority.verify(&foreign, NOW).is_ok(), "and the provider's, as they were read last");
+    }
+    home.folder.change_keys(|keys| keys.retire(&grant.key)).unwrap();
+    authority.refresh();
+    assert_eq!(authority.verify(&retired, NOW), Err(Refused::Invalid));
+    assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Invalid));
+
+    let new = Signer::ecdsa();
+    home.write("keys.json", "nonsense");
+    fs::write(&path, json!({ "keys": [new.jwk("2")] }).to_string()).unwrap();
+    authority.refresh();
+    assert_eq!(authority.verify(&foreign, NOW), Err(Refused::Invalid));
+    assert!(authority.verify(&new.token("2", &provided(json!({}))), NOW).is_ok());
+}
+
+#[test]
+fn a_providers_key_does_not_take_the_place_of_one_of_ours_under_a_running_authority() {
+    let home = Home::new();
+    let provider = Signer::ed25519();
+    let authority = home.with_provider(&[provider.jwk("1")], |_| {}).unwrap();
+    let own = home.keys_json()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let path = home.home.path().join("jwks.json");
+    fs::write(&path, json!({ "keys": [provider.jwk(&own)] }).to_string()).unwrap();
+    let said = logged(|| authority.refresh());
+    assert!(said.contains("two keys"), "{said}");
+    assert!(authority.verify(&home.token("cfo"), NOW).is_ok());
+    assert_eq!(authority.verify(&provider.token(&own, &provided(json!({}))), NOW), Err(Refused::Invalid));
+    assert!(authority.verify(&provider.token("1", &provided(json!({}))), NOW).is_ok());
 }

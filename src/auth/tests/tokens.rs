@@ -23,6 +23,7 @@ fn a_good_token_says_who_what_where_and_how_long() {
         key: kid.into(),
         id: Some("1".into()),
         session: false,
+        generation: 0,
         issued: NOW,
     };
     assert_eq!(home.open().verify(&token, NOW), Ok(expected));
@@ -312,13 +313,13 @@ fn a_token_that_was_logged_out_stays_out_also_after_a_restart() {
     let home = Home::new();
     let (authority, token) = (home.open(), home.token("cfo"));
     let (grant, before) = (authority.verify(&token, NOW).unwrap(), *authority.changes().borrow());
-    authority.logout(&token, NOW).unwrap();
+    authority.end(&token, NOW).unwrap();
     assert_ne!(*authority.changes().borrow(), before, "those who are connected are asked about again");
     for authority in [authority, home.open()] {
         assert_eq!(authority.verify(&token, NOW), Err(Refused::LoggedOut));
         assert_eq!(authority.recheck(&grant, NOW), Err(Refused::LoggedOut));
         assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "another token of the same user");
-        authority.logout(&token, NOW).expect("it is out already");
+        authority.end(&token, NOW).expect("it is out already");
     }
     assert_eq!(fs::read_to_string(home.path("revoked.jsonl")).unwrap().lines().count(), 1);
 }
@@ -328,9 +329,9 @@ fn what_one_server_logs_out_is_out_at_another_on_the_same_folder() {
     let home = Home::new();
     let (one, two) = (home.open(), home.open());
     let tokens = [home.token("cfo"), home.token("ceo"), home.token("cto")];
-    one.logout(&tokens[0], NOW).unwrap();
-    two.logout(&tokens[1], NOW).unwrap();
-    one.logout(&tokens[2], NOW).unwrap();
+    one.end(&tokens[0], NOW).unwrap();
+    two.end(&tokens[1], NOW).unwrap();
+    one.end(&tokens[2], NOW).unwrap();
     for authority in [&one, &two, &home.open()] {
         authority.refresh();
         for token in &tokens {
@@ -345,10 +346,10 @@ fn a_token_that_cannot_be_remembered_or_is_not_genuine_is_not_logged_out() {
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
     let without_id = signer.token(&kid, &claims(json!({ "jti": null })));
-    let error = authority.logout(&without_id, NOW).unwrap_err();
+    let error = authority.end(&without_id, NOW).unwrap_err();
     assert!(matches!(error, AuthError::NoTokenId) && error.to_string().contains("jti"), "{error}");
-    assert!(matches!(authority.logout("a.b.c", NOW), Err(AuthError::Refused(Refused::Invalid))));
-    authority.logout(&home.token("cfo"), NOW + 100_000).expect("it is over anyway");
+    assert!(matches!(authority.end("a.b.c", NOW), Err(AuthError::Refused(Refused::Invalid))));
+    authority.end(&home.token("cfo"), NOW + 100_000).expect("it is over anyway");
     assert!(!home.path("revoked.jsonl").exists());
 }
 

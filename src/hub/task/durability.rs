@@ -128,7 +128,8 @@ impl DocumentTask {
         items: Vec<Item>,
         mut senders: Vec<Sender>,
     ) {
-        tracing::error!(document = %self.id, %error, "a batch would have ruined the document; it is reloaded");
+        let why = error.to_string();
+        tracing::error!(document = %self.id, why, "a batch would have ruined the document; it is reloaded");
         self.reload_after_ruin(document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
@@ -150,7 +151,8 @@ impl DocumentTask {
         }
     }
 
-    fn is_leaving(&self, key: ConnectionKey) -> bool {
+    /// Whether a peer is gone, or has to go.
+    pub(super) fn is_leaving(&self, key: ConnectionKey) -> bool {
         self.peers.get(&key).is_none_or(|member| member.peer.outbox.is_closed())
     }
 

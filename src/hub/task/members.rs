@@ -1,15 +1,16 @@
 //! Who syncs a document and who looks at it: who may come in, what they may do, and how they leave.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, answer_of_none, carries_chunks};
+use crate::document::{Applied, Document, Item, Prepared, carries_chunks};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::{SyncPeer, Unavailable};
-use crate::hub::outbox::{ConnectionKey, Farewell, Outgoing};
+use crate::hub::outbox::ConnectionKey;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
 
@@ -21,7 +22,7 @@ impl DocumentTask {
         }
         let right = self.right_of(document, &peer.caller);
         if right < Right::Read {
-            self.turn_down(&peer, true, None);
+            self.hub.turn_down(&self.id, &peer, true, None);
             return false;
         }
         if !document.exists() && !self.pending {
@@ -29,7 +30,7 @@ impl DocumentTask {
             let pending = &self.hub.inner.pending;
             if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
                 self.hub.inner.metrics.refuse(Refusal::TooManyPending);
-                self.tell_unavailable(&peer, &Unavailable::TooManyPending);
+                peer.tell_unavailable(&self.id, &Unavailable::TooManyPending);
                 return false;
             }
             self.pending = true;
@@ -53,39 +54,10 @@ impl DocumentTask {
         !self.peers.contains_key(&peer.key) && self.right_of(document, &peer.caller) < Right::Read
     }
 
-    /// Answers who may not even know of the document as if it did not exist, until they bring something: that is not taken,
-    /// and they are told so.
-    pub(super) fn turn_down(&self, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
-        let brings = message.is_some_and(carries_chunks);
-        if !request && !brings && !self.hub.inner.access.is_deleted(&self.id) {
-            let answer = answer_of_none(message);
-            if let (Some(data), Some(place)) = (answer, peer.outbox.place(&self.waiter)) {
-                place.fill(Outgoing::Sync { document: self.id.clone(), data });
-            }
-            return;
-        }
-        self.hub.inner.metrics.refuse(Refusal::Denied);
-        self.tell_unavailable(peer, &Denied::Missing(self.id.clone()).into());
-    }
-
     /// What somebody may do with the document as it is.
     fn right_of(&self, document: &Document, caller: &Caller) -> Right {
         let access = &self.hub.inner.access;
         if document.exists() { access.right(caller, &self.id) } else { access.right_before(caller, &self.id) }
-    }
-
-    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
-    fn tell_unavailable(&self, peer: &SyncPeer, why: &Unavailable) {
-        match peer.outbox.place(&self.waiter) {
-            Some(place) => place.fill(match why {
-                Unavailable::Denied(_) => Outgoing::Missing(self.id.clone()),
-                _ => Outgoing::Unavailable(self.id.clone()),
-            }),
-            None => {
-                let Farewell { kind, message } = why.clone().into();
-                peer.outbox.close(kind, message);
-            }
-        }
     }
 
     /// Whether changes of a peer are taken now. `maker`: who makes the document, if it does not exist and somebody is about
@@ -127,45 +99,92 @@ impl DocumentTask {
             senders.iter().zip(&applied.brought_changes).find(|(_, brought)| **brought).and_then(|(sender, _)| {
                 match sender {
                     Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
-                    Sender::Caller { user, .. } => user.clone(),
+                    Sender::Caller { caller, .. } => caller.user(),
                 }
             });
         let Some(user) = user else { return Ok(()) };
-        self.hub.inner.access.change(&self.id, |record| record.owner.get_or_insert(user).clone()).await?;
+        // Also in the place of somebody who was about to make it and could not: that was noted before it failed.
+        self.hub.inner.access.change(&self.id, |record| record.owner = Some(user)).await?;
         // Others have waited for a document of this id. It is not theirs.
-        let _ = self.recheck(document, None);
+        self.recheck(document);
         Ok(())
     }
 
-    /// What somebody may do may have changed. Returns the peers who are to be told that it has.
-    pub(super) fn recheck(&mut self, document: &mut Document, only: Option<ConnectionKey>) -> Vec<ConnectionKey> {
-        let concerned = |key: &ConnectionKey| only.is_none_or(|only| only == *key);
-        let mut moved = Vec::new();
-        let keys: Vec<ConnectionKey> = self.peers.keys().copied().filter(concerned).collect();
-        for key in keys {
-            let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { continue };
-            let right = self.right_of(document, &peer.caller);
-            if right < Right::Read {
-                self.send_away(document, key);
-            } else if right != *before {
-                document.introduce(key, peer.caller.standing(right));
-                if let Some(member) = self.peers.get_mut(&key) {
-                    member.right = right;
+    /// What waited for this document was allowed when it was sent, and may have waited long: for the disk, for its turn, or as
+    /// the document is busy. Here is the last moment to see who may still bring it.
+    pub(super) fn leave_out_forbidden(
+        &mut self,
+        document: &mut Document,
+        items: &mut Vec<Item>,
+        prepared: &mut Vec<Prepared>,
+        senders: &mut Vec<Sender>,
+    ) {
+        // Of those that are left out: why, if anybody waits for that.
+        let mut left_out: BTreeMap<usize, Option<Denied>> = BTreeMap::new();
+        for (place, (item, sender)) in items.iter().zip(&*senders).enumerate() {
+            match (item, sender) {
+                (Item::Edit { edit, .. }, Sender::Caller { caller, .. }) => {
+                    if let Err(denied) = self.hub.inner.access.check_edit(caller, &self.id, edit) {
+                        left_out.insert(place, Some(denied));
+                    }
                 }
-                moved.push(key);
+                (Item::Sync { peer, .. }, _) if self.is_leaving(*peer) => {
+                    left_out.insert(place, None);
+                }
+                // The document itself leaves out what those bring who only read.
+                (Item::Sync { peer, bytes }, _) if carries_chunks(bytes) => self.recheck_peer(document, *peer),
+                _ => {}
             }
+        }
+        if left_out.is_empty() {
+            return;
+        }
+        let mut places = 0..;
+        items.retain(|_| places.next().is_some_and(|place| !left_out.contains_key(&place)));
+        let mut places = 0..;
+        prepared.retain(|_| places.next().is_some_and(|place| !left_out.contains_key(&place)));
+        for (place, sender) in std::mem::take(senders).into_iter().enumerate() {
+            match (left_out.remove(&place), sender) {
+                (None, sender) => senders.push(sender),
+                (Some(Some(denied)), Sender::Caller { reply, .. }) => {
+                    let _ = reply.send(Err(denied.into()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What anybody may do may have changed.
+    pub(super) fn recheck(&mut self, document: &mut Document) {
+        let keys: Vec<ConnectionKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.recheck_peer(document, key);
         }
         let access = &self.hub.inner.access;
         let denied = Denied::Missing(self.id.clone());
-        self.watchers.retain(|key, caller| !concerned(&key) || access.right(caller, &self.id) >= Right::Read, &denied);
-        moved
+        self.watchers.retain(|caller| access.right(caller, &self.id) >= Right::Read, &denied);
+    }
+
+    /// What a peer may do may have changed. If so they will be told; who may not even read any more has to go.
+    fn recheck_peer(&mut self, document: &mut Document, key: ConnectionKey) {
+        let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { return };
+        let right = self.right_of(document, &peer.caller);
+        if right < Right::Read {
+            self.send_away(document, key);
+        } else if right != *before {
+            document.introduce(key, peer.caller.standing(right));
+            if let Some(member) = self.peers.get_mut(&key) {
+                member.right = right;
+            }
+            self.moved.push(key);
+        }
     }
 
     /// A peer may not even know any more that there is such a document.
     fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
         if let Some(Member { peer, .. }) = self.peers.remove(&key) {
             document.leave(key);
-            self.tell_unavailable(&peer, &Denied::Missing(self.id.clone()).into());
+            peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
     }
 

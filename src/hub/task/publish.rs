@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use automerge::ChangeHash;
 
-use super::{DocumentTask, LARGE_DOCUMENT};
+use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Published, read_view};
 use crate::heavy::heavily;
@@ -151,9 +151,18 @@ impl DocumentTask {
     /// A peer told what it knows of a storage that is not here: passed on to whoever watches that one.
     pub(super) fn hear_of_storage(&mut self, from: ConnectionKey, heads: Arc<RemoteHeads>) {
         let watchers = self.hub.inner.storages.watchers(&heads.storage);
-        if watchers.is_empty() || !self.peers.contains_key(&from) {
+        let Some(Member { peer, .. }) = self.peers.get(&from).filter(|_| !watchers.is_empty()) else { return };
+        // Who is known speaks for themselves. Of the others nobody can tell who they speak for; but what they say now is
+        // not newer than what is said later.
+        if peer.caller.user().is_some() && peer.storage.as_ref() != Some(&heads.storage) {
             return;
         }
+        let now = now();
+        let heads = if heads.timestamp <= now {
+            heads
+        } else {
+            Arc::new(RemoteHeads { timestamp: now, ..RemoteHeads::clone(&heads) })
+        };
         if self.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
             return;
         }
@@ -185,9 +194,8 @@ impl DocumentTask {
 
     fn heads_of(&self, document: &Document, key: ConnectionKey, storage: &Arc<str>) -> Option<Arc<RemoteHeads>> {
         let heads = document.their_heads(key)?.iter().map(encode_head).collect();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds fit for the next 200,000 years")]
-        let timestamp = now_ms() as f64;
-        Some(Arc::new(RemoteHeads { document: self.id.clone(), storage: Arc::clone(storage), heads, timestamp }))
+        let (document, storage) = (self.id.clone(), Arc::clone(storage));
+        Some(Arc::new(RemoteHeads { document, storage, heads, timestamp: now() }))
     }
 
     fn tell_heads(&self, watchers: &[ConnectionKey], except: ConnectionKey, heads: &Arc<RemoteHeads>) {
@@ -199,6 +207,12 @@ impl DocumentTask {
             }
         }
     }
+}
+
+/// In milliseconds, as automerge-repo writes it.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds fit for the next 200,000 years")]
+fn now() -> f64 {
+    now_ms() as f64
 }
 
 /// A head as automerge-repo writes it: base58check.

@@ -22,7 +22,7 @@ use crate::server::{App, Problem};
 /// Who may do what with a document.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Access {
-    /// Who made it, where users are known.
+    /// Who made it, where users are known, and as long as an owner has not given them another role.
     #[schema(required = true, example = "ceo")]
     owner: Option<String>,
     /// Whom the owner has let in: user names, and `viewer`, `editor` or `owner`.
@@ -84,7 +84,8 @@ pub struct RoleBody {
 
 /// Let somebody in, or give them another role.
 ///
-/// It counts at once, also for connections that are open. For owners.
+/// It counts at once, also for connections that are open. For owners. Who made the document can be given another role, too, as
+/// long as somebody is left who owns it. At most 1,000 users.
 #[utoipa::path(
     put,
     path = "/api/documents/{documentId}/access/{user}",
@@ -92,7 +93,17 @@ pub struct RoleBody {
     tag = "access",
     params(DocumentPath, UserPath),
     request_body = RoleBody,
-    responses((status = 204, description = "It counts"), AnyProblem, DocumentProblem, WriteProblem, BodyProblem),
+    responses(
+        (status = 204, description = "It counts"),
+        (
+            status = 409, description = "Nobody would own the document any more", body = Problem,
+            content_type = "application/problem+json",
+        ),
+        AnyProblem,
+        DocumentProblem,
+        WriteProblem,
+        BodyProblem,
+    ),
 )]
 pub async fn allow(
     State(app): State<Arc<App>>,
@@ -114,14 +125,24 @@ pub async fn allow(
 
 /// Take back what somebody was allowed.
 ///
-/// What their token says stays. It counts at once, also for connections that are open. For owners.
+/// What their token says stays. It counts at once, also for connections that are open. For owners. Who made the document can be
+/// taken out, too, as long as somebody is left who owns it.
 #[utoipa::path(
     delete,
     path = "/api/documents/{documentId}/access/{user}",
     operation_id = "disallow",
     tag = "access",
     params(DocumentPath, UserPath),
-    responses((status = 204, description = "It counts"), AnyProblem, DocumentProblem, WriteProblem),
+    responses(
+        (status = 204, description = "It counts"),
+        (
+            status = 409, description = "Nobody would own the document any more", body = Problem,
+            content_type = "application/problem+json",
+        ),
+        AnyProblem,
+        DocumentProblem,
+        WriteProblem,
+    ),
 )]
 pub async fn disallow(
     State(app): State<Arc<App>>,

@@ -4,6 +4,7 @@
 //! reader to find out where.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
@@ -13,16 +14,17 @@ use serde_json::value::RawValue;
 use serde_json::{Value, error::Category};
 
 use crate::format::{Budget, BudgetError, MAX_BUDGET};
-use crate::server::{Problem, body};
+use crate::hub::Caller;
+use crate::server::{App, Problem, body};
 
 /// The fields of a JSON object that are not read yet, as they were sent.
 #[derive(Debug)]
 pub struct Fields(Vec<(String, Box<RawValue>)>);
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+impl FromRequest<Arc<App>> for Fields {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let sent = request.headers().get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
         if !sent.as_deref().is_some_and(is_json) {
             let sent = sent.map_or_else(|| "none was given".to_owned(), |kind| format!("not {kind}"));
@@ -30,7 +32,12 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported-media-type", "The body is of the wrong type", detail));
         }
-        Self::parse(&body::read(request.into_body()).await?)
+        let caller = request.extensions().get::<Caller>().cloned();
+        let body = body::read(request.into_body()).await?;
+        if let Some(caller) = caller {
+            app.renew(&caller)?;
+        }
+        Self::parse(&body)
     }
 }
 

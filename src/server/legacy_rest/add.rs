@@ -20,7 +20,7 @@ use crate::server::{App, new_position_id, write};
 
 /// Stores it, in front of all others.
 pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, body: Body) -> Response {
-    let position = match answer::read_object(body).await {
+    let position = match answer::read_object_of(&app, &caller, body).await {
         Ok(object) => read(&object),
         Err(response) => return response,
     };

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::document::EditError;
-use crate::hub::EditFailure;
-use crate::server::{Problem, body};
+use crate::hub::{Caller, EditFailure};
+use crate::server::authentication::legacy_refusal;
+use crate::server::{App, Problem, body};
 
 /// It was done.
 pub fn message(status: StatusCode, message: &str) -> Response {
@@ -53,6 +54,16 @@ pub async fn read_object(body: Body) -> Result<Map<String, Value>, Response> {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(invalid_json()),
     }
+}
+
+/// The same for somebody who has to be let in still when all of it has come.
+///
+/// # Errors
+/// The answer to give.
+pub async fn read_object_of(app: &App, caller: &Caller, body: Body) -> Result<Map<String, Value>, Response> {
+    let object = read_object(body).await;
+    app.renew(caller).map_err(legacy_refusal)?;
+    object
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ type Id = Result<Path<String>, PathRejection>;
 
 /// Changes fields of one position.
 pub async fn update(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, id: Id, body: Body) -> Response {
-    let patch = match answer::read_object(body).await {
+    let patch = match answer::read_object_of(&app, &caller, body).await {
         Ok(object) => read(&object),
         Err(response) => return response,
     };

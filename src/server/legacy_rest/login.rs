@@ -20,7 +20,7 @@ use crate::auth::{Authority, LoginRefused, Session};
 use crate::clock::now;
 use crate::metrics::Refusal;
 use crate::server::App;
-use crate::server::authentication::{Found, ended_cookies, is_from_our_page, session_cookie};
+use crate::server::authentication::{ended_cookies, is_from_our_page, session_cookie};
 use crate::server::guests::Guest;
 use crate::server::secure::is_secure;
 
@@ -94,7 +94,7 @@ fn welcome(app: &App, head: &Parts, Session { token, grant }: &Session) -> Respo
     // A page of somebody else's may have typed a password of its own in; nobody is to find themselves logged in by that.
     let seconds = u64::try_from(grant.expires - now()).unwrap_or(0);
     let secure = is_secure(&app.guests, &head.extensions, &head.headers);
-    if is_from_our_page(&head.headers, &app.access)
+    if is_from_our_page(&head.headers, &app.access, secure)
         && let Ok(cookie) = HeaderValue::try_from(session_cookie(token, seconds, secure))
     {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -104,12 +104,12 @@ fn welcome(app: &App, head: &Parts, Session { token, grant }: &Session) -> Respo
 
 /// The token of this request does not count any more, wherever it is.
 pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let found = Found::of(request.method(), request.uri(), request.headers(), &app.access);
+    let found = app.token_of(&request);
     if let (Some(authority), Some(token)) = (&app.authority, found.token())
         && let Ok(grant) = authority.verify(token, now())
-        && let Err(error) = authority.logout(token, now())
+        && let Err(error) = authority.logout(token, now()).await
     {
-        tracing::error!(user = %grant.user, %error, "a token could not be logged out");
+        tracing::error!(user = &*grant.user, %error, "a token could not be logged out");
         let reason = "You are not logged out: the server could not note it; try again later";
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, reason);
     }

@@ -24,6 +24,9 @@ use crate::server::socket::Surface;
 use crate::token_bucket::TokenBucket;
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
+/// Characters of what a peer says of an error that are written to the log.
+const MAX_LOGGED: usize = 200;
+
 /// One automerge-repo peer.
 pub struct RepoSocket {
     key: ConnectionKey,
@@ -142,7 +145,7 @@ impl RepoSocket {
         }
         self.hub.metrics().refuse(Refusal::ForeignSender);
         if !std::mem::replace(&mut self.logged_foreign, true) {
-            tracing::info!(connection = self.key.0, peer = %joined.peer, ?sender, "ignored a message of another sender");
+            tracing::info!(connection = self.key.0, peer = ?joined.peer, ?sender, "ignored a message of another sender");
         }
         false
     }
@@ -183,7 +186,8 @@ impl RepoSocket {
                     count: message.count,
                     data: message.data,
                 };
-                self.hub.ephemeral(self.key, message).await.map_err(Farewell::from)
+                self.hub.ephemeral(self.key, message);
+                Ok(())
             }
             Message::RemoteSubscriptionChange { sender, add, remove, .. } if self.is_from_joined(&sender) => {
                 let names = |ids: Vec<StorageId>| ids.iter().map(|id| Arc::from(id.as_str())).collect::<Vec<_>>();
@@ -199,14 +203,15 @@ impl RepoSocket {
                 Ok(())
             }
             Message::RemoteHeadsChanged { sender, document, heads, .. } if self.is_from_joined(&sender) => {
-                for (storage, heads) in heads {
+                // What is in the storage of this server is for nobody else to say.
+                for (storage, heads) in heads.into_iter().filter(|(storage, _)| *storage != self.identity.storage) {
                     let heads = RemoteHeads {
                         document: document.clone(),
                         storage: Arc::from(storage.as_str()),
                         heads: heads.heads,
                         timestamp: heads.timestamp,
                     };
-                    self.hub.remote_heads(self.key, heads).await.map_err(Farewell::from)?;
+                    self.hub.remote_heads(self.key, heads);
                 }
                 Ok(())
             }
@@ -216,7 +221,9 @@ impl RepoSocket {
             // That a client has not got a document is no news: it would have sent it.
             Message::DocUnavailable { sender, .. } if self.is_from_joined(&sender) => Ok(()),
             Message::Error { message, .. } => {
-                tracing::info!(connection = self.key.0, message, "the peer reports an error");
+                // Not under the name `message`, which the log shows as it is: what a peer says would look like a line of ours.
+                let said: String = message.chars().take(MAX_LOGGED).collect();
+                tracing::info!(connection = self.key.0, ?said, "the peer reports an error");
                 Ok(())
             }
             Message::Unknown { kind, .. } => {
@@ -249,7 +256,8 @@ impl Surface for RepoSocket {
             Ok(message) => self.dispatch(message, share, out).await,
             Err(error) => {
                 self.hub.metrics().refuse(Refusal::Undecodable);
-                tracing::warn!(connection = self.key.0, %error, "refused a message");
+                // As a text, which the log quotes: parts of it may be the peer's.
+                tracing::warn!(connection = self.key.0, error = error.to_string(), "refused a message");
                 Err(bad(error.to_string()))
             }
         }

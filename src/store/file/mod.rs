@@ -302,13 +302,32 @@ impl Inner {
         *cell = None;
         locked(&self.refused).remove(id);
         let path = self.place(id).path().to_owned();
-        for path in [&path, &self.peers_file(id)] {
-            match self.disk.remove(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::write(id, error)),
+        let peers = self.peers_file(id);
+        let failed = |error| StoreError::write(id, error);
+        let mut files = vec![path.clone(), peers.clone()];
+        // What crashes have left and repairs have kept of it, too.
+        for path in [&path, &peers] {
+            files.extend(self.left_beside(path).map_err(failed)?);
+        }
+        for path in files {
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                 _ => {}
             }
         }
-        self.disk.sync_dir(folder_of(&path)).map_err(|error| StoreError::write(id, error))
+        self.disk.sync_dir(folder_of(&path)).map_err(failed)
+    }
+
+    /// Files beside another one in which some of it may be.
+    fn left_beside(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let files = match self.disk.files(folder_of(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+        let is_one = |rest: &str| rest == ".new" || rest == ".unsynced" || rest.starts_with(".torn-");
+        let left = files.iter().map(|(file, _)| file).filter(|file| file.strip_prefix(name).is_some_and(is_one));
+        Ok(left.map(|file| path.with_file_name(file)).collect())
     }
 
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {

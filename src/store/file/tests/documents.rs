@@ -150,3 +150,27 @@ async fn what_an_unfinished_rewrite_left_is_removed() {
     assert!(!new.exists());
     assert_eq!(stored(&store, &default_id()).await, chunk);
 }
+
+#[tokio::test]
+async fn of_a_document_that_is_removed_no_copy_stays_and_of_others_everything_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = folder.path().join("documents");
+    let store = open(folder.path()).expect("opens");
+    let (gone, other) = (id(2), id(3));
+    for id in [&gone, &other] {
+        store.append(id, Author::new().edit()).await.expect("appends");
+        for left in ["automerge.new", "automerge.torn-96", "automerge.torn-96-2", "automerge.unsynced", "peers.new"] {
+            std::fs::write(documents.join(format!("{id}.{left}")), "a copy").expect("written");
+        }
+        for kept in ["access.json", "authors.jsonl"] {
+            std::fs::write(documents.join(format!("{id}.{kept}")), "{}").expect("written");
+        }
+    }
+    store.remove(&gone).await.expect("removes");
+    let names = std::fs::read_dir(&documents).expect("a folder").map(|file| file.expect("a file").file_name());
+    let names: Vec<String> = names.map(|name| name.into_string().expect("text")).collect();
+    let mut of_gone: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&format!("{gone}."))).collect();
+    of_gone.sort_unstable();
+    assert_eq!(of_gone, ["access.json", "authors.jsonl"]);
+    assert_eq!(names.iter().filter(|name| name.starts_with(&format!("{other}."))).count(), 8, "{names:?}");
+}

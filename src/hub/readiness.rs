@@ -1,0 +1,49 @@
+//! Whether a change would be stored now: tried out, and told to all who ask.
+//!
+//! Anybody may ask, as often as they like, and to try it out takes a thread and several turns of the disk. So it is tried by
+//! one at a time, and for whoever asks within a second the answer is the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::store::{Store, StoreError};
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last answer. Clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Readiness(Arc<Mutex<Option<Answer>>>);
+
+struct Answer {
+    at: Instant,
+    error: Option<Arc<StoreError>>,
+}
+
+impl Readiness {
+    /// Tries it out, unless somebody just has.
+    pub(super) async fn of(&self, store: &Arc<dyn Store>) -> Result<(), Arc<StoreError>> {
+        let mut last = Arc::clone(&self.0).lock_owned().await;
+        if let Some(Answer { at, error }) = &*last
+            && at.elapsed() < FRESH
+        {
+            return error.clone().map_or(Ok(()), Err);
+        }
+        let store = Arc::clone(store);
+        // In a task of its own: whoever asks may go away, and the disk is busy all the same. Nobody else tries until it is over.
+        let probe = tokio::spawn(async move {
+            let error = store.probe().await.err().map(Arc::new);
+            *last = Some(Answer { at: Instant::now(), error: error.clone() });
+            error.map_or(Ok(()), Err)
+        });
+        match probe.await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is going down, and whoever waits here goes down with it.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
