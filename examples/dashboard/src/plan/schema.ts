@@ -76,8 +76,12 @@ export interface Settings {
 export const MAX_TEXT = 1_000
 export const MAX_BUDGET = Number.MAX_SAFE_INTEGER
 
-const plain = (value: unknown): unknown =>
-  value instanceof A.ImmutableString ? value.val : value instanceof A.Counter ? value.value : value
+function plain(value: unknown): unknown {
+  if (value instanceof A.ImmutableString) return value.val
+  if (value instanceof A.Counter) return value.value
+  // Numbers at the end of what a double holds exactly, and beyond.
+  return typeof value === "bigint" ? Number(value) : value
+}
 
 /** Texts in either form that Automerge has; anything else as far as a person can read it. */
 export function asText(value: unknown): string {

@@ -4,6 +4,7 @@ import { next as A } from "@automerge/automerge/slim"
 import {
   type DocHandle,
   type DocHandleChangePayload,
+  type DocHandleEncodedChangePayload,
   type DocHandleRemoteHeadsPayload,
   decodeHeads,
   type StorageId,
@@ -81,6 +82,7 @@ export class PlanStore {
       reading: 0,
       historyProblem: null,
     }
+    handle.on("heads-changed", this.#onHeads)
     handle.on("change", this.#onChange)
     handle.on("remote-heads", this.#onRemoteHeads)
     this.#unsubscribe = connection.subscribe(() => this.#readHeads())
@@ -117,6 +119,7 @@ export class PlanStore {
   close(): void {
     window.clearTimeout(this.#start)
     if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+    this.handle.off("heads-changed", this.#onHeads)
     this.handle.off("change", this.#onChange)
     this.handle.off("remote-heads", this.#onRemoteHeads)
     this.#unsubscribe()
@@ -148,8 +151,13 @@ export class PlanStore {
       glows = new Map(fresh)
     }
     this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, settings: readSettings(doc), glows }
-    this.#resync(isOurs)
+    this.#tell(isOurs)
+  }
+
+  /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
+  #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.history?.feed(doc)
+    this.#resync()
   }
 
   #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
@@ -166,7 +174,7 @@ export class PlanStore {
     this.#resync()
   }
 
-  #resync(isUrgent = false): void {
+  #resync(): void {
     const doc = this.handle.doc()
     const isBehind = this.#server !== null && !A.hasHeads(doc, this.#server)
     if (this.#server && !isBehind) {
@@ -182,7 +190,7 @@ export class PlanStore {
     if (sync.kind !== kind || sync.waiting !== waiting || sync.refused !== refused) {
       this.#snapshot = { ...this.#snapshot, sync: { kind, waiting, refused } }
     }
-    this.#tell(isUrgent)
+    this.#tell(false)
   }
 
   #update(part: Partial<Snapshot>): void {
