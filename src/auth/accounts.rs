@@ -72,8 +72,9 @@ impl Account {
 
     /// Whether a token is good, as far as that is for the account to say.
     pub(super) fn accepts(&self, token: &Grant) -> bool {
-        let is_current = if token.session { token.generation == self.generation } else { token.issued >= self.since };
-        !self.disabled && is_current
+        // The moment counts for sessions, too: what was ended before there was a count stays ended.
+        let is_current = !token.session || token.generation == self.generation;
+        !self.disabled && is_current && token.issued >= self.since
     }
 }
 
@@ -253,6 +254,16 @@ mod tests {
             account.enable();
             assert!(!account.accepts(&before) && account.accepts(&token(&account, session, 1_000)));
         }
+    }
+
+    #[test]
+    fn what_was_ended_before_it_was_counted_stays_ended() {
+        let mut account = account();
+        let before = token(&account, true, 1_000);
+        account.set_password(account.password().clone(), 1_000);
+        // As it was written then.
+        account.generation = 0;
+        assert!(!account.accepts(&before) && account.accepts(&token(&account, true, 1_000)));
     }
 
     #[test]
