@@ -1,18 +1,25 @@
 # `cargo run --release` is the server; this file is for everything else.
 
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20.19 or later are all that must be there.
-.PHONY: test tools lint rust js example bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser lint rust js dashboard example bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
-test lint rust js: export HAPPIERWORK_DASHBOARD = required
+test lint rust js dashboard: export HAPPIERWORK_DASHBOARD = required
 
-test: tools lint deny rust js
+test: tools browser lint deny rust js dashboard
 	@echo "all tests passed"
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later"; exit 1; }
 	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
+
+# The dashboard is tested in the system's Chromium, which is installed when it is missing and may be.
+BROWSER = $${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
+APT := apt-get install -y --no-install-recommends chromium fonts-noto-core
+browser:
+	@if [ -z "$(BROWSER)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && $(APT); fi
+	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to where a browser of its kind is"; exit 1; fi
 
 lint:
 	cargo fmt --all --check
@@ -26,6 +33,12 @@ rust:
 js: tests/js/node_modules/.package-lock.json
 	cargo build --release --locked
 	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+
+# The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
+dashboard: browser examples/dashboard/node_modules/.package-lock.json
+	cargo build --release --locked
+	cd examples/dashboard && npm run check && npm run unit
+	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
 # The servers that ours is compared with, as far as they come from npm.
 CONTENDERS := $(patsubst %/package.json,%,$(wildcard benches/load/contenders/node/*/package.json))

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { defineConfig } from "@playwright/test"
 
 /** The system's browser: nothing is downloaded. */
-const browser = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
+const browser = process.env.CHROMIUM || ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
 if (!browser) throw new Error("there is no Chromium: install it (on Debian: apt-get install chromium), or set CHROMIUM to where it is")
 
 export default defineConfig({

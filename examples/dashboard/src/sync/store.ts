@@ -176,13 +176,13 @@ export class PlanStore {
 
   #resync(): void {
     const doc = this.handle.doc()
-    const isBehind = this.#server !== null && !A.hasHeads(doc, this.#server)
+    const isBehind = this.#server !== null && !has(doc, this.#server)
     if (this.#server && !isBehind) {
       this.#acknowledged = this.#server
       saveHeads(this.id, this.#server)
     }
     // Heads of another copy (the browser's storage was cleared in part) say nothing about this one.
-    const known = A.hasHeads(doc, this.#acknowledged) ? this.#acknowledged : []
+    const known = has(doc, this.#acknowledged) ? this.#acknowledged : []
     const waiting = A.getChangesMetaSince(doc, known).length
     const { isOpen, refused } = this.connection
     const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
@@ -211,6 +211,12 @@ export class PlanStore {
       for (const listener of this.#listeners) listener()
     })
   }
+}
+
+/** (`A.hasHeads` makes each of these changes again, which takes long for a large one.) */
+function has(doc: A.Doc<unknown>, heads: A.Heads): boolean {
+  const missing = new Set(A.getMissingDeps(doc, heads))
+  return !heads.some((head) => missing.has(head))
 }
 
 const headsKey = (id: string) => `happierwork.heads.${id}`

@@ -56,6 +56,7 @@ export function Grid(props: Props) {
   const body = useRef<HTMLDivElement>(null)
   const head = useRef<HTMLDivElement>(null)
   const [margin, setMargin] = useState(0)
+  const [padding, setPadding] = useState(0)
   const isNarrow = useMedia(NARROW)
   const minute = useMinute()
 
@@ -66,11 +67,10 @@ export function Grid(props: Props) {
   const virtual = useWindowVirtualizer({
     count: positions.length,
     estimateSize: () => size,
-    overscan: 8,
+    overscan: 4,
     scrollMargin: margin,
     // What lies under the toolbar and the head is not on the screen.
-    scrollPaddingStart:
-      (head.current?.getBoundingClientRect().height ?? 0) + (head.current ? Number.parseFloat(getComputedStyle(head.current).top) || 0 : 0),
+    scrollPaddingStart: padding,
     getItemKey: (at) => positions[at]?.id ?? at,
     // The active row stays, wherever one scrolls: the keyboard, and what is being typed, are in it.
     rangeExtractor: (range) => {
@@ -85,6 +85,7 @@ export function Grid(props: Props) {
     const measure = () => {
       const top = body.current ? body.current.getBoundingClientRect().top + window.scrollY : 0
       setMargin((before) => (Math.abs(before - top) < 1 ? before : top))
+      if (head.current) setPadding(head.current.offsetHeight + (Number.parseFloat(getComputedStyle(head.current).top) || 0))
     }
     measure()
     const observer = new ResizeObserver(measure)
