@@ -1,12 +1,16 @@
 # `cargo run --release` is the server; this file is for everything else.
 
+# What a pipe says is what its first command says.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 # A Rust toolchain (see rust-version in Cargo.toml) and Node 20.19 or later are all that must be there.
-.PHONY: test tools browser lint rust js dashboard example bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser lint rust js dashboard secrets example bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
 test lint rust js dashboard: export HAPPIERWORK_DASHBOARD = required
 
-test: tools browser lint deny rust js dashboard
+test: tools browser lint deny rust js dashboard secrets
 	@echo "all tests passed"
 
 tools:
@@ -25,20 +29,34 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
 
+# All that is said while the tests run, the servers' logs of everything included.
+LOGS := $(CURDIR)/target/test-logs
+$(LOGS):
+	mkdir -p $@
+js dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
+js dashboard: export HAPPIERWORK_LOG = trace
+
 # Unit, property and whole-server tests.
-rust:
-	cargo test --locked
+rust: | $(LOGS)
+	rm -f $(LOGS)/rust.log
+	cargo test --locked 2>&1 | tee $(LOGS)/rust.log
 
 # Stock JavaScript clients against the real server, as it is shipped.
-js: tests/js/node_modules/.package-lock.json
+js: tests/js/node_modules/.package-lock.json | $(LOGS)
+	rm -f $(LOGS)/js-*.log
 	cargo build --release --locked
 	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
 # The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
-dashboard: browser examples/dashboard/node_modules/.package-lock.json
+dashboard: browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
+	rm -f $(LOGS)/dashboard-*.log
 	cargo build --release --locked
 	cd examples/dashboard && npm run check && npm run unit
 	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+
+# No password, token or key is in anything that was said.
+secrets: rust js dashboard
+	node tests/secrets.mjs $(LOGS)
 
 # The servers that ours is compared with, as far as they come from npm.
 CONTENDERS := $(patsubst %/package.json,%,$(wildcard benches/load/contenders/node/*/package.json))

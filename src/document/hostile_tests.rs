@@ -279,6 +279,7 @@ fn what_people_make_is_not_refused() {
         assert_eq!(decode(chunk), Ok(history.len()));
     }
     let mut document = load(&[]);
+    document.join(PEER, Vec::new());
     let applied = document.apply(vec![carrying(PEER, &doc.get_heads(), &history)]);
     assert!(matches!(applied.outcomes.as_slice(), [Outcome::Synced]), "{applied:?}");
     assert_eq!(document.heads(), doc.get_heads());
@@ -316,6 +317,7 @@ fn nobody(counter: u64) -> OpId {
 
 /// What becomes of a change; and whatever that is, the document must be readable from its log and from a snapshot.
 fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
+    document.join(PEER, Vec::new());
     let mut applied = document.apply(vec![carrying(PEER, &[], changes)]);
     let spoiled = applied.spoiled().map(ToString::to_string);
     let result = if let Some(error) = spoiled {
@@ -505,6 +507,7 @@ fn a_change_that_comes_before_what_it_does_not_count_on_from_is_refused() {
         let result = if together {
             send(&mut document, &mut log, &[second.clone(), first.clone()])
         } else {
+            document.join(PEER, Vec::new());
             let mut applied = document.apply(vec![carrying(PEER, &[], std::slice::from_ref(&second))]);
             document.publish(&mut applied, |_| true);
             send(&mut document, &mut log, std::slice::from_ref(&first))

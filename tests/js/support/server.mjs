@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -13,6 +13,9 @@ import { within } from "./until.mjs";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork");
+
+/** Where all that servers log is kept, to be searched for secrets. */
+const LOGS = process.env.HAPPIERWORK_TEST_LOGS;
 
 /** The 60 recorded positions, as the old backend kept them. */
 export const RECORDED = path.join(ROOT, "tests/fixtures/legacy/positions.json");
@@ -114,7 +117,10 @@ export class Server {
     this.log = "";
     this.url = undefined;
     this.listening = undefined;
-    child.stderr.setEncoding("utf8").on("data", (text) => (this.log += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.log += text;
+      if (LOGS) appendFileSync(path.join(LOGS, `js-${process.pid}.log`), text);
+    });
     this.exited = once(child, "exit").then(([code, signal]) => {
       children.delete(child);
       return { code, signal };

@@ -24,6 +24,10 @@ const inAddress = (): string | null => {
   return isValidDocumentId(id) ? id : null
 }
 
+/** How often the list of plans is asked for, and how long a plan may have been open without being listed. */
+const REFRESH = 60_000
+const SETTLED = 5_000
+
 const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
 
 export function App({ local, session, isFresh }: Props) {
@@ -36,13 +40,20 @@ export function App({ local, session, isFresh }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [isCreating, setCreating] = useState(false)
   const [name, setName] = useState(() => session.user?.name ?? readName())
+  const [isGone, setGone] = useState(false)
   const nameNow = useRef(name)
   nameNow.current = name
+  /** Which plan is open, and since when. */
+  const opened = useRef<{ id: string; at: number } | null>(null)
 
   const refresh = useCallback(async () => {
+    const before = opened.current
     try {
+      const asked = performance.now()
       const listed = await listPlans(whose)
       setPlans(listed)
+      // The list is asked for by those who may see it: what has been open for a while and is not listed has been taken away.
+      setGone(before !== null && asked - before.at > SETTLED && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
       setId((before) => before ?? listed.find((plan) => plan.isDefault)?.id ?? listed[0]?.id ?? null)
     } catch (error) {
@@ -52,9 +63,15 @@ export function App({ local, session, isFresh }: Props) {
 
   useEffect(() => {
     void refresh()
+    const timer = window.setInterval(() => {
+      if (!document.hidden) void refresh()
+    }, REFRESH)
     const onHash = () => setId((before) => inAddress() ?? before)
     window.addEventListener("hashchange", onHash)
-    return () => window.removeEventListener("hashchange", onHash)
+    return () => {
+      window.clearInterval(timer)
+      window.removeEventListener("hashchange", onHash)
+    }
   }, [refresh])
 
   // The list, and who we are, are asked for again when the server comes back or has sent us away.
@@ -80,15 +97,17 @@ export function App({ local, session, isFresh }: Props) {
   useEffect(() => {
     if (id === null) return
     let isCurrent = true
-    let opened: PlanStore | null = null
+    let shown: PlanStore | null = null
     const show = (handle: DocHandle<PlanDoc>) => {
-      if (!isCurrent || opened) return
+      if (!isCurrent || shown) return
       setMissing(false)
-      opened = new PlanStore(handle, connection, nameNow.current || "Somebody")
-      setStore(opened)
+      shown = new PlanStore(handle, connection, nameNow.current || "Somebody")
+      opened.current = { id, at: performance.now() }
+      setStore(shown)
     }
     setStore(null)
     setMissing(false)
+    setGone(false)
     repo.find<PlanDoc>(id as never, { allowableStates: ["ready", "unavailable"] }).then(
       (handle) => {
         if (!isCurrent) return
@@ -104,7 +123,8 @@ export function App({ local, session, isFresh }: Props) {
     )
     return () => {
       isCurrent = false
-      opened?.close()
+      opened.current = null
+      shown?.close()
     }
   }, [id, repo, connection])
 
@@ -150,6 +170,7 @@ export function App({ local, session, isFresh }: Props) {
           session={session}
           name={name}
           isViewer={isViewer}
+          isGone={isGone}
           onOpen={open}
           onCreate={() => setCreating(true)}
           onName={(next) => {

@@ -31,6 +31,8 @@ interface Props {
   session: Session
   name: string
   isViewer: boolean
+  /** It was deleted, or we may not see it any more. */
+  isGone: boolean
   onOpen: (id: string) => void
   onCreate: () => void
   onName: (name: string) => void
@@ -55,7 +57,7 @@ function readDismissed(id: string): ReadonlySet<string> {
   }
 }
 
-export function PlanView({ store, plans, session, name, isViewer, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, sync, people, glows } = snapshot
   const [filter, setFilter] = useState(NO_FILTER)
@@ -68,7 +70,7 @@ export function PlanView({ store, plans, session, name, isViewer, onOpen, onCrea
   const notes = useRef(0)
   const { plan } = store
   const who = name || "Somebody"
-  const canEdit = !isViewer
+  const canEdit = !isViewer && !isGone
 
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
@@ -194,6 +196,11 @@ export function PlanView({ store, plans, session, name, isViewer, onOpen, onCrea
           <p className="banner">
             You may look at this plan, but not change it{session.user ? `: you are logged in as ${session.user.name}, a viewer` : ""}. Who
             owns it can let you.
+          </p>
+        )}
+        {isGone && (
+          <p className="banner problem" role="alert">
+            This plan is not on the server any more, or you may not see it. What you see is the copy on this device.
           </p>
         )}
         {sync.kind === "not-allowed" && (

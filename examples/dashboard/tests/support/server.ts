@@ -1,7 +1,7 @@
 /** The real program, in a folder of its own, on a port that it keeps when it is started again. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -10,6 +10,8 @@ import { createInterface } from "node:readline"
 const ROOT = path.resolve(import.meta.dirname, "../../../..")
 const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/release/happierwork")
 const SAMPLE = path.join(ROOT, "tests/fixtures/legacy/positions.json")
+/** Where all that servers log is kept, to be searched for secrets. */
+const LOGS = process.env.HAPPIERWORK_TEST_LOGS
 
 if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: run \`cargo build --release\`, or set HAPPIERWORK_BIN`)
 
@@ -92,6 +94,7 @@ export class Server {
     let log = ""
     child.stderr?.on("data", (data) => {
       log += data
+      if (LOGS) appendFileSync(path.join(LOGS, `dashboard-${process.pid}.log`), data)
     })
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
       if (line.startsWith("listening")) {
