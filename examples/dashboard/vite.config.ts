@@ -36,6 +36,9 @@ export default defineConfig({
         navigateFallback: "/index.html",
         navigateFallbackDenylist: SERVER,
         cleanupOutdatedCaches: true,
+        // A new worker takes over at once; the page says that there is a newer one.
+        skipWaiting: true,
+        clientsClaim: true,
       },
     }),
   ],

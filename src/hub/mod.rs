@@ -686,6 +686,8 @@ impl Hub {
                 Err(mpsc::error::SendError(returned)) => {
                     command = returned;
                     self.forget(id, &slot);
+                    // A runtime that is being torn down ends every task that is begun: this one must let it.
+                    tokio::task::yield_now().await;
                 }
             }
         }

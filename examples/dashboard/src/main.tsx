@@ -2,12 +2,14 @@
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
-import { forgotten } from "./sync/forget"
+import { forgotten, leaveWithOthers, toForget } from "./sync/forget"
 import { deleteLocalCopies, openRepo } from "./sync/repo"
 import { owner, readSession } from "./sync/session"
 import { App } from "./ui/App"
+import { Boundary } from "./ui/Boundary"
 import { Login } from "./ui/Login"
 import { Message } from "./ui/Message"
+import { NEWER } from "./ui/newer"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles.css"
 
@@ -16,8 +18,9 @@ const root = createRoot(document.getElementById("root") as HTMLElement)
 
 async function start(): Promise<void> {
   const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
-  const leaving = forgotten()
-  if (leaving !== null) await deleteLocalCopies(leaving)
+  const leaving = toForget()
+  if (leaving !== null && (await deleteLocalCopies(leaving)) === "deleted") forgotten()
+  leaveWithOthers()
   if (!session) {
     root.render(
       <Message title="No connection yet">
@@ -38,7 +41,9 @@ async function start(): Promise<void> {
   const local = openRepo(owner(session))
   root.render(
     <StrictMode>
-      <App local={local} session={session} isFresh={isFresh} />
+      <Boundary>
+        <App local={local} session={session} isFresh={isFresh} />
+      </Boundary>
     </StrictMode>,
   )
 }
@@ -55,6 +60,11 @@ start().catch((error: unknown) => {
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
   window.addEventListener("load", () => {
     // Without it the page works, but does not open without a network.
+    const hadWorker = navigator.serviceWorker.controller !== null
     navigator.serviceWorker.register("/sw.js").catch(() => undefined)
+    // A newer page is there: it is for the reader to say when.
+    navigator.serviceWorker.addEventListener("controllerchange", () => {
+      if (hadWorker) window.dispatchEvent(new Event(NEWER))
+    })
   })
 }

@@ -81,3 +81,35 @@ test("the page opens with no server at all, and its worker never answers for the
     ).toBe("no answer")
   }
 })
+
+test("a connection that is replaced in a hurry goes on hearing what others do", async ({ ceo, cfo }) => {
+  await ceo.is("live", 0)
+  // A device that changes its network: the old socket is let go, and a new one is there at once.
+  await ceo.page.evaluate(() => {
+    window.dispatchEvent(new Event("offline"))
+    window.dispatchEvent(new Event("online"))
+  })
+  await ceo.is("live", 0)
+  // Longer than the adapter's own timer, which comes late.
+  await ceo.page.waitForTimeout(7_000)
+  await cfo.set("Office Manager", "budget", "13")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("13")
+  await ceo.set("Office Manager", "budget", "14")
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("14")
+  await ceo.is("live", 0)
+})
+
+test("a second tab without a network says how much is waiting, too", async ({ server, ceo }) => {
+  await ceo.installed()
+  await ceo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline", 0)
+  await ceo.set("Office Manager", "budget", "10")
+  await ceo.set("Office Manager", "budget", "11")
+  await ceo.is("offline", 2)
+  const second = await ceo.context.newPage()
+  await second.goto(server.url)
+  await expect(second.locator(".sync")).toHaveAttribute("data-waiting", "2")
+  await ceo.page.reload()
+  await ceo.is("offline", 2)
+})

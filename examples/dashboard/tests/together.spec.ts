@@ -122,3 +122,36 @@ test("what others change glows, and what one changes oneself does not", async ({
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("9")
   await expect(ceo.page.locator(".glow")).toHaveCount(0)
 })
+
+test("who only looks into a cell changes nothing, whatever others do meanwhile", async ({ server, ceo, cfo }) => {
+  const opened = ceo.cell("Office Manager", "budget")
+  await opened.focus()
+  await ceo.page.keyboard.press("F2")
+  await cfo.set("Office Manager", "budget", "20")
+  await cfo.is("live", 0)
+  await expect(ceo.page.locator(".figures dd").nth(1)).toHaveText("₹1,266 lakh")
+  await ceo.page.keyboard.press("Enter")
+  await expect(opened).toHaveText("20")
+  await ceo.is("live", 0)
+  expect((await server.rows()).find((row) => row.designation === "Office Manager")).toMatchObject({ budget: 20 })
+})
+
+test("who types while somebody else sets the same cell makes a conflict, and takes nothing away", async ({ ceo, cfo }) => {
+  await ceo.cell("Office Manager", "budget").focus()
+  await ceo.page.keyboard.type("30")
+  await cfo.set("Office Manager", "budget", "20")
+  await expect(ceo.page.locator(".figures dd").nth(1)).toHaveText("₹1,266 lakh")
+  await ceo.page.keyboard.press("Enter")
+  for (const { page } of [ceo, cfo])
+    await expect(page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" })).toBeVisible()
+})
+
+test("a row that is being edited stays in the list, whatever is searched for", async ({ ceo, cfo }) => {
+  await ceo.page.getByRole("combobox", { name: "Location" }).selectOption("Bengaluru")
+  await ceo.cell("Head of Design", "budget").focus()
+  await ceo.page.keyboard.type("41")
+  await cfo.set("Head of Design", "location", "Chennai")
+  await expect(ceo.cell("Head of Design", "location")).toHaveText("Chennai")
+  await ceo.page.keyboard.press("Enter")
+  await expect(cfo.cell("Head of Design", "budget")).toHaveText("41")
+})

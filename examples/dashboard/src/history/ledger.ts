@@ -5,7 +5,7 @@
  * Every change is looked at once. Pure: it knows nothing of workers, storage or the page.
  */
 import type { next as A } from "@automerge/automerge/slim"
-import { byOperation, FIELDS, type Field, type FieldValue, split } from "../plan/schema"
+import { asMoment, byOperation, FIELDS, type Field, type FieldValue, split } from "../plan/schema"
 import { Text } from "./text"
 
 /** A field that a change has set. */
@@ -67,7 +67,6 @@ interface Change {
   who: string
   message: string
   deeds: Deed[]
-  more: number
 }
 
 /** A value that an operation has written. */
@@ -103,6 +102,10 @@ export class Ledger {
   #written = new Map<string, Written>()
   #names = new Map<string, string>()
   #deleted = new Set<string>()
+  /** The last change that made a position of this id. */
+  #lastMade = new Map<string, number>()
+  /** What was found out about pairs of changes. */
+  #before = new Map<string, boolean>()
 
   get length(): number {
     return this.#changes.length
@@ -118,11 +121,10 @@ export class Ledger {
       deps: change.deps,
       startOp: change.startOp,
       maxOp: change.startOp + change.ops.length - 1,
-      time: change.time ? change.time * 1_000 : null,
+      time: change.time ? asMoment(change.time * 1_000) : null,
       who: "",
       message: change.message ?? "",
       deeds: [],
-      more: 0,
     }
     this.#numbers.set(change.hash, number)
     const own = this.#byActor.get(change.actor)
@@ -164,6 +166,7 @@ export class Ledger {
         }
         if (op.action === "makeMap") {
           this.#rows.set(operation, { position, fields: new Map(), edits: [], deletions: [] })
+          this.#lastMade.set(position, number)
           made.set(position, operation)
           removed.delete(position)
         } else if (op.action === "del" && op.pred.length > 0) {
@@ -221,8 +224,7 @@ export class Ledger {
         new: value(),
       })
     }
-    entry.deeds = deeds.slice(0, MAX_DEEDS)
-    entry.more = deeds.length - entry.deeds.length
+    entry.deeds = deeds
   }
 
   /** Of the values of these writes, the one that was shown. */
@@ -248,7 +250,8 @@ export class Ledger {
       const deeds = change.deeds.filter(isAbout)
       if (deeds.length === 0 && (about.position !== undefined || about.field !== undefined)) continue
       if (entries.length === limit) return { entries, places, next: places.at(-1) as number }
-      entries.push({ hash: change.hash, time: change.time, who: change.who, message: change.message, deeds, more: change.more })
+      const { hash, time, who, message } = change
+      entries.push({ hash, time, who, message, deeds: deeds.slice(0, MAX_DEEDS), more: Math.max(0, deeds.length - MAX_DEEDS) })
       places.push(at)
     }
     return { entries, places, next: null }
@@ -287,7 +290,9 @@ export class Ledger {
       // Of several edits of a field the last one counts.
       const last = new Map<Field, Row["edits"][number]>()
       for (const edit of row.edits) {
-        const isSwallowed = row.deletions.every((deletion) => !this.#isBefore(edit.change, deletion))
+        // Who made the position again has seen to it.
+        const isDone = (this.#lastMade.get(row.position) ?? -1) > edit.change
+        const isSwallowed = !isDone && row.deletions.every((deletion) => !this.#isBefore(edit.change, deletion))
         const other = last.get(edit.field)
         if (isSwallowed && (!other || byOperation(edit.operation, other.operation) > 0)) last.set(edit.field, edit)
       }
@@ -326,6 +331,15 @@ export class Ledger {
 
   /** Whether a change was known to whoever made the other. Only what was made since is looked at. */
   #isBefore(earlier: number, later: number): boolean {
+    const pair = `${earlier}/${later}`
+    const known = this.#before.get(pair)
+    if (known !== undefined) return known
+    const found = this.#searchBefore(earlier, later)
+    this.#before.set(pair, found)
+    return found
+  }
+
+  #searchBefore(earlier: number, later: number): boolean {
     if (earlier === later) return true
     const from = this.#changes[earlier] as Change
     const seen = new Set<number>([later])

@@ -69,18 +69,23 @@ const NAMES: Record<string, Field> = {
   office: "location",
 }
 
-const column = (name: string): Field | undefined =>
-  NAMES[
-    name
-      .replace(/\(.*\)/, "")
-      .trim()
-      .toLowerCase()
-  ]
+function column(name: string): Field | undefined {
+  const bare = name
+    .replace(/\(.*\)/, "")
+    .trim()
+    .toLowerCase()
+  return Object.hasOwn(NAMES, bare) ? NAMES[bare] : undefined
+}
 
 /** Reads a table. The first line may name the columns; if it does not, they are designation, department, budget, location. */
 export function readTable(text: string): Preview {
   const content = text.startsWith("\ufeff") ? text.slice(1) : text
-  const parsed = Papa.parse<string[]>(content, { skipEmptyLines: false, delimiter: guessDelimiter(content) })
+  const delimiter = guessDelimiter(content)
+  const parse = (quoteChar: string) => Papa.parse<string[]>(content, { skipEmptyLines: false, delimiter, quoteChar })
+  const hasQuotes = (errors: Papa.ParseError[]) => errors.some((error) => error.type === "Quotes")
+  let parsed = parse('"')
+  // Not every program that puts tabs between cells puts quotation marks around them.
+  if (delimiter === "\t" && hasQuotes(parsed.errors)) parsed = parse("\0")
   const rows = parsed.data
   const preview: Preview = { lines: [], ignored: [], problem: null }
   const fatal = parsed.errors.find((error) => error.type === "Quotes")

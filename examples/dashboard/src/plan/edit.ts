@@ -4,7 +4,7 @@
  * Fields are assigned whole, so that two who set one at once see a conflict instead of one vanishing in the other's text. A
  * row is assigned whole only when it is made. Every change says who did what.
  */
-import type { DocHandle } from "@automerge/automerge-repo/slim"
+import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
 import { newId } from "./id"
 import {
   asField,
@@ -34,7 +34,7 @@ export interface Deleted extends NewPosition {
 }
 
 /** What is edited. */
-export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "change">
+export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "change" | "changeAt">
 
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
 export function problemWith(field: Field, value: FieldValue): string | null {
@@ -77,19 +77,22 @@ export function add(plan: Plan, positions: readonly NewPosition[], who: string):
   return ids
 }
 
-/** Sets one field of one position. */
-export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string): void {
+/**
+ * Sets one field of one position. `seen`: the heads at which somebody typed the value, where others have set the field since:
+ * then both stand there, as a conflict, and nobody's vanishes.
+ */
+export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string, seen: UrlHeads | null = null): void {
   const name = rowsOf(plan.doc())[id] as PositionDoc | undefined
-  plan.change(
-    (doc) => {
-      const row = doc.positions[id]
-      if (!row) return
-      write(row, field, value)
-      row.updatedAt = new Date()
-      row.updatedBy = who
-    },
-    { message: `${who}: ${field} of ${asField("designation", name?.designation)}: ${value}` },
-  )
+  const change = (doc: PlanDoc) => {
+    const row = doc.positions[id]
+    if (!row) return
+    write(row, field, value)
+    row.updatedAt = new Date()
+    row.updatedBy = who
+  }
+  const said = { message: `${who}: ${field} of ${asField("designation", name?.designation)}: ${value}` }
+  if (seen) plan.changeAt(seen, change, said)
+  else plan.change(change, said)
 }
 
 function write(row: PositionDoc, field: Field, value: FieldValue): void {
@@ -111,7 +114,7 @@ export function settle(plan: Plan, id: string, field: Field, value: FieldValue, 
       const whole: PositionDoc = {
         designation: String(row.designation ?? ""),
         department: String(row.department ?? ""),
-        budget: row.budget,
+        budget: typeof row.budget === "number" ? row.budget : 0,
         location: String(row.location ?? ""),
         createdAt: row.createdAt instanceof Date ? new Date(row.createdAt) : new Date(),
         updatedAt: new Date(),

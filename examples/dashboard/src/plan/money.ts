@@ -14,6 +14,9 @@ export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
 const inputs = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGrouping: false })
 
+/** What stands between thousands where the reader lives. */
+const GROUP = numbers.formatToParts(1_234_567).find((part) => part.type === "group")?.value
+
 /** ₹, $, …; the code where there is no symbol. */
 export function symbol(currency: string): string {
   try {
@@ -64,8 +67,9 @@ export function parseAmount(text: string): number | null {
     .replace(/^\p{Sc}/u, "")
     .replace(/^[A-Za-z]{3}(?=[\d.,-])/, "")
   if (/^-?\d{1,3}(\.\d{3})+,\d+$/.test(digits)) digits = digits.replaceAll(".", "").replace(",", ".")
-  else if (/^-?\d+,\d{1,2}$/.test(digits)) digits = digits.replace(",", ".")
-  else if (/^-?\d{1,3}(,\d{2,3})*(\.\d+)?$/.test(digits)) digits = digits.replaceAll(",", "")
+  else if (GROUP === "." && /^-?[1-9]\d{0,2}(\.\d{3})+$/.test(digits)) digits = digits.replaceAll(".", "")
+  else if (/^-?(\d+,\d{1,2}|0,\d+)$/.test(digits)) digits = digits.replace(",", ".")
+  else if (/^-?[1-9]\d{0,2}(,\d{2,3})+(\.\d+)?$/.test(digits)) digits = digits.replaceAll(",", "")
   return /^-?(\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : null
 }
 

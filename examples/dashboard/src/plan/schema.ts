@@ -73,6 +73,8 @@ export interface Settings {
   totalBudget: number | null
 }
 
+/** The last moment that a `Date` can be. */
+const LAST_MOMENT = 8.64e15
 export const MAX_TEXT = 1_000
 export const MAX_BUDGET = Number.MAX_SAFE_INTEGER
 
@@ -96,9 +98,10 @@ export function asNumber(value: unknown): number | null {
   return typeof read === "number" && Number.isFinite(read) ? read : null
 }
 
+/** Milliseconds since 1970, as far as there are dates. */
 export function asMoment(value: unknown): number | null {
-  if (value instanceof Date) return Number.isFinite(value.getTime()) ? value.getTime() : null
-  return asNumber(value)
+  const read = value instanceof Date ? value.getTime() : asNumber(value)
+  return read !== null && Math.abs(read) <= LAST_MOMENT ? read : null
 }
 
 /** The value of a field, as it is shown and compared. */

@@ -16,11 +16,16 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
 
-/** Keeps the positions that have every word of the search in one of their texts. */
-export function filtered(positions: readonly Position[], { search, department, location }: Filter): readonly Position[] {
+/** Keeps the positions (and the one that is `kept`) that have every word of the search in one of their texts. */
+export function filtered(
+  positions: readonly Position[],
+  { search, department, location }: Filter,
+  kept: string | null = null,
+): readonly Position[] {
   const words = fold(search).split(/\s+/).filter(Boolean)
   if (words.length === 0 && department === null && location === null) return positions
   return positions.filter((position) => {
+    if (position.id === kept) return true
     if (department !== null && position.department !== department) return false
     if (location !== null && position.location !== location) return false
     if (words.length === 0) return true

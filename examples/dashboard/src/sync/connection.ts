@@ -9,6 +9,10 @@ const NOT_ALLOWED = 4403
 export type Refused = "not-logged-in" | "not-allowed"
 
 const RETRY = 5_000
+/** How long a network may take to connect. */
+const CONNECTING = 20_000
+/** After so long in the background a device may have slept. */
+const ASLEEP = 60_000
 
 export class Connection extends WebSocketClientAdapter {
   /** The server answers. */
@@ -18,6 +22,7 @@ export class Connection extends WebSocketClientAdapter {
   refused: Refused | null = null
   #listeners = new Set<() => void>()
   #again: (() => void) | null = null
+  #triedAt = 0
 
   constructor(url: string) {
     super(url, RETRY)
@@ -31,10 +36,18 @@ export class Connection extends WebSocketClientAdapter {
       this.isOpen = false
       this.#tell()
     })
+    // A socket does not notice that its network is gone, nor that the device has slept.
+    window.addEventListener("offline", () => this.#drop())
     // Nobody who comes out of a tunnel wants to wait for the next try.
-    window.addEventListener("online", () => this.hurry())
+    window.addEventListener("online", () => this.#hurry())
+    let hiddenAt = 0
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.hurry()
+      if (document.hidden) {
+        hiddenAt = Date.now()
+        return
+      }
+      if (Date.now() - hiddenAt > ASLEEP) this.#drop()
+      this.#hurry()
     })
   }
 
@@ -42,6 +55,12 @@ export class Connection extends WebSocketClientAdapter {
     // It would be refused again. The page asks who we are, and begins anew when that has changed.
     if (this.refused) return
     this.#again = () => this.connect(peerId, metadata)
+    // The adapter's timers come late, too: a connection that is there, or may soon be, stays.
+    const state = (this.socket as WebSocket | undefined)?.readyState
+    if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#triedAt < CONNECTING)) return
+    // Of a socket that is replaced nobody hears that it has closed.
+    if (this.isOpen && this.remotePeerId) this.emit("peer-disconnected", { peerId: this.remotePeerId })
+    this.#triedAt = Date.now()
     super.connect(peerId, metadata)
     const socket = this.socket as WebSocket | undefined
     socket?.addEventListener("close", (event) => {
@@ -54,10 +73,15 @@ export class Connection extends WebSocketClientAdapter {
     })
   }
 
+  /** Lets go of a connection that may be dead. */
+  #drop(): void {
+    if (this.isOpen && this.socket) this.disconnect()
+  }
+
   /** Tries at once, if there is no connection. */
-  hurry(): void {
-    const state = this.socket?.readyState
-    if (state === WebSocket.CLOSED || state === WebSocket.CLOSING) this.#again?.()
+  #hurry(): void {
+    const state = (this.socket as WebSocket | undefined)?.readyState
+    if (state === undefined || state === WebSocket.CLOSED) this.#again?.()
   }
 
   subscribe(listener: () => void): () => void {

@@ -4,8 +4,18 @@ const KEY = "happierwork.forget"
 export const forget = (owner: string): void => localStorage.setItem(KEY, owner)
 
 /** Whose copies are to go; null: nobody's. */
-export function forgotten(): string | null {
-  const owner = localStorage.getItem(KEY)
-  localStorage.removeItem(KEY)
-  return owner
+export const toForget = (): string | null => localStorage.getItem(KEY)
+
+/** They are gone: so goes all that was remembered beside them. */
+export function forgotten(): void {
+  for (const key of Object.keys(localStorage)) {
+    if (/^happierwork\.(forget$|session$|heads\.|plans\.|dismissed\.)/.test(key)) localStorage.removeItem(key)
+  }
+}
+
+/** Tabs that have the copies open let go of them. */
+export function leaveWithOthers(): void {
+  window.addEventListener("storage", ({ key, newValue }) => {
+    if (key === KEY && newValue !== null) location.reload()
+  })
 }

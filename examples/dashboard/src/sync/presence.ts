@@ -28,6 +28,7 @@ export class Presence {
   #stock: Stock<State, PlanDoc>
   #people: readonly Person[] = []
   #cell: Cell | null = null
+  #name = ""
 
   constructor(handle: DocHandle<PlanDoc>, name: string, listener: (people: readonly Person[]) => void) {
     this.#stock = new Stock<State, PlanDoc>({ handle })
@@ -36,8 +37,10 @@ export class Presence {
       listener(this.#people)
     }
     for (const event of ["snapshot", "update", "goodbye", "pruning"] as const) this.#stock.on(event, refresh)
-    this.#stock.start({ initialState: { user: { name }, cell: null } })
+    this.#name = name
+    this.#enter()
     window.addEventListener("pagehide", this.#leave)
+    window.addEventListener("pageshow", this.#enter)
   }
 
   enter(cell: Cell | null): void {
@@ -47,12 +50,19 @@ export class Presence {
   }
 
   rename(name: string): void {
+    this.#name = name
     this.#stock.broadcast("user", { name })
   }
 
   close(): void {
     window.removeEventListener("pagehide", this.#leave)
+    window.removeEventListener("pageshow", this.#enter)
     this.#leave()
+  }
+
+  /** Also when the browser brings back a page that was left. */
+  #enter = (): void => {
+    if (!this.#stock.running) this.#stock.start({ initialState: { user: { name: this.#name }, cell: this.#cell } })
   }
 
   #leave = (): void => this.#stock.stop()

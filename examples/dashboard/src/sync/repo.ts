@@ -9,6 +9,9 @@ export interface Local {
   connection: Connection
 }
 
+/** How long other tabs may take to close a database. */
+const PATIENCE = 5_000
+
 const database = (owner: string) => `happierwork${owner === "" ? "" : `.${owner}`}`
 
 /** `owner`: whose plans these are. Each user of a browser has copies of their own. */
@@ -23,12 +26,12 @@ export function openRepo(owner: string): Local {
 }
 
 /** Takes the local copies away: who logs out leaves no figures behind. */
-export function deleteLocalCopies(owner: string): Promise<void> {
+export function deleteLocalCopies(owner: string): Promise<"deleted" | "later"> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.deleteDatabase(database(owner))
-    request.onsuccess = () => resolve()
+    request.onsuccess = () => resolve("deleted")
     request.onerror = () => reject(request.error ?? new Error("the local copies could not be deleted"))
-    // Another tab, or this one, still has it open: it goes when they do.
-    request.onblocked = () => resolve()
+    // Other tabs still have it open; they are on their way out.
+    request.onblocked = () => window.setTimeout(() => resolve("later"), PATIENCE)
   })
 }

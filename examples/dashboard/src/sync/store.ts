@@ -58,6 +58,8 @@ export class PlanStore {
   #isOurs = false
   /** The server's heads that this copy has, and the newest that it has said. */
   #acknowledged: A.Heads
+  /** What the server had before, the latest first: a browser that ends at once may have kept that and not the newest. */
+  #earlier: A.Heads[]
   #server: A.Heads | null = null
   #unsubscribe: () => void
   #start: number
@@ -65,10 +67,12 @@ export class PlanStore {
   constructor(
     readonly handle: DocHandle<PlanDoc>,
     private readonly connection: Connection,
+    private readonly owner: string,
     name: string,
   ) {
     this.id = handle.documentId
-    this.#acknowledged = readHeads(this.id)
+    this.#earlier = readHeads(owner, this.id)
+    this.#acknowledged = this.#earlier[0] ?? []
     const doc = handle.doc()
     this.#rows = new Rows(doc)
     this.#snapshot = {
@@ -106,6 +110,14 @@ export class PlanStore {
       this.#isOurs = true
       try {
         this.handle.change(callback, options)
+      } finally {
+        this.#isOurs = false
+      }
+    },
+    changeAt: (heads, callback, options) => {
+      this.#isOurs = true
+      try {
+        return this.handle.changeAt(heads, callback, options)
       } finally {
         this.#isOurs = false
       }
@@ -161,7 +173,8 @@ export class PlanStore {
   }
 
   #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
-    if (this.connection.storageId !== null && storageId !== this.connection.storageId) return
+    // Other tabs tell of theirs as well.
+    if (storageId !== this.connection.storageId) return
     this.#server = decodeHeads(heads)
     this.#resync()
   }
@@ -179,10 +192,10 @@ export class PlanStore {
     const isBehind = this.#server !== null && !has(doc, this.#server)
     if (this.#server && !isBehind) {
       this.#acknowledged = this.#server
-      saveHeads(this.id, this.#server)
+      saveHeads(this.owner, this.id, this.#server)
     }
     // Heads of another copy (the browser's storage was cleared in part) say nothing about this one.
-    const known = has(doc, this.#acknowledged) ? this.#acknowledged : []
+    const known = has(doc, this.#acknowledged) ? this.#acknowledged : (this.#earlier.find((heads) => has(doc, heads)) ?? [])
     const waiting = A.getChangesMetaSince(doc, known).length
     const { isOpen, refused } = this.connection
     const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
@@ -219,22 +232,20 @@ function has(doc: A.Doc<unknown>, heads: A.Heads): boolean {
   return !heads.some((head) => missing.has(head))
 }
 
-const headsKey = (id: string) => `happierwork.heads.${id}`
+const headsKey = (owner: string, id: string) => `happierwork.heads.${owner}.${id}`
+const KEPT = 3
 
-function readHeads(id: string): A.Heads {
+function readHeads(owner: string, id: string): A.Heads[] {
   try {
-    return JSON.parse(localStorage.getItem(headsKey(id)) ?? "[]") as A.Heads
+    const read = JSON.parse(localStorage.getItem(headsKey(owner, id)) ?? "[]") as unknown
+    return Array.isArray(read) && read.every(Array.isArray) ? (read as A.Heads[]) : []
   } catch {
     return []
   }
 }
 
-function saveHeads(id: string, heads: A.Heads): void {
-  const text = JSON.stringify(heads)
-  if (localStorage.getItem(headsKey(id)) !== text) localStorage.setItem(headsKey(id), text)
-}
-
-/** Forgets what the server has of all plans. */
-export function forgetHeads(): void {
-  for (const key of Object.keys(localStorage)) if (key.startsWith("happierwork.heads.")) localStorage.removeItem(key)
+function saveHeads(owner: string, id: string, heads: A.Heads): void {
+  const before = readHeads(owner, id)
+  if (JSON.stringify(before[0]) === JSON.stringify(heads)) return
+  localStorage.setItem(headsKey(owner, id), JSON.stringify([heads, ...before].slice(0, KEPT)))
 }

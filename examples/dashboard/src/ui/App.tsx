@@ -7,7 +7,7 @@ import { forget } from "../sync/forget"
 import { createPlan, listPlans, type PlanInfo, rememberedPlans } from "../sync/plans"
 import type { Local } from "../sync/repo"
 import { logout, owner, readName, readSession, type Session, saveName } from "../sync/session"
-import { forgetHeads, PlanStore } from "../sync/store"
+import { PlanStore } from "../sync/store"
 import { Message } from "./Message"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
@@ -20,7 +20,7 @@ interface Props {
 }
 
 const inAddress = (): string | null => {
-  const id = decodeURIComponent(location.hash.slice(1)).replace(/^automerge:/, "")
+  const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
   return isValidDocumentId(id) ? id : null
 }
 
@@ -101,7 +101,7 @@ export function App({ local, session, isFresh }: Props) {
     const show = (handle: DocHandle<PlanDoc>) => {
       if (!isCurrent || shown) return
       setMissing(false)
-      shown = new PlanStore(handle, connection, nameNow.current || "Somebody")
+      shown = new PlanStore(handle, connection, whose, nameNow.current || "Somebody")
       opened.current = { id, at: performance.now() }
       setStore(shown)
     }
@@ -114,10 +114,14 @@ export function App({ local, session, isFresh }: Props) {
         if (handle.isReady()) return show(handle)
         setMissing(true)
         // It appears when somebody brings it, or when there is a network again.
-        handle.whenReady(["ready"]).then(
-          () => show(handle),
-          () => undefined,
-        )
+        const wait = (): void => {
+          handle.whenReady(["ready"]).then(
+            () => show(handle),
+            // It waits for a minute only.
+            () => isCurrent && wait(),
+          )
+        }
+        wait()
       },
       () => isCurrent && setMissing(true),
     )
@@ -126,7 +130,7 @@ export function App({ local, session, isFresh }: Props) {
       opened.current = null
       shown?.close()
     }
-  }, [id, repo, connection])
+  }, [id, repo, connection, whose])
 
   const open = useCallback((next: string) => {
     history.pushState(null, "", `#${next}`)
@@ -138,6 +142,7 @@ export function App({ local, session, isFresh }: Props) {
     setPlans(rememberedPlans(whose))
     setCreating(false)
     open(handle.documentId)
+    window.setTimeout(() => void refresh(), 2_000)
   }
   const leave = async () => {
     const waiting = store?.getSnapshot().sync.waiting ?? 0
@@ -149,7 +154,6 @@ export function App({ local, session, isFresh }: Props) {
       return
     }
     forget(whose)
-    forgetHeads()
     location.hash = ""
     location.reload()
   }

@@ -28,7 +28,7 @@ export function Attention({ positions, swallowed, canEdit, onConflict, onRestore
   const room = isAll ? count : SHOWN
   return (
     <section className="card attention" aria-label="Changes to look at">
-      <h2>
+      <h2 role="status">
         <TriangleAlert aria-hidden /> {count} {count === 1 ? "thing" : "things"} to look at
       </h2>
       <ul>

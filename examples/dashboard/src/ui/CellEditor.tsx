@@ -15,6 +15,8 @@ interface Props {
   suggestions: string | null
   onDraft: (text: string) => void
   onCommit: (value: FieldValue, onward: Onward) => void
+  /** Nothing was changed. */
+  onLeave: (onward: Onward) => void
   onCancel: () => void
 }
 
@@ -25,9 +27,10 @@ export function readInput(field: Field, text: string): FieldValue {
 }
 
 /** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
-export function CellEditor({ field, label, value, begin, suggestions, onDraft, onCommit, onCancel }: Props) {
-  const shown = field === "budget" ? typed(typeof value === "number" ? value : null) : String(value ?? "")
-  const [text, setText] = useState(begin ?? shown)
+export function CellEditor({ field, label, value, begin, suggestions, onDraft, onCommit, onLeave, onCancel }: Props) {
+  /** What stood there when the cell was opened. */
+  const shown = useRef(field === "budget" ? typed(typeof value === "number" ? value : null) : String(value ?? ""))
+  const [text, setText] = useState(begin ?? shown.current)
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
   const isDone = useRef(false)
@@ -41,6 +44,12 @@ export function CellEditor({ field, label, value, begin, suggestions, onDraft, o
 
   const commit = (onward: Onward) => {
     if (isDone.current) return
+    // Who only looks changes nothing: meanwhile somebody else may have.
+    if (begin === null && text === shown.current) {
+      isDone.current = true
+      onLeave(onward)
+      return
+    }
     const read = readInput(field, text)
     const found = problemWith(field, read)
     if (found) return setProblem(found)

@@ -12,6 +12,8 @@ interface Props {
 /** A dialog of the browser's own: it keeps the focus, and Escape closes it. */
 export function Dialog({ title, onClose, children, isSide = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
+  /** A press that began inside and ends outside closes nothing. */
+  const isOutside = useRef(false)
   const id = useId()
   useEffect(() => {
     const shown = dialog.current
@@ -19,7 +21,8 @@ export function Dialog({ title, onClose, children, isSide = false }: Props) {
     shown?.showModal()
     return () => {
       shown?.close()
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      if (opener instanceof HTMLElement && opener.isConnected && opener !== document.body) opener.focus()
+      else document.getElementById("list")?.focus()
     }
   }, [])
   return (
@@ -32,8 +35,11 @@ export function Dialog({ title, onClose, children, isSide = false }: Props) {
         event.preventDefault()
         onClose()
       }}
+      onPointerDown={(event) => {
+        isOutside.current = event.target === dialog.current
+      }}
       onClick={(event) => {
-        if (event.target === dialog.current) onClose()
+        if (event.target === dialog.current && isOutside.current) onClose()
       }}
     >
       <div className="dialog-body">

@@ -2,6 +2,7 @@
  * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
  * as quick as 50; the page itself scrolls.
  */
+import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
@@ -29,7 +30,11 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
-  onSet: (id: string, field: Field, value: FieldValue) => void
+  /** `seen`: the heads at which the value was typed, if somebody else has set the field since. */
+  onSet: (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => void
+  heads: () => UrlHeads
+  /** Which position is being edited: it stays in the list, whatever is searched for. */
+  onEditing: (id: string | null) => void
   onConflict: (id: string, field: Field) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
@@ -51,6 +56,7 @@ export function Grid(props: Props) {
   const [editing, setEditing] = useState<Editing | null>(null)
   const draft = useRef<string | null>(null)
   const edited = useRef<Position | null>(null)
+  const seen = useRef<UrlHeads | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
@@ -99,6 +105,17 @@ export function Grid(props: Props) {
     body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.column}"]`)?.focus({ preventScroll: true })
   })
 
+  // Others delete the row that one is in: the keyboard goes on from there.
+  const last = useRef(0)
+  useEffect(() => {
+    if (activeAt !== undefined) last.current = activeAt
+    else if (active && !editing) {
+      const next = positions[Math.min(last.current, positions.length - 1)]
+      wantsFocus.current = next !== undefined && document.activeElement === document.body
+      setActive(next ? { id: next.id, column: active.column } : null)
+    }
+  }, [active, activeAt, editing, positions])
+
   const byRow = useMemo(() => {
     const found = new Map<string, Person[]>()
     for (const person of people) {
@@ -114,15 +131,26 @@ export function Grid(props: Props) {
     setActive({ id: position.id, column })
     virtual.scrollToIndex(places.get(position.id) ?? 0, { align: "auto" })
   }
+  /** The keyboard stays in the list when rows go: in the next one that is left. */
+  const rest = (gone: ReadonlySet<string>) => {
+    if (!active || activeAt === undefined || !gone.has(active.id)) return
+    const left = (position: Position) => !gone.has(position.id)
+    const next = positions.slice(activeAt).find(left) ?? positions.slice(0, activeAt).findLast(left)
+    wantsFocus.current = next !== undefined
+    setActive(next ? { id: next.id, column: active.column } : null)
+  }
   const begin = (id: string, column: Field, text: string | null) => {
     if (!canEdit) return
     edited.current = positions[places.get(id) ?? -1] ?? null
     draft.current = text
+    seen.current = props.heads()
     setActive({ id, column })
     setEditing({ column, begin: text })
+    props.onEditing(id)
     props.onCell({ position: id, field: column })
   }
   const end = () => {
+    props.onEditing(null)
     edited.current = null
     draft.current = null
     setEditing(null)
@@ -149,10 +177,13 @@ export function Grid(props: Props) {
       draft.current = text
     },
     commit: (id, field, value, onward) => {
-      const before = positions[places.get(id) ?? -1]
+      const [before, opened] = [positions[places.get(id) ?? -1], edited.current]
+      const heads = opened && before && opened[field] !== before[field] ? seen.current : null
+      if (before && (before[field] !== value || heads)) props.onSet(id, field, value, heads)
+      latest.current.leave(id, field, onward)
+    },
+    leave: (id, field, onward) => {
       end()
-      // Nobody meant anything by opening a cell and leaving it.
-      if (before && before[field] !== value) props.onSet(id, field, value)
       const [at, column] = [places.get(id) ?? 0, columns.indexOf(field)]
       if (onward === "down") go(at + 1 < positions.length ? at + 1 : at, field)
       else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
@@ -164,7 +195,10 @@ export function Grid(props: Props) {
     },
     conflict: (id, field) => props.onConflict(id, field),
     history: (id) => props.onHistory(id),
-    remove: (id) => props.onRemove([id]),
+    remove: (id) => {
+      rest(new Set([id]))
+      props.onRemove([id])
+    },
   }
   const step = (at: number, column: number, by: 1 | -1) => {
     const next = columns[column + by]
@@ -178,6 +212,7 @@ export function Grid(props: Props) {
       edit: (id, column) => latest.current.edit(id, column),
       draft: (text) => latest.current.draft(text),
       commit: (id, field, value, onward) => latest.current.commit(id, field, value, onward),
+      leave: (id, field, onward) => latest.current.leave(id, field, onward),
       cancel: (id, field) => latest.current.cancel(id, field),
       conflict: (id, field) => latest.current.conflict(id, field),
       history: (id) => latest.current.history(id),
@@ -187,7 +222,7 @@ export function Grid(props: Props) {
   )
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
-  const { onLost, onCell } = props
+  const { onLost, onCell, onEditing } = props
   useEffect(() => {
     const [lost, text] = [edited.current, draft.current]
     if (!editing || !lost || places.has(lost.id)) return
@@ -195,9 +230,10 @@ export function Grid(props: Props) {
     draft.current = null
     setEditing(null)
     setActive(null)
+    onEditing(null)
     onCell(null)
     onLost(lost, editing.column, text ?? "")
-  }, [places, editing, onLost, onCell])
+  }, [places, editing, onLost, onCell, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (!active || activeAt === undefined || event.nativeEvent.isComposing) return
@@ -236,7 +272,9 @@ export function Grid(props: Props) {
       case "Delete":
         if (canEdit) {
           event.preventDefault()
-          props.onRemove(selected.size > 0 ? [...selected] : [row.id])
+          const gone = selected.size > 0 ? selected : new Set([row.id])
+          rest(gone)
+          props.onRemove([...gone])
         }
         return
       case " ":

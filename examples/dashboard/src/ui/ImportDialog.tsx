@@ -53,6 +53,10 @@ export function ImportDialog({ text, onImport, onClose }: Props) {
               onChange={(event: ChangeEvent<HTMLInputElement>) => void read(event.target.files?.[0])}
             />
           </label>
+          <label>
+            <span>or paste rows from a spreadsheet</span>
+            <textarea rows={3} onChange={(event) => setPreview(event.target.value.trim() === "" ? null : readTable(event.target.value))} />
+          </label>
           <p className="fine">
             Columns: designation, department, budget, location. A first line with these names may put them in any order.
           </p>

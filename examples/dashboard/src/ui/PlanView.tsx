@@ -1,13 +1,14 @@
 /** One plan: its figures, its list, and everything that is done to it. */
+import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { Swallowed } from "../history/ledger"
 import { toCsv } from "../plan/csv"
 import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, set, settle } from "../plan/edit"
-import type { Field, FieldValue, Position } from "../plan/schema"
+import type { Field, FieldValue, Position, Settings } from "../plan/schema"
 import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
 import type { PlanInfo } from "../sync/plans"
 import type { Session } from "../sync/session"
-import type { PlanStore } from "../sync/store"
+import type { PlanStore, SyncState } from "../sync/store"
 import { AddForm } from "./AddForm"
 import { Attention } from "./Attention"
 import { readInput } from "./CellEditor"
@@ -16,6 +17,7 @@ import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
 import { Logo } from "./Logo"
+import { useNewer } from "./newer"
 import { People } from "./People"
 import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
@@ -44,7 +46,7 @@ type Open =
   | { kind: "conflict"; id: string; field: Field }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
-  | { kind: "settings" }
+  | { kind: "settings"; before: Settings }
 
 const NO_FILTER: Filter = { search: "", department: null, location: null }
 const dismissedKey = (id: string) => `happierwork.dismissed.${id}`
@@ -60,6 +62,7 @@ function readDismissed(id: string): ReadonlySet<string> {
 export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, sync, people, glows } = snapshot
+  const isNewer = useNewer()
   const [filter, setFilter] = useState(NO_FILTER)
   const [sort, setSort] = useState<Sort | null>(null)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
@@ -71,6 +74,9 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   const { plan } = store
   const who = name || "Somebody"
   const canEdit = !isViewer && !isGone
+  // What somebody may not change here does not go to the server, however long one waits.
+  const isKept = isGone || (isViewer && sync.waiting > 0 && sync.kind !== "offline")
+  const badge: SyncState = isKept && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", refused: "not-allowed" } : sync
 
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
@@ -78,12 +84,15 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
 
   // The list may lag behind the typing, never the typing behind the list.
   const wanted = useDeferredValue(filter)
-  const shown = useMemo(() => sorted(filtered(positions, wanted), sort), [positions, wanted, sort])
-  // biome-ignore lint/correctness/useExhaustiveDependencies: rows that others delete are not selected any more
+  const [edited, setEdited] = useState<string | null>(null)
+  const shown = useMemo(() => sorted(filtered(positions, wanted, edited), sort), [positions, wanted, edited, sort])
+  // What cannot be seen is not selected: nobody deletes what is hidden by a filter, or gone.
   const chosen = useMemo(() => {
-    const there = new Set([...selected].filter((id) => store.get(id)))
+    if (selected.size === 0) return selected
+    const visible = new Set(shown.map((position) => position.id))
+    const there = new Set([...selected].filter((id) => visible.has(id)))
     return there.size === selected.size ? selected : there
-  }, [selected, positions, store])
+  }, [selected, shown])
 
   const say = useCallback((text: string, action?: Note["action"]) => {
     notes.current += 1
@@ -104,10 +113,11 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     setSelected(new Set())
     say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who) })
   }
-  const onSet = (id: string, field: Field, value: FieldValue) => {
+  const onSet = (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => {
     const before = store.get(id)
-    set(plan, id, field, value, who)
-    if (before && before[field] !== null && problemWith(field, before[field]) === null) {
+    set(plan, id, field, value, who, seen)
+    if (seen) say("Somebody else has set this at the same time: both values are kept, to choose from.")
+    else if (before && before[field] !== null && problemWith(field, before[field]) === null) {
       const old = before[field]
       say(`${LABELS[field]} of “${before.designation}” changed.`, {
         label: "Undo",
@@ -168,7 +178,16 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
 
   return (
     <div className="page">
-      <a className="skip" href="#list">
+      {/* biome-ignore lint/a11y/useValidAnchor: a link to a place on this page, whose address names the plan */}
+      <a
+        className="skip"
+        href="#list"
+        onClick={(event) => {
+          // The address is the plan's.
+          event.preventDefault()
+          document.getElementById("list")?.focus()
+        }}
+      >
         Go to the list
       </a>
       <header className="top">
@@ -182,13 +201,13 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings" })}
+            onSettings={() => setOpen({ kind: "settings", before: settings })}
             onShare={() => void onShare()}
           />
         </h1>
         <span className="spring" />
         <People people={people} />
-        <SyncBadge sync={sync} />
+        <SyncBadge sync={badge} />
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
@@ -196,6 +215,14 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           <p className="banner">
             You may look at this plan, but not change it{session.user ? `: you are logged in as ${session.user.name}, a viewer` : ""}. Who
             owns it can let you.
+          </p>
+        )}
+        {isNewer && (
+          <p className="banner">
+            There is a newer version of this page.{" "}
+            <button type="button" className="link" onClick={() => location.reload()}>
+              Reload
+            </button>
           </p>
         )}
         {isGone && (
@@ -222,7 +249,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           settings={settings}
           filter={filter}
           onFilter={change}
-          onSettings={canEdit ? () => setOpen({ kind: "settings" }) : null}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: settings }) : null}
         />
         <Attention
           positions={positions}
@@ -258,7 +285,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           />
         )}
         <div id="list" tabIndex={-1}>
-          {shown.length > 0 && (
+          {(shown.length > 0 || edited !== null) && (
             <Grid
               positions={shown}
               settings={settings}
@@ -270,6 +297,8 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
               onSelected={setSelected}
               onSort={setSort}
               onSet={onSet}
+              heads={() => store.handle.heads()}
+              onEditing={setEdited}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
@@ -278,7 +307,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
               onLost={onLost}
             />
           )}
-          {shown.length === 0 && (
+          {shown.length === 0 && edited === null && (
             <div className="empty">
               {isFiltered && positions.length > 0 ? (
                 <>
@@ -339,13 +368,11 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       {open?.kind === "settings" && (
         <PlanDialog
           title="The plan"
-          settings={settings}
+          settings={open.before}
           button="Save"
           onSave={(next) => {
             setOpen(null)
-            const changed = Object.fromEntries(
-              Object.entries(next).filter(([key, value]) => value !== settings[key as keyof typeof settings]),
-            )
+            const changed = Object.fromEntries(Object.entries(next).filter(([key, value]) => value !== open.before[key as keyof Settings]))
             if (Object.keys(changed).length > 0) describe(plan, changed, who)
           }}
           onClose={close}

@@ -25,6 +25,7 @@ export interface RowActions {
   edit(id: string, column: Field): void
   draft(text: string): void
   commit(id: string, field: Field, value: FieldValue, onward: Onward): void
+  leave(id: string, field: Field, onward: Onward): void
   cancel(id: string, field: Field): void
   conflict(id: string, field: Field): void
   history(id: string): void
@@ -183,6 +184,7 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
           suggestions={field === "department" || field === "location" ? `all-${field}` : null}
           onDraft={actions.draft}
           onCommit={(value, onward) => actions.commit(id, field, value, onward)}
+          onLeave={(onward) => actions.leave(id, field, onward)}
           onCancel={() => actions.cancel(id, field)}
         />
       ) : (

@@ -36,10 +36,13 @@ export function SyncBadge({ sync }: { sync: SyncState }) {
   const { short, long } = words(sync)
   const Icon = ICONS[sync.kind]
   return (
-    <div className={`sync ${sync.kind}`} role="status" title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
+    <div className={`sync ${sync.kind}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
       <Icon aria-hidden />
       <span className="sync-text">{short}</span>
-      <span className="hidden">. {long}</span>
+      {/* Said aloud when it begins and ends, and not for each change that goes out. */}
+      <span className="hidden" role="status">
+        {sync.kind === "syncing" ? "" : long}
+      </span>
     </div>
   )
 }

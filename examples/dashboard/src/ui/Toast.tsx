@@ -1,4 +1,4 @@
-import { useEffect } from "react"
+import { useEffect, useRef } from "react"
 
 export interface Note {
   key: number
@@ -10,13 +10,19 @@ const SHOWN = 10_000
 
 /** What has just happened, with a way back. */
 export function Toast({ note, onEnd }: { note: Note | null; onEnd: () => void }) {
+  const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
     if (!note) return
-    const timer = window.setTimeout(onEnd, SHOWN)
+    // It stays while somebody is at it.
+    const isHeld = () => place.current?.matches(":hover, :focus-within") ?? false
+    let timer = window.setTimeout(function end() {
+      if (isHeld()) timer = window.setTimeout(end, 1_000)
+      else onEnd()
+    }, SHOWN)
     return () => window.clearTimeout(timer)
   }, [note, onEnd])
   return (
-    <div className="toasts" role="status" aria-live="polite">
+    <div className="toasts" role="status" aria-live="polite" ref={place}>
       {note && (
         <div className="toast" key={note.key}>
           <span>{note.text}</span>

@@ -16,6 +16,7 @@ describe("a number as people type and paste it", () => {
     ["₹ 3.5", 3.5],
     ["$1,000", 1000],
     ["INR 7", 7],
+    ["0,125", 0.125],
     ["-4", -4],
     ["9007199254740991", 9_007_199_254_740_991],
   ])("%j is %d", (text, number) => expect(parseAmount(text)).toBe(number))
