@@ -78,9 +78,7 @@ test("who is locked out is told at once, keeps what was typed, and who logs out 
   await cfo.page.getByRole("button", { name: "Log out" }).click()
   await expect(cfo.page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
   await expect.poll(() => cfo.page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))).toEqual([])
-  expect(await cfo.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== "happierwork.name"))).toEqual([
-    "happierwork.session",
-  ])
+  expect(await cfo.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== "happierwork.name"))).toEqual([])
   await cfo.context.close()
 })
 

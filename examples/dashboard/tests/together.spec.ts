@@ -153,5 +153,8 @@ test("a row that is being edited stays in the list, whatever is searched for", a
   await cfo.set("Head of Design", "location", "Chennai")
   await expect(ceo.cell("Head of Design", "location")).toHaveText("Chennai")
   await ceo.page.keyboard.press("Enter")
-  await expect(cfo.cell("Head of Design", "budget")).toHaveText("41")
+  await expect(cfo.cell("Head of Design", "budget").locator(".value")).toHaveText("41")
+  // It is gone from the list now, and nobody is in it any more.
+  await expect(ceo.page.getByText("No position is like that.")).toBeVisible()
+  await expect(cfo.cell("Head of Design", "budget").locator(".flag")).toHaveCount(0)
 })

@@ -28,8 +28,11 @@ export function Attention({ positions, swallowed, canEdit, onConflict, onRestore
   const room = isAll ? count : SHOWN
   return (
     <section className="card attention" aria-label="Changes to look at">
-      <h2 role="status">
-        <TriangleAlert aria-hidden /> {count} {count === 1 ? "thing" : "things"} to look at
+      <h2>
+        <TriangleAlert aria-hidden />
+        <span role="status">
+          {count} {count === 1 ? "thing" : "things"} to look at
+        </span>
       </h2>
       <ul>
         {conflicts.slice(0, room).map(({ position, field }) => (

@@ -105,6 +105,9 @@ export function Grid(props: Props) {
     body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.column}"]`)?.focus({ preventScroll: true })
   })
 
+  const { onLost, onCell, onEditing } = props
+  // Where there is no list, nobody is in a cell of it.
+  useEffect(() => () => onCell(null), [onCell])
   // Others delete the row that one is in: the keyboard goes on from there.
   const last = useRef(0)
   useEffect(() => {
@@ -113,8 +116,9 @@ export function Grid(props: Props) {
       const next = positions[Math.min(last.current, positions.length - 1)]
       wantsFocus.current = next !== undefined && document.activeElement === document.body
       setActive(next ? { id: next.id, column: active.column } : null)
+      onCell(null)
     }
-  }, [active, activeAt, editing, positions])
+  }, [active, activeAt, editing, positions, onCell])
 
   const byRow = useMemo(() => {
     const found = new Map<string, Person[]>()
@@ -222,7 +226,6 @@ export function Grid(props: Props) {
   )
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
-  const { onLost, onCell, onEditing } = props
   useEffect(() => {
     const [lost, text] = [edited.current, draft.current]
     if (!editing || !lost || places.has(lost.id)) return

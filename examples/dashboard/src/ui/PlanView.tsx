@@ -7,6 +7,7 @@ import { add, type Deleted, describe, type NewPosition, problemWith, remove, res
 import type { Field, FieldValue, Position, Settings } from "../plan/schema"
 import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
 import type { PlanInfo } from "../sync/plans"
+import type { Cell } from "../sync/presence"
 import type { Session } from "../sync/session"
 import type { PlanStore, SyncState } from "../sync/store"
 import { AddForm } from "./AddForm"
@@ -168,6 +169,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     localStorage.setItem(dismissedKey(store.id), JSON.stringify([...next].slice(-500)))
     setDismissed(next)
   }
+  const onCell = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
   const onConflict = useCallback((id: string, field: Field) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
 
@@ -302,7 +304,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
-              onCell={(cell) => store.presence.enter(cell)}
+              onCell={onCell}
               onTable={(text) => setOpen({ kind: "import", text })}
               onLost={onLost}
             />
