@@ -6,7 +6,7 @@ import { expect, person, test } from "../tests/support/plan"
 import { Server } from "../tests/support/server"
 
 const DOCS = path.resolve(import.meta.dirname, "../../../docs/dashboard")
-const RUNS = 5
+const RUNS = Number(process.env.RUNS ?? 5)
 
 /** WebP, by the browser itself. */
 async function save(browser: Browser, page: Page, name: string): Promise<void> {
