@@ -14,12 +14,15 @@ mod caller;
 mod command;
 mod history;
 mod outbox;
+mod ownership;
 mod quarantine;
 mod readiness;
 mod remembered;
 mod remote_storages;
 mod room;
 mod shown;
+mod slots;
+mod syncing;
 mod task;
 mod text;
 mod unopened;
@@ -28,11 +31,10 @@ mod watchers;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -52,31 +54,19 @@ use quarantine::Quarantines;
 use readiness::Readiness;
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
-use shown::Shown;
-use task::DocumentTask;
+use slots::Slot;
 pub use text::Text;
 use unopened::Unopened;
 pub use watchers::RenderRows;
 
 use crate::auth::Role;
-use crate::document::{
-    Author, BadMessage, Done, Edit, Incoming, MessageLimits, Plan, Renderings, SharedView, answer_of_none,
-    carries_chunks, read_view, take_apart,
-};
+use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
 use crate::document_log::Actors;
 use crate::format::DocumentId;
-use crate::heavy::heavily;
-use crate::memory::{Memory, Share};
-use crate::metrics::{Metrics, Refusal};
+use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::token_bucket::TokenBucket;
-
-/// Bytes of a sync message from which on it is taken apart before it comes to its document.
-const SIZEABLE: usize = 1 << 10;
-/// The same, from which on that waits for its turn: what is compressed is a thousandth of what it holds at the least.
-const MAYBE_HEAVY: usize = 8 << 10;
-/// Commands that may wait for a document; a connection that sends more waits itself.
-const MAILBOX: usize = 1_024;
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.
@@ -138,14 +128,6 @@ struct Inner {
     readers: Readers,
     readiness: Readiness,
     stopping: AtomicBool,
-}
-
-#[derive(Clone)]
-struct Slot {
-    commands: mpsc::Sender<Command>,
-    shown: Arc<Shown>,
-    /// Somebody waits for room in the mailbox to say that rights may have changed.
-    recheck_waits: Arc<AtomicBool>,
 }
 
 impl Hub {
@@ -289,141 +271,6 @@ impl Hub {
         })?
     }
 
-    /// Begins to sync a document with a peer who has said nothing about it yet: it gets the first message.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn greet(&self, id: &DocumentId, peer: SyncPeer) -> Result<(), Unavailable> {
-        if self.is_nothing_to(&peer, id) {
-            self.turn_down(id, &peer, false, None);
-            return Ok(());
-        }
-        self.send(id, Command::Greet(peer)).await
-    }
-
-    /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got
-    /// the document, and wants to know if we have not either. `share`: what the message takes of the memory.
-    ///
-    /// One of some size is taken apart here, by whoever brought it: what is not what it seems to be costs its sender time, and
-    /// not the document.
-    ///
-    /// # Errors
-    /// When the server stops, the message is bad, or there is no room for it.
-    pub async fn sync(
-        &self,
-        id: &DocumentId,
-        peer: SyncPeer,
-        bytes: Bytes,
-        request: bool,
-        mut share: Share,
-    ) -> Result<(), Farewell> {
-        if self.is_nothing_to(&peer, id) {
-            self.turn_down(id, &peer, request, Some(&bytes));
-            return Ok(());
-        }
-        let incoming = if bytes.len() >= SIZEABLE && carries_chunks(&bytes) {
-            Some(Box::new(self.take_apart(id, &peer, &bytes, &mut share).await?))
-        } else {
-            None
-        };
-        let allowed = peer.allowance.take(bytes.len(), share).await;
-        Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
-    }
-
-    /// Whether somebody may not even read a document, be it there or not. It is not looked for then: how long that takes, and
-    /// whether it can be opened, would tell them.
-    fn is_nothing_to(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
-        let access = &self.inner.access;
-        access.right(&peer.caller, id) < Right::Read && access.right_before(&peer.caller, id) < Right::Read
-    }
-
-    /// Answers who may not even know of a document as if it did not exist, until they bring something: that is not taken,
-    /// and they are told so.
-    fn turn_down(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
-        let brings = message.is_some_and(carries_chunks);
-        if !request && !brings && !self.inner.access.is_deleted(id) {
-            let waiter = Waiter::Document(id.clone());
-            if let (Some(data), Some(place)) = (answer_of_none(message), peer.outbox.place(&waiter)) {
-                place.fill(Outgoing::Sync { document: id.clone(), data });
-            }
-            return;
-        }
-        self.inner.metrics.refuse(Refusal::Denied);
-        peer.tell_unavailable(id, &Denied::Missing(id.clone()).into());
-    }
-
-    async fn take_apart(
-        &self,
-        id: &DocumentId,
-        peer: &SyncPeer,
-        bytes: &Bytes,
-        share: &mut Share,
-    ) -> Result<Incoming, Farewell> {
-        let Inner { settings, metrics, .. } = &*self.inner;
-        let incoming = if bytes.len() >= MAYBE_HEAVY {
-            let _turn = self.turn().await;
-            heavily(|| take_apart(bytes, &settings.limits))
-        } else {
-            take_apart(bytes, &settings.limits)
-        };
-        let incoming = incoming.map_err(|error| self.refused(id, peer.key, &error))?;
-        share.hold(incoming.weight).map_err(|error| {
-            metrics.refuse(Refusal::Memory);
-            Farewell::from(Unavailable::from(error))
-        })?;
-        Ok(incoming)
-    }
-
-    /// A peer sent something bad: it is counted and logged. Returns what ends its connection.
-    fn refused(&self, id: &DocumentId, peer: ConnectionKey, error: &BadMessage) -> Farewell {
-        let (refusal, kind) = match error {
-            // Not the peer's fault, and not for ever.
-            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
-            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
-        };
-        self.inner.metrics.refuse(refusal);
-        // As a text, which the log quotes: parts of it may be the peer's.
-        tracing::warn!(document = %id, connection = peer.0, error = error.to_string(), "refused a sync message");
-        Farewell { kind, message: format!("document {id}: {error}") }
-    }
-
-    /// Passes on an ephemeral message to the document's other peers, if the document is not too busy.
-    pub fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) {
-        let id = message.document.clone();
-        self.offer_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) });
-    }
-
-    /// Passes on what a peer knows of another storage's heads, if anybody wants to know and the document is not too busy.
-    pub fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) {
-        if !self.inner.storages.is_watched(&heads.storage) {
-            return;
-        }
-        let id = heads.document.clone();
-        self.offer_if_open(&id, Command::RemoteHeads { from, heads: Arc::new(heads) });
-    }
-
-    /// A peer wants to know (or no longer) what these storages have of the documents that it syncs. Returns how many
-    /// it may not watch as there are too many.
-    ///
-    /// # Errors
-    /// When the server stops.
-    pub async fn watch_storages(
-        &self,
-        peer: ConnectionKey,
-        add: Vec<Arc<str>>,
-        remove: &[Arc<str>],
-        documents: &[DocumentId],
-    ) -> Result<usize, Unavailable> {
-        self.inner.storages.unwatch(peer, remove);
-        let (added, refused) = self.inner.storages.watch(peer, add);
-        if !added.is_empty() {
-            for id in documents {
-                self.send_if_open(id, Command::WatchStorages { peer, storages: added.clone() }).await?;
-            }
-        }
-        Ok(refused)
-    }
-
     /// Tells a connection about every change of a document's rows from now on. Returns the view.
     ///
     /// # Errors
@@ -453,8 +300,7 @@ impl Hub {
 
     async fn people_changed(&self) {
         if let Some(id) = &self.inner.settings.default_document {
-            // Refused only when the server stops.
-            let _ = self.send_if_open(id, Command::People).await;
+            self.send_if_open(id, Command::People).await;
         }
     }
 
@@ -465,8 +311,7 @@ impl Hub {
         }
         self.inner.storages.forget(key);
         for id in documents {
-            // Only refused when the server stops: then nobody is a peer any more.
-            let _ = self.send_if_open(&id, Command::Leave(key)).await;
+            self.send_if_open(&id, Command::Leave(key)).await;
         }
     }
 
@@ -476,141 +321,9 @@ impl Hub {
             match waiter {
                 Waiter::Room => self.inner.room.drained(key),
                 Waiter::Document(id) => {
-                    let _ = self.send_if_open(&id, Command::Drained(key)).await;
+                    self.send_if_open(&id, Command::Drained(key)).await;
                 }
             }
-        }
-    }
-
-    /// Who may do what with a document, beside what tokens say.
-    ///
-    /// # Errors
-    /// When that is not for this caller to know, or there is no such document.
-    pub async fn access_record(&self, caller: &Caller, id: &DocumentId) -> Result<Arc<AccessRecord>, EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
-        self.must_exist(caller, id).await?;
-        Ok(self.inner.access.record(id).unwrap_or_default())
-    }
-
-    /// Lets a user do something with a document; None: only what their token says. It counts at once.
-    ///
-    /// # Errors
-    /// When that is not for this caller to say, or could not be made durable.
-    pub async fn set_role(
-        &self,
-        caller: &Caller,
-        id: &DocumentId,
-        user: &Arc<str>,
-        role: Option<Role>,
-    ) -> Result<(), EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
-        self.must_exist(caller, id).await?;
-        let (hub, caller, id, user) = (self.clone(), caller.clone(), id.clone(), Arc::clone(user));
-        self.to_the_end(async move {
-            let set = hub.inner.access.set_role(&caller, &id, &user, role).await;
-            set.map_err(|error| EditFailure::from(&error))??;
-            hub.recheck_document(&id);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Deletes a document: nobody reaches it any more, and nobody brings it back. Its content stays on the disk until
-    /// [`Hub::remove_deleted`]. `now`: milliseconds since 1970.
-    ///
-    /// # Errors
-    /// When this caller may not, or it could not be made durable.
-    pub async fn delete(&self, caller: &Caller, id: &DocumentId, now: i64) -> Result<(), EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
-        self.inner.access.check_deletable(id)?;
-        self.must_exist(caller, id).await?;
-        let deletion = Deletion { by: caller.user(), at: now, removed: false };
-        let (hub, id) = (self.clone(), id.clone());
-        self.to_the_end(async move {
-            let by = deletion.by.clone();
-            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
-            hub.inner.access.change(&id, delete).await.map_err(|error| EditFailure::from(&error))?;
-            tracing::info!(document = %id, by = by.as_deref(), "deleted");
-            hub.recheck_document(&id);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Does something that must not end in the middle, also if whoever has asked for it goes away meanwhile.
-    async fn to_the_end<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,
-    ) -> Result<T, EditFailure> {
-        self.inner.tasks.spawn(work).await.unwrap_or(Err(EditFailure::Unknown))
-    }
-
-    /// Removes the content of documents that were deleted before a moment (milliseconds since 1970). That they were, and who
-    /// may do what, is kept. Returns which.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub async fn remove_deleted(&self, before: i64) -> Result<Vec<DocumentId>, StoreError> {
-        let ids = self.inner.access.deleted_before(before);
-        for id in &ids {
-            // Nobody uses it; somebody may have asked in vain a moment ago.
-            self.close(id).await;
-            self.inner.store.remove(id).await?;
-            let removed = |record: &mut AccessRecord| {
-                if let Some(deletion) = &mut record.deleted {
-                    deletion.removed = true;
-                }
-            };
-            self.inner.access.change(id, removed).await?;
-            tracing::info!(document = %id, "removed: it was deleted long enough ago");
-        }
-        Ok(ids)
-    }
-
-    /// Ends the task of a document, if there is one, and lets go of its file.
-    async fn close(&self, id: &DocumentId) {
-        let slot = self.documents().get(id).cloned();
-        if let Some(slot) = slot {
-            let _ = slot.commands.send(Command::Stop).await;
-            slot.commands.closed().await;
-            self.forget(id, &slot);
-        }
-        self.inner.store.close(id).await;
-    }
-
-    async fn must_exist(&self, caller: &Caller, id: &DocumentId) -> Result<(), EditFailure> {
-        match self.view(caller, id).await? {
-            Some(_) => Ok(()),
-            None => Err(Denied::Missing(id.clone()).into()),
-        }
-    }
-
-    /// What anybody may do with this document has changed, or may have.
-    fn recheck_document(&self, id: &DocumentId) {
-        let slot = self.documents().get(id).cloned();
-        slot.into_iter().for_each(|slot| self.recheck(slot));
-    }
-
-    /// What many may do has changed, or may have. Waits for no document: whoever calls this has others to look after.
-    pub fn recheck_all(&self) {
-        let open: Vec<Slot> = self.documents().values().cloned().collect();
-        open.into_iter().for_each(|slot| self.recheck(slot));
-    }
-
-    /// A document that is busy is told as soon as its mailbox has room. Until then nobody writes what they may not: that is
-    /// asked again for each message.
-    fn recheck(&self, slot: Slot) {
-        if let Err(mpsc::error::TrySendError::Full(command)) = slot.commands.try_send(Command::Recheck)
-            && !slot.recheck_waits.swap(true, Ordering::SeqCst)
-        {
-            self.inner.tasks.spawn(async move {
-                // Refused only when the task ends; the next one asks anew whoever comes.
-                if let Ok(room) = slot.commands.reserve().await {
-                    // Before it is sent: what changes from here on is told once more.
-                    slot.recheck_waits.store(false, Ordering::SeqCst);
-                    room.send(command);
-                }
-            });
         }
     }
 
@@ -676,83 +389,10 @@ impl Hub {
         self.inner.tasks.wait().await;
     }
 
-    /// Sends to a document's task, which is started if there is none.
-    async fn send(&self, id: &DocumentId, mut command: Command) -> Result<(), Unavailable> {
-        loop {
-            let slot = self.slot(id)?;
-            match slot.commands.send(command).await {
-                Ok(()) => return Ok(()),
-                // Unloaded between the look-up and the sending: the next one is in the table, or made.
-                Err(mpsc::error::SendError(returned)) => {
-                    command = returned;
-                    self.forget(id, &slot);
-                    // A runtime that is being torn down ends every task that is begun: this one must let it.
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-    }
-
-    /// The same for what only makes sense for a document that is open.
-    async fn send_if_open(&self, id: &DocumentId, command: Command) -> Result<(), Unavailable> {
-        let slot = self.documents().get(id).cloned();
-        if let Some(slot) = slot {
-            let _ = slot.commands.send(command).await;
-        }
-        Ok(())
-    }
-
-    /// The same for what may be lost: nobody waits for a place in the mailbox with it.
-    fn offer_if_open(&self, id: &DocumentId, command: Command) {
-        let slot = self.documents().get(id).cloned();
-        if let Some(slot) = slot {
-            let _ = slot.commands.try_send(command);
-        }
-    }
-
-    fn slot(&self, id: &DocumentId) -> Result<Slot, Unavailable> {
-        let mut documents = self.documents();
-        if let Some(slot) = documents.get(id) {
-            return Ok(slot.clone());
-        }
-        if self.inner.stopping.load(Ordering::SeqCst) {
-            return Err(Unavailable::Stopping);
-        }
-        let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, shown: Arc::default(), recheck_waits: Arc::default() };
-        documents.insert(id.clone(), slot.clone());
-        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
-        self.inner.tasks.spawn(task.run());
-        Ok(slot)
-    }
-
-    /// Takes a task out of the table, unless another one has taken its place.
-    fn forget(&self, id: &DocumentId, slot: &Slot) {
-        let mut documents = self.documents();
-        if documents.get(id).is_some_and(|current| current.commands.same_channel(&slot.commands)) {
-            documents.remove(id);
-        }
-    }
-
-    /// Takes a task out of the table if nothing waits for it. False: there is something to do.
-    fn forget_if_idle(&self, id: &DocumentId, mailbox: &mut mpsc::Receiver<Command>) -> bool {
-        let mut documents = self.documents();
-        if !mailbox.is_empty() {
-            return false;
-        }
-        documents.remove(id);
-        mailbox.close();
-        true
-    }
-
     /// Whether one more document may come to be now; it is counted if so.
     fn may_make_document(&self) -> bool {
         let mut bucket = self.inner.new_documents.lock().unwrap_or_else(PoisonError::into_inner);
         bucket.take(1.0, Instant::now).is_ok()
-    }
-
-    fn documents(&self) -> MutexGuard<'_, HashMap<DocumentId, Slot>> {
-        self.inner.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

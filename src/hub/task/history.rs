@@ -70,8 +70,7 @@ impl DocumentTask {
                     None
                 }
             };
-            // Refused only when the server stops.
-            let _ = hub.send_if_open(&id, Command::HistoryMade(made)).await;
+            hub.send_if_open(&id, Command::HistoryMade(made)).await;
         });
     }
 
