@@ -226,7 +226,9 @@ async fn where_users_are_known_the_page_is_for_everybody_and_the_figures_are_not
     options.auth = Some(AuthOptions { folder: Some(auth), jwks: None, audience: None, issuer: None, session });
     let server = TestServer::start_with(folder, options).await;
     for path in ["/", "/assets/index-a1b2.js", "/about"] {
-        assert_eq!(ask(&server, path, &[]).await.status, 200, "{path}");
+        let page = ask(&server, path, &[]).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(!page.text().contains(server.document.as_str()), "{path} says which plan there is");
     }
     assert_eq!(ask(&server, "/api/documents", &[]).await.status, 401);
 }

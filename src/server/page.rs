@@ -40,27 +40,29 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn about(app: &App) -> Response {
-    // The page is for everybody who can reach the server; what the plan says is not, where users are known.
-    let view = match &app.authority {
-        None => app.hub.view(&Caller::anybody(Surface::Api), &app.default_id).await.ok().flatten(),
-        Some(_) => None,
+    // The page is for everybody who can reach the server; what the plan says is not, where users are known, nor which it is.
+    let plan = match &app.authority {
+        None => plan(app).await,
+        Some(_) => "What there is here is for those who may read it.".to_owned(),
     };
-    let plan = match view {
+    let dashboard = if app.dashboard.is_there() { WITH } else { WITHOUT };
+    let page = include_str!("page.html").replace("{{dashboard}}", dashboard).replace("{{plan}}", &plan);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+async fn plan(app: &App) -> String {
+    let url = app.default_id.url();
+    let view = app.hub.view(&Caller::anybody(Surface::Api), &app.default_id).await.ok().flatten();
+    let says = match view {
         Some(view) => {
             let view = read_view(&view);
             let name = view.plan().name.clone().unwrap_or_default();
             format!("“{}”, {} positions", escape(&name), view.len())
         }
-        None => "for those who may read it".to_owned(),
+        None => "it cannot be read now".to_owned(),
     };
-    let dashboard = if app.dashboard.is_there() { WITH } else { WITHOUT };
-    let page = include_str!("page.html")
-        .replace("{{dashboard}}", dashboard)
-        .replace("{{plan}}", &plan)
-        .replace("{{url}}", &app.default_id.url())
-        .replace("{{id}}", app.default_id.as_str());
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+    format!("The plan <code>{url}</code>: {says}.")
 }
 
 fn escape(text: &str) -> String {

@@ -11,7 +11,7 @@ use happierwork::auth::{Documents, Grant, Role};
 use happierwork::document::{Author, Edit, PlanPatch, Surface};
 use happierwork::format::Budget;
 use happierwork::hub::{Caller, Unavailable, outbox};
-use happierwork::store::faults::{FaultyDisk, Op};
+use happierwork::store::faults::{FaultyDisk, Held, Op};
 use happierwork::wire::repo::{self, Message, PeerMetadata};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -58,20 +58,29 @@ async fn server_on(users: &Users, disk: &FaultyDisk) -> TestServer {
     .await
 }
 
+/// An edit by the server, which is on its way when this returns. Whether it was made.
+fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
+    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
+    let caller = Caller::server();
+    let mut made =
+        async move { server.app.hub.edit(&caller, &server.document, Edit::Describe(patch), author).await.is_ok() }
+            .boxed();
+    assert!((&mut made).now_or_never().is_none());
+    made
+}
+
+/// From here on the document waits for the disk, until what is returned first is dropped.
+async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (Held, BoxFuture<'a, bool>) {
+    let mut held = disk.hold(Op::Sync);
+    let first = begin(server, PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() });
+    timeout(PATIENCE, held.reached()).await.unwrap();
+    (held, first)
+}
+
 /// Edits by the server that are not made yet, as many as wait for a document at the most.
-async fn jam(server: &TestServer) -> Vec<BoxFuture<'_, bool>> {
-    let mut waiting: Vec<BoxFuture<'_, bool>> = Vec::new();
-    for edit in 0..1_100 {
-        let patch = PlanPatch { total_budget: Some(Budget::Int(edit)), ..PlanPatch::default() };
-        let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
-        let caller = Caller::server();
-        let mut made =
-            async move { server.app.hub.edit(&caller, &server.document, Edit::Describe(patch), author).await.is_ok() }
-                .boxed();
-        assert!((&mut made).now_or_never().is_none());
-        waiting.push(made);
-    }
-    waiting
+fn jam(server: &TestServer) -> Vec<BoxFuture<'_, bool>> {
+    let budget = |edit| PlanPatch { total_budget: Some(Budget::Int(edit)), ..PlanPatch::default() };
+    (0..1_100).map(|edit| begin(server, budget(edit))).collect()
 }
 
 /// Waits until the server has taken everything that was sent to it.
@@ -196,20 +205,14 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     let mut copy = joined(&server, &cfo, "copy").await;
     copy.until_agreed(&mut another).await;
 
-    let mut held = disk.hold(Op::Sync);
-    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
-    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
-    let operator = Caller::server();
-    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
-    assert!((&mut first).now_or_never().is_none());
-    timeout(PATIENCE, held.reached()).await.unwrap();
+    let (held, first) = stick(&server, &disk).await;
     // Both are on their way before anything changes.
     replica.doc.put(ROOT, "name", "stolen").unwrap();
     replica.doc.commit();
     peer.push(&mut replica).await;
     until_heard(&mut peer.socket).await;
     rows.send(support::add("stolen")).await;
-    let waiting = jam(&server).await;
+    let waiting = jam(&server);
 
     let set = users.clone();
     spawn_blocking(move || set.run(&["user", "set", "cfo", "--role", "viewer"])).await.unwrap();
@@ -229,7 +232,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     timeout(PATIENCE, until_heard(&mut elsewhere.socket)).await.expect("heard");
 
     drop(held);
-    assert!(first.await.is_ok());
+    assert!(first.await);
     for edit in waiting {
         assert!(edit.await, "what others sent is made");
     }
@@ -264,13 +267,7 @@ async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_agai
         generation: 0,
         issued: 0,
     };
-    let mut held = disk.hold(Op::Sync);
-    let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
-    let patch = PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() };
-    let operator = Caller::server();
-    let mut first = server.app.hub.edit(&operator, &server.document, Edit::Describe(patch), author).boxed();
-    assert!((&mut first).now_or_never().is_none());
-    timeout(PATIENCE, held.reached()).await.unwrap();
+    let (held, first) = stick(&server, &disk).await;
 
     let callers = [(); 3].map(|()| Caller::known(Surface::Legacy, grant(Documents::All)));
     let outboxes = [(); 3].map(|()| outbox(CancellationToken::new()));
@@ -288,7 +285,7 @@ async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_agai
     callers[0].renew(grant(Documents::none()));
     callers[1].end();
     drop(held);
-    assert!(first.await.is_ok());
+    assert!(first.await);
     let [renewed, over, stays] = join_all(watch).await.try_into().expect("three");
     assert!(matches!(renewed, Err(Unavailable::Denied(_))), "{renewed:?}");
     assert!(matches!(over, Err(Unavailable::Denied(_))), "{over:?}");

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::fields::{Fields, required};
-use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, WriteProblem};
+use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
 use super::target::{DocumentPath, Target, checked};
 use crate::auth::Role;
 use crate::server::authentication::Asker;
@@ -95,10 +95,7 @@ pub struct RoleBody {
     request_body = RoleBody,
     responses(
         (status = 204, description = "It counts"),
-        (
-            status = 409, description = "Nobody would own the document any more", body = Problem,
-            content_type = "application/problem+json",
-        ),
+        OwnershipProblem,
         AnyProblem,
         DocumentProblem,
         WriteProblem,
@@ -135,10 +132,7 @@ pub async fn allow(
     params(DocumentPath, UserPath),
     responses(
         (status = 204, description = "It counts"),
-        (
-            status = 409, description = "Nobody would own the document any more", body = Problem,
-            content_type = "application/problem+json",
-        ),
+        OwnershipProblem,
         AnyProblem,
         DocumentProblem,
         WriteProblem,

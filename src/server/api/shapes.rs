@@ -255,6 +255,15 @@ pub enum ConditionProblem {
     Changed(Problem),
 }
 
+/// What can go wrong with requests that change who may do what.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes; problems are made where they arise")]
+pub enum OwnershipProblem {
+    /// Nobody would own the document any more.
+    #[response(status = 409, content_type = "application/problem+json")]
+    NoOwner(Problem),
+}
+
 /// What can be wrong with a body. Nothing is stored then.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes; problems are made where they arise")]
