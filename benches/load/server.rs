@@ -1,7 +1,7 @@
 //! A server as a process of its own, in a folder of its own, on a free port.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -111,6 +111,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Runs a command of the program on the folder of keys and accounts. Returns what it prints.
+    pub fn run(&self, arguments: &[&str], input: &str) -> Fallible<String> {
+        run(&self.binary, arguments, self.folder.path(), input)
+    }
+
     /// The process.
     pub fn process(&self) -> Process {
         Process(self.pid())
@@ -206,14 +211,25 @@ fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> 
 
 /// Makes a key and a token, which all clients bring in the URL.
 fn path_with_token(binary: &Path, folder: &Path) -> Fallible<&'static str> {
-    let auth = folder.join("auth");
-    let arguments = ["token", "--user", "everybody", "--role", "editor", "--documents", "*", "--auth"];
-    let token = Command::new(binary).args(arguments).arg(auth).output()?;
-    if !token.status.success() {
-        return Err(format!("no token: {}", String::from_utf8_lossy(&token.stderr)).into());
-    }
+    let token = run(binary, &["token", "--user", "everybody", "--role", "editor", "--documents", "*"], folder, "")?;
     // One for each server of a run: so much may stay.
-    Ok(format!("/sync?token={}", String::from_utf8(token.stdout)?.trim()).leak())
+    Ok(format!("/sync?token={token}").leak())
+}
+
+/// Runs a command of the program on the folder of keys and accounts of the server in this folder.
+fn run(binary: &Path, arguments: &[&str], folder: &Path, input: &str) -> Fallible<String> {
+    let mut command = Command::new(binary);
+    command.args(arguments).arg("--auth").arg(folder.join("auth"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // What is not read is not wanted.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let done = child.wait_with_output()?;
+    if !done.status.success() {
+        return Err(format!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr)).into());
+    }
+    Ok(String::from_utf8(done.stdout)?.trim().to_owned())
 }
 
 fn free_port() -> io::Result<u16> {

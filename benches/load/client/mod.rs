@@ -16,5 +16,5 @@ mod writer;
 pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers};
 pub use http::Http;
 pub use socket::{Outbox, Socket};
-pub use viewer::{Hello, Language};
+pub use viewer::{Hello, Language, Viewer};
 pub use writer::{Order, Role, Writer};

@@ -126,6 +126,16 @@ impl Viewer {
     }
 }
 
+impl Viewer {
+    /// Views until the server closes the socket. Returns when that was.
+    pub async fn until_closed(&mut self) -> Instant {
+        // What it is told before is the reason.
+        let _ = self.run(None).await;
+        while self.socket.inbox.next(&mut self.socket.outbox).is_ok() && self.socket.turn().await.is_ok() {}
+        Instant::now()
+    }
+}
+
 impl View {
     fn take(&mut self, frame: &[u8], outbox: &mut Outbox, now: Instant) -> Fallible<()> {
         match &self.voice {

@@ -9,6 +9,7 @@ mod join;
 mod legacy;
 mod memory;
 mod reconnect;
+mod revocation;
 mod sequential;
 mod soak;
 mod stage;
@@ -48,6 +49,12 @@ pub const ALL: &[Scenario] = &[
         about: "fan-out where all clients bring tokens",
         only_if_named: false,
         run: fan_out::users,
+    },
+    Scenario {
+        name: "revocation",
+        about: "who may not be here any more is gone at once",
+        only_if_named: false,
+        run: revocation::run,
     },
     Scenario { name: "documents", about: "1,000 documents at once", only_if_named: false, run: documents::run },
     Scenario { name: "cold-join", about: "newcomers to a large document", only_if_named: false, run: join::cold },

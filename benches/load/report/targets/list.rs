@@ -32,6 +32,7 @@ const OPEN: Cases = cases("memory", &["1,000 open small documents"]);
 const COLD_START: Cases = cases("cold-start", &["100,000 changes"]);
 const STALLED: Cases = cases("stalled", &["1,000 viewers", "100 do not read for 30 s"]);
 
+const REVOCATION: Cases = cases("revocation", &["150 viewers and 50 legacy sockets"]);
 const ATTACK: Cases = cases("attack", &["50 viewers", "attacked for 60 s"]);
 
 /// Names of figures.
@@ -189,6 +190,15 @@ pub const ALL: &[Target] = &[
             ),
             part("RSS grows", Figure(&STALLED, "rss_growth_mib"), MiB, Below(10.0)),
             part("", Figure(&STALLED, "converged"), Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "a key is retired, an account is disabled, 50 connections each, beside 100 viewers and a writer",
+        "closed ≤ 1 s after the command was given; the others have every edit",
+        &[
+            part("key", Figure(&REVOCATION, "retired_key_all_closed_ms"), Millis, AtMost(1_000.0)),
+            part("account", Figure(&REVOCATION, "disabled_user_all_closed_ms"), Millis, AtMost(1_000.0)),
+            part("", Figure(&REVOCATION, "converged"), Agreement, AtLeast(1.0)),
         ],
     ),
     target(
