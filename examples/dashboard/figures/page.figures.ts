@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import type { Browser, BrowserContext, Page } from "@playwright/test"
-import { expect, person, test } from "../tests/support/plan"
+import { apart, expect, person, test } from "../tests/support/plan"
 import { Server } from "../tests/support/server"
 
 const DOCS = path.resolve(import.meta.dirname, "../../../docs/dashboard")
@@ -38,16 +38,10 @@ for (const colorScheme of ["light", "dark"] as const) {
       const cfo = await person(browser, "Ravi Iyer", { colorScheme, viewport })
       await ceo.open(server.url)
       await cfo.open(server.url)
-      await ceo.is("live", 0)
-      await cfo.is("live", 0)
-      await server.kill()
-      await ceo.is("offline")
-      await cfo.is("offline")
-      await ceo.set("Head of Design", "budget", "45")
-      await cfo.set("Head of Design", "budget", "31")
-      await server.up()
-      await ceo.is("live", 0)
-      await cfo.is("live", 0)
+      await apart(server, [ceo, cfo], async () => {
+        await ceo.set("Head of Design", "budget", "45")
+        await cfo.set("Head of Design", "budget", "31")
+      })
       await cfo.cell("QA Engineer", "location").focus()
       await expect(ceo.cell("QA Engineer", "location").locator(".flag")).toBeVisible()
       await ceo.page.getByRole("status").getByRole("button").waitFor({ state: "detached", timeout: 15_000 })

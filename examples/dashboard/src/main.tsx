@@ -11,7 +11,7 @@ import { Login } from "./ui/Login"
 import { Message } from "./ui/Message"
 import { NEWER } from "./ui/newer"
 import { applyTheme } from "./ui/theme"
-import "./ui/styles.css"
+import "./ui/styles/index.css"
 
 applyTheme()
 const root = createRoot(document.getElementById("root") as HTMLElement)

@@ -82,6 +82,33 @@ test("who is locked out is told at once, keeps what was typed, and who logs out 
   await cfo.context.close()
 })
 
+test("the history says whom the server has seen bring a change in, whatever the change says", async ({ server, browser }) => {
+  const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
+  await login(ceo, server.url, "ceo")
+  await ceo.set("Office Manager", "location", "Pune")
+  await ceo.is("live", 0)
+  // A page that takes itself for somebody else's.
+  await cfo.page.route("**/api/session", (route) =>
+    route.fulfill({ json: { required: true, accounts: true, user: { name: "ceo", role: "owner" } } }),
+  )
+  await cfo.page.goto(server.url)
+  await cfo.page.evaluate(
+    (password) => fetch("/accounts/api/login/", { method: "POST", body: JSON.stringify({ email: "cfo", password }) }),
+    PASSWORD,
+  )
+  await cfo.page.reload()
+  await cfo.set("Office Manager", "budget", "90")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("90")
+
+  await ceo.row("Office Manager").getByRole("button", { name: "History of Office Manager" }).click()
+  const entries = ceo.page.getByRole("dialog", { name: "History of Office Manager" }).locator(".entry")
+  await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
+  await expect(entries.nth(0)).toContainText("90")
+  await expect(entries.nth(1)).toContainText("ceo verified")
+  await ceo.context.close()
+  await cfo.context.close()
+})
+
 test("the old page's socket is let in by the cookie of a login, and not without", async ({ server, browser }) => {
   const old = await person(browser, "")
   const listen = () =>

@@ -70,7 +70,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await expect(page.locator(".entry").first()).toBeVisible()
       await page.getByRole("slider").focus()
       await page.keyboard.press("ArrowLeft")
-      await expect(page.locator(".past-list")).toBeVisible()
+      await expect(page.locator(".positions-table")).toBeVisible()
       await isClean(page, "the history, and the past")
       await page.keyboard.press("Escape")
 

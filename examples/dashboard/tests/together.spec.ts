@@ -1,5 +1,5 @@
 /** Two people, one plan. */
-import { expect, test } from "./support/plan"
+import { apart, expect, test } from "./support/plan"
 
 test("what one adds, edits and deletes appears on the other side", async ({ server, ceo, cfo }) => {
   await ceo.add("Astronomer", "Engineering", "42.5", "Pune")
@@ -29,16 +29,10 @@ test("totals and bars follow what others do", async ({ ceo, cfo }) => {
 })
 
 test("a cell that two people set at once shows both values to both, and settles", async ({ server, ceo, cfo }) => {
-  await ceo.is("live", 0)
-  await cfo.is("live", 0)
-  await server.kill()
-  await ceo.is("offline")
-  await cfo.is("offline")
-  await ceo.set("Head of Design", "budget", "45")
-  await cfo.set("Head of Design", "budget", "31")
-  await server.up()
-  await ceo.is("live", 0)
-  await cfo.is("live", 0)
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.set("Head of Design", "budget", "45")
+    await cfo.set("Head of Design", "budget", "31")
+  })
 
   for (const { page } of [ceo, cfo]) {
     await page.getByRole("button", { name: "Budget of Head of Design: 2 values, compare" }).click()
@@ -69,16 +63,10 @@ test("a cell that two people set at once shows both values to both, and settles"
 })
 
 test("an edit that a concurrent deletion swallowed is shown, and comes back when it is wanted", async ({ server, ceo, cfo }) => {
-  await ceo.is("live", 0)
-  await cfo.is("live", 0)
-  await server.kill()
-  await ceo.is("offline")
-  await cfo.is("offline")
-  await ceo.remove("Payroll Analyst")
-  await cfo.set("Payroll Analyst", "location", "Chennai")
-  await server.up()
-  await cfo.is("live", 0)
-  await ceo.is("live", 0)
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.remove("Payroll Analyst")
+    await cfo.set("Payroll Analyst", "location", "Chennai")
+  })
 
   for (const { page } of [ceo, cfo]) {
     const told = page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")

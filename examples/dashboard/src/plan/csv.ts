@@ -49,7 +49,7 @@ export interface Preview {
   problem: string | null
 }
 
-export const MAX_LINES = 20_000
+const MAX_LINES = 20_000
 
 const NAMES: Record<string, Field> = {
   designation: "designation",

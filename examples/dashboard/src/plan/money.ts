@@ -18,7 +18,7 @@ const inputs = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGroup
 const GROUP = numbers.formatToParts(1_234_567).find((part) => part.type === "group")?.value
 
 /** ₹, $, …; the code where there is no symbol. */
-export function symbol(currency: string): string {
+function symbol(currency: string): string {
   try {
     const parts = new Intl.NumberFormat(undefined, { style: "currency", currency, currencyDisplay: "narrowSymbol" }).formatToParts(0)
     return parts.find((part) => part.type === "currency")?.value ?? currency

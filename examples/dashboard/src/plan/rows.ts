@@ -81,7 +81,7 @@ export class Rows {
 }
 
 /** Rows without a moment come last. */
-export function newestFirst(one: Position, other: Position): number {
+function newestFirst(one: Position, other: Position): number {
   const [first, second] = [one.createdAt ?? Number.NEGATIVE_INFINITY, other.createdAt ?? Number.NEGATIVE_INFINITY]
   if (first !== second) return second > first ? 1 : -1
   return one.id < other.id ? -1 : one.id > other.id ? 1 : 0

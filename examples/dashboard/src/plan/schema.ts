@@ -86,14 +86,14 @@ function plain(value: unknown): unknown {
 }
 
 /** Texts in either form that Automerge has; anything else as far as a person can read it. */
-export function asText(value: unknown): string {
+function asText(value: unknown): string {
   const read = plain(value)
   if (typeof read === "string") return read
   if (typeof read === "number" || typeof read === "boolean") return String(read)
   return ""
 }
 
-export function asNumber(value: unknown): number | null {
+function asNumber(value: unknown): number | null {
   const read = plain(value)
   return typeof read === "number" && Number.isFinite(read) ? read : null
 }

@@ -33,14 +33,13 @@ export function rememberedPlans(owner: string): PlanInfo[] {
   }
 }
 
-export const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(key(owner), JSON.stringify(plans))
+const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(key(owner), JSON.stringify(plans))
 
 /** Asks the server. Throws when it cannot be reached, or does not say. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
   const response = await fetch("/api/documents", { signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
-  const said = (await response.json()) as Listed[] | { documents: Listed[] }
-  const listed = (Array.isArray(said) ? said : said.documents).map(
+  const listed = ((await response.json()) as Listed[]).map(
     (document): PlanInfo => ({
       id: document.id,
       name: document.name ?? "",

@@ -17,7 +17,7 @@ import { COLUMNS, type Column, type Editing, isFieldColumn, Row, type RowActions
 const ROW = 44
 const TALL_ROW = 74
 /** Below this the fields of a row stand in two lines. */
-export const NARROW = "(max-width: 46rem)"
+const NARROW = "(max-width: 46rem)"
 const PAGE = 12
 
 interface Props {
@@ -73,7 +73,7 @@ export function Grid(props: Props) {
   const virtual = useWindowVirtualizer({
     count: positions.length,
     estimateSize: () => size,
-    overscan: 4,
+    overscan: 2,
     scrollMargin: margin,
     // What lies under the toolbar and the head is not on the screen.
     scrollPaddingStart: padding,

@@ -1,12 +1,15 @@
-import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
+import { BadgeCheck } from "lucide-react"
+import { useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState } from "react"
 import type { Deed, Entry, SetField } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
-import { amount, moment, money } from "../plan/money"
+import { Witness } from "../history/witness"
+import { moment, money } from "../plan/money"
 import type { Field, FieldValue, Position, Settings } from "../plan/schema"
 import { isField, LABELS, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
+import { PositionsTable } from "./PositionsTable"
 
 interface Props {
   store: PlanStore
@@ -14,6 +17,8 @@ interface Props {
   /** One position; null: the plan. */
   position: Position | null
   canEdit: boolean
+  /** The server knows users, and so who has brought changes in. */
+  isWitnessed: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
   onClose: () => void
 }
@@ -21,8 +26,8 @@ interface Props {
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, position, canEdit, onRestore, onClose }: Props) {
-  const { changes, reading, historyProblem, settings } = snapshot
+export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
+  const { changes, reading, historyProblem, settings, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   const id = position?.id
   const isOpen = useRef(true)
@@ -47,6 +52,14 @@ export function HistoryPanel({ store, snapshot, position, canEdit, onRestore, on
     void load(null, null)
   }, [changes, load])
 
+  const witness = useMemo(() => (isWitnessed ? new Witness(store.id, id ?? null) : null), [isWitnessed, store, id])
+  const [users, setUsers] = useState<ReadonlyMap<string, string>>(new Map())
+  const isAsked = witness !== null && sync.kind === "live"
+  useEffect(() => {
+    if (!isAsked || !page) return
+    void witness.of(page.entries.map(({ hash }) => hash)).then((found) => isOpen.current && setUsers(found))
+  }, [witness, isAsked, page])
+
   return (
     <Dialog title={position ? `History of ${position.designation}` : "History of the plan"} onClose={onClose} isSide>
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
@@ -62,6 +75,7 @@ export function HistoryPanel({ store, snapshot, position, canEdit, onRestore, on
             <EntryItem
               key={entry.hash}
               entry={entry}
+              user={users.get(entry.hash) ?? null}
               isAlone={position !== null}
               current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
               onRestore={canEdit ? onRestore : null}
@@ -81,6 +95,8 @@ export function HistoryPanel({ store, snapshot, position, canEdit, onRestore, on
 
 interface EntryProps {
   entry: Entry
+  /** Who the server has seen bring it in; null: it does not say. */
+  user: string | null
   isAlone: boolean
   current: (deed: Deed) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
@@ -88,14 +104,22 @@ interface EntryProps {
 
 const DEEDS = 5
 
-function EntryItem({ entry, isAlone, current, onRestore }: EntryProps) {
+function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
   const [isAll, setAll] = useState(false)
   const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
   const more = entry.deeds.length - deeds.length
   return (
     <li className="entry">
       <p className="entry-head">
-        <strong>{entry.who}</strong>{" "}
+        <strong>{entry.who}</strong>
+        {user !== null &&
+          (user === entry.who ? (
+            <span className="tag" title="The server has seen them log in.">
+              <BadgeCheck aria-hidden /> verified
+            </span>
+          ) : (
+            <span className="tag doubtful">brought in by {user}</span>
+          ))}{" "}
         <time dateTime={entry.time === null ? undefined : new Date(entry.time).toISOString()}>{moment(entry.time)}</time>
       </p>
       <ul>
@@ -222,32 +246,11 @@ function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: n
               Back to now
             </button>
           </p>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-          <section className="past-list" tabIndex={0} aria-label="Positions as they were">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Designation</th>
-                  <th scope="col">Department</th>
-                  <th scope="col" className="number">
-                    Budget
-                  </th>
-                  <th scope="col">Location</th>
-                </tr>
-              </thead>
-              <tbody>
-                {past.positions.slice(0, PAST).map((position) => (
-                  <tr key={position.id}>
-                    <td>{position.designation}</td>
-                    <td>{position.department}</td>
-                    <td className="number">{amount(position.budget)}</td>
-                    <td>{position.location}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-            {past.positions.length > PAST && <p className="fine">and {(past.positions.length - PAST).toLocaleString()} more</p>}
-          </section>
+          <PositionsTable
+            rows={past.positions.map((position) => ({ key: position.id, ...position }))}
+            most={PAST}
+            label="Positions as they were"
+          />
         </div>
       )}
     </section>

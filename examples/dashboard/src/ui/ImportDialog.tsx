@@ -1,8 +1,8 @@
 import { type ChangeEvent, type DragEvent, useState } from "react"
 import { type Preview, readTable } from "../plan/csv"
 import type { NewPosition } from "../plan/edit"
-import { amount } from "../plan/money"
 import { Dialog } from "./Dialog"
+import { PositionsTable } from "./PositionsTable"
 
 interface Props {
   /** What was pasted; null: a file is to be chosen. */
@@ -85,32 +85,7 @@ export function ImportDialog({ text, onImport, onClose }: Props) {
         </details>
       )}
       {good.length > 0 && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-        <section className="preview" tabIndex={0} aria-label="Preview">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Designation</th>
-                <th scope="col">Department</th>
-                <th scope="col" className="number">
-                  Budget
-                </th>
-                <th scope="col">Location</th>
-              </tr>
-            </thead>
-            <tbody>
-              {good.slice(0, SHOWN).map(({ number, position }) => (
-                <tr key={number}>
-                  <td>{position.designation}</td>
-                  <td>{position.department}</td>
-                  <td className="number">{amount(position.budget)}</td>
-                  <td>{position.location}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {good.length > SHOWN && <p className="fine">and {(good.length - SHOWN).toLocaleString()} more</p>}
-        </section>
+        <PositionsTable rows={good.map(({ number, position }) => ({ key: number, ...position }))} most={SHOWN} label="Preview" />
       )}
       <footer className="dialog-foot">
         <button type="button" onClick={onClose}>

@@ -159,10 +159,9 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       window.prompt("The link to this plan:", link)
     }
   }
-  const onRestore = ({ position: id, row, field, value, key }: Swallowed) => {
+  const onRestore = ({ position: id, row, field, value }: Swallowed) => {
     restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
     say(`Restored “${row.designation}”.`)
-    void key
   }
   const onDismiss = ({ key }: Swallowed) => {
     const next = new Set([...dismissed, key])
@@ -362,6 +361,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           snapshot={snapshot}
           position={subject ?? null}
           canEdit={canEdit}
+          isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
           onClose={close}
         />

@@ -82,6 +82,16 @@ export async function person(browser: Browser, name: string, options: Parameters
   return new Person(context, page)
 }
 
+/** What people do while the server is away, each on their own; until all agree again. */
+export async function apart(server: Server, people: readonly Person[], work: () => Promise<void>): Promise<void> {
+  for (const who of people) await who.is("live", 0)
+  await server.kill()
+  for (const who of people) await who.is("offline")
+  await work()
+  await server.up()
+  for (const who of people) await who.is("live", 0)
+}
+
 interface Fixtures {
   server: Server
   ceo: Person

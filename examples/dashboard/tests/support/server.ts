@@ -1,7 +1,7 @@
 /** The real program, in a folder of its own, on a port that it keeps when it is started again. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -122,14 +122,6 @@ export class Server {
   async rows(headers: Record<string, string> = {}): Promise<Row[]> {
     const response = await fetch(`${this.url}/api/documents/default/positions`, { headers })
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
-    const said = (await response.json()) as Row[] | { positions: Row[] }
-    return Array.isArray(said) ? said : said.positions
-  }
-
-  /** A copy of its file, as a backup. */
-  backup(): string {
-    const copy = path.join(this.folder, "copy.automerge")
-    cpSync(this.state, copy)
-    return copy
+    return (await response.json()) as Row[]
   }
 }
