@@ -111,17 +111,18 @@ impl Viewer {
     /// Views until the socket ends, which is a failure. While `asleep` is true it does not read.
     pub async fn run(&mut self, mut asleep: Option<watch::Receiver<bool>>) -> Fallible<()> {
         loop {
-            if let Some(asleep) = &mut asleep {
-                // Whoever could wake it is gone with the whole crowd.
-                let _ = asleep.wait_for(|asleep| !asleep).await;
-            }
-            self.socket.turn().await?;
             let now = Instant::now();
+            // The first may have come with the answer to the handshake.
             let Socket { inbox, outbox, .. } = &mut self.socket;
             while let Some(frame) = inbox.next(outbox)? {
                 self.view.take(frame, outbox, now)?;
             }
             self.socket.write_now()?;
+            if let Some(asleep) = &mut asleep {
+                // Whoever could wake it is gone with the whole crowd.
+                let _ = asleep.wait_for(|asleep| !asleep).await;
+            }
+            self.socket.turn().await?;
         }
     }
 }
