@@ -82,6 +82,31 @@ test("who is locked out is told at once, keeps what was typed, and who logs out 
   await cfo.context.close()
 })
 
+test("who logs out is asked about what has not gone out, of all plans", async ({ server, browser }) => {
+  const cfo = await person(browser, "", { serviceWorkers: "block" })
+  await login(cfo, server.url, "cfo")
+  await cfo.is("live", 0)
+  await cfo.page.routeWebSocket("**/sync", (socket) => socket.close())
+  await cfo.page.reload()
+  await cfo.set("Office Manager", "budget", "12")
+  await cfo.is("offline", 1)
+  await cfo.page.getByRole("button", { name: /^Plan: / }).click()
+  await cfo.page.getByRole("button", { name: "New plan…" }).click()
+  await cfo.page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
+  await cfo.page.getByRole("dialog").getByRole("button", { name: "Make the plan" }).click()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+
+  const asked = cfo.page.waitForEvent("dialog")
+  await cfo.page.getByRole("button", { name: "You: cfo" }).click()
+  const pressed = cfo.page.getByRole("button", { name: "Log out" }).click()
+  const question = await asked
+  expect(question.message()).toContain("3 of your changes, in 2 plans, are only on this device")
+  await question.dismiss()
+  await pressed
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+  await cfo.context.close()
+})
+
 test("the history says whom the server has seen bring a change in, whatever the change says", async ({ server, browser }) => {
   const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
   await login(ceo, server.url, "ceo")

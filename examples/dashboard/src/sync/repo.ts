@@ -3,10 +3,12 @@ import { Repo } from "@automerge/automerge-repo/slim"
 import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
 import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
 import { Connection } from "./connection"
+import { Outbox } from "./outbox"
 
 export interface Local {
   repo: Repo
   connection: Connection
+  outbox: Outbox
 }
 
 /** How long other tabs may take to close a database. */
@@ -22,7 +24,7 @@ export function openRepo(owner: string): Local {
     storage: new IndexedDBStorageAdapter(database(owner)),
     network: [connection, new BroadcastChannelNetworkAdapter({ channelName: database(owner) })],
   })
-  return { repo, connection }
+  return { repo, connection, outbox: new Outbox(repo, connection, owner) }
 }
 
 /** Takes the local copies away: who logs out leaves no figures behind. */

@@ -1,29 +1,13 @@
 /** One open plan: its positions, how far it is synced, who is there. What the page shows is a snapshot of this. */
 
-import { next as A } from "@automerge/automerge/slim"
-import {
-  type DocHandle,
-  type DocHandleChangePayload,
-  type DocHandleEncodedChangePayload,
-  type DocHandleRemoteHeadsPayload,
-  decodeHeads,
-  type StorageId,
-} from "@automerge/automerge-repo/slim"
+import type { DocHandle, DocHandleChangePayload, DocHandleEncodedChangePayload } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
 import type { Plan } from "../plan/edit"
 import { Rows } from "../plan/rows"
 import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
-import type { Connection, Refused } from "./connection"
 import { type Person, Presence } from "./presence"
-
-/** How the plan stands to the server. */
-export interface SyncState {
-  kind: "live" | "syncing" | "offline" | "not-allowed"
-  /** Changes that the server has not got on its disk. */
-  waiting: number
-  refused: Refused | null
-}
+import type { Standing, SyncState } from "./standing"
 
 /** What others have just changed: by position, its fields, or null for all of it. */
 export interface Glow {
@@ -56,29 +40,21 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isOurs = false
-  /** The server's heads that this copy has, and the newest that it has said. */
-  #acknowledged: A.Heads
-  /** What the server had before, the latest first: a browser that ends at once may have kept that and not the newest. */
-  #earlier: A.Heads[]
-  #server: A.Heads | null = null
   #unsubscribe: () => void
   #start: number
 
   constructor(
     readonly handle: DocHandle<PlanDoc>,
-    private readonly connection: Connection,
-    private readonly owner: string,
+    readonly standing: Standing,
     name: string,
   ) {
     this.id = handle.documentId
-    this.#earlier = readHeads(owner, this.id)
-    this.#acknowledged = this.#earlier[0] ?? []
     const doc = handle.doc()
     this.#rows = new Rows(doc)
     this.#snapshot = {
       positions: this.#rows.list,
       settings: readSettings(doc),
-      sync: { kind: "offline", waiting: 0, refused: null },
+      sync: standing.state,
       people: [],
       swallowed: [],
       glows: new Map(),
@@ -88,10 +64,8 @@ export class PlanStore {
     }
     handle.on("heads-changed", this.#onHeads)
     handle.on("change", this.#onChange)
-    handle.on("remote-heads", this.#onRemoteHeads)
-    this.#unsubscribe = connection.subscribe(() => this.#readHeads())
+    this.#unsubscribe = standing.subscribe(() => this.#update({ sync: standing.state }))
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
-    this.#readHeads()
     // After the list is on the screen.
     this.#start = window.setTimeout(() => this.#openHistory(), 300)
   }
@@ -133,7 +107,6 @@ export class PlanStore {
     if (this.#frame !== null) cancelAnimationFrame(this.#frame)
     this.handle.off("heads-changed", this.#onHeads)
     this.handle.off("change", this.#onChange)
-    this.handle.off("remote-heads", this.#onRemoteHeads)
     this.#unsubscribe()
     this.presence.close()
     this.history?.close()
@@ -169,41 +142,6 @@ export class PlanStore {
   /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.history?.feed(doc)
-    this.#resync()
-  }
-
-  #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
-    // Other tabs tell of theirs as well.
-    if (storageId !== this.connection.storageId) return
-    this.#server = decodeHeads(heads)
-    this.#resync()
-  }
-
-  /** What the server has said before anybody listened. */
-  #readHeads(): void {
-    const { storageId } = this.connection
-    const said = storageId === null ? undefined : this.handle.getSyncInfo(storageId as StorageId)
-    if (said) this.#server = decodeHeads(said.lastHeads)
-    this.#resync()
-  }
-
-  #resync(): void {
-    const doc = this.handle.doc()
-    const isBehind = this.#server !== null && !has(doc, this.#server)
-    if (this.#server && !isBehind) {
-      this.#acknowledged = this.#server
-      saveHeads(this.owner, this.id, this.#server)
-    }
-    // Heads of another copy (the browser's storage was cleared in part) say nothing about this one.
-    const known = has(doc, this.#acknowledged) ? this.#acknowledged : (this.#earlier.find((heads) => has(doc, heads)) ?? [])
-    const waiting = A.getChangesMetaSince(doc, known).length
-    const { isOpen, refused } = this.connection
-    const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
-    const { sync } = this.#snapshot
-    if (sync.kind !== kind || sync.waiting !== waiting || sync.refused !== refused) {
-      this.#snapshot = { ...this.#snapshot, sync: { kind, waiting, refused } }
-    }
-    this.#tell(false)
   }
 
   #update(part: Partial<Snapshot>): void {
@@ -224,28 +162,4 @@ export class PlanStore {
       for (const listener of this.#listeners) listener()
     })
   }
-}
-
-/** (`A.hasHeads` makes each of these changes again, which takes long for a large one.) */
-function has(doc: A.Doc<unknown>, heads: A.Heads): boolean {
-  const missing = new Set(A.getMissingDeps(doc, heads))
-  return !heads.some((head) => missing.has(head))
-}
-
-const headsKey = (owner: string, id: string) => `happierwork.heads.${owner}.${id}`
-const KEPT = 3
-
-function readHeads(owner: string, id: string): A.Heads[] {
-  try {
-    const read = JSON.parse(localStorage.getItem(headsKey(owner, id)) ?? "[]") as unknown
-    return Array.isArray(read) && read.every(Array.isArray) ? (read as A.Heads[]) : []
-  } catch {
-    return []
-  }
-}
-
-function saveHeads(owner: string, id: string, heads: A.Heads): void {
-  const before = readHeads(owner, id)
-  if (JSON.stringify(before[0]) === JSON.stringify(heads)) return
-  localStorage.setItem(headsKey(owner, id), JSON.stringify([heads, ...before].slice(0, KEPT)))
 }

@@ -1,7 +1,7 @@
 /** Opens plans, one at a time; which one is in the address, so a link shares it. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
-import { useCallback, useEffect, useMemo, useRef, useState } from "react"
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { forget } from "../sync/forget"
 import { createPlan, listPlans, type PlanInfo, rememberedPlans } from "../sync/plans"
@@ -31,7 +31,7 @@ const SETTLED = 5_000
 const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
 
 export function App({ local, session, isFresh }: Props) {
-  const { repo, connection } = local
+  const { repo, connection, outbox } = local
   const whose = owner(session)
   const [plans, setPlans] = useState(() => rememberedPlans(whose))
   const [id, setId] = useState<string | null>(() => inAddress() ?? rememberedPlans(whose).find((plan) => plan.isDefault)?.id ?? null)
@@ -41,6 +41,7 @@ export function App({ local, session, isFresh }: Props) {
   const [isCreating, setCreating] = useState(false)
   const [name, setName] = useState(() => session.user?.name ?? readName())
   const [isGone, setGone] = useState(false)
+  const waiting = useSyncExternalStore(outbox.subscribe, outbox.waiting)
   const nameNow = useRef(name)
   nameNow.current = name
   /** Which plan is open, and since when. */
@@ -94,6 +95,12 @@ export function App({ local, session, isFresh }: Props) {
     })
   }, [connection, refresh, session])
 
+  // What was made here has gone out: now the server lists it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked when something has gone out, not when it has been listed
+  useEffect(() => {
+    if (plans.some((plan) => plan.isLocal && !waiting.has(plan.id))) void refresh()
+  }, [waiting, refresh])
+
   useEffect(() => {
     if (id === null) return
     let isCurrent = true
@@ -101,7 +108,7 @@ export function App({ local, session, isFresh }: Props) {
     const show = (handle: DocHandle<PlanDoc>) => {
       if (!isCurrent || shown) return
       setMissing(false)
-      shown = new PlanStore(handle, connection, whose, nameNow.current || "Somebody")
+      shown = new PlanStore(handle, outbox.of(handle), nameNow.current || "Somebody")
       opened.current = { id, at: performance.now() }
       setStore(shown)
     }
@@ -130,7 +137,7 @@ export function App({ local, session, isFresh }: Props) {
       opened.current = null
       shown?.close()
     }
-  }, [id, repo, connection, whose])
+  }, [id, repo, outbox])
 
   const open = useCallback((next: string) => {
     history.pushState(null, "", `#${next}`)
@@ -142,11 +149,12 @@ export function App({ local, session, isFresh }: Props) {
     setPlans(rememberedPlans(whose))
     setCreating(false)
     open(handle.documentId)
-    window.setTimeout(() => void refresh(), 2_000)
   }
   const leave = async () => {
-    const waiting = store?.getSnapshot().sync.waiting ?? 0
-    if (waiting > 0 && !window.confirm(`${waiting} of your changes are only on this device and will be lost. Log out all the same?`)) return
+    const changes = [...waiting.values()].reduce((sum, count) => sum + count, 0)
+    const where = waiting.size > 1 ? `, in ${waiting.size} plans,` : ""
+    const question = `${changes} of your changes${where} are only on this device and will be lost. Log out all the same?`
+    if (changes > 0 && !window.confirm(question)) return
     try {
       await logout()
     } catch (error) {
@@ -171,6 +179,7 @@ export function App({ local, session, isFresh }: Props) {
           key={store.id}
           store={store}
           plans={plans}
+          waiting={waiting}
           session={session}
           name={name}
           isViewer={isViewer}

@@ -9,7 +9,8 @@ import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../p
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
 import type { Session } from "../sync/session"
-import type { PlanStore, SyncState } from "../sync/store"
+import type { SyncState } from "../sync/standing"
+import type { PlanStore } from "../sync/store"
 import { AddForm } from "./AddForm"
 import { Attention } from "./Attention"
 import { readInput } from "./CellEditor"
@@ -31,6 +32,8 @@ import { UserMenu } from "./UserMenu"
 interface Props {
   store: PlanStore
   plans: readonly PlanInfo[]
+  /** Changes that the server has not got, of all plans. */
+  waiting: ReadonlyMap<string, number>
   session: Session
   name: string
   isViewer: boolean
@@ -60,7 +63,7 @@ function readDismissed(id: string): ReadonlySet<string> {
   }
 }
 
-export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, waiting, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, sync, people, glows } = snapshot
   const isNewer = useNewer()
@@ -196,6 +199,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
         <h1>
           <PlanMenu
             plans={plans}
+            waiting={waiting}
             current={store.id}
             name={settings.name}
             canEdit={canEdit}
@@ -208,7 +212,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
         </h1>
         <span className="spring" />
         <People people={people} />
-        <SyncBadge sync={badge} />
+        <SyncBadge sync={badge} others={[...waiting.keys()].filter((id) => id !== store.id).length} />
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>

@@ -1,12 +1,12 @@
 import { Check, CloudOff, Lock, RefreshCw } from "lucide-react"
-import type { SyncState } from "../sync/store"
+import type { SyncState } from "../sync/standing"
 
-const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
+export const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
 
 function words({ kind, waiting, refused }: SyncState): { short: string; long: string } {
   switch (kind) {
     case "live":
-      return { short: "Live", long: "Everything is saved on the server, and shown to everybody." }
+      return { short: "Live", long: "Everything in this plan is saved on the server, and shown to everybody." }
     case "syncing":
       return { short: waiting > 0 ? `Syncing ${plural(waiting)}` : "Syncing", long: "Changes are on their way to or from the server." }
     case "offline":
@@ -31,9 +31,18 @@ function words({ kind, waiting, refused }: SyncState): { short: string; long: st
 
 const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock }
 
-/** How the plan stands to the server: quiet, and exact. */
-export function SyncBadge({ sync }: { sync: SyncState }) {
-  const { short, long } = words(sync)
+interface Props {
+  sync: SyncState
+  /** Other plans that have changes which the server has not got. */
+  others: number
+}
+
+/** How the plan stands to the server, and whether others wait: quiet, and exact. */
+export function SyncBadge({ sync, others }: Props) {
+  const own = words(sync)
+  const plans = others === 1 ? "another plan" : `${others} other plans`
+  const short = others > 0 ? `${own.short}, ${plans} waiting` : own.short
+  const long = others > 0 ? `${own.long} Changes of ${plans} have not gone there yet.` : own.long
   const Icon = ICONS[sync.kind]
   return (
     <div className={`sync ${sync.kind}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
