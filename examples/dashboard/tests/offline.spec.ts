@@ -144,3 +144,32 @@ test("what was changed in a plan that is not open goes out, too, and until then 
   await expect(guest.cell("Astronaut", "budget")).toHaveText("99")
   await guest.context.close()
 })
+
+test("a connection whose way to the server is gone, while the network stays, is let go, and another one is made", async ({
+  server,
+  ceo,
+}) => {
+  const { page } = ceo
+  let isThere = true
+  let back = () => {}
+  const isBack = new Promise<void>((resolve) => {
+    back = resolve
+  })
+  await page.route("**/healthz", (route) => (isThere ? route.continue() : route.abort()))
+  await page.routeWebSocket("**/sync", async (socket) => {
+    if (!isThere) await isBack
+    const beyond = socket.connectToServer()
+    socket.onMessage((message) => isThere && beyond.send(message))
+    beyond.onMessage((message) => isThere && socket.send(message))
+  })
+  await ceo.open(server.url)
+  await ceo.is("live", 0)
+  isThere = false
+  await ceo.set("Office Manager", "budget", "10")
+  await ceo.is("syncing", 1)
+  await ceo.is("offline", 1)
+  isThere = true
+  back()
+  await ceo.is("live", 0)
+  expect((await server.rows()).find((row) => row.designation === "Office Manager")).toMatchObject({ budget: 10 })
+})
