@@ -1,4 +1,5 @@
 /** What the page and its history worker say to each other. */
+import type { Settings } from "../plan/schema"
 import type { Entry, Swallowed } from "./ledger"
 
 export interface About {
@@ -25,7 +26,7 @@ export interface PastPosition {
 
 export interface Past {
   positions: PastPosition[]
-  totalBudget: number | null
+  settings: Settings
   who: string
   time: number | null
 }

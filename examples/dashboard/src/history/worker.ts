@@ -80,5 +80,5 @@ function past(place: number): Past | null {
     return position ? [position] : []
   })
   positions.sort((one, other) => (other.createdAt ?? 0) - (one.createdAt ?? 0) || (one.id < other.id ? -1 : 1))
-  return { positions, totalBudget: readSettings(then).totalBudget, ...entry }
+  return { positions, settings: readSettings(then), ...entry }
 }

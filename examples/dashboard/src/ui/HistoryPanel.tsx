@@ -1,10 +1,10 @@
 import { BadgeCheck } from "lucide-react"
-import { useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState } from "react"
+import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
 import type { Deed, Entry, SetField } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
 import { moment, money } from "../plan/money"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
+import type { Field, FieldValue, Position } from "../plan/schema"
 import { isField, LABELS, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
@@ -14,8 +14,10 @@ import { PositionsTable } from "./PositionsTable"
 interface Props {
   store: PlanStore
   snapshot: Snapshot
-  /** One position; null: the plan. */
-  position: Position | null
+  /** Of one position; null: of the plan. */
+  id: string | null
+  /** As it is now, if it is there. */
+  position: Position | undefined
   canEdit: boolean
   /** The server knows users, and so who has brought changes in. */
   isWitnessed: boolean
@@ -26,49 +28,49 @@ interface Props {
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
-  const { changes, reading, historyProblem, settings, sync } = snapshot
+export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
+  const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
-  const id = position?.id
-  const isOpen = useRef(true)
-  useEffect(() => {
-    isOpen.current = true
-    return () => {
-      isOpen.current = false
-    }
-  }, [])
+  /** So many changes are looked at. */
+  const [count, setCount] = useState(PAGE)
+  // Who is gone keeps the name that one last knew.
+  const name = useRef("")
+  name.current = position?.designation ?? name.current
 
-  const load = useCallback(
-    async (before: number | null, so: HistoryPage | null) => {
-      const about = id === undefined ? {} : { position: id }
-      const next = await store.history?.ask("page", { about, before, limit: PAGE }).catch(() => undefined)
-      if (next && isOpen.current)
-        setPage(so ? { ...next, entries: [...so.entries, ...next.entries], places: [...so.places, ...next.places] } : next)
-    },
-    [store, id],
-  )
   // biome-ignore lint/correctness/useExhaustiveDependencies: read again when there is something new
   useEffect(() => {
-    void load(null, null)
-  }, [changes, load])
+    const about = id === null ? {} : { position: id }
+    // Answers come in the order of the questions; what has failed is said in the snapshot.
+    store.history?.ask("page", { about, before: null, limit: count }).then(setPage, () => undefined)
+  }, [changes, store, id, count])
 
-  const witness = useMemo(() => (isWitnessed ? new Witness(store.id, id ?? null) : null), [isWitnessed, store, id])
   const [users, setUsers] = useState<ReadonlyMap<string, string>>(new Map())
-  const isAsked = witness !== null && sync.kind === "live"
+  const witness = useRef<Witness | null>(null)
   useEffect(() => {
-    if (!isAsked || !page) return
-    void witness.of(page.entries.map(({ hash }) => hash)).then((found) => isOpen.current && setUsers(found))
-  }, [witness, isAsked, page])
+    const made = isWitnessed ? new Witness(store.id, setUsers) : null
+    witness.current = made
+    return () => made?.close()
+  }, [isWitnessed, store])
+  const isConnected = sync.kind === "live" || sync.kind === "syncing"
+  const areSaved = sync.waiting === 0
+  useEffect(() => {
+    if (isConnected && page)
+      witness.current?.want(
+        page.entries.map(({ hash }) => hash),
+        areSaved,
+      )
+  }, [isConnected, areSaved, page])
 
   return (
-    <Dialog title={position ? `History of ${position.designation}` : "History of the plan"} onClose={onClose} isSide>
+    <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
+      {id !== null && !position && <p className="fine">Somebody has deleted this position.</p>}
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
       {reading !== null && !historyProblem && (
         <p className="fine" role="status">
           Reading the history… {Math.round(reading * 100)} %
         </p>
       )}
-      {!position && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} settings={settings} />}
+      {id === null && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} />}
       {page && (
         <ol className="entries">
           {page.entries.map((entry) => (
@@ -76,7 +78,7 @@ export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, 
               key={entry.hash}
               entry={entry}
               user={users.get(entry.hash) ?? null}
-              isAlone={position !== null}
+              isAlone={id !== null}
               current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
               onRestore={canEdit ? onRestore : null}
             />
@@ -85,7 +87,7 @@ export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, 
       )}
       {page && page.entries.length === 0 && <p className="fine">Nothing has happened yet.</p>}
       {page?.next != null && (
-        <button type="button" onClick={() => void load(page.next, page)}>
+        <button type="button" onClick={() => setCount(page.entries.length + PAGE)}>
           Show earlier changes
         </button>
       )}
@@ -190,33 +192,30 @@ function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position
 }
 
 /** The plan as it was: one moves through the changes. */
-function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: number; settings: Settings }) {
+function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
   const [place, setPlace] = useState<number | null>(null)
   const [past, setPast] = useState<Past | null>(null)
   const wanted = useDeferredValue(place)
+  /** The place that one is at by now. */
+  const goal = useRef<number | null>(null)
   const busy = useRef(false)
-  const next = useRef<number | null>(null)
   const id = useId()
 
   // One at a time; of those that one slides over, only the last is read.
-  const read = useCallback(
-    async (at: number) => {
-      next.current = at
-      if (busy.current) return
-      busy.current = true
-      while (next.current !== null) {
-        const asked: number = next.current
-        next.current = null
-        const found = await store.history?.ask("past", { place: asked }).catch(() => null)
-        if (next.current === null) setPast(found ?? null)
-      }
-      busy.current = false
-    },
-    [store],
-  )
+  const read = useCallback(async () => {
+    if (busy.current) return
+    busy.current = true
+    for (let asked: number | null = null; goal.current !== null && goal.current !== asked; ) {
+      asked = goal.current
+      const found = await store.history?.ask("past", { place: asked }).catch(() => null)
+      if (goal.current === asked) setPast(found ?? null)
+    }
+    busy.current = false
+  }, [store])
   useEffect(() => {
-    if (wanted !== null) void read(wanted)
-    else setPast(null)
+    goal.current = wanted
+    if (wanted === null) setPast(null)
+    else void read()
   }, [wanted, read])
 
   const last = changes - 1
@@ -240,8 +239,8 @@ function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: n
           <p>
             After a change of <strong>{past.who}</strong>
             {past.time !== null && `, ${moment(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
-            {money(pastSum(past), settings.currency, settings.unit)}
-            {past.totalBudget !== null && ` of ${money(past.totalBudget, settings.currency, settings.unit)}`}.{" "}
+            {inPlan(past, pastSum(past))}
+            {past.settings.totalBudget !== null && ` of ${inPlan(past, past.settings.totalBudget)}`}.{" "}
             <button type="button" className="link" onClick={() => setPlace(null)}>
               Back to now
             </button>
@@ -259,3 +258,4 @@ function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: n
 
 const PAST = 300
 const pastSum = (past: Past): number => used(past.positions as unknown as readonly Position[])
+const inPlan = ({ settings }: Past, units: number): string => money(units, settings.currency, settings.unit)

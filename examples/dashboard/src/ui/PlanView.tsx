@@ -363,7 +363,8 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
         <HistoryPanel
           store={store}
           snapshot={snapshot}
-          position={subject ?? null}
+          id={open.id}
+          position={subject}
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}

@@ -124,4 +124,14 @@ export class Server {
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
     return ((await response.json()) as { positions: Row[] }).positions
   }
+
+  /** A change of a position by way of the JSON API. */
+  async change(id: string, fields: Partial<Row>): Promise<void> {
+    const response = await fetch(`${this.url}/api/documents/default/positions/${id}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(fields),
+    })
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
+  }
 }
