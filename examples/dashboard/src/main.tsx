@@ -2,8 +2,8 @@
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
-import { forgotten, leaveWithOthers, toForget } from "./sync/forget"
-import { deleteLocalCopies, openRepo } from "./sync/repo"
+import { forgetLeft, keep, leaveWithOthers } from "./sync/forget"
+import { openRepo } from "./sync/repo"
 import { owner, readSession } from "./sync/session"
 import { App } from "./ui/App"
 import { Boundary } from "./ui/Boundary"
@@ -18,8 +18,8 @@ const root = createRoot(document.getElementById("root") as HTMLElement)
 
 async function start(): Promise<void> {
   const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
-  const leaving = toForget()
-  if (leaving !== null && (await deleteLocalCopies(leaving)) === "deleted") forgotten()
+  if (session && (!session.required || session.user)) keep(owner(session))
+  await forgetLeft()
   leaveWithOthers()
   if (!session) {
     root.render(

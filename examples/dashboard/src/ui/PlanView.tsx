@@ -8,6 +8,7 @@ import type { Field, FieldValue, Position, Settings } from "../plan/schema"
 import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
+import { planKey } from "../sync/remembered"
 import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/standing"
 import type { PlanStore } from "../sync/store"
@@ -53,11 +54,11 @@ type Open =
   | { kind: "settings"; before: Settings }
 
 const NO_FILTER: Filter = { search: "", department: null, location: null }
-const dismissedKey = (id: string) => `happierwork.dismissed.${id}`
+const dismissedKey = ({ id, standing }: PlanStore) => planKey("dismissed", standing.owner, id)
 
-function readDismissed(id: string): ReadonlySet<string> {
+function readDismissed(store: PlanStore): ReadonlySet<string> {
   try {
-    return new Set(JSON.parse(localStorage.getItem(dismissedKey(id)) ?? "[]") as string[])
+    return new Set(JSON.parse(localStorage.getItem(dismissedKey(store)) ?? "[]") as string[])
   } catch {
     return new Set()
   }
@@ -73,7 +74,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   const [open, setOpen] = useState<Open | null>(null)
   const [isAdding, setAdding] = useState(false)
   const [note, setNote] = useState<Note | null>(null)
-  const [dismissed, setDismissed] = useState(() => readDismissed(store.id))
+  const [dismissed, setDismissed] = useState(() => readDismissed(store))
   const notes = useRef(0)
   const { plan } = store
   const who = name || "Somebody"
@@ -168,7 +169,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   }
   const onDismiss = ({ key }: Swallowed) => {
     const next = new Set([...dismissed, key])
-    localStorage.setItem(dismissedKey(store.id), JSON.stringify([...next].slice(-500)))
+    localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
     setDismissed(next)
   }
   const onCell = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
@@ -218,7 +219,8 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
       <main>
         {isViewer && (
           <p className="banner">
-            You may look at this plan, but not change it{session.user ? `: you are logged in as ${session.user.name}, a viewer` : ""}. Who
+            You may look at this plan, but not change it
+            {session.user ? `: you are logged in as ${session.user.name}${session.user.role === "viewer" ? ", a viewer" : ""}` : ""}. Who
             owns it can let you.
           </p>
         )}
