@@ -24,15 +24,16 @@ const inAddress = (): string | null => {
   return isValidDocumentId(id) ? id : null
 }
 
-/** How often the list of plans is asked for, and how long a plan may have been open without being listed. */
+/** How often the list of plans is asked for, and how long a plan may be open without being listed, or a change be on its way. */
 const REFRESH = 60_000
 const SETTLED = 5_000
 
 const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
 
-export function App({ local, session, isFresh }: Props) {
+export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
-  const whose = owner(session)
+  const whose = owner(first)
+  const [session, setSession] = useState(first)
   const [plans, setPlans] = useState(() => rememberedPlans(whose))
   const [id, setId] = useState<string | null>(() => inAddress() ?? rememberedPlans(whose).find((plan) => plan.isDefault)?.id ?? null)
   const [store, setStore] = useState<PlanStore | null>(null)
@@ -50,6 +51,11 @@ export function App({ local, session, isFresh }: Props) {
   const refresh = useCallback(async () => {
     const before = opened.current
     try {
+      const { session: now, isFresh: isNew } = await readSession()
+      // Somebody else has logged in, in another tab: a new page begins with the right copies.
+      if (isNew && now?.user && owner(now) !== whose) return location.reload()
+      // Who is not logged in any more is told by the connection, and goes on here.
+      if (isNew && now?.user) setSession(now)
       const asked = performance.now()
       const listed = await listPlans(whose)
       setPlans(listed)
@@ -64,13 +70,16 @@ export function App({ local, session, isFresh }: Props) {
 
   useEffect(() => {
     void refresh()
-    const timer = window.setInterval(() => {
+    const look = () => {
       if (!document.hidden) void refresh()
-    }, REFRESH)
+    }
+    const timer = window.setInterval(look, REFRESH)
+    document.addEventListener("visibilitychange", look)
     const onHash = () => setId((before) => inAddress() ?? before)
     window.addEventListener("hashchange", onHash)
     return () => {
       window.clearInterval(timer)
+      document.removeEventListener("visibilitychange", look)
       window.removeEventListener("hashchange", onHash)
     }
   }, [refresh])
@@ -81,19 +90,20 @@ export function App({ local, session, isFresh }: Props) {
     let wasRefused = connection.refused
     return connection.subscribe(() => {
       const { isOpen, refused } = connection
-      if (isOpen && !wasOpen) void refresh()
-      if ((isOpen && !wasOpen) || (refused && !wasRefused)) {
-        void readSession().then(({ session: now, isFresh: isNew }) => {
-          const isOther =
-            now && (now.required !== session.required || now.user?.name !== session.user?.name || now.user?.role !== session.user?.role)
-          // Somebody else has logged in, in another tab; or the role is another one: a new page begins with the right copies.
-          if (isNew && isOther && now.user) location.reload()
-        })
-      }
+      if ((isOpen && !wasOpen) || (refused && !wasRefused)) void refresh()
       wasOpen = isOpen
       wasRefused = refused
     })
-  }, [connection, refresh, session])
+  }, [connection, refresh])
+
+  // Where the server does not take what it could have, we may no longer be who may change it.
+  useEffect(() => {
+    if (waiting.size === 0) return
+    const timer = window.setTimeout(() => {
+      if (connection.isOpen) void refresh()
+    }, SETTLED)
+    return () => window.clearTimeout(timer)
+  }, [waiting, connection, refresh])
 
   // What was made here has gone out: now the server lists it.
   // biome-ignore lint/correctness/useExhaustiveDependencies: asked when something has gone out, not when it has been listed
@@ -167,7 +177,7 @@ export function App({ local, session, isFresh }: Props) {
   }
 
   const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
-  const isViewer = session.user?.role === "viewer" || info?.access === "read"
+  const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
   const creating = isCreating && (
     <PlanDialog title="New plan" settings={NEW} button="Make the plan" onSave={create} onClose={() => setCreating(false)} />
   )
