@@ -56,6 +56,7 @@ export function distinct(positions: readonly Position[], field: "department" | "
 }
 
 export interface Group {
+  /** Empty: of those that have none. */
   name: string
   budget: number
   count: number
@@ -65,7 +66,7 @@ export interface Group {
 export function totals(positions: readonly Position[], field: "department" | "location"): Group[] {
   const groups = new Map<string, Group>()
   for (const position of positions) {
-    const name = position[field] || "None"
+    const name = position[field]
     const group = groups.get(name) ?? { name, budget: 0, count: 0 }
     group.budget += position.budget ?? 0
     group.count += 1

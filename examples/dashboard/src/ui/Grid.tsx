@@ -5,7 +5,7 @@
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
-import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
+import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { inUnits } from "../plan/money"
 import { FIELDS, type Field, type FieldValue, type Position, type Settings } from "../plan/schema"
 import { LABELS, type Sort, type SortKey } from "../plan/table"
@@ -239,7 +239,7 @@ export function Grid(props: Props) {
   }, [places, editing, onLost, onCell, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (!active || activeAt === undefined || event.nativeEvent.isComposing) return
+    if (!isInRow(event) || !active || activeAt === undefined || event.nativeEvent.isComposing) return
     const at = columns.indexOf(active.column)
     const row = positions[activeAt] as Position
     const move = (rows: number, cells: number) => {
@@ -294,7 +294,7 @@ export function Grid(props: Props) {
     }
   }
   const onPaste = (event: ClipboardEvent) => {
-    if (!canEdit || editing) return
+    if (!canEdit || editing || !isInRow(event)) return
     const text = event.clipboardData.getData("text/plain")
     event.preventDefault()
     if (/[\t\n\r]/.test(text.trimEnd())) props.onTable(text)
@@ -385,6 +385,9 @@ export function Grid(props: Props) {
     </div>
   )
 }
+
+/** The grid's keys are for its rows: in the head each control has its own. */
+const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
 
 interface HeadProps {
   column: SortKey & (Field | "updatedAt")

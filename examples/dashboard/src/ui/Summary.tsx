@@ -91,7 +91,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
       {groups.length === 0 && <p className="nothing">Nothing to add up yet.</p>}
       <ul>
         {shown.map(({ name, budget, count }) => {
-          const isNamed = name !== "None"
+          const isNamed = name !== ""
           return (
             <li key={name}>
               <button
@@ -102,7 +102,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
                 title={`${count} ${count === 1 ? "position" : "positions"}`}
                 onClick={() => onChoose(chosen === name ? null : name)}
               >
-                <span className="bar-name">{name}</span>
+                <span className="bar-name">{name || "None"}</span>
                 <span className="bar-value">{amount(budget)}</span>
                 <span className="bar-track" aria-hidden>
                   <span style={{ inlineSize: `${(budget / largest) * 100}%` }} />
