@@ -173,3 +173,21 @@ test("a connection whose way to the server is gone, while the network stays, is 
   await ceo.is("live", 0)
   expect((await server.rows()).find((row) => row.designation === "Office Manager")).toMatchObject({ budget: 10 })
 })
+
+test("with the browser's Back one finds to the plan that was open before, and takes what one was typing", async ({ server, ceo }) => {
+  const { page } = ceo
+  await page.goto(server.url)
+  await expect(page).toHaveURL(/#\w+$/)
+  await page.getByRole("button", { name: /^Plan: / }).click()
+  await page.getByRole("button", { name: "New plan…" }).click()
+  await page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
+  await page.getByRole("dialog").getByRole("button", { name: "Make the plan" }).click()
+  await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
+  await ceo.cell("Astronaut", "budget").focus()
+  await page.keyboard.type("101")
+  await page.goBack()
+  await expect(page.getByRole("button", { name: "Plan: Growth 2027. Choose another" })).toBeVisible()
+  await expect(ceo.row("Office Manager")).toBeVisible()
+  await page.goForward()
+  await expect(ceo.cell("Astronaut", "budget")).toHaveText("101")
+})

@@ -24,6 +24,9 @@ const inAddress = (): string | null => {
   return isValidDocumentId(id) ? id : null
 }
 
+/** The plan that is opened when the address names none. */
+const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
+
 /** How often the list of plans is asked for, and how long a plan may be open without being listed, or a change be on its way. */
 const REFRESH = 60_000
 const SETTLED = 5_000
@@ -35,7 +38,7 @@ export function App({ local, session: first, isFresh }: Props) {
   const whose = owner(first)
   const [session, setSession] = useState(first)
   const [plans, setPlans] = useState(() => rememberedPlans(whose))
-  const [id, setId] = useState<string | null>(() => inAddress() ?? rememberedPlans(whose).find((plan) => plan.isDefault)?.id ?? null)
+  const [id, setId] = useState<string | null>(() => inAddress() ?? firstPlan(rememberedPlans(whose)))
   const [store, setStore] = useState<PlanStore | null>(null)
   const [isMissing, setMissing] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
@@ -62,7 +65,7 @@ export function App({ local, session: first, isFresh }: Props) {
       // The list is asked for by those who may see it: what has been open for a while and is not listed has been taken away.
       setGone(before !== null && asked - before.at > SETTLED && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
-      setId((before) => before ?? listed.find((plan) => plan.isDefault)?.id ?? listed[0]?.id ?? null)
+      setId((before) => before ?? firstPlan(listed))
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error))
     }
@@ -75,14 +78,23 @@ export function App({ local, session: first, isFresh }: Props) {
     }
     const timer = window.setInterval(look, REFRESH)
     document.addEventListener("visibilitychange", look)
-    const onHash = () => setId((before) => inAddress() ?? before)
+    const onHash = () => {
+      // A value that is being typed is taken before its plan goes.
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
+      setId((before) => inAddress() ?? firstPlan(rememberedPlans(whose)) ?? before)
+    }
     window.addEventListener("hashchange", onHash)
     return () => {
       window.clearInterval(timer)
       document.removeEventListener("visibilitychange", look)
       window.removeEventListener("hashchange", onHash)
     }
-  }, [refresh])
+  }, [refresh, whose])
+
+  // The address names the plan, also the first: so one finds back to it.
+  useEffect(() => {
+    if (id !== null && inAddress() === null) history.replaceState(null, "", `#${id}`)
+  }, [id])
 
   // The list, and who we are, are asked for again when the server comes back or has sent us away.
   useEffect(() => {
@@ -172,7 +184,7 @@ export function App({ local, session: first, isFresh }: Props) {
       return
     }
     forget(whose)
-    location.hash = ""
+    history.replaceState(null, "", "/")
     location.reload()
   }
 
