@@ -191,3 +191,42 @@ test("with the browser's Back one finds to the plan that was open before, and ta
   await page.goForward()
   await expect(ceo.cell("Astronaut", "budget")).toHaveText("101")
 })
+
+test("what the browser cannot keep is told, and kept as soon as it can", async ({ server, ceo }) => {
+  const { page } = ceo
+  await page.addInitScript(() => {
+    const state = { isFull: false, asked: 0 }
+    const { put } = IDBObjectStore.prototype
+    IDBObjectStore.prototype.put = function (...values) {
+      const request = put.apply(this, values)
+      // As a browser does that finds no room when it is done.
+      if (state.isFull) this.transaction.abort()
+      return request
+    }
+    navigator.storage.persist = async () => {
+      state.asked += 1
+      return true
+    }
+    Object.assign(window, { state })
+  })
+  await ceo.open(server.url)
+  await ceo.installed()
+  await ceo.is("live", 0)
+  expect(await page.evaluate("state.asked")).toBe(0)
+  await ceo.set("Office Manager", "budget", "10")
+  await ceo.is("live", 0)
+  expect(await page.evaluate("state.asked")).toBe(1)
+
+  await server.kill()
+  await ceo.is("offline", 0)
+  await page.evaluate("state.isFull = true")
+  await ceo.set("Office Manager", "budget", "11")
+  const badge = page.locator(".sync")
+  await expect(badge).toHaveText(/^Not saved on this device. Offline, 1 change waiting/)
+  await expect(badge).toHaveAttribute("title", /could not keep your last changes/)
+  await page.evaluate("state.isFull = false")
+  await expect(page.locator(".sync-text")).toHaveText("Offline, 1 change waiting")
+  await page.reload()
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("11")
+  expect(await page.evaluate("state.asked")).toBe(0)
+})

@@ -2,6 +2,7 @@
 import { type DocHandle, isValidDocumentId, type Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
 import type { Connection } from "./connection"
+import type { LocalCopies } from "./copies"
 import { planKey } from "./remembered"
 import { Standing } from "./standing"
 import { noteUnsent, readUnsent } from "./unsent"
@@ -15,6 +16,7 @@ export class Outbox {
   constructor(
     private readonly repo: Repo,
     private readonly connection: Connection,
+    private readonly copies: LocalCopies,
     private readonly owner: string,
   ) {
     this.#waiting = readUnsent(owner)
@@ -31,7 +33,7 @@ export class Outbox {
   of(handle: DocHandle<PlanDoc>): Standing {
     let standing = this.#standings.get(handle.documentId)
     if (!standing) {
-      standing = new Standing(handle, this.connection, this.owner)
+      standing = new Standing(handle, this.connection, this.copies, this.owner)
       standing.subscribe(() => this.#refresh())
       this.#standings.set(handle.documentId, standing)
       this.#refresh()

@@ -2,6 +2,7 @@
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
+import { askToKeep } from "./copies"
 import { plansKey } from "./remembered"
 import { noteUnsent } from "./unsent"
 
@@ -68,6 +69,7 @@ export function createPlan(
   unit: number,
   totalBudget: number,
 ): DocHandle<PlanDoc> {
+  askToKeep()
   const handle = repo.create<PlanDoc>({ name, currency, unit, totalBudget, positions: {} })
   handle.change((doc) => {
     doc.documentId = handle.documentId

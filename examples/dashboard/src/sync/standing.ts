@@ -3,6 +3,7 @@ import { next as A } from "@automerge/automerge/slim"
 import { type DocHandle, type DocHandleRemoteHeadsPayload, decodeHeads, type StorageId } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
 import type { Connection, Refused } from "./connection"
+import type { LocalCopies } from "./copies"
 import { planKey } from "./remembered"
 import { noteUnsent } from "./unsent"
 
@@ -11,11 +12,13 @@ export interface SyncState {
   /** Changes that the server has not got on its disk. */
   waiting: number
   refused: Refused | null
+  /** Why the last changes are not on this device; null: they are. */
+  unsaved: string | null
 }
 
 /** For as long as the page is there, whether the document is open or not: what waits goes out all the same. */
 export class Standing {
-  state: SyncState = { kind: "offline", waiting: 0, refused: null }
+  state: SyncState = { kind: "offline", waiting: 0, refused: null, unsaved: null }
   #listeners = new Set<() => void>()
   /** The server's heads that this copy has, and the newest that it has said. */
   #acknowledged: A.Heads
@@ -27,6 +30,7 @@ export class Standing {
   constructor(
     readonly handle: DocHandle<PlanDoc>,
     private readonly connection: Connection,
+    private readonly copies: LocalCopies,
     readonly owner: string,
   ) {
     this.#earlier = readHeads(owner, handle.documentId)
@@ -34,6 +38,7 @@ export class Standing {
     handle.on("heads-changed", () => this.#resync())
     handle.on("remote-heads", this.#onRemoteHeads)
     connection.subscribe(() => this.#readHeads())
+    copies.subscribe(() => this.#resync())
     this.#readHeads()
   }
 
@@ -71,9 +76,10 @@ export class Standing {
     this.#noted = waiting
     const { isOpen, refused } = this.connection
     const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
+    const unsaved = this.copies.problem(this.handle.documentId)
     const { state } = this
-    if (state.kind === kind && state.waiting === waiting && state.refused === refused) return
-    this.state = { kind, waiting, refused }
+    if (state.kind === kind && state.waiting === waiting && state.refused === refused && state.unsaved === unsaved) return
+    this.state = { kind, waiting, refused, unsaved }
     for (const listener of this.#listeners) listener()
   }
 }

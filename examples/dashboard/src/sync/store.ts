@@ -6,6 +6,7 @@ import type { Swallowed } from "../history/ledger"
 import type { Plan } from "../plan/edit"
 import { Rows } from "../plan/rows"
 import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
+import { askToKeep } from "./copies"
 import { type Person, Presence } from "./presence"
 import type { Standing, SyncState } from "./standing"
 
@@ -81,6 +82,7 @@ export class PlanStore {
   readonly plan: Plan = {
     doc: () => this.handle.doc(),
     change: (callback, options) => {
+      askToKeep()
       this.#isOurs = true
       try {
         this.handle.change(callback, options)
@@ -89,6 +91,7 @@ export class PlanStore {
       }
     },
     changeAt: (heads, callback, options) => {
+      askToKeep()
       this.#isOurs = true
       try {
         return this.handle.changeAt(heads, callback, options)

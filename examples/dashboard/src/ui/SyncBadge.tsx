@@ -1,9 +1,9 @@
-import { Check, CloudOff, Lock, RefreshCw } from "lucide-react"
+import { Check, CloudOff, Lock, RefreshCw, TriangleAlert } from "lucide-react"
 import type { SyncState } from "../sync/standing"
 
 export const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
 
-function words({ kind, waiting, refused }: SyncState): { short: string; long: string } {
+function standing({ kind, waiting, refused }: SyncState): { short: string; long: string } {
   switch (kind) {
     case "live":
       return { short: "Live", long: "Everything in this plan is saved on the server, and shown to everybody." }
@@ -29,6 +29,18 @@ function words({ kind, waiting, refused }: SyncState): { short: string; long: st
   }
 }
 
+/** Whoever believes their changes on this device closes the page: where that is not so, it is said first. */
+function words(sync: SyncState): { short: string; long: string } {
+  const { short, long } = standing(sync)
+  if (sync.unsaved === null) return { short, long }
+  if (sync.kind === "live")
+    return { short: `${short}, not on this device`, long: `${long} This browser could not keep it: ${sync.unsaved}` }
+  return {
+    short: `Not saved on this device. ${short}`,
+    long: `This browser could not keep your last changes: ${sync.unsaved} Leave this page open until the server has them.`,
+  }
+}
+
 const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock }
 
 interface Props {
@@ -43,14 +55,14 @@ export function SyncBadge({ sync, others }: Props) {
   const plans = others === 1 ? "another plan" : `${others} other plans`
   const short = others > 0 ? `${own.short}, ${plans} waiting` : own.short
   const long = others > 0 ? `${own.long} Changes of ${plans} have not gone there yet.` : own.long
-  const Icon = ICONS[sync.kind]
+  const Icon = sync.unsaved === null ? ICONS[sync.kind] : TriangleAlert
   return (
-    <div className={`sync ${sync.kind}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
+    <div className={`sync ${sync.unsaved === null ? sync.kind : "unsaved"}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
       <Icon aria-hidden />
       <span className="sync-text">{short}</span>
       {/* Said aloud when it begins and ends, and not for each change that goes out. */}
       <span className="hidden" role="status">
-        {sync.kind === "syncing" ? "" : long}
+        {sync.kind === "syncing" && sync.unsaved === null ? "" : long}
       </span>
     </div>
   )
