@@ -191,6 +191,11 @@ test("the history says whom the server has seen bring a change in, whatever the 
   await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
   await expect(entries.nth(0)).toContainText("90")
   await expect(entries.nth(1)).toContainText("ceo verified")
+  // Of what comes while one looks on it is told as well.
+  await cfo.set("Office Manager", "budget", "91")
+  await expect(entries.nth(0)).toContainText("91")
+  await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
+  await expect(entries.nth(2)).toContainText("ceo verified")
   await ceo.context.close()
   await cfo.context.close()
 })

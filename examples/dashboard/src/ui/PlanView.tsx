@@ -83,6 +83,9 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   const isKept = isGone || (isViewer && sync.waiting > 0 && sync.kind !== "offline")
   const badge: SyncState = isKept && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", refused: "not-allowed" } : sync
 
+  // Of plans that are gone, or may only be read, nothing goes out: whoever opens them is told.
+  const others = plans.filter(({ id, access }) => id !== store.id && access !== "read" && waiting.has(id)).length
+
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
   }, [settings.name])
@@ -213,7 +216,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
         </h1>
         <span className="spring" />
         <People people={people} />
-        <SyncBadge sync={badge} others={[...waiting.keys()].filter((id) => id !== store.id).length} />
+        <SyncBadge sync={badge} others={others} />
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
