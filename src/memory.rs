@@ -70,7 +70,14 @@ impl Share {
     /// # Errors
     /// When they are not there; then it is as many as before.
     pub fn hold(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
-        let wanted = if bytes <= FREE { 0 } else { bytes };
+        self.hold_all(if bytes <= FREE { 0 } else { bytes })
+    }
+
+    /// The same for what counts from the first byte on, as it may stay for long.
+    ///
+    /// # Errors
+    /// See [`Share::hold`].
+    pub fn hold_all(&mut self, wanted: u64) -> Result<(), OutOfMemory> {
         if wanted > self.held {
             self.memory.take(wanted - self.held)?;
         } else if wanted < self.held {

@@ -10,7 +10,7 @@ use super::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use super::edit::{self, Author, Done, Edit, EditError};
 use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
-use super::receive::has;
+use super::receive::{has, has_at_once};
 use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, position, soundness, take_apart};
 
 /// Who brought the changes of a batch, as far as that is known.
@@ -138,7 +138,12 @@ impl Document {
         if self.peers.is_read_only(peer) {
             return Vec::new();
         }
-        changes.into_iter().filter(|change| !has(&self.doc, &change.hash())).collect()
+        changes.into_iter().filter(|change| !self.has(&change.hash())).collect()
+    }
+
+    /// Whether a change is part of the history.
+    fn has(&self, hash: &ChangeHash) -> bool {
+        if self.orphans.is_empty() { has_at_once(&self.doc, hash) } else { has(&self.doc, hash) }
     }
 
     /// Notes who brings these changes, if that is known, unless some of them continue what somebody else has begun.
@@ -209,21 +214,28 @@ impl Document {
             .and_then(|all_known| Ok(self.doc.apply_changes(changes.clone()).map(|()| all_known)?));
         let all_known = match checked {
             Ok(all_known) => all_known,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                self.queue_orphans_again(&before)?;
+                return Ok(Err(error));
+            }
         };
         let mut fresh = Vec::with_capacity(changes.len());
         let mut waited = Vec::new();
+        // Those of these that wait are in the library's queue, and not yet among the orphans.
+        let all_wait_for_nothing = self.orphans.is_empty() && all_known;
         for change in changes {
-            if has(&self.doc, &change.hash()) {
+            let hash = change.hash();
+            if if all_wait_for_nothing { has_at_once(&self.doc, &hash) } else { has(&self.doc, &hash) } {
                 fresh.push(change);
             } else {
                 self.orphan_bytes += change.raw_bytes().len();
                 self.more_orphans = true;
-                let by = bringers.get(&change.hash()).cloned();
-                self.orphans.insert(change.hash(), Orphan { change, by });
+                let by = bringers.get(&hash).cloned();
+                self.orphans.insert(hash, Orphan { change, by });
             }
         }
-        if !self.orphans.is_empty() {
+        // One that waited goes in with a change that it waited for.
+        if !self.orphans.is_empty() && !fresh.is_empty() {
             let doc = &self.doc;
             for (hash, Orphan { change, by }) in self.orphans.extract_if(|hash, _| has(doc, hash)) {
                 waited.push(change);
@@ -247,13 +259,24 @@ impl Document {
         Ok(Ok(()))
     }
 
+    /// When the library refuses changes it may let go of others that wait, such as those of the same actor. Whoever has sent them
+    /// thinks that they are here, and we would not take them again.
+    fn queue_orphans_again(&mut self, before: &[ChangeHash]) -> Result<(), BadMessage> {
+        if !self.orphans.is_empty() {
+            let waiting: Vec<Change> = self.orphans.values().map(|orphan| orphan.change.clone()).collect();
+            self.doc.apply_changes(waiting)?;
+        }
+        // Nothing of what was refused may be here, nor anything that was not looked at.
+        if self.doc.get_heads() == before { Ok(()) } else { Err(BadMessage::NotMadeAgain) }
+    }
+
     /// Refuses changes that would make too many wait for others, before the library has queued any of them.
     fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
         let mut known: HashSet<ChangeHash> = HashSet::new();
         let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
         // Dependencies come first in what a peer sends; a change that comes before its own is counted as an orphan.
         for change in changes {
-            if change.deps().iter().all(|dep| known.contains(dep) || has(&self.doc, dep)) {
+            if change.deps().iter().all(|dep| known.contains(dep) || self.has(dep)) {
                 known.insert(change.hash());
             } else {
                 count += 1;

@@ -13,6 +13,10 @@ use crate::format::reader::Reader;
 const MAX_PROBES: u64 = 64;
 /// Filters that a message may hold. Everybody sends one.
 const MAX_FILTERS: u64 = 1_000;
+/// Bytes of filters for each change that a message may carry, and some for those that carry few. A filter takes ten bits for a
+/// change.
+const FILTER_BYTES: u64 = 2;
+const SMALL_FILTERS: u64 = 4 << 10;
 
 /// Checks how many of what a message lists.
 ///
@@ -28,33 +32,56 @@ pub fn carries_chunks(bytes: &[u8]) -> bool {
     chunks(Reader::new(bytes)).is_none_or(|count| count > 0)
 }
 
+/// How many bytes of a sync message are lists, which stay with its sender's state until it sends the next.
+#[must_use]
+pub fn listed(bytes: &[u8]) -> usize {
+    let mut rest = Reader::new(bytes);
+    match pass_lists(&mut rest) {
+        Some(()) => bytes.len() - rest.len(),
+        None => bytes.len(),
+    }
+}
+
 fn chunks(mut rest: Reader<'_>) -> Option<u64> {
+    pass_lists(&mut rest)?;
+    rest.unsigned()
+}
+
+fn pass_lists(rest: &mut Reader<'_>) -> Option<()> {
     rest.byte()?;
-    hashes(&mut rest)?;
-    hashes(&mut rest)?;
+    hashes(rest)?;
+    hashes(rest)?;
     for _ in 0..rest.unsigned()? {
-        hashes(&mut rest)?;
+        hashes(rest)?;
         rest.counted()?;
     }
-    rest.unsigned()
+    Some(())
 }
 
 fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMessage>> {
     rest.byte()?;
-    let heads = hashes(&mut rest)?;
-    if heads > limits.heads as u64 {
-        return Some(Err(BadMessage::TooManyHeads { found: heads, limit: limits.heads }));
+    for _heads_and_needs in 0..2 {
+        let found = hashes(&mut rest)?;
+        if found > limits.heads as u64 {
+            return Some(Err(BadMessage::TooManyHeads { found, limit: limits.heads }));
+        }
     }
-    hashes(&mut rest)?;
     let filters = rest.unsigned()?;
     if filters > MAX_FILTERS {
         return Some(Err(BadMessage::BadFilter));
     }
+    let most = limits.changes.saturating_mul(FILTER_BYTES).max(SMALL_FILTERS);
+    let (mut found, mut filtered) = (0, 0);
     for _ in 0..filters {
-        hashes(&mut rest)?;
-        if !is_usable(Reader::new(rest.counted()?))? {
+        found += hashes(&mut rest)?;
+        let filter = rest.counted()?;
+        filtered += filter.len() as u64;
+        if !is_usable(Reader::new(filter))? || filtered > most {
             return Some(Err(BadMessage::BadFilter));
         }
+    }
+    if found > limits.heads as u64 {
+        return Some(Err(BadMessage::TooManyHeads { found, limit: limits.heads }));
     }
     let chunks = rest.unsigned()?;
     if chunks > limits.chunks {

@@ -16,10 +16,11 @@
 use std::collections::VecDeque;
 
 use automerge::sync::{self, BloomFilter, Capability, ChunkList, Have, Message, MessageFlags, MessageVersion, SyncDoc};
-use automerge::{Automerge, ChangeHash, ReadDoc};
+use automerge::{Automerge, ChangeHash, ReadDoc, SaveOptions};
 use bytes::Bytes;
 
 use super::receive::has;
+use crate::format::chunk::{ChunkKind, kind};
 
 /// Edits after the last saved copy are put behind it while they take less than this part of its size.
 const TAIL_PART: usize = 4;
@@ -90,16 +91,21 @@ impl Saved {
                 return [bytes.as_slice(), tail.as_slice()].concat();
             }
         }
-        let bytes = doc.save();
+        let bytes = save(doc);
         self.copy = Some(Whole { heads, bytes: bytes.clone() });
         bytes
     }
 }
 
+/// The whole document as one chunk. What waits for other changes is not of it: it is nowhere on disk.
+pub(super) fn save(doc: &Automerge) -> Vec<u8> {
+    doc.save_with_options(SaveOptions { retain_orphans: false, ..SaveOptions::default() })
+}
+
 /// The message that `doc` has for a peer in this state, if any, and the state after it.
 pub(super) fn generate(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> (Option<Bytes>, sync::State) {
     let mut next = state.clone();
-    let message = if knows_exactly(doc, state) { exact(doc, &mut next, saved) } else { guess(doc, &mut next) };
+    let message = if knows_exactly(doc, state) { exact(doc, &mut next, saved) } else { guess(doc, &mut next, saved) };
     (message.map(|message| Bytes::from(message.encode())), next)
 }
 
@@ -169,12 +175,16 @@ fn lacking(doc: &Automerge, heads: &[ChangeHash], state: &sync::State, saved: &m
     vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { doc.save_after(&has) }]
 }
 
+fn is_document(chunk: &[u8]) -> bool {
+    kind(chunk) == Some(ChunkKind::Document)
+}
+
 fn reads_documents(state: &sync::State) -> bool {
     state.their_capabilities.as_ref().is_some_and(|known| known.contains(&Capability::MessageV2))
 }
 
 /// By the library: it does not know exactly either, but there are ways to find out.
-fn guess(doc: &Automerge, state: &mut sync::State) -> Option<Message> {
+fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
     // What is on its way counts as what the peer has.
     let sent = std::mem::take(&mut state.sent_hashes);
     let said = state.their_have.clone();
@@ -185,7 +195,13 @@ fn guess(doc: &Automerge, state: &mut sync::State) -> Option<Message> {
         brings_all = shared && state.their_need.is_some() && !state.peer_read_only;
         first.last_sync.extend(&sent);
     }
-    let message = doc.generate_sync_message(state);
+    let mut message = doc.generate_sync_message(state);
+    if let Some(message) = &mut message
+        && message.changes.iter().any(is_document)
+    {
+        // The library's copy has in it what waits for other changes, and is made again for everybody.
+        message.changes = ChunkList::from(vec![saved.chunks(doc)]);
+    }
     state.their_have = said;
     state.sent_hashes = sent;
     if message.is_some() && brings_all {

@@ -247,6 +247,19 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
     assert!(matches!(decode(&filter(1, 0, 7, 0)), Err(BadMessage::BadFilter)));
     let many = [vec![0x42, 0, 0], unsigned(8_000_000), vec![0; 16_000_001]].concat();
     assert!(matches!(decode(&many), Err(BadMessage::BadFilter)));
+    let long = |count: u64| [unsigned(count), vec![7; 32 * usize::try_from(count).unwrap()]].concat();
+    for (heads, needs, shared, is_taken) in
+        [(10_000, 10_000, 10_000, true), (10_001, 0, 0, false), (0, 10_001, 0, false), (0, 0, 10_001, false)]
+    {
+        let lists = [vec![0x42], long(heads), long(needs), vec![1], long(shared), vec![0]].concat();
+        let message = [lists.as_slice(), &[0]].concat();
+        assert_eq!(envelope::listed(&message), lists.len());
+        let taken = decode(&message);
+        assert!(taken.is_ok() == is_taken && (is_taken || matches!(taken, Err(BadMessage::TooManyHeads { .. }))));
+    }
+    let large = |bytes| [vec![0x42, 0, 0, 2, 0], vec![0], vec![0], counted(&vec![0; bytes]), vec![0]].concat();
+    assert!(decode(&large(1_000_000)).is_ok());
+    assert!(matches!(decode(&large(1_000_001)), Err(BadMessage::BadFilter)));
     let empty_chunks = [vec![0x42, 0, 0, 0], unsigned(16_000_000), vec![0; 16_000_000]].concat();
     assert!(matches!(decode(&empty_chunks), Err(BadMessage::TooManyChunks { .. })));
 }

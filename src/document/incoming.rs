@@ -103,8 +103,8 @@ pub enum BadMessage {
         /// How many are accepted.
         limit: u64,
     },
-    /// More heads than a document that people edit ever has.
-    #[error("the sync message names {found} heads; {limit} are accepted")]
+    /// More changes in a list, of heads or of others, than a document that people edit ever has heads.
+    #[error("the sync message names {found} changes in a list; {limit} are accepted")]
     TooManyHeads {
         /// How many it names.
         found: u64,

@@ -39,7 +39,7 @@ use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
-pub use envelope::carries_chunks;
+pub use envelope::{carries_chunks, listed};
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};
@@ -283,6 +283,13 @@ impl Document {
         Some(page.unwrap_or(Err(NoPage::Failed)))
     }
 
+    /// Who brought these changes in: of those that are here, and of which that is known.
+    #[must_use]
+    pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Brought)> {
+        let here = changes.iter().filter(|change| has(&self.doc, change));
+        here.filter_map(|change| Some((*change, self.authors.of(change)?))).collect()
+    }
+
     /// Lets go of the history.
     pub fn forget_history(&mut self) {
         self.history = None;
@@ -302,7 +309,7 @@ impl Document {
     /// The whole document as one snapshot chunk.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        self.doc.save()
+        generate::save(&self.doc)
     }
 
     /// A peer begins to sync; see [`Document::publish`] for what it gets. `shared_heads`: what it is remembered to have.
@@ -386,6 +393,12 @@ impl Document {
                 self.settle(peer, &bytes, decoded);
             }
         }
+        Published { deliveries: self.peers.generate(&self.doc, ready), ..Published::default() }
+    }
+
+    /// What is due to peers, without anything new: after [`Document::reload`]. What is in memory must be what was published.
+    pub fn generate_due(&mut self, ready: impl FnMut(PeerKey) -> bool) -> Published {
+        debug_assert!(!self.applied, "what is not durable yet must not be shown");
         Published { deliveries: self.peers.generate(&self.doc, ready), ..Published::default() }
     }
 

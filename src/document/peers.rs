@@ -232,6 +232,8 @@ impl Peers {
             };
             self.move_to(key, state);
         }
+        // Nor is it known any more who could not take what was due to them.
+        self.peers.values_mut().for_each(|peer| peer.behind = false);
         self.all_are_due();
         self.forget_copies();
     }

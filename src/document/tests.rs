@@ -211,6 +211,76 @@ fn a_change_that_waits_for_another_is_stored_when_it_applies() {
 }
 
 #[test]
+fn what_waits_for_another_change_is_in_no_copy() {
+    let (mut document, log) = plan();
+    let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
+    let start = author.get_heads();
+    for value in 0..2 {
+        author.put(ROOT, "value", value).unwrap();
+        author.commit();
+    }
+    let (changes, heads) = (author.get_changes(&start), author.get_heads());
+    document.join(PeerKey(3), Vec::new());
+    let mut applied = document.apply(vec![carrying(PeerKey(3), &heads, &changes[1..])]);
+    document.publish(&mut applied, |_| true);
+    assert_eq!(document.orphans.len(), 1);
+    let whole = |bytes: &[u8]| {
+        let mut copy = AutoCommit::load(bytes).unwrap();
+        assert!(copy.get_changes(&[]).iter().all(|change| change.hash() != changes[1].hash()));
+        Automerge::load(bytes).unwrap().get_missing_deps(&[]).is_empty()
+    };
+    assert!(whole(&document.save()));
+    // For one of whom it is known what it has, which is nothing; and for one of whom it is not.
+    for (key, heads) in [(8, Vec::new()), (9, heads)] {
+        document.join(PeerKey(key), Vec::new());
+        let mut flags = sync::MessageFlags::new();
+        flags.set(sync::MessageFlags::SUPPORTS_SYNC_RESET);
+        let message = sync::Message {
+            heads,
+            need: Vec::new(),
+            have: vec![sync::Have::default()],
+            changes: sync::ChunkList::empty(),
+            flags: Some(flags),
+            version: sync::MessageVersion::V1,
+        };
+        let mut applied = document.apply(vec![Item::Sync { peer: PeerKey(key), bytes: message.encode().into() }]);
+        let sent = document.publish(&mut applied, |_| true).deliveries;
+        let [delivery] = sent.as_slice() else { panic!("{sent:?}") };
+        let answer = sync::Message::decode(&delivery.message).unwrap();
+        let chunks: Vec<&[u8]> = answer.changes.iter().collect();
+        let [chunk] = chunks.as_slice() else { panic!("one document: {}", chunks.len()) };
+        assert!(whole(chunk), "peer {key}");
+    }
+}
+
+#[test]
+fn what_waits_for_another_change_is_not_lost_when_somebody_sends_what_excludes_it() {
+    let (mut document, log) = plan();
+    let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
+    let mut twin = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
+    let start = author.get_heads();
+    for value in 0..3 {
+        author.put(ROOT, "value", value).unwrap();
+        author.commit();
+    }
+    twin.put(ROOT, "value", "another").unwrap();
+    twin.commit();
+    let (changes, heads) = (author.get_changes(&start), author.get_heads());
+    for key in [3, 4] {
+        document.join(PeerKey(key), Vec::new());
+    }
+    let mut send = |peer, heads: &[ChangeHash], changes: &[Change]| {
+        let mut applied = document.apply(vec![carrying(PeerKey(peer), heads, changes)]);
+        document.publish(&mut applied, |_| true);
+        (applied.change_count, matches!(applied.outcomes[0], Outcome::Synced))
+    };
+    assert_eq!(send(3, &heads, &changes[..1]), (1, true));
+    assert_eq!(send(3, &heads, &changes[2..]), (0, true), "it waits for the second");
+    assert_eq!(send(4, &twin.get_heads(), &twin.get_changes(&start)), (0, false), "two first changes of one actor");
+    assert_eq!(send(3, &heads, &changes[1..2]), (2, true), "it still waited");
+}
+
+#[test]
 fn a_reload_asks_peers_for_what_was_not_stored() {
     let (mut document, log) = plan();
     let mut remote = Remote::new(9);

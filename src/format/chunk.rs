@@ -46,6 +46,12 @@ impl ChunkKind {
     }
 }
 
+/// What the chunk at the start of `bytes` says that it holds. Nothing of it is checked.
+#[must_use]
+pub fn kind(bytes: &[u8]) -> Option<ChunkKind> {
+    bytes.get(FIXED_HEADER - 1).copied().and_then(ChunkKind::from_byte)
+}
+
 /// A chunk whose header, length and checksum are right. (Its columns may still be nonsense: the library finds that out.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {

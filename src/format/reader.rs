@@ -9,6 +9,10 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0.is_empty()
     }

@@ -11,7 +11,7 @@ use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
 use crate::document::history::{History, NoPage, Page, Query};
-use crate::document::{Author, Done, Edit, EditError, Incoming, Past, SharedView};
+use crate::document::{Author, Brought, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
 use crate::store::StoreError;
@@ -100,11 +100,16 @@ pub(super) enum Command {
     HistoryMade(Option<Box<History>>),
     /// A page of the history. None: there is no history (any more).
     HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<Page, NoPage>>> },
+    /// Who brought these changes in, as far as that is known. None: the document does not exist.
+    Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// The document as it was with these heads. None: the document does not exist.
     Past { heads: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Past>, ReadFailure>> },
     /// Write what there is to write, and end.
     Stop,
 }
+
+/// Changes, and how they came in.
+pub type Attributed = Vec<(ChangeHash, Brought)>;
 
 /// Why a document cannot be used at all.
 #[derive(Debug, Clone, thiserror::Error)]

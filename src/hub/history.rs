@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::Hub;
 use super::access::Right;
 use super::caller::Caller;
-use super::command::{Command, ReadFailure, Unavailable};
+use super::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::document::Past;
 use crate::document::history::{Page, Query};
 use crate::format::DocumentId;
@@ -75,6 +75,25 @@ impl Hub {
             }
         }
         Err(no_history(id).into())
+    }
+
+    /// Who brought these changes in, as far as that is known; None when the document does not exist, for this caller.
+    ///
+    /// # Errors
+    /// When the document cannot be opened.
+    pub async fn attribution(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        changes: Vec<ChangeHash>,
+    ) -> Result<Option<Attributed>, Unavailable> {
+        if self.right(caller, id) < Right::Read {
+            return Ok(None);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(id, Command::Attribution { changes, reply }).await?;
+        let known = answer.await.map_err(|_| Unavailable::Stopping)??;
+        Ok(known.filter(|_| self.right(caller, id) >= Right::Read))
     }
 
     /// Waits until there is a history. False: the document does not exist.

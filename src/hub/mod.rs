@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -44,7 +44,7 @@ pub use allowance::Allowance;
 pub use announcer::{Announcer, RenderPeople};
 pub use caller::Caller;
 use command::Command;
-pub use command::{EditFailure, ReadFailure, SyncPeer, Unavailable};
+pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
 pub use history::ReadPast;
 use history::Readers;
 pub use outbox::{
@@ -124,7 +124,7 @@ struct Inner {
     unopened: Unopened,
     new_documents: Mutex<TokenBucket>,
     memory: Memory,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     readers: Readers,
     readiness: Readiness,
     stopping: AtomicBool,
@@ -153,7 +153,7 @@ impl Hub {
             unopened: Unopened::default(),
             new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
             memory,
-            turns: Semaphore::new(turns()),
+            turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),
             stopping: AtomicBool::new(false),
@@ -174,9 +174,9 @@ impl Hub {
     }
 
     /// Waits for its turn to take apart and apply what takes much memory.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         // None never happens: turns do not end.
-        self.inner.turns.acquire().await.ok()
+        Arc::clone(&self.inner.turns).acquire_owned().await.ok()
     }
 
     /// The room of the legacy sockets.

@@ -110,9 +110,10 @@ impl Room {
     /// A socket has drained: it gets the latest of what it missed.
     pub fn drained(&self, key: ConnectionKey) {
         let mut state = self.lock();
-        let presence = self.presence(&state);
+        let owes_presence = state.members.get(&key).is_some_and(|member| member.owed.presence);
+        let presence = owes_presence.then(|| self.presence(&state));
         let Some(member) = state.members.get_mut(&key) else { return };
-        if member.owed.presence {
+        if let Some(presence) = presence {
             member.tell_presence(&presence);
         }
         if let Some(mark) = member.owed.mark.take() {

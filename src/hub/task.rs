@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use lifecycle::UPKEEP;
@@ -35,6 +35,7 @@ use crate::document::{
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
+use crate::memory::Share;
 use crate::metrics::Refusal;
 use crate::store::Lengths;
 
@@ -85,6 +86,12 @@ pub(super) struct DocumentTask {
     newcomers: bool,
     /// Peers who may do something else now, and are to be told so.
     moved: Vec<ConnectionKey>,
+    /// Connections that are gone, and not dealt with yet.
+    gone: Vec<ConnectionKey>,
+    /// The task is to end.
+    stop: bool,
+    /// The turn to do what takes much memory, while a batch has it.
+    turn: Option<OwnedSemaphorePermit>,
     preparing: Habit,
     applying: Habit,
     publishing: Habit,
@@ -101,6 +108,8 @@ struct Member {
     owes_unavailable: bool,
     /// It has sent an ephemeral message, and so there is somebody who reads them.
     listens: bool,
+    /// What the lists of its last message take, which stay until the next.
+    lists: Share,
 }
 
 /// Who waits for an item of a batch.
@@ -122,8 +131,6 @@ struct Batch {
     maker: Option<Arc<str>>,
     requesters: Vec<ConnectionKey>,
     drained: Vec<ConnectionKey>,
-    gone: Vec<ConnectionKey>,
-    stop: bool,
     commands: usize,
     /// Bytes of sync messages.
     bytes: usize,
@@ -193,6 +200,9 @@ impl DocumentTask {
             large_batch: false,
             newcomers: false,
             moved: Vec::new(),
+            gone: Vec::new(),
+            stop: false,
+            turn: None,
             preparing: Habit::default(),
             applying: Habit::default(),
             publishing: Habit::default(),
@@ -256,9 +266,7 @@ impl DocumentTask {
 
     /// Takes what waits as one batch.
     async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
-        let hub = self.hub.clone();
         let mut batch = Batch::default();
-        let mut turn = None;
         let mut next = Some(first);
         // What comes while messages are taken apart still belongs to the batch: applying, storing and telling it
         // together costs much less, and nothing of it would be done earlier on its own.
@@ -269,8 +277,8 @@ impl DocumentTask {
                 next = self.waiting(&batch);
             }
             self.prepare(document, &mut batch);
-            if turn.is_none() && batch.weight >= HEAVY {
-                turn = hub.turn().await;
+            if self.turn.is_none() && batch.weight >= HEAVY {
+                self.turn = self.hub.turn().await;
             }
             next = self.waiting(&batch);
         }
@@ -283,8 +291,8 @@ impl DocumentTask {
             // What was too heavy to be taken apart together with it.
             self.prepare(document, &mut batch);
         }
-        drop(turn);
-        let Batch { greeted, requesters, drained, gone, stop, allowed, .. } = batch;
+        self.turn = None;
+        let Batch { greeted, requesters, drained, allowed, .. } = batch;
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.
         let may_show = !self.log.is_lost();
@@ -298,11 +306,9 @@ impl DocumentTask {
         for key in drained.into_iter().filter(|_| may_show) {
             self.drained(document, key);
         }
-        for key in gone {
-            self.part(document, key);
-        }
+        self.part_all_gone(document);
         self.note_existence(document);
-        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn waiting(&mut self, batch: &Batch) -> Option<Command> {
@@ -362,6 +368,9 @@ impl DocumentTask {
                 if carries_chunks(&bytes) && !self.takes_changes(document, key, &mut batch.maker) {
                     return;
                 }
+                if !self.makes_room(key, &bytes) {
+                    return;
+                }
                 batch.bytes += bytes.len();
                 batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });
@@ -402,10 +411,11 @@ impl DocumentTask {
             Command::OpenHistory { reply } => self.open_history(document, reply),
             Command::HistoryMade(history) => self.history_made(document, history),
             Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
+            Command::Attribution { changes, reply } => self.attribution(document, &changes, reply),
             Command::Past { heads, reply } => self.past(document, heads, reply),
-            Command::Leave(key) => batch.gone.push(key),
+            Command::Leave(key) => self.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
-            Command::Stop => batch.stop = true,
+            Command::Stop => self.stop = true,
         }
     }
 
@@ -426,6 +436,7 @@ impl DocumentTask {
         let Lengths { snapshot, log } = self.log.lengths();
         document.set_stored(snapshot + log);
         let large = self.large_batch;
+        let existed = document.exists();
         let started = Instant::now();
         let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
         let taken = taken + started.elapsed();
@@ -436,12 +447,10 @@ impl DocumentTask {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
-            if !self.exists && !self.hub.may_make_document() {
+            if !existed && !self.hub.may_make_document() {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
-            if !self.exists
-                && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await
-            {
+            if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
             if let Err(error) = self.append(document, &mut applied).await {

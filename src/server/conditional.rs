@@ -6,9 +6,14 @@ use axum::response::{IntoResponse, Response};
 /// Browsers may keep an answer, but must ask whether it still holds; nobody in between may keep it.
 const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes.
+/// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes. If that is an
+/// error it is nothing that has the tag.
 pub fn answer(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
-    tagged(tag, if is_known(request, tag) { StatusCode::NOT_MODIFIED.into_response() } else { assemble() })
+    if is_known(request, tag) {
+        return tagged(tag, StatusCode::NOT_MODIFIED.into_response());
+    }
+    let response = assemble();
+    if response.status().is_success() { tagged(tag, response) } else { response }
 }
 
 /// Whether the client has what has this tag.

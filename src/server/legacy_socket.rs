@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
@@ -13,11 +14,14 @@ use crate::format::DocumentId;
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
+use crate::server::App;
 use crate::server::ids::new_position_id;
+use crate::server::limits::EPHEMERALS_BURST;
 use crate::server::outbound::Outbound;
 use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};
 use crate::server::socket::Surface;
 use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
+use crate::token_bucket::TokenBucket;
 use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
 
 /// Who wrote, when nobody has logged in.
@@ -31,6 +35,8 @@ pub struct LegacySocket {
     caller: Caller,
     hub: Hub,
     document: DocumentId,
+    /// What it shows to all: clicks and logins.
+    shows: TokenBucket,
 }
 
 impl LegacySocket {
@@ -41,10 +47,10 @@ impl LegacySocket {
     pub async fn begin(
         key: ConnectionKey,
         caller: Caller,
-        hub: Hub,
         outbox: Outbox,
-        document: DocumentId,
+        app: &App,
     ) -> Result<Self, crate::hub::Unavailable> {
+        let (hub, document) = (app.hub.clone(), app.default_id.clone());
         hub.room().enter(key, outbox.clone());
         let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
             Ok(view) => view,
@@ -58,7 +64,18 @@ impl LegacySocket {
         if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
-        Ok(Self { key, caller, hub, document })
+        let rate = f64::from(app.limits.ephemerals_per_second);
+        let shows = TokenBucket::new(rate, rate * EPHEMERALS_BURST, Instant::now());
+        Ok(Self { key, caller, hub, document, shows })
+    }
+
+    /// Whether something may be shown to all now. It is acknowledged if not, and lost.
+    fn may_show(&mut self) -> bool {
+        let may = self.shows.take(1.0, Instant::now).is_ok();
+        if !may {
+            self.hub.metrics().refuse(Refusal::Ephemeral);
+        }
+        may
     }
 
     fn author(&self) -> Author {
@@ -69,7 +86,7 @@ impl LegacySocket {
         Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
     }
 
-    async fn handle(&self, request: Request) -> Vec<String> {
+    async fn handle(&mut self, request: Request) -> Vec<String> {
         match request {
             Request::Add(row) => {
                 let position = NewPosition {
@@ -102,6 +119,7 @@ impl LegacySocket {
                 }
                 vec![frames::deleted_direct(), frames::processed()]
             }
+            Request::Login { .. } | Request::LogoutObject { .. } if !self.may_show() => vec![frames::processed()],
             Request::Login { name } => {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string());
@@ -123,7 +141,7 @@ impl LegacySocket {
     }
 
     /// A click is shown to all, unless it is longer than any page makes it. A total budget is stored as well, and then the document tells it to all.
-    async fn track(&self, tracking: &Tracking) {
+    async fn track(&mut self, tracking: &Tracking) {
         if let Some(Ok(crore)) = tracking.total_budget() {
             let edit = Edit::SetTotalAmount(crore.as_f64() * AMOUNT_OF_ONE_CRORE);
             match self.hub.edit(&self.caller, &self.document, edit, self.author()).await {
@@ -137,6 +155,7 @@ impl LegacySocket {
         }
         if let Some(element) = tracking.element_id()
             && element.chars().count() <= MAX_TEXT
+            && self.may_show()
         {
             self.hub.room().mark(&Text::from(frames::tracking(&element)));
         }

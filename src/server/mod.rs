@@ -15,6 +15,7 @@ mod health;
 mod identity;
 mod ids;
 mod inbound;
+mod large;
 mod legacy_rest;
 mod legacy_socket;
 mod limits;

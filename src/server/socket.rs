@@ -206,8 +206,11 @@ impl Connection {
         let mut heard = inbound.read();
         // What the message takes that is being read, where it began, and since when it is large.
         let mut share = self.hub.memory().share();
-        let mut begun = heard;
-        let mut large: Option<Instant> = None;
+        let mut begun = heard - inbound.unfinished();
+        if share.hold(heard - begun).is_err() {
+            return End::Ours(self.without_memory());
+        }
+        let mut large = share.holds().then(Instant::now);
         // What had been written at the last ping, and since when nothing has moved although something waits.
         let mut written = out.written();
         let mut stuck: Option<Instant> = None;

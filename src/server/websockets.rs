@@ -216,7 +216,7 @@ pub async fn run_legacy(app: Arc<App>, socket: Socket, identified: &Identified, 
         Ok(connection) => connection,
         Err(refused) => return refuse(&app, socket, &Spoken::Legacy, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
     };
-    match LegacySocket::begin(connection.key, caller, app.hub.clone(), outbox, app.default_id.clone()).await {
+    match LegacySocket::begin(connection.key, caller, outbox, &app).await {
         Ok(surface) => connection.run(socket, surface, first).await,
         Err(error @ Unavailable::Denied(_)) => {
             refuse(&app, socket, &Spoken::Legacy, CLOSE_FORBIDDEN, &error.to_string()).await;

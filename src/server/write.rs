@@ -3,7 +3,7 @@
 use super::{App, Problem};
 use crate::document::{Author, Edit, SharedView};
 use crate::format::DocumentId;
-use crate::hub::{Caller, EditFailure, Unavailable};
+use crate::hub::{Caller, EditFailure};
 
 /// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
 ///
@@ -17,7 +17,8 @@ pub async fn write(
     author: Author,
 ) -> Result<SharedView, EditFailure> {
     app.hub.edit(caller, id, edit, author).await?;
-    Ok(app.hub.view(caller, id).await?.ok_or(Unavailable::Stopping)?)
+    // It is made, and yet not for this caller to see any more.
+    app.hub.view(caller, id).await?.ok_or(EditFailure::Unknown)
 }
 
 /// The document, for whoever reads.

@@ -120,6 +120,30 @@ async fn a_forged_author_shows_in_the_history_as_who_the_connection_was() {
     for change in changes {
         assert_eq!((&change["user"], &change["surface"]), (&json!("intern"), &json!("plain")), "{change}");
     }
+    let asked = |hashes: Vec<String>| format!("/api/documents/default/attribution?changes={}", hashes.join(","));
+    let hashes: Vec<String> = changes.iter().map(|change| change["hash"].as_str().unwrap().to_owned()).collect();
+    let unknown = "ab".repeat(32);
+    let path = asked([&[unknown][..], &hashes].concat());
+    let (status, _, told) = server.http("GET", &path, &[("authorization", bearer.as_str())]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let told = told["changes"].as_array().unwrap();
+    assert_eq!((status, told.len()), (200, changes.len()), "{told:?}");
+    for (told, change) in told.iter().zip(changes) {
+        for field in ["hash", "user", "surface", "received"] {
+            assert_eq!(told[field], change[field], "{told}");
+        }
+    }
+    let none = server.document.to_string();
+    for (path, field) in [
+        (asked(vec!["ab".repeat(32); 101]), "changes"),
+        (asked(vec![none]), "changes"),
+        ("/api/documents/default/attribution".to_owned(), ""),
+    ] {
+        let (status, _, problem) = server.http("GET", &path, &[("authorization", bearer.as_str())]).await;
+        let problem: Value = serde_json::from_str(&problem).unwrap();
+        assert_eq!((status, problem["field"].as_str().unwrap_or_default()), (400, field), "{problem}");
+    }
+
     let claimed = history.to_string();
     assert!(claimed.contains("\"new\":\"ceo\""), "what it claims stands beside that: {claimed}");
 }

@@ -1,7 +1,11 @@
 //! Who is here, where they click, and the total budget.
 
+use std::sync::Arc;
+
 use happierwork::hub::Caller;
+use happierwork::server::Limits;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::support::{Socket, TestServer, wrapped};
 
@@ -54,6 +58,29 @@ async fn a_newcomer_is_told_who_is_here_and_nobody_is_told_of_the_newcomer() {
     assert_eq!(newcomer.json().await, presence(&["jane doe"]));
     track(&mut newcomer, "searchInput").await;
     assert_eq!(jane.json().await, tracking("searchInput"), "the first that she hears");
+}
+
+#[tokio::test]
+async fn of_clicks_and_logins_only_so_many_are_shown_and_all_are_acknowledged() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let limits = Limits { ephemerals_per_second: 1, ..Limits::default() };
+    let server = TestServer::start_in(folder, |options| options.limits = limits).await;
+    let mut observer = server.legacy().await;
+    let mut jane = server.legacy().await;
+    for element in 0..20 {
+        jane.send(wrapped(&json!(["tracking", format!("button{element}")]))).await;
+    }
+    jane.send(wrapped(&json!(["add", "UI", "IT", "1", "Pune"]))).await;
+    let mut acknowledged = 0;
+    while acknowledged < 21 {
+        acknowledged += u32::from(jane.json().await == json!({"status": "Data processed"}));
+    }
+    let mut shown = 0;
+    while observer.json().await.get("elementID").is_some() {
+        shown += 1;
+    }
+    // Two at once, and one for each second that this may take.
+    assert!((2..20).contains(&shown), "{shown}");
 }
 
 #[tokio::test]

@@ -401,3 +401,32 @@ async fn large_messages_may_take_so_much_together_and_small_ones_always_pass() {
     again.until_agreed(&mut other).await;
     assert_eq!(server.app.hub.memory().held(), 0, "what was dealt with takes nothing");
 }
+
+#[tokio::test]
+async fn what_a_message_lists_takes_memory_until_the_next_and_there_is_not_more_of_it_than_there_is() {
+    let server = server(Limits { message_memory: 800_000, ..Limits::default() }).await;
+    let mut replica = Replica::empty(&server.document);
+    let mut one = RepoPeer::join(&server, "one").await;
+    one.until_agreed(&mut replica).await;
+    let heads = replica.doc.get_heads();
+    let says = |need: usize| {
+        let message = automerge::sync::Message {
+            heads: heads.clone(),
+            need: vec![automerge::ChangeHash([7; 32]); need],
+            have: Vec::new(),
+            changes: automerge::sync::ChunkList::empty(),
+            flags: None,
+            version: automerge::sync::MessageVersion::V1,
+        };
+        Bytes::from(message.encode())
+    };
+    one.send(&one.sync(&replica.id, says(10_000))).await;
+    server.until_held(320_000).await;
+
+    let mut other = RepoPeer::join(&server, "other").await;
+    other.send(&other.sync(&replica.id, says(10_000))).await;
+    let message = refused(&mut other.socket, 1013).await;
+    assert!(message.contains("no room for so large a message"), "{message}");
+    one.send(&one.sync(&replica.id, says(1))).await;
+    server.until_held(0).await;
+}

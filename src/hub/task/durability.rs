@@ -1,6 +1,7 @@
 //! The disk, and what happens when it fails.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -161,7 +162,9 @@ impl DocumentTask {
     pub(super) async fn recover_from_panic(&mut self, document: &mut Document) -> ControlFlow<()> {
         tracing::error!(document = %self.id, "something failed that should not; the document is reloaded");
         self.reload_after_ruin(document).await;
-        ControlFlow::Continue(())
+        self.turn = None;
+        self.part_all_gone(document);
+        if self.stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// What is durable cannot be read at the moment, so nothing can be added to it.
@@ -191,9 +194,25 @@ impl DocumentTask {
         if !pause.is_zero() {
             self.hub.inner.metrics.reloads_put_off.increment(1);
             tracing::warn!(document = %self.id, ?pause, "the document has had to be read again often; waiting");
+            // Others have their turn meanwhile.
+            let had_turn = self.turn.take().is_some();
             sleep(pause).await;
+            if had_turn {
+                self.turn = self.hub.turn().await;
+            }
         }
         self.reload(document).await;
+        if !self.log.is_lost() {
+            self.begin_anew(document);
+        }
+    }
+
+    /// After a reload peers have to be asked for what they have, and told what they may have missed.
+    pub(super) fn begin_anew(&mut self, document: &mut Document) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.generate_due(ready))));
+        if told.is_err() {
+            tracing::error!(document = %self.id, "the Automerge library failed while peers were asked for what they have");
+        }
     }
 
     /// Drops what is in memory and reads what is durable.

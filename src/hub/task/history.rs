@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use automerge::ChangeHash;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -9,7 +10,7 @@ use super::DocumentTask;
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Document, Past};
 use crate::heavy::{Habit, heavily};
-use crate::hub::command::{Command, ReadFailure, Unavailable};
+use crate::hub::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::hub::history::no_history;
 
 /// The history of one document, as far as its task has to do with it.
@@ -100,10 +101,20 @@ impl DocumentTask {
         let _ = reply.send(page);
     }
 
+    pub(super) fn attribution(
+        &self,
+        document: &Document,
+        changes: &[ChangeHash],
+        reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>>,
+    ) {
+        let known = self.may_look_back().map(|()| document.exists().then(|| document.attribution(changes)));
+        let _ = reply.send(known);
+    }
+
     pub(super) fn past(
         &mut self,
         document: &mut Document,
-        heads: Vec<automerge::ChangeHash>,
+        heads: Vec<ChangeHash>,
         reply: oneshot::Sender<Result<Option<Past>, ReadFailure>>,
     ) {
         let past = match self.may_look_back() {

@@ -143,6 +143,9 @@ impl DocumentTask {
             Command::Past { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone().into()));
             }
+            Command::Attribution { reply, .. } => {
+                let _ = reply.send(Err(unavailable.clone()));
+            }
             _ => {}
         }
     }
@@ -168,7 +171,10 @@ impl DocumentTask {
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        self.mend(document).await;
+        let was_lost = self.log.is_lost();
+        if self.mend(document).await && was_lost {
+            self.begin_anew(document);
+        }
         if self.shown.was_looked_at() {
             self.last_look = Instant::now();
             self.last_use = self.last_look;

@@ -6,13 +6,17 @@ use std::sync::atomic::Ordering;
 
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, Item, Prepared, carries_chunks};
+use crate::document::{Applied, Document, Item, Outcome, Prepared, carries_chunks, listed};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::{SyncPeer, Unavailable};
-use crate::hub::outbox::ConnectionKey;
+use crate::hub::outbox::{ConnectionKey, Farewell};
+use crate::memory::OutOfMemory;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
+
+/// Bytes of lists in a message from which on they count.
+const SIZEABLE_LISTS: usize = 4 << 10;
 
 impl DocumentTask {
     /// Makes a connection a peer of this document. False: it must not be, as too many documents are waited for.
@@ -39,7 +43,8 @@ impl DocumentTask {
         document.join(peer.key, shared);
         document.introduce(peer.key, peer.caller.standing(right));
         let key = peer.key;
-        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false });
+        let lists = self.hub.memory().share();
+        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists });
         self.newcomers = true;
         // Whoever watches storages hears what is known of them here.
         if self.hub.inner.storages.any() {
@@ -47,6 +52,23 @@ impl DocumentTask {
             self.tell_of_storages(document, key, &watched);
         }
         true
+    }
+
+    /// Whether there is room for what a message lists: of heads, of what its sender needs and has. It stays with the sender's
+    /// state until the next.
+    pub(super) fn makes_room(&mut self, key: ConnectionKey, message: &[u8]) -> bool {
+        let Some(member) = self.peers.get_mut(&key) else { return false };
+        if message.len() < SIZEABLE_LISTS && !member.lists.holds() {
+            return true;
+        }
+        let listed = listed(message);
+        if member.lists.hold_all(if listed < SIZEABLE_LISTS { 0 } else { listed as u64 }).is_ok() {
+            return true;
+        }
+        self.hub.inner.metrics.refuse(Refusal::Memory);
+        let Farewell { kind, message } = Unavailable::from(OutOfMemory).into();
+        member.peer.outbox.close(kind, message);
+        false
     }
 
     /// Whether a peer is not to know that there is such a document.
@@ -95,13 +117,14 @@ impl DocumentTask {
         applied: &Applied,
         senders: &[Sender],
     ) -> Result<(), StoreError> {
-        let user =
-            senders.iter().zip(&applied.brought_changes).find(|(_, brought)| **brought).and_then(|(sender, _)| {
-                match sender {
-                    Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
-                    Sender::Caller { caller, .. } => caller.user(),
-                }
-            });
+        // What somebody brought may have been refused.
+        let taken = |outcome: &Outcome| matches!(outcome, Outcome::Synced | Outcome::Edited(Ok(_)));
+        let brought = applied.brought_changes.iter().zip(&applied.outcomes);
+        let maker = senders.iter().zip(brought).find(|(_, (brought, outcome))| **brought && taken(outcome));
+        let user = maker.and_then(|(sender, _)| match sender {
+            Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
+            Sender::Caller { caller, .. } => caller.user(),
+        });
         let Some(user) = user else { return Ok(()) };
         // Also in the place of somebody who was about to make it and could not: that was noted before it failed.
         self.hub.inner.access.change(&self.id, |record| record.owner = Some(user)).await?;
@@ -188,8 +211,14 @@ impl DocumentTask {
         }
     }
 
-    /// A connection is gone.
-    pub(super) fn part(&mut self, document: &mut Document, key: ConnectionKey) {
+    /// Connections are gone.
+    pub(super) fn part_all_gone(&mut self, document: &mut Document) {
+        for key in std::mem::take(&mut self.gone) {
+            self.part(document, key);
+        }
+    }
+
+    fn part(&mut self, document: &mut Document, key: ConnectionKey) {
         self.watchers.remove(key);
         let shared = document.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)

@@ -19,7 +19,11 @@ use crate::store::Lengths;
 const FAILED: &str = "the server failed while taking a message; what it has acknowledged is stored, try again";
 
 /// Storages of which the last heads are kept.
-const MAX_STORAGES: usize = 10_000;
+const MAX_STORAGES: usize = 1_000;
+/// Heads of a storage that are passed on. Who has more is at no state that anybody waits for.
+const MAX_HEADS: usize = 100;
+/// Bytes of a head that is passed on; in base58check it has some fifty.
+const MAX_HEAD: usize = 64;
 
 impl DocumentTask {
     /// The batch is durable: everybody may see it.
@@ -141,7 +145,7 @@ impl DocumentTask {
                 continue;
             }
             let Some(heads) = self.heads_of(document, *key, &storage) else { continue };
-            let before = self.storages.insert(storage, Arc::clone(&heads));
+            let before = self.keep_heads(storage, &heads);
             if before.is_none_or(|before| before.heads != heads.heads) {
                 self.tell_heads(&watchers, *key, &heads);
             }
@@ -157,6 +161,9 @@ impl DocumentTask {
         if peer.caller.user().is_some() && peer.storage.as_ref() != Some(&heads.storage) {
             return;
         }
+        if heads.heads.len() > MAX_HEADS || heads.heads.iter().any(|head| head.len() > MAX_HEAD) {
+            return;
+        }
         let now = now();
         let heads = if heads.timestamp <= now {
             heads
@@ -166,12 +173,16 @@ impl DocumentTask {
         if self.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
             return;
         }
-        if self.storages.len() >= MAX_STORAGES {
+        self.keep_heads(Arc::clone(&heads.storage), &heads);
+        self.tell_heads(&watchers, from, &heads);
+    }
+
+    fn keep_heads(&mut self, storage: Arc<str>, heads: &Arc<RemoteHeads>) -> Option<Arc<RemoteHeads>> {
+        if self.storages.len() >= MAX_STORAGES && !self.storages.contains_key(&storage) {
             // Forgetting costs a repeated message at worst.
             self.storages.clear();
         }
-        self.storages.insert(Arc::clone(&heads.storage), Arc::clone(&heads));
-        self.tell_heads(&watchers, from, &heads);
+        self.storages.insert(storage, Arc::clone(heads))
     }
 
     /// A peer watches these storages from now on (or syncs this document from now on): it is told what is known.
@@ -193,7 +204,8 @@ impl DocumentTask {
     }
 
     fn heads_of(&self, document: &Document, key: ConnectionKey, storage: &Arc<str>) -> Option<Arc<RemoteHeads>> {
-        let heads = document.their_heads(key)?.iter().map(encode_head).collect();
+        let heads = document.their_heads(key).filter(|heads| heads.len() <= MAX_HEADS)?;
+        let heads = heads.iter().map(encode_head).collect();
         let (document, storage) = (self.id.clone(), Arc::clone(storage));
         Some(Arc::new(RemoteHeads { document, storage, heads, timestamp: now() }))
     }

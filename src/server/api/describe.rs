@@ -12,7 +12,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::{access, document, documents, export, history, position, positions, session};
+use super::{access, attribution, document, documents, export, history, position, positions, session};
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -58,6 +58,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         position::change,
         position::delete,
         history::read,
+        attribution::read,
         export::json,
         export::csv,
         export::automerge,

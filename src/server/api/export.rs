@@ -11,7 +11,7 @@ use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
 use crate::exchange::csv::header as csv_header;
 use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, write};
+use crate::server::{App, Problem, conditional, large, write};
 
 /// Characters of a plan's name that go into a file's.
 const MAX_NAME: usize = 80;
@@ -53,7 +53,7 @@ pub async fn json(
         out.extend_from_slice(b",\"positions\":[");
         view.join(Form::Json, b",", &mut out);
         out.extend_from_slice(b"]}");
-        file(&view, "json", "application/json", out)
+        file(&app, &view, "json", "application/json", out)
     }))
 }
 
@@ -96,7 +96,7 @@ pub async fn csv(
     Ok(conditional::answer(&headers, &view.etag(), || {
         let mut out = csv_header();
         view.join(Form::Csv, b"", &mut out);
-        file(&view, "csv", "text/csv; charset=utf-8", out)
+        file(&app, &view, "csv", "text/csv; charset=utf-8", out)
     }))
 }
 
@@ -133,6 +133,7 @@ pub async fn automerge(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let tag = format!("W/{}", read_view(&view).etag());
+    // What is known already need not be read from the disk.
     let known = conditional::answer(&headers, &tag, || ().into_response());
     if known.status().is_redirection() {
         return Ok(known);
@@ -142,11 +143,15 @@ pub async fn automerge(
     };
     // A change may be in the file a moment before it is in the view. Then the copy is newer than its tag says, and is read
     // again the next time: once too often, never once too little.
-    Ok(conditional::tagged(&tag, file(&read_view(&view), "automerge", "application/octet-stream", bytes)))
+    let view = read_view(&view);
+    Ok(conditional::answer(&headers, &tag, || file(&app, &view, "automerge", "application/octet-stream", bytes)))
 }
 
-fn file(view: &View, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = ([(header::CONTENT_TYPE, kind)], bytes).into_response();
+fn file(app: &App, view: &View, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
+    let mut response = large::answer(app, kind, bytes);
+    if !response.status().is_success() {
+        return response;
+    }
     let disposition = disposition(view.plan().name.as_deref().unwrap_or_default(), extension);
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);

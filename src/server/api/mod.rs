@@ -5,6 +5,7 @@
 //! wish that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
 
 mod access;
+mod attribution;
 mod describe;
 mod document;
 mod documents;
@@ -31,7 +32,7 @@ pub fn router() -> Router<Arc<App>> {
 }
 
 /// What is described. A table, so that a test can hold it against the description.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 11] {
+fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 12] {
     [
         ("/api/documents", get(documents::list).post(documents::create)),
         ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
@@ -44,6 +45,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 11] {
         ),
         ("/api/session", get(session::read)),
         ("/api/documents/{documentId}/history", get(history::read)),
+        ("/api/documents/{documentId}/attribution", get(attribution::read)),
         ("/api/documents/{documentId}/export.json", get(export::json)),
         ("/api/documents/{documentId}/export.csv", get(export::csv)),
         ("/api/documents/{documentId}/export.automerge", get(export::automerge)),

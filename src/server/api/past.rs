@@ -5,9 +5,9 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,7 +15,7 @@ use crate::format::DocumentId;
 use crate::heavy::heavily;
 use crate::hub::Caller;
 use crate::server::renderings::RENDERINGS;
-use crate::server::{App, Problem, conditional};
+use crate::server::{App, Problem, conditional, large};
 
 /// At which moment.
 #[derive(Deserialize, IntoParams)]
@@ -36,16 +36,16 @@ impl FromRequestParts<Arc<App>> for At {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let query: Result<Query<AtQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(AtQuery { at }) = query.map_err(Problem::bad_query)?;
-        at.as_deref().map(heads).transpose().map(Self)
+        at.as_deref().map(|at| hashes("at", at)).transpose().map(Self)
     }
 }
 
-/// Reads the hashes of heads.
-fn heads(text: &str) -> Result<Vec<ChangeHash>, Problem> {
-    let heads: Result<Vec<ChangeHash>, _> = text.split([',', '.']).map(|hash| hash.trim().parse()).collect();
-    heads.map_err(|_| {
+/// Reads the hashes of changes that a parameter names.
+pub fn hashes(parameter: &'static str, text: &str) -> Result<Vec<ChangeHash>, Problem> {
+    let hashes: Result<Vec<ChangeHash>, _> = text.split([',', '.']).map(|hash| hash.trim().parse()).collect();
+    hashes.map_err(|_| {
         let detail = "must be hashes of 64 hexadecimal digits, with commas in between, as the history tells them";
-        Problem::bad_parameter("at", detail)
+        Problem::bad_parameter(parameter, detail)
     })
 }
 
@@ -75,7 +75,7 @@ pub async fn list(
             out.extend_from_slice(b"]}");
             out
         });
-        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        large::answer(app, "application/json", body)
     }))
 }
 
@@ -87,11 +87,11 @@ mod tests {
     fn heads_are_read_as_the_history_and_tags_tell_them() {
         let (one, two) = ("a3".repeat(32), "0b".repeat(32));
         for text in [format!("{one},{two}"), format!("{one}.{two}"), format!("{one}, {two}")] {
-            let heads: Vec<String> = heads(&text).unwrap().iter().map(ToString::to_string).collect();
+            let heads: Vec<String> = hashes("at", &text).unwrap().iter().map(ToString::to_string).collect();
             assert_eq!(heads, [one.as_str(), &two], "{text}");
         }
         for text in ["", ",", "now", &one[1..], &format!("{one},"), &format!("\"{one}\""), &format!("{one}{two}")] {
-            let problem = heads(text).unwrap_err();
+            let problem = hashes("at", text).unwrap_err();
             assert_eq!((problem.status, problem.field.as_deref()), (400, Some("at")), "{text}");
         }
     }

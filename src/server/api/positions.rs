@@ -19,7 +19,7 @@ use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, Form, NewPosition, View, read_view};
 use crate::format::{Budget, DocumentId};
 use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, new_position_id, write};
+use crate::server::{App, Problem, conditional, large, new_position_id, write};
 
 /// List the positions.
 ///
@@ -56,9 +56,7 @@ pub async fn list(
     }
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || {
-        ([(header::CONTENT_TYPE, "application/json")], assemble(&id, &view)).into_response()
-    }))
+    Ok(conditional::answer(&headers, &view.etag(), || large::answer(&app, "application/json", assemble(&id, &view))))
 }
 
 /// From rows that are rendered already.

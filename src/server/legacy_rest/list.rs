@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer;
 use crate::document::{Form, read_view};
 use crate::server::authentication::LegacyAsker;
-use crate::server::{App, conditional, write};
+use crate::server::{App, conditional, large, write};
 
 /// All rows in their order; budgets are numbers.
 pub async fn list(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, headers: HeaderMap) -> Response {
@@ -22,6 +22,9 @@ pub async fn list(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker,
         let mut rows = vec![b'['];
         view.join(Form::Legacy, b",", &mut rows);
         rows.push(b']');
-        ([(header::CONTENT_TYPE, "application/json")], rows).into_response()
+        match large::body(&app, rows) {
+            Ok(rows) => ([(header::CONTENT_TYPE, "application/json")], rows).into_response(),
+            Err(problem) => answer::problem(&problem),
+        }
     })
 }

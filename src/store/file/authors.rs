@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::replace::{NewFile, NotReplaced};
 use super::{Inner, trust};
 use crate::format::DocumentId;
-use crate::store::disk::{Disk, folder_of};
+use crate::store::disk::Disk;
 use crate::store::{OpenError, Place, StoreError};
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -45,8 +45,9 @@ fn append(disk: &dyn Disk, path: &Path, lines: &[u8]) -> io::Result<()> {
 fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     match NewFile::write(disk, path, bytes)?.publish(disk, path) {
         Ok(_) => {
+            // Should a crash bring the mark back, the file is only written once more.
             trust::restore(disk, path);
-            disk.sync_dir(folder_of(path))
+            Ok(())
         }
         Err(NotReplaced::Kept(error)) => Err(error),
         Err(NotReplaced::Unknown(error)) => {

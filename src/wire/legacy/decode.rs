@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::pieces;
-use super::{AddRow, BadAdd, LegacyError, Request, Tracking};
+use super::{AddRow, BadAdd, LegacyError, MAX_FRAME, Request, Tracking};
 use crate::format::Budget;
 
 /// Reads one text frame.
@@ -11,6 +11,9 @@ use crate::format::Budget;
 /// A JSON text is read once more as JSON, and if it is neither an array nor an object, as comma-separated text. An array
 /// is an action with its arguments, an object a login or a logout; both may also come without the text around them.
 pub fn decode(text: &str) -> Result<Request, LegacyError> {
+    if text.len() > MAX_FRAME {
+        return Err(LegacyError::TooLong(text.len()));
+    }
     match serde_json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
         Value::String(inner) => match serde_json::from_str(&inner) {
             Ok(Value::Array(items)) => action(&items, Form::Array),

@@ -1,6 +1,6 @@
 //! What is wrong with a legacy client's frame, and the answer to it. The connection always goes on.
 
-use super::frames;
+use super::{MAX_FRAME, frames};
 use crate::format::BudgetError;
 
 /// Why a frame is not a request.
@@ -9,6 +9,9 @@ pub enum LegacyError {
     /// Neither JSON nor comma-separated, or an action without an argument.
     #[error("Invalid JSON data")]
     Undecodable,
+    /// Much longer than anything that a page sends. It may take many times its length to find out what it is.
+    #[error("the message has {0} bytes; at most {MAX_FRAME} are taken")]
+    TooLong(usize),
     /// An `add` that says what to make, but not well.
     #[error("Failed to add data: {reason}")]
     BadAdd {
@@ -48,7 +51,7 @@ impl LegacyError {
     pub fn frames(&self) -> Vec<String> {
         let error = frames::error(&self.to_string());
         match self {
-            Self::Undecodable => vec![error],
+            Self::Undecodable | Self::TooLong(_) => vec![error],
             Self::BadAdd { .. } | Self::BadDelete => vec![error, frames::processed()],
         }
     }

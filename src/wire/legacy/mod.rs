@@ -16,3 +16,6 @@ pub use crate::format::{format_when, parse_when};
 pub use decode::decode;
 pub use error::{BadAdd, LegacyError};
 pub use request::{AddRow, Request, TOTAL_BUDGET_ELEMENT, Tracking};
+
+/// Bytes that a frame may have. A row with the longest texts that are taken has some thirty thousand.
+pub const MAX_FRAME: usize = 64 << 10;

@@ -115,7 +115,7 @@ fn the_other_actions() {
 
 #[test]
 fn what_killed_the_original_is_undecodable() {
-    let deep = "[".repeat(100_000);
+    let deep = "[".repeat(60_000);
     for frame in [
         "",
         "hello",
@@ -134,6 +134,9 @@ fn what_killed_the_original_is_undecodable() {
     ] {
         assert_eq!(decode(frame), Err(LegacyError::Undecodable), "{frame:.40}");
     }
+    let long = format!("\"{}\"", ",".repeat(MAX_FRAME - 2));
+    assert_eq!(decode(&long), Ok(Request::Unknown { action: String::new() }));
+    assert_eq!(decode(&format!("{long} ")), Err(LegacyError::TooLong(MAX_FRAME + 1)));
     for action in ["add", "delete", "tracking", "login", "frobnicate"] {
         assert_eq!(decode(&json!([action]).to_string()), Err(LegacyError::Undecodable));
         assert_eq!(decode(&wrapped(&json!([action]).to_string())), Err(LegacyError::Undecodable));

@@ -16,7 +16,7 @@ use crate::format::DocumentId;
 const MAX_TEXT: usize = 512;
 /// The reason in an `error`.
 const MAX_REASON: usize = 64 * 1024;
-/// Storage ids and heads in one message. It bounds how much larger than the frame the message can be.
+/// Storage ids in one message, and heads of all of them. It bounds how much larger than the frame the message can be.
 const MAX_ENTRIES: usize = 10_000;
 
 /// Documents that somebody knows already, by their ids.
@@ -195,12 +195,12 @@ impl<'b> Fields<'b> {
     fn versions_or_default(&self) -> Result<Vec<String>, DecodeError> {
         const KEY: &str = "supportedProtocolVersions";
         let Some(position) = self.versions else { return Ok(vec![PROTOCOL_VERSION.to_owned()]) };
-        texts(&mut self.frame.at(position), KEY)
+        texts(&mut self.frame.at(position), KEY, MAX_ENTRIES)
     }
 
     fn stores(&self, key: &'static str, field: Option<usize>) -> Result<Vec<StorageId>, DecodeError> {
         let Some(position) = field else { return Ok(Vec::new()) };
-        list(&mut self.frame.at(position), key, |reader| storage_id(&reader.text(key, MAX_TEXT)?, key))
+        list(&mut self.frame.at(position), key, MAX_ENTRIES, |reader| storage_id(&reader.text(key, MAX_TEXT)?, key))
     }
 
     fn peer_metadata(&self) -> Result<PeerMetadata, DecodeError> {
@@ -236,12 +236,15 @@ impl<'b> Fields<'b> {
         let mut heads: Vec<(StorageId, RemoteHeads)> = Vec::new();
         let mut places = HashMap::new();
         let mut remaining = reader.map("newHeads")?;
+        // Of all storages together: lists in a list would multiply.
+        let mut left = MAX_ENTRIES;
         while reader.more(&mut remaining)? {
             if heads.len() == MAX_ENTRIES {
                 return Err(DecodeError::TooMany { key: "newHeads", limit: MAX_ENTRIES });
             }
             let store = storage_id(&reader.text("newHeads", MAX_TEXT)?, "newHeads")?;
-            let value = remote_heads(&mut reader)?;
+            let value = remote_heads(&mut reader, left)?;
+            left -= value.heads.len();
             match places.get(&store) {
                 Some(&place) => heads[place] = (store, value),
                 None => {
@@ -254,12 +257,12 @@ impl<'b> Fields<'b> {
     }
 }
 
-fn remote_heads(reader: &mut Reader<'_>) -> Result<RemoteHeads, DecodeError> {
+fn remote_heads(reader: &mut Reader<'_>, most: usize) -> Result<RemoteHeads, DecodeError> {
     let (mut heads, mut timestamp) = (None, None);
     let mut remaining = reader.map("newHeads")?;
     while reader.more(&mut remaining)? {
         match reader.key()?.as_deref() {
-            Some("heads") => heads = Some(texts(reader, "heads")?),
+            Some("heads") => heads = Some(texts(reader, "heads", most)?),
             Some("timestamp") => timestamp = Some(reader.number("timestamp")?),
             _ => reader.skip()?,
         }
@@ -270,20 +273,21 @@ fn remote_heads(reader: &mut Reader<'_>) -> Result<RemoteHeads, DecodeError> {
     })
 }
 
-fn texts(reader: &mut Reader<'_>, key: &'static str) -> Result<Vec<String>, DecodeError> {
-    list(reader, key, |reader| Ok(reader.text(key, MAX_TEXT)?.into_owned()))
+fn texts(reader: &mut Reader<'_>, key: &'static str, most: usize) -> Result<Vec<String>, DecodeError> {
+    list(reader, key, most, |reader| Ok(reader.text(key, MAX_TEXT)?.into_owned()))
 }
 
 // The vector grows with the entries that are really there; what the header claims is never believed.
 fn list<'b, T>(
     reader: &mut Reader<'b>,
     key: &'static str,
+    most: usize,
     read: impl Fn(&mut Reader<'b>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     let mut entries = Vec::new();
     let mut remaining = reader.array(key)?;
     while reader.more(&mut remaining)? {
-        if entries.len() == MAX_ENTRIES {
+        if entries.len() == most {
             return Err(DecodeError::TooMany { key, limit: MAX_ENTRIES });
         }
         entries.push(read(reader)?);

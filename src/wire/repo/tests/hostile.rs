@@ -104,6 +104,24 @@ fn bombs_are_defused() {
         });
     });
     assert_eq!(decode(&many), Err(DecodeError::TooMany { key: "add", limit: 10_000 }));
+    // The same in lists in a list.
+    let many = |stores: usize, heads: usize| {
+        frame(|e| {
+            e.map(5).unwrap().str("type").unwrap().str("remote-heads-changed").unwrap();
+            e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
+            e.str("documentId").unwrap().str("4NMNnkMhL8jXrdJ9jamS58PAVdXu").unwrap();
+            e.str("newHeads").unwrap().map(stores as u64).unwrap();
+            for store in 0..stores {
+                e.str(&format!("s{store}")).unwrap().map(2).unwrap();
+                e.str("timestamp").unwrap().u32(1).unwrap().str("heads").unwrap().array(heads as u64).unwrap();
+                (0..heads).for_each(|_| {
+                    e.str("").unwrap();
+                });
+            }
+        })
+    };
+    assert!(decode(&many(100, 100)).is_ok());
+    assert_eq!(decode(&many(101, 100)), Err(DecodeError::TooMany { key: "heads", limit: 10_000 }));
 }
 
 proptest! {
