@@ -6,7 +6,7 @@ import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
-import { inUnits } from "../plan/money"
+import { inUnits, typed } from "../plan/money"
 import { FIELDS, type Field, type FieldValue, type Position, type Settings } from "../plan/schema"
 import { LABELS, type Sort, type SortKey } from "../plan/table"
 import type { Cell, Person } from "../sync/presence"
@@ -303,7 +303,7 @@ export function Grid(props: Props) {
   const onCopy = (event: ClipboardEvent) => {
     if (editing || String(window.getSelection()) !== "") return
     const rows = positions.filter((position) => selected.has(position.id))
-    const cell = (value: FieldValue) => String(value ?? "").replace(/[\t\r\n]+/g, " ")
+    const cell = (value: FieldValue) => (typeof value === "number" ? typed(value) : String(value ?? "").replace(/[\t\r\n]+/g, " "))
     const row = activeAt === undefined ? undefined : positions[activeAt]
     const text =
       rows.length > 0

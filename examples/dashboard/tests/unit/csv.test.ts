@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { readTable, toCsv } from "../../src/plan/csv"
+import { marksOf } from "../../src/plan/money"
 import type { Position } from "../../src/plan/schema"
 
 const position = (designation: string, location = "", budget: number | null = 1): Position => ({
@@ -40,6 +41,21 @@ describe("a table", () => {
   it("has nothing in it that a spreadsheet would run", () => {
     for (const text of ["=1+1", "+1", "-1", "@x", "\tx", "\rx"]) expect(toCsv([position(text)])).toContain(`'${text}`)
     expect(toCsv([position("Cook")])).toContain("\r\nCook,,1,,1970-01-01T00:00:00.000Z,,\r\n")
+  })
+
+  it.each(["de", "fr", "en-IN", "en"])("that we wrote has the same numbers, read in %s", (language) => {
+    const budgets = [12.125, 12_125, 1e-7, 0.5]
+    const written = toCsv(budgets.map((budget) => position("Cook", "", budget)))
+    expect(readTable(written, marksOf(language)).lines.map((line) => line.position.budget)).toEqual(budgets)
+  })
+
+  it("that others wrote is read as the reader writes numbers", () => {
+    const others = "designation;budget\nCook;12,125"
+    expect(readTable(others, marksOf("de")).lines[0]?.position.budget).toBe(12.125)
+    expect(readTable(others, marksOf("en")).lines[0]?.position.budget).toBe(12_125)
+    // A file of ours that went through a spreadsheet has its marks.
+    const saved = "designation;budget;createdAt\nCook;12,125;1970"
+    expect(readTable(saved, marksOf("de")).lines[0]?.position.budget).toBe(12.125)
   })
 
   it("names its columns in any order, or has none and the usual ones", () => {
