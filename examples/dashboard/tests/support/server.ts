@@ -122,6 +122,6 @@ export class Server {
   async rows(headers: Record<string, string> = {}): Promise<Row[]> {
     const response = await fetch(`${this.url}/api/documents/default/positions`, { headers })
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
-    return (await response.json()) as Row[]
+    return ((await response.json()) as { positions: Row[] }).positions
   }
 }
