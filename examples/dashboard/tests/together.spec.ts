@@ -82,6 +82,26 @@ test("an edit that a concurrent deletion swallowed is shown, and comes back when
   expect((await server.rows()).filter((row) => row.designation === "Payroll Analyst")).toMatchObject([{ budget: 14, location: "Chennai" }])
 })
 
+test("an edit that a deletion swallowed is shown also if the deletion was undone", async ({ server, ceo, cfo }) => {
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.remove("Payroll Analyst")
+    await ceo.page.getByRole("button", { name: "Undo" }).click()
+    await cfo.set("Payroll Analyst", "budget", "19")
+  })
+
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("14")
+    const told = who.page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")
+    await expect(told).toContainText("Payroll Analyst: CFO set budget to 19")
+    await expect(told).toContainText("It is there again, with 14.")
+  }
+  await ceo.page.getByRole("button", { name: "Take 19 as Budget of Payroll Analyst" }).click()
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("19")
+    await expect(who.page.getByRole("region", { name: "Changes to look at" })).toHaveCount(0)
+  }
+})
+
 test("a position that is deleted while somebody types into it is not lost with what was typed", async ({ ceo, cfo }) => {
   await cfo.cell("QA Engineer", "budget").focus()
   await cfo.page.keyboard.press("F2")

@@ -46,8 +46,7 @@ async function read(changes: readonly A.Change[]): Promise<void> {
       say({ type: "progress", done, total: changes.length })
     }
   }
-  const rows = rowsOf(doc)
-  say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed((position) => position in rows) })
+  say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed() })
 }
 
 function conflicting(doc: A.Doc<unknown>): string[] {

@@ -137,17 +137,20 @@ export function remove(plan: Plan, ids: readonly string[], names: string, who: s
   )
 }
 
-/** Brings deleted positions back, under their ids. Those that are there again are left alone. */
-export function restore(plan: Plan, positions: readonly Deleted[], who: string): void {
-  const names = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
-  plan.change(
-    (doc) => {
-      for (const position of positions) {
-        if (!doc.positions[position.id]) doc.positions[position.id] = rowOf(position, position.createdAt ?? Date.now(), who)
-      }
-    },
-    { message: `${who}: restored ${names}` },
-  )
+/**
+ * Brings deleted positions back, under their ids. Those that are there again are left alone. `deleted`: the heads after the
+ * deletion that this takes back: edits that it swallowed and of which nobody knew then stay to be looked at.
+ */
+export function restore(plan: Plan, positions: readonly Deleted[], who: string, deleted: UrlHeads | null = null): void {
+  const there = rowsOf(plan.doc())
+  const gone = positions.filter((position) => !Object.hasOwn(there, position.id))
+  if (gone.length === 0) return
+  const change = (doc: PlanDoc) => {
+    for (const position of gone) doc.positions[position.id] = rowOf(position, position.createdAt ?? Date.now(), who)
+  }
+  const said = { message: `${who}: restored ${gone.length === 1 ? gone[0]?.designation : `${gone.length} positions`}` }
+  if (deleted) plan.changeAt(deleted, change, said)
+  else plan.change(change, said)
 }
 
 /** Changes what the plan says about itself. */

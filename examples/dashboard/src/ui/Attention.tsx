@@ -6,9 +6,15 @@ import { FIELDS, type Field, type Position } from "../plan/schema"
 import { LABELS } from "../plan/table"
 import { show } from "./ConflictDialog"
 
+/** An edit that a deletion swallowed, and the position, if it is there again. */
+export interface SwallowedHere {
+  edit: Swallowed
+  position: Position | null
+}
+
 interface Props {
   positions: readonly Position[]
-  swallowed: readonly Swallowed[]
+  swallowed: readonly SwallowedHere[]
   canEdit: boolean
   onConflict: (id: string, field: Field) => void
   onRestore: (swallowed: Swallowed) => void
@@ -49,19 +55,36 @@ export function Attention({ positions, swallowed, canEdit, onConflict, onRestore
             </button>
           </li>
         ))}
-        {swallowed.slice(0, Math.max(0, room - conflicts.length)).map((edit) => (
+        {swallowed.slice(0, Math.max(0, room - conflicts.length)).map(({ edit, position }) => (
           <li key={edit.key}>
             <span>
               <strong>{edit.row.designation}</strong>: {edit.who} set {LABELS[edit.field].toLowerCase()} to {show(edit.value)}
               {edit.time !== null && ` (${moment(edit.time)})`} while {edit.deletedBy} deleted the position.
+              {position && ` It is there again, with ${show(position[edit.field])}.`}
             </span>
             {canEdit && (
               <span className="row-buttons">
                 <button type="button" onClick={() => onRestore(edit)}>
-                  <Undo2 aria-hidden /> Restore<span className="hidden"> {edit.row.designation}</span>
+                  {position ? (
+                    <>
+                      Take {show(edit.value)}
+                      <span className="hidden">
+                        {" "}
+                        as {LABELS[edit.field]} of {edit.row.designation}
+                      </span>
+                    </>
+                  ) : (
+                    <>
+                      <Undo2 aria-hidden /> Restore<span className="hidden"> {edit.row.designation}</span>
+                    </>
+                  )}
                 </button>
-                <button type="button" aria-label={`Leave deleted: ${edit.row.designation}`} onClick={() => onDismiss(edit)}>
-                  Leave deleted
+                <button
+                  type="button"
+                  aria-label={`${position ? "Leave it" : "Leave deleted"}: ${edit.row.designation}`}
+                  onClick={() => onDismiss(edit)}
+                >
+                  {position ? "Leave it" : "Leave deleted"}
                 </button>
               </span>
             )}

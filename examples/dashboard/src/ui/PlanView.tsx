@@ -111,8 +111,9 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     if (rows.length === 0) return
     const kept: Deleted[] = rows.map((row) => ({ ...row, budget: row.budget ?? 0 }))
     remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
+    const after = store.handle.heads()
     setSelected(new Set())
-    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who) })
+    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who, after) })
   }
   const onSet = (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => {
     const before = store.get(id)
@@ -160,6 +161,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     }
   }
   const onRestore = ({ position: id, row, field, value }: Swallowed) => {
+    if (store.get(id)) return set(plan, id, field, value, who)
     restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
     say(`Restored “${row.designation}”.`)
   }
@@ -174,7 +176,13 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
 
   const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
   const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const swallowed = useMemo(() => snapshot.swallowed.filter((edit) => !dismissed.has(edit.key)), [snapshot.swallowed, dismissed])
+  const swallowed = useMemo(() => {
+    const there = new Map(positions.map((position) => [position.id, position]))
+    return snapshot.swallowed.flatMap((edit) => {
+      const position = there.get(edit.position) ?? null
+      return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
+    })
+  }, [snapshot.swallowed, positions, dismissed])
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
   return (
