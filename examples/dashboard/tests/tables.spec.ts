@@ -80,3 +80,19 @@ test("rows that are copied from a spreadsheet are pasted, with a preview, and ca
   await cfo.page.getByRole("button", { name: "Undo" }).click()
   await expect(ceo.row("Plumber")).toHaveCount(0)
 })
+
+test("who takes an import back leaves what others have worked on since", async ({ cfo, ceo }) => {
+  await cfo.cell("Office Manager", "designation").focus()
+  await cfo.page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", "Plumber\tFacilities\t5\tSurat\nPainter\tFacilities\t3\tSurat\n")
+    document.activeElement?.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  })
+  await cfo.page.getByRole("dialog").getByRole("button", { name: "Add 2 positions" }).click()
+  await ceo.set("Plumber", "budget", "6")
+  await expect(cfo.cell("Plumber", "budget")).toHaveText("6")
+  await cfo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(cfo.page.getByText("“Plumber” has been changed since, and stays.")).toBeVisible()
+  await expect(ceo.row("Painter")).toHaveCount(0)
+  await expect(ceo.cell("Plumber", "budget")).toHaveText("6")
+})

@@ -154,6 +154,41 @@ test("who types while somebody else sets the same cell makes a conflict, and tak
     await expect(page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" })).toBeVisible()
 })
 
+test("a conflict that arrives while somebody types is not settled unseen, whichever value is shown", async ({ server, ceo, cfo }) => {
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline")
+  await cfo.is("offline")
+  await cfo.set("Office Manager", "budget", "31")
+  // The later of two wins, as Automerge counts: so it is this one's that is shown.
+  for (const budget of ["43", "44", "45"]) await ceo.set("Office Manager", "budget", budget)
+  await ceo.cell("Office Manager", "budget").focus()
+  await ceo.page.keyboard.type("50")
+  await server.up()
+  await expect(ceo.page.getByText("1 thing to look at")).toBeVisible()
+  await ceo.page.keyboard.press("Enter")
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Office Manager", "budget").locator(".value")).toHaveText("50")
+    await who.page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" }).click()
+    await expect(who.page.getByRole("dialog").locator(".choice-value")).toHaveText(["50", "31"])
+  }
+})
+
+test("who takes an edit back takes nothing from who has set the field since", async ({ ceo, cfo }) => {
+  await ceo.set("Office Manager", "budget", "20")
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("20")
+  await cfo.set("Office Manager", "budget", "30")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("30")
+  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(ceo.page.getByText("both values are kept, to choose from")).toBeVisible()
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+    expect((await page.getByRole("dialog").locator(".choice-value").allTextContents()).sort()).toEqual(["30", "8"])
+  }
+})
+
 test("a row that is being edited stays in the list, whatever is searched for", async ({ ceo, cfo }) => {
   await ceo.page.getByRole("combobox", { name: "Location" }).selectOption("Bengaluru")
   await ceo.cell("Head of Design", "budget").focus()

@@ -1,5 +1,5 @@
 /** Searching, filtering, ordering and adding up. */
-import { FIELDS, type Field, type Position } from "./schema"
+import { FIELDS, type Field, type Position, type Setting } from "./schema"
 
 export interface Filter {
   search: string
@@ -83,6 +83,13 @@ export const LABELS: Record<Field | "updatedAt", string> = {
   budget: "Budget",
   location: "Location",
   updatedAt: "Last change",
+}
+
+export const SETTING_LABELS: Record<Setting, string> = {
+  name: "Name",
+  currency: "Currency",
+  unit: "Unit",
+  totalBudget: "Total budget",
 }
 
 export const isField = (key: string): key is Field => (FIELDS as readonly string[]).includes(key)

@@ -11,7 +11,7 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
-import type { Plan } from "../plan/edit"
+import type { Plan, Seen } from "../plan/edit"
 import { Rows } from "../plan/rows"
 import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
 import type { Connection, Refused } from "./connection"
@@ -126,6 +126,13 @@ export class PlanStore {
 
   get(id: string): Position | undefined {
     return this.#rows.get(id)
+  }
+
+  /** A position with all of its conflicts as it is at this moment, which may not be on the screen yet. */
+  look(id: string): Seen | null {
+    this.#rows.suspect(this.handle.doc(), [id])
+    const position = this.#rows.get(id)
+    return position ? { position, heads: this.handle.heads() } : null
   }
 
   close(): void {

@@ -2,12 +2,12 @@
  * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
  * as quick as 50; the page itself scrolls.
  */
-import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
+import type { Seen } from "../plan/edit"
 import { inUnits, typed } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, type Position, type Settings } from "../plan/schema"
+import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings } from "../plan/schema"
 import { LABELS, type Sort, type SortKey } from "../plan/table"
 import type { Cell, Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
@@ -30,9 +30,10 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
-  /** `seen`: the heads at which the value was typed, if somebody else has set the field since. */
-  onSet: (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => void
-  heads: () => UrlHeads
+  /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
+  onSet: (id: string, field: Field, value: FieldValue, seen: Seen | null) => void
+  /** A position as it is at this moment; null: it is gone. */
+  look: (id: string) => Seen | null
   /** Which position is being edited: it stays in the list, whatever is searched for. */
   onEditing: (id: string | null) => void
   onConflict: (id: string, field: Field) => void
@@ -55,8 +56,8 @@ export function Grid(props: Props) {
   const [active, setActive] = useState<Place | null>(null)
   const [editing, setEditing] = useState<Editing | null>(null)
   const draft = useRef<string | null>(null)
-  const edited = useRef<Position | null>(null)
-  const seen = useRef<UrlHeads | null>(null)
+  /** The row that is edited, as it was when the cell was opened. */
+  const opened = useRef<Seen | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
@@ -144,10 +145,10 @@ export function Grid(props: Props) {
     setActive(next ? { id: next.id, column: active.column } : null)
   }
   const begin = (id: string, column: Field, text: string | null) => {
-    if (!canEdit) return
-    edited.current = positions[places.get(id) ?? -1] ?? null
+    const seen = canEdit ? props.look(id) : null
+    if (!seen) return
+    opened.current = seen
     draft.current = text
-    seen.current = props.heads()
     setActive({ id, column })
     setEditing({ column, begin: text })
     props.onEditing(id)
@@ -155,7 +156,7 @@ export function Grid(props: Props) {
   }
   const end = () => {
     props.onEditing(null)
-    edited.current = null
+    opened.current = null
     draft.current = null
     setEditing(null)
   }
@@ -181,9 +182,10 @@ export function Grid(props: Props) {
       draft.current = text
     },
     commit: (id, field, value, onward) => {
-      const [before, opened] = [positions[places.get(id) ?? -1], edited.current]
-      const heads = opened && before && opened[field] !== before[field] ? seen.current : null
-      if (before && (before[field] !== value || heads)) props.onSet(id, field, value, heads)
+      const [before, now] = [opened.current, props.look(id)]
+      const isSame = before && now && isSameField(before.position, now.position, field)
+      if (!isSame) props.onSet(id, field, value, before)
+      else if (now.position[field] !== value) props.onSet(id, field, value, null)
       latest.current.leave(id, field, onward)
     },
     leave: (id, field, onward) => {
@@ -227,9 +229,9 @@ export function Grid(props: Props) {
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
   useEffect(() => {
-    const [lost, text] = [edited.current, draft.current]
+    const [lost, text] = [opened.current?.position, draft.current]
     if (!editing || !lost || places.has(lost.id)) return
-    edited.current = null
+    opened.current = null
     draft.current = null
     setEditing(null)
     setActive(null)

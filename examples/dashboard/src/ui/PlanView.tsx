@@ -1,10 +1,9 @@
 /** One plan: its figures, its list, and everything that is done to it. */
-import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { Swallowed } from "../history/ledger"
 import { toCsv } from "../plan/csv"
-import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, set, settle } from "../plan/edit"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
+import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, type Seen, set, settle } from "../plan/edit"
+import { type Field, type FieldValue, isSameField, isUntouched, type Position, type Settings } from "../plan/schema"
 import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
@@ -49,6 +48,7 @@ type Open =
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: Settings }
 
+const BOTH_KEPT = "Somebody else has set this at the same time: both values are kept, to choose from."
 const NO_FILTER: Filter = { search: "", department: null, location: null }
 const dismissedKey = (id: string) => `happierwork.dismissed.${id}`
 
@@ -115,16 +115,21 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     setSelected(new Set())
     say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who, after) })
   }
-  const onSet = (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => {
+  const onSet = (id: string, field: Field, value: FieldValue, seen: Seen | null) => {
     const before = store.get(id)
     set(plan, id, field, value, who, seen)
-    if (seen) say("Somebody else has set this at the same time: both values are kept, to choose from.")
-    else if (before && before[field] !== null && problemWith(field, before[field]) === null) {
+    const written = store.look(id)
+    if (seen) say(written ? BOTH_KEPT : `Somebody has deleted “${seen.position.designation}”: what you set is kept, to be restored.`)
+    else if (before && written && before[field] !== null && problemWith(field, before[field]) === null) {
       const old = before[field]
-      say(`${LABELS[field]} of “${before.designation}” changed.`, {
-        label: "Undo",
-        run: () => store.get(id) && set(plan, id, field, old, who),
-      })
+      const undo = () => {
+        const now = store.look(id)
+        if (!now) return say(`Somebody has deleted “${before.designation}”: there is nothing to undo.`)
+        const isOurs = isSameField(written.position, now.position, field)
+        set(plan, id, field, old, who, isOurs ? null : written)
+        if (!isOurs) say(BOTH_KEPT)
+      }
+      say(`${LABELS[field]} of “${before.designation}” changed.`, { label: "Undo", run: undo })
     }
   }
   const onLost = useCallback(
@@ -141,7 +146,19 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
     const ids = add(plan, rows, who)
-    say(`Added ${names(rows)}.`, { label: "Undo", run: () => remove(plan, ids, names(rows), who) })
+    const there = () => ids.flatMap((id) => store.get(id) ?? [])
+    const made = new Map(there().map((position) => [position.id, position]))
+    const undo = () => {
+      // What others have worked on since is theirs as well.
+      const isOurs = (position: Position) => isUntouched(made.get(position.id) as Position, position)
+      const ours = there().filter(isOurs)
+      const kept = there().filter((position) => !isOurs(position))
+      const gone = ours.map(({ id }) => id)
+      if (gone.length > 0) remove(plan, gone, names(ours), who)
+      const [has, stays] = kept.length === 1 ? ["has", "stays"] : ["have", "stay"]
+      if (kept.length > 0) say(`${names(kept)} ${has} been changed since, and ${stays}.`)
+    }
+    say(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
   const onExport = (rows: readonly Position[]) => {
     const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
@@ -306,7 +323,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
               onSelected={setSelected}
               onSort={setSort}
               onSet={onSet}
-              heads={() => store.handle.heads()}
+              look={(id) => store.look(id)}
               onEditing={setEdited}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}

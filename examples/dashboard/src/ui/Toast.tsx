@@ -30,8 +30,8 @@ export function Toast({ note, onEnd }: { note: Note | null; onEnd: () => void })
             <button
               type="button"
               onClick={() => {
-                note.action?.run()
                 onEnd()
+                note.action?.run()
               }}
             >
               {note.action.label}
