@@ -1,5 +1,5 @@
 /** Two people, one plan. */
-import { apart, expect, test } from "./support/plan"
+import { apart, expect, type Person, test } from "./support/plan"
 
 test("what one adds, edits and deletes appears on the other side", async ({ server, ceo, cfo }) => {
   await ceo.add("Astronomer", "Engineering", "42.5", "Pune")
@@ -60,6 +60,44 @@ test("a cell that two people set at once shows both values to both, and settles"
   const [settled] = (await server.rows()).filter((found) => found.designation === "Head of Design")
   expect(settled).toMatchObject({ budget: 45 })
   expect(settled?.conflicts).toBeUndefined()
+})
+
+test("a total budget that two people set at once shows both values to both, and settles", async ({ server, ceo, cfo }) => {
+  const total = async ({ page }: Person, value: string) => {
+    await page.getByRole("button", { name: "Change", exact: true }).click()
+    await page.getByLabel("Total budget").fill(value)
+    await page.getByRole("button", { name: "Save" }).click()
+  }
+  await apart(server, [ceo, cfo], async () => {
+    await total(ceo, "3,000")
+    await total(cfo, "1,500")
+  })
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Compare the values of Total budget of the plan" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+    await expect(page.getByRole("dialog").getByText(/^CEO, /)).toBeVisible()
+    await expect(page.getByRole("dialog").getByText(/^CFO, /)).toBeVisible()
+  }
+  await cfo.page.getByRole("button", { name: /(Keep|Take) this: 1,500/ }).click()
+  await expect(ceo.page.getByText("This is settled.")).toBeVisible()
+  for (const { page } of [ceo, cfo]) {
+    await expect(page.locator(".figures dd").first()).toContainText("₹1,500 lakh")
+    await expect(page.getByText("to look at")).toHaveCount(0)
+  }
+})
+
+test("a total budget that somebody else sets while one types another is not overwritten unseen", async ({ ceo, cfo }) => {
+  await ceo.page.getByRole("button", { name: "Change", exact: true }).click()
+  await ceo.page.getByLabel("Total budget").fill("3,000")
+  await cfo.page.getByRole("button", { name: "Change", exact: true }).click()
+  await cfo.page.getByLabel("Total budget").fill("1,500")
+  await cfo.page.getByRole("button", { name: "Save" }).click()
+  await expect(ceo.page.locator(".figures dd").first()).toContainText("₹1,500 lakh")
+  await ceo.page.getByRole("button", { name: "Save" }).click()
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Compare the values of Total budget of the plan" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+  }
 })
 
 test("an edit that a concurrent deletion swallowed is shown, and comes back when it is wanted", async ({ server, ceo, cfo }) => {

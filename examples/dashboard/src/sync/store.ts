@@ -11,9 +11,9 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
-import type { Plan, Seen } from "../plan/edit"
+import type { Plan, PlanSeen, Seen } from "../plan/edit"
 import { Rows } from "../plan/rows"
-import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
+import { type PlanDoc, type Position, readPlan, type SettingConflicts, type Settings } from "../plan/schema"
 import type { Connection, Refused } from "./connection"
 import { type Person, Presence } from "./presence"
 
@@ -34,6 +34,7 @@ export interface Glow {
 export interface Snapshot {
   positions: readonly Position[]
   settings: Settings
+  settingConflicts: SettingConflicts | null
   sync: SyncState
   people: readonly Person[]
   swallowed: readonly Swallowed[]
@@ -75,9 +76,11 @@ export class PlanStore {
     this.#acknowledged = this.#earlier[0] ?? []
     const doc = handle.doc()
     this.#rows = new Rows(doc)
+    const { settings, conflicts } = readPlan(doc)
     this.#snapshot = {
       positions: this.#rows.list,
-      settings: readSettings(doc),
+      settings,
+      settingConflicts: conflicts,
       sync: { kind: "offline", waiting: 0, refused: null },
       people: [],
       swallowed: [],
@@ -135,6 +138,11 @@ export class PlanStore {
     return position ? { position, heads: this.handle.heads() } : null
   }
 
+  /** The settings as they are at this moment. */
+  lookAtPlan(): PlanSeen {
+    return { ...readPlan(this.handle.doc()), heads: this.handle.heads() }
+  }
+
   close(): void {
     window.clearTimeout(this.#start)
     if (this.#frame !== null) cancelAnimationFrame(this.#frame)
@@ -169,13 +177,16 @@ export class PlanStore {
       for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
       glows = new Map(fresh)
     }
-    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, settings: readSettings(doc), glows }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, glows }
     this.#tell(isOurs)
   }
 
   /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.history?.feed(doc)
+    // Automerge does not report every change among losing values.
+    const { settings, conflicts } = readPlan(doc)
+    this.#snapshot = { ...this.#snapshot, settings, settingConflicts: conflicts }
     this.#resync()
   }
 

@@ -4,8 +4,8 @@ import type { Deed, Entry, SetField } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
 import { moment, money } from "../plan/money"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
-import { isField, LABELS, used } from "../plan/table"
+import type { Field, FieldValue, Position, Setting, Settings } from "../plan/schema"
+import { isField, LABELS, SETTING_LABELS, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
@@ -147,8 +147,6 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
   )
 }
 
-const PLAN_LABELS: Record<string, string> = { name: "name", currency: "currency", unit: "unit", totalBudget: "total budget" }
-
 function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   const name = deed.name || "a position"
   if (deed.kind !== "set") {
@@ -160,7 +158,7 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   }
   const label =
     deed.position === null
-      ? `${PLAN_LABELS[deed.field] ?? deed.field} of the plan`
+      ? `${SETTING_LABELS[deed.field as Setting].toLowerCase()} of the plan`
       : isField(deed.field)
         ? LABELS[deed.field].toLowerCase()
         : deed.field

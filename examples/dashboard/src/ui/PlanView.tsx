@@ -2,9 +2,22 @@
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { Swallowed } from "../history/ledger"
 import { toCsv } from "../plan/csv"
-import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, type Seen, set, settle } from "../plan/edit"
-import { type Field, type FieldValue, isSameField, isUntouched, type Position, type Settings } from "../plan/schema"
-import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
+import {
+  add,
+  type Deleted,
+  describe,
+  type NewPosition,
+  type PlanSeen,
+  problemWith,
+  remove,
+  restore,
+  type Seen,
+  set,
+  settle,
+} from "../plan/edit"
+import { unitName } from "../plan/money"
+import { type Field, type FieldValue, isSameField, isUntouched, type Position, SETTINGS, type Setting, type Settings } from "../plan/schema"
+import { distinct, type Filter, filtered, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
 import type { Session } from "../sync/session"
@@ -44,9 +57,10 @@ interface Props {
 /** What lies over the list. */
 type Open =
   | { kind: "conflict"; id: string; field: Field }
+  | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
-  | { kind: "settings"; before: Settings }
+  | { kind: "settings"; before: PlanSeen }
 
 const BOTH_KEPT = "Somebody else has set this at the same time: both values are kept, to choose from."
 const NO_FILTER: Filter = { search: "", department: null, location: null }
@@ -227,7 +241,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings", before: settings })}
+            onSettings={() => setOpen({ kind: "settings", before: store.lookAtPlan() })}
             onShare={() => void onShare()}
           />
         </h1>
@@ -275,13 +289,15 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           settings={settings}
           filter={filter}
           onFilter={change}
-          onSettings={canEdit ? () => setOpen({ kind: "settings", before: settings }) : null}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.lookAtPlan() }) : null}
         />
         <Attention
           positions={positions}
+          settings={snapshot.settingConflicts}
           swallowed={swallowed}
           canEdit={canEdit}
           onConflict={onConflict}
+          onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
         />
@@ -374,9 +390,23 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       {open?.kind === "conflict" && subject && (
         <ConflictDialog
           store={store}
-          position={subject}
-          field={open.field}
+          title={`${LABELS[open.field]} of ${subject.designation}`}
+          value={subject[open.field]}
+          setBy={subject.updatedBy}
+          conflict={subject.conflicts?.[open.field] ?? null}
           onSettle={canEdit ? (value) => settle(plan, open.id, open.field, value, who) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "setting" && (
+        <ConflictDialog
+          store={store}
+          title={`${SETTING_LABELS[open.key]} of the plan`}
+          value={settings[open.key]}
+          setBy=""
+          conflict={snapshot.settingConflicts?.[open.key] ?? null}
+          {...(open.key === "unit" && { show: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          onSettle={canEdit ? (value) => describe(plan, { [open.key]: value } as Partial<Settings>, who) : null}
           onClose={close}
         />
       )}
@@ -395,12 +425,13 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       {open?.kind === "settings" && (
         <PlanDialog
           title="The plan"
-          settings={open.before}
+          settings={open.before.settings}
           button="Save"
           onSave={(next) => {
             setOpen(null)
-            const changed = Object.fromEntries(Object.entries(next).filter(([key, value]) => value !== open.before[key as keyof Settings]))
-            if (Object.keys(changed).length > 0) describe(plan, changed, who)
+            const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
+            const isContested = describe(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), who, open.before)
+            if (isContested) say(BOTH_KEPT)
           }}
           onClose={close}
         />

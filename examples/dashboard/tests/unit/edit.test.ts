@@ -2,8 +2,8 @@ import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { describe, expect, it } from "vitest"
 import { Ledger } from "../../src/history/ledger"
-import { add, type Plan, remove, restore, set } from "../../src/plan/edit"
-import { isUntouched, type PlanDoc, type Position, readConflicts, readPosition, rowsOf } from "../../src/plan/schema"
+import { add, describe as describePlan, type Plan, remove, restore, set } from "../../src/plan/edit"
+import { isUntouched, type PlanDoc, type Position, readConflicts, readPlan, readPosition, rowsOf } from "../../src/plan/schema"
 
 /** A document as a handle has it. */
 class Copy implements Plan {
@@ -93,4 +93,41 @@ it("a position is untouched until somebody sets a field of it, also at the same 
   set(theirs, id, "budget", 6, "CFO")
   ours.hear(theirs)
   expect(isUntouched(before, ours.look(id) as Position)).toBe(false)
+})
+
+describe("a setting that two people change at once", () => {
+  const conflict = (copy: Copy) => {
+    const { settings, conflicts } = readPlan(copy.doc())
+    return [settings.totalBudget, ...(conflicts?.totalBudget?.losing.map(({ value }) => value) ?? [])].sort()
+  }
+
+  it("has both values, until somebody settles it, also for the one that is shown", () => {
+    const { ours, theirs } = copies()
+    describePlan(ours, { totalBudget: 10, name: "Growth" }, "CEO")
+    describePlan(theirs, { totalBudget: 20, name: "Growth" }, "CFO")
+    ours.hear(theirs)
+    expect(conflict(ours)).toEqual([10, 20])
+    expect(Object.keys(readPlan(ours.doc()).conflicts ?? {}), "the same name is no conflict").toEqual(["totalBudget"])
+    const { totalBudget } = readPlan(ours.doc()).settings
+    describePlan(ours, { totalBudget }, "CEO")
+    expect(readPlan(ours.doc())).toMatchObject({ settings: { totalBudget }, conflicts: null })
+  })
+
+  it("has both values if one of them was typed before the other arrived", () => {
+    const { ours, theirs } = copies()
+    const seen = { ...readPlan(ours.doc()), heads: ours.heads }
+    describePlan(theirs, { totalBudget: 20 }, "CFO")
+    ours.hear(theirs)
+    expect(describePlan(ours, { totalBudget: 10, unit: 1_000 }, "CEO", seen)).toBe(true)
+    expect(conflict(ours)).toEqual([10, 20])
+    expect(readPlan(ours.doc()).settings.unit).toBe(1_000)
+    expect(describePlan(ours, { name: "Growth" }, "CEO", { ...readPlan(ours.doc()), heads: ours.heads })).toBe(false)
+  })
+})
+
+it("a total that is emptied is gone", () => {
+  const { ours } = copies()
+  describePlan(ours, { totalBudget: 10 }, "CEO")
+  describePlan(ours, { totalBudget: null }, "CEO")
+  expect("totalBudget" in ours.doc()).toBe(false)
 })
