@@ -9,7 +9,7 @@ export const toForget = (): string | null => localStorage.getItem(KEY)
 /** They are gone: so goes all that was remembered beside them. */
 export function forgotten(): void {
   for (const key of Object.keys(localStorage)) {
-    if (/^happierwork\.(forget$|session$|heads\.|plans\.|dismissed\.)/.test(key)) localStorage.removeItem(key)
+    if (/^happierwork\.(forget$|session$|heads\.|plans\.|dismissed\.|lost\.)/.test(key)) localStorage.removeItem(key)
   }
 }
 

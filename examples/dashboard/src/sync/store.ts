@@ -57,6 +57,8 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isOurs = false
+  /** There is a change of which we have not been told what it changes. */
+  #isSilent = false
   /** The server's heads that this copy has, and the newest that it has said. */
   #acknowledged: A.Heads
   /** What the server had before, the latest first: a browser that ends at once may have kept that and not the newest. */
@@ -109,22 +111,22 @@ export class PlanStore {
   /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
   readonly plan: Plan = {
     doc: () => this.handle.doc(),
-    change: (callback, options) => {
-      this.#isOurs = true
-      try {
-        this.handle.change(callback, options)
-      } finally {
-        this.#isOurs = false
+    change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
+    changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+  }
+
+  #write<T>(write: () => T): T {
+    this.#isOurs = true
+    try {
+      return write()
+    } finally {
+      // The repository sends a change when it tells of one, and of this one nothing is to be seen: it would wait for the next.
+      if (this.#isSilent) {
+        const doc = this.handle.doc()
+        this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
       }
-    },
-    changeAt: (heads, callback, options) => {
-      this.#isOurs = true
-      try {
-        return this.handle.changeAt(heads, callback, options)
-      } finally {
-        this.#isOurs = false
-      }
-    },
+      this.#isOurs = false
+    }
   }
 
   get(id: string): Position | undefined {
@@ -168,6 +170,7 @@ export class PlanStore {
   }
 
   #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
+    this.#isSilent = false
     const touched = this.#rows.update(doc, patches)
     const isOurs = this.#isOurs
     let { glows } = this.#snapshot
@@ -183,6 +186,7 @@ export class PlanStore {
 
   /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
+    this.#isSilent = true
     this.history?.feed(doc)
     // Automerge does not report every change among losing values.
     const { settings, conflicts } = readPlan(doc)

@@ -4,6 +4,7 @@ import type { Swallowed } from "../history/ledger"
 import { moment } from "../plan/money"
 import { FIELDS, type Field, type FieldValue, type Position, SETTINGS, type Setting, type SettingConflicts } from "../plan/schema"
 import { LABELS, SETTING_LABELS } from "../plan/table"
+import type { Lost } from "../sync/lost"
 import { show } from "./ConflictDialog"
 
 /** An edit that a deletion swallowed, and the position, if it is there again. */
@@ -12,23 +13,38 @@ export interface SwallowedHere {
   position: Position | null
 }
 
+/** What somebody was typing when the position went, and the position, if it is there again. */
+export interface LostHere {
+  lost: Lost
+  /** null: what was typed cannot be taken. */
+  value: FieldValue
+  position: Position | null
+}
+
 interface Props {
   positions: readonly Position[]
   settings: SettingConflicts | null
+  lost: readonly LostHere[]
   swallowed: readonly SwallowedHere[]
   canEdit: boolean
   onConflict: (id: string, field: Field) => void
   onSetting: (key: Setting) => void
   onRestore: (swallowed: Swallowed) => void
   onDismiss: (swallowed: Swallowed) => void
+  onTakeLost: (lost: LostHere) => void
+  onDropLost: (lost: Lost) => void
 }
 
 const SHOWN = 4
 
 /** What people did at the same time, and should look at: nothing of it is decided behind their backs. */
-export function Attention({ positions, settings, swallowed, canEdit, onConflict, onSetting, onRestore, onDismiss }: Props) {
+export function Attention({ positions, settings, lost, swallowed, canEdit, ...does }: Props) {
+  const { onConflict, onSetting, onRestore, onDismiss, onTakeLost, onDropLost } = does
   const [isAll, setAll] = useState(false)
   const items = [
+    ...lost.map((here) => (
+      <LostItem key={here.lost.key} here={here} canEdit={canEdit} onTake={() => onTakeLost(here)} onDismiss={() => onDropLost(here.lost)} />
+    )),
     ...SETTINGS.filter((key) => settings?.[key]).map((key) => <SettingItem key={key} setting={key} onCompare={() => onSetting(key)} />),
     ...positions.flatMap((position) =>
       FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
@@ -92,6 +108,33 @@ function ConflictItem({ position, field, onCompare }: { position: Position; fiel
           the values of {LABELS[field]} of {position.designation}
         </span>
       </button>
+    </li>
+  )
+}
+
+interface LostProps {
+  here: LostHere
+  canEdit: boolean
+  onTake: () => void
+  onDismiss: () => void
+}
+
+function LostItem({ here: { lost, value, position }, canEdit, onTake, onDismiss }: LostProps) {
+  const { row, field, text } = lost
+  return (
+    <li>
+      <span>
+        <strong>{row.designation}</strong>: somebody deleted the position while you were typing “{text}” as its{" "}
+        {LABELS[field].toLowerCase()}.{position && ` It is there again, with ${show(position[field])}.`}
+      </span>
+      <span className="row-buttons">
+        {canEdit && (position === null || value !== null) && (
+          <BringBack isThere={position !== null} field={field} value={value} name={row.designation} onClick={onTake} />
+        )}
+        <button type="button" aria-label={`Dismiss what you typed: ${row.designation}`} onClick={onDismiss}>
+          Dismiss
+        </button>
+      </span>
     </li>
   )
 }

@@ -41,8 +41,8 @@ interface Props {
   onRemove: (ids: string[]) => void
   onCell: (cell: Cell | null) => void
   onTable: (text: string) => void
-  /** Somebody deleted the position while it was edited. */
-  onLost: (position: Position, field: Field, draft: string) => void
+  /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
+  onLost: (position: Position, field: Field, draft: string | null) => void
 }
 
 interface Place {
@@ -58,6 +58,8 @@ export function Grid(props: Props) {
   const draft = useRef<string | null>(null)
   /** The row that is edited, as it was when the cell was opened. */
   const opened = useRef<Seen | null>(null)
+  /** The same row as it was on the screen last. */
+  const shown = useRef<Position | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
@@ -229,16 +231,21 @@ export function Grid(props: Props) {
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
   useEffect(() => {
-    const [lost, text] = [opened.current?.position, draft.current]
-    if (!editing || !lost || places.has(lost.id)) return
+    const [before, text] = [opened.current?.position, draft.current]
+    if (!editing || !before) return
+    const now = positions[places.get(before.id) ?? -1]
+    if (now) {
+      shown.current = now
+      return
+    }
     opened.current = null
     draft.current = null
     setEditing(null)
     setActive(null)
     onEditing(null)
     onCell(null)
-    onLost(lost, editing.column, text ?? "")
-  }, [places, editing, onLost, onCell, onEditing])
+    onLost(shown.current?.id === before.id ? shown.current : before, editing.column, text)
+  }, [positions, places, editing, onLost, onCell, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (!active || activeAt === undefined || event.nativeEvent.isComposing) return

@@ -15,15 +15,17 @@ import {
   set,
   settle,
 } from "../plan/edit"
+import { newId } from "../plan/id"
 import { unitName } from "../plan/money"
 import { type Field, type FieldValue, isSameField, isUntouched, type Position, SETTINGS, type Setting, type Settings } from "../plan/schema"
 import { distinct, type Filter, filtered, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
+import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
-import type { Session } from "../sync/session"
+import { owner, type Session } from "../sync/session"
 import type { PlanStore, SyncState } from "../sync/store"
 import { AddForm } from "./AddForm"
-import { Attention } from "./Attention"
+import { Attention, type LostHere } from "./Attention"
 import { readInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
 import { Grid } from "./Grid"
@@ -36,7 +38,7 @@ import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
-import { type Note, Toast } from "./Toast"
+import { type Note, noted, Toasts } from "./Toast"
 import { Toolbar } from "./Toolbar"
 import { UserMenu } from "./UserMenu"
 
@@ -83,9 +85,11 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [note, setNote] = useState<Note | null>(null)
+  const [notes, setNotes] = useState<readonly Note[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store.id))
-  const notes = useRef(0)
+  const whose = owner(session)
+  const [lost, setLost] = useState(() => readLost(whose, store.id))
+  const noteKeys = useRef(0)
   const { plan } = store
   const who = name || "Somebody"
   const canEdit = !isViewer && !isGone
@@ -110,10 +114,11 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   }, [selected, shown])
 
   const say = useCallback((text: string, action?: Note["action"]) => {
-    notes.current += 1
-    setNote({ key: notes.current, text, ...(action && { action }) })
+    noteKeys.current += 1
+    const note = { key: noteKeys.current, text, ...(action && { action }) }
+    setNotes((before) => noted(before, note))
   }, [])
-  const endNote = useCallback(() => setNote(null), [])
+  const endNote = useCallback((note: Note) => setNotes((before) => before.filter((other) => other !== note)), [])
   const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
@@ -147,16 +152,22 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     }
   }
   const onLost = useCallback(
-    (position: Position, field: Field, draft: string) => {
-      const value = draft === "" ? position[field] : readInput(field, draft)
-      const isGood = problemWith(field, value) === null
-      say(`Somebody deleted “${position.designation}” while you were changing it.`, {
-        label: isGood && draft !== "" ? "Restore with your change" : "Restore",
-        run: () => restore(plan, [{ ...position, budget: position.budget ?? 0, ...(isGood && { [field]: value }) }], who),
-      })
+    (position: Position, field: Field, text: string | null) => {
+      if (text === null) return say(`Somebody deleted “${position.designation}” while you were in it.`)
+      const row: Deleted = { ...position, budget: position.budget ?? 0 }
+      setLost(keepLost(whose, store.id, { key: newId(), row, field, text }))
+      say(`Somebody deleted “${position.designation}” while you were changing it: what you typed is kept above the list.`)
     },
-    [plan, say, who],
+    [store, whose, say],
   )
+  const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
+  const onTakeLost = ({ lost: item, value }: LostHere) => {
+    const { row, field } = item
+    if (!store.get(row.id)) restore(plan, [{ ...row, ...(value !== null && { [field]: value }) }], who)
+    else if (value !== null) set(plan, row.id, field, value, who)
+    // What cannot be taken stays to be read.
+    if (value !== null) onDropLost(item)
+  }
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
     const ids = add(plan, rows, who)
@@ -207,13 +218,23 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
 
   const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
   const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const swallowed = useMemo(() => {
-    const there = new Map(positions.map((position) => [position.id, position]))
-    return snapshot.swallowed.flatMap((edit) => {
-      const position = there.get(edit.position) ?? null
-      return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
-    })
-  }, [snapshot.swallowed, positions, dismissed])
+  const there = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const swallowed = useMemo(
+    () =>
+      snapshot.swallowed.flatMap((edit) => {
+        const position = there.get(edit.position) ?? null
+        return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
+      }),
+    [snapshot.swallowed, there, dismissed],
+  )
+  const lostHere = useMemo(
+    () =>
+      lost.map((item): LostHere => {
+        const value = readInput(item.field, item.text)
+        return { lost: item, value: problemWith(item.field, value) === null ? value : null, position: there.get(item.row.id) ?? null }
+      }),
+    [lost, there],
+  )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
   return (
@@ -294,12 +315,15 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
         <Attention
           positions={positions}
           settings={snapshot.settingConflicts}
+          lost={lostHere}
           swallowed={swallowed}
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
+          onTakeLost={onTakeLost}
+          onDropLost={onDropLost}
         />
         <Toolbar
           all={positions}
@@ -436,7 +460,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           onClose={close}
         />
       )}
-      <Toast note={note} onEnd={endNote} />
+      <Toasts notes={notes} onEnd={endNote} />
     </div>
   )
 }
