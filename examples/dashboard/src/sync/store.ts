@@ -13,7 +13,7 @@ import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
 import type { Plan, PlanSeen, Seen } from "../plan/edit"
 import { Rows } from "../plan/rows"
-import { type PlanDoc, type Position, readPlan, type SettingConflicts, type Settings } from "../plan/schema"
+import { type PlanDoc, type Position, readPlan, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import type { Connection, Refused } from "./connection"
 import { type Person, Presence } from "./presence"
 
@@ -117,6 +117,7 @@ export class PlanStore {
 
   #write<T>(write: () => T): T {
     this.#isOurs = true
+    this.#isSilent = false
     try {
       return write()
     } finally {
@@ -165,7 +166,12 @@ export class PlanStore {
         this.#update({ positions: this.#rows.list })
       },
       progress: (reading) => this.#update({ reading }),
-      failed: (historyProblem) => this.#update({ historyProblem }),
+      failed: (historyProblem) => {
+        // Nobody else says which positions have conflicts.
+        const doc = this.handle.doc()
+        this.#rows.suspect(doc, Object.keys(rowsOf(doc)))
+        this.#update({ positions: this.#rows.list, historyProblem })
+      },
     })
   }
 

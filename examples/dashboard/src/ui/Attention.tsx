@@ -26,6 +26,7 @@ interface Props {
   settings: SettingConflicts | null
   lost: readonly LostHere[]
   swallowed: readonly SwallowedHere[]
+  historyProblem: string | null
   canEdit: boolean
   onConflict: (id: string, field: Field) => void
   onSetting: (key: Setting) => void
@@ -38,7 +39,7 @@ interface Props {
 const SHOWN = 4
 
 /** What people did at the same time, and should look at: nothing of it is decided behind their backs. */
-export function Attention({ positions, settings, lost, swallowed, canEdit, ...does }: Props) {
+export function Attention({ positions, settings, lost, swallowed, historyProblem, canEdit, ...does }: Props) {
   const { onConflict, onSetting, onRestore, onDismiss, onTakeLost, onDropLost } = does
   const [isAll, setAll] = useState(false)
   const items = [
@@ -60,6 +61,9 @@ export function Attention({ positions, settings, lost, swallowed, canEdit, ...do
         onDismiss={() => onDismiss(here.edit)}
       />
     )),
+    ...(historyProblem
+      ? [<li key="history">The history could not be read, so edits that a deletion has swallowed are not listed: {historyProblem}</li>]
+      : []),
   ]
   const count = items.length
   if (count === 0) return null

@@ -1,8 +1,9 @@
 import { BadgeCheck } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState } from "react"
-import type { Deed, Entry, SetField } from "../history/ledger"
+import type { Deed, Entry, SetField, Went } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
+import type { Deleted } from "../plan/edit"
 import { moment, money } from "../plan/money"
 import type { Field, FieldValue, Position, Setting, Settings } from "../plan/schema"
 import { isField, LABELS, SETTING_LABELS, used } from "../plan/table"
@@ -20,13 +21,14 @@ interface Props {
   /** The server knows users, and so who has brought changes in. */
   isWitnessed: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
+  onBringBack: (positions: Deleted[]) => void
   onClose: () => void
 }
 
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
+export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, onRestore, onBringBack, onClose }: Props) {
   const { changes, reading, historyProblem, settings, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   const id = position?.id
@@ -79,6 +81,7 @@ export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, 
               isAlone={position !== null}
               current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
               onRestore={canEdit ? onRestore : null}
+              onBringBack={canEdit ? onBringBack : null}
             />
           ))}
         </ol>
@@ -100,14 +103,16 @@ interface EntryProps {
   isAlone: boolean
   current: (deed: Deed) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
+  onBringBack: ((positions: Deleted[]) => void) | null
 }
 
 const DEEDS = 5
 
-function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
+function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: EntryProps) {
   const [isAll, setAll] = useState(false)
   const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
   const more = entry.deeds.length - deeds.length
+  const gone = entry.deeds.filter((deed): deed is Went => deed.kind === "deleted" && !current(deed))
   return (
     <li className="entry">
       <p className="entry-head">
@@ -128,10 +133,12 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
           <li key={at}>
             <DeedText deed={deed} isAlone={isAlone} />
             {deed.kind === "set" && <RestoreButton deed={deed} now={current(deed)} onRestore={onRestore} />}
+            {deed.kind === "deleted" && <BringBackButton deeds={gone.filter((other) => other === deed)} onBringBack={onBringBack} />}
           </li>
         ))}
         {deeds.length === 0 && <li>{entry.message || "A change of something else"}</li>}
       </ul>
+      {gone.length > 1 && <BringBackButton deeds={gone} onBringBack={onBringBack} />}
       {(more > 0 || (isAll && entry.more > 0)) && (
         <p className="fine">
           {more > 0 ? (
@@ -172,6 +179,16 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
       {label} <del>{show(deed.old)}</del> <span aria-hidden>→</span>
       <span className="hidden">became</span> <ins>{show(deed.new)}</ins>
     </>
+  )
+}
+
+/** Brings positions back that were deleted, as they were. */
+function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBringBack: EntryProps["onBringBack"] }) {
+  if (!onBringBack || deeds.length === 0) return null
+  return (
+    <button type="button" className="link" onClick={() => onBringBack(deeds.map(({ position, row }) => ({ id: position, ...row })))}>
+      Restore {deeds.length === 1 ? deeds[0]?.name || "it" : `all ${deeds.length}`}
+    </button>
   )
 }
 

@@ -317,6 +317,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           settings={snapshot.settingConflicts}
           lost={lostHere}
           swallowed={swallowed}
+          historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
@@ -442,6 +443,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
+          onBringBack={(positions) => restore(plan, positions, who)}
           onClose={close}
         />
       )}
