@@ -85,8 +85,11 @@ test("without the history, conflicts are shown all the same, and the page says w
     await ceo.set("Head of Design", "budget", "45")
     await cfo.set("Head of Design", "budget", "31")
   })
-  const guest = await person(browser, "Guest")
+  const guest = await person(browser, "Guest", { serviceWorkers: "block" })
   await guest.page.route(/\/worker-[^/]*\.js$/, (route) => route.abort())
+  await guest.open(server.url)
+  await guest.is("live", 0)
+  // From the copy on this device: no change tells of the conflict.
   await guest.open(server.url)
   await expect(guest.page.getByRole("region", { name: "Changes to look at" })).toContainText("The history could not be read")
   await guest.page.getByRole("button", { name: "Compare the values of Budget of Head of Design" }).click()

@@ -96,3 +96,23 @@ test("who takes an import back leaves what others have worked on since", async (
   await expect(ceo.row("Painter")).toHaveCount(0)
   await expect(ceo.cell("Plumber", "budget")).toHaveText("6")
 })
+
+test("what is copied is nothing that a spreadsheet would run, and is pasted as it was", async ({ cfo }) => {
+  await cfo.set("Office Manager", "location", "=1+1")
+  const cell = cfo.cell("Office Manager", "location")
+  await cell.focus()
+  const copied = await cell.evaluate((element) => {
+    const clipboardData = new DataTransfer()
+    element.dispatchEvent(new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true }))
+    return clipboardData.getData("text/plain")
+  })
+  expect(copied).toBe("'=1+1")
+  await cfo.cell("Head of Design", "location").focus()
+  await cfo.cell("Head of Design", "location").evaluate((element, text) => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", text)
+    element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  }, copied)
+  await cfo.page.keyboard.press("Enter")
+  await expect(cfo.cell("Head of Design", "location")).toHaveText("=1+1")
+})

@@ -14,8 +14,8 @@ const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
 const DANGEROUS = /^'*[=+\-@\t\r\n]/
 const GUARDED = /^'+[=+\-@\t\r\n]/
 
-const guard = (text: string): string => (DANGEROUS.test(text) ? `'${text}` : text)
-const unguard = (text: string): string => (GUARDED.test(text) ? text.slice(1) : text)
+export const guard = (text: string): string => (DANGEROUS.test(text) ? `'${text}` : text)
+export const unguard = (text: string): string => (GUARDED.test(text) ? text.slice(1) : text)
 
 /** A file that opens in a spreadsheet, in the order of the list. */
 export function toCsv(positions: readonly Position[]): string {
@@ -102,8 +102,10 @@ export function readTable(text: string, marks?: Marks): Preview {
     preview.problem = "There is nothing in it."
     return preview
   }
-  const named = head.map(column)
-  const hasHead = named.filter(Boolean).length >= 2 || (head.length === 1 && named[0] !== undefined)
+  const meant = head.map(column)
+  const hasHead = meant.filter(Boolean).length >= 2 || (head.length === 1 && meant[0] !== undefined)
+  // Of two columns that mean the same the first one counts.
+  const named = meant.map((field, at) => (meant.indexOf(field) === at ? field : undefined))
   const columns: (Field | undefined)[] = hasHead ? named : [...FIELDS]
   if (hasHead) preview.ignored = head.filter((name, at) => !named[at] && name.trim() !== "" && !isOwn(name))
   if (!columns.includes("designation")) {

@@ -12,6 +12,7 @@ const UNITS = new Map([
 export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name || "single" }))
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
+const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
 
 /** What stands between thousands, and before decimals. */
 export interface Marks {
@@ -46,8 +47,11 @@ export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbe
 /** `₹ lakh`, for the head of a column. */
 export const inUnits = (currency: string, unit: number): string => [symbol(currency), unitName(unit)].filter(Boolean).join(" ")
 
-/** A budget, without its unit. */
-export const amount = (budget: number | null): string => (budget === null ? "—" : numbers.format(budget))
+/** A budget, without its unit: with so many decimals that those which differ look different, also in crore. */
+export const amount = (budget: number | null): string => (budget === null ? "—" : exact.format(budget))
+
+/** A sum of budgets, without its unit. */
+export const sum = (budgets: number): string => numbers.format(budgets)
 
 /** `₹1,250 lakh`. */
 export function money(budget: number, currency: string, unit: number): string {

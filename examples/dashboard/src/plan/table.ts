@@ -55,6 +55,9 @@ export function distinct(positions: readonly Position[], field: "department" | "
   return [...new Set(positions.map((position) => position[field]))].filter(Boolean).sort(collator.compare)
 }
 
+/** A sum without what adding up binary fractions leaves: 1.1 + 2.2 is 3.3, and nothing left is no -0. */
+export const withoutNoise = (sum: number): number => Number(sum.toFixed(6)) || 0
+
 export interface Group {
   name: string
   budget: number
@@ -71,10 +74,12 @@ export function totals(positions: readonly Position[], field: "department" | "lo
     group.count += 1
     groups.set(name, group)
   }
+  for (const group of groups.values()) group.budget = withoutNoise(group.budget)
   return [...groups.values()].sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
 }
 
-export const used = (positions: readonly Position[]): number => positions.reduce((sum, position) => sum + (position.budget ?? 0), 0)
+export const used = (positions: readonly Position[]): number =>
+  withoutNoise(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 
 /** How fields are called on the page. */
 export const LABELS: Record<Field | "updatedAt", string> = {

@@ -36,7 +36,11 @@ export function dropLost(owner: string, plan: string, { key }: Lost): readonly L
 }
 
 function save(owner: string, plan: string, all: readonly Lost[]): readonly Lost[] {
-  if (all.length > 0) localStorage.setItem(place(owner, plan), JSON.stringify(all))
-  else localStorage.removeItem(place(owner, plan))
+  try {
+    if (all.length > 0) localStorage.setItem(place(owner, plan), JSON.stringify(all))
+    else localStorage.removeItem(place(owner, plan))
+  } catch {
+    // Where nothing can be stored it lasts as long as the page.
+  }
   return all
 }

@@ -5,6 +5,7 @@
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
+import { guard, unguard } from "../plan/csv"
 import type { Seen } from "../plan/edit"
 import { inUnits, typed } from "../plan/money"
 import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings } from "../plan/schema"
@@ -307,12 +308,12 @@ export function Grid(props: Props) {
     const text = event.clipboardData.getData("text/plain")
     event.preventDefault()
     if (/[\t\n\r]/.test(text.trimEnd())) props.onTable(text)
-    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, text.trim())
+    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, unguard(text.trim()))
   }
   const onCopy = (event: ClipboardEvent) => {
     if (editing || String(window.getSelection()) !== "") return
     const rows = positions.filter((position) => selected.has(position.id))
-    const cell = (value: FieldValue) => (typeof value === "number" ? typed(value) : String(value ?? "").replace(/[\t\r\n]+/g, " "))
+    const cell = (value: FieldValue) => (typeof value === "number" ? typed(value) : guard(String(value ?? "").replace(/[\t\r\n]+/g, " ")))
     const row = activeAt === undefined ? undefined : positions[activeAt]
     const text =
       rows.length > 0

@@ -143,7 +143,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       const old = before[field]
       const undo = () => {
         const now = store.look(id)
-        if (!now) return say(`Somebody has deleted “${before.designation}”: there is nothing to undo.`)
+        if (!now) return say(`“${before.designation}” is deleted: there is nothing to undo.`)
         const isOurs = isSameField(written.position, now.position, field)
         set(plan, id, field, old, who, isOurs ? null : written)
         if (!isOurs) say(BOTH_KEPT)
@@ -160,10 +160,15 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     },
     [store, whose, say],
   )
+  /** Edits that the deletion swallowed come back with the position. */
+  const withSwallowed = (row: Deleted): Deleted => {
+    const edits = swallowed.filter(({ edit }) => edit.position === row.id && edit.value !== null)
+    return { ...row, ...Object.fromEntries(edits.map(({ edit }) => [edit.field, edit.value])) }
+  }
   const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
   const onTakeLost = ({ lost: item, value }: LostHere) => {
     const { row, field } = item
-    if (!store.get(row.id)) restore(plan, [{ ...row, ...(value !== null && { [field]: value }) }], who)
+    if (!store.get(row.id)) restore(plan, [{ ...withSwallowed(row), ...(value !== null && { [field]: value }) }], who)
     else if (value !== null) set(plan, row.id, field, value, who)
     // What cannot be taken stays to be read.
     if (value !== null) onDropLost(item)
@@ -443,7 +448,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
-          onBringBack={(positions) => restore(plan, positions, who)}
+          onBringBack={(positions) => restore(plan, positions.map(withSwallowed), who)}
           onClose={close}
         />
       )}

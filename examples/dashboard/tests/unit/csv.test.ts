@@ -70,6 +70,12 @@ describe("a table", () => {
     })
   })
 
+  it("tells of columns that it leaves out, also if another one means the same", () => {
+    const { lines, ignored } = readTable("Title,Salary,Notes,Cost\nCook,5,x,7")
+    expect(lines[0]?.position).toMatchObject({ designation: "Cook", budget: 5 })
+    expect(ignored).toEqual(["Notes", "Cost"])
+  })
+
   it("tells of each line why it cannot be taken", () => {
     const { lines } = readTable("designation,budget\nCook,3\n,4\nWaiter,many\nClerk,-1\n\nHost,5")
     expect(lines.map(({ number, problem }) => [number, problem === null])).toEqual([
