@@ -9,7 +9,7 @@ import { App } from "./ui/App"
 import { Boundary } from "./ui/Boundary"
 import { Login } from "./ui/Login"
 import { Message } from "./ui/Message"
-import { NEWER } from "./ui/newer"
+import { sayNewer } from "./ui/newer"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles/index.css"
 
@@ -64,7 +64,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator) {
     navigator.serviceWorker.register("/sw.js").catch(() => undefined)
     // A newer page is there: it is for the reader to say when.
     navigator.serviceWorker.addEventListener("controllerchange", () => {
-      if (hadWorker) window.dispatchEvent(new Event(NEWER))
+      if (hadWorker) sayNewer()
     })
   })
 }

@@ -1,5 +1,5 @@
 /** The past, from the document itself. */
-import { expect, test } from "./support/plan"
+import { apart, expect, person, test } from "./support/plan"
 
 test("the history of a position tells who set what, works without the server, and gives a value back", async ({ server, ceo, cfo }) => {
   await ceo.set("Head of Design", "budget", "40")
@@ -135,4 +135,47 @@ test("the past is told in the currency and unit of its time", async ({ cfo }) =>
   await page.getByRole("slider", { name: "Look at the plan as it was" }).focus()
   await page.keyboard.press("ArrowLeft")
   await expect(page.getByRole("region", { name: "The plan as it was" })).toContainText("60 positions, ₹1,254 lakh of ₹2,000 lakh")
+})
+
+test("a deletion can be taken back from the history, whenever one finds that it was wrong", async ({ ceo, cfo }) => {
+  const { page } = ceo
+  await ceo.remove("Office Manager")
+  await page.reload()
+  await page.getByRole("checkbox", { name: "Select Head of Design" }).check()
+  await page.getByRole("checkbox", { name: "Select QA Engineer" }).check()
+  await page.getByRole("button", { name: "Delete the selected positions" }).click()
+  await expect(cfo.row("QA Engineer")).toHaveCount(0)
+  await page.getByRole("button", { name: "History", exact: true }).click()
+  const entries = page.getByRole("dialog", { name: "History of the plan" }).locator(".entry")
+  await expect(entries.nth(0)).toContainText("deleted Head of Design")
+  await entries.nth(1).getByRole("button", { name: "Restore Office Manager" }).click()
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
+  await expect(page.getByRole("button", { name: "Restore Office Manager" })).toHaveCount(0)
+  await page.getByRole("button", { name: "Restore all 2" }).click()
+  for (const name of ["Head of Design", "QA Engineer"]) await expect(cfo.row(name)).toHaveCount(1)
+})
+
+test("what only says something takes no Undo away", async ({ ceo, cfo }) => {
+  await ceo.remove("Office Manager")
+  await ceo.add("Magician", "Magic", "77", "Goa")
+  await expect(ceo.page.getByText("Added “Magician”.")).toBeVisible()
+  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(cfo.row("Office Manager")).toHaveCount(1)
+})
+
+test("without the history, conflicts are shown all the same, and the page says what is missing", async ({ server, ceo, cfo, browser }) => {
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.set("Head of Design", "budget", "45")
+    await cfo.set("Head of Design", "budget", "31")
+  })
+  const guest = await person(browser, "Guest", { serviceWorkers: "block" })
+  await guest.page.route(/\/worker-[^/]*\.js$/, (route) => route.abort())
+  await guest.open(server.url)
+  await guest.is("live", 0)
+  // From the copy on this device: no change tells of the conflict.
+  await guest.open(server.url)
+  await expect(guest.page.getByRole("region", { name: "Changes to look at" })).toContainText("The history could not be read")
+  await guest.page.getByRole("button", { name: "Compare the values of Budget of Head of Design" }).click()
+  await expect(guest.page.getByText("Who it was is not known")).toHaveCount(2)
+  await guest.context.close()
 })

@@ -230,3 +230,21 @@ test("what the browser cannot keep is told, and kept as soon as it can", async (
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("11")
   expect(await page.evaluate("state.asked")).toBe(0)
 })
+
+test("that there is a newer page is said until it is loaded, whatever plan is open", async ({ ceo }) => {
+  const { page } = ceo
+  await ceo.installed()
+  await page.reload()
+  await ceo.is("live", 0)
+  // As when the browser has taken a newer worker.
+  await page.evaluate(() => navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))
+  await expect(page.getByText("There is a newer version of this page.")).toBeVisible()
+  await page.getByRole("button", { name: /^Plan: / }).click()
+  await page.getByRole("button", { name: "New plan…" }).click()
+  await page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
+  await page.getByRole("button", { name: "Make the plan" }).click()
+  await expect(page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+  await expect(page.getByText("There is a newer version of this page.")).toBeVisible()
+  // Without a total nothing is over budget.
+  await expect(page.locator(".figures dd").first()).toContainText("not set")
+})

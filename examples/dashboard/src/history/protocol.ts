@@ -56,4 +56,7 @@ export type FromWorker =
   /** The positions with conflicts, found once, when the document was opened. */
   | { type: "conflicts"; ids: string[] }
   | { type: "answer"; id: number; answer: unknown }
+  /** One question could not be answered. */
+  | { type: "refused"; id: number; reason: string }
+  /** There is no history any more. */
   | { type: "failed"; reason: string }

@@ -67,10 +67,10 @@ export function createPlan(
   name: string,
   currency: string,
   unit: number,
-  totalBudget: number,
+  totalBudget: number | null,
 ): DocHandle<PlanDoc> {
   askToKeep()
-  const handle = repo.create<PlanDoc>({ name, currency, unit, totalBudget, positions: {} })
+  const handle = repo.create<PlanDoc>({ name, currency, unit, ...(totalBudget !== null && { totalBudget }), positions: {} })
   handle.change((doc) => {
     doc.documentId = handle.documentId
   })

@@ -1,8 +1,11 @@
 /** What this browser remembers of a user beside the local copies. Every key says whose it is. */
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 
-/** Of a plan: the heads that the server has, how many changes it has not got, and what was looked at and put away. */
-type OfPlan = "heads" | "unsent" | "dismissed"
+/**
+ * Of a plan: the heads that the server has, how many changes it has not got, what was looked at and put away, and what was typed into
+ * a position that was deleted.
+ */
+type OfPlan = "heads" | "unsent" | "dismissed" | "lost"
 
 const ROOT = "happierwork."
 

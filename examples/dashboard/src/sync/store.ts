@@ -3,9 +3,9 @@
 import type { DocHandle, DocHandleChangePayload, DocHandleEncodedChangePayload } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
-import type { Plan } from "../plan/edit"
+import type { Plan, PlanSeen, Seen } from "../plan/edit"
 import { Rows } from "../plan/rows"
-import { type PlanDoc, type Position, readSettings, type Settings } from "../plan/schema"
+import { type PlanDoc, type Position, readPlan, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import { askToKeep } from "./copies"
 import { type Person, Presence } from "./presence"
 import type { Standing, SyncState } from "./standing"
@@ -19,6 +19,7 @@ export interface Glow {
 export interface Snapshot {
   positions: readonly Position[]
   settings: Settings
+  settingConflicts: SettingConflicts | null
   sync: SyncState
   people: readonly Person[]
   swallowed: readonly Swallowed[]
@@ -41,6 +42,8 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isOurs = false
+  /** There is a change of which we have not been told what it changes. */
+  #isSilent = false
   #unsubscribe: () => void
   #start: number
 
@@ -52,9 +55,11 @@ export class PlanStore {
     this.id = handle.documentId
     const doc = handle.doc()
     this.#rows = new Rows(doc)
+    const { settings, conflicts } = readPlan(doc)
     this.#snapshot = {
       positions: this.#rows.list,
-      settings: readSettings(doc),
+      settings,
+      settingConflicts: conflicts,
       sync: standing.state,
       people: [],
       swallowed: [],
@@ -81,28 +86,40 @@ export class PlanStore {
   /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
   readonly plan: Plan = {
     doc: () => this.handle.doc(),
-    change: (callback, options) => {
-      askToKeep()
-      this.#isOurs = true
-      try {
-        this.handle.change(callback, options)
-      } finally {
-        this.#isOurs = false
+    change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
+    changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+  }
+
+  #write<T>(write: () => T): T {
+    askToKeep()
+    this.#isOurs = true
+    this.#isSilent = false
+    try {
+      return write()
+    } finally {
+      // The repository sends a change when it tells of one, and of this one nothing is to be seen: it would wait for the next.
+      if (this.#isSilent) {
+        const doc = this.handle.doc()
+        this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
       }
-    },
-    changeAt: (heads, callback, options) => {
-      askToKeep()
-      this.#isOurs = true
-      try {
-        return this.handle.changeAt(heads, callback, options)
-      } finally {
-        this.#isOurs = false
-      }
-    },
+      this.#isOurs = false
+    }
   }
 
   get(id: string): Position | undefined {
     return this.#rows.get(id)
+  }
+
+  /** A position with all of its conflicts as it is at this moment, which may not be on the screen yet. */
+  look(id: string): Seen | null {
+    this.#rows.suspect(this.handle.doc(), [id])
+    const position = this.#rows.get(id)
+    return position ? { position, heads: this.handle.heads() } : null
+  }
+
+  /** The settings as they are at this moment. */
+  lookAtPlan(): PlanSeen {
+    return { ...readPlan(this.handle.doc()), heads: this.handle.heads() }
   }
 
   close(): void {
@@ -124,11 +141,17 @@ export class PlanStore {
         this.#update({ positions: this.#rows.list })
       },
       progress: (reading) => this.#update({ reading }),
-      failed: (historyProblem) => this.#update({ historyProblem }),
+      failed: (historyProblem) => {
+        // Nobody else says which positions have conflicts.
+        const doc = this.handle.doc()
+        this.#rows.suspect(doc, Object.keys(rowsOf(doc)))
+        this.#update({ positions: this.#rows.list, historyProblem })
+      },
     })
   }
 
   #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
+    this.#isSilent = false
     const touched = this.#rows.update(doc, patches)
     const isOurs = this.#isOurs
     let { glows } = this.#snapshot
@@ -138,13 +161,17 @@ export class PlanStore {
       for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
       glows = new Map(fresh)
     }
-    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, settings: readSettings(doc), glows }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, glows }
     this.#tell(isOurs)
   }
 
   /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
+    this.#isSilent = true
     this.history?.feed(doc)
+    // Automerge does not report every change among losing values.
+    const { settings, conflicts } = readPlan(doc)
+    this.#update({ settings, settingConflicts: conflicts })
   }
 
   #update(part: Partial<Snapshot>): void {

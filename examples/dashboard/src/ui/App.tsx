@@ -167,7 +167,7 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [])
 
   const create = (settings: Settings) => {
-    const handle = createPlan(repo, whose, settings.name, settings.currency, settings.unit, settings.totalBudget ?? 0)
+    const handle = createPlan(repo, whose, settings.name, settings.currency, settings.unit, settings.totalBudget)
     setPlans(rememberedPlans(whose))
     setCreating(false)
     open(handle.documentId)

@@ -1,11 +1,12 @@
 import { BadgeCheck } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
-import type { Deed, Entry, SetField } from "../history/ledger"
+import type { Deed, Entry, SetField, Went } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
+import type { Deleted } from "../plan/edit"
 import { moment, money } from "../plan/money"
-import type { Field, FieldValue, Position } from "../plan/schema"
-import { isField, LABELS, used } from "../plan/table"
+import type { Field, FieldValue, Position, Setting } from "../plan/schema"
+import { isField, LABELS, SETTING_LABELS, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
@@ -22,13 +23,14 @@ interface Props {
   /** The server knows users, and so who has brought changes in. */
   isWitnessed: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
+  onBringBack: (positions: Deleted[]) => void
   onClose: () => void
 }
 
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
+export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitnessed, onRestore, onBringBack, onClose }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   /** So many changes are looked at. */
@@ -81,6 +83,7 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitness
               isAlone={id !== null}
               current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
               onRestore={canEdit ? onRestore : null}
+              onBringBack={canEdit ? onBringBack : null}
             />
           ))}
         </ol>
@@ -102,14 +105,16 @@ interface EntryProps {
   isAlone: boolean
   current: (deed: Deed) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
+  onBringBack: ((positions: Deleted[]) => void) | null
 }
 
 const DEEDS = 5
 
-function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
+function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: EntryProps) {
   const [isAll, setAll] = useState(false)
   const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
   const more = entry.deeds.length - deeds.length
+  const gone = entry.deeds.filter((deed): deed is Went => deed.kind === "deleted" && !current(deed))
   return (
     <li className="entry">
       <p className="entry-head">
@@ -130,10 +135,12 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
           <li key={at}>
             <DeedText deed={deed} isAlone={isAlone} />
             {deed.kind === "set" && <RestoreButton deed={deed} now={current(deed)} onRestore={onRestore} />}
+            {deed.kind === "deleted" && <BringBackButton deeds={gone.filter((other) => other === deed)} onBringBack={onBringBack} />}
           </li>
         ))}
         {deeds.length === 0 && <li>{entry.message || "A change of something else"}</li>}
       </ul>
+      {gone.length > 1 && <BringBackButton deeds={gone} onBringBack={onBringBack} />}
       {(more > 0 || (isAll && entry.more > 0)) && (
         <p className="fine">
           {more > 0 ? (
@@ -149,8 +156,6 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
   )
 }
 
-const PLAN_LABELS: Record<string, string> = { name: "name", currency: "currency", unit: "unit", totalBudget: "total budget" }
-
 function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   const name = deed.name || "a position"
   if (deed.kind !== "set") {
@@ -162,7 +167,7 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   }
   const label =
     deed.position === null
-      ? `${PLAN_LABELS[deed.field] ?? deed.field} of the plan`
+      ? `${SETTING_LABELS[deed.field as Setting].toLowerCase()} of the plan`
       : isField(deed.field)
         ? LABELS[deed.field].toLowerCase()
         : deed.field
@@ -176,6 +181,16 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
       {label} <del>{show(deed.old)}</del> <span aria-hidden>→</span>
       <span className="hidden">became</span> <ins>{show(deed.new)}</ins>
     </>
+  )
+}
+
+/** Brings positions back that were deleted, as they were. */
+function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBringBack: EntryProps["onBringBack"] }) {
+  if (!onBringBack || deeds.length === 0) return null
+  return (
+    <button type="button" className="link" onClick={() => onBringBack(deeds.map(({ position, row }) => ({ id: position, ...row })))}>
+      Restore {deeds.length === 1 ? deeds[0]?.name || "it" : `all ${deeds.length}`}
+    </button>
   )
 }
 

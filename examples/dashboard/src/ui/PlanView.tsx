@@ -1,11 +1,25 @@
 /** One plan: its figures, its list, and everything that is done to it. */
-import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { Swallowed } from "../history/ledger"
 import { toCsv } from "../plan/csv"
-import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, set, settle } from "../plan/edit"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
-import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
+import {
+  add,
+  type Deleted,
+  describe,
+  type NewPosition,
+  type PlanSeen,
+  problemWith,
+  remove,
+  restore,
+  type Seen,
+  set,
+  settle,
+} from "../plan/edit"
+import { newId } from "../plan/id"
+import { unitName } from "../plan/money"
+import { type Field, type FieldValue, isSameField, isUntouched, type Position, SETTINGS, type Setting, type Settings } from "../plan/schema"
+import { distinct, type Filter, filtered, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
+import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
 import { planKey } from "../sync/remembered"
@@ -13,7 +27,7 @@ import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/standing"
 import type { PlanStore } from "../sync/store"
 import { AddForm } from "./AddForm"
-import { Attention } from "./Attention"
+import { Attention, type LostHere } from "./Attention"
 import { readInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
 import { Grid } from "./Grid"
@@ -26,7 +40,7 @@ import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
-import { type Note, Toast } from "./Toast"
+import { type Note, noted, Toasts } from "./Toast"
 import { Toolbar } from "./Toolbar"
 import { UserMenu } from "./UserMenu"
 
@@ -49,10 +63,12 @@ interface Props {
 /** What lies over the list. */
 type Open =
   | { kind: "conflict"; id: string; field: Field }
+  | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
-  | { kind: "settings"; before: Settings }
+  | { kind: "settings"; before: PlanSeen }
 
+const BOTH_KEPT = "Somebody else has set this at the same time: both values are kept, to choose from."
 const NO_FILTER: Filter = { search: "", department: null, location: null }
 const dismissedKey = ({ id, standing }: PlanStore) => planKey("dismissed", standing.owner, id)
 
@@ -73,9 +89,11 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [note, setNote] = useState<Note | null>(null)
+  const [notes, setNotes] = useState<readonly Note[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store))
-  const notes = useRef(0)
+  const whose = store.standing.owner
+  const [lost, setLost] = useState(() => readLost(whose, store.id))
+  const noteKeys = useRef(0)
   const { plan } = store
   const who = name || "Somebody"
   const canEdit = !isViewer && !isGone
@@ -103,10 +121,11 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   }, [selected, shown])
 
   const say = useCallback((text: string, action?: Note["action"]) => {
-    notes.current += 1
-    setNote({ key: notes.current, text, ...(action && { action }) })
+    noteKeys.current += 1
+    const note = { key: noteKeys.current, text, ...(action && { action }) }
+    setNotes((before) => noted(before, note))
   }, [])
-  const endNote = useCallback(() => setNote(null), [])
+  const endNote = useCallback((note: Note) => setNotes((before) => before.filter((other) => other !== note)), [])
   const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
@@ -118,36 +137,65 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     if (rows.length === 0) return
     const kept: Deleted[] = rows.map((row) => ({ ...row, budget: row.budget ?? 0 }))
     remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
+    const after = store.handle.heads()
     setSelected(new Set())
-    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who) })
+    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who, after) })
   }
-  const onSet = (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => {
+  const onSet = (id: string, field: Field, value: FieldValue, seen: Seen | null) => {
     const before = store.get(id)
     set(plan, id, field, value, who, seen)
-    if (seen) say("Somebody else has set this at the same time: both values are kept, to choose from.")
-    else if (before && before[field] !== null && problemWith(field, before[field]) === null) {
+    const written = store.look(id)
+    if (seen) say(written ? BOTH_KEPT : `Somebody has deleted “${seen.position.designation}”: what you set is kept, to be restored.`)
+    else if (before && written && before[field] !== null && problemWith(field, before[field]) === null) {
       const old = before[field]
-      say(`${LABELS[field]} of “${before.designation}” changed.`, {
-        label: "Undo",
-        run: () => store.get(id) && set(plan, id, field, old, who),
-      })
+      const undo = () => {
+        const now = store.look(id)
+        if (!now) return say(`“${before.designation}” is deleted: there is nothing to undo.`)
+        const isOurs = isSameField(written.position, now.position, field)
+        set(plan, id, field, old, who, isOurs ? null : written)
+        if (!isOurs) say(BOTH_KEPT)
+      }
+      say(`${LABELS[field]} of “${before.designation}” changed.`, { label: "Undo", run: undo })
     }
   }
   const onLost = useCallback(
-    (position: Position, field: Field, draft: string) => {
-      const value = draft === "" ? position[field] : readInput(field, draft)
-      const isGood = problemWith(field, value) === null
-      say(`Somebody deleted “${position.designation}” while you were changing it.`, {
-        label: isGood && draft !== "" ? "Restore with your change" : "Restore",
-        run: () => restore(plan, [{ ...position, budget: position.budget ?? 0, ...(isGood && { [field]: value }) }], who),
-      })
+    (position: Position, field: Field, text: string | null) => {
+      if (text === null) return say(`Somebody deleted “${position.designation}” while you were in it.`)
+      const row: Deleted = { ...position, budget: position.budget ?? 0 }
+      setLost(keepLost(whose, store.id, { key: newId(), row, field, text }))
+      say(`Somebody deleted “${position.designation}” while you were changing it: what you typed is kept above the list.`)
     },
-    [plan, say, who],
+    [store, whose, say],
   )
+  /** Edits that the deletion swallowed come back with the position. */
+  const withSwallowed = (row: Deleted): Deleted => {
+    const edits = swallowed.filter(({ edit }) => edit.position === row.id && edit.value !== null)
+    return { ...row, ...Object.fromEntries(edits.map(({ edit }) => [edit.field, edit.value])) }
+  }
+  const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
+  const onTakeLost = ({ lost: item, value }: LostHere) => {
+    const { row, field } = item
+    if (!store.get(row.id)) restore(plan, [{ ...withSwallowed(row), ...(value !== null && { [field]: value }) }], who)
+    else if (value !== null) set(plan, row.id, field, value, who)
+    // What cannot be taken stays to be read.
+    if (value !== null) onDropLost(item)
+  }
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
     const ids = add(plan, rows, who)
-    say(`Added ${names(rows)}.`, { label: "Undo", run: () => remove(plan, ids, names(rows), who) })
+    const there = () => ids.flatMap((id) => store.get(id) ?? [])
+    const made = new Map(there().map((position) => [position.id, position]))
+    const undo = () => {
+      // What others have worked on since is theirs as well.
+      const isOurs = (position: Position) => isUntouched(made.get(position.id) as Position, position)
+      const ours = there().filter(isOurs)
+      const kept = there().filter((position) => !isOurs(position))
+      const gone = ours.map(({ id }) => id)
+      if (gone.length > 0) remove(plan, gone, names(ours), who)
+      const [has, stays] = kept.length === 1 ? ["has", "stays"] : ["have", "stay"]
+      if (kept.length > 0) say(`${names(kept)} ${has} been changed since, and ${stays}.`)
+    }
+    say(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
   const onExport = (rows: readonly Position[]) => {
     const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
@@ -167,6 +215,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     }
   }
   const onRestore = ({ position: id, row, field, value }: Swallowed) => {
+    if (store.get(id)) return set(plan, id, field, value, who)
     restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
     say(`Restored “${row.designation}”.`)
   }
@@ -181,7 +230,23 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
 
   const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
   const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const swallowed = useMemo(() => snapshot.swallowed.filter((edit) => !dismissed.has(edit.key)), [snapshot.swallowed, dismissed])
+  const there = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const swallowed = useMemo(
+    () =>
+      snapshot.swallowed.flatMap((edit) => {
+        const position = there.get(edit.position) ?? null
+        return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
+      }),
+    [snapshot.swallowed, there, dismissed],
+  )
+  const lostHere = useMemo(
+    () =>
+      lost.map((item): LostHere => {
+        const value = readInput(item.field, item.text)
+        return { lost: item, value: problemWith(item.field, value) === null ? value : null, position: there.get(item.row.id) ?? null }
+      }),
+    [lost, there],
+  )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
   return (
@@ -210,7 +275,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings", before: settings })}
+            onSettings={() => setOpen({ kind: "settings", before: store.lookAtPlan() })}
             onShare={() => void onShare()}
           />
         </h1>
@@ -259,15 +324,21 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           settings={settings}
           filter={filter}
           onFilter={change}
-          onSettings={canEdit ? () => setOpen({ kind: "settings", before: settings }) : null}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.lookAtPlan() }) : null}
         />
         <Attention
           positions={positions}
+          settings={snapshot.settingConflicts}
+          lost={lostHere}
           swallowed={swallowed}
+          historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
+          onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
+          onTakeLost={onTakeLost}
+          onDropLost={onDropLost}
         />
         <Toolbar
           all={positions}
@@ -307,7 +378,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
               onSelected={setSelected}
               onSort={setSort}
               onSet={onSet}
-              heads={() => store.handle.heads()}
+              look={(id) => store.look(id)}
               onEditing={setEdited}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
@@ -358,9 +429,23 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
       {open?.kind === "conflict" && subject && (
         <ConflictDialog
           store={store}
-          position={subject}
-          field={open.field}
+          title={`${LABELS[open.field]} of ${subject.designation}`}
+          value={subject[open.field]}
+          setBy={subject.updatedBy}
+          conflict={subject.conflicts?.[open.field] ?? null}
           onSettle={canEdit ? (value) => settle(plan, open.id, open.field, value, who) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "setting" && (
+        <ConflictDialog
+          store={store}
+          title={`${SETTING_LABELS[open.key]} of the plan`}
+          value={settings[open.key]}
+          setBy=""
+          conflict={snapshot.settingConflicts?.[open.key] ?? null}
+          {...(open.key === "unit" && { show: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          onSettle={canEdit ? (value) => describe(plan, { [open.key]: value } as Partial<Settings>, who) : null}
           onClose={close}
         />
       )}
@@ -373,6 +458,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
+          onBringBack={(positions) => restore(plan, positions.map(withSwallowed), who)}
           onClose={close}
         />
       )}
@@ -380,17 +466,18 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
       {open?.kind === "settings" && (
         <PlanDialog
           title="The plan"
-          settings={open.before}
+          settings={open.before.settings}
           button="Save"
           onSave={(next) => {
             setOpen(null)
-            const changed = Object.fromEntries(Object.entries(next).filter(([key, value]) => value !== open.before[key as keyof Settings]))
-            if (Object.keys(changed).length > 0) describe(plan, changed, who)
+            const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
+            const isContested = describe(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), who, open.before)
+            if (isContested) say(BOTH_KEPT)
           }}
           onClose={close}
         />
       )}
-      <Toast note={note} onEnd={endNote} />
+      <Toasts notes={notes} onEnd={endNote} />
     </div>
   )
 }
