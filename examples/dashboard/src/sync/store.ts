@@ -7,7 +7,9 @@ import {
   type DocHandleEncodedChangePayload,
   type DocHandleRemoteHeadsPayload,
   decodeHeads,
+  encodeHeads,
   type StorageId,
+  type UrlHeads,
 } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
@@ -33,6 +35,8 @@ export interface Glow {
 
 export interface Snapshot {
   positions: readonly Position[]
+  /** What the document's heads were when this was so. */
+  heads: UrlHeads
   settings: Settings
   settingConflicts: SettingConflicts | null
   sync: SyncState
@@ -81,6 +85,7 @@ export class PlanStore {
     const { settings, conflicts } = readPlan(doc)
     this.#snapshot = {
       positions: this.#rows.list,
+      heads: handle.heads(),
       settings,
       settingConflicts: conflicts,
       sync: { kind: "offline", waiting: 0, refused: null },
@@ -196,7 +201,7 @@ export class PlanStore {
     this.history?.feed(doc)
     // Automerge does not report every change among losing values.
     const { settings, conflicts } = readPlan(doc)
-    this.#snapshot = { ...this.#snapshot, settings, settingConflicts: conflicts }
+    this.#snapshot = { ...this.#snapshot, heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts }
     this.#resync()
   }
 

@@ -360,6 +360,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           {(shown.length > 0 || edited !== null) && (
             <Grid
               positions={shown}
+              heads={snapshot.heads}
               settings={settings}
               people={people}
               glows={glows}
