@@ -239,6 +239,27 @@ test("a conflict that arrives while somebody types is not settled unseen, whiche
   }
 })
 
+test("what is written while the deletion of its position is on its way to the screen is not lost", async ({ server, ceo, cfo }) => {
+  const { page } = ceo
+  await ceo.cell("Office Manager", "budget").focus()
+  await page.keyboard.type("50")
+  // What comes from others is shown with the next frame, and there is none.
+  await page.evaluate(() => {
+    const page = window as unknown as { frame: typeof requestAnimationFrame }
+    page.frame = window.requestAnimationFrame
+    window.requestAnimationFrame = () => 0
+  })
+  await cfo.remove("Office Manager")
+  await cfo.is("live", 0)
+  await expect.poll(async () => (await server.rows()).length).toBe(59)
+  await page.evaluate(() => {
+    window.requestAnimationFrame = (window as unknown as { frame: typeof requestAnimationFrame }).frame
+  })
+  await page.keyboard.press("Enter")
+  for (const who of [ceo, cfo])
+    await expect(who.page.getByRole("region", { name: "Changes to look at" })).toContainText("Office Manager: CEO set budget to 50")
+})
+
 test("who takes an edit back takes nothing from who has set the field since", async ({ ceo, cfo }) => {
   await ceo.set("Office Manager", "budget", "20")
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("20")

@@ -1,6 +1,13 @@
 /** One open plan: its positions, how far it is synced, who is there. What the page shows is a snapshot of this. */
 
-import type { DocHandle, DocHandleChangePayload, DocHandleEncodedChangePayload } from "@automerge/automerge-repo/slim"
+import { next as A } from "@automerge/automerge/slim"
+import {
+  type DocHandle,
+  type DocHandleChangePayload,
+  type DocHandleEncodedChangePayload,
+  encodeHeads,
+  type UrlHeads,
+} from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
 import type { Swallowed } from "../history/ledger"
 import type { Plan, PlanSeen, Seen } from "../plan/edit"
@@ -18,6 +25,8 @@ export interface Glow {
 
 export interface Snapshot {
   positions: readonly Position[]
+  /** What the document's heads were when this was so. */
+  heads: UrlHeads
   settings: Settings
   settingConflicts: SettingConflicts | null
   sync: SyncState
@@ -58,6 +67,7 @@ export class PlanStore {
     const { settings, conflicts } = readPlan(doc)
     this.#snapshot = {
       positions: this.#rows.list,
+      heads: handle.heads(),
       settings,
       settingConflicts: conflicts,
       sync: standing.state,
@@ -171,7 +181,7 @@ export class PlanStore {
     this.history?.feed(doc)
     // Automerge does not report every change among losing values.
     const { settings, conflicts } = readPlan(doc)
-    this.#update({ settings, settingConflicts: conflicts })
+    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts })
   }
 
   #update(part: Partial<Snapshot>): void {

@@ -2,6 +2,7 @@
  * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
  * as quick as 50; the page itself scrolls.
  */
+import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
@@ -23,6 +24,8 @@ const PAGE = 12
 
 interface Props {
   positions: readonly Position[]
+  /** The document's heads when these were its positions. */
+  heads: UrlHeads
   settings: Settings
   people: readonly Person[]
   glows: ReadonlyMap<string, Glow>
@@ -33,7 +36,7 @@ interface Props {
   onSort: (sort: Sort | null) => void
   /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
   onSet: (id: string, field: Field, value: FieldValue, seen: Seen | null) => void
-  /** A position as it is at this moment; null: it is gone. */
+  /** A position as it is at this moment, which may not be on the screen yet; null: it is gone. */
   look: (id: string) => Seen | null
   /** Which position is being edited: it stays in the list, whatever is searched for. */
   onEditing: (id: string | null) => void
@@ -148,9 +151,9 @@ export function Grid(props: Props) {
     setActive(next ? { id: next.id, column: active.column } : null)
   }
   const begin = (id: string, column: Field, text: string | null) => {
-    const seen = canEdit ? props.look(id) : null
-    if (!seen) return
-    opened.current = seen
+    const position = positions[places.get(id) ?? -1]
+    if (!canEdit || !position) return
+    opened.current = { position, heads: props.heads }
     draft.current = text
     setActive({ id, column })
     setEditing({ column, begin: text })

@@ -369,6 +369,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           {(shown.length > 0 || edited !== null) && (
             <Grid
               positions={shown}
+              heads={snapshot.heads}
               settings={settings}
               people={people}
               glows={glows}
