@@ -2,14 +2,14 @@
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
-import { forgotten, leaveWithOthers, toForget } from "./sync/forget"
-import { deleteLocalCopies, openRepo } from "./sync/repo"
+import { forgetLeft, keep, leaveWithOthers } from "./sync/forget"
+import { openRepo } from "./sync/repo"
 import { owner, readSession } from "./sync/session"
 import { App } from "./ui/App"
 import { Boundary } from "./ui/Boundary"
 import { Login } from "./ui/Login"
 import { Message } from "./ui/Message"
-import { NEWER } from "./ui/newer"
+import { sayNewer } from "./ui/newer"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles/index.css"
 
@@ -18,8 +18,8 @@ const root = createRoot(document.getElementById("root") as HTMLElement)
 
 async function start(): Promise<void> {
   const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
-  const leaving = toForget()
-  if (leaving !== null && (await deleteLocalCopies(leaving)) === "deleted") forgotten()
+  if (session && (!session.required || session.user)) keep(owner(session))
+  await forgetLeft()
   leaveWithOthers()
   if (!session) {
     root.render(
@@ -64,7 +64,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator) {
     navigator.serviceWorker.register("/sw.js").catch(() => undefined)
     // A newer page is there: it is for the reader to say when.
     navigator.serviceWorker.addEventListener("controllerchange", () => {
-      if (hadWorker) window.dispatchEvent(new Event(NEWER))
+      if (hadWorker) sayNewer()
     })
   })
 }

@@ -60,6 +60,35 @@ test("a viewer sees the plan and what changes in it, has nothing to change it wi
   await cfo.context.close()
 })
 
+test("who is made an editor can edit, and who is made a viewer again cannot, with the same page", async ({ server, browser }) => {
+  const [board, cfo] = [await person(browser, ""), await person(browser, "")]
+  await login(board, server.url, "board")
+  await login(cfo, server.url, "cfo")
+  const banner = board.page.getByText("You may look at this plan, but not change it")
+  await expect(banner).toBeVisible()
+  await board.page.evaluate(() => Object.assign(window, { isSamePage: true }))
+
+  server.run("user", "set", "board", "--role", "editor", "--auth", server.auth)
+  // Somebody comes back to the page.
+  await expect(async () => {
+    await board.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")))
+    await expect(banner).toHaveCount(0, { timeout: 500 })
+  }).toPass()
+  await board.set("Office Manager", "budget", "11")
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("11")
+  await board.is("live", 0)
+
+  server.run("user", "set", "board", "--role", "viewer", "--auth", server.auth)
+  // The server has looked at the accounts again.
+  await expect.poll(() => board.page.evaluate(async () => (await (await fetch("/api/session")).json()).user.role)).toBe("viewer")
+  await board.set("Office Manager", "budget", "12")
+  await expect(banner).toBeVisible()
+  await board.is("not-allowed", 1)
+  expect(await board.page.evaluate("isSamePage")).toBe(true)
+  await board.context.close()
+  await cfo.context.close()
+})
+
 test("who is locked out is told at once, keeps what was typed, and who logs out leaves nothing behind", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo")
@@ -78,7 +107,64 @@ test("who is locked out is told at once, keeps what was typed, and who logs out 
   await cfo.page.getByRole("button", { name: "Log out" }).click()
   await expect(cfo.page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
   await expect.poll(() => cfo.page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))).toEqual([])
-  expect(await cfo.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== "happierwork.name"))).toEqual([])
+  const left = await cfo.page.evaluate(() => Object.entries(localStorage).filter(([key]) => key !== "happierwork.name"))
+  expect(left).toEqual([["happierwork.session", JSON.stringify({ required: true, accounts: true, user: null })]])
+  await cfo.context.close()
+})
+
+test("a logout takes away the copies of who logs out alone, and never what is worked in later", async ({ server, browser }) => {
+  const one = await person(browser, "", { serviceWorkers: "block" })
+  const { page } = one
+  const enter = (email: string) =>
+    page.evaluate((body) => fetch("/accounts/api/login/", { method: "POST", body }), JSON.stringify({ email, password: PASSWORD }))
+  await login(one, server.url, "cfo")
+  await one.is("live", 0)
+  await enter("ceo")
+  await page.reload()
+  await page.getByRole("button", { name: "You: ceo" }).click()
+  await one.is("live", 0)
+  await page.getByRole("button", { name: "Log out" }).click()
+  await expect(page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
+  const databases = () => page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))
+  await expect.poll(databases).toEqual(["happierwork.cfo"])
+  const remembered = await page.evaluate(() => Object.keys(localStorage).filter((key) => /\.(cfo|ceo)(\.|$)/.test(key)))
+  expect(remembered).toContain("happierwork.plans.cfo")
+  expect(remembered.filter((key) => key.includes("ceo"))).toEqual([])
+
+  // A logout whose copies could not be deleted, as another tab had them open; then somebody works in them again.
+  await page.evaluate(() => localStorage.setItem("happierwork.forget.cfo", ""))
+  await page.routeWebSocket("**/sync", (socket) => socket.close())
+  await enter("cfo")
+  await page.reload()
+  await one.set("Office Manager", "budget", "12")
+  await one.is("offline", 1)
+  await page.reload()
+  await expect(one.cell("Office Manager", "budget")).toHaveText("12")
+  await one.context.close()
+})
+
+test("who logs out is asked about what has not gone out, of all plans", async ({ server, browser }) => {
+  const cfo = await person(browser, "", { serviceWorkers: "block" })
+  await login(cfo, server.url, "cfo")
+  await cfo.is("live", 0)
+  await cfo.page.routeWebSocket("**/sync", (socket) => socket.close())
+  await cfo.page.reload()
+  await cfo.set("Office Manager", "budget", "12")
+  await cfo.is("offline", 1)
+  await cfo.page.getByRole("button", { name: /^Plan: / }).click()
+  await cfo.page.getByRole("button", { name: "New plan…" }).click()
+  await cfo.page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
+  await cfo.page.getByRole("dialog").getByRole("button", { name: "Make the plan" }).click()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+
+  const asked = cfo.page.waitForEvent("dialog")
+  await cfo.page.getByRole("button", { name: "You: cfo" }).click()
+  const pressed = cfo.page.getByRole("button", { name: "Log out" }).click()
+  const question = await asked
+  expect(question.message()).toContain("3 of your changes, in 2 plans, are only on this device")
+  await question.dismiss()
+  await pressed
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
   await cfo.context.close()
 })
 
@@ -105,6 +191,11 @@ test("the history says whom the server has seen bring a change in, whatever the 
   await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
   await expect(entries.nth(0)).toContainText("90")
   await expect(entries.nth(1)).toContainText("ceo verified")
+  // Of what comes while one looks on it is told as well.
+  await cfo.set("Office Manager", "budget", "91")
+  await expect(entries.nth(0)).toContainText("91")
+  await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
+  await expect(entries.nth(2)).toContainText("ceo verified")
   await ceo.context.close()
   await cfo.context.close()
 })

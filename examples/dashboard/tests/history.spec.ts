@@ -1,5 +1,5 @@
 /** The past, from the document itself. */
-import { expect, test } from "./support/plan"
+import { apart, expect, person, test } from "./support/plan"
 
 test("the history of a position tells who set what, works without the server, and gives a value back", async ({ server, ceo, cfo }) => {
   await ceo.set("Head of Design", "budget", "40")
@@ -52,4 +52,130 @@ test("a plan is renamed and gets another budget, for everybody", async ({ ceo, c
   await expect(cfo.page.getByRole("button", { name: "Plan: Growth 2028. Choose another" })).toBeVisible()
   await expect(cfo.page.getByText("Over budget")).toBeVisible()
   await expect(cfo.page.locator(".figures .over dd")).toHaveText("₹254 lakh")
+})
+
+test("what one has opened of the past stays when others go on changing the plan", async ({ server, cfo }) => {
+  const [row] = await server.rows()
+  const change = (budget: number) => server.change(row?.id ?? "", { budget })
+  for (let budget = 1; budget <= 50; budget += 1) await change(budget)
+  await expect(cfo.cell(row?.designation ?? "", "budget")).toHaveText("50")
+  await cfo.page.getByRole("button", { name: "History", exact: true }).click()
+  const panel = cfo.page.getByRole("dialog", { name: "History of the plan" })
+  await expect(panel.locator(".entry")).toHaveCount(40)
+  await panel.getByRole("button", { name: "Show earlier changes" }).click()
+  await expect.poll(() => panel.locator(".entry").count()).toBeGreaterThan(50)
+  const before = await panel.locator(".entry").count()
+  await change(99)
+  await expect(panel.locator(".entry").first()).toContainText("99")
+  expect(await panel.locator(".entry").count()).toBeGreaterThan(before)
+})
+
+test("the history of a position stays its own when somebody deletes it", async ({ ceo, cfo }) => {
+  await cfo.row("Head of Design").getByRole("button", { name: "History of Head of Design" }).click()
+  const panel = cfo.page.getByRole("dialog", { name: "History of Head of Design" })
+  await expect(panel.locator(".entry")).toHaveCount(1)
+  await ceo.remove("Head of Design")
+  await expect(panel.locator(".entry")).toHaveCount(2)
+  await expect(panel).toContainText("Somebody has deleted this position.")
+  await expect(panel.locator(".entry").first()).toContainText("deleted it")
+})
+
+test("who has gone back to now stays there, however late an answer about the past comes", async ({ server, ceo }) => {
+  const { page } = ceo
+  await page.addInitScript(() => {
+    const held: (() => void)[] = []
+    let isHeld = false
+    const Real = window.Worker
+    window.Worker = class extends Real {
+      override set onmessage(listener: (event: MessageEvent) => void) {
+        super.onmessage = (event) => {
+          if (isHeld && event.data.type === "answer") held.push(() => listener.call(this, event))
+          else listener.call(this, event)
+        }
+      }
+    }
+    Object.assign(window, {
+      hold: () => {
+        isHeld = true
+      },
+      release: () => {
+        isHeld = false
+        for (const answer of held.splice(0)) answer()
+      },
+      answers: () => held.length,
+    })
+  })
+  await ceo.open(server.url)
+  await ceo.set("Office Manager", "budget", "10")
+  await page.getByRole("button", { name: "History", exact: true }).click()
+  const slider = page.getByRole("slider", { name: "Look at the plan as it was" })
+  await expect(page.locator(".entry").first()).toContainText("10")
+  await page.evaluate("hold()")
+  await slider.focus()
+  await page.keyboard.press("ArrowLeft")
+  await expect.poll(() => page.evaluate("answers()")).toBe(1)
+  await page.keyboard.press("ArrowRight")
+  await page.evaluate("release()")
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+  await expect(page.getByRole("button", { name: "Back to now" })).toHaveCount(0)
+  await page.keyboard.press("ArrowLeft")
+  await page.getByRole("button", { name: "Back to now" }).click()
+  await expect(page.getByRole("button", { name: "Back to now" })).toHaveCount(0)
+})
+
+test("the past is told in the currency and unit of its time", async ({ cfo }) => {
+  const { page } = cfo
+  await page.getByRole("button", { name: /^Plan: / }).click()
+  await page.getByRole("button", { name: "Name, budget, currency…" }).click()
+  const dialog = page.getByRole("dialog", { name: "The plan" })
+  await dialog.getByLabel("Currency").fill("USD")
+  await dialog.getByRole("button", { name: "Save" }).click()
+  await expect(page.locator(".figures")).toContainText("$")
+  await page.getByRole("button", { name: "History", exact: true }).click()
+  await page.getByRole("slider", { name: "Look at the plan as it was" }).focus()
+  await page.keyboard.press("ArrowLeft")
+  await expect(page.getByRole("region", { name: "The plan as it was" })).toContainText("60 positions, ₹1,254 lakh of ₹2,000 lakh")
+})
+
+test("a deletion can be taken back from the history, whenever one finds that it was wrong", async ({ ceo, cfo }) => {
+  const { page } = ceo
+  await ceo.remove("Office Manager")
+  await page.reload()
+  await page.getByRole("checkbox", { name: "Select Head of Design" }).check()
+  await page.getByRole("checkbox", { name: "Select QA Engineer" }).check()
+  await page.getByRole("button", { name: "Delete the selected positions" }).click()
+  await expect(cfo.row("QA Engineer")).toHaveCount(0)
+  await page.getByRole("button", { name: "History", exact: true }).click()
+  const entries = page.getByRole("dialog", { name: "History of the plan" }).locator(".entry")
+  await expect(entries.nth(0)).toContainText("deleted Head of Design")
+  await entries.nth(1).getByRole("button", { name: "Restore Office Manager" }).click()
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
+  await expect(page.getByRole("button", { name: "Restore Office Manager" })).toHaveCount(0)
+  await page.getByRole("button", { name: "Restore all 2" }).click()
+  for (const name of ["Head of Design", "QA Engineer"]) await expect(cfo.row(name)).toHaveCount(1)
+})
+
+test("what only says something takes no Undo away", async ({ ceo, cfo }) => {
+  await ceo.remove("Office Manager")
+  await ceo.add("Magician", "Magic", "77", "Goa")
+  await expect(ceo.page.getByText("Added “Magician”.")).toBeVisible()
+  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(cfo.row("Office Manager")).toHaveCount(1)
+})
+
+test("without the history, conflicts are shown all the same, and the page says what is missing", async ({ server, ceo, cfo, browser }) => {
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.set("Head of Design", "budget", "45")
+    await cfo.set("Head of Design", "budget", "31")
+  })
+  const guest = await person(browser, "Guest", { serviceWorkers: "block" })
+  await guest.page.route(/\/worker-[^/]*\.js$/, (route) => route.abort())
+  await guest.open(server.url)
+  await guest.is("live", 0)
+  // From the copy on this device: no change tells of the conflict.
+  await guest.open(server.url)
+  await expect(guest.page.getByRole("region", { name: "Changes to look at" })).toContainText("The history could not be read")
+  await guest.page.getByRole("button", { name: "Compare the values of Budget of Head of Design" }).click()
+  await expect(guest.page.getByText("Who it was is not known")).toHaveCount(2)
+  await guest.context.close()
 })

@@ -78,3 +78,24 @@ test("several positions are selected, exported and deleted, and come back togeth
   await page.getByRole("button", { name: "Undo" }).click()
   for (const name of ["Office Manager", "Head of Design", "QA Engineer"]) await expect(ceo.row(name)).toHaveCount(1)
 })
+
+test("keys in the head of the list are for what is there, and not for the row that one was in", async ({ server, cfo }) => {
+  const { page } = cfo
+  await cfo.cell("Office Manager", "designation").focus()
+  const all = page.getByRole("checkbox", { name: "Select all positions in the list" })
+  await all.focus()
+  await page.keyboard.press("Space")
+  await expect(all).toBeChecked()
+  await page.keyboard.press("Space")
+  await expect(all).not.toBeChecked()
+  await page
+    .getByRole("columnheader", { name: /^Budget/ })
+    .getByRole("button")
+    .focus()
+  await page.keyboard.press("Delete")
+  await page.keyboard.press("x")
+  await expect(page.getByRole("grid").getByRole("textbox")).toHaveCount(0)
+  await expect(cfo.row("Office Manager")).toBeVisible()
+  await cfo.is("live", 0)
+  expect(await server.rows()).toHaveLength(60)
+})

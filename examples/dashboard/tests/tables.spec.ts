@@ -80,3 +80,39 @@ test("rows that are copied from a spreadsheet are pasted, with a preview, and ca
   await cfo.page.getByRole("button", { name: "Undo" }).click()
   await expect(ceo.row("Plumber")).toHaveCount(0)
 })
+
+test("who takes an import back leaves what others have worked on since", async ({ cfo, ceo }) => {
+  await cfo.cell("Office Manager", "designation").focus()
+  await cfo.page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", "Plumber\tFacilities\t5\tSurat\nPainter\tFacilities\t3\tSurat\n")
+    document.activeElement?.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  })
+  await cfo.page.getByRole("dialog").getByRole("button", { name: "Add 2 positions" }).click()
+  await ceo.set("Plumber", "budget", "6")
+  await expect(cfo.cell("Plumber", "budget")).toHaveText("6")
+  await cfo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(cfo.page.getByText("“Plumber” has been changed since, and stays.")).toBeVisible()
+  await expect(ceo.row("Painter")).toHaveCount(0)
+  await expect(ceo.cell("Plumber", "budget")).toHaveText("6")
+})
+
+test("what is copied is nothing that a spreadsheet would run, and is pasted as it was", async ({ cfo }) => {
+  await cfo.set("Office Manager", "location", "=1+1")
+  const cell = cfo.cell("Office Manager", "location")
+  await cell.focus()
+  const copied = await cell.evaluate((element) => {
+    const clipboardData = new DataTransfer()
+    element.dispatchEvent(new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true }))
+    return clipboardData.getData("text/plain")
+  })
+  expect(copied).toBe("'=1+1")
+  await cfo.cell("Head of Design", "location").focus()
+  await cfo.cell("Head of Design", "location").evaluate((element, text) => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData("text/plain", text)
+    element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  }, copied)
+  await cfo.page.keyboard.press("Enter")
+  await expect(cfo.cell("Head of Design", "location")).toHaveText("=1+1")
+})

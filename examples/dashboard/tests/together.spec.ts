@@ -1,5 +1,5 @@
 /** Two people, one plan. */
-import { apart, expect, test } from "./support/plan"
+import { apart, expect, type Person, test } from "./support/plan"
 
 test("what one adds, edits and deletes appears on the other side", async ({ server, ceo, cfo }) => {
   await ceo.add("Astronomer", "Engineering", "42.5", "Pune")
@@ -62,6 +62,47 @@ test("a cell that two people set at once shows both values to both, and settles"
   expect(settled?.conflicts).toBeUndefined()
 })
 
+test("a total budget that two people set at once shows both values to both, and settles", async ({ server, ceo, cfo }) => {
+  const total = async ({ page }: Person, value: string) => {
+    await page.getByRole("button", { name: "Change", exact: true }).click()
+    await page.getByLabel("Total budget").fill(value)
+    await page.getByRole("button", { name: "Save" }).click()
+  }
+  await apart(server, [ceo, cfo], async () => {
+    await total(ceo, "3,000")
+    await total(cfo, "1,500")
+  })
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Compare the values of Total budget of the plan" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+    await expect(page.getByRole("dialog").getByText(/^CEO, /)).toBeVisible()
+    await expect(page.getByRole("dialog").getByText(/^CFO, /)).toBeVisible()
+  }
+  // The one that is shown already: of this change nothing is to be seen but that there is no other value any more.
+  const kept = (await cfo.page.locator(".figures dd").first().textContent()) ?? ""
+  await cfo.page.getByRole("button", { name: "Keep this" }).click()
+  await expect(ceo.page.getByText("This is settled.")).toBeVisible()
+  for (const who of [ceo, cfo]) {
+    await who.is("live", 0)
+    await expect(who.page.locator(".figures dd").first()).toHaveText(kept)
+    await expect(who.page.getByText("to look at")).toHaveCount(0)
+  }
+})
+
+test("a total budget that somebody else sets while one types another is not overwritten unseen", async ({ ceo, cfo }) => {
+  await ceo.page.getByRole("button", { name: "Change", exact: true }).click()
+  await ceo.page.getByLabel("Total budget").fill("3,000")
+  await cfo.page.getByRole("button", { name: "Change", exact: true }).click()
+  await cfo.page.getByLabel("Total budget").fill("1,500")
+  await cfo.page.getByRole("button", { name: "Save" }).click()
+  await expect(ceo.page.locator(".figures dd").first()).toContainText("₹1,500 lakh")
+  await ceo.page.getByRole("button", { name: "Save" }).click()
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Compare the values of Total budget of the plan" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+  }
+})
+
 test("an edit that a concurrent deletion swallowed is shown, and comes back when it is wanted", async ({ server, ceo, cfo }) => {
   await apart(server, [ceo, cfo], async () => {
     await ceo.remove("Payroll Analyst")
@@ -82,14 +123,57 @@ test("an edit that a concurrent deletion swallowed is shown, and comes back when
   expect((await server.rows()).filter((row) => row.designation === "Payroll Analyst")).toMatchObject([{ budget: 14, location: "Chennai" }])
 })
 
+test("an edit that a deletion swallowed is shown also if the deletion was undone", async ({ server, ceo, cfo }) => {
+  await apart(server, [ceo, cfo], async () => {
+    await ceo.remove("Payroll Analyst")
+    await ceo.page.getByRole("button", { name: "Undo" }).click()
+    await cfo.set("Payroll Analyst", "budget", "19")
+  })
+
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("14")
+    const told = who.page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")
+    await expect(told).toContainText("Payroll Analyst: CFO set budget to 19")
+    await expect(told).toContainText("It is there again, with 14.")
+  }
+  await ceo.page.getByRole("button", { name: "Take 19 as Budget of Payroll Analyst" }).click()
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("19")
+    await expect(who.page.getByRole("region", { name: "Changes to look at" })).toHaveCount(0)
+  }
+})
+
 test("a position that is deleted while somebody types into it is not lost with what was typed", async ({ ceo, cfo }) => {
   await cfo.cell("QA Engineer", "budget").focus()
   await cfo.page.keyboard.press("F2")
   await cfo.page.keyboard.press("ControlOrMeta+a")
   await cfo.page.keyboard.type("11")
   await ceo.remove("QA Engineer")
-  await cfo.page.getByRole("button", { name: "Restore with your change" }).click()
+  const told = cfo.page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")
+  await expect(told).toContainText("QA Engineer: somebody deleted the position while you were typing “11” as its budget.")
+  // Also tomorrow, in a new page.
+  await cfo.page.reload()
+  await cfo.page.getByRole("button", { name: "Restore QA Engineer" }).click()
   await expect(ceo.cell("QA Engineer", "budget")).toHaveText("11")
+  await expect(told).toHaveCount(0)
+})
+
+test("what was typed into a deleted position is kept if it cannot be taken, and takes back nothing that others have set", async ({
+  ceo,
+  cfo,
+}) => {
+  await cfo.cell("QA Engineer", "budget").focus()
+  await cfo.page.keyboard.type("eleven")
+  await ceo.set("QA Engineer", "location", "Goa")
+  await expect(cfo.cell("QA Engineer", "location")).toHaveText("Goa")
+  await ceo.remove("QA Engineer")
+  const told = cfo.page.getByRole("region", { name: "Changes to look at" }).getByRole("listitem")
+  await expect(told).toContainText("typing “eleven” as its budget")
+  await cfo.page.getByRole("button", { name: "Restore QA Engineer" }).click()
+  await expect(ceo.cell("QA Engineer", "location")).toHaveText("Goa")
+  await expect(told).toContainText("typing “eleven” as its budget. It is there again")
+  await cfo.page.getByRole("button", { name: "Dismiss what you typed: QA Engineer" }).click()
+  await expect(told).toHaveCount(0)
 })
 
 test("one sees who else is here, and in which cell", async ({ ceo, cfo }) => {
@@ -132,6 +216,62 @@ test("who types while somebody else sets the same cell makes a conflict, and tak
   await ceo.page.keyboard.press("Enter")
   for (const { page } of [ceo, cfo])
     await expect(page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" })).toBeVisible()
+})
+
+test("a conflict that arrives while somebody types is not settled unseen, whichever value is shown", async ({ server, ceo, cfo }) => {
+  await ceo.is("live", 0)
+  await cfo.is("live", 0)
+  await server.kill()
+  await ceo.is("offline")
+  await cfo.is("offline")
+  await cfo.set("Office Manager", "budget", "31")
+  // The later of two wins, as Automerge counts: so it is this one's that is shown.
+  for (const budget of ["43", "44", "45"]) await ceo.set("Office Manager", "budget", budget)
+  await ceo.cell("Office Manager", "budget").focus()
+  await ceo.page.keyboard.type("50")
+  await server.up()
+  await expect(ceo.page.getByText("1 thing to look at")).toBeVisible()
+  await ceo.page.keyboard.press("Enter")
+  for (const who of [ceo, cfo]) {
+    await expect(who.cell("Office Manager", "budget").locator(".value")).toHaveText("50")
+    await who.page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" }).click()
+    await expect(who.page.getByRole("dialog").locator(".choice-value")).toHaveText(["50", "31"])
+  }
+})
+
+test("what is written while the deletion of its position is on its way to the screen is not lost", async ({ server, ceo, cfo }) => {
+  const { page } = ceo
+  await ceo.cell("Office Manager", "budget").focus()
+  await page.keyboard.type("50")
+  // What comes from others is shown with the next frame, and there is none.
+  await page.evaluate(() => {
+    const page = window as unknown as { frame: typeof requestAnimationFrame }
+    page.frame = window.requestAnimationFrame
+    window.requestAnimationFrame = () => 0
+  })
+  await cfo.remove("Office Manager")
+  await cfo.is("live", 0)
+  await expect.poll(async () => (await server.rows()).length).toBe(59)
+  await page.evaluate(() => {
+    window.requestAnimationFrame = (window as unknown as { frame: typeof requestAnimationFrame }).frame
+  })
+  await page.keyboard.press("Enter")
+  for (const who of [ceo, cfo])
+    await expect(who.page.getByRole("region", { name: "Changes to look at" })).toContainText("Office Manager: CEO set budget to 50")
+})
+
+test("who takes an edit back takes nothing from who has set the field since", async ({ ceo, cfo }) => {
+  await ceo.set("Office Manager", "budget", "20")
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("20")
+  await cfo.set("Office Manager", "budget", "30")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveText("30")
+  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await expect(ceo.page.getByText("both values are kept, to choose from")).toBeVisible()
+  for (const { page } of [ceo, cfo]) {
+    await page.getByRole("button", { name: "Budget of Office Manager: 2 values, compare" }).click()
+    await expect(page.getByRole("dialog").locator(".choice-value")).toHaveCount(2)
+    expect((await page.getByRole("dialog").locator(".choice-value").allTextContents()).sort()).toEqual(["30", "8"])
+  }
 })
 
 test("a row that is being edited stays in the list, whatever is searched for", async ({ ceo, cfo }) => {

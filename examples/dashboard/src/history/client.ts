@@ -15,6 +15,8 @@ export class History {
   #fed: A.Heads = []
   #waiting = new Map<number, { resolve: (answer: never) => void; reject: (reason: Error) => void }>()
   #next = 0
+  /** Why there is no history; null: there is. */
+  #problem: string | null = null
 
   constructor(doc: A.Doc<unknown>, listener: HistoryListener) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "history" })
@@ -31,6 +33,10 @@ export class History {
           this.#waiting.get(data.id)?.resolve(data.answer as never)
           this.#waiting.delete(data.id)
           return
+        case "refused":
+          this.#waiting.get(data.id)?.reject(new Error(data.reason))
+          this.#waiting.delete(data.id)
+          return
         case "failed":
           return this.#fail(listener, data.reason)
       }
@@ -42,6 +48,9 @@ export class History {
   }
 
   #fail(listener: HistoryListener, reason: string): void {
+    if (this.#problem !== null) return
+    this.#problem = reason
+    this.#worker.terminate()
     listener.progress(null)
     listener.failed(reason)
     for (const { reject } of this.#waiting.values()) reject(new Error(reason))
@@ -50,6 +59,7 @@ export class History {
 
   /** Tells it of what is new in the document. */
   feed(doc: A.Doc<unknown>): void {
+    if (this.#problem !== null) return
     const heads = A.getHeads(doc)
     if (heads.length === this.#fed.length && heads.every((head) => this.#fed.includes(head))) return
     const bytes = A.saveSince(doc, this.#fed)
@@ -58,6 +68,7 @@ export class History {
   }
 
   ask<Q extends keyof Questions>(question: Q, ask: Questions[Q]["ask"]): Promise<Questions[Q]["answer"]> {
+    if (this.#problem !== null) return Promise.reject(new Error(this.#problem))
     const id = this.#next
     this.#next += 1
     return new Promise((resolve, reject) => {

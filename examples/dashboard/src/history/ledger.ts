@@ -20,14 +20,32 @@ export interface SetField {
   new: FieldValue
 }
 
-/** A position that a change has made, or deleted. */
-export interface CameOrWent {
-  kind: "added" | "deleted"
+/** A position that a change has made. */
+export interface Came {
+  kind: "added"
   position: string
   name: string
 }
 
-export type Deed = SetField | CameOrWent
+/** A position that a change has deleted. */
+export interface Went {
+  kind: "deleted"
+  position: string
+  name: string
+  /** As it was. */
+  row: Fields
+}
+
+export type Deed = SetField | Came | Went
+
+/** What brings a position back. */
+export interface Fields {
+  designation: string
+  department: string
+  budget: number
+  location: string
+  createdAt: number | null
+}
 
 /** One change. */
 export interface Entry {
@@ -54,7 +72,7 @@ export interface Swallowed {
   deletedBy: string
   deletedAt: number | null
   /** The position as it would be. */
-  row: { designation: string; department: string; budget: number; location: string; createdAt: number | null }
+  row: Fields
 }
 
 interface Change {
@@ -77,6 +95,8 @@ interface Written {
 
 interface Row {
   position: string
+  /** The change that made it. */
+  made: number
   /** The highest write of each field. */
   fields: Map<string, string>
   /** Writes of fields that people edit, after the one that made the row: by number of the change. */
@@ -102,8 +122,8 @@ export class Ledger {
   #written = new Map<string, Written>()
   #names = new Map<string, string>()
   #deleted = new Set<string>()
-  /** The last change that made a position of this id. */
-  #lastMade = new Map<string, number>()
+  /** The rows that were made for a position: several, if it was deleted and came back. */
+  #byPosition = new Map<string, Row[]>()
   /** What was found out about pairs of changes. */
   #before = new Map<string, boolean>()
 
@@ -165,8 +185,11 @@ export class Ledger {
           this.#deleted.add(row)
         }
         if (op.action === "makeMap") {
-          this.#rows.set(operation, { position, fields: new Map(), edits: [], deletions: [] })
-          this.#lastMade.set(position, number)
+          const row: Row = { position, made: number, fields: new Map(), edits: [], deletions: [] }
+          this.#rows.set(operation, row)
+          const others = this.#byPosition.get(position)
+          if (others) others.push(row)
+          else this.#byPosition.set(position, [row])
           made.set(position, operation)
           removed.delete(position)
         } else if (op.action === "del" && op.pred.length > 0) {
@@ -211,7 +234,10 @@ export class Ledger {
     for (const [position, operation] of made) {
       if (this.#rows.get(operation)?.position === position) deeds.push({ kind: "added", position, name: this.#names.get(position) ?? "" })
     }
-    for (const position of removed.keys()) deeds.push({ kind: "deleted", position, name: this.#names.get(position) ?? "" })
+    for (const [position, object] of removed) {
+      const row = this.#rows.get(object)
+      if (row) deeds.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", row: this.#fieldsOf(row) })
+    }
     for (const { row: object, field, old, value } of sets) {
       const row = object === null ? undefined : this.#rows.get(object)
       if (SILENT.has(field) || (row && made.get(row.position) === object)) continue
@@ -281,31 +307,25 @@ export class Ledger {
     return number === undefined ? null : this.entry(number)
   }
 
-  /** Edits that a concurrent deletion has swallowed, the newest first. `isThere`: the position is there (again). */
-  swallowed(isThere: (position: string) => boolean): Swallowed[] {
+  /** Edits that a concurrent deletion has swallowed, the newest first: also of positions that are there again. */
+  swallowed(): Swallowed[] {
     const found: (Swallowed & { at: number })[] = []
     for (const object of this.#deleted) {
       const row = this.#rows.get(object)
-      if (!row || isThere(row.position)) continue
+      if (!row) continue
       // Of several edits of a field the last one counts.
       const last = new Map<Field, Row["edits"][number]>()
       for (const edit of row.edits) {
-        // Who made the position again has seen to it.
-        const isDone = (this.#lastMade.get(row.position) ?? -1) > edit.change
-        const isSwallowed = !isDone && row.deletions.every((deletion) => !this.#isBefore(edit.change, deletion))
+        const isSwallowed = row.deletions.every((deletion) => !this.#isBefore(edit.change, deletion))
         const other = last.get(edit.field)
         if (isSwallowed && (!other || byOperation(edit.operation, other.operation) > 0)) last.set(edit.field, edit)
       }
-      for (const { change, field, operation } of last.values()) {
+      for (const edit of last.values()) {
+        const { change, field, operation } = edit
+        if (this.#isSeenTo(row, edit)) continue
         const by = this.#changes[change] as Change
         const deletion = this.#changes[row.deletions[0] as number] as Change
         const written = this.#written.get(operation)
-        const value = (name: string): FieldValue => {
-          const write = row.fields.get(name)
-          const found = write ? this.#written.get(write) : undefined
-          return found ? valueIn(found) : null
-        }
-        const number = (read: FieldValue) => (typeof read === "number" ? read : null)
         found.push({
           at: change,
           key: `${by.hash}/${field}`,
@@ -316,17 +336,36 @@ export class Ledger {
           time: by.time,
           deletedBy: deletion.who,
           deletedAt: deletion.time,
-          row: {
-            designation: String(value("designation") ?? ""),
-            department: String(value("department") ?? ""),
-            budget: number(value("budget")) ?? 0,
-            location: String(value("location") ?? ""),
-            createdAt: number(value("createdAt")),
-          },
+          row: this.#fieldsOf(row),
         })
       }
     }
     return found.sort((one, other) => other.at - one.at).map(({ at: _, ...swallowed }) => swallowed)
+  }
+
+  /** Whether somebody who had the edit has made the position again, deleted it again, or set this field of it. */
+  #isSeenTo(row: Row, { change, field }: Row["edits"][number]): boolean {
+    const others = this.#byPosition.get(row.position)?.filter((other) => other !== row) ?? []
+    return others.some((other) => {
+      const writes = other.edits.filter((edit) => edit.field === field).map((edit) => edit.change)
+      return [other.made, ...other.deletions, ...writes].some((later) => this.#isBefore(change, later))
+    })
+  }
+
+  #fieldsOf({ fields }: Row): Fields {
+    const value = (name: string): FieldValue => {
+      const write = fields.get(name)
+      const written = write ? this.#written.get(write) : undefined
+      return written ? valueIn(written) : null
+    }
+    const number = (read: FieldValue) => (typeof read === "number" ? read : null)
+    return {
+      designation: String(value("designation") ?? ""),
+      department: String(value("department") ?? ""),
+      budget: number(value("budget")) ?? 0,
+      location: String(value("location") ?? ""),
+      createdAt: number(value("createdAt")),
+    }
   }
 
   /** Whether a change was known to whoever made the other. Only what was made since is looked at. */

@@ -1,4 +1,5 @@
 /** What the page and its history worker say to each other. */
+import type { Settings } from "../plan/schema"
 import type { Entry, Swallowed } from "./ledger"
 
 export interface About {
@@ -25,7 +26,7 @@ export interface PastPosition {
 
 export interface Past {
   positions: PastPosition[]
-  totalBudget: number | null
+  settings: Settings
   who: string
   time: number | null
 }
@@ -55,4 +56,7 @@ export type FromWorker =
   /** The positions with conflicts, found once, when the document was opened. */
   | { type: "conflicts"; ids: string[] }
   | { type: "answer"; id: number; answer: unknown }
+  /** One question could not be answered. */
+  | { type: "refused"; id: number; reason: string }
+  /** There is no history any more. */
   | { type: "failed"; reason: string }

@@ -3,60 +3,78 @@
  * server knows better. It cannot be asked without a network: then nothing is known.
  */
 
-interface Listed {
+/** What the server says of a change. */
+interface Told {
   hash: string
   user: string | null
 }
 
-interface Page {
-  changes: Listed[]
-  next: string | null
-}
-
+/** As many changes as the server is asked about at once. */
 const LIMIT = 100
-/** Changes of the server's that are looked through beyond as many as are asked for: its order is not quite ours. */
-const FURTHER = 200
+const PATIENCE = 10_000
 
 export class Witness {
-  #seen = new Map<string, string | null>()
+  /** null: the server does not know. */
+  #users = new Map<string, string | null>()
+  #wanted: readonly string[] = []
+  #areSaved = false
+  /** Of these the server said nothing when it may not have had them. */
+  #unsaved = new Set<string>()
+  #isAsking = false
+  #end = new AbortController()
 
-  /** Of all changes of a document, or only of those of one position. */
   constructor(
     readonly document: string,
-    readonly position: string | null,
+    private readonly told: (users: ReadonlyMap<string, string>) => void,
   ) {}
 
-  /** The users who brought in these changes, as far as the server can be asked and knows. The newest are asked for first. */
-  async of(hashes: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const wanted = new Set(hashes.filter((hash) => !this.#seen.has(hash)))
-    let before: string | null = null
-    let looked = 0
-    while (wanted.size > 0 && looked < hashes.length + FURTHER) {
-      const page: Page | null = await this.#page(before)
-      if (!page) break
-      for (const { hash, user } of page.changes) {
-        this.#seen.set(hash, user)
-        wanted.delete(hash)
-      }
-      looked += page.changes.length
-      before = page.next
-      if (before === null) break
-    }
-    return new Map(
-      hashes.flatMap((hash): [string, string][] => {
-        const user = this.#seen.get(hash)
-        return user ? [[hash, user]] : []
-      }),
-    )
+  /**
+   * Asks for those of these changes that are not known yet: one request at a time, for what is wanted by then.
+   * `areSaved`: the server has all of them, so that it has nothing to say later of which it says nothing now.
+   */
+  want(hashes: readonly string[], areSaved: boolean): void {
+    this.#wanted = hashes
+    this.#areSaved = areSaved
+    this.#unsaved.clear()
+    void this.#ask()
   }
 
-  async #page(before: string | null): Promise<Page | null> {
-    const query = new URLSearchParams({ limit: String(LIMIT) })
-    if (this.position !== null) query.set("position", this.position)
-    if (before !== null) query.set("before", before)
+  close(): void {
+    this.#end.abort()
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    for (let asked = this.#unknown(); asked.length > 0; asked = this.#unknown()) {
+      const [areSaved, wanted] = [this.#areSaved, this.#wanted]
+      const found = await this.#request(asked)
+      // It cannot be asked now: again when something else is wanted.
+      if (!found) break
+      for (const { hash, user } of found) this.#users.set(hash, user)
+      for (const hash of asked) {
+        if (this.#users.has(hash)) continue
+        if (areSaved) this.#users.set(hash, null)
+        else if (this.#wanted === wanted) this.#unsaved.add(hash)
+      }
+      this.told(new Map([...this.#users].flatMap(([hash, user]): [string, string][] => (user === null ? [] : [[hash, user]]))))
+    }
+    this.#isAsking = false
+  }
+
+  #unknown(): string[] {
+    return this.#wanted.filter((hash) => !this.#users.has(hash) && !this.#unsaved.has(hash)).slice(0, LIMIT)
+  }
+
+  /** null: no answer. */
+  async #request(hashes: readonly string[]): Promise<readonly Told[] | null> {
     try {
-      const response = await fetch(`/api/documents/${this.document}/history?${query}`, { signal: AbortSignal.timeout(10_000) })
-      return response.ok ? ((await response.json()) as Page) : null
+      const response = await fetch(`/api/documents/${this.document}/attribution?changes=${hashes.join(",")}`, {
+        // Names stay in no cache when one has logged out.
+        cache: "no-store",
+        signal: AbortSignal.any([this.#end.signal, AbortSignal.timeout(PATIENCE)]),
+      })
+      return response.ok ? ((await response.json()) as { changes: Told[] }).changes : null
     } catch {
       return null
     }

@@ -15,7 +15,11 @@ const say = (message: FromWorker) => postMessage(message)
 /** Everything in the order in which it came, one after the other. */
 let before: Promise<void> = startAutomerge()
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  before = before.then(() => take(data)).catch((error: unknown) => say({ type: "failed", reason: String(error) }))
+  before = before
+    .then(() => take(data))
+    .catch((error: unknown) =>
+      say(data.type === "ask" ? { type: "refused", id: data.id, reason: String(error) } : { type: "failed", reason: String(error) }),
+    )
 }
 
 async function take(message: ToWorker): Promise<void> {
@@ -46,8 +50,7 @@ async function read(changes: readonly A.Change[]): Promise<void> {
       say({ type: "progress", done, total: changes.length })
     }
   }
-  const rows = rowsOf(doc)
-  say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed((position) => position in rows) })
+  say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed() })
 }
 
 function conflicting(doc: A.Doc<unknown>): string[] {
@@ -80,5 +83,5 @@ function past(place: number): Past | null {
     return position ? [position] : []
   })
   positions.sort((one, other) => (other.createdAt ?? 0) - (one.createdAt ?? 0) || (one.id < other.id ? -1 : 1))
-  return { positions, totalBudget: readSettings(then).totalBudget, ...entry }
+  return { positions, settings: readSettings(then), ...entry }
 }

@@ -6,7 +6,7 @@
  */
 import Papa from "papaparse"
 import { type NewPosition, problemWith } from "./edit"
-import { parseAmount } from "./money"
+import { digits, type Marks, POINT, parseAmount } from "./money"
 import { FIELDS, type Field, type Position } from "./schema"
 
 const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
@@ -14,8 +14,8 @@ const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
 const DANGEROUS = /^'*[=+\-@\t\r\n]/
 const GUARDED = /^'+[=+\-@\t\r\n]/
 
-const guard = (text: string): string => (DANGEROUS.test(text) ? `'${text}` : text)
-const unguard = (text: string): string => (GUARDED.test(text) ? text.slice(1) : text)
+export const guard = (text: string): string => (DANGEROUS.test(text) ? `'${text}` : text)
+export const unguard = (text: string): string => (GUARDED.test(text) ? text.slice(1) : text)
 
 /** A file that opens in a spreadsheet, in the order of the list. */
 export function toCsv(positions: readonly Position[]): string {
@@ -23,7 +23,7 @@ export function toCsv(positions: readonly Position[]): string {
   const rows = positions.map((position) => [
     guard(position.designation),
     guard(position.department),
-    position.budget === null ? "" : String(position.budget),
+    position.budget === null ? "" : digits(position.budget),
     guard(position.location),
     iso(position.createdAt),
     iso(position.updatedAt),
@@ -77,8 +77,11 @@ function column(name: string): Field | undefined {
   return Object.hasOwn(NAMES, bare) ? NAMES[bare] : undefined
 }
 
-/** Reads a table. The first line may name the columns; if it does not, they are designation, department, budget, location. */
-export function readTable(text: string): Preview {
+/**
+ * Reads a table. The first line may name the columns; if it does not, they are designation, department, budget, location.
+ * `marks`: of its numbers; the reader's, if nothing else is known.
+ */
+export function readTable(text: string, marks?: Marks): Preview {
   const content = text.startsWith("\ufeff") ? text.slice(1) : text
   const delimiter = guessDelimiter(content)
   const parse = (quoteChar: string) => Papa.parse<string[]>(content, { skipEmptyLines: false, delimiter, quoteChar })
@@ -99,14 +102,18 @@ export function readTable(text: string): Preview {
     preview.problem = "There is nothing in it."
     return preview
   }
-  const named = head.map(column)
-  const hasHead = named.filter(Boolean).length >= 2 || (head.length === 1 && named[0] !== undefined)
+  const meant = head.map(column)
+  const hasHead = meant.filter(Boolean).length >= 2 || (head.length === 1 && meant[0] !== undefined)
+  // Of two columns that mean the same the first one counts.
+  const named = meant.map((field, at) => (meant.indexOf(field) === at ? field : undefined))
   const columns: (Field | undefined)[] = hasHead ? named : [...FIELDS]
   if (hasHead) preview.ignored = head.filter((name, at) => !named[at] && name.trim() !== "" && !isOwn(name))
   if (!columns.includes("designation")) {
     preview.problem = "No column is called “designation”."
     return preview
   }
+  // Files that this page or the server wrote have a point, wherever they are read.
+  const isOurs = hasHead && delimiter === "," && head.includes("createdAt")
   for (let at = first + (hasHead ? 1 : 0); at < rows.length; at += 1) {
     const cells = rows[at] ?? []
     if (cells.every((cell) => cell.trim() === "")) continue
@@ -114,7 +121,7 @@ export function readTable(text: string): Preview {
       preview.problem = `More than ${MAX_LINES.toLocaleString()} lines do not fit at once.`
       break
     }
-    preview.lines.push(readLine(at + 1, cells, columns))
+    preview.lines.push(readLine(at + 1, cells, columns, isOurs ? POINT : marks))
   }
   if (preview.lines.length === 0) preview.problem ??= "There is nothing in it but the names of the columns."
   return preview
@@ -130,13 +137,13 @@ function guessDelimiter(text: string): string {
   return ["\t", ";"].reduce((best, mark) => (count(mark) > count(best) ? mark : best), ",")
 }
 
-function readLine(number: number, cells: string[], columns: (Field | undefined)[]): Line {
+function readLine(number: number, cells: string[], columns: (Field | undefined)[], marks: Marks | undefined): Line {
   const cell = (field: Field) => {
     const at = columns.indexOf(field)
     return at < 0 ? "" : (cells[at] ?? "")
   }
   const budget = cell("budget").trim()
-  const read = budget === "" ? 0 : parseAmount(unguard(budget))
+  const read = budget === "" ? 0 : parseAmount(unguard(budget), marks)
   const position: NewPosition = {
     designation: unguard(cell("designation")),
     department: unguard(cell("department")),

@@ -10,12 +10,18 @@ import {
   asField,
   type Field,
   type FieldValue,
+  isSameSetting,
   isTwin,
   MAX_BUDGET,
   MAX_TEXT,
   type PlanDoc,
+  type PlanState,
+  type Position,
   type PositionDoc,
+  readPlan,
   rowsOf,
+  SETTINGS,
+  type Setting,
   type Settings,
 } from "./schema"
 
@@ -35,6 +41,17 @@ export interface Deleted extends NewPosition {
 
 /** What is edited. */
 export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "change" | "changeAt">
+
+/** A position as somebody had it before them, and when that was. */
+export interface Seen {
+  position: Position
+  heads: UrlHeads
+}
+
+/** The plan's settings as somebody had them before them, and when that was. */
+export interface PlanSeen extends PlanState {
+  heads: UrlHeads
+}
 
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
 export function problemWith(field: Field, value: FieldValue): string | null {
@@ -78,11 +95,12 @@ export function add(plan: Plan, positions: readonly NewPosition[], who: string):
 }
 
 /**
- * Sets one field of one position. `seen`: the heads at which somebody typed the value, where others have set the field since:
- * then both stand there, as a conflict, and nobody's vanishes.
+ * Sets one field of one position. `seen`: what somebody had before them, where others have set the field since or deleted the
+ * position: then both stand there, as a conflict or as an edit that was swallowed, and nobody's vanishes.
  */
-export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string, seen: UrlHeads | null = null): void {
-  const name = rowsOf(plan.doc())[id] as PositionDoc | undefined
+export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string, seen: Seen | null = null): void {
+  const row = rowsOf(plan.doc())[id] as PositionDoc | undefined
+  const name = row ? asField("designation", row.designation) : seen?.position.designation
   const change = (doc: PlanDoc) => {
     const row = doc.positions[id]
     if (!row) return
@@ -90,8 +108,8 @@ export function set(plan: Plan, id: string, field: Field, value: FieldValue, who
     row.updatedAt = new Date()
     row.updatedBy = who
   }
-  const said = { message: `${who}: ${field} of ${asField("designation", name?.designation)}: ${value}` }
-  if (seen) plan.changeAt(seen, change, said)
+  const said = { message: `${who}: ${field} of ${name}: ${value}` }
+  if (seen) plan.changeAt(seen.heads, change, said)
   else plan.change(change, said)
 }
 
@@ -137,28 +155,46 @@ export function remove(plan: Plan, ids: readonly string[], names: string, who: s
   )
 }
 
-/** Brings deleted positions back, under their ids. Those that are there again are left alone. */
-export function restore(plan: Plan, positions: readonly Deleted[], who: string): void {
-  const names = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
-  plan.change(
-    (doc) => {
-      for (const position of positions) {
-        if (!doc.positions[position.id]) doc.positions[position.id] = rowOf(position, position.createdAt ?? Date.now(), who)
-      }
-    },
-    { message: `${who}: restored ${names}` },
-  )
+/**
+ * Brings deleted positions back, under their ids. Those that are there again are left alone. `deleted`: the heads after the
+ * deletion that this takes back: edits that it swallowed and of which nobody knew then stay to be looked at.
+ */
+export function restore(plan: Plan, positions: readonly Deleted[], who: string, deleted: UrlHeads | null = null): void {
+  const there = rowsOf(plan.doc())
+  const gone = positions.filter((position) => !Object.hasOwn(there, position.id))
+  if (gone.length === 0) return
+  const change = (doc: PlanDoc) => {
+    for (const position of gone) doc.positions[position.id] = rowOf(position, position.createdAt ?? Date.now(), who)
+  }
+  const said = { message: `${who}: restored ${gone.length === 1 ? gone[0]?.designation : `${gone.length} positions`}` }
+  if (deleted) plan.changeAt(deleted, change, said)
+  else plan.change(change, said)
 }
 
-/** Changes what the plan says about itself. */
-export function describe(plan: Plan, settings: Partial<Settings>, who: string): void {
-  plan.change(
-    (doc) => {
-      if (settings.name !== undefined) doc.name = settings.name
-      if (settings.currency !== undefined) doc.currency = settings.currency
-      if (settings.unit !== undefined) doc.unit = settings.unit
-      if (settings.totalBudget !== undefined && settings.totalBudget !== null) doc.totalBudget = settings.totalBudget
-    },
-    { message: `${who}: ${Object.keys(settings).join(", ")} of the plan` },
+/**
+ * Changes what the plan says about itself. `seen`: what somebody had before them; what others have set since stays beside it,
+ * as a conflict. Returns whether any did.
+ */
+export function describe(plan: Plan, settings: Partial<Settings>, who: string, seen: PlanSeen | null = null): boolean {
+  const now = readPlan(plan.doc())
+  const isContested = (key: Setting) => seen !== null && !isSameSetting(seen, now, key)
+  const keys = SETTINGS.filter((key) => settings[key] !== undefined)
+  const contested = keys.filter(isContested)
+  const write = (chosen: readonly Setting[], at: UrlHeads | null) => {
+    const change = (doc: PlanDoc) => {
+      for (const key of chosen) {
+        if (settings[key] === null) delete doc[key]
+        else Object.assign(doc, { [key]: settings[key] })
+      }
+    }
+    const said = { message: `${who}: ${chosen.join(", ")} of the plan` }
+    if (at) plan.changeAt(at, change, said)
+    else if (chosen.length > 0) plan.change(change, said)
+  }
+  write(
+    keys.filter((key) => !isContested(key)),
+    null,
   )
+  if (seen && contested.length > 0) write(contested, seen.heads)
+  return contested.length > 0
 }

@@ -12,10 +12,24 @@ const UNITS = new Map([
 export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name || "single" }))
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
-const inputs = new Intl.NumberFormat("en", { maximumFractionDigits: 12, useGrouping: false })
+const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
 
-/** What stands between thousands where the reader lives. */
-const GROUP = numbers.formatToParts(1_234_567).find((part) => part.type === "group")?.value
+/** What stands between thousands, and before decimals. */
+export interface Marks {
+  group: string
+  decimal: string
+}
+
+/** The marks of a language; without one, of the reader's. */
+export function marksOf(language?: string): Marks {
+  const parts = new Intl.NumberFormat(language).formatToParts(1_234_567.8)
+  const mark = (type: "group" | "decimal") => parts.find((part) => part.type === type)?.value ?? ""
+  return { group: mark("group"), decimal: mark("decimal") }
+}
+
+const READERS = marksOf()
+/** As programs write numbers. */
+export const POINT: Marks = { group: ",", decimal: "." }
 
 /** ₹, $, …; the code where there is no symbol. */
 function symbol(currency: string): string {
@@ -33,8 +47,11 @@ export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbe
 /** `₹ lakh`, for the head of a column. */
 export const inUnits = (currency: string, unit: number): string => [symbol(currency), unitName(unit)].filter(Boolean).join(" ")
 
-/** A budget, without its unit. */
-export const amount = (budget: number | null): string => (budget === null ? "—" : numbers.format(budget))
+/** A budget, without its unit: with so many decimals that those which differ look different, also in crore. */
+export const amount = (budget: number | null): string => (budget === null ? "—" : exact.format(budget))
+
+/** A sum of budgets, without its unit. */
+export const sum = (budgets: number): string => numbers.format(budgets)
 
 /** `₹1,250 lakh`. */
 export function money(budget: number, currency: string, unit: number): string {
@@ -54,23 +71,35 @@ export function money(budget: number, currency: string, unit: number): string {
   return [text, unitName(unit)].filter(Boolean).join(" ")
 }
 
-/** A number in a field for typing: always with a point, so that what is shown can be read back. */
-export const typed = (budget: number | null): string => (budget === null ? "" : inputs.format(budget))
+/** A number with all of its digits and a point, never as `1e-7`. */
+export function digits(value: number): string {
+  const [mantissa = "", exponent] = String(Math.abs(value)).split("e")
+  const sign = value < 0 ? "-" : ""
+  if (exponent === undefined) return sign + mantissa
+  const [whole = "", fraction = ""] = mantissa.split(".")
+  const point = whole.length + Number(exponent)
+  return sign + (point > 0 ? (whole + fraction).padEnd(point, "0") : `0.${"0".repeat(-point)}${whole}${fraction}`)
+}
+
+/** A number in a field for typing, and for the clipboard: as the reader writes it, so that it is read back as it was. */
+export const typed = (budget: number | null, { decimal }: Marks = READERS): string =>
+  budget === null ? "" : digits(budget).replace(".", decimal === "," ? "," : ".")
 
 /**
  * Reads a number as people type and paste them: with blanks or commas between groups (`12,50,000` as well), a currency sign in
- * front, and a decimal comma where no point could be meant. null: it is none.
+ * front, and a decimal comma where they write one, or no point could be meant. null: it is none.
  */
-export function parseAmount(text: string): number | null {
-  let digits = text
+export function parseAmount(text: string, { group, decimal }: Marks = READERS): number | null {
+  let number = text
     .replace(/[\s\u00a0\u202f'’_]/g, "")
     .replace(/^\p{Sc}/u, "")
     .replace(/^[A-Za-z]{3}(?=[\d.,-])/, "")
-  if (/^-?\d{1,3}(\.\d{3})+,\d+$/.test(digits)) digits = digits.replaceAll(".", "").replace(",", ".")
-  else if (GROUP === "." && /^-?[1-9]\d{0,2}(\.\d{3})+$/.test(digits)) digits = digits.replaceAll(".", "")
-  else if (/^-?(\d+,\d{1,2}|0,\d+)$/.test(digits)) digits = digits.replace(",", ".")
-  else if (/^-?[1-9]\d{0,2}(,\d{2,3})+(\.\d+)?$/.test(digits)) digits = digits.replaceAll(",", "")
-  return /^-?(\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : null
+  const isComma = decimal === "," ? /^-?\d*,\d+$/ : /^-?(\d+,\d{1,2}|0,\d+)$/
+  if (/^-?\d{1,3}(\.\d{3})+,\d+$/.test(number)) number = number.replaceAll(".", "").replace(",", ".")
+  else if (group === "." && /^-?[1-9]\d{0,2}(\.\d{3})+$/.test(number)) number = number.replaceAll(".", "")
+  else if (isComma.test(number)) number = number.replace(",", ".")
+  else if (/^-?[1-9]\d{0,2}(,\d{2,3})+(\.\d+)?$/.test(number)) number = number.replaceAll(",", "")
+  return /^-?(\d+\.?\d*|\.\d+)$/.test(number) ? Number(number) : null
 }
 
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })

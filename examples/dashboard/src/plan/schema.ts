@@ -65,6 +65,23 @@ export interface Position {
   conflicts: Partial<Record<Field, Conflict>> | null
 }
 
+/** Whether a field is the same in two looks at a position: what is shown, and what lost against it. */
+export function isSameField(one: Position, other: Position, field: Field): boolean {
+  return one[field] === other[field] && writes(one.conflicts?.[field]) === writes(other.conflicts?.[field])
+}
+
+/** Whether a setting is the same in two looks at a plan, as a field is. */
+export function isSameSetting(one: PlanState, other: PlanState, key: Setting): boolean {
+  return one.settings[key] === other.settings[key] && writes(one.conflicts?.[key]) === writes(other.conflicts?.[key])
+}
+
+const writes = (conflict: Conflict | undefined): string =>
+  conflict ? [conflict.winner, ...conflict.losing.map(({ operation }) => operation)].join() : ""
+
+/** Whether nobody has changed a position between two looks at it. */
+export const isUntouched = (one: Position, other: Position): boolean =>
+  one.updatedAt === other.updatedAt && FIELDS.every((field) => isSameField(one, other, field))
+
 /** What a plan says about itself. */
 export interface Settings {
   name: string
@@ -72,6 +89,16 @@ export interface Settings {
   unit: number
   totalBudget: number | null
 }
+
+/** The settings, and which of them several people have set at once. */
+export interface PlanState {
+  settings: Settings
+  conflicts: SettingConflicts | null
+}
+
+export const SETTINGS = ["name", "currency", "unit", "totalBudget"] as const
+export type Setting = (typeof SETTINGS)[number]
+export type SettingConflicts = Partial<Record<Setting, Conflict>>
 
 /** The last moment that a `Date` can be. */
 const LAST_MOMENT = 8.64e15
@@ -171,26 +198,58 @@ export function readConflicts(rows: Record<string, unknown>, id: string): Positi
     for (const [operation, twin] of twins?.slice(0, -1) ?? []) {
       if (isMap(twin) && field in twin) losing.push({ operation, value: asField(field, twin[field]) })
     }
-    const differing = losing.filter((lost, at) => lost.value !== shown && losing.findIndex((other) => other.value === lost.value) === at)
-    if (differing.length > 0) {
+    const others = differing(losing, shown)
+    if (others.length > 0) {
       found ??= {}
-      found[field] = { winner, losing: differing }
+      found[field] = { winner, losing: others }
     }
   }
   return found
 }
 
+/** Each value once, and not what is shown. */
+const differing = (losing: Losing[], shown: FieldValue): Losing[] =>
+  losing.filter((lost, at) => lost.value !== shown && losing.findIndex((other) => other.value === lost.value) === at)
+
 /** Whether peers have made this row independently of each other. */
 export const isTwin = (rows: Record<string, unknown>, id: string): boolean => several(rows, id) !== null
 
+/** How each setting is read: what is not there, or cannot be, is what is usual. */
+const READ: { [S in Setting]: (value: unknown) => Settings[S] } = {
+  name: asText,
+  currency: (value) => {
+    const currency = asText(value).toUpperCase()
+    return /^[A-Z]{3}$/.test(currency) ? currency : "INR"
+  },
+  unit: (value) => {
+    const unit = asNumber(value)
+    return unit !== null && unit > 0 ? unit : 1
+  },
+  totalBudget: asNumber,
+}
+
 export function readSettings(doc: unknown): Settings {
   const plan = isMap(doc) ? doc : {}
-  const unit = asNumber(plan.unit)
-  const currency = asText(plan.currency).toUpperCase()
   return {
-    name: asText(plan.name),
-    currency: /^[A-Z]{3}$/.test(currency) ? currency : "INR",
-    unit: unit !== null && unit > 0 ? unit : 1,
-    totalBudget: asNumber(plan.totalBudget),
+    name: READ.name(plan.name),
+    currency: READ.currency(plan.currency),
+    unit: READ.unit(plan.unit),
+    totalBudget: READ.totalBudget(plan.totalBudget),
   }
+}
+
+/** The settings, with the values of them that lost against a concurrent write. */
+export function readPlan(doc: unknown): PlanState {
+  const settings = readSettings(doc)
+  let conflicts: SettingConflicts | null = null
+  for (const key of SETTINGS) {
+    const values = several(doc, key) ?? []
+    const losing = values.slice(0, -1).map(([operation, value]) => ({ operation, value: READ[key](value) }))
+    const others = differing(losing, settings[key])
+    if (others.length > 0) {
+      conflicts ??= {}
+      conflicts[key] = { winner: values.at(-1)?.[0] ?? "", losing: others }
+    }
+  }
+  return { settings, conflicts }
 }

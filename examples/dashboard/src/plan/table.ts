@@ -1,5 +1,5 @@
 /** Searching, filtering, ordering and adding up. */
-import { FIELDS, type Field, type Position } from "./schema"
+import { FIELDS, type Field, type Position, type Setting } from "./schema"
 
 export interface Filter {
   search: string
@@ -55,7 +55,11 @@ export function distinct(positions: readonly Position[], field: "department" | "
   return [...new Set(positions.map((position) => position[field]))].filter(Boolean).sort(collator.compare)
 }
 
+/** A sum without what adding up binary fractions leaves: 1.1 + 2.2 is 3.3, and nothing left is no -0. */
+export const withoutNoise = (sum: number): number => Number(sum.toFixed(6)) || 0
+
 export interface Group {
+  /** Empty: of those that have none. */
   name: string
   budget: number
   count: number
@@ -65,16 +69,18 @@ export interface Group {
 export function totals(positions: readonly Position[], field: "department" | "location"): Group[] {
   const groups = new Map<string, Group>()
   for (const position of positions) {
-    const name = position[field] || "None"
+    const name = position[field]
     const group = groups.get(name) ?? { name, budget: 0, count: 0 }
     group.budget += position.budget ?? 0
     group.count += 1
     groups.set(name, group)
   }
+  for (const group of groups.values()) group.budget = withoutNoise(group.budget)
   return [...groups.values()].sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
 }
 
-export const used = (positions: readonly Position[]): number => positions.reduce((sum, position) => sum + (position.budget ?? 0), 0)
+export const used = (positions: readonly Position[]): number =>
+  withoutNoise(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 
 /** How fields are called on the page. */
 export const LABELS: Record<Field | "updatedAt", string> = {
@@ -83,6 +89,13 @@ export const LABELS: Record<Field | "updatedAt", string> = {
   budget: "Budget",
   location: "Location",
   updatedAt: "Last change",
+}
+
+export const SETTING_LABELS: Record<Setting, string> = {
+  name: "Name",
+  currency: "Currency",
+  unit: "Unit",
+  totalBudget: "Total budget",
 }
 
 export const isField = (key: string): key is Field => (FIELDS as readonly string[]).includes(key)

@@ -1,6 +1,7 @@
 /** The stock WebSocket adapter, watched: whether the server is there, who it is, and why it sent us away. */
 import type { PeerId, PeerMetadata } from "@automerge/automerge-repo/slim"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
+import { Pulse } from "./pulse"
 
 /** The server knows users, and this is none, or one who may not. */
 const NOT_LOGGED_IN = 4401
@@ -23,6 +24,14 @@ export class Connection extends WebSocketClientAdapter {
   #listeners = new Set<() => void>()
   #again: (() => void) | null = null
   #triedAt = 0
+  #pulse = new Pulse({
+    isOpen: () => this.#state === WebSocket.OPEN,
+    buffered: () => (this.socket as WebSocket | undefined)?.bufferedAmount ?? 0,
+    onDead: () => {
+      this.#drop()
+      this.#hurry()
+    },
+  })
 
   constructor(url: string) {
     super(url, RETRY)
@@ -56,13 +65,14 @@ export class Connection extends WebSocketClientAdapter {
     if (this.refused) return
     this.#again = () => this.connect(peerId, metadata)
     // The adapter's timers come late, too: a connection that is there, or may soon be, stays.
-    const state = (this.socket as WebSocket | undefined)?.readyState
+    const state = this.#state
     if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#triedAt < CONNECTING)) return
     // Of a socket that is replaced nobody hears that it has closed.
     if (this.isOpen && this.remotePeerId) this.emit("peer-disconnected", { peerId: this.remotePeerId })
     this.#triedAt = Date.now()
     super.connect(peerId, metadata)
     const socket = this.socket as WebSocket | undefined
+    socket?.addEventListener("open", () => this.#pulse.heard())
     socket?.addEventListener("close", (event) => {
       if ((this.socket as WebSocket | undefined) !== socket) return
       this.isOpen = false
@@ -73,15 +83,28 @@ export class Connection extends WebSocketClientAdapter {
     })
   }
 
+  override send(message: Parameters<WebSocketClientAdapter["send"]>[0]): void {
+    if (message.type === "sync" || message.type === "request") this.#pulse.sent()
+    super.send(message)
+  }
+
+  override receiveMessage(bytes: Parameters<WebSocketClientAdapter["receiveMessage"]>[0]): void {
+    this.#pulse.heard()
+    super.receiveMessage(bytes)
+  }
+
+  get #state(): number | undefined {
+    return (this.socket as WebSocket | undefined)?.readyState
+  }
+
   /** Lets go of a connection that may be dead. */
   #drop(): void {
-    if (this.isOpen && this.socket) this.disconnect()
+    if (this.#state === WebSocket.OPEN) this.disconnect()
   }
 
   /** Tries at once, if there is no connection. */
   #hurry(): void {
-    const state = (this.socket as WebSocket | undefined)?.readyState
-    if (state === undefined || state === WebSocket.CLOSED) this.#again?.()
+    if (this.#state === undefined || this.#state === WebSocket.CLOSED) this.#again?.()
   }
 
   subscribe(listener: () => void): () => void {

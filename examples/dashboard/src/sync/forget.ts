@@ -1,21 +1,29 @@
-/** Local copies are deleted by the next page, which has not opened them. */
-const KEY = "happierwork.forget"
+/** Who logs out leaves no copies behind. They are deleted by a page that has not opened them. */
+import { forgetRemembered } from "./remembered"
+import { deleteLocalCopies } from "./repo"
 
-export const forget = (owner: string): void => localStorage.setItem(KEY, owner)
+const KEY = "happierwork.forget."
 
-/** Whose copies are to go; null: nobody's. */
-export const toForget = (): string | null => localStorage.getItem(KEY)
+/** Whose copies are to go. */
+export const forget = (owner: string): void => localStorage.setItem(KEY + owner, "")
 
-/** They are gone: so goes all that was remembered beside them. */
-export function forgotten(): void {
+/** They are to be opened again, and worked in: nothing of them goes any more. */
+export const keep = (owner: string): void => localStorage.removeItem(KEY + owner)
+
+/** Deletes what is to go, and all that is remembered beside it. What other tabs still have open is left for the next page. */
+export async function forgetLeft(): Promise<void> {
   for (const key of Object.keys(localStorage)) {
-    if (/^happierwork\.(forget$|session$|heads\.|plans\.|dismissed\.)/.test(key)) localStorage.removeItem(key)
+    if (!key.startsWith(KEY)) continue
+    const owner = key.slice(KEY.length)
+    if ((await deleteLocalCopies(owner).catch(() => "later")) !== "deleted") continue
+    forgetRemembered(owner)
+    keep(owner)
   }
 }
 
 /** Tabs that have the copies open let go of them. */
 export function leaveWithOthers(): void {
   window.addEventListener("storage", ({ key, newValue }) => {
-    if (key === KEY && newValue !== null) location.reload()
+    if (key?.startsWith(KEY) && newValue !== null) location.reload()
   })
 }

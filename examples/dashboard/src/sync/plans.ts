@@ -1,6 +1,10 @@
 /** Which plans there are: what the server lists, and what was made here and has not reached it. */
+import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
+import { askToKeep } from "./copies"
+import { plansKey } from "./remembered"
+import { noteUnsent } from "./unsent"
 
 export type Access = "read" | "write" | "own"
 
@@ -23,21 +27,19 @@ interface Listed {
   error?: string
 }
 
-const key = (owner: string) => `happierwork.plans.${owner}`
-
 export function rememberedPlans(owner: string): PlanInfo[] {
   try {
-    return JSON.parse(localStorage.getItem(key(owner)) ?? "[]") as PlanInfo[]
+    return JSON.parse(localStorage.getItem(plansKey(owner)) ?? "[]") as PlanInfo[]
   } catch {
     return []
   }
 }
 
-const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(key(owner), JSON.stringify(plans))
+const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(plansKey(owner), JSON.stringify(plans))
 
 /** Asks the server. Throws when it cannot be reached, or does not say. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
-  const response = await fetch("/api/documents", { signal: AbortSignal.timeout(10_000) })
+  const response = await fetch("/api/documents", { cache: "no-store", signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
   const listed = ((await response.json()) as Listed[]).map(
     (document): PlanInfo => ({
@@ -65,12 +67,14 @@ export function createPlan(
   name: string,
   currency: string,
   unit: number,
-  totalBudget: number,
+  totalBudget: number | null,
 ): DocHandle<PlanDoc> {
-  const handle = repo.create<PlanDoc>({ name, currency, unit, totalBudget, positions: {} })
+  askToKeep()
+  const handle = repo.create<PlanDoc>({ name, currency, unit, ...(totalBudget !== null && { totalBudget }), positions: {} })
   handle.change((doc) => {
     doc.documentId = handle.documentId
   })
+  noteUnsent(owner, handle.documentId, A.getChangesMetaSince(handle.doc(), []).length)
   const made: PlanInfo = { id: handle.documentId, name, isDefault: false, access: "own", isBroken: false, isLocal: true }
   rememberPlans(owner, [...rememberedPlans(owner), made])
   return handle

@@ -1,12 +1,14 @@
 /** The repository: the plans in this browser's IndexedDB, synced with the server and with other tabs. */
-import { Repo } from "@automerge/automerge-repo/slim"
+import { type DocumentId, Repo } from "@automerge/automerge-repo/slim"
 import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
-import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
 import { Connection } from "./connection"
+import { LocalCopies } from "./copies"
+import { Outbox } from "./outbox"
 
 export interface Local {
   repo: Repo
   connection: Connection
+  outbox: Outbox
 }
 
 /** How long other tabs may take to close a database. */
@@ -18,11 +20,14 @@ const database = (owner: string) => `happierwork${owner === "" ? "" : `.${owner}
 export function openRepo(owner: string): Local {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:"
   const connection = new Connection(`${scheme}//${location.host}/sync`)
+  const copies = new LocalCopies(database(owner), (id) => {
+    if (repo.handles[id as DocumentId]?.isReady()) repo.flush([id as DocumentId]).catch(() => undefined)
+  })
   const repo = new Repo({
-    storage: new IndexedDBStorageAdapter(database(owner)),
+    storage: copies,
     network: [connection, new BroadcastChannelNetworkAdapter({ channelName: database(owner) })],
   })
-  return { repo, connection }
+  return { repo, connection, outbox: new Outbox(repo, connection, copies, owner) }
 }
 
 /** Takes the local copies away: who logs out leaves no figures behind. */

@@ -2,30 +2,71 @@ import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { Swallowed } from "../history/ledger"
 import { moment } from "../plan/money"
-import { FIELDS, type Field, type Position } from "../plan/schema"
-import { LABELS } from "../plan/table"
+import { FIELDS, type Field, type FieldValue, type Position, SETTINGS, type Setting, type SettingConflicts } from "../plan/schema"
+import { LABELS, SETTING_LABELS } from "../plan/table"
+import type { Lost } from "../sync/lost"
 import { show } from "./ConflictDialog"
+
+/** An edit that a deletion swallowed, and the position, if it is there again. */
+export interface SwallowedHere {
+  edit: Swallowed
+  position: Position | null
+}
+
+/** What somebody was typing when the position went, and the position, if it is there again. */
+export interface LostHere {
+  lost: Lost
+  /** null: what was typed cannot be taken. */
+  value: FieldValue
+  position: Position | null
+}
 
 interface Props {
   positions: readonly Position[]
-  swallowed: readonly Swallowed[]
+  settings: SettingConflicts | null
+  lost: readonly LostHere[]
+  swallowed: readonly SwallowedHere[]
+  historyProblem: string | null
   canEdit: boolean
   onConflict: (id: string, field: Field) => void
+  onSetting: (key: Setting) => void
   onRestore: (swallowed: Swallowed) => void
   onDismiss: (swallowed: Swallowed) => void
+  onTakeLost: (lost: LostHere) => void
+  onDropLost: (lost: Lost) => void
 }
 
 const SHOWN = 4
 
 /** What people did at the same time, and should look at: nothing of it is decided behind their backs. */
-export function Attention({ positions, swallowed, canEdit, onConflict, onRestore, onDismiss }: Props) {
+export function Attention({ positions, settings, lost, swallowed, historyProblem, canEdit, ...does }: Props) {
+  const { onConflict, onSetting, onRestore, onDismiss, onTakeLost, onDropLost } = does
   const [isAll, setAll] = useState(false)
-  const conflicts = positions.flatMap((position) =>
-    position.conflicts ? FIELDS.filter((field) => position.conflicts?.[field]).map((field) => ({ position, field })) : [],
-  )
-  const count = conflicts.length + swallowed.length
+  const items = [
+    ...lost.map((here) => (
+      <LostItem key={here.lost.key} here={here} canEdit={canEdit} onTake={() => onTakeLost(here)} onDismiss={() => onDropLost(here.lost)} />
+    )),
+    ...SETTINGS.filter((key) => settings?.[key]).map((key) => <SettingItem key={key} setting={key} onCompare={() => onSetting(key)} />),
+    ...positions.flatMap((position) =>
+      FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
+        <ConflictItem key={`${position.id}/${field}`} position={position} field={field} onCompare={() => onConflict(position.id, field)} />
+      )),
+    ),
+    ...swallowed.map((here) => (
+      <SwallowedItem
+        key={here.edit.key}
+        here={here}
+        canEdit={canEdit}
+        onRestore={() => onRestore(here.edit)}
+        onDismiss={() => onDismiss(here.edit)}
+      />
+    )),
+    ...(historyProblem
+      ? [<li key="history">The history could not be read, so edits that a deletion has swallowed are not listed: {historyProblem}</li>]
+      : []),
+  ]
+  const count = items.length
   if (count === 0) return null
-  const room = isAll ? count : SHOWN
   return (
     <section className="card attention" aria-label="Changes to look at">
       <h2>
@@ -34,45 +75,128 @@ export function Attention({ positions, swallowed, canEdit, onConflict, onRestore
           {count} {count === 1 ? "thing" : "things"} to look at
         </span>
       </h2>
-      <ul>
-        {conflicts.slice(0, room).map(({ position, field }) => (
-          <li key={`${position.id}/${field}`}>
-            <span>
-              <strong>{position.designation}</strong>: {LABELS[field].toLowerCase()} was set by several people at once.
-            </span>
-            <button type="button" onClick={() => onConflict(position.id, field)}>
-              Compare
-              <span className="hidden">
-                {" "}
-                the values of {LABELS[field]} of {position.designation}
-              </span>
-            </button>
-          </li>
-        ))}
-        {swallowed.slice(0, Math.max(0, room - conflicts.length)).map((edit) => (
-          <li key={edit.key}>
-            <span>
-              <strong>{edit.row.designation}</strong>: {edit.who} set {LABELS[edit.field].toLowerCase()} to {show(edit.value)}
-              {edit.time !== null && ` (${moment(edit.time)})`} while {edit.deletedBy} deleted the position.
-            </span>
-            {canEdit && (
-              <span className="row-buttons">
-                <button type="button" onClick={() => onRestore(edit)}>
-                  <Undo2 aria-hidden /> Restore<span className="hidden"> {edit.row.designation}</span>
-                </button>
-                <button type="button" aria-label={`Leave deleted: ${edit.row.designation}`} onClick={() => onDismiss(edit)}>
-                  Leave deleted
-                </button>
-              </span>
-            )}
-          </li>
-        ))}
-      </ul>
+      <ul>{isAll ? items : items.slice(0, SHOWN)}</ul>
       {count > SHOWN && (
         <button type="button" className="link" onClick={() => setAll(!isAll)}>
           {isAll ? "Show fewer" : `Show all ${count}`}
         </button>
       )}
     </section>
+  )
+}
+
+function SettingItem({ setting, onCompare }: { setting: Setting; onCompare: () => void }) {
+  const label = SETTING_LABELS[setting]
+  return (
+    <li>
+      <span>
+        <strong>The plan</strong>: {label.toLowerCase()} was set by several people at once.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare<span className="hidden"> the values of {label} of the plan</span>
+      </button>
+    </li>
+  )
+}
+
+function ConflictItem({ position, field, onCompare }: { position: Position; field: Field; onCompare: () => void }) {
+  return (
+    <li>
+      <span>
+        <strong>{position.designation}</strong>: {LABELS[field].toLowerCase()} was set by several people at once.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare
+        <span className="hidden">
+          {" "}
+          the values of {LABELS[field]} of {position.designation}
+        </span>
+      </button>
+    </li>
+  )
+}
+
+interface LostProps {
+  here: LostHere
+  canEdit: boolean
+  onTake: () => void
+  onDismiss: () => void
+}
+
+function LostItem({ here: { lost, value, position }, canEdit, onTake, onDismiss }: LostProps) {
+  const { row, field, text } = lost
+  return (
+    <li>
+      <span>
+        <strong>{row.designation}</strong>: somebody deleted the position while you were typing “{text}” as its{" "}
+        {LABELS[field].toLowerCase()}.{position && ` It is there again, with ${show(position[field])}.`}
+      </span>
+      <span className="row-buttons">
+        {canEdit && (position === null || value !== null) && (
+          <BringBack isThere={position !== null} field={field} value={value} name={row.designation} onClick={onTake} />
+        )}
+        <button type="button" aria-label={`Dismiss what you typed: ${row.designation}`} onClick={onDismiss}>
+          Dismiss
+        </button>
+      </span>
+    </li>
+  )
+}
+
+interface SwallowedProps {
+  here: SwallowedHere
+  canEdit: boolean
+  onRestore: () => void
+  onDismiss: () => void
+}
+
+function SwallowedItem({ here: { edit, position }, canEdit, onRestore, onDismiss }: SwallowedProps) {
+  const { row, field, value } = edit
+  const leave = position ? "Leave it" : "Leave deleted"
+  return (
+    <li>
+      <span>
+        <strong>{row.designation}</strong>: {edit.who} set {LABELS[field].toLowerCase()} to {show(value)}
+        {edit.time !== null && ` (${moment(edit.time)})`} while {edit.deletedBy} deleted the position.
+        {position && ` It is there again, with ${show(position[field])}.`}
+      </span>
+      {canEdit && (
+        <span className="row-buttons">
+          <BringBack isThere={position !== null} field={field} value={value} name={row.designation} onClick={onRestore} />
+          <button type="button" aria-label={`${leave}: ${row.designation}`} onClick={onDismiss}>
+            {leave}
+          </button>
+        </span>
+      )}
+    </li>
+  )
+}
+
+interface BringBackProps {
+  /** The position is there again, and only wants the value. */
+  isThere: boolean
+  field: Field
+  value: FieldValue
+  name: string
+  onClick: () => void
+}
+
+function BringBack({ isThere, field, value, name, onClick }: BringBackProps) {
+  return (
+    <button type="button" onClick={onClick}>
+      {isThere ? (
+        <>
+          Take {show(value)}
+          <span className="hidden">
+            {" "}
+            as {LABELS[field]} of {name}
+          </span>
+        </>
+      ) : (
+        <>
+          <Undo2 aria-hidden /> Restore<span className="hidden"> {name}</span>
+        </>
+      )}
+    </button>
   )
 }

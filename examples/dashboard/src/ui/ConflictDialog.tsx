@@ -1,24 +1,27 @@
 import { useEffect, useState } from "react"
 import type { Maker } from "../history/protocol"
 import { amount, moment } from "../plan/money"
-import type { Field, FieldValue, Position } from "../plan/schema"
-import { LABELS } from "../plan/table"
+import type { Conflict, FieldValue } from "../plan/schema"
 import type { PlanStore } from "../sync/store"
 import { Dialog } from "./Dialog"
 
 interface Props {
   store: PlanStore
-  position: Position
-  field: Field
+  title: string
+  /** What is shown now, and who has set it as far as is known. */
+  value: FieldValue
+  setBy: string
+  /** null: it is settled. */
+  conflict: Conflict | null
+  show?: (value: FieldValue) => string
   onSettle: ((value: FieldValue) => void) | null
   onClose: () => void
 }
 
 export const show = (value: FieldValue): string => (typeof value === "number" ? amount(value) : value || "(empty)")
 
-/** What several people have set at once: both values, who and when, and one press puts an end to it. */
-export function ConflictDialog({ store, position, field, onSettle, onClose }: Props) {
-  const conflict = position.conflicts?.[field]
+/** What several people have set at once: all values, who and when, and one press puts an end to it. */
+export function ConflictDialog({ store, title, value: current, setBy, conflict, show: asText = show, onSettle, onClose }: Props) {
   const [makers, setMakers] = useState<(Maker | null)[] | null>(null)
   useEffect(() => {
     if (!conflict) return
@@ -34,11 +37,9 @@ export function ConflictDialog({ store, position, field, onSettle, onClose }: Pr
   }, [conflict, store])
 
   // Somebody else may have settled it meanwhile.
-  const values = conflict
-    ? [{ value: position[field] as FieldValue, isShown: true }, ...conflict.losing.map(({ value }) => ({ value, isShown: false }))]
-    : [{ value: position[field] as FieldValue, isShown: true }]
+  const values = [{ value: current, isShown: true }, ...(conflict?.losing.map(({ value }) => ({ value, isShown: false })) ?? [])]
   return (
-    <Dialog title={`${LABELS[field]} of ${position.designation}`} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       {conflict ? (
         <p>
           Several people have set this at the same time. Nothing is lost: choose what it shall be. Everybody sees the first one until then.
@@ -53,7 +54,7 @@ export function ConflictDialog({ store, position, field, onSettle, onClose }: Pr
             // biome-ignore lint/suspicious/noArrayIndexKey: the values have no names of their own
             <li key={at} className="choice">
               <div>
-                <strong className="choice-value">{show(value)}</strong>
+                <strong className="choice-value">{asText(value)}</strong>
                 {isShown && <span className="tag">shown now</span>}
                 <p className="fine">
                   {makers === null && conflict
@@ -62,14 +63,14 @@ export function ConflictDialog({ store, position, field, onSettle, onClose }: Pr
                       ? `${maker.who}${maker.time === null ? "" : `, ${moment(maker.time)}`}`
                       : conflict
                         ? "Who it was is not known"
-                        : position.updatedBy}
+                        : setBy}
                 </p>
               </div>
               {conflict && onSettle && (
                 <button
                   type="button"
                   className={isShown ? "" : "primary"}
-                  aria-label={`${isShown ? "Keep" : "Take"} this: ${show(value)}`}
+                  aria-label={`${isShown ? "Keep" : "Take"} this: ${asText(value)}`}
                   onClick={() => {
                     onSettle(value)
                     onClose()

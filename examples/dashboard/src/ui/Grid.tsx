@@ -5,9 +5,11 @@
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
-import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
-import { inUnits } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, type Position, type Settings } from "../plan/schema"
+import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
+import { guard, unguard } from "../plan/csv"
+import type { Seen } from "../plan/edit"
+import { inUnits, typed } from "../plan/money"
+import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings } from "../plan/schema"
 import { LABELS, type Sort, type SortKey } from "../plan/table"
 import type { Cell, Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
@@ -22,6 +24,8 @@ const PAGE = 12
 
 interface Props {
   positions: readonly Position[]
+  /** The document's heads when these were its positions. */
+  heads: UrlHeads
   settings: Settings
   people: readonly Person[]
   glows: ReadonlyMap<string, Glow>
@@ -30,9 +34,10 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
-  /** `seen`: the heads at which the value was typed, if somebody else has set the field since. */
-  onSet: (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => void
-  heads: () => UrlHeads
+  /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
+  onSet: (id: string, field: Field, value: FieldValue, seen: Seen | null) => void
+  /** A position as it is at this moment, which may not be on the screen yet; null: it is gone. */
+  look: (id: string) => Seen | null
   /** Which position is being edited: it stays in the list, whatever is searched for. */
   onEditing: (id: string | null) => void
   onConflict: (id: string, field: Field) => void
@@ -40,8 +45,8 @@ interface Props {
   onRemove: (ids: string[]) => void
   onCell: (cell: Cell | null) => void
   onTable: (text: string) => void
-  /** Somebody deleted the position while it was edited. */
-  onLost: (position: Position, field: Field, draft: string) => void
+  /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
+  onLost: (position: Position, field: Field, draft: string | null) => void
 }
 
 interface Place {
@@ -55,8 +60,10 @@ export function Grid(props: Props) {
   const [active, setActive] = useState<Place | null>(null)
   const [editing, setEditing] = useState<Editing | null>(null)
   const draft = useRef<string | null>(null)
-  const edited = useRef<Position | null>(null)
-  const seen = useRef<UrlHeads | null>(null)
+  /** The row that is edited, as it was when the cell was opened. */
+  const opened = useRef<Seen | null>(null)
+  /** The same row as it was on the screen last. */
+  const shown = useRef<Position | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
@@ -144,10 +151,10 @@ export function Grid(props: Props) {
     setActive(next ? { id: next.id, column: active.column } : null)
   }
   const begin = (id: string, column: Field, text: string | null) => {
-    if (!canEdit) return
-    edited.current = positions[places.get(id) ?? -1] ?? null
+    const position = positions[places.get(id) ?? -1]
+    if (!canEdit || !position) return
+    opened.current = { position, heads: props.heads }
     draft.current = text
-    seen.current = props.heads()
     setActive({ id, column })
     setEditing({ column, begin: text })
     props.onEditing(id)
@@ -155,7 +162,7 @@ export function Grid(props: Props) {
   }
   const end = () => {
     props.onEditing(null)
-    edited.current = null
+    opened.current = null
     draft.current = null
     setEditing(null)
   }
@@ -181,9 +188,10 @@ export function Grid(props: Props) {
       draft.current = text
     },
     commit: (id, field, value, onward) => {
-      const [before, opened] = [positions[places.get(id) ?? -1], edited.current]
-      const heads = opened && before && opened[field] !== before[field] ? seen.current : null
-      if (before && (before[field] !== value || heads)) props.onSet(id, field, value, heads)
+      const [before, now] = [opened.current, props.look(id)]
+      const isSame = before && now && isSameField(before.position, now.position, field)
+      if (!isSame) props.onSet(id, field, value, before)
+      else if (now.position[field] !== value) props.onSet(id, field, value, null)
       latest.current.leave(id, field, onward)
     },
     leave: (id, field, onward) => {
@@ -227,19 +235,24 @@ export function Grid(props: Props) {
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
   useEffect(() => {
-    const [lost, text] = [edited.current, draft.current]
-    if (!editing || !lost || places.has(lost.id)) return
-    edited.current = null
+    const [before, text] = [opened.current?.position, draft.current]
+    if (!editing || !before) return
+    const now = positions[places.get(before.id) ?? -1]
+    if (now) {
+      shown.current = now
+      return
+    }
+    opened.current = null
     draft.current = null
     setEditing(null)
     setActive(null)
     onEditing(null)
     onCell(null)
-    onLost(lost, editing.column, text ?? "")
-  }, [places, editing, onLost, onCell, onEditing])
+    onLost(shown.current?.id === before.id ? shown.current : before, editing.column, text)
+  }, [positions, places, editing, onLost, onCell, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (!active || activeAt === undefined || event.nativeEvent.isComposing) return
+    if (!isInRow(event) || !active || activeAt === undefined || event.nativeEvent.isComposing) return
     const at = columns.indexOf(active.column)
     const row = positions[activeAt] as Position
     const move = (rows: number, cells: number) => {
@@ -294,16 +307,16 @@ export function Grid(props: Props) {
     }
   }
   const onPaste = (event: ClipboardEvent) => {
-    if (!canEdit || editing) return
+    if (!canEdit || editing || !isInRow(event)) return
     const text = event.clipboardData.getData("text/plain")
     event.preventDefault()
     if (/[\t\n\r]/.test(text.trimEnd())) props.onTable(text)
-    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, text.trim())
+    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, unguard(text.trim()))
   }
   const onCopy = (event: ClipboardEvent) => {
     if (editing || String(window.getSelection()) !== "") return
     const rows = positions.filter((position) => selected.has(position.id))
-    const cell = (value: FieldValue) => String(value ?? "").replace(/[\t\r\n]+/g, " ")
+    const cell = (value: FieldValue) => (typeof value === "number" ? typed(value) : guard(String(value ?? "").replace(/[\t\r\n]+/g, " ")))
     const row = activeAt === undefined ? undefined : positions[activeAt]
     const text =
       rows.length > 0
@@ -385,6 +398,9 @@ export function Grid(props: Props) {
     </div>
   )
 }
+
+/** The grid's keys are for its rows: in the head each control has its own. */
+const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
 
 interface HeadProps {
   column: SortKey & (Field | "updatedAt")

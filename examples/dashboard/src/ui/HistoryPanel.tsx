@@ -1,11 +1,12 @@
 import { BadgeCheck } from "lucide-react"
-import { useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState } from "react"
-import type { Deed, Entry, SetField } from "../history/ledger"
+import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
+import type { Deed, Entry, SetField, Went } from "../history/ledger"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
+import type { Deleted } from "../plan/edit"
 import { moment, money } from "../plan/money"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
-import { isField, LABELS, used } from "../plan/table"
+import type { Field, FieldValue, Position, Setting } from "../plan/schema"
+import { isField, LABELS, SETTING_LABELS, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
@@ -14,61 +15,64 @@ import { PositionsTable } from "./PositionsTable"
 interface Props {
   store: PlanStore
   snapshot: Snapshot
-  /** One position; null: the plan. */
-  position: Position | null
+  /** Of one position; null: of the plan. */
+  id: string | null
+  /** As it is now, if it is there. */
+  position: Position | undefined
   canEdit: boolean
   /** The server knows users, and so who has brought changes in. */
   isWitnessed: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
+  onBringBack: (positions: Deleted[]) => void
   onClose: () => void
 }
 
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, onRestore, onClose }: Props) {
-  const { changes, reading, historyProblem, settings, sync } = snapshot
+export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitnessed, onRestore, onBringBack, onClose }: Props) {
+  const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
-  const id = position?.id
-  const isOpen = useRef(true)
-  useEffect(() => {
-    isOpen.current = true
-    return () => {
-      isOpen.current = false
-    }
-  }, [])
+  /** So many changes are looked at. */
+  const [count, setCount] = useState(PAGE)
+  // Who is gone keeps the name that one last knew.
+  const name = useRef("")
+  name.current = position?.designation ?? name.current
 
-  const load = useCallback(
-    async (before: number | null, so: HistoryPage | null) => {
-      const about = id === undefined ? {} : { position: id }
-      const next = await store.history?.ask("page", { about, before, limit: PAGE }).catch(() => undefined)
-      if (next && isOpen.current)
-        setPage(so ? { ...next, entries: [...so.entries, ...next.entries], places: [...so.places, ...next.places] } : next)
-    },
-    [store, id],
-  )
   // biome-ignore lint/correctness/useExhaustiveDependencies: read again when there is something new
   useEffect(() => {
-    void load(null, null)
-  }, [changes, load])
+    const about = id === null ? {} : { position: id }
+    // Answers come in the order of the questions; what has failed is said in the snapshot.
+    store.history?.ask("page", { about, before: null, limit: count }).then(setPage, () => undefined)
+  }, [changes, store, id, count])
 
-  const witness = useMemo(() => (isWitnessed ? new Witness(store.id, id ?? null) : null), [isWitnessed, store, id])
   const [users, setUsers] = useState<ReadonlyMap<string, string>>(new Map())
-  const isAsked = witness !== null && sync.kind === "live"
+  const witness = useRef<Witness | null>(null)
   useEffect(() => {
-    if (!isAsked || !page) return
-    void witness.of(page.entries.map(({ hash }) => hash)).then((found) => isOpen.current && setUsers(found))
-  }, [witness, isAsked, page])
+    const made = isWitnessed ? new Witness(store.id, setUsers) : null
+    witness.current = made
+    return () => made?.close()
+  }, [isWitnessed, store])
+  const isConnected = sync.kind === "live" || sync.kind === "syncing"
+  const areSaved = sync.waiting === 0
+  useEffect(() => {
+    if (isConnected && page)
+      witness.current?.want(
+        page.entries.map(({ hash }) => hash),
+        areSaved,
+      )
+  }, [isConnected, areSaved, page])
 
   return (
-    <Dialog title={position ? `History of ${position.designation}` : "History of the plan"} onClose={onClose} isSide>
+    <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
+      {id !== null && !position && <p className="fine">Somebody has deleted this position.</p>}
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
       {reading !== null && !historyProblem && (
         <p className="fine" role="status">
           Reading the history… {Math.round(reading * 100)} %
         </p>
       )}
-      {!position && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} settings={settings} />}
+      {id === null && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} />}
       {page && (
         <ol className="entries">
           {page.entries.map((entry) => (
@@ -76,16 +80,17 @@ export function HistoryPanel({ store, snapshot, position, canEdit, isWitnessed, 
               key={entry.hash}
               entry={entry}
               user={users.get(entry.hash) ?? null}
-              isAlone={position !== null}
+              isAlone={id !== null}
               current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
               onRestore={canEdit ? onRestore : null}
+              onBringBack={canEdit ? onBringBack : null}
             />
           ))}
         </ol>
       )}
       {page && page.entries.length === 0 && <p className="fine">Nothing has happened yet.</p>}
       {page?.next != null && (
-        <button type="button" onClick={() => void load(page.next, page)}>
+        <button type="button" onClick={() => setCount(page.entries.length + PAGE)}>
           Show earlier changes
         </button>
       )}
@@ -100,14 +105,16 @@ interface EntryProps {
   isAlone: boolean
   current: (deed: Deed) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
+  onBringBack: ((positions: Deleted[]) => void) | null
 }
 
 const DEEDS = 5
 
-function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
+function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: EntryProps) {
   const [isAll, setAll] = useState(false)
   const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
   const more = entry.deeds.length - deeds.length
+  const gone = entry.deeds.filter((deed): deed is Went => deed.kind === "deleted" && !current(deed))
   return (
     <li className="entry">
       <p className="entry-head">
@@ -128,10 +135,12 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
           <li key={at}>
             <DeedText deed={deed} isAlone={isAlone} />
             {deed.kind === "set" && <RestoreButton deed={deed} now={current(deed)} onRestore={onRestore} />}
+            {deed.kind === "deleted" && <BringBackButton deeds={gone.filter((other) => other === deed)} onBringBack={onBringBack} />}
           </li>
         ))}
         {deeds.length === 0 && <li>{entry.message || "A change of something else"}</li>}
       </ul>
+      {gone.length > 1 && <BringBackButton deeds={gone} onBringBack={onBringBack} />}
       {(more > 0 || (isAll && entry.more > 0)) && (
         <p className="fine">
           {more > 0 ? (
@@ -147,8 +156,6 @@ function EntryItem({ entry, user, isAlone, current, onRestore }: EntryProps) {
   )
 }
 
-const PLAN_LABELS: Record<string, string> = { name: "name", currency: "currency", unit: "unit", totalBudget: "total budget" }
-
 function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   const name = deed.name || "a position"
   if (deed.kind !== "set") {
@@ -160,7 +167,7 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   }
   const label =
     deed.position === null
-      ? `${PLAN_LABELS[deed.field] ?? deed.field} of the plan`
+      ? `${SETTING_LABELS[deed.field as Setting].toLowerCase()} of the plan`
       : isField(deed.field)
         ? LABELS[deed.field].toLowerCase()
         : deed.field
@@ -177,6 +184,16 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   )
 }
 
+/** Brings positions back that were deleted, as they were. */
+function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBringBack: EntryProps["onBringBack"] }) {
+  if (!onBringBack || deeds.length === 0) return null
+  return (
+    <button type="button" className="link" onClick={() => onBringBack(deeds.map(({ position, row }) => ({ id: position, ...row })))}>
+      Restore {deeds.length === 1 ? deeds[0]?.name || "it" : `all ${deeds.length}`}
+    </button>
+  )
+}
+
 /** Puts the old value back, while another one stands there. */
 function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position | undefined; onRestore: EntryProps["onRestore"] }) {
   const { field, position, old } = deed
@@ -190,33 +207,30 @@ function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position
 }
 
 /** The plan as it was: one moves through the changes. */
-function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: number; settings: Settings }) {
+function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
   const [place, setPlace] = useState<number | null>(null)
   const [past, setPast] = useState<Past | null>(null)
   const wanted = useDeferredValue(place)
+  /** The place that one is at by now. */
+  const goal = useRef<number | null>(null)
   const busy = useRef(false)
-  const next = useRef<number | null>(null)
   const id = useId()
 
   // One at a time; of those that one slides over, only the last is read.
-  const read = useCallback(
-    async (at: number) => {
-      next.current = at
-      if (busy.current) return
-      busy.current = true
-      while (next.current !== null) {
-        const asked: number = next.current
-        next.current = null
-        const found = await store.history?.ask("past", { place: asked }).catch(() => null)
-        if (next.current === null) setPast(found ?? null)
-      }
-      busy.current = false
-    },
-    [store],
-  )
+  const read = useCallback(async () => {
+    if (busy.current) return
+    busy.current = true
+    for (let asked: number | null = null; goal.current !== null && goal.current !== asked; ) {
+      asked = goal.current
+      const found = await store.history?.ask("past", { place: asked }).catch(() => null)
+      if (goal.current === asked) setPast(found ?? null)
+    }
+    busy.current = false
+  }, [store])
   useEffect(() => {
-    if (wanted !== null) void read(wanted)
-    else setPast(null)
+    goal.current = wanted
+    if (wanted === null) setPast(null)
+    else void read()
   }, [wanted, read])
 
   const last = changes - 1
@@ -240,8 +254,8 @@ function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: n
           <p>
             After a change of <strong>{past.who}</strong>
             {past.time !== null && `, ${moment(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
-            {money(pastSum(past), settings.currency, settings.unit)}
-            {past.totalBudget !== null && ` of ${money(past.totalBudget, settings.currency, settings.unit)}`}.{" "}
+            {inPlan(past, pastSum(past))}
+            {past.settings.totalBudget !== null && ` of ${inPlan(past, past.settings.totalBudget)}`}.{" "}
             <button type="button" className="link" onClick={() => setPlace(null)}>
               Back to now
             </button>
@@ -259,3 +273,4 @@ function TimeTravel({ store, changes, settings }: { store: PlanStore; changes: n
 
 const PAST = 300
 const pastSum = (past: Past): number => used(past.positions as unknown as readonly Position[])
+const inPlan = ({ settings }: Past, units: number): string => money(units, settings.currency, settings.unit)

@@ -1,17 +1,33 @@
 /** One plan: its figures, its list, and everything that is done to it. */
-import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { Swallowed } from "../history/ledger"
 import { toCsv } from "../plan/csv"
-import { add, type Deleted, describe, type NewPosition, problemWith, remove, restore, set, settle } from "../plan/edit"
-import type { Field, FieldValue, Position, Settings } from "../plan/schema"
-import { distinct, type Filter, filtered, LABELS, type Sort, sorted } from "../plan/table"
+import {
+  add,
+  type Deleted,
+  describe,
+  type NewPosition,
+  type PlanSeen,
+  problemWith,
+  remove,
+  restore,
+  type Seen,
+  set,
+  settle,
+} from "../plan/edit"
+import { newId } from "../plan/id"
+import { unitName } from "../plan/money"
+import { type Field, type FieldValue, isSameField, isUntouched, type Position, SETTINGS, type Setting, type Settings } from "../plan/schema"
+import { distinct, type Filter, filtered, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
+import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
+import { planKey } from "../sync/remembered"
 import type { Session } from "../sync/session"
-import type { PlanStore, SyncState } from "../sync/store"
+import type { SyncState } from "../sync/standing"
+import type { PlanStore } from "../sync/store"
 import { AddForm } from "./AddForm"
-import { Attention } from "./Attention"
+import { Attention, type LostHere } from "./Attention"
 import { readInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
 import { Grid } from "./Grid"
@@ -24,13 +40,15 @@ import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
-import { type Note, Toast } from "./Toast"
+import { type Note, noted, Toasts } from "./Toast"
 import { Toolbar } from "./Toolbar"
 import { UserMenu } from "./UserMenu"
 
 interface Props {
   store: PlanStore
   plans: readonly PlanInfo[]
+  /** Changes that the server has not got, of all plans. */
+  waiting: ReadonlyMap<string, number>
   session: Session
   name: string
   isViewer: boolean
@@ -45,22 +63,24 @@ interface Props {
 /** What lies over the list. */
 type Open =
   | { kind: "conflict"; id: string; field: Field }
+  | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
-  | { kind: "settings"; before: Settings }
+  | { kind: "settings"; before: PlanSeen }
 
+const BOTH_KEPT = "Somebody else has set this at the same time: both values are kept, to choose from."
 const NO_FILTER: Filter = { search: "", department: null, location: null }
-const dismissedKey = (id: string) => `happierwork.dismissed.${id}`
+const dismissedKey = ({ id, standing }: PlanStore) => planKey("dismissed", standing.owner, id)
 
-function readDismissed(id: string): ReadonlySet<string> {
+function readDismissed(store: PlanStore): ReadonlySet<string> {
   try {
-    return new Set(JSON.parse(localStorage.getItem(dismissedKey(id)) ?? "[]") as string[])
+    return new Set(JSON.parse(localStorage.getItem(dismissedKey(store)) ?? "[]") as string[])
   } catch {
     return new Set()
   }
 }
 
-export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, waiting, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, sync, people, glows } = snapshot
   const isNewer = useNewer()
@@ -69,15 +89,20 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [note, setNote] = useState<Note | null>(null)
-  const [dismissed, setDismissed] = useState(() => readDismissed(store.id))
-  const notes = useRef(0)
+  const [notes, setNotes] = useState<readonly Note[]>([])
+  const [dismissed, setDismissed] = useState(() => readDismissed(store))
+  const whose = store.standing.owner
+  const [lost, setLost] = useState(() => readLost(whose, store.id))
+  const noteKeys = useRef(0)
   const { plan } = store
   const who = name || "Somebody"
   const canEdit = !isViewer && !isGone
   // What somebody may not change here does not go to the server, however long one waits.
   const isKept = isGone || (isViewer && sync.waiting > 0 && sync.kind !== "offline")
   const badge: SyncState = isKept && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", refused: "not-allowed" } : sync
+
+  // Of plans that are gone, or may only be read, nothing goes out: whoever opens them is told.
+  const others = plans.filter(({ id, access }) => id !== store.id && access !== "read" && waiting.has(id)).length
 
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
@@ -96,10 +121,11 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
   }, [selected, shown])
 
   const say = useCallback((text: string, action?: Note["action"]) => {
-    notes.current += 1
-    setNote({ key: notes.current, text, ...(action && { action }) })
+    noteKeys.current += 1
+    const note = { key: noteKeys.current, text, ...(action && { action }) }
+    setNotes((before) => noted(before, note))
   }, [])
-  const endNote = useCallback(() => setNote(null), [])
+  const endNote = useCallback((note: Note) => setNotes((before) => before.filter((other) => other !== note)), [])
   const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
@@ -111,36 +137,65 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     if (rows.length === 0) return
     const kept: Deleted[] = rows.map((row) => ({ ...row, budget: row.budget ?? 0 }))
     remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
+    const after = store.handle.heads()
     setSelected(new Set())
-    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who) })
+    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who, after) })
   }
-  const onSet = (id: string, field: Field, value: FieldValue, seen: UrlHeads | null) => {
+  const onSet = (id: string, field: Field, value: FieldValue, seen: Seen | null) => {
     const before = store.get(id)
     set(plan, id, field, value, who, seen)
-    if (seen) say("Somebody else has set this at the same time: both values are kept, to choose from.")
-    else if (before && before[field] !== null && problemWith(field, before[field]) === null) {
+    const written = store.look(id)
+    if (seen) say(written ? BOTH_KEPT : `Somebody has deleted “${seen.position.designation}”: what you set is kept, to be restored.`)
+    else if (before && written && before[field] !== null && problemWith(field, before[field]) === null) {
       const old = before[field]
-      say(`${LABELS[field]} of “${before.designation}” changed.`, {
-        label: "Undo",
-        run: () => store.get(id) && set(plan, id, field, old, who),
-      })
+      const undo = () => {
+        const now = store.look(id)
+        if (!now) return say(`“${before.designation}” is deleted: there is nothing to undo.`)
+        const isOurs = isSameField(written.position, now.position, field)
+        set(plan, id, field, old, who, isOurs ? null : written)
+        if (!isOurs) say(BOTH_KEPT)
+      }
+      say(`${LABELS[field]} of “${before.designation}” changed.`, { label: "Undo", run: undo })
     }
   }
   const onLost = useCallback(
-    (position: Position, field: Field, draft: string) => {
-      const value = draft === "" ? position[field] : readInput(field, draft)
-      const isGood = problemWith(field, value) === null
-      say(`Somebody deleted “${position.designation}” while you were changing it.`, {
-        label: isGood && draft !== "" ? "Restore with your change" : "Restore",
-        run: () => restore(plan, [{ ...position, budget: position.budget ?? 0, ...(isGood && { [field]: value }) }], who),
-      })
+    (position: Position, field: Field, text: string | null) => {
+      if (text === null) return say(`Somebody deleted “${position.designation}” while you were in it.`)
+      const row: Deleted = { ...position, budget: position.budget ?? 0 }
+      setLost(keepLost(whose, store.id, { key: newId(), row, field, text }))
+      say(`Somebody deleted “${position.designation}” while you were changing it: what you typed is kept above the list.`)
     },
-    [plan, say, who],
+    [store, whose, say],
   )
+  /** Edits that the deletion swallowed come back with the position. */
+  const withSwallowed = (row: Deleted): Deleted => {
+    const edits = swallowed.filter(({ edit }) => edit.position === row.id && edit.value !== null)
+    return { ...row, ...Object.fromEntries(edits.map(({ edit }) => [edit.field, edit.value])) }
+  }
+  const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
+  const onTakeLost = ({ lost: item, value }: LostHere) => {
+    const { row, field } = item
+    if (!store.get(row.id)) restore(plan, [{ ...withSwallowed(row), ...(value !== null && { [field]: value }) }], who)
+    else if (value !== null) set(plan, row.id, field, value, who)
+    // What cannot be taken stays to be read.
+    if (value !== null) onDropLost(item)
+  }
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
     const ids = add(plan, rows, who)
-    say(`Added ${names(rows)}.`, { label: "Undo", run: () => remove(plan, ids, names(rows), who) })
+    const there = () => ids.flatMap((id) => store.get(id) ?? [])
+    const made = new Map(there().map((position) => [position.id, position]))
+    const undo = () => {
+      // What others have worked on since is theirs as well.
+      const isOurs = (position: Position) => isUntouched(made.get(position.id) as Position, position)
+      const ours = there().filter(isOurs)
+      const kept = there().filter((position) => !isOurs(position))
+      const gone = ours.map(({ id }) => id)
+      if (gone.length > 0) remove(plan, gone, names(ours), who)
+      const [has, stays] = kept.length === 1 ? ["has", "stays"] : ["have", "stay"]
+      if (kept.length > 0) say(`${names(kept)} ${has} been changed since, and ${stays}.`)
+    }
+    say(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
   const onExport = (rows: readonly Position[]) => {
     const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
@@ -160,12 +215,13 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
     }
   }
   const onRestore = ({ position: id, row, field, value }: Swallowed) => {
+    if (store.get(id)) return set(plan, id, field, value, who)
     restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
     say(`Restored “${row.designation}”.`)
   }
   const onDismiss = ({ key }: Swallowed) => {
     const next = new Set([...dismissed, key])
-    localStorage.setItem(dismissedKey(store.id), JSON.stringify([...next].slice(-500)))
+    localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
     setDismissed(next)
   }
   const onCell = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
@@ -174,7 +230,23 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
 
   const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
   const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const swallowed = useMemo(() => snapshot.swallowed.filter((edit) => !dismissed.has(edit.key)), [snapshot.swallowed, dismissed])
+  const there = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const swallowed = useMemo(
+    () =>
+      snapshot.swallowed.flatMap((edit) => {
+        const position = there.get(edit.position) ?? null
+        return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
+      }),
+    [snapshot.swallowed, there, dismissed],
+  )
+  const lostHere = useMemo(
+    () =>
+      lost.map((item): LostHere => {
+        const value = readInput(item.field, item.text)
+        return { lost: item, value: problemWith(item.field, value) === null ? value : null, position: there.get(item.row.id) ?? null }
+      }),
+    [lost, there],
+  )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
   return (
@@ -196,25 +268,27 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
         <h1>
           <PlanMenu
             plans={plans}
+            waiting={waiting}
             current={store.id}
             name={settings.name}
             canEdit={canEdit}
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings", before: settings })}
+            onSettings={() => setOpen({ kind: "settings", before: store.lookAtPlan() })}
             onShare={() => void onShare()}
           />
         </h1>
         <span className="spring" />
         <People people={people} />
-        <SyncBadge sync={badge} />
+        <SyncBadge sync={badge} others={others} />
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
         {isViewer && (
           <p className="banner">
-            You may look at this plan, but not change it{session.user ? `: you are logged in as ${session.user.name}, a viewer` : ""}. Who
+            You may look at this plan, but not change it
+            {session.user ? `: you are logged in as ${session.user.name}${session.user.role === "viewer" ? ", a viewer" : ""}` : ""}. Who
             owns it can let you.
           </p>
         )}
@@ -250,15 +324,21 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           settings={settings}
           filter={filter}
           onFilter={change}
-          onSettings={canEdit ? () => setOpen({ kind: "settings", before: settings }) : null}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.lookAtPlan() }) : null}
         />
         <Attention
           positions={positions}
+          settings={snapshot.settingConflicts}
+          lost={lostHere}
           swallowed={swallowed}
+          historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
+          onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
+          onTakeLost={onTakeLost}
+          onDropLost={onDropLost}
         />
         <Toolbar
           all={positions}
@@ -289,6 +369,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
           {(shown.length > 0 || edited !== null) && (
             <Grid
               positions={shown}
+              heads={snapshot.heads}
               settings={settings}
               people={people}
               glows={glows}
@@ -298,7 +379,7 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
               onSelected={setSelected}
               onSort={setSort}
               onSet={onSet}
-              heads={() => store.handle.heads()}
+              look={(id) => store.look(id)}
               onEditing={setEdited}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
@@ -349,9 +430,23 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       {open?.kind === "conflict" && subject && (
         <ConflictDialog
           store={store}
-          position={subject}
-          field={open.field}
+          title={`${LABELS[open.field]} of ${subject.designation}`}
+          value={subject[open.field]}
+          setBy={subject.updatedBy}
+          conflict={subject.conflicts?.[open.field] ?? null}
           onSettle={canEdit ? (value) => settle(plan, open.id, open.field, value, who) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "setting" && (
+        <ConflictDialog
+          store={store}
+          title={`${SETTING_LABELS[open.key]} of the plan`}
+          value={settings[open.key]}
+          setBy=""
+          conflict={snapshot.settingConflicts?.[open.key] ?? null}
+          {...(open.key === "unit" && { show: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          onSettle={canEdit ? (value) => describe(plan, { [open.key]: value } as Partial<Settings>, who) : null}
           onClose={close}
         />
       )}
@@ -359,10 +454,12 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
         <HistoryPanel
           store={store}
           snapshot={snapshot}
-          position={subject ?? null}
+          id={open.id}
+          position={subject}
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
+          onBringBack={(positions) => restore(plan, positions.map(withSwallowed), who)}
           onClose={close}
         />
       )}
@@ -370,17 +467,18 @@ export function PlanView({ store, plans, session, name, isViewer, isGone, onOpen
       {open?.kind === "settings" && (
         <PlanDialog
           title="The plan"
-          settings={open.before}
+          settings={open.before.settings}
           button="Save"
           onSave={(next) => {
             setOpen(null)
-            const changed = Object.fromEntries(Object.entries(next).filter(([key, value]) => value !== open.before[key as keyof Settings]))
-            if (Object.keys(changed).length > 0) describe(plan, changed, who)
+            const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
+            const isContested = describe(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), who, open.before)
+            if (isContested) say(BOTH_KEPT)
           }}
           onClose={close}
         />
       )}
-      <Toast note={note} onEnd={endNote} />
+      <Toasts notes={notes} onEnd={endNote} />
     </div>
   )
 }

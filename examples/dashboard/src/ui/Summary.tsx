@@ -1,7 +1,7 @@
 import { memo } from "react"
-import { amount, inUnits, money } from "../plan/money"
+import { inUnits, money, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
-import { type Filter, type Group, totals, used } from "../plan/table"
+import { type Filter, type Group, totals, used, withoutNoise } from "../plan/table"
 
 interface Props {
   positions: readonly Position[]
@@ -15,7 +15,7 @@ interface Props {
 export const Summary = memo(function Summary({ positions, settings, filter, onFilter, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
   const spent = used(positions)
-  const left = totalBudget === null ? null : totalBudget - spent
+  const left = totalBudget === null ? null : withoutNoise(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
   return (
@@ -91,7 +91,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
       {groups.length === 0 && <p className="nothing">Nothing to add up yet.</p>}
       <ul>
         {shown.map(({ name, budget, count }) => {
-          const isNamed = name !== "None"
+          const isNamed = name !== ""
           return (
             <li key={name}>
               <button
@@ -102,8 +102,8 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
                 title={`${count} ${count === 1 ? "position" : "positions"}`}
                 onClick={() => onChoose(chosen === name ? null : name)}
               >
-                <span className="bar-name">{name}</span>
-                <span className="bar-value">{amount(budget)}</span>
+                <span className="bar-name">{name || "None"}</span>
+                <span className="bar-value">{sum(budget)}</span>
                 <span className="bar-track" aria-hidden>
                   <span style={{ inlineSize: `${(budget / largest) * 100}%` }} />
                 </span>
@@ -114,7 +114,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
         {rest.length > 0 && (
           <li className="bar rest">
             <span className="bar-name">{rest.length} others</span>
-            <span className="bar-value">{amount(rest.reduce((sum, group) => sum + group.budget, 0))}</span>
+            <span className="bar-value">{sum(rest.reduce((all, group) => all + group.budget, 0))}</span>
           </li>
         )}
       </ul>

@@ -1,12 +1,12 @@
-import { Check, CloudOff, Lock, RefreshCw } from "lucide-react"
-import type { SyncState } from "../sync/store"
+import { Check, CloudOff, Lock, RefreshCw, TriangleAlert } from "lucide-react"
+import type { SyncState } from "../sync/standing"
 
-const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
+export const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
 
-function words({ kind, waiting, refused }: SyncState): { short: string; long: string } {
+function standing({ kind, waiting, refused }: SyncState): { short: string; long: string } {
   switch (kind) {
     case "live":
-      return { short: "Live", long: "Everything is saved on the server, and shown to everybody." }
+      return { short: "Live", long: "Everything in this plan is saved on the server, and shown to everybody." }
     case "syncing":
       return { short: waiting > 0 ? `Syncing ${plural(waiting)}` : "Syncing", long: "Changes are on their way to or from the server." }
     case "offline":
@@ -29,19 +29,40 @@ function words({ kind, waiting, refused }: SyncState): { short: string; long: st
   }
 }
 
+/** Whoever believes their changes on this device closes the page: where that is not so, it is said first. */
+function words(sync: SyncState): { short: string; long: string } {
+  const { short, long } = standing(sync)
+  if (sync.unsaved === null) return { short, long }
+  if (sync.kind === "live")
+    return { short: `${short}, not on this device`, long: `${long} This browser could not keep it: ${sync.unsaved}` }
+  return {
+    short: `Not saved on this device. ${short}`,
+    long: `This browser could not keep your last changes: ${sync.unsaved} Leave this page open until the server has them.`,
+  }
+}
+
 const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock }
 
-/** How the plan stands to the server: quiet, and exact. */
-export function SyncBadge({ sync }: { sync: SyncState }) {
-  const { short, long } = words(sync)
-  const Icon = ICONS[sync.kind]
+interface Props {
+  sync: SyncState
+  /** Other plans that have changes which the server has not got. */
+  others: number
+}
+
+/** How the plan stands to the server, and whether others wait: quiet, and exact. */
+export function SyncBadge({ sync, others }: Props) {
+  const own = words(sync)
+  const plans = others === 1 ? "another plan" : `${others} other plans`
+  const short = others > 0 ? `${own.short}, ${plans} waiting` : own.short
+  const long = others > 0 ? `${own.long} Changes of ${plans} have not gone there yet.` : own.long
+  const Icon = sync.unsaved === null ? ICONS[sync.kind] : TriangleAlert
   return (
-    <div className={`sync ${sync.kind}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
+    <div className={`sync ${sync.unsaved === null ? sync.kind : "unsaved"}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
       <Icon aria-hidden />
       <span className="sync-text">{short}</span>
       {/* Said aloud when it begins and ends, and not for each change that goes out. */}
       <span className="hidden" role="status">
-        {sync.kind === "syncing" ? "" : long}
+        {sync.kind === "syncing" && sync.unsaved === null ? "" : long}
       </span>
     </div>
   )

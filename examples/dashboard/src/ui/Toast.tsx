@@ -8,36 +8,47 @@ export interface Note {
 
 const SHOWN = 10_000
 
+/** A note takes the place of others, but what only says something takes no way back away. */
+export const noted = (notes: readonly Note[], note: Note): readonly Note[] => [
+  ...notes.filter((other) => other.action && !note.action),
+  note,
+]
+
 /** What has just happened, with a way back. */
-export function Toast({ note, onEnd }: { note: Note | null; onEnd: () => void }) {
+export function Toasts({ notes, onEnd }: { notes: readonly Note[]; onEnd: (note: Note) => void }) {
+  return (
+    <div className="toasts" role="status" aria-live="polite">
+      {notes.map((note) => (
+        <Toast key={note.key} note={note} onEnd={onEnd} />
+      ))}
+    </div>
+  )
+}
+
+function Toast({ note, onEnd }: { note: Note; onEnd: (note: Note) => void }) {
   const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    if (!note) return
     // It stays while somebody is at it.
     const isHeld = () => place.current?.matches(":hover, :focus-within") ?? false
     let timer = window.setTimeout(function end() {
       if (isHeld()) timer = window.setTimeout(end, 1_000)
-      else onEnd()
+      else onEnd(note)
     }, SHOWN)
     return () => window.clearTimeout(timer)
   }, [note, onEnd])
   return (
-    <div className="toasts" role="status" aria-live="polite" ref={place}>
-      {note && (
-        <div className="toast" key={note.key}>
-          <span>{note.text}</span>
-          {note.action && (
-            <button
-              type="button"
-              onClick={() => {
-                note.action?.run()
-                onEnd()
-              }}
-            >
-              {note.action.label}
-            </button>
-          )}
-        </div>
+    <div className="toast" ref={place}>
+      <span>{note.text}</span>
+      {note.action && (
+        <button
+          type="button"
+          onClick={() => {
+            onEnd(note)
+            note.action?.run()
+          }}
+        >
+          {note.action.label}
+        </button>
       )}
     </div>
   )

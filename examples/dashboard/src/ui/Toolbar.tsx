@@ -1,5 +1,5 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
-import { amount, inUnits } from "../plan/money"
+import { inUnits, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
 import { distinct, type Filter, used } from "../plan/table"
 import { Menu } from "./Menu"
@@ -52,8 +52,7 @@ export function Toolbar(props: Props) {
       <p className="found" role="status">
         {isFiltered && (
           <>
-            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {amount(used(shown))}{" "}
-            {inUnits(settings.currency, settings.unit)}
+            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {sum(used(shown))} {inUnits(settings.currency, settings.unit)}
           </>
         )}
       </p>
@@ -61,7 +60,7 @@ export function Toolbar(props: Props) {
       {chosen.length > 0 ? (
         <span className="chosen">
           <span role="status">
-            {chosen.length.toLocaleString()} selected, {amount(used(chosen))} {inUnits(settings.currency, settings.unit)}
+            {chosen.length.toLocaleString()} selected, {sum(used(chosen))} {inUnits(settings.currency, settings.unit)}
           </span>
           <button type="button" onClick={() => props.onExport(chosen)}>
             <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>

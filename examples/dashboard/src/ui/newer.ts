@@ -1,14 +1,17 @@
-import { useEffect, useState } from "react"
+/** Whether the server has a newer page than this one: from when it is said until the page is loaded again. */
+import { useSyncExternalStore } from "react"
 
-/** Said when the server has a newer page than this one. */
-export const NEWER = "happierwork-newer"
+let isNewer = false
+const listeners = new Set<() => void>()
 
-export function useNewer(): boolean {
-  const [isNewer, setNewer] = useState(false)
-  useEffect(() => {
-    const hear = () => setNewer(true)
-    window.addEventListener(NEWER, hear)
-    return () => window.removeEventListener(NEWER, hear)
-  }, [])
-  return isNewer
+export function sayNewer(): void {
+  isNewer = true
+  for (const listener of listeners) listener()
 }
+
+const subscribe = (listener: () => void) => {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+export const useNewer = (): boolean => useSyncExternalStore(subscribe, () => isNewer)

@@ -122,6 +122,16 @@ export class Server {
   async rows(headers: Record<string, string> = {}): Promise<Row[]> {
     const response = await fetch(`${this.url}/api/documents/default/positions`, { headers })
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
-    return (await response.json()) as Row[]
+    return ((await response.json()) as { positions: Row[] }).positions
+  }
+
+  /** A change of a position by way of the JSON API. */
+  async change(id: string, fields: Partial<Row>): Promise<void> {
+    const response = await fetch(`${this.url}/api/documents/default/positions/${id}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(fields),
+    })
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
   }
 }

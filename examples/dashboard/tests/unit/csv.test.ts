@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { readTable, toCsv } from "../../src/plan/csv"
+import { marksOf } from "../../src/plan/money"
 import type { Position } from "../../src/plan/schema"
 
 const position = (designation: string, location = "", budget: number | null = 1): Position => ({
@@ -42,6 +43,21 @@ describe("a table", () => {
     expect(toCsv([position("Cook")])).toContain("\r\nCook,,1,,1970-01-01T00:00:00.000Z,,\r\n")
   })
 
+  it.each(["de", "fr", "en-IN", "en"])("that we wrote has the same numbers, read in %s", (language) => {
+    const budgets = [12.125, 12_125, 1e-7, 0.5]
+    const written = toCsv(budgets.map((budget) => position("Cook", "", budget)))
+    expect(readTable(written, marksOf(language)).lines.map((line) => line.position.budget)).toEqual(budgets)
+  })
+
+  it("that others wrote is read as the reader writes numbers", () => {
+    const others = "designation;budget\nCook;12,125"
+    expect(readTable(others, marksOf("de")).lines[0]?.position.budget).toBe(12.125)
+    expect(readTable(others, marksOf("en")).lines[0]?.position.budget).toBe(12_125)
+    // A file of ours that went through a spreadsheet has its marks.
+    const saved = "designation;budget;createdAt\nCook;12,125;1970"
+    expect(readTable(saved, marksOf("de")).lines[0]?.position.budget).toBe(12.125)
+  })
+
   it("names its columns in any order, or has none and the usual ones", () => {
     expect(readTable("Salary;City;Title\n5;Pune;Cook").lines[0]?.position).toMatchObject({
       designation: "Cook",
@@ -52,6 +68,12 @@ describe("a table", () => {
       number: 1,
       position: { designation: "Cook", department: "Kitchen", budget: 5 },
     })
+  })
+
+  it("tells of columns that it leaves out, also if another one means the same", () => {
+    const { lines, ignored } = readTable("Title,Salary,Notes,Cost\nCook,5,x,7")
+    expect(lines[0]?.position).toMatchObject({ designation: "Cook", budget: 5 })
+    expect(ignored).toEqual(["Notes", "Cost"])
   })
 
   it("tells of each line why it cannot be taken", () => {

@@ -1,0 +1,36 @@
+import { expect, it } from "vitest"
+import { amount, sum } from "../../src/plan/money"
+import type { Position } from "../../src/plan/schema"
+import { totals, used, withoutNoise } from "../../src/plan/table"
+
+const position = (department: string, budget: number): Position => ({
+  id: `${department}${budget}`,
+  designation: "Cook",
+  department,
+  budget,
+  location: "",
+  createdAt: null,
+  updatedAt: null,
+  updatedBy: "",
+  conflicts: null,
+})
+
+it("a department may be called None, and those without one are another group", () => {
+  expect(totals([position("None", 3), position("", 2), position("", 5), position("None", 1)], "department")).toEqual([
+    { name: "", budget: 7, count: 2 },
+    { name: "None", budget: 4, count: 2 },
+  ])
+})
+
+it("a sum is what one gets on paper", () => {
+  const positions = [position("Kitchen", 1.1), position("Kitchen", 2.2)]
+  expect(used(positions)).toBe(3.3)
+  expect(totals(positions, "department")).toEqual([{ name: "Kitchen", budget: 3.3, count: 2 }])
+  expect(withoutNoise(0.3 - (0.1 + 0.2))).toBe(0)
+  expect(used([position("", Number.MAX_SAFE_INTEGER)])).toBe(Number.MAX_SAFE_INTEGER)
+})
+
+it("budgets that differ look different, sums are rounded", () => {
+  expect(amount(0.125)).not.toBe(amount(0.126))
+  expect(sum(0.125)).toBe(sum(0.1251))
+})
