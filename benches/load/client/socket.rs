@@ -65,6 +65,19 @@ impl Socket {
         Ok(())
     }
 
+    /// Answers pings, and leaves all else unread, until the other side closes. An error: it has ended in another way.
+    pub async fn until_closed(&mut self) -> io::Result<()> {
+        while !self.inbox.closed {
+            match self.inbox.next(&mut self.outbox).map(|frame| frame.is_some()) {
+                Ok(true) => {}
+                Ok(false) => self.turn().await?,
+                Err(error) if !self.inbox.closed => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what is there, without waiting. False: nothing is.
     pub fn read_now(&mut self) -> io::Result<bool> {
         match self.inbox.read(&self.stream) {
@@ -102,6 +115,8 @@ pub struct Inbox {
     taken: usize,
     /// How long the frame is that is on its way, when that is known.
     expected: usize,
+    /// The other side has said that this is the end.
+    closed: bool,
 }
 
 impl Inbox {
@@ -133,6 +148,7 @@ impl Inbox {
                 PING => outbox.frame(PONG, &[&self.bytes[start..end]]),
                 PONG => {}
                 CLOSE => {
+                    self.closed = true;
                     let reason = String::from_utf8_lossy(&self.bytes[(start + 2).min(end)..end]);
                     return Err(io::Error::other(format!("the server closed the socket: {reason}")));
                 }

@@ -129,11 +129,11 @@ impl Viewer {
 
 impl Viewer {
     /// Views until the server closes the socket. Returns when that was.
-    pub async fn until_closed(&mut self) -> Instant {
+    pub async fn until_closed(&mut self) -> Fallible<Instant> {
         // What it is told before is the reason.
         let _ = self.run(None).await;
-        while self.socket.inbox.next(&mut self.socket.outbox).is_ok() && self.socket.turn().await.is_ok() {}
-        Instant::now()
+        self.socket.until_closed().await?;
+        Ok(Instant::now())
     }
 }
 

@@ -62,8 +62,8 @@ async fn measure(plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     let intern = timeout(patience, login(server)).await.map_err(|_| "nobody can log in")??;
     timeout(patience, until_known(server, &guest)).await.map_err(|_| "the new key is not known")?;
     let thread = LocalPoolHandle::new(1);
-    let guests = Concerned::gather(&thread, &server.address, plan, &guest).await?;
-    let interns = Concerned::gather(&thread, &server.address, plan, &intern).await?;
+    let guests = Concerned::gather(&thread, &server.address, plan, "guest", &guest).await?;
+    let interns = Concerned::gather(&thread, &server.address, plan, "intern", &intern).await?;
 
     let mut figures = Figures::new();
     stage.board.set_phase(BEFORE);
@@ -136,7 +136,13 @@ struct Concerned {
 
 impl Concerned {
     /// Connects them all; ends when each has joined.
-    async fn gather(thread: &LocalPoolHandle, server: &Address, plan: &Plan, token: &str) -> Fallible<Self> {
+    async fn gather(
+        thread: &LocalPoolHandle,
+        server: &Address,
+        plan: &Plan,
+        user: &'static str,
+        token: &str,
+    ) -> Fallible<Self> {
         let (say, closed) = mpsc::unbounded_channel();
         let (board, ledger) = (Arc::new(Board::default()), Arc::new(Ledger::new(1)));
         let sync = Language::Repo { document: plan.id.clone(), hello: Hello::Nothing };
@@ -153,9 +159,10 @@ impl Concerned {
                 let address = Address { path, ..server.clone() };
                 let (answers, board, say) = (Rc::clone(&answers), Arc::clone(&notes), say.clone());
                 all.spawn_local(async move {
-                    let joined = join(&address, number, &language, answers, board).await;
+                    let name = format!("{user}-{number}");
+                    let joined = join(&address, &name, &language, answers, board).await;
                     let _ = say.send(match joined {
-                        Ok(mut viewer) => Ok(viewer.until_closed().await),
+                        Ok(mut viewer) => viewer.until_closed().await,
                         Err(error) => Err(error),
                     });
                 });
@@ -180,11 +187,11 @@ impl Concerned {
 
 async fn join(
     server: &Address,
-    number: usize,
+    name: &str,
     language: &Language,
     answers: Rc<RefCell<Answers>>,
     board: Arc<Board>,
 ) -> Fallible<Viewer> {
     let socket = Socket::connect([127, 0, 0, 2].into(), server.socket, server.path).await?;
-    Viewer::join(socket, &format!("concerned-{number}"), language, answers, board, false).await
+    Viewer::join(socket, name, language, answers, board, false).await
 }
