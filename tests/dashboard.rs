@@ -185,7 +185,7 @@ async fn what_is_not_there_is_not_the_page() {
 async fn the_page_about_the_server_leads_to_the_dashboard() {
     let server = with_page().await;
     let about = ask(&server, "/about", &[]).await;
-    assert!(about.status == 200 && about.text().contains("<a href=\"/\">"), "{}", about.text());
+    assert!(about.status == 200 && about.text().contains("<a href=\"./\">"), "{}", about.text());
     assert!(about.text().contains("/ws/dashboard/") && !about.text().contains("{{"), "{}", about.text());
     assert!(about.text().contains(&server.document.url()) && !about.text().contains("nodejs.org"), "{}", about.text());
 }
@@ -197,7 +197,7 @@ async fn without_the_dashboard_the_page_about_the_server_says_how_to_get_it() {
         let page = ask(&server, path, &[]).await;
         assert!(page.status == 200 && page.text().contains("/ws/dashboard/"), "{path}: {}", page.text());
         assert!(
-            page.text().contains("Node.js</a> 20.19") && !page.text().contains("<a href=\"/\">"),
+            page.text().contains("Node.js</a> 20.19") && !page.text().contains("<a href=\"./\">"),
             "{}",
             page.text()
         );

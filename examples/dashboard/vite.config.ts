@@ -2,13 +2,16 @@ import react from "@vitejs/plugin-react"
 import { defineConfig } from "vite"
 import { VitePWA } from "vite-plugin-pwa"
 
-/** Paths that are the server's: the worker never answers for them. */
-const SERVER = [/^\/(?:api|data|sync|ws|accounts)(?:\/|$)/, /^\/(?:about|healthz|readyz|metrics)$/]
+/** The page itself, wherever it is, and the server's folders: the worker answers for the one, and never for the others. */
+const PAGE = [/\/(?:index\.html)?(?:\?.*)?$/]
+const SERVER = [/\/(?:api|data|ws\/dashboard|accounts\/api\/(?:login|logout))\/(?:\?.*)?$/]
 
 /** For `npm run dev`: where the server is. */
 const server = process.env.HAPPIERWORK_URL ?? "http://127.0.0.1:8000"
 
 export default defineConfig({
+  // Relative links: the page works below a path prefix, too.
+  base: "./",
   plugins: [
     react(),
     VitePWA({
@@ -18,22 +21,24 @@ export default defineConfig({
         name: "Happierwork",
         short_name: "Happierwork",
         description: "Plan positions and budgets together, with and without a network",
-        start_url: "/",
+        start_url: ".",
+        scope: ".",
         display: "standalone",
         background_color: "#f6f7f9",
         theme_color: "#3446c5",
         icons: [
-          { src: "/icon.svg", sizes: "any", type: "image/svg+xml", purpose: "any" },
-          { src: "/icon-192.png", sizes: "192x192", type: "image/png", purpose: "any" },
-          { src: "/icon-512.png", sizes: "512x512", type: "image/png", purpose: "any" },
-          { src: "/icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
+          { src: "icon.svg", sizes: "any", type: "image/svg+xml", purpose: "any" },
+          { src: "icon-192.png", sizes: "192x192", type: "image/png", purpose: "any" },
+          { src: "icon-512.png", sizes: "512x512", type: "image/png", purpose: "any" },
+          { src: "icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
         ],
       },
       workbox: {
         globPatterns: ["**/*.{js,css,html,wasm,svg,png}"],
         // Automerge's WebAssembly.
         maximumFileSizeToCacheInBytes: 8_000_000,
-        navigateFallback: "/index.html",
+        navigateFallback: "index.html",
+        navigateFallbackAllowlist: PAGE,
         navigateFallbackDenylist: SERVER,
         cleanupOutdatedCaches: true,
         // A new worker takes over at once; the page says that there is a newer one.

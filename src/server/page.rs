@@ -19,8 +19,8 @@ use crate::hub::Caller;
 const WITHOUT: &str = "This server was built without the dashboard. To get it, install \
     <a href=\"https://nodejs.org/\">Node.js</a> 20.19 or later, and build the server again with \
     <code>HAPPIERWORK_DASHBOARD=required</code> in its environment.";
-/// Where it is.
-const WITH: &str = "<a href=\"/\">Open the dashboard</a>";
+/// Where it is. Links of this page are relative, so that they hold below a path prefix of a proxy, too.
+const WITH: &str = "<a href=\"./\">Open the dashboard</a>";
 
 /// The root, and the page about it.
 pub fn router() -> Router<Arc<App>> {

@@ -61,7 +61,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator) {
   window.addEventListener("load", () => {
     // Without it the page works, but does not open without a network.
     const hadWorker = navigator.serviceWorker.controller !== null
-    navigator.serviceWorker.register("/sw.js").catch(() => undefined)
+    navigator.serviceWorker.register("sw.js").catch(() => undefined)
     // A newer page is there: it is for the reader to say when.
     navigator.serviceWorker.addEventListener("controllerchange", () => {
       if (hadWorker) sayNewer()

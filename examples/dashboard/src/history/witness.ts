@@ -69,7 +69,7 @@ export class Witness {
   /** null: no answer. */
   async #request(hashes: readonly string[]): Promise<readonly Told[] | null> {
     try {
-      const response = await fetch(`/api/documents/${this.document}/attribution?changes=${hashes.join(",")}`, {
+      const response = await fetch(`api/documents/${this.document}/attribution?changes=${hashes.join(",")}`, {
         // Names stay in no cache when one has logged out.
         cache: "no-store",
         signal: AbortSignal.any([this.#end.signal, AbortSignal.timeout(PATIENCE)]),

@@ -1,8 +1,9 @@
 /** Who logs out leaves no copies behind. They are deleted by a page that has not opened them. */
+import { STORAGE } from "./place"
 import { forgetRemembered } from "./remembered"
 import { deleteLocalCopies } from "./repo"
 
-const KEY = "happierwork.forget."
+const KEY = `${STORAGE}.forget.`
 
 /** Whose copies are to go. */
 export const forget = (owner: string): void => localStorage.setItem(KEY + owner, "")

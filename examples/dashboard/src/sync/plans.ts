@@ -39,7 +39,7 @@ const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => local
 
 /** Asks the server. Throws when it cannot be reached, or does not say. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
-  const response = await fetch("/api/documents", { cache: "no-store", signal: AbortSignal.timeout(10_000) })
+  const response = await fetch("api/documents", { cache: "no-store", signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
   const listed = ((await response.json()) as Listed[]).map(
     (document): PlanInfo => ({

@@ -65,7 +65,7 @@ export class Pulse {
     const before = this.#heardAt
     try {
       // Any answer is one: there is a way to the server.
-      await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) })
+      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) })
       this.heard()
     } catch {
       if (this.watched.isOpen() && this.#heardAt === before) this.watched.onDead()

@@ -1,5 +1,6 @@
 /** What this browser remembers of a user beside the local copies. Every key says whose it is. */
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
+import { STORAGE } from "./place"
 
 /**
  * Of a plan: the heads that the server has, how many changes it has not got, what was looked at and put away, and what was typed into
@@ -7,7 +8,7 @@ import { isValidDocumentId } from "@automerge/automerge-repo/slim"
  */
 type OfPlan = "heads" | "unsent" | "dismissed" | "lost"
 
-const ROOT = "happierwork."
+const ROOT = `${STORAGE}.`
 
 export const plansKey = (owner: string): string => `${ROOT}plans.${owner}`
 export const planKey = (what: OfPlan, owner: string, plan: string): string => `${ROOT}${what}.${owner}.${plan}`

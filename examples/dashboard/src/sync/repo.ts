@@ -4,6 +4,7 @@ import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-networ
 import { Connection } from "./connection"
 import { LocalCopies } from "./copies"
 import { Outbox } from "./outbox"
+import { STORAGE } from "./place"
 
 export interface Local {
   repo: Repo
@@ -14,12 +15,14 @@ export interface Local {
 /** How long other tabs may take to close a database. */
 const PATIENCE = 5_000
 
-const database = (owner: string) => `happierwork${owner === "" ? "" : `.${owner}`}`
+const database = (owner: string) => `${STORAGE}${owner === "" ? "" : `.${owner}`}`
 
 /** `owner`: whose plans these are. Each user of a browser has copies of their own. */
 export function openRepo(owner: string): Local {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:"
-  const connection = new Connection(`${scheme}//${location.host}/sync`)
+  const sync = new URL("sync", location.href)
+  sync.protocol = location.protocol === "https:" ? "wss:" : "ws:"
+  sync.hash = ""
+  const connection = new Connection(sync.href)
   const copies = new LocalCopies(database(owner), (id) => {
     if (repo.handles[id as DocumentId]?.isReady()) repo.flush([id as DocumentId]).catch(() => undefined)
   })

@@ -1,4 +1,6 @@
 /** Who we are to the server, remembered for when it is out of reach. */
+import { STORAGE } from "./place"
+
 export interface User {
   name: string
   role: "viewer" | "editor" | "owner"
@@ -12,8 +14,8 @@ export interface Session {
   user: User | null
 }
 
-const KEY = "happierwork.session"
-const NAME = "happierwork.name"
+const KEY = `${STORAGE}.session`
+const NAME = `${STORAGE}.name`
 
 /** How long a server may take to say who we are before the page goes on without it. */
 const PATIENCE = 4_000
@@ -29,7 +31,7 @@ function remembered(): Session | null {
 /** What the server says, or what it said last. null: never met. */
 export async function readSession(): Promise<{ session: Session | null; isFresh: boolean }> {
   try {
-    const response = await fetch("/api/session", { signal: AbortSignal.timeout(PATIENCE) })
+    const response = await fetch("api/session", { signal: AbortSignal.timeout(PATIENCE) })
     if (response.ok) {
       const session = (await response.json()) as Session
       localStorage.setItem(KEY, JSON.stringify(session))
@@ -46,7 +48,7 @@ export type LoginAnswer = { ok: true } | { ok: false; reason: string }
 export async function login(email: string, password: string): Promise<LoginAnswer> {
   let response: Response
   try {
-    response = await fetch("/accounts/api/login/", {
+    response = await fetch("accounts/api/login/", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ email, password }),
@@ -61,7 +63,7 @@ export async function login(email: string, password: string): Promise<LoginAnswe
 }
 
 export async function logout(): Promise<void> {
-  const response = await fetch("/accounts/api/logout/", { method: "POST" })
+  const response = await fetch("accounts/api/logout/", { method: "POST" })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
   localStorage.removeItem(KEY)
 }

@@ -184,7 +184,7 @@ export function App({ local, session: first, isFresh }: Props) {
       return
     }
     forget(whose)
-    history.replaceState(null, "", "/")
+    history.replaceState(null, "", "./")
     location.reload()
   }
 
@@ -225,7 +225,7 @@ export function App({ local, session: first, isFresh }: Props) {
         {isFresh
           ? "There is no such plan on this server, or you may not see it. If somebody has made it without a network, it appears here as soon as they are connected."
           : "It has to be opened once with a connection; after that it opens without."}{" "}
-        <a href="/">Go to the first plan</a>
+        <a href="./">Go to the first plan</a>
       </Message>
     )
   }

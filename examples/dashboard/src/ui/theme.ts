@@ -1,6 +1,8 @@
 /** Light, dark, or what the system says. */
+import { STORAGE } from "../sync/place"
+
 export type Theme = "system" | "light" | "dark"
-const KEY = "happierwork.theme"
+const KEY = `${STORAGE}.theme`
 
 export const readTheme = (): Theme => {
   const saved = localStorage.getItem(KEY)
