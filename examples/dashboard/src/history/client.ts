@@ -1,6 +1,6 @@
 /** The history worker as the page sees it: fed with what the document learns, asked for pages of the past. */
 import { next as A } from "@automerge/automerge/slim"
-import type { Swallowed } from "./ledger"
+import type { Swallowed } from "./deeds"
 import type { FromWorker, Questions, ToWorker } from "./protocol"
 
 export interface HistoryListener {

@@ -1,79 +1,14 @@
 /**
- * Who changed what, read from the document's own changes: that works without a network, and nobody has to be believed but
- * whoever wrote the change.
+ * Who changed what, read from the document's own changes, so that it works without a network. Names and times are what each change says
+ * of itself.
  *
- * Every change is looked at once. Pure: it knows nothing of workers, storage or the page.
+ * Every change is read once. Pure: it knows nothing of workers, storage or the page.
  */
 import type { next as A } from "@automerge/automerge/slim"
-import { asMoment, byOperation, FIELDS, type Field, type FieldValue, split } from "../plan/schema"
+import { byOperation, split } from "../plan/register"
+import { asMoment, type FieldValue } from "../plan/schema"
+import type { Deed, Entry, SetField, Swallowed } from "./deeds"
 import { Text } from "./text"
-
-/** A field that a change has set. */
-export interface SetField {
-  kind: "set"
-  /** null: of the plan. */
-  position: string | null
-  /** What the position was called then. */
-  name: string
-  field: string
-  old: FieldValue
-  new: FieldValue
-}
-
-/** A position that a change has made. */
-export interface Came {
-  kind: "added"
-  position: string
-  name: string
-}
-
-/** A position that a change has deleted. */
-export interface Went {
-  kind: "deleted"
-  position: string
-  name: string
-  /** As it was. */
-  row: Fields
-}
-
-export type Deed = SetField | Came | Went
-
-/** What brings a position back. */
-export interface Fields {
-  designation: string
-  department: string
-  budget: number
-  location: string
-  createdAt: number | null
-}
-
-/** One change. */
-export interface Entry {
-  hash: string
-  /** Milliseconds since 1970, as the change says; null: it says nothing. */
-  time: number | null
-  /** Who it says it is from. */
-  who: string
-  message: string
-  deeds: Deed[]
-  /** Deeds that are not listed: a large import has thousands. */
-  more: number
-}
-
-/** An edit that nobody saw, because somebody deleted its position at the same time. */
-export interface Swallowed {
-  /** The change that made the edit: what one calls it by. */
-  key: string
-  position: string
-  field: Field
-  value: FieldValue
-  who: string
-  time: number | null
-  deletedBy: string
-  deletedAt: number | null
-  /** The position as it would be. */
-  row: Fields
-}
 
 interface Change {
   hash: string
@@ -91,26 +26,48 @@ interface Change {
 interface Written {
   value: FieldValue
   text: Text | null
+  /** It is a list or a map. */
+  isNested: boolean
+  /** The number of the change that wrote it, and of those that have overwritten or deleted it. */
+  change: number
+  ended: number[]
+}
+
+/** A key of a row, or of the plan (null). */
+interface Place {
+  row: string | null
+  field: string
 }
 
 interface Row {
+  /** Its name in Automerge. */
+  object: string
   position: string
-  /** The change that made it. */
+  /** The number of the change that made it. */
   made: number
-  /** The highest write of each field. */
-  fields: Map<string, string>
-  /** Writes of fields that people edit, after the one that made the row: by number of the change. */
-  edits: { change: number; field: Field; operation: string }[]
-  /** Changes that have deleted it. */
+  /** It took the place of a row that had been deleted. */
+  isRestored: boolean
+  /** Writes of fields that people edit, after the change that made the row. */
+  edits: { change: number; field: string; operation: string; isNested: boolean }[]
+  /** Numbers of the changes that have deleted it. */
   deletions: number[]
 }
 
+/** A field that the change being read has written. Texts are told when all of their letters are there. */
+interface Setting extends Place {
+  old: FieldValue
+  value: () => FieldValue
+  settled: FieldValue[] | null
+  isNested: boolean
+  /** Nothing stood there for the author. */
+  isFirst: boolean
+}
+
 const MAX_DEEDS = 200
-const PLAN_FIELDS = new Set(["name", "currency", "unit", "totalBudget"])
-const ROW_FIELDS = new Set<string>([...FIELDS, "createdAt", "updatedAt", "updatedBy"])
-/** What is of no interest by itself. */
+/** Fields that are written beside every edit, or that only programs read. */
 const SILENT = new Set(["createdAt", "updatedAt", "updatedBy"])
-const isEditable = (field: string): field is Field => (FIELDS as readonly string[]).includes(field)
+const SILENT_IN_PLAN = new Set(["documentId"])
+const isEditable = (field: string): boolean => !SILENT.has(field)
 
 export class Ledger {
   #changes: Change[] = []
@@ -118,8 +75,12 @@ export class Ledger {
   #byActor = new Map<string, number[]>()
   #maps = new Set<string>()
   #rows = new Map<string, Row>()
-  #texts = new Map<string, { text: Text; row: string | null; field: string }>()
+  #texts = new Map<string, { text: Text } & Place>()
+  /** Lists and maps below a field, and texts in them. */
+  #nested = new Map<string, Place>()
   #written = new Map<string, Written>()
+  /** The operations that have written a key, by object and key. */
+  #registers = new Map<string, string[]>()
   #names = new Map<string, string>()
   #deleted = new Set<string>()
   /** The rows that were made for a position: several, if it was deleted and came back. */
@@ -155,23 +116,32 @@ export class Ledger {
   }
 
   #read(change: A.DecodedChange, entry: Change, number: number): void {
-    /** Texts are told when all of their letters are there. */
-    const sets: { row: string | null; field: string; old: FieldValue; value: () => FieldValue }[] = []
+    const sets: Setting[] = []
     const made = new Map<string, string>()
-    const removed = new Map<string, string>()
+    const replaced = new Map<string, number>()
+    const removed = new Set<string>()
     const changed = new Map<string, FieldValue>()
+    const inner = new Map<string, Place>()
+    const isMade = (row: string | null) => row !== null && made.get(this.#rows.get(row)?.position ?? "") === row
     let said = ""
     change.ops.forEach((op, at) => {
       const operation = `${change.startOp + at}@${change.actor}`
       const { insert, elemId } = op as unknown as { insert?: boolean; elemId?: string }
       const text = this.#texts.get(op.obj)
       if (text) {
-        if (text.row !== null || PLAN_FIELDS.has(text.field)) {
-          const known = `${op.obj}`
-          if (!made.has(known) && !changed.has(known)) changed.set(known, text.text.value)
-        }
+        const isNew = this.#written.get(op.obj)?.change === number
+        if (!isNew && !changed.has(op.obj)) changed.set(op.obj, text.text.value)
         if (insert) text.text.insert(operation, elemId ?? "_head", String(op.value ?? ""))
         else if (elemId) text.text.replace(elemId, op.action === "del" ? null : String(op.value ?? ""))
+        return
+      }
+      const nested = this.#nested.get(op.obj)
+      if (nested) {
+        if (op.action.startsWith("make")) this.#nested.set(operation, nested)
+        inner.set(`${nested.row}/${nested.field}`, nested)
+        const row = nested.row === null ? undefined : this.#rows.get(nested.row)
+        if (row && !isMade(nested.row) && isEditable(nested.field))
+          row.edits.push({ change: number, field: nested.field, operation, isNested: true })
         return
       }
       if (op.obj === "_root" && op.key === "positions") {
@@ -180,49 +150,35 @@ export class Ledger {
       }
       if (this.#maps.has(op.obj)) {
         const position = op.key
-        for (const row of op.pred) {
-          this.#rows.get(row)?.deletions.push(number)
-          this.#deleted.add(row)
+        for (const pred of op.pred) {
+          this.#rows.get(pred)?.deletions.push(number)
+          this.#deleted.add(pred)
         }
         if (op.action === "makeMap") {
-          const row: Row = { position, made: number, fields: new Map(), edits: [], deletions: [] }
+          const others = this.#byPosition.get(position) ?? []
+          const isRestored = op.pred.length === 0 && others.some((other) => other.deletions.some((end) => this.#isBefore(end, number)))
+          const row: Row = { object: operation, position, made: number, isRestored, edits: [], deletions: [] }
           this.#rows.set(operation, row)
-          const others = this.#byPosition.get(position)
-          if (others) others.push(row)
-          else this.#byPosition.set(position, [row])
+          this.#byPosition.set(position, [...others, row])
           made.set(position, operation)
+          if (op.pred.length > 0) replaced.set(position, op.pred.length)
           removed.delete(position)
         } else if (op.action === "del" && op.pred.length > 0) {
-          removed.set(
-            position,
-            op.pred.reduce((one, other) => (byOperation(one, other) > 0 ? one : other)),
-          )
+          removed.add(position)
           made.delete(position)
         }
         return
       }
       const row = this.#rows.get(op.obj)
-      if (row ? !ROW_FIELDS.has(op.key) : op.obj !== "_root" || !PLAN_FIELDS.has(op.key)) return
-      const old = this.#shown(op.pred)
-      const written: Written = { value: plainValue(op), text: null }
-      if (op.action === "makeText") {
-        written.text = new Text()
-        this.#texts.set(operation, { text: written.text, row: row ? op.obj : null, field: op.key })
-        made.set(operation, operation)
-      }
-      this.#written.set(operation, written)
-      if (row) {
-        const before = row.fields.get(op.key)
-        if (op.action === "del") {
-          if (before && op.pred.includes(before)) row.fields.delete(op.key)
-        } else if (!before || byOperation(operation, before) > 0) row.fields.set(op.key, operation)
-        if (isEditable(op.key) && made.get(row.position) !== op.obj) row.edits.push({ change: number, field: op.key, operation })
-      }
-      sets.push({ row: row ? op.obj : null, field: op.key, old, value: () => (op.action === "del" ? null : valueIn(written)) })
+      if (!row && op.obj !== "_root") return
+      const place: Place = { row: row ? op.obj : null, field: op.key }
+      if (row && isEditable(op.key) && !isMade(op.obj)) row.edits.push({ change: number, field: op.key, operation, isNested: false })
+      sets.push(this.#write(place, op, operation, number))
     })
     for (const [object, old] of changed) {
-      const text = this.#texts.get(object)
-      if (text) sets.push({ row: text.row, field: text.field, old, value: () => text.text.value })
+      const { row, field, text } = this.#texts.get(object) ?? {}
+      if (row !== undefined && field !== undefined && text)
+        sets.push({ row, field, old, value: () => text.value, settled: null, isNested: false, isFirst: false })
     }
     for (const { row: object, field, value } of sets) {
       const row = object === null ? undefined : this.#rows.get(object)
@@ -230,34 +186,105 @@ export class Ledger {
       if (field === "updatedBy") said = String(value() ?? "")
     }
     entry.who = said || author(entry.message) || `device ${change.actor.slice(0, 6)}`
-    const deeds: Deed[] = []
     for (const [position, operation] of made) {
-      if (this.#rows.get(operation)?.position === position) deeds.push({ kind: "added", position, name: this.#names.get(position) ?? "" })
+      const name = this.#names.get(position) ?? ""
+      const rows = replaced.get(position)
+      if (rows !== undefined) entry.deeds.push({ kind: "replaced", position, name, rows })
+      else entry.deeds.push({ kind: this.#rows.get(operation)?.isRestored ? "restored" : "added", position, name })
     }
-    for (const [position, object] of removed) {
-      const row = this.#rows.get(object)
-      if (row) deeds.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", row: this.#fieldsOf(row) })
+    for (const position of removed)
+      entry.deeds.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", heads: change.deps })
+    for (const set of sets) if (!isMade(set.row)) entry.deeds.push(...this.#deed(set))
+    for (const place of inner.values()) {
+      const isTold = isMade(place.row) || sets.some(({ row, field }) => row === place.row && field === place.field)
+      if (!isTold)
+        entry.deeds.push(...this.#deed({ ...place, old: null, value: () => null, settled: null, isNested: true, isFirst: false }))
     }
-    for (const { row: object, field, old, value } of sets) {
-      const row = object === null ? undefined : this.#rows.get(object)
-      if (SILENT.has(field) || (row && made.get(row.position) === object)) continue
-      deeds.push({
-        kind: "set",
-        position: row?.position ?? null,
-        name: row ? (this.#names.get(row.position) ?? "") : "",
-        field,
-        old,
-        new: value(),
-      })
-    }
-    entry.deeds = deeds
   }
 
-  /** Of the values of these writes, the one that was shown. */
-  #shown(operations: readonly string[]): FieldValue {
-    const highest = operations.reduce<string | null>((one, other) => (one !== null && byOperation(one, other) > 0 ? one : other), null)
-    const written = highest === null ? undefined : this.#written.get(highest)
-    return written ? valueIn(written) : null
+  /** Takes one write of a key in. */
+  #write(place: Place, op: A.DecodedChange["ops"][number], operation: string, number: number): Setting {
+    const key = `${op.obj}/${op.key}`
+    const register = this.#registers.get(key) ?? []
+    const preds = op.pred.filter((pred) => this.#written.has(pred))
+    // Writing the value of a conflict that is shown makes Automerge delete the others: what is left has to be looked for.
+    const seen = op.action === "del" ? this.#seen(register, preds, number) : preds
+    const before = seen.toSorted((one, other) => byOperation(other, one)).map((other) => this.#written.get(other) as Written)
+    if (op.action === "inc") {
+      const counter = before[0]
+      const old = counter ? valueIn(counter) : null
+      if (counter && typeof old === "number") counter.value = old + Number(op.value ?? 0)
+      const now = counter ? valueIn(counter) : null
+      return { ...place, old, value: () => now, settled: null, isNested: false, isFirst: false }
+    }
+    for (const pred of preds) this.#written.get(pred)?.ended.push(number)
+    let after: Written | undefined
+    if (op.action === "del") {
+      const left = seen.filter((other) => !preds.includes(other))
+      if (left.length > 0) after = this.#written.get(left.reduce((one, other) => (byOperation(one, other) > 0 ? one : other)))
+    } else {
+      after = { value: plainValue(op), text: null, isNested: false, change: number, ended: [] }
+      if (op.action === "makeText") {
+        after.text = new Text()
+        this.#texts.set(operation, { text: after.text, ...place })
+      } else if (op.action.startsWith("make")) {
+        after.isNested = true
+        this.#nested.set(operation, place)
+      }
+      this.#written.set(operation, after)
+      register.push(operation)
+      this.#registers.set(key, register)
+    }
+    const values = [...new Set(before.map(valueIn))]
+    return {
+      ...place,
+      old: before[0] ? valueIn(before[0]) : null,
+      value: () => (after ? valueIn(after) : null),
+      settled: values.length > 1 ? values : null,
+      isNested: (after?.isNested || before[0]?.isNested) ?? false,
+      isFirst: before.length === 0,
+    }
+  }
+
+  /**
+   * The writes of a register that the author of a change saw: they were there, and nothing had ended them. `preds`: those that the change
+   * names. What a change has ended that is known, was known: so a long row of edits needs no search.
+   */
+  #seen(register: readonly string[], preds: readonly string[], number: number): string[] {
+    const seen: string[] = []
+    const known = new Set([number, ...preds.map((pred) => this.#written.get(pred)?.change ?? number)])
+    for (const operation of register.toReversed()) {
+      const { change, ended } = this.#written.get(operation) as Written
+      const isEnded = ended.some((end) => known.has(end))
+      if (!preds.includes(operation) && !isEnded && !this.#isBefore(change, number)) continue
+      known.add(change)
+      if (!isEnded && !ended.some((end) => this.#isBefore(end, number))) seen.push(operation)
+    }
+    return seen
+  }
+
+  #deed({ row: object, field, old, value, settled, isNested, isFirst }: Setting): SetField[] {
+    const row = object === null ? undefined : this.#rows.get(object)
+    if (row ? SILENT.has(field) : SILENT_IN_PLAN.has(field)) return []
+    const now = value()
+    // The same value from two people is no conflict for those who read.
+    if (old === now && !settled && !isNested) return []
+    const name = row ? (this.#names.get(row.position) ?? "") : ""
+    const deed: SetField = { kind: "set", position: row?.position ?? null, name, field, old, new: now }
+    if (settled) deed.settled = settled
+    if (isNested) deed.nested = true
+    if (row?.isRestored && isFirst && this.#hadValue(row, field, now)) deed.restored = true
+    return [deed]
+  }
+
+  /** Whether a row that was deleted before this one was made had the value in this field. */
+  #hadValue(row: Row, field: string, value: FieldValue): boolean {
+    const others = this.#byPosition.get(row.position) ?? []
+    return others.some((other) => {
+      if (other === row || !other.deletions.some((end) => this.#isBefore(end, row.made))) return false
+      const writes = this.#registers.get(`${other.object}/${field}`) ?? []
+      return writes.some((write) => valueIn(this.#written.get(write) as Written) === value)
+    })
   }
 
   /** Changes, the newest first, from a place on: of everything, or of one position or field. */
@@ -314,14 +341,14 @@ export class Ledger {
       const row = this.#rows.get(object)
       if (!row) continue
       // Of several edits of a field the last one counts.
-      const last = new Map<Field, Row["edits"][number]>()
+      const last = new Map<string, Row["edits"][number]>()
       for (const edit of row.edits) {
         const isSwallowed = row.deletions.every((deletion) => !this.#isBefore(edit.change, deletion))
         const other = last.get(edit.field)
         if (isSwallowed && (!other || byOperation(edit.operation, other.operation) > 0)) last.set(edit.field, edit)
       }
       for (const edit of last.values()) {
-        const { change, field, operation } = edit
+        const { change, field, operation, isNested } = edit
         if (this.#isSeenTo(row, edit)) continue
         const by = this.#changes[change] as Change
         const deletion = this.#changes[row.deletions[0] as number] as Change
@@ -330,17 +357,31 @@ export class Ledger {
           at: change,
           key: `${by.hash}/${field}`,
           position: row.position,
+          name: this.#names.get(row.position) ?? "",
           field,
           value: written ? valueIn(written) : null,
+          nested: isNested || (written?.isNested ?? false),
           who: by.who,
           time: by.time,
           deletedBy: deletion.who,
           deletedAt: deletion.time,
-          row: this.#fieldsOf(row),
+          heads: [...this.#headsBefore(row), by.hash],
         })
       }
     }
     return found.sort((one, other) => other.at - one.at).map(({ at: _, ...swallowed }) => swallowed)
+  }
+
+  /** The heads at which a deleted row was there, with all that those who deleted it knew. */
+  #headsBefore(row: Row): string[] {
+    return row.deletions.flatMap((deletion) => this.#changes[deletion]?.deps ?? [])
+  }
+
+  /** The heads before the last deletion of a position; null: nobody has deleted it. */
+  beforeDeletion(position: string): string[] | null {
+    const rows = this.#byPosition.get(position)?.filter(({ deletions }) => deletions.length > 0) ?? []
+    const last = rows.toSorted((one, other) => Math.max(...one.deletions) - Math.max(...other.deletions)).at(-1)
+    return last ? this.#headsBefore(last) : null
   }
 
   /** Whether somebody who had the edit has made the position again, deleted it again, or set this field of it. */
@@ -350,22 +391,6 @@ export class Ledger {
       const writes = other.edits.filter((edit) => edit.field === field).map((edit) => edit.change)
       return [other.made, ...other.deletions, ...writes].some((later) => this.#isBefore(change, later))
     })
-  }
-
-  #fieldsOf({ fields }: Row): Fields {
-    const value = (name: string): FieldValue => {
-      const write = fields.get(name)
-      const written = write ? this.#written.get(write) : undefined
-      return written ? valueIn(written) : null
-    }
-    const number = (read: FieldValue) => (typeof read === "number" ? read : null)
-    return {
-      designation: String(value("designation") ?? ""),
-      department: String(value("department") ?? ""),
-      budget: number(value("budget")) ?? 0,
-      location: String(value("location") ?? ""),
-      createdAt: number(value("createdAt")),
-    }
   }
 
   /** Whether a change was known to whoever made the other. Only what was made since is looked at. */
@@ -399,9 +424,11 @@ export class Ledger {
 const valueIn = ({ value, text }: Written): FieldValue => (text ? text.value : value)
 
 function plainValue(op: A.DecodedChange["ops"][number]): FieldValue {
-  if (op.action !== "set") return null
-  const { value } = op
-  return typeof value === "string" || typeof value === "number" ? value : null
+  if (op.action !== "set" || op.value === null || op.value === undefined) return null
+  const value: unknown = op.value
+  if ("datatype" in op && op.datatype === "timestamp") return new Date(Number(value)).toISOString()
+  if (typeof value === "string" || typeof value === "number") return value
+  return value instanceof Uint8Array ? `${value.length} bytes` : String(value)
 }
 
 /** Messages begin with a name: `CFO: budget of Designer: 9`. */

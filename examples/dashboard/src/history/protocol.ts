@@ -1,6 +1,6 @@
 /** What the page and its history worker say to each other. */
 import type { Settings } from "../plan/schema"
-import type { Entry, Swallowed } from "./ledger"
+import type { Entry, Swallowed } from "./deeds"
 
 export interface About {
   position?: string
@@ -22,6 +22,7 @@ export interface PastPosition {
   department: string
   budget: number | null
   location: string
+  odd?: Partial<Record<string, string>>
 }
 
 export interface Past {
@@ -40,6 +41,8 @@ export interface Maker {
 export interface Questions {
   page: { ask: { about: About; before: number | null; limit: number }; answer: HistoryPage }
   past: { ask: { place: number }; answer: Past | null }
+  /** The heads before the last deletion of a position. */
+  beforeDeletion: { ask: { position: string }; answer: string[] | null }
   makers: { ask: { operations: string[] }; answer: (Maker | null)[] }
 }
 

@@ -1,5 +1,5 @@
 /** A text as its operations leave it. Nearly all are written in one go, and kept as a string; others as a list of letters. */
-import { byOperation, split } from "../plan/schema"
+import { byOperation, split } from "../plan/register"
 
 interface Letter {
   operation: string

@@ -69,6 +69,8 @@ function answer(message: Extract<ToWorker, { type: "ask" }>): Questions[keyof Qu
       return ledger.page(message.ask.about, message.ask.before, message.ask.limit)
     case "makers":
       return message.ask.operations.map((operation) => ledger.maker(operation))
+    case "beforeDeletion":
+      return ledger.beforeDeletion(message.ask.position)
     case "past":
       return past(message.ask.place)
   }

@@ -8,7 +8,7 @@ export class Rows {
   #suspects = new Set<string>()
   #list: readonly Position[] | null = null
 
-  constructor(doc: unknown) {
+  constructor(doc: A.Doc<unknown>) {
     this.rebuild(doc)
   }
 
@@ -23,19 +23,19 @@ export class Rows {
   }
 
   /** Reads all rows again. Which of them have conflicts is kept; who knows more calls {@link suspect}. */
-  rebuild(doc: unknown): void {
+  rebuild(doc: A.Doc<unknown>): void {
     this.#byId.clear()
     const rows = rowsOf(doc)
     for (const [id, row] of Object.entries(rows)) {
       const position = readPosition(id, row)
       if (position) this.#byId.set(id, position)
     }
-    this.#readSuspects(rows)
+    this.#readSuspects(doc)
     this.#list = null
   }
 
   /** Takes what a change touched. Returns the fields by row, `null` for rows that came or went. */
-  update(doc: unknown, patches: readonly A.Patch[]): Map<string, Set<string> | null> {
+  update(doc: A.Doc<unknown>, patches: readonly A.Patch[]): Map<string, Set<string> | null> {
     const touched = new Map<string, Set<string> | null>()
     for (const { path } of patches) {
       if (path[0] !== "positions") continue
@@ -56,21 +56,21 @@ export class Rows {
       else this.#byId.delete(id)
       this.#suspects.add(id)
     }
-    if (this.#suspects.size > 0 && patches.length > 0) this.#readSuspects(rows)
+    if (this.#suspects.size > 0 && patches.length > 0) this.#readSuspects(doc)
     if (touched.size > 0) this.#list = null
     return touched
   }
 
   /** Looks for conflicts in these rows. */
-  suspect(doc: unknown, ids: Iterable<string>): void {
+  suspect(doc: A.Doc<unknown>, ids: Iterable<string>): void {
     for (const id of ids) this.#suspects.add(id)
-    this.#readSuspects(rowsOf(doc))
+    this.#readSuspects(doc)
   }
 
-  #readSuspects(rows: Record<string, unknown>): void {
+  #readSuspects(doc: A.Doc<unknown>): void {
     for (const id of this.#suspects) {
       const position = this.#byId.get(id)
-      const conflicts = position ? readConflicts(rows, id) : null
+      const conflicts = position ? readConflicts(doc, id) : null
       if (position && (conflicts || position.conflicts)) {
         this.#byId.set(id, { ...position, conflicts })
         this.#list = null

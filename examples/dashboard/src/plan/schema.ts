@@ -5,12 +5,16 @@
  * and never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
+import { plainOf, type Register, readRegister } from "./register"
 
 /** The fields of a position that people edit. */
 export const FIELDS = ["designation", "department", "budget", "location"] as const
 export type Field = (typeof FIELDS)[number]
 
-/** What a field may hold. Budgets are numbers, in units of the plan. */
+/**
+ * The value of a field as the page shows it. Budgets are numbers, in units of the plan; null: unknown. A budget that is text is a value of
+ * another type that some program has written: it is shown, and never counted.
+ */
 export type FieldValue = string | number | null
 
 /** A position in the document. */
@@ -56,7 +60,7 @@ export interface Position {
   id: string
   designation: string
   department: string
-  /** null: there is none that can be read. */
+  /** null: unknown. It is absent, or no number (see `odd`). */
   budget: number | null
   location: string
   /** Milliseconds since 1970. */
@@ -64,11 +68,18 @@ export interface Position {
   updatedAt: number | null
   updatedBy: string
   conflicts: Partial<Record<Field, Conflict>> | null
+  /** Fields whose values have another type than the schema says, as text. */
+  odd?: Partial<Record<Field, string>>
+  /** The entry is no map, and so no position: it is shown as this text, and can only be deleted. */
+  entry?: string
 }
+
+/** What a cell shows. */
+export const shownValue = (position: Position, field: Field): FieldValue => position.odd?.[field] ?? position[field]
 
 /** Whether a field is the same in two looks at a position: what is shown, and what lost against it. */
 export function isSameField(one: Position, other: Position, field: Field): boolean {
-  return one[field] === other[field] && writes(one.conflicts?.[field]) === writes(other.conflicts?.[field])
+  return shownValue(one, field) === shownValue(other, field) && writes(one.conflicts?.[field]) === writes(other.conflicts?.[field])
 }
 
 /** Whether a setting is the same in two looks at a plan, as a field is. */
@@ -113,12 +124,26 @@ function plain(value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value
 }
 
-/** Texts in either form that Automerge has; anything else as far as a person can read it. */
+/** Text of either kind that Automerge has; other values as a person can read them. */
 function asText(value: unknown): string {
   const read = plain(value)
+  if (read === undefined || read === null) return ""
+  return typeof read === "string" ? read : describeValue(read)
+}
+
+/** Any value of a document as text: JSON, with words for what JSON cannot hold. */
+function describeValue(value: unknown): string {
+  const read = plain(value)
   if (typeof read === "string") return read
-  if (typeof read === "number" || typeof read === "boolean") return String(read)
-  return ""
+  if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)
+  if (read instanceof Date) return asMoment(read) === null ? "an invalid date" : read.toISOString()
+  if (read instanceof Uint8Array) return `${read.length} bytes`
+  if (typeof read !== "object" || read === null) return JSON.stringify(read) ?? ""
+  return JSON.stringify(read, (_, inner) => {
+    const value = plain(inner)
+    if (typeof value === "bigint") return String(value)
+    return typeof value === "object" && value !== null && !Array.isArray(value) && !isMap(value) ? describeValue(value) : value
+  })
 }
 
 function asNumber(value: unknown): number | null {
@@ -133,7 +158,16 @@ export function asMoment(value: unknown): number | null {
 }
 
 /** The value of a field, as it is shown and compared. */
-export const asField = (field: Field, value: unknown): FieldValue => (field === "budget" ? asNumber(value) : asText(value))
+export function asField(field: Field, value: unknown): FieldValue {
+  if (field !== "budget") return asText(value)
+  return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
+}
+
+/** Whether a field holds a value of another type than the schema says. A number or a truth value where text belongs is read as text. */
+function isOdd(field: Field, value: unknown): boolean {
+  if (value === undefined || value === null) return false
+  return field === "budget" ? asNumber(value) === null : typeof plain(value) === "object"
+}
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" &&
@@ -150,10 +184,11 @@ export function rowsOf(doc: unknown): Record<string, unknown> {
   return isMap(positions) ? positions : {}
 }
 
-/** Reads one row, without its conflicts. null: it is no row. */
-export function readPosition(id: string, row: unknown): Position | null {
-  if (!isMap(row)) return null
-  return {
+/** Reads one row, without its conflicts. An entry that is no map is read as far as it goes. null: there is no entry. */
+export function readPosition(id: string, entry: unknown): Position | null {
+  if (entry === undefined) return null
+  const row = isMap(entry) ? entry : {}
+  const position: Position = {
     id,
     designation: asText(row.designation),
     department: asText(row.department),
@@ -164,45 +199,36 @@ export function readPosition(id: string, row: unknown): Position | null {
     updatedBy: asText(row.updatedBy),
     conflicts: null,
   }
+  if (!isMap(entry)) return { ...position, designation: describeValue(entry), entry: describeValue(entry) }
+  const odd = FIELDS.filter((field) => isOdd(field, row[field]))
+  if (odd.length > 0) position.odd = Object.fromEntries(odd.map((field) => [field, describeValue(row[field])]))
+  return position
 }
 
-/** What stands in a register beside its winner: by the writes' names, the winner's last. */
-function several(object: unknown, key: string): [string, unknown][] | null {
-  const values = A.getConflicts(object as A.Doc<unknown>, key)
-  const entries = values ? Object.entries(values) : []
-  return entries.length > 1 ? entries.sort(([one], [other]) => byOperation(one, other)) : null
+/** The rows that stand at an id: several, if concurrent changes made them. */
+export const readRow = (doc: A.Doc<unknown>, id: string): Register => readRegister(doc, ["positions", id])
+
+/** The register of one field of rows, the losing rows' values first. */
+export function fieldIn(row: Register, field: string): Register {
+  return row.flatMap(({ value }) => (value.type === "map" ? (value.entries.get(field) ?? []) : []))
 }
 
-/** The order of writes: the highest wins. */
-export function byOperation(one: string, other: string): number {
-  const [counter, actor] = split(one)
-  const [otherCounter, otherActor] = split(other)
-  return counter - otherCounter || (actor < otherActor ? -1 : actor > otherActor ? 1 : 0)
-}
-
-/** The counter and the actor of a write's name. */
-export function split(operation: string): [number, string] {
-  const at = operation.indexOf("@")
-  return [Number(operation.slice(0, at)), operation.slice(at + 1)]
-}
-
-/** The conflicts of a position: values that differ from what is shown, in its fields or in a row of the same id. */
-export function readConflicts(rows: Record<string, unknown>, id: string): Position["conflicts"] {
-  const twins = several(rows, id)
+/** The conflicts of a position: values that differ from what is shown, in its fields or in another row of the same id. */
+export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
+  const row = readRow(doc, id)
+  const shown = row.slice(-1)
   let found: Position["conflicts"] = null
   for (const field of FIELDS) {
-    const row = rows[id]
-    const shown = isMap(row) ? asField(field, row[field]) : null
-    const values = several(row, field) ?? []
-    const winner = values.at(-1)?.[0] ?? twins?.at(-1)?.[0] ?? ""
-    const losing = values.slice(0, -1).map(([operation, value]) => ({ operation, value: asField(field, value) }))
-    for (const [operation, twin] of twins?.slice(0, -1) ?? []) {
-      if (isMap(twin) && field in twin) losing.push({ operation, value: asField(field, twin[field]) })
-    }
-    const others = differing(losing, shown)
+    const winner = fieldIn(shown, field).at(-1)
+    const others = differing(
+      fieldIn(row, field)
+        .filter((written) => written !== winner)
+        .map(({ operation, value }) => ({ operation, value: asField(field, plainOf(value)) })),
+      asField(field, winner && plainOf(winner.value)),
+    )
     if (others.length > 0) {
       found ??= {}
-      found[field] = { winner, losing: others }
+      found[field] = { winner: winner?.operation ?? "", losing: others }
     }
   }
   return found
@@ -211,9 +237,6 @@ export function readConflicts(rows: Record<string, unknown>, id: string): Positi
 /** Each value once, and not what is shown. */
 const differing = (losing: Losing[], shown: FieldValue): Losing[] =>
   losing.filter((lost, at) => lost.value !== shown && losing.findIndex((other) => other.value === lost.value) === at)
-
-/** Whether peers have made this row independently of each other. */
-export const isTwin = (rows: Record<string, unknown>, id: string): boolean => several(rows, id) !== null
 
 /** How each setting is read: what is not there, or cannot be, is what is usual. */
 const READ: { [S in Setting]: (value: unknown) => Settings[S] } = {
@@ -240,16 +263,16 @@ export function readSettings(doc: unknown): Settings {
 }
 
 /** The settings, with the values of them that lost against a concurrent write. */
-export function readPlan(doc: unknown): PlanState {
+export function readPlan(doc: A.Doc<unknown>): PlanState {
   const settings = readSettings(doc)
   let conflicts: SettingConflicts | null = null
   for (const key of SETTINGS) {
-    const values = several(doc, key) ?? []
-    const losing = values.slice(0, -1).map(([operation, value]) => ({ operation, value: READ[key](value) }))
+    const values = readRegister(doc, [key])
+    const losing = values.slice(0, -1).map(({ operation, value }) => ({ operation, value: READ[key](plainOf(value)) }))
     const others = differing(losing, settings[key])
     if (others.length > 0) {
       conflicts ??= {}
-      conflicts[key] = { winner: values.at(-1)?.[0] ?? "", losing: others }
+      conflicts[key] = { winner: values.at(-1)?.operation ?? "", losing: others }
     }
   }
   return { settings, conflicts }

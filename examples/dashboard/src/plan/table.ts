@@ -82,6 +82,16 @@ export function totals(positions: readonly Position[], field: "department" | "lo
 export const used = (positions: readonly Position[]): number =>
   withoutNoise(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 
+/** Positions whose budget no sum counts, as it is not known. */
+export const unknownBudgets = (positions: readonly Pick<Position, "budget">[]): number =>
+  positions.filter(({ budget }) => budget === null).length
+
+/** The same in words, to follow a sum; empty where all budgets are known. */
+export function unknownInWords(positions: readonly Pick<Position, "budget">[]): string {
+  const count = unknownBudgets(positions)
+  return count === 0 ? "" : `${count.toLocaleString()} ${count === 1 ? "budget" : "budgets"} unknown`
+}
+
 /** How fields are called on the page. */
 export const LABELS: Record<Field | "updatedAt", string> = {
   designation: "Designation",
@@ -97,5 +107,8 @@ export const SETTING_LABELS: Record<Setting, string> = {
   unit: "Unit",
   totalBudget: "Total budget",
 }
+
+/** The label of any field; fields of other programs have their own name. */
+export const labelOf = (field: string): string => (isField(field) ? LABELS[field] : field)
 
 export const isField = (key: string): key is Field => (FIELDS as readonly string[]).includes(key)

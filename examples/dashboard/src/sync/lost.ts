@@ -1,15 +1,22 @@
-/** What somebody was typing when the position was deleted: kept in this browser until they say what becomes of it. */
-import type { Deleted } from "../plan/edit"
+/** Text that somebody was typing into a position when it was deleted: kept in this browser until they decide about it. */
 import type { Field } from "../plan/schema"
 import { planKey } from "./remembered"
 
 export interface Lost {
   key: string
-  /** The position as it was seen last. */
-  row: Deleted
+  /** The position, and what it was called. */
+  id: string
+  name: string
+  /** The document's heads when it was seen last, in hexadecimal: there the position is, whole. */
+  heads: string[]
   field: Field
   /** As it was typed. */
   text: string
+}
+
+/** As earlier versions of this page have stored it: with the fields of the row, and without heads. */
+interface Earlier {
+  row: { id: string; designation: string }
 }
 
 const place = (owner: string, plan: string) => planKey("lost", owner, plan)
@@ -17,11 +24,14 @@ const place = (owner: string, plan: string) => planKey("lost", owner, plan)
 export function readLost(owner: string, plan: string): readonly Lost[] {
   try {
     const read = JSON.parse(localStorage.getItem(place(owner, plan)) ?? "[]") as unknown
-    return Array.isArray(read) ? (read as Lost[]) : []
+    return Array.isArray(read) ? (read as (Lost | (Lost & Earlier))[]).map(upgrade) : []
   } catch {
     return []
   }
 }
+
+const upgrade = (lost: Lost | (Lost & Earlier)): Lost =>
+  "row" in lost ? { key: lost.key, id: lost.row.id, name: lost.row.designation, heads: [], field: lost.field, text: lost.text } : lost
 
 /** Other tabs keep theirs at the same place. */
 export function keepLost(owner: string, plan: string, lost: Lost): readonly Lost[] {

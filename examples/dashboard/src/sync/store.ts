@@ -9,8 +9,8 @@ import {
   type UrlHeads,
 } from "@automerge/automerge-repo/slim"
 import { History } from "../history/client"
-import type { Swallowed } from "../history/ledger"
-import type { Plan, PlanSeen, Seen } from "../plan/edit"
+import type { Swallowed } from "../history/deeds"
+import { hiddenRows, type Plan, type PlanSeen, type Seen } from "../plan/edit"
 import { Rows } from "../plan/rows"
 import { type PlanDoc, type Position, readPlan, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import { askToKeep } from "./copies"
@@ -29,6 +29,8 @@ export interface Snapshot {
   heads: UrlHeads
   settings: Settings
   settingConflicts: SettingConflicts | null
+  /** Rows that no list shows, as somebody made another map of positions at the same time. */
+  hidden: number
   sync: SyncState
   people: readonly Person[]
   swallowed: readonly Swallowed[]
@@ -70,6 +72,7 @@ export class PlanStore {
       heads: handle.heads(),
       settings,
       settingConflicts: conflicts,
+      hidden: hiddenRows(this.plan).length,
       sync: standing.state,
       people: [],
       swallowed: [],
@@ -96,6 +99,7 @@ export class PlanStore {
   /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
   readonly plan: Plan = {
     doc: () => this.handle.doc(),
+    heads: () => this.handle.heads(),
     change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
     changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
   }
@@ -181,7 +185,7 @@ export class PlanStore {
     this.history?.feed(doc)
     // Automerge does not report every change among losing values.
     const { settings, conflicts } = readPlan(doc)
-    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts })
+    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hidden: hiddenRows(this.plan).length })
   }
 
   #update(part: Partial<Snapshot>): void {

@@ -55,6 +55,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
             autoFocus={field === "designation"}
             autoComplete="off"
             required={field === "designation"}
+            placeholder={field === "budget" ? "Unknown" : undefined}
             inputMode={field === "budget" ? "decimal" : "text"}
             list={field === "department" || field === "location" ? `all-${field}` : undefined}
             aria-invalid={problems[field] !== undefined}

@@ -1,10 +1,11 @@
 import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
-import type { Swallowed } from "../history/ledger"
+import type { Swallowed } from "../history/deeds"
 import { moment } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, type Position, SETTINGS, type Setting, type SettingConflicts } from "../plan/schema"
-import { LABELS, SETTING_LABELS } from "../plan/table"
+import { FIELDS, type Field, type Position, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
+import { isField, LABELS, labelOf, SETTING_LABELS } from "../plan/table"
 import type { Lost } from "../sync/lost"
+import type { Input } from "./CellEditor"
 import { show } from "./ConflictDialog"
 
 /** An edit that a deletion swallowed, and the position, if it is there again. */
@@ -16,8 +17,8 @@ export interface SwallowedHere {
 /** What somebody was typing when the position went, and the position, if it is there again. */
 export interface LostHere {
   lost: Lost
-  /** null: what was typed cannot be taken. */
-  value: FieldValue
+  /** What was typed, as far as it can be taken. */
+  input: Input
   position: Position | null
 }
 
@@ -26,6 +27,8 @@ interface Props {
   settings: SettingConflicts | null
   lost: readonly LostHere[]
   swallowed: readonly SwallowedHere[]
+  /** Rows of other maps of positions. */
+  hidden: number
   historyProblem: string | null
   canEdit: boolean
   onConflict: (id: string, field: Field) => void
@@ -34,13 +37,14 @@ interface Props {
   onDismiss: (swallowed: Swallowed) => void
   onTakeLost: (lost: LostHere) => void
   onDropLost: (lost: Lost) => void
+  onShowHidden: () => void
 }
 
 const SHOWN = 4
 
 /** What people did at the same time, and should look at: nothing of it is decided behind their backs. */
-export function Attention({ positions, settings, lost, swallowed, historyProblem, canEdit, ...does }: Props) {
-  const { onConflict, onSetting, onRestore, onDismiss, onTakeLost, onDropLost } = does
+export function Attention({ positions, settings, lost, swallowed, hidden, historyProblem, canEdit, ...does }: Props) {
+  const { onConflict, onSetting, onRestore, onDismiss, onTakeLost, onDropLost, onShowHidden } = does
   const [isAll, setAll] = useState(false)
   const items = [
     ...lost.map((here) => (
@@ -61,6 +65,7 @@ export function Attention({ positions, settings, lost, swallowed, historyProblem
         onDismiss={() => onDismiss(here.edit)}
       />
     )),
+    ...(hidden > 0 ? [<HiddenItem key="hidden" count={hidden} onShow={canEdit ? onShowHidden : null} />] : []),
     ...(historyProblem
       ? [<li key="history">The history could not be read, so edits that a deletion has swallowed are not listed: {historyProblem}</li>]
       : []),
@@ -82,6 +87,22 @@ export function Attention({ positions, settings, lost, swallowed, historyProblem
         </button>
       )}
     </section>
+  )
+}
+
+function HiddenItem({ count, onShow }: { count: number; onShow: (() => void) | null }) {
+  return (
+    <li>
+      <span>
+        Two lists of positions were created at the same time. {count} {count === 1 ? "position" : "positions"} of the other list{" "}
+        {count === 1 ? "is" : "are"} not shown.
+      </span>
+      {onShow && (
+        <button type="button" onClick={onShow}>
+          Add to this list
+        </button>
+      )}
+    </li>
   )
 }
 
@@ -123,19 +144,25 @@ interface LostProps {
   onDismiss: () => void
 }
 
-function LostItem({ here: { lost, value, position }, canEdit, onTake, onDismiss }: LostProps) {
-  const { row, field, text } = lost
+function LostItem({ here: { lost, input, position }, canEdit, onTake, onDismiss }: LostProps) {
+  const { name, field, text } = lost
   return (
     <li>
       <span>
-        <strong>{row.designation}</strong>: somebody deleted the position while you were typing “{text}” as its{" "}
-        {LABELS[field].toLowerCase()}.{position && ` It is there again, with ${show(position[field])}.`}
+        <strong>{name}</strong>: somebody deleted the position while you were typing “{text}” as its {LABELS[field].toLowerCase()}.
+        {position && ` It is there again, with ${show(shownValue(position, field))}.`}
       </span>
       <span className="row-buttons">
-        {canEdit && (position === null || value !== null) && (
-          <BringBack isThere={position !== null} field={field} value={value} name={row.designation} onClick={onTake} />
+        {canEdit && (position === null || "value" in input) && (
+          <BringBack
+            isThere={position !== null}
+            field={field}
+            value={"value" in input ? show(input.value) : ""}
+            name={name}
+            onClick={onTake}
+          />
         )}
-        <button type="button" aria-label={`Dismiss what you typed: ${row.designation}`} onClick={onDismiss}>
+        <button type="button" aria-label={`Dismiss what you typed: ${name}`} onClick={onDismiss}>
           Dismiss
         </button>
       </span>
@@ -151,19 +178,21 @@ interface SwallowedProps {
 }
 
 function SwallowedItem({ here: { edit, position }, canEdit, onRestore, onDismiss }: SwallowedProps) {
-  const { row, field, value } = edit
+  const { name, field, value, nested } = edit
+  const label = labelOf(field)
   const leave = position ? "Leave it" : "Leave deleted"
   return (
     <li>
       <span>
-        <strong>{row.designation}</strong>: {edit.who} set {LABELS[field].toLowerCase()} to {show(value)}
+        <strong>{name}</strong>: {edit.who}{" "}
+        {nested ? `changed ${label}` : `set ${isField(field) ? label.toLowerCase() : label} to ${show(value)}`}
         {edit.time !== null && ` (${moment(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It is there again, with ${show(position[field])}.`}
+        {position && ` It is there again${isField(field) ? `, with ${show(shownValue(position, field))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">
-          <BringBack isThere={position !== null} field={field} value={value} name={row.designation} onClick={onRestore} />
-          <button type="button" aria-label={`${leave}: ${row.designation}`} onClick={onDismiss}>
+          <BringBack isThere={position !== null} field={field} value={nested ? "it" : show(value)} name={name} onClick={onRestore} />
+          <button type="button" aria-label={`${leave}: ${name}`} onClick={onDismiss}>
             {leave}
           </button>
         </span>
@@ -175,8 +204,8 @@ function SwallowedItem({ here: { edit, position }, canEdit, onRestore, onDismiss
 interface BringBackProps {
   /** The position is there again, and only wants the value. */
   isThere: boolean
-  field: Field
-  value: FieldValue
+  field: string
+  value: string
   name: string
   onClick: () => void
 }
@@ -186,10 +215,10 @@ function BringBack({ isThere, field, value, name, onClick }: BringBackProps) {
     <button type="button" onClick={onClick}>
       {isThere ? (
         <>
-          Take {show(value)}
+          Take {value}
           <span className="hidden">
             {" "}
-            as {LABELS[field]} of {name}
+            as {labelOf(field)} of {name}
           </span>
         </>
       ) : (

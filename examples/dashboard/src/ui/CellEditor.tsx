@@ -37,7 +37,7 @@ export function readInput(field: Field, text: string): Input {
 /** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
 export function CellEditor({ field, label, value, begin, suggestions, onDraft, onCommit, onLeave, onCancel }: Props) {
   /** What stood there when the cell was opened. */
-  const shown = useRef(field === "budget" ? typed(typeof value === "number" ? value : null) : String(value ?? ""))
+  const shown = useRef(typeof value === "number" ? typed(value) : (value ?? ""))
   const [text, setText] = useState(begin ?? shown.current)
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)

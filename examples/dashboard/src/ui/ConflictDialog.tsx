@@ -14,7 +14,8 @@ interface Props {
   /** null: it is settled. */
   conflict: Conflict | null
   show?: (value: FieldValue) => string
-  onSettle: ((value: FieldValue) => void) | null
+  /** Gets the operation that wrote the chosen value. */
+  onSettle: ((operation: string) => void) | null
   onClose: () => void
 }
 
@@ -37,7 +38,8 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
   }, [conflict, store])
 
   // Somebody else may have settled it meanwhile.
-  const values = [{ value: current, isShown: true }, ...(conflict?.losing.map(({ value }) => ({ value, isShown: false })) ?? [])]
+  const shown = { value: current, operation: conflict?.winner ?? "", isShown: true }
+  const values = [shown, ...(conflict?.losing.map((losing) => ({ ...losing, isShown: false })) ?? [])]
   return (
     <Dialog title={title} onClose={onClose}>
       {conflict ? (
@@ -48,7 +50,7 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
         <p>This is settled.</p>
       )}
       <ul className="choices">
-        {values.map(({ value, isShown }, at) => {
+        {values.map(({ value, operation, isShown }, at) => {
           const maker = makers?.[at]
           return (
             // biome-ignore lint/suspicious/noArrayIndexKey: the values have no names of their own
@@ -72,7 +74,7 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
                   className={isShown ? "" : "primary"}
                   aria-label={`${isShown ? "Keep" : "Take"} this: ${asText(value)}`}
                   onClick={() => {
-                    onSettle(value)
+                    onSettle(operation)
                     onClose()
                   }}
                 >

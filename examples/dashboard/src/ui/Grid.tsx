@@ -9,7 +9,7 @@ import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect
 import { guard, unguard } from "../plan/csv"
 import type { Seen } from "../plan/edit"
 import { inUnits, typed } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings } from "../plan/schema"
+import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings, shownValue } from "../plan/schema"
 import { LABELS, type Sort, type SortKey } from "../plan/table"
 import type { Cell, Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
@@ -46,7 +46,7 @@ interface Props {
   onCell: (cell: Cell | null) => void
   onTable: (text: string) => void
   /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
-  onLost: (position: Position, field: Field, draft: string | null) => void
+  onLost: (seen: Seen, field: Field, draft: string | null) => void
 }
 
 interface Place {
@@ -63,7 +63,7 @@ export function Grid(props: Props) {
   /** The row that is edited, as it was when the cell was opened. */
   const opened = useRef<Seen | null>(null)
   /** The same row as it was on the screen last. */
-  const shown = useRef<Position | null>(null)
+  const shown = useRef<Seen | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
@@ -112,7 +112,7 @@ export function Grid(props: Props) {
     body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.column}"]`)?.focus({ preventScroll: true })
   })
 
-  const { onLost, onCell, onEditing } = props
+  const { heads, onLost, onCell, onEditing } = props
   // Where there is no list, nobody is in a cell of it.
   useEffect(() => () => onCell(null), [onCell])
   // Others delete the row that one is in: the keyboard goes on from there.
@@ -152,7 +152,7 @@ export function Grid(props: Props) {
   }
   const begin = (id: string, column: Field, text: string | null) => {
     const position = positions[places.get(id) ?? -1]
-    if (!canEdit || !position) return
+    if (!canEdit || !position || position.entry !== undefined) return
     opened.current = { position, heads: props.heads }
     draft.current = text
     setActive({ id, column })
@@ -191,7 +191,7 @@ export function Grid(props: Props) {
       const [before, now] = [opened.current, props.look(id)]
       const isSame = before && now && isSameField(before.position, now.position, field)
       if (!isSame) props.onSet(id, field, value, before)
-      else if (now.position[field] !== value) props.onSet(id, field, value, null)
+      else if (shownValue(now.position, field) !== value) props.onSet(id, field, value, null)
       latest.current.leave(id, field, onward)
     },
     leave: (id, field, onward) => {
@@ -235,11 +235,12 @@ export function Grid(props: Props) {
 
   // Somebody deleted what is being edited: what was typed must not vanish with it.
   useEffect(() => {
-    const [before, text] = [opened.current?.position, draft.current]
+    const [before, text] = [opened.current, draft.current]
     if (!editing || !before) return
-    const now = positions[places.get(before.id) ?? -1]
+    const { id } = before.position
+    const now = positions[places.get(id) ?? -1]
     if (now) {
-      shown.current = now
+      shown.current = { position: now, heads }
       return
     }
     opened.current = null
@@ -248,8 +249,8 @@ export function Grid(props: Props) {
     setActive(null)
     onEditing(null)
     onCell(null)
-    onLost(shown.current?.id === before.id ? shown.current : before, editing.column, text)
-  }, [positions, places, editing, onLost, onCell, onEditing])
+    onLost(shown.current?.position.id === id ? shown.current : before, editing.column, text)
+  }, [positions, places, heads, editing, onLost, onCell, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (!isInRow(event) || !active || activeAt === undefined || event.nativeEvent.isComposing) return
@@ -320,9 +321,9 @@ export function Grid(props: Props) {
     const row = activeAt === undefined ? undefined : positions[activeAt]
     const text =
       rows.length > 0
-        ? rows.map((position) => FIELDS.map((field) => cell(position[field])).join("\t")).join("\n")
+        ? rows.map((position) => FIELDS.map((field) => cell(shownValue(position, field))).join("\t")).join("\n")
         : row && active && isFieldColumn(active.column)
-          ? cell(row[active.column])
+          ? cell(shownValue(row, active.column))
           : ""
     if (text === "") return
     event.preventDefault()

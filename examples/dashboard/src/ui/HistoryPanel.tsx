@@ -1,12 +1,11 @@
 import { BadgeCheck } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
-import type { Deed, Entry, SetField, Went } from "../history/ledger"
+import type { Deed, Entry, SetField, Went } from "../history/deeds"
 import type { HistoryPage, Past } from "../history/protocol"
 import { Witness } from "../history/witness"
-import type { Deleted } from "../plan/edit"
 import { moment, money } from "../plan/money"
-import type { Field, FieldValue, Position, Setting } from "../plan/schema"
-import { isField, LABELS, SETTING_LABELS, used } from "../plan/table"
+import { type Field, type FieldValue, type Position, type Setting, shownValue } from "../plan/schema"
+import { isField, labelOf, SETTING_LABELS, unknownInWords, used } from "../plan/table"
 import type { PlanStore, Snapshot } from "../sync/store"
 import { show } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
@@ -23,7 +22,7 @@ interface Props {
   /** The server knows users, and so who has brought changes in. */
   isWitnessed: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
-  onBringBack: (positions: Deleted[]) => void
+  onBringBack: (deleted: readonly Went[]) => void
   onClose: () => void
 }
 
@@ -105,7 +104,7 @@ interface EntryProps {
   isAlone: boolean
   current: (deed: Deed) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
-  onBringBack: ((positions: Deleted[]) => void) | null
+  onBringBack: ((deleted: readonly Went[]) => void) | null
 }
 
 const DEEDS = 5
@@ -158,19 +157,19 @@ function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: En
 
 function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
   const name = deed.name || "a position"
-  if (deed.kind !== "set") {
+  const subject = isAlone ? "it" : <em>{name}</em>
+  if (deed.kind === "replaced")
     return (
       <>
-        {deed.kind} {isAlone ? "it" : <em>{name}</em>}
+        {deed.rows > 1 ? `merged ${deed.rows} copies of` : "replaced"} {subject}
       </>
     )
-  }
-  const label =
-    deed.position === null
-      ? `${SETTING_LABELS[deed.field as Setting].toLowerCase()} of the plan`
-      : isField(deed.field)
-        ? LABELS[deed.field].toLowerCase()
-        : deed.field
+  if (deed.kind !== "set")
+    return (
+      <>
+        {deed.kind} {subject}
+      </>
+    )
   return (
     <>
       {!isAlone && deed.position !== null && (
@@ -178,8 +177,37 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
           <em>{name}</em>:{" "}
         </>
       )}
-      {label} <del>{show(deed.old)}</del> <span aria-hidden>→</span>
-      <span className="hidden">became</span> <ins>{show(deed.new)}</ins>
+      {fieldOf(deed)} <SetText deed={deed} />
+    </>
+  )
+}
+
+function fieldOf({ position, field }: SetField): string {
+  if (position !== null) return isField(field) ? labelOf(field).toLowerCase() : field
+  return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
+}
+
+/** What a change has done to a field: one value became another, or one of several was kept. */
+function SetText({ deed: { old, new: now, settled, restored, nested } }: { deed: SetField }) {
+  if (nested) return <>changed</>
+  if (restored)
+    return (
+      <>
+        restored <ins>{show(now)}</ins>
+      </>
+    )
+  if (!settled)
+    return (
+      <>
+        <del>{show(old)}</del> <span aria-hidden>→</span>
+        <span className="hidden">became</span> <ins>{show(now)}</ins>
+      </>
+    )
+  const over = settled.filter((value) => value !== now).map(show)
+  return (
+    <>
+      {settled.includes(now) && "kept "}
+      {now === null ? "cleared" : <ins>{show(now)}</ins>} over <del>{over.join(" and ")}</del>
     </>
   )
 }
@@ -188,7 +216,7 @@ function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
 function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBringBack: EntryProps["onBringBack"] }) {
   if (!onBringBack || deeds.length === 0) return null
   return (
-    <button type="button" className="link" onClick={() => onBringBack(deeds.map(({ position, row }) => ({ id: position, ...row })))}>
+    <button type="button" className="link" onClick={() => onBringBack(deeds)}>
       Restore {deeds.length === 1 ? deeds[0]?.name || "it" : `all ${deeds.length}`}
     </button>
   )
@@ -197,7 +225,8 @@ function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBri
 /** Puts the old value back, while another one stands there. */
 function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position | undefined; onRestore: EntryProps["onRestore"] }) {
   const { field, position, old } = deed
-  if (!onRestore || !now || position === null || !isField(field) || old === null || now[field] === old) return null
+  if (!onRestore || !now || now.entry !== undefined || position === null || !isField(field)) return null
+  if (old === null || (field === "budget") !== (typeof old === "number") || shownValue(now, field) === old) return null
   if (field === "designation" && old === "") return null
   return (
     <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
@@ -255,7 +284,8 @@ function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
             After a change of <strong>{past.who}</strong>
             {past.time !== null && `, ${moment(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
             {inPlan(past, pastSum(past))}
-            {past.settings.totalBudget !== null && ` of ${inPlan(past, past.settings.totalBudget)}`}.{" "}
+            {past.settings.totalBudget !== null && ` of ${inPlan(past, past.settings.totalBudget)}`}
+            {unknownInWords(past.positions) && `, ${unknownInWords(past.positions)}`}.{" "}
             <button type="button" className="link" onClick={() => setPlace(null)}>
               Back to now
             </button>

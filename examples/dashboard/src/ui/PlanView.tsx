@@ -1,24 +1,25 @@
 /** One plan: its figures, its list, and everything that is done to it. */
+import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
-import type { Swallowed } from "../history/ledger"
+import type { Swallowed, Went } from "../history/deeds"
 import { toCsv } from "../plan/csv"
 import {
   add,
-  type Deleted,
   describe,
   type NewPosition,
   type PlanSeen,
-  problemWith,
   remove,
   restore,
   type Seen,
   set,
-  settle,
+  settleSetting,
+  showHidden,
+  take,
 } from "../plan/edit"
 import { newId } from "../plan/id"
 import { unitName } from "../plan/money"
-import { type Field, type FieldValue, isSameField, isUntouched, type Position, SETTINGS, type Setting, type Settings } from "../plan/schema"
-import { distinct, type Filter, filtered, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
+import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
+import { distinct, type Filter, filtered, isField, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
 import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
@@ -30,6 +31,7 @@ import { AddForm } from "./AddForm"
 import { Attention, type LostHere } from "./Attention"
 import { readInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
+import { BOTH_KEPT, fieldEdits } from "./edits"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
@@ -68,7 +70,6 @@ type Open =
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: PlanSeen }
 
-const BOTH_KEPT = "Somebody else has set this at the same time: both values are kept, to choose from."
 const NO_FILTER: Filter = { search: "", department: null, location: null }
 const dismissedKey = ({ id, standing }: PlanStore) => planKey("dismissed", standing.owner, id)
 
@@ -135,50 +136,42 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
       return position ? [position] : []
     })
     if (rows.length === 0) return
-    const kept: Deleted[] = rows.map((row) => ({ ...row, budget: row.budget ?? 0 }))
+    const before = plan.heads()
     remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
-    const after = store.handle.heads()
+    const after = plan.heads()
     setSelected(new Set())
-    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, kept, who, after) })
+    const deleted = rows.map(({ id }) => ({ id, heads: before }))
+    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, deleted, who, after) })
   }
-  const onSet = (id: string, field: Field, value: FieldValue, seen: Seen | null) => {
-    const before = store.get(id)
-    set(plan, id, field, value, who, seen)
-    const written = store.look(id)
-    if (seen) say(written ? BOTH_KEPT : `Somebody has deleted “${seen.position.designation}”: what you set is kept, to be restored.`)
-    else if (before && written && before[field] !== null && problemWith(field, before[field]) === null) {
-      const old = before[field]
-      const undo = () => {
-        const now = store.look(id)
-        if (!now) return say(`“${before.designation}” is deleted: there is nothing to undo.`)
-        const isOurs = isSameField(written.position, now.position, field)
-        set(plan, id, field, old, who, isOurs ? null : written)
-        if (!isOurs) say(BOTH_KEPT)
-      }
-      say(`${LABELS[field]} of “${before.designation}” changed.`, { label: "Undo", run: undo })
-    }
-  }
+  const { onSet, onSettle } = fieldEdits(store, who, say)
   const onLost = useCallback(
-    (position: Position, field: Field, text: string | null) => {
+    ({ position, heads }: Seen, field: Field, text: string | null) => {
       if (text === null) return say(`Somebody deleted “${position.designation}” while you were in it.`)
-      const row: Deleted = { ...position, budget: position.budget ?? 0 }
-      setLost(keepLost(whose, store.id, { key: newId(), row, field, text }))
-      say(`Somebody deleted “${position.designation}” while you were changing it: what you typed is kept above the list.`)
+      const { id, designation } = position
+      setLost(keepLost(whose, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
+      say(`Somebody deleted “${designation}” while you were changing it: what you typed is kept above the list.`)
     },
     [store, whose, say],
   )
-  /** Edits that the deletion swallowed come back with the position. */
-  const withSwallowed = (row: Deleted): Deleted => {
-    const edits = swallowed.filter(({ edit }) => edit.position === row.id && edit.value !== null)
-    return { ...row, ...Object.fromEntries(edits.map(({ edit }) => [edit.field, edit.value])) }
+  /** Heads at which a deleted position is whole: those before its deletion, with the edits that the deletion swallowed. */
+  const wholeAt = (id: string, before: readonly string[]): UrlHeads => {
+    const edits = snapshot.swallowed.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
+    return encodeHeads([...new Set([...before, ...edits])])
   }
   const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
-  const onTakeLost = ({ lost: item, value }: LostHere) => {
-    const { row, field } = item
-    if (!store.get(row.id)) restore(plan, [{ ...withSwallowed(row), ...(value !== null && { [field]: value }) }], who)
-    else if (value !== null) set(plan, row.id, field, value, who)
+  const onTakeLost = async ({ lost: item, input }: LostHere) => {
+    const { id, field } = item
+    // Others may have changed more than was seen before they deleted it.
+    const before = await store.history?.ask("beforeDeletion", { position: id }).catch(() => null)
+    const typed = "value" in input ? { field, value: input.value } : null
+    if (store.get(id)) {
+      if (typed) set(plan, id, field, typed.value, who)
+    } else {
+      const missing = restore(plan, [{ id, heads: wholeAt(id, before ?? item.heads), ...(typed && { typed }) }], who)
+      if (missing.length > 0) return say(`“${item.name}” cannot be restored: this copy of the plan does not have it.`)
+    }
     // What cannot be taken stays to be read.
-    if (value !== null) onDropLost(item)
+    if (typed) onDropLost(item)
   }
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
@@ -206,7 +199,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
   }
   const onShare = async () => {
-    const link = `${location.origin}/#${store.id}`
+    const link = new URL(`#${store.id}`, location.href).href
     try {
       await navigator.clipboard.writeText(link)
       say("The link is in the clipboard.")
@@ -214,10 +207,17 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
       window.prompt("The link to this plan:", link)
     }
   }
-  const onRestore = ({ position: id, row, field, value }: Swallowed) => {
-    if (store.get(id)) return set(plan, id, field, value, who)
-    restore(plan, [{ id, ...row, [field]: value } as Deleted], who)
-    say(`Restored “${row.designation}”.`)
+  const onRestore = ({ position: id, name, field, heads }: Swallowed) => {
+    if (store.get(id)) return take(plan, id, field, encodeHeads(heads), who)
+    restore(plan, [{ id, heads: wholeAt(id, heads) }], who)
+    say(`Restored “${name}”.`)
+  }
+  const onBringBack = (deleted: readonly Went[]) => {
+    restore(
+      plan,
+      deleted.map(({ position: id, heads }) => ({ id, heads: wholeAt(id, heads) })),
+      who,
+    )
   }
   const onDismiss = ({ key }: Swallowed) => {
     const next = new Set([...dismissed, key])
@@ -235,16 +235,13 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     () =>
       snapshot.swallowed.flatMap((edit) => {
         const position = there.get(edit.position) ?? null
-        return dismissed.has(edit.key) || position?.[edit.field] === edit.value ? [] : [{ edit, position }]
+        const isThere = position !== null && isField(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
+        return dismissed.has(edit.key) || isThere ? [] : [{ edit, position }]
       }),
     [snapshot.swallowed, there, dismissed],
   )
   const lostHere = useMemo(
-    () =>
-      lost.map((item): LostHere => {
-        const read = readInput(item.field, item.text)
-        return { lost: item, value: "value" in read ? read.value : null, position: there.get(item.row.id) ?? null }
-      }),
+    () => lost.map((item): LostHere => ({ lost: item, input: readInput(item.field, item.text), position: there.get(item.id) ?? null })),
     [lost, there],
   )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
@@ -331,14 +328,16 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           settings={snapshot.settingConflicts}
           lost={lostHere}
           swallowed={swallowed}
+          hidden={snapshot.hidden}
           historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
-          onTakeLost={onTakeLost}
+          onTakeLost={(here) => void onTakeLost(here)}
           onDropLost={onDropLost}
+          onShowHidden={() => showHidden(plan, who)}
         />
         <Toolbar
           all={positions}
@@ -431,10 +430,10 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
         <ConflictDialog
           store={store}
           title={`${LABELS[open.field]} of ${subject.designation}`}
-          value={subject[open.field]}
+          value={shownValue(subject, open.field)}
           setBy={subject.updatedBy}
           conflict={subject.conflicts?.[open.field] ?? null}
-          onSettle={canEdit ? (value) => settle(plan, open.id, open.field, value, who) : null}
+          onSettle={canEdit ? (operation) => onSettle(open.id, open.field, operation) : null}
           onClose={close}
         />
       )}
@@ -446,7 +445,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           setBy=""
           conflict={snapshot.settingConflicts?.[open.key] ?? null}
           {...(open.key === "unit" && { show: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
-          onSettle={canEdit ? (value) => describe(plan, { [open.key]: value } as Partial<Settings>, who) : null}
+          onSettle={canEdit ? (operation) => settleSetting(plan, open.key, operation, who) : null}
           onClose={close}
         />
       )}
@@ -459,7 +458,7 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           canEdit={canEdit}
           isWitnessed={session.user !== null}
           onRestore={(id, field, value) => set(plan, id, field, value, who)}
-          onBringBack={(positions) => restore(plan, positions.map(withSwallowed), who)}
+          onBringBack={onBringBack}
           onClose={close}
         />
       )}

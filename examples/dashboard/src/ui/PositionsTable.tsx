@@ -6,6 +6,7 @@ interface Row {
   department: string
   budget: number | null
   location: string
+  odd?: Partial<Record<string, string>>
 }
 
 interface Props {
@@ -36,7 +37,7 @@ export function PositionsTable({ rows, most, label }: Props) {
             <tr key={row.key}>
               <td>{row.designation}</td>
               <td>{row.department}</td>
-              <td className="number">{amount(row.budget)}</td>
+              <td className="number">{row.odd?.budget ?? amount(row.budget)}</td>
               <td>{row.location}</td>
             </tr>
           ))}

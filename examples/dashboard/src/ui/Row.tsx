@@ -1,7 +1,7 @@
 import { History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent, useRef } from "react"
 import { ago, amount, moment } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, type Position } from "../plan/schema"
+import { FIELDS, type Field, type FieldValue, type Position, shownValue } from "../plan/schema"
 import { LABELS } from "../plan/table"
 import type { Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
@@ -96,7 +96,7 @@ export const Row = memo(function Row({
           editing={editing?.column === field ? editing : null}
           glow={glow && (glow.fields === null || glow.fields.has(field)) ? glow : null}
           others={others?.filter((person) => person.cell?.field === field) ?? null}
-          canEdit={canEdit}
+          canEdit={canEdit && position.entry === undefined}
           actions={actions}
         />
       ))}
@@ -138,6 +138,13 @@ export const Row = memo(function Row({
   )
 })
 
+/** Why a value is marked; null: it is as it should be. */
+function noteOn({ odd, entry }: Position, field: Field): string | null {
+  if (entry !== undefined) return field === "designation" ? "this entry is not a position: it can only be deleted" : null
+  if (odd?.[field] === undefined) return null
+  return field === "budget" ? "not a number: shown as it is, and not counted" : "not a text: shown as it is"
+}
+
 interface CellProps {
   position: Position
   field: Field
@@ -153,7 +160,9 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
   const { id } = position
   const conflict = position.conflicts?.[field]
   const person = others?.[0]
-  const text = field === "budget" ? amount(position.budget) : position[field]
+  const value = shownValue(position, field)
+  const text = field === "budget" && typeof value !== "string" ? amount(value) : String(value ?? "")
+  const note = noteOn(position, field)
   const wasActive = useRef(false)
   // A finger has no double click; a mouse selects first.
   const onPointerUp = (event: PointerEvent) => {
@@ -162,9 +171,14 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
   return (
     <span
       role="gridcell"
-      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${person ? ` occupied ${colour(person.name)}` : ""}`}
+      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${note ? " odd" : ""}${person ? ` occupied ${colour(person.name)}` : ""}`}
       aria-readonly={!canEdit}
-      aria-label={editing ? undefined : `${LABELS[field]}: ${text || "empty"}${conflict ? ", set by several people at once" : ""}`}
+      aria-label={
+        editing
+          ? undefined
+          : `${LABELS[field]}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", set by several people at once" : ""}`
+      }
+      title={note ?? undefined}
       tabIndex={isActive && !editing ? 0 : -1}
       data-cell={`${id}/${field}`}
       onFocus={(event) => {
@@ -179,7 +193,7 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
         <CellEditor
           field={field}
           label={`${LABELS[field]} of ${position.designation}`}
-          value={position[field]}
+          value={value}
           begin={editing.begin}
           suggestions={field === "department" || field === "location" ? `all-${field}` : null}
           onDraft={actions.draft}
@@ -188,7 +202,10 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
           onCancel={() => actions.cancel(id, field)}
         />
       ) : (
-        <span className="value">{text}</span>
+        <span className="value">
+          {text}
+          {position.entry !== undefined && field === "designation" && <span className="tag odd-tag">not a position</span>}
+        </span>
       )}
       {conflict && !editing && (
         <button

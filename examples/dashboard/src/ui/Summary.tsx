@@ -1,7 +1,7 @@
 import { memo } from "react"
 import { inUnits, money, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
-import { type Filter, type Group, totals, used, withoutNoise } from "../plan/table"
+import { type Filter, type Group, totals, unknownInWords, used, withoutNoise } from "../plan/table"
 
 interface Props {
   positions: readonly Position[]
@@ -15,6 +15,7 @@ interface Props {
 export const Summary = memo(function Summary({ positions, settings, filter, onFilter, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
   const spent = used(positions)
+  const unknown = unknownInWords(positions)
   const left = totalBudget === null ? null : withoutNoise(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
@@ -48,6 +49,7 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
         <p className="count">
           {positions.length.toLocaleString()} {positions.length === 1 ? "position" : "positions"}
           {totalBudget !== null && totalBudget > 0 && `, ${Math.round(share * 100)} % of the budget`}
+          {unknown && `, ${unknown}`}
         </p>
       </div>
       <Chart

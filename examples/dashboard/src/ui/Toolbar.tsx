@@ -1,7 +1,7 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
 import { inUnits, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
-import { distinct, type Filter, used } from "../plan/table"
+import { distinct, type Filter, unknownInWords, used } from "../plan/table"
 import { Menu } from "./Menu"
 
 interface Props {
@@ -53,6 +53,7 @@ export function Toolbar(props: Props) {
         {isFiltered && (
           <>
             {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {sum(used(shown))} {inUnits(settings.currency, settings.unit)}
+            {unknownInWords(shown) && `, ${unknownInWords(shown)}`}
           </>
         )}
       </p>
@@ -61,6 +62,7 @@ export function Toolbar(props: Props) {
         <span className="chosen">
           <span role="status">
             {chosen.length.toLocaleString()} selected, {sum(used(chosen))} {inUnits(settings.currency, settings.unit)}
+            {unknownInWords(chosen) && `, ${unknownInWords(chosen)}`}
           </span>
           <button type="button" onClick={() => props.onExport(chosen)}>
             <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>
