@@ -92,8 +92,8 @@ export class Ledger {
     return this.#changes.length
   }
 
-  /** Adds a change. All that it builds upon must have been added. */
-  add(change: A.DecodedChange): void {
+  /** Adds a change. All that it builds upon must have been added. `maxOp`: the counter of its last operation. */
+  add(change: A.DecodedChange, maxOp = change.startOp + change.ops.length - 1): void {
     if (this.#numbers.has(change.hash)) return
     const number = this.#changes.length
     const entry: Change = {
@@ -101,7 +101,7 @@ export class Ledger {
       actor: change.actor,
       deps: change.deps,
       startOp: change.startOp,
-      maxOp: change.startOp + change.ops.length - 1,
+      maxOp,
       time: change.time ? asMoment(change.time * 1_000) : null,
       who: "",
       message: change.message ?? "",

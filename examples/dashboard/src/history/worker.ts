@@ -4,6 +4,7 @@
 import { next as A } from "@automerge/automerge/slim"
 import { FIELDS, readPosition, readSettings, rowsOf } from "../plan/schema"
 import { startAutomerge } from "../sync/automerge"
+import { decodeSince } from "./decode"
 import { Ledger } from "./ledger"
 import type { FromWorker, Past, Questions, ToWorker } from "./protocol"
 
@@ -26,14 +27,14 @@ async function take(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "open":
       doc = A.load(message.bytes)
-      await read(A.getAllChanges(doc))
+      read(doc, [])
       say({ type: "conflicts", ids: conflicting(doc) })
       break
     case "add": {
       if (!doc) return
       const heads = A.getHeads(doc)
       doc = A.loadIncremental(doc, message.bytes)
-      await read(A.getChangesSince(doc, heads))
+      read(doc, heads)
       break
     }
     case "ask":
@@ -41,13 +42,15 @@ async function take(message: ToWorker): Promise<void> {
   }
 }
 
-async function read(changes: readonly A.Change[]): Promise<void> {
-  let told = performance.now()
-  for (const [done, change] of changes.entries()) {
-    ledger.add(A.decodeChange(change))
+function read(doc: A.Doc<unknown>, since: A.Heads): void {
+  const total = A.getChangesMetaSince(doc, since).length
+  let [told, done] = [performance.now(), 0]
+  for (const { change, maxOp } of decodeSince(doc, since)) {
+    ledger.add(change, maxOp)
+    done += 1
     if (performance.now() - told > 250) {
       told = performance.now()
-      say({ type: "progress", done, total: changes.length })
+      say({ type: "progress", done, total })
     }
   }
   say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed() })

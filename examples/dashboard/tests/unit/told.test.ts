@@ -139,3 +139,12 @@ it("a swallowed edit of a list brings the position back with it", () => {
   restore(ours, [{ id, heads: encodeHeads(swallowed?.heads ?? []) }], "CEO")
   expect(ours.row(id).lines).toEqual(["one", "two"])
 })
+
+it("a change with an integer beyond what a double holds hides no other change", () => {
+  const { id, ours } = copies()
+  ours.write((doc) => {
+    Object.assign(doc.positions[id] ?? {}, { huge: 9_007_199_254_740_993n })
+  })
+  set(ours, id, "budget", 5, "CFO")
+  expect(ours.told(3)).toMatchObject([[{ field: "budget", old: 1, new: 5 }], [], [{ kind: "added" }]])
+})

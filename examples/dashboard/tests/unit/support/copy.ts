@@ -1,6 +1,7 @@
 /** A copy of a plan, as a document handle has it. */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
+import { decodeSince } from "../../../src/history/decode"
 import type { Deed } from "../../../src/history/deeds"
 import { Ledger } from "../../../src/history/ledger"
 import { add, type Plan } from "../../../src/plan/edit"
@@ -62,7 +63,7 @@ export class Copy implements Plan {
 
   ledger(): Ledger {
     const ledger = new Ledger()
-    for (const change of A.getAllChanges(this.current)) ledger.add(A.decodeChange(change))
+    for (const { change, maxOp } of decodeSince(this.current, [])) ledger.add(change, maxOp)
     return ledger
   }
 
