@@ -61,6 +61,8 @@ interface Setting extends Place {
   isNested: boolean
   /** Nothing stood there for the author. */
   isFirst: boolean
+  /** The change has written the same value once more: one of those that it brings back. */
+  isAgain?: boolean
 }
 
 const MAX_DEEDS = 200
@@ -194,7 +196,7 @@ export class Ledger {
     }
     for (const position of removed)
       entry.deeds.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", heads: change.deps })
-    for (const set of sets) if (!isMade(set.row)) entry.deeds.push(...this.#deed(set))
+    for (const set of merged(sets)) if (!isMade(set.row)) entry.deeds.push(...this.#deed(set))
     for (const place of inner.values()) {
       const isTold = isMade(place.row) || sets.some(({ row, field }) => row === place.row && field === place.field)
       if (!isTold)
@@ -263,16 +265,17 @@ export class Ledger {
     return seen
   }
 
-  #deed({ row: object, field, old, value, settled, isNested, isFirst }: Setting): SetField[] {
+  #deed({ row: object, field, old, value, settled, isNested, isFirst, isAgain }: Setting): SetField[] {
     const row = object === null ? undefined : this.#rows.get(object)
     if (row ? SILENT.has(field) : SILENT_IN_PLAN.has(field)) return []
     const now = value()
     // The same value from two people is no conflict for those who read.
-    if (old === now && !settled && !isNested) return []
+    if (old === now && !settled && !isNested && !isAgain) return []
     const name = row ? (this.#names.get(row.position) ?? "") : ""
     const deed: SetField = { kind: "set", position: row?.position ?? null, name, field, old, new: now }
     if (settled) deed.settled = settled
     if (isNested) deed.nested = true
+    if (isAgain && old === now) deed.restored = true
     if (row?.isRestored && isFirst && this.#hadValue(row, field, now)) deed.restored = true
     return [deed]
   }
@@ -419,6 +422,17 @@ export class Ledger {
     }
     return false
   }
+}
+
+/** One setting for each field: what stood there before the change, and what did after it. */
+function merged(sets: readonly Setting[]): Setting[] {
+  const found = new Map<string, Setting>()
+  for (const set of sets) {
+    const key = `${set.row}/${set.field}`
+    const first = found.get(key)
+    found.set(key, first ? { ...first, value: set.value, isNested: first.isNested || set.isNested, isAgain: true } : set)
+  }
+  return [...found.values()]
 }
 
 const valueIn = ({ value, text }: Written): FieldValue => (text ? text.value : value)

@@ -191,11 +191,17 @@ export interface Writable<T> {
  * operation.
  */
 export function writeRegisters<T>(doc: Writable<T>, heads: UrlHeads, writes: readonly Write[], message: string): void {
+  write(doc, heads, writes, message, false)
+}
+
+/** `isBranch`: each value is one of several, and is to be written even where it stands already: Automerge writes no value a second time. */
+function write<T>(doc: Writable<T>, heads: UrlHeads, writes: readonly Write[], message: string, isBranch: boolean): void {
   const conflicts: Write[] = writes.filter(({ register }) => register.length > 1)
   const change = (root: unknown) => {
     for (const { path, register } of writes) {
       if (register.length > 1) continue
       const typed: Typed[] = []
+      if (isBranch) put(root, path, undefined)
       put(root, path, register[0] && assignable(register[0].value, path, conflicts, typed))
       for (const { path, value } of typed) put(root, path, value)
     }
@@ -205,11 +211,12 @@ export function writeRegisters<T>(doc: Writable<T>, heads: UrlHeads, writes: rea
   const most = Math.max(0, ...conflicts.map(({ register }) => register.length))
   for (let at = 0; at < most; at += 1) {
     const branch = conflicts.map(({ path, register }) => ({ path, register: register.slice(at, at + 1) }))
-    writeRegisters(
+    write(
       doc,
       after,
       branch.filter(({ register }) => register.length > 0),
       message,
+      true,
     )
   }
 }
@@ -220,8 +227,9 @@ function put(root: unknown, path: Path, value: unknown): void {
   for (const key of path.slice(0, -1)) parent = (parent as Record<Key, unknown> | undefined)?.[key]
   const key = path.at(-1)
   if (typeof parent !== "object" || parent === null || key === undefined) return
-  if (value === undefined) delete (parent as Record<Key, unknown>)[key]
-  else (parent as Record<Key, unknown>)[key] = value
+  if (value !== undefined) (parent as Record<Key, unknown>)[key] = value
+  // (An item of a list has its place, and is only ever replaced.)
+  else if (!Array.isArray(parent)) delete (parent as Record<Key, unknown>)[key]
 }
 
 /** A number whose type Automerge takes only where it is assigned by itself, and not within a map or a list. */
@@ -243,11 +251,10 @@ function assignable(value: Value, path: Path, conflicts: Write[], typed: Typed[]
     }
     case "list":
       return value.items.map((register, at) => {
-        // An item takes its place at once. Of a conflict the change that makes the list has the value that is shown.
-        const isConflict = register.length > 1
-        if (isConflict) conflicts.push({ path: [...path, at], register })
-        const shown = register.at(-1)?.value ?? scalar(null)
-        return assignable(shown, [...path, at], isConflict ? [] : conflicts, isConflict ? [] : typed)
+        if (register.length === 1 && register[0]) return assignable(register[0].value, [...path, at], conflicts, typed)
+        // An item takes its place at once. Until its values are written, a text stands there, which no value is taken for.
+        conflicts.push({ path: [...path, at], register })
+        return ""
       })
     case "text":
       return value.value

@@ -104,6 +104,16 @@ it("an edit that is undone is told as the value that comes back", () => {
   expect(budgets(ours)).toEqual([{ old: 30, new: 1, settled: undefined }])
 })
 
+it("a conflict that comes back is told with both of its values", () => {
+  const { id, ours, shown, other } = conflict()
+  const before = readField(ours, id, "budget")
+  settle(ours, id, "budget", ours.operation(id, "budget", shown), "CEO")
+  putBack(ours, id, "budget", before, "CEO")
+  const deeds = ours.told(2).flat()
+  expect(deeds).toContainEqual(expect.objectContaining({ field: "budget", old: shown, new: other }))
+  expect(deeds).toContainEqual(expect.objectContaining({ field: "budget", new: shown, restored: true }))
+})
+
 it("fields of other programs are told, nested ones by their name", () => {
   const { id, ours } = copies()
   ours.write((doc) => {

@@ -86,7 +86,11 @@ describe("a deletion that is undone", () => {
   })
 
   it("brings back conflicts of unknown fields and within them", () => {
-    const { id, ours, theirs } = withOthers()
+    const { id, ours } = withOthers()
+    ours.write((doc) => {
+      Object.assign(doc.positions[id] ?? {}, { counts: [0, null] })
+    })
+    const theirs = ours.other()
     for (const [copy, value] of [
       [ours, "A"],
       [theirs, "B"],
@@ -96,6 +100,7 @@ describe("a deletion that is undone", () => {
         row.grade = { scale: value }
         ;(row.notes as Record<string, unknown>).by = value
         ;((row.notes as Record<string, unknown>).lines as unknown[])[0] = value
+        ;(row.counts as unknown[])[0] = value === "A" ? 1 : 2
       })
     ours.hear(theirs)
     const heads = ours.heads()
@@ -185,6 +190,20 @@ describe("an edit that is undone", () => {
     expect(ours.values(id, "budget")).toEqual([30])
     putBack(ours, id, "budget", before, "CEO")
     expect(ours.values(id, "budget")).toEqual(values)
+  })
+
+  it("brings the conflict back of which one value was kept", () => {
+    for (const at of [0, 1]) {
+      const { id, ours, theirs } = withOthers()
+      bothSet(ours, theirs, id)
+      for (const field of ["budget", "designation"] as const) {
+        const [before, values] = [readField(ours, id, field), ours.values(id, field)]
+        settle(ours, id, field, ours.operation(id, field, values[at]), "CEO")
+        expect(ours.values(id, field)).toEqual([values[at]])
+        putBack(ours, id, field, before, "CEO")
+        expect(ours.values(id, field)).toEqual(values)
+      }
+    }
   })
 
   it("brings back a cleared budget, and an unknown one", () => {
