@@ -64,6 +64,20 @@ export function readRegister(doc: A.Doc<unknown>, path: Path, heads?: UrlHeads):
   return last === undefined ? [] : registerAt(backend, object, last, at)
 }
 
+/** Whether there are several values at a path, or at one of these keys of the map there. Cheaper than reading them. */
+export function isContested(doc: A.Doc<unknown>, path: Path, keys: readonly string[]): boolean {
+  const backend = A.getBackend(doc)
+  let object = "_root"
+  for (const [at, key] of path.entries()) {
+    const values = valuesAt(backend, object, key)
+    if (at === path.length - 1 && values.length > 1) return true
+    const shown = values.at(-1)
+    if (shown?.[0] !== "map") return false
+    object = shown[1]
+  }
+  return keys.some((key) => backend.getAll(object, key).length > 1)
+}
+
 /** The values of a conflict at a key of the document that are not shown. */
 export function readLosing(doc: A.Doc<unknown>, key: string): Register {
   const backend = A.getBackend(doc)

@@ -5,7 +5,7 @@
  * and never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
-import { plainOf, type Register, readRegister } from "./register"
+import { isContested, plainOf, type Register, readRegister } from "./register"
 
 /** The fields of a position that people edit. */
 export const FIELDS = ["designation", "department", "budget", "location"] as const
@@ -215,6 +215,8 @@ export function fieldIn(row: Register, field: string): Register {
 
 /** The conflicts of a position: values that differ from what is shown, in its fields or in another row of the same id. */
 export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
+  // Most have none, and an import touches thousands of rows.
+  if (!isContested(doc, ["positions", id], FIELDS)) return null
   const row = readRow(doc, id)
   const shown = row.slice(-1)
   let found: Position["conflicts"] = null
