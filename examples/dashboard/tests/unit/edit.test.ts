@@ -107,7 +107,7 @@ describe("an unknown budget", () => {
     expect(Object.keys(ours.row(id))).not.toContain("budget")
   })
 
-  it("is what a cleared cell leaves, and loses against a concurrent value", () => {
+  it("follows a cleared cell and loses against a value", () => {
     const { id, ours, theirs } = copies()
     set(ours, id, "budget", null, "CEO")
     expect(Object.keys(ours.row(id))).not.toContain("budget")

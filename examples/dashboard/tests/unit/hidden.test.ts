@@ -6,7 +6,7 @@ import { Copy } from "./support/copy"
 
 const position = (designation: string) => ({ designation, department: "", budget: 1, location: "" })
 
-it("rows of a second map of positions can be added to the shown one", () => {
+it("rows of a second list can be added to the shown one", () => {
   const empty = A.from<Record<string, unknown>>({ name: "Plan" }) as unknown as A.Doc<PlanDoc>
   const [ours, theirs] = [new Copy(empty), new Copy(A.clone(empty))]
   add(ours, [position("Cook")], "CEO")

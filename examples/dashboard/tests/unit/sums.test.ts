@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { amount, sum } from "../../src/plan/money"
 import type { Position } from "../../src/plan/schema"
-import { totals, used, withoutNoise } from "../../src/plan/table"
+import { totals, unknownInWords, used, withoutNoise } from "../../src/plan/table"
 
 const position = (department: string, budget: number): Position => ({
   id: `${department}${budget}`,
@@ -33,4 +33,10 @@ it("a sum is what one gets on paper", () => {
 it("budgets that differ look different, sums are rounded", () => {
   expect(amount(0.125)).not.toBe(amount(0.126))
   expect(sum(0.125)).toBe(sum(0.1251))
+})
+
+it("budgets that are unknown are counted beside a sum", () => {
+  const unknown = { ...position("", 0), budget: null }
+  expect(used([position("", 3), unknown])).toBe(3)
+  expect([[position("", 0)], [unknown], [unknown, unknown]].map(unknownInWords)).toEqual(["", "1 budget unknown", "2 budgets unknown"])
 })

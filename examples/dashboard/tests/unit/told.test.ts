@@ -33,7 +33,7 @@ describe("a settled conflict", () => {
     expect(budgets(ours)).toEqual([{ old: shown, new: other, settled: [shown, other] }])
   })
 
-  it("is told as a third value over both, and as nothing over both", () => {
+  it("is told as a third value, or nothing, over both", () => {
     for (const value of [30, null]) {
       const { id, ours, shown, other } = conflict()
       set(ours, id, "budget", value, "CEO")
@@ -96,7 +96,7 @@ describe("a position that comes back", () => {
   })
 })
 
-it("an edit that is undone is told as the value that comes back", () => {
+it("an undone edit is told as the value that returns", () => {
   const { id, ours } = copies()
   const before = readField(ours, id, "budget")
   set(ours, id, "budget", 30, "CEO")
@@ -104,7 +104,7 @@ it("an edit that is undone is told as the value that comes back", () => {
   expect(budgets(ours)).toEqual([{ old: 30, new: 1, settled: undefined }])
 })
 
-it("a conflict that comes back is told with both of its values", () => {
+it("a conflict that returns is told with both values", () => {
   const { id, ours, shown, other } = conflict()
   const before = readField(ours, id, "budget")
   settle(ours, id, "budget", ours.operation(id, "budget", shown), "CEO")
@@ -114,7 +114,7 @@ it("a conflict that comes back is told with both of its values", () => {
   expect(deeds).toContainEqual(expect.objectContaining({ field: "budget", new: shown, restored: true }))
 })
 
-it("fields of other programs are told, nested ones by their name", () => {
+it("unknown fields are told, nested ones by name", () => {
   const { id, ours } = copies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { headcount: 3, isOpen: true, notes: { lines: ["one"] } })
@@ -133,7 +133,7 @@ it("fields of other programs are told, nested ones by their name", () => {
   expect(ours.told().flat()).toEqual([{ ...set, field: "notes", new: null, nested: true }])
 })
 
-it("a swallowed edit of a list brings the position back with it", () => {
+it("a swallowed edit of a list is restored with its row", () => {
   const { id, ours } = copies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { lines: ["one"] })
@@ -150,7 +150,7 @@ it("a swallowed edit of a list brings the position back with it", () => {
   expect(ours.row(id).lines).toEqual(["one", "two"])
 })
 
-it("a change with an integer beyond what a double holds hides no other change", () => {
+it("a change that cannot be decoded hides no other", () => {
   const { id, ours } = copies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { huge: 9_007_199_254_740_993n })

@@ -232,7 +232,7 @@ describe("an edit that is undone", () => {
   })
 })
 
-it("a value of another type is shown, and can be chosen as it is", () => {
+it("a value of another type is shown and can be chosen", () => {
   const { id, ours, theirs } = copies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { budget: "twelve", designation: ["a", 1], department: null })
