@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use happierwork::auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::document::{Author, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
+use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::format::Budget;
 use happierwork::hub::Caller;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
@@ -145,7 +145,7 @@ fn position(id: &str, designation: &str, department: &str, budget: u64, location
         id: id.to_owned(),
         designation: designation.to_owned(),
         department: department.to_owned(),
-        budget: Budget::Int(budget),
+        budget: Some(Budget::Int(budget)),
         location: location.to_owned(),
         created_at: None,
         updated: None,
@@ -165,7 +165,7 @@ fn location(id: &str, text: &str) -> Edit {
 }
 
 fn budget(id: &str, amount: u64) -> Edit {
-    patch(id, PositionPatch { budget: Some(Budget::Int(amount)), ..PositionPatch::default() })
+    patch(id, PositionPatch { budget: BudgetPatch::Set(Budget::Int(amount)), ..PositionPatch::default() })
 }
 
 fn server_options(home: &Path) -> Options {

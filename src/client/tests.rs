@@ -32,7 +32,7 @@ fn add(id: &str) -> Edit {
         id: id.to_owned(),
         designation: "Engineer".to_owned(),
         department: String::new(),
-        budget: Budget::Int(1),
+        budget: Some(Budget::Int(1)),
         location: String::new(),
         created_at: None,
         updated: None,

@@ -16,14 +16,17 @@ mod batch;
 mod condition;
 mod edit;
 mod envelope;
+mod extra;
 mod generate;
 mod headroom;
 pub mod history;
 mod incoming;
+mod json;
 mod past;
 mod peers;
 pub mod position;
 mod receive;
+mod snapshot;
 mod soundness;
 mod view;
 
@@ -38,8 +41,11 @@ pub use authors::{Authors, Bringer, Brought, Surface};
 use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
-pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use edit::{
+    Author, BudgetPatch, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise,
+};
 pub use envelope::{carries_chunks, listed};
+pub use extra::Extra;
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};

@@ -6,10 +6,12 @@
 mod budget;
 pub mod chunk;
 mod id;
+mod iso;
 pub(crate) mod reader;
 pub mod weight;
 mod when;
 
 pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
 pub use id::{DocumentId, InvalidDocumentId};
+pub use iso::iso_ms;
 pub use when::{format_when, parse_when};

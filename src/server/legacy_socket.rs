@@ -93,7 +93,7 @@ impl LegacySocket {
                     id: new_position_id(),
                     designation: row.designation,
                     department: row.department,
-                    budget: row.budget,
+                    budget: Some(row.budget),
                     location: row.location,
                     created_at: None,
                     updated: None,

@@ -205,7 +205,7 @@ impl TestServer {
             id: row.id,
             designation: row.designation,
             department: row.department,
-            budget: row.budget,
+            budget: Some(row.budget),
             location: row.location,
             created_at: Some(row.created_at_ms),
             updated: Some((row.updated_by, row.updated_at_ms)),

@@ -42,7 +42,7 @@ fn read(object: &Map<String, Value>) -> Result<NewPosition, String> {
         id,
         designation,
         department: text(object, DEPARTMENT)?.unwrap_or_default(),
-        budget,
+        budget: Some(budget),
         location: text(object, LOCATION)?.unwrap_or_default(),
         created_at: None,
         updated: object.get("lastUpdated").and_then(last_updated),
@@ -87,7 +87,7 @@ mod tests {
             "location": "Ahmedabad", "lastUpdated": ["Amit Gupta", "Jun 4, 2022 11:33 am"], "color": "red",
         }))
         .unwrap();
-        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Budget::Int(100_000)));
+        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Some(Budget::Int(100_000))));
         assert_eq!(position.updated, Some(("Amit Gupta".to_owned(), 1_654_342_380_000)));
     }
 
