@@ -39,7 +39,7 @@ use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
-pub use envelope::{carries_chunks, listed};
+pub use envelope::{carries_chunks, listed, names_heads};
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};
