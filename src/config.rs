@@ -119,8 +119,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_IDLE_AFTER", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
     pub idle_after: u64,
-    /// How many documents that do not exist (yet) may be waited for at a time
-    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING", default_value_t = 1_000)]
+    /// Documents that do not exist and that all clients together may wait for
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING", default_value_t = 10_000)]
     pub max_pending: usize,
     /// How long sync messages may take to be applied, in seconds: what takes longer is not stored
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_APPLY_BUDGET", default_value_t = APPLY_BUDGET.as_secs(),

@@ -266,7 +266,7 @@ impl Link {
         frame(&match outgoing {
             Outgoing::Sync(data) => Message::Sync { sender, target, document, data },
             Outgoing::Request(data) => Message::Request { sender, target, document, data },
-            Outgoing::Unavailable => Message::DocUnavailable { sender, target, document },
+            Outgoing::Unavailable => Message::DocUnavailable { sender, target, document, message: None },
         })
     }
 

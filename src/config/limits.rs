@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::server::Limits;
+use crate::server::{Limits, NEW_DOCUMENTS_BURST};
 
 /// Flags of the limits. What happens at each of them is in docs/operations.md.
 #[derive(Debug, Clone, Args)]
@@ -42,7 +42,10 @@ pub struct LimitArgs {
     /// Operations that a document may have: keys set, letters typed; it can be read, but nothing more is added
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_OPERATIONS", default_value_t = 5_000_000)]
     pub max_document_operations: u64,
-    /// Documents that may come to be in a minute
+    /// Documents that do not exist and that one WebSocket may wait for
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING_PER_CONNECTION", default_value_t = 1_000)]
+    pub max_pending_per_connection: usize,
+    /// Documents created per minute, by all clients together (ten minutes' worth at once); faster sync clients wait
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_NEW_DOCUMENTS_PER_MINUTE", default_value_t = 1_200)]
     pub new_documents_per_minute: u32,
     /// Bytes that messages of more than 64 KiB may take, those of all clients together, while they are read and wait
@@ -71,7 +74,9 @@ impl LimitArgs {
             document_bytes: none_if_zero(self.max_document_bytes, u64::MAX),
             document_changes: none_if_zero(self.max_document_changes, u64::MAX),
             document_operations: none_if_zero(self.max_document_operations, u64::MAX),
+            pending_per_connection: none_if_zero(self.max_pending_per_connection, usize::MAX),
             new_documents_per_minute: self.new_documents_per_minute,
+            new_documents_at_once: self.new_documents_per_minute.saturating_mul(NEW_DOCUMENTS_BURST),
             message_memory: self.max_message_memory,
             ephemeral_bytes: none_if_zero(self.max_ephemeral, usize::MAX),
             ephemerals_per_second: self.ephemeral_per_second,

@@ -105,3 +105,10 @@ fn is_usable(mut filter: Reader<'_>) -> Option<bool> {
     // One without entries is not looked into.
     Some(entries == 0 || (bits > 0 && probes <= MAX_PROBES))
 }
+
+/// Whether the sender of a sync message has changes of the document: it names heads. False if the message does not parse.
+#[must_use]
+pub fn names_heads(bytes: &[u8]) -> bool {
+    let mut rest = Reader::new(bytes);
+    rest.byte().and_then(|_| rest.unsigned()).is_some_and(|heads| heads > 0)
+}

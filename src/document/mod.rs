@@ -44,7 +44,7 @@ pub use condition::Condition;
 pub use edit::{
     Author, BudgetPatch, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise,
 };
-pub use envelope::{carries_chunks, listed};
+pub use envelope::{carries_chunks, listed, names_heads};
 pub use extra::Extra;
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use past::Past;

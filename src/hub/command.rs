@@ -10,6 +10,7 @@ use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
+use super::waits::WaitLimit;
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Author, Brought, Done, Edit, EditError, Incoming, Past, SharedView};
 use crate::format::DocumentId;
@@ -37,7 +38,7 @@ impl SyncPeer {
         match self.outbox.place(&Waiter::Document(id.clone())) {
             Some(place) => place.fill(match why {
                 Unavailable::Denied(_) => Outgoing::Missing(id.clone()),
-                _ => Outgoing::Unavailable(id.clone()),
+                why => Outgoing::Unavailable { document: id.clone(), reason: Some(why.to_string().into()) },
             }),
             None => {
                 let Farewell { kind, message } = why.clone().into();
@@ -121,10 +122,15 @@ pub enum Unavailable {
     #[error("document {0} takes no changes for a while, since changes to it took too long; try again later")]
     Quarantined(DocumentId),
     /// Too many documents that do not exist are being waited for.
-    #[error("too many documents that do not exist yet are open; try again later")]
-    TooManyPending,
-    /// Too many documents were made in a short time.
-    #[error("too many documents have been made in the last minute; nothing was stored, try again in a minute")]
+    #[error("document {id} does not exist, and {limit}; ask for it again later, or close documents that are gone")]
+    TooManyPending {
+        /// The document that was asked for.
+        id: DocumentId,
+        /// Whose limit is reached.
+        limit: WaitLimit,
+    },
+    /// Documents are created faster than the rate limit allows.
+    #[error("too many documents have been created in the last minutes; nothing was stored, try again in a minute")]
     TooManyNew,
     /// Large messages take as much memory as they may.
     #[error(transparent)]

@@ -13,6 +13,7 @@ mod announcer;
 mod caller;
 mod command;
 mod history;
+mod new_documents;
 mod outbox;
 mod ownership;
 mod quarantine;
@@ -26,12 +27,13 @@ mod syncing;
 mod task;
 mod text;
 mod unopened;
+mod waits;
 mod watchers;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -47,6 +49,7 @@ use command::Command;
 pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
 pub use history::ReadPast;
 use history::Readers;
+use new_documents::NewDocuments;
 pub use outbox::{
     ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
 };
@@ -57,6 +60,8 @@ pub use room::{RenderPresence, Room};
 use slots::Slot;
 pub use text::Text;
 use unopened::Unopened;
+pub use waits::WaitLimit;
+use waits::Waits;
 pub use watchers::RenderRows;
 
 use crate::auth::Role;
@@ -66,7 +71,6 @@ use crate::format::DocumentId;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
-use crate::token_bucket::TokenBucket;
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.
@@ -89,10 +93,14 @@ pub struct HubSettings {
     pub apply_budget: Duration,
     /// A document that nobody uses for so long is unloaded.
     pub idle_after: Duration,
-    /// Documents that do not exist but are waited for: at most so many.
+    /// Documents that do not exist and are waited for, by all connections together.
     pub max_pending: usize,
-    /// Documents that may come to be in a minute; 0: any number.
+    /// The same for one connection.
+    pub max_pending_per_connection: usize,
+    /// Documents that may be created per minute; 0 disables the limit.
     pub new_documents_per_minute: u32,
+    /// Documents that may be created at once after a quiet time.
+    pub new_documents_at_once: u32,
     /// Bytes that large messages may take, all connections together; 0: any number.
     pub message_memory: u64,
     /// What documents are written under.
@@ -119,10 +127,10 @@ struct Inner {
     storages: WatchedStorages,
     tasks: TaskTracker,
     next_connection: AtomicU64,
-    pending: AtomicUsize,
+    waits: Arc<Waits>,
     quarantines: Quarantines,
     unopened: Unopened,
-    new_documents: Mutex<TokenBucket>,
+    new_documents: NewDocuments,
     memory: Memory,
     turns: Arc<Semaphore>,
     readers: Readers,
@@ -135,7 +143,8 @@ impl Hub {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
         let room = Room::new(settings.presence);
-        let new = f64::from(settings.new_documents_per_minute);
+        let waits = Waits::new(settings.max_pending_per_connection, settings.max_pending);
+        let new_documents = NewDocuments::new(settings.new_documents_per_minute, settings.new_documents_at_once);
         let memory = Memory::new(settings.message_memory);
         let access = Access::new(Arc::clone(&store), settings.default_document.clone(), settings.may_create);
         let inner = Inner {
@@ -148,10 +157,10 @@ impl Hub {
             storages: WatchedStorages::default(),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
-            pending: AtomicUsize::new(0),
+            waits,
             quarantines: Quarantines::default(),
             unopened: Unopened::default(),
-            new_documents: Mutex::new(TokenBucket::new(new / 60.0, new, Instant::now())),
+            new_documents,
             memory,
             turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
@@ -387,12 +396,6 @@ impl Hub {
         }
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
-    }
-
-    /// Whether one more document may come to be now; it is counted if so.
-    fn may_make_document(&self) -> bool {
-        let mut bucket = self.inner.new_documents.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(1.0, Instant::now).is_ok()
     }
 }
 

@@ -27,8 +27,13 @@ pub enum Outgoing {
         /// The encoded message; shared by all who get the same.
         data: Bytes,
     },
-    /// The document that was asked for does not exist.
-    Unavailable(DocumentId),
+    /// A document that the peer syncs or has asked for is not served to it: it does not exist, or `reason` says why.
+    Unavailable {
+        /// Which document.
+        document: DocumentId,
+        /// Why, for people; `None` if the document does not exist.
+        reason: Option<Arc<str>>,
+    },
     /// For this peer there is no such document, and it may not make it.
     Missing(DocumentId),
     /// An ephemeral message of another peer.

@@ -1,5 +1,6 @@
 //! The task that owns one document: takes batches, makes them durable, publishes them.
 
+mod arrivals;
 mod durability;
 mod history;
 mod lifecycle;
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use arrivals::Arrivals;
 use lifecycle::UPKEEP;
 
 use super::Hub;
@@ -27,10 +29,11 @@ use super::command::{Command, EditFailure, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
+use super::waits::{AwaitedDocument, Wait};
 use super::watchers::Watchers;
 use crate::damper::Damper;
 use crate::document::{
-    Applied, BadMessage, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks,
+    Applied, BadMessage, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks, names_heads,
 };
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
@@ -73,8 +76,10 @@ pub(super) struct DocumentTask {
     last_use: Instant,
     last_look: Instant,
     exists: bool,
-    /// Counted as one that does not exist (yet).
-    pending: bool,
+    /// Its place among the documents that do not exist and are waited for.
+    awaited: Option<AwaitedDocument>,
+    /// Announced changes and unanswered requests, while the document does not exist.
+    arrivals: Arrivals,
     /// The store has been told that it is not needed any more.
     unloaded: bool,
     log: DocumentLog,
@@ -110,6 +115,8 @@ struct Member {
     listens: bool,
     /// What the lists of its last message take, which stay until the next.
     lists: Share,
+    /// Held while the document does not exist and this peer does not bring it.
+    wait: Option<Wait>,
 }
 
 /// Who waits for an item of a batch.
@@ -193,7 +200,8 @@ impl DocumentTask {
             last_use: Instant::now(),
             last_look: Instant::now(),
             exists: false,
-            pending: false,
+            awaited: None,
+            arrivals: Arrivals::default(),
             unloaded: false,
             log,
             ruined: Damper::default(),
@@ -230,7 +238,7 @@ impl DocumentTask {
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut upkeep = Instant::now() + self.upkeep_interval(&document);
         loop {
-            let wake = self.people_due().map_or(upkeep, |due| due.min(upkeep));
+            let wake = [self.people_due(), self.arrivals.next()].into_iter().flatten().fold(upkeep, Instant::min);
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
@@ -247,6 +255,9 @@ impl DocumentTask {
             }
             let now = Instant::now();
             self.tell_people_if_due(now);
+            if self.arrivals.next().is_some_and(|next| next <= now) {
+                self.settle_arrivals(&mut document);
+            }
             if now >= upkeep {
                 let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;
                 let flow = match kept {
@@ -300,13 +311,15 @@ impl DocumentTask {
         for key in greeted.into_iter().chain(moved).filter(|_| may_show) {
             self.greet(document, key);
         }
-        for key in requesters.into_iter().filter(|_| may_show) {
-            self.answer_request(document, key);
+        if !document.exists() {
+            let now = Instant::now();
+            requesters.into_iter().for_each(|key| self.arrivals.owe(key, now));
         }
         for key in drained.into_iter().filter(|_| may_show) {
             self.drained(document, key);
         }
         self.part_all_gone(document);
+        self.settle_arrivals(document);
         self.note_existence(document);
         if self.stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -342,7 +355,8 @@ impl DocumentTask {
             Command::Greet(peer) if self.denies(document, &peer) => self.hub.turn_down(&self.id, &peer, false, None),
             Command::Greet(peer) => {
                 let key = peer.key;
-                if self.admit(document, peer) {
+                // It has not said yet whether it has the document: its first message tells.
+                if self.admit(document, peer) && self.note_arrival(document, key, true) {
                     batch.greeted.push(key);
                 }
             }
@@ -355,7 +369,7 @@ impl DocumentTask {
                 if self.denies(document, &peer) {
                     return self.hub.turn_down(&self.id, &peer, request, Some(&bytes));
                 }
-                if !self.admit(document, peer) {
+                if !self.admit(document, peer) || !self.note_arrival(document, key, names_heads(&bytes)) {
                     return;
                 }
                 if request && !document.exists() {
@@ -432,6 +446,8 @@ impl DocumentTask {
         if !self.mend(document).await {
             return self.refuse_batch(senders);
         }
+        let brought = |item: &Item| matches!(item, Item::Sync { bytes, .. } if carries_chunks(bytes));
+        let counted = !document.exists() && items.iter().any(brought) && Box::pin(self.wait_to_create()).await;
         self.leave_out_forbidden(document, &mut items, &mut prepared, &mut senders);
         let Lengths { snapshot, log } = self.log.lengths();
         document.set_stored(snapshot + log);
@@ -447,7 +463,7 @@ impl DocumentTask {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
-            if !existed && !self.hub.may_make_document() {
+            if !existed && !counted && !self.hub.inner.new_documents.take() {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
             if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
@@ -478,7 +494,10 @@ impl DocumentTask {
                 }
                 let _ = reply.send(result.map_err(EditFailure::from));
             }
-            (Sender::Peer(key), Outcome::Refused(error)) => self.dismiss(key, &error),
+            (Sender::Peer(key), Outcome::Refused(error)) => {
+                self.arrivals.settle(key);
+                self.dismiss(key, &error);
+            }
             _ => {}
         }
     }

@@ -27,8 +27,12 @@ pub struct Limits {
     pub document_operations: u64,
     /// Changes that a document may have.
     pub document_changes: u64,
-    /// Documents that may come to be in a minute; a minute's worth may at once. 0: any number.
+    /// Documents that do not exist and that one connection may wait for.
+    pub pending_per_connection: usize,
+    /// Documents that may be created per minute, by all clients together. 0 disables the limit.
     pub new_documents_per_minute: u32,
+    /// Documents that may be created at once after a quiet time: a first upload is not slowed down.
+    pub new_documents_at_once: u32,
     /// Bytes that large messages may take, all connections together. 0: any number.
     pub message_memory: u64,
     /// Bytes that an ephemeral message may carry.
@@ -41,6 +45,8 @@ pub struct Limits {
 pub const MESSAGES_BURST: f64 = 2.0;
 /// Seconds' worth of bytes that may come at once: whoever syncs a large document for the first time is not slowed down.
 pub const BYTES_BURST: f64 = 8.0;
+/// Minutes' worth of new documents that may be created at once.
+pub const NEW_DOCUMENTS_BURST: u32 = 10;
 /// Seconds' worth of ephemeral messages that may come at once.
 pub const EPHEMERALS_BURST: f64 = 2.0;
 
@@ -57,7 +63,9 @@ impl Default for Limits {
             document_bytes: 256 << 20,
             document_operations: 5_000_000,
             document_changes: 1_000_000,
+            pending_per_connection: 1_000,
             new_documents_per_minute: 1_200,
+            new_documents_at_once: 1_200 * NEW_DOCUMENTS_BURST,
             message_memory: 256 << 20,
             ephemeral_bytes: 64 << 10,
             ephemerals_per_second: 200,

@@ -74,43 +74,6 @@ async fn an_unknown_document_over_plain_sync_is_made_by_its_first_change() {
 }
 
 #[tokio::test]
-async fn documents_that_do_not_exist_are_waited_for_up_to_a_number() {
-    let server = TestServer::start_in(folder(), |options| options.max_pending = 2).await;
-    let mut peer = RepoPeer::join(&server, "me").await;
-    for _ in 0..2 {
-        let id = new_id();
-        let request = peer.request(&id, Replica::empty(&id).generate().unwrap());
-        peer.send(&request).await;
-        assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })));
-    }
-    let id = new_id();
-    let mut third = RepoPeer::join(&server, "third").await;
-    let request = third.request(&id, Replica::empty(&id).generate().unwrap());
-    third.send(&request).await;
-    assert!(matches!(third.next().await, Some(Message::DocUnavailable { .. })));
-    let refused = || server.metric("happierwork_refusals_total{reason=\"too_many_pending\"}");
-    assert_eq!(refused(), 1.0);
-    // It is not waited for, but its connection goes on.
-    let known = third.request(&server.document, Replica::empty(&server.document).generate().unwrap());
-    third.send(&known).await;
-    assert!(matches!(third.next().await, Some(Message::Sync { .. })));
-
-    // The first goes, and there is room again: at the latest when its documents have noticed.
-    peer.socket.close().await;
-    let again = async {
-        loop {
-            let before = refused();
-            third.send(&request).await;
-            assert!(matches!(third.next().await, Some(Message::DocUnavailable { .. })));
-            if refused() == before {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, again).await.expect("room again");
-}
-
-#[tokio::test]
 async fn a_document_that_nobody_uses_is_unloaded_and_opened_again_as_it_was() {
     let server = TestServer::start_in(folder(), |options| options.idle_after = Duration::from_millis(50)).await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;

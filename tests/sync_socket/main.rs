@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
+mod arrivals;
 mod bad_input;
 mod documents;
 mod lifetime;
 mod limits;
+mod new_documents;
 mod peer;
 mod returning;
 #[path = "../support/mod.rs"]

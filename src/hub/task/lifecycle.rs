@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -100,7 +99,7 @@ impl DocumentTask {
     /// they send it again when they hear from us.
     pub(super) fn make_up(&mut self, document: &mut Document) {
         for (key, (peer, request)) in std::mem::take(&mut self.turned_away) {
-            if !self.admit(document, peer) {
+            if !self.admit(document, peer) || !self.note_arrival(document, key, !request) {
                 continue;
             }
             if request && !document.exists() {
@@ -153,7 +152,10 @@ impl DocumentTask {
     /// The other documents on this connection are fine: it only learns that this one is not to be had now.
     fn turn_away(&mut self, peer: SyncPeer, request: bool, unavailable: &Unavailable) {
         match peer.outbox.place(&self.waiter) {
-            Some(place) => place.fill(Outgoing::Unavailable(self.id.clone())),
+            Some(place) => place.fill(Outgoing::Unavailable {
+                document: self.id.clone(),
+                reason: Some(unavailable.to_string().into()),
+            }),
             None => return peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
         }
         let (_, asks) = self.turned_away.entry(peer.key).or_insert((peer, request));
@@ -226,9 +228,14 @@ impl DocumentTask {
     /// Counts the document among those that are waited for, or no longer.
     pub(super) fn note_existence(&mut self, document: &Document) {
         self.exists = document.exists();
-        if self.pending && (document.exists() || self.peers.is_empty()) {
-            self.pending = false;
-            self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
+        if self.awaited.is_none() {
+            return;
+        }
+        if self.exists {
+            self.peers.values_mut().for_each(|member| member.wait = None);
+        }
+        if self.peers.values().all(|member| member.wait.is_none()) {
+            self.awaited = None;
         }
     }
 
@@ -242,9 +249,8 @@ impl DocumentTask {
 
     pub(super) async fn close(mut self) {
         self.save_peers().await;
-        if self.pending {
-            self.hub.inner.pending.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.peers.clear();
+        self.awaited = None;
         if self.unloaded {
             self.hand_on().await;
         } else {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
@@ -19,7 +18,7 @@ use crate::store::StoreError;
 const SIZEABLE_LISTS: usize = 4 << 10;
 
 impl DocumentTask {
-    /// Makes a connection a peer of this document. False: it must not be, as too many documents are waited for.
+    /// Makes a connection a peer of this document. False: it may not read it.
     pub(super) fn admit(&mut self, document: &mut Document, peer: SyncPeer) -> bool {
         if self.peers.contains_key(&peer.key) {
             return true;
@@ -29,22 +28,12 @@ impl DocumentTask {
             self.hub.turn_down(&self.id, &peer, true, None);
             return false;
         }
-        if !document.exists() && !self.pending {
-            let limit = self.hub.inner.settings.max_pending;
-            let pending = &self.hub.inner.pending;
-            if pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_err() {
-                self.hub.inner.metrics.refuse(Refusal::TooManyPending);
-                peer.tell_unavailable(&self.id, &Unavailable::TooManyPending);
-                return false;
-            }
-            self.pending = true;
-        }
         let shared = peer.storage.as_deref().map(|storage| self.remembered.shared_heads(storage)).unwrap_or_default();
         document.join(peer.key, shared);
         document.introduce(peer.key, peer.caller.standing(right));
         let key = peer.key;
         let lists = self.hub.memory().share();
-        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists });
+        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists, wait: None });
         self.newcomers = true;
         // Whoever watches storages hears what is known of them here.
         if self.hub.inner.storages.any() {
@@ -205,6 +194,7 @@ impl DocumentTask {
 
     /// A peer may not even know any more that there is such a document.
     fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
+        self.arrivals.forget(key);
         if let Some(Member { peer, .. }) = self.peers.remove(&key) {
             document.leave(key);
             peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
@@ -220,6 +210,7 @@ impl DocumentTask {
 
     fn part(&mut self, document: &mut Document, key: ConnectionKey) {
         self.watchers.remove(key);
+        self.arrivals.forget(key);
         let shared = document.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage

@@ -95,27 +95,13 @@ impl DocumentTask {
         }
     }
 
-    /// Tells a requester that there is no such document, unless it came to be in this very batch.
-    pub(super) fn answer_request(&mut self, document: &Document, key: ConnectionKey) {
-        if document.exists() {
-            return;
-        }
-        if let Some(member) = self.peers.get_mut(&key) {
-            let place = member.peer.outbox.place(&self.waiter);
-            member.owes_unavailable = place.is_none();
-            if let Some(place) = place {
-                place.fill(Outgoing::Unavailable(self.id.clone()));
-            }
-        }
-    }
-
     /// A socket takes messages again: one that covers everything since.
     pub(super) fn drained(&mut self, document: &mut Document, key: ConnectionKey) {
         if let Some(view) = document.shown() {
             self.watchers.drained(key, &read_view(view));
         }
         if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
-            self.answer_request(document, key);
+            self.tell_missing_again(document, key);
         }
         if document.is_behind(key) {
             self.catch_up(document, key);

@@ -54,8 +54,11 @@ impl Surface for PlainSocket {
                 out.binary(&[], &data);
                 Ok(())
             }
-            Outgoing::Unavailable(id) => {
-                let message = format!("document {id} is not to be had at the moment; try again later");
+            Outgoing::Unavailable { document, reason } => {
+                let message = match reason {
+                    Some(reason) => reason.to_string(),
+                    None => format!("document {document} is temporarily unavailable; try again later"),
+                };
                 Err(Farewell { kind: FarewellKind::TryAgainLater, message })
             }
             Outgoing::Missing(id) => {

@@ -43,6 +43,7 @@ pub struct RepoSocket {
     max_ephemeral: usize,
     logged_unknown: bool,
     logged_foreign: bool,
+    logged_documents: bool,
 }
 
 struct Joined {
@@ -73,6 +74,7 @@ impl RepoSocket {
             max_ephemeral: limits.ephemeral_bytes,
             logged_unknown: false,
             logged_foreign: false,
+            logged_documents: false,
         }
     }
 
@@ -117,11 +119,18 @@ impl RepoSocket {
         Ok(())
     }
 
-    async fn sync(&mut self, document: DocumentId, data: Bytes, request: bool, share: Share) -> Result<(), Farewell> {
+    async fn sync(
+        &mut self,
+        document: DocumentId,
+        data: Bytes,
+        request: bool,
+        share: Share,
+        out: &mut Outbound,
+    ) -> Result<(), Farewell> {
         if !self.documents.contains(&document) {
             if self.documents.len() >= self.max_documents {
-                self.hub.metrics().refuse(Refusal::TooManyDocuments);
-                return Err(bad(format!("one connection may sync at most {} documents", self.max_documents)));
+                self.refuse_document(document, out);
+                return Ok(());
             }
             self.documents.insert(document.clone());
         }
@@ -134,6 +143,29 @@ impl RepoSocket {
             allowance: self.allowance.clone(),
         };
         self.hub.sync(&document, peer, data, request, share).await
+    }
+
+    /// One document more than a connection may sync. The others go on: were the socket closed, the client would come back
+    /// with the same documents for ever.
+    fn refuse_document(&mut self, document: DocumentId, out: &mut Outbound) {
+        self.hub.metrics().refuse(Refusal::TooManyDocuments);
+        if !std::mem::replace(&mut self.logged_documents, true) {
+            let limit = self.max_documents;
+            tracing::warn!(
+                connection = self.key.0,
+                limit,
+                "this peer syncs too many documents; further ones are refused"
+            );
+        }
+        let Some(joined) = &self.joined else { return };
+        let message = format!(
+            "document {document} is not synced: one connection may sync at most {} documents; close documents that you \
+             do not need, or ask the operator of the server to raise the limit",
+            self.max_documents
+        );
+        let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
+        let message = Message::DocUnavailable { sender, target, document, message: Some(message) };
+        out.binary(&message.encode(), &Bytes::new());
     }
 
     /// True if the message is from the peer that has joined. Others are dropped, as the stock server does: that is also
@@ -168,10 +200,10 @@ impl RepoSocket {
         };
         match message {
             Message::Sync { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, false, share).await
+                self.sync(document, data, false, share, out).await
             }
             Message::Request { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, true, share).await
+                self.sync(document, data, true, share, out).await
             }
             Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
                 // Ephemeral means that it may be lost.
@@ -267,9 +299,11 @@ impl Surface for RepoSocket {
         }
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
         let message = match outgoing {
-            Outgoing::Unavailable(document) | Outgoing::Missing(document) => {
-                Message::DocUnavailable { sender, target, document }
+            Outgoing::Unavailable { document, reason } => {
+                let message = reason.map(|reason| reason.to_string());
+                Message::DocUnavailable { sender, target, document, message }
             }
+            Outgoing::Missing(document) => Message::DocUnavailable { sender, target, document, message: None },
             Outgoing::Ephemeral(message) => {
                 let Ok(sender) = PeerId::new(&message.sender) else { return Ok(()) };
                 Message::Ephemeral(repo::Ephemeral {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use automerge::Automerge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
@@ -19,7 +20,10 @@ use crate::store::{Lengths, Repair};
 pub(super) struct Log {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: Arc<dyn LogFile>,
+    /// `None`: too many files are open, so this one is opened for each use (see [`Log::bound_open_files`]).
+    file: Option<Arc<dyn LogFile>>,
+    /// Held while the file is kept open.
+    permit: Option<OwnedSemaphorePermit>,
     durable: u64,
     snapshot: u64,
     refused: bool,
@@ -91,7 +95,8 @@ impl Log {
         let log = Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
-            file,
+            file: Some(file),
+            permit: None,
             durable: content.whole_len,
             snapshot: content.snapshot_len,
             refused: false,
@@ -115,7 +120,8 @@ impl Log {
         Ok(Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
-            file,
+            file: Some(file),
+            permit: None,
             durable: bytes.len() as u64,
             snapshot: content::snapshot_len(bytes),
             refused: false,
@@ -125,7 +131,32 @@ impl Log {
 
     /// What is durable.
     pub(super) fn read(&self) -> io::Result<Vec<u8>> {
-        self.file.read(0..self.durable)
+        self.file()?.read(0..self.durable)
+    }
+
+    /// Keeps the file open if `open_files` has a permit left, else closes it. Every open file is one of the descriptors
+    /// that the system allows the process, and a client may bring thousands of documents. To open a file for an append takes
+    /// a fraction of the fsync that follows.
+    pub(super) fn bound_open_files(&mut self, open_files: &Arc<Semaphore>) {
+        if self.file.is_none() || self.permit.is_some() || self.refused {
+            return;
+        }
+        match Arc::clone(open_files).try_acquire_owned() {
+            Ok(permit) => self.permit = Some(permit),
+            Err(_) => self.file = None,
+        }
+    }
+
+    fn file(&self) -> io::Result<Arc<dyn LogFile>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.disk.open(&self.path)?;
+        if file.len()? < self.durable {
+            let message = "the file is shorter than what was stored in it: something else has changed it";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(file)
     }
 
     /// The document as it is in the file, if it was read to open it and nobody has taken it yet.
@@ -163,21 +194,23 @@ impl Log {
             });
         }
         self.document = None;
-        match self.file.write(self.durable, bytes).and_then(|()| self.file.sync()) {
+        let file = self.file().map_err(NotAppended::Failed)?;
+        match file.write(self.durable, bytes).and_then(|()| file.sync()) {
             Ok(()) => {
                 self.durable += bytes.len() as u64;
                 Ok(self.lengths())
             }
             Err(error) => {
-                self.roll_back();
+                self.roll_back(&*file);
                 Err(NotAppended::Failed(error))
             }
         }
     }
 
     /// After a failed write: back to the last length known to be durable.
-    fn roll_back(&mut self) {
-        if let Err(error) = self.file.truncate(self.durable).and_then(|()| self.file.sync()) {
+    fn roll_back(&mut self, file: &dyn LogFile) {
+        let taken_back = file.truncate(self.durable).and_then(|()| file.sync());
+        if let Err(error) = taken_back {
             tracing::error!(
                 file = %self.path.display(), %error,
                 "a failed write could not be taken back; the document takes no changes until it has been rewritten"
@@ -192,13 +225,16 @@ impl Log {
     }
 
     /// The file, and how much of it is durable: what a new file has to hold to take its place.
-    pub(super) fn durable_part(&self) -> (Arc<dyn LogFile>, u64) {
-        (Arc::clone(&self.file), self.durable)
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn durable_part(&self) -> io::Result<(Arc<dyn LogFile>, u64)> {
+        Ok((self.file()?, self.durable))
     }
 
     /// Puts `new`, which holds `content` and lacks what was appended after `covered`, in the place of the file.
     pub(super) fn replace(&mut self, new: NewFile, snapshot: u64, covered: u64) -> Result<Lengths, NotReplaced> {
-        let added = self.file.read(covered..self.durable).and_then(|tail| new.extend(&tail));
+        let added = self.file().and_then(|file| file.read(covered..self.durable)).and_then(|tail| new.extend(&tail));
         match added {
             Ok(length) => self.replace_by(new, length, snapshot),
             Err(error) => {
@@ -218,7 +254,7 @@ impl Log {
         self.document = None;
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
-                (self.file, self.durable, self.snapshot) = (file, length, snapshot);
+                (self.file, self.durable, self.snapshot) = (Some(file), length, snapshot);
                 if std::mem::take(&mut self.refused) {
                     trust::restore(&*self.disk, &self.path);
                 }

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 
 use self::log::{Log, NotAppended, NotOpened, Opened};
 use super::content;
@@ -35,6 +35,9 @@ use crate::heavy::{Brief, can_hand_over};
 pub use state::StateFile;
 
 const EXTENSION: &str = ".automerge";
+/// Documents whose files are kept open; those beyond are opened for each use. An eighth of the open files that most systems
+/// allow a process: connections take up to three quarters.
+const OPEN_FILES: usize = 128;
 /// Locked by whoever has a folder of documents.
 const FOLDER_LOCK: &str = ".lock";
 
@@ -63,6 +66,8 @@ struct Inner {
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
     writing: Brief,
+    /// A permit for each document whose file is kept open.
+    open_files: Arc<Semaphore>,
 }
 
 /// The place of one document. Its locks are taken in the order of its fields.
@@ -102,6 +107,7 @@ impl FileStore {
             refused: Mutex::default(),
             probing: Mutex::default(),
             writing: Brief::default(),
+            open_files: Arc::new(Semaphore::new(OPEN_FILES)),
         };
         if inner.enter_documents()? {
             let shadowed = format!("{}{EXTENSION}", inner.default_id);
@@ -163,6 +169,9 @@ impl Inner {
         work: impl FnOnce(&Self, &DocumentId, &mut Option<Log>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let result = work(self, id, &mut cell);
+        if let Some(log) = cell.as_mut() {
+            log.bound_open_files(&self.open_files);
+        }
         self.note_refusal(id, cell.as_ref());
         drop(cell);
         self.forget_if_closed(id, slot);

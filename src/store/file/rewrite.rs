@@ -36,11 +36,12 @@ fn compact_log(
     if log.is_refused() {
         return Err(StoreError::Refused { id: id.clone() });
     }
-    let (old_file, covered) = log.durable_part();
+    let not_read = |source| StoreError::Read { id: id.clone(), source };
+    let (old_file, covered) = log.durable_part().map_err(not_read)?;
     drop(cell);
 
     // The long part: appends are not held up by it.
-    let old = old_file.read(0..covered).map_err(|source| StoreError::Read { id: id.clone(), source })?;
+    let old = old_file.read(0..covered).map_err(not_read)?;
     let path = inner.place(id);
     let new = NewFile::write(&*inner.disk, path.path(), snapshot).map_err(|error| StoreError::write(id, error))?;
     let checked = read_back(id, &new).and_then(|content| {

@@ -56,9 +56,13 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
             document: fields.document()?,
             data: fields.data(frame)?,
         },
-        "doc-unavailable" => {
-            Message::DocUnavailable { sender: fields.sender()?, target: fields.target()?, document: fields.document()? }
-        }
+        "doc-unavailable" => Message::DocUnavailable {
+            sender: fields.sender()?,
+            target: fields.target()?,
+            document: fields.document()?,
+            // Whatever another program puts there is no reason to end the connection.
+            message: fields.message.and_then(|_| fields.text("message", fields.message, MAX_REASON).ok()),
+        },
         "ephemeral" => Message::Ephemeral(Ephemeral {
             sender: fields.sender()?,
             target: fields.target()?,

@@ -46,11 +46,14 @@ impl Message {
                 out.pair("senderId", sender.as_str());
                 out.0
             }
-            Self::DocUnavailable { sender, target, document } => {
-                let mut out = Writer::new("doc-unavailable", 4, 0);
+            Self::DocUnavailable { sender, target, document, message } => {
+                let mut out = Writer::new("doc-unavailable", 4 + u64::from(message.is_some()), 0);
                 out.pair("targetId", target.as_str());
                 out.pair("documentId", document.as_str());
                 out.pair("senderId", sender.as_str());
+                if let Some(message) = message {
+                    out.pair("message", message);
+                }
                 out.0
             }
             Self::Ephemeral(Ephemeral { sender, target, count, session, document, data }) => {

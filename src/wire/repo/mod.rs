@@ -70,7 +70,7 @@ pub enum Message {
         /// The Automerge sync message; never empty.
         data: Bytes,
     },
-    /// The answer to a `request`: nobody here has the document.
+    /// The sender cannot provide a document that the receiver syncs or has asked for.
     DocUnavailable {
         /// Who sends it.
         sender: PeerId,
@@ -78,6 +78,8 @@ pub enum Message {
         target: PeerId,
         /// The document that was asked for.
         document: DocumentId,
+        /// Why, for people; `None` if the document just does not exist. Stock clients do not look at it.
+        message: Option<String>,
     },
     /// Something that is passed on to everybody at the document, and kept by nobody.
     Ephemeral(Ephemeral),

@@ -118,7 +118,12 @@ fn the_frames_of_the_javascript_code_are_understood() {
         ),
         (
             "docUnavailable",
-            Message::DocUnavailable { sender: client.clone(), target: server.clone(), document: document() },
+            Message::DocUnavailable {
+                sender: client.clone(),
+                target: server.clone(),
+                document: document(),
+                message: None,
+            },
         ),
         ("ephemeral", ephemeral(3)),
         ("ephemeralLarge", ephemeral(6_000_000_000)),
@@ -315,7 +320,10 @@ fn any_message() -> impl Strategy<Value = Message> {
             1 => Message::Peer { sender, target, metadata, version: text },
             2 => Message::Sync { sender, target, document, data },
             3 => Message::Request { sender, target, document, data },
-            4 => Message::DocUnavailable { sender, target, document },
+            4 => {
+                let message = Some(text).filter(|text| !text.is_empty());
+                Message::DocUnavailable { sender, target, document, message }
+            }
             5 => Message::Ephemeral(Ephemeral { sender, target, count, session: text, document, data }),
             6 => Message::RemoteSubscriptionChange { sender, target, remove: stores.clone(), add: stores },
             7 => {

@@ -1,0 +1,186 @@
+//! Documents on their way: a request that comes while another client brings the document.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::transaction::Transactable;
+use automerge::{AutoCommit, ROOT};
+use bytes::Bytes;
+use happierwork::document::{MessageLimits, Surface};
+use happierwork::document_log::Actors;
+use happierwork::format::DocumentId;
+use happierwork::hub::{APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, SyncPeer, outbox};
+use happierwork::metrics::Metrics;
+use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
+use happierwork::store::MemoryStore;
+use happierwork::wire::repo::Message;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_util::sync::CancellationToken;
+
+use super::peer::{Replica, RepoPeer, new_id};
+use super::support::{PlainPeer, TestServer};
+
+fn new_document(id: &DocumentId) -> Replica {
+    let mut replica = Replica::empty(id);
+    replica.doc.put(ROOT, "name", "new").unwrap();
+    replica
+}
+
+/// Sends a request, and returns when the server has read it.
+async fn ask(peer: &mut RepoPeer, wanted: &mut Replica) {
+    let request = peer.request(&wanted.id, wanted.generate().unwrap());
+    peer.send(&request).await;
+    peer.socket.send(Frame::Ping("read".into())).await;
+    match peer.socket.next_raw().await.unwrap() {
+        Frame::Pong(content) => assert_eq!(content, "read"),
+        other => panic!("answered while the document is on its way: {other:?}"),
+    }
+}
+
+/// Announces a new document: the server has asked for its changes, and has not got them.
+async fn announce(peer: &mut RepoPeer, replica: &mut Replica) {
+    peer.push(replica).await;
+    let asked = peer.next_sync(&replica.id).await;
+    replica.receive(&asked);
+}
+
+async fn is_unavailable(peer: &mut RepoPeer, id: &DocumentId) {
+    match peer.next().await {
+        Some(Message::DocUnavailable { document, message: None, .. }) => assert_eq!(document, *id),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn requests_are_answered_with_the_document_on_its_way() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
+    announce(&mut author, &mut replica).await;
+    let mut readers = Vec::new();
+    for reader in 0..20 {
+        let (mut reader, mut wanted) =
+            (RepoPeer::join(&server, &format!("reader {reader}")).await, Replica::empty(&id));
+        ask(&mut reader, &mut wanted).await;
+        readers.push((reader, wanted));
+    }
+    author.until_agreed(&mut replica).await;
+    for (reader, wanted) in &mut readers {
+        while wanted.doc.get_heads() != replica.doc.get_heads() {
+            reader.turn(wanted).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn document_brought_over_plain_sync_answers_requests() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let replica = new_document(&id);
+    let mut author = PlainPeer::connect_as(&server, &id, replica.doc).await;
+    // The first message names heads and carries no changes. The server's greeting asks for them.
+    let Some(Frame::Binary(greeting)) = author.socket.next().await else { panic!("closed") };
+    author.receive(&greeting);
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    ask(&mut reader, &mut wanted).await;
+    author.until_acknowledged().await;
+    while wanted.doc.get_heads() != author.doc.get_heads() {
+        reader.turn(&mut wanted).await;
+    }
+}
+
+#[tokio::test]
+async fn request_is_answered_when_the_bringer_leaves() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
+    announce(&mut author, &mut replica).await;
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    ask(&mut reader, &mut wanted).await;
+    author.socket.close().await;
+    is_unavailable(&mut reader, &id).await;
+}
+
+#[tokio::test]
+async fn request_is_answered_when_the_changes_are_refused() {
+    let server = TestServer::start().await;
+    let id = new_id();
+    let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
+    announce(&mut author, &mut replica).await;
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    ask(&mut reader, &mut wanted).await;
+    let mut changes = replica.generate().unwrap().to_vec();
+    let middle = changes.len() - 5;
+    changes[middle] ^= 0x10;
+    author.send(&author.sync(&id, changes.into())).await;
+    is_unavailable(&mut reader, &id).await;
+}
+
+/// Whatever can bring a document, without sockets: tokio's time is paused, and passes when nothing else happens.
+fn hub() -> Hub {
+    let settings = HubSettings {
+        renderings: RENDERINGS,
+        rows: ROWS,
+        presence: PRESENCE,
+        announcer: None,
+        limits: MessageLimits::default(),
+        apply_budget: APPLY_BUDGET,
+        idle_after: Duration::from_secs(100),
+        max_pending: 10,
+        max_pending_per_connection: 10,
+        new_documents_per_minute: 0,
+        new_documents_at_once: 0,
+        message_memory: 0,
+        default_document: None,
+        may_create: None,
+        actors: Actors::default(),
+    };
+    Hub::new(Arc::new(MemoryStore::default()), settings, Arc::new(Metrics::new()))
+}
+
+fn connect(hub: &Hub) -> (SyncPeer, OutboxReceiver) {
+    let (outbox, receiver) = outbox(CancellationToken::new());
+    let (caller, key) = (Caller::anybody(Surface::Sync), hub.new_connection());
+    (SyncPeer { caller, key, outbox, storage: None, allowance: Allowance::default() }, receiver)
+}
+
+async fn send(hub: &Hub, id: &DocumentId, peer: &SyncPeer, bytes: Bytes, request: bool) {
+    hub.sync(id, peer.clone(), bytes, request, hub.memory().share()).await.expect("taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_waits_five_seconds_for_changes_that_never_come() {
+    let (hub, id) = (hub(), new_id());
+    let ((author, mut to_author), (reader, mut to_reader)) = (connect(&hub), connect(&hub));
+    send(&hub, &id, &author, new_document(&id).generate().unwrap(), false).await;
+    assert!(matches!(to_author.next().await, Outgoing::Sync { .. }), "it is asked for the changes");
+    let asked = Instant::now();
+    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    let answer = timeout(Duration::from_secs(60), to_reader.next()).await.expect("an answer");
+    assert!(matches!(answer, Outgoing::Unavailable { reason: None, .. }), "{answer:?}");
+    let waited = asked.elapsed();
+    assert!((4..=6).contains(&waited.as_secs()), "{waited:?}");
+    // Nor does the next one wait for a peer that has not kept its word.
+    let asked = Instant::now();
+    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    assert!(matches!(to_reader.next().await, Outgoing::Unavailable { .. }));
+    assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_come_late_are_stored_and_served() {
+    let (hub, id) = (hub(), new_id());
+    let ((author, mut to_author), (reader, mut to_reader)) = (connect(&hub), connect(&hub));
+    let mut replica = new_document(&id);
+    send(&hub, &id, &author, replica.generate().unwrap(), false).await;
+    let Outgoing::Sync { data, .. } = to_author.next().await else { panic!("asked for the changes") };
+    replica.receive(&data);
+    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    assert!(matches!(to_reader.next().await, Outgoing::Unavailable { .. }));
+    send(&hub, &id, &author, replica.generate().unwrap(), false).await;
+    let Outgoing::Sync { data, .. } = to_reader.next().await else { panic!("served") };
+    let mut copy = Replica { doc: AutoCommit::new(), ..Replica::empty(&id) };
+    copy.receive(&data);
+    assert_eq!(copy.doc.get_heads(), replica.doc.get_heads());
+}
