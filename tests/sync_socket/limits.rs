@@ -257,8 +257,8 @@ async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
             writer.push(&mut replica).await;
             match writer.next().await {
                 Some(Message::Sync { data, .. }) => drop(replica.receive(&data)),
-                Some(Message::Error { message, .. }) => {
-                    assert!(writer.next().await.is_none());
+                Some(Message::Error { document, message, .. }) => {
+                    assert_eq!(document.as_ref(), Some(&server.document));
                     replica.doc = replica.doc.fork_at(&heads).unwrap();
                     break message;
                 }
@@ -267,8 +267,11 @@ async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
         };
         assert!((2..=6).contains(&edits), "{edits} edits");
         assert!(message.contains("ask the operator of the server for room"), "{message}");
-        assert_eq!(writer.socket.closed_with.map(|close| close.code.into()), Some(1013));
         assert_eq!(refusals(&server, "document_full"), 1.0);
+        let mut elsewhere = Replica::empty(&server.document);
+        // The connection goes on: what is there can be read, over the same socket.
+        writer.send(&writer.sync(&server.document, elsewhere.generate().unwrap())).await;
+        elsewhere.receive(&writer.next_sync(&server.document).await);
 
         let mut reader = RepoPeer::join(&server, "reader").await;
         let mut copy = Replica::empty(&server.document);
@@ -300,24 +303,15 @@ async fn no_more_documents_come_to_be_than_may_in_a_minute() {
     let data = peer.next_sync(&replicas[1].id).await;
     replicas[1].receive(&data);
     peer.push(&mut replicas[1]).await;
-    // It may still be asked for it again before it is told.
-    let message = loop {
-        match peer.next().await {
-            Some(Message::Sync { .. }) => {}
-            Some(Message::Error { message, .. }) => break message,
-            other => panic!("{other:?}"),
-        }
-    };
+    let message = peer.until_refused(&replicas[1].id).await;
     assert!(message.contains("try again in a minute"), "{message}");
-    assert!(peer.next().await.is_none());
-    assert_eq!(peer.socket.closed_with.map(|close| close.code.into()), Some(1013));
     assert_eq!(refusals(&server, "too_many_new_documents"), 1.0);
     assert!(!server.folder.path().join(format!("documents/{}.automerge", replicas[1].id)).exists());
 
     let answer = posted(&server, "/api/documents", r#"{"name":"Growth"}"#).await;
     assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("retry-after: 60"), "{answer}");
     // What exists is not affected.
-    let mut peer = RepoPeer::join(&server, "maker").await;
+    let mut peer = RepoPeer::join(&server, "maker again").await;
     let mut replica = replicas.remove(0).reopened();
     replica.doc.put(ROOT, "name", "changed").unwrap();
     peer.until_agreed(&mut replica).await;
@@ -388,6 +382,7 @@ async fn large_messages_may_take_so_much_together_and_small_ones_always_pass() {
     let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
     other.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
     large.push(&mut other).await;
+    // That is the connection's own: it has not come to any document yet.
     let message = refused(&mut large.socket, 1013).await;
     assert!(message.contains("no room for so large a message"), "{message}");
     assert_eq!(refusals(&server, "memory"), 1.0);
@@ -425,7 +420,7 @@ async fn what_a_message_lists_takes_memory_until_the_next_and_there_is_not_more_
 
     let mut other = RepoPeer::join(&server, "other").await;
     other.send(&other.sync(&replica.id, says(10_000))).await;
-    let message = refused(&mut other.socket, 1013).await;
+    let message = other.until_refused(&replica.id).await;
     assert!(message.contains("no room for so large a message"), "{message}");
     one.send(&one.sync(&replica.id, says(1))).await;
     server.until_held(0).await;

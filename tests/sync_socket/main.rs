@@ -7,6 +7,7 @@ mod documents;
 mod lifetime;
 mod limits;
 mod peer;
+mod refusals;
 mod returning;
 #[path = "../support/mod.rs"]
 mod support;
