@@ -111,10 +111,10 @@ pub struct ServeArgs {
     /// A web origin whose pages may use this server, besides its own and loopback ones; may be given several times
     #[arg(long, value_name = "ORIGIN", env = "HAPPIERWORK_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allow_origin: Vec<String>,
-    /// The largest WebSocket message that is taken, in bytes
-    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE", default_value_t = 16 << 20,
+    /// The largest WebSocket message that is taken, in bytes [default: a document of --max-document-bytes fits]
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE",
           value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
-    pub max_message: u64,
+    pub max_message: Option<u64>,
     /// Unload a document that nobody has used for so many seconds
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_IDLE_AFTER", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
@@ -293,6 +293,12 @@ impl ServeArgs {
         if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && anybody) {
             return Err(ConfigError::NotLoopback(*address));
         }
+        let mut limits = self.limits.limits();
+        let max_message = self.max_message.unwrap_or_else(|| limits.largest_message());
+        if limits.message_memory != 0 {
+            // A message that never finds room would come back for ever.
+            limits.message_memory = limits.message_memory.max(max_message);
+        }
         Ok(Options {
             listen,
             tls: self.tls.files(),
@@ -301,11 +307,11 @@ impl ServeArgs {
             allowed_origins: self.allow_origin.clone(),
             auth,
             who_may_create: self.auth.who_may_create.role(),
-            max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
+            max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
             idle_after: Duration::from_secs(self.idle_after),
             max_pending: self.max_pending,
             apply_budget: Duration::from_secs(self.apply_budget),
-            limits: self.limits.limits(),
+            limits,
             dashboard: Dashboard::embedded(),
             keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
             times: SocketTimes::default(),

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 /// Bytes that a holder has for nothing.
 pub const FREE: u64 = 64 << 10;
 
@@ -23,13 +25,19 @@ pub struct Memory(Arc<Inner>);
 struct Inner {
     limit: u64,
     held: AtomicU64,
+    /// Permits one message at a time that takes more than an ordinary one while it is applied.
+    extraordinary: Arc<Semaphore>,
 }
 
 impl Memory {
     /// So many bytes for all; 0: without a limit.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self(Arc::new(Inner { limit: if limit == 0 { u64::MAX } else { limit }, held: AtomicU64::new(0) }))
+        Self(Arc::new(Inner {
+            limit: if limit == 0 { u64::MAX } else { limit },
+            held: AtomicU64::new(0),
+            extraordinary: Arc::new(Semaphore::new(1)),
+        }))
     }
 
     /// Bytes that are held now.
@@ -41,7 +49,7 @@ impl Memory {
     /// A share that holds nothing yet.
     #[must_use]
     pub fn share(&self) -> Share {
-        Share { memory: self.clone(), held: 0 }
+        Share { memory: self.clone(), held: 0, extraordinary: None }
     }
 
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
@@ -62,9 +70,18 @@ impl Memory {
 pub struct Share {
     memory: Memory,
     held: u64,
+    extraordinary: Option<OwnedSemaphorePermit>,
 }
 
 impl Share {
+    /// Waits until no other message holds more than an ordinary one. This one may, beyond the limit, until it is dropped.
+    pub async fn become_extraordinary(&mut self) {
+        if self.extraordinary.is_none() {
+            // Never closed.
+            self.extraordinary = Arc::clone(&self.memory.0.extraordinary).acquire_owned().await.ok();
+        }
+    }
+
     /// From now on it is so many bytes.
     ///
     /// # Errors
@@ -117,6 +134,17 @@ mod tests {
         assert_eq!(memory.held(), 100_000);
         drop(one);
         assert_eq!(memory.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_message_at_a_time_may_be_extraordinary() {
+        use futures_util::FutureExt;
+        let memory = Memory::new(1_000_000);
+        let (mut one, mut other) = (memory.share(), memory.share());
+        one.become_extraordinary().await;
+        assert!(other.become_extraordinary().now_or_never().is_none());
+        drop(one);
+        assert!(other.become_extraordinary().now_or_never().is_some());
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub enum Refusal {
     TooManyDocuments,
     /// A change to a document that is as large as it may be.
     DocumentFull,
+    /// A message about a document that takes nothing more from this connection (dropped).
+    RefusedDocument,
     /// More new documents a minute than may be.
     TooManyNewDocuments,
     /// A URL or a head of a request that is too large.
@@ -108,7 +110,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 24] = [
+const REFUSALS: [(Refusal, &str); 25] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -128,6 +130,7 @@ const REFUSALS: [(Refusal, &str); 24] = [
     (Refusal::TooManyFromAddress, "too_many_from_address"),
     (Refusal::TooManyDocuments, "too_many_documents"),
     (Refusal::DocumentFull, "document_full"),
+    (Refusal::RefusedDocument, "refused_document"),
     (Refusal::TooManyNewDocuments, "too_many_new_documents"),
     (Refusal::LargeRequest, "large_request"),
     (Refusal::Slowed, "slowed"),

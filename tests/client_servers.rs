@@ -233,7 +233,8 @@ async fn what_goes_wrong_is_told() {
 
     let url = fake_server(|_, mut socket| async move {
         receive(&mut socket).await;
-        let words = Message::Error { sender: Some(name()), target: None, message: "not for you".to_owned() };
+        let words =
+            Message::Error { sender: Some(name()), target: None, document: None, message: "not for you".to_owned() };
         socket.send(frame(&words)).await.unwrap();
         close(socket, 4403, "no").await;
     })
@@ -250,7 +251,7 @@ async fn what_goes_wrong_is_told() {
 
     let url = fake_server(|_, mut socket| async move {
         shake_hands(&mut socket).await;
-        let words = Message::Error { sender: Some(name()), target: None, message: "odd".to_owned() };
+        let words = Message::Error { sender: Some(name()), target: None, document: None, message: "odd".to_owned() };
         socket.send(frame(&words)).await.unwrap();
         // A server that says so and then does not close.
         std::future::pending::<()>().await;

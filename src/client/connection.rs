@@ -33,6 +33,10 @@ pub(super) struct Session {
     pub(super) storage: Option<StorageId>,
     /// The server said that it has not got the document.
     pub(super) unavailable: bool,
+    /// The server does not accept our changes, for this reason.
+    pub(super) refused: Option<String>,
+    /// It will not do so on this connection.
+    pub(super) refused_for_good: bool,
     /// Both sides had the same at some moment.
     pub(super) good: bool,
     events: mpsc::Receiver<Event>,
@@ -184,6 +188,8 @@ impl Connection {
             joined: false,
             storage: None,
             unavailable: false,
+            refused: None,
+            refused_for_good: false,
             good: false,
             events,
             stop,

@@ -49,6 +49,8 @@ pub(super) enum Event {
     Sync { data: Bytes, asked: bool },
     /// The server has not got the document.
     Unavailable,
+    /// The server does not accept our changes to the document, and says why. The connection goes on.
+    Refused(String),
     /// The connection is over; nothing comes after this.
     Ended(Problem),
 }
@@ -255,7 +257,10 @@ impl Link {
                 Event::Sync { data, asked: true }
             }
             Message::DocUnavailable { sender, document, .. } if about_us(&sender, &document) => Event::Unavailable,
-            Message::Error { message, .. } => return Ok(Some(Received::LastWords(message))),
+            Message::Error { document: Some(document), message, .. } if document == self.document => {
+                Event::Refused(message)
+            }
+            Message::Error { document: None, message, .. } => return Ok(Some(Received::LastWords(message))),
             _ => return Ok(None),
         };
         Ok(Some(Received::Event(event)))

@@ -76,12 +76,13 @@ pub struct ReplicaOptions {
     pub author: String,
     /// Time between two pings. A server that is silent for three of these is given up.
     pub ping: Duration,
-    /// Bytes in one message of the server. The first one holds the whole document.
+    /// Bytes in one message of the server. The first one holds the whole document; how many operations and changes that
+    /// may have follows from its size.
     pub max_message: usize,
 }
 
 impl ReplicaOptions {
-    /// A replica that stays offline, with the usual limits: pings every 20 s, messages of up to 256 MiB.
+    /// A replica that stays offline, with the usual limits: pings every 20 s, messages of up to 512 MiB.
     pub fn new(file: impl Into<PathBuf>, document: DocumentId, author: impl Into<String>) -> Self {
         Self {
             file: file.into(),
@@ -89,7 +90,7 @@ impl ReplicaOptions {
             server: None,
             author: author.into(),
             ping: Duration::from_secs(20),
-            max_message: 256 << 20,
+            max_message: 512 << 20,
         }
     }
 
@@ -166,7 +167,7 @@ impl Replica {
     async fn start_on(disk: Arc<dyn store::disk::Disk>, options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         // Locking, repairing and reading may take a while.
-        let opening = tokio::task::spawn_blocking(move || read(disk, file, id));
+        let opening = tokio::task::spawn_blocking(move || read(disk, file, id, max_message));
         let (mut document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -303,7 +304,12 @@ impl Replica {
 type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
 
 /// Locks, repairs and reads the file. Blocks.
-fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Result<Read, ReplicaError> {
+fn read(
+    disk: Arc<dyn store::disk::Disk>,
+    file: PathBuf,
+    id: DocumentId,
+    max_message: usize,
+) -> Result<Read, ReplicaError> {
     let mut state = StateFile::open_on(disk, &file)?;
     let repaired = state.repaired().cloned();
     let lengths = state.lengths();
@@ -312,7 +318,7 @@ fn read(disk: Arc<dyn store::disk::Disk>, file: PathBuf, id: DocumentId) -> Resu
     if let Some(found) = Document::carried_id(&content).filter(|found| *found != id) {
         return Err(ReplicaError::OtherDocument { file, found, wanted: id });
     }
-    let limits = MessageLimits::default();
+    let limits = MessageLimits::for_replica(max_message as u64);
     let document = Document::of(id.clone(), content, Actors::default().fresh(), renderings::RENDERINGS, limits);
     let folder = identity::folder(&file);
     let identity = Identity::load(&folder)?;

@@ -22,6 +22,12 @@ pub enum Status {
     Syncing,
     /// The server has said that it has exactly what this replica has.
     Synced,
+    /// Connected, and the server does not accept the changes of this replica. They are kept here. Some refusals pass: the
+    /// server asks for the changes then.
+    Refused {
+        /// The server's words.
+        message: String,
+    },
     /// Connected, and neither side has the document: the server will send it when it gets it, and gets it from here
     /// when it is made here.
     Unavailable,
@@ -31,7 +37,7 @@ impl Status {
     /// Whether there is a connection.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        matches!(self, Self::Syncing | Self::Synced | Self::Unavailable)
+        matches!(self, Self::Syncing | Self::Synced | Self::Refused { .. } | Self::Unavailable)
     }
 }
 

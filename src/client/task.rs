@@ -138,7 +138,12 @@ impl ReplicaTask {
                 batch.senders.push(Sender::Server);
             }
             Input::Wake(Wake::Event(Event::Joined(storage))) => self.joined(storage),
-            Input::Wake(Wake::Event(Event::Unavailable)) => self.connection.session()?.unavailable = true,
+            Input::Wake(Wake::Event(Event::Unavailable)) => {
+                let session = self.connection.session()?;
+                session.unavailable = true;
+                session.refused_for_good = session.refused.is_some();
+            }
+            Input::Wake(Wake::Event(Event::Refused(message))) => self.connection.session()?.refused = Some(message),
             other => return Some(other),
         }
         None
@@ -256,6 +261,10 @@ impl ReplicaTask {
         if let Some(problem) = refused {
             self.drop_connection(problem).await;
         }
+        if self.connection.session().is_some_and(|session| self.document.is_stalled(session.key)) {
+            // A new connection begins with nothing that one side is wrong about.
+            self.drop_connection(Problem::Lost("the server goes on saying the same".to_owned())).await;
+        }
         // Before the callers hear: who waits for `Synced` next must not find the one from before the edit.
         self.tell_status();
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
@@ -333,7 +342,12 @@ impl ReplicaTask {
         let (ours, theirs) = (self.document.heads(), self.document.their_heads(session.key));
         if self.document.exists() {
             // Heads name the whole history: who has the same ones has the same changes.
-            if theirs == Some(&ours) { Status::Synced } else { Status::Syncing }
+            let refuses = session.refused_for_good || self.document.refuses_changes(session.key);
+            match &session.refused {
+                _ if theirs == Some(&ours) => Status::Synced,
+                Some(message) if refuses => Status::Refused { message: message.clone() },
+                _ => Status::Syncing,
+            }
         } else if session.unavailable || theirs.is_some_and(<[_]>::is_empty) {
             Status::Unavailable
         } else {

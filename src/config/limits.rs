@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::server::{Limits, NEW_DOCUMENTS_BURST};
+use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
 
 /// Flags of the limits. What happens at each of them is in docs/operations.md.
 #[derive(Debug, Clone, Args)]
@@ -34,13 +35,13 @@ pub struct LimitArgs {
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENTS_PER_CONNECTION", default_value_t = 10_000)]
     pub max_documents_per_connection: usize,
     /// Bytes that a document may take on disk; it can be read, but nothing more is added
-    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_DOCUMENT_BYTES", default_value_t = 256 << 20)]
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_DOCUMENT_BYTES", default_value_t = DOCUMENT_BYTES)]
     pub max_document_bytes: u64,
     /// Changes that a document may have; it can be read, but nothing more is added
-    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_CHANGES", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_CHANGES", default_value_t = DOCUMENT_CHANGES)]
     pub max_document_changes: u64,
     /// Operations that a document may have: keys set, letters typed; it can be read, but nothing more is added
-    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_OPERATIONS", default_value_t = 5_000_000)]
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_OPERATIONS", default_value_t = DOCUMENT_OPERATIONS)]
     pub max_document_operations: u64,
     /// Documents that do not exist and that one WebSocket may wait for
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING_PER_CONNECTION", default_value_t = 1_000)]
@@ -48,8 +49,9 @@ pub struct LimitArgs {
     /// Documents created per minute, by all clients together (ten minutes' worth at once); faster sync clients wait
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_NEW_DOCUMENTS_PER_MINUTE", default_value_t = 1_200)]
     pub new_documents_per_minute: u32,
-    /// Bytes that messages of more than 64 KiB may take, those of all clients together, while they are read and wait
-    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE_MEMORY", default_value_t = 256 << 20)]
+    /// Bytes that messages of more than 64 KiB may take, those of all clients together, while they are read and wait; at
+    /// least --max-message, if that is given
+    #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE_MEMORY", default_value_t = MESSAGE_MEMORY)]
     pub max_message_memory: u64,
     /// Bytes of one ephemeral message (presence, cursors); larger ones are dropped
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_EPHEMERAL", default_value_t = 64 << 10)]

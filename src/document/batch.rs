@@ -54,6 +54,15 @@ impl Prepared {
             _ => 0,
         }
     }
+
+    /// Operations that it brings.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        match &self.0 {
+            Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.operations,
+            _ => 0,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -13,10 +13,6 @@ use crate::format::reader::Reader;
 const MAX_PROBES: u64 = 64;
 /// Filters that a message may hold. Everybody sends one.
 const MAX_FILTERS: u64 = 1_000;
-/// Bytes of filters for each change that a message may carry, and some for those that carry few. A filter takes ten bits for a
-/// change.
-const FILTER_BYTES: u64 = 2;
-const SMALL_FILTERS: u64 = 4 << 10;
 
 /// Checks how many of what a message lists.
 ///
@@ -70,13 +66,12 @@ fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMe
     if filters > MAX_FILTERS {
         return Some(Err(BadMessage::BadFilter));
     }
-    let most = limits.changes.saturating_mul(FILTER_BYTES).max(SMALL_FILTERS);
     let (mut found, mut filtered) = (0, 0);
     for _ in 0..filters {
         found += hashes(&mut rest)?;
         let filter = rest.counted()?;
         filtered += filter.len() as u64;
-        if !is_usable(Reader::new(filter))? || filtered > most {
+        if !is_usable(Reader::new(filter))? || filtered > limits.filters {
             return Some(Err(BadMessage::BadFilter));
         }
     }

@@ -13,41 +13,107 @@ use crate::format::weight::{Budget, Overweight, weigh};
 /// Bytes of an operation while it is applied, about.
 const OPERATION: u64 = 64;
 
+/// Changes that a document may have, unless its server says otherwise.
+pub const DOCUMENT_CHANGES: u64 = 1_000_000;
+/// Bytes that a document may take in the store, unless its server says otherwise.
+pub const DOCUMENT_BYTES: u64 = 256 << 20;
+/// Operations that a document may hold, unless its server says otherwise.
+pub const DOCUMENT_OPERATIONS: u64 = 5_000_000;
+
+/// Heads that a peer may name.
+const HEADS: usize = 10_000;
+/// Changes in an ordinary message.
+const CHANGES: u64 = 500_000;
+/// Operations in an ordinary message.
+const OPERATIONS: u64 = 1_000_000;
+/// Bytes that the compressed parts of an ordinary message inflate to.
+const INFLATED: u64 = 64 << 20;
+/// Bytes of keys and texts of an ordinary message.
+const TEXT: u64 = 128 << 20;
+/// The most of any of these, where a document has no limit: more than a process could hold.
+const MOST: u64 = 1 << 32;
+
 /// What one message may make of the process, checked before the library sees any of it.
-#[derive(Debug, Clone, Copy)]
+///
+/// A client cannot split the changes that it has to send: everything that a document may hold must be able to arrive in
+/// one message. So these limits follow from those of documents ([`MessageLimits::for_documents`]). Most messages hold far
+/// less ([`MessageLimits::ordinary`]); a server takes messages that hold more one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageLimits {
     /// Heads that a peer may name.
     pub heads: usize,
+    /// Bytes of Bloom filters.
+    pub filters: u64,
     /// Chunks: changes that are sent one by one, documents.
     pub chunks: u64,
     /// Changes, those in documents included.
     pub changes: u64,
     /// Operations of these changes.
     pub operations: u64,
-    /// Bytes that what is compressed inflates to.
+    /// Bytes that the compressed parts inflate to.
     pub inflated: u64,
     /// Bytes of keys and messages, each as often as it is repeated.
     pub text: u64,
-    /// Changes that the document may have. Bounded by servers, not by whoever has a document to itself.
+    /// Changes that the document may have. Bounded by servers, not by replicas.
     pub document_changes: u64,
-    /// Bytes that it may take in the store.
+    /// Bytes that the document may take in the store.
     pub document_bytes: u64,
     /// Operations that all its changes may hold.
     pub document_operations: u64,
 }
 
 impl Default for MessageLimits {
+    /// Takes what a document may hold on a server that runs with the default limits. The document itself is not bounded.
     fn default() -> Self {
         Self {
-            heads: 10_000,
-            chunks: 500_000,
-            changes: 500_000,
-            operations: 1_000_000,
-            inflated: 64 << 20,
-            text: 128 << 20,
             document_changes: u64::MAX,
             document_bytes: u64::MAX,
             document_operations: u64::MAX,
+            ..Self::for_documents(DOCUMENT_CHANGES, DOCUMENT_BYTES, DOCUMENT_OPERATIONS)
+        }
+    }
+}
+
+impl MessageLimits {
+    /// For documents that may have so many changes, bytes in the store, and operations: each fits into one message.
+    /// Documents with narrower limits may still be sent an ordinary message, which is refused once it does not fit.
+    #[must_use]
+    pub fn for_documents(changes: u64, bytes: u64, operations: u64) -> Self {
+        let at_least = |limit: u64, ordinary: u64| limit.clamp(ordinary, MOST);
+        // A snapshot lists what a change implies, and bytes are counted as changes hold them.
+        let unpacked = bytes.saturating_mul(2);
+        Self {
+            heads: HEADS,
+            // A filter takes ten bits for each change.
+            filters: at_least(changes, CHANGES) * 2,
+            chunks: at_least(changes, CHANGES),
+            changes: at_least(changes, CHANGES),
+            operations: at_least(operations, OPERATIONS),
+            inflated: at_least(unpacked, INFLATED),
+            text: at_least(unpacked, TEXT),
+            document_changes: changes,
+            document_bytes: bytes,
+            document_operations: operations,
+        }
+    }
+
+    /// For a replica that takes messages of up to so many bytes from the server of its owner's choice. Documents of more
+    /// operations than one for 16 bytes do not occur.
+    #[must_use]
+    pub fn for_replica(max_message: u64) -> Self {
+        let limits = Self::for_documents(max_message / 64, max_message, max_message / 16);
+        Self { document_changes: u64::MAX, document_bytes: u64::MAX, document_operations: u64::MAX, ..limits }
+    }
+
+    /// The part of these limits that any number of connections may use at a time.
+    #[must_use]
+    pub fn ordinary(&self) -> Self {
+        Self {
+            changes: self.changes.min(CHANGES),
+            operations: self.operations.min(OPERATIONS),
+            inflated: self.inflated.min(INFLATED),
+            text: self.text.min(TEXT),
+            ..*self
         }
     }
 }
@@ -61,6 +127,8 @@ pub struct Incoming {
     pub changes: Vec<Change>,
     /// Whether the message carried chunks at all: an acknowledgement does not.
     pub carried_changes: bool,
+    /// Operations of these changes.
+    pub operations: u64,
     /// About how many bytes it takes while it is applied.
     pub weight: u64,
 }
@@ -79,8 +147,8 @@ pub enum DocumentFull {
     Operations(u64),
 }
 
-/// Why a sync message is refused. Its sender is told, and loses the connection: rejecting one message alone would make
-/// the other side wait for ever.
+/// Why a sync message is refused. Its sender is told, and the document takes nothing more from its connection: later
+/// changes build on those that were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadMessage {
     /// The envelope of heads, needs and filters does not parse.
@@ -93,7 +161,7 @@ pub enum BadMessage {
     #[error("a change in the sync message is corrupt: {0}")]
     Content(String),
     /// More than one message may make of the process.
-    #[error("the sync message is too large to be taken: {0}; send what it holds in smaller messages")]
+    #[error("the sync message holds more than a document may: {0}; ask the operator of the server for room")]
     Overweight(#[from] Overweight),
     /// More chunks than one message may carry.
     #[error("the sync message carries {found} changes; {limit} are accepted")]
@@ -149,6 +217,16 @@ pub enum BadMessage {
     Panicked,
 }
 
+impl BadMessage {
+    /// Whether a message with wider limits might be taken.
+    #[must_use]
+    pub fn is_over_a_limit(&self) -> bool {
+        use Overweight::{Changes, Inflated, Operations, Text};
+        matches!(self, Self::Overweight(Changes | Inflated | Operations | Text) | Self::TooManyChunks { .. })
+            || matches!(self, Self::Chunk(ChunkError::Inflate(_)))
+    }
+}
+
 impl Incoming {
     /// Takes a message apart.
     ///
@@ -158,26 +236,32 @@ impl Incoming {
         envelope::check(bytes, limits)?;
         let mut message = sync::Message::decode(bytes)?;
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
-        let mut changes = Vec::new();
         let MessageLimits { changes: most, operations, inflated, text, .. } = *limits;
         let mut budget = Budget { inflated, changes: most, operations, text };
+        // All chunks are weighed before the library makes anything of the first.
+        let mut weighed = Vec::with_capacity(chunks.len());
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
             loop {
                 let (chunk, after) = Chunk::parse(rest, budget.inflated)?;
                 weigh(&chunk, &mut budget)?;
-                changes.extend(changes_of(chunk)?);
+                weighed.push(chunk);
                 rest = after;
                 if rest.is_empty() {
                     break;
                 }
             }
         }
+        let mut changes = Vec::new();
+        for chunk in weighed {
+            changes.extend(changes_of(chunk)?);
+        }
         let weight = (limits.inflated - budget.inflated)
             + (limits.operations - budget.operations) * OPERATION
             + (limits.text - budget.text)
             + bytes.len() as u64;
-        Ok(Self { message, changes, carried_changes: !chunks.is_empty(), weight })
+        let operations = limits.operations - budget.operations;
+        Ok(Self { message, changes, carried_changes: !chunks.is_empty(), operations, weight })
     }
 }
 

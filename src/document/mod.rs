@@ -46,7 +46,9 @@ pub use edit::{
 };
 pub use envelope::{carries_chunks, listed, names_heads};
 pub use extra::Extra;
-pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
+pub use incoming::{
+    BadMessage, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, DocumentFull, Incoming, MessageLimits,
+};
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
@@ -356,6 +358,18 @@ impl Document {
         self.peers.their_heads(peer)
     }
 
+    /// Whether a peer has said that it accepts no changes: a read-only one, or one that cannot store any now.
+    #[must_use]
+    pub fn refuses_changes(&self, peer: PeerKey) -> bool {
+        self.peers.refuses_changes(peer)
+    }
+
+    /// Whether the exchange with a peer makes no progress, although it was begun anew.
+    #[must_use]
+    pub fn is_stalled(&self, peer: PeerKey) -> bool {
+        self.peers.is_given_up(peer)
+    }
+
     /// A peer asked for this document, which does not exist: it gets nothing until it does.
     pub fn wait_for_document(&mut self, peer: PeerKey) {
         self.peers.wait_for_document(peer);
@@ -400,6 +414,12 @@ impl Document {
             }
         }
         Published { deliveries: self.peers.generate(&self.doc, ready), ..Published::default() }
+    }
+
+    /// Peers that are not answered any more, as they went on saying the same, are answered once more. To be called at times
+    /// far apart. Returns whether there are any; [`Document::generate_due`] has the answers.
+    pub fn retry_stalled(&mut self) -> bool {
+        self.peers.retry_stalled()
     }
 
     /// What is due to peers, without anything new: after [`Document::reload`]. What is in memory must be what was published.
@@ -521,5 +541,7 @@ fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
 mod authors_tests;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,27 @@ struct Peer {
     behind: bool,
     /// Asked for a document that does not exist yet: told so, and served when it appears.
     waiting: bool,
+    stall: Stall,
 }
+
+/// How long the exchange with a peer has made no progress.
+///
+/// A lost message leaves both sides wrong about what the other has: each goes on answering the other for ever, as fast as
+/// the network allows. The sync protocol itself has no remedy, since it presumes that nothing is lost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stall {
+    /// Messages in a row that said the same as the one before, and left something to be said.
+    repeats: u8,
+    /// How often the peer's state was reset since it last said something else.
+    resets: u8,
+}
+
+/// Repeated messages after which a peer's state is reset. An exchange that goes well has at most one: an answer that
+/// crosses another on its way.
+const MAX_REPEATS: u8 = 3;
+/// Resets after which a peer that still says the same is not answered any more: until it says something else, the
+/// document changes, or [`Peers::retry_stalled`] is called.
+const MAX_RESETS: u8 = 2;
 
 /// Memory that lookups may hold before unused ones are dropped: acknowledgement bytes and generated messages.
 const LOOKUP_BUDGET: usize = 16 << 20;
@@ -91,7 +111,7 @@ impl Peers {
         self.leave(peer);
         let class = self.intern(state);
         self.enter(class);
-        self.peers.insert(peer, Peer { class, due: false, behind: false, waiting: false });
+        self.peers.insert(peer, Peer { class, due: false, behind: false, waiting: false, stall: Stall::default() });
     }
 
     /// A peer is gone. Returns the heads that both sides were known to have.
@@ -163,6 +183,18 @@ impl Peers {
         self.state_of(peer)?.their_heads.as_deref()
     }
 
+    /// Whether a peer has said that it accepts no changes.
+    #[must_use]
+    pub fn refuses_changes(&self, peer: PeerKey) -> bool {
+        self.state_of(peer).is_some_and(|state| state.peer_read_only)
+    }
+
+    /// Whether a peer is not answered any more, as it goes on saying the same.
+    #[must_use]
+    pub fn is_given_up(&self, peer: PeerKey) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.stall.resets > MAX_RESETS)
+    }
+
     /// Marks a peer as one who asked for a document that does not exist (yet).
     pub fn wait_for_document(&mut self, peer: PeerKey) {
         if let Some(peer) = self.peers.get_mut(&peer) {
@@ -213,6 +245,7 @@ impl Peers {
     fn all_are_due(&mut self) {
         for peer in self.peers.values_mut() {
             peer.due = true;
+            peer.stall.resets = 0;
         }
         self.due.clear();
         self.due.extend(self.peers.iter().filter(|(_, peer)| !peer.behind).map(|(key, _)| *key));
@@ -223,19 +256,40 @@ impl Peers {
     pub fn reset(&mut self) {
         let peers: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in peers {
-            let Some(old) = self.peers.get(&key).and_then(|peer| self.classes.get(&peer.class)) else { continue };
-            let state = sync::State {
-                their_capabilities: old.state.their_capabilities.clone(),
-                read_only: old.state.read_only,
-                needs_reset: true,
-                ..sync::State::new()
-            };
-            self.move_to(key, state);
+            self.reset_one(key);
         }
         // Nor is it known any more who could not take what was due to them.
         self.peers.values_mut().for_each(|peer| peer.behind = false);
         self.all_are_due();
         self.forget_copies();
+    }
+
+    /// Forgets what a peer is thought to have. Its next message says so, and asks it to do the same.
+    fn reset_one(&mut self, key: PeerKey) {
+        let Some(old) = self.state_of(key) else { return };
+        let state = sync::State {
+            their_capabilities: old.their_capabilities.clone(),
+            read_only: old.read_only,
+            needs_reset: true,
+            ..sync::State::new()
+        };
+        self.move_to(key, state);
+    }
+
+    /// Peers that are not answered any more, as they went on saying the same, are answered once more. To be called at
+    /// times far apart. Returns whether there are any.
+    pub fn retry_stalled(&mut self) -> bool {
+        let stalled = self.peers.iter_mut().filter(|(_, peer)| peer.stall.resets > MAX_RESETS);
+        let mut any = false;
+        for (key, peer) in stalled {
+            any = true;
+            // One more reset, and the messages that follow it.
+            peer.stall = Stall { repeats: MAX_REPEATS, resets: MAX_RESETS - 1 };
+            if !std::mem::replace(&mut peer.due, true) {
+                self.due.push(*key);
+            }
+        }
+        any
     }
 
     /// Whether the effect of these bytes from this peer was computed already.
@@ -312,8 +366,17 @@ impl Peers {
         key: PeerKey,
         ready: &mut impl FnMut(PeerKey) -> bool,
     ) -> Option<Delivery> {
-        let from = self.peers.get(&key)?.class;
-        let (message, to) = self.generated(doc, from)?;
+        let mut from = self.peers.get(&key)?.class;
+        let (mut message, mut to) = self.generated(doc, from)?;
+        if message.is_some() && self.is_stalled(key) {
+            if !self.may_reset(key) {
+                self.peers.get_mut(&key)?.due = false;
+                return None;
+            }
+            self.reset_one(key);
+            from = self.peers.get(&key)?.class;
+            (message, to) = self.generated(doc, from)?;
+        }
         if message.is_some() && !ready(key) {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.behind = true;
@@ -331,6 +394,38 @@ impl Peers {
             }
         }
         Some(Delivery { peer: key, message: message? })
+    }
+
+    fn is_stalled(&self, key: PeerKey) -> bool {
+        self.peers.get(&key).is_some_and(|peer| peer.stall.repeats >= MAX_REPEATS)
+    }
+
+    /// Counts one more reset. False: there were too many in vain.
+    fn may_reset(&mut self, key: PeerKey) -> bool {
+        let Some(peer) = self.peers.get_mut(&key) else { return false };
+        peer.stall.resets = peer.stall.resets.saturating_add(1);
+        if peer.stall.resets > MAX_RESETS {
+            return false;
+        }
+        peer.stall.repeats = 0;
+        true
+    }
+
+    /// Counts a message that moved a peer from one state to another.
+    fn note_progress(&mut self, key: PeerKey, from: ClassId, to: ClassId) {
+        let (Some(before), Some(after)) = (self.classes.get(&from), self.classes.get(&to)) else { return };
+        let (before, after) = (&before.state, &after.state);
+        let same = before.their_heads == after.their_heads && before.their_need == after.their_need;
+        let settled = after.their_heads.as_ref() == Some(&after.last_sent_heads)
+            && after.their_need.as_ref().is_some_and(Vec::is_empty);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if !same && before.their_heads.is_some() {
+            peer.stall = Stall::default();
+        } else if same && !settled {
+            peer.stall.repeats = peer.stall.repeats.saturating_add(1);
+        } else {
+            peer.stall.repeats = 0;
+        }
     }
 
     /// What the document has for the peers of a class: worked out by the first who asks.
@@ -355,6 +450,7 @@ impl Peers {
 
     /// Received something: moves, and is owed an answer (which may turn out to be none).
     fn relocate(&mut self, key: PeerKey, from: ClassId, to: ClassId) {
+        self.note_progress(key, from, to);
         self.enter(to);
         self.exit(from);
         if let Some(peer) = self.peers.get_mut(&key) {

@@ -10,6 +10,7 @@ use super::access::Denied;
 use super::allowance::{Allowance, Allowed};
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
+use super::refusals::Refusals;
 use super::waits::WaitLimit;
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Author, Brought, Done, Edit, EditError, Incoming, Past, SharedView};
@@ -30,6 +31,8 @@ pub struct SyncPeer {
     pub storage: Option<Arc<str>>,
     /// Its share of what may wait for documents.
     pub allowance: Allowance,
+    /// The documents that take no changes from it.
+    pub refusals: Refusals,
 }
 
 impl SyncPeer {
@@ -77,6 +80,8 @@ pub(super) enum Command {
         outbox: Outbox,
         reply: oneshot::Sender<Result<SharedView, Unavailable>>,
     },
+    /// There is no room for a message that a peer has sent: it is asked for it again later.
+    Postpone(SyncPeer),
     /// A connection is gone, as a peer or as one who looked at rows.
     Leave(ConnectionKey),
     /// Somebody has logged in or out on a legacy socket.
@@ -135,6 +140,9 @@ pub enum Unavailable {
     /// Large messages take as much memory as they may.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
+    /// It takes nothing more from this connection.
+    #[error("the document has refused what this connection sent; connect again to get it")]
+    Refused,
     /// Not for this caller.
     #[error(transparent)]
     Denied(#[from] Denied),

@@ -18,6 +18,7 @@ mod outbox;
 mod ownership;
 mod quarantine;
 mod readiness;
+mod refusals;
 mod remembered;
 mod remote_storages;
 mod room;
@@ -55,6 +56,7 @@ pub use outbox::{
 };
 use quarantine::Quarantines;
 use readiness::Readiness;
+pub use refusals::Refusals;
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
 use slots::Slot;

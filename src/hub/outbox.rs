@@ -36,6 +36,15 @@ pub enum Outgoing {
     },
     /// For this peer there is no such document, and it may not make it.
     Missing(DocumentId),
+    /// The document takes no changes from this connection.
+    Refused {
+        /// Which document.
+        document: DocumentId,
+        /// Whether another try may help, and how a connection ends that is about this document alone.
+        kind: FarewellKind,
+        /// What happened and what to do.
+        message: Arc<str>,
+    },
     /// An ephemeral message of another peer.
     Ephemeral(Arc<Ephemeral>),
     /// Another peer's heads have changed.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Hub;
 use super::access::{Denied, Right};
 use super::command::{Command, SyncPeer, Unavailable};
-use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outgoing, RemoteHeads, Waiter};
-use super::{Hub, Inner};
-use crate::document::{BadMessage, Incoming, answer_of_none, carries_chunks, take_apart};
+use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
+use super::refusals::{Lasting, lasting};
+use crate::document::{BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart};
 use crate::format::DocumentId;
 use crate::heavy::heavily;
 use crate::memory::Share;
@@ -35,11 +36,11 @@ impl Hub {
     /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got
     /// the document, and wants to know if we have not either. `share`: what the message takes of the memory.
     ///
-    /// One of some size is taken apart here, by whoever brought it: what is not what it seems to be costs its sender time, and
-    /// not the document.
+    /// A message of some size is taken apart here, in the task of its connection: a bad one costs its sender time, and not
+    /// the document. What is refused is told to the peer; its connection goes on, for the sake of its other documents.
     ///
     /// # Errors
-    /// When the server stops, the message is bad, or there is no room for it.
+    /// When the server stops.
     pub async fn sync(
         &self,
         id: &DocumentId,
@@ -52,8 +53,27 @@ impl Hub {
             self.turn_down(id, &peer, request, Some(&bytes));
             return Ok(());
         }
-        let incoming = if bytes.len() >= SIZEABLE && carries_chunks(&bytes) {
-            Some(Box::new(self.take_apart(id, &peer, &bytes, &mut share).await?))
+        let brings_changes = carries_chunks(&bytes);
+        if peer.refusals.drops(id, brings_changes) {
+            self.inner.metrics.refuse(Refusal::RefusedDocument);
+            if request {
+                peer.tell_unavailable(id, &Unavailable::Refused);
+            }
+            return Ok(());
+        }
+        let incoming = if bytes.len() >= SIZEABLE && brings_changes {
+            match self.take_apart(&bytes, &mut share).await {
+                Ok(Some(incoming)) => Some(Box::new(incoming)),
+                Ok(None) => {
+                    self.inner.metrics.refuse(Refusal::Memory);
+                    return Ok(self.send(id, Command::Postpone(peer)).await?);
+                }
+                Err(error) => {
+                    self.refuse(id, &peer, &error);
+                    self.send_if_open(id, Command::Leave(peer.key)).await;
+                    return Ok(());
+                }
+            }
         } else {
             None
         };
@@ -83,39 +103,41 @@ impl Hub {
         peer.tell_unavailable(id, &Denied::Missing(id.clone()).into());
     }
 
-    async fn take_apart(
-        &self,
-        id: &DocumentId,
-        peer: &SyncPeer,
-        bytes: &Bytes,
-        share: &mut Share,
-    ) -> Result<Incoming, Farewell> {
-        let Inner { settings, metrics, .. } = &*self.inner;
-        let incoming = if bytes.len() >= MAYBE_HEAVY {
-            let _turn = self.turn().await;
-            heavily(|| take_apart(bytes, &settings.limits))
-        } else {
-            take_apart(bytes, &settings.limits)
-        };
-        let incoming = incoming.map_err(|error| self.refused(id, peer.key, &error))?;
-        share.hold(incoming.weight).map_err(|error| {
-            metrics.refuse(Refusal::Memory);
-            Farewell::from(Unavailable::from(error))
-        })?;
-        Ok(incoming)
+    /// None: there is no room for it at the moment.
+    async fn take_apart(&self, bytes: &Bytes, share: &mut Share) -> Result<Option<Incoming>, BadMessage> {
+        let limits = &self.inner.settings.limits;
+        let ordinary = limits.ordinary();
+        match self.take_apart_in_turn(bytes, &ordinary).await {
+            Ok(incoming) => Ok(share.hold(incoming.weight).is_ok().then_some(incoming)),
+            // A message may hold a whole document. One that does is taken apart and applied while no other one is.
+            Err(error) if error.is_over_a_limit() && ordinary != *limits => {
+                share.become_extraordinary().await;
+                self.take_apart_in_turn(bytes, limits).await.map(Some)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// A peer sent something bad: it is counted and logged. Returns what ends its connection.
-    pub(super) fn refused(&self, id: &DocumentId, peer: ConnectionKey, error: &BadMessage) -> Farewell {
-        let (refusal, kind) = match error {
-            // Not the peer's fault, and not for ever.
-            BadMessage::Full(_) => (Refusal::DocumentFull, FarewellKind::TryAgainLater),
-            _ => (Refusal::BadSyncMessage, FarewellKind::BadMessage),
-        };
-        self.inner.metrics.refuse(refusal);
-        // As a text, which the log quotes: parts of it may be the peer's.
-        tracing::warn!(document = %id, connection = peer.0, error = error.to_string(), "refused a sync message");
-        Farewell { kind, message: format!("document {id}: {error}") }
+    async fn take_apart_in_turn(&self, bytes: &Bytes, limits: &MessageLimits) -> Result<Incoming, BadMessage> {
+        if bytes.len() < MAYBE_HEAVY {
+            return take_apart(bytes, limits);
+        }
+        let _turn = self.turn().await;
+        heavily(|| take_apart(bytes, limits))
+    }
+
+    /// A peer sent something bad: it is counted, logged, and told to the peer, once. The document takes nothing more from its
+    /// connection.
+    pub(super) fn refuse(&self, id: &DocumentId, peer: &SyncPeer, error: &BadMessage) -> Lasting {
+        let lasting = lasting(error);
+        if peer.refuse(id, lasting, &error.to_string()) {
+            let refusal =
+                if matches!(error, BadMessage::Full(_)) { Refusal::DocumentFull } else { Refusal::BadSyncMessage };
+            self.inner.metrics.refuse(refusal);
+            // As a text, which the log quotes: parts of it may be the peer's.
+            tracing::warn!(document = %id, connection = peer.key.0, error = error.to_string(), "refused a sync message");
+        }
+        lasting
     }
 
     /// Passes on an ephemeral message to the document's other peers, if the document is not too busy.

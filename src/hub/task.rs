@@ -7,6 +7,7 @@ mod lifecycle;
 mod members;
 mod people;
 mod publish;
+mod suspended;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -20,25 +21,26 @@ use tokio::time::{Instant, sleep_until};
 
 use arrivals::Arrivals;
 use lifecycle::UPKEEP;
+use suspended::{Cause, Suspended};
 
 use super::Hub;
 use super::access::{Denied, Right};
 use super::allowance::Allowed;
 use super::caller::Caller;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
-use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
+use super::outbox::{ConnectionKey, Ephemeral, Outgoing, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::waits::{AwaitedDocument, Wait};
 use super::watchers::Watchers;
 use crate::damper::Damper;
 use crate::document::{
-    Applied, BadMessage, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks, names_heads,
+    Applied, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks, names_heads,
 };
 use crate::document_log::DocumentLog;
 use crate::format::DocumentId;
 use crate::heavy::Habit;
-use crate::memory::Share;
+use crate::memory::{OutOfMemory, Share};
 use crate::metrics::Refusal;
 use crate::store::Lengths;
 
@@ -54,6 +56,10 @@ pub(super) const HEAVY: u64 = 8 << 20;
 const LARGE_BATCH: usize = 32 << 10;
 /// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
 const LARGE_DOCUMENT: u64 = 64 << 10;
+/// Operations in one message that have to be applied within the budget of a batch.
+const ORDINARY_OPERATIONS: u64 = 1_000_000;
+/// How much longer a batch may take for each operation beyond that: some five times what it takes.
+const TIME_PER_OPERATION: Duration = Duration::from_micros(20);
 /// Sources of ephemeral messages of which the last number is known.
 const MAX_EPHEMERAL_SOURCES: usize = 4_096;
 
@@ -65,6 +71,8 @@ pub(super) struct DocumentTask {
     mailbox: mpsc::Receiver<Command>,
     shown: Arc<Shown>,
     peers: HashMap<ConnectionKey, Member>,
+    /// Peers whose changes are not accepted for now.
+    suspended: Suspended,
     /// Peers who came while the document could not be opened; and whether they only ask for it.
     turned_away: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
     watchers: Watchers,
@@ -83,6 +91,8 @@ pub(super) struct DocumentTask {
     /// The store has been told that it is not needed any more.
     unloaded: bool,
     log: DocumentLog,
+    /// How often changes could not be stored.
+    failing: Damper,
     /// How often the document in memory was ruined.
     ruined: Damper,
     /// The batch under way holds much.
@@ -192,6 +202,7 @@ impl DocumentTask {
             mailbox,
             shown,
             peers: HashMap::new(),
+            suspended: Suspended::new(),
             turned_away: BTreeMap::new(),
             watchers,
             remembered: Remembered::default(),
@@ -204,6 +215,7 @@ impl DocumentTask {
             arrivals: Arrivals::default(),
             unloaded: false,
             log,
+            failing: Damper::default(),
             ruined: Damper::default(),
             large_batch: false,
             newcomers: false,
@@ -362,8 +374,8 @@ impl DocumentTask {
             }
             Command::Sync { peer, bytes, incoming, request, allowed } => {
                 let key = peer.key;
-                // Who has to go is not listened to any more: there may be more of the same.
-                if peer.outbox.is_closed() {
+                // There may be more of what was refused.
+                if peer.outbox.is_closed() || peer.refusals.drops(&self.id, carries_chunks(&bytes)) {
                     return;
                 }
                 if self.denies(document, &peer) {
@@ -382,7 +394,7 @@ impl DocumentTask {
                 if carries_chunks(&bytes) && !self.takes_changes(document, key, &mut batch.maker) {
                     return;
                 }
-                if !self.makes_room(key, &bytes) {
+                if !self.makes_room(document, key, &bytes) {
                     return;
                 }
                 batch.bytes += bytes.len();
@@ -427,6 +439,12 @@ impl DocumentTask {
             Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
             Command::Attribution { changes, reply } => self.attribution(document, &changes, reply),
             Command::Past { heads, reply } => self.past(document, heads, reply),
+            Command::Postpone(peer) => {
+                let key = peer.key;
+                if !self.denies(document, &peer) && self.admit(document, peer) {
+                    self.refuse_for_now(document, key, Cause::passing(), &OutOfMemory.to_string());
+                }
+            }
             Command::Leave(key) => self.gone.push(key),
             Command::Drained(key) => batch.drained.push(key),
             Command::Stop => self.stop = true,
@@ -444,7 +462,7 @@ impl DocumentTask {
     ) {
         // Whoever brings something is a reason to look whether the disk is well again.
         if !self.mend(document).await {
-            return self.refuse_batch(senders);
+            return self.refuse_batch(document, senders);
         }
         let brought = |item: &Item| matches!(item, Item::Sync { bytes, .. } if carries_chunks(bytes));
         let counted = !document.exists() && items.iter().any(brought) && Box::pin(self.wait_to_create()).await;
@@ -453,13 +471,17 @@ impl DocumentTask {
         document.set_stored(snapshot + log);
         let large = self.large_batch;
         let existed = document.exists();
+        let operations: u64 = prepared.iter().map(Prepared::operations).sum();
+        let extra = operations.saturating_sub(ORDINARY_OPERATIONS);
+        let budget = self.hub.inner.settings.apply_budget
+            + TIME_PER_OPERATION.saturating_mul(u32::try_from(extra).unwrap_or(u32::MAX));
         let started = Instant::now();
         let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
         let taken = taken + started.elapsed();
         if let Some(error) = applied.spoiled() {
             return Box::pin(self.recover(document, error, items, senders)).await;
         }
-        if taken >= self.hub.inner.settings.apply_budget && blames_peers(&applied, &senders) {
+        if taken >= budget && blames_peers(&applied, &senders) {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
@@ -472,6 +494,7 @@ impl DocumentTask {
             if let Err(error) = self.append(document, &mut applied).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }
+            self.failing.works();
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.log.compact_if_due(document, move || metrics.compactions.increment(1));
         }
@@ -480,11 +503,11 @@ impl DocumentTask {
         // Last, so that a caller who is told that its edit was made finds it made. (On a socket its answer comes first all
         // the same: the connection waits for it before it looks into its outbox.)
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
-            self.answer(sender, outcome);
+            self.answer(document, sender, outcome);
         }
     }
 
-    fn answer(&mut self, sender: Sender, outcome: Outcome) {
+    fn answer(&mut self, document: &mut Document, sender: Sender, outcome: Outcome) {
         match (sender, outcome) {
             (Sender::Caller { reply, .. }, Outcome::Edited(result)) => {
                 match result {
@@ -496,17 +519,9 @@ impl DocumentTask {
             }
             (Sender::Peer(key), Outcome::Refused(error)) => {
                 self.arrivals.settle(key);
-                self.dismiss(key, &error);
+                self.dismiss(document, key, &error);
             }
             _ => {}
-        }
-    }
-
-    /// Ends the connection of a peer who sent something bad. Only its connection: documents and others go on.
-    fn dismiss(&mut self, key: ConnectionKey, error: &BadMessage) {
-        let Farewell { kind, message } = self.hub.refused(&self.id, key, error);
-        if let Some(member) = self.peers.get(&key) {
-            member.peer.outbox.close(kind, message);
         }
     }
 

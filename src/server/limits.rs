@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+
 /// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -49,6 +51,21 @@ pub const BYTES_BURST: f64 = 8.0;
 pub const NEW_DOCUMENTS_BURST: u32 = 10;
 /// Seconds' worth of ephemeral messages that may come at once.
 pub const EPHEMERALS_BURST: f64 = 2.0;
+/// Bytes that large messages may take unless told otherwise: one that brings a whole document, and some.
+pub const MESSAGE_MEMORY: u64 = 320 << 20;
+/// Bytes of a message beside the document that it brings: heads, filters, the lengths of changes.
+const ENVELOPE: u64 = 8 << 20;
+/// The largest message where neither documents nor memory are bounded.
+const LARGEST_MESSAGE: u64 = 1 << 30;
+
+impl Limits {
+    /// Bytes of the largest message that is of any use: it brings a whole document.
+    #[must_use]
+    pub fn largest_message(&self) -> u64 {
+        let memory = if self.message_memory == 0 { u64::MAX } else { self.message_memory };
+        self.document_bytes.saturating_add(ENVELOPE).min(memory).min(LARGEST_MESSAGE)
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -60,13 +77,13 @@ impl Default for Limits {
             messages_per_second: 10_000,
             bytes_per_second: 32 << 20,
             documents_per_connection: 10_000,
-            document_bytes: 256 << 20,
-            document_operations: 5_000_000,
-            document_changes: 1_000_000,
+            document_bytes: DOCUMENT_BYTES,
+            document_operations: DOCUMENT_OPERATIONS,
+            document_changes: DOCUMENT_CHANGES,
             pending_per_connection: 1_000,
             new_documents_per_minute: 1_200,
             new_documents_at_once: 1_200 * NEW_DOCUMENTS_BURST,
-            message_memory: 256 << 20,
+            message_memory: MESSAGE_MEMORY,
             ephemeral_bytes: 64 << 10,
             ephemerals_per_second: 200,
         }
@@ -84,6 +101,15 @@ pub fn within_open_files(wanted: usize, open_files: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_document_fits_into_a_message_and_into_memory() {
+        let limits = Limits::default();
+        assert!(limits.largest_message() > limits.document_bytes && limits.largest_message() < limits.message_memory);
+        let unbounded = Limits { document_bytes: u64::MAX, message_memory: 0, ..Limits::default() };
+        assert_eq!(unbounded.largest_message(), LARGEST_MESSAGE);
+        assert_eq!(Limits { document_bytes: u64::MAX, ..limits }.largest_message(), MESSAGE_MEMORY);
+    }
 
     #[test]
     fn a_process_keeps_some_files_for_its_documents() {

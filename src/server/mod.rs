@@ -51,7 +51,7 @@ pub use dashboard::{Asset, Content, Dashboard};
 use guests::Guests;
 pub use identity::Identity;
 pub use ids::new_position_id;
-pub use limits::{Limits, NEW_DOCUMENTS_BURST, within_open_files};
+pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
 pub use listen::Server;
 pub use problem::Problem;
 use sessions::Sessions;

@@ -171,12 +171,11 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         rows: ROWS,
         presence: PRESENCE,
         announcer: Some(Arc::new(Announcer::new(identity.peer.as_str(), &session, PEOPLE))),
-        limits: MessageLimits {
-            document_changes: options.limits.document_changes,
-            document_operations: options.limits.document_operations,
-            document_bytes: options.limits.document_bytes,
-            ..MessageLimits::default()
-        },
+        limits: MessageLimits::for_documents(
+            options.limits.document_changes,
+            options.limits.document_bytes,
+            options.limits.document_operations,
+        ),
         apply_budget: options.apply_budget,
         idle_after: options.idle_after,
         max_pending: options.max_pending,

@@ -90,7 +90,7 @@ async fn what_a_peer_says_makes_no_line_of_its_own_in_the_log() {
     let long = format!("{forged} {}", "x".repeat(60_000));
     for message in [
         join,
-        Message::Error { sender: Some(me.clone()), target: None, message: long },
+        Message::Error { sender: Some(me.clone()), target: None, document: None, message: long },
         Message::Leave { sender: PeerId::new(&format!("not me{forged}")).unwrap() },
         Message::Leave { sender: me },
     ] {

@@ -51,6 +51,16 @@ async function refused(socket, reason, code = 1008) {
   assert.equal(socket.messages.filter(({ type }) => type === "error").length, 1, "said once");
 }
 
+/** The `error` message about one document: the socket stays open. */
+async function documentRefused(socket, documentId, reason) {
+  const said = await socket.message("error");
+  assert.match(said.message, reason);
+  assert.equal(said.documentId, documentId);
+  assert.ok(said.message.includes(`automerge:${documentId}`), said.message);
+  await socket.message("doc-unavailable");
+  assert.equal(socket.closed, undefined, "the socket is open");
+}
+
 const hello = { type: "join", senderId: "mallory", peerMetadata: {}, supportedProtocolVersions: ["1"] };
 
 test("bytes that are no CBOR are answered with an error that says so, and a close", async (t) => {
@@ -172,7 +182,7 @@ test("a sync message with one flipped byte in a change is refused, on both sync 
     const data = encode([flipped]);
     const { socket, say } = await joined(server);
     say({ type: "sync", data });
-    await refused(socket, /corrupt|does not parse|does not apply/);
+    await documentRefused(socket, server.documentId, /corrupt|does not parse|does not apply/);
     const plain = await rawSocket(server, `/sync/${server.documentId}`);
     plain.socket.send(data);
     const { code, reason } = await plain.end();
@@ -221,7 +231,7 @@ test("a forged change under a number that its author has used already is refused
   });
   const { socket, say } = await joined(server);
   say({ type: "sync", data });
-  await refused(socket, /does not apply/);
+  await documentRefused(socket, server.documentId, /does not apply/);
   const doc = Automerge.load(server.bytes());
   assert.ok(doc.positions["of-the-victim"] && !doc.positions.forged);
   victim.change(add("of-the-victim-again"));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use happierwork::document::Surface;
 use happierwork::format::DocumentId;
-use happierwork::hub::{Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, SyncPeer, outbox};
+use happierwork::hub::{
+    Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +37,8 @@ impl Link {
     pub fn open(life: &Life, document: &DocumentId, storage: Option<Arc<str>>) -> Self {
         let key = life.hub.new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
-        let peer =
-            SyncPeer { caller: Caller::anybody(Surface::Sync), key, outbox, storage, allowance: Allowance::default() };
+        let (allowance, refusals) = (Allowance::default(), Refusals::default());
+        let peer = SyncPeer { caller: Caller::anybody(Surface::Sync), key, outbox, storage, allowance, refusals };
         let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
         let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
         let task = life.spawn(async move {

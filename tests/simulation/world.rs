@@ -282,9 +282,16 @@ impl World {
         let Some(outgoing) = self.replicas[index].link.as_mut().and_then(|link| link.down.pop_front()) else {
             return Ok(false);
         };
-        if let Outgoing::Sync { data, .. } = outgoing {
-            self.note(|| format!("device {index} gets {}", told(&data)));
-            self.replicas[index].receive(&data).map_err(|error| format!("device {index}: {error}"))?;
+        match outgoing {
+            Outgoing::Sync { data, .. } => {
+                self.note(|| format!("device {index} gets {}", told(&data)));
+                self.replicas[index].receive(&data).map_err(|error| format!("device {index}: {error}"))?;
+            }
+            Outgoing::Refused { kind: FarewellKind::BadMessage, message, .. } => {
+                return Err(format!("device {index} is honest, and was refused: {message}"));
+            }
+            Outgoing::Refused { message, .. } => self.note(|| format!("device {index} is told: {message}")),
+            _ => {}
         }
         Ok(true)
     }

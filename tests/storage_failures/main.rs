@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod every_call;
+#[allow(dead_code, reason = "only some of it is needed here")]
+#[path = "../sync_socket/peer.rs"]
+mod peer;
 mod slow_disk;
 mod start;
 #[path = "../support/mod.rs"]
@@ -16,6 +19,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::Options;
 use happierwork::store::faults::{FaultyDisk, Op};
+use peer::{Replica, RepoPeer};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};
 use tempfile::TempDir;
@@ -93,6 +97,28 @@ async fn a_sync_peer_whose_change_was_not_stored_is_closed_and_brings_it_again()
         assert!(other.turn().await, "who had nothing to do with it stays connected");
     }
     assert_eq!(other.doc.get_heads(), back.doc.get_heads());
+}
+
+#[tokio::test]
+async fn a_repo_peer_is_asked_for_its_change_when_the_disk_is_well() {
+    let disk = disk();
+    let server = server(&disk).await;
+    let mut peer = RepoPeer::join(&server, "laptop").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    disk.break_op(Op::Sync, ErrorKind::Other);
+    replica.doc.put(ROOT, "name", "mine").unwrap();
+    peer.push(&mut replica).await;
+    let why = peer.until_refused(&server.document).await;
+    assert!(why.ends_with("the server cannot write at the moment; the change was not stored"), "{why}");
+
+    disk.heal();
+    // The socket is the same, and nothing is said but answers.
+    while replica.state.their_heads.as_ref() != Some(&replica.doc.get_heads()) {
+        peer.turn(&mut replica).await;
+    }
+    let other = PlainPeer::connect(&server, &server.document).await;
+    assert_eq!(other.doc.clone().get_heads(), replica.doc.get_heads());
 }
 
 #[tokio::test]

@@ -91,14 +91,24 @@ async fn a_bad_message_ends_its_connection_and_nothing_else() {
     let at = misnamed.windows(4).rposition(|bytes| bytes == &server.document.as_str().as_bytes()[..4]).expect("the id");
     misnamed[at] ^= 1;
 
+    // What is wrong with one document is told of that document.
+    for (name, data) in [
+        ("a corrupt change", corrupt),
+        ("no sync message", vec![1, 2, 3]),
+        ("half a sync message", good[..good.len() / 2].to_vec()),
+    ] {
+        let mut peer = RepoPeer::join(&server, "me").await;
+        peer.send(&peer.sync(&server.document, data.into())).await;
+        let message = peer.until_refused(&server.document).await;
+        assert!(message.contains(server.document.as_str()), "{name}: {message}");
+        peer.until_agreed(&mut {
+            let mut other = Replica::empty(&super::peer::new_id());
+            other.doc.put(ROOT, "name", name).unwrap();
+            other
+        })
+        .await;
+    }
     for (name, frame, reason) in [
-        ("a corrupt change", peer.sync(&server.document, corrupt.into()).encode(), "document"),
-        ("no sync message", peer.sync(&server.document, vec![1, 2, 3].into()).encode(), "document"),
-        (
-            "half a sync message",
-            peer.sync(&server.document, good[..good.len() / 2].to_vec().into()).encode(),
-            "document",
-        ),
         ("a malformed document id", misnamed, "\"documentId\" is malformed"),
         ("another join", join("somebody else", PeerMetadata::default()).encode(), "has joined as me already"),
         ("not CBOR", vec![0xa1, 0xff], "CBOR"),
@@ -125,7 +135,7 @@ async fn a_plain_peer_that_sends_what_is_no_sync_message_is_closed_with_the_reas
     let server = TestServer::start().await;
     for (frame, reason) in [
         (Frame::text("hello"), "Automerge sync messages are binary frames; this was a text frame"),
-        (Frame::binary(vec![1, 2, 3]), "document"),
+        (Frame::binary(vec![1, 2, 3]), "sync message"),
     ] {
         let mut socket = server.connect(&format!("/sync/{}", server.document)).await;
         socket.send(frame).await;

@@ -9,6 +9,7 @@ mod lifetime;
 mod limits;
 mod new_documents;
 mod peer;
+mod refusals;
 mod returning;
 #[path = "../support/mod.rs"]
 mod support;

@@ -121,6 +121,20 @@ impl RepoPeer {
         }
     }
 
+    /// What the server says of a document that it refuses; messages about documents before it are left out.
+    pub async fn until_refused(&mut self, id: &DocumentId) -> String {
+        loop {
+            match self.next().await {
+                Some(Message::Sync { .. } | Message::DocUnavailable { .. }) => {}
+                Some(Message::Error { document, message, .. }) => {
+                    assert_eq!(document.as_ref(), Some(id), "{message}");
+                    return message;
+                }
+                other => panic!("an error about one document, not {other:?} ({:?})", self.socket.closed_with),
+            }
+        }
+    }
+
     /// Takes one message about this document, and answers it.
     pub async fn turn(&mut self, replica: &mut Replica) {
         let data = self.next_sync(&replica.id).await;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::suspended::Cause;
 use super::{DocumentTask, Sender};
 use crate::clock::now_ms;
 use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
 use crate::hub::command::{EditFailure, Unavailable};
-use crate::hub::outbox::{ConnectionKey, FarewellKind};
+use crate::hub::outbox::ConnectionKey;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
 
@@ -48,8 +49,9 @@ impl DocumentTask {
     ) {
         tracing::error!(document = %self.id, %error, "changes could not be stored");
         self.hub.inner.metrics.refuse(Refusal::Storage);
+        self.failing.failed(Instant::now());
         self.reload(document).await;
-        self.undo(document, applied, senders, || EditFailure::from(error), error.public_message());
+        self.undo(document, applied, senders, Cause::Storage, || EditFailure::from(error), error.public_message());
     }
 
     /// More documents come to be than may: this one does not.
@@ -58,11 +60,12 @@ impl DocumentTask {
         self.hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
         self.reload(document).await;
         let unavailable = Unavailable::TooManyNew;
-        self.undo(document, applied, senders, || unavailable.clone().into(), &unavailable.to_string());
+        let cause = Cause::passing();
+        self.undo(document, applied, senders, cause, || unavailable.clone().into(), &unavailable.to_string());
     }
 
-    /// Applying took longer than its budget: nothing of it is stored, who brought it has to go, and the document takes no
-    /// changes for a while.
+    /// Applying took longer than its budget: nothing of it is stored, and the document takes no changes for a while, from
+    /// those who brought these or from others.
     pub(super) async fn overrun(
         &mut self,
         document: &mut Document,
@@ -75,7 +78,7 @@ impl DocumentTask {
         self.hub.inner.metrics.refuse(Refusal::TooSlow);
         self.reload(document).await;
         let unavailable = Unavailable::Quarantined(self.id.clone());
-        self.undo(document, applied, senders, || unavailable.clone().into(), TOO_SLOW);
+        self.undo(document, applied, senders, Cause::Quarantine, || unavailable.clone().into(), TOO_SLOW);
     }
 
     /// Whether changes to this document took too long a while ago.
@@ -83,13 +86,11 @@ impl DocumentTask {
         self.hub.inner.quarantines.holds(&self.id, Instant::now())
     }
 
-    /// Ends the connection of a peer who brings changes that are not taken at the moment. It still has them, and comes back.
-    pub(super) fn refuse_changes(&self, key: ConnectionKey) {
+    /// A peer brings changes while the document takes none.
+    pub(super) fn refuse_changes(&mut self, document: &mut Document, key: ConnectionKey) {
         self.hub.inner.metrics.refuse(Refusal::TooSlow);
-        if let Some(member) = self.peers.get(&key) {
-            let why = Unavailable::Quarantined(self.id.clone());
-            member.peer.outbox.close(FarewellKind::TryAgainLater, why.to_string());
-        }
+        let why = Unavailable::Quarantined(self.id.clone()).to_string();
+        self.refuse_for_now(document, key, Cause::Quarantine, &why);
     }
 
     /// Nothing of a batch was stored, and the document was read again: tells those who brought changes.
@@ -98,6 +99,7 @@ impl DocumentTask {
         document: &mut Document,
         mut applied: Applied,
         senders: Vec<Sender>,
+        cause: Cause,
         failure: impl Fn() -> EditFailure,
         message: &str,
     ) {
@@ -108,11 +110,9 @@ impl DocumentTask {
                     let _ = reply.send(Err(failure()));
                 }
                 (Sender::Peer(key), Outcome::Synced) if *brought => {
-                    if let Some(member) = self.peers.get(&key) {
-                        member.peer.outbox.close(FarewellKind::TryAgainLater, message);
-                    }
+                    self.refuse_for_now(document, key, cause, message);
                 }
-                (sender, outcome) => self.answer(sender, outcome),
+                (sender, outcome) => self.answer(document, sender, outcome),
             }
         }
         if !self.log.is_lost() {
@@ -121,7 +121,7 @@ impl DocumentTask {
     }
 
     /// Applying ruined the document in memory: it is dropped, and what the batch held is tried one by one, so that only
-    /// the sender of the culprit has to go.
+    /// the sender of the culprit is refused.
     pub(super) async fn recover(
         &mut self,
         document: &mut Document,
@@ -144,7 +144,7 @@ impl DocumentTask {
             return;
         }
         match senders.pop() {
-            Some(Sender::Peer(key)) => self.dismiss(key, error),
+            Some(Sender::Peer(key)) => self.dismiss(document, key, error),
             Some(Sender::Caller { reply, .. }) => {
                 let _ = reply.send(Err(EditFailure::Panicked));
             }
@@ -154,7 +154,9 @@ impl DocumentTask {
 
     /// Whether a peer is gone, or has to go.
     pub(super) fn is_leaving(&self, key: ConnectionKey) -> bool {
-        self.peers.get(&key).is_none_or(|member| member.peer.outbox.is_closed())
+        self.peers
+            .get(&key)
+            .is_none_or(|member| member.peer.outbox.is_closed() || member.peer.refusals.is_final(&self.id))
     }
 
     /// Something panicked where nothing should. Callers who were waiting are told that nothing is known of their edits;
@@ -168,7 +170,7 @@ impl DocumentTask {
     }
 
     /// What is durable cannot be read at the moment, so nothing can be added to it.
-    pub(super) fn refuse_batch(&mut self, senders: Vec<Sender>) {
+    pub(super) fn refuse_batch(&mut self, document: &mut Document, senders: Vec<Sender>) {
         const MESSAGE: &str = "the server cannot read the document at the moment; nothing was stored, try again later";
         self.hub.inner.metrics.refuse(Refusal::Storage);
         for sender in senders {
@@ -176,11 +178,7 @@ impl DocumentTask {
                 Sender::Caller { reply, .. } => {
                     let _ = reply.send(Err(EditFailure::Storage { full: false, message: MESSAGE }));
                 }
-                Sender::Peer(key) => {
-                    if let Some(member) = self.peers.get(&key) {
-                        member.peer.outbox.close(FarewellKind::TryAgainLater, MESSAGE);
-                    }
-                }
+                Sender::Peer(key) => self.refuse_for_now(document, key, Cause::Storage, MESSAGE),
             }
         }
     }

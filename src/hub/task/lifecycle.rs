@@ -50,7 +50,8 @@ impl DocumentTask {
         let settings = &self.hub.inner.settings;
         self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
         let actor = settings.actors.fresh();
-        let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits);
+        // Messages that hold more are taken apart before they come to the document.
+        let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits.ordinary());
         // Reading a long history takes a while.
         let read = || match loaded {
             Some(Loaded { document: Some(content), .. }) => Ok(Document::of(id, content, actor, renderings, limits)),
@@ -163,7 +164,7 @@ impl DocumentTask {
     }
 
     pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {
-        if self.log.is_broken() || !self.exists || document.keeps_copies() {
+        if self.log.is_broken() || !self.exists || document.keeps_copies() || !self.suspended.is_empty() {
             QUICK_UPKEEP
         } else {
             UPKEEP.min(self.hub.inner.settings.idle_after)
@@ -175,6 +176,10 @@ impl DocumentTask {
         self.save_peers().await;
         let was_lost = self.log.is_lost();
         if self.mend(document).await && was_lost {
+            self.begin_anew(document);
+        }
+        self.resume_suspended(document).await;
+        if !self.log.is_lost() && document.retry_stalled() {
             self.begin_anew(document);
         }
         if self.shown.was_looked_at() {

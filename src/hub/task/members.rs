@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::suspended::Cause;
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Item, Outcome, Prepared, carries_chunks, listed};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::{SyncPeer, Unavailable};
-use crate::hub::outbox::{ConnectionKey, Farewell};
+use crate::hub::outbox::ConnectionKey;
 use crate::memory::OutOfMemory;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
@@ -45,7 +46,7 @@ impl DocumentTask {
 
     /// Whether there is room for what a message lists: of heads, of what its sender needs and has. It stays with the sender's
     /// state until the next.
-    pub(super) fn makes_room(&mut self, key: ConnectionKey, message: &[u8]) -> bool {
+    pub(super) fn makes_room(&mut self, document: &mut Document, key: ConnectionKey, message: &[u8]) -> bool {
         let Some(member) = self.peers.get_mut(&key) else { return false };
         if message.len() < SIZEABLE_LISTS && !member.lists.holds() {
             return true;
@@ -55,8 +56,7 @@ impl DocumentTask {
             return true;
         }
         self.hub.inner.metrics.refuse(Refusal::Memory);
-        let Farewell { kind, message } = Unavailable::from(OutOfMemory).into();
-        member.peer.outbox.close(kind, message);
+        self.refuse_for_now(document, key, Cause::passing(), &OutOfMemory.to_string());
         false
     }
 
@@ -80,7 +80,7 @@ impl DocumentTask {
         maker: &mut Option<Arc<str>>,
     ) -> bool {
         if self.is_quarantined() {
-            self.refuse_changes(key);
+            self.refuse_changes(document, key);
             return false;
         }
         let Some(Member { peer, right, .. }) = self.peers.get(&key) else { return false };
@@ -184,9 +184,11 @@ impl DocumentTask {
         if right < Right::Read {
             self.send_away(document, key);
         } else if right != *before {
-            document.introduce(key, peer.caller.standing(right));
             if let Some(member) = self.peers.get_mut(&key) {
                 member.right = right;
+            }
+            if let Some(member) = self.peers.get(&key) {
+                document.introduce(key, self.standing(member));
             }
             self.moved.push(key);
         }
@@ -196,6 +198,7 @@ impl DocumentTask {
     fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
         self.arrivals.forget(key);
         if let Some(Member { peer, .. }) = self.peers.remove(&key) {
+            self.suspended.remove(&key);
             document.leave(key);
             peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
@@ -211,6 +214,7 @@ impl DocumentTask {
     fn part(&mut self, document: &mut Document, key: ConnectionKey) {
         self.watchers.remove(key);
         self.arrivals.forget(key);
+        self.suspended.remove(&key);
         let shared = document.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage

@@ -5,7 +5,9 @@
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::format::DocumentId;
-use crate::hub::{Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, SyncPeer};
+use crate::hub::{
+    Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, SyncPeer,
+};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
@@ -30,7 +32,8 @@ impl PlainSocket {
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, crate::hub::Unavailable> {
-        let peer = SyncPeer { caller, key, outbox, storage: None, allowance: Allowance::default() };
+        let (allowance, refusals) = (Allowance::default(), Refusals::default());
+        let peer = SyncPeer { caller, key, outbox, storage: None, allowance, refusals };
         hub.greet(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
@@ -54,6 +57,8 @@ impl Surface for PlainSocket {
                 out.binary(&[], &data);
                 Ok(())
             }
+            // There is no other document for which the connection could go on.
+            Outgoing::Refused { kind, message, .. } => Err(Farewell { kind, message: message.to_string() }),
             Outgoing::Unavailable { document, reason } => {
                 let message = match reason {
                     Some(reason) => reason.to_string(),

@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::registry::{PeerRegistry, Registration};
 use crate::format::DocumentId;
 use crate::hub::{
-    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, RemoteHeads, SyncPeer,
+    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, RemoteHeads,
+    SyncPeer,
 };
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
@@ -34,6 +35,7 @@ pub struct RepoSocket {
     hub: Hub,
     outbox: Outbox,
     allowance: Allowance,
+    refusals: Refusals,
     identity: Arc<Identity>,
     registry: PeerRegistry,
     joined: Option<Joined>,
@@ -65,6 +67,7 @@ impl RepoSocket {
             hub: app.hub.clone(),
             outbox,
             allowance: Allowance::default(),
+            refusals: Refusals::default(),
             identity: Arc::clone(&app.identity),
             registry: app.peers.clone(),
             joined: None,
@@ -141,6 +144,7 @@ impl RepoSocket {
             outbox: self.outbox.clone(),
             storage,
             allowance: self.allowance.clone(),
+            refusals: self.refusals.clone(),
         };
         self.hub.sync(&document, peer, data, request, share).await
     }
@@ -180,6 +184,24 @@ impl RepoSocket {
             tracing::info!(connection = self.key.0, peer = ?joined.peer, ?sender, "ignored a message of another sender");
         }
         false
+    }
+
+    /// A document takes no changes from this peer: an `error` that names it, after which the socket stays open. A peer that
+    /// has only asked for the document does not go on waiting for it.
+    fn tell_refused(&self, document: DocumentId, kind: FarewellKind, why: &str, out: &mut Outbound) {
+        let Some(joined) = &self.joined else { return };
+        let message = format!("document automerge:{document}: {why}");
+        let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
+        let error = Message::Error {
+            sender: Some(sender.clone()),
+            target: Some(target.clone()),
+            document: Some(document.clone()),
+            message,
+        };
+        out.binary(&error.encode(), &Bytes::new());
+        if kind == FarewellKind::BadMessage {
+            out.binary(&Message::DocUnavailable { sender, target, document }.encode(), &Bytes::new());
+        }
     }
 
     fn ignore(&mut self, kind: &str) {
@@ -298,6 +320,10 @@ impl Surface for RepoSocket {
             return Ok(());
         }
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
+        if let Outgoing::Refused { document, kind, message } = outgoing {
+            self.tell_refused(document, kind, &message, out);
+            return Ok(());
+        }
         let message = match outgoing {
             Outgoing::Unavailable { document, reason } => {
                 let message = reason.map(|reason| reason.to_string());
@@ -321,7 +347,7 @@ impl Surface for RepoSocket {
                 let document = news.document.clone();
                 Message::RemoteHeadsChanged { sender, target, document, heads: vec![(storage, heads)] }
             }
-            Outgoing::Sync { .. } | Outgoing::Texts(_) => return Ok(()),
+            Outgoing::Sync { .. } | Outgoing::Refused { .. } | Outgoing::Texts(_) => return Ok(()),
         };
         out.binary(&message.encode(), &Bytes::new());
         Ok(())
@@ -347,7 +373,7 @@ impl Surface for RepoSocket {
 #[must_use]
 pub fn error_message(identity: &Identity, target: Option<&PeerId>, message: &str) -> Vec<u8> {
     let sender = Some(identity.peer.clone());
-    Message::Error { sender, target: target.cloned(), message: message.to_owned() }.encode()
+    Message::Error { sender, target: target.cloned(), document: None, message: message.to_owned() }.encode()
 }
 
 fn bad(message: impl Into<String>) -> Farewell {

@@ -87,6 +87,7 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
         "error" => Message::Error {
             sender: fields.sender.map(|_| fields.sender()).transpose()?,
             target: fields.target.map(|_| fields.target()).transpose()?,
+            document: fields.document.map(|_| fields.document()).transpose()?,
             message: fields.text("message", fields.message, MAX_REASON)?,
         },
         _ => Message::Unknown { sender: fields.sender().ok(), kind },

@@ -96,8 +96,9 @@ impl Message {
                 out.pair("senderId", sender.as_str());
                 out.0
             }
-            Self::Error { sender, target, message } => {
-                let keys = 2 + u64::from(sender.is_some()) + u64::from(target.is_some());
+            Self::Error { sender, target, document, message } => {
+                let named = [sender.is_some(), target.is_some(), document.is_some()];
+                let keys = 2 + named.into_iter().map(u64::from).sum::<u64>();
                 let mut out = Writer::new("error", keys, message.len());
                 if let Some(sender) = sender {
                     out.pair("senderId", sender.as_str());
@@ -105,6 +106,9 @@ impl Message {
                 out.pair("message", message);
                 if let Some(target) = target {
                     out.pair("targetId", target.as_str());
+                }
+                if let Some(document) = document {
+                    out.pair("documentId", document.as_str());
                 }
                 out.0
             }

@@ -110,12 +110,15 @@ pub enum Message {
         /// Who leaves.
         sender: PeerId,
     },
-    /// The sender refuses to go on, and will close the socket.
+    /// The sender refuses something. Without a document it refuses to go on, and will close the socket.
     Error {
         /// Who refuses; samod leaves it out.
         sender: Option<PeerId>,
         /// Who is refused; samod leaves it out.
         target: Option<PeerId>,
+        /// The one document that takes no changes from the receiver: the socket stays open. No part of version 1 as it is
+        /// published, in which every `error` is the last message; peers that do not know it leave it out and ignore it.
+        document: Option<DocumentId>,
         /// The reason, for people.
         message: String,
     },

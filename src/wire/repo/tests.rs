@@ -101,6 +101,7 @@ fn the_frames_of_the_javascript_code_are_understood() {
             Message::Error {
                 sender: Some(server.clone()),
                 target: Some(client.clone()),
+                document: None,
                 message: "unsupported protocol version".into(),
             },
         ),
@@ -197,7 +198,7 @@ fn the_frames_of_samod_are_understood() {
     let error = frame(|e| {
         e.map(2).unwrap().str("type").unwrap().str("error").unwrap().str("message").unwrap().str("no").unwrap();
     });
-    assert_eq!(decode(&error), Ok(Message::Error { sender: None, target: None, message: "no".into() }));
+    assert_eq!(decode(&error), Ok(Message::Error { sender: None, target: None, document: None, message: "no".into() }));
 
     let heads = frame(|e| {
         e.map(5).unwrap().str("type").unwrap().str("remote-heads-changed").unwrap();
@@ -331,7 +332,12 @@ fn any_message() -> impl Strategy<Value = Message> {
                 Message::RemoteHeadsChanged { sender, target, document, heads: heads.collect() }
             }
             8 => Message::Leave { sender },
-            9 => Message::Error { sender: Some(sender), target: Some(target), message: text },
+            9 => Message::Error {
+                sender: Some(sender),
+                target: Some(target),
+                document: count.is_multiple_of(2).then_some(document),
+                message: text,
+            },
             _ => Message::Unknown { kind: format!("x-{text}"), sender: Some(sender) },
         }
     })

@@ -2,6 +2,7 @@
 import type { PeerId, PeerMetadata } from "@automerge/automerge-repo/slim"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
 import { Pulse } from "./pulse"
+import { readRefusal } from "./refusal"
 
 /** The server knows users, and this is none, or one who may not. */
 const NOT_LOGGED_IN = 4401
@@ -21,6 +22,8 @@ export class Connection extends WebSocketClientAdapter {
   /** The id of the server's storage, once it has said it. */
   storageId: string | null = null
   refused: Refused | null = null
+  /** Why the server does not accept changes to a document, by its id, until it has accepted them or the connection ends. */
+  #refusals = new Map<string, string>()
   #listeners = new Set<() => void>()
   #again: (() => void) | null = null
   #triedAt = 0
@@ -38,6 +41,7 @@ export class Connection extends WebSocketClientAdapter {
     this.on("peer-candidate", ({ peerMetadata }) => {
       this.isOpen = true
       this.refused = null
+      this.#refusals.clear()
       this.storageId = peerMetadata?.storageId ?? null
       this.#tell()
     })
@@ -90,7 +94,22 @@ export class Connection extends WebSocketClientAdapter {
 
   override receiveMessage(bytes: Parameters<WebSocketClientAdapter["receiveMessage"]>[0]): void {
     this.#pulse.heard()
+    const refusal = readRefusal(new Uint8Array(bytes))
+    if (refusal) {
+      this.#refusals.set(refusal.documentId, refusal.reason)
+      this.#tell()
+    }
     super.receiveMessage(bytes)
+  }
+
+  /** Why the server does not accept changes to this document; null: it does, as far as it has said. */
+  refusal(documentId: string): string | null {
+    return this.#refusals.get(documentId) ?? null
+  }
+
+  /** The server has all changes to this document: what it said of earlier ones is out of date. */
+  accepted(documentId: string): void {
+    this.#refusals.delete(documentId)
   }
 
   get #state(): number | undefined {

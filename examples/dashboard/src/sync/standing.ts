@@ -8,17 +8,19 @@ import { planKey } from "./remembered"
 import { noteUnsent } from "./unsent"
 
 export interface SyncState {
-  kind: "live" | "syncing" | "offline" | "not-allowed"
+  kind: "live" | "syncing" | "offline" | "not-allowed" | "not-accepted"
   /** Changes that the server has not got on its disk. */
   waiting: number
   refused: Refused | null
+  /** Why the server does not accept the changes that wait; null: it does. */
+  notAccepted: string | null
   /** Why the last changes are not on this device; null: they are. */
   unsaved: string | null
 }
 
 /** For as long as the page is there, whether the document is open or not: what waits goes out all the same. */
 export class Standing {
-  state: SyncState = { kind: "offline", waiting: 0, refused: null, unsaved: null }
+  state: SyncState = { kind: "offline", waiting: 0, refused: null, notAccepted: null, unsaved: null }
   #listeners = new Set<() => void>()
   /** The server's heads that this copy has, and the newest that it has said. */
   #acknowledged: A.Heads
@@ -75,11 +77,15 @@ export class Standing {
     if (this.#noted !== waiting) noteUnsent(this.owner, this.handle.documentId, waiting)
     this.#noted = waiting
     const { isOpen, refused } = this.connection
-    const kind = refused ? "not-allowed" : !isOpen ? "offline" : waiting > 0 || isBehind ? "syncing" : "live"
+    if (waiting === 0) this.connection.accepted(this.handle.documentId)
+    const notAccepted = isOpen ? this.connection.refusal(this.handle.documentId) : null
+    const online = notAccepted !== null ? "not-accepted" : waiting > 0 || isBehind ? "syncing" : "live"
+    const kind = refused ? "not-allowed" : isOpen ? online : "offline"
     const unsaved = this.copies.problem(this.handle.documentId)
     const { state } = this
-    if (state.kind === kind && state.waiting === waiting && state.refused === refused && state.unsaved === unsaved) return
-    this.state = { kind, waiting, refused, unsaved }
+    const isSame = state.kind === kind && state.waiting === waiting && state.refused === refused
+    if (isSame && state.notAccepted === notAccepted && state.unsaved === unsaved) return
+    this.state = { kind, waiting, refused, notAccepted, unsaved }
     for (const listener of this.#listeners) listener()
   }
 }

@@ -3,7 +3,7 @@ import type { SyncState } from "../sync/standing"
 
 export const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
 
-function standing({ kind, waiting, refused }: SyncState): { short: string; long: string } {
+function standing({ kind, waiting, refused, notAccepted }: SyncState): { short: string; long: string } {
   switch (kind) {
     case "live":
       return { short: "Live", long: "Everything in this plan is saved on the server, and shown to everybody." }
@@ -16,6 +16,11 @@ function standing({ kind, waiting, refused }: SyncState): { short: string; long:
             long: "Your changes are saved on this device. They go to the server as soon as it can be reached.",
           }
         : { short: "Offline", long: "The server cannot be reached. You can go on working; your changes are saved on this device." }
+    case "not-accepted":
+      return {
+        short: `Not saved on the server, ${plural(waiting)} kept here`,
+        long: `The server does not accept your changes to this plan: ${notAccepted}. They are kept on this device.`,
+      }
     case "not-allowed":
       return refused === "not-logged-in"
         ? {
@@ -41,7 +46,7 @@ function words(sync: SyncState): { short: string; long: string } {
   }
 }
 
-const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock }
+const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock, "not-accepted": TriangleAlert }
 
 interface Props {
   sync: SyncState
