@@ -324,7 +324,7 @@ async fn what_cannot_be_answered_is_said() {
         (format!("{HISTORY}?before=yesterday"), 400, "before"),
         (format!("{HISTORY}?field=color"), 400, "field"),
         (format!("{HISTORY}?position=nobody"), 404, ""),
-        (format!("{HISTORY}?position=a&position=b"), 400, ""),
+        (format!("{HISTORY}?position=a&position=b"), 400, "position"),
         (format!("{none}/history"), 404, ""),
         (format!("{none}/positions?at={hash}"), 404, ""),
         ("/api/documents/x/history".to_owned(), 400, "documentId"),
