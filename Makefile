@@ -4,19 +4,20 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-# A Rust toolchain (see rust-version in Cargo.toml) and Node 20.19 or later are all that must be there.
-.PHONY: test tools browser lint rust js dashboard secrets example bench bench-quick soak crash simulation deny audit clean
+# Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
+.PHONY: test tools browser lint rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
-test lint rust js dashboard: export HAPPIERWORK_DASHBOARD = required
+test lint rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
 
-test: tools browser lint deny rust js dashboard secrets
+test: tools browser lint deny rust js clients dashboard secrets
 	@echo "all tests passed"
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20.19 or later"; exit 1; }
 	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "Python 3.10 or later with venv and pip is missing: sudo apt-get install python3 python3-venv"; exit 1; }
 
 # The dashboard is tested in the system's Chromium, which is installed when it is missing and may be.
 BROWSER = $${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
@@ -33,7 +34,7 @@ lint:
 LOGS := $(CURDIR)/target/test-logs
 $(LOGS):
 	mkdir -p $@
-js dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
+js clients dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
 js dashboard: export HAPPIERWORK_LOG = trace
 
 # Unit, property and whole-server tests.
@@ -47,6 +48,17 @@ js: tests/js/node_modules/.package-lock.json | $(LOGS)
 	cargo build --release --locked
 	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
+# Clients that are generated from the description of the API, and the description itself, against the real server.
+clients: tests/clients/node_modules/.package-lock.json target/python-venv | $(LOGS)
+	cargo build --release --locked
+	cd tests/clients && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+
+target/python-venv: tests/clients/requirements.txt
+	rm -rf $@
+	python3 -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $@; exit 1; }
+	touch $@
+
 # The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
 dashboard: browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/dashboard-*.log
@@ -55,7 +67,7 @@ dashboard: browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
 	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
 
 # No password, token or key is in anything that was said.
-secrets: rust js dashboard
+secrets: rust js clients dashboard
 	node tests/secrets.mjs $(LOGS)
 
 # The servers that ours is compared with, as far as they come from npm.
@@ -114,4 +126,4 @@ audit:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules examples/dashboard/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated examples/dashboard/node_modules $(CONTENDERS:%=%/node_modules)

@@ -56,7 +56,7 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
     for name in ["README.md", "docs/operations.md", "docs/sync.md", "docs/decisions.md", "docs/security.md"] {
         for word in page(name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
-            let known_elsewhere = ["--release", "--example", "--cacert"].contains(&word);
+            let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);
             let is_flag =
                 word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
             if is_flag && !known_elsewhere {
@@ -70,28 +70,6 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
     {
         assert!(help.contains(&format!("HAPPIERWORK_{variable}")), "{variable}");
     }
-}
-
-/// All that stands in blocks marked `sh`, in their order, as one script in an empty home. (`console` shows what people see, and is not run.)
-#[test]
-fn the_commands_of_the_page_on_security_work_as_they_stand_there() {
-    let security = page("docs/security.md");
-    let blocks = security.split("```sh\n").skip(1).map(|rest| rest.split("```").next().expect("an end"));
-    let script: String = blocks.collect();
-    assert!(script.lines().count() >= 10, "{script}");
-    let home = TempDir::new().expect("a folder");
-    let program = Path::new(env!("CARGO_BIN_EXE_happierwork")).parent().expect("a folder");
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").expect("a path"));
-    let mut bash = Command::new("bash");
-    let bash =
-        bash.args(["-euo", "pipefail", "-c", &script]).current_dir(&home).env("HOME", home.path()).env("PATH", path);
-    let output = bash.env_remove("HAPPIERWORK_AUTH").stdin(std::process::Stdio::null()).output().expect("bash runs");
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
-    assert!(output.status.success(), "{script}\n{out}\n{err}");
-    assert!(out.contains("cfo@example.com  editor  enabled   default"), "{out}");
-    let read = |name: &str| fs::read_to_string(home.path().join(name)).expect(name);
-    assert_eq!(read("token").matches('.').count(), 2);
-    assert!(read("jwks.json").contains("Ed25519") && read("plans/auth/users.json").contains("viewer"));
 }
 
 #[tokio::test]

@@ -16,12 +16,10 @@ use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
 };
-use crate::format::{Budget, DocumentId};
+use crate::format::{Budget, DocumentId, check_position_id};
 
 /// Characters that one text may hold.
 pub const MAX_TEXT: usize = 1_000;
-/// Characters that an id brought by a client may hold.
-pub const MAX_ID: usize = 200;
 
 /// Who edits, and when.
 #[derive(Debug, Clone)]
@@ -194,25 +192,11 @@ pub enum EditError {
 
 impl NewPosition {
     fn validate(&self) -> Result<(), EditError> {
-        check_id(&self.id)?;
+        check_position_id(&self.id).map_err(|error| EditError::Invalid { field: "id", reason: error.to_string() })?;
         check_designation(&self.designation)?;
         check_text(DEPARTMENT, &self.department)?;
         check_text(LOCATION, &self.location)
     }
-}
-
-fn check_id(id: &str) -> Result<(), EditError> {
-    let invalid = |reason: &str| Err(EditError::Invalid { field: "id", reason: reason.to_owned() });
-    if id.is_empty() {
-        return invalid("must not be empty");
-    }
-    if id.chars().count() > MAX_ID {
-        return invalid(&format!("must not be longer than {MAX_ID} characters"));
-    }
-    if id.chars().any(char::is_control) {
-        return invalid("must not hold control characters");
-    }
-    Ok(())
 }
 
 fn check_designation(text: &str) -> Result<(), EditError> {

@@ -42,7 +42,7 @@ use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
 pub use edit::{
-    Author, BudgetPatch, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise,
+    Author, BudgetPatch, Done, Edit, EditError, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise,
 };
 pub use envelope::{carries_chunks, listed, names_heads};
 pub use extra::Extra;

@@ -1,4 +1,4 @@
-//! What all rooms share: the names of documents, the container format that Automerge uses for files and messages, and
+//! What all rooms share: the ids of documents and positions, the container format that Automerge uses for files and messages, and
 //! how budgets and dates are written.
 //!
 //! Pure. Nothing here knows about sync, sockets or disks.
@@ -7,6 +7,7 @@ mod budget;
 pub mod chunk;
 mod id;
 mod iso;
+mod position_id;
 pub(crate) mod reader;
 pub mod weight;
 mod when;
@@ -14,4 +15,5 @@ mod when;
 pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
 pub use id::{DocumentId, InvalidDocumentId};
 pub use iso::iso_ms;
+pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
 pub use when::{format_when, parse_when};

@@ -25,11 +25,11 @@ use crate::metrics::Refusal;
 /// The subprotocol that announces that the next one is a token. It is the one that the server picks.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";
 /// The cookie of a login.
-const COOKIE: &str = "happierwork_session";
+pub const COOKIE: &str = "happierwork_session";
 /// The same where it is only sent over TLS: no other host of the domain can set one of this name.
 const SECURE_COOKIE: &str = "__Host-happierwork_session";
-/// The parameter of a URL.
-const PARAMETER: &str = "token";
+/// The parameter of a URL that holds a token.
+pub const PARAMETER: &str = "token";
 
 /// Whom a request comes from.
 #[derive(Debug, Clone)]

@@ -1,17 +1,19 @@
-//! Reading the body of a request: bounded in size and in time.
+//! Reading the body of a request: bounded in size and in time, and decompressed.
 
+use std::io::Read;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::timeout;
 
 use super::Problem;
 
-/// Bytes that a body may have. A position is a few hundred.
+/// Bytes that a body may have, compressed or not. A position is a few hundred.
 pub const MAX_BODY: usize = 64 << 10;
 /// Of a body that is too large, so much is read before the answer: a client that is cut off while it still sends often
 /// reports a broken connection, and never shows the answer.
@@ -19,19 +21,51 @@ const MAX_DISCARD: usize = 1 << 20;
 /// How long a client may take to send it.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The whole body.
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// The whole body, decompressed as its `Content-Encoding` says.
 ///
 /// # Errors
-/// When it is too large, does not come in time, or breaks off.
-pub async fn read(body: Body) -> Result<Bytes, Problem> {
+/// When it is too large, does not come in time, breaks off, or is compressed in a way that is not accepted.
+pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let encoding = Encoding::of(headers)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > MAX_DISCARD {
         return Err(too_large());
     }
-    timeout(TIME, collect(body)).await.unwrap_or_else(|_| {
+    let bytes = timeout(TIME, collect(body)).await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {} s", TIME.as_secs());
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail))
-    })
+    })?;
+    match encoding {
+        Encoding::Identity => Ok(bytes),
+        Encoding::Gzip => inflate(&bytes),
+    }
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let lists = headers.get_all(header::CONTENT_ENCODING).iter();
+        let lists: Vec<_> = lists.map(|list| String::from_utf8_lossy(list.as_bytes()).to_ascii_lowercase()).collect();
+        let codings = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+        let codings: Vec<&str> = codings.filter(|coding| !coding.is_empty() && *coding != "identity").collect();
+        match codings[..] {
+            [] => Ok(Self::Identity),
+            ["gzip" | "x-gzip"] => Ok(Self::Gzip),
+            _ => {
+                let detail = format!(
+                    "a body with the Content-Encoding {} is not accepted; send it with gzip, or uncompressed",
+                    codings.join(", ")
+                );
+                Err(Problem::unsupported_media_type(detail))
+            }
+        }
+    }
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
@@ -51,7 +85,76 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     if size > MAX_BODY { Err(too_large()) } else { Ok(bytes.freeze()) }
 }
 
+/// Stops as soon as there is more than a body may have, however much a few bytes unfold to.
+fn inflate(gzip: &[u8]) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    let limit = MAX_BODY as u64 + 1;
+    MultiGzDecoder::new(gzip).take(limit).read_to_end(&mut bytes).map_err(|_| {
+        Problem::bad_request("the body is not whole gzip data, though its Content-Encoding says that it is")
+    })?;
+    if bytes.len() > MAX_BODY { Err(too_large()) } else { Ok(bytes.into()) }
+}
+
 fn too_large() -> Problem {
-    let detail = format!("a body of at most {MAX_BODY} bytes is accepted");
+    let detail = format!("a body of at most {MAX_BODY} bytes is accepted, compressed or not");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use axum::http::HeaderValue;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn read_as(encodings: &[&'static str], body: Vec<u8>) -> Result<Bytes, u16> {
+        let values = encodings.iter().map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)));
+        let headers = HeaderMap::from_iter(values);
+        read(&headers, Body::from(body)).await.map_err(|problem| problem.status)
+    }
+
+    #[tokio::test]
+    async fn gzip_bodies_are_decompressed() {
+        for encoding in ["gzip", "GZIP", "x-gzip", "identity, gzip"] {
+            assert_eq!(read_as(&[encoding], gzip(b"{}")).await, Ok(Bytes::from("{}")), "{encoding}");
+        }
+        for encodings in [&[][..], &["identity"], &[""]] {
+            assert_eq!(read_as(encodings, b"{}".to_vec()).await, Ok(Bytes::from("{}")), "{encodings:?}");
+        }
+        let full = vec![b' '; MAX_BODY];
+        assert_eq!(read_as(&["gzip"], gzip(&full)).await.map(|body| body.len()), Ok(MAX_BODY));
+    }
+
+    #[tokio::test]
+    async fn other_encodings_are_refused() {
+        for encodings in [&["deflate"][..], &["br"], &["zstd"], &["gzip, gzip"], &["gzip", "gzip"], &["gzip2"]] {
+            assert_eq!(read_as(encodings, gzip(b"{}")).await, Err(415), "{encodings:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_unfolds_to_too_much_is_refused() {
+        let bomb = gzip(&vec![0; 32 << 20]);
+        assert!(bomb.len() < MAX_BODY);
+        assert_eq!(read_as(&["gzip"], bomb).await, Err(413));
+    }
+
+    #[tokio::test]
+    async fn damaged_gzip_is_refused() {
+        let whole = gzip(b"{\"budget\": 12}");
+        let (cut, mut tailed) = (whole[..whole.len() - 1].to_vec(), whole.clone());
+        tailed.extend(b"more");
+        for body in [b"{}".to_vec(), Vec::new(), cut, tailed] {
+            assert_eq!(read_as(&["gzip"], body.clone()).await, Err(400), "{body:?}");
+        }
+    }
 }

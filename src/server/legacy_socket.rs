@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
-use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
-use crate::format::DocumentId;
+use crate::document::{Author, Edit, EditError, MAX_TEXT, NewPosition};
+use crate::format::{DocumentId, MAX_ID};
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};

@@ -101,6 +101,13 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", "A value is not acceptable", detail) }
     }
 
+    /// A body of a type, or in an encoding, that is not accepted.
+    #[must_use]
+    pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, "unsupported-media-type", "The body is of the wrong type", detail)
+    }
+
     /// The same, with a moment after which it makes sense to try again.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {

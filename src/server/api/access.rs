@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::fields::{Fields, required};
+use super::names::RoleName;
 use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
 use super::target::{DocumentPath, Target, checked};
 use crate::auth::Role;
@@ -26,7 +27,7 @@ pub struct Access {
     #[schema(required = true, example = "ceo")]
     owner: Option<String>,
     /// Whom the owner has let in: user names, and `viewer`, `editor` or `owner`.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({ "cfo": "editor" }))]
+    #[schema(value_type = BTreeMap<String, RoleName>, example = json!({ "cfo": "editor" }))]
     users: BTreeMap<String, Role>,
 }
 
@@ -35,7 +36,7 @@ pub struct Access {
 #[into_params(parameter_in = Path)]
 pub struct UserPath {
     /// The user's name, percent-encoded where needed.
-    #[param(example = "cfo")]
+    #[param(min_length = 1, max_length = 200, example = "cfo")]
     user: String,
 }
 
@@ -77,7 +78,7 @@ pub async fn read(State(app): State<Arc<App>>, Asker(caller): Asker, Target(id):
 #[serde(deny_unknown_fields)]
 pub struct RoleBody {
     /// `viewer` reads, `editor` changes, `owner` also says who else may, and deletes.
-    #[schema(example = "editor")]
+    #[schema(value_type = RoleName, example = "editor")]
     #[expect(dead_code, reason = "describes the body, which is read by hand")]
     role: String,
 }

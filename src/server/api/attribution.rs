@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::names::SurfaceName;
 use super::past::hashes;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
@@ -68,7 +69,7 @@ struct AttributedChange {
     #[schema(example = "anita")]
     user: String,
     /// By which door: `api`, `legacy`, `sync` (automerge-repo) or `plain` (plain Automerge sync).
-    #[schema(example = "sync")]
+    #[schema(value_type = SurfaceName, example = "sync")]
     surface: String,
     /// When it came to this server.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]

@@ -5,14 +5,16 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::{access, attribution, document, documents, export, history, position, positions, session};
+use super::common::{CommonAnswers, secured};
+use super::patterns::Patterns;
+use super::{access, attribution, document, documents, export, history, login, position, positions, session};
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -34,6 +36,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
             (`Authorization: Bearer`); what it does not let you see is answered as if it did not exist.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
+    // Relative to the description's own URL, so that it holds below a path prefix, too.
+    servers((url = "..")),
     tags(
         (name = "documents", description = "Plans."),
         (name = "positions", description = "Who is planned, and at what cost."),
@@ -52,6 +56,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         access::allow,
         access::disallow,
         session::read,
+        login::log_in,
+        login::log_out,
         positions::list,
         positions::create,
         position::read,
@@ -64,29 +70,35 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         export::automerge,
     ),
     components(schemas(Problem)),
+    modifiers(&CommonAnswers, &Patterns),
 )]
-struct Description;
+pub struct Description;
+
+/// The description, made once.
+pub static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Description::openapi);
 
 /// The description's paths, and the page's.
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/api/openapi.json", get(description))
-        .route("/api", get(async || Redirect::permanent("/api/")))
+        .route("/api", get(async || Redirect::permanent("api/")))
         .route("/api/", get(async || page("index.html")))
         .route("/api/{file}", get(async |Path(file): Path<String>| page(&file)))
 }
 
-async fn description() -> Response {
-    static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
-    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
+/// What is said of authentication depends on whether this server asks who its users are.
+async fn description(State(app): State<Arc<App>>) -> Response {
+    static OPEN: LazyLock<String> = LazyLock::new(|| DESCRIPTION.to_json().unwrap_or_default());
+    static SECURED: LazyLock<String> = LazyLock::new(|| secured(DESCRIPTION.clone()).to_json().unwrap_or_default());
+    let text = if app.authority.is_some() { &SECURED } else { &OPEN };
+    ([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
 }
 
 /// A file of the page.
 fn page(file: &str) -> Response {
     // Without a validator, which would be another server.
-    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-        Arc::new(Config::from("/api/openapi.json").validator_url("none").display_request_duration(true))
-    });
+    static CONFIG: LazyLock<Arc<Config<'static>>> =
+        LazyLock::new(|| Arc::new(Config::from("openapi.json").validator_url("none").display_request_duration(true)));
     match utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)) {
         Ok(Some(file)) => {
             let headers =
@@ -115,7 +127,8 @@ mod tests {
     fn what_is_routed_is_described_and_nothing_else() {
         let description = described();
         let described: BTreeSet<&str> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        let routed: BTreeSet<&str> = super::super::routes().iter().map(|(path, _)| *path).collect();
+        let legacy = ["/accounts/api/login/", "/accounts/api/logout/"];
+        let routed: BTreeSet<&str> = super::super::routes().iter().map(|(path, _)| *path).chain(legacy).collect();
         assert_eq!(described, routed);
     }
 
@@ -143,6 +156,32 @@ mod tests {
     }
 
     #[test]
+    fn answers_of_every_layer_are_described() {
+        let description = serde_json::to_value(secured(Description::openapi())).unwrap();
+        let schemes = description["components"]["securitySchemes"].as_object().unwrap();
+        let named: Vec<&String> = description["security"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|one| one.as_object().unwrap().keys())
+            .collect();
+        assert_eq!(named, schemes.keys().collect::<Vec<_>>());
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let responses = &operation["responses"];
+                for status in ["400", "401", "403", "429", "503"] {
+                    let is_there = responses[status].is_object();
+                    assert!(is_there || !path.starts_with("/api/"), "{method} {path}: {status}");
+                }
+                for (status, header) in [("401", "WWW-Authenticate"), ("429", "Retry-After"), ("304", "ETag")] {
+                    let response = &responses[status];
+                    assert!(response.is_null() || response["headers"][header].is_object(), "{method} {path}: {header}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn operations_are_complete() {
         let description = described();
         for (path, operations) in description["paths"].as_object().unwrap() {
@@ -155,12 +194,16 @@ mod tests {
                 for name in path.split(['{', '}']).skip(1).step_by(2) {
                     assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{at}: {name}");
                 }
-                assert_eq!(operation["requestBody"].is_null(), matches!(&**method, "get" | "delete"), "{at}");
+                let without_body = matches!(&**method, "get" | "delete") || path.ends_with("/logout/");
+                assert_eq!(operation["requestBody"].is_null(), without_body, "{at}");
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let content = response["content"].as_object();
                     assert_eq!(content.is_none(), matches!(&**status, "204" | "304"), "{at} {status}");
                     let problem = content.is_some_and(|content| content.contains_key("application/problem+json"));
-                    assert_eq!(problem, status.as_str() >= "400", "{at} {status}");
+                    // Logging in and out is the legacy protocol's, with errors of its own.
+                    if path.starts_with("/api/") {
+                        assert_eq!(problem, status.as_str() >= "400", "{at} {status}");
+                    }
                 }
             }
         }

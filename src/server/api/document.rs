@@ -138,7 +138,14 @@ pub async fn change(
     operation_id = "deleteDocument",
     tag = "documents",
     params(DocumentPath),
-    responses((status = 204, description = "It is gone"), AnyProblem, DocumentProblem, WriteProblem),
+    responses(
+        (status = 204, description = "It is gone"),
+        (
+            status = 409, description = "The default document cannot be deleted", body = Problem,
+            content_type = "application/problem+json",
+        ),
+        AnyProblem, DocumentProblem, WriteProblem,
+    ),
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,

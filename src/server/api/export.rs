@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use utoipa::ToSchema;
 
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
@@ -17,6 +18,12 @@ use crate::server::{App, Problem, conditional, large, write};
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");
 /// Characters of a plan's name that go into a file's.
 const MAX_NAME: usize = 80;
+
+/// An Automerge document as a file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes")]
+pub struct AutomergeFile(Vec<u8>);
 
 /// Export as JSON: everything that JSON can hold of the document as it is.
 ///
@@ -124,7 +131,7 @@ pub async fn csv(
     ),
     responses(
         (
-            status = 200, description = "A file", body = [u8], content_type = "application/octet-stream",
+            status = 200, description = "A file", body = inline(AutomergeFile), content_type = "application/octet-stream",
             headers(
                 ("ETag" = String, description = "Stands for the document's heads"),
                 ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),

@@ -28,12 +28,11 @@ impl FromRequest<Arc<App>> for Fields {
         let sent = request.headers().get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
         if !sent.as_deref().is_some_and(is_json) {
             let sent = sent.map_or_else(|| "none was given".to_owned(), |kind| format!("not {kind}"));
-            let detail = format!("the Content-Type must be application/json; {sent}");
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Problem::new(status, "unsupported-media-type", "The body is of the wrong type", detail));
+            return Err(Problem::unsupported_media_type(format!("the Content-Type must be application/json; {sent}")));
         }
         let caller = request.extensions().get::<Caller>().cloned();
-        let body = body::read(request.into_body()).await?;
+        let (head, body) = request.into_parts();
+        let body = body::read(&head.headers, body).await?;
         if let Some(caller) = caller {
             app.renew(&caller)?;
         }
@@ -46,16 +45,25 @@ fn is_json(kind: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// `"\\ud800"`: JSON can spell it, and it is no character.
+const LONE_SURROGATE: &str = "holds a lone surrogate (half of a pair of \\u escapes), which is no character";
+
 impl Fields {
     fn parse(body: &[u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let at = error.valid_up_to();
+            Problem::bad_request(format!("the body is not UTF-8 text: byte {at} is the first that is not"))
+        })?;
+        // Some programs put a byte order mark in front; RFC 8259 lets a reader ignore it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        serde_json::from_str(text).map_err(|error| match error.classify() {
             Category::Data => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "A value is not acceptable",
                 "the body must be a JSON object",
             ),
-            _ if body.trim_ascii().is_empty() => Problem::bad_request("the body is empty; it must be a JSON object"),
+            _ if text.trim().is_empty() => Problem::bad_request("the body is empty; it must be a JSON object"),
             // The reason ends with line and column.
             _ => Problem::bad_request(format!("the body is not JSON: {error}")),
         })
@@ -83,7 +91,11 @@ impl Fields {
     /// The text of a field, if it was sent.
     pub fn text(&mut self, field: &str) -> Result<Option<String>, Problem> {
         let Some(raw) = self.take(field) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map(Some).map_err(|_| refused(field, "must be text"))
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| {
+            // Text that was read once already, and is not text all the same: half of a pair of UTF-16 escapes.
+            let is_text = raw.get().starts_with('"');
+            refused(field, if is_text { LONE_SURROGATE } else { "must be text" })
+        })
     }
 
     /// The number of a field that may be null, if it was sent.
@@ -181,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert!(Fields::parse("\u{feff}{\"a\": 1}".as_bytes()).unwrap().only(&["a"]).is_ok());
+        let (status, _, detail) = problem(Fields::parse("\u{feff}".as_bytes()));
+        assert_eq!((status, detail.contains("is empty")), (400, true), "{detail}");
+        let utf16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(problem(Fields::parse(&utf16)).2.contains("not UTF-8"));
+    }
+
+    #[test]
     fn unknown_and_repeated_fields_are_named() {
         let only = |body: &str| Fields::parse(body.as_bytes()).unwrap().only(&["a", "b"]);
         assert!(only("{\"a\": 1, \"b\": 2}").is_ok());
@@ -222,9 +243,15 @@ mod tests {
     fn texts_are_texts() {
         let text = |text: &str| Fields::parse(format!("{{\"t\":{text}}}").as_bytes()).unwrap().text("t");
         assert_eq!(text("\"a \\\"b\\\"\"").unwrap().as_deref(), Some("a \"b\""));
-        for value in ["5", "null", "[]", "\"\\ud800\""] {
-            assert_eq!(problem(text(value)).1.as_deref(), Some("t"), "{value}");
+        for value in ["5", "null", "[]"] {
+            assert_eq!(problem(text(value)), (422, Some("t".into()), "t: must be text".into()), "{value}");
         }
+        for value in ["\"\\ud800\"", "\"a\\udfff\"", "\"\\ud83dx\"", "\"\\ud83d\\ud83d\""] {
+            let (status, field, detail) = problem(text(value));
+            assert_eq!((status, field.as_deref()), (422, Some("t")), "{value}");
+            assert!(detail.contains("lone surrogate"), "{value}: {detail}");
+        }
+        assert_eq!(text("\"\\ud83d\\ude00\"").unwrap().as_deref(), Some("\u{1f600}"));
         assert_eq!(Fields::parse(b"{}").unwrap().text("t").unwrap(), None);
         assert_eq!(problem(required(None::<u8>, "t")), (422, Some("t".into()), "t: is missing".into()));
     }

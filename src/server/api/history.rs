@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::names::SurfaceName;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
 use crate::document::history::{self, Entry, MAX_ENTRIES, Page};
@@ -111,7 +112,7 @@ struct Change {
     #[schema(required = true, example = "anita")]
     user: Option<String>,
     /// By which door: `api`, `legacy`, `sync` (automerge-repo) or `plain` (plain Automerge sync); null with `user`.
-    #[schema(required = true, example = "sync")]
+    #[schema(value_type = Option<SurfaceName>, required = true, example = "sync")]
     surface: Option<String>,
     /// When it came to this server; null with `user`.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]

@@ -2,17 +2,22 @@
 //!
 //! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what
 //! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
-//! wish that is silently ignored. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
+//! wish that is silently ignored. So are queries. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
 
 mod access;
 mod attribution;
+mod common;
 mod describe;
 mod document;
 mod documents;
 mod export;
 mod fields;
 mod history;
+mod login;
+mod names;
+mod parameters;
 mod past;
+mod patterns;
 mod position;
 mod positions;
 mod session;
@@ -22,13 +27,18 @@ mod target;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, put};
 
+use self::parameters::Parameters;
 use super::App;
 
 /// The API's paths.
 pub fn router() -> Router<Arc<App>> {
-    routes().into_iter().fold(describe::router(), |router, (path, methods)| router.route(path, methods))
+    routes().into_iter().fold(describe::router(), |router, (path, methods)| {
+        let strict = from_fn_with_state(Parameters::of(&describe::DESCRIPTION, path), parameters::refuse_unknown);
+        router.route(path, methods.route_layer(strict))
+    })
 }
 
 /// What is described. A table, so that a test can hold it against the description.

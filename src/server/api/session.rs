@@ -9,6 +9,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::names::{DocumentNames, RoleName};
 use crate::auth::Documents;
 use crate::server::App;
 use crate::server::authentication::Identified;
@@ -33,10 +34,10 @@ struct User {
     #[schema(example = "cfo")]
     name: String,
     /// `viewer`, `editor` or `owner`, of the documents that the token names.
-    #[schema(example = "editor")]
+    #[schema(value_type = RoleName, example = "editor")]
     role: String,
     /// These documents: `*`, or a list of ids and `default`.
-    #[schema(value_type = Object, example = "*")]
+    #[schema(value_type = DocumentNames, example = "*")]
     documents: Documents,
     /// Until when the token counts; seconds since 1970.
     #[schema(example = 1_800_000_000)]
@@ -51,6 +52,7 @@ struct User {
     path = "/api/session",
     operation_id = "readSession",
     tag = "session",
+    security(()),
     responses((status = 200, description = "Who you are here", body = Session)),
 )]
 pub async fn read(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {

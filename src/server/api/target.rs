@@ -9,8 +9,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::clock::now_ms;
-use crate::document::{Author, MAX_ID};
-use crate::format::DocumentId;
+use crate::document::Author;
+use crate::format::{DocumentId, MAX_ID};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
 
@@ -88,12 +88,10 @@ impl FromRequestParts<Arc<App>> for Writer {
         let Query(AuthorQuery { author }) = query.map_err(|rejection| {
             Problem::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
         })?;
-        let name = match author {
-            // Nobody writes in the name of somebody else.
-            _ if let Some(user) = caller.user() => user.to_string(),
-            None => ANYBODY.to_owned(),
-            Some(name) => checked("author", name.trim())?,
-        };
+        let author = author.map(|name| checked("author", name.trim())).transpose()?;
+        // Nobody writes in the name of somebody else.
+        let user = caller.user().map(|user| user.to_string());
+        let name = user.or(author).unwrap_or_else(|| ANYBODY.to_owned());
         Ok(Self(Author { name, now: now_ms() }))
     }
 }

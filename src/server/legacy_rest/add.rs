@@ -5,22 +5,21 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, MAX_ID, NewPosition};
-use crate::format::{Budget, parse_when};
+use crate::document::{Edit, NewPosition};
+use crate::format::{Budget, MAX_ID, parse_when};
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
 /// Stores it, in front of all others.
-pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, body: Body) -> Response {
-    let position = match answer::read_object_of(&app, &caller, body).await {
+pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, request: Request) -> Response {
+    let position = match answer::read_object_of(&app, &caller, request).await {
         Ok(object) => read(&object),
         Err(response) => return response,
     };

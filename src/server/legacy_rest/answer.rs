@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,9 @@ use crate::document::EditError;
 use crate::hub::{Caller, EditFailure};
 use crate::server::authentication::legacy_refusal;
 use crate::server::{App, Problem, body};
+
+/// What some programs put in front of UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// It was done.
 pub fn message(status: StatusCode, message: &str) -> Response {
@@ -48,9 +52,9 @@ pub fn failure(failure: EditFailure) -> Response {
 ///
 /// # Errors
 /// The answer to give.
-pub async fn read_object(body: Body) -> Result<Map<String, Value>, Response> {
-    let bytes = body::read(body).await.map_err(|error| problem(&error))?;
-    match serde_json::from_slice(&bytes) {
+pub async fn read_object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Response> {
+    let bytes = body::read(headers, body).await.map_err(|error| problem(&error))?;
+    match serde_json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes)) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(invalid_json()),
     }
@@ -60,8 +64,9 @@ pub async fn read_object(body: Body) -> Result<Map<String, Value>, Response> {
 ///
 /// # Errors
 /// The answer to give.
-pub async fn read_object_of(app: &App, caller: &Caller, body: Body) -> Result<Map<String, Value>, Response> {
-    let object = read_object(body).await;
+pub async fn read_object_of(app: &App, caller: &Caller, request: Request) -> Result<Map<String, Value>, Response> {
+    let (head, body) = request.into_parts();
+    let object = read_object(&head.headers, body).await;
     app.renew(caller).map_err(legacy_refusal)?;
     object
 }

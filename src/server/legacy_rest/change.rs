@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
@@ -24,8 +23,13 @@ use crate::server::{App, write};
 type Id = Result<Path<String>, PathRejection>;
 
 /// Changes fields of one position.
-pub async fn update(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, id: Id, body: Body) -> Response {
-    let patch = match answer::read_object_of(&app, &caller, body).await {
+pub async fn update(
+    State(app): State<Arc<App>>,
+    LegacyAsker(caller): LegacyAsker,
+    id: Id,
+    request: Request,
+) -> Response {
+    let patch = match answer::read_object_of(&app, &caller, request).await {
         Ok(object) => read(&object),
         Err(response) => return response,
     };

@@ -30,7 +30,7 @@ const MAX_PASSWORD: usize = 1_024;
 /// Says that it is fine, if it is.
 pub async fn login(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let object = match answer::read_object(body).await {
+    let object = match answer::read_object(&head.headers, body).await {
         Ok(object) => object,
         Err(response) => return response,
     };

@@ -1,0 +1,76 @@
+//! Schemas of the names that the API uses: roles, surfaces, documents. They describe what other modules write as text.
+
+use utoipa::ToSchema;
+
+/// `viewer` reads, `editor` also changes, `owner` also says who else may, and deletes.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Role, example = "editor")]
+#[expect(dead_code, reason = "describes `auth::Role`; a test holds one against the other")]
+pub enum RoleName {
+    /// Reads.
+    Viewer,
+    /// Reads and changes.
+    Editor,
+    /// Reads, changes, and decides about the document as a whole.
+    Owner,
+}
+
+/// The surface by which a change came in: `sync` is automerge-repo, `plain` is plain Automerge sync.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Surface)]
+#[expect(dead_code, reason = "describes `document::Surface`; a test holds one against the other")]
+pub enum SurfaceName {
+    /// automerge-repo.
+    Sync,
+    /// Plain Automerge sync.
+    Plain,
+    /// The legacy socket and the legacy REST paths.
+    Legacy,
+    /// This API.
+    Api,
+}
+
+/// The documents that a token is for: `*` for all, or a list of ids and `default`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = TokenDocuments)]
+#[expect(dead_code, reason = "describes `auth::Documents`; a test holds one against the other")]
+pub enum DocumentNames {
+    /// All documents.
+    All(AllDocuments),
+    /// These documents.
+    Named(Vec<String>),
+}
+
+/// All documents, also those that are created later.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `auth::Documents`")]
+pub enum AllDocuments {
+    /// All documents.
+    #[serde(rename = "*")]
+    All,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use utoipa::PartialSchema;
+
+    use super::*;
+    use crate::auth::{Documents, Role};
+    use crate::document::Surface;
+
+    fn names<T: PartialSchema>() -> Value {
+        serde_json::to_value(T::schema()).unwrap()["enum"].clone()
+    }
+
+    #[test]
+    fn described_names_are_the_ones_in_use() {
+        assert_eq!(names::<RoleName>(), json!([Role::Viewer, Role::Editor, Role::Owner]));
+        let surfaces = [Surface::Sync, Surface::Plain, Surface::Legacy, Surface::Api];
+        assert_eq!(names::<SurfaceName>(), json!(surfaces.map(|surface| surface.to_string())));
+        assert_eq!(names::<AllDocuments>(), json!([Documents::All]));
+    }
+}

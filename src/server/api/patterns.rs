@@ -1,0 +1,122 @@
+//! The forms of texts that the API accepts, as regular expressions in its description.
+//!
+//! In one table instead of beside each field, as a rule such as "not only white space" holds for many fields, and its
+//! expression is long. Each stands for a rule in code, which is named beside it.
+
+use utoipa::Modify;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{Object, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{OpenApi, RefOr};
+
+/// A text that is not only white space (`char::is_whitespace`).
+const NOT_BLANK: &str = r"[^\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
+/// The same without control characters: a name that can be shown in one line (`target::checked`).
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
+/// The id of a new position (`format::check_position_id`).
+const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
+/// `default`, or base58 (`format::DocumentId`, which also checks the checksum in it).
+const DOCUMENT_ID: &str = "^(default|[1-9A-HJ-NP-Za-km-z]{6,100})$";
+/// Hashes of changes with commas or dots in between (`past::hashes`).
+const HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *)*$";
+/// Up to 100 of them (`attribution::MAX_CHANGES`).
+const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0,99}$";
+/// The place of a change in the history (`document::history::Cursor`).
+const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
+
+/// Properties of bodies: schema, property, expression.
+const PROPERTIES: [(&str, &str, &str); 6] = [
+    ("NewDocument", "name", NOT_BLANK),
+    ("DocumentPatch", "name", NOT_BLANK),
+    ("NewPosition", "id", POSITION_ID),
+    ("NewPosition", "designation", NOT_BLANK),
+    ("PositionPatch", "designation", NOT_BLANK),
+    ("Login", "email", NOT_BLANK),
+];
+
+/// Parameters of paths and queries.
+const PARAMETERS: [(&str, &str); 6] = [
+    ("documentId", DOCUMENT_ID),
+    ("user", NAME),
+    ("author", NAME),
+    ("at", HASHES),
+    ("changes", UP_TO_100_HASHES),
+    ("before", CURSOR),
+];
+
+/// Writes the expressions into the description.
+pub struct Patterns;
+
+impl Modify for Patterns {
+    fn modify(&self, description: &mut OpenApi) {
+        for (schema, property, pattern) in PROPERTIES {
+            if let Some(text) = self::property(description, schema, property) {
+                text.pattern = Some(pattern.to_owned());
+            }
+        }
+        for parameter in parameters(description) {
+            if let Some(RefOr::T(Schema::Object(value))) = &mut parameter.schema {
+                without_null(value);
+            }
+            let pattern = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
+            if let (Some((_, pattern)), Some(RefOr::T(Schema::Object(text)))) = (pattern, &mut parameter.schema) {
+                text.pattern = Some((*pattern).to_owned());
+                // The checksum in it is more than an expression can say.
+                text.format = (*pattern == DOCUMENT_ID).then(|| SchemaFormat::Custom("document-id".to_owned()));
+            }
+        }
+    }
+}
+
+/// An absent parameter is absent: there is no way to send null.
+fn without_null(value: &mut Object) {
+    if let SchemaType::Array(types) = &value.schema_type {
+        let mut types = types.iter().filter(|kind| **kind != Type::Null);
+        if let (Some(only), None) = (types.next(), types.next()) {
+            value.schema_type = SchemaType::Type(only.clone());
+        }
+    }
+}
+
+fn property<'a>(description: &'a mut OpenApi, schema: &str, property: &str) -> Option<&'a mut Object> {
+    match description.components.as_mut()?.schemas.get_mut(schema)? {
+        RefOr::T(Schema::Object(schema)) => match schema.properties.get_mut(property)? {
+            RefOr::T(Schema::Object(text)) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn parameters(description: &mut OpenApi) -> impl Iterator<Item = &mut Parameter> {
+    let items = description.paths.paths.values_mut();
+    let operations =
+        items.flat_map(|item| [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete]);
+    let parameters = operations.flatten().flat_map(|operation| operation.parameters.iter_mut().flatten());
+    parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::OpenApi as _;
+
+    use super::*;
+    use crate::server::api::describe::Description;
+
+    #[test]
+    fn every_pattern_has_its_place() {
+        let mut description = Description::openapi();
+        for (schema, property, pattern) in PROPERTIES {
+            let text = super::property(&mut description, schema, property);
+            assert_eq!(text.and_then(|text| text.pattern.as_deref()), Some(pattern), "{schema}.{property}");
+        }
+        let names: BTreeSet<String> = parameters(&mut description).map(|parameter| parameter.name.clone()).collect();
+        for (name, _) in PARAMETERS {
+            assert!(names.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+// schemathesis makes up requests from the description, good ones and bad ones, and holds every answer against it.
+
+import path from "node:path";
+import { test } from "node:test";
+
+import { HERE, must, python, serverWithAccount } from "./generate.mjs";
+
+test("schemathesis finds nothing that the description does not say", async (t) => {
+  const { server, users } = await serverWithAccount(t);
+  const token = await users.token("schemathesis", "owner");
+  const args = ["--config-file", path.join(HERE, "schemathesis.toml"), "run", server.http("/api/openapi.json")];
+  const header = ["--header", `Authorization: Bearer ${token}`];
+  const env = { ...process.env, PYTHONPATH: HERE, SCHEMATHESIS_HOOKS: "contract_hooks", DOCUMENT_ID: server.documentId };
+  const { stdout } = await must(python("schemathesis"), [...args, ...header], { cwd: server.folder, env });
+  t.diagnostic(stdout.split("\n").slice(-25).join("\n"));
+});

@@ -1,0 +1,73 @@
+//! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
+
+mod support;
+
+use happierwork::document::{Author, Edit, EditError, NewPosition};
+use happierwork::format::Budget;
+use happierwork::hub::{Caller, EditFailure};
+use serde_json::json;
+use support::{PlainPeer, TestServer};
+
+const POSITIONS: &str = "/api/documents/default/positions";
+
+/// What clients and proxies rewrite in a path.
+const LOST: [&str; 9] = ["", ".", "..", "%2e", "%2E.", "a/b", "a\\b", "a\tb", "\u{0}"];
+
+#[tokio::test]
+async fn ids_that_urls_lose_are_refused_over_http() {
+    let server = TestServer::start().await;
+    for id in LOST {
+        let row = json!({ "id": id, "designation": "UI", "budget": 1 });
+        let (status, problem) = server.post(POSITIONS, &row).await;
+        assert_eq!((status, &problem["field"]), (422, &json!("id")), "{id:?}");
+        let (status, problem) = server.post("/data/add/", &row).await;
+        assert!(status == 400 && problem["error"].as_str().is_some_and(|text| text.starts_with("id: ")), "{id:?}");
+    }
+    assert!(server.positions().await.is_empty());
+}
+
+#[tokio::test]
+async fn ids_that_urls_lose_are_refused_by_the_core() {
+    let server = TestServer::start().await;
+    let position = |id: &str| NewPosition {
+        id: id.to_owned(),
+        designation: "UI".to_owned(),
+        department: String::new(),
+        budget: Budget::Int(1),
+        location: String::new(),
+        created_at: None,
+        updated: None,
+    };
+    for id in LOST {
+        for edit in [Edit::Add(position(id)), Edit::AddAll(vec![position("good"), position(id)])] {
+            let author = Author { name: "editor".to_owned(), now: 0 };
+            let refused = server.app.hub.edit(&Caller::server(), &server.document, edit, author).await;
+            assert!(matches!(refused, Err(EditFailure::Edit(EditError::Invalid { field: "id", .. }))), "{id:?}");
+        }
+    }
+    assert!(server.positions().await.is_empty());
+}
+
+#[tokio::test]
+async fn positions_with_such_ids_that_arrive_by_sync_can_be_used() {
+    let server = TestServer::start().await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    for id in [".", "..", "%2e", "a/b", "a\\b"] {
+        peer.add(id, "UI", "Engineering", 1);
+    }
+    peer.until_acknowledged().await;
+    let (_, list) = server.get_json(POSITIONS).await;
+    assert_eq!(list["positions"].as_array().map(Vec::len), Some(5), "{list}");
+    let (_, rows) = server.get_json("/data/").await;
+    assert_eq!(rows.as_array().map(Vec::len), Some(5), "{rows}");
+    // As clients send them that do not rewrite what they are given.
+    for (id, segment) in [(".", "%2E"), ("..", ".."), ("%2e", "%252e"), ("a/b", "a%2Fb"), ("a\\b", "a%5Cb")] {
+        let (status, row) = server.get_json(&format!("{POSITIONS}/{segment}")).await;
+        assert_eq!((status, &row["id"]), (200, &json!(id)), "{segment}");
+        let history = format!("/api/documents/default/history?position={}", segment.replace("..", "%2E%2E"));
+        assert_eq!(server.get_json(&history).await.0, 200, "{history}");
+        let (status, _, _) = server.http("DELETE", &format!("{POSITIONS}/{segment}"), &[]).await;
+        assert_eq!(status, 204, "{segment}");
+    }
+    assert!(server.positions().await.is_empty());
+}
