@@ -239,7 +239,8 @@ pub(super) fn reread_field(
         found.drain(..found.len().saturating_sub(1));
     }
     for (value, object) in found {
-        let Some(shown) = now.show(&value, &object).filter(|_| is_of_field(field, &value)) else { return false };
+        let shown = show_field(now, field, &value, &object).filter(|_| is_of_field(field, &value));
+        let Some(shown) = shown else { return false };
         values.push(shown);
         if value.is_object() {
             sources.push(Source { object, field: Some(field) });
@@ -380,11 +381,7 @@ impl<'a> RowReader<'a> {
 
     /// What stands in a field of the schema, whatever it is.
     fn show(&mut self, field: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
-        match (field, value) {
-            // Numbers here: they order the rows.
-            (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => show_milliseconds(scalar),
-            _ => self.snapshot.show(value, object).or_else(|| self.encoder.value(value, object)),
-        }
+        show_field(self.snapshot, field, value, object).or_else(|| self.encoder.value(value, object))
     }
 }
 
@@ -395,11 +392,15 @@ pub(super) fn known_field(key: &str) -> Option<&'static str> {
         .find(|field| *field == key)
 }
 
-/// A timestamp as its number of milliseconds; other scalars as they are shown everywhere.
-fn show_milliseconds(scalar: &ScalarValue) -> Option<Json> {
-    match scalar {
-        ScalarValue::Timestamp(ms) => Some(Json::from(*ms)),
-        scalar => show_scalar(scalar),
+/// A text or a scalar in a field of the schema; `None`: see [`Snapshot::show`].
+fn show_field(snapshot: Snapshot<'_>, field: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+    match (field, value) {
+        // Timestamps are numbers here: they order the rows.
+        (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => match &**scalar {
+            ScalarValue::Timestamp(ms) => Some(Json::from(*ms)),
+            scalar => show_scalar(scalar),
+        },
+        _ => snapshot.show(value, object),
     }
 }
 

@@ -204,3 +204,5 @@ fn read(doc: &Automerge, hashes: impl Iterator<Item = ChangeHash> + Clone) -> Ve
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unknown_fields_tests;

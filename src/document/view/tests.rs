@@ -89,6 +89,16 @@ fn a_change_is_told_as_what_became_of_its_rows() {
 }
 
 #[test]
+fn a_timestamp_is_read_again_as_it_was_read_first() {
+    let (mut doc, positions) = plan();
+    let object = row(&mut doc, &positions, "a", 1);
+    let mut server = Server::new(&mut doc);
+    doc.put(&object, "updatedAt", ScalarValue::Timestamp(1_795_357_260_020)).unwrap();
+    server.take(&mut doc);
+    assert_eq!(server.position("a").updated_at, Some(1_795_357_260_020));
+}
+
+#[test]
 fn the_newest_row_is_first_and_rows_without_a_moment_come_last() {
     let (mut doc, positions) = plan();
     for (id, created) in [("old", 1), ("new", 3), ("b", 2), ("a", 2)] {
@@ -350,7 +360,10 @@ proptest! {
             };
             match step {
                 Step::Put(who, id, field, value) => if let Some(row) = find(&people[who], id) {
-                    people[who].put(&row, fields[usize::from(field)], value).unwrap();
+                    let field = fields[usize::from(field)];
+                    let timestamp = ScalarValue::Timestamp(value);
+                    let value = if field.ends_with("At") { timestamp } else { ScalarValue::Int(value) };
+                    people[who].put(&row, field, value).unwrap();
                 },
                 Step::Text(who, id, field, value) => if let Some(row) = find(&people[who], id) {
                     text(&mut people[who], &row, fields[usize::from(field)], &value);
