@@ -16,10 +16,8 @@ use automerge::iter::MapRange;
 use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use serde_json::Value as Json;
 
-/// Root key of the map of positions.
-pub const POSITIONS: &str = "positions";
-/// Root key under which a document carries its own id.
-pub const DOCUMENT_ID: &str = "documentId";
+pub use crate::format::{DOCUMENT_ID, POSITIONS};
+
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
 /// Root key of the currency, an ISO 4217 code.

@@ -7,9 +7,11 @@ mod budget;
 pub mod chunk;
 mod id;
 pub(crate) mod reader;
+mod root;
 pub mod weight;
 mod when;
 
 pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
 pub use id::{DocumentId, InvalidDocumentId};
+pub use root::{DOCUMENT_ID, POSITIONS};
 pub use when::{format_when, parse_when};
