@@ -73,6 +73,8 @@ pub enum Refusal {
     Memory,
     /// An ephemeral message that is too large, or one too many (dropped).
     Ephemeral,
+    /// A WebSocket at a path that has none.
+    UnknownPath,
 }
 
 /// All counters, gauges and histograms.
@@ -108,7 +110,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 24] = [
+const REFUSALS: [(Refusal, &str); 25] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -133,6 +135,7 @@ const REFUSALS: [(Refusal, &str); 24] = [
     (Refusal::Slowed, "slowed"),
     (Refusal::Memory, "memory"),
     (Refusal::Ephemeral, "ephemeral"),
+    (Refusal::UnknownPath, "unknown_path"),
 ];
 
 impl Default for Metrics {

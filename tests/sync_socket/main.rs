@@ -8,6 +8,8 @@ mod lifetime;
 mod limits;
 mod peer;
 mod returning;
+mod slow_lines;
 #[path = "../support/mod.rs"]
 mod support;
+mod unknown_path;
 mod who_may;
