@@ -46,6 +46,12 @@ impl Memory {
         self.0.held.load(Ordering::Relaxed)
     }
 
+    /// Whether more than half of it is held.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.held() > self.0.limit / 2
+    }
+
     /// A share that holds nothing yet.
     #[must_use]
     pub fn share(&self) -> Share {
@@ -129,8 +135,10 @@ mod tests {
         assert_eq!(other.hold(400_001), Err(OutOfMemory));
         assert_eq!(other.hold(400_000), Ok(()));
         assert_eq!((one.hold(600_001), memory.held()), (Err(OutOfMemory), 1_000_000), "as many as before");
+        assert!(memory.is_scarce());
         assert_eq!(one.hold(100_000), Ok(()));
         drop(other);
+        assert!(!memory.is_scarce());
         assert_eq!(memory.held(), 100_000);
         drop(one);
         assert_eq!(memory.held(), 0);

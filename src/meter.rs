@@ -7,6 +7,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes that the operating system may take ahead of what it has sent.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const MAX_UNSENT: u32 = 128 << 10;
+
+/// Keeps the operating system from taking megabytes ahead of what it can send, as it does by itself. [`Meter::written`] then
+/// moves as the other side's machine receives, also on a slow line; with megabytes taken ahead it would stand still for
+/// minutes. Does nothing on systems that cannot be told.
+pub fn limit_unsent(socket: &TcpStream) {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(MAX_UNSENT) {
+        tracing::debug!(%error, "the unsent bytes of a socket could not be limited");
+    }
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    let _ = socket;
+}
 
 /// Counts the bytes that go through.
 #[derive(Debug)]
@@ -29,7 +46,7 @@ impl Meter {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Bytes that the other side's machine has taken so far.
+    /// Bytes that the operating system has taken so far; see [`limit_unsent`].
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)

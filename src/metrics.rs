@@ -75,6 +75,8 @@ pub enum Refusal {
     Memory,
     /// An ephemeral message that is too large, or one too many (dropped).
     Ephemeral,
+    /// A WebSocket at a path that has none.
+    UnknownPath,
 }
 
 /// All counters, gauges and histograms.
@@ -136,6 +138,7 @@ const REFUSALS: [(Refusal, &str); 25] = [
     (Refusal::Slowed, "slowed"),
     (Refusal::Memory, "memory"),
     (Refusal::Ephemeral, "ephemeral"),
+    (Refusal::UnknownPath, "unknown_path"),
 ];
 
 impl Default for Metrics {

@@ -26,7 +26,7 @@ use super::tls::{self, Trust};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
 use crate::format::DocumentId;
-use crate::meter::{Meter, Metered};
+use crate::meter::{Meter, Metered, limit_unsent};
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// How long reaching the server and shaking hands may take.
@@ -127,6 +127,7 @@ impl Link {
         let socket = socket.map_err(|error| Problem::Unreachable(error.to_string()))?;
         // Messages are whole: waiting to fill packets would only make them late.
         let _ = socket.set_nodelay(true);
+        limit_unsent(&socket);
         let socket = Metered::new(socket);
         let meter = socket.meter();
         let config =

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::fail;
 use crate::clock::now_ms;
@@ -9,6 +10,7 @@ use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 use crate::document::Document;
 use crate::format::{DocumentId, iso_ms};
 use crate::hub::{AccessRecord, Deletion};
+use crate::store::disk::RealDisk;
 use crate::store::{FileStore, StateFile, Store};
 
 /// Locks what a server would lock: with one running it fails, and says so.
@@ -50,7 +52,7 @@ struct Documents {
 
 impl Documents {
     async fn open(files: &DocumentFiles) -> Result<Self, String> {
-        let state = StateFile::open(&files.state).map_err(|error| error.to_string())?;
+        let state = StateFile::open_carrying_id(Arc::new(RealDisk), &files.state).map_err(|error| error.to_string())?;
         let default = state.document().and_then(Document::carried_id);
         // A store has a default document; where there is none yet, one that nobody will ever see.
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));

@@ -12,6 +12,7 @@ use crate::document::{Document, Form, MessageLimits, View, read_view};
 use crate::format::{DocumentId, chunk};
 use crate::server::renderings::RENDERINGS;
 use crate::server::table::{Table, omitted_in_json};
+use crate::store::check::judge;
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
@@ -20,15 +21,12 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
         Ok(bytes) => bytes,
         Err(error) => return fail(format!("{name}: {error}; give another document with --state")),
     };
+    if let Err(damage) = judge(&args.state, &bytes) {
+        return fail(format!("{name} cannot be exported: {damage}; see `happierwork check {name}`"));
+    }
     let limits = MessageLimits::default();
     // A file of our own is not hostile: a limit could only make a good chunk look torn.
     let scan = chunk::scan(&bytes, u64::MAX);
-    if let chunk::ScanEnd::Damage { at, .. } = scan.end {
-        return fail(format!("{name} is damaged at byte {at}; see `happierwork check {name}`"));
-    }
-    if scan.chunks.is_empty() && !bytes.is_empty() {
-        return fail(format!("{name} is not an Automerge document"));
-    }
     if scan.whole_len() < bytes.len() {
         let rest = bytes.len() - scan.whole_len();
         eprintln!(

@@ -13,6 +13,7 @@ use crate::exchange::{ImportedRow, import};
 use crate::format::{Budget, DocumentId};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
+use crate::store::disk::RealDisk;
 use crate::store::{FileStore, StateFile, Store};
 
 /// Reads everything before anything is written; an odd row is reported with its line, and then nothing is.
@@ -33,7 +34,9 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.map(Budget::new_f64).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
-    let mut state = StateFile::open(&args.state).map_err(|error| error.to_string())?;
+    StateFile::make_folder(&RealDisk, &args.state).map_err(|error| error.to_string())?;
+    let state = StateFile::open_carrying_id(Arc::new(RealDisk), &args.state);
+    let mut state = state.map_err(|error| error.to_string())?;
     let content = state.take_document();
     let empty = content.is_none();
     let content = content.unwrap_or_default();

@@ -1,12 +1,13 @@
 //! `serve`: the server as a process.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{fail, logging};
-use crate::config::ServeArgs;
+use super::{FAILED, fail, logging};
+use crate::config::{LogFormat, ServeArgs};
 use crate::server::{Started, Tls, start, within_open_files};
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
@@ -30,7 +31,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(format!("the server could not be started: {error}")),
     };
-    let (open, state) = (args.open, args.state.clone());
+    let (open, state, format) = (args.open, args.state.clone(), args.log_format);
     let code = runtime.block_on(async move {
         tokio::spawn(lines.tell());
         let shutdown = match shutdown_signal() {
@@ -42,14 +43,14 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
             Err(error) => return fail(format!("signals cannot be listened for: {error}")),
         };
         match start(options).await {
-            Err(error) => fail(error),
+            Err(error) => failed(error, format),
             Ok(started) => {
-                announce(&started, &state, open);
+                announce(&started, &state, open, format);
                 tokio::spawn(reload(hangups, started.server.tls().cloned()));
                 if started.server.run(shutdown).await {
                     ExitCode::SUCCESS
                 } else {
-                    fail("it did not end in time: see the log")
+                    failed("it did not end in time: see the log", format)
                 }
             }
         }
@@ -57,6 +58,20 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     // Whatever still waits for a disk that hangs is not waited for.
     runtime.shutdown_background();
     code
+}
+
+/// Says why the server does not run, in the format of the log, and gives the exit code.
+fn failed(error: impl std::fmt::Display, format: LogFormat) -> ExitCode {
+    if format == LogFormat::Text {
+        return fail(error);
+    }
+    // Not by the log: `--log` may leave it out.
+    let (timestamp, message) = (jiff::Timestamp::now().to_string(), error.to_string());
+    let line = serde_json::json!({
+        "timestamp": timestamp, "level": "ERROR", "target": "happierwork", "message": message
+    });
+    eprintln!("{line}");
+    ExitCode::from(FAILED)
 }
 
 /// How many may connect, as far as the system allows.
@@ -72,27 +87,59 @@ fn connections(wanted: usize, open_files: u64) -> usize {
     connections
 }
 
-/// What a person who starts the server wants to know, and nothing else: the log goes to standard error.
+/// Prints where the server is and what it serves, on standard output: the log goes to standard error. `--log-format json`
+/// makes it one JSON object on one line.
 #[expect(clippy::print_stdout, reason = "this is the program's output")]
-fn announce(started: &Started, state: &std::path::Path, open: bool) {
+fn announce(started: &Started, state: &Path, open: bool, format: LogFormat) {
     let path = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+    match format {
+        LogFormat::Text => print!("{}", as_text(started, &path, open)),
+        LogFormat::Json => println!("{}", as_json(started, &path, open)),
+    }
+}
+
+fn as_text(started: &Started, path: &Path, open: bool) -> String {
     let made = if started.created { "new, " } else { "" };
-    println!("document  {} ({made}{} positions)", path.display(), started.positions);
-    println!("url       {}", started.document.url());
-    let (http, ws) = if started.server.tls().is_some() { ("https", "wss") } else { ("http", "ws") };
-    for address in &started.addresses {
-        println!("listening {http}://{address}/  ({ws}://{address}/sync)");
+    let mut lines = vec![
+        format!("document  {} ({made}{} positions)", path.display(), started.positions),
+        format!("url       {}", started.document.url()),
+    ];
+    for (http, sync) in addresses(started) {
+        lines.push(format!("listening {http}  ({sync})"));
     }
     if let Some(repair) = &started.repaired {
-        println!(
-            "repaired  {} bytes of a torn write were cut off and kept in {}",
-            repair.torn.len,
-            repair.kept.display()
-        );
+        let kept = repair.kept.display();
+        lines.push(format!("repaired  {} bytes of a torn write were cut off and kept in {kept}", repair.torn.len));
     }
     if open {
-        println!("OPEN      everybody who can reach these addresses may read and change everything");
+        lines.push("OPEN      everybody who can reach these addresses may read and change everything".to_owned());
     }
+    lines.join("\n") + "\n"
+}
+
+fn as_json(started: &Started, path: &Path, open: bool) -> serde_json::Value {
+    let listening: Vec<_> =
+        addresses(started).map(|(http, sync)| serde_json::json!({ "http": http, "sync": sync })).collect();
+    let repaired = started
+        .repaired
+        .as_ref()
+        .map(|repair| serde_json::json!({ "bytes": repair.torn.len, "kept": repair.kept.display().to_string() }));
+    serde_json::json!({
+        "event": "started",
+        "document": path.display().to_string(),
+        "url": started.document.url(),
+        "new": started.created,
+        "positions": started.positions,
+        "listening": listening,
+        "repaired": repaired,
+        "open": open,
+    })
+}
+
+/// Of each address, where the page is and where clients sync.
+fn addresses(started: &Started) -> impl Iterator<Item = (String, String)> + '_ {
+    let (http, ws) = if started.server.tls().is_some() { ("https", "wss") } else { ("http", "ws") };
+    started.addresses.iter().map(move |address| (format!("{http}://{address}/"), format!("{ws}://{address}/sync")))
 }
 
 /// Reads the certificate again whenever somebody says that it is another. A server without one goes on as well: the

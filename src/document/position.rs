@@ -20,10 +20,8 @@ use super::extra::{Extra, ROW_ROOM, distinct};
 use super::json::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
 
-/// Root key of the map of positions.
-pub const POSITIONS: &str = "positions";
-/// Root key under which a document carries its own id.
-pub const DOCUMENT_ID: &str = "documentId";
+pub use crate::format::{DOCUMENT_ID, POSITIONS};
+
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
 /// Root key of the currency, an ISO 4217 code.

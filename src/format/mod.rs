@@ -9,6 +9,7 @@ mod id;
 mod iso;
 mod position_id;
 pub(crate) mod reader;
+mod root;
 pub mod weight;
 mod when;
 
@@ -16,4 +17,5 @@ pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
 pub use id::{DocumentId, InvalidDocumentId};
 pub use iso::iso_ms;
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
+pub use root::{DOCUMENT_ID, POSITIONS};
 pub use when::{format_when, parse_when};

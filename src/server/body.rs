@@ -18,8 +18,10 @@ pub const MAX_BODY: usize = 64 << 10;
 /// Of a body that is too large, so much is read before the answer: a client that is cut off while it still sends often
 /// reports a broken connection, and never shows the answer.
 const MAX_DISCARD: usize = 1 << 20;
-/// How long a client may take to send it.
-const TIME: Duration = Duration::from_secs(10);
+/// How long a client may send nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long it may take for all of it: [`MAX_BODY`] at 1 KiB/s.
+const TIME: Duration = Duration::from_secs(64);
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +40,9 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if announced > MAX_DISCARD {
         return Err(too_large());
     }
-    let bytes = timeout(TIME, collect(body)).await.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {} s", TIME.as_secs());
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail))
-    })?;
+    let bytes = timeout(TIME, collect(body))
+        .await
+        .unwrap_or_else(|_| Err(timed_out(format!("the body did not arrive within {} s", TIME.as_secs()))))?;
     match encoding {
         Encoding::Identity => Ok(bytes),
         Encoding::Gzip => inflate(&bytes),
@@ -68,10 +69,17 @@ impl Encoding {
     }
 }
 
+fn timed_out(detail: String) -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail)
+}
+
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let mut size = 0;
-    while let Some(frame) = body.frame().await {
+    loop {
+        let next = timeout(SILENCE, body.frame()).await;
+        let next = next.map_err(|_| timed_out(format!("nothing of the body came for {} s", SILENCE.as_secs())))?;
+        let Some(frame) = next else { break };
         let frame = frame.map_err(|_| Problem::bad_request("the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();

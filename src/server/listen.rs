@@ -23,7 +23,7 @@ use super::tls::{HandshakeError, Tls};
 use super::{App, router};
 use crate::clock::now_ms;
 use crate::hub::Hub;
-use crate::meter::{Meter, Metered};
+use crate::meter::{Meter, Metered, limit_unsent};
 use crate::metrics::{Metrics, Refusal};
 
 /// How long a client for which there is no room may take to send the head of a request.
@@ -185,6 +185,9 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
         // There is room for others: nobody waits for an address that has more than its share.
         goodbye => goodbye,
     };
+    if goodbye.is_none() {
+        tracing::info!(address = %peer, reason = %full, "a connection was dropped");
+    }
     goodbye.map(|goodbye| Place::None(full, goodbye))
 }
 
@@ -211,6 +214,7 @@ fn serve(
 ) {
     // Messages are small and must not wait for each other.
     let _ = socket.set_nodelay(true);
+    limit_unsent(&socket);
     let surfaces = TowerToHyperService::new(router);
     let patience = match guest.refused() {
         None => app.limits.handshake,

@@ -104,6 +104,7 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     let identified = app.identify(&request);
     if let Identified::Nobody(refused) = &identified
         && is_socket(&request)
+        && websockets::is_path(request.uri().path())
         && request.extensions().get::<RefusedUpgrade>().is_none()
     {
         request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_UNAUTHORIZED, reason: refused.to_string() });
@@ -114,7 +115,14 @@ async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
 
 /// Whether a request is for a socket, on which a refusal can be told.
 fn is_socket(request: &Request) -> bool {
-    Upgrade::is_well_asked_for(request) && websockets::is_path(request.uri().path())
+    Upgrade::is_well_asked_for(request) && !is_http_path(request.uri().path())
+}
+
+/// Whether a path belongs to a surface that speaks HTTP only. Any other becomes a socket, if only to be told the right path.
+fn is_http_path(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let is_http = ["about", "accounts", "api", "assets", "data", "healthz", "metrics", "readyz"].contains(&first);
+    is_http && !websockets::is_path(path)
 }
 
 /// What is wrong with the size of a request's head, if something is.

@@ -3,8 +3,14 @@
 //! A document's snapshot or a long message goes to many sockets, and is the same bytes for all of them: it is shared, and
 //! written from where it is. Everything small is put together, so that it goes out with one system call. Nothing of this
 //! outlives its writing: an idle socket holds no more than [`KEPT`] bytes.
+//!
+//! Long messages are fragmented, with a ping after every [`FRAGMENT`] bytes whose answer tells how much the peer has received.
+//! Without that, a peer on a slow line could not be told from a dead one: operating systems and proxies take megabytes
+//! ahead, and an answer to a ping behind them would come minutes later.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,6 +26,8 @@ const SHARED_FROM: usize = 2 << 10;
 const KEPT: usize = 1 << 10;
 /// Pieces that are written with one system call.
 const PIECES: usize = 16;
+/// Bytes of a message in one frame, and between two pings: at 1 KiB/s about a minute.
+const FRAGMENT: usize = 64 << 10;
 /// A control frame's payload is at most so long (RFC 6455, 5.5).
 const MAX_CONTROL: usize = 125;
 
@@ -37,6 +45,14 @@ pub struct Outbound {
     unflushed: bool,
     frames: usize,
     written: u64,
+    /// Bytes that were ever added.
+    queued: u64,
+    /// Of these, how many came before the last ping.
+    pinged: u64,
+    /// Of these, how many the peer has received: it has answered a ping behind them.
+    delivered: u64,
+    /// Signs pings, so that nobody can answer one that has not arrived.
+    key: RandomState,
 }
 
 impl Outbound {
@@ -52,41 +68,96 @@ impl Outbound {
         self.waiting
     }
 
-    /// Frames that were added since everything was written.
+    /// Messages and control frames that were added since everything was written; without the pings inside long messages.
     #[must_use]
     pub fn frames(&self) -> usize {
         self.frames
     }
 
-    /// Bytes that the other side's machine has taken so far.
+    /// Bytes that the operating system has taken so far.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// A text frame.
+    /// Bytes that the peer has received so far, as far as it has answered pings.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// A text message.
     pub fn text(&mut self, text: &Bytes) {
-        self.frame(OpCode::Data(Data::Text), &[], text);
+        self.message(Data::Text, &[], text);
     }
 
-    /// A binary frame that consists of these two.
+    /// A binary message that consists of these two.
     pub fn binary(&mut self, head: &[u8], rest: &Bytes) {
-        self.frame(OpCode::Data(Data::Binary), head, rest);
+        self.message(Data::Binary, head, rest);
     }
 
-    /// A ping without content.
+    /// A ping whose answer counts as delivery of all before it: see [`Outbound::acknowledge`].
     pub fn ping(&mut self) {
-        self.ping_with(&[]);
+        self.frames += 1;
+        self.mark();
     }
 
     /// A ping whose answer can be told from others by its content: at most 125 bytes.
     pub fn ping_with(&mut self, content: &[u8]) {
-        self.frame(OpCode::Control(Control::Ping), &content[..content.len().min(MAX_CONTROL)], &Bytes::new());
+        self.control(Control::Ping, content);
     }
 
     /// The answer to a ping.
     pub fn pong(&mut self, content: &[u8]) {
-        self.frame(OpCode::Control(Control::Pong), &content[..content.len().min(MAX_CONTROL)], &Bytes::new());
+        self.control(Control::Pong, content);
+    }
+
+    /// Takes a pong in. True if it answers a ping of ours that was not answered before: the peer has received all before it.
+    pub fn acknowledge(&mut self, pong: &[u8]) -> bool {
+        let Some((offset, signature)) = pong.split_first_chunk::<8>() else { return false };
+        let offset = u64::from_be_bytes(*offset);
+        let is_news = offset > self.delivered && signature == self.signature(offset);
+        if is_news {
+            self.delivered = offset;
+        }
+        is_news
+    }
+
+    fn signature(&self, offset: u64) -> [u8; 8] {
+        self.key.hash_one(offset).to_be_bytes()
+    }
+
+    /// A ping that carries its place in the stream.
+    fn mark(&mut self) {
+        // Up to and with its first byte, so that no two have the same.
+        let offset = self.queued + 1;
+        let content = [offset.to_be_bytes(), self.signature(offset)].concat();
+        self.frame(OpCode::Control(Control::Ping), true, &content, &Bytes::new());
+        self.pinged = self.queued;
+    }
+
+    fn control(&mut self, opcode: Control, content: &[u8]) {
+        self.frames += 1;
+        self.frame(OpCode::Control(opcode), true, &content[..content.len().min(MAX_CONTROL)], &Bytes::new());
+    }
+
+    fn message(&mut self, kind: Data, head: &[u8], rest: &Bytes) {
+        self.frames += 1;
+        let mut end = FRAGMENT.saturating_sub(head.len()).min(rest.len());
+        self.data(OpCode::Data(kind), end == rest.len(), head, rest.slice(..end));
+        while end < rest.len() {
+            let begin = end;
+            end = (begin + FRAGMENT).min(rest.len());
+            self.data(OpCode::Data(Data::Continue), end == rest.len(), &[], rest.slice(begin..end));
+        }
+    }
+
+    /// A data frame, after a ping if the last one is far behind.
+    fn data(&mut self, opcode: OpCode, is_final: bool, head: &[u8], rest: Bytes) {
+        if self.queued - self.pinged >= FRAGMENT as u64 {
+            self.mark();
+        }
+        self.frame(opcode, is_final, head, &rest);
     }
 
     /// A close frame; without a code it has no reason either. Cuts a reason that is too long, between two characters.
@@ -95,18 +166,19 @@ impl Outbound {
             Some(code) => [&code.to_be_bytes(), shorten(reason).as_bytes()].concat(),
             None => Vec::new(),
         };
-        self.frame(OpCode::Control(Control::Close), &content, &Bytes::new());
+        self.control(Control::Close, &content);
     }
 
-    fn frame(&mut self, opcode: OpCode, head: &[u8], rest: &Bytes) {
+    fn frame(&mut self, opcode: OpCode, is_final: bool, head: &[u8], rest: &Bytes) {
         let before = self.tail.len();
-        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let header = FrameHeader { opcode, is_final, ..FrameHeader::default() };
         let length = head.len() + rest.len();
         // Writing to a vector cannot fail.
         let _ = header.format(length as u64, &mut self.tail);
         self.tail.extend_from_slice(head);
-        self.waiting += self.tail.len() - before + rest.len();
-        self.frames += 1;
+        let added = self.tail.len() - before + rest.len();
+        self.waiting += added;
+        self.queued += added as u64;
         if rest.len() < SHARED_FROM {
             self.tail.extend_from_slice(rest);
         } else {
@@ -195,7 +267,9 @@ mod tests {
         let mut client = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
         let mut heard = Vec::new();
         while let Some(Ok(message)) = client.next().await {
-            heard.push(message);
+            if !message.is_ping() {
+                heard.push(message);
+            }
         }
         heard
     }
@@ -247,6 +321,64 @@ mod tests {
         let large = Bytes::from(vec![7; 1 << 20]);
         let mut out = Outbound::default();
         out.binary(b"head", &large);
-        assert_eq!(out.pieces[1].as_ptr(), large.as_ptr());
+        let shared = out.pieces.iter().filter(|piece| large.as_ptr_range().contains(&piece.as_ptr()));
+        assert_eq!(shared.map(Bytes::len).sum::<usize>(), large.len());
+    }
+
+    /// What a peer answers that has read this many bytes of what is written.
+    fn pongs(out: &mut Outbound, read: usize) -> Vec<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(out.poll_write(&mut cx, &mut bytes).is_ready());
+        let mut rest = &bytes[..read.min(bytes.len())];
+        let mut pongs = Vec::new();
+        while let Ok(Some((header, length))) = FrameHeader::parse(&mut std::io::Cursor::new(rest)) {
+            let length = usize::try_from(length).unwrap();
+            let start = header.len(length as u64);
+            let Some(content) = rest.get(start..start + length) else { break };
+            if header.opcode == OpCode::Control(Control::Ping) {
+                pongs.push(content.to_vec());
+            }
+            rest = &rest[start + length..];
+        }
+        pongs
+    }
+
+    #[test]
+    fn pongs_tell_how_much_of_a_long_message_has_arrived() {
+        let large = Bytes::from(vec![7; 1 << 20]);
+        let mut out = Outbound::default();
+        out.binary(b"head", &large);
+        let answers = pongs(&mut out, 500_000);
+        assert_eq!(answers.len(), 7);
+        for pong in &answers {
+            assert!(out.acknowledge(pong));
+            assert!(!out.acknowledge(pong), "once");
+        }
+        assert!((400_000..500_000).contains(&out.delivered()), "{}", out.delivered());
+    }
+
+    #[test]
+    fn pongs_are_expected_between_many_small_messages() {
+        let mut out = Outbound::default();
+        for _ in 0..100 {
+            out.binary(&[7; 10_000], &Bytes::new());
+        }
+        assert_eq!(pongs(&mut out, usize::MAX).len(), 14);
+    }
+
+    #[test]
+    fn forged_pongs_deliver_nothing() {
+        let mut out = Outbound::default();
+        out.binary(&[7; 100], &Bytes::new());
+        out.ping();
+        let pong = pongs(&mut out, usize::MAX).remove(0);
+        let forged = [&1_000_000_u64.to_be_bytes(), &pong[8..]].concat();
+        for forged in [&b""[..], b"last", &[0; 16], &forged, &pong[..15]] {
+            assert!(!out.acknowledge(forged));
+        }
+        assert_eq!(out.delivered(), 0);
+        assert!(out.acknowledge(&pong));
+        assert_eq!(out.delivered(), 103);
     }
 }

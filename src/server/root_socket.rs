@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
 use super::authentication::Identified;
+use super::origin::SocketOrigin;
 use super::outbound::Outbound;
 use super::upgrade::Socket;
 use super::websockets::{run_legacy, run_repo};
@@ -17,8 +18,18 @@ use super::websockets::{run_legacy, run_repo};
 /// How long a client may take to say what it is.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Waits for the first frame, and hands the connection on.
-pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified) {
+/// How a socket begins.
+pub enum First {
+    /// With this message: text, binary or a close.
+    Message(Message),
+    /// With nothing for a second.
+    Silence,
+    /// The connection is gone.
+    Gone,
+}
+
+/// Waits for the first message of a socket, at most a second. Pings are answered.
+pub async fn first_message(socket: &mut Socket) -> First {
     let first = async {
         let mut out = Outbound::default();
         loop {
@@ -29,15 +40,24 @@ pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified) {
                     let _ = poll_fn(|cx| out.poll_write(cx, &mut socket.writer)).await;
                 }
                 Ok(Some(Message::Pong(_)) | None) => {}
-                Ok(Some(message)) => return Some(message),
-                Err(_) => return None,
+                Ok(Some(message)) => return First::Message(message),
+                Err(_) => return First::Gone,
             }
         }
     };
-    match timeout(SILENCE, first).await {
-        Err(_) => run_legacy(app, socket, identified, None).await,
-        Ok(Some(message @ Message::Binary(_))) => run_repo(app, socket, identified, Some(message)).await,
-        Ok(Some(message @ Message::Text(_))) => run_legacy(app, socket, identified, Some(message)).await,
-        Ok(_) => {}
+    timeout(SILENCE, first).await.unwrap_or(First::Silence)
+}
+
+/// Waits for the first frame, and hands the connection on.
+pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified, origin: Arc<SocketOrigin>) {
+    match first_message(&mut socket).await {
+        First::Silence => run_legacy(app, socket, identified, None, origin).await,
+        First::Message(message @ Message::Binary(_)) => {
+            run_repo(app, socket, identified, Some(message), origin).await;
+        }
+        First::Message(message @ Message::Text(_)) => {
+            run_legacy(app, socket, identified, Some(message), origin).await;
+        }
+        First::Message(_) | First::Gone => {}
     }
 }

@@ -8,6 +8,7 @@
 use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,6 +18,8 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::liveness::{Liveness, Moved, Upload, Verdict};
+use super::origin::SocketOrigin;
 use super::outbound::Outbound;
 use super::pace::Pace;
 use super::sessions::Session;
@@ -32,9 +35,11 @@ use crate::metrics::{ConnectionKind, Metrics, Refusal};
 pub struct SocketTimes {
     /// Between two pings.
     pub ping: Duration,
-    /// Without any byte going out although some wait.
+    /// Without any progress although bytes wait to go out; and over how long the rate of a large incoming message is
+    /// averaged, which must not fall below 1 KiB/s.
     pub stall: Duration,
-    /// For one message that is large enough to be counted, from its first byte to its last.
+    /// For one message that is large enough to be counted, from its first byte to its last, when half of the memory for such
+    /// messages is taken.
     pub message: Duration,
     /// For last words, and for discarding what comes after them.
     pub goodbye: Duration,
@@ -51,8 +56,6 @@ impl Default for SocketTimes {
     }
 }
 
-/// Pings that may stay unanswered.
-const MISSED_PINGS: u32 = 2;
 /// Bytes of small messages that are written with one system call.
 const WRITE_TOGETHER: usize = 64 << 10;
 /// Answers that may wait for a socket before it is read from again.
@@ -139,6 +142,8 @@ pub struct Connection {
     pub pace: Pace,
     /// How long it may take to say what has to come first.
     pub handshake: Duration,
+    /// Where it comes from.
+    pub origin: Arc<SocketOrigin>,
     /// Its place among the connections of users.
     pub _session: Option<Session>,
 }
@@ -202,18 +207,15 @@ impl Connection {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.outbox.closing();
         let mut closing = pin!(closing.cancelled());
-        let mut unanswered = 0;
-        let mut heard = inbound.read();
-        // What the message takes that is being read, where it began, and since when it is large.
+        let moved = |read, out: &Outbound| Moved { read, written: out.written(), delivered: out.delivered() };
+        let mut liveness = Liveness::new(moved(inbound.read(), out));
+        // What the message takes that is being read, where it began, and how it comes in once it is large.
         let mut share = self.hub.memory().share();
-        let mut begun = heard - inbound.unfinished();
-        if share.hold(heard - begun).is_err() {
+        let mut begun = inbound.read() - inbound.unfinished();
+        if share.hold(inbound.unfinished()).is_err() {
             return End::Ours(self.without_memory());
         }
-        let mut large = share.holds().then(Instant::now);
-        // What had been written at the last ping, and since when nothing has moved although something waits.
-        let mut written = out.written();
-        let mut stuck: Option<Instant> = None;
+        let mut large = share.holds().then(|| Upload::new(Instant::now(), inbound.read()));
         // Set while the other side is too fast to be read from.
         let mut pause: Moment = None;
         let mut was_slowed = false;
@@ -258,8 +260,10 @@ impl Connection {
                 // Whoever does not take our answers is not asked for more.
                 message = inbound.next(), if out.frames() < MAX_ANSWERS && pause.is_none() => {
                     // Whatever it says, it is alive.
-                    unanswered = 0;
-                    let messages = u32::from(matches!(message, Ok(Some(_))));
+                    liveness.heard();
+                    // That it answers our pings inside long messages is not held against it.
+                    let is_delivery = matches!(&message, Ok(Some(Message::Pong(content))) if out.acknowledge(content));
+                    let messages = u32::from(matches!(message, Ok(Some(_))) && !is_delivery);
                     if let Some(too_fast) = self.pace.count(messages, inbound.read(), Instant::now) {
                         self.hub.metrics().refuse(Refusal::Slowed);
                         if !std::mem::replace(&mut was_slowed, true) {
@@ -271,7 +275,7 @@ impl Connection {
                         return End::Ours(self.without_memory());
                     }
                     if share.holds() {
-                        large.get_or_insert_with(Instant::now);
+                        large.get_or_insert_with(|| Upload::new(Instant::now(), inbound.read()));
                     }
                     match message {
                         Ok(Some(Message::Close(frame))) => return End::Theirs(frame.map(|frame| frame.code.into())),
@@ -299,28 +303,20 @@ impl Connection {
                 () = reached(&mut pause), if pause.is_some() => pause = None,
                 () = reached(&mut deadline), if deadline.is_some() => return End::Ours(self.too_late()),
                 now = pings.tick() => {
-                    // In the middle of a large message nobody can answer a ping; that it grows is answer enough.
-                    // And whom we do not read from has no way to answer.
-                    if std::mem::replace(&mut heard, inbound.read()) != inbound.read() || pause.is_some() {
-                        unanswered = 0;
-                    }
-                    if large.is_some_and(|since| now - since >= self.times.message) {
-                        return End::Stalled;
-                    }
-                    let moves = std::mem::replace(&mut written, out.written()) != out.written();
-                    if !writing || moves {
-                        stuck = None;
-                    }
-                    if writing {
-                        // A ping would only queue behind what is stuck; whether that moves is what counts.
-                        if now - *stuck.get_or_insert(now) >= self.times.stall {
+                    if let Some(upload) = &mut large {
+                        let paused = pause.is_some() || out.frames() >= MAX_ANSWERS;
+                        if upload.is_too_slow(now, inbound.read(), paused, self.times.stall) {
                             return End::Stalled;
                         }
-                    } else if unanswered >= MISSED_PINGS {
-                        return End::Stalled;
-                    } else {
-                        unanswered += 1;
-                        out.ping();
+                        // A slow line is no fault as long as the room is not needed.
+                        if upload.age(now) >= self.times.message && self.hub.memory().is_scarce() {
+                            return End::Ours(self.without_memory());
+                        }
+                    }
+                    match liveness.tick(now, moved(inbound.read(), out), writing, pause.is_some(), self.times.stall) {
+                        Verdict::Wait => {}
+                        Verdict::Ping => out.ping(),
+                        Verdict::Dead => return End::Stalled,
                     }
                 }
             }
@@ -385,11 +381,19 @@ impl Connection {
         match end {
             // A close frame is answered with its own code.
             End::Theirs(code) => Some((*code, String::new())),
-            End::Ours(farewell) => Some((Some(surface.close_code(farewell.kind)), farewell.message.clone())),
+            End::Ours(farewell) => {
+                let code = surface.close_code(farewell.kind);
+                use FarewellKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};
+                if matches!(farewell.kind, BadMessage | Forbidden | TryAgainLater | Unauthorized) {
+                    self.origin.log_refusal(code, &farewell.message);
+                }
+                Some((Some(code), farewell.message.clone()))
+            }
             End::TooLarge { limit } => {
                 self.hub.metrics().refuse(Refusal::TooLarge);
-                tracing::warn!(connection = self.key.0, limit, "closed: a message over the limit");
-                Some((Some(CloseCode::Size.into()), format!("messages may have at most {limit} bytes")))
+                let (code, reason) = (CloseCode::Size.into(), format!("messages may have at most {limit} bytes"));
+                self.origin.log_refusal(code, &reason);
+                Some((Some(code), reason))
             }
             End::Stalled => {
                 self.hub.metrics().refuse(Refusal::Stalled);
@@ -424,6 +428,13 @@ async fn write(writer: &mut Writer, out: &mut Outbound, metrics: &Metrics) -> io
 /// Writes what a socket takes at once, and lets go of it. For when there are too many to be told.
 pub async fn say_briefly(Socket { mut writer, .. }: Socket, mut out: Outbound) {
     let _ = timeout(Duration::ZERO, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
+}
+
+/// Writes what waits, and gives a stock client the time to take it in before a close frame follows.
+pub async fn write_and_pause(Socket { writer, .. }: &mut Socket, out: &mut Outbound) -> io::Result<()> {
+    poll_fn(|cx| out.poll_write(cx, writer)).await?;
+    sleep(BREATH).await;
+    Ok(())
 }
 
 /// Writes what waits, a close frame last, and then discards what still comes in until the other side has heard it; or for

@@ -157,7 +157,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let authority = options.auth.as_ref().map(Authority::open).transpose()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    let state = StateFile::open_on(disk, &options.state)?;
+    StateFile::make_folder(&*disk, &options.state)?;
+    let state = StateFile::open_carrying_id(disk, &options.state)?;
     let repaired = state.repaired().cloned();
     let carried = state.document().and_then(Document::carried_id);
     let created = state.document().is_none();

@@ -8,21 +8,22 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::authentication::{Identified, picked};
 use super::guests::Guest;
 use super::legacy_socket::LegacySocket;
 use super::middleware::RefusedUpgrade;
+use super::origin::SocketOrigin;
 use super::outbound::Outbound;
 use super::pace::Pace;
-use super::socket::{Connection, say_briefly, say_goodbye};
+use super::socket::{Connection, say_briefly, say_goodbye, write_and_pause};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
 use super::{App, Problem};
-use super::{page, root_socket};
+use super::{page, root_socket, unknown_path};
 use crate::auth::Refused;
 use crate::document::Surface;
 use crate::format::{DocumentId, InvalidDocumentId};
@@ -50,6 +51,8 @@ pub enum Spoken {
     Legacy,
     /// The first frame decides.
     FirstFrame,
+    /// Not known: there is no WebSocket at this path.
+    Unknown,
 }
 
 /// The WebSocket paths. (`/` is shared with the page: see [`super::page`].)
@@ -62,7 +65,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/ws/dashboard/", get(|State(app), request| upgrade(app, request, Spoken::Legacy)))
 }
 
-/// Whether a handshake on this path leads to a socket, on which a refusal can be told.
+/// Whether this path has a WebSocket. (A handshake on any other is accepted as well, and refused on the socket.)
 pub fn is_path(path: &str) -> bool {
     path == "/" || path == "/sync" || path.starts_with("/sync/") || is_legacy(path)
 }
@@ -72,10 +75,13 @@ fn is_legacy(path: &str) -> bool {
 }
 
 /// What no route takes: a legacy client if the path contains the legacy one, as the original's did
-/// (`/x/ws/dashboard/y`); a file of the dashboard; nothing otherwise.
+/// (`/x/ws/dashboard/y`); any other socket, to be told the right paths; a file of the dashboard; nothing otherwise.
 pub async fn elsewhere(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Response {
     if is_legacy(uri.path()) && Upgrade::is_asked_for(request.headers()) {
         return upgrade(app, request, Spoken::Legacy).await;
+    }
+    if Upgrade::is_well_asked_for(&request) {
+        return upgrade(app, request, Spoken::Unknown).await;
     }
     if let Some(file) = app.dashboard.file(&request) {
         return file;
@@ -116,6 +122,7 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
     };
     // Refused above, if it is nobody.
     let identified = request.extensions_mut().remove::<Identified>().unwrap_or(Identified::Nobody(Refused::Missing));
+    let origin = Arc::new(SocketOrigin::of(&app, &request));
     let (response, socket) = upgrade.accept(app.max_message, picked(request.headers()));
     let connections = app.connections.clone();
     connections.spawn(async move {
@@ -126,36 +133,50 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             // Whoever has no seat has the right to a goodbye instead.
             let standing = places.0.as_ref().is_some_and(|guest| guest.refused().is_some());
             let goodbye = if standing { None } else { app.guests.goodbye() };
-            dismiss(&app, socket, &spoken, code, &reason, standing || goodbye.is_some()).await;
+            dismiss(&app, socket, &spoken, code, &reason, standing || goodbye.is_some(), &origin).await;
             return;
         }
         match spoken {
-            Spoken::Repo => run_repo(app, socket, &identified, None).await,
-            Spoken::Plain(Ok(document)) => run_plain(app, socket, &identified, document).await,
+            Spoken::Repo => run_repo(app, socket, &identified, None, origin).await,
+            Spoken::Plain(Ok(document)) => run_plain(app, socket, &identified, document, origin).await,
             Spoken::Plain(Err(error)) => {
-                refuse(&app, socket, &Spoken::Plain(Err(error.clone())), CLOSE_BAD_ID, &error.to_string()).await;
+                let reason = error.to_string();
+                refuse(&app, socket, &Spoken::Plain(Err(error)), CLOSE_BAD_ID, &reason, &origin).await;
             }
-            Spoken::Legacy => run_legacy(app, socket, &identified, None).await,
-            Spoken::FirstFrame => root_socket::run(app, socket, &identified).await,
+            Spoken::Legacy => run_legacy(app, socket, &identified, None, origin).await,
+            Spoken::FirstFrame => root_socket::run(app, socket, &identified, origin).await,
+            Spoken::Unknown => unknown_path::run(&app, socket, &origin).await,
         }
     });
     response.into_response()
 }
 
 /// Says why, and closes. Cheap, as a stock client that is refused comes back every 5 seconds for ever.
-pub async fn refuse(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str) {
+async fn refuse(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str, origin: &SocketOrigin) {
     let goodbye = app.guests.goodbye();
-    dismiss(app, socket, spoken, code, reason, goodbye.is_some()).await;
+    dismiss(app, socket, spoken, code, reason, goodbye.is_some(), origin).await;
 }
 
-/// `at_length`: it may take a moment, so that the words arrive.
-async fn dismiss(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: &str, at_length: bool) {
+/// The same. `at_length`: it may take a moment, so that the words arrive.
+pub async fn dismiss(
+    app: &App,
+    mut socket: Socket,
+    spoken: &Spoken,
+    code: u16,
+    reason: &str,
+    at_length: bool,
+    origin: &SocketOrigin,
+) {
+    origin.log_refusal(code, reason);
     let mut out = Outbound::default();
     match spoken {
         Spoken::Repo => out.binary(&error_message(&app.identity, None, reason), &Bytes::new()),
         Spoken::Legacy => out.text(&frames::error(reason).into()),
         // The one has no words; and what the other speaks is not known.
-        Spoken::Plain(_) | Spoken::FirstFrame => {}
+        Spoken::Plain(_) | Spoken::FirstFrame | Spoken::Unknown => {}
+    }
+    if at_length && matches!(spoken, Spoken::Repo) {
+        let _ = timeout(app.times.goodbye, write_and_pause(&mut socket, &mut out)).await;
     }
     out.close(Some(code), reason);
     if at_length {
@@ -166,7 +187,12 @@ async fn dismiss(app: &App, socket: Socket, spoken: &Spoken, code: u16, reason: 
 }
 
 /// A connection of whoever asks.
-fn connection(app: &App, identified: &Identified, surface: Surface) -> Result<(Connection, Outbox, Caller), Refused> {
+fn connection(
+    app: &App,
+    identified: &Identified,
+    surface: Surface,
+    origin: &Arc<SocketOrigin>,
+) -> Result<(Connection, Outbox, Caller), Refused> {
     let caller = identified.caller(surface)?;
     let (sender, receiver) = outbox(app.stopping.child_token());
     let key = app.hub.new_connection();
@@ -182,45 +208,70 @@ fn connection(app: &App, identified: &Identified, surface: Surface) -> Result<(C
         max_message: app.max_message,
         pace: Pace::new(&app.limits, Instant::now()),
         handshake: app.limits.handshake,
+        origin: Arc::clone(origin),
         _session: session,
     };
     Ok((connection, sender, caller))
 }
 
 /// Runs an automerge-repo connection to its end.
-pub async fn run_repo(app: Arc<App>, socket: Socket, identified: &Identified, first: Option<Message>) {
-    match connection(&app, identified, Surface::Sync) {
+pub async fn run_repo(
+    app: Arc<App>,
+    socket: Socket,
+    identified: &Identified,
+    first: Option<Message>,
+    origin: Arc<SocketOrigin>,
+) {
+    match connection(&app, identified, Surface::Sync, &origin) {
         Ok((connection, outbox, caller)) => {
             let surface = RepoSocket::new(connection.key, caller, outbox, &app);
             connection.run(socket, surface, first).await;
         }
-        Err(refused) => refuse(&app, socket, &Spoken::Repo, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+        Err(refused) => {
+            refuse(&app, socket, &Spoken::Repo, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
+        }
     }
 }
 
-async fn run_plain(app: Arc<App>, socket: Socket, identified: &Identified, document: DocumentId) {
+async fn run_plain(
+    app: Arc<App>,
+    socket: Socket,
+    identified: &Identified,
+    document: DocumentId,
+    origin: Arc<SocketOrigin>,
+) {
     let spoken = Spoken::Plain(Ok(document.clone()));
-    let (connection, outbox, caller) = match connection(&app, identified, Surface::Plain) {
+    let (connection, outbox, caller) = match connection(&app, identified, Surface::Plain, &origin) {
         Ok(connection) => connection,
-        Err(refused) => return refuse(&app, socket, &spoken, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+        Err(refused) => {
+            return refuse(&app, socket, &spoken, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
+        }
     };
     match PlainSocket::begin(connection.key, caller, app.hub.clone(), outbox, document).await {
         Ok(surface) => connection.run(socket, surface, None).await,
-        Err(error) => refuse(&app, socket, &spoken, CLOSE_AGAIN, &error.to_string()).await,
+        Err(error) => refuse(&app, socket, &spoken, CLOSE_AGAIN, &error.to_string(), &origin).await,
     }
 }
 
 /// Runs a legacy connection to its end.
-pub async fn run_legacy(app: Arc<App>, socket: Socket, identified: &Identified, first: Option<Message>) {
-    let (connection, outbox, caller) = match connection(&app, identified, Surface::Legacy) {
+pub async fn run_legacy(
+    app: Arc<App>,
+    socket: Socket,
+    identified: &Identified,
+    first: Option<Message>,
+    origin: Arc<SocketOrigin>,
+) {
+    let (connection, outbox, caller) = match connection(&app, identified, Surface::Legacy, &origin) {
         Ok(connection) => connection,
-        Err(refused) => return refuse(&app, socket, &Spoken::Legacy, CLOSE_UNAUTHORIZED, &refused.to_string()).await,
+        Err(refused) => {
+            return refuse(&app, socket, &Spoken::Legacy, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
+        }
     };
     match LegacySocket::begin(connection.key, caller, outbox, &app).await {
         Ok(surface) => connection.run(socket, surface, first).await,
-        Err(error @ Unavailable::Denied(_)) => {
-            refuse(&app, socket, &Spoken::Legacy, CLOSE_FORBIDDEN, &error.to_string()).await;
+        Err(error) => {
+            let code = if matches!(error, Unavailable::Denied(_)) { CLOSE_FORBIDDEN } else { CLOSE_AGAIN };
+            refuse(&app, socket, &Spoken::Legacy, code, &error.to_string(), &origin).await;
         }
-        Err(error) => refuse(&app, socket, &Spoken::Legacy, CLOSE_AGAIN, &error.to_string()).await,
     }
 }

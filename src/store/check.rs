@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use automerge::ReadDoc;
 
-use super::content::{Content, Damage, Torn};
+use super::content::{Content, Damage, Identity, Torn};
+use super::file::is_named_as_document;
 
 /// What a look at a file found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +58,23 @@ pub fn check(path: &Path) -> io::Result<Report> {
 }
 
 fn check_bytes(path: &Path, bytes: &[u8]) -> Report {
-    let result = Content::of(bytes).map(|content| Found {
+    let result = judge(path, bytes);
+    Report { path: path.to_owned(), len: bytes.len() as u64, result }
+}
+
+/// Whether a file with this content would be opened, and what is in it.
+///
+/// # Errors
+/// When it would be refused.
+pub fn judge(path: &Path, bytes: &[u8]) -> Result<Found, Damage> {
+    let identity = if is_named_as_document(path) { Identity::Known } else { Identity::Carried };
+    Content::of_file(bytes, identity).map(|content| Found {
         chunks: content.chunks,
         snapshot_len: content.snapshot_len,
         changes: content.document.stats().num_changes,
         heads: content.document.get_heads().iter().map(ToString::to_string).collect(),
         torn: content.torn,
-    });
-    Report { path: path.to_owned(), len: bytes.len() as u64, result }
+    })
 }
 
 impl fmt::Display for Report {
@@ -76,6 +86,12 @@ impl fmt::Display for Report {
                 write!(f, "It would not be opened, and nothing in it would be changed. ")?;
                 match damage {
                     Damage::NotAutomerge => write!(f, "Is it the right file?"),
+                    Damage::Remnant { torn, .. } => write!(
+                        f,
+                        "Restore it from a backup. To use what is left all the same, copy it: \
+                         head -c {} {path} > {path}.left",
+                        torn.at
+                    ),
                     _ => write!(f, "Restore it from a backup."),
                 }
             }
@@ -110,7 +126,7 @@ mod tests {
 
     fn look_at(bytes: &[u8]) -> Report {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("state.automerge");
+        let path = folder.path().join(format!("{}.automerge", crate::store::conformance::id(1)));
         std::fs::write(&path, bytes).expect("written");
         let report = check(&path).expect("readable");
         assert_eq!(std::fs::read(&path).expect("there"), bytes, "nothing is changed");
@@ -132,7 +148,6 @@ mod tests {
         let found = report.result.as_ref().expect("good");
         assert_eq!((found.chunks, found.changes, found.heads.len()), (3, 3, 1));
         assert!(report.to_string().starts_with("state.automerge: whole.\n"), "{report}");
-        assert!(look_at(b"").is_whole(), "an empty file is fine");
     }
 
     #[test]
@@ -163,6 +178,14 @@ mod tests {
         );
         assert!(text.ends_with("Restore it from a backup."), "{text}");
         assert!(look_at(b"{}").to_string().ends_with("Is it the right file?"));
+    }
+
+    #[test]
+    fn truncated_files_are_not_whole() {
+        let [snapshot, ..] = document();
+        assert!(look_at(b"").to_string().contains("it is empty"));
+        let report = look_at(&snapshot[..40]);
+        assert!(!report.is_whole() && report.to_string().contains("it holds no whole chunk"), "{report}");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Automerge, ChangeHash, ReadDoc};
+use automerge::{Automerge, ChangeHash, ROOT, ReadDoc, Value};
 
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
+use crate::format::{DOCUMENT_ID, POSITIONS};
 
 /// A file holds what was accepted (and so inflated) before, and loading it inflates it again. A bound here could not
 /// save anything; it could only make a good chunk look torn.
@@ -37,9 +38,22 @@ pub enum Damage {
     /// The first bytes are not Automerge's: most likely another kind of file.
     #[error("it is not an Automerge document")]
     NotAutomerge,
-    /// The only chunk is bad: cutting it would leave nothing.
-    #[error("its first chunk is bad ({0})")]
+    /// The file exists and has no content. The store creates a file together with its first chunk, so this is not what a
+    /// crash of ours leaves.
+    #[error("it is empty, as an interrupted copy leaves it")]
+    Empty,
+    /// Not even the first chunk is whole: nothing of the document could be loaded. The store writes the first chunk
+    /// together with the file, so this is not what a crash of ours leaves.
+    #[error("it holds no whole chunk, as an interrupted copy leaves it ({0})")]
     FirstChunk(ChunkError),
+    /// The tail is torn, and the chunks before it are not enough to be the document.
+    #[error("its end is cut off or damaged, {torn}, and what is left before that {loss}")]
+    Remnant {
+        /// What a repair would cut.
+        torn: Torn,
+        /// What the document would be without.
+        loss: Loss,
+    },
     /// A bad chunk before good ones.
     #[error("it is damaged at byte {at} ({error}), with good data again from byte {next} on")]
     Chunk {
@@ -58,6 +72,36 @@ pub enum Damage {
     MissingDependencies(usize),
 }
 
+/// What a document would lack if its torn tail were cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The root map is empty.
+    Everything,
+    /// The document does not carry its id, and would be served under a new URL.
+    Identity,
+    /// A plan without a single position.
+    Positions,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Everything => "is empty",
+            Self::Identity => "does not carry the document's id",
+            Self::Positions => "has no positions",
+        })
+    }
+}
+
+/// How the id of the document in a file is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// The document carries it: a file that does not is served under a new id.
+    Carried,
+    /// The caller knows it, for instance from the file's name.
+    Known,
+}
+
 /// What the scan and the loading of a file's bytes found.
 pub(super) struct Content {
     /// The whole part, loaded.
@@ -69,7 +113,22 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Judges the bytes of a file.
+    /// Judges the content of a file that exists: an error unless it can be opened, after cutting a torn tail.
+    ///
+    /// A torn tail is mostly a write that a crash interrupted, and may be cut. After an interrupted copy it is a part of
+    /// the document; both look the same. So a cut must leave a document: its root, its id and, in a plan, positions.
+    pub(super) fn of_file(bytes: &[u8], identity: Identity) -> Result<Self, Damage> {
+        if bytes.is_empty() {
+            return Err(Damage::Empty);
+        }
+        let content = Self::of(bytes)?;
+        match content.torn.clone().zip(loss(&content.document, identity)) {
+            Some((torn, loss)) => Err(Damage::Remnant { torn, loss }),
+            None => Ok(content),
+        }
+    }
+
+    /// Judges a chain of chunks, which may be empty.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, Damage> {
         let Scan { chunks, end } = scan(bytes, INFLATE_LIMIT);
         let whole = chunks.last().map_or(0, |(_, range)| range.end);
@@ -78,10 +137,9 @@ impl Content {
             ScanEnd::Damage { at, next, error } => {
                 return Err(Damage::Chunk { at: at as u64, next: next as u64, error });
             }
-            // Only the start of a chunk can be what a crash left of the first write; anything else at the start of a
-            // file was never ours to cut.
+            // A repair keeps what is before the tail: here, nothing.
             ScanEnd::TornTail { at: 0, error: ChunkError::Magic } => return Err(Damage::NotAutomerge),
-            ScanEnd::TornTail { at: 0, error } if error != ChunkError::Short => return Err(Damage::FirstChunk(error)),
+            ScanEnd::TornTail { at: 0, error } => return Err(Damage::FirstChunk(error)),
             ScanEnd::TornTail { at, error } => Some(Torn { at: at as u64, len: (bytes.len() - at) as u64, error }),
         };
         Ok(Self {
@@ -135,6 +193,23 @@ impl Content {
     pub(super) fn contains(&self, other: &Self) -> bool {
         other.document.get_heads().iter().all(|head| self.document.get_change_by_hash(head).is_some())
     }
+}
+
+/// What a document lacks that every document of its kind has.
+fn loss(document: &Automerge, identity: Identity) -> Option<Loss> {
+    if document.keys(ROOT).next().is_none() {
+        return Some(Loss::Everything);
+    }
+    let carries_id = matches!(document.get(ROOT, DOCUMENT_ID), Ok(Some(_)));
+    if identity == Identity::Carried && !carries_id {
+        return Some(Loss::Identity);
+    }
+    // Two clients that began a plan apart have made a map each; all of them count.
+    let maps: Vec<_> = document.get_all(ROOT, POSITIONS).unwrap_or_default();
+    let maps = maps.iter().filter(|(value, _)| matches!(value, Value::Object(_)));
+    let (maps, positions) = maps.fold((0, 0), |(maps, rows), (_, id)| (maps + 1, rows + document.length(id)));
+    let is_plan = carries_id || maps > 0;
+    (is_plan && positions == 0).then_some(Loss::Positions)
 }
 
 /// The strict load: an error when anything in `bytes` would be left out.

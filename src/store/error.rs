@@ -142,6 +142,16 @@ impl Place {
     }
 }
 
+impl Place {
+    /// What to do instead of a restore.
+    fn or_anew(&self) -> &'static str {
+        match self {
+            Self::State(_) => ", or move it away to begin a new plan",
+            Self::Documents(_) => "",
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.path().display())
@@ -186,7 +196,7 @@ pub enum OpenError {
         place: Place,
     },
     /// Damage that no cut would mend.
-    #[error("{place} was not opened, and was left as it is: {damage}. See `happierwork check {}`, and restore it from a backup", .place.path().display())]
+    #[error("{place} was not opened, and was left as it is: {damage}. Restore it from a backup{} (details: `happierwork check {}`)", .place.or_anew(), .place.path().display())]
     Damaged {
         /// The file.
         place: Place,

@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 
 use crate::format::DocumentId;
 
-pub use content::{Damage, Torn};
+pub use content::{Damage, Loss, Torn};
 pub use error::{OpenError, Place, SnapshotError, StoreError};
 pub use file::{FileStore, StateFile};
 pub use memory::MemoryStore;

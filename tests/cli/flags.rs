@@ -155,6 +155,10 @@ async fn the_log_can_be_json_lines() {
     socket.closed().await;
     drop(socket);
     let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+    let started: Vec<serde_json::Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(started.len(), 1, "{}", ended.out);
+    assert_eq!((&started[0]["event"], &started[0]["new"]), (&"started".into(), &true.into()));
+    assert!(started[0]["url"].as_str().unwrap().starts_with("automerge:"), "{}", started[0]);
     let mut messages = Vec::new();
     for line in ended.err.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
@@ -163,11 +167,43 @@ async fn the_log_can_be_json_lines() {
         }
         messages.push(line["message"].as_str().unwrap().to_owned());
     }
-    for message in ["refused a message", "stopping"] {
+    for message in ["refused a message", "a WebSocket was refused", "stopping"] {
         assert!(messages.iter().any(|found| found == message), "{message:?} is not among {messages:?}");
     }
     let filter = refused(serve(&state, &["--log", "not a filter=="]));
     assert!(filter.err.contains("--log"), "{}", filter.err);
+}
+
+#[test]
+fn json_log_tells_why_the_server_does_not_start() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    std::fs::write(&state, b"no document").unwrap();
+    let running = Running::spawn(&mut serve(&state, &["--log-format", "json", "--log", "off"]));
+    let ended = running.ended();
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    let line: serde_json::Value = serde_json::from_str(&ended.err).unwrap_or_else(|_| panic!("{}", ended.err));
+    assert!(line["message"].as_str().unwrap().contains("not an Automerge document"), "{line}");
+}
+
+#[tokio::test]
+async fn refused_sockets_are_logged_without_their_tokens() {
+    let folder = folder();
+    let (server, address) = Running::server(serve(&folder.path().join("state.automerge"), &[]));
+    for (path, code) in [("/sync/nonsense?token=secret", 4400), ("/app/sync?token=secret", 4404)] {
+        let mut socket = socket_to(address, path).await;
+        assert_eq!(socket.closed().await.map(|close| close.code.into()), Some(code), "{path}");
+    }
+    let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+    let refused: Vec<&str> = ended.err.lines().filter(|line| line.contains("a WebSocket was refused")).collect();
+    assert_eq!(refused.len(), 2, "{}", ended.err);
+    for (line, words) in refused.iter().zip([
+        ["address=127.0.0.1", "path=\"/sync/nonsense\"", "code=4400"],
+        ["address=127.0.0.1", "path=\"/app/sync\"", "code=4404"],
+    ]) {
+        assert!(words.iter().all(|word| line.contains(word)), "{line}");
+    }
+    assert!(!ended.err.contains("secret"), "{}", ended.err);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use happierwork::format::chunk;
 
-use super::support::process::{Running, folder, imported, names, refused, serve};
+use super::support::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
 
 /// Adds one change to a document's file, as another program would append it.
 fn append_change(state: &Path) -> Vec<u8> {
@@ -23,24 +23,81 @@ fn append_change(state: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_that_is_missing_or_empty_becomes_a_new_document() {
-    for is_empty in [false, true] {
-        let folder = folder();
-        let state = folder.path().join("state.automerge");
-        if is_empty {
-            fs::write(&state, b"").unwrap();
-        }
-        let (server, _) = Running::server(serve(&state, &[]));
-        let line = server.printed.iter().find(|line| line.starts_with("document")).unwrap().clone();
-        assert!(line.ends_with("(new, 0 positions)"), "{line}");
-        let url = server.printed.iter().find(|line| line.starts_with("url")).unwrap().clone();
-        assert_eq!(server.stop().code, Some(0));
-        assert!(AutoCommit::load(&fs::read(&state).unwrap()).is_ok());
-        // It keeps its id, also as a copy elsewhere.
-        let copy = folder.path().join("copy.automerge");
-        fs::copy(&state, &copy).unwrap();
-        let (server, _) = Running::server(serve(&copy, &[]));
-        assert!(server.printed.contains(&url), "{url} is not in {:?}", server.printed);
+fn missing_file_becomes_a_new_document_and_keeps_its_id() {
+    let folder = folder();
+    // Its folder is made, too.
+    let state = folder.path().join("plans/2027/state.automerge");
+    let (server, _) = Running::server(serve(&state, &[]));
+    let line = server.printed.iter().find(|line| line.starts_with("document")).unwrap().clone();
+    assert!(line.ends_with("(new, 0 positions)"), "{line}");
+    let url = server.printed.iter().find(|line| line.starts_with("url")).unwrap().clone();
+    assert_eq!(server.stop().code, Some(0));
+    assert!(AutoCommit::load(&fs::read(&state).unwrap()).is_ok());
+    // Also as a copy elsewhere.
+    let copy = folder.path().join("copy.automerge");
+    fs::copy(&state, &copy).unwrap();
+    let (server, _) = Running::server(serve(&copy, &[]));
+    assert!(server.printed.contains(&url), "{url} is not in {:?}", server.printed);
+}
+
+/// Every command refuses the file as it is, and nothing beside it is made.
+fn refused_by_all(state: &Path, reason: &str) {
+    let (before, beside) = (fs::read(state).unwrap(), names(state.parent().unwrap()));
+    let path = state.to_str().unwrap();
+    let ended = refused(serve(state, &[]));
+    for word in [path, reason, "left as it is", "happierwork check", "backup", "move it away"] {
+        assert!(ended.err.contains(word), "{word:?} is not in {}", ended.err);
+    }
+    let data = format!("{FIXTURES}/positions.json");
+    for (arguments, code) in [
+        (&["import", &data, "--state", path][..], 1),
+        (&["export", "--state", path], 1),
+        (&["document", "list", "--state", path], 1),
+        (&["check", path], 3),
+    ] {
+        let ended = run(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        assert!(format!("{}{}", ended.out, ended.err).contains(reason), "{arguments:?}: {ended:?}");
+    }
+    assert_eq!(fs::read(state).unwrap(), before);
+    let is_new = |name: &String| !beside.contains(name) && !name.ends_with(".lock") && name != "documents";
+    assert!(!names(state.parent().unwrap()).iter().any(is_new), "{:?}", names(state.parent().unwrap()));
+}
+
+#[test]
+fn truncated_file_is_refused_by_every_command() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let whole = fs::read(&state).unwrap();
+    for cut in [1, 4, 100, 3_000, whole.len() - 1] {
+        fs::write(&state, &whole[..cut]).unwrap();
+        refused_by_all(&state, "it holds no whole chunk");
+    }
+    fs::write(&state, b"").unwrap();
+    refused_by_all(&state, "it is empty");
+    fs::write(&state, &whole).unwrap();
+    let (server, _) = Running::server(serve(&state, &[]));
+    assert!(server.printed.iter().any(|line| line.contains("(60 positions)")));
+}
+
+#[test]
+fn repair_never_costs_the_identity_or_all_positions() {
+    let folder = folder();
+    let plan = fs::read(imported(folder.path())).unwrap();
+    // The document began with something that is not yet the plan.
+    let mut other = AutoCommit::new();
+    let empty = other.save();
+    other.put(ROOT, "name", "Growth").unwrap();
+    let nameless = other.save();
+    let mut id_only = AutoCommit::new();
+    id_only.put(ROOT, "documentId", "4NMNnkMhL8jXrdJ9jamS58PAVdXu").unwrap();
+    let id_only = id_only.save();
+    for (beginning, reason) in
+        [(empty, "is empty"), (nameless, "does not carry the document's id"), (id_only, "has no positions")]
+    {
+        let state = folder.path().join("remnant.automerge");
+        fs::write(&state, [&beginning, &plan[..3_000]].concat()).unwrap();
+        refused_by_all(&state, reason);
     }
 }
 
@@ -110,7 +167,7 @@ fn a_damaged_file_is_refused_left_as_it_is_and_the_way_out_is_said() {
 }
 
 #[test]
-fn a_folder_or_a_file_in_no_folder_is_refused() {
+fn folder_or_file_below_a_file_is_refused() {
     let folder = folder();
     let ended = refused(serve(&folder.path().join("."), &[]));
     assert!(ended.err.contains("--state"), "{}", ended.err);
@@ -118,10 +175,9 @@ fn a_folder_or_a_file_in_no_folder_is_refused() {
     fs::create_dir(&inner).unwrap();
     let ended = refused(serve(&inner, &[]));
     assert!(ended.err.contains(inner.to_str().unwrap()) && ended.err.contains("--state"), "{}", ended.err);
-    let nowhere = folder.path().join("no such folder/state.automerge");
-    let ended = refused(serve(&nowhere, &[]));
-    assert!(ended.err.contains("does not exist; create it"), "{}", ended.err);
-    assert!(!nowhere.parent().unwrap().exists());
+    fs::write(folder.path().join("a file"), b"").unwrap();
+    let ended = refused(serve(&folder.path().join("a file/state.automerge"), &["--documents", "documents"]));
+    assert!(ended.err.contains("--state"), "{}", ended.err);
 }
 
 /// The numeric id of somebody who is not root, if we are root: then files can be made that the server must not write.

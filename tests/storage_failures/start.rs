@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use automerge::transaction::Transactable;
-use automerge::{ActorId, AutoCommit, ROOT};
+use automerge::{ActorId, AutoCommit, ObjType, ROOT};
 use happierwork::server::{StartError, start_on};
 use happierwork::store::OpenError;
 use happierwork::store::faults::{FaultyDisk, Trouble};
@@ -19,21 +19,27 @@ enum Found {
     Nothing,
     /// A document that does not know its own id.
     Foreign,
-    /// The same, and the end of its last change is missing.
+    /// A plan, and the end of its last change is missing.
     Torn,
 }
 
-/// A document of another program: a snapshot, and a change after it.
-fn foreign() -> [Vec<u8>; 2] {
+/// A document: a snapshot, and a change after it.
+fn document(found: Found) -> [Vec<u8>; 2] {
     let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
     doc.put(ROOT, "name", "Growth 2027").unwrap();
+    if found == Found::Torn {
+        // Else nothing of it would be cut: it might be all that a plan was.
+        doc.put(ROOT, "documentId", "4NMNnkMhL8jXrdJ9jamS58PAVdXu").unwrap();
+        let positions = doc.put_object(ROOT, "positions", ObjType::Map).unwrap();
+        doc.put_object(positions, "a row", ObjType::Map).unwrap();
+    }
     let snapshot = doc.save();
     doc.put(ROOT, "name", "Growth 2028").unwrap();
     [snapshot, doc.save_incremental()]
 }
 
 fn with(found: Found) -> FaultyDisk {
-    let (disk, [snapshot, change]) = (disk(), foreign());
+    let (disk, [snapshot, change]) = (disk(), document(found));
     match found {
         Found::Nothing => {}
         Found::Foreign => disk.put(STATE, &[snapshot, change].concat()),
@@ -54,7 +60,7 @@ async fn start(disk: &FaultyDisk) -> Result<(), StartError> {
 
 /// The document is there; of what was to be cut off every byte is still somewhere.
 fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
-    let [snapshot, change] = foreign();
+    let [snapshot, change] = document(found);
     let state = disk.content(STATE).unwrap_or_default();
     let kept = match found {
         Found::Nothing => return,

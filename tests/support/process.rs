@@ -122,7 +122,9 @@ impl Running {
     pub fn server(mut command: Command) -> (Self, SocketAddr) {
         let mut running = Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let address = running.until(|line| {
-            let (_, rest) = line.strip_prefix("listening ")?.split_once("://")?;
+            let json = serde_json::from_str::<serde_json::Value>(line).ok();
+            let url = json.as_ref().and_then(|started| started["listening"][0]["http"].as_str());
+            let (_, rest) = url.or_else(|| line.strip_prefix("listening "))?.split_once("://")?;
             rest.split('/').next()?.parse().ok()
         });
         (running, address)

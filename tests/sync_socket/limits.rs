@@ -338,7 +338,7 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
 }
 
 /// A socket on which so many bytes of a larger message have come.
-async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
+pub async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
     let mut connection = server.tcp_from("127.0.0.1").await;
     let request = "GET /sync HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n";

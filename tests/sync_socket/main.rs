@@ -11,6 +11,8 @@ mod new_documents;
 mod peer;
 mod refusals;
 mod returning;
+mod slow_lines;
 #[path = "../support/mod.rs"]
 mod support;
+mod unknown_path;
 mod who_may;

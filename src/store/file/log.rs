@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
-use crate::store::content::{self, Content, Damage};
+use crate::store::content::{self, Content, Damage, Identity};
 use crate::store::disk::{Disk, LogFile, folder_of};
 use crate::store::{Lengths, Repair};
 
@@ -61,7 +61,7 @@ pub(super) enum NotAppended {
 
 impl Log {
     /// Opens a document's file, repairing a torn tail. `None` if there is no such file.
-    pub(super) fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Opened>, NotOpened> {
+    pub(super) fn open(disk: &Arc<dyn Disk>, path: &Path, identity: Identity) -> Result<Option<Opened>, NotOpened> {
         NewFile::remove_stale(&**disk, path);
         let file = match disk.open(path) {
             Ok(file) => file,
@@ -69,7 +69,7 @@ impl Log {
             Err(error) => return Err(error.into()),
         };
         let mut bytes = file.read(0..file.len()?)?;
-        let content = Content::of(&bytes).map_err(NotOpened::Damaged)?;
+        let content = Content::of_file(&bytes, identity).map_err(NotOpened::Damaged)?;
         let repaired = match content.torn {
             None => None,
             Some(torn) => {
@@ -173,10 +173,6 @@ impl Log {
         Lengths { snapshot: self.snapshot, log: self.durable - self.snapshot }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.durable == 0
-    }
-
     /// Whether a failed write could not be taken back.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
@@ -186,12 +182,6 @@ impl Log {
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<Lengths, NotAppended> {
         if self.refused {
             return Err(NotAppended::Refused);
-        }
-        if self.is_empty() {
-            let new = NewFile::write(&*self.disk, &self.path, bytes).map_err(NotAppended::Failed)?;
-            return self.replace_all(new, content::snapshot_len(bytes)).map_err(|error| match error {
-                NotReplaced::Kept(error) | NotReplaced::Unknown(error) => NotAppended::Failed(error),
-            });
         }
         self.document = None;
         let file = self.file().map_err(NotAppended::Failed)?;

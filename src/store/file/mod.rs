@@ -26,13 +26,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 
 use self::log::{Log, NotAppended, NotOpened, Opened};
-use super::content;
+use super::content::{self, Identity};
 use super::disk::{Disk, LockGuard, beside, folder_of};
 use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store, StoreError};
 use crate::format::DocumentId;
 use crate::heavy::{Brief, can_hand_over};
 
 pub use state::StateFile;
+pub(super) use state::is_named_as_document;
 
 const EXTENSION: &str = ".automerge";
 /// Documents whose files are kept open; those beyond are opened for each use. An eighth of the open files that most systems
@@ -59,6 +60,7 @@ struct Inner {
     disk: Arc<dyn Disk>,
     default_id: DocumentId,
     state: PathBuf,
+    state_identity: Identity,
     _state_lock: LockGuard,
     documents: PathBuf,
     documents_lock: Mutex<Option<LockGuard>>,
@@ -101,6 +103,7 @@ impl FileStore {
             slots: Mutex::new(HashMap::from([(default_id.clone(), Arc::new(slot))])),
             default_id,
             state: state.path,
+            state_identity: state.identity,
             _state_lock: state.lock,
             documents,
             documents_lock: Mutex::default(),
@@ -255,7 +258,9 @@ impl Inner {
         {
             return Err(OpenError::lock(place, error).into());
         }
-        match Log::open(&self.disk, place.path()) {
+        // By now the default document's id is known, too; what matters is whether the next start would find it.
+        let identity = if *id == self.default_id { self.state_identity } else { Identity::Known };
+        match Log::open(&self.disk, place.path(), identity) {
             Ok(None) => {
                 locked(&self.refused).remove(id);
                 Ok(None)
@@ -277,7 +282,7 @@ impl Inner {
 
     fn load(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<Option<Loaded>, StoreError> {
         let repaired = self.ensure_open(id, cell)?;
-        let Some(log) = cell.as_mut().filter(|log| !log.is_empty()) else { return Ok(None) };
+        let Some(log) = cell.as_mut() else { return Ok(None) };
         let bytes = log.read().map_err(|source| StoreError::Read { id: id.clone(), source })?;
         let (document, snapshot_len) = (log.take_document(), log.lengths().snapshot);
         Ok(Some(Loaded { bytes, document, snapshot_len, repaired }))
@@ -344,9 +349,10 @@ impl Inner {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
         };
-        let stored = files.iter().filter(|(_, length)| *length > 0);
+        // An empty one is listed as well: it was a document, and cannot be opened.
+        let names = files.iter().map(|(name, _)| name);
         let mut ids: BTreeSet<DocumentId> =
-            stored.filter_map(|(name, _)| name.strip_suffix(EXTENSION)?.parse().ok()).collect();
+            names.filter_map(|name| name.strip_suffix(EXTENSION)?.parse().ok()).collect();
         ids.insert(self.default_id.clone());
         Ok(ids.into_iter().collect())
     }

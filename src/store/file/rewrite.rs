@@ -116,8 +116,7 @@ fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u
 }
 
 fn stored<'a>(id: &DocumentId, cell: &'a mut Option<Log>) -> Result<&'a mut Log, StoreError> {
-    let log = cell.as_mut().filter(|log| !log.is_empty());
-    log.ok_or_else(|| StoreError::Snapshot { id: id.clone(), why: SnapshotError::NothingStored })
+    cell.as_mut().ok_or_else(|| StoreError::Snapshot { id: id.clone(), why: SnapshotError::NothingStored })
 }
 
 fn read_back(id: &DocumentId, new: &NewFile) -> Result<Content, StoreError> {

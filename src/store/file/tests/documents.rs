@@ -87,10 +87,35 @@ async fn only_documents_are_listed() {
     let documents = folder.path().join("documents");
     fs::write(documents.join("notes.automerge"), b"hello").expect("written");
     fs::write(documents.join(format!("{}.automerge.new", id(4))), b"hello").expect("written");
-    fs::write(documents.join(format!("{}.automerge", id(5))), b"").expect("written");
     let mut expected = [default_id(), id(2)];
     expected.sort();
     assert_eq!(store.list().await.expect("lists"), expected);
+}
+
+#[tokio::test]
+async fn truncated_document_is_out_of_service_and_never_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path()).expect("opens");
+    let (mut author, good) = (Author::new(), Author::new().edit());
+    let snapshot = author.save();
+    author.edit();
+    let whole = author.save();
+    store.append(&id(2), good.clone()).await.expect("appends");
+    let path = folder.path().join(format!("documents/{}.automerge", id(3)));
+    for remnant in [&b""[..], &whole[..whole.len() - 1], &[&snapshot[..], &whole[..20]].concat()] {
+        fs::write(&path, remnant).expect("written");
+        for _ in 0..2 {
+            assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::Damaged { .. }))));
+        }
+        assert!(store.append(&id(3), good.clone()).await.is_err(), "nobody makes it anew");
+        assert!(store.list().await.expect("lists").contains(&id(3)));
+        assert_eq!(fs::read(&path).expect("there"), remnant);
+        assert_eq!(store.health().refused, [(id(3), Refusal::Quarantined)]);
+        assert_eq!(stored(&store, &id(2)).await, good);
+    }
+    fs::write(&path, &whole).expect("restored");
+    assert_eq!(stored(&store, &id(3)).await, whole);
+    assert!(store.health().is_ok());
 }
 
 #[tokio::test]

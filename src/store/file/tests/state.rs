@@ -51,17 +51,13 @@ async fn a_missing_file_is_created_by_the_first_append() {
     assert_eq!(names(&folder), ["state.automerge", "state.automerge.lock"], "no folder that nobody needs");
 }
 
-#[tokio::test]
-async fn an_empty_file_is_a_document_without_content() {
+#[test]
+fn empty_file_is_refused_and_left_alone() {
     let (folder, path) = folder_with(b"");
-    let state = StateFile::open(&path).expect("opens");
-    assert!(state.document().is_none() && state.repaired().is_none());
-    drop(state);
-    let store = open(folder.path()).expect("opens");
-    assert!(store.load(&default_id()).await.expect("loads").is_none());
-    let chunk = Author::new().edit();
-    store.append(&default_id(), chunk.clone()).await.expect("appends");
-    assert_eq!(fs::read(path).expect("there"), chunk);
+    let text = refusal(&path);
+    assert!(text.contains("it is empty, as an interrupted copy leaves it") && text.contains("move it away"), "{text}");
+    assert_eq!(fs::read(&path).expect("there"), b"");
+    assert_eq!(names(&folder), ["state.automerge", "state.automerge.lock"]);
 }
 
 #[test]
@@ -140,15 +136,15 @@ async fn a_file_cut_anywhere_opens_with_its_whole_chunks_and_can_be_appended_to(
 }
 
 #[test]
-fn the_first_write_cut_off_is_a_torn_tail_as_well() {
+fn file_without_a_whole_chunk_is_refused_and_left_alone() {
     let whole = document();
     let first = scan(&whole, u64::MAX).chunks[0].1.end;
     for cut in 1..first {
         let (folder, path) = folder_with(&whole[..cut]);
-        let state = StateFile::open(&path).expect("opens");
-        assert!(state.document().is_none(), "cut at {cut}");
-        assert_eq!(fs::read(&path).expect("there"), b"", "cut at {cut}");
-        assert_eq!(fs::read(folder.path().join("state.automerge.torn-0")).expect("kept"), &whole[..cut]);
+        let text = refusal(&path);
+        assert!(text.contains("it holds no whole chunk") && text.contains("backup"), "cut at {cut}: {text}");
+        assert_eq!(fs::read(&path).expect("there"), &whole[..cut]);
+        assert_eq!(names(&folder), ["state.automerge", "state.automerge.lock"]);
     }
 }
 
