@@ -25,11 +25,12 @@ import {
   type Settings,
 } from "./schema"
 
-/** A position that is to be made. */
+/** A position to create. */
 export interface NewPosition {
   designation: string
   department: string
-  budget: number
+  /** null: unknown. No key is stored then. */
+  budget: number | null
   location: string
 }
 
@@ -56,6 +57,8 @@ export interface PlanSeen extends PlanState {
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
 export function problemWith(field: Field, value: FieldValue): string | null {
   if (field === "budget") {
+    // An unknown budget.
+    if (value === null) return null
     if (typeof value !== "number" || !Number.isFinite(value)) return "A budget is a number."
     if (value < 0) return "A budget cannot be below zero."
     return value > MAX_BUDGET ? "This number is too large." : null
@@ -68,7 +71,7 @@ export function problemWith(field: Field, value: FieldValue): string | null {
 const rowOf = ({ designation, department, budget, location }: NewPosition, created: number, who: string): PositionDoc => ({
   designation,
   department,
-  budget,
+  ...(budget !== null && { budget }),
   location,
   createdAt: new Date(created),
   updatedAt: new Date(),

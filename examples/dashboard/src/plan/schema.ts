@@ -17,7 +17,8 @@ export type FieldValue = string | number | null
 export interface PositionDoc {
   designation: string
   department: string
-  budget: number
+  /** Absent: unknown. */
+  budget?: number
   location: string
   createdAt: Date
   updatedAt: Date

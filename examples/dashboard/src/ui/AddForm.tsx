@@ -1,5 +1,5 @@
 import { type FormEvent, useId, useRef, useState } from "react"
-import { type NewPosition, problemWith } from "../plan/edit"
+import type { NewPosition } from "../plan/edit"
 import { inUnits } from "../plan/money"
 import { FIELDS, type Field, type Settings } from "../plan/schema"
 import { LABELS } from "../plan/table"
@@ -20,16 +20,12 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const typed = new FormData(event.currentTarget)
-    const values = Object.fromEntries(FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""))])) as Record<
-      Field,
-      string | number | null
-    >
-    const found = Object.fromEntries(
-      FIELDS.flatMap((field) => (problemWith(field, values[field]) ? [[field, problemWith(field, values[field])]] : [])),
-    )
+    const inputs = FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""))] as const)
+    const found = Object.fromEntries(inputs.flatMap(([field, read]) => ("problem" in read ? [[field, read.problem]] : [])))
     setProblems(found)
     const first = FIELDS.find((field) => found[field])
     if (first) return form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus()
+    const values = Object.fromEntries(inputs.flatMap(([field, read]) => ("value" in read ? [[field, read.value]] : [])))
     onAdd(values as unknown as NewPosition)
     form.current?.reset()
     form.current?.querySelector<HTMLInputElement>("[name=designation]")?.focus()

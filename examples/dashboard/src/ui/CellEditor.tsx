@@ -20,10 +20,18 @@ interface Props {
   onCancel: () => void
 }
 
-/** What a person typed, as a value. */
-export function readInput(field: Field, text: string): FieldValue {
-  if (field !== "budget") return text.trim()
-  return text.trim() === "" ? 0 : parseAmount(text)
+/** A typed value, or why it is refused. */
+export type Input = { value: FieldValue } | { problem: string }
+
+/** Reads what a person typed. An empty budget is unknown (null). */
+export function readInput(field: Field, text: string): Input {
+  let value: FieldValue = text.trim()
+  if (field === "budget") {
+    value = value === "" ? null : parseAmount(text)
+    if (value === null && text.trim() !== "") return { problem: "A budget is a number." }
+  }
+  const problem = problemWith(field, value)
+  return problem === null ? { value } : { problem }
 }
 
 /** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
@@ -51,10 +59,9 @@ export function CellEditor({ field, label, value, begin, suggestions, onDraft, o
       return
     }
     const read = readInput(field, text)
-    const found = problemWith(field, read)
-    if (found) return setProblem(found)
+    if ("problem" in read) return setProblem(read.problem)
     isDone.current = true
-    onCommit(read, onward)
+    onCommit(read.value, onward)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     // The grid's own keys are not for here.

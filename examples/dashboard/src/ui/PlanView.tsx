@@ -242,8 +242,8 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   const lostHere = useMemo(
     () =>
       lost.map((item): LostHere => {
-        const value = readInput(item.field, item.text)
-        return { lost: item, value: problemWith(item.field, value) === null ? value : null, position: there.get(item.row.id) ?? null }
+        const read = readInput(item.field, item.text)
+        return { lost: item, value: "value" in read ? read.value : null, position: there.get(item.row.id) ?? null }
       }),
     [lost, there],
   )
