@@ -242,10 +242,10 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
   const lostHere = useMemo(
     () =>
       lost.map((item): LostHere => {
-        const read = readInput(item.field, item.text)
+        const read = readInput(item.field, item.text, settings)
         return { lost: item, value: "value" in read ? read.value : null, position: there.get(item.row.id) ?? null }
       }),
-    [lost, there],
+    [lost, there, settings],
   )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
