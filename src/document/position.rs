@@ -16,6 +16,8 @@ use automerge::iter::MapRange;
 use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use serde_json::Value as Json;
 
+use crate::format::{Marks, Scale};
+
 /// Root key of the map of positions.
 pub const POSITIONS: &str = "positions";
 /// Root key under which a document carries its own id.
@@ -84,6 +86,14 @@ pub struct Plan {
     pub unit: f64,
     /// In units.
     pub total_budget: Option<f64>,
+}
+
+impl Plan {
+    /// What amounts in this plan count in, as programs write them.
+    #[must_use]
+    pub fn scale(&self) -> Scale<'_> {
+        Scale { marks: Marks::POINT, currency: self.currency.as_deref(), unit: self.unit, bare: self.unit }
+    }
 }
 
 impl Default for Plan {

@@ -3,6 +3,7 @@
 //!
 //! Pure. Nothing here knows about sync, sockets or disks.
 
+pub mod amount;
 mod budget;
 pub mod chunk;
 mod id;
@@ -10,6 +11,7 @@ pub(crate) mod reader;
 pub mod weight;
 mod when;
 
-pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
+pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
+pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use id::{DocumentId, InvalidDocumentId};
 pub use when::{format_when, parse_when};
