@@ -30,8 +30,6 @@ pub struct Renderings {
     pub legacy: fn(&Position, &mut Vec<u8>),
     /// A line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
-    /// Whether the legacy client cannot place the row in its chart: see [`View::strays`].
-    pub stray: fn(&Position) -> bool,
 }
 
 /// One of the forms in which rows are kept.
@@ -147,7 +145,6 @@ pub struct View {
     map_keys: HashSet<ObjectKey>,
     plan: Plan,
     heads: Vec<ChangeHash>,
-    strays: usize,
 }
 
 impl fmt::Debug for View {
@@ -170,7 +167,6 @@ impl View {
             maps,
             plan: Plan::default(),
             heads: Vec::new(),
-            strays: 0,
         };
         let keys: BTreeSet<String> = view.maps.iter().flat_map(|map| doc.keys(map)).collect();
         for key in keys {
@@ -205,12 +201,6 @@ impl View {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// How many rows are of a kind that the legacy client cannot place.
-    #[must_use]
-    pub fn strays(&self) -> usize {
-        self.strays
     }
 
     /// How many positions there are.
@@ -390,7 +380,6 @@ impl View {
     fn take(&mut self, id: &str) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.order.remove(&order_key(&entry.row.position));
-        self.strays -= usize::from((self.renderings.stray)(&entry.row.position));
         for (object, _) in &entry.objects {
             self.owners.remove(object);
         }
@@ -409,7 +398,6 @@ impl View {
         for (object, field) in &objects {
             self.owners.insert(object.clone(), Owner { id: Arc::clone(&id), field: *field });
         }
-        self.strays += usize::from((self.renderings.stray)(&position));
         let (row, event) = match before {
             Some(row) if row.position == position => (row, None),
             before => {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::document::{Plan, Position, Renderings, Row, RowEvent, View, ViewChange, without_noise};
+use crate::document::{Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
 use crate::exchange::csv::{self, CsvRow};
 use crate::format::Budget;
 use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
@@ -13,7 +13,7 @@ use crate::wire::legacy::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 use crate::wire::repo::presence;
 
 /// How rows are kept rendered.
-pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line, stray: is_stray };
+pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };
 /// How presence is told to legacy sockets.
 pub const PRESENCE: RenderPresence = |names| Text::from(frames::login_update(names.iter().copied()));
 /// How presence on legacy sockets is told to automerge-repo peers.
@@ -133,13 +133,8 @@ pub fn entry_frames(row: &Row) -> [Text; 2] {
     [frames::entry(&entry_row(&row.position)).into(), frames::trailer().into()]
 }
 
-/// The client can place every row, as departments that it does not know go out as `Other`.
-fn is_stray(_: &Position) -> bool {
-    false
-}
-
 /// An edit is a deletion and an entry, the only way in which the client shows one. A trailer follows every entry.
-fn row_frames(change: &ViewChange, _: &View) -> Vec<Text> {
+fn row_frames(change: &ViewChange) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for event in &change.rows {
         match event {
