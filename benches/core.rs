@@ -14,7 +14,7 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use futures_util::FutureExt;
 use happierwork::document::{
-    Author, BudgetPatch, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch,
+    Author, BudgetPatch, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, Plan, PlanPatch,
     PositionPatch, View, read_view,
 };
 use happierwork::exchange;
@@ -399,7 +399,8 @@ mod decoders {
 
     #[divan::bench]
     fn legacy_frame(bencher: Bencher) {
-        let decode = || legacy::decode(black_box(LEGACY_FRAME)).map_err(drop).unwrap();
+        let plan = Plan::default();
+        let decode = || legacy::decode(black_box(LEGACY_FRAME), &plan.scale()).map_err(drop).unwrap();
         bencher.counter(BytesCount::new(LEGACY_FRAME.len())).bench_local(decode);
     }
 
@@ -436,7 +437,8 @@ mod decoders {
     #[divan::bench]
     fn old_data_file(bencher: Bencher) {
         let file = include_bytes!("../tests/fixtures/legacy/positions.json");
-        let import = || exchange::import(black_box(file), 0, &mut || "id".to_owned()).unwrap();
+        let plan = Plan::default();
+        let import = || exchange::import(black_box(file), &plan.scale(), 0, &mut || "id".to_owned()).unwrap();
         bencher.counter(BytesCount::new(file.len())).bench_local(import);
     }
 }

@@ -186,9 +186,9 @@ pub struct ImportArgs {
     /// The name of a document that is made
     #[arg(long, value_name = "NAME", default_value = "Imported plan")]
     pub name: String,
-    /// The total budget of a document that is made, in lakh
-    #[arg(long, value_name = "LAKH")]
-    pub total_budget: Option<f64>,
+    /// The total budget of a document that is made: in lakh, or with a unit, such as "20 crore"
+    #[arg(long, value_name = "AMOUNT")]
+    pub total_budget: Option<String>,
 }
 
 /// Flags of `check`.

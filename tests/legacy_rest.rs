@@ -161,7 +161,9 @@ async fn with_fixture() -> TestServer {
 
 /// A row as this server lists it, from one as the original lists it.
 fn as_listed(mut row: Value) -> Value {
-    row["budget"] = match Budget::from_json(&row["budget"]).unwrap() {
+    let budget = &row["budget"];
+    let number = budget.as_str().map_or_else(|| budget.as_f64(), |text| text.parse().ok()).unwrap();
+    row["budget"] = match Budget::new_f64(number).unwrap() {
         Budget::Int(number) => number.into(),
         Budget::Float(number) => number.into(),
     };
@@ -296,7 +298,7 @@ async fn a_new_row_is_in_front_and_refused_rows_leave_no_trace() {
     server.send("POST", "/data/add", &row).await.expect(201);
     let rows = listed(&server.get("/data").await);
     assert_eq!(rows[0]["budget"], 100_000);
-    assert_eq!(rows[0]["department"], "");
+    assert_eq!(rows[0]["department"], "Other", "the client draws nothing with a row of no department");
     assert_eq!(rows[0]["lastUpdated"], json!(["Anita", "Nov 22, 2025 02:21 PM"]));
 
     let before = server.get("/data/").await;
@@ -319,6 +321,27 @@ async fn a_new_row_is_in_front_and_refused_rows_leave_no_trace() {
         assert!(server.send("PUT", &path, &patch).await.expect(400)["error"].is_string());
     }
     assert_eq!(server.get("/data/").await.body, before.body);
+}
+
+#[tokio::test]
+async fn a_row_sent_back_as_listed_keeps_its_department() {
+    let server = TestServer::start().await;
+    for (id, department) in [("cfo", "Finance"), ("dev", "engineering")] {
+        let row = json!({ "id": id, "designation": "Someone", "department": department, "budget": "8 lakh" });
+        server.send("POST", "/data/add/", &row).await.expect(201);
+        let listed = listed(&server.get("/data/").await);
+        let mut row = listed.into_iter().find(|row| row["id"] == id).unwrap();
+        assert_eq!(row["budget"], 8);
+        assert_eq!(row["department"], if id == "cfo" { "Other" } else { "Engineering" });
+        row["budget"] = json!(9);
+        let path = format!("/data/update/{id}/");
+        server.send("PUT", &path, &row).await.expect(200);
+        let stored = server.get(&format!("/api/documents/default/positions/{id}")).await.expect(200);
+        assert_eq!((&stored["department"], &stored["budget"]), (&json!(department), &json!(9)));
+        server.send("PUT", &path, &json!({ "department": "Sales" })).await.expect(200);
+        let stored = server.get(&format!("/api/documents/default/positions/{id}")).await.expect(200);
+        assert_eq!(stored["department"], "Sales");
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,6 @@
 use crate::document::{Position, Renderings};
 
 /// Rows are not rendered.
-pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing, stray: never };
+pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}
-
-fn never(_: &Position) -> bool {
-    false
-}

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::fail;
 use crate::clock::now_ms;
 use crate::config::ImportArgs;
-use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, read_view};
+use crate::document::position::DEFAULT_UNIT;
+use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, Plan, PlanPatch, read_view};
 use crate::document_log::Actors;
 use crate::exchange::{ImportedRow, import};
-use crate::format::{Budget, DocumentId};
+use crate::format::{Budget, DocumentId, parse_amount};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
 use crate::store::disk::RealDisk;
@@ -29,9 +30,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let source = args.file.display();
     let json = fs::read(&args.file).map_err(|error| format!("{source}: {error}"))?;
     let now = now_ms();
-    let rows = import(&json, now, &mut new_position_id).map_err(|error| format!("{source}: {error}"))?;
-    let count = rows.len();
-    let total_budget = args.total_budget.map(Budget::new_f64).transpose();
+    let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
     StateFile::make_folder(&RealDisk, &args.state).map_err(|error| error.to_string())?;
@@ -43,12 +42,15 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
     let mut document =
         Document::of(id.clone(), content, Actors::default().fresh(), RENDERINGS, MessageLimits::default());
+    let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
+    let rows = import(&json, &plan.scale(), now, &mut new_position_id).map_err(|error| format!("{source}: {error}"))?;
+    let count = rows.len();
     let positions = rows.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {
             name: Some(args.name.clone()),
-            currency: Some("INR".to_owned()),
-            unit: Some(Budget::Int(100_000)),
+            currency: plan.currency,
+            unit: Budget::new_f64(plan.unit).ok(),
             total_budget,
         };
         Edit::Create { id: id.clone(), plan, positions }
@@ -68,6 +70,11 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     println!("{count} positions imported; {} now holds {}", args.state.display(), read_view(&view).len());
     println!("{}", id.url());
     Ok(())
+}
+
+/// The old backend counts in lakh of rupees.
+fn new_plan() -> Plan {
+    Plan { currency: Some("INR".to_owned()), unit: DEFAULT_UNIT, ..Plan::default() }
 }
 
 /// A new document is stored as one snapshot; an old one gets what was added.

@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 use super::extra::{Extra, ROW_ROOM, distinct};
 use super::json::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
+use crate::format::{Marks, Scale};
 
 pub use crate::format::{DOCUMENT_ID, POSITIONS};
 
@@ -88,6 +89,14 @@ pub struct Plan {
     pub unit: f64,
     /// In units.
     pub total_budget: Option<f64>,
+}
+
+impl Plan {
+    /// What amounts in this plan count in, as programs write them.
+    #[must_use]
+    pub fn scale(&self) -> Scale<'_> {
+        Scale { marks: Marks::POINT, currency: self.currency.as_deref(), unit: self.unit, bare: self.unit }
+    }
 }
 
 impl Default for Plan {

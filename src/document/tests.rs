@@ -8,7 +8,7 @@ use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sy
 use super::*;
 use crate::format::Budget;
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {}, stray: |_| false };
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
 fn id() -> DocumentId {
     DocumentId::from_random([7; 16])

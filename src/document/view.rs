@@ -28,8 +28,6 @@ pub struct Renderings {
     pub legacy: fn(&Position, &mut Vec<u8>),
     /// A line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
-    /// Whether the legacy client cannot place the row in its chart: see [`View::strays`].
-    pub stray: fn(&Position) -> bool,
 }
 
 /// One of the forms in which rows are kept.
@@ -149,7 +147,6 @@ pub struct View {
     plan: Plan,
     extra: Option<Box<Extra>>,
     heads: Vec<ChangeHash>,
-    strays: usize,
 }
 
 impl fmt::Debug for View {
@@ -173,7 +170,6 @@ impl View {
             plan: Plan::default(),
             extra: read_root_extra(doc),
             heads: Vec::new(),
-            strays: 0,
         };
         let keys: BTreeSet<String> = view.maps.iter().flat_map(|map| doc.keys(map)).collect();
         for key in keys {
@@ -214,12 +210,6 @@ impl View {
     #[must_use]
     pub fn extra(&self) -> Option<&Extra> {
         self.extra.as_deref()
-    }
-
-    /// How many rows are of a kind that the legacy client cannot place.
-    #[must_use]
-    pub fn strays(&self) -> usize {
-        self.strays
     }
 
     /// How many positions there are.
@@ -363,7 +353,6 @@ impl View {
     fn take(&mut self, id: &str) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.order.remove(&order_key(&entry.row.position));
-        self.strays -= usize::from((self.renderings.stray)(&entry.row.position));
         for (object, _) in &entry.objects {
             self.owners.remove(object);
         }
@@ -382,7 +371,6 @@ impl View {
         for (object, field) in &objects {
             self.owners.insert(object.clone(), Owner { id: Arc::clone(&id), field: *field });
         }
-        self.strays += usize::from((self.renderings.stray)(&position));
         let (row, event) = match before {
             Some(row) if row.position == position => (row, None),
             before => {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::odd::{OddRow, OddRows, Oddity, oddity_of_department, oddity_of_text};
-use crate::format::{Budget, parse_when};
+use crate::format::{Budget, Scale, amount_of_json, parse_when};
 
 /// The keys of a legacy row.
 const KEYS: [&str; 6] = ["id", "designation", "department", "budget", "location", "lastUpdated"];
@@ -69,8 +69,14 @@ pub enum ImportError {
     OddRows(OddRows),
 }
 
-/// Reads a legacy `data.json`. Rows without an id get `new_id()`, rows without a date get `now_ms`.
-pub fn import(json: &[u8], now_ms: i64, new_id: &mut dyn FnMut() -> String) -> Result<Vec<ImportedRow>, ImportError> {
+/// Reads a legacy `data.json`. Rows without an id get `new_id()`, rows without a date get `now_ms`. Budgets are read by
+/// `scale`, which is that of the plan that they go into.
+pub fn import(
+    json: &[u8],
+    scale: &Scale<'_>,
+    now_ms: i64,
+    new_id: &mut dyn FnMut() -> String,
+) -> Result<Vec<ImportedRow>, ImportError> {
     let text = std::str::from_utf8(json)
         .map_err(|error| ImportError::NotUtf8 { line: 1 + line_feeds(&json[..error.valid_up_to()]) })?;
     // Windows editors put a byte order mark in front.
@@ -83,7 +89,7 @@ pub fn import(json: &[u8], now_ms: i64, new_id: &mut dyn FnMut() -> String) -> R
     let mut latest_creation = now_ms;
     for (index, (line, raw)) in rows.iter().enumerate() {
         let mut oddities = Vec::new();
-        let row = read_row(raw, now_ms, new_id, &mut oddities);
+        let row = read_row(raw, scale, now_ms, new_id, &mut oddities);
         if let Some(row) = row {
             match lines_of_ids.get(&row.id) {
                 Some(&line) => oddities.push(Oddity::DuplicateId { id: row.id.clone(), line }),
@@ -130,6 +136,7 @@ fn split_rows(text: &str) -> Result<Vec<(usize, &RawValue)>, ImportError> {
 /// that ids are compared over the whole file.
 fn read_row(
     raw: &RawValue,
+    scale: &Scale<'_>,
     now_ms: i64,
     new_id: &mut dyn FnMut() -> String,
     oddities: &mut Vec<Oddity>,
@@ -160,7 +167,7 @@ fn read_row(
     }
     let department = text(&row, "department", oddities);
     oddities.extend(department.as_deref().and_then(oddity_of_department));
-    let budget = match row.get("budget").map(Budget::from_json) {
+    let budget = match row.get("budget").map(|budget| amount_of_json(budget, scale)) {
         None => odd(oddities, Oddity::Missing("budget")),
         Some(Err(error)) => odd(oddities, error.into()),
         Some(Ok(budget)) => Some(budget),

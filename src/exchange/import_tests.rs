@@ -1,13 +1,14 @@
 use super::*;
-use crate::format::format_when;
+use crate::format::{Marks, format_when};
 
+const LAKH: Scale<'static> = Scale { marks: Marks::POINT, currency: Some("INR"), unit: 1e5, bare: 1e5 };
 const NOW: i64 = 1_800_000_000_000;
 const SEED: &[u8] = include_bytes!("../../tests/fixtures/legacy/positions.json");
 const ODD: &[u8] = include_bytes!("../../tests/fixtures/legacy/positions-odd.json");
 
 fn run(json: impl AsRef<[u8]>) -> Result<Vec<ImportedRow>, ImportError> {
     let mut made = 0;
-    import(json.as_ref(), NOW, &mut || {
+    import(json.as_ref(), &LAKH, NOW, &mut || {
         made += 1;
         format!("new-{made}")
     })

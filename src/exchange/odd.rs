@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::format::BudgetError;
+use crate::format::AmountError;
 
 /// The departments that the legacy client's form offers.
 const DEPARTMENTS: [&str; 5] = ["Engineering", "HR", "Sales", "Product", "Other"];
@@ -65,7 +65,7 @@ pub enum Oddity {
     },
     /// What is no budget.
     #[error("\"budget\": {0}")]
-    Budget(#[from] BudgetError),
+    Budget(#[from] AmountError),
     /// A date in another form.
     #[error("\"lastUpdated\": {0:?} is not a date like \"Nov 22, 2026 02:21 PM\"")]
     Date(String),

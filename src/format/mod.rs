@@ -3,6 +3,7 @@
 //!
 //! Pure. Nothing here knows about sync, sockets or disks.
 
+pub mod amount;
 mod budget;
 pub mod chunk;
 mod id;
@@ -13,7 +14,8 @@ mod root;
 pub mod weight;
 mod when;
 
-pub use budget::{Budget, BudgetError, MAX_BUDGET, parse_budget};
+pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
+pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use id::{DocumentId, InvalidDocumentId};
 pub use iso::iso_ms;
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};

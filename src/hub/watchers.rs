@@ -11,7 +11,7 @@ use super::text::Text;
 use crate::document::{RowEvent, View, ViewChange};
 
 /// How changes of rows are written: given by whoever speaks the protocol. The view is the one after the change.
-pub type RenderRows = fn(&ViewChange, &View) -> Vec<Text>;
+pub type RenderRows = fn(&ViewChange) -> Vec<Text>;
 
 /// All watchers of one document.
 pub(super) struct Watchers {
@@ -82,11 +82,11 @@ impl Watchers {
     }
 
     /// Tells everybody what changed.
-    pub(super) fn tell(&mut self, change: &ViewChange, view: &View) {
+    pub(super) fn tell(&mut self, change: &ViewChange) {
         if self.watchers.is_empty() || (change.rows.is_empty() && change.plan.is_none()) {
             return;
         }
-        let texts: Arc<[Text]> = (self.render)(change, view).into();
+        let texts: Arc<[Text]> = (self.render)(change).into();
         if texts.is_empty() {
             return;
         }
@@ -108,7 +108,7 @@ impl Watchers {
         }
         if let Some(place) = watcher.outbox.place(&self.waiter) {
             let missed = std::mem::take(&mut watcher.missed);
-            place.fill(Outgoing::Texts((self.render)(&missed.current(view), view).into()));
+            place.fill(Outgoing::Texts((self.render)(&missed.current(view)).into()));
         }
     }
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
-use crate::document::{Author, Edit, EditError, MAX_TEXT, NewPosition};
-use crate::format::{DocumentId, MAX_ID};
+use crate::document::{Author, Done, Edit, EditError, NewPosition, SharedView, read_view};
+use crate::format::{Budget, DocumentId, MAX_ID};
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
@@ -18,16 +18,14 @@ use crate::server::App;
 use crate::server::ids::new_position_id;
 use crate::server::limits::EPHEMERALS_BURST;
 use crate::server::outbound::Outbound;
-use crate::server::renderings::{AMOUNT_OF_ONE_CRORE, total_frame};
+use crate::server::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::socket::Surface;
 use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use crate::token_bucket::TokenBucket;
-use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
+use crate::wire::legacy::{self, Action, LegacyError, Request, frames};
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";
-/// Characters of a login name that are kept.
-const MAX_NAME: usize = 200;
 
 /// One legacy client.
 pub struct LegacySocket {
@@ -35,6 +33,8 @@ pub struct LegacySocket {
     caller: Caller,
     hub: Hub,
     document: DocumentId,
+    /// The document's rows and plan; kept for as long as this socket watches the document.
+    view: SharedView,
     /// What it shows to all: clicks and logins.
     shows: TokenBucket,
 }
@@ -59,14 +59,14 @@ impl LegacySocket {
                 return Err(error);
             }
         };
-        let total = total_frame(crate::document::read_view(&view).plan());
+        let total = total_frame(read_view(&view).plan());
         // The room's first frame is before it in the same outbox, so there is a place.
         if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
         let rate = f64::from(app.limits.ephemerals_per_second);
         let shows = TokenBucket::new(rate, rate * EPHEMERALS_BURST, Instant::now());
-        Ok(Self { key, caller, hub, document, shows })
+        Ok(Self { key, caller, hub, document, view, shows })
     }
 
     /// Whether something may be shown to all now. It is acknowledged if not, and lost.
@@ -86,7 +86,7 @@ impl LegacySocket {
         Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
     }
 
-    async fn handle(&mut self, request: Request) -> Vec<String> {
+    async fn handle(&mut self, request: Request) -> Vec<Text> {
         match request {
             Request::Add(row) => {
                 let position = NewPosition {
@@ -98,72 +98,97 @@ impl LegacySocket {
                     created_at: None,
                     updated: None,
                 };
-                match self.hub.edit(&self.caller, &self.document, Edit::Add(position), self.author()).await {
-                    Ok(_) => vec![frames::processed()],
-                    Err(error) => failed("add", &error),
+                match self.edit(Edit::Add(position)).await {
+                    Ok(_) => processed(),
+                    Err(error) => failed(Action::Add, &error),
                 }
             }
-            Request::Delete { id } if id.chars().count() > MAX_ID => {
-                let reason = format!("Failed to delete data: an id has at most {MAX_ID} characters");
-                vec![frames::error(&reason), frames::processed()]
-            }
-            Request::Delete { id } => {
-                match self.hub.edit(&self.caller, &self.document, Edit::Delete { id: id.clone() }, self.author()).await
-                {
-                    Ok(_) => {}
-                    // Two people may delete one row: the second hears the same as the first.
-                    Err(EditFailure::Edit(EditError::NotFound(_))) => {
-                        self.hub.room().mark(&Text::from(frames::deleted(&id)));
-                    }
-                    Err(error) => return failed("delete", &error),
-                }
-                vec![frames::deleted_direct(), frames::processed()]
-            }
-            Request::Login { .. } | Request::LogoutObject { .. } if !self.may_show() => vec![frames::processed()],
+            Request::Delete { id } => self.delete(id).await,
+            Request::Login { .. } | Request::LogoutObject { .. } if !self.may_show() => processed(),
             Request::Login { name } => {
                 // Who is known is not somebody else by saying so.
-                let name = self.caller.user().map_or(name, |user| user.to_string());
-                let name: String = name.trim().chars().take(MAX_NAME).collect();
+                let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
                 self.hub.rename(self.key, Some(name.clone()), true).await;
                 self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
-                vec![frames::processed()]
+                processed()
             }
             Request::LogoutObject { .. } => {
                 self.hub.rename(self.key, None, false).await;
-                vec![frames::processed()]
+                processed()
             }
             Request::Tracking(tracking) => {
-                self.track(&tracking).await;
-                vec![frames::processed()]
+                if self.may_show() {
+                    self.hub.room().mark(&Text::from(frames::tracking(&tracking.element_id())));
+                }
+                processed()
             }
-            Request::LoginObject { .. } | Request::Unknown { .. } => vec![frames::processed()],
+            Request::SetTotal { amount } => self.set_total(amount).await,
+            Request::LoginObject { .. } | Request::Unknown { .. } => processed(),
         }
     }
 
-    /// A click is shown to all, unless it is longer than any page makes it. A total budget is stored as well, and then the document tells it to all.
-    async fn track(&mut self, tracking: &Tracking) {
-        if let Some(Ok(crore)) = tracking.total_budget() {
-            let edit = Edit::SetTotalAmount(crore.as_f64() * AMOUNT_OF_ONE_CRORE);
-            match self.hub.edit(&self.caller, &self.document, edit, self.author()).await {
-                Ok(done) if done.changed => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(connection = self.key.0, %error, "the total budget was not stored");
-                    return;
-                }
+    async fn edit(&self, edit: Edit) -> Result<Done, EditFailure> {
+        self.hub.edit(&self.caller, &self.document, edit, self.author()).await
+    }
+
+    async fn delete(&self, id: String) -> Vec<Text> {
+        let done = match self.edit(Edit::Delete { id: id.clone() }).await {
+            // An id that is too long is that of no position, and is not worth telling everybody.
+            Err(EditFailure::Edit(EditError::NotFound(_))) if id.chars().count() > MAX_ID => Ok(()),
+            // Two people may delete one row: the second hears the same as the first.
+            Err(EditFailure::Edit(EditError::NotFound(_))) => {
+                self.hub.room().mark(&Text::from(frames::deleted(&id)));
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        };
+        match done {
+            Ok(()) => [vec![Text::from(frames::deleted_direct())], processed()].concat(),
+            Err(error) => {
+                let mut answers = failed(Action::Delete, &error);
+                // The client has taken the row out of its own table already.
+                answers.extend(read_view(&self.view).get(&id).into_iter().flat_map(|row| entry_frames(row)));
+                answers
             }
         }
-        if let Some(element) = tracking.element_id()
-            && element.chars().count() <= MAX_TEXT
-            && self.may_show()
-        {
-            self.hub.room().mark(&Text::from(frames::tracking(&element)));
+    }
+
+    /// Stores a total budget, which the document then tells to all. If nothing was stored, the sender is told the total
+    /// that the others show.
+    async fn set_total(&mut self, amount: Budget) -> Vec<Text> {
+        match self.edit(Edit::SetTotalAmount(amount.as_f64())).await {
+            Ok(done) if done.changed => processed(),
+            Ok(_) if self.may_show() => {
+                self.hub.room().mark(&self.shown_total());
+                processed()
+            }
+            Ok(_) => [processed(), vec![self.shown_total()]].concat(),
+            Err(error) => [failed(Action::SetTotal, &error), vec![self.shown_total()]].concat(),
         }
+    }
+
+    fn shown_total(&self) -> Text {
+        shown_total_frame(read_view(&self.view).plan())
+    }
+
+    /// The answers to a frame that is no request.
+    fn refused(&self, error: &LegacyError) -> Vec<Text> {
+        self.hub.metrics().refuse(Refusal::Undecodable);
+        let mut answers: Vec<Text> = error.frames().into_iter().map(Text::from).collect();
+        if matches!(error, LegacyError::BadArgument { action: Action::SetTotal, .. }) {
+            answers.push(self.shown_total());
+        }
+        answers
     }
 }
 
-fn failed(what: &str, error: &EditFailure) -> Vec<String> {
-    vec![frames::error(&format!("Failed to {what} data: {error}")), frames::processed()]
+fn processed() -> Vec<Text> {
+    vec![frames::processed().into()]
+}
+
+fn failed(action: Action, error: &EditFailure) -> Vec<Text> {
+    let error = format!("Failed to {} data: {error}", action.verb());
+    [vec![frames::error(&error).into()], processed()].concat()
 }
 
 impl Surface for LegacySocket {
@@ -171,18 +196,18 @@ impl Surface for LegacySocket {
 
     async fn receive(&mut self, message: Frame, _share: Share, out: &mut Outbound) -> Result<(), Farewell> {
         let request = match &message {
-            Frame::Text(text) => legacy::decode(text),
+            Frame::Text(text) => {
+                let plan = read_view(&self.view).plan().clone();
+                legacy::decode(text, &plan.scale())
+            }
             _ => Err(LegacyError::Undecodable),
         };
         let answers = match request {
             Ok(request) => self.handle(request).await,
-            Err(error) => {
-                self.hub.metrics().refuse(Refusal::Undecodable);
-                error.frames()
-            }
+            Err(error) => self.refused(&error),
         };
         for answer in answers {
-            out.text(&answer.into());
+            out.text(answer.bytes());
         }
         Ok(())
     }

@@ -5,20 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange, without_noise};
+use crate::document::{Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
 use crate::exchange::csv::{self, CsvRow};
 use crate::format::{Budget, iso_ms};
 use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use crate::wire::legacy::frames::{self, EntryRow};
+use crate::wire::legacy::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 use crate::wire::repo::presence;
 
-/// Rupees in one crore, the unit in which legacy clients speak of the total budget.
-pub const AMOUNT_OF_ONE_CRORE: f64 = 1e7;
-/// The departments that the legacy client's chart knows. One row of another makes it stop drawing.
-const LEGACY_DEPARTMENTS: [&str; 5] = ["Engineering", "HR", "Sales", "Product", "Other"];
-
 /// How rows are kept rendered.
-pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line, stray: is_stray };
+pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };
 /// How presence is told to legacy sockets.
 pub const PRESENCE: RenderPresence = |names| Text::from(frames::login_update(names.iter().copied()));
 /// How presence on legacy sockets is told to automerge-repo peers.
@@ -97,19 +93,21 @@ fn text(value: &Option<Json>) -> Option<&str> {
     value.as_ref().and_then(Json::as_str)
 }
 
-/// The budget as a number, also where another program wrote it as text.
+/// The budget as a number, also where another program wrote the digits of one as text.
 fn budget(position: &Position) -> Option<Budget> {
     match position.budget.as_ref()? {
-        Json::String(text) => crate::format::parse_budget(text).ok(),
+        Json::String(text) => text.trim().parse().ok().and_then(|number| Budget::new_f64(number).ok()),
         value => Budget::from_json(value).ok(),
     }
 }
 
-fn entry_row(position: &Position) -> EntryRow<'_> {
+/// A position as legacy clients are told it.
+#[must_use]
+pub fn entry_row(position: &Position) -> EntryRow<'_> {
     EntryRow {
         id: &position.id,
         designation: text(&position.designation),
-        department: text(&position.department),
+        department: shown_department(text(&position.department).unwrap_or_default()),
         budget: budget(position),
         location: text(&position.location),
         updated_by: position.updated_by.as_deref(),
@@ -160,42 +158,42 @@ pub(super) fn cell(value: &Json) -> String {
     }
 }
 
-fn is_stray(position: &Position) -> bool {
-    !is_broken(position)
-        && !text(&position.department).is_some_and(|department| LEGACY_DEPARTMENTS.contains(&department))
-}
-
 /// The total budget as legacy clients are told it; None while there is none.
 #[must_use]
 pub fn total_frame(plan: &Plan) -> Option<Text> {
-    let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / AMOUNT_OF_ONE_CRORE)).ok()?;
+    let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
     Some(Text::from(frames::total_budget(crore)))
 }
 
-/// An edit is a deletion and an entry, the only way in which the client shows one. Of an edit beyond the schema it is not
-/// told. A trailer follows every entry; a
-/// deletion only while a stray row is there, which stops the client's drawing until a frame comes that changes no row.
-fn row_frames(change: &ViewChange, view: &View) -> Vec<Text> {
-    let mut texts = Vec::new();
+/// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
+#[must_use]
+pub fn shown_total_frame(plan: &Plan) -> Text {
+    total_frame(plan).unwrap_or_else(|| Text::from(frames::total_budget(Budget::Int(INITIAL_TOTAL))))
+}
+
+/// A row for the client to put in front of its list, and the trailer that makes it draw.
+pub fn entry_frames(row: &Row) -> [Text; 2] {
+    [frames::entry(&entry_row(&row.position)).into(), frames::trailer().into()]
+}
+
+/// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
+/// schema. A trailer follows every entry.
+fn row_frames(change: &ViewChange) -> Vec<Text> {
+    let mut texts: Vec<Text> = Vec::new();
     for event in &change.rows {
         match event {
             RowEvent::Extended(_) => {}
             RowEvent::Added(row) if is_broken(&row.position) => {}
-            RowEvent::Added(row) => texts.extend([frames::entry(&entry_row(&row.position)), frames::trailer()]),
-            RowEvent::Edited(row) if !is_broken(&row.position) => texts.extend([
-                frames::deleted(&row.position.id),
-                frames::entry(&entry_row(&row.position)),
-                frames::trailer(),
-            ]),
+            RowEvent::Added(row) => texts.extend(entry_frames(row)),
+            RowEvent::Edited(row) if !is_broken(&row.position) => {
+                texts.push(frames::deleted(&row.position.id).into());
+                texts.extend(entry_frames(row));
+            }
             event @ (RowEvent::Edited(_) | RowEvent::Deleted(_)) => {
-                texts.push(frames::deleted(event.id()));
-                if view.strays() > 0 {
-                    texts.push(frames::trailer());
-                }
+                texts.push(frames::deleted(event.id()).into());
             }
         }
     }
-    let mut texts: Vec<Text> = texts.into_iter().map(Text::from).collect();
     texts.extend(change.plan.as_ref().and_then(total_frame));
     texts
 }

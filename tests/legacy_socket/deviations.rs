@@ -73,7 +73,8 @@ pub const DEVIATIONS: &[Deviation] = &[
     answer("add_comma_in_budget", "P-1 P-7", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
     answer("add_quotes_in_field", "P-1", added!(r#""the \"best\" dev""#, r#""Engineering""#, r#""50000""#, r#""say \"hi\"""#)),
     answer("add_apostrophes", "P-1", added!(r#""'UI'""#, r#""O'Brien""#, r#""50000""#, r#""Ahmedabad'""#)),
-    answer("add_backslash_newline", "P-1", added!(r#""a\\b""#, r#""line1\nline2""#, r#""50000""#, r#""tab\there""#)),
+    // A department that the client does not know goes out as Other.
+    answer("add_backslash_newline", "P-1", added!(r#""a\\b""#, r#""Other""#, r#""50000""#, r#""tab\there""#)),
     answer("delete_raw_array", "P-1", &[
         r#"sender < {"status": "Data deleted successfully"}"#,
         r#"sender < {"status": "Data processed"}"#,
@@ -126,8 +127,13 @@ pub const DEVIATIONS: &[Deviation] = &[
         "Failed to add data: the server cannot write at the moment; the change was not stored")),
     answer("add_data_file_empty", "P-2 P-18", refused!(
         "Failed to add data: the server cannot write at the moment; the change was not stored")),
-    answer("delete_data_file_corrupt", "P-2 P-18", refused!(
-        "Failed to delete data: the server cannot write at the moment; the change was not stored")),
+    // The client has taken the row out of its own table already, so it gets the row back.
+    answer("delete_data_file_corrupt", "P-2 P-18", &[
+        r#"sender < {"error": "Failed to delete data: the server cannot write at the moment; the change was not stored"}"#,
+        r#"sender < {"status": "Data processed"}"#,
+        r#"sender < {"status": "Data added successfully", "entry": {"id": "0be30cc0d3f126"}}"#,
+        r#"sender < {"status": "Data added successfully", "elementID": null, "loginData": null}"#,
+    ]),
 
     // Who leaves is gone.
     Deviation { scenario: "login_then_disconnect", proposals: "P-5", from: 2, then: &[

@@ -185,34 +185,49 @@ async fn the_total_budget_is_told_live_stored_and_told_to_newcomers_right_after_
 }
 
 #[tokio::test]
-async fn a_total_that_people_write_is_passed_on_as_a_number() {
+async fn accepted_totals_are_echoed_in_crore_to_everybody() {
     let server = TestServer::start().await;
-    let mut ceo = server.legacy().await;
-    ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "₹ 1,200.5"]))).await;
-    processed(&mut ceo).await;
-    assert_eq!(ceo.json().await, tracking("enterBudgetBtn 1200.5"));
+    let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
+    for (typed, crore) in
+        [("₹ 1,200.5", "1200.5"), ("50 Cr", "50"), ("50", "50"), ("2500 lakh", "25"), ("0.29", "0.29"), ("1e2", "100")]
+    {
+        ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", typed]))).await;
+        processed(&mut ceo).await;
+        for socket in [&mut ceo, &mut observer] {
+            assert_eq!(socket.json().await, tracking(&format!("enterBudgetBtn {crore}")), "{typed}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_total_without_a_number_is_acknowledged_and_not_passed_on() {
+async fn refused_totals_send_the_sender_the_stored_total() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
-    for frame in [
-        json!(["tracking", "enterBudgetBtn"]),
-        json!(["tracking", "enterBudgetBtn", "lots"]),
-        json!(["tracking", "enterBudgetBtn", ""]),
-        json!(["tracking", "enterBudgetBtn", null]),
-        json!(["tracking", "enterBudgetBtn NaN"]),
-        json!(["tracking", "enterBudgetBtn", "-5"]),
-    ] {
-        ceo.send(wrapped(&frame)).await;
+    // Nothing is stored at first: every client shows the 20 crore that it begins with.
+    for stored in ["20", "31"] {
+        for frame in [
+            json!(["tracking", "enterBudgetBtn"]),
+            json!(["tracking", "enterBudgetBtn", "abc"]),
+            json!(["tracking", "enterBudgetBtn", ""]),
+            json!(["tracking", "enterBudgetBtn", null]),
+            json!(["tracking", "enterBudgetBtn NaN"]),
+            json!(["tracking", "enterBudgetBtn", "-5"]),
+            json!(["tracking", "enterBudgetBtn", "USD 5"]),
+        ] {
+            ceo.send(wrapped(&frame)).await;
+            let error = ceo.json().await;
+            assert!(error["error"].as_str().is_some_and(|text| text.starts_with("Failed to add data: ")), "{error}");
+            processed(&mut ceo).await;
+            assert_eq!(ceo.json().await, tracking(&format!("enterBudgetBtn {stored}")), "{frame}");
+        }
+        track(&mut ceo, "editBudget").await;
+        for socket in [&mut ceo, &mut observer] {
+            assert_eq!(socket.json().await, tracking("editBudget"), "the others hear nothing of a refused total");
+        }
+        ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "31"]))).await;
         processed(&mut ceo).await;
+        for socket in [&mut ceo, &mut observer] {
+            assert_eq!(socket.json().await, tracking("enterBudgetBtn 31"));
+        }
     }
-    track(&mut ceo, "editBudget").await;
-    for socket in [&mut ceo, &mut observer] {
-        assert_eq!(socket.json().await, tracking("editBudget"), "the first that is heard");
-    }
-    let mut newcomer = server.legacy().await;
-    track(&mut newcomer, "budgetInput").await;
-    assert_eq!(newcomer.json().await, tracking("budgetInput"), "no total is stored");
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use automerge::Automerge;
+use happierwork::document::Plan;
 use happierwork::exchange;
 use happierwork::store::StateFile;
 use happierwork::store::faults::FaultyDisk;
@@ -42,7 +43,7 @@ pub fn import_json(bytes: &[u8]) {
         count += 1;
         count.to_string()
     };
-    if let Ok(rows) = exchange::import(bytes, 1_795_357_260_000, &mut new_id) {
+    if let Ok(rows) = exchange::import(bytes, &Plan::default().scale(), 1_795_357_260_000, &mut new_id) {
         drop(format!("{rows:?}"));
     }
 }

@@ -1,6 +1,7 @@
 //! What comes in one WebSocket message, before it reaches a document.
 
 use bytes::Bytes;
+use happierwork::document::Plan;
 use happierwork::wire::{legacy, repo};
 
 /// A frame of automerge-repo: what is read and written again is the same.
@@ -14,7 +15,7 @@ pub fn repo_frame(bytes: &[u8]) {
 /// A frame of a legacy client.
 pub fn legacy_frame(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match legacy::decode(text) {
+    match legacy::decode(text, &Plan::default().scale()) {
         Ok(request) => drop(format!("{request:?}")),
         Err(error) => assert!(!error.frames().is_empty(), "an error is told"),
     }

@@ -16,7 +16,7 @@ use super::super::view::{Renderings, View, snapshot};
 use super::tests::{ALL, add, commit, map, plan, text};
 use super::*;
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {}, stray: |_| false };
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
 fn row(doc: &AutoCommit, id: &str) -> Option<ObjId> {
     let (value, row) = doc.get(map(doc)?, id).unwrap()?;

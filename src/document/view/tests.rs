@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {}, stray: |_| false };
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
 fn plan() -> (AutoCommit, ObjId) {
     let mut doc = AutoCommit::new().with_actor(ActorId::from([0u8]));

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::suspended::Cause;
 use super::{DocumentTask, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, BadMessage, Document, Item, Outcome, read_view};
+use crate::document::{Applied, BadMessage, Document, Item, Outcome};
 use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::ConnectionKey;
 use crate::metrics::Refusal;
@@ -233,8 +233,8 @@ impl DocumentTask {
     /// Tells those who look at rows what reading the document again has brought to light.
     pub(super) fn tell_news(&mut self, document: &Document) {
         let news = self.log.take_news();
-        if let Some(view) = document.shown() {
-            self.watchers.tell(&news, &read_view(view));
+        if document.shown().is_some() {
+            self.watchers.tell(&news);
         }
     }
 }

@@ -48,8 +48,8 @@ impl DocumentTask {
             }
             return Box::pin(self.reload_after_ruin(document)).await;
         };
-        if let Some(view) = document.shown() {
-            self.watchers.tell(&published.view, &read_view(view));
+        if document.shown().is_some() {
+            self.watchers.tell(&published.view);
         }
         self.tell_of_senders(document, &senders);
         if document.history().is_some() {

@@ -12,18 +12,22 @@ use serde_json::{Map, Value};
 
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, NewPosition};
-use crate::format::{Budget, MAX_ID, parse_when};
+use crate::document::{Edit, NewPosition, read_view};
+use crate::format::{Budget, MAX_ID, Scale, amount_of_json, parse_when};
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
 /// Stores it, in front of all others.
 pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, request: Request) -> Response {
-    let position = match answer::read_object_of(&app, &caller, request).await {
-        Ok(object) => read(&object),
+    let object = match answer::read_object_of(&app, &caller, request).await {
+        Ok(object) => object,
         Err(response) => return response,
     };
-    let position = match position {
+    let plan = match write::open(&app, &caller, &app.default_id).await {
+        Ok(view) => read_view(&view).plan().clone(),
+        Err(problem) => return answer::problem(&problem),
+    };
+    let position = match read(&object, &plan.scale()) {
         Ok(position) => position,
         Err(reason) => return answer::error(StatusCode::BAD_REQUEST, &reason),
     };
@@ -33,10 +37,10 @@ pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, 
     }
 }
 
-fn read(object: &Map<String, Value>) -> Result<NewPosition, String> {
+fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<NewPosition, String> {
     let id = text(object, "id")?.unwrap_or_else(new_position_id);
     let designation = text(object, DESIGNATION)?.ok_or_else(|| format!("{DESIGNATION}: is missing"))?;
-    let budget = budget(object)?.ok_or_else(|| format!("{BUDGET}: is missing"))?;
+    let budget = budget(object, scale)?.ok_or_else(|| format!("{BUDGET}: is missing"))?;
     Ok(NewPosition {
         id,
         designation,
@@ -58,8 +62,8 @@ pub(super) fn text(object: &Map<String, Value>, field: &str) -> Result<Option<St
 }
 
 /// The budget, a number or a text as people type it; None when it is absent.
-pub(super) fn budget(object: &Map<String, Value>) -> Result<Option<Budget>, String> {
-    object.get(BUDGET).map(|value| Budget::from_json(value).map_err(|error| error.to_string())).transpose()
+pub(super) fn budget(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<Option<Budget>, String> {
+    object.get(BUDGET).map(|value| amount_of_json(value, scale).map_err(|error| error.to_string())).transpose()
 }
 
 /// `[who, when]`; what is not of this form is made anew.
@@ -74,9 +78,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::document::Plan;
 
     fn read_json(value: &Value) -> Result<NewPosition, String> {
-        read(value.as_object().unwrap())
+        read(value.as_object().unwrap(), &Plan::default().scale())
     }
 
     #[test]

@@ -14,9 +14,11 @@ use serde_json::{Map, Value};
 use super::add::{budget, text};
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, PositionPatch};
+use crate::document::{BudgetPatch, Edit, Position, PositionPatch, read_view};
+use crate::format::{Budget, Scale};
 use crate::hub::Caller;
 use crate::server::authentication::LegacyAsker;
+use crate::server::renderings::entry_row;
 use crate::server::{App, write};
 
 /// The id of a path; what is no text names nothing.
@@ -29,11 +31,22 @@ pub async fn update(
     id: Id,
     request: Request,
 ) -> Response {
-    let patch = match answer::read_object_of(&app, &caller, request).await {
-        Ok(object) => read(&object),
+    let object = match answer::read_object_of(&app, &caller, request).await {
+        Ok(object) => object,
         Err(response) => return response,
     };
-    match patch {
+    let view = match write::open(&app, &caller, &app.default_id).await {
+        Ok(view) => view,
+        Err(problem) => return answer::problem(&problem),
+    };
+    let (plan, row) = {
+        let view = read_view(&view);
+        (view.plan().clone(), id.as_ref().ok().and_then(|Path(id)| view.get(id).cloned()))
+    };
+    match read(&object, &plan.scale()).map(|patch| match row {
+        Some(row) => without_unchanged(patch, &row.position),
+        None => patch,
+    }) {
         Ok(patch) => make(&app, &caller, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
         Err(reason) => answer::error(StatusCode::BAD_REQUEST, &reason),
     }
@@ -52,7 +65,28 @@ async fn make(app: &App, caller: &Caller, id: Id, edit: impl FnOnce(String) -> E
     }
 }
 
-fn read(object: &Map<String, Value>) -> Result<PositionPatch, String> {
+/// Leaves out texts that are sent back as the legacy surface shows them: a client that sends a whole row back does not
+/// replace its department by `Other`.
+fn without_unchanged(patch: PositionPatch, position: &Position) -> PositionPatch {
+    let shown = entry_row(position);
+    PositionPatch {
+        department: unless_shown(patch.department, shown.department, &position.department),
+        location: unless_shown(patch.location, shown.location.unwrap_or_default(), &position.location),
+        budget: match patch.budget {
+            // An unknown budget is shown as 0: a row that is sent back whole does not make it 0.
+            BudgetPatch::Set(sent) if shown.budget.is_none() && sent == Budget::Int(0) => BudgetPatch::Keep,
+            budget => budget,
+        },
+        ..patch
+    }
+}
+
+/// A text that was sent, unless it is only how `stored` is shown.
+fn unless_shown(sent: Option<String>, shown: &str, stored: &Option<Value>) -> Option<String> {
+    sent.filter(|sent| sent != shown || stored.as_ref().is_some_and(|stored| stored == sent))
+}
+
+fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<PositionPatch, String> {
     for field in [DESIGNATION, DEPARTMENT, BUDGET, LOCATION] {
         if object.get(field).is_some_and(Value::is_null) {
             return Err(format!("{field}: must not be null"));
@@ -61,7 +95,7 @@ fn read(object: &Map<String, Value>) -> Result<PositionPatch, String> {
     Ok(PositionPatch {
         designation: text(object, DESIGNATION)?,
         department: text(object, DEPARTMENT)?,
-        budget: budget(object)?.into(),
+        budget: budget(object, scale)?.into(),
         location: text(object, LOCATION)?,
     })
 }
@@ -71,12 +105,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::document::Plan;
 
     #[test]
     fn the_four_fields_are_taken_and_nothing_else() {
         let body = json!({ "id": "x", "color": "red", "lastUpdated": 5, "location": "", "budget": "12.5" });
-        let patch = read(body.as_object().unwrap()).unwrap();
-        let budget = crate::document::BudgetPatch::Set(crate::format::Budget::Float(12.5));
+        let patch = read(body.as_object().unwrap(), &Plan::default().scale()).unwrap();
+        let budget = BudgetPatch::Set(Budget::Float(12.5));
         assert_eq!(patch, PositionPatch { location: Some(String::new()), budget, ..PositionPatch::default() });
     }
 
@@ -84,7 +119,29 @@ mod tests {
     fn null_is_no_value() {
         for field in ["designation", "department", "budget", "location"] {
             let body = json!({ field: null });
-            assert_eq!(read(body.as_object().unwrap()), Err(format!("{field}: must not be null")));
+            assert_eq!(
+                read(body.as_object().unwrap(), &Plan::default().scale()),
+                Err(format!("{field}: must not be null"))
+            );
         }
+    }
+
+    #[test]
+    fn a_field_sent_back_as_shown_is_left_alone() {
+        for (stored, shown, sent, written) in [
+            (Some(json!("Finance")), "Other", "Other", None),
+            (None, "Other", "Other", None),
+            (Some(json!(" engineering ")), "Engineering", "Engineering", None),
+            (Some(json!(7)), "", "", None),
+            (Some(json!("Finance")), "Other", "HR", Some("HR")),
+            (Some(json!("Finance")), "Other", "Finance", Some("Finance")),
+            (Some(json!("HR")), "HR", "Other", Some("Other")),
+            // Writing what stands there may settle a conflict.
+            (Some(json!("Other")), "Other", "Other", Some("Other")),
+        ] {
+            let left = unless_shown(Some(sent.to_owned()), shown, &stored);
+            assert_eq!(left.as_deref(), written, "{stored:?}");
+        }
+        assert_eq!(unless_shown(None, "Other", &None), None);
     }
 }

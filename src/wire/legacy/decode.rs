@@ -3,28 +3,34 @@
 use serde_json::{Map, Value};
 
 use super::pieces;
-use super::{AddRow, BadAdd, LegacyError, MAX_FRAME, Request, Tracking};
-use crate::format::Budget;
+use super::{
+    Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, MAX_NAME, ONE_CRORE, Request,
+    TOTAL_BUDGET_ELEMENT, Tracking,
+};
+use crate::format::{Scale, amount_of_json};
 
-/// Reads one text frame.
+/// Reads one text frame. `scale` is the plan's: amounts count in its unit.
 ///
 /// A JSON text is read once more as JSON, and if it is neither an array nor an object, as comma-separated text. An array
 /// is an action with its arguments, an object a login or a logout; both may also come without the text around them.
-pub fn decode(text: &str) -> Result<Request, LegacyError> {
+///
+/// # Errors
+/// When the frame is no action with an argument, or an action that is known has an argument that is not acceptable.
+pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
     if text.len() > MAX_FRAME {
         return Err(LegacyError::TooLong(text.len()));
     }
     match serde_json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
         Value::String(inner) => match serde_json::from_str(&inner) {
-            Ok(Value::Array(items)) => action(&items, Form::Array),
-            Ok(Value::Object(object)) => presence(&object),
+            Ok(Value::Array(items)) => array(&items, Form::Array, scale),
+            Ok(Value::Object(object)) => object_form(&object),
             _ => {
                 let pieces: Vec<Value> = pieces::split(&inner).into_iter().map(Value::String).collect();
-                action(&pieces, Form::CommaSeparated)
+                array(&pieces, Form::CommaSeparated, scale)
             }
         },
-        Value::Array(items) => action(&items, Form::Array),
-        Value::Object(object) => presence(&object),
+        Value::Array(items) => array(&items, Form::Array, scale),
+        Value::Object(object) => object_form(&object),
         _ => Err(LegacyError::Undecodable),
     }
 }
@@ -38,53 +44,107 @@ enum Form {
     CommaSeparated,
 }
 
-fn action(items: &[Value], form: Form) -> Result<Request, LegacyError> {
-    // No argument is not decodable, whatever the action: the original closed the connection.
-    let [action, arguments @ ..] = items else { return Err(LegacyError::Undecodable) };
-    let action = text_of(action).ok_or(LegacyError::Undecodable)?;
-    let argument = arguments.first().ok_or(LegacyError::Undecodable)?;
-    match action.trim() {
-        "add" => add(arguments, form).map(Request::Add).map_err(|reason| LegacyError::BadAdd { reason }),
-        "delete" => text_of(argument).map(|id| Request::Delete { id }).ok_or(LegacyError::BadDelete),
-        "login" => text_of(argument).map(|name| Request::Login { name }).ok_or(LegacyError::Undecodable),
-        "tracking" => {
-            let element = text_of(argument).ok_or(LegacyError::Undecodable)?;
-            Ok(Request::Tracking(Tracking { element, value: arguments.get(1).and_then(text_of) }))
+fn array(items: &[Value], form: Form, scale: &Scale<'_>) -> Result<Request, LegacyError> {
+    // An action without an argument is not decodable, whatever the action: the original closed the connection.
+    let [name, arguments @ ..] = items else { return Err(LegacyError::Undecodable) };
+    let name = text_of(name).ok_or(LegacyError::Undecodable)?;
+    let first = arguments.first().ok_or(LegacyError::Undecodable)?;
+    let (action, read): (Action, fn(&[Value], &Value, &Scale<'_>) -> Result<Request, BadArgument>) = match name.trim() {
+        "add" => (Action::Add, |arguments, _, scale| add(arguments, scale)),
+        "delete" => (Action::Delete, |_, first, _| Ok(Request::Delete { id: text("id", first)? })),
+        "login" => (Action::Login, |_, first, _| login(first)),
+        "tracking" if element_of_total(first).is_some() => {
+            (Action::SetTotal, |arguments, first, scale| set_total(first, arguments.get(1), scale))
         }
+        "tracking" => (Action::Tracking, |arguments, first, _| tracking(first, arguments.get(1))),
+        other => return Ok(Request::Unknown { action: other.to_owned() }),
+    };
+    // More fields of an array are ignored, as recorded. Here they mean that a comma was cut at that should not have
+    // been, and which field is which is a guess.
+    let most = action.arguments();
+    if form == Form::CommaSeparated && arguments.len() > most {
+        return Err(LegacyError::bad(action, BadArgument::TooManyFields { found: arguments.len(), most }));
+    }
+    read(arguments, first, scale).map_err(|reason| LegacyError::bad(action, reason))
+}
+
+fn add(arguments: &[Value], scale: &Scale<'_>) -> Result<Request, BadArgument> {
+    let [designation, department, budget, location, ..] = arguments else {
+        return Err(BadArgument::TooFewFields(arguments.len()));
+    };
+    let designation = text("designation", designation)?;
+    if designation.trim().is_empty() {
+        return Err(BadArgument::NoDesignation);
+    }
+    Ok(Request::Add(AddRow {
+        designation,
+        department: text("department", department)?,
+        budget: amount_of_json(budget, scale)?,
+        location: text("location", location)?,
+    }))
+}
+
+fn login(name: &Value) -> Result<Request, BadArgument> {
+    let name = text("name", name)?;
+    at_most("name", name.trim(), MAX_NAME)?;
+    if name.trim().chars().any(char::is_control) {
+        return Err(BadArgument::ControlCharacters("name"));
+    }
+    Ok(Request::Login { name })
+}
+
+fn tracking(element: &Value, value: Option<&Value>) -> Result<Request, BadArgument> {
+    let element = text("element", element)?;
+    // A value that JavaScript does not have arrives as null.
+    let value = value.filter(|value| !value.is_null()).map(|value| text("value", value)).transpose()?;
+    let tracking = Tracking { element, value };
+    at_most("element", &tracking.element_id(), MAX_ELEMENT)?;
+    Ok(Request::Tracking(tracking))
+}
+
+/// The element's part after the name of the total budget, if it is that. Clients split at the first space, so a value
+/// inside of the element is as good as one beside it.
+fn element_of_total(element: &Value) -> Option<Option<&str>> {
+    match element.as_str()?.split_once(' ') {
+        Some((TOTAL_BUDGET_ELEMENT, inner)) => Some(Some(inner)),
+        None if element == TOTAL_BUDGET_ELEMENT => Some(None),
+        _ => None,
+    }
+}
+
+fn set_total(element: &Value, value: Option<&Value>, plan: &Scale<'_>) -> Result<Request, BadArgument> {
+    // The total is kept as an amount of currency until the document converts it, as its unit may change meanwhile.
+    let scale = Scale { unit: 1.0, bare: ONE_CRORE, ..*plan };
+    let inner = element_of_total(element).flatten().map(Value::from);
+    let value = inner.as_ref().or(value).filter(|value| !value.is_null());
+    let amount = value.map_or_else(|| amount_of_json(&"".into(), &scale), |value| amount_of_json(value, &scale))?;
+    Ok(Request::SetTotal { amount })
+}
+
+/// The form in which the client sends a login and a logout, and nothing else.
+fn object_form(object: &Map<String, Value>) -> Result<Request, LegacyError> {
+    let Some(Value::String(name)) = object.get("action") else { return Err(LegacyError::Undecodable) };
+    let user = |action| {
+        let user = object.get("userID").filter(|user| !user.is_null());
+        user.map(|user| text("userID", user)).transpose().map_err(|reason| LegacyError::bad(action, reason))
+    };
+    let as_array = |action, form| Err(LegacyError::bad(action, BadArgument::ObjectForm(form)));
+    match name.trim() {
+        "login" => Ok(Request::LoginObject { user: user(Action::Login)? }),
+        "logout" => Ok(Request::LogoutObject { user: user(Action::Logout)? }),
+        "add" => as_array(Action::Add, r#"["add", designation, department, budget, location]"#),
+        "delete" => as_array(Action::Delete, r#"["delete", id]"#),
+        "tracking" => as_array(Action::Tracking, r#"["tracking", element, value]"#),
         other => Ok(Request::Unknown { action: other.to_owned() }),
     }
 }
 
-fn add(arguments: &[Value], form: Form) -> Result<AddRow, BadAdd> {
-    let [designation, department, budget, location, extra @ ..] = arguments else {
-        return Err(BadAdd::TooFewFields(arguments.len()));
-    };
-    // More fields of an array are ignored, as recorded. Here they mean that a comma was cut at that should not have
-    // been, and which field is which is a guess.
-    if form == Form::CommaSeparated && !extra.is_empty() {
-        return Err(BadAdd::TooManyFields(arguments.len()));
-    }
-    let text = |name, value| text_of(value).ok_or(BadAdd::NotText(name));
-    let designation = text("designation", designation)?;
-    if designation.trim().is_empty() {
-        return Err(BadAdd::NoDesignation);
-    }
-    Ok(AddRow {
-        designation,
-        department: text("department", department)?,
-        budget: Budget::from_json(budget)?,
-        location: text("location", location)?,
-    })
+fn text(field: &'static str, value: &Value) -> Result<String, BadArgument> {
+    text_of(value).ok_or(BadArgument::NotText(field))
 }
 
-fn presence(object: &Map<String, Value>) -> Result<Request, LegacyError> {
-    let Some(Value::String(action)) = object.get("action") else { return Err(LegacyError::Undecodable) };
-    let user = object.get("userID").and_then(text_of);
-    Ok(match action.trim() {
-        "login" => Request::LoginObject { user },
-        "logout" => Request::LogoutObject { user },
-        other => Request::Unknown { action: other.to_owned() },
-    })
+fn at_most(field: &'static str, text: &str, most: usize) -> Result<(), BadArgument> {
+    if text.chars().count() > most { Err(BadArgument::TooLong { field, most }) } else { Ok(()) }
 }
 
 /// Text, or a number as its digits: what has neither a meaning of its own nor could be mistaken.

@@ -14,8 +14,8 @@ pub struct EntryRow<'a> {
     pub id: &'a str,
     /// What the person does.
     pub designation: Option<&'a str>,
-    /// One of the client's five, or any other.
-    pub department: Option<&'a str>,
+    /// One of those that the client knows: see [`shown_department`](super::shown_department).
+    pub department: &'static str,
     /// The budget; `None`: unknown.
     pub budget: Option<Budget>,
     /// Where.
@@ -46,7 +46,7 @@ impl EntryRow<'_> {
         json!({
             "id": self.id,
             "designation": self.designation.unwrap_or_default(),
-            "department": self.department.unwrap_or_default(),
+            "department": self.department,
             "budget": budget,
             "location": self.location.unwrap_or_default(),
             "lastUpdated": [

@@ -1,9 +1,17 @@
 //! What a legacy client can ask for.
 
-use crate::format::{Budget, BudgetError, parse_budget};
+use crate::format::Budget;
 
 /// The DOM id under which the Angular client announces, and takes, the total budget (in crore).
 pub const TOTAL_BUDGET_ELEMENT: &str = "enterBudgetBtn";
+/// Rupees in one crore, in which legacy clients count the total budget.
+pub const ONE_CRORE: f64 = 1e7;
+/// The total budget, in crore, that the Angular client shows until it is told another.
+pub const INITIAL_TOTAL: u64 = 20;
+/// Characters that a login name may have.
+pub const MAX_NAME: usize = 200;
+/// Characters that a tracked element may have, its value included.
+pub const MAX_ELEMENT: usize = 1_000;
 
 /// One frame of a legacy client.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +40,11 @@ pub enum Request {
     },
     /// The person at this connection has clicked on something.
     Tracking(Tracking),
+    /// The total budget is to be this.
+    SetTotal {
+        /// In units of the currency.
+        amount: Budget,
+    },
     /// No action of the protocol; acknowledged, as the original did.
     Unknown {
         /// The action that was asked for.
@@ -46,7 +59,7 @@ pub struct AddRow {
     pub designation: String,
     /// As sent; may be empty, or other than the five that the client's form offers.
     pub department: String,
-    /// The budget, a number whatever form it was sent in.
+    /// In units of the plan, whatever form it was sent in.
     pub budget: Budget,
     /// As sent; may be empty.
     pub location: String,
@@ -62,32 +75,12 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// The total budget in crore, if this announces one; an error if it means to and has no number.
-    #[must_use]
-    pub fn total_budget(&self) -> Option<Result<Budget, BudgetError>> {
-        // Clients split at the first space, so a value inside of the element is as good as one beside it.
-        let (element, inner) = match self.element.split_once(' ') {
-            Some((element, inner)) => (element, Some(inner)),
-            None => (&*self.element, None),
-        };
-        if element != TOTAL_BUDGET_ELEMENT {
-            return None;
-        }
-        let value = inner.or(self.value.as_deref()).unwrap_or_default();
-        Some(parse_budget(value))
-    }
-
     /// The `elementID` to pass on to everybody: the element, and after a space the value if there is one.
-    ///
-    /// `None` for a total budget without a number, which would show as `NaN` in every window; a total budget that was
-    /// written in a way that only people read (`1,000`) is passed on as a plain number.
     #[must_use]
-    pub fn element_id(&self) -> Option<String> {
-        match (self.total_budget(), &self.value) {
-            (Some(Ok(total)), _) => Some(format!("{TOTAL_BUDGET_ELEMENT} {total}")),
-            (Some(Err(_)), _) => None,
-            (None, Some(value)) => Some(format!("{} {value}", self.element)),
-            (None, None) => Some(self.element.clone()),
+    pub fn element_id(&self) -> String {
+        match &self.value {
+            Some(value) => format!("{} {value}", self.element),
+            None => self.element.clone(),
         }
     }
 }

@@ -5,8 +5,9 @@
  * off again, so what went out comes back as it was.
  */
 import Papa from "papaparse"
+import { isBlankAmount, type Marks, POINT, READERS, readAmount } from "./amount"
 import { type NewPosition, problemWith } from "./edit"
-import { digits, type Marks, POINT, parseAmount } from "./money"
+import { digits } from "./money"
 import { FIELDS, type Field, type Position } from "./schema"
 
 const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
@@ -143,16 +144,16 @@ function readLine(number: number, cells: string[], columns: (Field | undefined)[
     return at < 0 ? "" : (cells[at] ?? "")
   }
   const budget = cell("budget").trim()
-  const read = budget === "" ? 0 : parseAmount(unguard(budget), marks)
+  const isBlank = isBlankAmount(budget)
+  // A table does not know the plan's unit, so an amount cannot name another.
+  const read = isBlank ? { value: null } : readAmount(unguard(budget), { marks: marks ?? READERS, unit: Number.NaN })
   const position: NewPosition = {
     designation: unguard(cell("designation")),
     department: unguard(cell("department")),
-    budget: read ?? 0,
+    budget: "value" in read ? read.value : null,
     location: unguard(cell("location")),
   }
   const problem =
-    read === null
-      ? `“${budget.slice(0, 40)}” is not a number.`
-      : (FIELDS.map((field) => problemWith(field, position[field])).find((found) => found !== null) ?? null)
+    "problem" in read ? read.problem : (FIELDS.map((field) => problemWith(field, position[field])).find((found) => found !== null) ?? null)
   return { number, position, problem }
 }

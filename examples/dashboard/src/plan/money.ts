@@ -1,4 +1,5 @@
 /** Money, numbers and moments as they are written where the reader lives. */
+import { type Marks, READERS } from "./amount"
 
 /** What units are called. Others are shown as a number. */
 const UNITS = new Map([
@@ -13,23 +14,6 @@ export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
-
-/** What stands between thousands, and before decimals. */
-export interface Marks {
-  group: string
-  decimal: string
-}
-
-/** The marks of a language; without one, of the reader's. */
-export function marksOf(language?: string): Marks {
-  const parts = new Intl.NumberFormat(language).formatToParts(1_234_567.8)
-  const mark = (type: "group" | "decimal") => parts.find((part) => part.type === type)?.value ?? ""
-  return { group: mark("group"), decimal: mark("decimal") }
-}
-
-const READERS = marksOf()
-/** As programs write numbers. */
-export const POINT: Marks = { group: ",", decimal: "." }
 
 /** ₹, $, …; the code where there is no symbol. */
 function symbol(currency: string): string {
@@ -84,23 +68,6 @@ export function digits(value: number): string {
 /** A number in a field for typing, and for the clipboard: as the reader writes it, so that it is read back as it was. */
 export const typed = (budget: number | null, { decimal }: Marks = READERS): string =>
   budget === null ? "" : digits(budget).replace(".", decimal === "," ? "," : ".")
-
-/**
- * Reads a number as people type and paste them: with blanks or commas between groups (`12,50,000` as well), a currency sign in
- * front, and a decimal comma where they write one, or no point could be meant. null: it is none.
- */
-export function parseAmount(text: string, { group, decimal }: Marks = READERS): number | null {
-  let number = text
-    .replace(/[\s\u00a0\u202f'’_]/g, "")
-    .replace(/^\p{Sc}/u, "")
-    .replace(/^[A-Za-z]{3}(?=[\d.,-])/, "")
-  const isComma = decimal === "," ? /^-?\d*,\d+$/ : /^-?(\d+,\d{1,2}|0,\d+)$/
-  if (/^-?\d{1,3}(\.\d{3})+,\d+$/.test(number)) number = number.replaceAll(".", "").replace(",", ".")
-  else if (group === "." && /^-?[1-9]\d{0,2}(\.\d{3})+$/.test(number)) number = number.replaceAll(".", "")
-  else if (isComma.test(number)) number = number.replace(",", ".")
-  else if (/^-?[1-9]\d{0,2}(,\d{2,3})+(\.\d+)?$/.test(number)) number = number.replaceAll(",", "")
-  return /^-?(\d+\.?\d*|\.\d+)$/.test(number) ? Number(number) : null
-}
 
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })

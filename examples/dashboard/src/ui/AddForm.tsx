@@ -20,7 +20,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const typed = new FormData(event.currentTarget)
-    const inputs = FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""))] as const)
+    const inputs = FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""), settings)] as const)
     const found = Object.fromEntries(inputs.flatMap(([field, read]) => ("problem" in read ? [[field, read.problem]] : [])))
     setProblems(found)
     const first = FIELDS.find((field) => found[field])

@@ -1,7 +1,8 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
+import { isBlankAmount, readAmount } from "../plan/amount"
 import { problemWith } from "../plan/edit"
-import { parseAmount, typed } from "../plan/money"
-import type { Field, FieldValue } from "../plan/schema"
+import { typed } from "../plan/money"
+import type { Field, FieldValue, Settings } from "../plan/schema"
 
 /** Where to go when a value was taken. */
 export type Onward = "stay" | "down" | "next" | "back"
@@ -13,6 +14,7 @@ interface Props {
   /** What was typed or pasted to begin with; null: the value as it is. */
   begin: string | null
   suggestions: string | null
+  read: (text: string) => Input
   onDraft: (text: string) => void
   onCommit: (value: FieldValue, onward: Onward) => void
   /** Nothing was changed. */
@@ -23,19 +25,16 @@ interface Props {
 /** A typed value, or why it is refused. */
 export type Input = { value: FieldValue } | { problem: string }
 
-/** Reads what a person typed. An empty budget is unknown (null). */
-export function readInput(field: Field, text: string): Input {
-  let value: FieldValue = text.trim()
-  if (field === "budget") {
-    value = value === "" ? null : parseAmount(text)
-    if (value === null && text.trim() !== "") return { problem: "A budget is a number." }
-  }
+/** Reads what a person typed. An empty budget is unknown (null); others are amounts in the plan's currency and unit. */
+export function readInput(field: Field, text: string, { currency, unit }: Settings): Input {
+  if (field === "budget") return isBlankAmount(text) ? { value: null } : readAmount(text, { currency, unit })
+  const value = text.trim()
   const problem = problemWith(field, value)
   return problem === null ? { value } : { problem }
 }
 
 /** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
-export function CellEditor({ field, label, value, begin, suggestions, onDraft, onCommit, onLeave, onCancel }: Props) {
+export function CellEditor({ field, label, value, begin, suggestions, read, onDraft, onCommit, onLeave, onCancel }: Props) {
   /** What stood there when the cell was opened. */
   const shown = useRef(typeof value === "number" ? typed(value) : (value ?? ""))
   const [text, setText] = useState(begin ?? shown.current)
@@ -58,10 +57,10 @@ export function CellEditor({ field, label, value, begin, suggestions, onDraft, o
       onLeave(onward)
       return
     }
-    const read = readInput(field, text)
-    if ("problem" in read) return setProblem(read.problem)
+    const input = read(text)
+    if ("problem" in input) return setProblem(input.problem)
     isDone.current = true
-    onCommit(read.value, onward)
+    onCommit(input.value, onward)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     // The grid's own keys are not for here.

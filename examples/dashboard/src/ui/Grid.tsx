@@ -13,6 +13,7 @@ import { FIELDS, type Field, type FieldValue, isSameField, type Position, type S
 import { LABELS, type Sort, type SortKey } from "../plan/table"
 import type { Cell, Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
+import { readInput } from "./CellEditor"
 import { useMedia, useMinute } from "./hooks"
 import { COLUMNS, type Column, type Editing, isFieldColumn, Row, type RowActions } from "./Row"
 
@@ -187,6 +188,7 @@ export function Grid(props: Props) {
     draft: (text) => {
       draft.current = text
     },
+    read: (field, text) => readInput(field, text, settings),
     commit: (id, field, value, onward) => {
       const [before, now] = [opened.current, props.look(id)]
       const isSame = before && now && isSameField(before.position, now.position, field)
@@ -223,6 +225,7 @@ export function Grid(props: Props) {
       enter: (id, column) => latest.current.enter(id, column),
       edit: (id, column) => latest.current.edit(id, column),
       draft: (text) => latest.current.draft(text),
+      read: (field, text) => latest.current.read(field, text),
       commit: (id, field, value, onward) => latest.current.commit(id, field, value, onward),
       leave: (id, field, onward) => latest.current.leave(id, field, onward),
       cancel: (id, field) => latest.current.cancel(id, field),

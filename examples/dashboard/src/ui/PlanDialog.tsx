@@ -1,6 +1,6 @@
 import { type FormEvent, useId, useState } from "react"
-import { problemWith } from "../plan/edit"
-import { parseAmount, typed, UNIT_CHOICES, unitName } from "../plan/money"
+import { isBlankAmount, readAmount } from "../plan/amount"
+import { typed, UNIT_CHOICES, unitName } from "../plan/money"
 import type { Settings } from "../plan/schema"
 import { Dialog } from "./Dialog"
 
@@ -26,12 +26,11 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     const name = text("name")
     const currency = text("currency").toUpperCase()
     const isSame = text("total") === typed(settings.totalBudget)
-    const total = isSame ? settings.totalBudget : text("total") === "" ? null : parseAmount(text("total"))
     if (name === "") return setProblem("A plan needs a name.")
     if (!/^[A-Z]{3}$/.test(currency)) return setProblem("A currency is a code of three letters, such as INR.")
-    const wrong = isSame || text("total") === "" ? null : problemWith("budget", total)
-    if (wrong) return setProblem(`Total budget: ${wrong}`)
-    onSave({ name, currency, unit, totalBudget: total })
+    const total = isSame || isBlankAmount(text("total")) ? null : readAmount(text("total"), { currency, unit })
+    if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
+    onSave({ name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
   }
   const units = UNIT_CHOICES.some((choice) => choice.unit === settings.unit)
     ? UNIT_CHOICES

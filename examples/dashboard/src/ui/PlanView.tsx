@@ -241,8 +241,15 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     [snapshot.swallowed, there, dismissed],
   )
   const lostHere = useMemo(
-    () => lost.map((item): LostHere => ({ lost: item, input: readInput(item.field, item.text), position: there.get(item.id) ?? null })),
-    [lost, there],
+    () =>
+      lost.map(
+        (item): LostHere => ({
+          lost: item,
+          input: readInput(item.field, item.text, settings),
+          position: there.get(item.id) ?? null,
+        }),
+      ),
+    [lost, there, settings],
   )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 

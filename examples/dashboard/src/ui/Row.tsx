@@ -5,7 +5,7 @@ import { FIELDS, type Field, type FieldValue, type Position, shownValue } from "
 import { LABELS } from "../plan/table"
 import type { Person } from "../sync/presence"
 import type { Glow } from "../sync/store"
-import { CellEditor, type Onward } from "./CellEditor"
+import { CellEditor, type Input, type Onward } from "./CellEditor"
 import { colour } from "./People"
 
 /** The columns, from left to right. */
@@ -24,6 +24,7 @@ export interface RowActions {
   enter(id: string, column: Column): void
   edit(id: string, column: Field): void
   draft(text: string): void
+  read(field: Field, text: string): Input
   commit(id: string, field: Field, value: FieldValue, onward: Onward): void
   leave(id: string, field: Field, onward: Onward): void
   cancel(id: string, field: Field): void
@@ -196,6 +197,7 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
           value={value}
           begin={editing.begin}
           suggestions={field === "department" || field === "location" ? `all-${field}` : null}
+          read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
           onCommit={(value, onward) => actions.commit(id, field, value, onward)}
           onLeave={(onward) => actions.leave(id, field, onward)}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
+import { marksOf } from "../../src/plan/amount"
 import { readTable, toCsv } from "../../src/plan/csv"
-import { marksOf } from "../../src/plan/money"
 import type { Position } from "../../src/plan/schema"
 
 const position = (designation: string, location = "", budget: number | null = 1): Position => ({

@@ -1,0 +1,128 @@
+import { readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { isBlankAmount, type Marks, marksOf, POINT, readAmount, refusalOf, type Scale } from "../../src/plan/amount"
+import { CODES, SPELLINGS } from "../../src/plan/currencies"
+import { money, typed } from "../../src/plan/money"
+
+interface Fixture {
+  marks: Record<string, Marks>
+  groups: Group[]
+}
+
+interface Group {
+  title: string
+  currency?: string
+  unit: number
+  bare?: number
+  cases: [text: string, is: Expected | Record<string, Expected>][]
+}
+
+/** A value, or the kind of refusal. */
+type Expected = number | string
+
+const fixture = (name: string): string => readFileSync(new URL(`../../../../tests/fixtures/${name}`, import.meta.url), "utf8")
+const amounts: Fixture = JSON.parse(fixture("amounts.json"))
+
+/** Every case under every kind of marks. The page has no field in which a bare number counts in another unit. */
+const cases = amounts.groups
+  .filter((group) => group.bare === undefined)
+  .flatMap(({ currency, unit, cases }) =>
+    Object.entries(amounts.marks).flatMap(([language, marks]) =>
+      cases.map(([text, is]) => {
+        const scale: Scale = currency === undefined ? { marks, unit } : { marks, currency, unit }
+        return { language, text, scale, expected: typeof is === "object" ? is[language] : is }
+      }),
+    ),
+  )
+
+it.each(cases)("in $language, in $scale.currency and units of $scale.unit, $text is $expected", ({ text, scale, expected }) => {
+  const amount = readAmount(text, scale)
+  expect("value" in amount ? amount.value : refusalOf(text, scale)).toBe(expected)
+  expect(isBlankAmount(text)).toBe(expected === "empty")
+})
+
+it.each(Object.entries(amounts.marks))("the marks of %s in the fixture are those of this language", (language, marks) =>
+  expect(marksOf(language)).toEqual(marks),
+)
+
+it("knows the currencies that the server knows", () => {
+  const { codes, spellings } = JSON.parse(fixture("currencies.json"))
+  expect([...CODES]).toEqual(codes)
+  expect(Object.fromEntries(SPELLINGS)).toEqual(spellings)
+})
+
+describe("problems", () => {
+  const lakh: Scale = { marks: POINT, currency: "INR", unit: 100_000 }
+  it.each([
+    ["", "The budget is empty."],
+    ["lots", "“lots” is not an amount. Enter a number, such as 12 or 8 lakh."],
+    ["12,34,5", "“12,34,5” is ambiguous. Enter the number without marks between groups of digits."],
+    ["(5)", "A budget cannot be negative."],
+    ["USD 30", "“USD 30” is in USD, and this plan counts in INR."],
+    ["$30", "“$30” is in $, and this plan counts in INR."],
+    ["50k", "“k” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion."],
+    ["Jan 2024", "“Jan 2024” is not an amount: “Jan” is neither a unit nor a currency."],
+  ])("%j: %s", (text, problem) => expect(readAmount(text, lakh)).toEqual({ problem }))
+
+  it("quote only the start of a long text", () => {
+    const amount = readAmount("x".repeat(1_000), lakh)
+    expect("problem" in amount && amount.problem.length).toBeLessThan(120)
+  })
+})
+
+const LANGUAGES = [
+  "en",
+  "en-IN",
+  "de",
+  "fr",
+  "es",
+  "it",
+  "pt-BR",
+  "pt-PT",
+  "id",
+  "tr",
+  "sv",
+  "pl",
+  "de-CH",
+  "de-AT",
+  "ar-EG",
+  "fa",
+  "bn",
+  "mr",
+  "ja",
+  "he",
+]
+
+describe("round trips", () => {
+  const budgets = [0, 12.5, 12.125, 12_125, 1_234.567, 1e-7, 0.1 + 0.2, 1_234_567.89, Number.MAX_SAFE_INTEGER]
+
+  it.each(LANGUAGES)("in %s a typed amount is read back", (language) => {
+    const marks = marksOf(language)
+    for (const budget of budgets) expect(readAmount(typed(budget, marks), { marks, unit: 1 })).toEqual({ value: budget })
+  })
+
+  it.each(LANGUAGES)("in %s a formatted number is read back", (language) => {
+    const marks = marksOf(language)
+    const format = new Intl.NumberFormat(language, { maximumFractionDigits: 6 })
+    for (const budget of [0, 0.5, 12, 999, 1_000, 12_345, 123_456, 1_234_567, 12.125, 1_234.5, 1_234.567, 98_765_432.125])
+      expect(readAmount(format.format(budget), { marks, unit: 1 }), format.format(budget)).toEqual({ value: budget })
+  })
+
+  it.each(LANGUAGES)("in %s a formatted sum of money is read back", (language) => {
+    const marks = marksOf(language)
+    for (const currency of ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD"])
+      for (const currencyDisplay of ["narrowSymbol", "code"] as const) {
+        const format = new Intl.NumberFormat(language, { style: "currency", currency, currencyDisplay, maximumFractionDigits: 2 })
+        for (const budget of [0, 5, 1_234, 1_234_567]) {
+          const text = format.format(budget)
+          expect(readAmount(text, { marks, currency, unit: 1 }), text).toEqual({ value: budget })
+        }
+      }
+  })
+
+  it.each([1, 1_000, 100_000, 1_000_000, 10_000_000])("what the page writes in units of %d is read back", (unit) => {
+    const marks = marksOf()
+    for (const budget of [0, 12, 12.5, 1_250, 1_234_567.25])
+      expect(readAmount(money(budget, "INR", unit), { marks, currency: "INR", unit })).toEqual({ value: budget })
+  })
+})
