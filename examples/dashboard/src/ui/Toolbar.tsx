@@ -1,7 +1,7 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
 import { inUnits, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
-import { distinct, type Filter, used } from "../plan/table"
+import { distinct, type Filter, type Group, used } from "../plan/table"
 import { Menu } from "./Menu"
 
 interface Props {
@@ -117,7 +117,8 @@ export function Toolbar(props: Props) {
 
 interface ChoiceProps {
   label: string
-  values: string[]
+  values: Group[]
+  /** Key of a group. */
   value: string | null
   onChange: (value: string | null) => void
 }
@@ -131,8 +132,8 @@ function Choice({ label, values, value, onChange }: ChoiceProps) {
       onChange={(event) => onChange(event.target.value || null)}
     >
       <option value="">{label}: all</option>
-      {values.map((name) => (
-        <option key={name} value={name}>
+      {values.map(({ key, name }) => (
+        <option key={key} value={key}>
           {name}
         </option>
       ))}
