@@ -52,7 +52,7 @@ fn make_snapshot(positions: usize, changes: usize) -> Vec<u8> {
         id: format!("position-{index:05}"),
         designation: format!("Engineer {index}"),
         department: "UI".to_owned(),
-        budget: Budget::Int(45_000),
+        budget: Some(Budget::Int(45_000)),
         location: "Pune".to_owned(),
         created_at: Some(1_600_000_000_000 + i64::try_from(index).unwrap()),
         updated: None,

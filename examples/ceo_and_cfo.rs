@@ -145,7 +145,7 @@ fn position(id: &str, designation: &str, department: &str, budget: u64, location
         id: id.to_owned(),
         designation: designation.to_owned(),
         department: department.to_owned(),
-        budget: Budget::Int(budget),
+        budget: Some(Budget::Int(budget)),
         location: location.to_owned(),
         created_at: None,
         updated: None,

@@ -189,6 +189,9 @@ pub struct ImportArgs {
     /// The total budget of a document that is made, in lakh
     #[arg(long, value_name = "LAKH")]
     pub total_budget: Option<f64>,
+    /// Import the sound rows, and write those that cannot be imported to a new file beside FILE
+    #[arg(long)]
+    pub skip_odd: bool,
 }
 
 /// Flags of `check`.

@@ -441,7 +441,7 @@ async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
         id: "ui".to_owned(),
         designation: "UI".to_owned(),
         department: String::new(),
-        budget: Budget::Int(1),
+        budget: Some(Budget::Int(1)),
         location: String::new(),
         created_at: None,
         updated: None,

@@ -127,7 +127,7 @@ fn position(number: usize) -> NewPosition {
         id: format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8),
         designation: DESIGNATIONS[number % DESIGNATIONS.len()].to_owned(),
         department: DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned(),
-        budget: Budget::Int(5 + number as u64 % 60),
+        budget: Some(Budget::Int(5 + number as u64 % 60)),
         location: LOCATIONS[number / 7 % LOCATIONS.len()].to_owned(),
         created_at: None,
         updated: None,

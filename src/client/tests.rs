@@ -32,7 +32,7 @@ fn add(id: &str) -> Edit {
         id: id.to_owned(),
         designation: "Engineer".to_owned(),
         department: String::new(),
-        budget: Budget::Int(1),
+        budget: Some(Budget::Int(1)),
         location: String::new(),
         created_at: None,
         updated: None,
@@ -109,4 +109,14 @@ async fn a_long_log_is_compacted() {
     assert!(compacted, "{largest} bytes");
     replica.close().await.unwrap();
     assert_eq!(rows(&home.open().await).len(), 1_500);
+}
+
+#[tokio::test]
+async fn names_that_authors_cannot_have_are_refused() {
+    let home = Home::new();
+    for name in ["", "\u{200b}", "a\nb", &"x".repeat(201)] {
+        let options = ReplicaOptions::new(home.real.path().join("plan.automerge"), home.id.clone(), name);
+        assert!(matches!(Replica::open(options).await, Err(ReplicaError::Author(_))), "{name:?}");
+    }
+    assert!(!home.real.path().join("plan.automerge").exists());
 }

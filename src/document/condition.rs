@@ -52,7 +52,7 @@ mod tests {
                 id: id.to_owned(),
                 designation: "UI".to_owned(),
                 department: String::new(),
-                budget: Budget::Int(1),
+                budget: Some(Budget::Int(1)),
                 location: String::new(),
                 created_at: None,
                 updated: None,

@@ -16,12 +16,7 @@ use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
 };
-use crate::format::{Budget, DocumentId};
-
-/// Characters that one text may hold.
-pub const MAX_TEXT: usize = 1_000;
-/// Characters that an id brought by a client may hold.
-pub const MAX_ID: usize = 200;
+use crate::format::{Budget, DocumentId, MAX_TEXT, check_position_id, is_blank};
 
 /// Who edits, and when.
 #[derive(Debug, Clone)]
@@ -41,8 +36,8 @@ pub struct NewPosition {
     pub designation: String,
     /// May be empty, and any text.
     pub department: String,
-    /// In units of the plan.
-    pub budget: Budget,
+    /// In units of the plan. `None`: unknown; the position has no budget then.
+    pub budget: Option<Budget>,
     /// May be empty.
     pub location: String,
     /// Milliseconds since 1970; the moment of the edit when absent.
@@ -170,29 +165,15 @@ pub enum EditError {
 
 impl NewPosition {
     fn validate(&self) -> Result<(), EditError> {
-        check_id(&self.id)?;
+        check_position_id(&self.id).map_err(|error| EditError::Invalid { field: "id", reason: error.to_string() })?;
         check_designation(&self.designation)?;
         check_text(DEPARTMENT, &self.department)?;
         check_text(LOCATION, &self.location)
     }
 }
 
-fn check_id(id: &str) -> Result<(), EditError> {
-    let invalid = |reason: &str| Err(EditError::Invalid { field: "id", reason: reason.to_owned() });
-    if id.is_empty() {
-        return invalid("must not be empty");
-    }
-    if id.chars().count() > MAX_ID {
-        return invalid(&format!("must not be longer than {MAX_ID} characters"));
-    }
-    if id.chars().any(char::is_control) {
-        return invalid("must not hold control characters");
-    }
-    Ok(())
-}
-
 fn check_designation(text: &str) -> Result<(), EditError> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(EditError::Invalid { field: DESIGNATION, reason: "must not be empty".to_owned() });
     }
     check_text(DESIGNATION, text)
@@ -356,7 +337,7 @@ fn name_of(position: &Position) -> Option<String> {
 
 fn check_plan(plan: &PlanPatch) -> Result<(), EditError> {
     plan.name.as_ref().map_or(Ok(()), |name| check_text(NAME, name))?;
-    if plan.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+    if plan.name.as_deref().is_some_and(is_blank) {
         return Err(EditError::Invalid { field: NAME, reason: "must not be empty".to_owned() });
     }
     let code = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -395,7 +376,9 @@ fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &A
     let row = tx.put_object(map, position.id.as_str(), ObjType::Map)?;
     put_text(tx, &row, DESIGNATION, &position.designation)?;
     put_text(tx, &row, DEPARTMENT, &position.department)?;
-    put_number(tx, &row, BUDGET, position.budget)?;
+    if let Some(budget) = position.budget {
+        put_number(tx, &row, BUDGET, budget)?;
+    }
     put_text(tx, &row, LOCATION, &position.location)?;
     let (who, when) = position.updated.as_ref().map_or((&author.name, author.now), |(who, when)| (who, *when));
     tx.put(&row, CREATED_AT, ScalarValue::Timestamp(position.created_at.unwrap_or(author.now)))?;

@@ -38,7 +38,7 @@ pub use authors::{Authors, Bringer, Brought, Surface};
 use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
-pub use edit::{Author, Done, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use envelope::{carries_chunks, listed};
 pub use incoming::{BadMessage, DocumentFull, Incoming, MessageLimits};
 pub use past::Past;

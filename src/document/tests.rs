@@ -27,7 +27,7 @@ pub(super) fn position(id: &str) -> NewPosition {
         id: id.to_owned(),
         designation: "UI".to_owned(),
         department: "Engineering".to_owned(),
-        budget: Budget::Int(45),
+        budget: Some(Budget::Int(45)),
         location: "Pune".to_owned(),
         created_at: None,
         updated: None,

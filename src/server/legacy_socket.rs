@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
-use crate::document::{Author, Edit, EditError, MAX_ID, MAX_TEXT, NewPosition};
-use crate::format::DocumentId;
+use crate::document::{Author, Edit, EditError, NewPosition};
+use crate::format::{DocumentId, InvalidAuthorName, MAX_ID, MAX_TEXT, check_author_name};
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
@@ -26,8 +26,6 @@ use crate::wire::legacy::{self, LegacyError, Request, Tracking, frames};
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";
-/// Characters of a login name that are kept.
-const MAX_NAME: usize = 200;
 
 /// One legacy client.
 pub struct LegacySocket {
@@ -93,7 +91,7 @@ impl LegacySocket {
                     id: new_position_id(),
                     designation: row.designation,
                     department: row.department,
-                    budget: row.budget,
+                    budget: Some(row.budget),
                     location: row.location,
                     created_at: None,
                     updated: None,
@@ -123,7 +121,17 @@ impl LegacySocket {
             Request::Login { name } => {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string());
-                let name: String = name.trim().chars().take(MAX_NAME).collect();
+                let name = match check_author_name(&name) {
+                    Ok(name) => name.to_owned(),
+                    // Pages that do not know who uses them log in without a name.
+                    Err(InvalidAuthorName::Empty) => String::new(),
+                    Err(reason) => {
+                        return vec![
+                            frames::error(&format!("Failed to log in: the name {reason}")),
+                            frames::processed(),
+                        ];
+                    }
+                };
                 self.hub.rename(self.key, Some(name.clone()), true).await;
                 self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
                 vec![frames::processed()]

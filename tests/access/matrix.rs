@@ -47,7 +47,7 @@ impl Stage {
                 id: id.clone(),
                 designation: "UI".to_owned(),
                 department: "Product".to_owned(),
-                budget: Budget::Int(1),
+                budget: Some(Budget::Int(1)),
                 location: "Pune".to_owned(),
                 created_at: None,
                 updated: None,

@@ -24,7 +24,7 @@ async fn a_replica_shows_its_token_and_its_edits_are_noted_with_its_user() {
         id: "ui".to_owned(),
         designation: "UI".to_owned(),
         department: "Product".to_owned(),
-        budget: Budget::Int(30),
+        budget: Some(Budget::Int(30)),
         location: "Pune".to_owned(),
         created_at: None,
         updated: None,

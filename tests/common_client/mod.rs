@@ -125,7 +125,7 @@ pub fn add(id: &str, budget: u64) -> Edit {
         id: id.to_owned(),
         designation: format!("Engineer {id}"),
         department: "Engineering".to_owned(),
-        budget: Budget::Int(budget),
+        budget: Some(Budget::Int(budget)),
         location: "Bengaluru".to_owned(),
         created_at: None,
         updated: None,

@@ -86,7 +86,7 @@ async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what
         id: "first".to_owned(),
         designation: text.clone(),
         department: text.clone(),
-        budget: Budget::Int(0),
+        budget: Some(Budget::Int(0)),
         location: text,
         created_at: None,
         updated: None,

@@ -300,7 +300,7 @@ impl World {
                     id,
                     designation: "by the API".to_owned(),
                     department: "HR".to_owned(),
-                    budget,
+                    budget: Some(budget),
                     location: "Pune".to_owned(),
                     created_at: None,
                     updated: None,

@@ -22,7 +22,7 @@ fn row(id: &str) -> Edit {
         id: id.to_owned(),
         designation: id.to_owned(),
         department: "HR".to_owned(),
-        budget: Budget::Int(7),
+        budget: Some(Budget::Int(7)),
         location: "Pune".to_owned(),
         created_at: None,
         updated: None,

@@ -200,7 +200,7 @@ impl TestServer {
             ids += 1;
             format!("row {}", ids - 1)
         };
-        let rows = exchange::import(json, 1_750_000_000_000, &mut new_id).expect("a legacy file without odd rows");
+        let rows = exchange::import(json, 1_750_000_000_000, &mut new_id).expect("a legacy file with only sound rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             id: row.id,
             designation: row.designation,

@@ -57,7 +57,7 @@ async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
         id: "wide".to_owned(),
         designation: text.clone(),
         department: text.clone(),
-        budget: Budget::Int(0),
+        budget: Some(Budget::Int(0)),
         location: text,
         created_at: None,
         updated: None,

@@ -17,7 +17,7 @@ fn add(id: &str) -> Edit {
         id: id.to_owned(),
         designation: format!("Engineer {id}"),
         department: "Engineering".to_owned(),
-        budget: Budget::Int(5),
+        budget: Some(Budget::Int(5)),
         location: "Pune".to_owned(),
         created_at: None,
         updated: None,

@@ -86,7 +86,7 @@ pub struct PositionBody {
     department: String,
     /// A number, in units of the plan.
     #[schema(value_type = f64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 11.5)]
-    budget: Budget,
+    budget: Option<Budget>,
     /// Up to 1,000 characters.
     #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Ahmedabad")]
     location: String,
@@ -99,7 +99,7 @@ impl PositionBody {
             id: fields.text("id")?.unwrap_or_else(new_position_id),
             designation: required(fields.text(DESIGNATION)?, DESIGNATION)?,
             department: fields.text(DEPARTMENT)?.unwrap_or_default(),
-            budget: required(fields.number(BUDGET)?, BUDGET)?,
+            budget: Some(required(fields.number(BUDGET)?, BUDGET)?),
             location: fields.text(LOCATION)?.unwrap_or_default(),
         })
     }

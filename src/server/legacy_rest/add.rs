@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, MAX_ID, NewPosition};
-use crate::format::{Budget, parse_when};
+use crate::document::{Edit, NewPosition};
+use crate::format::{Budget, InvalidAuthorName, check_author_name, parse_when};
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
@@ -42,10 +42,10 @@ fn read(object: &Map<String, Value>) -> Result<NewPosition, String> {
         id,
         designation,
         department: text(object, DEPARTMENT)?.unwrap_or_default(),
-        budget,
+        budget: Some(budget),
         location: text(object, LOCATION)?.unwrap_or_default(),
         created_at: None,
-        updated: object.get("lastUpdated").and_then(last_updated),
+        updated: object.get("lastUpdated").map_or(Ok(None), last_updated)?,
     })
 }
 
@@ -63,11 +63,18 @@ pub(super) fn budget(object: &Map<String, Value>) -> Result<Option<Budget>, Stri
     object.get(BUDGET).map(|value| Budget::from_json(value).map_err(|error| error.to_string())).transpose()
 }
 
-/// `[who, when]`; what is not of this form is made anew.
-fn last_updated(value: &Value) -> Option<(String, i64)> {
-    let [who, when] = value.as_array()?.as_slice() else { return None };
-    let who = who.as_str().filter(|who| !who.trim().is_empty() && who.chars().count() <= MAX_ID)?;
-    Some((who.to_owned(), parse_when(when.as_str()?)?))
+/// `[who, when]`; `None` for values of another form, in whose place the author and the time of the request are recorded.
+///
+/// # Errors
+/// When an author cannot be called so.
+fn last_updated(value: &Value) -> Result<Option<(String, i64)>, String> {
+    let Some([Value::String(who), Value::String(when)]) = value.as_array().map(Vec::as_slice) else { return Ok(None) };
+    let Some(at) = parse_when(when) else { return Ok(None) };
+    match check_author_name(who) {
+        Ok(name) => Ok(Some((name.to_owned(), at))),
+        Err(InvalidAuthorName::Empty) => Ok(None),
+        Err(reason) => Err(format!("lastUpdated: the name {reason}")),
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +94,7 @@ mod tests {
             "location": "Ahmedabad", "lastUpdated": ["Amit Gupta", "Jun 4, 2022 11:33 am"], "color": "red",
         }))
         .unwrap();
-        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Budget::Int(100_000)));
+        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Some(Budget::Int(100_000))));
         assert_eq!(position.updated, Some(("Amit Gupta".to_owned(), 1_654_342_380_000)));
     }
 
@@ -111,6 +118,14 @@ mod tests {
             (json!({ "designation": "UI", "budget": -1 }), "the budget cannot be negative"),
             (json!({ "designation": "UI", "budget": 1, "id": 7 }), "id: must be text"),
             (json!({ "designation": "UI", "budget": 1, "location": [] }), "location: must be text"),
+            (
+                json!({ "designation": "UI", "budget": 1, "lastUpdated": ["a\nb", "Jun 4, 2022 11:33 am"] }),
+                "lastUpdated: the name must not hold control characters",
+            ),
+            (
+                json!({ "designation": "UI", "budget": 1, "lastUpdated": ["x".repeat(201), "Jun 4, 2022 11:33 am"] }),
+                "lastUpdated: the name must not be longer than 200 characters",
+            ),
         ] {
             assert_eq!(read_json(&row), Err(reason.to_owned()), "{row}");
         }

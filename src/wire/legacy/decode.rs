@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::pieces;
 use super::{AddRow, BadAdd, LegacyError, MAX_FRAME, Request, Tracking};
-use crate::format::Budget;
+use crate::format::{Budget, is_blank, json};
 
 /// Reads one text frame.
 ///
@@ -14,8 +14,8 @@ pub fn decode(text: &str) -> Result<Request, LegacyError> {
     if text.len() > MAX_FRAME {
         return Err(LegacyError::TooLong(text.len()));
     }
-    match serde_json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
-        Value::String(inner) => match serde_json::from_str(&inner) {
+    match json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
+        Value::String(inner) => match json::from_str(&inner) {
             Ok(Value::Array(items)) => action(&items, Form::Array),
             Ok(Value::Object(object)) => presence(&object),
             _ => {
@@ -66,7 +66,7 @@ fn add(arguments: &[Value], form: Form) -> Result<AddRow, BadAdd> {
     }
     let text = |name, value| text_of(value).ok_or(BadAdd::NotText(name));
     let designation = text("designation", designation)?;
-    if designation.trim().is_empty() {
+    if is_blank(&designation) {
         return Err(BadAdd::NoDesignation);
     }
     Ok(AddRow {
