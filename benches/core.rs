@@ -14,8 +14,8 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use futures_util::FutureExt;
 use happierwork::document::{
-    Author, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch, PositionPatch, View,
-    read_view,
+    Author, BudgetPatch, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, PlanPatch,
+    PositionPatch, View, read_view,
 };
 use happierwork::exchange;
 use happierwork::format::{Budget, DocumentId};
@@ -265,7 +265,7 @@ fn library_applies_one_change(bencher: Bencher, changes: usize) {
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
-    let patch = PositionPatch { budget: Some(Budget::Int(1)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(1)), ..PositionPatch::default() };
     bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
         let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
         let mut applied = case.document.apply(vec![Item::Edit { edit, author: author(), by: None }]);

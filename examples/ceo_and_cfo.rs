@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use happierwork::auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::document::{Author, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
+use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::format::Budget;
 use happierwork::hub::Caller;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
@@ -165,7 +165,7 @@ fn location(id: &str, text: &str) -> Edit {
 }
 
 fn budget(id: &str, amount: u64) -> Edit {
-    patch(id, PositionPatch { budget: Some(Budget::Int(amount)), ..PositionPatch::default() })
+    patch(id, PositionPatch { budget: BudgetPatch::Set(Budget::Int(amount)), ..PositionPatch::default() })
 }
 
 fn server_options(home: &Path) -> Options {

@@ -144,7 +144,6 @@ async fn every_bad_body_names_its_field_and_stores_nothing() {
     let row = |body: &str| body.replace('\'', "\"");
     for (method, path, body, status, field) in [
         ("POST", POSITIONS, row("{'budget': 1}"), 422, "designation"),
-        ("POST", POSITIONS, row("{'designation': 'UI'}"), 422, "budget"),
         ("POST", POSITIONS, row("{'designation': ' ', 'budget': 1}"), 422, "designation"),
         ("POST", POSITIONS, row("{'designation': 5, 'budget': 1}"), 422, "designation"),
         ("POST", POSITIONS, row("{'designation': null, 'budget': 1}"), 422, "designation"),
@@ -160,7 +159,6 @@ async fn every_bad_body_names_its_field_and_stores_nothing() {
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': 1e300}"), 422, "budget"),
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': 1e999}"), 422, "budget"),
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': '5'}"), 422, "budget"),
-        ("POST", POSITIONS, row("{'designation': 'UI', 'budget': null}"), 422, "budget"),
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': NaN}"), 400, ""),
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': 1, 'id': ''}"), 422, "id"),
         ("POST", POSITIONS, row("{'designation': 'UI', 'budget': 1, 'color': 'red'}"), 422, "color"),

@@ -12,7 +12,7 @@ use automerge::{ActorId, AutoCommit, ChangeHash, ObjType, ROOT};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use happierwork::document::history::{Page, Query};
-use happierwork::document::{Author, Edit, MessageLimits, NewPosition, PositionPatch};
+use happierwork::document::{Author, BudgetPatch, Edit, MessageLimits, NewPosition, PositionPatch};
 use happierwork::document_log::Actors;
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
@@ -199,7 +199,7 @@ async fn a_filter_tells_of_one_position_or_one_field() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_there_in_the_past_and_what_came_back_is_told_twice() {
+async fn a_deleted_position_is_in_the_past_and_restored_later() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     set_budget(&server, "ui", 2).await;
@@ -207,12 +207,13 @@ async fn what_was_deleted_is_there_in_the_past_and_what_came_back_is_told_twice(
     delete(&server, "ui").await;
     add(&server, "ui", "UX").await;
     let told = all(&server, "&position=ui", 50).await;
-    let came: Vec<_> = told.iter().map(|change| (change["added"].clone(), change["deleted"].clone())).collect();
+    let came: Vec<_> =
+        told.iter().map(|change| ["added", "restored", "deleted"].map(|how| change[how].clone())).collect();
     let row = |designation: &str| json!([{ "position": "ui", "designation": designation }]);
-    let none = json!([]);
-    assert_eq!(came[0], (row("UX"), none.clone()));
-    assert_eq!(came[1], (none.clone(), row("UI")));
-    assert_eq!(came[3], (row("UI"), none));
+    let none = || json!([]);
+    assert_eq!(came[0], [none(), row("UX"), none()]);
+    assert_eq!(came[1], [none(), none(), row("UI")]);
+    assert_eq!(came[3], [row("UI"), none(), none()]);
     assert_eq!(set(&told[0], "budget").unwrap()["old"], Value::Null, "it is another one");
 
     assert_eq!(get(&server, &at(&told[2])).await, before, "byte for byte what was shown then");
@@ -240,7 +241,7 @@ async fn both_who_edited_at_once_are_seen_with_what_they_saw() {
     let page = get(&server, HISTORY).await;
     let [second, first, added, _] = changes(&page).as_slice() else { panic!("{page}") };
     for (change, name, budget, time) in
-        [(second, "cfo", 30, "2033-05-18T03:35:00Z"), (first, "ceo", 20, "2033-05-18T03:33:20Z")]
+        [(second, "cfo", 30, "2033-05-18T03:35:00.000Z"), (first, "ceo", 20, "2033-05-18T03:33:20.000Z")]
     {
         assert_eq!((&change["message"], &change["time"]), (&json!(name), &json!(time)));
         let set = set(change, "budget").unwrap();
@@ -259,6 +260,32 @@ async fn both_who_edited_at_once_are_seen_with_what_they_saw() {
     let settled = &changes(&get(&server, HISTORY).await)[0].clone();
     let old = set(settled, "budget").unwrap()["old"].clone();
     assert_eq!(old, now["positions"][0]["budget"], "of both, the one that was shown");
+    assert_eq!(set(settled, "budget").unwrap()["settled"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_value_of_a_conflict_is_told_over_the_others() {
+    let server = TestServer::start().await;
+    add(&server, "ui", "UI").await;
+    for kept in [21, 22] {
+        set_budget(&server, "ui", 1).await;
+        let mut ceo = PlainPeer::connect(&server, &server.document).await;
+        let mut cfo = PlainPeer::connect(&server, &server.document).await;
+        for (peer, budget) in [(&mut ceo, 21), (&mut cfo, 22)] {
+            let row = peer.row("ui").unwrap();
+            peer.doc.put(&row, "budget", budget).unwrap();
+        }
+        ceo.until_acknowledged().await;
+        cfo.until_acknowledged().await;
+        let shown = get(&server, &format!("{POSITIONS}/ui")).await["budget"].clone();
+        let losing = if shown == 21 { 22 } else { 21 };
+        set_budget(&server, "ui", kept).await;
+        let page = get(&server, HISTORY).await;
+        let told = set(&changes(&page)[0], "budget").unwrap();
+        assert_eq!((&told["old"], &told["new"]), (&shown, &json!(kept)));
+        assert_eq!(told["settled"], json!([shown, losing]), "{kept}");
+        assert_eq!(get(&server, &format!("{POSITIONS}/ui")).await["conflicts"], Value::Null);
+    }
 }
 
 #[tokio::test]
@@ -294,7 +321,7 @@ async fn an_import_is_one_change_that_tells_of_every_row() {
 }
 
 #[tokio::test]
-async fn a_document_of_another_kind_has_a_history_without_fields() {
+async fn a_document_of_another_kind_has_a_history_of_root_keys() {
     let server = TestServer::start().await;
     let id = DocumentId::from_random([9; 16]);
     let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
@@ -306,8 +333,11 @@ async fn a_document_of_another_kind_has_a_history_without_fields() {
     let page = get(&server, &format!("/api/documents/{id}/history")).await;
     let told: Vec<_> = changes(&page).iter().map(|change| &change["message"]).collect();
     assert_eq!(told, ["more", "begun"]);
-    for change in changes(&page) {
-        assert_eq!((&change["fields"], &change["added"], &change["omitted"]), (&json!([]), &json!([]), &json!(0)));
+    for (change, old, new) in
+        [(&changes(&page)[0], json!([]), json!(["buy milk"])), (&changes(&page)[1], Value::Null, json!([]))]
+    {
+        let todo = json!({ "position": null, "designation": null, "field": "todo", "old": old, "new": new });
+        assert_eq!((&change["fields"], &change["added"], &change["omitted"]), (&json!([todo]), &json!([]), &json!(0)));
     }
     assert_eq!(get(&server, &format!("/api/documents/{id}/history?field=budget")).await["changes"], json!([]));
 }
@@ -455,7 +485,7 @@ fn author() -> Author {
 }
 
 fn budget(budget: u64) -> Edit {
-    let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
     Edit::Patch { id: "ui".to_owned(), patch }
 }
 
@@ -497,7 +527,7 @@ async fn what_was_not_stored_is_not_in_the_history() {
     hub.edit(&Caller::server(), &id, budget(3), author()).await.unwrap();
     let page = page(&hub, &id).await;
     let budgets: Vec<_> =
-        page.entries.iter().flat_map(|entry| &entry.fields).filter(|set| set.field.name() == "budget").collect();
+        page.entries.iter().flat_map(|entry| &entry.fields).filter(|set| &*set.field == "budget").collect();
     assert_eq!((&budgets[0].old, &budgets[0].new), (&json!(1), &json!(3)));
     hub.stop().await;
 }

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::fail;
 use crate::clock::now_ms;
 use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 use crate::document::Document;
-use crate::format::{DocumentId, json};
+use crate::format::{DocumentId, iso_ms, json};
 use crate::hub::{AccessRecord, Deletion};
 use crate::store::{FileStore, StateFile, Store};
 
@@ -127,7 +125,7 @@ impl Documents {
 }
 
 fn said_of(Deletion { by, at, removed }: &Deletion) -> String {
-    let when = Timestamp::from_millisecond(*at).map(|at| at.to_string()).unwrap_or_default();
+    let when = iso_ms(*at).unwrap_or_default();
     let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let rest = if *removed { ", its content is gone" } else { "" };
     format!("deleted {when}{by}{rest}")

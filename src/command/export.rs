@@ -9,9 +9,9 @@ use automerge::ActorId;
 use super::fail;
 use crate::config::{ExportArgs, ExportFormat};
 use crate::document::{Document, Form, MessageLimits, View, read_view};
-use crate::exchange::csv;
 use crate::format::{DocumentId, chunk};
 use crate::server::renderings::RENDERINGS;
+use crate::server::table::{Table, omitted_in_json};
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
@@ -42,7 +42,10 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
         Err(error) => return fail(format!("{name}: {error}")),
     };
     let view = document.view();
-    let out = render(&read_view(&view), args.format);
+    let (out, omitted) = render(&read_view(&view), args.format);
+    if omitted > 0 {
+        eprintln!("happierwork: values that the export does not hold: {omitted}; the file {name} itself holds them");
+    }
     let written = match &args.output {
         Some(path) => fs::write(path, out).map_err(|error| format!("{}: {error}", path.display())),
         None => std::io::stdout().write_all(&out).map_err(|error| error.to_string()),
@@ -53,18 +56,20 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     }
 }
 
-fn render(view: &View, format: ExportFormat) -> Vec<u8> {
+/// The export, and how many values of the document it does not hold.
+fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
     match format {
         ExportFormat::Csv => {
-            let mut out = csv::header();
-            view.join(Form::Csv, b"", &mut out);
-            out
+            let Table { csv, omitted } = Table::of(view);
+            (csv, omitted)
         }
         ExportFormat::Json => {
             let mut out = b"[".to_vec();
             view.join(Form::Json, b",\n", &mut out);
             out.extend_from_slice(b"]\n");
-            out
+            // A list of positions has no place for what stands in the root of the document.
+            let in_root = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing());
+            (out, omitted_in_json(view) + in_root)
         }
     }
 }

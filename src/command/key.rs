@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::fail;
 use crate::auth::{AuthError, AuthFolder, OwnKeys};
 use crate::clock::now;
 use crate::config::{KeyArgs, KeyCommand};
+use crate::format::iso_ms;
 
 /// Prints what was asked for, and notes for people to standard error.
 pub(super) fn run(args: &KeyArgs) -> ExitCode {
@@ -47,7 +46,7 @@ fn list(keys: &OwnKeys) {
     println!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE");
     for key in keys.iter() {
         let does = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };
-        let made = Timestamp::from_second(key.created).map(|made| made.to_string()).unwrap_or_default();
+        let made = iso_ms(key.created.saturating_mul(1_000)).unwrap_or_default();
         println!("{:<16}  {:<5}  {made:<20}  {does}", key.id(), key.algorithm().name());
     }
 }

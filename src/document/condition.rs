@@ -27,7 +27,7 @@ impl Condition {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::edit::{Author, Edit, EditError, NewPosition, PositionPatch, run};
+    use super::super::edit::{Author, BudgetPatch, Edit, EditError, NewPosition, PositionPatch, run};
     use super::*;
     use crate::format::Budget;
 
@@ -36,7 +36,8 @@ mod tests {
     }
 
     fn patch(id: &str, budget: u64) -> Edit {
-        Edit::Patch { id: id.into(), patch: PositionPatch { budget: Some(Budget::Int(budget)), ..Default::default() } }
+        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..Default::default() };
+        Edit::Patch { id: id.into(), patch }
     }
 
     fn read(doc: &Automerge, id: &str) -> Condition {

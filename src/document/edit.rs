@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ScalarValue};
+use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 
 use super::condition::Condition;
 use super::incoming::DocumentFull;
@@ -46,6 +46,25 @@ pub struct NewPosition {
     pub updated: Option<(String, i64)>,
 }
 
+/// What becomes of a position's budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum BudgetPatch {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is deleted: unknown from then on.
+    Clear,
+    /// It is set, in units of the plan.
+    Set(Budget),
+}
+
+/// `None` keeps the budget.
+impl From<Option<Budget>> for BudgetPatch {
+    fn from(budget: Option<Budget>) -> Self {
+        budget.map_or(Self::Keep, Self::Set)
+    }
+}
+
 /// What is to be changed of a position; absent fields stay.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PositionPatch {
@@ -53,8 +72,8 @@ pub struct PositionPatch {
     pub designation: Option<String>,
     /// See [`NewPosition`].
     pub department: Option<String>,
-    /// See [`NewPosition`].
-    pub budget: Option<Budget>,
+    /// See [`BudgetPatch`].
+    pub budget: BudgetPatch,
     /// See [`NewPosition`].
     pub location: Option<String>,
 }
@@ -144,6 +163,11 @@ pub enum EditError {
     /// There is one already.
     #[error("there is a position with the id {0:?} already")]
     Exists(String),
+    /// Something else than a map stands in the position's place: it has no fields.
+    #[error(
+        "the position {0:?} is not a map of fields, so it cannot be changed; delete it, or restore it from the history"
+    )]
+    NotAMap(String),
     /// The condition of [`Edit::OnlyIf`] does not hold.
     #[error("somebody else has changed it meanwhile; read it again, and decide again")]
     Changed,
@@ -246,9 +270,9 @@ pub(super) fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<D
             let name = read_position(doc, &maps, &Arc::from(id.as_str()))
                 .and_then(|reading| name_of(&reading.position))
                 .unwrap_or_else(|| id.clone());
+            let mut maps: Vec<ObjId> = found.into_iter().map(|candidate| candidate.map).collect();
+            maps.dedup();
             return commit(doc, author, format!("{}: deleted {name}", author.name), |tx| {
-                let mut maps: Vec<ObjId> = found.into_iter().map(|candidate| candidate.map).collect();
-                maps.dedup();
                 maps.iter().try_for_each(|map| tx.delete(map, id.as_str()))
             });
         }
@@ -285,7 +309,9 @@ fn run_patch(
         text.as_ref().map_or(Ok(()), |text| check_text(field, text))?;
     }
     let not_found = || EditError::NotFound(id.to_owned());
-    let row = candidates(doc, maps, id).pop().ok_or_else(not_found)?.row.ok_or_else(not_found)?;
+    let mut found = candidates(doc, maps, id);
+    let row = found.pop().ok_or_else(not_found)?.row.ok_or_else(|| EditError::NotAMap(id.to_owned()))?;
+    let losing: Vec<ObjId> = found.into_iter().filter_map(|candidate| candidate.row).collect();
     let now = read_position(doc, maps, &Arc::from(id)).ok_or_else(not_found)?.position;
 
     // A field that stands as asked for is left alone, unless writing it settles a conflict.
@@ -302,27 +328,50 @@ fn run_patch(
     .filter(|(field, is, wanted)| differs(field, is, (*wanted).into()))
     .map(|(field, _, wanted)| (field, wanted))
     .collect();
-    let budget = patch.budget.filter(|wanted| {
-        let same = now.budget.as_ref().and_then(serde_json::Value::as_f64) == Some(wanted.as_f64());
-        !same || now.conflicts.contains_key(BUDGET)
-    });
+    let is_conflict = now.conflicts.contains_key(BUDGET);
+    let budget = match patch.budget {
+        BudgetPatch::Set(wanted) if !is_conflict && is_amount(now.budget.as_ref(), wanted) => BudgetPatch::Keep,
+        BudgetPatch::Clear if now.budget.is_none() => BudgetPatch::Keep,
+        wanted => wanted,
+    };
 
     let mut said: Vec<String> = texts.iter().map(|(field, text)| format!("{field} {text}")).collect();
-    said.extend(budget.map(|budget| format!("{BUDGET} {budget}")));
+    match budget {
+        BudgetPatch::Keep => {}
+        BudgetPatch::Clear => said.push(format!("no {BUDGET}")),
+        BudgetPatch::Set(budget) => said.push(format!("{BUDGET} {budget}")),
+    }
     if said.is_empty() {
         return Ok(Done { changed: false });
     }
     let name = name_of(&now).unwrap_or_else(|| id.to_owned());
     commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
-        for (field, text) in texts {
+        for (field, text) in &texts {
             put_text(tx, &row, field, text)?;
         }
-        if let Some(budget) = budget {
-            put_number(tx, &row, BUDGET, budget)?;
+        match budget {
+            BudgetPatch::Keep => {}
+            BudgetPatch::Clear => delete_if_there(tx, &row, BUDGET)?,
+            BudgetPatch::Set(budget) => put_number(tx, &row, BUDGET, budget)?,
+        }
+        // Of two positions under one id both are shown as one, so what the other one has there is settled as well. Its other
+        // fields stay.
+        let budget = (budget != BudgetPatch::Keep).then_some(BUDGET);
+        for field in texts.iter().map(|(field, _)| *field).chain(budget) {
+            losing.iter().try_for_each(|row| delete_if_there(tx, row, field))?;
         }
         tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(author.now))?;
         put_text(tx, &row, UPDATED_BY, &author.name)
     })
+}
+
+/// Whether a budget is this amount already, stored as a number.
+fn is_amount(budget: Option<&serde_json::Value>, amount: Budget) -> bool {
+    budget.and_then(serde_json::Value::as_f64) == Some(amount.as_f64())
+}
+
+fn delete_if_there(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Result<(), AutomergeError> {
+    if tx.get(row, field)?.is_some() { tx.delete(row, field) } else { Ok(()) }
 }
 
 /// A number without what binary fractions added to it: what people type has fewer than 12 digits.

@@ -9,8 +9,9 @@ use std::sync::{Arc, Weak};
 
 use automerge::{Automerge, ChangeHash};
 
-use super::position::{Moment, Position, read_position_at};
+use super::position::{Position, position_maps_at, read_position_at};
 use super::receive::has;
+use super::snapshot::Snapshot;
 use super::view::order_key;
 
 /// A document at some moment.
@@ -35,10 +36,10 @@ impl Past {
     /// The positions as they were, in the order of the view. Takes long if there are many.
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
-        let moment = Moment::at(&self.doc, &self.heads);
-        let maps = moment.position_maps();
-        let ids: BTreeSet<String> = maps.iter().flat_map(|map| moment.keys(map)).collect();
-        let read = |id: String| read_position_at(moment, &maps, &Arc::from(id)).map(|reading| reading.position);
+        let snapshot = Snapshot::at(&self.doc, &self.heads);
+        let maps = position_maps_at(snapshot);
+        let ids: BTreeSet<String> = maps.iter().flat_map(|map| snapshot.keys(map)).collect();
+        let read = |id: String| read_position_at(snapshot, &maps, &Arc::from(id)).map(|reading| reading.position);
         let mut positions: Vec<Position> = ids.into_iter().filter_map(read).collect();
         positions.sort_by_cached_key(order_key);
         positions

@@ -5,16 +5,20 @@
 //!   positions: { "<id>": { designation, department, budget, location, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
-//! Reading never fails: other programs write documents too, and a row with a missing or odd field is shown with what
-//! can be read of it. Texts are read whether they are Text objects (what we and JavaScript assignments write) or scalar
-//! strings (what older programs write).
+//! Reading never fails, and drops nothing silently: other programs write documents, too. A row with a missing or odd field
+//! is shown with what can be read of it, and everything that the schema does not describe is kept in [`Extra`]. Texts are
+//! read whether they are Text objects (what this program and JavaScript assignments write) or scalar strings (what older
+//! programs write).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::iter::MapRange;
-use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::{Automerge, ObjId, ObjType, ROOT, ScalarValue, Value};
 use serde_json::Value as Json;
+
+use super::extra::{Extra, ROW_ROOM, distinct};
+use super::json::{Encoder, show_scalar};
+use super::snapshot::Snapshot;
 
 /// Root key of the map of positions.
 pub const POSITIONS: &str = "positions";
@@ -55,11 +59,11 @@ pub const DEFAULT_UNIT: f64 = 100_000.0;
 pub struct Position {
     /// Its key in the map: opaque.
     pub id: Arc<str>,
-    /// What is there: usually text. None when the field is missing or holds nothing that JSON can show.
+    /// What is there: usually text. `None` when the field is missing, or holds nothing that JSON can show.
     pub designation: Option<Json>,
     /// See `designation`.
     pub department: Option<Json>,
-    /// Usually a number, in units of the plan.
+    /// Usually a number, in units of the plan. `None`: unknown.
     pub budget: Option<Json>,
     /// See `designation`.
     pub location: Option<Json>,
@@ -71,6 +75,8 @@ pub struct Position {
     pub updated_by: Option<String>,
     /// The values that lost against a concurrent write, by field; gone when somebody writes the field again.
     pub conflicts: BTreeMap<&'static str, Vec<Json>>,
+    /// What stands in the row beyond the schema. `None`, and without any cost, in most rows.
+    pub extra: Option<Box<Extra>>,
 }
 
 /// What the document says about itself.
@@ -92,85 +98,32 @@ impl Default for Plan {
     }
 }
 
-/// A document as it is, or as it was.
-#[derive(Clone, Copy)]
-pub(super) struct Moment<'a> {
-    doc: &'a Automerge,
-    /// None: as it is.
-    heads: Option<&'a [ChangeHash]>,
+/// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
+pub(super) fn position_maps_at(snapshot: Snapshot<'_>) -> Vec<ObjId> {
+    snapshot
+        .all(&ROOT, POSITIONS)
+        .into_iter()
+        .filter(|(value, _)| matches!(value, Value::Object(ObjType::Map)))
+        .map(|(_, object)| object)
+        .collect()
 }
 
-impl<'a> Moment<'a> {
-    /// As it is.
-    pub(super) fn now(doc: &'a Automerge) -> Self {
-        Self { doc, heads: None }
-    }
+/// The maps of positions as they are: see [`position_maps_at`].
+pub(super) fn position_maps(doc: &Automerge) -> Vec<ObjId> {
+    position_maps_at(Snapshot::now(doc))
+}
 
-    /// As it was when it had these heads, all of which must be known.
-    pub(super) fn at(doc: &'a Automerge, heads: &'a [ChangeHash]) -> Self {
-        Self { doc, heads: Some(heads) }
-    }
-
-    /// What stands under a key, the winner last.
-    pub(super) fn all(self, object: &ObjId, key: &str) -> Vec<(Value<'a>, ObjId)> {
-        match self.heads {
-            None => self.doc.get_all(object, key),
-            Some(heads) => self.doc.get_all_at(object, key, heads),
-        }
-        .unwrap_or_default()
-    }
-
-    /// The keys of a map.
-    pub(super) fn keys(self, object: &ObjId) -> Vec<String> {
-        match self.heads {
-            None => self.doc.keys(object).collect(),
-            Some(heads) => self.doc.keys_at(object, heads).collect(),
-        }
-    }
-
-    /// What a map holds: of each key the winner.
-    pub(super) fn entries(self, object: &ObjId) -> MapRange<'a> {
-        match self.heads {
-            None => self.doc.map_range(object, ..),
-            Some(heads) => self.doc.map_range_at(object, .., heads),
-        }
-    }
-
-    /// A value as JSON; None for what JSON cannot show (bytes, NaN) and for maps and lists, which the schema does not have.
-    pub(super) fn show(self, value: &Value<'_>, object: &ObjId) -> Option<Json> {
-        match value {
-            Value::Object(ObjType::Text) => match self.heads {
-                None => self.doc.text(object),
-                Some(heads) => self.doc.text_at(object, heads),
-            }
-            .ok()
-            .map(Json::String),
-            Value::Object(_) => None,
-            Value::Scalar(scalar) => show_scalar(scalar),
-        }
-    }
-
-    /// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
-    pub(super) fn position_maps(self) -> Vec<ObjId> {
-        self.all(&ROOT, POSITIONS)
-            .into_iter()
-            .filter(|(value, _)| matches!(value, Value::Object(ObjType::Map)))
-            .map(|(_, object)| object)
-            .collect()
-    }
-
-    fn root_value(self, key: &str) -> Option<Json> {
-        let (value, object) = self.all(&ROOT, key).pop()?;
-        self.show(&value, &object)
-    }
+fn root_value(snapshot: Snapshot<'_>, key: &str) -> Option<Json> {
+    let (value, object) = snapshot.all(&ROOT, key).pop()?;
+    snapshot.show(&value, &object)
 }
 
 /// Reads what the document says about itself.
 #[must_use]
 pub fn read_plan(doc: &Automerge) -> Plan {
-    let now = Moment::now(doc);
-    let text = |key: &str| now.root_value(key).and_then(|value| value.as_str().map(str::to_owned));
-    let number = |key: &str| now.root_value(key).and_then(|value| value.as_f64());
+    let now = Snapshot::now(doc);
+    let text = |key: &str| root_value(now, key).and_then(|value| value.as_str().map(str::to_owned));
+    let number = |key: &str| root_value(now, key).and_then(|value| value.as_f64());
     Plan {
         name: text(NAME),
         currency: text(CURRENCY),
@@ -182,33 +135,33 @@ pub fn read_plan(doc: &Automerge) -> Plan {
 /// The id that the document carries, if any: whatever text stands there.
 #[must_use]
 pub fn read_document_id(doc: &Automerge) -> Option<String> {
-    Moment::now(doc).root_value(DOCUMENT_ID)?.as_str().map(str::to_owned)
-}
-
-/// The maps of positions as they are: see [`Moment::position_maps`].
-pub(super) fn position_maps(doc: &Automerge) -> Vec<ObjId> {
-    Moment::now(doc).position_maps()
+    root_value(Snapshot::now(doc), DOCUMENT_ID)?.as_str().map(str::to_owned)
 }
 
 /// One of the values that stand under a position's id.
-pub(super) struct Candidate {
+pub(super) struct Candidate<'a> {
     /// The map that it stands in.
     pub map: ObjId,
-    /// The row's own map; None when what stands there is no map.
+    /// The row's own map; `None` when what stands there is no map.
     pub row: Option<ObjId>,
+    /// What stands there, when that is no map.
+    other: Option<(Value<'a>, ObjId)>,
 }
 
 /// What stands under a position's id: several when two were made under one id; the winner last.
-pub(super) fn candidates(doc: &Automerge, maps: &[ObjId], id: &str) -> Vec<Candidate> {
-    candidates_at(Moment::now(doc), maps, id)
+pub(super) fn candidates<'a>(doc: &'a Automerge, maps: &[ObjId], id: &str) -> Vec<Candidate<'a>> {
+    candidates_at(Snapshot::now(doc), maps, id)
 }
 
-fn candidates_at(moment: Moment<'_>, maps: &[ObjId], id: &str) -> Vec<Candidate> {
+fn candidates_at<'a>(snapshot: Snapshot<'a>, maps: &[ObjId], id: &str) -> Vec<Candidate<'a>> {
     let mut found = Vec::new();
     for map in maps {
-        for (value, object) in moment.all(map, id) {
-            let row = matches!(value, Value::Object(ObjType::Map)).then_some(object);
-            found.push(Candidate { map: map.clone(), row });
+        for (value, object) in snapshot.all(map, id) {
+            let (row, other) = match value {
+                Value::Object(ObjType::Map) => (Some(object), None),
+                value => (None, Some((value, object))),
+            };
+            found.push(Candidate { map: map.clone(), row, other });
         }
     }
     found
@@ -231,19 +184,26 @@ pub(super) struct Source {
 
 /// Reads one position; None if it is not there.
 pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
-    read_position_at(Moment::now(doc), maps, id)
+    read_position_at(Snapshot::now(doc), maps, id)
 }
 
-/// The same at some moment; the maps must be those of that moment.
-pub(super) fn read_position_at(moment: Moment<'_>, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
-    let mut candidates = candidates_at(moment, maps, id);
+/// The same at some heads; the maps must be those of these heads.
+pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
+    let mut candidates = candidates_at(snapshot, maps, id);
     let winner = candidates.pop()?;
     let row = winner.row.clone().filter(|_| candidates.is_empty());
-    let mut sources = Vec::new();
-    let mut fields = winner.row.map(|row| read_fields(moment, row, &mut sources)).unwrap_or_default();
+    let mut reader = RowReader::new(snapshot);
+    let mut fields = winner.row.map(|row| reader.read(row)).unwrap_or_default();
+    if let Some((value, object)) = winner.other {
+        reader.extra.value = Some(reader.encoder.value(&value, &object).unwrap_or(Json::Null));
+    }
     for loser in candidates {
-        let Some(row) = loser.row else { continue };
-        for (field, values) in read_fields(moment, row, &mut sources) {
+        // A losing value that is no map has no field that it could be a conflict of.
+        let Some(row) = loser.row else {
+            reader.encoder.omit(1);
+            continue;
+        };
+        for (field, values) in reader.read(row) {
             fields.entry(field).or_default().splice(0..0, values);
         }
     }
@@ -251,22 +211,59 @@ pub(super) fn read_position_at(moment: Moment<'_>, maps: &[ObjId], id: &Arc<str>
     for (field, values) in fields {
         position.set(field, values);
     }
+    let RowReader { unknown, mut extra, encoder, sources, .. } = reader;
+    for (key, values) in unknown {
+        extra.add(&key, values);
+    }
+    extra.omitted = encoder.omitted();
+    if !extra.is_empty() {
+        position.extra = Some(Box::new(extra));
+    }
     Some(Reading { position, row, sources })
 }
 
-/// Reads one field of a row again. Returns the texts that it was read from.
-pub(super) fn reread_field(doc: &Automerge, row: &ObjId, field: &'static str, position: &mut Position) -> Vec<Source> {
-    let mut sources = Vec::new();
+/// Reads one field of the schema of a row again, and adds the texts that it was read from to `sources`. False: something
+/// stands there that the schema does not describe, and the row must be read whole.
+pub(super) fn reread_field(
+    doc: &Automerge,
+    row: &ObjId,
+    field: &'static str,
+    position: &mut Position,
+    sources: &mut Vec<Source>,
+) -> bool {
     let mut values = Vec::new();
-    let now = Moment::now(doc);
-    for (value, object) in now.all(row, field) {
-        values.extend(now.show(&value, &object));
+    let now = Snapshot::now(doc);
+    let mut found = now.all(row, field);
+    if !EDITABLE.contains(&field) {
+        // Of these, the losing values are not shown.
+        found.drain(..found.len().saturating_sub(1));
+    }
+    for (value, object) in found {
+        let Some(shown) = now.show(&value, &object).filter(|_| is_of_field(field, &value)) else { return false };
+        values.push(shown);
         if value.is_object() {
             sources.push(Source { object, field: Some(field) });
         }
     }
     position.set(field, values);
-    sources
+    true
+}
+
+/// Whether a value can be shown as this field. (The fields that people edit show whatever stands there.)
+fn is_of_field(field: &str, value: &Value<'_>) -> bool {
+    match (field, value) {
+        (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => match &**scalar {
+            ScalarValue::Timestamp(_) | ScalarValue::Int(_) | ScalarValue::Uint(_) | ScalarValue::Counter(_) => true,
+            ScalarValue::F64(number) => number.is_finite(),
+            _ => false,
+        },
+        (CREATED_AT | UPDATED_AT, Value::Object(_)) => false,
+        (UPDATED_BY, value) => {
+            matches!(value, Value::Object(ObjType::Text))
+                || matches!(value, Value::Scalar(scalar) if matches!(**scalar, ScalarValue::Str(_)))
+        }
+        _ => true,
+    }
 }
 
 impl Position {
@@ -281,18 +278,36 @@ impl Position {
             updated_at: None,
             updated_by: None,
             conflicts: BTreeMap::new(),
+            extra: None,
         }
+    }
+
+    /// Whether the fields of the schema are the same, whatever stands beside them.
+    pub(super) fn has_fields_of(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            designation,
+            department,
+            budget,
+            location,
+            created_at,
+            updated_at,
+            updated_by,
+            conflicts,
+            extra,
+        } = self;
+        let is_map = |extra: &Option<Box<Extra>>| extra.as_ref().is_none_or(|extra| extra.value.is_none());
+        (id, designation, department, budget, location)
+            == (&other.id, &other.designation, &other.department, &other.budget, &other.location)
+            && (created_at, updated_at, updated_by, conflicts)
+                == (&other.created_at, &other.updated_at, &other.updated_by, &other.conflicts)
+            && is_map(extra) == is_map(&other.extra)
     }
 
     /// Sets a field of the schema from the values that stand there, the winner last.
     fn set(&mut self, field: &'static str, mut values: Vec<Json>) {
         let winner = values.pop();
-        let mut losing: Vec<Json> = Vec::new();
-        for value in values {
-            if Some(&value) != winner.as_ref() && !losing.contains(&value) {
-                losing.push(value);
-            }
-        }
+        let losing = distinct(values, winner.as_ref());
         if EDITABLE.contains(&field) && !losing.is_empty() {
             self.conflicts.insert(field, losing);
         } else {
@@ -311,32 +326,66 @@ impl Position {
     }
 }
 
-/// The schema's fields of one row: for each the values that stand there, the winner last.
-fn read_fields(moment: Moment<'_>, row: ObjId, sources: &mut Vec<Source>) -> BTreeMap<&'static str, Vec<Json>> {
-    let mut fields = BTreeMap::new();
-    for item in moment.entries(&row) {
-        let Some(field) = known_field(&item.key) else { continue };
-        let mut values = Vec::new();
-        let mut add = |value: &Value<'_>, object: ObjId| {
-            values.extend(moment.show(value, &object));
-            if value.is_object() {
-                sources.push(Source { object, field: Some(field) });
+/// Reads the rows that stand under one id.
+struct RowReader<'a> {
+    snapshot: Snapshot<'a>,
+    encoder: Encoder<'a>,
+    sources: Vec<Source>,
+    /// Fields that the schema does not know: for each the values that stand there, the winner last.
+    unknown: BTreeMap<String, Vec<Json>>,
+    extra: Extra,
+}
+
+impl<'a> RowReader<'a> {
+    fn new(snapshot: Snapshot<'a>) -> Self {
+        let encoder = Encoder::new(snapshot, ROW_ROOM);
+        Self { snapshot, encoder, sources: Vec::new(), unknown: BTreeMap::new(), extra: Extra::default() }
+    }
+
+    /// The schema's fields of a row: for each the values that stand there, the winner last. Rows are read from the one that
+    /// is shown to the one that lost first.
+    fn read(&mut self, row: ObjId) -> BTreeMap<&'static str, Vec<Json>> {
+        let mut fields = BTreeMap::new();
+        let snapshot = self.snapshot;
+        for item in snapshot.entries(&row) {
+            let known = known_field(&item.key);
+            let (mut values, mut others) = (Vec::new(), Vec::new());
+            let mut add = |value: &Value<'_>, object: ObjId| match known {
+                Some(field) if is_of_field(field, value) => {
+                    values.extend(self.show(field, value, &object));
+                    if value.is_object() {
+                        self.sources.push(Source { object, field: Some(field) });
+                    }
+                }
+                _ => others.extend(self.encoder.member(&item.key, value, &object)),
+            };
+            if item.conflict && known.is_none_or(|field| EDITABLE.contains(&field)) {
+                for (value, object) in snapshot.all(&row, &*item.key) {
+                    add(&value, object);
+                }
+            } else {
+                let id = item.id();
+                add(&item.value.into(), id);
             }
-        };
-        if item.conflict {
-            for (value, object) in moment.all(&row, field) {
-                add(&value, object);
+            if let Some(field) = known.filter(|_| !values.is_empty()) {
+                fields.insert(field, values);
             }
-        } else {
-            let id = item.id();
-            add(&item.value.into(), id);
+            if !others.is_empty() {
+                self.unknown.entry(item.key.to_string()).or_default().splice(0..0, others);
+            }
         }
-        if !values.is_empty() {
-            fields.insert(field, values);
+        self.sources.push(Source { object: row, field: None });
+        fields
+    }
+
+    /// What stands in a field of the schema, whatever it is.
+    fn show(&mut self, field: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+        match (field, value) {
+            // Numbers here: they order the rows.
+            (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => show_milliseconds(scalar),
+            _ => self.snapshot.show(value, object).or_else(|| self.encoder.value(value, object)),
         }
     }
-    sources.push(Source { object: row, field: None });
-    fields
 }
 
 /// The schema's name of a field; None: the schema does not have it.
@@ -346,31 +395,15 @@ pub(super) fn known_field(key: &str) -> Option<&'static str> {
         .find(|field| *field == key)
 }
 
-/// A value that is no object as JSON; None for what JSON cannot show.
-pub(super) fn show_scalar(scalar: &ScalarValue) -> Option<Json> {
+/// A timestamp as its number of milliseconds; other scalars as they are shown everywhere.
+fn show_milliseconds(scalar: &ScalarValue) -> Option<Json> {
     match scalar {
-        ScalarValue::Str(text) => Some(Json::String(text.to_string())),
-        ScalarValue::Int(number) | ScalarValue::Timestamp(number) => Some(Json::from(*number)),
-        ScalarValue::Uint(number) => Some(Json::from(*number)),
-        ScalarValue::F64(number) => show_float(*number),
-        ScalarValue::Counter(counter) => Some(Json::from(i64::from(counter))),
-        ScalarValue::Boolean(flag) => Some(Json::Bool(*flag)),
-        ScalarValue::Null => Some(Json::Null),
-        ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => None,
+        ScalarValue::Timestamp(ms) => Some(Json::from(*ms)),
+        scalar => show_scalar(scalar),
     }
 }
 
-/// JavaScript has one kind of number: 45000 that came as a float is shown as 45000, not as 45000.0.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be integral and below 2^53")]
-fn show_float(number: f64) -> Option<Json> {
-    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
-        Some(Json::from(number as i64))
-    } else {
-        serde_json::Number::from_f64(number).map(Json::Number)
-    }
-}
-
-/// A moment: a timestamp or any number of milliseconds (what `Date.now()` gives).
+/// A point in time: a timestamp or any number of milliseconds (what `Date.now()` gives).
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds; saturates")]
 pub fn as_milliseconds(value: &Json) -> Option<i64> {

@@ -117,7 +117,7 @@ fn every_prefix_of_the_log_is_a_document() {
     let (mut document, mut log) = plan();
     let mut ends = vec![log.len()];
     for budget in 1..20 {
-        let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
         log.extend(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap());
         ends.push(log.len());
     }
@@ -360,7 +360,7 @@ fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
     let (mut document, _) = plan();
     let same = PositionPatch {
         designation: Some("UI".to_owned()),
-        budget: Some(Budget::new_f64(45.0).unwrap()),
+        budget: BudgetPatch::Set(Budget::new_f64(45.0).unwrap()),
         ..PositionPatch::default()
     };
     assert!(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch: same }).unwrap().is_empty());
@@ -373,7 +373,7 @@ fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
 #[test]
 fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
     let (mut document, log) = plan();
-    let patch = PositionPatch { budget: Some(Budget::Int(45_000)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(45_000)), ..PositionPatch::default() };
     let chunks = edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
     let mut doc = AutoCommit::load(&[log, chunks].concat()).unwrap();
     let change = doc.get_changes(&[]).pop().unwrap();
@@ -392,7 +392,7 @@ fn after_an_acknowledgement_a_peer_is_sent_what_the_library_would_send() {
     document.join(remote.key, Vec::new());
     remote.settle(&mut document);
     let mut edit_once = |budget| {
-        let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
         edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
         automerge::Automerge::load(&document.save()).unwrap()
     };

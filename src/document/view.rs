@@ -3,30 +3,28 @@
 //! Which rows a change touches is read from the change's own operations. Automerge's patches would not do: they tell
 //! what became visible, and say nothing about the values that lost against a concurrent write (a third value for a
 //! field, or an edit to the losing one of two rows with one id, yields no patch), which this view shows as conflicts.
-//! Of a touched row the touched fields are read again, and it is rendered once, in every form that is served; an export
-//! joins the renderings.
+//! Of a touched row the touched fields are read again (a row with fields beyond the schema is read whole), and it is
+//! rendered once, in every form that is served; an export joins the renderings.
+
+mod touched;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 
-use super::position::{
-    POSITIONS, Plan, Position, Reading, known_field, position_maps, read_plan, read_position, reread_field,
-};
-
-/// Above this many operations in one batch it is cheaper to read all rows again than to look at every operation.
-const OPERATIONS_TO_REREAD_ALL: usize = 20_000;
+use super::extra::{Extra, read_root_extra};
+use super::position::{Plan, Position, Reading, position_maps, read_plan, read_position, reread_field};
+use touched::{Touch, Touched};
 
 /// How a position is rendered: given by whoever serves it, so that this room knows no protocol.
 #[derive(Clone, Copy)]
 pub struct Renderings {
     /// The JSON API's form.
     pub json: fn(&Position, &mut Vec<u8>),
-    /// The legacy protocol's form.
+    /// The legacy protocol's form; empty for a row that legacy clients are not told of.
     pub legacy: fn(&Position, &mut Vec<u8>),
     /// A line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
@@ -78,6 +76,8 @@ pub enum RowEvent {
     Added(Arc<Row>),
     /// Something of it changed.
     Edited(Arc<Row>),
+    /// Only something beyond the schema changed: see [`Position::extra`](super::position::Position::extra).
+    Extended(Arc<Row>),
     /// It is gone.
     Deleted(Arc<str>),
 }
@@ -87,7 +87,7 @@ impl RowEvent {
     #[must_use]
     pub fn id(&self) -> &Arc<str> {
         match self {
-            Self::Added(row) | Self::Edited(row) => &row.position.id,
+            Self::Added(row) | Self::Edited(row) | Self::Extended(row) => &row.position.id,
             Self::Deleted(id) => id,
         }
     }
@@ -125,7 +125,8 @@ struct Entry {
     row: Arc<Row>,
     /// The row's own map, if there is just one.
     map: Option<ObjId>,
-    /// What it was read from: the maps, and by field the texts.
+    /// What it was read from: the maps, and by field the objects. (Not the objects inside of a field beyond the schema: a
+    /// change to one of these is rare enough to look for the row that it belongs to.)
     objects: Vec<(ObjectKey, Option<&'static str>)>,
 }
 
@@ -133,7 +134,7 @@ struct Entry {
 #[derive(Clone)]
 struct Owner {
     id: Arc<str>,
-    /// The field that it is the text of; None: it is a row's map.
+    /// The field that it stands in; `None`: it is a row's map, or stands in a field beyond the schema.
     field: Option<&'static str>,
 }
 
@@ -146,6 +147,7 @@ pub struct View {
     maps: Vec<ObjId>,
     map_keys: HashSet<ObjectKey>,
     plan: Plan,
+    extra: Option<Box<Extra>>,
     heads: Vec<ChangeHash>,
     strays: usize,
 }
@@ -169,6 +171,7 @@ impl View {
             map_keys: maps.iter().filter_map(object_key).collect(),
             maps,
             plan: Plan::default(),
+            extra: read_root_extra(doc),
             heads: Vec::new(),
             strays: 0,
         };
@@ -207,6 +210,12 @@ impl View {
         &self.plan
     }
 
+    /// What stands in the root of the document beyond the schema.
+    #[must_use]
+    pub fn extra(&self) -> Option<&Extra> {
+        self.extra.as_deref()
+    }
+
     /// How many rows are of a kind that the legacy client cannot place.
     #[must_use]
     pub fn strays(&self) -> usize {
@@ -236,15 +245,16 @@ impl View {
         self.order.values()
     }
 
-    /// All rows in one form, joined by `separator`.
+    /// All rows in one form, joined by `separator`. Rows that have no such form are left out.
     pub fn join(&self, form: Form, separator: &[u8], out: &mut Vec<u8>) {
         let size: usize = self.rows().map(|row| row.form(form).len() + separator.len()).sum();
         out.reserve(size);
-        for (index, row) in self.rows().enumerate() {
+        let shown = self.rows().map(|row| row.form(form)).filter(|shown| !shown.is_empty());
+        for (index, shown) in shown.enumerate() {
             if index > 0 {
                 out.extend_from_slice(separator);
             }
-            out.extend_from_slice(row.form(form));
+            out.extend_from_slice(shown);
         }
     }
 
@@ -253,7 +263,7 @@ impl View {
     pub fn update(view: &SharedView, doc: &Automerge, changes: &[Change]) -> ViewChange {
         let (touched, renderings) = {
             let view = read_view(view);
-            (view.touched(changes), view.renderings)
+            (view.touched(doc, changes), view.renderings)
         };
         if touched.all {
             let fresh = Self::new(doc, renderings);
@@ -289,7 +299,7 @@ impl View {
         for (id, Entry { row, .. }) in &self.entries {
             match old.entries.get(id) {
                 None => rows.push(RowEvent::Added(Arc::clone(row))),
-                Some(before) if before.row.position != row.position => rows.push(RowEvent::Edited(Arc::clone(row))),
+                Some(before) if before.row.position != row.position => rows.push(changed(&before.row, row)),
                 Some(_) => {}
             }
         }
@@ -309,56 +319,15 @@ impl View {
                 Touch::Fields(fields) => self.reread_fields(doc, &id, &fields),
             })
             .collect();
+        if touched.plan {
+            self.extra = read_root_extra(doc);
+        }
         let plan = touched.plan.then(|| read_plan(doc)).filter(|plan| *plan != self.plan);
         if let Some(plan) = &plan {
             self.plan = plan.clone();
         }
         self.heads = doc.get_heads();
         ViewChange { rows, plan }
-    }
-
-    fn touched(&self, changes: &[Change]) -> Touched {
-        let mut touched = Touched::default();
-        if changes.iter().map(Change::len).sum::<usize>() > OPERATIONS_TO_REREAD_ALL {
-            touched.all = true;
-            return touched;
-        }
-        // Objects that these changes make: no view has seen them yet.
-        let mut made: HashMap<ObjectKey, Owner> = HashMap::new();
-        for change in changes {
-            let change = change.decode();
-            for (counter, op) in (change.start_op.get()..).zip(change.operations) {
-                let makes = matches!(op.action, OpType::Make(_)).then(|| (counter, change.actor_id.clone()));
-                match (&op.obj, &op.key) {
-                    (ObjectId::Root, Key::Map(key)) if key == POSITIONS => touched.all = true,
-                    (ObjectId::Root, _) => touched.plan = true,
-                    (ObjectId::Id(id), key) => {
-                        let place = (id.counter(), id.actor().clone());
-                        if self.map_keys.contains(&place) {
-                            if let Key::Map(key) = key {
-                                let id: Arc<str> = Arc::from(key.as_str());
-                                touched.rows.insert(Arc::clone(&id), Touch::Whole);
-                                made.extend(makes.map(|object| (object, Owner { id, field: None })));
-                            }
-                        } else if let Some(owner) = self.owners.get(&place).or_else(|| made.get(&place)).cloned() {
-                            let field = owner.field.or_else(|| match key {
-                                Key::Map(key) => known_field(key),
-                                Key::Seq(_) => None,
-                            });
-                            // A field that the schema does not have is not shown.
-                            if let Some(field) = field {
-                                touched.touch(&owner.id, field);
-                                made.extend(makes.map(|object| (object, Owner { id: owner.id, field: Some(field) })));
-                            }
-                        } else {
-                            // A splice into one of the root's texts, or an object that no row shows.
-                            touched.plan = true;
-                        }
-                    }
-                }
-            }
-        }
-        touched
     }
 
     fn reread(&mut self, doc: &Automerge, id: &Arc<str>) -> Option<RowEvent> {
@@ -370,19 +339,23 @@ impl View {
         self.put(before.map(|entry| entry.row), position, row, objects)
     }
 
-    /// Reads some fields of a row again; nothing else of it has changed.
+    /// Reads some fields of a row again; nothing else of it has changed. A row with something beyond the schema is read
+    /// whole: what is shown of it within the bounds depends on all of it.
     fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, fields: &BTreeSet<&'static str>) -> Option<RowEvent> {
-        if self.entries.get(id).is_none_or(|entry| entry.map.is_none()) {
+        let Some(Entry { row, map: Some(map), .. }) = self.entries.get(id) else { return self.reread(doc, id) };
+        if row.position.extra.is_some() {
             return self.reread(doc, id);
         }
-        let Entry { row, map, mut objects } = self.take(id)?;
         let mut position = row.position.clone();
-        objects.retain(|(_, field)| !field.is_some_and(|field| fields.contains(field)));
+        let mut sources = Vec::new();
         for field in fields {
-            for source in map.iter().flat_map(|map| reread_field(doc, map, field, &mut position)) {
-                objects.extend(object_key(&source.object).map(|key| (key, source.field)));
+            if !reread_field(doc, map, field, &mut position, &mut sources) {
+                return self.reread(doc, id);
             }
         }
+        let Entry { row, map, mut objects } = self.take(id)?;
+        objects.retain(|(_, field)| !field.is_some_and(|field| fields.contains(field)));
+        objects.extend(sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.field))));
         self.put(Some(row), position, map, objects)
     }
 
@@ -414,8 +387,8 @@ impl View {
             Some(row) if row.position == position => (row, None),
             before => {
                 let row = Arc::new(Row::new(position, &self.renderings));
-                let event = if before.is_some() { RowEvent::Edited } else { RowEvent::Added };
-                (Arc::clone(&row), Some(event(row)))
+                let event = before.map_or_else(|| RowEvent::Added(Arc::clone(&row)), |before| changed(&before, &row));
+                (row, Some(event))
             }
         };
         self.order.insert(order_key(&row.position), Arc::clone(&row));
@@ -424,26 +397,9 @@ impl View {
     }
 }
 
-/// What changes touch of the view.
-#[derive(Default)]
-struct Touched {
-    all: bool,
-    plan: bool,
-    rows: BTreeMap<Arc<str>, Touch>,
-}
-
-enum Touch {
-    Whole,
-    Fields(BTreeSet<&'static str>),
-}
-
-impl Touched {
-    fn touch(&mut self, id: &Arc<str>, field: &'static str) {
-        let touch = self.rows.entry(Arc::clone(id)).or_insert_with(|| Touch::Fields(BTreeSet::new()));
-        if let Touch::Fields(fields) = touch {
-            fields.insert(field);
-        }
-    }
+fn changed(before: &Row, row: &Arc<Row>) -> RowEvent {
+    let event = if before.position.has_fields_of(&row.position) { RowEvent::Extended } else { RowEvent::Edited };
+    event(Arc::clone(row))
 }
 
 pub(super) fn order_key(position: &Position) -> OrderKey {

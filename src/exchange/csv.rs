@@ -3,12 +3,12 @@
 //! UTF-8 with a byte order mark (or spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where they
 //! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are guarded.
 
-use jiff::Timestamp;
-
 use super::formula_guard::{guard, needs_quotes};
-use crate::format::Budget;
+use crate::format::{Budget, iso_ms};
 
 const COLUMNS: &str = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt";
+/// What every line ends with.
+pub const LINE_END: &[u8] = b"\r\n";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A position as a line of the table. What the document lacks stays an empty cell.
@@ -20,8 +20,10 @@ pub struct CsvRow<'a> {
     pub designation: &'a str,
     /// The department.
     pub department: &'a str,
-    /// The budget.
+    /// The budget; `None`: an empty cell, or `other_budget`.
     pub budget: Option<Budget>,
+    /// What stands in the budget's place, if that is no amount.
+    pub other_budget: &'a str,
     /// The place.
     pub location: &'a str,
     /// Who last changed the position.
@@ -32,34 +34,49 @@ pub struct CsvRow<'a> {
     pub created_at_ms: Option<i64>,
 }
 
-/// What a file begins with: the byte order mark and the names of the columns.
+/// What a file begins with: the byte order mark, the names of the columns that every table has, and these.
 #[must_use]
-pub fn header() -> Vec<u8> {
-    format!("{BYTE_ORDER_MARK}{COLUMNS}\r\n").into_bytes()
+pub fn header<'a>(further_columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let mut out = format!("{BYTE_ORDER_MARK}{COLUMNS}").into_bytes();
+    for column in further_columns {
+        out.push(b',');
+        write_cell(&mut out, column);
+    }
+    out.extend_from_slice(LINE_END);
+    out
+}
+
+/// Whether every table has a column of this name.
+#[must_use]
+pub fn is_column(name: &str) -> bool {
+    COLUMNS.split(',').any(|column| column == name)
 }
 
 /// Adds one line.
 pub fn write_row(out: &mut Vec<u8>, row: &CsvRow<'_>) {
     for text in [row.id, row.designation, row.department] {
-        write_text(out, text);
+        write_cell(out, text);
         out.push(b',');
     }
     // Numbers and times are ours: nothing in them needs quotes or could be a formula.
     if let Some(budget) = row.budget {
         out.extend_from_slice(budget.to_string().as_bytes());
+    } else {
+        write_cell(out, row.other_budget);
     }
     out.push(b',');
     for text in [row.location, row.updated_by] {
-        write_text(out, text);
+        write_cell(out, text);
         out.push(b',');
     }
     write_time(out, row.updated_at_ms);
     out.push(b',');
     write_time(out, row.created_at_ms);
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(LINE_END);
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
+/// Adds a text as one cell.
+pub fn write_cell(out: &mut Vec<u8>, text: &str) {
     let text = guard(text);
     if needs_quotes(&text) {
         out.push(b'"');
@@ -70,10 +87,10 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// ISO 8601 in UTC. A time that no calendar has (documents may hold any number) is left out.
+/// ISO 8601 in UTC. A time without such a form, as a document may hold any number, is its number of milliseconds.
 fn write_time(out: &mut Vec<u8>, ms: Option<i64>) {
-    if let Some(time) = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
-        out.extend_from_slice(time.to_string().as_bytes());
+    if let Some(ms) = ms {
+        out.extend_from_slice(iso_ms(ms).unwrap_or_else(|| ms.to_string()).as_bytes());
     }
 }
 
@@ -85,7 +102,7 @@ mod tests {
     use crate::exchange::formula_guard::unguard;
 
     fn file(rows: &[CsvRow<'_>]) -> Vec<u8> {
-        let mut out = header();
+        let mut out = header([]);
         rows.iter().for_each(|row| write_row(&mut out, row));
         out
     }
@@ -103,6 +120,7 @@ mod tests {
             designation: "Engineer, Senior",
             department: "the \"best\"",
             budget: Some(Budget::Float(12.5)),
+            other_budget: "not shown",
             location: "line 1\nline 2",
             updated_by: "=HYPERLINK(\"http://x\")",
             updated_at_ms: Some(1_795_357_260_000),
@@ -111,8 +129,8 @@ mod tests {
         let empty = CsvRow { id: "-1", created_at_ms: Some(i64::MAX), ..CsvRow::default() };
         let expected = "\u{feff}id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
             a1,\"Engineer, Senior\",\"the \"\"best\"\"\",12.5,\"line 1\nline 2\",\"'=HYPERLINK(\"\"http://x\"\")\",\
-            2026-11-22T14:21:00Z,2022-06-04T11:33:00.123Z\r\n\
-            '-1,,,,,,,\r\n";
+            2026-11-22T14:21:00.000Z,2022-06-04T11:33:00.123Z\r\n\
+            '-1,,,,,,,9223372036854775807\r\n";
         assert_eq!(String::from_utf8(file(&[row, empty])).expect("UTF-8"), expected);
     }
 

@@ -87,6 +87,9 @@ impl Watchers {
             return;
         }
         let texts: Arc<[Text]> = (self.render)(change, view).into();
+        if texts.is_empty() {
+            return;
+        }
         for watcher in self.watchers.values_mut() {
             // Whoever has missed something hears of all at once, or it would hear in the wrong order.
             let place = if watcher.missed.is_empty() { watcher.outbox.place(&self.waiter) } else { None };

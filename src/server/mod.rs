@@ -33,6 +33,7 @@ mod socket;
 mod start;
 mod stream;
 mod sync;
+pub mod table;
 mod tls;
 mod upgrade;
 mod websockets;

@@ -157,6 +157,10 @@ impl From<EditError> for Problem {
             EditError::Exists(_) => {
                 Self::new(StatusCode::CONFLICT, "exists", "There is one already", error.to_string())
             }
+            EditError::NotAMap(_) => {
+                let title = "This position cannot be changed";
+                Self::new(StatusCode::CONFLICT, "not-a-map", title, error.to_string())
+            }
             EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
             EditError::Full(_) => {
@@ -224,6 +228,7 @@ impl From<ReadFailure> for Problem {
             ReadFailure::NoPage(NoPage::UnknownPosition(_)) | ReadFailure::UnknownHeads => {
                 Self::not_found(failure.to_string())
             }
+            ReadFailure::NoPage(NoPage::UnknownField(_)) => Self::bad_parameter("field", failure),
             ReadFailure::NoPage(NoPage::Failed) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "internal", "Something failed here", failure.to_string())

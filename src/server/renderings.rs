@@ -1,12 +1,13 @@
 //! How positions are written for those who are served: the JSON API, legacy clients, CSV.
 
-use jiff::Timestamp;
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use crate::document::{Plan, Position, Renderings, RowEvent, View, ViewChange, without_noise};
 use crate::exchange::csv::{self, CsvRow};
-use crate::format::Budget;
+use crate::format::{Budget, iso_ms};
 use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use crate::wire::legacy::frames::{self, EntryRow};
 use crate::wire::repo::presence;
@@ -37,33 +38,59 @@ struct JsonPosition<'a> {
     department: &'a Option<Json>,
     budget: &'a Option<Json>,
     location: &'a Option<Json>,
-    created_at: Option<String>,
-    updated_at: Option<String>,
+    created_at: Option<Json>,
+    updated_at: Option<Json>,
     updated_by: &'a Option<String>,
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    conflicts: &'a std::collections::BTreeMap<&'static str, Vec<Json>>,
+    #[serde(skip_serializing_if = "Conflicts::is_empty")]
+    conflicts: Conflicts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra: Option<&'a BTreeMap<String, Json>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<usize>,
+}
+
+/// The losing values of the fields of the schema, and of those beyond it.
+struct Conflicts<'a>(&'a BTreeMap<&'static str, Vec<Json>>, Option<&'a BTreeMap<String, Vec<Json>>>);
+
+impl Conflicts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty() && self.1.is_none_or(BTreeMap::is_empty)
+    }
+}
+
+impl Serialize for Conflicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let known = self.0.iter().map(|(field, values)| (*field, values));
+        let others = self.1.into_iter().flatten().map(|(field, values)| (field.as_str(), values));
+        serializer.collect_map(known.chain(others))
+    }
 }
 
 fn json(position: &Position, out: &mut Vec<u8>) {
+    let extra = position.extra.as_deref();
     let row = JsonPosition {
         id: &position.id,
         designation: &position.designation,
         department: &position.department,
         budget: &position.budget,
         location: &position.location,
-        created_at: position.created_at.and_then(iso),
-        updated_at: position.updated_at.and_then(iso),
+        created_at: position.created_at.map(time),
+        updated_at: position.updated_at.map(time),
         updated_by: &position.updated_by,
-        conflicts: &position.conflicts,
+        conflicts: Conflicts(&position.conflicts, extra.map(|extra| &extra.conflicts)),
+        value: extra.and_then(|extra| extra.value.as_ref()),
+        extra: extra.map(|extra| &extra.fields).filter(|fields| !fields.is_empty()),
+        omitted: extra.map(|extra| extra.omitted).filter(|omitted| *omitted > 0),
     };
     // Writing JSON values to memory cannot fail.
     let _ = serde_json::to_writer(out, &row);
 }
 
-/// A moment as the API shows it; None: no calendar has it.
-#[must_use]
-pub fn iso(milliseconds: i64) -> Option<String> {
-    Timestamp::from_millisecond(milliseconds).ok().map(|moment| moment.to_string())
+/// A timestamp. One without an ISO form, as a document may hold any number, is shown as its number of milliseconds.
+fn time(ms: i64) -> Json {
+    iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }
 
 fn text(value: &Option<Json>) -> Option<&str> {
@@ -90,25 +117,32 @@ fn entry_row(position: &Position) -> EntryRow<'_> {
     }
 }
 
+/// Legacy clients know no row that is no map, and could not edit it.
+fn is_broken(position: &Position) -> bool {
+    position.extra.as_ref().is_some_and(|extra| extra.value.is_some())
+}
+
 fn legacy(position: &Position, out: &mut Vec<u8>) {
+    if is_broken(position) {
+        return;
+    }
     let _ = serde_json::to_writer(out, &entry_row(position).listed());
 }
 
 fn csv_line(position: &Position, out: &mut Vec<u8>) {
-    let shown = |value: &Option<Json>| match value {
-        Some(Json::String(text)) => text.clone(),
-        Some(Json::Null) | None => String::new(),
-        Some(value) => value.to_string(),
-    };
+    let shown = |value: &Option<Json>| value.as_ref().map(cell).unwrap_or_default();
     let (designation, department) = (shown(&position.designation), shown(&position.department));
-    let location = shown(&position.location);
+    let (location, budget) = (shown(&position.location), budget(position));
+    // What is no amount is exported as it is, and not as an empty cell.
+    let other_budget = if budget.is_none() { shown(&position.budget) } else { String::new() };
     csv::write_row(
         out,
         &CsvRow {
             id: &position.id,
             designation: &designation,
             department: &department,
-            budget: budget(position),
+            budget,
+            other_budget: &other_budget,
             location: &location,
             updated_by: position.updated_by.as_deref().unwrap_or_default(),
             updated_at_ms: position.updated_at,
@@ -117,8 +151,18 @@ fn csv_line(position: &Position, out: &mut Vec<u8>) {
     );
 }
 
+/// A value as a cell of CSV: texts as they are, nothing for null, and maps and lists as JSON.
+pub(super) fn cell(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Null => String::new(),
+        value => value.to_string(),
+    }
+}
+
 fn is_stray(position: &Position) -> bool {
-    !text(&position.department).is_some_and(|department| LEGACY_DEPARTMENTS.contains(&department))
+    !is_broken(position)
+        && !text(&position.department).is_some_and(|department| LEGACY_DEPARTMENTS.contains(&department))
 }
 
 /// The total budget as legacy clients are told it; None while there is none.
@@ -128,20 +172,23 @@ pub fn total_frame(plan: &Plan) -> Option<Text> {
     Some(Text::from(frames::total_budget(crore)))
 }
 
-/// An edit is a deletion and an entry, the only way in which the client shows one. A trailer follows every entry; a
+/// An edit is a deletion and an entry, the only way in which the client shows one. Of an edit beyond the schema it is not
+/// told. A trailer follows every entry; a
 /// deletion only while a stray row is there, which stops the client's drawing until a frame comes that changes no row.
 fn row_frames(change: &ViewChange, view: &View) -> Vec<Text> {
     let mut texts = Vec::new();
     for event in &change.rows {
         match event {
+            RowEvent::Extended(_) => {}
+            RowEvent::Added(row) if is_broken(&row.position) => {}
             RowEvent::Added(row) => texts.extend([frames::entry(&entry_row(&row.position)), frames::trailer()]),
-            RowEvent::Edited(row) => texts.extend([
+            RowEvent::Edited(row) if !is_broken(&row.position) => texts.extend([
                 frames::deleted(&row.position.id),
                 frames::entry(&entry_row(&row.position)),
                 frames::trailer(),
             ]),
-            RowEvent::Deleted(id) => {
-                texts.push(frames::deleted(id));
+            event @ (RowEvent::Edited(_) | RowEvent::Deleted(_)) => {
+                texts.push(frames::deleted(event.id()));
                 if view.strays() > 0 {
                     texts.push(frames::trailer());
                 }

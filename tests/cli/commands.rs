@@ -41,6 +41,30 @@ fn import_makes_a_document_of_the_recorded_positions_in_their_order() {
 }
 
 #[test]
+fn an_export_says_what_it_does_not_hold() {
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ObjType, ROOT};
+
+    let folder = folder();
+    let state = folder.path().join("plan.automerge");
+    let mut doc = AutoCommit::new();
+    let positions = doc.put_object(ROOT, "positions", ObjType::Map).unwrap();
+    let row = doc.put_object(&positions, "a", ObjType::Map).unwrap();
+    doc.put(&row, "headcount", 3).unwrap();
+    doc.put(&row, "budget", "twelve").unwrap();
+    fs::write(&state, doc.save()).unwrap();
+    let csv = export(&state, "csv");
+    assert!(csv.contains(",headcount") && csv.contains("twelve"), "{csv}");
+    assert!(run(&["export", "--format", "csv", "--state", state.to_str().unwrap()]).err.is_empty());
+    doc.put(ROOT, "scenario", "freeze").unwrap();
+    fs::write(&state, doc.save()).unwrap();
+    for format in ["csv", "json"] {
+        let ended = run(&["export", "--format", format, "--state", state.to_str().unwrap()]);
+        assert!(ended.code == Some(0) && ended.err.contains("does not hold: 1"), "{format}: {}", ended.err);
+    }
+}
+
+#[test]
 fn damaged_rows_are_reported_and_nothing_is_stored() {
     let folder = folder();
     let source = format!("{FIXTURES}/positions-odd.json");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use happierwork::auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::document::{Author, Edit, NewPosition, PositionPatch, read_view};
+use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
@@ -134,7 +134,7 @@ pub fn add(id: &str, budget: u64) -> Edit {
 
 /// An edit that sets a position's budget.
 pub fn set_budget(id: &str, budget: u64) -> Edit {
-    let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
     Edit::Patch { id: id.to_owned(), patch }
 }
 

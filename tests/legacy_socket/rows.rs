@@ -2,7 +2,7 @@
 
 use automerge::ReadDoc;
 use automerge::transaction::Transactable;
-use happierwork::document::{Edit, PositionPatch};
+use happierwork::document::{BudgetPatch, Edit, PositionPatch};
 use happierwork::format::Budget;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ async fn an_edit_is_a_deletion_an_entry_by_its_author_and_a_trailer() {
     server.import(ROWS.as_bytes()).await;
     let mut observer = server.legacy().await;
 
-    let patch = PositionPatch { budget: Some(Budget::Float(7.5)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Float(7.5)), ..PositionPatch::default() };
     server.edit(Edit::Patch { id: "dev".to_owned(), patch }).await;
     assert_eq!(observer.json().await, deleted("dev"));
     let edited = entry(&mut observer).await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use happierwork::document::{Edit, NewPosition, PositionPatch};
+use happierwork::document::{BudgetPatch, Edit, NewPosition, PositionPatch};
 use happierwork::format::Budget;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ async fn two_who_add_at_the_same_moment_both_keep_their_row_200_times() {
 }
 
 fn budget_of_first(budget: u64) -> Edit {
-    let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
     Edit::Patch { id: "first".to_owned(), patch }
 }
 

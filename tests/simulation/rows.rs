@@ -12,7 +12,7 @@ pub type Rows = BTreeMap<String, String>;
 pub fn tell(change: &ViewChange, _: &View) -> Vec<Text> {
     let line = |event: &RowEvent| match event {
         RowEvent::Deleted(id) => format!("- {id}"),
-        RowEvent::Added(row) | RowEvent::Edited(row) => {
+        RowEvent::Added(row) | RowEvent::Edited(row) | RowEvent::Extended(row) => {
             format!("+ {} {}", row.position.id, String::from_utf8_lossy(row.form(Form::Json)))
         }
     };

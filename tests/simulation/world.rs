@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use automerge::sync;
 use automerge::{Automerge, ChangeHash};
-use happierwork::document::{Author, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view};
+use happierwork::document::{
+    Author, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
+};
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
@@ -306,9 +308,10 @@ impl World {
                     updated: None,
                 })
             }
-            (4..9, Some(id)) => {
-                Edit::Patch { id, patch: PositionPatch { budget: Some(budget), ..PositionPatch::default() } }
-            }
+            (4..9, Some(id)) => Edit::Patch {
+                id,
+                patch: PositionPatch { budget: BudgetPatch::Set(budget), ..PositionPatch::default() },
+            },
             (_, Some(id)) => {
                 self.promises.may_be_deleted(&id);
                 Edit::Delete { id }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use happierwork::document::{Edit, NewPosition, PositionPatch};
+use happierwork::document::{BudgetPatch, Edit, NewPosition, PositionPatch};
 use happierwork::format::Budget;
 use happierwork::server::SocketTimes;
 use happierwork::wire::repo::Message;
@@ -66,7 +66,7 @@ async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
     let mut stalled = server.legacy_with_small_buffers().await;
     let stalls = async {
         for budget in 1.. {
-            let patch = PositionPatch { budget: Some(Budget::Int(budget)), ..PositionPatch::default() };
+            let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
             server.edit(Edit::Patch { id: "wide".to_owned(), patch }).await;
             stalled.try_send(Frame::Pong(Vec::new().into())).await;
             if server.metric(STALLED) > 0.0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, ObjId, Prop, ReadDoc};
 
-use super::write::{Field, Left, NO_OPERATION, PLAN, Words, Write};
+use super::write::{Field, Left, NO_OPERATION, Names, PLAN, Words, Write};
 
 /// An operation, or the object that it made: its number, and the number of its actor.
 pub(super) type Operation = (u64, u32);
@@ -16,6 +16,18 @@ pub(super) struct Spliced {
     /// The write that made it.
     pub write: u32,
     /// About how many operations it has.
+    pub operations: usize,
+}
+
+/// Where a value stands that is read from the document: a key of a map.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The map; `None`: the root.
+    pub object: Option<Operation>,
+    /// The position that it is of, or [`PLAN`].
+    pub position: u32,
+    pub field: Field,
+    /// About how many operations there are inside of what stands there.
     pub operations: usize,
 }
 
@@ -47,6 +59,7 @@ pub(super) struct Ledger {
     firsts: Vec<u32>,
     writes: Vec<Write>,
     pub(super) words: Words,
+    pub(super) fields: Names,
     positions: HashMap<Arc<str>, u32>,
     ids: Vec<Arc<str>>,
     /// The maps of positions that there ever were.
@@ -55,9 +68,13 @@ pub(super) struct Ledger {
     pub(super) rows: HashMap<Operation, Map>,
     /// Texts that were changed in their place. None: what such a text belongs to is not of the schema.
     pub(super) spliced: HashMap<Operation, Option<Spliced>>,
-    /// Objects of which keys are read from the document; None: the root.
-    pub(super) holders: Vec<Option<Operation>>,
-    /// Of changes that have removed positions without being listed with them: how many, about.
+    /// Where values stand that are read from the document.
+    pub(super) places: Vec<Place>,
+    /// Objects inside of maps and lists: in which place these stand.
+    pub(super) nested: HashMap<Operation, u32>,
+    /// Writes that took the place of several values, by change and operation: where these stood.
+    pub(super) settled: HashMap<(u32, u32), Vec<u32>>,
+    /// Of changes that have done more than is told of them, as removing many positions at once: how much, about.
     pub(super) unlisted: HashMap<u32, usize>,
     /// Operations that were looked at: see [`LOOKS`].
     looks: usize,
@@ -102,6 +119,12 @@ impl Ledger {
     pub(super) fn object(&self, (counter, actor): Operation) -> ObjId {
         // The last number is a hint for the library, which looks the actor up if it is wrong.
         ObjId::Id(counter, self.names[actor as usize].clone(), 0)
+    }
+
+    /// The number of a new place.
+    pub(super) fn place(&mut self, object: Option<Operation>, position: u32, field: Field) -> u32 {
+        self.places.push(Place { object, position, field, operations: 0 });
+        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The number of a position, known or not.
@@ -203,10 +226,10 @@ impl Ledger {
         let parent = doc.parents(&object).ok()?.next()?;
         let Prop::Map(key) = &parent.prop else { return None };
         let (position, field) = match &parent.obj {
-            ObjId::Root => (PLAN, Field::of_plan(key)?),
+            ObjId::Root => (PLAN, self.fields.known(key)?),
             ObjId::Id(counter, actor, _) => {
                 let row = self.operation(*counter, actor)?;
-                (self.rows.get(&row)?.position, Field::of_position(key)?)
+                (self.rows.get(&row)?.position, self.fields.known(key)?)
             }
         };
         let write = self.write_of(text, position, field)?;

@@ -6,7 +6,8 @@
 //! ([`order`]); a page ([`page`]) only collects notes. There is a history only while somebody looks at it. It is made from a
 //! copy of the document, so that nobody waits for it but who has asked, and kept current change by change.
 //!
-//! Kept in the document alone is what has to be read in its place: texts that were changed letter by letter, and counters.
+//! Kept in the document alone is what has to be read in its place: texts that were changed letter by letter, counters, bytes, maps
+//! and lists, and the values of a conflict that was settled.
 
 mod ledger;
 mod operations;
@@ -24,7 +25,7 @@ use ledger::Ledger;
 use order::Order;
 pub use order::{Cursor, NoCursor};
 pub use page::{Entry, MAX_ENTRIES, NoPage, Page, Query, Row, Set};
-pub use write::Field;
+use write::{Field, Left};
 
 /// Changes that are read at a time to make a history: the library takes nearly 2 KB for each while it makes them again.
 const PORTION: usize = if cfg!(test) { 7 } else { 2_000 };
@@ -49,6 +50,8 @@ struct Seen {
     changes: Vec<u32>,
     /// The changes that set its designation, in order.
     named: Vec<u32>,
+    /// The changes that deleted it, in order.
+    deleted: Vec<u32>,
 }
 
 /// Changes do not fit the history: what they build upon is missing.
@@ -172,16 +175,20 @@ impl History {
                 if write.field == Field::DESIGNATION && seen.named.last() != Some(&change) {
                     seen.named.push(change);
                 }
+                if write.field == Field::ROW && write.left == Left::Gone {
+                    seen.deleted.push(change);
+                }
             }
         }
         if !in_order {
             touched.sort_unstable();
             touched.dedup();
             for at in touched {
-                let Seen { changes, named } = &mut self.positions[at];
+                let Seen { changes, named, deleted } = &mut self.positions[at];
                 // Two runs, each in order: they are merged.
                 changes.sort_by_key(|change| self.order.cursor(*change));
                 named.sort_by_key(|change| self.order.cursor(*change));
+                deleted.sort_by_key(|change| self.order.cursor(*change));
             }
         }
     }

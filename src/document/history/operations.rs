@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{Automerge, Change, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue};
 
-use super::super::position::{Moment, POSITIONS};
+use super::super::position::{DOCUMENT_ID, POSITIONS};
+use super::super::snapshot::Snapshot;
 use super::ledger::{Ledger, Map, Operation};
 use super::typed::Typed;
 use super::write::{Field, Left, NO_OPERATION, NOTHING, PLAN, Write};
@@ -59,10 +60,13 @@ enum Draft {
     Made,
     /// A position's own map.
     Row,
-    Unshown,
     Scalar(ScalarValue),
     Text(usize),
     Counter,
+    /// A map or a list, or bytes. The number of its place.
+    Nested(u32),
+    /// Something inside of such a map or list that an earlier change has made was changed. The number of its place.
+    Inside(u32),
     /// A text that an earlier change has made was changed.
     Splice(u32),
 }
@@ -74,6 +78,8 @@ enum Made {
     /// A position's map, by its register.
     Row(usize),
     Text(usize),
+    /// An object that stands in this place, or inside of what stands there.
+    Nested(u32),
 }
 
 struct Reader<'a> {
@@ -104,11 +110,8 @@ impl Reader<'_> {
     fn take(&mut self, counter: u64, op: &Op) {
         match (&op.obj, &op.key) {
             (ObjectId::Root, Key::Map(key)) if key == POSITIONS => self.replace_positions(counter, op),
-            (ObjectId::Root, Key::Map(key)) => {
-                if let Some(field) = Field::of_plan(key) {
-                    self.set(None, PLAN, field, counter, op);
-                }
-            }
+            (ObjectId::Root, Key::Map(key)) if key == DOCUMENT_ID => {}
+            (ObjectId::Root, Key::Map(key)) => self.set_field(None, PLAN, key, counter, op),
             (ObjectId::Root, Key::Seq(_)) => {}
             (ObjectId::Id(id), key) => {
                 let Some(object) = self.operation(id) else { return };
@@ -126,10 +129,9 @@ impl Reader<'_> {
             (Some(Made::Map), Key::Map(key)) => self.set_position(object, key, counter, op),
             (Some(Made::Row(register)), Key::Map(key)) => {
                 let position = self.registers[register].position;
-                if let Some(field) = Field::of_position(key) {
-                    self.set(Some(object), position, field, counter, op);
-                }
+                self.set_field(Some(object), position, key, counter, op);
             }
+            (Some(Made::Nested(place)), _) => self.inside(place, counter, op),
             (Some(Made::Text(text)), _) => {
                 let Self { texts, ledger, own, .. } = self;
                 texts[text].take(counter, *own, op, |id| ledger.operation(id.counter(), id.actor()));
@@ -143,14 +145,17 @@ impl Reader<'_> {
                 } else if let Some(row) = rows.get_mut(&object) {
                     row.writes += 1;
                     let position = row.position;
-                    if let Some(field) = Field::of_position(key) {
-                        self.set(Some(object), position, field, counter, op);
-                    }
+                    self.set_field(Some(object), position, key, counter, op);
+                } else if let Some(place) = self.ledger.nested.get(&object) {
+                    self.inside(*place, counter, op);
                 }
             }
-            // What is made and written by the same change is known here, or of no schema.
+            // What is made and written by the same change is known here, or stands in the place of a position.
             (None, Key::Seq(_)) if self.is_own(object) => {}
-            (None, Key::Seq(_)) => self.splice(object, counter),
+            (None, Key::Seq(_)) => match self.ledger.nested.get(&object) {
+                Some(place) => self.inside(*place, counter, op),
+                None => self.splice(object, counter),
+            },
         }
     }
 
@@ -161,6 +166,41 @@ impl Reader<'_> {
         if matches!(op.action, OpType::Make(ObjType::Map)) {
             self.made.insert(counter, Made::Row(register));
         }
+    }
+
+    /// An operation on a field of a position, or on a root key.
+    fn set_field(&mut self, object: Option<Operation>, position: u32, key: &str, counter: u64, op: &Op) {
+        if let Some(field) = self.ledger.fields.field(key) {
+            self.set(object, position, field, counter, op);
+        } else {
+            *self.ledger.unlisted.entry(self.ledger.next_change()).or_default() += 1;
+        }
+    }
+
+    /// An operation inside of a map or a list that stands in a field.
+    fn inside(&mut self, place: u32, counter: u64, op: &Op) {
+        if matches!(op.action, OpType::Make(_)) {
+            self.made.insert(counter, Made::Nested(place));
+            self.ledger.nested.insert((counter, self.own), place);
+        }
+        let Some(at) = self.ledger.places.get_mut(place as usize) else { return };
+        at.operations += 1;
+        let (object, position, field) = (at.object, at.position, at.field);
+        let next = self.registers.len();
+        if *self.found.entry((object, position, field)).or_insert(next) == next {
+            let left = Draft::Inside(place);
+            self.registers.push(Register { position, field, object, before: Vec::new(), counter, left });
+        }
+    }
+
+    /// A map, a list or bytes in a field. The number of the place.
+    fn nest(&mut self, object: Option<Operation>, position: u32, field: Field, counter: u64, op: &Op) -> u32 {
+        let place = self.ledger.place(object, position, field);
+        if matches!(op.action, OpType::Make(_)) {
+            self.made.insert(counter, Made::Nested(place));
+            self.ledger.nested.insert((counter, self.own), place);
+        }
+        place
     }
 
     /// An operation on a register. Returns which.
@@ -181,7 +221,9 @@ impl Reader<'_> {
                 self.made.insert(counter, Made::Text(self.texts.len() - 1));
                 Draft::Text(self.texts.len() - 1)
             }
-            OpType::Make(_) => Draft::Unshown,
+            OpType::Make(_) | OpType::Put(ScalarValue::Bytes(_)) => {
+                Draft::Nested(self.nest(object, position, field, counter, op))
+            }
             OpType::Put(ScalarValue::Counter(_)) | OpType::Increment(_) => Draft::Counter,
             OpType::Put(value) => Draft::Scalar(value.clone()),
             OpType::MarkBegin(_) | OpType::MarkEnd(_) => return index,
@@ -208,7 +250,7 @@ impl Reader<'_> {
                 *self.ledger.unlisted.entry(self.ledger.next_change()).or_default() += writes;
                 continue;
             }
-            for item in Moment::at(self.doc, self.deps).entries(&self.ledger.object(map)) {
+            for item in Snapshot::at(self.doc, self.deps).entries(&self.ledger.object(map)) {
                 let row = match item.id() {
                     ObjId::Id(counter, actor, _) => self.ledger.operation(counter, &actor),
                     ObjId::Root => None,
@@ -247,11 +289,14 @@ impl Reader<'_> {
     fn finish(mut self) -> Vec<Write> {
         let registers = std::mem::take(&mut self.registers);
         let live: Vec<&Register> = registers.iter().filter(|register| self.is_live(register, &registers)).collect();
-        let is_set: HashSet<(u32, Field)> = live
-            .iter()
-            .filter(|register| !matches!(register.left, Draft::Splice(_)))
-            .map(|register| (register.position, register.field))
-            .collect();
+        // Of what was set, where it was set to something.
+        let mut is_set: HashMap<(u32, Field), Option<&Register>> = HashMap::new();
+        for register in live.iter().filter(|register| !matches!(register.left, Draft::Splice(_))) {
+            let set = is_set.entry((register.position, register.field)).or_default();
+            if !matches!(register.left, Draft::Gone) {
+                *set = Some(register);
+            }
+        }
         if let Some(map) = self.map {
             let made = Map { position: PLAN, writes: self.writes_into(map) };
             self.ledger.maps.insert((map, self.own), made);
@@ -266,12 +311,25 @@ impl Reader<'_> {
             let before = register.before.last().and_then(|id| self.operation(id));
             let before = match register.left {
                 // Where a text was changed and then set, or its position replaced, that is told.
-                Draft::Splice(_) if [field, Field::ROW].iter().any(|field| is_set.contains(&(position, *field))) => {
+                Draft::Splice(_)
+                    if [field, Field::ROW].iter().any(|field| is_set.contains_key(&(position, *field))) =>
+                {
                     continue;
                 }
                 Draft::Splice(_) if self.removed.contains_key(&position) => continue,
                 Draft::Gone if !had => continue,
+                // Of two positions under one id, the field was set in one, and so deleted in the other.
+                Draft::Gone
+                    if let Some(Some(set)) = is_set.get(&(position, field))
+                        && field != Field::ROW
+                        && set.object != register.object =>
+                {
+                    self.settle(set, set);
+                    self.settle(set, register);
+                    continue;
+                }
                 Draft::Splice(write) => write,
+                Draft::Inside(_) => NOTHING,
                 Draft::Row => {
                     let made = Map { position, writes: self.writes_into(counter) };
                     self.ledger.rows.insert((counter, self.own), made);
@@ -287,10 +345,13 @@ impl Reader<'_> {
                 _ => before.and_then(|id| self.ledger.write_of(id, position, field)).unwrap_or(NOTHING),
             };
             let left = self.left(register);
+            if register.before.len() > 1 && field != Field::ROW && !matches!(left, Left::Cleared(_)) {
+                self.settle(register, register);
+            }
             writes.push(Write { position, operation: self.number(counter), before, field, had, left });
         }
         let removed = std::mem::take(&mut self.removed).into_keys();
-        let removed = removed.filter(|position| !is_set.contains(&(*position, Field::ROW)));
+        let removed = removed.filter(|position| !is_set.contains_key(&(*position, Field::ROW)));
         writes.extend(removed.map(|position| gone(position, Field::ROW, NOTHING)));
         writes.sort_by_key(|write| (write.register(), write.operation));
         let mut lost = Vec::new();
@@ -318,19 +379,20 @@ impl Reader<'_> {
                 let row = &registers[*row];
                 matches!(row.left, Draft::Row) && row.counter == object.0 && self.is_live(row, registers)
             }
-            Some(Made::Text(_)) | None => true,
+            Some(Made::Text(_) | Made::Nested(_)) | None => true,
         }
     }
 
     fn left(&mut self, register: &Register) -> Left {
         match &register.left {
             Draft::Gone if register.field == Field::ROW => Left::Gone,
-            Draft::Gone => Left::Cleared(self.holder(register)),
+            Draft::Gone => Left::Cleared(self.place(register)),
             Draft::Made | Draft::Row => Left::Made,
-            Draft::Unshown => Left::Unshown,
+            Draft::Nested(place) => Left::Nested(*place),
+            Draft::Inside(place) => Left::Inside(*place),
             Draft::Scalar(value) => self.ledger.words.scalar(value),
             Draft::Splice(_) => Left::Splice,
-            Draft::Counter => Left::Counter(self.holder(register)),
+            Draft::Counter => Left::Counter(self.place(register)),
             Draft::Text(text) => {
                 if let Some(text) = self.texts[*text].text() {
                     return self.ledger.words.text(text);
@@ -346,9 +408,19 @@ impl Reader<'_> {
         self.written.get(&made).copied().unwrap_or(0)
     }
 
-    fn holder(&mut self, register: &Register) -> u32 {
-        self.ledger.holders.push(register.object);
-        u32::try_from(self.ledger.holders.len() - 1).unwrap_or(u32::MAX)
+    fn place(&mut self, register: &Register) -> u32 {
+        self.ledger.place(register.object, register.position, register.field)
+    }
+
+    /// Notes that a write took the place of values that stood in a register.
+    fn settle(&mut self, write: &Register, register: &Register) {
+        let key = (self.ledger.next_change(), self.number(write.counter));
+        let known = self.ledger.settled.get(&key).into_iter().flatten();
+        let mut known = known.filter_map(|place| self.ledger.places.get(*place as usize));
+        if !known.any(|place| place.object == register.object) {
+            let place = self.place(register);
+            self.ledger.settled.entry(key).or_default().push(place);
+        }
     }
 
     /// A position was made in the place of another of the same id: what its fields held before is what they held in that
@@ -359,8 +431,8 @@ impl Reader<'_> {
         if !self.ledger.may_look(large) {
             return;
         }
-        for item in Moment::at(self.doc, self.deps).entries(&self.ledger.object(row)) {
-            let Some(field) = Field::of_position(&item.key) else { continue };
+        for item in Snapshot::at(self.doc, self.deps).entries(&self.ledger.object(row)) {
+            let Some(field) = self.ledger.fields.known(&item.key) else { continue };
             let ObjId::Id(counter, actor, _) = item.id() else { continue };
             let before = self.ledger.operation(counter, &actor);
             let Some(before) = before.and_then(|id| self.ledger.write_of(id, position, field)) else { continue };

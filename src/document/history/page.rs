@@ -7,7 +7,8 @@ use automerge::{ActorId, Automerge, ChangeHash, ROOT, ReadDoc};
 use serde_json::Value as Json;
 
 use super::super::authors::Brought;
-use super::super::position::Moment;
+use super::super::json::Encoder;
+use super::super::snapshot::Snapshot;
 use super::History;
 use super::order::{Cursor, Frontier};
 use super::write::{Field, Left, Write, cut, show};
@@ -24,6 +25,8 @@ const ITEM: usize = 100;
 const MAX_EXAMINED: usize = 200_000;
 /// Changes that are looked at for the heads that are told with the entries.
 const MAX_STEPS: usize = 1_000_000;
+/// Bytes of JSON that are told of a nested value, about.
+const NESTED: usize = 4 << 10;
 /// What is looked at for the changes on a page: operations of what is read from the document, all that a large change has
 /// done. (What the last entry needs may go beyond.)
 const MAX_READ: usize = 500_000;
@@ -33,8 +36,8 @@ const MAX_READ: usize = 500_000;
 pub struct Query {
     /// Only what was done to this position.
     pub position: Option<String>,
-    /// Only what this field was set to.
-    pub field: Option<Field>,
+    /// Only what this field was set to: one of a position, or a root key of the document.
+    pub field: Option<String>,
     /// Only what comes before this; all otherwise.
     pub before: Option<Cursor>,
     /// Entries, at the most: 1 to [`MAX_ENTRIES`].
@@ -47,6 +50,9 @@ pub enum NoPage {
     /// There never was a position of this id.
     #[error("there is no position with the id {0:?}, and there never was")]
     UnknownPosition(String),
+    /// No field was ever called this.
+    #[error("no position and no setting of this document ever had a field {0:?}")]
+    UnknownField(String),
     /// The library failed on what has to be read from the document.
     #[error("the history could not be read; the reason is in the server's log")]
     Failed,
@@ -84,6 +90,8 @@ pub struct Entry {
     /// Positions that it made. (Where peers have made two maps of positions, one that was made or deleted in one of them may
     /// stand in the other.)
     pub added: Vec<Row>,
+    /// Positions that it brought back: they were deleted before.
+    pub restored: Vec<Row>,
     /// Positions that it deleted.
     pub deleted: Vec<Row>,
     /// What it set.
@@ -104,15 +112,18 @@ pub struct Row {
 /// A field that was set.
 #[derive(Debug, PartialEq)]
 pub struct Set {
-    /// Of which position; None: of the plan.
+    /// Of which position; `None`: a root key of the document, such as a setting of the plan.
     pub row: Option<Row>,
-    /// Which field.
-    pub field: Field,
+    /// Which field. One inside of a map or a list is told as the field that these stand in.
+    pub field: Arc<str>,
     /// What stood there for whoever set it; of several values, the one that was shown.
     pub old: Json,
     /// What stands there since; null if the field was deleted.
     pub new: Json,
-    /// One of both is a text that is longer than what is told of it.
+    /// The values of a conflict that this write settled: all that stood there for whoever set it, the one that was shown
+    /// first. Empty, unless they were several.
+    pub settled: Vec<Json>,
+    /// One of these is longer than what is told of it.
     pub cut: bool,
 }
 
@@ -120,7 +131,7 @@ impl History {
     /// A page. `doc` is the document that this is the history of; `brought` tells who brought a change in.
     ///
     /// # Errors
-    /// When it is to be about a position that there never was.
+    /// When it is to be about a position or a field that there never was.
     pub fn page(
         &self,
         doc: &Automerge,
@@ -130,6 +141,13 @@ impl History {
         let position = match &query.position {
             None => None,
             Some(id) => Some(self.seen(id).ok_or_else(|| NoPage::UnknownPosition(id.clone()))?),
+        };
+        let field = match &query.field {
+            None => None,
+            Some(name) => {
+                let known = self.ledger.fields.known(name);
+                Some(known.ok_or_else(|| NoPage::UnknownField(name.clone()))?)
+            }
         };
         let changes = match position {
             None => self.order.ranked(),
@@ -144,13 +162,13 @@ impl History {
         let mut last = None;
         for change in changes[..end].iter().rev() {
             page.examined += 1;
-            let told = self.told(*change, position, query.field);
-            if !told.is_empty() || (position.is_none() && query.field.is_none()) {
+            let told = self.told(*change, position, field);
+            if !told.is_empty() || (position.is_none() && field.is_none()) {
                 if page.entries.len() >= query.limit.clamp(1, MAX_ENTRIES) || reader.is_full() {
                     page.next = last;
                     break;
                 }
-                page.entries.extend(reader.entry(*change, told, query, brought));
+                page.entries.extend(reader.entry(*change, told, (position, field), brought));
             }
             last = Some(self.order.cursor(*change));
             if page.examined >= MAX_EXAMINED && page.examined < end {
@@ -205,7 +223,7 @@ impl<'a> Reader<'a> {
         &mut self,
         change: u32,
         writes: &[Write],
-        query: &Query,
+        (position, field): (Option<u32>, Option<Field>),
         brought: &dyn Fn(&ChangeHash) -> Option<Brought>,
     ) -> Option<Entry> {
         let hash = self.history.order.hash(change);
@@ -220,6 +238,7 @@ impl<'a> Reader<'a> {
             message: message.map(|message| cut(message).0.to_owned()),
             brought: brought(&hash),
             added: Vec::new(),
+            restored: Vec::new(),
             deleted: Vec::new(),
             fields: Vec::new(),
             omitted: 0,
@@ -227,7 +246,7 @@ impl<'a> Reader<'a> {
         let told_heads = entry.heads.as_ref().map_or(0, Vec::len);
         self.bytes += (3 + told_heads) * ITEM + entry.message.as_ref().map_or(0, String::len);
         let full = self.bytes + MAX_BYTES;
-        let wanted = self.in_order(writes, query.field);
+        let wanted = self.in_order(writes, field);
         entry.omitted = wanted.len().saturating_sub(MAX_ITEMS);
         for (told, write) in wanted.iter().take(MAX_ITEMS).enumerate() {
             if self.bytes >= full {
@@ -238,11 +257,17 @@ impl<'a> Reader<'a> {
             self.bytes += ITEM + row.as_ref().map_or(0, Row::bytes);
             match row {
                 Some(row) if write.field == Field::ROW && write.left == Left::Gone => entry.deleted.push(row),
+                Some(row) if write.field == Field::ROW && self.was_deleted(write.position, change) => {
+                    entry.restored.push(row);
+                }
                 Some(row) if write.field == Field::ROW => entry.added.push(row),
-                row => entry.fields.push(self.set(row, write, &hash, &said.deps)),
+                row => {
+                    let places = self.history.ledger.settled.get(&(change, write.operation));
+                    entry.fields.push(self.set(row, write, places.map_or(&[], Vec::as_slice), &hash, &said.deps));
+                }
             }
         }
-        if query.position.is_none() && query.field.is_none() {
+        if position.is_none() && field.is_none() {
             entry.omitted += self.history.ledger.unlisted.get(&change).copied().unwrap_or(0);
         }
         Some(entry)
@@ -275,6 +300,13 @@ impl<'a> Reader<'a> {
         Some(Row { position: Arc::clone(id), designation: self.designation(position, change) })
     }
 
+    /// Whether a position was deleted by a change before this one.
+    fn was_deleted(&self, position: u32, change: u32) -> bool {
+        let History { order, positions, .. } = self.history;
+        let first = positions.get(position as usize).and_then(|seen| seen.deleted.first());
+        first.is_some_and(|first| order.cursor(*first) < order.cursor(change))
+    }
+
     /// What a position was called after a change.
     fn designation(&mut self, position: u32, change: u32) -> Option<Arc<str>> {
         let History { order, ledger, positions, .. } = self.history;
@@ -298,31 +330,57 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn set(&mut self, row: Option<Row>, write: &Write, hash: &ChangeHash, deps: &[ChangeHash]) -> Set {
+    /// `places`: where the values stood that the write took the place of, if they were several.
+    fn set(&mut self, row: Option<Row>, write: &Write, places: &[u32], hash: &ChangeHash, deps: &[ChangeHash]) -> Set {
         let (new, new_is_cut) = match write.left {
             Left::Splice => self.text(write.before, &[*hash]),
-            left => self.value(left, write, &[*hash]),
+            left => self.value(left, &[*hash]),
+        };
+        let (mut settled, settled_is_cut) = match write.left {
+            // Who writes one of several values again deletes the others.
+            Left::Cleared(place) => self.all(&[place], deps),
+            _ => self.all(places, deps),
         };
         let (old, old_is_cut) = match (write.left, self.history.ledger.write(write.before)) {
             // Of several values those that were shown need not be among the deleted ones.
-            (Left::Cleared(_), _) => self.value(write.left, write, deps),
-            (_, None) => (Json::Null, false),
+            (Left::Cleared(_) | Left::Inside(_), _) => self.value(write.left, deps),
+            (_, None) => (settled.first().cloned().unwrap_or(Json::Null), false),
             (_, Some(Write { left: Left::Text { spliced: true, .. }, .. })) => self.text(write.before, deps),
-            (_, Some(before)) => self.value(before.left, before, deps),
+            (_, Some(before)) => self.value(before.left, deps),
         };
-        self.bytes += bytes(&new) + bytes(&old);
-        Set { row, field: write.field, old, new, cut: new_is_cut || old_is_cut }
+        if settled.len() < 2 {
+            settled.clear();
+        }
+        self.bytes += bytes(&new) + bytes(&old) + settled.iter().map(bytes).sum::<usize>();
+        let field = self.history.ledger.fields.name(write.field);
+        Set { row, field, old, new, settled, cut: new_is_cut || old_is_cut || settled_is_cut }
     }
 
-    fn value(&mut self, left: Left, write: &Write, heads: &[ChangeHash]) -> (Json, bool) {
+    fn value(&mut self, left: Left, heads: &[ChangeHash]) -> (Json, bool) {
         match left {
             Left::Text { word, cut, .. } => {
                 let word = self.history.ledger.words.word(word).map(|word| Json::from(&**word));
                 (word.unwrap_or(Json::Null), cut)
             }
-            Left::Counter(holder) | Left::Cleared(holder) => self.stood(holder, write, heads),
+            Left::Counter(place) | Left::Cleared(place) | Left::Nested(place) | Left::Inside(place) => {
+                self.stood(place, heads).pop().unwrap_or((Json::Null, false))
+            }
             left => (show(left), false),
         }
+    }
+
+    /// The different values that stood in these places, the one that was shown first; and whether one of them is cut.
+    fn all(&mut self, places: &[u32], heads: &[ChangeHash]) -> (Vec<Json>, bool) {
+        let (mut values, mut is_cut): (Vec<Json>, bool) = (Vec::new(), false);
+        for place in places {
+            for (value, cut) in self.stood(*place, heads).into_iter().rev() {
+                is_cut |= cut;
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+        (values, is_cut)
     }
 
     /// A text that was changed in its place, as it was at some moment; and whether it is cut.
@@ -336,17 +394,26 @@ impl<'a> Reader<'a> {
         shortened(text.map_or(Json::Null, Json::from))
     }
 
-    /// What was shown of a register at some moment.
-    fn stood(&mut self, holder: u32, write: &Write, heads: &[ChangeHash]) -> (Json, bool) {
+    /// What stood in a place at some heads, each value with whether it is cut; the one that was shown last.
+    fn stood(&mut self, place: u32, heads: &[ChangeHash]) -> Vec<(Json, bool)> {
         let History { ledger, positions, .. } = self.history;
-        let Some(holder) = ledger.holders.get(holder as usize) else { return (Json::Null, false) };
-        let object = holder.map_or(ROOT, |holder| ledger.object(holder));
+        let Some(place) = ledger.places.get(place as usize) else { return Vec::new() };
+        let object = place.object.map_or(ROOT, |object| ledger.object(object));
         // The library looks at all that was ever written there.
-        let seen = positions.get(write.position as usize).map_or(self.history.len(), |seen| seen.changes.len());
-        self.read += 1 + seen;
-        let moment = Moment::at(self.doc, heads);
-        let value = moment.all(&object, write.field.name()).pop();
-        shortened(value.and_then(|(value, object)| moment.show(&value, &object)).unwrap_or(Json::Null))
+        let seen = positions.get(place.position as usize).map_or(self.history.len(), |seen| seen.changes.len());
+        self.read += 1 + seen + place.operations;
+        let snapshot = Snapshot::at(self.doc, heads);
+        let found = snapshot.all(&object, &*ledger.fields.name(place.field)).into_iter();
+        found
+            .map(|(value, object)| {
+                if let Some(shown) = snapshot.show(&value, &object) {
+                    return shortened(shown);
+                }
+                let mut encoder = Encoder::new(snapshot, NESTED);
+                let shown = encoder.value(&value, &object);
+                (shown.unwrap_or(Json::Null), encoder.is_cut())
+            })
+            .collect()
     }
 }
 
@@ -365,5 +432,10 @@ impl Row {
 }
 
 fn bytes(value: &Json) -> usize {
-    value.as_str().map_or(0, str::len)
+    match value {
+        Json::String(text) => text.len(),
+        Json::Array(values) => values.iter().map(|value| ITEM + bytes(value)).sum(),
+        Json::Object(members) => members.iter().map(|(key, value)| ITEM + key.len() + bytes(value)).sum(),
+        _ => 0,
+    }
 }

@@ -101,6 +101,7 @@ enum Step {
     DeleteField(usize, u8, u8),
     Map(usize),
     Total(usize, i64),
+    Nest(usize, u8, i64),
     Commit(usize, i64),
     Merge(usize, usize),
     Send(usize),
@@ -117,11 +118,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (who.clone(), id, field).prop_map(|(w, i, f)| Step::DeleteField(w, i, f)),
         1 => who.clone().prop_map(Step::Map),
         1 => (who.clone(), 0..9i64).prop_map(|(w, v)| Step::Total(w, v)),
+        3 => (who.clone(), 0..3u8, 0..9i64).prop_map(|(w, i, v)| Step::Nest(w, i, v)),
         6 => (who.clone(), 0..50i64).prop_map(|(w, t)| Step::Commit(w, t)),
         3 => (who.clone(), who.clone()).prop_map(|(a, b)| Step::Merge(a, b)),
         3 => who.prop_map(Step::Send),
     ];
     proptest::collection::vec(step, 1..50)
+}
+
+/// Something in a field beyond the schema: a map with a list in it, made if it is not there.
+fn nest(doc: &mut AutoCommit, id: &str, value: i64) {
+    let Some(row) = row(doc, id) else { return };
+    let Some((Value::Object(ObjType::Map), team)) = doc.get(&row, "team").unwrap() else {
+        let team = doc.put_object(&row, "team", ObjType::Map).unwrap();
+        doc.put_object(&team, "list", ObjType::List).unwrap();
+        return;
+    };
+    let (_, list) = doc.get(&team, "list").unwrap().unwrap();
+    match value {
+        0 => doc.put(&row, "team", "none").unwrap(),
+        1..4 => doc.put(&team, "lead", value).unwrap(),
+        _ => doc.insert(&list, 0, value).unwrap(),
+    }
 }
 
 const FIELDS: [&str; 7] = ["designation", "department", "budget", "location", "createdAt", "updatedAt", "updatedBy"];
@@ -170,6 +188,7 @@ fn run(steps: Vec<Step>) -> Server {
             Step::Map(who) => {
                 people[who].put_object(ROOT, "positions", ObjType::Map).unwrap();
             }
+            Step::Nest(who, id, value) => nest(&mut people[who], &format!("row {id}"), value),
             Step::Total(who, value) => people[who].put(ROOT, "totalBudget", value).unwrap(),
             Step::Commit(who, time) => commit(&mut people[who], time, "said"),
             Step::Merge(one, two) => {
@@ -223,16 +242,30 @@ proptest! {
             let has = |rows: &[super::Row], id: &Arc<str>| rows.iter().any(|row| row.position == *id);
             for id in before.keys().chain(after.keys()) {
                 match (before.get(id), after.get(id)) {
-                    (None, _) => prop_assert!(has(&entry.added, id), "{id} was added: {entry:?}"),
+                    (None, _) => prop_assert!(has(&entry.added, id) || has(&entry.restored, id), "{id} was added: {entry:?}"),
                     (_, None) => prop_assert!(has(&entry.deleted, id), "{id} was deleted: {entry:?}"),
                     // Of two under one id, one was: then the other stands there.
-                    _ if has(&entry.deleted, id) || has(&entry.added, id) => {}
+                    _ if has(&entry.deleted, id) || has(&entry.added, id) || has(&entry.restored, id) => {}
                     (was, is) => for field in EDITABLE {
                         let set = entry.fields.iter().find(|set| {
-                            set.field.name() == field && set.row.as_ref().is_some_and(|row| row.position == *id)
+                            &*set.field == field && set.row.as_ref().is_some_and(|row| row.position == *id)
                         });
                         if values(was, field)[0] != values(is, field)[0] {
                             prop_assert!(set.is_some(), "{id}.{field}: {:?} {:?} {entry:?}", was, is);
+                        }
+                        if let (Some(was), Some(is)) = (was, is)
+                            && !is_two(&server.doc, change.deps(), id)
+                            && !is_two(&server.doc, &[entry.hash], id)
+                        {
+                            let team = |row: &Position| row.extra.as_ref().and_then(|extra| extra.fields.get("team").cloned());
+                            let told = entry.fields.iter().find(|set| {
+                                &*set.field == "team" && set.row.as_ref().is_some_and(|row| row.position == *id)
+                            });
+                            prop_assert_eq!(told.is_some() || team(was) == team(is), true, "{}: {:?}", id, entry);
+                            if let Some(told) = told {
+                                prop_assert_eq!(&told.new, &team(is).unwrap_or(Json::Null), "{}: {:?}", id, entry);
+                                prop_assert_eq!(&told.old, &team(was).unwrap_or(Json::Null), "{}: {:?}", id, entry);
+                            }
                         }
                         if let Some(set) = set {
                             let (was, is) = (values(was, field), values(is, field));
@@ -240,6 +273,11 @@ proptest! {
                             // Of two positions under one id, the one that is shown may show a field of the other.
                             let shows_another = || set.new.is_null() && is_two(&server.doc, &[entry.hash], id);
                             prop_assert!(is.contains(&set.new) || shows_another(), "{id}.{field}: {is:?} {set:?}");
+                            if was.len() > 1 && !is_two(&server.doc, change.deps(), id) && !is_two(&server.doc, &[entry.hash], id) {
+                                prop_assert_eq!(&set.settled[0], &was[0], "{}.{}: {:?}", id, field, set);
+                                prop_assert!(set.settled.iter().all(|value| was.contains(value)), "{was:?} {set:?}");
+                                prop_assert_eq!(set.settled.len(), was.len(), "{:?} {:?}", was, set);
+                            }
                         }
                     },
                 }
@@ -256,11 +294,11 @@ proptest! {
                 if position.is_none() && field.is_none() || position.is_some_and(|id| server.history.seen(id).is_none()) {
                     continue;
                 }
-                let query = Query { position: position.map(str::to_owned), field: field.and_then(Field::named), ..ALL };
+                let query = Query { position: position.map(str::to_owned), field: field.map(str::to_owned), ..ALL };
                 let of_it = |row: &super::Row| position.is_none_or(|id| &*row.position == id);
                 let expected: Vec<String> = entries.iter().filter_map(|entry| {
                     let set = |set: &&Set| {
-                        field.is_none_or(|field| set.field.name() == field)
+                        field.is_none_or(|field| &*set.field == field)
                             && match &set.row { Some(row) => of_it(row), None => position.is_none() }
                     };
                     let fields: Vec<&Set> = entry.fields.iter().filter(set).collect();
@@ -268,15 +306,17 @@ proptest! {
                         rows.iter().filter(|row| field.is_none() && of_it(row)).cloned().collect()
                     };
                     let (added, deleted) = (rows(&entry.added), rows(&entry.deleted));
-                    let any = !fields.is_empty() || !added.is_empty() || !deleted.is_empty();
-                    any.then(|| format!("{:?}", (entry.hash, &entry.heads, added, deleted, fields)))
+                    let restored = rows(&entry.restored);
+                    let any = !fields.is_empty() || !added.is_empty() || !restored.is_empty() || !deleted.is_empty();
+                    any.then(|| format!("{:?}", (entry.hash, &entry.heads, added, restored, deleted, fields)))
                 }).collect();
                 let shown = |entry: &Entry| {
-                    let Entry { hash, heads, added, deleted, fields, .. } = entry;
+                    let Entry { hash, heads, added, restored, deleted, fields, .. } = entry;
                     let fields: Vec<&Set> = fields.iter().collect();
                     // A position that was replaced by an equal one has changed, and nothing of it.
-                    let any = !fields.is_empty() || !added.is_empty() || !deleted.is_empty();
-                    any.then(|| format!("{:?}", (*hash, heads, added.clone(), deleted.clone(), fields)))
+                    let any = !fields.is_empty() || !added.is_empty() || !restored.is_empty() || !deleted.is_empty();
+                    let rows = (added.clone(), restored.clone(), deleted.clone());
+                    any.then(|| format!("{:?}", (*hash, heads, rows.0, rows.1, rows.2, fields)))
                 };
                 let found: Vec<String> = server.pages(&query, limit).iter().filter_map(shown).collect();
                 prop_assert_eq!(found, expected, "{:?}", query);
@@ -319,20 +359,20 @@ proptest! {
         for person in &mut people {
             server.take(person);
         }
-        let mut last: BTreeMap<(Arc<str>, &str), Option<Json>> = BTreeMap::new();
+        let mut last: BTreeMap<(Arc<str>, Arc<str>), Option<Json>> = BTreeMap::new();
         for entry in server.pages(&ALL, MAX_ENTRIES).into_iter().rev() {
             let change = server.doc.get_change_by_hash(&entry.hash).unwrap();
             // Who writes one of several values again makes the library delete the others, and no more. If somebody has
             // written over that one meanwhile, theirs stands there.
             let is_deletion = change.decode().operations.iter().all(|op| op.action == OpType::Delete);
             for set in entry.fields {
-                last.insert((set.row.unwrap().position, set.field.name()), (!is_deletion).then_some(set.new));
+                last.insert((set.row.unwrap().position, set.field), (!is_deletion).then_some(set.new));
             }
         }
         for (id, position) in rows_at(&server.doc, &server.doc.get_heads()) {
             for field in EDITABLE {
                 let stands = values(Some(&position), field);
-                let Some(set) = last.get(&(Arc::clone(&id), field)).unwrap_or(&Some(Json::Null)) else { continue };
+                let Some(set) = last.get(&(Arc::clone(&id), Arc::from(field))).unwrap_or(&Some(Json::Null)) else { continue };
                 prop_assert!(stands.contains(set), "{id}.{field}: {set} {stands:?}");
             }
         }

@@ -49,7 +49,7 @@ fn told(doc: &mut AutoCommit, query: &Query) -> Vec<Entry> {
 /// What was set, as `position.field: old > new`.
 fn sets(entry: &Entry) -> Vec<String> {
     let of = |set: &Set| set.row.as_ref().map_or("plan".to_owned(), |row| row.position.to_string());
-    entry.fields.iter().map(|set| format!("{}.{}: {} > {}", of(set), set.field.name(), set.old, set.new)).collect()
+    entry.fields.iter().map(|set| format!("{}.{}: {} > {}", of(set), set.field, set.old, set.new)).collect()
 }
 
 fn names(rows: &[super::Row]) -> Vec<String> {
@@ -87,7 +87,8 @@ fn a_change_is_told_as_what_stood_there_and_what_does() {
     assert_eq!(sets(&entries[1]), ["ui.budget: 2.5 > null"]);
     let plan = ["plan.name: null > \"Growth\"", "plan.totalBudget: null > 100"];
     let row = ["ui.budget: 1 > 2.5", "ui.updatedBy: null > \"somebody else\""];
-    assert_eq!(sets(&entries[2]), [row, plan].concat());
+    let row = [&row[..], &["ui.note: null > \"not in the schema\""]].concat();
+    assert_eq!(sets(&entries[2]), [row, plan.to_vec()].concat());
     assert_eq!(names(&entries[3].added), ["ui UI"]);
     assert_eq!(sets(&entries[3]), ["ui.designation: null > \"UI\"", "ui.budget: null > 1"]);
     assert!(entries[4].fields.is_empty() && entries[4].added.is_empty());
@@ -143,12 +144,59 @@ fn a_conflict_that_is_settled_by_one_of_its_values_is_told_as_that() {
     }
     doc.merge(&mut other).unwrap();
     let mut stubborn = doc.fork().with_actor(ActorId::from([8u8]));
-    // The library writes neither of these: it deletes the other value.
-    for (doc, budget, expected) in [(&mut doc, 2, "ui.budget: 3 > 2"), (&mut stubborn, 3, "ui.budget: 3 > 3")] {
+    let mut third = doc.fork().with_actor(ActorId::from([7u8]));
+    let mut cleared = doc.fork().with_actor(ActorId::from([6u8]));
+    // The library writes neither of the first two: it deletes the other value.
+    for (doc, budget, expected) in
+        [(&mut doc, 2, "ui.budget: 3 > 2"), (&mut stubborn, 3, "ui.budget: 3 > 3"), (&mut third, 4, "ui.budget: 3 > 4")]
+    {
         doc.put(&ui, "budget", budget).unwrap();
         commit(doc, 30, "");
-        assert_eq!(sets(&told(doc, &ALL)[0]), [expected]);
+        let entries = told(doc, &ALL);
+        assert_eq!(sets(&entries[0]), [expected]);
+        assert_eq!(entries[0].fields[0].settled, [json!(3), json!(2)], "the one that was shown first");
+        assert!(entries[1..].iter().flat_map(|entry| &entry.fields).all(|set| set.settled.is_empty()));
     }
+    cleared.delete(&ui, "budget").unwrap();
+    commit(&mut cleared, 30, "");
+    let entries = told(&mut cleared, &ALL);
+    assert_eq!((sets(&entries[0]), entries[0].fields[0].settled.len()), (vec!["ui.budget: 3 > null".to_owned()], 2));
+}
+
+#[test]
+fn a_settled_conflict_of_texts_names_both() {
+    let mut doc = plan();
+    let ui = add(&mut doc, "ui", "UI");
+    commit(&mut doc, 10, "");
+    let mut other = doc.fork().with_actor(ActorId::from([9u8]));
+    for (doc, name) in [(&mut doc, "UX"), (&mut other, "UY")] {
+        text(doc, &ui, "designation", name);
+        commit(doc, 20, "");
+    }
+    doc.merge(&mut other).unwrap();
+    text(&mut doc, &ui, "designation", "UX");
+    commit(&mut doc, 30, "");
+    let set = &told(&mut doc, &ALL)[0].fields[0];
+    assert_eq!((&set.old, &set.new, &set.settled), (&json!("UY"), &json!("UX"), &vec![json!("UY"), json!("UX")]));
+}
+
+/// As the server writes it: into the position that is shown, and out of the other one.
+#[test]
+fn a_conflict_of_two_positions_under_one_id_is_settled_once() {
+    let mut doc = plan();
+    let mut other = doc.fork().with_actor(ActorId::from([9u8]));
+    let losing = add(&mut doc, "ui", "UI");
+    doc.put(&losing, "budget", 2).unwrap();
+    commit(&mut doc, 10, "");
+    let shown = add(&mut other, "ui", "UI");
+    commit(&mut other, 10, "");
+    doc.merge(&mut other).unwrap();
+    doc.put(&shown, "budget", 4).unwrap();
+    doc.delete(&losing, "budget").unwrap();
+    commit(&mut doc, 20, "");
+    let entries = told(&mut doc, &ALL);
+    assert_eq!(sets(&entries[0]), ["ui.budget: 1 > 4"]);
+    assert_eq!(entries[0].fields[0].settled, [json!(1), json!(2)]);
 }
 
 #[test]
@@ -168,7 +216,7 @@ fn what_takes_the_place_of_two_positions_under_one_id_is_told_with_what_both_sho
 }
 
 #[test]
-fn a_position_that_comes_back_is_added_again() {
+fn a_position_that_comes_back_is_restored() {
     let mut doc = plan();
     add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -192,18 +240,20 @@ fn a_position_that_comes_back_is_added_again() {
     let entries = told(&mut doc, &Query { position: Some("ui".to_owned()), ..ALL });
     let told: Vec<_> = entries
         .iter()
-        .map(|entry| (names(&entry.added), names(&entry.deleted), sets(entry)))
-        .map(|(added, deleted, sets)| format!("+{} -{} {}", added.join(","), deleted.join(","), sets.join("; ")))
+        .map(|entry| (names(&entry.added), names(&entry.restored), names(&entry.deleted), sets(entry)))
+        .map(|(added, restored, deleted, sets)| {
+            format!("+{} ^{} -{} {}", added.join(","), restored.join(","), deleted.join(","), sets.join("; "))
+        })
         .collect();
     assert_eq!(
         told,
         [
-            "+ -ui ? ",
-            "+ - ui.budget: 7 > 8",
-            "+ - ui.budget: 1 > 7; ui.designation: \"UX\" > null",
-            "+ui UX - ui.designation: null > \"UX\"; ui.budget: null > 1",
-            "+ -ui UI ",
-            "+ui UI - ui.designation: null > \"UI\"; ui.budget: null > 1",
+            "+ ^ -ui ? ",
+            "+ ^ - ui.budget: 7 > 8",
+            "+ ^ - ui.budget: 1 > 7; ui.designation: \"UX\" > null",
+            "+ ^ui UX - ui.designation: null > \"UX\"; ui.budget: null > 1",
+            "+ ^ -ui UI ",
+            "+ui UI ^ - ui.designation: null > \"UI\"; ui.budget: null > 1",
         ]
     );
     let brief = Query { position: Some("brief".to_owned()), ..ALL };
@@ -276,7 +326,7 @@ fn texts_are_read_however_they_were_written() {
         "ui.location: null > \"near Pune\"",
         "ui.department: null > \"a scalar\"",
         "ui.updatedBy: null > \"then\"",
-        "ui.createdAt: null > null",
+        r#"ui.createdAt: null > {"$bytes":"AQ=="}"#,
         "ui.updatedAt: null > 5",
     ];
     assert_eq!(sets(&entries[2]), expected);
@@ -305,7 +355,7 @@ fn when_the_map_of_positions_is_replaced_all_that_stood_there_is_deleted() {
 }
 
 #[test]
-fn a_document_of_another_kind_has_changes_that_set_nothing() {
+fn root_keys_of_any_document_are_told_as_settings() {
     let mut doc = AutoCommit::new();
     let todo = doc.put_object(ROOT, "todo", ObjType::List).unwrap();
     doc.put(ROOT, "positions", "a text").unwrap();
@@ -316,8 +366,67 @@ fn a_document_of_another_kind_has_changes_that_set_nothing() {
     commit(&mut doc, 20, "more");
     let entries = told(&mut doc, &ALL);
     assert_eq!(entries.len(), 2);
-    assert!(entries.iter().all(|entry| entry.fields.is_empty() && entry.added.is_empty() && entry.omitted == 0));
-    assert_eq!(entries[0].message.as_deref(), Some("more"));
+    assert!(entries.iter().all(|entry| entry.added.is_empty() && entry.omitted == 0));
+    let expected = [r#"plan.todo: [] > ["buy milk"]"#, r#"plan.notes: "" > "typed later""#];
+    assert_eq!(
+        (sets(&entries[0]), entries[0].message.as_deref()),
+        (expected.map(str::to_owned).to_vec(), Some("more"))
+    );
+    assert_eq!(sets(&entries[1]), ["plan.todo: null > []", "plan.notes: null > \"\""]);
+}
+
+#[test]
+fn unknown_fields_are_told_by_their_top_level_name() {
+    let mut doc = plan();
+    let ui = add(&mut doc, "ui", "UI");
+    doc.put(&ui, "headcount", 3).unwrap();
+    let team = doc.put_object(&ui, "team", ObjType::Map).unwrap();
+    let skills = doc.put_object(&team, "skills", ObjType::List).unwrap();
+    doc.insert(&skills, 0, "Rust").unwrap();
+    commit(&mut doc, 10, "");
+    doc.put(&ui, "headcount", 4).unwrap();
+    doc.insert(&skills, 1, "SQL").unwrap();
+    let lead = doc.put_object(&team, "lead", ObjType::Text).unwrap();
+    doc.splice_text(&lead, 0, 0, "Anita").unwrap();
+    doc.put(&ui, "due", ScalarValue::Timestamp(1_795_357_260_020)).unwrap();
+    commit(&mut doc, 20, "");
+    doc.splice_text(&lead, 5, 0, " Rao").unwrap();
+    doc.put(&ui, "name", "a field, not the plan's setting").unwrap();
+    commit(&mut doc, 30, "");
+    doc.put(&ui, "team", "none").unwrap();
+    commit(&mut doc, 40, "");
+    let entries = told(&mut doc, &ALL);
+    assert_eq!(sets(&entries[0]), [r#"ui.team: {"lead":"Anita Rao","skills":["Rust","SQL"]} > "none""#]);
+    let nested = r#"ui.team: {"lead":"Anita","skills":["Rust","SQL"]} > {"lead":"Anita Rao","skills":["Rust","SQL"]}"#;
+    assert_eq!(sets(&entries[1]), [nested, r#"ui.name: null > "a field, not the plan's setting""#]);
+    assert_eq!(
+        sets(&entries[2]),
+        [
+            "ui.headcount: 3 > 4",
+            r#"ui.team: {"skills":["Rust"]} > {"lead":"Anita","skills":["Rust","SQL"]}"#,
+            r#"ui.due: null > "2026-11-22T14:21:00.020Z""#,
+        ]
+    );
+    let team = told(&mut doc, &Query { field: Some("team".to_owned()), position: Some("ui".to_owned()), ..ALL });
+    assert_eq!(team.len(), 4);
+    let doc = Automerge::load(&doc.save()).unwrap();
+    let unknown = Query { field: Some("color".to_owned()), ..ALL };
+    let unknown = History::of(&doc).unwrap().page(&doc, &unknown, &|_| None).unwrap_err();
+    assert_eq!(unknown, NoPage::UnknownField("color".to_owned()));
+}
+
+#[test]
+fn a_large_nested_value_is_cut() {
+    let mut doc = plan();
+    let ui = add(&mut doc, "ui", "UI");
+    let list = doc.put_object(&ui, "list", ObjType::List).unwrap();
+    for index in 0..2_000 {
+        doc.insert(&list, index, 7).unwrap();
+    }
+    commit(&mut doc, 10, "");
+    let entries = told(&mut doc, &ALL);
+    let set = entries[0].fields.iter().find(|set| &*set.field == "list").unwrap();
+    assert!(set.cut && set.new.as_array().unwrap().len() < 1_000, "{}", set.new);
 }
 
 #[test]
@@ -389,7 +498,7 @@ fn what_a_page_costs_does_not_grow_with_the_history() {
     let seldom = || Some("seldom".to_owned());
     assert_eq!(page(Query { position: seldom(), limit: 3, ..ALL }), (3, true, 4));
     assert_eq!(page(Query { position: seldom(), ..ALL }), (5, false, 5));
-    let named = Query { position: seldom(), field: Field::named("designation"), ..ALL };
+    let named = Query { position: seldom(), field: Some("designation".to_owned()), ..ALL };
     assert_eq!(page(named), (1, false, 5));
 }
 

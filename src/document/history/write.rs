@@ -8,9 +8,9 @@ use std::sync::Arc;
 use automerge::ScalarValue;
 use serde_json::Value as Json;
 
+use super::super::json::show_scalar;
 use super::super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, LOCATION, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
-    show_scalar,
 };
 use crate::format::MAX_TEXT;
 
@@ -24,55 +24,68 @@ pub(super) const NO_OPERATION: u32 = u32::MAX;
 /// Characters of a text that are shown: all that an edit through this server may write.
 const SHOWN: usize = MAX_TEXT;
 
-/// The registers that a history tells of: those of a position, then those of the plan.
+/// The fields of the schema, by their numbers: those of a position, then those of the plan.
 const NAMES: [&str; 11] =
     [DESIGNATION, DEPARTMENT, BUDGET, LOCATION, CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET];
-/// How many of them are a position's.
-const OF_POSITION: usize = 7;
+/// Fields beyond the schema that a history tells apart. What is done to others is counted.
+const MAX_NAMES: usize = 10_000;
 
-/// A field whose history can be asked for.
+/// The number of a field: of a position, or of the root of the document. See [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Field(u8);
+pub(super) struct Field(u16);
 
 impl Field {
     /// The position itself: that it is there.
-    pub(super) const ROW: Self = Self(NAMES.len() as u8);
+    pub(super) const ROW: Self = Self(NAMES.len() as u16);
     /// The designation.
     pub(super) const DESIGNATION: Self = Self(0);
 
-    /// The field of this name; None: positions and plans have no such field.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::find(0..NAMES.len(), name)
-    }
-
-    /// Its name, as JSON names it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        NAMES.get(usize::from(self.0)).copied().unwrap_or_default()
-    }
-
-    /// The names of all of them.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMES.into_iter()
-    }
-
-    pub(super) fn of_position(name: &str) -> Option<Self> {
-        Self::find(0..OF_POSITION, name)
-    }
-
-    pub(super) fn of_plan(name: &str) -> Option<Self> {
-        Self::find(OF_POSITION..NAMES.len(), name)
-    }
-
-    fn find(among: std::ops::Range<usize>, name: &str) -> Option<Self> {
-        let at = among.clone().find(|at| NAMES[*at] == name)?;
-        u8::try_from(at).ok().map(Self)
-    }
-
-    /// Its place in a set of fields.
+    /// Its place in a set of fields. Those beyond the schema share one.
     pub(super) fn bit(self) -> u16 {
-        1 << self.0
+        1 << self.0.min(Self::ROW.0 + 1)
+    }
+}
+
+/// The names of the fields that a document has, or ever had.
+pub(super) struct Names {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, Field>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let mut names = Self { names: Vec::new(), numbers: HashMap::new() };
+        for name in NAMES {
+            names.add(name);
+        }
+        // No field has the number of the position itself.
+        names.names.push(Arc::from(""));
+        names
+    }
+}
+
+impl Names {
+    /// The number of a field, known or not. `None`: there are more fields than a history tells apart.
+    pub(super) fn field(&mut self, name: &str) -> Option<Field> {
+        self.known(name).or_else(|| (self.names.len() < MAX_NAMES).then(|| self.add(name)))
+    }
+
+    /// The number of a field that something was ever done to, or that is one of the schema.
+    pub(super) fn known(&self, name: &str) -> Option<Field> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The name of a field, as JSON names it.
+    pub(super) fn name(&self, field: Field) -> Arc<str> {
+        self.names.get(usize::from(field.0)).cloned().unwrap_or_else(|| Arc::from(""))
+    }
+
+    fn add(&mut self, name: &str) -> Field {
+        let field = Field(u16::try_from(self.names.len()).unwrap_or(u16::MAX));
+        let name: Arc<str> = Arc::from(name);
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, field);
+        field
     }
 }
 
@@ -83,13 +96,15 @@ pub(super) enum Left {
     Gone,
     /// A position is there.
     Made,
-    /// What JSON does not show: bytes, a map, a list, not a number.
+    /// What JSON does not show: not a number.
     Unshown,
     Null,
     Bool(bool),
     Int(i64),
     Uint(u64),
     Float(f64),
+    /// A timestamp, in milliseconds.
+    Time(i64),
     /// A text; `cut`: it is longer than what is kept of it. `spliced`: what it holds later is not what it held when it was
     /// made, and has to be read from the document.
     Text {
@@ -99,8 +114,12 @@ pub(super) enum Left {
     },
     /// The text of an earlier write was changed in its place: read from the document.
     Splice,
-    /// A counter, which is read from the document. The number of the object that it is a key of.
+    /// A counter, which is read from the document. The number of the [`Place`](super::ledger::Place) where it stands.
     Counter(u32),
+    /// A map, a list or bytes, which are read from the document. The number of the place.
+    Nested(u32),
+    /// Something inside of the map or list of an earlier write was changed. The number of the place.
+    Inside(u32),
     /// Values were deleted. Mostly nothing is left; but who writes one of several values again that stand there makes the
     /// library delete the others. What is left is read from the document. The number as above.
     Cleared(u32),
@@ -144,12 +163,13 @@ impl Words {
     pub(super) fn scalar(&mut self, value: &ScalarValue) -> Left {
         match value {
             ScalarValue::Str(text) => self.text(text),
-            ScalarValue::Int(number) | ScalarValue::Timestamp(number) => Left::Int(*number),
+            ScalarValue::Int(number) => Left::Int(*number),
+            ScalarValue::Timestamp(ms) => Left::Time(*ms),
             ScalarValue::Uint(number) => Left::Uint(*number),
             ScalarValue::F64(number) => Left::Float(*number),
             ScalarValue::Boolean(flag) => Left::Bool(*flag),
             ScalarValue::Null => Left::Null,
-            // Whoever finds a counter knows where it stands.
+            // These are read from the place where they stand.
             ScalarValue::Counter(_) | ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => Left::Unshown,
         }
     }
@@ -185,6 +205,7 @@ pub(super) fn show(left: Left) -> Json {
         Left::Int(number) => ScalarValue::Int(number),
         Left::Uint(number) => ScalarValue::Uint(number),
         Left::Float(number) => ScalarValue::F64(number),
+        Left::Time(ms) => ScalarValue::Timestamp(ms),
         _ => ScalarValue::Null,
     };
     show_scalar(&scalar).unwrap_or(Json::Null)
@@ -196,20 +217,29 @@ mod tests {
 
     #[test]
     fn fields_are_known_by_their_names() {
-        for name in Field::names() {
-            assert_eq!(Field::named(name).map(Field::name), Some(name));
-            assert_ne!(Field::of_position(name).is_some(), Field::of_plan(name).is_some(), "{name}");
+        let mut names = Names::default();
+        for name in NAMES {
+            assert_eq!(names.known(name).map(|field| names.name(field)).as_deref(), Some(name));
         }
-        for name in ["", "documentId", "positions", "Budget"] {
-            assert_eq!(Field::named(name), None, "{name}");
+        for name in ["", "headcount"] {
+            assert_eq!(names.known(name), None, "{name}");
         }
+        let headcount = names.field("headcount").unwrap();
+        assert_eq!((names.known("headcount"), &*names.name(headcount)), (Some(headcount), "headcount"));
+        for number in 0..2 * MAX_NAMES {
+            let _ = names.field(&number.to_string());
+        }
+        assert_eq!((names.names.len(), names.field("one more")), (MAX_NAMES, None));
     }
 
     #[test]
-    fn every_field_has_a_bit_of_its_own() {
-        let fields = Field::names().filter_map(Field::named).chain([Field::ROW]);
+    fn every_field_of_the_schema_has_a_bit_of_its_own() {
+        let mut names = Names::default();
+        let fields = NAMES.iter().filter_map(|name| names.known(name)).chain([Field::ROW]);
         let bits: u16 = fields.map(Field::bit).sum();
         assert_eq!(bits, (1 << 12) - 1);
+        let others = ["a", "b"].map(|name| names.field(name).unwrap().bit());
+        assert_eq!(others, [1 << 12; 2]);
     }
 
     #[test]

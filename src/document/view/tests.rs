@@ -53,12 +53,18 @@ impl Server {
         self.doc.apply_changes(changes.clone()).unwrap();
         assert!(changes.is_empty() || ours != self.doc.get_heads());
         let change = View::update(&self.view, &self.doc, &changes);
-        assert_eq!(snapshot(&self.view()), snapshot(&View::new(&self.doc, NO_FORMS)), "as if read afresh");
+        let fresh = View::new(&self.doc, NO_FORMS);
+        assert_eq!(snapshot(&self.view()), snapshot(&fresh), "as if read afresh");
+        assert_eq!((self.view().extra(), self.view().plan()), (fresh.extra(), fresh.plan()), "as if read afresh");
         change
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {
         read_view(&self.view)
+    }
+
+    fn extra(&self, id: &str) -> Extra {
+        self.position(id).extra.map(|extra| *extra).unwrap_or_default()
     }
 
     fn position(&self, id: &str) -> Position {
@@ -75,8 +81,9 @@ fn a_change_is_told_as_what_became_of_its_rows() {
     doc.put(&added, "budget", 2).unwrap();
     assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Edited(_)]));
     doc.put(&added, "budget", 2).unwrap();
-    doc.put(&added, "note", "not in the schema").unwrap();
     assert_eq!(server.take(&mut doc).rows, [], "nothing that is shown has changed");
+    doc.put(&added, "note", "not in the schema").unwrap();
+    assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Extended(_)]));
     doc.delete(&positions, "a").unwrap();
     assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Deleted(id)] if &**id == "a"));
 }
@@ -183,10 +190,94 @@ fn odd_rows_are_shown_with_what_can_be_read_and_break_nothing() {
     let server = Server::new(&mut doc);
     assert_eq!(server.view().len(), 4);
     let position = server.position("odd");
-    assert_eq!((&position.budget, &position.designation), (&Some(json!("lots")), &None));
-    assert_eq!((&position.location, &position.department), (&None, &Some(json!(null))));
-    assert_eq!((position.created_at, &position.updated_by), (None, &None));
+    assert_eq!((position.budget, position.designation), (Some(json!("lots")), Some(json!({ "$bytes": "AQ==" }))));
+    assert_eq!((position.location, position.department), (Some(json!({})), Some(json!(null))));
+    assert_eq!((position.created_at, position.updated_by), (None, None));
+    let extra = server.extra("odd");
+    assert_eq!(json!(extra.fields), json!({ "createdAt": null, "updatedBy": 7 }));
+    assert_eq!(extra.omitted, 1, "a number that JSON does not have");
     assert_eq!(server.position("a number").budget, None);
+    assert_eq!((server.extra("a number").value, server.extra("a list").value), (Some(json!(5)), Some(json!([]))));
+    assert_eq!(server.position("fine").extra, None);
+}
+
+#[test]
+fn unknown_fields_are_shown_and_kept_current() {
+    let (mut doc, positions) = plan();
+    let object = row(&mut doc, &positions, "a", 1);
+    let mut server = Server::new(&mut doc);
+    let team = doc.put_object(&object, "team", ObjType::Map).unwrap();
+    let skills = doc.put_object(&team, "skills", ObjType::List).unwrap();
+    doc.insert(&skills, 0, "Rust").unwrap();
+    let notes = text(&mut doc, &object, "notes", "from");
+    server.take(&mut doc);
+    assert_eq!(json!(server.extra("a").fields), json!({ "team": { "skills": ["Rust"] }, "notes": "from" }));
+    // Each inside of a value that stands there already.
+    doc.splice_text(&notes, 4, 0, " March").unwrap();
+    assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Extended(_)]));
+    let inner = doc.insert_object(&skills, 1, ObjType::Map).unwrap();
+    doc.put(&inner, "level", 3).unwrap();
+    server.take(&mut doc);
+    doc.put(&inner, "level", 4).unwrap();
+    assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Extended(_)]));
+    let expected = json!({ "team": { "skills": ["Rust", { "level": 4 }] }, "notes": "from March" });
+    assert_eq!(json!(server.extra("a").fields), expected);
+    doc.delete(&object, "team").unwrap();
+    doc.delete(&object, "notes").unwrap();
+    server.take(&mut doc);
+    assert_eq!(server.position("a").extra, None);
+    // A field of the schema that holds something nested, and no longer.
+    let odd = doc.put_object(&object, "budget", ObjType::List).unwrap();
+    server.take(&mut doc);
+    doc.insert(&odd, 0, 5).unwrap();
+    server.take(&mut doc);
+    assert_eq!(server.position("a").budget, Some(json!([5])));
+}
+
+#[test]
+fn unknown_root_keys_are_shown_and_kept_current() {
+    let (mut doc, _) = plan();
+    let mut server = Server::new(&mut doc);
+    assert_eq!(server.view().extra(), None);
+    let scenario = doc.put_object(ROOT, "scenario", ObjType::Map).unwrap();
+    doc.put(&scenario, "name", "freeze").unwrap();
+    let change = server.take(&mut doc);
+    assert_eq!((change.rows, change.plan), (vec![], None), "no setting has changed");
+    doc.put(&scenario, "name", "growth").unwrap();
+    doc.put(ROOT, "unit", "lakh").unwrap();
+    server.take(&mut doc);
+    let fields = server.view().extra().map(|extra| json!(extra.fields));
+    assert_eq!(fields, Some(json!({ "scenario": { "name": "growth" }, "unit": "lakh" })));
+}
+
+#[test]
+fn conflicts_beyond_the_schema_name_the_losing_values() {
+    let (mut doc, positions) = plan();
+    let object = row(&mut doc, &positions, "a", 1);
+    let mut other = doc.fork().with_actor(ActorId::from([9u8]));
+    for (doc, value) in [(&mut doc, 3), (&mut other, 4)] {
+        doc.put(&object, "headcount", value).unwrap();
+        doc.put(ROOT, "totalBudget", value).unwrap();
+    }
+    doc.merge(&mut other).unwrap();
+    let server = Server::new(&mut doc);
+    let extra = server.extra("a");
+    assert_eq!((json!(extra.fields), json!(extra.conflicts)), (json!({ "headcount": 4 }), json!({ "headcount": [3] })));
+    let root = server.view().extra().map(|extra| json!(extra.conflicts));
+    assert_eq!((root, server.view().plan().total_budget), (Some(json!({ "totalBudget": [3] })), Some(4.0)));
+}
+
+#[test]
+fn what_exceeds_the_bounds_of_a_row_is_counted() {
+    let (mut doc, positions) = plan();
+    let object = row(&mut doc, &positions, "a", 1);
+    let notes = text(&mut doc, &object, "notes", &"x".repeat(70_000));
+    doc.put(&object, "small", 1).unwrap();
+    let mut server = Server::new(&mut doc);
+    assert_eq!((json!(server.extra("a").fields), server.extra("a").omitted), (json!({ "small": 1 }), 1));
+    doc.splice_text(&notes, 0, 69_000, "").unwrap();
+    server.take(&mut doc);
+    assert_eq!((server.extra("a").fields.len(), server.extra("a").omitted), (2, 0));
 }
 
 #[test]
@@ -197,6 +288,8 @@ fn a_document_of_another_kind_has_no_positions_and_no_plan() {
     let server = Server::new(&mut doc);
     assert!(server.view().is_empty());
     assert_eq!(server.view().plan(), &Plan::default());
+    let fields = server.view().extra().map(|extra| json!(extra.fields));
+    assert_eq!(fields, Some(json!({ "positions": "a text", "unit": "a text" })), "and nothing of it is dropped");
 }
 
 #[derive(Debug, Clone)]
@@ -208,6 +301,9 @@ enum Step {
     Delete(usize, u8),
     DeleteField(usize, u8, u8),
     Map(usize),
+    Nest(usize, u8, i64),
+    Inner(usize, u8, i64),
+    RootKey(usize, i64),
     Merge(usize, usize),
     Send(usize),
 }
@@ -222,6 +318,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (who.clone(), id.clone()).prop_map(|(w, i)| Step::Delete(w, i)),
         1 => (who.clone(), id, field).prop_map(|(w, i, f)| Step::DeleteField(w, i, f)),
         1 => who.clone().prop_map(Step::Map),
+        2 => (who.clone(), 0..4u8, 0..9i64).prop_map(|(w, i, v)| Step::Nest(w, i, v)),
+        3 => (who.clone(), 0..4u8, 0..9i64).prop_map(|(w, i, v)| Step::Inner(w, i, v)),
+        2 => (who.clone(), 0..9i64).prop_map(|(w, v)| Step::RootKey(w, v)),
         2 => (who.clone(), who.clone()).prop_map(|(a, b)| Step::Merge(a, b)),
         4 => who.prop_map(Step::Send),
     ];
@@ -272,6 +371,26 @@ proptest! {
                     people[who].delete(&row, fields[usize::from(field)]).unwrap();
                 },
                 Step::Map(who) => { people[who].put_object(ROOT, "positions", ObjType::Map).unwrap(); },
+                Step::Nest(who, id, value) => if let Some(row) = find(&people[who], id) {
+                    let field = ["team", "budget", "updatedBy"][usize::try_from(value % 3).unwrap()];
+                    let nested = people[who].put_object(&row, field, ObjType::Map).unwrap();
+                    let list = people[who].put_object(&nested, "list", ObjType::List).unwrap();
+                    people[who].insert(&list, 0, value).unwrap();
+                },
+                Step::Inner(who, id, value) => if let Some(row) = find(&people[who], id) {
+                    let field = ["team", "budget", "updatedBy"][usize::try_from(value % 3).unwrap()];
+                    let nested = people[who].get(&row, field).unwrap().filter(|(value, _)| value.is_object());
+                    let list = nested.and_then(|(_, nested)| people[who].get(&nested, "list").ok().flatten());
+                    if let Some((_, list)) = list {
+                        people[who].insert(&list, 0, value).unwrap();
+                    }
+                },
+                Step::RootKey(who, value) => match people[who].get(ROOT, "scenario").unwrap() {
+                    Some((automerge::Value::Object(_), map)) if value > 1 => {
+                        people[who].put(&map, "name", value).unwrap();
+                    }
+                    _ => { people[who].put_object(ROOT, "scenario", ObjType::Map).unwrap(); }
+                },
                 Step::Merge(one, two) => if one != two {
                     let mut other = people[two].fork();
                     people[one].merge(&mut other).unwrap();

@@ -17,8 +17,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::past::hashes;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
+use crate::format::iso_ms;
 use crate::server::authentication::Asker;
-use crate::server::renderings::iso;
 use crate::server::{App, Problem};
 
 /// Changes of one request. A line of so many hashes is well below what a head of a request may take.
@@ -71,7 +71,7 @@ struct AttributedChange {
     #[schema(example = "sync")]
     surface: String,
     /// When it came to this server.
-    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub async fn read(
         hash: hash.to_string(),
         user: brought.user.to_string(),
         surface: brought.surface.to_string(),
-        received: iso(brought.time_ms),
+        received: iso_ms(brought.time_ms),
     });
     let attribution = Attribution { changes: changes.collect() };
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(attribution)).into_response())

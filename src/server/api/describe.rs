@@ -38,7 +38,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         (name = "documents", description = "Plans."),
         (name = "positions", description = "Who is planned, and at what cost."),
         (name = "history", description = "What has changed, when, by whom."),
-        (name = "exports", description = "Everything, to take away."),
+        (name = "exports", description = "To take away: `.automerge` holds everything, with its history; `.json` and `.csv` hold the document as it is, and count what they do not hold."),
         (name = "access", description = "Who may do what with a document."),
         (name = "session", description = "Who you are."),
     ),

@@ -49,7 +49,7 @@ pub async fn read(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    let document = Document::to(&caller, &app, &id, &view);
+    let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
     Ok(conditional::answer(&headers, &tag(&caller, &document, &view), || Json(document).into_response()))
 }
 
@@ -124,7 +124,7 @@ pub async fn change(
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
     let view = write::write(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
-    let document = Document::to(&caller, &app, &id, &view);
+    let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
     Ok(conditional::tagged(&tag(&caller, &document, &view), Json(document).into_response()))
 }
 

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
-use crate::exchange::csv::header as csv_header;
 use crate::server::authentication::Asker;
+use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
 
+/// How many values of the document an export does not hold.
+const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");
 /// Characters of a plan's name that go into a file's.
 const MAX_NAME: usize = 80;
 
-/// Export as JSON: the document's settings and all positions.
+/// Export as JSON: everything that JSON can hold of the document as it is.
+///
+/// The settings and all positions, with the fields that other programs have added (`extra`) and the values that lost against
+/// a concurrent write (`conflicts`). What is not held is counted, in `omitted` and in the header `Happierwork-Omitted`.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.json",
@@ -32,6 +37,7 @@ const MAX_NAME: usize = 80;
             headers(
                 ("ETag" = String, description = "Stands for the document's heads"),
                 ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
+                ("Happierwork-Omitted" = usize, description = "How many values of the document the file does not hold"),
             ),
         ),
         (status = 304, description = "You have it already"),
@@ -49,18 +55,21 @@ pub async fn json(
     Ok(conditional::answer(&headers, &view.etag(), || {
         let mut out = b"{\"document\":".to_vec();
         // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view));
+        let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
         out.extend_from_slice(b",\"positions\":[");
         view.join(Form::Json, b",", &mut out);
         out.extend_from_slice(b"]}");
-        file(&app, &view, "json", "application/json", out)
+        with_omitted(omitted_in_json(&view), file(&app, &view, "json", "application/json", out))
     }))
 }
 
 /// Export as CSV, for spreadsheets.
 ///
 /// UTF-8 with a byte order mark, commas, CRLF. A text that a spreadsheet would run as a formula has an apostrophe in
-/// front.
+/// front. Fields that other programs have added are columns after the others, in the order of their names (`extra.` stands
+/// in front of a name that every table has); maps and lists are JSON. An unknown budget is an empty cell. What no cell holds is
+/// counted in the header `Happierwork-Omitted`: values that lost against a concurrent write, root keys beyond the settings,
+/// columns beyond 200, and what `omitted` counts in JSON.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.csv",
@@ -76,10 +85,11 @@ pub async fn json(
             headers(
                 ("ETag" = String, description = "Stands for the document's heads"),
                 ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
+                ("Happierwork-Omitted" = usize, description = "How many values of the document the file does not hold"),
             ),
             example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
                 0be30cc0d3f126,UI developer,Engineering,11.5,Ahmedabad,Anita Rao,\
-                2026-11-22T14:21:00Z,2026-11-22T14:21:00Z\r\n",
+                2026-11-22T14:21:00.000Z,2026-11-22T14:21:00.000Z\r\n",
         ),
         (status = 304, description = "You have it already"),
         AnyProblem, DocumentProblem,
@@ -94,9 +104,8 @@ pub async fn csv(
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
-        let mut out = csv_header();
-        view.join(Form::Csv, b"", &mut out);
-        file(&app, &view, "csv", "text/csv; charset=utf-8", out)
+        let Table { csv, omitted } = Table::of(&view);
+        with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
 }
 
@@ -155,6 +164,13 @@ fn file(app: &App, view: &View, extension: &str, kind: &'static str, bytes: Vec<
     let disposition = disposition(view.plan().name.as_deref().unwrap_or_default(), extension);
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
+}
+
+fn with_omitted(omitted: usize, mut response: Response) -> Response {
+    if response.status().is_success() {
+        response.headers_mut().insert(OMITTED, omitted.into());
     }
     response
 }

@@ -86,6 +86,15 @@ impl Fields {
         serde_json::from_str(raw.get()).map(Some).map_err(|_| refused(field, "must be text"))
     }
 
+    /// The number of a field that may be null, if it was sent.
+    pub fn nullable_number(&mut self, field: &str) -> Result<Option<Option<Budget>>, Problem> {
+        if self.0.iter().any(|(name, raw)| name == field && raw.get() == "null") {
+            self.take(field);
+            return Ok(Some(None));
+        }
+        Ok(self.number(field)?.map(Some))
+    }
+
     /// The number of a field, if it was sent. (What serde cannot hold as a number was written as one, but is too
     /// large.)
     pub fn number(&mut self, field: &str) -> Result<Option<Budget>, Problem> {
@@ -198,6 +207,15 @@ mod tests {
         ] {
             assert_eq!(problem(number(text)), (422, Some("n".into()), reason.into()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_nullable_number_may_be_null() {
+        let number = |text: &str| Fields::parse(text.as_bytes()).unwrap().nullable_number("n");
+        assert_eq!(number("{}").unwrap(), None);
+        assert_eq!(number("{\"n\": null }").unwrap(), Some(None));
+        assert_eq!(number("{\"n\": 5}").unwrap(), Some(Some(Budget::Int(5))));
+        assert_eq!(problem(number("{\"n\": \"5\"}")).2, "n: must be a number");
     }
 
     #[test]

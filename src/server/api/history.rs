@@ -9,18 +9,16 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::document::history::{self, Entry, Field, MAX_ENTRIES, Page};
+use crate::document::history::{self, Entry, MAX_ENTRIES, Page};
 use crate::document::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
-use crate::format::DocumentId;
+use crate::format::{DocumentId, iso_ms};
 use crate::server::authentication::Asker;
-use crate::server::renderings::iso;
 use crate::server::{App, Problem, conditional};
 
 /// Entries of a page when nobody says how many.
@@ -33,7 +31,7 @@ pub struct HistoryQuery {
     /// Only what was done to the position of this id.
     #[param(example = "0be30cc0d3f126")]
     position: Option<String>,
-    /// Only what this field was set to: one of a position, or of the document's settings.
+    /// Only what this field was set to: one of a position, or a root key of the document, such as a setting.
     #[param(example = "budget")]
     field: Option<String>,
     /// Only what comes before: the `next` of another page. It holds however much the document changes meanwhile.
@@ -59,10 +57,6 @@ impl FromRequestParts<Arc<App>> for Asked {
 impl HistoryQuery {
     fn check(self) -> Result<history::Query, Problem> {
         let Self { position, field, before, limit } = self;
-        let field = field.map(|name| {
-            let among = || Field::names().collect::<Vec<_>>().join(", ");
-            Field::named(&name).ok_or_else(|| Problem::bad_parameter("field", format!("must be one of {}", among())))
-        });
         let before = before.map(|cursor| {
             cursor.parse().map_err(|error: history::NoCursor| Problem::bad_parameter("before", error.to_string()))
         });
@@ -72,7 +66,7 @@ impl HistoryQuery {
         });
         Ok(history::Query {
             position,
-            field: field.transpose()?,
+            field,
             before: before.transpose()?,
             limit: limit.transpose()?.unwrap_or(DEFAULT_LIMIT),
         })
@@ -111,7 +105,7 @@ struct Change {
     #[schema(required = true, example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     heads: Option<Vec<String>>,
     /// When it was made, as it says itself; null if it does not.
-    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     time: Option<String>,
     /// Who brought it to this server, as whom the connection was authenticated; null if that is not known.
     #[schema(required = true, example = "anita")]
@@ -120,7 +114,7 @@ struct Change {
     #[schema(required = true, example = "sync")]
     surface: Option<String>,
     /// When it came to this server; null with `user`.
-    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
     /// The Automerge actor that it says it was made under.
     #[schema(example = "1f0e7a52c3d94b6f8e2d5a6b7c8d9e0f")]
@@ -130,6 +124,8 @@ struct Change {
     message: Option<String>,
     /// Positions that it made.
     added: Vec<ChangedPosition>,
+    /// Positions that it brought back under an id that was deleted before, as undoing a deletion does.
+    restored: Vec<ChangedPosition>,
     /// Positions that it deleted.
     deleted: Vec<ChangedPosition>,
     /// Fields that it set. `updatedBy` is what its maker wrote; who that was says `user`.
@@ -156,22 +152,28 @@ struct ChangedPosition {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ChangedField {
-    /// The id of the position; null: a setting of the document.
+    /// The id of the position; null: a setting, or another root key of the document.
     #[schema(required = true, example = "0be30cc0d3f126")]
     position: Option<String>,
     /// What the position was called after the change.
     #[schema(required = true, example = "UI developer")]
     designation: Option<String>,
-    /// Which field.
+    /// Which field. One inside of a map or a list is told as the field that these stand in.
     #[schema(example = "budget")]
-    field: &'static str,
+    field: String,
     /// What stood there for whoever set it; null: nothing.
     #[schema(required = true, example = 11.5)]
     old: Value,
     /// What stands there since; null: nothing.
     #[schema(required = true, example = 12)]
     new: Value,
-    /// Only there if one of them is a text of more than 1,000 characters, of which only these are shown.
+    /// Only there if several values stood there at once for whoever set it, and this settled it: all of these values, the one
+    /// that was shown (`old`) first. With `new` among them it was kept over the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, example = json!([22, 21]))]
+    settled: Vec<Value>,
+    /// Only there if one of them is not shown whole: a text of more than 1,000 characters, or a map or list of more than about
+    /// 4 KiB.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false, example = false)]
     cut: bool,
@@ -224,18 +226,19 @@ fn shown(id: &DocumentId, heads: Vec<String>, page: Page) -> History {
 
 impl Change {
     fn of(entry: Entry) -> Self {
-        let Entry { hash, heads, time, actor, message, brought, added, deleted, fields, omitted } = entry;
+        let Entry { hash, heads, time, actor, message, brought, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {
             hash: hash.to_string(),
             heads: heads.map(|heads| heads.iter().map(ToString::to_string).collect()),
-            time: time.and_then(|time| Timestamp::from_second(time).ok()).map(|time| time.to_string()),
+            time: time.and_then(|seconds| iso_ms(seconds.checked_mul(1_000)?)),
             user: brought.as_ref().map(|brought| brought.user.to_string()),
             surface: brought.as_ref().map(|brought| brought.surface.to_string()),
-            received: brought.and_then(|brought| iso(brought.time_ms)),
+            received: brought.and_then(|brought| iso_ms(brought.time_ms)),
             actor: actor.to_hex_string(),
             message,
             added: positions(added),
+            restored: positions(restored),
             deleted: positions(deleted),
             fields: fields.into_iter().map(ChangedField::of).collect(),
             omitted,
@@ -252,18 +255,19 @@ impl ChangedPosition {
 
 impl ChangedField {
     fn of(set: history::Set) -> Self {
-        let history::Set { row, field, old, new, cut } = set;
+        let history::Set { row, field, old, new, settled, cut } = set;
         let row = row.map(ChangedPosition::of);
         let (position, designation) = row.map_or((None, None), |row| (Some(row.position), row.designation));
-        let field = field.name();
-        Self { position, designation, field, old: value(field, old), new: value(field, new), cut }
+        let is_time = position.is_some() && [CREATED_AT, UPDATED_AT].contains(&&*field);
+        let shown = |value| if is_time { time(value) } else { value };
+        let settled = settled.into_iter().map(shown).collect();
+        Self { position, designation, field: field.to_string(), old: shown(old), new: shown(new), settled, cut }
     }
 }
 
-/// Moments as in the positions; whatever else stands there as it is.
-fn value(field: &str, value: Value) -> Value {
-    let moment = if [CREATED_AT, UPDATED_AT].contains(&field) { as_milliseconds(&value) } else { None };
-    moment.and_then(iso).map_or(value, Value::from)
+/// A number in the place of a timestamp is shown as in the positions; whatever else stands there as it is.
+fn time(value: Value) -> Value {
+    as_milliseconds(&value).and_then(iso_ms).map_or(value, Value::from)
 }
 
 #[cfg(test)]
@@ -279,30 +283,27 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_for_is_named() {
-        for (field, before, limit, named) in [
-            (Some("color"), None, None, "field"),
-            (Some(""), None, None, "field"),
-            (None, Some(""), None, "before"),
-            (None, Some("1.2.3"), None, "before"),
-            (None, None, Some("0"), "limit"),
-            (None, None, Some("501"), "limit"),
-            (None, None, Some("-1"), "limit"),
-            (None, None, Some("many"), "limit"),
-            (None, None, Some(""), "limit"),
+        for (before, limit, named) in [
+            (Some(""), None, "before"),
+            (Some("1.2.3"), None, "before"),
+            (None, Some("0"), "limit"),
+            (None, Some("501"), "limit"),
+            (None, Some("-1"), "limit"),
+            (None, Some("many"), "limit"),
+            (None, Some(""), "limit"),
         ] {
-            let problem = query(None, field, before, limit).check().unwrap_err();
+            let problem = query(None, None, before, limit).check().unwrap_err();
             assert_eq!((problem.status, problem.field.as_deref()), (400, Some(named)), "{}", problem.detail);
         }
         let asked = query(Some("x"), Some("totalBudget"), None, Some("500")).check().unwrap();
-        assert_eq!((asked.limit, asked.field.map(Field::name)), (500, Some("totalBudget")));
+        assert_eq!((asked.limit, asked.field.as_deref()), (500, Some("totalBudget")));
         assert_eq!(query(None, None, None, None).check().unwrap().limit, DEFAULT_LIMIT);
     }
 
     #[test]
-    fn moments_are_shown_as_in_the_positions() {
-        assert_eq!(value(CREATED_AT, json!(1_795_357_260_000_i64)), json!("2026-11-22T14:21:00Z"));
-        assert_eq!(value(UPDATED_AT, json!("yesterday")), json!("yesterday"));
-        assert_eq!(value(UPDATED_AT, json!(i64::MAX)), json!(i64::MAX));
-        assert_eq!(value("budget", json!(7)), json!(7));
+    fn timestamps_are_shown_as_in_the_positions() {
+        assert_eq!(time(json!(1_795_357_260_000_i64)), json!("2026-11-22T14:21:00.000Z"));
+        assert_eq!(time(json!("yesterday")), json!("yesterday"));
+        assert_eq!(time(json!(i64::MAX)), json!(i64::MAX));
     }
 }

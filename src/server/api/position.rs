@@ -15,8 +15,7 @@ use super::fields::Fields;
 use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
 use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosition, Writer};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Condition, Edit, Form, PositionPatch, Row, View, read_view};
-use crate::format::Budget;
+use crate::document::{BudgetPatch, Condition, Edit, Form, PositionPatch, Row, View, read_view};
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
@@ -65,9 +64,9 @@ pub struct PatchBody {
     /// Up to 1,000 characters.
     #[schema(value_type = String, required = false, max_length = 1000, example = "Product")]
     department: Option<String>,
-    /// A number, in units of the plan.
-    #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
-    budget: Option<Budget>,
+    /// A number, in units of the plan; null: unknown from now on.
+    #[schema(value_type = Option<f64>, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
+    budget: BudgetPatch,
     /// Up to 1,000 characters.
     #[schema(value_type = String, required = false, max_length = 1000, example = "Pune")]
     location: Option<String>,
@@ -79,7 +78,11 @@ impl PatchBody {
         Ok(Self {
             designation: fields.text(DESIGNATION)?,
             department: fields.text(DEPARTMENT)?,
-            budget: fields.number(BUDGET)?,
+            budget: match fields.nullable_number(BUDGET)? {
+                None => BudgetPatch::Keep,
+                Some(None) => BudgetPatch::Clear,
+                Some(Some(budget)) => BudgetPatch::Set(budget),
+            },
             location: fields.text(LOCATION)?,
         })
     }
@@ -88,7 +91,8 @@ impl PatchBody {
 /// Change a position.
 ///
 /// Only the fields that are sent are written, so that two people who change different fields of one position at once
-/// both succeed. A field that holds the value already is left alone, unless writing it settles a conflict.
+/// both succeed. A field that holds the value already is left alone, unless writing it settles a conflict. All other fields
+/// stay, also those that this server does not know.
 #[utoipa::path(
     patch,
     path = "/api/documents/{documentId}/positions/{positionId}",
@@ -108,6 +112,10 @@ impl PatchBody {
         (
             status = 200, description = "The position, as it is now", body = Position,
             headers(("ETag" = String, description = "Stands for the position")),
+        ),
+        (
+            status = 409, description = "Another program has put something else than a map in the position's place (`value`)",
+            body = Problem, content_type = "application/problem+json",
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
     ),

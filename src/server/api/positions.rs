@@ -84,8 +84,8 @@ pub struct PositionBody {
     /// Up to 1,000 characters.
     #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Engineering")]
     department: String,
-    /// A number, in units of the plan.
-    #[schema(value_type = f64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 11.5)]
+    /// A number, in units of the plan; null or absent: unknown.
+    #[schema(value_type = Option<f64>, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 11.5)]
     budget: Option<Budget>,
     /// Up to 1,000 characters.
     #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Ahmedabad")]
@@ -99,7 +99,7 @@ impl PositionBody {
             id: fields.text("id")?.unwrap_or_else(new_position_id),
             designation: required(fields.text(DESIGNATION)?, DESIGNATION)?,
             department: fields.text(DEPARTMENT)?.unwrap_or_default(),
-            budget: Some(required(fields.number(BUDGET)?, BUDGET)?),
+            budget: fields.nullable_number(BUDGET)?.flatten(),
             location: fields.text(LOCATION)?.unwrap_or_default(),
         })
     }

@@ -1,10 +1,12 @@
 //! The shapes of the API's answers.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::document::{Plan, View};
+use crate::document::{Extra, Plan, View};
 use crate::format::{Budget, DocumentId};
 use crate::hub::{Caller, Right};
 use crate::server::{App, Problem};
@@ -39,6 +41,19 @@ pub struct Document {
     /// The heads of the document's history, in hexadecimal: two copies with the same heads are the same.
     #[schema(example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     pub heads: Vec<String>,
+    /// Only where the root of the document holds more than the settings above: root keys that this server does not know, and
+    /// settings that are not of their type (these are null above, or the default), as JSON.
+    #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "scenario": "hiring freeze" }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<BTreeMap<String, Value>>,
+    /// Only where two people have set one root key at the same time: the values that lost, by key.
+    #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
+    /// Only where values of the root are not shown: how many. See `omitted` of `Position`.
+    #[schema(value_type = usize, required = false, example = 1)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<usize>,
     /// What you may do with it. Not in an export, which is the same for everybody.
     #[schema(value_type = DocumentRight, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +118,22 @@ impl Document {
             total_budget: total_budget.map_or(Value::Null, number),
             positions: view.len(),
             heads: heads(view),
+            extra: None,
+            conflicts: None,
+            omitted: None,
             access: None,
+        }
+    }
+
+    /// With what the root of the document holds beyond the settings.
+    #[must_use]
+    pub fn with_extra(self, view: &View) -> Self {
+        let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return self };
+        Self {
+            extra: Some(fields).filter(|fields| !fields.is_empty()).cloned(),
+            conflicts: Some(conflicts).filter(|conflicts| !conflicts.is_empty()).cloned(),
+            omitted: Some(*omitted).filter(|omitted| *omitted > 0),
+            ..self
         }
     }
 }
@@ -147,8 +177,8 @@ pub enum Listed {
     Broken(BrokenDocument),
 }
 
-/// A position. A field that some other program has not set is null; one that it has set to something else than text or
-/// a number is shown as it is.
+/// A position. A field that is not set is null. `designation`, `department`, `budget` and `location` show whatever stands
+/// there, also where another program has written something of another type.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what server/renderings.rs writes; a test holds one against the other")]
@@ -162,17 +192,17 @@ pub struct Position {
     /// Any text; the legacy client knows Engineering, HR, Sales, Product and Other.
     #[schema(required = true, example = "Engineering")]
     department: Option<String>,
-    /// In units of the plan.
+    /// In units of the plan; null: unknown.
     #[schema(required = true, example = 11.5)]
     budget: Option<f64>,
     /// Where.
     #[schema(required = true, example = "Ahmedabad")]
     location: Option<String>,
     /// When the position was made. Lists begin with the newest.
-    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     created_at: Option<String>,
     /// When it was last changed.
-    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00Z")]
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     updated_at: Option<String>,
     /// Who last changed it, as the writer said.
     #[schema(required = true, example = "Anita Rao")]
@@ -180,7 +210,21 @@ pub struct Position {
     /// Only where two people have set one field at the same time: the values that lost, by field. Writing the field
     /// again settles it.
     #[schema(required = false, example = json!({ "budget": [45] }))]
-    conflicts: std::collections::BTreeMap<String, Vec<Value>>,
+    conflicts: BTreeMap<String, Vec<Value>>,
+    /// Only where another program has put something else than a map in the position's place: that value. Such a position can
+    /// be deleted, and not changed.
+    #[schema(required = false, example = 5)]
+    value: Option<Value>,
+    /// Only where the position has more fields than the above: fields that other programs have added, and a `createdAt`,
+    /// `updatedAt` or `updatedBy` that is not of its type (null above). As JSON: a timestamp is a text as above, bytes are
+    /// `{"$bytes": "<base64>"}`. Edits keep them.
+    #[schema(required = false, example = json!({ "headcount": 3, "notes": "from March" }))]
+    extra: BTreeMap<String, Value>,
+    /// Only where values of the position are not shown: how many. These are NaN and infinite numbers (null), values that lost
+    /// against a concurrent write inside of a nested value, and what exceeds 64 KiB of one position or 32 levels (a list or
+    /// map that is cut short counts once). `export.automerge` holds them.
+    #[schema(required = false, example = 1)]
+    omitted: usize,
 }
 
 /// The positions of a document.

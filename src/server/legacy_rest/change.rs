@@ -57,7 +57,7 @@ fn read(object: &Map<String, Value>) -> Result<PositionPatch, String> {
     Ok(PositionPatch {
         designation: text(object, DESIGNATION)?,
         department: text(object, DEPARTMENT)?,
-        budget: budget(object)?,
+        budget: budget(object)?.into(),
         location: text(object, LOCATION)?,
     })
 }
@@ -72,7 +72,7 @@ mod tests {
     fn the_four_fields_are_taken_and_nothing_else() {
         let body = json!({ "id": "x", "color": "red", "lastUpdated": 5, "location": "", "budget": "12.5" });
         let patch = read(body.as_object().unwrap()).unwrap();
-        let budget = Some(crate::format::Budget::Float(12.5));
+        let budget = crate::document::BudgetPatch::Set(crate::format::Budget::Float(12.5));
         assert_eq!(patch, PositionPatch { location: Some(String::new()), budget, ..PositionPatch::default() });
     }
 

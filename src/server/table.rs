@@ -1,0 +1,179 @@
+//! The table of positions as CSV, with a column for every field that other programs have added.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::renderings::cell;
+use crate::document::{Extra, Form, Row, View};
+use crate::exchange::csv;
+
+/// Columns that a table may have beyond those of the schema. The fields of others are counted as omitted.
+const MAX_COLUMNS: usize = 200;
+/// The column of what stands in the place of a position that is no map.
+const VALUE: &str = "value";
+/// In front of the name of a field that every table has a column for already.
+const PREFIX: &str = "extra.";
+
+/// A table as CSV.
+#[derive(Debug, PartialEq)]
+pub struct Table {
+    /// The file.
+    pub csv: Vec<u8>,
+    /// How many values of the document the file does not hold. The document's settings, which no table has, are not counted.
+    pub omitted: usize,
+}
+
+impl Table {
+    /// The positions that a view shows.
+    #[must_use]
+    pub fn of(view: &View) -> Self {
+        let mut names: BTreeSet<&str> = view.rows().flat_map(|row| cells(row)).map(|(name, _)| name).collect();
+        let dropped: BTreeSet<&str> = names.iter().skip(MAX_COLUMNS).copied().collect();
+        names.retain(|name| !dropped.contains(name));
+        let heads = heads(&names);
+
+        let mut out = csv::header(heads.iter().map(String::as_str));
+        let mut omitted = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing() + extra.omitted);
+        if names.is_empty() {
+            view.join(Form::Csv, b"", &mut out);
+        }
+        for row in view.rows() {
+            omitted += omitted_of(row);
+            if names.is_empty() {
+                continue;
+            }
+            let cells: BTreeMap<&str, &Json> = cells(row).collect();
+            omitted += cells.keys().filter(|name| dropped.contains(*name)).count();
+            let line = row.form(Form::Csv);
+            out.extend_from_slice(line.strip_suffix(csv::LINE_END).unwrap_or(line));
+            for name in &names {
+                out.push(b',');
+                if let Some(value) = cells.get(name) {
+                    csv::write_cell(&mut out, &cell(value));
+                }
+            }
+            out.extend_from_slice(csv::LINE_END);
+        }
+        Self { csv: out, omitted }
+    }
+}
+
+/// The names of the columns. One that every table has is given to no other.
+fn heads(names: &BTreeSet<&str>) -> Vec<String> {
+    let head = |name: &&str| {
+        let mut head = (*name).to_owned();
+        while csv::is_column(&head) || (head != **name && names.contains(head.as_str())) {
+            head.insert_str(0, PREFIX);
+        }
+        head
+    };
+    names.iter().map(head).collect()
+}
+
+/// What a row has beyond the schema.
+fn cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
+    let extra = row.position.extra.as_deref();
+    let fields = extra.into_iter().flat_map(|extra| &extra.fields).map(|(name, value)| (name.as_str(), value));
+    fields.chain(extra.and_then(|extra| extra.value.as_ref()).map(|value| (VALUE, value)))
+}
+
+/// How many values of a row no cell holds: those that lost against a concurrent write, and those that JSON does not hold.
+fn omitted_of(row: &Row) -> usize {
+    let losing: usize = row.position.conflicts.values().map(Vec::len).sum();
+    losing + row.position.extra.as_deref().map_or(0, |extra: &Extra| extra.losing() + extra.omitted)
+}
+
+/// How many values of a document its JSON does not hold.
+#[must_use]
+pub fn omitted_in_json(view: &View) -> usize {
+    let rows = view.rows().filter_map(|row| row.position.extra.as_deref());
+    view.extra().into_iter().chain(rows).map(|extra| extra.omitted).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::Transactable;
+    use automerge::{ActorId, AutoCommit, Automerge, ObjId, ObjType, ROOT};
+
+    use super::*;
+    use crate::server::renderings::RENDERINGS;
+
+    fn plan() -> (AutoCommit, ObjId) {
+        let mut doc = AutoCommit::new().with_actor(ActorId::from([1u8]));
+        let positions = doc.put_object(ROOT, "positions", ObjType::Map).unwrap();
+        (doc, positions)
+    }
+
+    fn row(doc: &mut AutoCommit, positions: &ObjId, id: &str) -> ObjId {
+        let row = doc.put_object(positions, id, ObjType::Map).unwrap();
+        doc.put(&row, "designation", id).unwrap();
+        row
+    }
+
+    /// The cells of a table as another implementation reads them, and how much is omitted.
+    fn read(doc: &mut AutoCommit) -> (Vec<Vec<String>>, usize) {
+        let doc = Automerge::load(&doc.save()).unwrap();
+        let table = Table::of(&View::new(&doc, RENDERINGS));
+        let text = String::from_utf8(table.csv).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap();
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        let cells = reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+        (cells, table.omitted)
+    }
+
+    #[test]
+    fn unknown_fields_have_columns_in_order() {
+        let (mut doc, positions) = plan();
+        let one = row(&mut doc, &positions, "a");
+        doc.put(&one, "budget", "twelve").unwrap();
+        doc.put(&one, "headcount", 3).unwrap();
+        let skills = doc.put_object(&one, "skills", ObjType::List).unwrap();
+        doc.insert(&skills, 0, "Rust").unwrap();
+        row(&mut doc, &positions, "b");
+        let other = row(&mut doc, &positions, "c");
+        doc.put(&other, "notes", "=1+1").unwrap();
+        doc.put(&other, "id", "mine").unwrap();
+        doc.put(&positions, "d", 5).unwrap();
+        let (cells, omitted) = read(&mut doc);
+        assert_eq!(cells[0][8..], ["headcount", "extra.id", "notes", "skills", "value"]);
+        assert_eq!(
+            (cells[1][3].as_str(), &cells[1][8..]),
+            ("twelve", &["3", "", "", "[\"Rust\"]", ""].map(str::to_owned)[..])
+        );
+        assert_eq!(cells[2][8..], ["", "", "", "", ""]);
+        assert_eq!(cells[3][8..], ["", "mine", "'=1+1", "", ""]);
+        assert_eq!((cells[4][0].as_str(), cells[4][12].as_str()), ("d", "5"));
+        assert_eq!(omitted, 0);
+    }
+
+    #[test]
+    fn what_no_cell_holds_is_counted() {
+        let (mut doc, positions) = plan();
+        let one = row(&mut doc, &positions, "a");
+        doc.put(ROOT, "scenario", "frozen").unwrap();
+        doc.put(&one, "ratio", f64::NAN).unwrap();
+        doc.commit();
+        let mut other = doc.fork().with_actor(ActorId::from([2u8]));
+        for (doc, value) in [(&mut doc, 1), (&mut other, 2)] {
+            doc.put(&one, "budget", value).unwrap();
+            doc.put(&one, "headcount", value).unwrap();
+        }
+        doc.merge(&mut other).unwrap();
+        let (cells, omitted) = read(&mut doc);
+        assert_eq!(cells[0][8..], ["headcount", "ratio"]);
+        assert_eq!((cells[1][3].as_str(), &cells[1][8..]), ("2", &["2", ""].map(str::to_owned)[..]));
+        assert_eq!(omitted, 4, "the scenario, the ratio, a budget, a headcount");
+    }
+
+    #[test]
+    fn columns_are_bounded_and_the_others_counted() {
+        let (mut doc, positions) = plan();
+        let one = row(&mut doc, &positions, "a");
+        for column in 0..MAX_COLUMNS + 3 {
+            doc.put(&one, format!("c{column:04}"), 1).unwrap();
+        }
+        let (cells, omitted) = read(&mut doc);
+        assert_eq!((cells[1].len(), omitted), (8 + MAX_COLUMNS, 3));
+    }
+}
