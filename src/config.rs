@@ -189,6 +189,9 @@ pub struct ImportArgs {
     /// The total budget of a document that is made: in lakh, or with a unit, such as "20 crore"
     #[arg(long, value_name = "AMOUNT")]
     pub total_budget: Option<String>,
+    /// Import the sound rows, and write those that cannot be imported to a new file beside FILE
+    #[arg(long)]
+    pub skip_odd: bool,
 }
 
 /// Flags of `check`.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::revocations::{Revocations, Written};
 use super::{Accounts, AuthError, OwnKeys};
+use crate::format::json;
 
 const KEYS: &str = "keys.json";
 const USERS: &str = "users.json";
@@ -238,7 +239,7 @@ fn read_json<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, 
         return Err(AuthError::Exposed { path: path.to_owned(), mode });
     }
     let content = |error: serde_json::Error| AuthError::Content { path: path.to_owned(), reason: error.to_string() };
-    serde_json::from_slice(&bytes).map(Some).map_err(content)
+    json::from_slice(&bytes).map(Some).map_err(content)
 }
 
 /// What is done, one after the other, when a file is replaced. After each of them the power may fail.

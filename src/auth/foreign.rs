@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::key::{Algorithm, VerifyingKey, checked_kid, decode};
+use crate::format::json;
 
 /// Bits of an RSA key. Fewer are not safe; more would take long.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
@@ -41,7 +42,7 @@ pub(super) struct Foreign {
 /// Reads a set. A key that cannot be used here is left out, as a provider may have keys for others as well; one that must not be there
 /// is an error.
 pub(super) fn read(json: &[u8]) -> Result<Foreign, String> {
-    let set: Set = serde_json::from_slice(json).map_err(|error| format!("this is no JWK set: {error}"))?;
+    let set: Set = json::from_slice(json).map_err(|error| format!("this is no JWK set: {error}"))?;
     let mut foreign = Foreign { keys: Vec::new(), left_out: Vec::new() };
     for jwk in &set.keys {
         let name = jwk.kid.as_deref().unwrap_or("without an id");

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Characters in a name, at the most.
-pub const MAX_NAME: usize = 200;
+pub use crate::format::MAX_NAME;
+use crate::format::check_author_name;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {MAX_NAME} characters, and no control characters")]
 pub struct InvalidName;
 
-/// Whether this may be the name of a user: what others see beside a change must be one line, and not empty.
+/// Whether this may be the name of a user: it is the author of their changes.
 pub(super) fn is_user_name(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control)
+    check_author_name(text) == Ok(text)
 }
 
 /// What a person types at the login, such as an e-mail address. Spaces around it and the case of ASCII letters make no difference.

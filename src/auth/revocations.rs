@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::token::is_over;
+use crate::format::json;
 
 /// The file is not written anew while it has fewer lines.
 const FEW: usize = 1_000;
@@ -49,7 +50,7 @@ impl Revocations {
             let whole = line.ends_with(b"\n");
             read.torn = !whole;
             read.lines += 1;
-            match serde_json::from_slice(line) {
+            match json::from_slice(line) {
                 Ok(Line { jti, exp }) => {
                     read.tokens.insert(jti, exp);
                 }

@@ -10,6 +10,7 @@ use super::key::{SigningKey, VerifyingKey, decode};
 use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
 use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
+use crate::format::json;
 
 /// Bytes in a token, at the most.
 pub const MAX_TOKEN: usize = 4 << 10;
@@ -113,7 +114,7 @@ type Why = &'static str;
 
 fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Genuine, Why> {
     let mut parts = token.split('.');
-    let head = parts.next().and_then(decode).and_then(|head| serde_json::from_slice::<Head>(&head).ok());
+    let head = parts.next().and_then(decode).and_then(|head| json::from_slice::<Head>(&head).ok());
     let head = head.filter(|_| parts.count() == 2).ok_or("it is no compact JWS")?;
     if !head.is_plain() {
         return Err("its head asks for what is not done here (crit, b64, enc, zip, jwk, jku or x5u)");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::document::EditError;
-use crate::format::DocumentId;
+use crate::format::{DocumentId, InvalidAuthorName};
 use crate::store::{OpenError, StoreError};
 use crate::wire::repo::InvalidPeerName;
 
@@ -42,6 +42,9 @@ pub enum ReplicaError {
         /// What the disk said.
         source: io::Error,
     },
+    /// The name in [`ReplicaOptions::author`](super::ReplicaOptions::author).
+    #[error("the author's name {0}")]
+    Author(#[from] InvalidAuthorName),
     /// The address of the server.
     #[error(transparent)]
     Url(#[from] BadUrl),

@@ -54,7 +54,7 @@ use task::{Command, ReplicaTask};
 use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use crate::document_log::{Actors, DocumentLog};
-use crate::format::DocumentId;
+use crate::format::{DocumentId, check_author_name};
 use crate::store::disk::RealDisk;
 use crate::store::{self, FileStore, Lengths, Repair, StateFile};
 
@@ -72,7 +72,7 @@ pub struct ReplicaOptions {
     pub document: DocumentId,
     /// Where to go online at once, such as `wss://plan.example.com/sync`. None: offline until [`Replica::connect`].
     pub server: Option<Endpoint>,
-    /// Whose edits these are: shown as `updatedBy`.
+    /// Whose edits these are: shown as `updatedBy`. 1 to 200 characters, no control characters.
     pub author: String,
     /// Time between two pings. A server that is silent for three of these is given up.
     pub ping: Duration,
@@ -121,7 +121,8 @@ impl Replica {
     /// server has, use [`Replica::create`].
     ///
     /// # Errors
-    /// When the file is in use, damaged, or holds another document; when the address is none.
+    /// When the file is in use, damaged, or holds another document; when the author cannot be called so; when the address is
+    /// none.
     pub async fn open(mut options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let server = options.server.take().map(Endpoint::check).transpose()?;
         let replica = Self::start(options).await?;
@@ -166,6 +167,7 @@ impl Replica {
     /// Opens the replica and stays offline. Its file is on this disk.
     async fn start_on(disk: Arc<dyn store::disk::Disk>, options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
+        let author = check_author_name(&author)?.to_owned();
         // Locking, repairing and reading may take a while.
         let opening = tokio::task::spawn_blocking(move || read(disk, file, id, max_message));
         let (mut document, store, identity, lengths, repaired) = match opening.await {

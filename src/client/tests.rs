@@ -110,3 +110,13 @@ async fn a_long_log_is_compacted() {
     replica.close().await.unwrap();
     assert_eq!(rows(&home.open().await).len(), 1_500);
 }
+
+#[tokio::test]
+async fn names_that_authors_cannot_have_are_refused() {
+    let home = Home::new();
+    for name in ["", "\u{200b}", "a\nb", &"x".repeat(201)] {
+        let options = ReplicaOptions::new(home.real.path().join("plan.automerge"), home.id.clone(), name);
+        assert!(matches!(Replica::open(options).await, Err(ReplicaError::Author(_))), "{name:?}");
+    }
+    assert!(!home.real.path().join("plan.automerge").exists());
+}

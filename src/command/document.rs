@@ -8,7 +8,7 @@ use super::fail;
 use crate::clock::now_ms;
 use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 use crate::document::Document;
-use crate::format::{DocumentId, iso_ms};
+use crate::format::{DocumentId, iso_ms, json};
 use crate::hub::{AccessRecord, Deletion};
 use crate::store::disk::RealDisk;
 use crate::store::{FileStore, StateFile, Store};
@@ -59,7 +59,7 @@ impl Documents {
         let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
         let mut records = HashMap::new();
         for (id, bytes) in store.load_access().await.map_err(|error| error.to_string())? {
-            let record = serde_json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
+            let record = json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
             records.insert(id, record);
         }
         Ok(Self { store, default, records })

@@ -1,6 +1,8 @@
 //! `import`: the old backend's data.json becomes a document, in one change or not at all.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,14 +12,18 @@ use crate::config::ImportArgs;
 use crate::document::position::DEFAULT_UNIT;
 use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, Plan, PlanPatch, read_view};
 use crate::document_log::Actors;
-use crate::exchange::{ImportedRow, import};
+use crate::exchange::{ImportedRow, ImportedRows, read_rows};
 use crate::format::{Budget, DocumentId, parse_amount};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
 use crate::store::disk::RealDisk;
 use crate::store::{FileStore, StateFile, Store};
 
-/// Reads everything before anything is written; an odd row is reported with its line, and then nothing is.
+/// Names that are tried for the file of skipped rows.
+const MAX_NAMES: usize = 1_000;
+
+/// Reads the whole file before anything is written. Rows that cannot be imported are reported with their lines; unless
+/// `--skip-odd` is given, nothing is imported then.
 pub(super) fn run(args: &ImportArgs) -> ExitCode {
     match try_import(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,9 +49,22 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let mut document =
         Document::of(id.clone(), content, Actors::default().fresh(), RENDERINGS, MessageLimits::default());
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
-    let rows = import(&json, &plan.scale(), now, &mut new_position_id).map_err(|error| format!("{source}: {error}"))?;
-    let count = rows.len();
-    let positions = rows.into_iter().map(new_position).collect();
+    let rows = read_rows(&json, &plan.scale(), now, &mut new_position_id);
+    let ImportedRows { sound, refused, report } = rows.map_err(|error| format!("{source}: {error}"))?;
+    if let Some(report) = &report {
+        if !args.skip_odd {
+            return Err(format!(
+                "{source}: {report}\nSo nothing was imported. Correct the rows, or import the other {} with --skip-odd.",
+                sound.len()
+            ));
+        }
+        if sound.is_empty() {
+            return Err(format!("{source}: {report}\nSo nothing was imported: no row is left."));
+        }
+    }
+    let count = sound.len();
+    let unknown = sound.iter().filter(|row| row.budget.is_none()).count();
+    let positions = sound.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {
             name: Some(args.name.clone()),
@@ -62,12 +81,20 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
+    // Before the import: if it fails, a file too many is harmless, and a row that is in neither place is not.
+    let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused)?) };
     if !applied.chunks.is_empty() {
         store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.save()))?;
     }
     document.publish(&mut applied, |_| false);
     let view = document.view();
     println!("{count} positions imported; {} now holds {}", args.state.display(), read_view(&view).len());
+    if unknown > 0 {
+        println!("{unknown} of them without a budget");
+    }
+    if let (Some(path), Some(report)) = (skipped, report) {
+        println!("{report}\nThese rows were skipped. They are in {}", path.display());
+    }
     println!("{}", id.url());
     Ok(())
 }
@@ -75,6 +102,30 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
 /// The old backend counts in lakh of rupees.
 fn new_plan() -> Plan {
     Plan { currency: Some("INR".to_owned()), unit: DEFAULT_UNIT, ..Plan::default() }
+}
+
+/// Writes rows to a new file beside the source. Returns its path.
+fn write_skipped(source: &Path, rows: &[&str]) -> Result<PathBuf, String> {
+    let failed = |path: &Path, error: io::Error| {
+        format!("{}: the skipped rows cannot be written: {error}\nNothing was imported.", path.display())
+    };
+    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+    for number in 1..=MAX_NAMES {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = source.with_file_name(format!("{stem}.skipped{suffix}.json"));
+        match File::create_new(&path) {
+            Ok(mut file) => {
+                let written = file.write_all(format!("[\n{}\n]\n", rows.join(",\n")).as_bytes());
+                return written
+                    .and_then(|()| file.sync_all())
+                    .map(|()| path.clone())
+                    .map_err(|error| failed(&path, error));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(&path, error)),
+        }
+    }
+    Err(failed(source, io::ErrorKind::AlreadyExists.into()))
 }
 
 /// A new document is stored as one snapshot; an old one gets what was added.
@@ -93,7 +144,7 @@ fn new_position(row: ImportedRow) -> NewPosition {
         id: row.id,
         designation: row.designation,
         department: row.department,
-        budget: Some(row.budget),
+        budget: row.budget,
         location: row.location,
         created_at: Some(row.created_at_ms),
         updated: Some((row.updated_by, row.updated_at_ms)),

@@ -16,10 +16,7 @@ use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
 };
-use crate::format::{Budget, DocumentId, check_position_id};
-
-/// Characters that one text may hold.
-pub const MAX_TEXT: usize = 1_000;
+use crate::format::{Budget, DocumentId, MAX_TEXT, check_position_id, is_blank};
 
 /// Who edits, and when.
 #[derive(Debug, Clone)]
@@ -200,7 +197,7 @@ impl NewPosition {
 }
 
 fn check_designation(text: &str) -> Result<(), EditError> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(EditError::Invalid { field: DESIGNATION, reason: "must not be empty".to_owned() });
     }
     check_text(DESIGNATION, text)
@@ -389,7 +386,7 @@ fn name_of(position: &Position) -> Option<String> {
 
 fn check_plan(plan: &PlanPatch) -> Result<(), EditError> {
     plan.name.as_ref().map_or(Ok(()), |name| check_text(NAME, name))?;
-    if plan.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+    if plan.name.as_deref().is_some_and(is_blank) {
         return Err(EditError::Invalid { field: NAME, reason: "must not be empty".to_owned() });
     }
     let code = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());

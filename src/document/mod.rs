@@ -41,9 +41,7 @@ pub use authors::{Authors, Bringer, Brought, Surface};
 use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
-pub use edit::{
-    Author, BudgetPatch, Done, Edit, EditError, MAX_TEXT, NewPosition, PlanPatch, PositionPatch, without_noise,
-};
+pub use edit::{Author, BudgetPatch, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use envelope::{carries_chunks, listed, names_heads};
 pub use extra::Extra;
 pub use incoming::{

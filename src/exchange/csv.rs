@@ -1,10 +1,9 @@
 //! The export of positions as CSV that opens cleanly in a spreadsheet.
 //!
 //! UTF-8 with a byte order mark (or spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where they
-//! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are defused.
+//! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are guarded.
 
-use std::borrow::Cow;
-
+use super::formula_guard::{guard, needs_quotes};
 use crate::format::{Budget, iso_ms};
 
 const COLUMNS: &str = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt";
@@ -78,8 +77,8 @@ pub fn write_row(out: &mut Vec<u8>, row: &CsvRow<'_>) {
 
 /// Adds a text as one cell.
 pub fn write_cell(out: &mut Vec<u8>, text: &str) {
-    let text = defuse(text);
-    if text.contains([',', '"', '\r', '\n']) {
+    let text = guard(text);
+    if needs_quotes(&text) {
         out.push(b'"');
         out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
         out.push(b'"');
@@ -95,33 +94,12 @@ fn write_time(out: &mut Vec<u8>, ms: Option<i64>) {
     }
 }
 
-/// The text with an apostrophe in front if a spreadsheet would take it for a formula: it then shows the text as it is.
-///
-/// So that [`undefuse`] takes off exactly what was put on, a text that looks as if it had been defused gets one, too.
-#[must_use]
-pub fn defuse(text: &str) -> Cow<'_, str> {
-    if is_explosive(text.trim_start_matches('\'')) { format!("'{text}").into() } else { text.into() }
-}
-
-/// The text that [`defuse`] was given.
-#[must_use]
-pub fn undefuse(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if is_explosive(text.trim_start_matches('\'')) => text,
-        _ => cell,
-    }
-}
-
-/// What begins a formula somewhere. Spreadsheets step over line breaks and tabs, and take the full-width forms too.
-fn is_explosive(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::exchange::formula_guard::unguard;
 
     fn file(rows: &[CsvRow<'_>]) -> Vec<u8> {
         let mut out = header([]);
@@ -156,37 +134,43 @@ mod tests {
         assert_eq!(String::from_utf8(file(&[row, empty])).expect("UTF-8"), expected);
     }
 
+    /// All cells as a reader that splits at this separator sees them.
+    fn cells_split_at(file: &[u8], separator: u8, quoting: bool) -> Vec<String> {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).delimiter(separator).quoting(quoting);
+        let mut reader = reader.from_reader(file);
+        reader.records().flat_map(|record| record.expect("CSV").iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    fn runs(cell: &str) -> bool {
+        let cell = cell.trim_start_matches(|letter: char| letter == '"' || letter.is_whitespace());
+        cell.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    }
+
     #[test]
-    fn formulas_are_defused_once() {
-        for (text, cell) in [
-            ("=1+1", "'=1+1"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "'\r=1"),
-            ("\n=1", "'\n=1"),
-            ("＝1", "'＝1"),
-            ("'=1", "''=1"),
-            ("''=1", "'''=1"),
-            ("'quoted'", "'quoted'"),
-            ("O'Brien", "O'Brien"),
-            ("1=1", "1=1"),
-            ("", ""),
-        ] {
-            assert_eq!(defuse(text), cell);
-            assert_eq!(undefuse(cell), text);
+    fn no_separator_makes_a_formula() {
+        for text in ["=1+1", "x;=1+1", "x;=1+1;y", "x;\"=1&\";y", "\"=1", " =1", "x\t＝1", "x|@y", "x\n-1", "x\r\n;;+1"]
+        {
+            let row = CsvRow { id: "a", designation: text, location: text, updated_by: text, ..CsvRow::default() };
+            let written = file(&[row]);
+            for separator in *b",;\t|" {
+                let cells = cells_split_at(&written, separator, true);
+                assert!(!cells.iter().any(|cell| runs(cell)), "{text:?} split at {separator}: {cells:?}");
+            }
         }
-        // What was never defused is left as it is.
-        assert_eq!(undefuse("=1"), "=1");
     }
 
     proptest! {
         #[test]
-        fn undefuse_is_the_inverse(text in "['=+@\ta-]{0,6}|.*") {
-            let cell = defuse(&text);
-            prop_assert!(!is_explosive(&cell));
-            prop_assert_eq!(undefuse(&cell), &*text);
+        fn other_separators_find_no_formula(text in "[=+@＝\t;|\r\n\" 'a-]{0,10}") {
+            let row = CsvRow { id: "a", designation: &text, location: &text, ..CsvRow::default() };
+            let written = file(&[row]);
+            for separator in *b",;\t|" {
+                prop_assert!(!cells_split_at(&written, separator, true).iter().any(|cell| runs(cell)));
+            }
+            for separator in *b";\t|" {
+                prop_assert!(!cells_split_at(&written, separator, false).iter().any(|cell| runs(cell)));
+            }
         }
 
         #[test]
@@ -194,8 +178,8 @@ mod tests {
             let row = CsvRow { id: "a", designation: &designation, location: &location, ..CsvRow::default() };
             let cells = cells(&file(&[row, row]));
             prop_assert_eq!(cells.len(), 3);
-            prop_assert_eq!(undefuse(&cells[2][1]), &*designation);
-            prop_assert_eq!(undefuse(&cells[2][4]), &*location);
+            prop_assert_eq!(unguard(&cells[2][1]), &*designation);
+            prop_assert_eq!(unguard(&cells[2][4]), &*location);
         }
     }
 }

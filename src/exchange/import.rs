@@ -1,16 +1,19 @@
-//! The import of a legacy `data.json`: all of its rows, or none and a list of what is odd.
+//! Reads a legacy `data.json`: its rows as positions, and a report of those that cannot be imported.
 
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::odd::{OddRow, OddRows, Oddity, oddity_of_department, oddity_of_text};
-use crate::format::{Budget, Scale, amount_of_json, parse_when};
+use super::import_report::{ImportReport, RefusedRow, RowProblem};
+use crate::format::{
+    Budget, InvalidAuthorName, MAX_TEXT, Scale, amount_of_json, check_author_name, check_position_id, is_blank,
+    is_blank_amount, json, parse_when,
+};
 
 /// The keys of a legacy row.
 const KEYS: [&str; 6] = ["id", "designation", "department", "budget", "location", "lastUpdated"];
-/// Who changed a row when nobody says so, as in the original.
+/// The author of a row that names none, as in the original.
 const NOBODY: &str = "Admin";
 
 /// A row of a legacy file, ready to become a position.
@@ -18,13 +21,13 @@ const NOBODY: &str = "Admin";
 pub struct ImportedRow {
     /// The file's id, or a new one; unique among the rows.
     pub id: String,
-    /// What the person does; never empty.
+    /// Not blank.
     pub designation: String,
-    /// The department, as it is.
+    /// The department, as it is in the file.
     pub department: String,
-    /// The budget, a number whatever form the file has it in.
-    pub budget: Budget,
-    /// The place, as it is.
+    /// In units of the plan, whatever form the file has it in. `None`: unknown.
+    pub budget: Option<Budget>,
+    /// The place, as it is in the file.
     pub location: String,
     /// In milliseconds since 1970: not after `updated_at_ms` and not after now, and strictly descending from row to row,
     /// so that a view by creation time, newest first, keeps the file's order.
@@ -35,7 +38,18 @@ pub struct ImportedRow {
     pub updated_by: String,
 }
 
-/// Why nothing was imported.
+/// The rows of a file: those that can be imported, and the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedRows<'a> {
+    /// The sound rows, in the file's order.
+    pub sound: Vec<ImportedRow>,
+    /// The other rows as JSON, as they are in the file and in its order.
+    pub refused: Vec<&'a str>,
+    /// Why the other rows are refused; `None` if there are none.
+    pub report: Option<ImportReport>,
+}
+
+/// Why a file cannot be imported.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImportError {
     /// Not text at all.
@@ -64,55 +78,77 @@ pub enum ImportError {
         /// The column, from 1.
         column: usize,
     },
-    /// Some rows are odd.
+    /// Some rows cannot be imported.
     #[error("{0}")]
-    OddRows(OddRows),
+    Rows(ImportReport),
 }
 
-/// Reads a legacy `data.json`. Rows without an id get `new_id()`, rows without a date get `now_ms`. Budgets are read by
-/// `scale`, which is that of the plan that they go into.
+/// Reads a file whose rows are all sound. See [`read_rows`].
+///
+/// # Errors
+/// When the file is no JSON list, and when any row cannot be imported.
 pub fn import(
     json: &[u8],
     scale: &Scale<'_>,
     now_ms: i64,
     new_id: &mut dyn FnMut() -> String,
 ) -> Result<Vec<ImportedRow>, ImportError> {
+    let rows = read_rows(json, scale, now_ms, new_id)?;
+    rows.report.map_or(Ok(rows.sound), |report| Err(ImportError::Rows(report)))
+}
+
+/// Reads a legacy `data.json`. Rows without an id get `new_id()`, rows without a date get `now_ms`. Budgets are read by
+/// `scale`, which is that of the plan that they go into.
+///
+/// # Errors
+/// When the file is no JSON list.
+pub fn read_rows<'a>(
+    json: &'a [u8],
+    scale: &Scale<'_>,
+    now_ms: i64,
+    new_id: &mut dyn FnMut() -> String,
+) -> Result<ImportedRows<'a>, ImportError> {
     let text = std::str::from_utf8(json)
         .map_err(|error| ImportError::NotUtf8 { line: 1 + line_feeds(&json[..error.valid_up_to()]) })?;
     // Windows editors put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let rows = split_rows(text)?;
 
-    let mut imported: Vec<ImportedRow> = Vec::with_capacity(rows.len());
-    let mut odd = Vec::new();
+    let mut sound: Vec<ImportedRow> = Vec::with_capacity(rows.len());
+    let (mut refused, mut reported) = (Vec::new(), Vec::new());
     let mut lines_of_ids: HashMap<String, usize> = HashMap::new();
     let mut latest_creation = now_ms;
     for (index, (line, raw)) in rows.iter().enumerate() {
-        let mut oddities = Vec::new();
-        let row = read_row(raw, scale, now_ms, new_id, &mut oddities);
-        if let Some(row) = row {
+        let mut problems = Vec::new();
+        let row = read_row(raw, scale, now_ms, new_id, &mut problems);
+        if let Some(row) = &row {
             match lines_of_ids.get(&row.id) {
-                Some(&line) => oddities.push(Oddity::DuplicateId { id: row.id.clone(), line }),
+                Some(&line) => problems.push(RowProblem::DuplicateId { id: row.id.clone(), line }),
                 None => drop(lines_of_ids.insert(row.id.clone(), *line)),
             }
-            let created_at_ms = row.updated_at_ms.min(latest_creation);
-            latest_creation = created_at_ms.saturating_sub(1);
-            imported.push(ImportedRow { created_at_ms, ..row });
         }
-        if !oddities.is_empty() {
-            odd.push(OddRow { line: *line, row: index + 1, oddities });
+        match row {
+            Some(row) if problems.is_empty() => {
+                let created_at_ms = row.updated_at_ms.min(latest_creation);
+                latest_creation = created_at_ms.saturating_sub(1);
+                sound.push(ImportedRow { created_at_ms, ..row });
+            }
+            _ => {
+                refused.push(raw.get());
+                reported.push(RefusedRow { line: *line, row: index + 1, problems });
+            }
         }
     }
-    if odd.is_empty() { Ok(imported) } else { Err(ImportError::OddRows(OddRows { total: rows.len(), rows: odd })) }
+    let report = (!reported.is_empty()).then_some(ImportReport { total: rows.len(), rows: reported });
+    Ok(ImportedRows { sound, refused, report })
 }
 
 /// The rows as they are in the file, each with its line.
 fn split_rows(text: &str) -> Result<Vec<(usize, &RawValue)>, ImportError> {
-    let not_json = |error: serde_json::Error| {
-        // The reason repeats the place at its end.
-        let (full, line, column) = (error.to_string(), error.line(), error.column());
-        let reason = full.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&full).to_owned();
-        ImportError::NotJson { reason, line, column }
+    let not_json = |error: serde_json::Error| ImportError::NotJson {
+        reason: reason_of(&error),
+        line: error.line(),
+        column: error.column(),
     };
     let whole: &RawValue = serde_json::from_str(text).map_err(not_json)?;
     if !whole.get().starts_with('[') {
@@ -132,57 +168,59 @@ fn split_rows(text: &str) -> Result<Vec<(usize, &RawValue)>, ImportError> {
     Ok(located.collect())
 }
 
-/// Reads what can be read of a row, and lists what is odd. A row with an id and a date comes back even if it is odd, so
-/// that ids are compared over the whole file.
+/// What is wrong with a JSON text, without the place that the library adds.
+fn reason_of(error: &serde_json::Error) -> String {
+    let full = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    full.strip_suffix(&place).unwrap_or(&full).to_owned()
+}
+
+/// Reads what can be read of a row, and adds its problems to the list. A row with an id comes back even if it has
+/// problems, so that ids are compared over the whole file.
 fn read_row(
     raw: &RawValue,
     scale: &Scale<'_>,
     now_ms: i64,
     new_id: &mut dyn FnMut() -> String,
-    oddities: &mut Vec<Oddity>,
+    problems: &mut Vec<RowProblem>,
 ) -> Option<ImportedRow> {
     if !raw.get().starts_with('{') {
-        oddities.push(Oddity::NotAnObject(describe_raw(raw.get())));
+        problems.push(RowProblem::NotAnObject(describe_raw(raw.get())));
         return None;
     }
-    let row: Map<String, Value> = match serde_json::from_str(raw.get()) {
+    let row: Map<String, Value> = match json::from_str(raw.get()) {
         Ok(row) => row,
         Err(error) => {
-            oddities.push(Oddity::Unreadable(error.to_string()));
+            problems.push(RowProblem::Unreadable(reason_of(&error)));
             return None;
         }
     };
-    if !row.contains_key("id") && !row.contains_key("lastUpdated") {
-        oddities.push(Oddity::NoOrigin);
-    }
     let id = match row.get("id") {
         None => Some(new_id()),
-        Some(Value::String(id)) if id.is_empty() => odd(oddities, Oddity::Empty("id")),
-        Some(Value::String(id)) => Some(id.clone()),
-        Some(other) => odd(oddities, wrong_type("id", "text", other)),
+        Some(Value::String(id)) if is_blank(id) => refuse(problems, RowProblem::Empty("id")),
+        Some(Value::String(id)) => match check_position_id(id) {
+            Ok(()) => Some(id.clone()),
+            Err(reason) => refuse(problems, RowProblem::Id { id: id.clone(), reason }),
+        },
+        Some(other) => refuse(problems, wrong_type("id", "text", other)),
     };
-    let designation = text(&row, "designation", oddities);
-    if designation.as_ref().is_some_and(String::is_empty) {
-        oddities.push(Oddity::Empty("designation"));
+    let designation = text(&row, "designation", problems);
+    if designation.as_deref().is_some_and(is_blank) {
+        problems.push(RowProblem::Empty("designation"));
     }
-    let department = text(&row, "department", oddities);
-    oddities.extend(department.as_deref().and_then(oddity_of_department));
-    let budget = match row.get("budget").map(|budget| amount_of_json(budget, scale)) {
-        None => odd(oddities, Oddity::Missing("budget")),
-        Some(Err(error)) => odd(oddities, error.into()),
-        Some(Ok(budget)) => Some(budget),
-    };
-    let location = text(&row, "location", oddities);
-    let updated = last_updated(&row, now_ms, oddities);
-    oddities.extend(row.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().map(Oddity::UnknownKey));
+    let department = text(&row, "department", problems);
+    let budget = budget(&row, scale, problems);
+    let location = text(&row, "location", problems);
+    let updated = last_updated(&row, now_ms, problems);
+    problems.extend(row.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().map(RowProblem::UnknownKey));
 
     let (updated_by, updated_at_ms) = updated.unwrap_or_else(|| (NOBODY.to_owned(), now_ms));
-    // Of an odd row only the id matters any more: nothing is imported.
+    // Of a row with problems only the id is used.
     Some(ImportedRow {
         id: id?,
         designation: designation.unwrap_or_default(),
         department: department.unwrap_or_default(),
-        budget: budget.unwrap_or(Budget::Int(0)),
+        budget,
         location: location.unwrap_or_default(),
         created_at_ms: updated_at_ms,
         updated_at_ms,
@@ -190,38 +228,75 @@ fn read_row(
     })
 }
 
-fn text(row: &Map<String, Value>, key: &'static str, oddities: &mut Vec<Oddity>) -> Option<String> {
+/// The budget of a row; `None` if it is absent, null or blank, and if it is not an amount.
+fn budget(row: &Map<String, Value>, scale: &Scale<'_>, problems: &mut Vec<RowProblem>) -> Option<Budget> {
+    let value = row.get("budget").filter(|value| !value.is_null())?;
+    if value.as_str().is_some_and(is_blank_amount) {
+        return None;
+    }
+    amount_of_json(value, scale).map_err(|error| problems.push(error.into())).ok()
+}
+
+fn text(row: &Map<String, Value>, key: &'static str, problems: &mut Vec<RowProblem>) -> Option<String> {
     match row.get(key) {
-        None => odd(oddities, Oddity::Missing(key)),
+        None => refuse(problems, RowProblem::Missing(key)),
         Some(Value::String(value)) => {
-            oddities.extend(oddity_of_text(key, value));
+            problems.extend(problem_with_text(key, value));
             Some(value.clone())
         }
-        Some(other) => odd(oddities, wrong_type(key, "text", other)),
+        Some(other) => refuse(problems, wrong_type(key, "text", other)),
     }
 }
 
-fn last_updated(row: &Map<String, Value>, now_ms: i64, oddities: &mut Vec<Oddity>) -> Option<(String, i64)> {
+/// Why the text of a field cannot be imported.
+fn problem_with_text(key: &'static str, value: &str) -> Option<RowProblem> {
+    if value.chars().count() > MAX_TEXT {
+        return Some(RowProblem::TooLong(key));
+    }
+    // A blank text is no damage, and a blank designation is reported as empty.
+    if value != value.trim() && !is_blank(value) {
+        return Some(RowProblem::WhiteSpace { key, value: value.to_owned() });
+    }
+    is_damaged(value).then(|| RowProblem::DecodingDamage { key, value: value.to_owned() })
+}
+
+/// The old decoder cut at commas and took quotes and brackets off some ends only. It left a quote or bracket at an end
+/// whose partner is missing, or an escape that was never undone. `[A] UI [B]`, `"Chief"` and `24" monitor` are sound.
+fn is_damaged(value: &str) -> bool {
+    let count = |letter| value.matches(letter).count();
+    let open_quote = value.trim_start_matches('[').starts_with('"') && count('"') % 2 == 1;
+    let open_bracket = (value.starts_with('[') || value.ends_with(']')) && count('[') != count(']');
+    open_quote || open_bracket || value.contains("\\\"") || value.ends_with('\\')
+}
+
+fn last_updated(row: &Map<String, Value>, now_ms: i64, problems: &mut Vec<RowProblem>) -> Option<(String, i64)> {
     const PAIR: &str = "a list of a name and a date";
-    match row.get("lastUpdated") {
-        None => Some((NOBODY.to_owned(), now_ms)),
+    let (who, when) = match row.get("lastUpdated") {
+        None => return Some((NOBODY.to_owned(), now_ms)),
         Some(Value::Array(pair)) => match pair.as_slice() {
-            [Value::String(who), Value::String(when)] => {
-                let Some(at) = parse_when(when) else { return odd(oddities, Oddity::Date(when.clone())) };
-                Some((if who.trim().is_empty() { NOBODY } else { who }.to_owned(), at))
+            [Value::String(who), Value::String(when)] => (who, when),
+            _ => {
+                let found = "another list";
+                return refuse(problems, RowProblem::WrongType { key: "lastUpdated", expected: PAIR, found });
             }
-            _ => odd(oddities, Oddity::WrongType { key: "lastUpdated", expected: PAIR, found: "another list" }),
         },
-        Some(other) => odd(oddities, wrong_type("lastUpdated", PAIR, other)),
-    }
+        Some(other) => return refuse(problems, wrong_type("lastUpdated", PAIR, other)),
+    };
+    let name = match check_author_name(who) {
+        Ok(name) => Some(name),
+        Err(InvalidAuthorName::Empty) => Some(NOBODY),
+        Err(reason) => refuse(problems, RowProblem::Author { name: who.clone(), reason }),
+    };
+    let at = parse_when(when).or_else(|| refuse(problems, RowProblem::Date(when.clone())));
+    Some((name?.to_owned(), at?))
 }
 
-fn odd<T>(oddities: &mut Vec<Oddity>, oddity: Oddity) -> Option<T> {
-    oddities.push(oddity);
+fn refuse<T>(problems: &mut Vec<RowProblem>, problem: RowProblem) -> Option<T> {
+    problems.push(problem);
     None
 }
 
-fn wrong_type(key: &'static str, expected: &'static str, value: &Value) -> Oddity {
+fn wrong_type(key: &'static str, expected: &'static str, value: &Value) -> RowProblem {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -230,7 +305,7 @@ fn wrong_type(key: &'static str, expected: &'static str, value: &Value) -> Oddit
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    Oddity::WrongType { key, expected, found }
+    RowProblem::WrongType { key, expected, found }
 }
 
 /// What kind of JSON value a text is, told by its first letter.

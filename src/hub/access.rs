@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::caller::Caller;
 use crate::auth::{DocumentName, Documents, Role};
 use crate::document::Edit;
-use crate::format::DocumentId;
+use crate::format::{DocumentId, json};
 use crate::store::{Store, StoreError};
 
 /// What somebody may do with a document.
@@ -165,8 +165,7 @@ impl Access {
     pub(super) async fn load(&self) -> Result<(), AccessError> {
         let mut records = HashMap::new();
         for (id, bytes) in self.store.load_access().await? {
-            let record =
-                serde_json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
+            let record = json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
             records.insert(id, Arc::new(record));
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;

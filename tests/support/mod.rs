@@ -202,12 +202,12 @@ impl TestServer {
         };
         let rows =
             exchange::import(json, &happierwork::document::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
-                .expect("a legacy file without odd rows");
+                .expect("a legacy file with only sound rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             id: row.id,
             designation: row.designation,
             department: row.department,
-            budget: Some(row.budget),
+            budget: row.budget,
             location: row.location,
             created_at: Some(row.created_at_ms),
             updated: Some((row.updated_by, row.updated_at_ms)),

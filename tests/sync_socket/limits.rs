@@ -322,7 +322,7 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
         id: format!("{n}"),
         designation: "d".repeat(1_000),
         department: "HR".to_owned(),
-        budget: happierwork::format::Budget::Int(1),
+        budget: Some(happierwork::format::Budget::Int(1)),
         location: "l".repeat(1_000),
         created_at: None,
         updated: None,

@@ -1,5 +1,6 @@
 /** Tables in and out, unharmed. */
 import { readFileSync } from "node:fs"
+import path from "node:path"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -24,9 +25,9 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
     .getByLabel("Choose a CSV file, or drop one here")
     .setInputFiles({ name: "plan.csv", mimeType: "text/csv", buffer: Buffer.from(file) })
   const dialog = cfo.page.getByRole("dialog")
-  await expect(dialog.getByText("1 line cannot be taken")).toBeVisible()
-  await expect(dialog.getByText("“a lot” is not a number.")).toBeVisible()
-  await expect(dialog.getByText("Left out, as a position has nothing of the kind: Notes.")).toBeVisible()
+  await expect(dialog.getByText("1 line cannot be imported")).toBeVisible()
+  await expect(dialog.getByText("Line 7: Budget: “a lot” is not an amount.")).toBeVisible()
+  await expect(dialog.getByText("Columns that are not imported: Notes.")).toBeVisible()
   await dialog.getByRole("button", { name: "Add 4 positions" }).click()
   await cfo.is("live", 0)
   const bare = (rows: { designation: string; department: string; budget: number; location: string }[]) =>
@@ -63,6 +64,50 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
   await expect.poll(async () => bare(await server.rows())).toEqual([...NASTY, ...NASTY, ...NASTY, ...NASTY])
   await cfo.context.close()
   await server.close()
+})
+
+const FIXTURES = path.resolve(import.meta.dirname, "../../../tests/fixtures/csv")
+/** What the preview of each file says, and how many positions it offers; 0: none can be added. */
+const FILES: [name: string, count: number, said: string][] = [
+  ["blank-first-line.csv", 1, "This position adds ₹5 lakh"],
+  ["duplicate-headers.csv", 0, "Two columns are called “title”."],
+  ["extra-cells.csv", 0, "Line 2: 5 cells, 4 columns."],
+  ["newline-in-header.csv", 1, "This position adds ₹5 lakh"],
+  ["no-budget.csv", 1, "This table has no budget column."],
+  ["one-known-header.csv", 1, "Columns that are not imported: description."],
+  ["padded.csv", 3, "These positions add ₹6 lakh"],
+  ["pasted-numbers.txt", 0, "There are only numbers, and no names of positions."],
+  ["payroll-export.csv", 2, "These positions add ₹1,15,900 lakh"],
+  ["sep-line.csv", 2, "These positions add ₹19.5 lakh"],
+  ["title-and-total.csv", 1, "Line 5 is a total."],
+]
+
+test("files of other programs are read, or refused in words", async ({ cfo }) => {
+  await cfo.page.getByRole("button", { name: "Import or export" }).click()
+  await cfo.page.getByRole("button", { name: "Import CSV…" }).click()
+  const dialog = cfo.page.getByRole("dialog")
+  const choose = (files: Parameters<ReturnType<typeof dialog.getByLabel>["setInputFiles"]>[0]) =>
+    dialog.locator("input[type=file]").setInputFiles(files)
+  for (const [name, count, said] of FILES) {
+    await choose(path.join(FIXTURES, name))
+    await expect(dialog).toContainText(name)
+    await expect(dialog).toContainText(said)
+    const add = dialog.getByRole("button", { name: count === 0 ? "Add" : `Add ${count} position`, exact: count === 0 })
+    await expect(add).toBeEnabled({ enabled: count > 0 })
+  }
+  await choose({ name: "plan.xlsx", mimeType: "", buffer: Buffer.from("PK\u0003\u0004 [Content_Types].xml xl/workbook.xml") })
+  await expect(dialog.getByRole("alert")).toHaveText(
+    "This is an Excel workbook (.xlsx), not a CSV file. Save the sheet as CSV (UTF-8) and drop that file.",
+  )
+  await expect(dialog.getByRole("button", { name: "Add", exact: true })).toBeDisabled()
+
+  // Spellings of one department are one bar, and an unknown budget stays unknown.
+  await choose({ name: "all.csv", mimeType: "", buffer: Buffer.from("title,dept\nCook,Kitchen\nChef,Kitchen \nHost, kitchen") })
+  await dialog.getByRole("button", { name: "Add 3 positions" }).click()
+  await expect(cfo.cell("Cook", "budget")).toHaveText("—")
+  await expect(cfo.page.getByRole("combobox", { name: "Department" }).getByRole("option", { name: /kitchen/i })).toHaveCount(1)
+  await cfo.page.getByRole("combobox", { name: "Department" }).selectOption({ label: "Kitchen" })
+  await expect(cfo.page.getByRole("status").filter({ hasText: "3 of 63" })).toBeVisible()
 })
 
 test("rows that are copied from a spreadsheet are pasted, with a preview, and can be undone", async ({ cfo, ceo }) => {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use automerge::ScalarValue;
 use serde_json::Value as Json;
 
-use super::super::edit::MAX_TEXT;
 use super::super::json::show_scalar;
 use super::super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, LOCATION, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
 };
+use crate::format::MAX_TEXT;
 
 /// A position's number that stands for the plan.
 pub(super) const PLAN: u32 = u32::MAX;

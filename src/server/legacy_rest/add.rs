@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, NewPosition, read_view};
-use crate::format::{Budget, MAX_ID, Scale, amount_of_json, parse_when};
+use crate::format::{Budget, InvalidAuthorName, Scale, amount_of_json, check_author_name, parse_when};
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
@@ -48,7 +48,7 @@ fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<NewPosition, S
         budget: Some(budget),
         location: text(object, LOCATION)?.unwrap_or_default(),
         created_at: None,
-        updated: object.get("lastUpdated").and_then(last_updated),
+        updated: object.get("lastUpdated").map_or(Ok(None), last_updated)?,
     })
 }
 
@@ -66,11 +66,18 @@ pub(super) fn budget(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<O
     object.get(BUDGET).map(|value| amount_of_json(value, scale).map_err(|error| error.to_string())).transpose()
 }
 
-/// `[who, when]`; what is not of this form is made anew.
-fn last_updated(value: &Value) -> Option<(String, i64)> {
-    let [who, when] = value.as_array()?.as_slice() else { return None };
-    let who = who.as_str().filter(|who| !who.trim().is_empty() && who.chars().count() <= MAX_ID)?;
-    Some((who.to_owned(), parse_when(when.as_str()?)?))
+/// `[who, when]`; `None` for values of another form, in whose place the author and the time of the request are recorded.
+///
+/// # Errors
+/// When an author cannot be called so.
+fn last_updated(value: &Value) -> Result<Option<(String, i64)>, String> {
+    let Some([Value::String(who), Value::String(when)]) = value.as_array().map(Vec::as_slice) else { return Ok(None) };
+    let Some(at) = parse_when(when) else { return Ok(None) };
+    match check_author_name(who) {
+        Ok(name) => Ok(Some((name.to_owned(), at))),
+        Err(InvalidAuthorName::Empty) => Ok(None),
+        Err(reason) => Err(format!("lastUpdated: the name {reason}")),
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +122,14 @@ mod tests {
             (json!({ "designation": "UI", "budget": -1 }), "the budget cannot be negative"),
             (json!({ "designation": "UI", "budget": 1, "id": 7 }), "id: must be text"),
             (json!({ "designation": "UI", "budget": 1, "location": [] }), "location: must be text"),
+            (
+                json!({ "designation": "UI", "budget": 1, "lastUpdated": ["a\nb", "Jun 4, 2022 11:33 am"] }),
+                "lastUpdated: the name must not hold control characters",
+            ),
+            (
+                json!({ "designation": "UI", "budget": 1, "lastUpdated": ["x".repeat(201), "Jun 4, 2022 11:33 am"] }),
+                "lastUpdated: the name must not be longer than 200 characters",
+            ),
         ] {
             assert_eq!(read_json(&row), Err(reason.to_owned()), "{row}");
         }

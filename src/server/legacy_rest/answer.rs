@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::document::EditError;
+use crate::format::json;
 use crate::hub::{Caller, EditFailure};
 use crate::server::authentication::legacy_refusal;
 use crate::server::{App, Problem, body};
@@ -54,8 +55,10 @@ pub fn failure(failure: EditFailure) -> Response {
 /// The answer to give.
 pub async fn read_object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Response> {
     let bytes = body::read(headers, body).await.map_err(|error| problem(&error))?;
-    match serde_json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes)) {
+    match json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes)) {
         Ok(Value::Object(object)) => Ok(object),
+        // The only error of a key: it appears twice.
+        Err(reason) if reason.is_data() => Err(error(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {reason}"))),
         _ => Err(invalid_json()),
     }
 }

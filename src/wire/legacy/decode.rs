@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::pieces;
 use super::{
-    Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, MAX_NAME, ONE_CRORE, Request,
-    TOTAL_BUDGET_ELEMENT, Tracking,
+    Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, ONE_CRORE, Request, TOTAL_BUDGET_ELEMENT,
+    Tracking,
 };
-use crate::format::{Scale, amount_of_json};
+use crate::format::{InvalidAuthorName, MAX_NAME, Scale, amount_of_json, check_author_name, is_blank, json};
 
 /// Reads one text frame. `scale` is the plan's: amounts count in its unit.
 ///
@@ -20,8 +20,8 @@ pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
     if text.len() > MAX_FRAME {
         return Err(LegacyError::TooLong(text.len()));
     }
-    match serde_json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
-        Value::String(inner) => match serde_json::from_str(&inner) {
+    match json::from_str(text).map_err(|_| LegacyError::Undecodable)? {
+        Value::String(inner) => match json::from_str(&inner) {
             Ok(Value::Array(items)) => array(&items, Form::Array, scale),
             Ok(Value::Object(object)) => object_form(&object),
             _ => {
@@ -73,7 +73,7 @@ fn add(arguments: &[Value], scale: &Scale<'_>) -> Result<Request, BadArgument> {
         return Err(BadArgument::TooFewFields(arguments.len()));
     };
     let designation = text("designation", designation)?;
-    if designation.trim().is_empty() {
+    if is_blank(&designation) {
         return Err(BadArgument::NoDesignation);
     }
     Ok(Request::Add(AddRow {
@@ -86,11 +86,12 @@ fn add(arguments: &[Value], scale: &Scale<'_>) -> Result<Request, BadArgument> {
 
 fn login(name: &Value) -> Result<Request, BadArgument> {
     let name = text("name", name)?;
-    at_most("name", name.trim(), MAX_NAME)?;
-    if name.trim().chars().any(char::is_control) {
-        return Err(BadArgument::ControlCharacters("name"));
+    match check_author_name(&name) {
+        // Pages that do not know who uses them log in without a name.
+        Ok(_) | Err(InvalidAuthorName::Empty) => Ok(Request::Login { name }),
+        Err(InvalidAuthorName::TooLong) => Err(BadArgument::TooLong { field: "name", most: MAX_NAME }),
+        Err(InvalidAuthorName::Control) => Err(BadArgument::ControlCharacters("name")),
     }
-    Ok(Request::Login { name })
 }
 
 fn tracking(element: &Value, value: Option<&Value>) -> Result<Request, BadArgument> {

@@ -8,8 +8,6 @@ pub const TOTAL_BUDGET_ELEMENT: &str = "enterBudgetBtn";
 pub const ONE_CRORE: f64 = 1e7;
 /// The total budget, in crore, that the Angular client shows until it is told another.
 pub const INITIAL_TOTAL: u64 = 20;
-/// Characters that a login name may have.
-pub const MAX_NAME: usize = 200;
 /// Characters that a tracked element may have, its value included.
 pub const MAX_ELEMENT: usize = 1_000;
 

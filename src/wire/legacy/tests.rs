@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::format::{AmountError, Budget, BudgetError, Marks, Scale};
+use crate::format::{AmountError, Budget, BudgetError, MAX_NAME, Marks, Scale};
 
 /// The inner text as clients send it: once more as a JSON text.
 fn wrapped(inner: &str) -> String {

@@ -38,6 +38,7 @@ import {
   type Setting,
   type Settings,
 } from "./schema"
+import { countCharacters, isBlank } from "./text"
 
 /** A position to create. */
 export interface NewPosition {
@@ -80,8 +81,8 @@ export function problemWith(field: Field, value: FieldValue): string | null {
     return value > MAX_BUDGET ? "This number is too large." : null
   }
   const text = typeof value === "string" ? value : ""
-  if (field === "designation" && text.trim() === "") return "A position needs a designation."
-  return text.length > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
+  if (field === "designation" && isBlank(text)) return "A position needs a designation."
+  return countCharacters(text) > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
 }
 
 const rowOf = ({ designation, department, budget, location }: NewPosition, created: number, who: string): PositionDoc => ({

@@ -1,10 +1,12 @@
 /** Searching, filtering, ordering and adding up. */
 import { FIELDS, type Field, type Position, type Setting } from "./schema"
+import { folding, searchable } from "./text"
 
 export interface Filter {
   search: string
-  /** null: all. */
+  /** Folded name; null for all. */
   department: string | null
+  /** Folded name; null for all. */
   location: string | null
 }
 
@@ -22,26 +24,27 @@ export function filtered(
   { search, department, location }: Filter,
   kept: string | null = null,
 ): readonly Position[] {
-  const words = fold(search).split(/\s+/).filter(Boolean)
+  const words = searchable(search).split(/\s+/).filter(Boolean)
   if (words.length === 0 && department === null && location === null) return positions
+  const fold = folding()
   return positions.filter((position) => {
     if (position.id === kept) return true
-    if (department !== null && position.department !== department) return false
-    if (location !== null && position.location !== location) return false
+    if (department !== null && fold(position.department) !== department) return false
+    if (location !== null && fold(position.location) !== location) return false
     if (words.length === 0) return true
-    const text = fold(`${position.designation}\n${position.department}\n${position.location}\n${position.updatedBy}`)
+    const text = searchable(`${position.designation}\n${position.department}\n${position.location}\n${position.updatedBy}`)
     return words.every((word) => text.includes(word))
   })
 }
 
-const fold = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase()
+const trimmed = (value: string | number | null): string | number | null => (typeof value === "string" ? value.trim() : value)
 
 export function sorted(positions: readonly Position[], sort: Sort | null): readonly Position[] {
   if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
   const sign = sort.ascending ? 1 : -1
   const { key } = sort
   return [...positions].sort((one, other) => {
-    const [a, b] = [one[key], other[key]]
+    const [a, b] = [trimmed(one[key]), trimmed(other[key])]
     if (a === b) return 0
     // What is not there comes last, either way.
     if (a === null || a === "") return 1
@@ -50,36 +53,49 @@ export function sorted(positions: readonly Position[], sort: Sort | null): reado
   })
 }
 
-/** The different values of a field, for choosing among them. */
-export function distinct(positions: readonly Position[], field: "department" | "location"): string[] {
-  return [...new Set(positions.map((position) => position[field]))].filter(Boolean).sort(collator.compare)
-}
-
 /** A sum without what adding up binary fractions leaves: 1.1 + 2.2 is 3.3, and nothing left is no -0. */
 export const withoutNoise = (sum: number): number => Number(sum.toFixed(6)) || 0
 
+/** Positions whose department or location has the same folded name. */
 export interface Group {
-  /** Empty: of those that have none. */
+  /** Folded name; empty: of those that have none. */
+  key: string
+  /** The most frequent spelling, or the first of several. */
   name: string
   budget: number
   count: number
 }
 
-/** Sums, the largest first. */
-export function totals(positions: readonly Position[], field: "department" | "location"): Group[] {
-  const groups = new Map<string, Group>()
+/** Groups of positions, in the order in which they first appear. */
+function groupsBy(positions: readonly Position[], field: "department" | "location"): Group[] {
+  const fold = folding()
+  const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
   for (const position of positions) {
-    const name = position[field]
-    const group = groups.get(name) ?? { name, budget: 0, count: 0 }
+    const key = fold(position[field])
+    const group = groups.get(key) ?? { budget: 0, count: 0, spellings: new Map() }
+    const spelling = key === "" ? "" : position[field].trim()
     group.budget += position.budget ?? 0
     group.count += 1
-    groups.set(name, group)
+    group.spellings.set(spelling, (group.spellings.get(spelling) ?? 0) + 1)
+    groups.set(key, group)
   }
-  for (const group of groups.values()) group.budget = withoutNoise(group.budget)
-  return [...groups.values()].sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
+  return [...groups].map(([key, { budget, count, spellings }]) => {
+    const [name] = [...spellings].reduce((best, other) => (other[1] > best[1] ? other : best))
+    return { key, name, budget: withoutNoise(budget), count }
+  })
 }
 
-export const used = (positions: readonly Position[]): number =>
+/** The different departments or locations, for choosing among them. */
+export const distinct = (positions: readonly Position[], field: "department" | "location"): Group[] =>
+  groupsBy(positions, field)
+    .filter(({ key }) => key !== "")
+    .sort((one, other) => collator.compare(one.name, other.name))
+
+/** Sums, the largest first. */
+export const totals = (positions: readonly Position[], field: "department" | "location"): Group[] =>
+  groupsBy(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
+
+export const used = (positions: readonly { budget: number | null }[]): number =>
   withoutNoise(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 
 /** Positions whose budget no sum counts, as it is not known. */

@@ -70,7 +70,7 @@ export async function logout(): Promise<void> {
 
 /** What others see as our name, where the server does not ask. */
 export const readName = (): string => localStorage.getItem(NAME) ?? ""
-export const saveName = (name: string): void => localStorage.setItem(NAME, name.trim().slice(0, 60))
+export const saveName = (name: string): void => localStorage.setItem(NAME, name.trim())
 
 /** Whose local copies these are: two people at one browser do not see each other's. */
 export const owner = (session: Session): string => session.user?.name ?? ""

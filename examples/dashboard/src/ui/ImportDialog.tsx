@@ -1,38 +1,49 @@
 import { type ChangeEvent, type DragEvent, useState } from "react"
-import { type Preview, readTable } from "../plan/csv"
 import type { NewPosition } from "../plan/edit"
+import { inUnits, money } from "../plan/money"
+import type { Settings } from "../plan/schema"
+import { used as sumOf, withoutNoise } from "../plan/table"
+import { type Line, type Preview, readFileText, readTable, refusal, type SkippedLine } from "../plan/table-file"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 
 interface Props {
-  /** What was pasted; null: a file is to be chosen. */
+  /** Pasted rows; null if a file is to be chosen. */
   text: string | null
+  settings: Settings
+  /** Sum of the plan's budgets, in its unit. */
+  used: number
   onImport: (positions: NewPosition[]) => void
   onClose: () => void
 }
 
 const SHOWN = 100
+/** Lines that are listed with the reason why they are not imported; the others are counted. */
+const REPORTED = 20
 const MAX_BYTES = 20_000_000
 
-/** Shows what a table holds before any of it is taken. */
-export function ImportDialog({ text, onImport, onClose }: Props) {
-  const [preview, setPreview] = useState<Preview | null>(() => (text === null ? null : readTable(text)))
+/** Shows what a table holds before any of it is added. */
+export function ImportDialog({ text, settings, used, onImport, onClose }: Props) {
+  const { currency, unit } = settings
+  const [preview, setPreview] = useState<Preview | null>(() => (text === null ? null : readTable(text, { currency, unit })))
   const [name, setName] = useState("")
 
   const read = async (file: File | undefined) => {
     if (!file) return
     setName(file.name)
-    if (file.size > MAX_BYTES) return setPreview({ lines: [], ignored: [], problem: "The file is larger than 20 MB." })
+    if (file.size > MAX_BYTES) return setPreview(refusal("The file is larger than 20 MB. Split it into several files."))
     try {
-      const bytes = await file.arrayBuffer()
-      setPreview(readTable(decode(bytes)))
+      const content = readFileText(new Uint8Array(await file.arrayBuffer()))
+      if ("problem" in content) return setPreview(refusal(content.problem))
+      const table = readTable(content.text, { currency, unit })
+      setPreview({ ...table, notes: [...content.notes, ...table.notes] })
     } catch {
-      setPreview({ lines: [], ignored: [], problem: "The file could not be read." })
+      setPreview(refusal("The file could not be read."))
     }
   }
   const good = preview?.lines.filter((line) => line.problem === null) ?? []
   const bad = preview?.lines.filter((line) => line.problem !== null) ?? []
-  const isUsable = preview !== null && good.length > 0 && (preview.problem === null || preview.lines.length > 0)
+  const isUsable = preview?.problem === null && good.length > 0
   return (
     <Dialog title={text === null ? "Import positions" : "Paste positions"} onClose={onClose}>
       {text === null && (
@@ -55,10 +66,14 @@ export function ImportDialog({ text, onImport, onClose }: Props) {
           </label>
           <label>
             <span>or paste rows from a spreadsheet</span>
-            <textarea rows={3} onChange={(event) => setPreview(event.target.value.trim() === "" ? null : readTable(event.target.value))} />
+            <textarea
+              rows={3}
+              onChange={(event) => setPreview(event.target.value.trim() === "" ? null : readTable(event.target.value, { currency, unit }))}
+            />
           </label>
           <p className="fine">
-            Columns: designation, department, budget, location. A first line with these names may put them in any order.
+            Columns: designation, department, budget, location. A line with these or similar names (job title, team, annual salary, city)
+            may put them in any order.
           </p>
         </div>
       )}
@@ -67,46 +82,83 @@ export function ImportDialog({ text, onImport, onClose }: Props) {
           {preview.problem}
         </p>
       )}
-      {preview && preview.ignored.length > 0 && (
-        <p className="fine">Left out, as a position has nothing of the kind: {preview.ignored.join(", ")}.</p>
-      )}
-      {bad.length > 0 && (
-        <details className="bad" open={bad.length <= 5}>
-          <summary>
-            {bad.length} {bad.length === 1 ? "line" : "lines"} cannot be taken
-          </summary>
-          <ul>
-            {bad.slice(0, SHOWN).map((line) => (
-              <li key={line.number}>
-                Line {line.number}: {line.problem}
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
-      {good.length > 0 && (
-        <PositionsTable rows={good.map(({ number, position }) => ({ key: number, ...position }))} most={SHOWN} label="Preview" />
+      {preview?.notes.map((note) => (
+        <p key={note} role="status" className="notice">
+          {note}
+        </p>
+      ))}
+      {preview && preview.ignored.length > 0 && <p className="fine">Columns that are not imported: {preview.ignored.join(", ")}.</p>}
+      {preview && preview.skipped.length > 0 && <Skipped lines={preview.skipped} />}
+      {bad.length > 0 && <Refused lines={bad} />}
+      {isUsable && (
+        <>
+          <Totals positions={good.map((line) => line.position)} settings={settings} used={used} />
+          <PositionsTable
+            rows={good.map(({ number, position }) => ({ key: number, ...position }))}
+            most={SHOWN}
+            label="Preview"
+            unit={inUnits(currency, unit)}
+          />
+        </>
       )}
       <footer className="dialog-foot">
         <button type="button" onClick={onClose}>
           Cancel
         </button>
         <button type="button" className="primary" disabled={!isUsable} onClick={() => onImport(good.map((line) => line.position))}>
-          {good.length === 0 ? "Add" : `Add ${good.length.toLocaleString()} ${good.length === 1 ? "position" : "positions"}`}
+          {isUsable ? `Add ${good.length.toLocaleString()} ${good.length === 1 ? "position" : "positions"}` : "Add"}
         </button>
       </footer>
     </Dialog>
   )
 }
 
-/** UTF-8, UTF-16 as spreadsheets write it, and what old ones write. */
-function decode(bytes: ArrayBuffer): string {
-  const head = new Uint8Array(bytes, 0, Math.min(2, bytes.byteLength))
-  if (head[0] === 0xff && head[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes)
-  if (head[0] === 0xfe && head[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes)
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-  } catch {
-    return new TextDecoder("windows-1252").decode(bytes)
-  }
+/** What the positions add to the plan. */
+function Totals({ positions, settings, used }: { positions: readonly NewPosition[]; settings: Settings; used: number }) {
+  const { currency, unit, totalBudget } = settings
+  const sum = sumOf(positions)
+  const unknown = positions.filter(({ budget }) => budget === null).length
+  const show = (budget: number) => money(budget, currency, unit)
+  return (
+    <p role="status" className="import-totals">
+      Amounts without a unit count in {inUnits(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
+      <strong>{show(sum)}</strong>; the plan will use <strong>{show(withoutNoise(used + sum))}</strong>
+      {totalBudget !== null && ` of ${show(totalBudget)}`}.
+      {unknown > 0 && ` ${unknown.toLocaleString()} ${unknown === 1 ? "position has" : "positions have"} no budget.`}
+    </p>
+  )
+}
+
+function Skipped({ lines }: { lines: readonly SkippedLine[] }) {
+  return (
+    <details className="bad" open={lines.length <= 5}>
+      <summary>
+        {lines.length.toLocaleString()} {lines.length === 1 ? "line is" : "lines are"} no position
+      </summary>
+      <Listed lines={lines.map(({ number, reason }) => ({ number, text: `Line ${number} ${reason}.` }))} />
+    </details>
+  )
+}
+
+function Refused({ lines }: { lines: readonly Line[] }) {
+  return (
+    <details className="bad" open={lines.length <= 5}>
+      <summary>
+        {lines.length.toLocaleString()} {lines.length === 1 ? "line" : "lines"} cannot be imported
+      </summary>
+      <Listed lines={lines.map(({ number, problem }) => ({ number, text: `Line ${number}: ${problem}` }))} />
+    </details>
+  )
+}
+
+function Listed({ lines }: { lines: readonly { number: number; text: string }[] }) {
+  const others = lines.length - REPORTED
+  return (
+    <ul>
+      {lines.slice(0, REPORTED).map(({ number, text }) => (
+        <li key={number}>{text}</li>
+      ))}
+      {others > 0 && <li key="others">and {others.toLocaleString()} more</li>}
+    </ul>
+  )
 }

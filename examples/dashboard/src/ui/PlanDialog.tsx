@@ -1,7 +1,8 @@
 import { type FormEvent, useId, useState } from "react"
 import { isBlankAmount, readAmount } from "../plan/amount"
 import { typed, UNIT_CHOICES, unitName } from "../plan/money"
-import type { Settings } from "../plan/schema"
+import { MAX_TEXT, type Settings } from "../plan/schema"
+import { countCharacters, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
 
 interface Props {
@@ -26,7 +27,8 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     const name = text("name")
     const currency = text("currency").toUpperCase()
     const isSame = text("total") === typed(settings.totalBudget)
-    if (name === "") return setProblem("A plan needs a name.")
+    if (isBlank(name)) return setProblem("A plan needs a name.")
+    if (countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
     if (!/^[A-Z]{3}$/.test(currency)) return setProblem("A currency is a code of three letters, such as INR.")
     const total = isSame || isBlankAmount(text("total")) ? null : readAmount(text("total"), { currency, unit })
     if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
@@ -39,7 +41,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     <Dialog title={title} onClose={onClose}>
       <form className="stack" onSubmit={submit} noValidate>
         <label htmlFor={`${id}-name`}>Name</label>
-        <input id={`${id}-name`} name="name" defaultValue={settings.name} maxLength={200} required />
+        <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
         <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
         <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={typed(settings.totalBudget)} />
         <div className="pair">
@@ -50,7 +52,6 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
               name="currency"
               list={`${id}-currencies`}
               defaultValue={settings.currency}
-              maxLength={3}
               autoCapitalize="characters"
             />
             <datalist id={`${id}-currencies`}>

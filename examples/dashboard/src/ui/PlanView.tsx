@@ -18,8 +18,8 @@ import {
 } from "../plan/edit"
 import { newId } from "../plan/id"
 import { unitName } from "../plan/money"
-import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
-import { distinct, type Filter, filtered, isField, LABELS, SETTING_LABELS, type Sort, sorted } from "../plan/table"
+import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
+import { distinct, type Filter, filtered, isField, LABELS, SETTING_LABELS, type Sort, sorted, used } from "../plan/table"
 import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
@@ -423,13 +423,13 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           )}
         </div>
         <datalist id="all-department">
-          {departments.map((value) => (
-            <option key={value} value={value} />
+          {departments.map(({ key, name }) => (
+            <option key={key} value={name} />
           ))}
         </datalist>
         <datalist id="all-location">
-          {locations.map((value) => (
-            <option key={value} value={value} />
+          {locations.map(({ key, name }) => (
+            <option key={key} value={name} />
           ))}
         </datalist>
       </main>
@@ -469,7 +469,9 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           onClose={close}
         />
       )}
-      {open?.kind === "import" && <ImportDialog text={open.text} onImport={onImport} onClose={close} />}
+      {open?.kind === "import" && (
+        <ImportDialog text={open.text} settings={settings} used={used(positions)} onImport={onImport} onClose={close} />
+      )}
       {open?.kind === "settings" && (
         <PlanDialog
           title="The plan"

@@ -14,10 +14,12 @@ interface Props {
   /** So many are shown, and the others counted. */
   most: number
   label: string
+  /** Unit of the budgets, such as ₹ lakh; absent where the page names it elsewhere. */
+  unit?: string
 }
 
 /** Positions to look at, that scroll. */
-export function PositionsTable({ rows, most, label }: Props) {
+export function PositionsTable({ rows, most, label, unit }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
     <section className="positions-table" tabIndex={0} aria-label={label}>
@@ -27,7 +29,7 @@ export function PositionsTable({ rows, most, label }: Props) {
             <th scope="col">Designation</th>
             <th scope="col">Department</th>
             <th scope="col" className="number">
-              Budget
+              Budget{unit && <span className="unit"> {unit}</span>}
             </th>
             <th scope="col">Location</th>
           </tr>

@@ -76,8 +76,9 @@ interface ChartProps {
   title: string
   groups: Group[]
   unit: string
+  /** Key of a group. */
   chosen: string | null
-  onChoose: (name: string | null) => void
+  onChoose: (key: string | null) => void
 }
 
 /** Bars that filter the list when they are pressed. */
@@ -92,17 +93,17 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
       </h2>
       {groups.length === 0 && <p className="nothing">Nothing to add up yet.</p>}
       <ul>
-        {shown.map(({ name, budget, count }) => {
-          const isNamed = name !== ""
+        {shown.map(({ key, name, budget, count }) => {
+          const isNamed = key !== ""
           return (
-            <li key={name}>
+            <li key={key}>
               <button
                 type="button"
                 className="bar"
                 disabled={!isNamed}
-                aria-pressed={isNamed ? chosen === name : undefined}
+                aria-pressed={isNamed ? chosen === key : undefined}
                 title={`${count} ${count === 1 ? "position" : "positions"}`}
-                onClick={() => onChoose(chosen === name ? null : name)}
+                onClick={() => onChoose(chosen === key ? null : key)}
               >
                 <span className="bar-name">{name || "None"}</span>
                 <span className="bar-value">{sum(budget)}</span>

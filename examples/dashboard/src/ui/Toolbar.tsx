@@ -1,7 +1,7 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
 import { inUnits, sum } from "../plan/money"
 import type { Position, Settings } from "../plan/schema"
-import { distinct, type Filter, unknownInWords, used } from "../plan/table"
+import { distinct, type Filter, type Group, unknownInWords, used } from "../plan/table"
 import { Menu } from "./Menu"
 
 interface Props {
@@ -119,7 +119,8 @@ export function Toolbar(props: Props) {
 
 interface ChoiceProps {
   label: string
-  values: string[]
+  values: Group[]
+  /** Key of a group. */
   value: string | null
   onChange: (value: string | null) => void
 }
@@ -133,8 +134,8 @@ function Choice({ label, values, value, onChange }: ChoiceProps) {
       onChange={(event) => onChange(event.target.value || null)}
     >
       <option value="">{label}: all</option>
-      {values.map((name) => (
-        <option key={name} value={name}>
+      {values.map(({ key, name }) => (
+        <option key={key} value={key}>
           {name}
         </option>
       ))}

@@ -1,5 +1,6 @@
 import { CircleUser, LogOut } from "lucide-react"
 import { useId, useState } from "react"
+import { problemWithName } from "../plan/author"
 import type { Session } from "../sync/session"
 import { Menu } from "./Menu"
 import { readTheme, saveTheme, type Theme } from "./theme"
@@ -20,6 +21,7 @@ const THEMES: { theme: Theme; label: string }[] = [
 /** Who we are, and how the page looks. */
 export function UserMenu({ session, name, onName, onLogout }: Props) {
   const [theme, setTheme] = useState(readTheme)
+  const [problem, setProblem] = useState<string | null>(null)
   const id = useId()
   return (
     <Menu
@@ -44,12 +46,27 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
               className="stack"
               onSubmit={(event) => {
                 event.preventDefault()
-                onName(String(new FormData(event.currentTarget).get("name") ?? ""))
+                const typed = String(new FormData(event.currentTarget).get("name") ?? "").trim()
+                // Without a name, changes carry a general one.
+                const found = typed === "" ? null : problemWithName(typed)
+                setProblem(found)
+                if (found !== null) return
+                onName(typed)
                 close()
               }}
             >
               <label htmlFor={`${id}-name`}>Your name, as others see it</label>
-              <input id={`${id}-name`} name="name" defaultValue={name} maxLength={60} autoComplete="name" />
+              <input
+                id={`${id}-name`}
+                name="name"
+                defaultValue={name}
+                autoComplete="name"
+                aria-invalid={problem !== null}
+                aria-describedby={problem ? `${id}-problem` : undefined}
+              />
+              <p role="alert" id={`${id}-problem`} className="problem">
+                {problem}
+              </p>
               <button type="submit">Save</button>
             </form>
           )}

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { amount, sum } from "../../src/plan/money"
 import type { Position } from "../../src/plan/schema"
-import { totals, unknownInWords, used, withoutNoise } from "../../src/plan/table"
+import { distinct, filtered, type Group, totals, unknownInWords, used, withoutNoise } from "../../src/plan/table"
 
 const position = (department: string, budget: number): Position => ({
   id: `${department}${budget}`,
@@ -17,15 +17,15 @@ const position = (department: string, budget: number): Position => ({
 
 it("a department may be called None, and those without one are another group", () => {
   expect(totals([position("None", 3), position("", 2), position("", 5), position("None", 1)], "department")).toEqual([
-    { name: "", budget: 7, count: 2 },
-    { name: "None", budget: 4, count: 2 },
+    { key: "", name: "", budget: 7, count: 2 },
+    { key: "none", name: "None", budget: 4, count: 2 },
   ])
 })
 
 it("a sum is what one gets on paper", () => {
   const positions = [position("Kitchen", 1.1), position("Kitchen", 2.2)]
   expect(used(positions)).toBe(3.3)
-  expect(totals(positions, "department")).toEqual([{ name: "Kitchen", budget: 3.3, count: 2 }])
+  expect(totals(positions, "department")).toEqual([{ key: "kitchen", name: "Kitchen", budget: 3.3, count: 2 }])
   expect(withoutNoise(0.3 - (0.1 + 0.2))).toBe(0)
   expect(used([position("", Number.MAX_SAFE_INTEGER)])).toBe(Number.MAX_SAFE_INTEGER)
 })
@@ -39,4 +39,28 @@ it("budgets that are unknown are counted beside a sum", () => {
   const unknown = { ...position("", 0), budget: null }
   expect(used([position("", 3), unknown])).toBe(3)
   expect([[position("", 0)], [unknown], [unknown, unknown]].map(unknownInWords)).toEqual(["", "1 budget unknown", "2 budgets unknown"])
+})
+
+it.each([
+  ["Kitchen", "Kitchen ", " kitchen"],
+  ["R&D Labs", "R&D  labs", "R&D\u00a0Labs"],
+  ["Sales", "Sa\u00adles", "\u200bsales\ufeff"],
+  ["ＨＲ", "HR", "hr"],
+])("%j and spellings like it are one department", (...names) => {
+  const positions = names.map((name, at) => position(name, at + 1))
+  expect(totals(positions, "department")).toMatchObject([{ budget: 6, count: 3 }])
+  expect(distinct(positions, "department")).toHaveLength(1)
+  const { key } = distinct(positions, "department")[0] as Group
+  expect(filtered(positions, { search: "", department: key, location: null })).toEqual(positions)
+})
+
+it("a group is called by its most frequent spelling, or the first", () => {
+  const names = (...departments: string[]) =>
+    distinct(
+      departments.map((name) => position(name, 1)),
+      "department",
+    ).map(({ name }) => name)
+  expect(names("kitchen", "Kitchen", " Kitchen ")).toEqual(["Kitchen"])
+  expect(names("Kitchen", "kitchen")).toEqual(["Kitchen"])
+  expect(names("Bogotá", "Bogota", " ", "")).toEqual(["Bogotá", "Bogota"])
 })
