@@ -33,7 +33,8 @@ fn documents(count: usize) -> Vec<Replica> {
 /// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
     let mut replica = Replica::empty(&new_id());
-    let request = peer.request(&replica.id, replica.generate().unwrap());
+    let data = replica.generate().unwrap();
+    let request = peer.request(&replica.id, data);
     peer.send(&request).await;
     match peer.next().await {
         Some(Message::DocUnavailable { document, message, .. }) => {
