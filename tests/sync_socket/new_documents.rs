@@ -90,6 +90,26 @@ async fn connection_waits_for_its_share_of_missing_documents() {
 }
 
 #[tokio::test]
+async fn many_stale_links_at_once_do_not_close_the_connection() {
+    let server = server(|options| options.limits.pending_per_connection = 2).await;
+    let mut stale = RepoPeer::join(&server, "stale").await;
+    let mut links: Vec<Replica> = (0..200).map(|_| Replica::empty(&new_id())).collect();
+    for link in &mut links {
+        let data = link.generate().unwrap();
+        let request = stale.request(&link.id, data);
+        stale.send(&request).await;
+    }
+    let mut reasons = 0;
+    for _ in 0..links.len() {
+        match stale.next().await {
+            Some(Message::DocUnavailable { message, .. }) => reasons += usize::from(message.is_some()),
+            other => panic!("{other:?} ({:?})", stale.socket.closed_with),
+        }
+    }
+    assert_eq!(reasons, links.len() - 2);
+}
+
+#[tokio::test]
 async fn share_is_given_back_when_the_client_leaves() {
     let server = server(|options| options.max_pending = 1).await;
     let mut first = RepoPeer::join(&server, "first").await;

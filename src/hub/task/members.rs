@@ -211,6 +211,7 @@ impl DocumentTask {
     fn part(&mut self, document: &mut Document, key: ConnectionKey) {
         self.watchers.remove(key);
         self.arrivals.forget(key);
+        self.refused.remove(&key);
         let shared = document.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage
