@@ -3,7 +3,7 @@
 //! A sync client that brings documents faster waits for its turn: it keeps its changes and is read from more slowly. An
 //! HTTP client is told to try again later.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) struct NewDocuments {
     bucket: Mutex<TokenBucket>,
     /// Held by the one whose turn is next: first come, first served.
     queue: AsyncMutex<()>,
+    /// How many wait for their turn.
+    waiting: AtomicUsize,
     logged_at: Mutex<Option<Instant>>,
 }
 
@@ -29,12 +31,17 @@ impl NewDocuments {
     /// `per_minute` documents (0: any number), and `at_once` after a quiet time.
     pub(super) fn new(per_minute: u32, at_once: u32) -> Self {
         let bucket = TokenBucket::new(f64::from(per_minute) / 60.0, f64::from(at_once.max(1)), Instant::now());
-        Self { bucket: Mutex::new(bucket), queue: AsyncMutex::new(()), logged_at: Mutex::default() }
+        Self {
+            bucket: Mutex::new(bucket),
+            queue: AsyncMutex::new(()),
+            waiting: AtomicUsize::new(0),
+            logged_at: Mutex::default(),
+        }
     }
 
     /// Counts one more document if it may be created now, and nobody waits for that.
     pub(super) fn take(&self) -> bool {
-        self.queue.try_lock().is_ok() && self.take_token().is_ok()
+        self.waiting.load(Ordering::SeqCst) == 0 && self.take_token().is_ok()
     }
 
     fn take_token(&self) -> Result<(), Duration> {
@@ -43,6 +50,7 @@ impl NewDocuments {
 
     /// Waits until one more document may be created, and counts it. False: the server stops.
     pub(super) async fn take_in_turn(&self, stopping: &AtomicBool) -> bool {
+        let _waits = Waits::new(&self.waiting);
         let _turn = self.queue.lock().await;
         while !stopping.load(Ordering::SeqCst) {
             match self.take_token() {
@@ -61,6 +69,22 @@ impl NewDocuments {
             *logged_at = Some(now);
         }
         is_news
+    }
+}
+
+/// One more waits, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -86,6 +86,8 @@ pub(super) struct DocumentTask {
     exists: bool,
     /// Its place among the documents that do not exist and are waited for.
     awaited: Option<AwaitedDocument>,
+    /// Peers that are not told yet that they do not wait for this document, and why.
+    refused: HashMap<ConnectionKey, (SyncPeer, Arc<str>)>,
     /// Announced changes and unanswered requests, while the document does not exist.
     arrivals: Arrivals,
     /// The store has been told that it is not needed any more.
@@ -212,6 +214,7 @@ impl DocumentTask {
             last_look: Instant::now(),
             exists: false,
             awaited: None,
+            refused: HashMap::new(),
             arrivals: Arrivals::default(),
             unloaded: false,
             log,
@@ -268,7 +271,7 @@ impl DocumentTask {
             let now = Instant::now();
             self.tell_people_if_due(now);
             if self.arrivals.next().is_some_and(|next| next <= now) {
-                self.settle_arrivals(&mut document);
+                self.settle_arrivals(&document);
             }
             if now >= upkeep {
                 let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;

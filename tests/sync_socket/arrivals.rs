@@ -29,7 +29,8 @@ fn new_document(id: &DocumentId) -> Replica {
 
 /// Sends a request, and returns when the server has read it.
 async fn ask(peer: &mut RepoPeer, wanted: &mut Replica) {
-    let request = peer.request(&wanted.id, wanted.generate().unwrap());
+    let data = wanted.generate().unwrap();
+    let request = peer.request(&wanted.id, data);
     peer.send(&request).await;
     peer.socket.send(Frame::Ping("read".into())).await;
     match peer.socket.next_raw().await.unwrap() {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::peer::{Replica, RepoPeer, new_id};
-use super::support::{PATIENCE, PlainPeer, TestServer};
+use super::support::{PlainPeer, TestServer};
 
 fn folder() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a folder"))

@@ -33,7 +33,8 @@ fn documents(count: usize) -> Vec<Replica> {
 /// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
     let mut replica = Replica::empty(&new_id());
-    let request = peer.request(&replica.id, replica.generate().unwrap());
+    let data = replica.generate().unwrap();
+    let request = peer.request(&replica.id, data);
     peer.send(&request).await;
     match peer.next().await {
         Some(Message::DocUnavailable { document, message, .. }) => {
@@ -86,6 +87,26 @@ async fn connection_waits_for_its_share_of_missing_documents() {
     assert!(matches!(stale.next().await, Some(Message::Sync { .. })));
     let mut other = RepoPeer::join(&server, "other").await;
     assert_eq!(ask_in_vain(&mut other).await, None);
+}
+
+#[tokio::test]
+async fn many_stale_links_at_once_do_not_close_the_connection() {
+    let server = server(|options| options.limits.pending_per_connection = 2).await;
+    let mut stale = RepoPeer::join(&server, "stale").await;
+    let mut links: Vec<Replica> = (0..200).map(|_| Replica::empty(&new_id())).collect();
+    for link in &mut links {
+        let data = link.generate().unwrap();
+        let request = stale.request(&link.id, data);
+        stale.send(&request).await;
+    }
+    let mut reasons = 0;
+    for _ in 0..links.len() {
+        match stale.next().await {
+            Some(Message::DocUnavailable { message, .. }) => reasons += usize::from(message.is_some()),
+            other => panic!("{other:?} ({:?})", stale.socket.closed_with),
+        }
+    }
+    assert_eq!(reasons, links.len() - 2);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -128,16 +129,27 @@ impl DocumentTask {
         if is_news {
             tracing::warn!(connection = key.0, %limit, "a document that does not exist is not waited for");
         }
-        if let Some(member) = self.peers.remove(&key) {
-            member.peer.tell_unavailable(&self.id, &why);
-        }
         self.arrivals.forget(key);
         document.leave(key);
+        if let Some(member) = self.peers.remove(&key) {
+            self.refused.insert(key, (member.peer, why.to_string().into()));
+            self.tell_refused(key);
+        }
         false
     }
 
+    /// Tells a peer why it does not wait for this document, as soon as its outbox has room. To close the connection would cost
+    /// the client its other documents.
+    pub(super) fn tell_refused(&mut self, key: ConnectionKey) {
+        let Some((peer, reason)) = self.refused.get(&key) else { return };
+        if let Some(place) = peer.outbox.place(&self.waiter) {
+            place.fill(Outgoing::Unavailable { document: self.id.clone(), reason: Some(Arc::clone(reason)) });
+            self.refused.remove(&key);
+        }
+    }
+
     /// Requests for a document that does not exist are answered when nobody brings it, or when they have waited long enough.
-    pub(super) fn settle_arrivals(&mut self, document: &mut Document) {
+    pub(super) fn settle_arrivals(&mut self, document: &Document) {
         if self.arrivals.is_idle() {
             self.arrivals.next = None;
             return;
@@ -148,10 +160,9 @@ impl DocumentTask {
             return;
         }
         let now = Instant::now();
-        for key in self.arrivals.take_expired(now) {
-            // Its changes are taken whenever they come. Until then it waits like all others.
-            self.count_wait(document, key);
-        }
+        // The peer stays a peer of this document: its changes are taken whenever they come. A slow client that brings thousands of
+        // documents takes longer than this for most of them.
+        self.arrivals.take_expired(now);
         let leaving: Vec<ConnectionKey> =
             self.arrivals.announced.keys().copied().filter(|key| self.is_leaving(*key)).collect();
         for key in leaving {

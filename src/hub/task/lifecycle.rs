@@ -189,8 +189,11 @@ impl DocumentTask {
         self.hide_if_unused(document);
         self.forget_history_if_unused(document);
         document.forget_unused_copies();
-        let used =
-            !self.peers.is_empty() || !self.watchers.is_empty() || self.log.is_broken() || self.history.is_making();
+        let used = !self.peers.is_empty()
+            || !self.refused.is_empty()
+            || !self.watchers.is_empty()
+            || self.log.is_broken()
+            || self.history.is_making();
         let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {
             return ControlFlow::Continue(());

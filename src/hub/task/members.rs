@@ -215,6 +215,7 @@ impl DocumentTask {
         self.watchers.remove(key);
         self.arrivals.forget(key);
         self.suspended.remove(&key);
+        self.refused.remove(&key);
         let shared = document.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage

@@ -103,6 +103,7 @@ impl DocumentTask {
         if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
             self.tell_missing_again(document, key);
         }
+        self.tell_refused(key);
         if document.is_behind(key) {
             self.catch_up(document, key);
         }
