@@ -153,7 +153,8 @@ impl Link {
             }
         }
         self.settle()?;
-        // What was lost last is noticed when something is said again.
+        // What was lost last is noticed when something is said again, and arrives.
+        self.lost = [None, None];
         for _ in 0..2 {
             for at in [0, 1] {
                 self.edit(at);

@@ -101,6 +101,7 @@ async fn a_bad_message_ends_its_connection_and_nothing_else() {
         peer.send(&peer.sync(&server.document, data.into())).await;
         let message = peer.until_refused(&server.document).await;
         assert!(message.contains(server.document.as_str()), "{name}: {message}");
+        assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })), "{name}");
         peer.until_agreed(&mut {
             let mut other = Replica::empty(&super::peer::new_id());
             other.doc.put(ROOT, "name", name).unwrap();

@@ -93,8 +93,9 @@ impl DocumentTask {
             Cause::Full { stored: then } => stored < then,
         };
         let over: Vec<ConnectionKey> =
-            self.suspended.extract_if(.., |_, cause| is_over(cause)).map(|(key, _)| key).collect();
+            self.suspended.iter().filter(|(_, cause)| is_over(cause)).map(|(key, _)| *key).collect();
         for key in over {
+            self.suspended.remove(&key);
             let Some(member) = self.peers.get(&key) else { continue };
             member.peer.refusals.lift(&self.id);
             let (standing, may_write) = (self.standing(member), member.right >= Right::Write);
