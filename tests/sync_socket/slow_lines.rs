@@ -88,7 +88,7 @@ async fn with_large_document() -> (TestServer, Replica) {
 
 #[tokio::test]
 async fn slow_download_arrives_on_one_connection() {
-    let (server, replica) = with_large_document().await;
+    let (server, mut replica) = with_large_document().await;
     let mut peer = join_over(slow_line(server.address).await, "slow").await;
     let mut copy = Replica::empty(&server.document);
     peer.until_agreed(&mut copy).await;
