@@ -256,7 +256,7 @@ mod tests {
     use std::pin::pin;
 
     use futures_util::{FutureExt, StreamExt};
-    use tokio::io::{AsyncReadExt, BufWriter, DuplexStream};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream};
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::Role;
@@ -277,8 +277,10 @@ mod tests {
     #[tokio::test]
     async fn a_client_reads_what_was_put_in_however_little_the_socket_takes_at_once() {
         for space in [1, 7, 1_000, 1 << 20] {
-            let (mut server, io) = tokio::io::duplex(space);
+            let (server, io) = tokio::io::duplex(space);
             let client = tokio::spawn(client(io));
+            let (mut pongs, mut server) = tokio::io::split(server);
+            tokio::spawn(async move { tokio::io::copy(&mut pongs, &mut tokio::io::sink()).await });
             let large = Bytes::from(vec![7; 200_000]);
             let mut out = Outbound::default();
             out.text(&Bytes::from_static(b"small"));
@@ -291,7 +293,7 @@ mod tests {
             poll_fn(|cx| out.poll_write(cx, &mut server)).await.unwrap();
             assert!(out.is_empty() && out.written() > 400_000 && out.frames() == 0);
             assert!(out.tail.capacity() <= KEPT && out.pieces.capacity() == 0, "an idle socket holds next to nothing");
-            drop(server);
+            server.shutdown().await.unwrap();
             let heard = client.await.unwrap();
             assert_eq!(heard[0], Message::text("small"));
             assert_eq!(heard[1], Message::binary([b"head", &large[..]].concat()));
@@ -322,7 +324,7 @@ mod tests {
         let mut out = Outbound::default();
         out.binary(b"head", &large);
         let shared = out.pieces.iter().filter(|piece| large.as_ptr_range().contains(&piece.as_ptr()));
-        assert_eq!(shared.map(Bytes::len).sum::<usize>(), large.len());
+        assert!(shared.map(Bytes::len).sum::<usize>() > large.len() - SHARED_FROM, "but for its end");
     }
 
     /// What a peer answers that has read this many bytes of what is written.

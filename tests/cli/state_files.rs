@@ -176,7 +176,7 @@ fn folder_or_file_below_a_file_is_refused() {
     let ended = refused(serve(&inner, &[]));
     assert!(ended.err.contains(inner.to_str().unwrap()) && ended.err.contains("--state"), "{}", ended.err);
     fs::write(folder.path().join("a file"), b"").unwrap();
-    let ended = refused(serve(&folder.path().join("a file/state.automerge"), &["--documents", "documents"]));
+    let ended = refused(serve(&folder.path().join("a file/state.automerge"), &[]));
     assert!(ended.err.contains("--state"), "{}", ended.err);
 }
 

@@ -85,7 +85,9 @@ async fn whatever_call_fails_the_server_starts_or_says_that_the_disk_fails_and_s
                 is_whole(&disk.crash(|_| 0), found, &case);
                 match started {
                     Ok(()) => {}
-                    Err(StartError::Open(OpenError::Io { .. }) | StartError::Write { .. }) => {
+                    Err(
+                        StartError::Open(OpenError::Io { .. }) | StartError::Write { .. } | StartError::Unavailable(_),
+                    ) => {
                         assert!(!disk.failed().is_empty(), "{case}");
                     }
                     Err(error) => panic!("{case}: {error}"),

@@ -340,7 +340,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+    pub fn new(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
         Self { closed_with: None, stream, read: VecDeque::new() }
     }
 

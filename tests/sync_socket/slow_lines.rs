@@ -88,7 +88,7 @@ async fn with_large_document() -> (TestServer, Replica) {
 
 #[tokio::test]
 async fn slow_download_arrives_on_one_connection() {
-    let (server, replica) = with_large_document().await;
+    let (server, mut replica) = with_large_document().await;
     let mut peer = join_over(slow_line(server.address).await, "slow").await;
     let mut copy = Replica::empty(&server.document);
     peer.until_agreed(&mut copy).await;
@@ -148,7 +148,7 @@ async fn download_that_nobody_reads_is_closed() {
 async fn upload_that_stands_still_is_closed() {
     let server = impatient().await;
     let mut hoarder = super::limits::part_of_a_message(&server, 1 << 20).await;
-    server.until_held(1 << 20).await;
+    server.until_held(900_000).await;
     // A byte now and then does not count as progress.
     let trickle = async {
         while hoarder.write_all(&[0]).await.is_ok() {
