@@ -18,6 +18,8 @@ pub fn decode(text: &str) -> Result<Request, LegacyError> {
         Value::String(inner) => match json::from_str(&inner) {
             Ok(Value::Array(items)) => action(&items, Form::Array),
             Ok(Value::Object(object)) => presence(&object),
+            // A key that appears twice.
+            Err(error) if error.is_data() => Err(LegacyError::Undecodable),
             _ => {
                 let pieces: Vec<Value> = pieces::split(&inner).into_iter().map(Value::String).collect();
                 action(&pieces, Form::CommaSeparated)
