@@ -41,7 +41,12 @@ fn told(json: impl AsRef<[u8]>) -> String {
 
 /// The sound rows of a file, and the others as they are in it.
 fn split(json: &[u8]) -> (Vec<ImportedRow>, Vec<&str>) {
-    let rows = read_rows(json, NOW, &mut || "new".to_owned()).expect("a list");
+    let mut made = 0;
+    let mut new_id = || {
+        made += 1;
+        format!("new-{made}")
+    };
+    let rows = read_rows(json, NOW, &mut new_id).expect("a list");
     (rows.sound, rows.refused)
 }
 

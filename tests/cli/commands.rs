@@ -116,7 +116,8 @@ fn skip_odd_imports_sound_rows_and_keeps_the_others() {
     let again = import(&skipped, "other.automerge");
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("no row is left"), "{}", again.err);
-    assert_eq!(names(folder.path()), ["data.json", "data.skipped-2.json", "data.skipped.json", "plan.automerge"]);
+    let made = |name: &str| folder.path().join(name).exists();
+    assert!(!made("other.automerge") && !made("data.skipped-2.skipped.json") && !made("data.skipped-3.json"));
 }
 
 #[test]

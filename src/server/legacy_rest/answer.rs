@@ -82,6 +82,15 @@ mod tests {
     use crate::hub::Unavailable;
 
     #[tokio::test]
+    async fn repeated_keys_are_refused_by_name() {
+        let response = read_object(Body::from(r#"{"budget": 5, "budget": 50}"#)).await.unwrap_err();
+        assert_eq!(response.status(), 400);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice::<Value>(&body).unwrap();
+        assert!(body["error"].as_str().unwrap().contains("the key \"budget\" appears twice"), "{body}");
+    }
+
+    #[tokio::test]
     async fn every_failure_is_json_with_an_error() {
         let storage = |full| EditFailure::Storage { full, message: "the server's disk is full" };
         for (error, status, text) in [

@@ -24,6 +24,8 @@ pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
         Value::String(inner) => match json::from_str(&inner) {
             Ok(Value::Array(items)) => array(&items, Form::Array, scale),
             Ok(Value::Object(object)) => object_form(&object),
+            // A key that appears twice.
+            Err(error) if error.is_data() => Err(LegacyError::Undecodable),
             _ => {
                 let pieces: Vec<Value> = pieces::split(&inner).into_iter().map(Value::String).collect();
                 array(&pieces, Form::CommaSeparated, scale)

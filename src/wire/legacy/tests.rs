@@ -136,6 +136,13 @@ fn the_other_actions() {
 }
 
 #[test]
+fn repeated_keys_are_undecodable() {
+    let frame = r#"{"action":"login","userID":"jane","userID":"joe"}"#;
+    assert_eq!(decode(frame), Err(LegacyError::Undecodable));
+    assert_eq!(decode(&wrapped(frame)), Err(LegacyError::Undecodable));
+}
+
+#[test]
 fn what_killed_the_original_is_undecodable() {
     let deep = "[".repeat(60_000);
     for frame in [
