@@ -112,7 +112,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 25] = [
+const REFUSALS: [(Refusal, &str); 26] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),

@@ -46,7 +46,7 @@ fn split(json: &[u8]) -> (Vec<ImportedRow>, Vec<&str>) {
         made += 1;
         format!("new-{made}")
     };
-    let rows = read_rows(json, NOW, &mut new_id).expect("a list");
+    let rows = read_rows(json, &LAKH, NOW, &mut new_id).expect("a list");
     (rows.sound, rows.refused)
 }
 

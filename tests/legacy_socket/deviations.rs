@@ -72,7 +72,7 @@ pub const DEVIATIONS: &[Deviation] = &[
     answer("add_comma_in_location", "P-1", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad, India""#)),
     answer("add_comma_in_budget", "P-1 P-7", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
     answer("add_quotes_in_field", "P-1", added!(r#""the \"best\" dev""#, r#""Engineering""#, r#""50000""#, r#""say \"hi\"""#)),
-    answer("add_apostrophes", "P-1", added!(r#""'UI'""#, r#""O'Brien""#, r#""50000""#, r#""Ahmedabad'""#)),
+    answer("add_apostrophes", "P-1", added!(r#""'UI'""#, r#""Other""#, r#""50000""#, r#""Ahmedabad'""#)),
     // A department that the client does not know goes out as Other.
     answer("add_backslash_newline", "P-1", added!(r#""a\\b""#, r#""Other""#, r#""50000""#, r#""tab\there""#)),
     answer("delete_raw_array", "P-1", &[

@@ -55,7 +55,7 @@ test("what cannot be taken stays where it was typed, with the reason, until it c
   await cfo.cell("Office Manager", "budget").focus()
   await page.keyboard.type("a lot")
   await page.keyboard.press("Enter")
-  await expect(page.getByRole("alert").filter({ hasText: "A budget is a number." })).toBeVisible()
+  await expect(page.getByRole("alert").filter({ hasText: "“a lot” is not an amount." })).toBeVisible()
   await page.keyboard.press("Escape")
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
   await cfo.set("Office Manager", "designation", " ")

@@ -83,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn repeated_keys_are_refused_by_name() {
-        let response = read_object(Body::from(r#"{"budget": 5, "budget": 50}"#)).await.unwrap_err();
+        let response = read_object(&HeaderMap::new(), Body::from(r#"{"budget": 5, "budget": 50}"#)).await.unwrap_err();
         assert_eq!(response.status(), 400);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice::<Value>(&body).unwrap();

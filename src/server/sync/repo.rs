@@ -200,7 +200,8 @@ impl RepoSocket {
         };
         out.binary(&error.encode(), &Bytes::new());
         if kind == FarewellKind::BadMessage {
-            out.binary(&Message::DocUnavailable { sender, target, document }.encode(), &Bytes::new());
+            let unavailable = Message::DocUnavailable { sender, target, document, message: None };
+            out.binary(&unavailable.encode(), &Bytes::new());
         }
     }
 
