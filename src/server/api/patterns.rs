@@ -1,4 +1,4 @@
-//! The forms of texts that the API accepts, as regular expressions in its description.
+//! The names and forms of texts that the API accepts, in its description: enumerations, and regular expressions.
 //!
 //! In one table instead of beside each field, as a rule such as "not only white space" holds for many fields, and its
 //! expression is long. Each stands for a rule in code, which is named beside it.
@@ -7,6 +7,8 @@ use utoipa::Modify;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{Object, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
+
+use crate::document::history::Field;
 
 /// A text that is not only white space (`char::is_whitespace`).
 const NOT_BLANK: &str = r"[^\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
@@ -56,6 +58,9 @@ impl Modify for Patterns {
         for parameter in parameters(description) {
             if let Some(RefOr::T(Schema::Object(value))) = &mut parameter.schema {
                 without_null(value);
+                if parameter.name == "field" {
+                    value.enum_values = Some(Field::names().map(Into::into).collect());
+                }
             }
             let pattern = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
             if let (Some((_, pattern)), Some(RefOr::T(Schema::Object(text)))) = (pattern, &mut parameter.schema) {
