@@ -147,7 +147,7 @@ fn message(chunks: Vec<Vec<u8>>) -> Vec<u8> {
 }
 
 fn decode(chunk: Vec<u8>) -> Result<usize, String> {
-    let decoded = Incoming::decode(&message(vec![chunk]), &MessageLimits::default());
+    let decoded = Incoming::decode(&message(vec![chunk]), &MessageLimits::default().ordinary());
     decoded.map(|incoming| incoming.changes.len()).map_err(|error| error.to_string())
 }
 
@@ -178,6 +178,20 @@ fn a_change_of_a_few_bytes_does_not_make_millions_of_operations() {
     }
     let refused = decode(with(KEY, run(1_000_000, &counted(&[b'k'; 1_000])))).unwrap_err();
     assert!(refused.contains("keys and messages are too long"), "{refused}");
+}
+
+#[test]
+fn a_message_that_holds_a_whole_document_has_bounds_as_well() {
+    let decode = |chunk| Incoming::decode(&message(vec![chunk]), &MessageLimits::default()).map(|_| ());
+    for bomb in [with(ACTION, run(1 << 40, &[1])), change(&honest(5_000_001))] {
+        assert!(decode(bomb).unwrap_err().is_over_a_limit());
+    }
+    let ordinary = MessageLimits::default().ordinary();
+    let large = change(&honest(1_000_001));
+    let refused = Incoming::decode(&message(vec![large]), &ordinary).unwrap_err();
+    assert!(refused.is_over_a_limit(), "taken when its turn has come: {refused}");
+    let unlimited = MessageLimits::for_documents(u64::MAX, u64::MAX, u64::MAX);
+    assert!(Incoming::decode(&message(vec![change(&honest(1 << 33))]), &unlimited).is_err());
 }
 
 #[test]
@@ -216,8 +230,10 @@ fn many_columns_that_inflate_to_a_little_each_are_counted_together() {
     let of_operations: Vec<_> = (0..4).map(|id| ((id << 4) | 0xf, zeros.clone())).collect();
     assert!(decode(document(2, 1, &of_operations)).unwrap_err().contains("inflate"));
     let one = document(2, 1, &of_operations[..1]);
-    let refused =
-        Incoming::decode(&message(vec![one.clone(), one.clone(), one.clone(), one]), &MessageLimits::default());
+    let refused = Incoming::decode(
+        &message(vec![one.clone(), one.clone(), one.clone(), one]),
+        &MessageLimits::default().ordinary(),
+    );
     assert!(refused.is_err());
 }
 
@@ -258,8 +274,8 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
         assert!(taken.is_ok() == is_taken && (is_taken || matches!(taken, Err(BadMessage::TooManyHeads { .. }))));
     }
     let large = |bytes| [vec![0x42, 0, 0, 2, 0], vec![0], vec![0], counted(&vec![0; bytes]), vec![0]].concat();
-    assert!(decode(&large(1_000_000)).is_ok());
-    assert!(matches!(decode(&large(1_000_001)), Err(BadMessage::BadFilter)));
+    assert!(decode(&large(2_000_000)).is_ok());
+    assert!(matches!(decode(&large(2_000_001)), Err(BadMessage::BadFilter)));
     let empty_chunks = [vec![0x42, 0, 0, 0], unsigned(16_000_000), vec![0; 16_000_000]].concat();
     assert!(matches!(decode(&empty_chunks), Err(BadMessage::TooManyChunks { .. })));
 }

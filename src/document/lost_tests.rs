@@ -13,7 +13,7 @@ use super::*;
 /// The only peer of a document here.
 const PEER: PeerKey = PeerKey(7);
 /// Messages after which an exchange that has not come to rest never will.
-const MANY: usize = 80;
+const MANY: usize = 200;
 
 /// One side of a connection.
 enum End {

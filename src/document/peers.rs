@@ -59,9 +59,9 @@ struct Stall {
     resets: u8,
 }
 
-/// Repeated messages after which a peer's state is reset. An exchange that goes well has at most one: an answer that
-/// crosses another on its way.
-const MAX_REPEATS: u8 = 3;
+/// Repeated messages after which a peer's state is reset. An exchange that goes well has some, where several messages were
+/// sent before the first was answered: then each answer says the same.
+const MAX_REPEATS: u8 = 16;
 /// Resets after which a peer that still says the same is not answered any more: until it says something else, the
 /// document changes, or [`Peers::retry_stalled`] is called.
 const MAX_RESETS: u8 = 2;
