@@ -73,7 +73,7 @@ test("below a path prefix one logs in and out", async ({ browser }) => {
   await server.close()
 })
 
-test("the page about the server has links that hold below a prefix", async ({ below, page }) => {
+test("links of /about hold below a path prefix", async ({ below, page }) => {
   await page.goto(`${below.url}about`)
   const links = await page.getByRole("link").evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).href))
   const own = links.filter((link) => link.startsWith("http://127.0.0.1:"))

@@ -17,7 +17,7 @@ function atOnce(client: Client, heads: ReturnType<Client["handle"]["heads"]>, id
   })
 }
 
-test("a deleted position comes back whole, from Undo and from the history", async ({ client, ceo }) => {
+test("a deleted position comes back whole", async ({ client, ceo }) => {
   const { page } = ceo
   const id = client.id("Head of Design")
   client.handle.change((doc) => {
@@ -49,7 +49,7 @@ test("a deleted position comes back whole, from Undo and from the history", asyn
   await expect.poll(whole).toEqual(was)
 })
 
-test("a conflict that is settled is told as that, and comes back with Undo", async ({ client, ceo }) => {
+test("a settled conflict is told, and Undo brings it back", async ({ client, ceo }) => {
   const { page } = ceo
   const id = client.id("Head of Design")
   const before = client.handle.heads()
@@ -110,7 +110,7 @@ test("a budget may be unknown: added, cleared and undone", async ({ client, ceo,
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
 })
 
-test("who clears a budget that somebody else sets is told what it is", async ({ ceo, cfo }) => {
+test("clearing a budget that somebody else sets is reported", async ({ ceo, cfo }) => {
   const { page } = ceo
   await ceo.cell("Office Manager", "budget").focus()
   await page.keyboard.press("F2")
