@@ -352,7 +352,7 @@ async fn what_cannot_be_answered_is_said() {
         (format!("{HISTORY}?limit=0"), 400, "limit"),
         (format!("{HISTORY}?limit=501"), 400, "limit"),
         (format!("{HISTORY}?before=yesterday"), 400, "before"),
-        (format!("{HISTORY}?field=color"), 400, "field"),
+        (format!("{HISTORY}?field=color"), 404, ""),
         (format!("{HISTORY}?position=nobody"), 404, ""),
         (format!("{HISTORY}?position=a&position=b"), 400, "position"),
         (format!("{none}/history"), 404, ""),

@@ -232,10 +232,9 @@ impl From<ReadFailure> for Problem {
     fn from(failure: ReadFailure) -> Self {
         match failure {
             ReadFailure::Unavailable(error) => error.into(),
-            ReadFailure::NoPage(NoPage::UnknownPosition(_)) | ReadFailure::UnknownHeads => {
+            ReadFailure::NoPage(NoPage::UnknownPosition(_) | NoPage::UnknownField(_)) | ReadFailure::UnknownHeads => {
                 Self::not_found(failure.to_string())
             }
-            ReadFailure::NoPage(NoPage::UnknownField(_)) => Self::bad_parameter("field", failure),
             ReadFailure::NoPage(NoPage::Failed) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "internal", "Something failed here", failure.to_string())

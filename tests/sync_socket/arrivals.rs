@@ -9,7 +9,9 @@ use bytes::Bytes;
 use happierwork::document::{MessageLimits, Surface};
 use happierwork::document_log::Actors;
 use happierwork::format::DocumentId;
-use happierwork::hub::{APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, SyncPeer, outbox};
+use happierwork::hub::{
+    APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
+};
 use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
 use happierwork::store::MemoryStore;
@@ -143,7 +145,8 @@ fn hub() -> Hub {
 fn connect(hub: &Hub) -> (SyncPeer, OutboxReceiver) {
     let (outbox, receiver) = outbox(CancellationToken::new());
     let (caller, key) = (Caller::anybody(Surface::Sync), hub.new_connection());
-    (SyncPeer { caller, key, outbox, storage: None, allowance: Allowance::default() }, receiver)
+    let (allowance, refusals) = (Allowance::default(), Refusals::default());
+    (SyncPeer { caller, key, outbox, storage: None, allowance, refusals }, receiver)
 }
 
 async fn send(hub: &Hub, id: &DocumentId, peer: &SyncPeer, bytes: Bytes, request: bool) {

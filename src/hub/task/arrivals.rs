@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn requests_wait_until_the_bringer_gives_up() {
         let (mut arrivals, now) = (Arrivals::default(), Instant::now());
-        READERS.map(|key| arrivals.owe(key, now));
+        READERS.into_iter().for_each(|key| arrivals.owe(key, now));
         arrivals.announce(BRINGER, now);
         assert_eq!(arrivals.take_due(now), []);
         arrivals.settle(BRINGER);

@@ -9,7 +9,7 @@ use crate::clock::now_ms;
 use crate::document::{Applied, Document, Item, Outcome, Prepared, carries_chunks, listed};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
-use crate::hub::command::{SyncPeer, Unavailable};
+use crate::hub::command::SyncPeer;
 use crate::hub::outbox::ConnectionKey;
 use crate::memory::OutOfMemory;
 use crate::metrics::Refusal;

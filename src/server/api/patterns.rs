@@ -8,12 +8,10 @@ use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{Object, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use crate::document::history::Field;
-
-/// A text that is not only white space (`char::is_whitespace`).
-const NOT_BLANK: &str = r"[^\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
-/// The same without control characters: a name that can be shown in one line (`target::checked`).
-const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
+/// A text of which a person sees something (`format::is_blank`). Invisible characters beyond U+FFFF are not listed.
+const NOT_BLANK: &str = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]";
+/// The same without control characters: the name of an author (`format::check_author_name`).
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\u0000-\u001f\u007f-\u009f]*$";
 /// The id of a new position (`format::check_position_id`).
 const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
 /// `default`, or base58 (`format::DocumentId`, which also checks the checksum in it).
@@ -58,9 +56,6 @@ impl Modify for Patterns {
         for parameter in parameters(description) {
             if let Some(RefOr::T(Schema::Object(value))) = &mut parameter.schema {
                 without_null(value);
-                if parameter.name == "field" {
-                    value.enum_values = Some(Field::names().map(Into::into).collect());
-                }
             }
             let pattern = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
             if let (Some((_, pattern)), Some(RefOr::T(Schema::Object(text)))) = (pattern, &mut parameter.schema) {
