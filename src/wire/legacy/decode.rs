@@ -46,12 +46,15 @@ enum Form {
     CommaSeparated,
 }
 
+/// Reads the arguments of an action: all of them, the first, and the scale of amounts.
+type ReadArguments = fn(&[Value], &Value, &Scale<'_>) -> Result<Request, BadArgument>;
+
 fn array(items: &[Value], form: Form, scale: &Scale<'_>) -> Result<Request, LegacyError> {
     // An action without an argument is not decodable, whatever the action: the original closed the connection.
     let [name, arguments @ ..] = items else { return Err(LegacyError::Undecodable) };
     let name = text_of(name).ok_or(LegacyError::Undecodable)?;
     let first = arguments.first().ok_or(LegacyError::Undecodable)?;
-    let (action, read): (Action, fn(&[Value], &Value, &Scale<'_>) -> Result<Request, BadArgument>) = match name.trim() {
+    let (action, read): (Action, ReadArguments) = match name.trim() {
         "add" => (Action::Add, |arguments, _, scale| add(arguments, scale)),
         "delete" => (Action::Delete, |_, first, _| Ok(Request::Delete { id: text("id", first)? })),
         "login" => (Action::Login, |_, first, _| login(first)),

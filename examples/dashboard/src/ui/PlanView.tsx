@@ -18,7 +18,7 @@ import {
 } from "../plan/edit"
 import { newId } from "../plan/id"
 import { unitName } from "../plan/money"
-import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
+import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
 import { distinct, type Filter, filtered, isField, LABELS, SETTING_LABELS, type Sort, sorted, used } from "../plan/table"
 import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
 import type { PlanInfo } from "../sync/plans"
