@@ -1,6 +1,6 @@
 //! Broken builds: what the simulation has to find out, or it would find nothing.
 
-use happierwork::document::{View, ViewChange};
+use happierwork::document::ViewChange;
 use happierwork::hub::{RenderRows, Text};
 
 use super::rows;
@@ -33,8 +33,8 @@ impl Mutant {
     }
 }
 
-fn all_but_the_last(change: &ViewChange, view: &View) -> Vec<Text> {
-    let mut lines = rows::tell(change, view);
+fn all_but_the_last(change: &ViewChange) -> Vec<Text> {
+    let mut lines = rows::tell(change);
     if lines.len() > 1 {
         lines.pop();
     }

@@ -9,7 +9,7 @@ use happierwork::hub::{Outgoing, Text};
 pub type Rows = BTreeMap<String, String>;
 
 /// How changes are told here: one line per row.
-pub fn tell(change: &ViewChange, _: &View) -> Vec<Text> {
+pub fn tell(change: &ViewChange) -> Vec<Text> {
     let line = |event: &RowEvent| match event {
         RowEvent::Deleted(id) => format!("- {id}"),
         RowEvent::Added(row) | RowEvent::Edited(row) | RowEvent::Extended(row) => {
