@@ -33,7 +33,7 @@ async fn ids_that_urls_lose_are_refused_by_the_core() {
         id: id.to_owned(),
         designation: "UI".to_owned(),
         department: String::new(),
-        budget: Budget::Int(1),
+        budget: Some(Budget::Int(1)),
         location: String::new(),
         created_at: None,
         updated: None,
