@@ -87,6 +87,17 @@ async fn every_metric_that_the_docs_name_exists() {
     assert!(checked >= 5);
 }
 
+/// Whether a page has a heading under which an anchor leads there.
+fn has_heading(page: &str, anchor: &str) -> bool {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let anchors = headings.map(|heading| {
+        let letters = heading.to_lowercase();
+        let kept = letters.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>()
+    });
+    anchors.into_iter().any(|found| found == anchor)
+}
+
 #[test]
 fn links_between_the_pages_lead_somewhere() {
     for (folder, name) in [
@@ -102,8 +113,13 @@ fn links_between_the_pages_lead_somewhere() {
         let text = page(name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !target.starts_with("http") {
-                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
-                assert!(path.exists(), "{name} links to {target}, which is not there");
+                let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let path = match file {
+                    "" => name.to_owned(),
+                    file => format!("{folder}{file}"),
+                };
+                assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists(), "{name} links to {target}");
+                assert!(anchor.is_empty() || has_heading(&page(&path), anchor), "{name} links to {target}");
             }
         }
     }

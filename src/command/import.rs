@@ -39,6 +39,10 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
+    let read = |plan: &Plan| read_sound(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
+    // Before the state file is made: a file that is refused leaves no trace.
+    let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
+
     StateFile::make_folder(&RealDisk, &args.state).map_err(|error| error.to_string())?;
     let state = StateFile::open_carrying_id(Arc::new(RealDisk), &args.state);
     let mut state = state.map_err(|error| error.to_string())?;
@@ -49,19 +53,10 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let mut document =
         Document::of(id.clone(), content, Actors::default().fresh(), RENDERINGS, MessageLimits::default());
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
-    let rows = read_rows(&json, &plan.scale(), now, &mut new_position_id);
-    let ImportedRows { sound, refused, report } = rows.map_err(|error| format!("{source}: {error}"))?;
-    if let Some(report) = &report {
-        if !args.skip_odd {
-            return Err(format!(
-                "{source}: {report}\nSo nothing was imported. Correct the rows, or import the other {} with --skip-odd.",
-                sound.len()
-            ));
-        }
-        if sound.is_empty() {
-            return Err(format!("{source}: {report}\nSo nothing was imported: no row is left."));
-        }
-    }
+    let ImportedRows { sound, refused, report } = match rows_of_new_plan {
+        Some(rows) if empty => rows,
+        _ => read(&plan)?,
+    };
     let count = sound.len();
     let unknown = sound.iter().filter(|row| row.budget.is_none()).count();
     let positions = sound.into_iter().map(new_position).collect();
@@ -97,6 +92,19 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     }
     println!("{}", id.url());
     Ok(())
+}
+
+/// Reads the rows. Budgets count in the unit of `plan`.
+fn read_sound<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
+    let rows = read_rows(json, &plan.scale(), now, &mut new_position_id).map_err(|error| error.to_string())?;
+    match &rows.report {
+        Some(report) if !args.skip_odd => Err(format!(
+            "{report}\nSo nothing was imported. Correct the rows, or import the other {} with --skip-odd.",
+            rows.sound.len()
+        )),
+        Some(report) if rows.sound.is_empty() => Err(format!("{report}\nSo nothing was imported: no row is left.")),
+        _ => Ok(rows),
+    }
 }
 
 /// The old backend counts in lakh of rupees.

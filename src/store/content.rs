@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Automerge, ChangeHash, ROOT, ReadDoc, Value};
+use automerge::legacy::ObjectId;
+use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, Value};
 
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
 use crate::format::{DOCUMENT_ID, POSITIONS};
@@ -79,7 +80,7 @@ pub enum Loss {
     Everything,
     /// The document does not carry its id, and would be served under a new URL.
     Identity,
-    /// A plan without a single position.
+    /// A plan without a single position, now or before.
     Positions,
 }
 
@@ -116,7 +117,8 @@ impl Content {
     /// Judges the content of a file that exists: an error unless it can be opened, after cutting a torn tail.
     ///
     /// A torn tail is mostly a write that a crash interrupted, and may be cut. After an interrupted copy it is a part of
-    /// the document; both look the same. So a cut must leave a document: its root, its id and, in a plan, positions.
+    /// the document; both look the same. So a cut must leave a document: its root, its id and, in a plan, positions
+    /// (or that there were some, in its history).
     pub(super) fn of_file(bytes: &[u8], identity: Identity) -> Result<Self, Damage> {
         if bytes.is_empty() {
             return Err(Damage::Empty);
@@ -205,11 +207,27 @@ fn loss(document: &Automerge, identity: Identity) -> Option<Loss> {
         return Some(Loss::Identity);
     }
     // Two clients that began a plan apart have made a map each; all of them count.
-    let maps: Vec<_> = document.get_all(ROOT, POSITIONS).unwrap_or_default();
-    let maps = maps.iter().filter(|(value, _)| matches!(value, Value::Object(_)));
-    let (maps, positions) = maps.fold((0, 0), |(maps, rows), (_, id)| (maps + 1, rows + document.length(id)));
-    let is_plan = carries_id || maps > 0;
-    (is_plan && positions == 0).then_some(Loss::Positions)
+    let maps = document.get_all(ROOT, POSITIONS).unwrap_or_default().into_iter();
+    let maps: Vec<ObjId> =
+        maps.filter(|(value, _)| matches!(value, Value::Object(_))).map(|(_, object)| object).collect();
+    let is_plan = carries_id || !maps.is_empty();
+    (is_plan && !ever_had_positions(document, &maps)).then_some(Loss::Positions)
+}
+
+/// Whether there is a position, or was one: a plan from which all have been deleted is whole.
+fn ever_had_positions(document: &Automerge, maps: &[ObjId]) -> bool {
+    if maps.iter().any(|map| document.length(map) > 0) {
+        return true;
+    }
+    let is_in_a_map = |object: &ObjectId| match object {
+        ObjectId::Root => false,
+        ObjectId::Id(id) => maps.iter().any(|map| match map {
+            ObjId::Id(counter, actor, _) => *counter == id.counter() && actor == id.actor(),
+            ObjId::Root => false,
+        }),
+    };
+    let changes = document.get_changes(&[]);
+    changes.iter().any(|change| change.decode().operations.iter().any(|operation| is_in_a_map(&operation.obj)))
 }
 
 /// The strict load: an error when anything in `bytes` would be left out.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use automerge::sync;
@@ -12,7 +13,9 @@ use happierwork::document::{
 use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
+use happierwork::store::check::judge;
 use happierwork::store::faults::{FaultyDisk, Op};
+use happierwork::store::{Damage, Loss};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
@@ -494,6 +497,7 @@ impl World {
         }
         self.disk = disk;
         self.doomed = false;
+        self.cut_what_an_operator_may();
         let life = Life::begin(&self.disk, &self.id, self.lives, self.mutant)
             .map_err(|error| format!("after a crash the server does not start: {error}"))?;
         self.life = life;
@@ -508,6 +512,15 @@ impl World {
             self.disk.lie();
         }
         Ok(())
+    }
+
+    /// A crash that tears the first edits of a plan without positions leaves what an interrupted copy of a plan leaves, so
+    /// the server does not start. The operator cuts the torn tail, as `check` tells.
+    fn cut_what_an_operator_may(&self) {
+        let bytes = self.disk.content(STATE).unwrap_or_default();
+        if let Err(Damage::Remnant { torn, loss: Loss::Positions }) = judge(Path::new(STATE), &bytes) {
+            self.disk.put(STATE, &bytes[..usize::try_from(torn.at).expect("a length in memory")]);
+        }
     }
 
     /// The document in the file.
