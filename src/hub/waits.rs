@@ -160,6 +160,7 @@ mod tests {
         assert!(!refused(now).is_news);
         assert!(refused(now + LOG_INTERVAL).is_news);
         drop((held, one));
-        assert_eq!((waits.lock().documents, waits.lock().connections.len()), (0, 0), "nothing is left behind");
+        let counts = waits.lock();
+        assert_eq!((counts.documents, counts.connections.len()), (0, 0), "nothing is left behind");
     }
 }
