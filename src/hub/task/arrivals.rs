@@ -235,7 +235,9 @@ mod tests {
     #[test]
     fn requests_wait_until_the_bringer_gives_up() {
         let (mut arrivals, now) = (Arrivals::default(), Instant::now());
-        READERS.into_iter().for_each(|key| arrivals.owe(key, now));
+        for key in READERS {
+            arrivals.owe(key, now);
+        }
         arrivals.announce(BRINGER, now);
         assert_eq!(arrivals.take_due(now), []);
         arrivals.settle(BRINGER);
