@@ -11,11 +11,6 @@ export default defineConfig({
   outputDir: "node_modules/.cache/playwright",
   // Each test has a server, and mostly two browsers, of its own.
   workers: 2,
-  // What is about time has the machine to itself, when the others are done.
-  projects: [
-    { name: "together", testIgnore: "large.spec.ts" },
-    { name: "alone", testMatch: "large.spec.ts", dependencies: ["together"] },
-  ],
   fullyParallel: true,
   timeout: 120_000,
   expect: { timeout: 20_000 },
