@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser lint rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser lint program rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
-test lint rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
+test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
 
 test: tools browser lint deny rust js clients dashboard secrets
 	@echo "all tests passed"
@@ -42,16 +42,21 @@ rust: | $(LOGS)
 	rm -f $(LOGS)/rust.log
 	cargo test --locked 2>&1 | tee $(LOGS)/rust.log
 
-# Stock JavaScript clients against the real server, as it is shipped.
-js: tests/js/node_modules/.package-lock.json | $(LOGS)
+# The program that the tests below drive. Without PROFILE it is the one that the Rust tests have built, which checks its assertions and
+# arithmetic; `make js PROFILE=release` tests the build that is shipped.
+PROFILE ?= dev
+PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
+program:
+	cargo build --locked --profile $(PROFILE) --test docs
+
+# Stock JavaScript clients against the real server.
+js: program tests/js/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/js-*.log
-	cargo build --release --locked
-	cd tests/js && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
 # Clients that are generated from the description of the API, and the description itself, against the real server.
-clients: tests/clients/node_modules/.package-lock.json target/python-venv | $(LOGS)
-	cargo build --release --locked
-	cd tests/clients && HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+clients: program tests/clients/node_modules/.package-lock.json target/python-venv | $(LOGS)
+	cd tests/clients && HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
 target/python-venv: tests/clients/requirements.txt
 	rm -rf $@
@@ -60,11 +65,10 @@ target/python-venv: tests/clients/requirements.txt
 	touch $@
 
 # The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
-dashboard: browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
+dashboard: program browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/dashboard-*.log
-	cargo build --release --locked
 	cd examples/dashboard && npm run check && npm run unit
-	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(CURDIR)/target/release/happierwork" npm test
+	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
 # No password, token or key is in anything that was said.
 secrets: rust js clients dashboard

@@ -1,6 +1,7 @@
 /** The longest task of the page at each step with 5,000 positions. The browser calls a task long from 50 ms; people notice at about 100. */
-import { person, test } from "../tests/support/plan"
+
 import { LARGE_PLAN, largePlanSteps, openLargePlan } from "../tests/support/large"
+import { person, test } from "../tests/support/plan"
 import { Server } from "../tests/support/server"
 
 const ROUNDS = Number(process.env.RUNS ?? 5)

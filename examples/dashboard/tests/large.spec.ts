@@ -1,6 +1,7 @@
 /** 5,000 positions: everything works as with 60, and only the rows on the screen are in the page. */
-import { expect, person, test } from "./support/plan"
+
 import { LARGE_PLAN, largePlanSteps, openLargePlan } from "./support/large"
+import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
 /** Rows of 40 px on a screen of 860, and as many more as the list keeps ready above and below. */

@@ -8,12 +8,12 @@ import path from "node:path"
 import { createInterface } from "node:readline"
 
 const ROOT = path.resolve(import.meta.dirname, "../../../..")
-const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/release/happierwork")
+const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork")
 const SAMPLE = path.join(ROOT, "tests/fixtures/legacy/positions.json")
 /** Where all that servers log is kept, to be searched for secrets. */
 const LOGS = process.env.HAPPIERWORK_TEST_LOGS
 
-if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: run \`cargo build --release\`, or set HAPPIERWORK_BIN`)
+if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: run \`cargo build\`, or set HAPPIERWORK_BIN`)
 
 export interface Row {
   id: string
