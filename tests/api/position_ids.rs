@@ -1,12 +1,10 @@
 //! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
 
-mod support;
-
+use crate::support::{PlainPeer, TestServer};
 use happierwork::document::{Author, Edit, EditError, NewPosition};
 use happierwork::format::Budget;
 use happierwork::hub::{Caller, EditFailure};
 use serde_json::json;
-use support::{PlainPeer, TestServer};
 
 const POSITIONS: &str = "/api/documents/default/positions";
 

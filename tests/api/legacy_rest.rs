@@ -3,20 +3,16 @@
 //! What differs from the recording in every scenario, and why: budgets are numbers (P-7); dates are always in the form
 //! that the original's WebSocket used; errors have JSON bodies where the original had HTML pages or nothing (P-13); a
 //! POST goes to the front as any other new row; CORS echoes an allowed origin, and never says `*`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{Answer, TestServer};
+use crate::common::{Answer, TestServer};
 use futures_util::StreamExt;
 use happierwork::format::{Budget, parse_when};
 use serde_json::{Value, json};
 
-const RECORDING: &str = include_str!("fixtures/legacy/transcripts/rest.jsonl");
-const FIXTURE: &str = include_str!("fixtures/legacy/transcripts/fixture.json");
+const RECORDING: &str = include_str!("../fixtures/legacy/transcripts/rest.jsonl");
+const FIXTURE: &str = include_str!("../fixtures/legacy/transcripts/fixture.json");
 /// The row that the recorded requests are about.
 const ROW: &str = "0be30cc0d3f126";
 

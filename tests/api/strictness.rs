@@ -1,11 +1,7 @@
 //! Requests that could be taken wrongly: unknown parameters, compressed bodies, marks and escapes in JSON.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod common;
-
 use std::io::Write;
 
-use common::TestServer;
+use crate::common::TestServer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;

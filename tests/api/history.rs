@@ -1,12 +1,9 @@
 //! The history of a document, and what it was, over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{PlainPeer, TestServer, http_to};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ChangeHash, ObjType, ROOT};
 use futures_util::StreamExt;
@@ -20,7 +17,6 @@ use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
 use happierwork::store::MemoryStore;
 use serde_json::{Value, json};
-use support::{PlainPeer, TestServer, http_to};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -308,7 +304,7 @@ async fn a_forged_author_stands_beside_who_it_was() {
 #[tokio::test]
 async fn an_import_is_one_change_that_tells_of_every_row() {
     let server = TestServer::start().await;
-    server.import(include_bytes!("fixtures/legacy/positions.json")).await;
+    server.import(include_bytes!("../fixtures/legacy/positions.json")).await;
     let list = get(&server, POSITIONS).await;
     let rows = list["positions"].as_array().unwrap().len();
     let page = get(&server, HISTORY).await;

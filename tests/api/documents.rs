@@ -1,12 +1,8 @@
 //! The JSON API, over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use common::TestServer;
+use crate::common::TestServer;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/api/documents/default";

@@ -1,11 +1,7 @@
 //! The description of the JSON API, held against the API itself.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::TestServer;
+use crate::common::TestServer;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/api/documents/default";

@@ -1,13 +1,9 @@
 //! What other programs write beyond the schema: shown everywhere, and dropped nowhere.
-#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
-
-mod support;
-
+use crate::support::{PlainPeer, TestServer, http_to};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc, ScalarValue};
 use happierwork::format::DocumentId;
 use serde_json::{Value, json};
-use support::{PlainPeer, TestServer, http_to};
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";

@@ -1,0 +1,15 @@
+//! HTTP: the JSON API, its description and strictness, and the legacy REST paths.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod description;
+mod documents;
+mod history;
+mod legacy_rest;
+mod position_ids;
+mod strictness;
+#[path = "../support/mod.rs"]
+mod support;
+mod unknown_fields;
