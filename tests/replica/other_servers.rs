@@ -1,16 +1,13 @@
 //! Replicas against other servers than ours: another implementation, and ones that misbehave.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-mod common_client;
-
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
-use common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use happierwork::client::{Problem, Replica, Status, new_document_id};
 use happierwork::wire::repo::{self, Message, PeerId, PeerMetadata};

@@ -1,13 +1,8 @@
 //! Replicas against a server in the same process: nothing is lost, whoever goes away and whenever.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-#[path = "../examples/ceo_and_cfo.rs"]
-mod ceo_and_cfo;
-mod common_client;
-
 use std::time::Duration;
 
-use common_client::{TestServer, add, options, rows, set_budget, synced, until};
+use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use happierwork::client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
 use happierwork::document::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
 use happierwork::format::DocumentId;
@@ -294,7 +289,7 @@ async fn going_on_and_offline_in_a_hurry_does_no_harm() {
 #[tokio::test]
 async fn the_example_tells_its_story() {
     let mut told = Vec::new();
-    ceo_and_cfo::play(&mut told).await.unwrap();
+    crate::ceo_and_cfo::play(&mut told).await.unwrap();
     let told = String::from_utf8(told).unwrap();
     assert!(told.ends_with("Both agree, and nothing was lost.\n"), "{told}");
     assert!(told.contains("the budget of \"ui\" is"), "{told}");
