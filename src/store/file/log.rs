@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use automerge::Automerge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
 use crate::store::content::{self, Content, Damage, Identity};
-use crate::store::disk::{Disk, LogFile, folder_of};
-use crate::store::{Lengths, Repair};
+use crate::store::disk::{Disk, FileId, LockError, LogFile, folder_of};
+use crate::store::{Displacement, Lengths, Repair};
 
 /// A document's open file, and how much of it is known to be durable.
 ///
@@ -20,8 +20,18 @@ use crate::store::{Lengths, Repair};
 pub(super) struct Log {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// The name under which the file was asked for: a symbolic link may lead from it to `path`.
+    name: PathBuf,
+    /// Which file it is.
+    id: FileId,
+    /// Which file stands at `path` instead, should a rename that failed have happened.
+    perhaps: Option<FileId>,
+    /// What had happened to the file when it was last looked at.
+    displaced: Option<Displacement>,
     /// `None`: too many files are open, so this one is opened for each use (see [`Log::bound_open_files`]).
     file: Option<Arc<dyn LogFile>>,
+    /// The last handle, which somebody else (a compaction) may still have: the lock of the file is its.
+    last: Option<Weak<dyn LogFile>>,
     /// Held while the file is kept open.
     permit: Option<OwnedSemaphorePermit>,
     durable: u64,
@@ -41,12 +51,23 @@ pub(super) struct Opened {
 /// Why a file was not opened.
 pub(super) enum NotOpened {
     Io(io::Error),
+    /// Somebody has the same file under another name.
+    Locked,
     Damaged(Damage),
 }
 
 impl From<io::Error> for NotOpened {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<LockError> for NotOpened {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held(_) => Self::Locked,
+            LockError::Io(error) => Self::Io(error),
+        }
     }
 }
 
@@ -57,17 +78,33 @@ pub(super) enum NotAppended {
     Failed(io::Error),
     /// An earlier failure could not be taken back.
     Refused,
+    /// The file is no longer what stands at its path. Nothing was written.
+    Displaced(Displacement),
 }
 
 impl Log {
-    /// Opens a document's file, repairing a torn tail. `None` if there is no such file.
-    pub(super) fn open(disk: &Arc<dyn Disk>, path: &Path, identity: Identity) -> Result<Option<Opened>, NotOpened> {
-        NewFile::remove_stale(&**disk, path);
+    /// Opens and locks a document's file, repairing a torn tail. `None` if there is no such file. `name` may be a symbolic link
+    /// that leads to `path`.
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        name: &Path,
+        identity: Identity,
+    ) -> Result<Option<Opened>, NotOpened> {
         let file = match disk.open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                NewFile::remove_stale(&**disk, path);
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
+        file.lock()?;
+        if disk.look(path)?.file != file.id()? {
+            // Whoever had it locked has just put another one in its place.
+            return Err(io::Error::other("it was replaced while it was opened; try again").into());
+        }
+        NewFile::remove_stale(&**disk, path);
         let mut bytes = file.read(0..file.len()?)?;
         let content = Content::of_file(&bytes, identity).map_err(NotOpened::Damaged)?;
         let repaired = match content.torn {
@@ -80,7 +117,9 @@ impl Log {
         // A process that was killed between write and fsync leaves bytes that are only in the operating system's
         // memory. Whoever reads them here is about to show them to others.
         let file = if trust::is_withdrawn(&**disk, path) {
-            let file = match NewFile::write(&**disk, path, &bytes)?.publish(&**disk, path) {
+            let new = NewFile::write(&**disk, path, &bytes)?;
+            new.lock()?;
+            let file = match new.publish(&**disk, path) {
                 Ok(file) => file,
                 Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => return Err(error.into()),
             };
@@ -95,7 +134,12 @@ impl Log {
         let log = Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
+            name: name.to_owned(),
+            id: file.id()?,
+            perhaps: None,
+            displaced: None,
             file: Some(file),
+            last: None,
             permit: None,
             durable: content.whole_len,
             snapshot: content.snapshot_len,
@@ -106,8 +150,10 @@ impl Log {
     }
 
     /// Creates a document's file with this content, all at once: a crash leaves no half of it.
-    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let file = match NewFile::write(&**disk, path, bytes)?.publish(&**disk, path) {
+    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, name: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let new = NewFile::write(&**disk, path, bytes)?;
+        let id = new.lock()?;
+        let file = match new.publish(&**disk, path) {
             Ok(file) => file,
             Err(NotReplaced::Kept(error)) => return Err(error),
             Err(NotReplaced::Unknown(error)) => {
@@ -120,7 +166,12 @@ impl Log {
         Ok(Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
+            name: name.to_owned(),
+            id,
+            perhaps: None,
+            displaced: None,
             file: Some(file),
+            last: None,
             permit: None,
             durable: bytes.len() as u64,
             snapshot: content::snapshot_len(bytes),
@@ -130,7 +181,7 @@ impl Log {
     }
 
     /// What is durable.
-    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
         self.file()?.read(0..self.durable)
     }
 
@@ -143,20 +194,50 @@ impl Log {
         }
         match Arc::clone(open_files).try_acquire_owned() {
             Ok(permit) => self.permit = Some(permit),
-            Err(_) => self.file = None,
+            Err(_) => self.last = self.file.take().as_ref().map(Arc::downgrade),
         }
     }
 
-    fn file(&self) -> io::Result<Arc<dyn LogFile>> {
-        if let Some(file) = &self.file {
-            return Ok(Arc::clone(file));
+    fn file(&mut self) -> io::Result<Arc<dyn LogFile>> {
+        let open = self.file.clone().or_else(|| self.last.as_ref()?.upgrade());
+        if let Some(file) = open {
+            return Ok(file);
         }
         let file = self.disk.open(&self.path)?;
-        if file.len()? < self.durable {
-            let message = "the file is shorter than what was stored in it: something else has changed it";
+        file.lock().map_err(not_locked)?;
+        let found = file.id()?;
+        let is_ours = found == self.id || self.perhaps == Some(found);
+        if !is_ours || file.len()? < self.durable {
+            let message = "the file is not what was stored: something else has changed or replaced it";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
+        self.last = Some(Arc::downgrade(&file));
         Ok(file)
+    }
+
+    /// Looks whether the file still stands at its path, as long as it was left. One that does not would be gone with the
+    /// process, with all that is written to it.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(super) fn find_displacement(&mut self) -> io::Result<Option<Displacement>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        self.displaced = match self.disk.look(&self.name) {
+            Ok(seen) if seen.file != self.id && self.perhaps != Some(seen.file) => Some(Displacement::Replaced),
+            // After a failed write it may have any length.
+            Ok(seen) if seen.len != self.durable && !self.refused => {
+                Some(Displacement::Changed { found: seen.len, left: self.durable })
+            }
+            Ok(_) => None,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Some(Displacement::Gone),
+            Err(error) => return Err(error),
+        };
+        Ok(self.displaced)
+    }
+
+    /// What had happened to the file when it was last looked at.
+    pub(super) fn displaced(&self) -> Option<Displacement> {
+        self.displaced
     }
 
     /// The document as it is in the file, if it was read to open it and nobody has taken it yet.
@@ -182,6 +263,9 @@ impl Log {
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<Lengths, NotAppended> {
         if self.refused {
             return Err(NotAppended::Refused);
+        }
+        if let Some(how) = self.find_displacement().map_err(NotAppended::Failed)? {
+            return Err(NotAppended::Displaced(how));
         }
         self.document = None;
         let file = self.file().map_err(NotAppended::Failed)?;
@@ -218,7 +302,7 @@ impl Log {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn durable_part(&self) -> io::Result<(Arc<dyn LogFile>, u64)> {
+    pub(super) fn durable_part(&mut self) -> io::Result<(Arc<dyn LogFile>, u64)> {
         Ok((self.file()?, self.durable))
     }
 
@@ -242,9 +326,22 @@ impl Log {
 
     fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
         self.document = None;
+        // What somebody else has put in its place is not ours to replace.
+        let in_place = self.find_displacement().and_then(|displaced| match displaced {
+            Some(how) => Err(io::Error::other(how.to_string())),
+            None => new.lock(),
+        });
+        let id = match in_place {
+            Ok(id) => id,
+            Err(error) => {
+                new.discard(&*self.disk);
+                return Err(NotReplaced::Kept(error));
+            }
+        };
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
-                (self.file, self.durable, self.snapshot) = (Some(file), length, snapshot);
+                (self.file, self.last, self.durable, self.snapshot) = (Some(file), None, length, snapshot);
+                (self.id, self.perhaps) = (id, None);
                 if std::mem::take(&mut self.refused) {
                     trust::restore(&*self.disk, &self.path);
                 }
@@ -252,6 +349,7 @@ impl Log {
             }
             Err(error) => {
                 if let NotReplaced::Unknown(error) = &error {
+                    self.perhaps = Some(id);
                     tracing::error!(
                         file = %self.path.display(), %error,
                         "it is not known which file a crash would leave; the document takes no changes until it has been rewritten"
@@ -261,5 +359,12 @@ impl Log {
                 Err(error)
             }
         }
+    }
+}
+
+fn not_locked(error: LockError) -> io::Error {
+    match error {
+        LockError::Held(_) => io::Error::new(io::ErrorKind::WouldBlock, "the file is in use under another name"),
+        LockError::Io(error) => error,
     }
 }

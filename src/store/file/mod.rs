@@ -27,8 +27,11 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 
 use self::log::{Log, NotAppended, NotOpened, Opened};
 use super::content::{self, Identity};
-use super::disk::{Disk, LockGuard, beside, folder_of};
-use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store, StoreError};
+use super::disk::{Disk, FileId, LockGuard, beside, folder_of};
+use super::{
+    Displaced, Displacement, Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store,
+    StoreError,
+};
 use crate::format::DocumentId;
 use crate::heavy::{Brief, can_hand_over};
 
@@ -60,10 +63,13 @@ struct Inner {
     disk: Arc<dyn Disk>,
     default_id: DocumentId,
     state: PathBuf,
+    /// The path that was given for it, from which a symbolic link may lead there.
+    state_name: PathBuf,
     state_identity: Identity,
     _state_lock: LockGuard,
     documents: PathBuf,
-    documents_lock: Mutex<Option<LockGuard>>,
+    /// With the folder that was locked: another may be put in its place.
+    documents_lock: Mutex<Option<(LockGuard, FileId)>>,
     slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
@@ -103,6 +109,7 @@ impl FileStore {
             slots: Mutex::new(HashMap::from([(default_id.clone(), Arc::new(slot))])),
             default_id,
             state: state.path,
+            state_name: state.name,
             state_identity: state.identity,
             _state_lock: state.lock,
             documents,
@@ -172,7 +179,7 @@ impl Inner {
         work: impl FnOnce(&Self, &DocumentId, &mut Option<Log>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let result = work(self, id, &mut cell);
-        if let Some(log) = cell.as_mut() {
+        if let Some(log) = cell.as_mut().filter(|_| *id != self.default_id) {
             log.bound_open_files(&self.open_files);
         }
         self.note_refusal(id, cell.as_ref());
@@ -197,13 +204,27 @@ impl Inner {
 
     fn note_refusal(&self, id: &DocumentId, log: Option<&Log>) {
         // What could not be opened was noted where that was found out.
-        if let Some(log) = log {
+        let Some(log) = log else { return };
+        let refusal = match log.displaced() {
+            _ if log.is_refused() => Some(Refusal::Unwritable),
+            Some(_) => Some(Refusal::Displaced),
+            None => None,
+        };
+        let before = {
             let mut refused = locked(&self.refused);
-            if log.is_refused() {
-                refused.insert(id.clone(), Refusal::Unwritable);
-            } else {
-                refused.remove(id);
+            match refusal {
+                Some(refusal) => refused.insert(id.clone(), refusal),
+                None => refused.remove(id),
             }
+        };
+        match log.displaced() {
+            Some(how) if refusal == Some(Refusal::Displaced) && before != refusal => {
+                tracing::error!(document = %id, "{}", Displaced { place: self.place(id), how });
+            }
+            None if before == Some(Refusal::Displaced) => {
+                tracing::info!(document = %id, "the document's file is in its place again; it takes changes");
+            }
+            _ => {}
         }
     }
 
@@ -215,6 +236,15 @@ impl Inner {
         }
     }
 
+    /// The path under which the file of a document was asked for.
+    fn name(&self, id: &DocumentId) -> PathBuf {
+        if *id == self.default_id { self.state_name.clone() } else { self.place(id).path().to_owned() }
+    }
+
+    fn displaced(&self, id: &DocumentId, how: Displacement) -> StoreError {
+        StoreError::Displaced { id: id.clone(), displaced: Displaced { place: self.place(id), how } }
+    }
+
     fn documents_error(&self, error: io::Error) -> OpenError {
         OpenError::io(Place::Documents(self.documents.clone()), error)
     }
@@ -222,16 +252,30 @@ impl Inner {
     /// Locks the folder of the documents, if it is there. Says whether it is.
     fn enter_documents(&self) -> Result<bool, OpenError> {
         let mut lock = locked(&self.documents_lock);
-        if lock.is_some() {
-            return Ok(true);
+        if let Some((_, folder)) = &*lock {
+            return self.is_in_place(*folder).map(|()| true);
         }
         match self.disk.files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|error| self.documents_error(error))?,
         };
         let place = Place::Documents(self.documents.clone());
-        *lock = Some(self.disk.lock(&self.documents.join(FOLDER_LOCK)).map_err(|error| OpenError::lock(place, error))?);
+        let guard = self.disk.lock(&self.documents.join(FOLDER_LOCK)).map_err(|error| OpenError::lock(place, error))?;
+        let folder = self.disk.look(&self.documents).map_err(|error| self.documents_error(error))?.file;
+        *lock = Some((guard, folder));
         Ok(true)
+    }
+
+    /// Looks whether the folder of the documents that was locked still stands at its path.
+    fn is_in_place(&self, folder: FileId) -> Result<(), OpenError> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let how = match self.disk.look(&self.documents) {
+            Ok(seen) if seen.file == folder => return Ok(()),
+            Ok(_) => Displacement::Replaced,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Displacement::Gone,
+            Err(error) => return Err(self.documents_error(error)),
+        };
+        Err(Displaced { place: Place::Documents(self.documents.clone()), how }.into())
     }
 
     /// Locks the folder of the documents, after making it if it is not there.
@@ -260,7 +304,7 @@ impl Inner {
         }
         // By now the default document's id is known, too; what matters is whether the next start would find it.
         let identity = if *id == self.default_id { self.state_identity } else { Identity::Known };
-        match Log::open(&self.disk, place.path(), identity) {
+        match Log::open(&self.disk, place.path(), &self.name(id), identity) {
             Ok(None) => {
                 locked(&self.refused).remove(id);
                 Ok(None)
@@ -271,6 +315,7 @@ impl Inner {
                 Ok(repaired)
             }
             Err(NotOpened::Io(error)) => Err(OpenError::io(place, error).into()),
+            Err(NotOpened::Locked) => Err(OpenError::LockedElsewhere { place }.into()),
             Err(NotOpened::Damaged(damage)) => {
                 let error = OpenError::damage(place, damage);
                 tracing::error!(document = %id, %error, "a document is quarantined");
@@ -302,13 +347,15 @@ impl Inner {
             return log.append(bytes).map_err(|error| match error {
                 NotAppended::Failed(source) => StoreError::write(id, source),
                 NotAppended::Refused => StoreError::Refused { id: id.clone() },
+                NotAppended::Displaced(how) => self.displaced(id, how),
             });
         }
         if *id != self.default_id {
             self.make_documents()?;
         }
         let place = self.place(id);
-        let log = Log::create(&self.disk, place.path(), bytes).map_err(|error| StoreError::write(id, error))?;
+        let log = Log::create(&self.disk, place.path(), &self.name(id), bytes);
+        let log = log.map_err(|error| StoreError::write(id, error))?;
         Ok(cell.insert(log).lengths())
     }
 
@@ -345,6 +392,10 @@ impl Inner {
     }
 
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
+        if let Some((_, folder)) = &*locked(&self.documents_lock) {
+            // One that was moved away is not an empty one.
+            self.is_in_place(*folder)?;
+        }
         let files = match self.disk.files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
@@ -359,6 +410,7 @@ impl Inner {
 
     fn probe(&self) -> Result<(), StoreError> {
         let _one_at_a_time = locked(&self.probing);
+        self.find_displaced()?;
         self.try_writing(&beside(&self.state, ".probe"))
             .map_err(|source| StoreError::Folder { place: Place::State(self.state.clone()), source })?;
         if self.enter_documents()? {
@@ -366,6 +418,27 @@ impl Inner {
                 .map_err(|source| StoreError::Folder { place: Place::Documents(self.documents.clone()), source })?;
         }
         Ok(())
+    }
+
+    /// Looks whether the files that are open still stand at their paths. (A document that is being worked with looks for itself.)
+    fn find_displaced(&self) -> Result<(), StoreError> {
+        let slots: Vec<_> = locked(&self.slots).iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let mut result = Ok(());
+        for (id, slot) in slots {
+            if let Ok(mut cell) = slot.log.try_lock()
+                && let Some(log) = cell.as_mut()
+            {
+                let found = match log.find_displacement() {
+                    Ok(None) => Ok(()),
+                    Ok(Some(how)) => Err(self.displaced(&id, how)),
+                    Err(source) => Err(StoreError::Folder { place: self.place(&id), source }),
+                };
+                self.note_refusal(&id, Some(log));
+                result = result.and(found);
+            }
+            self.forget_if_closed(&id, slot);
+        }
+        result
     }
 
     fn try_writing(&self, path: &Path) -> io::Result<()> {
@@ -404,9 +477,12 @@ impl Store for FileStore {
             // A rewrite in progress is about to replace the file that is to be closed.
             let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
             let mut cell: LogCell = Arc::clone(&slot.log).lock_owned().await;
-            if !cell.as_ref().is_some_and(Log::is_refused) {
+            // What is durable of a refused document is known only here, and a file without a name is gone with its handle.
+            let keep = |log: &mut Log| log.is_refused() || log.find_displacement().is_ok_and(|how| how.is_some());
+            if !cell.as_mut().is_some_and(keep) {
                 *cell = None;
             }
+            inner.note_refusal(&id, cell.as_ref());
             drop((cell, rewriting));
             inner.forget_if_closed(&id, slot);
         }
