@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::compression::Compression;
 use super::guests::Guests;
 use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
@@ -214,6 +215,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
+        compression: Compression::new(),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
