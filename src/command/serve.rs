@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::{OutputError, note, print, print_bytes};
 use super::{FAILED, fail, logging};
 use crate::config::{LogFormat, ServeArgs};
-use crate::server::{Started, Tls, start_on, within_open_files};
+use crate::server::{Limits, Started, Tls, start_on, within_open_files};
 use crate::store::disk::RealDisk;
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     };
     // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(open_files) => options.limits.connections = connections(options.limits.connections, open_files),
+        Ok(open_files) => share(&mut options.limits, open_files),
         Err(error) => {
             tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
         }
@@ -81,9 +81,11 @@ fn failed(error: impl std::fmt::Display, format: LogFormat) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// How many may connect, as far as the system allows.
-fn connections(wanted: usize, open_files: u64) -> usize {
-    let connections = within_open_files(wanted, open_files);
+/// Divides the open files that the system allows between connections and documents.
+fn share(limits: &mut Limits, open_files: u64) {
+    let wanted = limits.connections;
+    let (connections, store) = within_open_files(wanted, open_files);
+    (limits.connections, limits.open_files) = (connections, store);
     if connections < wanted {
         tracing::warn!(
             open_files,
@@ -91,7 +93,6 @@ fn connections(wanted: usize, open_files: u64) -> usize {
              raise the limit of open files (ulimit -n) for more"
         );
     }
-    connections
 }
 
 /// Prints where the server is and what it serves, on standard output: the log goes to standard error. `--log-format json`

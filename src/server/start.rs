@@ -167,7 +167,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
     // It makes the folder of the documents, which is then there to be locked.
     let identity = Identity::load(&options.documents, mode)?;
-    let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
+    let store: Arc<dyn Store> =
+        Arc::new(FileStore::open_within(state, document.clone(), &options.documents, options.limits.open_files)?);
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let settings = HubSettings {
         renderings: RENDERINGS,

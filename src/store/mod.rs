@@ -32,7 +32,7 @@ use crate::format::DocumentId;
 pub use content::{Damage, Loss, Torn};
 pub use displaced::{Displaced, Displacement};
 pub use error::{OpenError, Place, SnapshotError, StoreError};
-pub use file::{FileStore, StateFile};
+pub use file::{FileStore, OpenFiles, StateFile};
 pub use memory::MemoryStore;
 pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;

@@ -10,6 +10,7 @@ mod flags;
 mod in_use;
 mod keys_and_tokens;
 mod memory;
+mod open_files;
 mod output;
 mod said_to_clients;
 mod secrets;

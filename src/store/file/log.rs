@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use automerge::Automerge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
@@ -28,12 +27,12 @@ pub(super) struct Log {
     perhaps: Option<FileId>,
     /// What had happened to the file when it was last looked at.
     displaced: Option<Displacement>,
-    /// `None`: too many files are open, so this one is opened for each use (see [`Log::bound_open_files`]).
+    /// `None`: it is opened for each use (see [`super::pool`]).
     file: Option<Arc<dyn LogFile>>,
     /// The last handle, which somebody else (a compaction) may still have: the lock of the file is its.
     last: Option<Weak<dyn LogFile>>,
-    /// Held while the file is kept open.
-    permit: Option<OwnedSemaphorePermit>,
+    /// Whether something was written since the file was opened.
+    written: bool,
     durable: u64,
     snapshot: u64,
     refused: bool,
@@ -140,7 +139,7 @@ impl Log {
             displaced: None,
             file: Some(file),
             last: None,
-            permit: None,
+            written: false,
             durable: content.whole_len,
             snapshot: content.snapshot_len,
             refused: false,
@@ -172,7 +171,7 @@ impl Log {
             displaced: None,
             file: Some(file),
             last: None,
-            permit: None,
+            written: true,
             durable: bytes.len() as u64,
             snapshot: content::snapshot_len(bytes),
             refused: false,
@@ -185,17 +184,26 @@ impl Log {
         self.file()?.read(0..self.durable)
     }
 
-    /// Keeps the file open if `open_files` has a permit left, else closes it. Every open file is one of the descriptors
-    /// that the system allows the process, and a client may bring thousands of documents. To open a file for an append takes
-    /// a fraction of the fsync that follows.
-    pub(super) fn bound_open_files(&mut self, open_files: &Arc<Semaphore>) {
-        if self.file.is_none() || self.permit.is_some() || self.refused {
-            return;
+    /// Whether the file is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether something was written since the file was opened.
+    pub(super) fn was_written(&self) -> bool {
+        self.written
+    }
+
+    /// Closes the file; the next use opens it. One whose content is known only here stays open. Says whether it is closed.
+    pub(super) fn close_file(&mut self) -> bool {
+        if self.refused || !self.find_displacement().is_ok_and(|displaced| displaced.is_none()) {
+            return false;
         }
-        match Arc::clone(open_files).try_acquire_owned() {
-            Ok(permit) => self.permit = Some(permit),
-            Err(_) => self.last = self.file.take().as_ref().map(Arc::downgrade),
+        if let Some(file) = self.file.take() {
+            self.last = Some(Arc::downgrade(&file));
         }
+        self.written = false;
+        true
     }
 
     fn file(&mut self) -> io::Result<Arc<dyn LogFile>> {
@@ -212,6 +220,14 @@ impl Log {
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         self.last = Some(Arc::downgrade(&file));
+        Ok(file)
+    }
+
+    /// The same, to be kept open.
+    fn opened(&mut self) -> io::Result<Arc<dyn LogFile>> {
+        let file = self.file()?;
+        self.file = Some(Arc::clone(&file));
+        self.written = true;
         Ok(file)
     }
 
@@ -268,7 +284,7 @@ impl Log {
             return Err(NotAppended::Displaced(how));
         }
         self.document = None;
-        let file = self.file().map_err(NotAppended::Failed)?;
+        let file = self.opened().map_err(NotAppended::Failed)?;
         match file.write(self.durable, bytes).and_then(|()| file.sync()) {
             Ok(()) => {
                 self.durable += bytes.len() as u64;
@@ -341,7 +357,7 @@ impl Log {
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
                 (self.file, self.last, self.durable, self.snapshot) = (Some(file), None, length, snapshot);
-                (self.id, self.perhaps) = (id, None);
+                (self.id, self.perhaps, self.written) = (id, None, true);
                 if std::mem::take(&mut self.refused) {
                     trust::restore(&*self.disk, &self.path);
                 }

@@ -8,6 +8,7 @@ mod access;
 mod authors;
 mod log;
 mod peers;
+mod pool;
 mod repair;
 mod replace;
 mod rewrite;
@@ -23,9 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use self::log::{Log, NotAppended, NotOpened, Opened};
+use self::pool::Pool;
 use super::content::{self, Identity};
 use super::disk::{Disk, FileId, LockGuard, beside, folder_of};
 use super::{
@@ -35,13 +37,13 @@ use super::{
 use crate::format::DocumentId;
 use crate::heavy::{Brief, can_hand_over};
 
+pub use pool::OpenFiles;
 pub use state::StateFile;
 pub(super) use state::is_named_as_document;
 
 const EXTENSION: &str = ".automerge";
-/// Documents whose files are kept open; those beyond are opened for each use. An eighth of the open files that most systems
-/// allow a process: connections take up to three quarters.
-const OPEN_FILES: usize = 128;
+/// Of the files that are kept open, how many are looked at for one that can be closed.
+const CANDIDATES: usize = 8;
 /// Locked by whoever has a folder of documents.
 const FOLDER_LOCK: &str = ".lock";
 
@@ -74,8 +76,12 @@ struct Inner {
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
     writing: Brief,
-    /// A permit for each document whose file is kept open.
-    open_files: Arc<Semaphore>,
+    pool: Pool,
+    /// A permit for each call that opens files. Whoever waits for one may hold a document's log, and whoever has one waits
+    /// for no log.
+    calls: Arc<Semaphore>,
+    /// A permit for each compaction that has its files open. It waits for a log while it has one: so they are others.
+    rewrites: Arc<Semaphore>,
 }
 
 /// The place of one document. Its locks are taken in the order of its fields.
@@ -102,6 +108,19 @@ impl FileStore {
     /// # Errors
     /// When the folder is in use by another process, is no folder, or cannot be written.
     pub fn open(state: StateFile, default_id: DocumentId, documents: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::open_within(state, default_id, documents, OpenFiles::default())
+    }
+
+    /// The same with another number of open files.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_within(
+        state: StateFile,
+        default_id: DocumentId,
+        documents: impl Into<PathBuf>,
+        open_files: OpenFiles,
+    ) -> Result<Self, OpenError> {
         let documents = documents.into();
         let slot = Slot { log: Arc::new(AsyncMutex::new(state.log)), ..Slot::default() };
         let inner = Inner {
@@ -117,7 +136,9 @@ impl FileStore {
             refused: Mutex::default(),
             probing: Mutex::default(),
             writing: Brief::default(),
-            open_files: Arc::new(Semaphore::new(OPEN_FILES)),
+            pool: Pool::new(open_files.kept),
+            calls: Arc::new(Semaphore::new(open_files.at_once)),
+            rewrites: Arc::new(Semaphore::new(open_files.at_once)),
         };
         if inner.enter_documents()? {
             let shadowed = format!("{}{EXTENSION}", inner.default_id);
@@ -141,14 +162,21 @@ impl FileStore {
         let inner = Arc::clone(&self.inner);
         let slot = inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
-        blocking(move || inner.work_on(&id, slot, cell, work)).await
+        let call = inner.call().await;
+        blocking(move || {
+            let result = inner.work_on(&id, slot, cell, work);
+            drop(call);
+            result
+        })
+        .await
     }
 
     /// The same for what takes a fraction of a millisecond on most disks: where possible on the very thread that asks, as
-    /// to wake another one and be woken by it would take as long again.
+    /// to wake another one and be woken by it would take as long again. `opens`: it opens other files than the log.
     async fn with_log_here<T: Send + 'static>(
         &self,
         id: DocumentId,
+        opens: bool,
         work: impl FnOnce(&Inner, &DocumentId, &mut Option<Log>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         if !can_hand_over() {
@@ -156,7 +184,23 @@ impl FileStore {
         }
         let slot = self.inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
-        self.inner.writing.run(|| self.inner.work_on(&id, slot, cell, work))
+        let opens = opens || !cell.as_ref().is_some_and(Log::is_open);
+        let call = if opens { self.inner.call().await } else { None };
+        let result = self.inner.writing.run(|| self.inner.work_on(&id, slot, cell, work));
+        drop(call);
+        result
+    }
+
+    /// Runs work that opens files of its own.
+    async fn opening<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
+        let inner = Arc::clone(&self.inner);
+        let call = inner.call().await;
+        blocking(move || {
+            let result = work(&inner);
+            drop(call);
+            result
+        })
+        .await
     }
 }
 
@@ -179,13 +223,56 @@ impl Inner {
         work: impl FnOnce(&Self, &DocumentId, &mut Option<Log>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let result = work(self, id, &mut cell);
-        if let Some(log) = cell.as_mut().filter(|_| *id != self.default_id) {
-            log.bound_open_files(&self.open_files);
-        }
+        self.bound_open_files(id, cell.as_mut());
         self.note_refusal(id, cell.as_ref());
         drop(cell);
         self.forget_if_closed(id, slot);
         result
+    }
+
+    /// The right to open files. (`None` never comes: the right is not abolished.)
+    async fn call(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.calls).acquire_owned().await.ok()
+    }
+
+    /// Decides whether a document's file stays open after a use.
+    fn bound_open_files(&self, id: &DocumentId, log: Option<&mut Log>) {
+        // The default document's lock is that of its file.
+        if *id == self.default_id {
+            return;
+        }
+        match log {
+            Some(log) if log.is_open() => {
+                let keeps = (log.was_written() || self.pool.has(id)) && self.make_room(id);
+                if !keeps && log.close_file() {
+                    self.pool.leave(id);
+                }
+            }
+            _ => self.pool.leave(id),
+        }
+    }
+
+    /// Keeps the file of a document open, if need be instead of another one's that nobody is using.
+    fn make_room(&self, id: &DocumentId) -> bool {
+        if self.pool.used(id) {
+            return true;
+        }
+        for other in self.pool.oldest(CANDIDATES) {
+            let slot = locked(&self.slots).get(&other).cloned();
+            let closed = slot
+                .as_ref()
+                .is_none_or(|slot| slot.log.try_lock().is_ok_and(|mut log| log.as_mut().is_none_or(Log::close_file)));
+            if closed {
+                self.pool.leave(&other);
+            }
+            if let Some(slot) = slot {
+                self.forget_if_closed(&other, slot);
+            }
+            if closed && self.pool.used(id) {
+                return true;
+            }
+        }
+        false
     }
 
     fn slot(&self, id: &DocumentId) -> Arc<Slot> {
@@ -458,7 +545,7 @@ impl Store for FileStore {
     }
 
     fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
-        self.with_log_here(id.clone(), move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
+        self.with_log_here(id.clone(), false, move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
     }
 
     fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
@@ -466,8 +553,7 @@ impl Store for FileStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || inner.list()).boxed()
+        self.opening(Inner::list).boxed()
     }
 
     fn close(&self, id: &DocumentId) -> BoxFuture<'_, ()> {
@@ -481,6 +567,7 @@ impl Store for FileStore {
             let keep = |log: &mut Log| log.is_refused() || log.find_displacement().is_ok_and(|how| how.is_some());
             if !cell.as_mut().is_some_and(keep) {
                 *cell = None;
+                inner.pool.leave(&id);
             }
             inner.note_refusal(&id, cell.as_ref());
             drop((cell, rewriting));
@@ -494,8 +581,8 @@ impl Store for FileStore {
     }
 
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
-        let (inner, id) = (Arc::clone(&self.inner), id.clone());
-        blocking(move || Ok(peers::load(&*inner.disk, &inner.peers_file(&id)))).boxed()
+        let id = id.clone();
+        self.opening(move |inner| Ok(peers::load(&*inner.disk, &inner.peers_file(&id)))).boxed()
     }
 
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -508,7 +595,7 @@ impl Store for FileStore {
     }
 
     fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with_log_here(id.clone(), move |inner, id, _| inner.append_authors(id, &lines)).boxed()
+        self.with_log_here(id.clone(), true, move |inner, id, _| inner.append_authors(id, &lines)).boxed()
     }
 
     fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
