@@ -20,6 +20,7 @@ pub use tls::TlsArgs;
 use crate::format::DocumentId;
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Dashboard, Options, SocketTimes};
+use crate::store::FileMode;
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -108,6 +109,9 @@ pub struct ServeArgs {
     /// The folder of all other documents; made when it is needed
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
     pub documents: PathBuf,
+    /// Permissions of new files, in octal: 640 lets the group read. Folders get the same, and x where there is r
+    #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
+    pub file_mode: FileMode,
     /// A web origin whose pages may use this server, besides its own and loopback ones; may be given several times
     #[arg(long, value_name = "ORIGIN", env = "HAPPIERWORK_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allow_origin: Vec<String>,
@@ -163,6 +167,9 @@ pub struct ExportArgs {
     /// Where to write it [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Permissions of that file if it is new, in octal, as for the server
+    #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
+    pub file_mode: FileMode,
 }
 
 /// What `export` writes.
@@ -189,6 +196,9 @@ pub struct ImportArgs {
     /// The total budget of a document that is made: in lakh, or with a unit, such as "20 crore"
     #[arg(long, value_name = "AMOUNT")]
     pub total_budget: Option<String>,
+    /// Permissions of new files, in octal, as for the server
+    #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
+    pub file_mode: FileMode,
     /// Import the sound rows, and write those that cannot be imported to a new file beside FILE
     #[arg(long)]
     pub skip_odd: bool,

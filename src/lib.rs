@@ -19,6 +19,7 @@
 //! | [`clock`] | what time it is |
 //! | `damper` | what fails again and again is tried less and less often |
 //! | [`heavy`] | what takes long runs where it holds up nobody else |
+//! | `lock_file` | a file that says which process uses what stands beside it |
 //! | [`memory`] | what large messages may take, all connections together |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
@@ -39,6 +40,7 @@ pub mod exchange;
 pub mod format;
 pub mod heavy;
 pub mod hub;
+mod lock_file;
 pub mod memory;
 pub mod meter;
 pub mod metrics;

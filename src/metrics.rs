@@ -108,6 +108,10 @@ pub struct Metrics {
     pub reloads: Counter,
     /// Changes that were looked at for a history: once each, however often it is read.
     pub history_changes: Counter,
+    /// Portions of large HTTP answers that were compressed, of up to 64 KiB each.
+    pub compressed_portions: Counter,
+    /// Large HTTP answers that went out uncompressed, as many others were being compressed.
+    pub uncompressed: Counter,
     /// Times a document was not read again, or not at once, since that had failed or been for nothing before.
     pub reloads_put_off: Counter,
 }
@@ -179,6 +183,11 @@ impl Metrics {
         describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
         describe_counter!("happierwork_reloads_put_off_total", "Documents not read again at once, as it keeps failing");
         describe_counter!("happierwork_history_changes_total", "Changes looked at to tell the history of documents");
+        describe_counter!("happierwork_compressed_portions_total", "Portions of large HTTP answers compressed");
+        describe_counter!(
+            "happierwork_uncompressed_answers_total",
+            "Large HTTP answers not compressed, as many others were"
+        );
         Self {
             handle,
             connections: ["repo", "plain", "legacy"].map(|kind| gauge!("happierwork_connections", "kind" => kind)),
@@ -199,6 +208,8 @@ impl Metrics {
             reloads: counter!("happierwork_reloads_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),
+            compressed_portions: counter!("happierwork_compressed_portions_total"),
+            uncompressed: counter!("happierwork_uncompressed_answers_total"),
         }
     }
 

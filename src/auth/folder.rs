@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::revocations::{Revocations, Written};
 use super::{Accounts, AuthError, OwnKeys};
 use crate::format::json;
+use crate::lock_file;
 
 const KEYS: &str = "keys.json";
 const USERS: &str = "users.json";
@@ -169,9 +170,7 @@ impl AuthFolder {
     pub(super) fn lock(&self) -> Result<FolderLock, AuthError> {
         let path = self.path.join(LOCK);
         let failed = |source| AuthError::Write { path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
-        let mut file = options.open(&path).map_err(failed)?;
+        let mut file = lock_file::open(&path, PRIVATE).map_err(failed)?;
         // Also one that was made by another user before: the server must be able to take it.
         belong_to_folder(&file, &path);
         let mut waited = Duration::ZERO;
@@ -180,9 +179,7 @@ impl AuthFolder {
                 Ok(()) => break,
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) if waited >= PATIENCE => {
-                    let mut pid = String::new();
-                    let pid = file.read_to_string(&mut pid).ok().and_then(|_| pid.trim().parse().ok());
-                    return Err(AuthError::Locked { path, pid });
+                    return Err(AuthError::Locked { path, pid: lock_file::holder(&mut file) });
                 }
                 Err(TryLockError::WouldBlock) => {
                     std::thread::sleep(PAUSE);
@@ -190,8 +187,7 @@ impl AuthFolder {
                 }
             }
         }
-        // Only a courtesy to whoever waits for it in vain.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        lock_file::note_holder(&mut file, &path).map_err(failed)?;
         Ok(FolderLock(file))
     }
 

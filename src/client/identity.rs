@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ReplicaError;
+use crate::store::FileMode;
+use crate::store::disk::{make_folders, write_small};
 use crate::wire::repo::{PeerId, StorageId};
 
 /// In the folder beside the replica's file.
@@ -43,7 +45,8 @@ impl Identity {
             Err(error) => return Err(failed(error)),
         }
         let storage = StorageId::new(&format!("happierwork-replica-{}", random_name()))?;
-        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, format!("{storage}\n"))).map_err(failed)?;
+        let mode = FileMode::PRIVATE;
+        make_folders(folder, mode).and_then(|()| write_small(&path, &format!("{storage}\n"), mode)).map_err(failed)?;
         Ok(Self { peer, storage })
     }
 }

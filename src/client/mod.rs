@@ -161,7 +161,7 @@ impl Replica {
     }
 
     async fn start(options: ReplicaOptions) -> Result<Self, ReplicaError> {
-        Self::start_on(Arc::new(RealDisk), options).await
+        Self::start_on(Arc::new(RealDisk::default()), options).await
     }
 
     /// Opens the replica and stays offline. Its file is on this disk.

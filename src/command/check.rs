@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
+use super::output::print;
 use super::{NOT_WHOLE, fail};
 use crate::config::CheckArgs;
 use crate::store::check::check;
 
 /// 0: whole. 3: not whole. 1: it cannot be read.
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     match check(&args.file) {
         Err(error) => fail(format!("{}: {error}", args.file.display())),
         Ok(report) => {
-            println!("{report}");
+            if let Err(error) = print(&report) {
+                return fail(error);
+            }
             if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) }
         }
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::fail;
+use super::output::{OutputError, print};
 use crate::clock::now_ms;
 use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 use crate::document::Document;
@@ -25,7 +26,6 @@ pub(super) fn run(args: &DocumentArgs) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
 async fn try_run(args: &DocumentArgs) -> Result<(), String> {
     match &args.command {
         DocumentCommand::List(files) => Documents::open(files).await?.list().await,
@@ -33,15 +33,18 @@ async fn try_run(args: &DocumentArgs) -> Result<(), String> {
             let documents = Documents::open(files).await?;
             documents.delete(id, *now).await?;
             let rest = if *now { "its content is removed" } else { "`document restore` brings it back, for a while" };
-            println!("{id} is deleted; {rest}");
-            Ok(())
+            print(format_args!("{id} is deleted; {rest}")).map_err(done)
         }
         DocumentCommand::Restore { id, files } => {
             Documents::open(files).await?.restore(id).await?;
-            println!("{id} is back");
-            Ok(())
+            print(format_args!("{id} is back")).map_err(done)
         }
     }
+}
+
+/// The change was made: whoever hears only of the failure would make it again.
+fn done(error: OutputError) -> String {
+    format!("it is done, but {error}")
 }
 
 struct Documents {
@@ -52,7 +55,8 @@ struct Documents {
 
 impl Documents {
     async fn open(files: &DocumentFiles) -> Result<Self, String> {
-        let state = StateFile::open_carrying_id(Arc::new(RealDisk), &files.state).map_err(|error| error.to_string())?;
+        let state = StateFile::open_carrying_id(Arc::new(RealDisk::default()), &files.state)
+            .map_err(|error| error.to_string())?;
         let default = state.document().and_then(Document::carried_id);
         // A store has a default document; where there is none yet, one that nobody will ever see.
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
@@ -71,7 +75,6 @@ impl Documents {
         Ok(ids)
     }
 
-    #[expect(clippy::print_stdout, reason = "this is the program's output")]
     async fn list(&self) -> Result<(), String> {
         let none = AccessRecord::default();
         let stored = self.stored().await?;
@@ -85,7 +88,7 @@ impl Documents {
                 None if self.default.as_ref() == Some(id) => "default".to_owned(),
                 None => String::new(),
             };
-            println!("{}", format!("{id}  {owner:<20}  {state}").trim_end());
+            print(format!("{id}  {owner:<20}  {state}").trim_end()).map_err(|error| error.to_string())?;
         }
         Ok(())
     }

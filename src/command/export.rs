@@ -1,18 +1,22 @@
 //! `export`: the positions of a document's file, also while a server has it open.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use automerge::ActorId;
 
 use super::fail;
+use super::output::{note, print_bytes};
 use crate::config::{ExportArgs, ExportFormat};
 use crate::document::{Document, Form, MessageLimits, View, read_view};
 use crate::format::{DocumentId, chunk};
 use crate::server::renderings::RENDERINGS;
 use crate::server::table::{Table, omitted_in_json};
+use crate::store::FileMode;
 use crate::store::check::judge;
+use crate::store::disk::create_new;
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
@@ -29,9 +33,9 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     let scan = chunk::scan(&bytes, u64::MAX);
     if scan.whole_len() < bytes.len() {
         let rest = bytes.len() - scan.whole_len();
-        eprintln!(
+        note(format_args!(
             "happierwork: {name} ends with {rest} bytes of a write that is under way or was cut off; they are left out"
-        );
+        ));
     }
     let id = DocumentId::from_random([0; 16]);
     let actor = ActorId::from([0u8; 16]);
@@ -42,15 +46,25 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     let view = document.view();
     let (out, omitted) = render(&read_view(&view), args.format);
     if omitted > 0 {
-        eprintln!("happierwork: values that the export does not hold: {omitted}; the file {name} itself holds them");
+        note(format_args!(
+            "happierwork: values that the export does not hold: {omitted}; the file {name} itself holds them"
+        ));
     }
     let written = match &args.output {
-        Some(path) => fs::write(path, out).map_err(|error| format!("{}: {error}", path.display())),
-        None => std::io::stdout().write_all(&out).map_err(|error| error.to_string()),
+        Some(path) => write(path, &out, args.file_mode).map_err(|error| format!("{}: {error}", path.display())),
+        None => print_bytes(&out).map_err(|error| error.to_string()),
     };
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
+    }
+}
+
+/// Writes a file. One that is there already keeps its permissions.
+fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
+    match create_new(path, mode) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::write(path, bytes),
+        created => created?.write_all(bytes),
     }
 }
 

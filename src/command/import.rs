@@ -1,12 +1,13 @@
 //! `import`: the old backend's data.json becomes a document, in one change or not at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::fail;
+use super::output::{OutputError, print};
 use crate::clock::now_ms;
 use crate::config::ImportArgs;
 use crate::document::position::DEFAULT_UNIT;
@@ -16,8 +17,8 @@ use crate::exchange::{ImportedRow, ImportedRows, read_rows};
 use crate::format::{Budget, DocumentId, parse_amount};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
-use crate::store::disk::RealDisk;
-use crate::store::{FileStore, StateFile, Store};
+use crate::store::disk::{RealDisk, create_new};
+use crate::store::{FileMode, FileStore, StateFile, Store};
 
 /// Names that are tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;
@@ -31,7 +32,6 @@ pub(super) fn run(args: &ImportArgs) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
 fn try_import(args: &ImportArgs) -> Result<(), String> {
     let source = args.file.display();
     let json = fs::read(&args.file).map_err(|error| format!("{source}: {error}"))?;
@@ -43,8 +43,9 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     // Before the state file is made: a file that is refused leaves no trace.
     let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
 
-    StateFile::make_folder(&RealDisk, &args.state).map_err(|error| error.to_string())?;
-    let state = StateFile::open_carrying_id(Arc::new(RealDisk), &args.state);
+    let disk = RealDisk::with_mode(args.file_mode);
+    StateFile::make_folder(&disk, &args.state).map_err(|error| error.to_string())?;
+    let state = StateFile::open_carrying_id(Arc::new(disk), &args.state);
     let mut state = state.map_err(|error| error.to_string())?;
     let content = state.take_document();
     let empty = content.is_none();
@@ -77,21 +78,28 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
     // Before the import: if it fails, a file too many is harmless, and a row that is in neither place is not.
-    let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused)?) };
+    let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused, args.file_mode)?) };
     if !applied.chunks.is_empty() {
         store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.save()))?;
     }
     document.publish(&mut applied, |_| false);
     let view = document.view();
-    println!("{count} positions imported; {} now holds {}", args.state.display(), read_view(&view).len());
-    if unknown > 0 {
-        println!("{unknown} of them without a budget");
-    }
-    if let (Some(path), Some(report)) = (skipped, report) {
-        println!("{report}\nThese rows were skipped. They are in {}", path.display());
-    }
-    println!("{}", id.url());
-    Ok(())
+    let said = || {
+        print(format_args!(
+            "{count} positions imported; {} now holds {}",
+            args.state.display(),
+            read_view(&view).len()
+        ))?;
+        if unknown > 0 {
+            print(format_args!("{unknown} of them without a budget"))?;
+        }
+        if let (Some(path), Some(report)) = (skipped, report) {
+            print(format_args!("{report}\nThese rows were skipped. They are in {}", path.display()))?;
+        }
+        print(id.url())
+    };
+    // Whoever hears only of the failure would import everything again.
+    said().map_err(|error: OutputError| format!("{count} positions are imported, but {error}"))
 }
 
 /// Reads the rows. Budgets count in the unit of `plan`.
@@ -113,7 +121,7 @@ fn new_plan() -> Plan {
 }
 
 /// Writes rows to a new file beside the source. Returns its path.
-fn write_skipped(source: &Path, rows: &[&str]) -> Result<PathBuf, String> {
+fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf, String> {
     let failed = |path: &Path, error: io::Error| {
         format!("{}: the skipped rows cannot be written: {error}\nNothing was imported.", path.display())
     };
@@ -121,7 +129,7 @@ fn write_skipped(source: &Path, rows: &[&str]) -> Result<PathBuf, String> {
     for number in 1..=MAX_NAMES {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let path = source.with_file_name(format!("{stem}.skipped{suffix}.json"));
-        match File::create_new(&path) {
+        match create_new(&path, mode) {
             Ok(mut file) => {
                 let written = file.write_all(format!("[\n{}\n]\n", rows.join(",\n")).as_bytes());
                 return written

@@ -3,10 +3,20 @@
 use std::process::ExitCode;
 
 use super::fail;
+use super::output::{OutputError, note, print};
 use crate::auth::{AuthError, AuthFolder, OwnKeys};
 use crate::clock::now;
 use crate::config::{KeyArgs, KeyCommand};
 use crate::format::iso_ms;
+
+/// Why nothing was done, or not said.
+#[derive(Debug, thiserror::Error)]
+enum KeyError {
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
 
 /// Prints what was asked for, and notes for people to standard error.
 pub(super) fn run(args: &KeyArgs) -> ExitCode {
@@ -16,37 +26,36 @@ pub(super) fn run(args: &KeyArgs) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
-fn try_run(command: &KeyCommand) -> Result<(), AuthError> {
+fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
     match command {
         KeyCommand::New { alg, folder } => {
             let folder = AuthFolder::create(&folder.auth)?;
-            println!("{}", folder.change_keys(|keys| keys.make(*alg, now()).map(|key| key.id().to_owned()))?);
+            print(folder.change_keys(|keys| keys.make(*alg, now()).map(|key| key.id().to_owned()))?)?;
         }
-        KeyCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.keys()?),
+        KeyCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.keys()?)?,
         KeyCommand::Retire { kid, folder } => {
             AuthFolder::open(&folder.auth)?.change_keys(|keys| keys.retire(kid))?;
-            eprintln!("{kid} is gone; what it signed is refused from now on");
+            note(format_args!("{kid} is gone; what it signed is refused from now on"));
         }
         KeyCommand::Export(folder) => {
             let keys = AuthFolder::open(&folder.auth)?.keys()?;
             let (public, secret) = keys.export();
-            println!("{public:#}");
+            print(format_args!("{public:#}"))?;
             for kid in secret {
-                eprintln!("{kid} is left out: it is a secret, and whoever has it can make tokens");
+                note(format_args!("{kid} is left out: it is a secret, and whoever has it can make tokens"));
             }
         }
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
-fn list(keys: &OwnKeys) {
+fn list(keys: &OwnKeys) -> Result<(), OutputError> {
     let newest = keys.newest().map(crate::auth::OwnKey::id);
-    println!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE");
+    print(format_args!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE"))?;
     for key in keys.iter() {
         let does = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };
         let made = iso_ms(key.created.saturating_mul(1_000)).unwrap_or_default();
-        println!("{:<16}  {:<5}  {made:<20}  {does}", key.id(), key.algorithm().name());
+        print(format_args!("{:<16}  {:<5}  {made:<20}  {does}", key.id(), key.algorithm().name()))?;
     }
+    Ok(())
 }

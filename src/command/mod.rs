@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod key;
 mod logging;
+mod output;
 mod serve;
 mod token;
 mod user;
@@ -40,6 +41,6 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// Says what went wrong and how to go on, and gives the exit code for it.
 fn fail(error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("happierwork: {error}");
+    output::note(format_args!("happierwork: {error}"));
     ExitCode::from(FAILED)
 }

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::output::{OutputError, note, print, print_bytes};
 use super::{FAILED, fail, logging};
 use crate::config::{LogFormat, ServeArgs};
-use crate::server::{Started, Tls, start, within_open_files};
+use crate::server::{Limits, Started, Tls, start_on, within_open_files};
+use crate::store::disk::RealDisk;
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
@@ -22,7 +25,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     };
     // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(open_files) => options.limits.connections = connections(options.limits.connections, open_files),
+        Ok(open_files) => share(&mut options.limits, open_files),
         Err(error) => {
             tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
         }
@@ -32,6 +35,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Err(error) => return fail(format!("the server could not be started: {error}")),
     };
     let (open, state, format) = (args.open, args.state.clone(), args.log_format);
+    let disk = Arc::new(RealDisk::with_mode(args.file_mode));
     let code = runtime.block_on(async move {
         tokio::spawn(lines.tell());
         let shutdown = match shutdown_signal() {
@@ -42,10 +46,13 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
             Ok(hangups) => hangups,
             Err(error) => return fail(format!("signals cannot be listened for: {error}")),
         };
-        match start(options).await {
+        match start_on(disk, options).await {
             Err(error) => failed(error, format),
             Ok(started) => {
-                announce(&started, &state, open, format);
+                if let Err(error) = announce(&started, &state, open, format) {
+                    // It serves all the same: its clients do not read what it prints.
+                    tracing::warn!(%error, addresses = ?started.addresses, "where the server listens could not be printed");
+                }
                 tokio::spawn(reload(hangups, started.server.tls().cloned()));
                 if started.server.run(shutdown).await {
                     ExitCode::SUCCESS
@@ -70,13 +77,15 @@ fn failed(error: impl std::fmt::Display, format: LogFormat) -> ExitCode {
     let line = serde_json::json!({
         "timestamp": timestamp, "level": "ERROR", "target": "happierwork", "message": message
     });
-    eprintln!("{line}");
+    note(line);
     ExitCode::from(FAILED)
 }
 
-/// How many may connect, as far as the system allows.
-fn connections(wanted: usize, open_files: u64) -> usize {
-    let connections = within_open_files(wanted, open_files);
+/// Divides the open files that the system allows between connections and documents.
+fn share(limits: &mut Limits, open_files: u64) {
+    let wanted = limits.connections;
+    let (connections, store) = within_open_files(wanted, open_files);
+    (limits.connections, limits.open_files) = (connections, store);
     if connections < wanted {
         tracing::warn!(
             open_files,
@@ -84,17 +93,15 @@ fn connections(wanted: usize, open_files: u64) -> usize {
              raise the limit of open files (ulimit -n) for more"
         );
     }
-    connections
 }
 
 /// Prints where the server is and what it serves, on standard output: the log goes to standard error. `--log-format json`
 /// makes it one JSON object on one line.
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
-fn announce(started: &Started, state: &Path, open: bool, format: LogFormat) {
+fn announce(started: &Started, state: &Path, open: bool, format: LogFormat) -> Result<(), OutputError> {
     let path = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     match format {
-        LogFormat::Text => print!("{}", as_text(started, &path, open)),
-        LogFormat::Json => println!("{}", as_json(started, &path, open)),
+        LogFormat::Text => print_bytes(as_text(started, &path, open).as_bytes()),
+        LogFormat::Json => print(as_json(started, &path, open)),
     }
 }
 

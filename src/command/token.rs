@@ -3,18 +3,20 @@
 use std::process::ExitCode;
 
 use super::fail;
+use super::output::{note, print};
 use crate::auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 use crate::clock::now;
 use crate::config::TokenArgs;
 
 /// Prints the token, and nothing else, to standard output.
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
 pub(super) fn run(args: &TokenArgs) -> ExitCode {
     match make(args) {
         Ok(token) => {
-            println!("{token}");
+            if let Err(error) = print(token) {
+                return fail(error);
+            }
             if matches!(&args.documents, Documents::Named(names) if names.is_empty()) {
-                eprintln!("this token is good for no document");
+                note("this token is good for no document");
             }
             ExitCode::SUCCESS
         }
@@ -50,7 +52,7 @@ pub(super) fn with_a_key(folder: &AuthFolder) -> Result<OwnKeys, AuthError> {
         // Unless somebody else made one meanwhile.
         if keys.newest().is_none() {
             let kid = keys.make(NewKey::Ed25519, now())?.id();
-            eprintln!("made the first key, {kid}");
+            note(format_args!("made the first key, {kid}"));
         }
         Ok(keys.clone())
     })

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use super::fail;
+use super::output::{OutputError, note, print};
 use super::token::with_a_key;
 use crate::auth::{
     Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD,
@@ -18,6 +19,8 @@ enum UserError {
     Auth(#[from] AuthError),
     #[error("the password could not be read: {0}; give it as one line of standard input")]
     Read(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error("the two passwords differ; nothing was changed")]
     Differ,
     #[error("no password was given; it is one line of standard input, or asked for on a terminal")]
@@ -39,13 +42,13 @@ fn try_run(command: &UserCommand) -> Result<(), UserError> {
         UserCommand::Set(args) => set(args)?,
         UserCommand::Disable(args) => {
             let name = change(args, |account| account.disable(now()))?;
-            eprintln!("{name} cannot log in any more, and is logged out everywhere");
+            note(format_args!("{name} cannot log in any more, and is logged out everywhere"));
         }
         UserCommand::Enable(args) => {
             let name = change(args, Account::enable)?;
-            eprintln!("{name} can log in again");
+            note(format_args!("{name} can log in again"));
         }
-        UserCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.accounts()?),
+        UserCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.accounts()?)?,
     }
     Ok(())
 }
@@ -60,7 +63,7 @@ fn add(args: &UserAddArgs) -> Result<(), UserError> {
     let account = Account::new(new_password()?, args.role, args.documents.clone());
     folder.change_accounts(|accounts| accounts.add(name.clone(), account))?;
     with_a_key(&folder)?;
-    eprintln!("{name} can log in: {}, documents {}", args.role, args.documents);
+    note(format_args!("{name} can log in: {}, documents {}", args.role, args.documents));
     Ok(())
 }
 
@@ -73,7 +76,7 @@ fn passwd(args: &AccountArgs) -> Result<(), UserError> {
         accounts.account(&name)?.set_password(password, now());
         Ok(())
     })?;
-    eprintln!("{name} has a new password, and is logged out everywhere");
+    note(format_args!("{name} has a new password, and is logged out everywhere"));
     Ok(())
 }
 
@@ -84,7 +87,7 @@ fn set(args: &UserSetArgs) -> Result<(), UserError> {
         account.documents = args.documents.clone().unwrap_or_else(|| account.documents.clone());
         now_may = format!("{}, documents {}", account.role, account.documents);
     })?;
-    eprintln!("{name} is {now_may}");
+    note(format_args!("{name} is {now_may}"));
     Ok(())
 }
 
@@ -97,14 +100,14 @@ fn change(args: &AccountArgs, change: impl FnOnce(&mut Account)) -> Result<Accou
     Ok(name)
 }
 
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
-fn list(accounts: &Accounts) {
+fn list(accounts: &Accounts) -> Result<(), OutputError> {
     let width = accounts.iter().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(4);
-    println!("{:<width$}  {:<6}  {:<8}  DOCUMENTS", "NAME", "ROLE", "STATE");
+    print(format_args!("{:<width$}  {:<6}  {:<8}  DOCUMENTS", "NAME", "ROLE", "STATE"))?;
     for (name, account) in accounts.iter() {
         let state = if account.disabled { "disabled" } else { "enabled" };
-        println!("{name:<width$}  {:<6}  {state:<8}  {}", account.role, account.documents);
+        print(format_args!("{name:<width$}  {:<6}  {state:<8}  {}", account.role, account.documents))?;
     }
+    Ok(())
 }
 
 /// From whoever sits at the terminal, twice and unseen; or the first line of standard input.

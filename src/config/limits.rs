@@ -7,12 +7,13 @@ use clap::Args;
 
 use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
+use crate::store::OpenFiles;
 
 /// Flags of the limits. What happens at each of them is in docs/operations.md.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits (0: none)")]
 pub struct LimitArgs {
-    /// Connections in total (at most three quarters of the open files that the system allows)
+    /// Connections in total (fewer where the system allows too few open files)
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
     /// Connections from one address
@@ -67,6 +68,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             connections: self.max_connections,
+            open_files: OpenFiles::default(),
             connections_per_address: self.max_connections_per_address,
             trusted_proxies: self.trusted_proxy.clone(),
             handshake: Duration::from_secs(self.handshake_timeout),

@@ -72,7 +72,7 @@ use crate::document_log::Actors;
 use crate::format::DocumentId;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{OpenError, Refusal, Store, StoreError};
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.
@@ -368,7 +368,8 @@ impl Hub {
             return Err("the server is shutting down".to_owned());
         }
         let health = self.inner.store.health();
-        if !health.is_ok() {
+        // A file that is not in its place is looked for again.
+        if health.refused.iter().any(|(_, refusal)| *refusal != Refusal::Displaced) {
             return Err(health.to_string());
         }
         let slow = self.inner.quarantines.all(Instant::now());
@@ -384,6 +385,9 @@ impl Hub {
             StoreError::Full { .. } => "the disk is full".to_owned(),
             StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 "the disk is full".to_owned()
+            }
+            StoreError::Displaced { .. } | StoreError::Open(OpenError::Displaced(_)) => {
+                "files of documents were moved, deleted or replaced; which, and what to do, is in the log".to_owned()
             }
             _ => "nothing can be written to the disk; the reason is in the log".to_owned(),
         })

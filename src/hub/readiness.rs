@@ -36,6 +36,12 @@ impl Readiness {
         // In a task of its own: whoever asks may go away, and the disk is busy all the same. Nobody else tries until it is over.
         let probe = tokio::spawn(async move {
             let error = store.probe().await.err().map(Arc::new);
+            let was_well = last.as_ref().is_none_or(|answer| answer.error.is_none());
+            match &error {
+                Some(error) if was_well => tracing::error!(%error, "a change would not be stored now"),
+                None if !was_well => tracing::info!("a change would be stored again"),
+                _ => {}
+            }
             *last = Some(Answer { at: Instant::now(), error: error.clone() });
             error.map_or(Ok(()), Err)
         });

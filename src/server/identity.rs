@@ -2,9 +2,10 @@
 //!
 //! The peer id is new with every start. The storage id stays: clients go by it to know what is saved here.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::store::FileMode;
+use crate::store::disk::{make_folders, write_small};
 use crate::wire::repo::{InvalidPeerName, PeerId, StorageId};
 
 /// In the folder of the documents.
@@ -20,13 +21,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new peer id for the storage id that is kept in `documents`; made there when there is none.
+    /// A new peer id for the storage id that is kept in `documents`; made there when there is none, with
+    /// these permissions.
     ///
     /// A storage id that cannot be kept costs clients nothing but a full comparison after the next start.
     ///
     /// # Errors
     /// Never for the texts made here; the type says that names are checked.
-    pub fn load(documents: &Path) -> Result<Self, InvalidPeerName> {
+    pub fn load(documents: &Path, mode: FileMode) -> Result<Self, InvalidPeerName> {
         let random = u128::from_be_bytes(rand::random());
         let peer = PeerId::new(&format!("happierwork-{random:032x}"))?;
         let path = documents.join(FILE);
@@ -35,10 +37,8 @@ impl Identity {
             return Ok(Self { peer, storage });
         }
         let storage = StorageId::new(&format!("happierwork-{:032x}", u128::from_be_bytes(rand::random())))?;
-        let written = std::fs::create_dir_all(documents).and_then(|()| std::fs::write(&path, storage.as_str()));
-        if let Err(error) = written
-            && error.kind() != ErrorKind::AlreadyExists
-        {
+        let written = make_folders(documents, mode).and_then(|()| write_small(&path, storage.as_str(), mode));
+        if let Err(error) = written {
             tracing::warn!(%error, folder = %documents.display(), "the storage id could not be kept");
         }
         Ok(Self { peer, storage })

@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+use crate::store::OpenFiles;
 
 /// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections in total.
     pub connections: usize,
+    /// Descriptors that the store may have.
+    pub open_files: OpenFiles,
     /// Connections from one address; a /64 of IPv6 is one address.
     pub connections_per_address: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -71,6 +74,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            open_files: OpenFiles::default(),
             connections_per_address: 2_000,
             trusted_proxies: Vec::new(),
             handshake: Duration::from_secs(10),
@@ -90,12 +94,21 @@ impl Default for Limits {
     }
 }
 
-/// The connections that a process may take which may have so many files open: three quarters of them, since documents,
-/// and last words to those who are refused, need some, too. `wanted`: the limit otherwise; 0 for none.
+/// Descriptors beside those of connections and of the store: standard streams, listeners, timers and signals, and what is read now
+/// and then (keys, accounts, certificates).
+const OTHER_FILES: usize = 32;
+
+/// The connections that a process may take which may have so many files open, and what is left to its store. All together
+/// never need more, so that a client who takes all the connections that there may be leaves the documents writable. `wanted`: the limit of
+/// connections otherwise; 0 for none.
 #[must_use]
-pub fn within_open_files(wanted: usize, open_files: u64) -> usize {
-    let most = usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX).max(1);
-    if wanted == 0 { most } else { wanted.min(most) }
+pub fn within_open_files(wanted: usize, open_files: u64) -> (usize, OpenFiles) {
+    let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
+    let store = OpenFiles::within(open_files);
+    let rest = open_files.saturating_sub(OTHER_FILES + store.most());
+    // Some more connections are told that there is no room: an eighth, and 8 at the least.
+    let most = (rest / 9 * 8).min(rest.saturating_sub(8)).min(open_files / 4 * 3).max(1);
+    (if wanted == 0 { most } else { wanted.min(most) }, store)
 }
 
 #[cfg(test)]
@@ -113,10 +126,22 @@ mod tests {
 
     #[test]
     fn a_process_keeps_some_files_for_its_documents() {
-        assert_eq!(within_open_files(10_000, 1_048_576), 10_000);
-        assert_eq!(within_open_files(10_000, 1_024), 768);
-        assert_eq!(within_open_files(0, 1_024), 768, "the files are a limit, too");
-        assert_eq!(within_open_files(5, u64::MAX), 5);
-        assert_eq!(within_open_files(5, 0), 1);
+        let connections = |wanted, open_files| within_open_files(wanted, open_files).0;
+        assert_eq!(connections(10_000, 1_048_576), 10_000);
+        assert_eq!(connections(10_000, 1_024), 680);
+        assert_eq!(connections(0, 1_024), 680, "the files are a limit, too");
+        assert_eq!(connections(5, u64::MAX), 5);
+        assert_eq!(connections(5, 0), 1);
+    }
+
+    #[test]
+    fn all_that_may_be_open_fits_into_the_limit() {
+        for open_files in [128, 256, 1_024, 4_096, 65_536, 1_048_576] {
+            let (connections, store) = within_open_files(0, open_files);
+            let last_words = (connections / 8).clamp(8, 512);
+            let all = connections + last_words + store.most() + OTHER_FILES;
+            assert!(all as u64 <= open_files, "{all} of {open_files}");
+            assert!(connections as u64 >= open_files / 4, "{connections} of {open_files}");
+        }
     }
 }

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::HttpBody as Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
 use super::authentication::Identified;
-use super::dashboard::AsItIs;
+use super::compression;
 use super::guests::{Full, Guest};
 use super::secure::{is_secure, strict_transport};
 use super::upgrade::Upgrade;
@@ -62,19 +59,9 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
         .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
         .max_age(PREFLIGHT_AGE);
     surfaces
-        .layer(CompressionLayer::new().gzip(true).br(true).compress_when(DefaultPredicate::new().and(Compressible)))
+        .layer(from_fn_with_state(Arc::clone(app), compression::layer))
         .layer(cors)
         .layer(from_fn_with_state(Arc::clone(app), guard))
-}
-
-/// What has said nothing else.
-#[derive(Debug, Clone, Copy)]
-struct Compressible;
-
-impl Predicate for Compressible {
-    fn should_compress<B: Body>(&self, response: &axum::http::Response<B>) -> bool {
-        response.extensions().get::<AsItIs>().is_none()
-    }
 }
 
 async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {

@@ -7,8 +7,10 @@ pub mod access;
 mod api;
 mod authentication;
 mod body;
+mod compression;
 mod conditional;
 mod dashboard;
+mod encoding;
 mod frames;
 mod guests;
 mod health;
@@ -33,6 +35,7 @@ mod secure;
 mod sessions;
 mod socket;
 mod start;
+mod static_files;
 mod stream;
 mod sync;
 pub mod table;
@@ -50,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use access::Access;
+use compression::Compression;
 pub use dashboard::{Asset, Content, Dashboard};
 use guests::Guests;
 pub use identity::Identity;
@@ -91,6 +95,7 @@ pub struct App {
     authority: Option<Authority>,
     sessions: Option<Sessions>,
     guests: Guests,
+    compression: Compression,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,

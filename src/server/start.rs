@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::compression::Compression;
 use super::guests::Guests;
 use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
@@ -140,7 +141,7 @@ fn bind_hint(error: &io::Error) -> &'static str {
 /// # Errors
 /// When anything of it fails; nothing is left running.
 pub async fn start(options: Options) -> Result<Started, StartError> {
-    start_on(Arc::new(RealDisk), options).await
+    start_on(Arc::new(RealDisk::default()), options).await
 }
 
 /// The same on another disk than this computer's.
@@ -158,14 +159,16 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
     StateFile::make_folder(&*disk, &options.state)?;
+    let mode = disk.mode();
     let state = StateFile::open_carrying_id(disk, &options.state)?;
     let repaired = state.repaired().cloned();
     let carried = state.document().and_then(Document::carried_id);
     let created = state.document().is_none();
     let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
     // It makes the folder of the documents, which is then there to be locked.
-    let identity = Identity::load(&options.documents)?;
-    let store: Arc<dyn Store> = Arc::new(FileStore::open(state, document.clone(), &options.documents)?);
+    let identity = Identity::load(&options.documents, mode)?;
+    let store: Arc<dyn Store> =
+        Arc::new(FileStore::open_within(state, document.clone(), &options.documents, options.limits.open_files)?);
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let settings = HubSettings {
         renderings: RENDERINGS,
@@ -213,6 +216,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
+        compression: Compression::new(),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),

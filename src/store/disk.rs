@@ -1,11 +1,15 @@
 //! What the file store asks of an operating system, as a seam at which tests put a disk that fails.
 
 use std::any::Any;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::FileMode;
+use crate::lock_file;
 
 /// Files and folders.
 pub trait Disk: Send + Sync + 'static {
@@ -51,6 +55,17 @@ pub trait Disk: Send + Sync + 'static {
     /// When there is no such folder, or it cannot be read.
     fn files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
 
+    /// What a path leads to now; symbolic links are followed. Opens nothing.
+    ///
+    /// # Errors
+    /// When there is nothing, or that cannot be found out.
+    fn look(&self, path: &Path) -> io::Result<Seen>;
+
+    /// The permissions of new files.
+    fn mode(&self) -> FileMode {
+        FileMode::PRIVATE
+    }
+
     /// Where a path leads, if it is a symbolic link; else the path itself. Replacing a link by a file would leave its
     /// target behind.
     ///
@@ -71,8 +86,52 @@ pub trait Disk: Send + Sync + 'static {
     fn is_free(&self, path: &Path) -> Result<(), LockError>;
 }
 
+/// Which file (or folder) something is, whatever names lead to it: two hard links are one file, and so is a file that is mounted
+/// in two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file of this number on this device. No two files that are there (or open) at the same time have both in common.
+    #[must_use]
+    pub const fn new(device: u64, inode: u64) -> Self {
+        Self { device, inode }
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which file it is.
+    pub file: FileId,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+impl From<fs::Metadata> for Seen {
+    fn from(metadata: fs::Metadata) -> Self {
+        Self { file: FileId::new(metadata.dev(), metadata.ino()), len: metadata.len() }
+    }
+}
+
 /// An open file.
 pub trait LogFile: Send + Sync {
+    /// Which file it is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn id(&self) -> io::Result<FileId>;
+
+    /// Locks the file itself, until this handle is dropped: nobody else gets it, under whatever name they have opened it. (A lock
+    /// file beside it is found by its name only.)
+    ///
+    /// # Errors
+    /// When somebody else has it, through another handle of this process, too.
+    fn lock(&self) -> Result<(), LockError>;
+
     /// How long it is.
     ///
     /// # Errors
@@ -127,7 +186,17 @@ pub enum LockError {
 
 /// The disk of this computer.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RealDisk;
+pub struct RealDisk {
+    mode: FileMode,
+}
+
+impl RealDisk {
+    /// With these permissions for new files, whatever the umask of the process.
+    #[must_use]
+    pub const fn with_mode(mode: FileMode) -> Self {
+        Self { mode }
+    }
+}
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
@@ -140,7 +209,7 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path, like: Option<&Path>) -> io::Result<Arc<dyn LogFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let file = create_new(path, self.mode)?;
         // Salaries: a file that its owner closed to others must not be opened to them by a compaction.
         if let Some(metadata) = like.and_then(|like| fs::metadata(like).ok()) {
             file.set_permissions(metadata.permissions())?;
@@ -157,10 +226,7 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            other => other,
-        }
+        make_folder(path, self.mode)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -182,6 +248,14 @@ impl Disk for RealDisk {
         Ok(files)
     }
 
+    fn look(&self, path: &Path) -> io::Result<Seen> {
+        fs::metadata(path).map(Seen::from)
+    }
+
+    fn mode(&self) -> FileMode {
+        self.mode
+    }
+
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_symlink() => fs::canonicalize(path),
@@ -190,40 +264,40 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(LockError::Io)?;
+        let mut file = lock_file::open(path, self.mode.file()).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(lock_file::holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        // Only a courtesy to whoever finds it locked: on a full disk the lock holds without it.
-        let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        if let Err(error) = noted {
-            tracing::debug!(%error, file = %path.display(), "could not note the process id in the lock file");
-        }
+        lock_file::note_holder(&mut file, path).map_err(LockError::Io)?;
         // The file stays when the lock goes: removing it could take it from under the next holder.
         Ok(Box::new(file))
     }
 
     fn is_free(&self, path: &Path) -> Result<(), LockError> {
-        let mut file = match File::open(path) {
+        let mut file = match lock_file::open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(LockError::Io)?,
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(lock_file::holder(&mut file))),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
         }
     }
 }
 
-/// The process that has noted itself in a lock file.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut pid = String::new();
-    file.read_to_string(&mut pid).ok()?;
-    pid.trim().parse().ok()
+/// Makes a folder with the permissions that go with those of files, unless it is there.
+///
+/// # Errors
+/// When it cannot be made, or something else is in its place.
+pub(crate) fn make_folder(path: &Path, mode: FileMode) -> io::Result<()> {
+    match DirBuilder::new().mode(FileMode::PRIVATE.folder()).create(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode.folder())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file and its cursor, which a compaction that reads must not move while an append writes.
@@ -235,7 +309,54 @@ impl RealFile {
     }
 }
 
+/// The same for a folder and all that it is in.
+///
+/// # Errors
+/// As for [`make_folder`].
+pub(crate) fn make_folders(path: &Path, mode: FileMode) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_folders(folder_of(path), mode)?;
+    make_folder(path, mode)
+}
+
+/// Creates a file that must not exist, to read and write, with these permissions.
+///
+/// # Errors
+/// When it exists or cannot be made.
+pub(crate) fn create_new(path: &Path, mode: FileMode) -> io::Result<File> {
+    let private = FileMode::PRIVATE.file();
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(private).open(path)?;
+    // Not by opening it: the umask would take some away.
+    file.set_permissions(Permissions::from_mode(mode.file()))?;
+    Ok(file)
+}
+
+/// Writes a small file that a crash may leave half written, with these permissions.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn write_small(path: &Path, text: &str, mode: FileMode) -> io::Result<()> {
+    let private = FileMode::PRIVATE.file();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(private).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode.file()))?;
+    file.write_all(text.as_bytes())
+}
+
 impl LogFile for RealFile {
+    fn id(&self) -> io::Result<FileId> {
+        Ok(Seen::from(self.file().metadata()?).file)
+    }
+
+    fn lock(&self) -> Result<(), LockError> {
+        match self.file().try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(None)),
+            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file().metadata()?.len())
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Displaced;
 use super::content::Damage;
 use super::disk::LockError;
 use crate::format::DocumentId;
@@ -35,6 +36,15 @@ pub enum StoreError {
     Refused {
         /// The document.
         id: DocumentId,
+    },
+    /// The file, or the folder of the documents, was deleted, moved or replaced while it was open. Nothing of the call was
+    /// stored.
+    #[error("document {id} was not written: {displaced}")]
+    Displaced {
+        /// The document.
+        id: DocumentId,
+        /// What happened.
+        displaced: Displaced,
     },
     /// Reading failed.
     #[error("document {id} could not be read: {source}")]
@@ -74,6 +84,9 @@ impl StoreError {
             Self::Write { .. } | Self::Refused { .. } | Self::Folder { .. } => {
                 "the server cannot write at the moment; the change was not stored"
             }
+            Self::Displaced { .. } | Self::Open(OpenError::Displaced(_)) => {
+                "the document's file was moved or replaced on the server; the change was not stored"
+            }
             Self::Snapshot { .. } => "the server refused the new copy of the document and keeps the old one",
             Self::Read { .. } | Self::Open(_) => {
                 "the server cannot open the document; its operator finds the reason in the log"
@@ -96,6 +109,7 @@ impl StoreError {
             Self::Open(OpenError::Io { place, source }) => {
                 Self::write(id, io::Error::new(source.kind(), OpenError::Io { place, source }))
             }
+            Self::Open(OpenError::Displaced(displaced)) => Self::Displaced { id: id.clone(), displaced },
             other => other,
         }
     }
@@ -169,6 +183,15 @@ pub enum OpenError {
         /// The holder, if it said so.
         pid: Option<u32>,
     },
+    /// Another process has the same file under another name, or this one has.
+    #[error("{place} is in use under another name (a hard link, or another mount of the same file), by another process or this one; stop it, or give {}", .place.other())]
+    LockedElsewhere {
+        /// What is locked.
+        place: Place,
+    },
+    /// It was open, and is no longer what stands at its path.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
     /// There is no folder to put the file in.
     #[error("the folder for {place} does not exist; create it, or give {}", .place.other())]
     FolderMissing {

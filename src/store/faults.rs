@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::disk::{Disk, LockError, LockGuard, LogFile, folder_of};
+use super::disk::{Disk, FileId, LockError, LockGuard, LogFile, Seen, folder_of};
 
 /// What can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Op {
     SyncDir,
     List,
     Lock,
+    Look,
+    LockFile,
 }
 
 /// A way in which a disk fails. For tests that try each of them at every call.
@@ -59,7 +62,7 @@ impl Trouble {
     pub fn strikes(self, op: Op) -> bool {
         match self {
             Self::Fails | Self::Dies => true,
-            Self::FailsAfterwards => !matches!(op, Op::Open | Op::Read | Op::List | Op::Lock),
+            Self::FailsAfterwards => !matches!(op, Op::Open | Op::Read | Op::List | Op::Lock | Op::Look | Op::LockFile),
             Self::ShortWrite => op == Op::Write,
             Self::StaysFull => matches!(op, Op::Create | Op::Write | Op::Rename | Op::CreateDir | Op::Lock),
             // Some file systems look for the room only when they have to write it down.
@@ -83,6 +86,10 @@ struct State {
     pending: Vec<PendingName>,
     folders: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
+    /// Files that are locked themselves, by one of their handles.
+    locked_files: BTreeSet<usize>,
+    /// Handles that are open.
+    open: usize,
     faults: Vec<Fault>,
     holds: Vec<Hold>,
     calls: Vec<Op>,
@@ -244,6 +251,12 @@ impl FaultyDisk {
         self.state().failed.clone()
     }
 
+    /// How many handles of files are open.
+    #[must_use]
+    pub fn open_handles(&self) -> usize {
+        self.state().open
+    }
+
     /// The content of a file, if there is one.
     #[must_use]
     pub fn content(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
@@ -392,11 +405,24 @@ impl Content {
 struct FaultyFile {
     disk: FaultyDisk,
     file: usize,
+    /// Whether this handle holds the file's lock.
+    locks: AtomicBool,
+}
+
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        state.open -= 1;
+        if self.locks.load(Ordering::Relaxed) {
+            state.locked_files.remove(&self.file);
+        }
+    }
 }
 
 impl FaultyDisk {
-    fn handle(&self, file: usize) -> Arc<dyn LogFile> {
-        Arc::new(FaultyFile { disk: self.clone(), file })
+    fn handle(&self, state: &mut State, file: usize) -> Arc<dyn LogFile> {
+        state.open += 1;
+        Arc::new(FaultyFile { disk: self.clone(), file, locks: AtomicBool::new(false) })
     }
 }
 
@@ -405,7 +431,7 @@ impl Disk for FaultyDisk {
         let mut state = self.state_for(Op::Open);
         let said = state.try_call(Op::Open)?;
         let file = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        said.map(|()| self.handle(file))
+        said.map(|()| self.handle(&mut state, file))
     }
 
     fn create(&self, path: &Path, _like: Option<&Path>) -> io::Result<Arc<dyn LogFile>> {
@@ -420,7 +446,7 @@ impl Disk for FaultyDisk {
         let file = state.files.len();
         state.files.push(Content::default());
         state.change_name(folder_of(path), NameChange::Create(path.to_owned(), file));
-        said.map(|()| self.handle(file))
+        said.map(|()| self.handle(&mut state, file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -477,6 +503,17 @@ impl Disk for FaultyDisk {
         said.map(|()| named.map(|(name, file)| (name, state.files[file].bytes.len() as u64)).collect())
     }
 
+    fn look(&self, path: &Path) -> io::Result<Seen> {
+        let mut state = self.state_for(Op::Look);
+        let said = state.try_call(Op::Look)?;
+        let seen = match state.names.get(path) {
+            Some(&file) => Seen { file: id_of(file), len: state.files[file].bytes.len() as u64 },
+            None if state.folders.contains(path) => Seen { file: FileId::new(FOLDERS, 0), len: 0 },
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        said.map(|()| seen)
+    }
+
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(path.to_owned())
     }
@@ -511,7 +548,29 @@ impl Drop for FaultyLock {
     }
 }
 
+/// The devices of files and of folders. (A folder is always the same one.)
+const FILES: u64 = 0;
+const FOLDERS: u64 = 1;
+
+fn id_of(file: usize) -> FileId {
+    FileId::new(FILES, file as u64)
+}
+
 impl LogFile for FaultyFile {
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id_of(self.file))
+    }
+
+    fn lock(&self) -> Result<(), LockError> {
+        let mut state = self.disk.state_for(Op::LockFile);
+        state.try_call(Op::LockFile).and_then(|said| said).map_err(LockError::Io)?;
+        if !self.locks.load(Ordering::Relaxed) && !state.locked_files.insert(self.file) {
+            return Err(LockError::Held(None));
+        }
+        self.locks.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.state().files[self.file].bytes.len() as u64)
     }

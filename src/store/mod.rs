@@ -13,10 +13,12 @@ pub mod check;
 pub mod conformance;
 mod content;
 pub mod disk;
+mod displaced;
 mod error;
 pub mod faults;
 pub mod file;
 pub mod memory;
+mod mode;
 mod peers;
 
 use std::fmt;
@@ -28,9 +30,11 @@ use futures_util::future::BoxFuture;
 use crate::format::DocumentId;
 
 pub use content::{Damage, Loss, Torn};
+pub use displaced::{Displaced, Displacement};
 pub use error::{OpenError, Place, SnapshotError, StoreError};
-pub use file::{FileStore, StateFile};
+pub use file::{FileStore, OpenFiles, StateFile};
 pub use memory::MemoryStore;
+pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;
 
 /// Where documents are kept.
@@ -179,6 +183,8 @@ pub enum Refusal {
     Unwritable,
     /// The file could not be opened: damaged, or not a document. Ends when somebody puts a good one in its place.
     Quarantined,
+    /// The file was deleted, moved or replaced while it was open. Ends when the file is back in its place.
+    Displaced,
 }
 
 impl fmt::Display for Refusal {
@@ -186,6 +192,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Unwritable => "cannot be written: a write failed and could not be taken back",
             Self::Quarantined => "cannot be opened: its file is damaged, or not a document",
+            Self::Displaced => "takes no changes: its file was deleted, moved or replaced",
         })
     }
 }

@@ -350,3 +350,42 @@ async fn answers_are_compressed_for_those_who_ask() {
     let identity = server.call("GET", POSITIONS, &[("accept-encoding", "identity")], "").await;
     assert_eq!((identity.body, identity.headers.get("content-encoding")), (plain.body, None));
 }
+
+#[tokio::test]
+async fn large_export_is_compressed_in_portions_and_arrives_whole() {
+    let server = TestServer::start().await;
+    for index in 0..150 {
+        // Text that does not become much smaller.
+        let designation: String = (0..30).map(|_| format!("{:032x}", rand::random::<u128>())).collect();
+        let row = json!({ "id": format!("row-{index}"), "designation": designation, "budget": index });
+        server.send("POST", POSITIONS, &row).await.expect(201);
+    }
+    let portions = async || {
+        let metrics = String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("happierwork_compressed_portions_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let plain = server.get(&format!("{DOCUMENT}/export.json")).await;
+    assert!(plain.body.len() > 2 * (64 << 10));
+    assert_eq!(portions().await, 0);
+    for (encoding, so_far) in [("br", 3), ("gzip", 6)] {
+        let packed = server.call("GET", &format!("{DOCUMENT}/export.json"), &[("accept-encoding", encoding)], "").await;
+        assert_eq!((packed.status.as_u16(), packed.header("content-encoding")), (200, encoding));
+        let mut unpacked = Vec::new();
+        match encoding {
+            "br" => brotli::Decompressor::new(&packed.body[..], 4_096).read_to_end(&mut unpacked).unwrap(),
+            _ => flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap(),
+        };
+        assert_eq!(unpacked, plain.body);
+        assert_eq!(portions().await, so_far);
+    }
+    // Files that never change take no portion: they are compressed once.
+    for path in ["/api/swagger-ui.css", "/api/openapi.json"] {
+        let first = server.call("GET", path, &[("accept-encoding", "br")], "").await;
+        assert_eq!((first.status.as_u16(), first.header("content-encoding")), (200, "br"), "{path}");
+        assert_eq!(first.header("content-length"), first.body.len().to_string(), "{path}");
+        let again = server.call("GET", path, &[("accept-encoding", "br")], "").await;
+        assert_eq!(again.body, first.body, "{path}");
+    }
+    assert_eq!(portions().await, 6);
+}

@@ -4,11 +4,14 @@
 
 mod accounts;
 mod commands;
+mod displaced;
 mod documents;
 mod flags;
 mod in_use;
 mod keys_and_tokens;
 mod memory;
+mod open_files;
+mod output;
 mod said_to_clients;
 mod secrets;
 mod state_files;

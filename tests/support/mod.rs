@@ -82,7 +82,7 @@ impl TestServer {
 
     /// In a folder that may have been used before.
     pub async fn start_in(folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {
-        Self::start_on(Arc::new(RealDisk), folder, adjust).await
+        Self::start_on(Arc::new(RealDisk::default()), folder, adjust).await
     }
 
     pub async fn start_on(disk: Arc<dyn Disk>, folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {

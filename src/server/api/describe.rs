@@ -2,11 +2,12 @@
 //!
 //! The page is served from this program: it asks nothing of any other server.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
@@ -15,6 +16,7 @@ use utoipa_swagger_ui::Config;
 use super::common::{CommonAnswers, secured};
 use super::patterns::Patterns;
 use super::{access, attribution, document, documents, export, history, login, position, positions, session};
+use crate::server::static_files::Static;
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -82,33 +84,49 @@ pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/api/openapi.json", get(description))
         .route("/api", get(async || Redirect::permanent("api/")))
-        .route("/api/", get(async || page("index.html")))
-        .route("/api/{file}", get(async |Path(file): Path<String>| page(&file)))
+        .route("/api/", get(async |headers: HeaderMap| page("index.html", &headers).await))
+        .route("/api/{file}", get(async |Path(file): Path<String>, headers: HeaderMap| page(&file, &headers).await))
 }
 
 /// What is said of authentication depends on whether this server asks who its users are.
-async fn description(State(app): State<Arc<App>>) -> Response {
-    static OPEN: LazyLock<String> = LazyLock::new(|| DESCRIPTION.to_json().unwrap_or_default());
-    static SECURED: LazyLock<String> = LazyLock::new(|| secured(DESCRIPTION.clone()).to_json().unwrap_or_default());
-    let text = if app.authority.is_some() { &SECURED } else { &OPEN };
-    ([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
+async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    fn file(text: String) -> Static {
+        Static::new(HeaderValue::from_static("application/json"), text)
+    }
+    static OPEN: LazyLock<Static> = LazyLock::new(|| file(DESCRIPTION.to_json().unwrap_or_default()));
+    static SECURED: LazyLock<Static> =
+        LazyLock::new(|| file(secured(DESCRIPTION.clone()).to_json().unwrap_or_default()));
+    let file = if app.authority.is_some() { &SECURED } else { &OPEN };
+    file.answer(&headers).await
 }
 
 /// A file of the page.
-fn page(file: &str) -> Response {
+async fn page(name: &str, headers: &HeaderMap) -> Response {
+    match find(name) {
+        Some(file) => {
+            let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
+            (policy, file.answer(headers).await).into_response()
+        }
+        None => {
+            Problem::not_found(format!("there is nothing at /api/{name}; see /api/ for what there is")).into_response()
+        }
+    }
+}
+
+/// The same file each time: there are a dozen.
+fn find(name: &str) -> Option<Arc<Static>> {
+    static FILES: LazyLock<Mutex<HashMap<String, Arc<Static>>>> = LazyLock::new(Mutex::default);
     // Without a validator, which would be another server.
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from("openapi.json").validator_url("none").display_request_duration(true)));
-    match utoipa_swagger_ui::serve(file, Arc::clone(&CONFIG)) {
-        Ok(Some(file)) => {
-            let headers =
-                [(header::CONTENT_TYPE, file.content_type.as_str()), (header::CONTENT_SECURITY_POLICY, POLICY)];
-            (headers, file.bytes.into_owned()).into_response()
-        }
-        _ => {
-            Problem::not_found(format!("there is nothing at /api/{file}; see /api/ for what there is")).into_response()
-        }
+    let known = || FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = known().get(name) {
+        return Some(Arc::clone(file));
     }
+    let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).ok().flatten()?;
+    let kind = HeaderValue::try_from(file.content_type).ok()?;
+    let file = Arc::new(Static::new(kind, file.bytes.into_owned()));
+    Some(Arc::clone(known().entry(name.to_owned()).or_insert(file)))
 }
 
 #[cfg(test)]

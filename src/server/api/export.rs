@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
+use crate::heavy::heavily;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
@@ -60,12 +61,15 @@ pub async fn json(
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
-        let mut out = b"{\"document\":".to_vec();
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
-        out.extend_from_slice(b",\"positions\":[");
-        view.join(Form::Json, b",", &mut out);
-        out.extend_from_slice(b"]}");
+        let out = heavily(|| {
+            let mut out = b"{\"document\":".to_vec();
+            // Writing to memory cannot fail.
+            let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
+            out.extend_from_slice(b",\"positions\":[");
+            view.join(Form::Json, b",", &mut out);
+            out.extend_from_slice(b"]}");
+            out
+        });
         with_omitted(omitted_in_json(&view), file(&app, &view, "json", "application/json", out))
     }))
 }
@@ -111,7 +115,7 @@ pub async fn csv(
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &view.etag(), || {
-        let Table { csv, omitted } = Table::of(&view);
+        let Table { csv, omitted } = heavily(|| Table::of(&view));
         with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
 }

@@ -3,7 +3,6 @@
 
 mod asset;
 mod embedded;
-mod encoding;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -11,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 pub use asset::{Asset, Content};
-use encoding::{Encoding, accepted};
 
+use super::compression::AsItIs;
+use super::encoding::{Encoding, accepted};
 use super::{conditional, page};
-use crate::heavy::heavily;
 
 /// The page itself.
 const INDEX: &str = "/index.html";
@@ -34,10 +33,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// The files of the page; or none, in a server that was built without it.
 #[derive(Debug, Clone, Copy)]
 pub struct Dashboard(&'static [Asset]);
-
-/// Said by an answer that is encoded as it is to be, or had better not be.
-#[derive(Debug, Clone, Copy)]
-pub struct AsItIs;
 
 impl Dashboard {
     /// What this program was built with.
@@ -96,7 +91,7 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response {
             Content::Compressed { brotli, gzip, length } => match accepted(request) {
                 Encoding::Brotli => (Some("br"), Bytes::from_static(brotli)),
                 Encoding::Gzip => (Some("gzip"), Bytes::from_static(gzip)),
-                Encoding::Identity => match heavily(|| asset::inflated(gzip, length)) {
+                Encoding::Identity => match asset::inflated(gzip, length) {
                     Ok(bytes) => (None, bytes),
                     Err(error) => {
                         tracing::error!(path = asset.path, %error, "an embedded file does not inflate");

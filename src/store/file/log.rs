@@ -2,16 +2,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use automerge::Automerge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::replace::{NewFile, NotReplaced};
 use super::trust;
 use crate::store::content::{self, Content, Damage, Identity};
-use crate::store::disk::{Disk, LogFile, folder_of};
-use crate::store::{Lengths, Repair};
+use crate::store::disk::{Disk, FileId, LockError, LogFile, folder_of};
+use crate::store::{Displacement, Lengths, Repair};
 
 /// A document's open file, and how much of it is known to be durable.
 ///
@@ -20,10 +19,20 @@ use crate::store::{Lengths, Repair};
 pub(super) struct Log {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    /// `None`: too many files are open, so this one is opened for each use (see [`Log::bound_open_files`]).
+    /// The name under which the file was asked for: a symbolic link may lead from it to `path`.
+    name: PathBuf,
+    /// Which file it is.
+    id: FileId,
+    /// Which file stands at `path` instead, should a rename that failed have happened.
+    perhaps: Option<FileId>,
+    /// What had happened to the file when it was last looked at.
+    displaced: Option<Displacement>,
+    /// `None`: it is opened for each use (see [`super::pool`]).
     file: Option<Arc<dyn LogFile>>,
-    /// Held while the file is kept open.
-    permit: Option<OwnedSemaphorePermit>,
+    /// The last handle, which somebody else (a compaction) may still have: the lock of the file is its.
+    last: Option<Weak<dyn LogFile>>,
+    /// Whether something was written since the file was opened.
+    written: bool,
     durable: u64,
     snapshot: u64,
     refused: bool,
@@ -41,12 +50,23 @@ pub(super) struct Opened {
 /// Why a file was not opened.
 pub(super) enum NotOpened {
     Io(io::Error),
+    /// Somebody has the same file under another name.
+    Locked,
     Damaged(Damage),
 }
 
 impl From<io::Error> for NotOpened {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<LockError> for NotOpened {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held(_) => Self::Locked,
+            LockError::Io(error) => Self::Io(error),
+        }
     }
 }
 
@@ -57,17 +77,33 @@ pub(super) enum NotAppended {
     Failed(io::Error),
     /// An earlier failure could not be taken back.
     Refused,
+    /// The file is no longer what stands at its path. Nothing was written.
+    Displaced(Displacement),
 }
 
 impl Log {
-    /// Opens a document's file, repairing a torn tail. `None` if there is no such file.
-    pub(super) fn open(disk: &Arc<dyn Disk>, path: &Path, identity: Identity) -> Result<Option<Opened>, NotOpened> {
-        NewFile::remove_stale(&**disk, path);
+    /// Opens and locks a document's file, repairing a torn tail. `None` if there is no such file. `name` may be a symbolic link
+    /// that leads to `path`.
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        name: &Path,
+        identity: Identity,
+    ) -> Result<Option<Opened>, NotOpened> {
         let file = match disk.open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                NewFile::remove_stale(&**disk, path);
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
+        file.lock()?;
+        if disk.look(path)?.file != file.id()? {
+            // Whoever had it locked has just put another one in its place.
+            return Err(io::Error::other("it was replaced while it was opened; try again").into());
+        }
+        NewFile::remove_stale(&**disk, path);
         let mut bytes = file.read(0..file.len()?)?;
         let content = Content::of_file(&bytes, identity).map_err(NotOpened::Damaged)?;
         let repaired = match content.torn {
@@ -80,7 +116,9 @@ impl Log {
         // A process that was killed between write and fsync leaves bytes that are only in the operating system's
         // memory. Whoever reads them here is about to show them to others.
         let file = if trust::is_withdrawn(&**disk, path) {
-            let file = match NewFile::write(&**disk, path, &bytes)?.publish(&**disk, path) {
+            let new = NewFile::write(&**disk, path, &bytes)?;
+            new.lock()?;
+            let file = match new.publish(&**disk, path) {
                 Ok(file) => file,
                 Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => return Err(error.into()),
             };
@@ -95,8 +133,13 @@ impl Log {
         let log = Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
+            name: name.to_owned(),
+            id: file.id()?,
+            perhaps: None,
+            displaced: None,
             file: Some(file),
-            permit: None,
+            last: None,
+            written: false,
             durable: content.whole_len,
             snapshot: content.snapshot_len,
             refused: false,
@@ -106,8 +149,10 @@ impl Log {
     }
 
     /// Creates a document's file with this content, all at once: a crash leaves no half of it.
-    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let file = match NewFile::write(&**disk, path, bytes)?.publish(&**disk, path) {
+    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, name: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let new = NewFile::write(&**disk, path, bytes)?;
+        let id = new.lock()?;
+        let file = match new.publish(&**disk, path) {
             Ok(file) => file,
             Err(NotReplaced::Kept(error)) => return Err(error),
             Err(NotReplaced::Unknown(error)) => {
@@ -120,8 +165,13 @@ impl Log {
         Ok(Self {
             disk: Arc::clone(disk),
             path: path.to_owned(),
+            name: name.to_owned(),
+            id,
+            perhaps: None,
+            displaced: None,
             file: Some(file),
-            permit: None,
+            last: None,
+            written: true,
             durable: bytes.len() as u64,
             snapshot: content::snapshot_len(bytes),
             refused: false,
@@ -130,33 +180,80 @@ impl Log {
     }
 
     /// What is durable.
-    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
         self.file()?.read(0..self.durable)
     }
 
-    /// Keeps the file open if `open_files` has a permit left, else closes it. Every open file is one of the descriptors
-    /// that the system allows the process, and a client may bring thousands of documents. To open a file for an append takes
-    /// a fraction of the fsync that follows.
-    pub(super) fn bound_open_files(&mut self, open_files: &Arc<Semaphore>) {
-        if self.file.is_none() || self.permit.is_some() || self.refused {
-            return;
-        }
-        match Arc::clone(open_files).try_acquire_owned() {
-            Ok(permit) => self.permit = Some(permit),
-            Err(_) => self.file = None,
-        }
+    /// Whether the file is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
     }
 
-    fn file(&self) -> io::Result<Arc<dyn LogFile>> {
-        if let Some(file) = &self.file {
-            return Ok(Arc::clone(file));
+    /// Whether something was written since the file was opened.
+    pub(super) fn was_written(&self) -> bool {
+        self.written
+    }
+
+    /// Closes the file; the next use opens it. One whose content is known only here stays open. Says whether it is closed.
+    pub(super) fn close_file(&mut self) -> bool {
+        if self.refused || !self.find_displacement().is_ok_and(|displaced| displaced.is_none()) {
+            return false;
+        }
+        if let Some(file) = self.file.take() {
+            self.last = Some(Arc::downgrade(&file));
+        }
+        self.written = false;
+        true
+    }
+
+    fn file(&mut self) -> io::Result<Arc<dyn LogFile>> {
+        let open = self.file.clone().or_else(|| self.last.as_ref()?.upgrade());
+        if let Some(file) = open {
+            return Ok(file);
         }
         let file = self.disk.open(&self.path)?;
-        if file.len()? < self.durable {
-            let message = "the file is shorter than what was stored in it: something else has changed it";
+        file.lock().map_err(not_locked)?;
+        let found = file.id()?;
+        let is_ours = found == self.id || self.perhaps == Some(found);
+        if !is_ours || file.len()? < self.durable {
+            let message = "the file is not what was stored: something else has changed or replaced it";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
+        self.last = Some(Arc::downgrade(&file));
         Ok(file)
+    }
+
+    /// The same, to be kept open.
+    fn opened(&mut self) -> io::Result<Arc<dyn LogFile>> {
+        let file = self.file()?;
+        self.file = Some(Arc::clone(&file));
+        self.written = true;
+        Ok(file)
+    }
+
+    /// Looks whether the file still stands at its path, as long as it was left. One that does not would be gone with the
+    /// process, with all that is written to it.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(super) fn find_displacement(&mut self) -> io::Result<Option<Displacement>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        self.displaced = match self.disk.look(&self.name) {
+            Ok(seen) if seen.file != self.id && self.perhaps != Some(seen.file) => Some(Displacement::Replaced),
+            // After a failed write it may have any length.
+            Ok(seen) if seen.len != self.durable && !self.refused => {
+                Some(Displacement::Changed { found: seen.len, left: self.durable })
+            }
+            Ok(_) => None,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Some(Displacement::Gone),
+            Err(error) => return Err(error),
+        };
+        Ok(self.displaced)
+    }
+
+    /// What had happened to the file when it was last looked at.
+    pub(super) fn displaced(&self) -> Option<Displacement> {
+        self.displaced
     }
 
     /// The document as it is in the file, if it was read to open it and nobody has taken it yet.
@@ -183,8 +280,11 @@ impl Log {
         if self.refused {
             return Err(NotAppended::Refused);
         }
+        if let Some(how) = self.find_displacement().map_err(NotAppended::Failed)? {
+            return Err(NotAppended::Displaced(how));
+        }
         self.document = None;
-        let file = self.file().map_err(NotAppended::Failed)?;
+        let file = self.opened().map_err(NotAppended::Failed)?;
         match file.write(self.durable, bytes).and_then(|()| file.sync()) {
             Ok(()) => {
                 self.durable += bytes.len() as u64;
@@ -218,7 +318,7 @@ impl Log {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn durable_part(&self) -> io::Result<(Arc<dyn LogFile>, u64)> {
+    pub(super) fn durable_part(&mut self) -> io::Result<(Arc<dyn LogFile>, u64)> {
         Ok((self.file()?, self.durable))
     }
 
@@ -242,9 +342,22 @@ impl Log {
 
     fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
         self.document = None;
+        // What somebody else has put in its place is not ours to replace.
+        let in_place = self.find_displacement().and_then(|displaced| match displaced {
+            Some(how) => Err(io::Error::other(how.to_string())),
+            None => new.lock(),
+        });
+        let id = match in_place {
+            Ok(id) => id,
+            Err(error) => {
+                new.discard(&*self.disk);
+                return Err(NotReplaced::Kept(error));
+            }
+        };
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
-                (self.file, self.durable, self.snapshot) = (Some(file), length, snapshot);
+                (self.file, self.last, self.durable, self.snapshot) = (Some(file), None, length, snapshot);
+                (self.id, self.perhaps, self.written) = (id, None, true);
                 if std::mem::take(&mut self.refused) {
                     trust::restore(&*self.disk, &self.path);
                 }
@@ -252,6 +365,7 @@ impl Log {
             }
             Err(error) => {
                 if let NotReplaced::Unknown(error) = &error {
+                    self.perhaps = Some(id);
                     tracing::error!(
                         file = %self.path.display(), %error,
                         "it is not known which file a crash would leave; the document takes no changes until it has been rewritten"
@@ -261,5 +375,12 @@ impl Log {
                 Err(error)
             }
         }
+    }
+}
+
+fn not_locked(error: LockError) -> io::Error {
+    match error {
+        LockError::Held(_) => io::Error::new(io::ErrorKind::WouldBlock, "the file is in use under another name"),
+        LockError::Io(error) => error,
     }
 }

@@ -8,6 +8,7 @@ mod access;
 mod authors;
 mod log;
 mod peers;
+mod pool;
 mod repair;
 mod replace;
 mod rewrite;
@@ -23,22 +24,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use self::log::{Log, NotAppended, NotOpened, Opened};
+use self::pool::Pool;
 use super::content::{self, Identity};
-use super::disk::{Disk, LockGuard, beside, folder_of};
-use super::{Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store, StoreError};
+use super::disk::{Disk, FileId, LockGuard, beside, folder_of};
+use super::{
+    Displaced, Displacement, Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store,
+    StoreError,
+};
 use crate::format::DocumentId;
 use crate::heavy::{Brief, can_hand_over};
 
+pub use pool::OpenFiles;
 pub use state::StateFile;
 pub(super) use state::is_named_as_document;
 
 const EXTENSION: &str = ".automerge";
-/// Documents whose files are kept open; those beyond are opened for each use. An eighth of the open files that most systems
-/// allow a process: connections take up to three quarters.
-const OPEN_FILES: usize = 128;
+/// Of the files that are kept open, how many are looked at for one that can be closed.
+const CANDIDATES: usize = 8;
 /// Locked by whoever has a folder of documents.
 const FOLDER_LOCK: &str = ".lock";
 
@@ -60,16 +65,23 @@ struct Inner {
     disk: Arc<dyn Disk>,
     default_id: DocumentId,
     state: PathBuf,
+    /// The path that was given for it, from which a symbolic link may lead there.
+    state_name: PathBuf,
     state_identity: Identity,
     _state_lock: LockGuard,
     documents: PathBuf,
-    documents_lock: Mutex<Option<LockGuard>>,
+    /// With the folder that was locked: another may be put in its place.
+    documents_lock: Mutex<Option<(LockGuard, FileId)>>,
     slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
     writing: Brief,
-    /// A permit for each document whose file is kept open.
-    open_files: Arc<Semaphore>,
+    pool: Pool,
+    /// A permit for each call that opens files. Whoever waits for one may hold a document's log, and whoever has one waits
+    /// for no log.
+    calls: Arc<Semaphore>,
+    /// A permit for each compaction that has its files open. It waits for a log while it has one: so they are others.
+    rewrites: Arc<Semaphore>,
 }
 
 /// The place of one document. Its locks are taken in the order of its fields.
@@ -96,6 +108,19 @@ impl FileStore {
     /// # Errors
     /// When the folder is in use by another process, is no folder, or cannot be written.
     pub fn open(state: StateFile, default_id: DocumentId, documents: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::open_within(state, default_id, documents, OpenFiles::default())
+    }
+
+    /// The same with another number of open files.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_within(
+        state: StateFile,
+        default_id: DocumentId,
+        documents: impl Into<PathBuf>,
+        open_files: OpenFiles,
+    ) -> Result<Self, OpenError> {
         let documents = documents.into();
         let slot = Slot { log: Arc::new(AsyncMutex::new(state.log)), ..Slot::default() };
         let inner = Inner {
@@ -103,6 +128,7 @@ impl FileStore {
             slots: Mutex::new(HashMap::from([(default_id.clone(), Arc::new(slot))])),
             default_id,
             state: state.path,
+            state_name: state.name,
             state_identity: state.identity,
             _state_lock: state.lock,
             documents,
@@ -110,7 +136,9 @@ impl FileStore {
             refused: Mutex::default(),
             probing: Mutex::default(),
             writing: Brief::default(),
-            open_files: Arc::new(Semaphore::new(OPEN_FILES)),
+            pool: Pool::new(open_files.kept),
+            calls: Arc::new(Semaphore::new(open_files.at_once)),
+            rewrites: Arc::new(Semaphore::new(open_files.at_once)),
         };
         if inner.enter_documents()? {
             let shadowed = format!("{}{EXTENSION}", inner.default_id);
@@ -134,14 +162,21 @@ impl FileStore {
         let inner = Arc::clone(&self.inner);
         let slot = inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
-        blocking(move || inner.work_on(&id, slot, cell, work)).await
+        let call = inner.call().await;
+        blocking(move || {
+            let result = inner.work_on(&id, slot, cell, work);
+            drop(call);
+            result
+        })
+        .await
     }
 
     /// The same for what takes a fraction of a millisecond on most disks: where possible on the very thread that asks, as
-    /// to wake another one and be woken by it would take as long again.
+    /// to wake another one and be woken by it would take as long again. `opens`: it opens other files than the log.
     async fn with_log_here<T: Send + 'static>(
         &self,
         id: DocumentId,
+        opens: bool,
         work: impl FnOnce(&Inner, &DocumentId, &mut Option<Log>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         if !can_hand_over() {
@@ -149,7 +184,23 @@ impl FileStore {
         }
         let slot = self.inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
-        self.inner.writing.run(|| self.inner.work_on(&id, slot, cell, work))
+        let opens = opens || !cell.as_ref().is_some_and(Log::is_open);
+        let call = if opens { self.inner.call().await } else { None };
+        let result = self.inner.writing.run(|| self.inner.work_on(&id, slot, cell, work));
+        drop(call);
+        result
+    }
+
+    /// Runs work that opens files of its own.
+    async fn opening<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
+        let inner = Arc::clone(&self.inner);
+        let call = inner.call().await;
+        blocking(move || {
+            let result = work(&inner);
+            drop(call);
+            result
+        })
+        .await
     }
 }
 
@@ -172,13 +223,56 @@ impl Inner {
         work: impl FnOnce(&Self, &DocumentId, &mut Option<Log>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let result = work(self, id, &mut cell);
-        if let Some(log) = cell.as_mut() {
-            log.bound_open_files(&self.open_files);
-        }
+        self.bound_open_files(id, cell.as_mut());
         self.note_refusal(id, cell.as_ref());
         drop(cell);
         self.forget_if_closed(id, slot);
         result
+    }
+
+    /// The right to open files. (`None` never comes: the right is not abolished.)
+    async fn call(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.calls).acquire_owned().await.ok()
+    }
+
+    /// Decides whether a document's file stays open after a use.
+    fn bound_open_files(&self, id: &DocumentId, log: Option<&mut Log>) {
+        // The default document's lock is that of its file.
+        if *id == self.default_id {
+            return;
+        }
+        match log {
+            Some(log) if log.is_open() => {
+                let keeps = (log.was_written() || self.pool.has(id)) && self.make_room(id);
+                if !keeps && log.close_file() {
+                    self.pool.leave(id);
+                }
+            }
+            _ => self.pool.leave(id),
+        }
+    }
+
+    /// Keeps the file of a document open, if need be instead of another one's that nobody is using.
+    fn make_room(&self, id: &DocumentId) -> bool {
+        if self.pool.used(id) {
+            return true;
+        }
+        for other in self.pool.oldest(CANDIDATES) {
+            let slot = locked(&self.slots).get(&other).cloned();
+            let closed = slot
+                .as_ref()
+                .is_none_or(|slot| slot.log.try_lock().is_ok_and(|mut log| log.as_mut().is_none_or(Log::close_file)));
+            if closed {
+                self.pool.leave(&other);
+            }
+            if let Some(slot) = slot {
+                self.forget_if_closed(&other, slot);
+            }
+            if closed && self.pool.used(id) {
+                return true;
+            }
+        }
+        false
     }
 
     fn slot(&self, id: &DocumentId) -> Arc<Slot> {
@@ -197,13 +291,27 @@ impl Inner {
 
     fn note_refusal(&self, id: &DocumentId, log: Option<&Log>) {
         // What could not be opened was noted where that was found out.
-        if let Some(log) = log {
+        let Some(log) = log else { return };
+        let refusal = match log.displaced() {
+            _ if log.is_refused() => Some(Refusal::Unwritable),
+            Some(_) => Some(Refusal::Displaced),
+            None => None,
+        };
+        let before = {
             let mut refused = locked(&self.refused);
-            if log.is_refused() {
-                refused.insert(id.clone(), Refusal::Unwritable);
-            } else {
-                refused.remove(id);
+            match refusal {
+                Some(refusal) => refused.insert(id.clone(), refusal),
+                None => refused.remove(id),
             }
+        };
+        match log.displaced() {
+            Some(how) if refusal == Some(Refusal::Displaced) && before != refusal => {
+                tracing::error!(document = %id, "{}", Displaced { place: self.place(id), how });
+            }
+            None if before == Some(Refusal::Displaced) => {
+                tracing::info!(document = %id, "the document's file is in its place again; it takes changes");
+            }
+            _ => {}
         }
     }
 
@@ -215,6 +323,15 @@ impl Inner {
         }
     }
 
+    /// The path under which the file of a document was asked for.
+    fn name(&self, id: &DocumentId) -> PathBuf {
+        if *id == self.default_id { self.state_name.clone() } else { self.place(id).path().to_owned() }
+    }
+
+    fn displaced(&self, id: &DocumentId, how: Displacement) -> StoreError {
+        StoreError::Displaced { id: id.clone(), displaced: Displaced { place: self.place(id), how } }
+    }
+
     fn documents_error(&self, error: io::Error) -> OpenError {
         OpenError::io(Place::Documents(self.documents.clone()), error)
     }
@@ -222,16 +339,30 @@ impl Inner {
     /// Locks the folder of the documents, if it is there. Says whether it is.
     fn enter_documents(&self) -> Result<bool, OpenError> {
         let mut lock = locked(&self.documents_lock);
-        if lock.is_some() {
-            return Ok(true);
+        if let Some((_, folder)) = &*lock {
+            return self.is_in_place(*folder).map(|()| true);
         }
         match self.disk.files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|error| self.documents_error(error))?,
         };
         let place = Place::Documents(self.documents.clone());
-        *lock = Some(self.disk.lock(&self.documents.join(FOLDER_LOCK)).map_err(|error| OpenError::lock(place, error))?);
+        let guard = self.disk.lock(&self.documents.join(FOLDER_LOCK)).map_err(|error| OpenError::lock(place, error))?;
+        let folder = self.disk.look(&self.documents).map_err(|error| self.documents_error(error))?.file;
+        *lock = Some((guard, folder));
         Ok(true)
+    }
+
+    /// Looks whether the folder of the documents that was locked still stands at its path.
+    fn is_in_place(&self, folder: FileId) -> Result<(), OpenError> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let how = match self.disk.look(&self.documents) {
+            Ok(seen) if seen.file == folder => return Ok(()),
+            Ok(_) => Displacement::Replaced,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Displacement::Gone,
+            Err(error) => return Err(self.documents_error(error)),
+        };
+        Err(Displaced { place: Place::Documents(self.documents.clone()), how }.into())
     }
 
     /// Locks the folder of the documents, after making it if it is not there.
@@ -260,7 +391,7 @@ impl Inner {
         }
         // By now the default document's id is known, too; what matters is whether the next start would find it.
         let identity = if *id == self.default_id { self.state_identity } else { Identity::Known };
-        match Log::open(&self.disk, place.path(), identity) {
+        match Log::open(&self.disk, place.path(), &self.name(id), identity) {
             Ok(None) => {
                 locked(&self.refused).remove(id);
                 Ok(None)
@@ -271,6 +402,7 @@ impl Inner {
                 Ok(repaired)
             }
             Err(NotOpened::Io(error)) => Err(OpenError::io(place, error).into()),
+            Err(NotOpened::Locked) => Err(OpenError::LockedElsewhere { place }.into()),
             Err(NotOpened::Damaged(damage)) => {
                 let error = OpenError::damage(place, damage);
                 tracing::error!(document = %id, %error, "a document is quarantined");
@@ -302,13 +434,15 @@ impl Inner {
             return log.append(bytes).map_err(|error| match error {
                 NotAppended::Failed(source) => StoreError::write(id, source),
                 NotAppended::Refused => StoreError::Refused { id: id.clone() },
+                NotAppended::Displaced(how) => self.displaced(id, how),
             });
         }
         if *id != self.default_id {
             self.make_documents()?;
         }
         let place = self.place(id);
-        let log = Log::create(&self.disk, place.path(), bytes).map_err(|error| StoreError::write(id, error))?;
+        let log = Log::create(&self.disk, place.path(), &self.name(id), bytes);
+        let log = log.map_err(|error| StoreError::write(id, error))?;
         Ok(cell.insert(log).lengths())
     }
 
@@ -345,6 +479,10 @@ impl Inner {
     }
 
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
+        if let Some((_, folder)) = &*locked(&self.documents_lock) {
+            // One that was moved away is not an empty one.
+            self.is_in_place(*folder)?;
+        }
         let files = match self.disk.files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
@@ -359,6 +497,7 @@ impl Inner {
 
     fn probe(&self) -> Result<(), StoreError> {
         let _one_at_a_time = locked(&self.probing);
+        self.find_displaced()?;
         self.try_writing(&beside(&self.state, ".probe"))
             .map_err(|source| StoreError::Folder { place: Place::State(self.state.clone()), source })?;
         if self.enter_documents()? {
@@ -366,6 +505,27 @@ impl Inner {
                 .map_err(|source| StoreError::Folder { place: Place::Documents(self.documents.clone()), source })?;
         }
         Ok(())
+    }
+
+    /// Looks whether the files that are open still stand at their paths. (A document that is being worked with looks for itself.)
+    fn find_displaced(&self) -> Result<(), StoreError> {
+        let slots: Vec<_> = locked(&self.slots).iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let mut result = Ok(());
+        for (id, slot) in slots {
+            if let Ok(mut cell) = slot.log.try_lock()
+                && let Some(log) = cell.as_mut()
+            {
+                let found = match log.find_displacement() {
+                    Ok(None) => Ok(()),
+                    Ok(Some(how)) => Err(self.displaced(&id, how)),
+                    Err(source) => Err(StoreError::Folder { place: self.place(&id), source }),
+                };
+                self.note_refusal(&id, Some(log));
+                result = result.and(found);
+            }
+            self.forget_if_closed(&id, slot);
+        }
+        result
     }
 
     fn try_writing(&self, path: &Path) -> io::Result<()> {
@@ -385,7 +545,7 @@ impl Store for FileStore {
     }
 
     fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
-        self.with_log_here(id.clone(), move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
+        self.with_log_here(id.clone(), false, move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
     }
 
     fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
@@ -393,8 +553,7 @@ impl Store for FileStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || inner.list()).boxed()
+        self.opening(Inner::list).boxed()
     }
 
     fn close(&self, id: &DocumentId) -> BoxFuture<'_, ()> {
@@ -404,9 +563,13 @@ impl Store for FileStore {
             // A rewrite in progress is about to replace the file that is to be closed.
             let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
             let mut cell: LogCell = Arc::clone(&slot.log).lock_owned().await;
-            if !cell.as_ref().is_some_and(Log::is_refused) {
+            // What is durable of a refused document is known only here, and a file without a name is gone with its handle.
+            let keep = |log: &mut Log| log.is_refused() || log.find_displacement().is_ok_and(|how| how.is_some());
+            if !cell.as_mut().is_some_and(keep) {
                 *cell = None;
+                inner.pool.leave(&id);
             }
+            inner.note_refusal(&id, cell.as_ref());
             drop((cell, rewriting));
             inner.forget_if_closed(&id, slot);
         }
@@ -418,8 +581,8 @@ impl Store for FileStore {
     }
 
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
-        let (inner, id) = (Arc::clone(&self.inner), id.clone());
-        blocking(move || Ok(peers::load(&*inner.disk, &inner.peers_file(&id)))).boxed()
+        let id = id.clone();
+        self.opening(move |inner| Ok(peers::load(&*inner.disk, &inner.peers_file(&id)))).boxed()
     }
 
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -432,7 +595,7 @@ impl Store for FileStore {
     }
 
     fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with_log_here(id.clone(), move |inner, id, _| inner.append_authors(id, &lines)).boxed()
+        self.with_log_here(id.clone(), true, move |inner, id, _| inner.append_authors(id, &lines)).boxed()
     }
 
     fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::disk::{Disk, LogFile, beside, folder_of};
+use crate::store::disk::{Disk, FileId, LockError, LogFile, beside, folder_of};
 
 /// A file that is written beside another, durable, and not yet in its place.
 pub(super) struct NewFile {
@@ -52,6 +52,15 @@ impl NewFile {
     pub(super) fn remove_stale(disk: &dyn Disk, target: &Path) {
         // Usually there is nothing; and if it cannot be removed, creating the next one says so.
         let _ = disk.remove(&path_beside(target));
+    }
+
+    /// Locks it, as the file of a document is locked while it is open. Says which file it is.
+    pub(super) fn lock(&self) -> io::Result<FileId> {
+        match self.file.lock() {
+            Ok(()) => self.file.id(),
+            Err(LockError::Held(_)) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(LockError::Io(error)) => Err(error),
+        }
     }
 
     /// How long it is.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::log::Log;
 use super::replace::{NewFile, NotReplaced};
 use super::{Inner, LogCell, Slot, blocking};
@@ -39,6 +41,7 @@ fn compact_log(
     let not_read = |source| StoreError::Read { id: id.clone(), source };
     let (old_file, covered) = log.durable_part().map_err(not_read)?;
     drop(cell);
+    let rewrite = Handle::current().block_on(Arc::clone(&inner.rewrites).acquire_owned());
 
     // The long part: appends are not held up by it.
     let old = old_file.read(0..covered).map_err(not_read)?;
@@ -57,10 +60,13 @@ fn compact_log(
         log if log.is_refused() => Err(StoreError::Refused { id: id.clone() }),
         log => Ok((log, snapshot_len)),
     });
+    // Released when the new file is in its place, or given up.
+    let _rewrite = rewrite;
     match ready {
         Ok((log, snapshot_len)) => {
             let replaced = log.replace(new, snapshot_len, covered).map_err(|error| not_replaced(id, error));
             inner.note_refusal(id, cell.as_ref());
+            inner.bound_open_files(id, cell.as_mut());
             replaced
         }
         Err(error) => {
@@ -77,6 +83,7 @@ pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8
     let mut cell = Arc::clone(&slot.log).lock_owned().await;
     blocking(move || {
         let result = recover_log(&inner, &id, &mut cell, &full_copy);
+        inner.bound_open_files(&id, cell.as_mut());
         inner.note_refusal(&id, cell.as_ref());
         drop((cell, rewriting));
         inner.forget_if_closed(&id, slot);

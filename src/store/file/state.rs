@@ -20,6 +20,8 @@ use crate::store::{Lengths, OpenError, Place, Repair};
 pub struct StateFile {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) path: PathBuf,
+    /// The path that was given, from which a symbolic link may lead to `path`.
+    pub(super) name: PathBuf,
     pub(super) lock: LockGuard,
     pub(super) log: Option<Log>,
     pub(super) identity: Identity,
@@ -34,7 +36,7 @@ impl StateFile {
     /// # Errors
     /// When it is in use, not an Automerge document, empty, damaged, or cannot be read and written. It is then as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_on(Arc::new(RealDisk), path)
+        Self::open_on(Arc::new(RealDisk::default()), path)
     }
 
     /// The same on another disk than this computer's.
@@ -64,6 +66,7 @@ impl StateFile {
 
     fn open_as(disk: Arc<dyn Disk>, path: &Path, identity: Identity) -> Result<Self, OpenError> {
         let place = || Place::State(path.to_owned());
+        let name = path.to_owned();
         let path = disk.resolve(path).map_err(|error| OpenError::io(place(), error))?;
         let lock = disk.lock(&lock_of(&path)).map_err(|error| OpenError::lock(place(), error))?;
         if is_named_as_document(&path) {
@@ -71,17 +74,18 @@ impl StateFile {
             let folder_lock = folder_of(&path).join(FOLDER_LOCK);
             disk.is_free(&folder_lock).map_err(|error| OpenError::lock(place(), error))?;
         }
-        let (log, repaired) = match Log::open(&disk, &path, identity) {
+        let (log, repaired) = match Log::open(&disk, &path, &name, identity) {
             Ok(Some(Opened { log, repaired })) => (Some(log), repaired),
             Ok(None) => (None, None),
             Err(NotOpened::Io(error)) => return Err(OpenError::io(place(), error)),
+            Err(NotOpened::Locked) => return Err(OpenError::LockedElsewhere { place: place() }),
             Err(NotOpened::Damaged(damage)) => return Err(OpenError::damage(place(), damage)),
         };
         if log.is_none() {
             // Taken together with the lock file: what is missing can be created here.
             disk.sync_dir(folder_of(&path)).map_err(|error| OpenError::io(place(), error))?;
         }
-        Ok(Self { disk, path, lock, log, identity, repaired })
+        Ok(Self { disk, path, name, lock, log, identity, repaired })
     }
 
     /// Where it is.

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::store::{PeerRecord, Refusal, StoreError};
+use crate::store::faults::Op;
+use crate::store::{OpenFiles, PeerRecord, Refusal, StoreError};
 
 fn records() -> Vec<PeerRecord> {
     vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], seen: 1_750_000_000 }]
@@ -198,4 +199,64 @@ async fn of_a_document_that_is_removed_no_copy_stays_and_of_others_everything_do
     of_gone.sort_unstable();
     assert_eq!(of_gone, ["access.json", "authors.jsonl"]);
     assert_eq!(names.iter().filter(|name| name.starts_with(&format!("{other}."))).count(), 8, "{names:?}");
+}
+
+/// A store that may keep few files open.
+fn open_keeping(disk: &FaultyDisk, open_files: OpenFiles) -> FileStore {
+    let state =
+        StateFile::open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, std::path::Path::new("home/state.automerge"));
+    FileStore::open_within(state.expect("opens"), default_id(), "home/documents", open_files).expect("opens")
+}
+
+#[tokio::test]
+async fn documents_that_are_read_keep_no_file_open() {
+    let disk = disk();
+    let store = open_keeping(&disk, OpenFiles { kept: 100, at_once: 2 });
+    for number in 2..30 {
+        store.append(&id(number), Author::new().edit()).await.expect("appends");
+    }
+    drop(store);
+    let store = open_keeping(&disk, OpenFiles { kept: 100, at_once: 2 });
+    let before = disk.open_handles();
+    let loads = (2..30).map(|number| {
+        let (store, id) = (&store, id(number));
+        async move { store.load(&id).await.expect("loads").expect("there") }
+    });
+    futures_util::future::join_all(loads).await;
+    store.list().await.expect("lists");
+    assert_eq!(disk.open_handles(), before);
+}
+
+#[tokio::test]
+async fn of_many_documents_those_written_to_last_keep_their_files_open() {
+    let disk = disk();
+    let store = open_keeping(&disk, OpenFiles { kept: 4, at_once: 2 });
+    let mut authors: Vec<_> = (2..30).map(|number| (id(number), Author::new(), Vec::new())).collect();
+    for _ in 0..3 {
+        for (id, author, all) in &mut authors {
+            let chunk = author.edit();
+            store.append(id, chunk.clone()).await.expect("appends");
+            all.extend(chunk);
+            assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
+        }
+    }
+    let opened = || disk.calls().into_iter().filter(|op| *op == Op::Open).count();
+    let before = opened();
+    for (id, author, all) in authors.iter_mut().rev().take(4) {
+        let chunk = author.edit();
+        store.append(id, chunk.clone()).await.expect("appends");
+        all.extend(chunk);
+    }
+    assert_eq!(opened(), before, "they were open");
+    // A compaction opens a file and closes one.
+    let (first, author, all) = &mut authors[0];
+    let snapshot = author.save();
+    store.compact(first, snapshot.clone()).await.expect("compacts");
+    *all = snapshot;
+    assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
+    drop(store);
+    let store = open_on(&disk.crash(|_| 0)).expect("opens");
+    for (id, _, all) in &authors {
+        assert_eq!(stored(&store, id).await, *all, "nothing is lost or in another order");
+    }
 }

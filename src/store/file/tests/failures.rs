@@ -255,3 +255,21 @@ async fn a_document_that_could_not_be_made_durable_when_opened_is_written_anew_b
     drop(store);
     assert_eq!(stored(&open_on(&disk.crash(|_| 0)).expect("opens"), &id(2)).await, found);
 }
+
+#[tokio::test]
+async fn nothing_is_written_in_the_place_of_a_file_that_was_replaced() {
+    let (disk, store, mut author, first) = with_one_edit().await;
+    let other = Author::new().save();
+    disk.put("home/state.automerge", &other);
+    let refused = store.append(&default_id(), author.edit()).await;
+    assert!(matches!(refused, Err(StoreError::Displaced { .. })), "{refused:?}");
+    assert_eq!(store.health().refused, [(default_id(), Refusal::Displaced)]);
+    let snapshot = Author::from_bytes(&first).save();
+    assert!(store.compact(&default_id(), snapshot.clone()).await.is_err());
+    assert!(store.recover(&default_id(), snapshot).await.is_err());
+    assert!(store.probe().await.is_err());
+    assert_eq!(disk.content("home/state.automerge"), Some(other));
+    // What is durable of it is known only here now.
+    store.close(&default_id()).await;
+    assert_eq!(stored(&store, &default_id()).await, first);
+}

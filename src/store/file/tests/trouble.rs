@@ -109,7 +109,7 @@ impl TriesAgain {
             StoreError::Open(OpenError::Io { .. }) => would_leave.is_empty(),
             StoreError::Read { .. } => !is_full,
             StoreError::Refused { .. } | StoreError::Folder { .. } => true,
-            StoreError::Open(_) | StoreError::Snapshot { .. } => false,
+            StoreError::Open(_) | StoreError::Snapshot { .. } | StoreError::Displaced { .. } => false,
         };
         assert!(expected, "{trouble:?}: {error:?}");
         self.place.survives(id, would_leave).await;

@@ -2,17 +2,33 @@
 
 use axum::http::{HeaderMap, header};
 
-/// How a file is sent.
+/// How an answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub enum Encoding {
+    /// `br`
     Brotli,
+    /// `gzip`
     Gzip,
+    /// As it is.
     Identity,
+}
+
+impl Encoding {
+    /// What `Content-Encoding` says; `None` for what is sent as it is.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Brotli => Some("br"),
+            Self::Gzip => Some("gzip"),
+            Self::Identity => None,
+        }
+    }
 }
 
 /// The smallest that is taken. What somebody would rather have counts only as yes or no: ours are all ready, and are all
 /// the same to a browser.
-pub(super) fn accepted(request: &HeaderMap) -> Encoding {
+#[must_use]
+pub fn accepted(request: &HeaderMap) -> Encoding {
     match (takes(request, &["br"]), takes(request, &["gzip", "x-gzip"])) {
         (true, _) => Encoding::Brotli,
         (false, true) => Encoding::Gzip,

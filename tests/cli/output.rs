@@ -1,0 +1,102 @@
+//! Standard output and standard error that cannot be written: a full disk, or a pipe that nobody reads any more.
+
+use std::fs::OpenOptions;
+use std::io::pipe;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+
+use super::support::process::{FIXTURES, folder, imported, program, serve};
+use super::support::{PATIENCE, http_to};
+
+/// A disk without any room.
+fn full() -> Stdio {
+    OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+/// A pipe whose reader has gone.
+fn closed() -> Stdio {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+const UNWRITABLE: [fn() -> Stdio; 2] = [full, closed];
+
+/// An address that was free a moment ago: a server without output cannot say where it listens.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits until it listens.
+async fn until_up(server: &mut Child, address: SocketAddr) {
+    let up = async {
+        while TcpStream::connect(address).is_err() {
+            let ended = server.try_wait().unwrap();
+            assert_eq!(ended, None, "the server has ended");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, up).await.expect("it listens in time");
+}
+
+#[tokio::test]
+async fn server_serves_although_its_output_cannot_be_written() {
+    for unwritable in UNWRITABLE {
+        for format in ["text", "json"] {
+            let folder = folder();
+            let state = imported(folder.path());
+            let address = free_address();
+            let mut command = serve(&state, &["--log", "debug", "--log-format", format]);
+            command.arg("--listen").arg(address.to_string()).stdout(unwritable()).stderr(unwritable());
+            let mut server = command.spawn().unwrap();
+            until_up(&mut server, address).await;
+            let (status, _, answer) = http_to(address, "GET", "/readyz", &[], String::new()).await;
+            assert_eq!((status, answer.as_str()), (200, "ok\n"));
+            let killed = std::process::Command::new("kill").arg("-TERM").arg(server.id().to_string()).status().unwrap();
+            assert!(killed.success());
+            assert_eq!(server.wait().unwrap().code(), Some(0), "it ends as it should");
+        }
+    }
+}
+
+#[test]
+fn command_reports_that_its_result_cannot_be_written() {
+    let folder = folder();
+    let state = imported(folder.path());
+    let (state, auth) = (state.to_str().unwrap(), folder.path().join("auth"));
+    let auth = auth.to_str().unwrap();
+    for unwritable in UNWRITABLE {
+        for arguments in [
+            &["key", "new", "--auth", auth][..],
+            &["key", "list", "--auth", auth],
+            &["key", "export", "--auth", auth],
+            &["token", "--user", "ceo", "--role", "viewer", "--documents", "*", "--auth", auth],
+            &["user", "list", "--auth", auth],
+            &["check", state],
+            &["export", "--state", state],
+            &["document", "list", "--state", state],
+        ] {
+            let output = program(arguments).stdout(unwritable()).stderr(Stdio::piped()).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+            assert!(error.contains("standard output could not be written"), "{arguments:?}: {error}");
+            // And the reason may find no place either.
+            let output = program(arguments).stdout(unwritable()).stderr(unwritable()).status().unwrap();
+            assert_eq!(output.code(), Some(1), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn command_says_that_a_change_was_made_although_it_cannot_report_it() {
+    let data = format!("{FIXTURES}/positions.json");
+    for unwritable in UNWRITABLE {
+        let folder = folder();
+        let state = folder.path().join("state.automerge");
+        let arguments = ["import", &data, "--state", state.to_str().unwrap()];
+        let output = program(&arguments).stdout(unwritable()).stderr(Stdio::piped()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("60 positions are imported, but standard output could not be written"), "{error}");
+    }
+}
