@@ -143,7 +143,13 @@ impl From<InvalidDocumentId> for Problem {
 
 impl From<Refused> for Problem {
     fn from(error: Refused) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", error.to_string())
+        let detail = error.to_string();
+        match error {
+            Refused::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", detail),
+            Refused::Host { .. } => {
+                Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The host name is not this server's", detail)
+            }
+        }
     }
 }
 
