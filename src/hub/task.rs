@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod durability;
+mod ephemerals;
 mod history;
 mod lifecycle;
 mod members;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use arrivals::Arrivals;
+use ephemerals::Sources;
 use lifecycle::UPKEEP;
 use suspended::{Cause, Suspended};
 
@@ -28,7 +30,7 @@ use super::access::{Denied, Right};
 use super::allowance::Allowed;
 use super::caller::Caller;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
-use super::outbox::{ConnectionKey, Ephemeral, Outgoing, RemoteHeads, Waiter};
+use super::outbox::{ConnectionKey, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::waits::{AwaitedDocument, Wait};
@@ -60,8 +62,6 @@ const LARGE_DOCUMENT: u64 = 64 << 10;
 const ORDINARY_OPERATIONS: u64 = 1_000_000;
 /// How much longer a batch may take for each operation beyond that: some five times what it takes.
 const TIME_PER_OPERATION: Duration = Duration::from_micros(20);
-/// Sources of ephemeral messages of which the last number is known.
-const MAX_EPHEMERAL_SOURCES: usize = 4_096;
 
 /// The task of one document.
 pub(super) struct DocumentTask {
@@ -77,8 +77,8 @@ pub(super) struct DocumentTask {
     turned_away: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
     watchers: Watchers,
     remembered: Remembered,
-    /// The last number seen from each session of each peer.
-    ephemerals: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// Who has sent ephemeral messages under which name.
+    sources: Sources,
     /// What was last heard of storages that somebody watches.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
     last_use: Instant,
@@ -208,7 +208,7 @@ impl DocumentTask {
             turned_away: BTreeMap::new(),
             watchers,
             remembered: Remembered::default(),
-            ephemerals: HashMap::new(),
+            sources: Sources::default(),
             storages: HashMap::new(),
             last_use: Instant::now(),
             last_look: Instant::now(),
@@ -525,31 +525,6 @@ impl DocumentTask {
                 self.dismiss(document, key, &error);
             }
             _ => {}
-        }
-    }
-
-    /// Tells the document's other peers, once.
-    fn relay(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
-        if !self.peers.contains_key(&from) {
-            return;
-        }
-        let source = (Arc::clone(&message.sender), Arc::clone(&message.session));
-        if self.ephemerals.get(&source).is_some_and(|last| *last >= message.count) {
-            return;
-        }
-        if self.ephemerals.len() >= MAX_EPHEMERAL_SOURCES {
-            // Forgetting can at worst let a message through twice.
-            self.ephemerals.clear();
-        }
-        self.ephemerals.insert(source, message.count);
-        for (key, member) in &self.peers {
-            if *key == from {
-                continue;
-            }
-            // Ephemeral means that it may be lost: a socket that is behind does not get it.
-            if let Some(place) = member.peer.outbox.place(&self.waiter) {
-                place.fill(Outgoing::Ephemeral(Arc::clone(message)));
-            }
         }
     }
 }

@@ -7,7 +7,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::format::DocumentId;
 use happierwork::store::faults::{FaultyDisk, Op};
-use happierwork::wire::repo::{Message, PeerMetadata, RemoteHeads, StorageId};
+use happierwork::wire::repo::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -216,21 +216,79 @@ async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
 }
 
 #[tokio::test]
-async fn a_peer_id_is_taken_over_by_the_same_user_only() {
+async fn peer_id_of_another_user_is_neither_taken_nor_kept() {
     let users = Users::new();
     let server = users.server().await;
-    let (ceo, cfo) = (users.token("ceo", "editor", "*"), users.token("cfo", "editor", "*"));
-    let mut victim = joined(&server, &ceo, "ceo's laptop").await;
-    let mut thief = server.connect(&format!("/sync?token={cfo}")).await;
-    thief.send(Frame::binary(join("ceo's laptop", PeerMetadata::default()).encode())).await;
-    let told = receive(&mut thief).await;
-    assert!(matches!(&told, Some(Message::Error { message, .. }) if message.contains("another user")), "{told:?}");
-    assert_eq!(code(&mut thief).await, 4403);
-    let mut replica = Replica::empty(&server.document);
-    victim.until_agreed(&mut replica).await;
-    let _again = joined(&server, &ceo, "ceo's laptop").await;
-    while victim.next().await.is_some() {}
-    assert_eq!(code(&mut victim.socket).await, 4409, "the same user's older connection makes room");
+    let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
+    // Whoever comes first, both are served.
+    let mut squatter = joined(&server, &intern, "ceo's laptop").await;
+    let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
+    let (mut theirs, mut replica) = (Replica::empty(&server.document), Replica::empty(&server.document));
+    squatter.until_agreed(&mut theirs).await;
+    ceo_peer.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "name", "by the ceo").unwrap();
+    replica.doc.commit();
+    ceo_peer.until_agreed(&mut replica).await;
+    while theirs.doc.get_heads() != replica.doc.get_heads() {
+        squatter.turn(&mut theirs).await;
+    }
+    // A socket of the CEO's that was left half open is replaced, and nobody else's.
+    let mut again = joined(&server, &ceo, "ceo's laptop").await;
+    while ceo_peer.next().await.is_some() {}
+    assert_eq!(code(&mut ceo_peer.socket).await, 4409, "the same user's older connection makes room");
+    let mut replica = Replica { state: Default::default(), ..replica };
+    again.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "name", "by the ceo again").unwrap();
+    replica.doc.commit();
+    again.until_agreed(&mut replica).await;
+    while theirs.doc.get_heads() != replica.doc.get_heads() {
+        squatter.turn(&mut theirs).await;
+    }
+}
+
+/// The sender and the session of an ephemeral message are what its receivers tell messages apart by.
+#[tokio::test]
+async fn ephemeral_messages_do_not_pass_for_another_users() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
+    let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
+    let mut watcher = joined(&server, &ceo, "watcher").await;
+    let mut squatter = joined(&server, &intern, "ceo's laptop").await;
+    for peer in [&mut ceo_peer, &mut watcher, &mut squatter] {
+        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    }
+    let said = |peer: &RepoPeer, count: u64, data: &'static str| {
+        Message::Ephemeral(Ephemeral {
+            sender: peer.id.clone(),
+            target: peer.server.clone(),
+            count,
+            session: "session".to_owned(),
+            document: server.document.clone(),
+            data: data.into(),
+        })
+    };
+    let mut heard = Vec::new();
+    for (by_ceo, count, data) in [(true, 1, "here"), (false, u64::from(u32::MAX), "mute"), (true, 2, "still here")] {
+        let peer = if by_ceo { &mut ceo_peer } else { &mut squatter };
+        let message = said(peer, count, data);
+        peer.send(&message).await;
+        match watcher.next().await {
+            Some(Message::Ephemeral(message)) => {
+                assert_eq!(message.data, data);
+                heard.push(message.sender);
+            }
+            other => panic!("an ephemeral message, not {other:?}"),
+        }
+    }
+    assert_eq!((&heard[0], &heard[2]), (&ceo_peer.id, &ceo_peer.id));
+    assert_ne!(heard[1], ceo_peer.id, "a name of the squatter's own");
+    // Nor does anybody pass for the server.
+    let mut socket = server.connect(&format!("/sync?token={intern}")).await;
+    socket.send(Frame::binary(join(ceo_peer.server.as_str(), PeerMetadata::default()).encode())).await;
+    let told = receive(&mut socket).await;
+    assert!(matches!(&told, Some(Message::Error { message, .. }) if message.contains("server's own")), "{told:?}");
+    assert_eq!(code(&mut socket).await, 1008);
 }
 
 #[tokio::test]

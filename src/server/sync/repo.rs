@@ -93,6 +93,10 @@ impl RepoSocket {
             let theirs = versions.join(", ");
             return Err(bad(format!("unsupported protocol version: this server speaks 1, you offered {theirs:?}")));
         }
+        if sender == self.identity.peer {
+            self.hub.metrics().refuse(Refusal::Handshake);
+            return Err(bad("this peer id is the server's own; join under another one"));
+        }
         match &self.joined {
             Some(joined) if joined.peer != sender => {
                 self.hub.metrics().refuse(Refusal::Handshake);
@@ -100,12 +104,7 @@ impl RepoSocket {
             }
             Some(_) => {}
             None => {
-                let user = self.caller.user();
-                let registration = self.registry.register(&sender, self.key, &self.outbox, user).await;
-                let registration = registration.map_err(|error| {
-                    self.hub.metrics().refuse(Refusal::Denied);
-                    Farewell { kind: FarewellKind::Forbidden, message: error.to_string() }
-                })?;
+                let registration = self.registry.register(self.caller.user(), &sender, self.key, &self.outbox).await;
                 // What a peer shares with us is only remembered for a storage that outlives it.
                 let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                 let storage = storage.map(|storage| Arc::from(storage.as_str()));
