@@ -44,6 +44,7 @@ use crate::format::DocumentId;
 use crate::heavy::Habit;
 use crate::memory::{OutOfMemory, Share};
 use crate::metrics::Refusal;
+use crate::shares::Payer;
 use crate::store::Lengths;
 
 /// Commands taken as one batch.
@@ -174,6 +175,14 @@ impl Batch {
     fn is_full(&self) -> bool {
         self.commands >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES || self.weight >= MAX_BATCH_WEIGHT
     }
+}
+
+/// Who is charged for a document that a caller makes.
+fn payer_of(senders: &[Sender]) -> Option<Payer> {
+    senders.iter().find_map(|sender| match sender {
+        Sender::Caller { caller, .. } => caller.payer(),
+        Sender::Peer(_) => None,
+    })
 }
 
 /// Whether peers had a part in how long a batch took.
@@ -467,8 +476,10 @@ impl DocumentTask {
         if !self.mend(document).await {
             return self.refuse_batch(document, senders);
         }
-        let brought = |item: &Item| matches!(item, Item::Sync { bytes, .. } if carries_chunks(bytes));
-        let counted = !document.exists() && items.iter().any(brought) && Box::pin(self.wait_to_create()).await;
+        let counted = match self.maker(document, &items) {
+            Some(payer) if Box::pin(self.wait_to_create(payer.as_ref())).await => Some(payer),
+            _ => None,
+        };
         self.leave_out_forbidden(document, &mut items, &mut prepared, &mut senders);
         let Lengths { snapshot, log } = self.log.lengths();
         document.set_stored(snapshot + log);
@@ -488,7 +499,7 @@ impl DocumentTask {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
-            if !existed && !counted && !self.hub.inner.new_documents.take() {
+            if !existed && counted.is_none() && !self.hub.inner.new_documents.take(payer_of(&senders).as_ref()) {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
             if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
@@ -500,6 +511,8 @@ impl DocumentTask {
             self.failing.works();
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.log.compact_if_due(document, move || metrics.compactions.increment(1));
+        } else if let Some(payer) = counted {
+            self.hub.inner.new_documents.give_back(payer.as_ref());
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
         self.publish(document, applied).await;
@@ -508,6 +521,19 @@ impl DocumentTask {
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             self.answer(document, sender, outcome);
         }
+    }
+
+    /// Who is charged for the document that is about to be made, if it does not exist and a peer brings changes that may make
+    /// it. What a peer brings that may not write is left out, and makes nothing.
+    fn maker(&self, document: &Document, items: &[Item]) -> Option<Option<Payer>> {
+        if document.exists() {
+            return None;
+        }
+        let mut makers = items.iter().filter_map(|item| match item {
+            Item::Sync { peer, bytes } if carries_chunks(bytes) => self.peers.get(peer),
+            _ => None,
+        });
+        makers.find(|member| member.right >= Right::Write).map(|member| member.peer.caller.payer())
     }
 
     fn answer(&mut self, document: &mut Document, sender: Sender, outcome: Outcome) {

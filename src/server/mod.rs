@@ -9,6 +9,7 @@ mod authentication;
 mod body;
 mod conditional;
 mod dashboard;
+mod ephemerals;
 mod frames;
 mod guests;
 mod health;
@@ -51,6 +52,7 @@ use tokio_util::task::TaskTracker;
 
 use access::Access;
 pub use dashboard::{Asset, Content, Dashboard};
+use ephemerals::EphemeralRates;
 use guests::Guests;
 pub use identity::Identity;
 pub use ids::new_position_id;
@@ -91,6 +93,7 @@ pub struct App {
     authority: Option<Authority>,
     sessions: Option<Sessions>,
     guests: Guests,
+    ephemerals: EphemeralRates,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,

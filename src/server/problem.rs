@@ -157,7 +157,7 @@ impl From<Full> for Problem {
     fn from(full: Full) -> Self {
         let (status, kind) = match full {
             Full::House => (StatusCode::SERVICE_UNAVAILABLE, "full"),
-            Full::Address => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
+            Full::Address | Full::User => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
         };
         Self::new(status, kind, "There is no room for another connection", full.to_string()).retry_after(FULL_FOR)
     }

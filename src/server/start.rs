@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
+use super::ephemerals::EphemeralRates;
 use super::guests::Guests;
 use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
@@ -216,6 +218,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
+        ephemerals: EphemeralRates::new(&options.limits, Instant::now()),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
