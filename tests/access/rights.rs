@@ -366,6 +366,30 @@ async fn no_other_page_writes_or_opens_a_socket_with_the_cookie() {
 }
 
 #[tokio::test]
+async fn other_local_page_cannot_log_anybody_out() {
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("ceo", "owner", "*");
+    let (cookie, own) = (format!("happierwork_session={token}"), format!("http://{}", server.address));
+    let logout = async |origin: Option<&str>| {
+        let mut headers = vec![("cookie", cookie.as_str())];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let (status, headers, _) = server.http("POST", "/accounts/api/logout/", &headers).await;
+        (status, headers.get_all("set-cookie").iter().count())
+    };
+    assert_eq!(logout(Some("http://localhost:3000")).await, (403, 0));
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    assert_eq!(server.http("GET", "/api/documents", &headers).await.0, 200, "still logged in");
+    // A page elsewhere that has a token of its own ends that, and no cookie.
+    let other = format!("Bearer {}", users.token("cfo", "viewer", "*"));
+    let headers = [("authorization", other.as_str()), ("origin", "http://localhost:3000")];
+    let (status, headers, _) = server.http("POST", "/accounts/api/logout/", &headers).await;
+    assert_eq!((status, headers.get("set-cookie")), (200, None));
+    assert_eq!(logout(Some(&own)).await, (200, 2));
+    assert_eq!(logout(None).await, (200, 2), "a program");
+}
+
+#[tokio::test]
 async fn a_browser_brings_its_token_as_a_subprotocol_and_hears_which_was_picked() {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     let users = Users::new();
@@ -445,6 +469,60 @@ async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_ther
     let (status, body) =
         call(&server, &users.token("ceo", "viewer", "*"), "GET", &format!("/api/documents/{broken}"), "").await;
     assert_eq!(status, 503, "{body}");
+}
+
+/// Who may make documents, and has no right to one, is answered about it as if it were not there; and it is not opened.
+#[tokio::test]
+async fn anothers_document_is_answered_like_none_and_not_opened() {
+    let users = Users::new();
+    let folder = Arc::new(TempDir::new().unwrap());
+    let broken = new_id();
+    std::fs::create_dir(folder.path().join("documents")).unwrap();
+    std::fs::write(folder.path().join(format!("documents/{broken}.automerge")), "no document").unwrap();
+    let server = TestServer::start_in(folder, users.known()).await;
+    let ceo = users.token("ceo", "editor", "default");
+    let (_maker, theirs) = made_by(&server, &ceo).await;
+    let token = users.token("cfo", "editor", "default");
+    let mut changed = Replica::empty(&theirs.id);
+    changed.doc.put(ROOT, "name", "mine").unwrap();
+    changed.doc.commit();
+    changed.state.their_heads = Some(Vec::new());
+    changed.state.their_have = Some(vec![Default::default()]);
+    changed.state.their_need = Some(Vec::new());
+    let whole = changed.generate().unwrap();
+    let mut torn = whole.to_vec();
+    torn.truncate(whole.len() - 7);
+    let mut corrupt = whole.to_vec();
+    // The first byte of the checksum.
+    let chunk = whole.windows(4).position(|bytes| bytes == [0x85, 0x6f, 0x4a, 0x83]).unwrap();
+    corrupt[chunk + 4] ^= 1;
+    let nothing = Replica::empty(&theirs.id).generate().unwrap();
+    for message in [nothing, torn.into(), corrupt.into(), "nonsense".into()] {
+        for asks in [true, false] {
+            let mut answers = Vec::new();
+            for id in [&theirs.id, &broken, &new_id()] {
+                let mut peer = joined(&server, &token, "cfo").await;
+                let message = if asks { peer.request(id, message.clone()) } else { peer.sync(id, message.clone()) };
+                peer.send(&message).await;
+                let mut told = vec![peer.next().await];
+                // All that is said of it is said at once: before what comes of another document.
+                let known = peer.request(&server.document, Replica::empty(&server.document).generate().unwrap());
+                peer.send(&known).await;
+                while !matches!(told.last(), Some(Some(Message::Sync { document, .. })) if *document == server.document)
+                {
+                    assert!(told.last().is_some_and(Option::is_some), "{:?}", peer.socket.closed_with);
+                    told.push(peer.next().await);
+                }
+                told.pop();
+                let said = format!("{told:?}").replace(id.as_str(), "…").replace(peer.server.as_str(), "server");
+                answers.push(said);
+            }
+            assert_eq!(answers[0], answers[2], "{message:?} {asks}");
+            assert_eq!(answers[1], answers[2], "{message:?} {asks}");
+        }
+    }
+    let (status, _, body) = server.http("GET", "/readyz", &[]).await;
+    assert_eq!(status, 200, "nobody has tried to open what cannot be opened: {body}");
 }
 
 #[tokio::test]
