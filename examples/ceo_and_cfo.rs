@@ -175,6 +175,7 @@ fn server_options(home: &Path) -> Options {
         state: home.join("state.automerge"),
         documents: home.join("documents"),
         allowed_origins: Vec::new(),
+        hosts: Vec::new(),
         auth: None,
         who_may_create: Some(Role::Editor),
         max_message: 64 << 20,

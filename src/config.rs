@@ -115,6 +115,10 @@ pub struct ServeArgs {
     /// A web origin whose pages may use this server, besides its own and loopback ones; may be given several times
     #[arg(long, value_name = "ORIGIN", env = "HAPPIERWORK_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allow_origin: Vec<String>,
+    /// A host name by which this server is reached, besides localhost and IP addresses; may be given several times (needed
+    /// with --open, and on loopback addresses)
+    #[arg(long, value_name = "NAME", env = "HAPPIERWORK_HOST", value_delimiter = ',', value_parser = host)]
+    pub host: Vec<String>,
     /// The largest WebSocket message that is taken, in bytes [default: a document of --max-document-bytes fits]
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE",
           value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
@@ -318,6 +322,7 @@ impl ServeArgs {
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),
+            hosts: self.host.clone(),
             auth,
             who_may_create: self.auth.who_may_create.role(),
             max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
@@ -343,6 +348,19 @@ fn origin(text: &str) -> Result<String, String> {
         return Err("an origin has no path and no user: https://plan.example.com".to_owned());
     }
     Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+}
+
+/// A host name as a `Host` header has it, without a port.
+fn host(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if name.split('.').all(is_label) {
+        Ok(name.to_ascii_lowercase())
+    } else {
+        Err("not a host name such as plan.example.com, without scheme and port".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -403,6 +421,15 @@ mod tests {
         let auth = options.auth.expect("asked");
         assert_eq!((auth.folder, auth.session), (Some("auth".into()), Duration::from_secs(3_600)));
         assert_eq!(options.who_may_create, None);
+    }
+
+    #[test]
+    fn hosts_are_checked_when_given() {
+        assert_eq!(host("Plan.example.com."), Ok("plan.example.com".to_owned()));
+        assert_eq!(host("plan"), Ok("plan".to_owned()));
+        for bad in ["https://plan.example.com", "plan:8000", "*", "*.example.com", "a..b", ".", "", "a b", "plan/"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

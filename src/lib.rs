@@ -23,6 +23,7 @@
 //! | [`memory`] | what large messages may take, all connections together |
 //! | [`meter`] | a byte stream that knows whether anything moves |
 //! | [`metrics`] | what an operator can watch; counted by whoever does the work |
+//! | [`shares`] | limits of which one client cannot use up all |
 //! | [`token_bucket`] | how often something may happen |
 
 pub mod auth;
@@ -45,6 +46,7 @@ pub mod memory;
 pub mod meter;
 pub mod metrics;
 pub mod server;
+pub mod shares;
 pub mod store;
 pub mod token_bucket;
 #[deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]

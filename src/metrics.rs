@@ -77,6 +77,10 @@ pub enum Refusal {
     Ephemeral,
     /// A WebSocket at a path that has none.
     UnknownPath,
+    /// As many passwords wait to be looked at as may.
+    TooManyLogins,
+    /// As many connections of one user as may be.
+    TooManyFromUser,
 }
 
 /// All counters, gauges and histograms.
@@ -116,7 +120,7 @@ pub struct Metrics {
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 26] = [
+const REFUSALS: [(Refusal, &str); 28] = [
     (Refusal::Origin, "origin"),
     (Refusal::Undecodable, "undecodable"),
     (Refusal::BadSyncMessage, "bad_sync_message"),
@@ -143,6 +147,8 @@ const REFUSALS: [(Refusal, &str); 26] = [
     (Refusal::Memory, "memory"),
     (Refusal::Ephemeral, "ephemeral"),
     (Refusal::UnknownPath, "unknown_path"),
+    (Refusal::TooManyLogins, "too_many_logins"),
+    (Refusal::TooManyFromUser, "too_many_from_user"),
 ];
 
 impl Default for Metrics {

@@ -54,6 +54,17 @@ impl TokenBucket {
         Ok(())
     }
 
+    /// Takes back what was taken and not used.
+    pub fn give_back(&mut self, amount: f64) {
+        self.left = (self.left + amount).min(self.burst);
+    }
+
+    /// Whether everything may be taken at once: the bucket is as good as a new one.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.left >= self.burst
+    }
+
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.left = (self.left + elapsed * self.rate).min(self.burst);

@@ -14,11 +14,18 @@ use tokio::time::Instant;
 use super::password::{MAX_PASSWORD, Verifier};
 use super::throttle::Throttle;
 use super::{Account, AccountName, Accounts, Grant};
+use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Passwords that are looked at at the same time. Each takes 19 MiB, and a processor for some 20 ms.
 pub const AT_A_TIME: usize = 2;
-/// Passwords that wait for that.
+/// Passwords that wait for that, of accounts and networks that have not logged in lately.
 pub const WAITING: usize = 64;
+/// Passwords that wait for that, of accounts and networks that have.
+pub const KNOWN_WAITING: usize = 64;
+/// Logins that one network may have waiting.
+const FROM_ONE_NETWORK: usize = 16;
+/// Time between two log lines about logins for which there was no room.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What somebody has who has logged in.
 #[derive(Clone)]
@@ -45,7 +52,10 @@ pub enum LoginRefused {
     /// Too many tries. How long to wait.
     #[error("too many tries; try again in {} s", seconds(*.0))]
     Later(Duration),
-    /// Too many are trying, or the server has no key to sign with.
+    /// Too many are logging in at this moment.
+    #[error("too many are logging in at the moment; try again in a few seconds")]
+    Busy,
+    /// The server has no key to sign with.
     #[error("nobody can log in at the moment; try again a little later")]
     Unavailable,
 }
@@ -60,8 +70,13 @@ pub(super) struct Logins {
     throttle: Mutex<Throttle>,
     verifier: Arc<Verifier>,
     /// For those who are looked at, and those who wait.
-    places: Arc<Semaphore>,
+    strangers: Arc<KeyedLimit<Payer>>,
+    /// The same for accounts and networks that have logged in lately: a flood of guesses from elsewhere leaves them room.
+    known: Arc<KeyedLimit<Payer>>,
     turns: Arc<Semaphore>,
+    /// Held by the stranger whose turn is next. So at most one of them is in line before somebody who is known.
+    line: Semaphore,
+    logged_at: Mutex<Option<Instant>>,
 }
 
 impl Logins {
@@ -69,8 +84,11 @@ impl Logins {
         Self {
             throttle: Mutex::new(Throttle::default()),
             verifier: Arc::new(Verifier::new()),
-            places: Arc::new(Semaphore::new(AT_A_TIME + WAITING)),
+            strangers: places(WAITING),
+            known: places(KNOWN_WAITING),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
+            line: Semaphore::new(1),
+            logged_at: Mutex::default(),
         }
     }
 
@@ -86,10 +104,13 @@ impl Logins {
         let (Ok(name), true) = (AccountName::new(account), password.len() <= MAX_PASSWORD) else {
             return Err(LoginRefused::Wrong);
         };
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| LoginRefused::Unavailable)?;
+        let is_known = self.throttle(|throttle, moment| throttle.is_known(name.as_str(), from, moment));
+        let place = self.place(is_known, from)?;
         let attempt = self.throttle(|throttle, moment| throttle.attempt(name.as_str(), from, moment));
         attempt.map_err(|wait| told(&name, &accounts(), from, LoginRefused::Later(wait)))?;
+        let next = if is_known { None } else { self.line.acquire().await.ok() };
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
+        drop(next);
 
         let expected = accounts().get(&name).map(|account| account.password().clone());
         let (verifier, password, hash) = (Arc::clone(&self.verifier), password.to_owned(), expected.clone());
@@ -112,6 +133,19 @@ impl Logins {
         Ok((name, account.clone()))
     }
 
+    /// Room to wait for a turn.
+    fn place(&self, is_known: bool, from: IpAddr) -> Result<KeyedPermit<Payer>, LoginRefused> {
+        let places = if is_known { &self.known } else { &self.strangers };
+        places.take(Payer::at(from)).map_err(|full| {
+            let (now, mut logged_at) = (Instant::now(), self.logged_at.lock().unwrap_or_else(PoisonError::into_inner));
+            if logged_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
+                *logged_at = Some(now);
+                tracing::warn!(%from, is_known, ?full, "more passwords come than can be looked at; logins are refused");
+            }
+            LoginRefused::Busy
+        })
+    }
+
     fn throttle<T>(&self, ask: impl FnOnce(&mut Throttle, Instant) -> T) -> T {
         ask(&mut self.throttle.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
@@ -121,6 +155,11 @@ impl Logins {
     pub(super) fn work(&self) -> u64 {
         self.verifier.work()
     }
+}
+
+/// Room for those who are looked at, and for so many who wait; a share of it for each network.
+fn places(waiting: usize) -> Arc<KeyedLimit<Payer>> {
+    KeyedLimit::new(AT_A_TIME + waiting, AT_A_TIME + share_of(waiting, FROM_ONE_NETWORK))
 }
 
 /// In the log, for the operator. A name that no account has is not said: it may be a password that was typed in the wrong field.

@@ -12,10 +12,12 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::shares::network_of;
 
 /// Tries for one account: so many at once, and one more every so often.
 pub const PER_ACCOUNT: Allowance = Allowance { at_once: 10, every: Duration::from_secs(30) };
@@ -73,6 +75,8 @@ pub(super) struct Throttle {
     accounts: Table<Box<str>>,
     /// Of accounts that have logged in. These are there, so their number needs no bound.
     familiar: HashMap<Box<str>, Vec<Familiar>>,
+    /// Networks from which any account has logged in, and when it last did.
+    networks: HashMap<IpAddr, Instant>,
     addresses: Table<IpAddr>,
     sessions: Table<Box<str>>,
 }
@@ -82,6 +86,7 @@ impl Default for Throttle {
         Self {
             accounts: Table::new(PER_ACCOUNT, MOST),
             familiar: HashMap::new(),
+            networks: HashMap::new(),
             addresses: Table::new(PER_ADDRESS, MOST),
             sessions: Table::new(SESSIONS, MOST),
         }
@@ -89,12 +94,19 @@ impl Default for Throttle {
 }
 
 impl Throttle {
+    /// Whether this account, or any account from this network, has logged in lately.
+    pub(super) fn is_known(&self, account: &str, from: IpAddr, now: Instant) -> bool {
+        let is_lately = |last: Instant| now.saturating_duration_since(last) < LATELY;
+        self.networks.get(&network_of(from)).is_some_and(|last| is_lately(*last))
+            || self.familiar.get(account).is_some_and(|known| known.iter().any(|known| is_lately(known.last)))
+    }
+
     /// Counts a try.
     ///
     /// # Errors
     /// When there were too many of this account or address: how long to wait. Nothing was counted.
     pub(super) fn attempt(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        let from = network(from);
+        let from = network_of(from);
         let familiar = familiar(&mut self.familiar, account, from, now);
         // Both are asked before either is counted: who has to wait for the one does not pay at the other.
         let of_account = match &familiar {
@@ -117,7 +129,7 @@ impl Throttle {
     /// # Errors
     /// When the account has begun too many sessions: how long to wait.
     pub(super) fn succeeded(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        let from = network(from);
+        let from = network_of(from);
         match familiar(&mut self.familiar, account, from, now) {
             Some(familiar) => (familiar.last, familiar.whole_at) = (now, now),
             None => {
@@ -126,6 +138,9 @@ impl Throttle {
             }
         }
         self.addresses.give_back(&from, now);
+        if self.networks.len() < MOST || self.networks.contains_key(&from) {
+            self.networks.insert(from, now);
+        }
         if let Some(wait) = self.sessions.wait(account, now) {
             return Err(wait);
         }
@@ -154,14 +169,6 @@ fn familiar<'a>(
 ) -> Option<&'a mut Familiar> {
     let mut known = all.get_mut(account)?.iter_mut();
     known.find(|known| known.network == network && now.saturating_duration_since(known.last) < LATELY)
-}
-
-/// Whoever has one IPv6 address has at least all of its /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
 }
 
 /// For every key the moment at which all its tries are back: the whole state of a token bucket. (Not `token_bucket.rs`, which looks

@@ -4,7 +4,7 @@
 //! it, and of others whom the owner has let in. The larger right counts; but what was made to read only never writes. What somebody may not even read is
 //! answered as if it did not exist.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use serde::{Deserialize, Serialize};
@@ -152,16 +152,19 @@ pub(super) struct Access {
     /// None: nobody but the operator makes documents.
     may_create: Option<Role>,
     records: RwLock<HashMap<DocumentId, Arc<AccessRecord>>>,
+    /// Documents that exist, as far as that is known without a look at the disk.
+    existing: RwLock<HashSet<DocumentId>>,
     /// Of each record that is being changed: held while it is read, changed, and written.
     changing: Mutex<HashMap<DocumentId, Weak<AsyncMutex<()>>>>,
 }
 
 impl Access {
     pub(super) fn new(store: Arc<dyn Store>, default: Option<DocumentId>, may_create: Option<Role>) -> Self {
-        Self { store, default, may_create, records: RwLock::default(), changing: Mutex::default() }
+        let (records, existing, changing) = (RwLock::default(), RwLock::default(), Mutex::default());
+        Self { store, default, may_create, records, existing, changing }
     }
 
-    /// Reads all records.
+    /// Reads all records, and which documents there are.
     pub(super) async fn load(&self) -> Result<(), AccessError> {
         let mut records = HashMap::new();
         for (id, bytes) in self.store.load_access().await? {
@@ -169,7 +172,24 @@ impl Access {
             records.insert(id, Arc::new(record));
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
+        let existing = self.store.list().await?.into_iter().collect();
+        *self.existing.write().unwrap_or_else(PoisonError::into_inner) = existing;
         Ok(())
+    }
+
+    /// Notes that a document exists.
+    pub(super) fn note_existing(&self, id: &DocumentId) {
+        let is_known = self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id);
+        if !is_known {
+            self.existing.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        }
+    }
+
+    /// Whether a document that exists is not for this caller, who may make one that does not. Told without a look at the
+    /// document. (One that somebody has put into the folder of a running server is only known once it was opened.)
+    pub(super) fn is_anothers(&self, caller: &Caller, id: &DocumentId) -> bool {
+        self.right(caller, id) < Right::Read
+            && self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// Whether somebody may make this edit.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::auth::Grant;
 use crate::document::{Bringer, Standing, Surface};
+use crate::shares::Payer;
 
 use super::access::Right;
 
@@ -23,8 +24,8 @@ struct Inner {
 enum Who {
     /// The server itself.
     Server,
-    /// Nobody is asked who they are.
-    Anybody,
+    /// Nobody is asked who they are. Who pays for what they use, if that can be told.
+    Anybody(Option<Payer>),
     Known {
         grant: RwLock<Arc<Grant>>,
         /// Their token does not count any more.
@@ -42,7 +43,13 @@ impl Caller {
     /// Somebody, on a server that asks nobody who they are: everybody may do everything.
     #[must_use]
     pub fn anybody(surface: Surface) -> Self {
-        Self(Arc::new(Inner { surface, who: Who::Anybody }))
+        Self::anybody_paid_by(surface, None)
+    }
+
+    /// The same, and what they use is charged to `payer`.
+    #[must_use]
+    pub fn anybody_paid_by(surface: Surface, payer: Option<Payer>) -> Self {
+        Self(Arc::new(Inner { surface, who: Who::Anybody(payer) }))
     }
 
     /// A user.
@@ -59,7 +66,7 @@ impl Caller {
     pub fn grant(&self) -> Option<Arc<Grant>> {
         match &self.0.who {
             Who::Known { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
-            Who::Server | Who::Anybody => None,
+            Who::Server | Who::Anybody(_) => None,
         }
     }
 
@@ -85,6 +92,16 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> Option<Arc<str>> {
         self.grant().map(|grant| Arc::clone(&grant.user))
+    }
+
+    /// Who is charged for what is used; `None` for the server itself, and where clients cannot be told apart.
+    #[must_use]
+    pub fn payer(&self) -> Option<Payer> {
+        match &self.0.who {
+            Who::Server => None,
+            Who::Anybody(payer) => payer.clone(),
+            Who::Known { .. } => self.user().map(Payer::User),
+        }
     }
 
     /// Who brings in what comes from here, as far as that is known.

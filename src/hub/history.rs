@@ -16,6 +16,7 @@ use super::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::document::Past;
 use crate::document::history::{Page, Query};
 use crate::format::DocumentId;
+use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Pages of histories that are collected at a time.
 const PAGES: usize = 4;
@@ -27,8 +28,8 @@ const TRIES: usize = 3;
 /// What those who look back may take, all documents together.
 pub(super) struct Readers {
     pages: Semaphore,
-    /// Those who read documents as they were, and those who wait for that.
-    places: Arc<Semaphore>,
+    /// Those who read documents as they were, and those who wait for that; a share of it for each user.
+    places: Arc<KeyedLimit<Payer>>,
     /// Those who read.
     turns: Arc<Semaphore>,
 }
@@ -38,7 +39,7 @@ impl Readers {
     pub(super) fn new(turns: usize) -> Self {
         Self {
             pages: Semaphore::new(PAGES),
-            places: Arc::new(Semaphore::new(turns + WAITING)),
+            places: KeyedLimit::new(turns + WAITING, turns + share_of(WAITING, 1)),
             turns: Arc::new(Semaphore::new(turns)),
         }
     }
@@ -50,7 +51,7 @@ pub struct ReadPast {
     /// The document.
     pub past: Past,
     _turn: OwnedSemaphorePermit,
-    _place: OwnedSemaphorePermit,
+    _place: KeyedPermit<Payer>,
 }
 
 impl Hub {
@@ -117,7 +118,7 @@ impl Hub {
             return Ok(None);
         }
         let Readers { places, turns, .. } = &self.inner.readers;
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| ReadFailure::Busy)?;
+        let place = places.take(caller.payer()).map_err(|_| ReadFailure::Busy)?;
         // An error never happens: turns do not end.
         let turn = Arc::clone(turns).acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
         let (reply, answer) = oneshot::channel();

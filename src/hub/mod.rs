@@ -129,7 +129,7 @@ struct Inner {
     storages: WatchedStorages,
     tasks: TaskTracker,
     next_connection: AtomicU64,
-    waits: Arc<Waits>,
+    waits: Waits,
     quarantines: Quarantines,
     unopened: Unopened,
     new_documents: NewDocuments,

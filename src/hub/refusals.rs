@@ -3,7 +3,7 @@
 //! A refusal is told once, and remembered for the connection: what the client still sends about the document is dropped
 //! before it costs anything. A client that keeps its connection does not come back every few seconds with the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::command::SyncPeer;
@@ -23,7 +23,7 @@ pub enum Lasting {
 /// The documents that refuse changes of one connection. Clones are the same. Bounded by the documents that a connection may
 /// sync.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals(Arc<Mutex<HashMap<DocumentId, Lasting>>>);
+pub struct Refusals(Arc<Mutex<HashMap<DocumentId, Lasting>>>, Arc<Mutex<HashSet<DocumentId>>>);
 
 impl Refusals {
     /// Whether a message about this document is to be dropped. `brings_changes`: it carries some.
@@ -39,6 +39,11 @@ impl Refusals {
     /// Whether the document refuses everything for as long as the connection lasts.
     pub(super) fn is_final(&self, id: &DocumentId) -> bool {
         self.lock().get(id) == Some(&Lasting::Connection)
+    }
+
+    /// Whether this connection is told for the first time that there is no such document, of one that is not for its user.
+    pub(super) fn is_first_denial(&self, id: &DocumentId) -> bool {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
 
     /// Remembers a refusal. False: it was there, and has been told.

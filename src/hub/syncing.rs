@@ -30,7 +30,26 @@ impl Hub {
             self.turn_down(id, &peer, false, None);
             return Ok(());
         }
+        if self.inner.access.is_anothers(&peer.caller, id) {
+            self.look_for_none(id, &peer).await;
+            self.turn_down(id, &peer, false, None);
+            return Ok(());
+        }
         self.send(id, Command::Greet(peer)).await
+    }
+
+    /// Does once for each connection what is done to find that a document does not exist. So the answer about a document
+    /// that is another user's, which is not looked at, takes as long as one about none.
+    async fn look_for_none(&self, id: &DocumentId, peer: &SyncPeer) {
+        if !peer.refusals.is_first_denial(id) {
+            return;
+        }
+        let (store, none) = (&self.inner.store, DocumentId::from_random(rand::random()));
+        // There is nothing, and nothing to tell if that cannot be seen.
+        let _ = store.load(&none).await;
+        let _ = store.load_authors(&none).await;
+        let _ = store.load_peers(&none).await;
+        store.close(&none).await;
     }
 
     /// Passes on a sync message, as soon as not too much of this connection waits already. `request`: the peer has not got
@@ -61,7 +80,10 @@ impl Hub {
             }
             return Ok(());
         }
-        let incoming = if bytes.len() >= SIZEABLE && brings_changes {
+        // Of whoever may make the document if there is none, a message is taken apart in any case, and before it is asked
+        // whether there is one: what is malformed is answered alike.
+        let may_be_anothers = self.right(&peer.caller, id) < Right::Read;
+        let incoming = if may_be_anothers || (bytes.len() >= SIZEABLE && brings_changes) {
             match self.take_apart(&bytes, &mut share).await {
                 Ok(Some(incoming)) => Some(Box::new(incoming)),
                 Ok(None) => {
@@ -77,6 +99,11 @@ impl Hub {
         } else {
             None
         };
+        if may_be_anothers && self.inner.access.is_anothers(&peer.caller, id) {
+            self.look_for_none(id, &peer).await;
+            self.turn_down(id, &peer, request, Some(&bytes));
+            return Ok(());
+        }
         let allowed = peer.allowance.take(bytes.len(), share).await;
         Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
     }

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod durability;
+mod ephemerals;
 mod history;
 mod lifecycle;
 mod members;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use arrivals::Arrivals;
+use ephemerals::Sources;
 use lifecycle::UPKEEP;
 use suspended::{Cause, Suspended};
 
@@ -28,7 +30,7 @@ use super::access::{Denied, Right};
 use super::allowance::Allowed;
 use super::caller::Caller;
 use super::command::{Command, EditFailure, SyncPeer, Unavailable};
-use super::outbox::{ConnectionKey, Ephemeral, Outgoing, RemoteHeads, Waiter};
+use super::outbox::{ConnectionKey, RemoteHeads, Waiter};
 use super::remembered::Remembered;
 use super::shown::Shown;
 use super::waits::{AwaitedDocument, Wait};
@@ -42,6 +44,7 @@ use crate::format::DocumentId;
 use crate::heavy::Habit;
 use crate::memory::{OutOfMemory, Share};
 use crate::metrics::Refusal;
+use crate::shares::Payer;
 use crate::store::Lengths;
 
 /// Commands taken as one batch.
@@ -60,8 +63,6 @@ const LARGE_DOCUMENT: u64 = 64 << 10;
 const ORDINARY_OPERATIONS: u64 = 1_000_000;
 /// How much longer a batch may take for each operation beyond that: some five times what it takes.
 const TIME_PER_OPERATION: Duration = Duration::from_micros(20);
-/// Sources of ephemeral messages of which the last number is known.
-const MAX_EPHEMERAL_SOURCES: usize = 4_096;
 
 /// The task of one document.
 pub(super) struct DocumentTask {
@@ -77,8 +78,8 @@ pub(super) struct DocumentTask {
     turned_away: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
     watchers: Watchers,
     remembered: Remembered,
-    /// The last number seen from each session of each peer.
-    ephemerals: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// Who has sent ephemeral messages under which name.
+    sources: Sources,
     /// What was last heard of storages that somebody watches.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
     last_use: Instant,
@@ -176,6 +177,14 @@ impl Batch {
     }
 }
 
+/// Who is charged for a document that a caller makes.
+fn payer_of(senders: &[Sender]) -> Option<Payer> {
+    senders.iter().find_map(|sender| match sender {
+        Sender::Caller { caller, .. } => caller.payer(),
+        Sender::Peer(_) => None,
+    })
+}
+
 /// Whether peers had a part in how long a batch took.
 fn blames_peers(applied: &Applied, senders: &[Sender]) -> bool {
     let brought = applied.brought_changes.iter().zip(&applied.outcomes);
@@ -208,7 +217,7 @@ impl DocumentTask {
             turned_away: BTreeMap::new(),
             watchers,
             remembered: Remembered::default(),
-            ephemerals: HashMap::new(),
+            sources: Sources::default(),
             storages: HashMap::new(),
             last_use: Instant::now(),
             last_look: Instant::now(),
@@ -467,8 +476,10 @@ impl DocumentTask {
         if !self.mend(document).await {
             return self.refuse_batch(document, senders);
         }
-        let brought = |item: &Item| matches!(item, Item::Sync { bytes, .. } if carries_chunks(bytes));
-        let counted = !document.exists() && items.iter().any(brought) && Box::pin(self.wait_to_create()).await;
+        let counted = match self.maker(document, &items) {
+            Some(payer) if Box::pin(self.wait_to_create(payer.as_ref())).await => Some(payer),
+            _ => None,
+        };
         self.leave_out_forbidden(document, &mut items, &mut prepared, &mut senders);
         let Lengths { snapshot, log } = self.log.lengths();
         document.set_stored(snapshot + log);
@@ -488,7 +499,7 @@ impl DocumentTask {
             return Box::pin(self.overrun(document, applied, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
-            if !existed && !counted && !self.hub.inner.new_documents.take() {
+            if !existed && counted.is_none() && !self.hub.inner.new_documents.take(payer_of(&senders).as_ref()) {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
             if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
@@ -500,6 +511,8 @@ impl DocumentTask {
             self.failing.works();
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.log.compact_if_due(document, move || metrics.compactions.increment(1));
+        } else if let Some(payer) = counted {
+            self.hub.inner.new_documents.give_back(payer.as_ref());
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
         self.publish(document, applied).await;
@@ -508,6 +521,19 @@ impl DocumentTask {
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             self.answer(document, sender, outcome);
         }
+    }
+
+    /// Who is charged for the document that is about to be made, if it does not exist and a peer brings changes that may make
+    /// it. What a peer brings that may not write is left out, and makes nothing.
+    fn maker(&self, document: &Document, items: &[Item]) -> Option<Option<Payer>> {
+        if document.exists() {
+            return None;
+        }
+        let mut makers = items.iter().filter_map(|item| match item {
+            Item::Sync { peer, bytes } if carries_chunks(bytes) => self.peers.get(peer),
+            _ => None,
+        });
+        makers.find(|member| member.right >= Right::Write).map(|member| member.peer.caller.payer())
     }
 
     fn answer(&mut self, document: &mut Document, sender: Sender, outcome: Outcome) {
@@ -525,31 +551,6 @@ impl DocumentTask {
                 self.dismiss(document, key, &error);
             }
             _ => {}
-        }
-    }
-
-    /// Tells the document's other peers, once.
-    fn relay(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
-        if !self.peers.contains_key(&from) {
-            return;
-        }
-        let source = (Arc::clone(&message.sender), Arc::clone(&message.session));
-        if self.ephemerals.get(&source).is_some_and(|last| *last >= message.count) {
-            return;
-        }
-        if self.ephemerals.len() >= MAX_EPHEMERAL_SOURCES {
-            // Forgetting can at worst let a message through twice.
-            self.ephemerals.clear();
-        }
-        self.ephemerals.insert(source, message.count);
-        for (key, member) in &self.peers {
-            if *key == from {
-                continue;
-            }
-            // Ephemeral means that it may be lost: a socket that is behind does not get it.
-            if let Some(place) = member.peer.outbox.place(&self.waiter) {
-                place.fill(Outgoing::Ephemeral(Arc::clone(message)));
-            }
         }
     }
 }

@@ -2,18 +2,30 @@
 //!
 //! A server on a developer's machine is reachable by every web page that this person opens. Without these checks any of
 //! them could read the salaries. So an `Origin` must be absent (no browser, or a plain navigation), our own, loopback,
-//! or allowed by `--allow-origin`; and on a loopback listener the `Host` must be a loopback name, or a page could have
-//! its own name resolve to 127.0.0.1 (DNS rebinding).
+//! or allowed by `--allow-origin`.
+//!
+//! A page can also have its own name resolve to this server (DNS rebinding): to the browser both are the same origin then.
+//! So on a loopback listener the `Host` must be a loopback name, and on any listener of a server that asks nobody who they
+//! are an IP address or a loopback name, neither of which a page's owner can point anywhere; or a name that the operator
+//! gave with `--host`. Where users are known a foreign name is harmless: browsers keep cookies by name, and a page has no
+//! token of its own.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 /// What was configured.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Access {
     /// Origins allowed besides our own and loopback: `https://plan.example.com`.
     pub allowed_origins: Vec<String>,
+    /// Host names that this server answers to besides IP addresses and loopback names: lower case, without a port.
+    pub hosts: Vec<String>,
+    /// Nobody is asked who they are, so the name by which a request came is checked on every listener.
+    pub open: bool,
+    /// A foreign host has been written to the log.
+    logged_host: AtomicBool,
 }
 
 /// Which side of the machine a listener is on, and what is spoken there.
@@ -31,12 +43,29 @@ pub enum Refused {
     /// A web page of somebody else's.
     #[error("pages of the origin {0} may not use this server; its operator can allow it with --allow-origin")]
     Origin(String),
-    /// A name that is not this machine's.
-    #[error("this server listens on loopback and answers to localhost, 127.0.0.1 and [::1] only, not to {0}")]
-    Host(String),
+    /// A name that is not this server's.
+    #[error("this server answers to {}, not to {host}; its operator can allow the name with --host", answers(*.loopback))]
+    Host {
+        /// The name by which the request came, and its port.
+        host: String,
+        /// Whether it came to a loopback listener.
+        loopback: bool,
+    },
+}
+
+/// The names that need no `--host`.
+fn answers(loopback: bool) -> &'static str {
+    if loopback { "localhost, 127.0.0.1 and [::1] only" } else { "its IP addresses and to localhost only" }
 }
 
 impl Access {
+    /// What is checked: pages of `allowed_origins` may ask besides our own and loopback ones, and names in `hosts` are ours.
+    /// `open`: nobody is asked who they are.
+    #[must_use]
+    pub fn new(allowed_origins: Vec<String>, hosts: Vec<String>, open: bool) -> Self {
+        Self { allowed_origins, hosts, open, logged_host: AtomicBool::new(false) }
+    }
+
     /// Checks a request by its headers. `authority`: the one in its target, if that is a whole URL. `secure`: it came over TLS.
     ///
     /// # Errors
@@ -51,8 +80,14 @@ impl Access {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         // A request that names two hosts, or two origins, is nobody's: each of them must be fine.
         for host in headers.get_all(header::HOST).iter().map(text).chain(authority.map(str::to_owned)) {
-            if loopback && !is_loopback_name(host_of(&host)) {
-                return Err(Refused::Host(host));
+            if !self.answers_to(host_of(&host), loopback) {
+                if !self.logged_host.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        ?host,
+                        "refused a request for a host name that is not this server's; --host allows one"
+                    );
+                }
+                return Err(Refused::Host { host, loopback });
             }
         }
         let host = headers.get(header::HOST).map(text);
@@ -60,6 +95,13 @@ impl Access {
             Some(origin) => Err(Refused::Origin(text(origin))),
             None => Ok(()),
         }
+    }
+
+    /// Whether a request for this host, without its port, is for this server. `loopback`: it came to a loopback listener.
+    fn answers_to(&self, host: &str, loopback: bool) -> bool {
+        let is_named = || self.hosts.iter().any(|named| named.eq_ignore_ascii_case(without_root(host)));
+        let needs_name = loopback || self.open;
+        !needs_name || is_loopback_name(host) || (!loopback && is_address(host)) || is_named()
     }
 
     /// Whether a page is this server's own, or one that its operator has named. `secure`: the request came over TLS; then so
@@ -106,12 +148,27 @@ pub fn host_of(authority: &str) -> &str {
 /// Whether a name means this machine to everybody.
 #[must_use]
 pub fn is_loopback_name(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    if host.eq_ignore_ascii_case("localhost") {
-        return true;
+    let name = without_root(host);
+    let last = name.rsplit('.').next().unwrap_or(name);
+    // Nobody can register a name below it (RFC 6761), and browsers resolve all of them to this machine.
+    last.eq_ignore_ascii_case("localhost") || address_of(name).is_some_and(|address| address.is_loopback())
+}
+
+/// Whether a host is an IP address, which no name server has a say in.
+fn is_address(host: &str) -> bool {
+    address_of(host).is_some()
+}
+
+fn address_of(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.parse().ok(),
     }
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A name without the dot of the root, which may stand at its end.
+fn without_root(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -124,7 +181,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        let access = Access { allowed_origins: vec!["https://plan.example.com".to_owned()] };
+        let access = Access::new(vec!["https://plan.example.com".to_owned()], Vec::new(), false);
         access.check(&headers, None, loopback, false).is_ok()
     }
 
@@ -197,8 +254,43 @@ mod tests {
         assert!(!check("evil.example:8000", None, true));
         assert!(!check("127.0.0.1.nip.io", None, true));
         assert!(check("evil.example:8000", None, false));
-        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8000"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "plan.localhost:8000",
+            "localhost.",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:8000",
+        ] {
             assert!(check(host, None, true), "{host}");
+        }
+        for host in ["localhost.evil.example", "evil-localhost", "10.0.0.5:8000", "", ":8000", "[127.0.0.1]"] {
+            assert!(!check(host, None, true), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn open_server_answers_to_addresses_and_named_hosts_only() {
+        let hosts = vec!["plan.example.com".to_owned()];
+        let (open, asking) = (Access::new(Vec::new(), hosts.clone(), true), Access::new(Vec::new(), hosts, false));
+        let check = |access: &Access, host: &str, loopback: bool| {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::try_from(host).unwrap())]);
+            access.check(&headers, None, loopback, false)
+        };
+        for host in
+            ["10.0.0.5:8000", "[2001:db8::1]:8000", "localhost:8000", "plan.example.com", "PLAN.example.com.:81"]
+        {
+            assert_eq!(check(&open, host, false), Ok(()), "{host}");
+        }
+        for host in ["evil.example:8000", "10.0.0.5.nip.io", "x.plan.example.com", "example.com", "0x0a000005", ""] {
+            let refused = check(&open, host, false).unwrap_err();
+            assert!(refused.to_string().contains("--host"), "{refused}");
+            assert_eq!(check(&asking, host, false), Ok(()), "{host:?}: users are known");
+        }
+        for access in [&open, &asking] {
+            assert_eq!(check(access, "plan.example.com", true), Ok(()), "named on loopback, for a proxy");
         }
     }
 }

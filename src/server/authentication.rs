@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::access::Access;
+use super::guests::Guest;
 use super::secure::is_secure;
 use super::sessions::renew;
 use super::upgrade::Upgrade;
@@ -21,6 +22,7 @@ use crate::clock::now;
 use crate::document::Surface;
 use crate::hub::Caller;
 use crate::metrics::Refusal;
+use crate::shares::Payer;
 
 /// The subprotocol that announces that the next one is a token. It is the one that the server picks.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";
@@ -34,8 +36,8 @@ pub const PARAMETER: &str = "token";
 /// Whom a request comes from.
 #[derive(Debug, Clone)]
 pub enum Identified {
-    /// On a server that asks nobody.
-    Anybody,
+    /// On a server that asks nobody; who is charged for what they use.
+    Anybody(Option<Payer>),
     /// A user.
     User(Box<Grant>),
     /// Nobody who could be told.
@@ -49,7 +51,7 @@ impl Identified {
     /// When that is nobody.
     pub fn caller(&self, surface: Surface) -> Result<Caller, Refused> {
         match self {
-            Self::Anybody => Ok(Caller::anybody(surface)),
+            Self::Anybody(payer) => Ok(Caller::anybody_paid_by(surface, payer.clone())),
             Self::User(grant) => Ok(Caller::known(surface, Grant::clone(grant))),
             Self::Nobody(refused) => Err(*refused),
         }
@@ -71,9 +73,15 @@ impl App {
         Found::of(request.method(), request.uri(), request.headers(), &self.access, secure)
     }
 
+    /// Who is charged for what a request uses, where users are not known.
+    fn payer<B>(&self, request: &axum::http::Request<B>) -> Option<Payer> {
+        let guest = request.extensions().get::<Arc<Guest>>()?;
+        Payer::at(self.guests.origin(guest.peer, request.headers()))
+    }
+
     /// Whom a request comes from, by its head.
     pub fn identify<B>(&self, request: &axum::http::Request<B>) -> Identified {
-        let Some(authority) = &self.authority else { return Identified::Anybody };
+        let Some(authority) = &self.authority else { return Identified::Anybody(self.payer(request)) };
         let found = self.token_of(request);
         let Some(token) = found.token() else { return Identified::Nobody(Refused::Missing) };
         match authority.verify(token, now()) {

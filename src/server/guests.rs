@@ -4,19 +4,22 @@
 //! Node dies of a connection that is refused any other way. How many are being told is bounded, or refusing would be the
 //! attack. This is asked once per connection, and never per message.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
+use crate::shares::{self, KeyedLimit, KeyedPermit, network_of, share_of};
 
 /// What a proxy adds the address to that it was asked from.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Connections that may be told at once that there is no room, at the most and at the least.
 const GOODBYES: std::ops::RangeInclusive<usize> = 8..=512;
+
+/// WebSockets that one user may have, however few a server takes.
+const OF_ONE_USER: usize = 16;
 
 /// The table of all connections. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,19 +29,12 @@ pub struct Guests {
 
 #[derive(Debug)]
 struct House {
-    /// 0: no limit.
-    most: usize,
-    /// 0: no limit.
-    most_per_address: usize,
     proxies: Vec<IpAddr>,
-    table: Mutex<Table>,
+    /// Connections, in total and by network.
+    connections: Arc<KeyedLimit<IpAddr>>,
+    /// WebSockets by user. All of them are counted in total as connections.
+    users: Arc<KeyedLimit<Arc<str>>>,
     goodbyes: Arc<Semaphore>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    open: usize,
-    by_address: HashMap<IpAddr, usize>,
 }
 
 /// Why there is no room for a connection.
@@ -50,17 +46,16 @@ pub enum Full {
     /// From one address.
     #[error("this server has as many connections from your address as it takes; close some, or try again later")]
     Address,
+    /// Of one user.
+    #[error("this server has as many connections of yours as it takes; close some, or try again later")]
+    User,
 }
 
 /// A connection's place; given back when this is dropped.
-#[derive(Debug)]
-pub struct Seat {
-    house: Arc<House>,
-    /// Counted in total.
-    in_total: bool,
-    /// Counted for this address.
-    address: Option<IpAddr>,
-}
+pub type Seat = KeyedPermit<IpAddr>;
+
+/// A place among a user's WebSockets; given back when this is dropped.
+pub type UserSeat = KeyedPermit<Arc<str>>;
 
 /// The right to say goodbye at length; given back when this is dropped.
 #[derive(Debug)]
@@ -104,10 +99,9 @@ impl Guests {
             most => (most / 8).clamp(*GOODBYES.start(), *GOODBYES.end()),
         };
         let house = House {
-            most: limits.connections,
-            most_per_address: limits.connections_per_address,
             proxies: limits.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
-            table: Mutex::default(),
+            connections: KeyedLimit::new(limit(limits.connections), limit(limits.connections_per_address)),
+            users: KeyedLimit::new(usize::MAX, limit(share_of(limits.connections, OF_ONE_USER))),
             goodbyes: Arc::new(Semaphore::new(goodbyes)),
         };
         Self { house: Arc::new(house) }
@@ -118,8 +112,11 @@ impl Guests {
     /// # Errors
     /// When there is none.
     pub fn seat(&self, peer: IpAddr) -> Result<Seat, Full> {
-        let address = Some(peer).filter(|peer| !self.is_proxy(*peer)).map(address);
-        self.take(true, address)
+        let network = Some(peer).filter(|peer| !self.is_proxy(*peer)).map(network_of);
+        self.house.connections.take(network).map_err(|full| match full {
+            shares::Full::Total => Full::House,
+            shares::Full::Key => Full::Address,
+        })
     }
 
     /// Room for a WebSocket that has come over a trusted proxy, whose connection has its own seat in total. None: there
@@ -132,7 +129,15 @@ impl Guests {
             return Ok(None);
         }
         let client = self.client(headers).unwrap_or(peer);
-        self.take(false, Some(address(client))).map(Some)
+        self.house.connections.take_share(network_of(client)).map(Some).map_err(|_| Full::Address)
+    }
+
+    /// Room for a WebSocket of this user.
+    ///
+    /// # Errors
+    /// When the user has as many as may be: a quarter of all connections.
+    pub fn seat_of_user(&self, user: &Arc<str>) -> Result<UserSeat, Full> {
+        self.house.users.take_share(Arc::clone(user)).map_err(|_| Full::User)
     }
 
     /// From where a request comes: the other side of its connection, or what a trusted proxy says.
@@ -173,54 +178,11 @@ impl Guests {
     pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.house.proxies.contains(&address.to_canonical())
     }
-
-    fn take(&self, in_total: bool, address: Option<IpAddr>) -> Result<Seat, Full> {
-        let House { most, most_per_address, .. } = *self.house;
-        let address = address.filter(|_| most_per_address > 0);
-        let mut table = self.house.lock();
-        if in_total && most > 0 && table.open >= most {
-            return Err(Full::House);
-        }
-        if let Some(address) = address {
-            let open = table.by_address.entry(address).or_default();
-            if *open >= most_per_address {
-                return Err(Full::Address);
-            }
-            *open += 1;
-        }
-        table.open += usize::from(in_total);
-        drop(table);
-        Ok(Seat { house: Arc::clone(&self.house), in_total, address })
-    }
 }
 
-impl House {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut table = self.house.lock();
-        table.open -= usize::from(self.in_total);
-        if let Some(address) = self.address
-            && let Some(open) = table.by_address.get_mut(&address)
-        {
-            *open -= 1;
-            if *open == 0 {
-                table.by_address.remove(&address);
-            }
-        }
-    }
-}
-
-/// What counts as one address: whoever has IPv6 has at least a /64 of it.
-fn address(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip => ip,
-    }
+/// In the flags, 0 is no limit.
+fn limit(flag: usize) -> usize {
+    if flag == 0 { usize::MAX } else { flag }
 }
 
 #[cfg(test)]
@@ -259,7 +221,7 @@ mod tests {
         assert!(guests.seat(ip("10.0.0.2")).is_ok());
         drop(seats);
         assert!(guests.seat(ip("10.0.0.1")).is_ok());
-        assert!(guests.house.lock().by_address.is_empty() && guests.house.lock().open == 0);
+        assert_eq!(guests.house.connections.used(), (0, 0));
     }
 
     #[test]
@@ -274,7 +236,7 @@ mod tests {
     fn zero_is_no_limit() {
         let guests = guests(0, 0, &[]);
         let seats: Vec<_> = (0..10_000).map(|_| guests.seat(ip("10.0.0.1")).unwrap()).collect();
-        assert!(guests.house.lock().by_address.is_empty());
+        assert_eq!(guests.house.connections.used(), (10_000, 0));
         drop(seats);
     }
 
@@ -302,6 +264,18 @@ mod tests {
         let _seat = guests.seat(stranger).unwrap();
         assert!(guests.seat_behind_proxy(stranger, &forwarded(&["1.1.1.1"])).unwrap().is_none());
         assert_eq!(guests.seat(stranger).unwrap_err(), Full::Address);
+    }
+
+    #[test]
+    fn user_has_a_quarter_of_all_connections_over_however_many_addresses() {
+        let guests = guests(100, 0, &[]);
+        let (intern, ceo) = (Arc::from("intern"), Arc::from("ceo"));
+        let seats: Vec<_> = std::iter::from_fn(|| guests.seat_of_user(&intern).ok()).take(101).collect();
+        assert_eq!(seats.len(), 25);
+        assert_eq!(guests.seat_of_user(&intern).unwrap_err(), Full::User);
+        assert!(guests.seat_of_user(&ceo).is_ok());
+        drop(seats);
+        assert!(guests.seat_of_user(&intern).is_ok());
     }
 
     #[test]

@@ -15,13 +15,12 @@ use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::App;
+use crate::server::ephemerals::EphemeralRate;
 use crate::server::ids::new_position_id;
-use crate::server::limits::EPHEMERALS_BURST;
 use crate::server::outbound::Outbound;
 use crate::server::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::socket::Surface;
 use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use crate::token_bucket::TokenBucket;
 use crate::wire::legacy::{self, Action, LegacyError, Request, frames};
 
 /// Who wrote, when nobody has logged in.
@@ -36,7 +35,7 @@ pub struct LegacySocket {
     /// The document's rows and plan; kept for as long as this socket watches the document.
     view: SharedView,
     /// What it shows to all: clicks and logins.
-    shows: TokenBucket,
+    shows: EphemeralRate,
 }
 
 impl LegacySocket {
@@ -64,14 +63,13 @@ impl LegacySocket {
         if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
-        let rate = f64::from(app.limits.ephemerals_per_second);
-        let shows = TokenBucket::new(rate, rate * EPHEMERALS_BURST, Instant::now());
+        let shows = app.ephemerals.of_socket(&caller, Instant::now());
         Ok(Self { key, caller, hub, document, view, shows })
     }
 
     /// Whether something may be shown to all now. It is acknowledged if not, and lost.
     fn may_show(&mut self) -> bool {
-        let may = self.shows.take(1.0, Instant::now).is_ok();
+        let may = self.shows.take();
         if !may {
             self.hub.metrics().refuse(Refusal::Ephemeral);
         }

@@ -170,7 +170,7 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
     };
     let refusal = match full {
         Full::House => Refusal::TooManyConnections,
-        Full::Address => Refusal::TooManyFromAddress,
+        Full::Address | Full::User => Refusal::TooManyFromAddress,
     };
     app.hub.metrics().refuse(refusal);
     let goodbye = match app.guests.goodbye() {

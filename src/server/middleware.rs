@@ -19,6 +19,8 @@ use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
 use crate::metrics::Refusal;
 
+/// Says which pages may embed an answer that they cannot read.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Bytes that the path and the query of a request may have.
 const MAX_URL: usize = 8 << 10;
 /// Bytes that its headers may have together.
@@ -64,7 +66,25 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(app), guard))
 }
 
-async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let may_read = is_for_other_origin(&app, &request);
+    let mut response = answer(app, request, next).await;
+    if !may_read {
+        // No other page embeds it, with or without reading it. A page that CORS lets read is not asked by this header.
+        response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    response
+}
+
+/// Whether a page of another origin asks that may read the answer.
+fn is_for_other_origin(app: &App, request: &Request) -> bool {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let secure = is_secure(&app.guests, request.extensions(), headers);
+    headers.get(header::ORIGIN).is_some_and(|origin| app.access.allows(origin, host, secure))
+}
+
+async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
     let authority = request.uri().authority().map(|authority| authority.as_str());
     let listener =
         request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true, tls: false });

@@ -11,6 +11,7 @@ mod compression;
 mod conditional;
 mod dashboard;
 mod encoding;
+mod ephemerals;
 mod frames;
 mod guests;
 mod health;
@@ -55,6 +56,7 @@ use tokio_util::task::TaskTracker;
 use access::Access;
 use compression::Compression;
 pub use dashboard::{Asset, Content, Dashboard};
+use ephemerals::EphemeralRates;
 use guests::Guests;
 pub use identity::Identity;
 pub use ids::new_position_id;
@@ -96,6 +98,7 @@ pub struct App {
     sessions: Option<Sessions>,
     guests: Guests,
     compression: Compression,
+    ephemerals: EphemeralRates,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,

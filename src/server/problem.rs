@@ -143,7 +143,13 @@ impl From<InvalidDocumentId> for Problem {
 
 impl From<Refused> for Problem {
     fn from(error: Refused) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", error.to_string())
+        let detail = error.to_string();
+        match error {
+            Refused::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", detail),
+            Refused::Host { .. } => {
+                Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The host name is not this server's", detail)
+            }
+        }
     }
 }
 
@@ -151,7 +157,7 @@ impl From<Full> for Problem {
     fn from(full: Full) -> Self {
         let (status, kind) = match full {
             Full::House => (StatusCode::SERVICE_UNAVAILABLE, "full"),
-            Full::Address => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
+            Full::Address | Full::User => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
         };
         Self::new(status, kind, "There is no room for another connection", full.to_string()).retry_after(FULL_FOR)
     }

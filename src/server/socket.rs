@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::guests::UserSeat;
 use super::liveness::{Liveness, Moved, Upload, Verdict};
 use super::origin::SocketOrigin;
 use super::outbound::Outbound;
@@ -146,6 +147,8 @@ pub struct Connection {
     pub origin: Arc<SocketOrigin>,
     /// Its place among the connections of users.
     pub _session: Option<Session>,
+    /// Its place among its user's connections.
+    pub _seat: Option<UserSeat>,
 }
 
 impl Connection {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::compression::Compression;
+use super::ephemerals::EphemeralRates;
 use super::guests::Guests;
 use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
@@ -40,6 +42,9 @@ pub struct Options {
     pub documents: PathBuf,
     /// Origins allowed besides our own and loopback.
     pub allowed_origins: Vec<String>,
+    /// Host names that are this server's, besides IP addresses and loopback names: lower case, without a port. Others are
+    /// refused on loopback listeners, and on all of them where nobody is asked who they are.
+    pub hosts: Vec<String>,
     /// Who is asked who they are, and by what; none: nobody is asked, and everybody may do everything.
     pub auth: Option<AuthOptions>,
     /// The least role that may make documents; none: nobody may.
@@ -209,7 +214,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         hub,
         default_id: document.clone(),
         identity: Arc::new(identity),
-        access: Access { allowed_origins: options.allowed_origins },
+        access: Access::new(options.allowed_origins, options.hosts, authority.is_none()),
         sessions: authority.clone().map(Sessions::new),
         authority,
         times: options.times,
@@ -217,6 +222,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         keep_deleted: options.keep_deleted,
         guests: Guests::new(&options.limits),
         compression: Compression::new(),
+        ephemerals: EphemeralRates::new(&options.limits, Instant::now()),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),

@@ -187,17 +187,25 @@ pub async fn dismiss(
 }
 
 /// A connection of whoever asks.
+///
+/// # Errors
+/// When nobody is let in by this token (any more), or the user has too many connections.
 fn connection(
     app: &App,
     identified: &Identified,
     surface: Surface,
     origin: &Arc<SocketOrigin>,
-) -> Result<(Connection, Outbox, Caller), Refused> {
-    let caller = identified.caller(surface)?;
+) -> Result<(Connection, Outbox, Caller), RefusedUpgrade> {
+    let unauthorized = |refused: Refused| RefusedUpgrade { code: CLOSE_UNAUTHORIZED, reason: refused.to_string() };
+    let caller = identified.caller(surface).map_err(unauthorized)?;
+    let seat = caller.user().map(|user| app.guests.seat_of_user(&user)).transpose().map_err(|full| {
+        app.hub.metrics().refuse(Refusal::TooManyFromUser);
+        RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() }
+    })?;
     let (sender, receiver) = outbox(app.stopping.child_token());
     let key = app.hub.new_connection();
     let session = match &app.sessions {
-        Some(sessions) => sessions.enter(key, &caller, &sender)?,
+        Some(sessions) => sessions.enter(key, &caller, &sender).map_err(unauthorized)?,
         None => None,
     };
     let connection = Connection {
@@ -210,6 +218,7 @@ fn connection(
         handshake: app.limits.handshake,
         origin: Arc::clone(origin),
         _session: session,
+        _seat: seat,
     };
     Ok((connection, sender, caller))
 }
@@ -227,9 +236,7 @@ pub async fn run_repo(
             let surface = RepoSocket::new(connection.key, caller, outbox, &app);
             connection.run(socket, surface, first).await;
         }
-        Err(refused) => {
-            refuse(&app, socket, &Spoken::Repo, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
-        }
+        Err(RefusedUpgrade { code, reason }) => refuse(&app, socket, &Spoken::Repo, code, &reason, &origin).await,
     }
 }
 
@@ -243,9 +250,7 @@ async fn run_plain(
     let spoken = Spoken::Plain(Ok(document.clone()));
     let (connection, outbox, caller) = match connection(&app, identified, Surface::Plain, &origin) {
         Ok(connection) => connection,
-        Err(refused) => {
-            return refuse(&app, socket, &spoken, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
-        }
+        Err(RefusedUpgrade { code, reason }) => return refuse(&app, socket, &spoken, code, &reason, &origin).await,
     };
     match PlainSocket::begin(connection.key, caller, app.hub.clone(), outbox, document).await {
         Ok(surface) => connection.run(socket, surface, None).await,
@@ -263,8 +268,8 @@ pub async fn run_legacy(
 ) {
     let (connection, outbox, caller) = match connection(&app, identified, Surface::Legacy, &origin) {
         Ok(connection) => connection,
-        Err(refused) => {
-            return refuse(&app, socket, &Spoken::Legacy, CLOSE_UNAUTHORIZED, &refused.to_string(), &origin).await;
+        Err(RefusedUpgrade { code, reason }) => {
+            return refuse(&app, socket, &Spoken::Legacy, code, &reason, &origin).await;
         }
     };
     match LegacySocket::begin(connection.key, caller, outbox, &app).await {

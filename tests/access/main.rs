@@ -11,6 +11,7 @@ mod matrix;
 mod peer;
 mod replica;
 mod rights;
+mod shares;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

@@ -7,7 +7,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::format::DocumentId;
 use happierwork::store::faults::{FaultyDisk, Op};
-use happierwork::wire::repo::{Message, PeerMetadata, RemoteHeads, StorageId};
+use happierwork::wire::repo::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -216,21 +216,79 @@ async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
 }
 
 #[tokio::test]
-async fn a_peer_id_is_taken_over_by_the_same_user_only() {
+async fn peer_id_of_another_user_is_neither_taken_nor_kept() {
     let users = Users::new();
     let server = users.server().await;
-    let (ceo, cfo) = (users.token("ceo", "editor", "*"), users.token("cfo", "editor", "*"));
-    let mut victim = joined(&server, &ceo, "ceo's laptop").await;
-    let mut thief = server.connect(&format!("/sync?token={cfo}")).await;
-    thief.send(Frame::binary(join("ceo's laptop", PeerMetadata::default()).encode())).await;
-    let told = receive(&mut thief).await;
-    assert!(matches!(&told, Some(Message::Error { message, .. }) if message.contains("another user")), "{told:?}");
-    assert_eq!(code(&mut thief).await, 4403);
-    let mut replica = Replica::empty(&server.document);
-    victim.until_agreed(&mut replica).await;
-    let _again = joined(&server, &ceo, "ceo's laptop").await;
-    while victim.next().await.is_some() {}
-    assert_eq!(code(&mut victim.socket).await, 4409, "the same user's older connection makes room");
+    let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
+    // Whoever comes first, both are served.
+    let mut squatter = joined(&server, &intern, "ceo's laptop").await;
+    let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
+    let (mut theirs, mut replica) = (Replica::empty(&server.document), Replica::empty(&server.document));
+    squatter.until_agreed(&mut theirs).await;
+    ceo_peer.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "name", "by the ceo").unwrap();
+    replica.doc.commit();
+    ceo_peer.until_agreed(&mut replica).await;
+    while theirs.doc.get_heads() != replica.doc.get_heads() {
+        squatter.turn(&mut theirs).await;
+    }
+    // A socket of the CEO's that was left half open is replaced, and nobody else's.
+    let mut again = joined(&server, &ceo, "ceo's laptop").await;
+    while ceo_peer.next().await.is_some() {}
+    assert_eq!(code(&mut ceo_peer.socket).await, 4409, "the same user's older connection makes room");
+    let mut replica = Replica { state: Default::default(), ..replica };
+    again.until_agreed(&mut replica).await;
+    replica.doc.put(ROOT, "name", "by the ceo again").unwrap();
+    replica.doc.commit();
+    again.until_agreed(&mut replica).await;
+    while theirs.doc.get_heads() != replica.doc.get_heads() {
+        squatter.turn(&mut theirs).await;
+    }
+}
+
+/// The sender and the session of an ephemeral message are what its receivers tell messages apart by.
+#[tokio::test]
+async fn ephemeral_messages_do_not_pass_for_another_users() {
+    let users = Users::new();
+    let server = users.server().await;
+    let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
+    let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
+    let mut watcher = joined(&server, &ceo, "watcher").await;
+    let mut squatter = joined(&server, &intern, "ceo's laptop").await;
+    for peer in [&mut ceo_peer, &mut watcher, &mut squatter] {
+        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    }
+    let said = |peer: &RepoPeer, count: u64, data: &'static str| {
+        Message::Ephemeral(Ephemeral {
+            sender: peer.id.clone(),
+            target: peer.server.clone(),
+            count,
+            session: "session".to_owned(),
+            document: server.document.clone(),
+            data: data.into(),
+        })
+    };
+    let mut heard = Vec::new();
+    for (by_ceo, count, data) in [(true, 1, "here"), (false, u64::from(u32::MAX), "mute"), (true, 2, "still here")] {
+        let peer = if by_ceo { &mut ceo_peer } else { &mut squatter };
+        let message = said(peer, count, data);
+        peer.send(&message).await;
+        match watcher.next().await {
+            Some(Message::Ephemeral(message)) => {
+                assert_eq!(message.data, data);
+                heard.push(message.sender);
+            }
+            other => panic!("an ephemeral message, not {other:?}"),
+        }
+    }
+    assert_eq!((&heard[0], &heard[2]), (&ceo_peer.id, &ceo_peer.id));
+    assert_ne!(heard[1], ceo_peer.id, "a name of the squatter's own");
+    // Nor does anybody pass for the server.
+    let mut socket = server.connect(&format!("/sync?token={intern}")).await;
+    socket.send(Frame::binary(join(ceo_peer.server.as_str(), PeerMetadata::default()).encode())).await;
+    let told = receive(&mut socket).await;
+    assert!(matches!(&told, Some(Message::Error { message, .. }) if message.contains("server's own")), "{told:?}");
+    assert_eq!(code(&mut socket).await, 1008);
 }
 
 #[tokio::test]
@@ -305,6 +363,30 @@ async fn no_other_page_writes_or_opens_a_socket_with_the_cookie() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn other_local_page_cannot_log_anybody_out() {
+    let users = Users::new();
+    let server = users.server().await;
+    let token = users.token("ceo", "owner", "*");
+    let (cookie, own) = (format!("happierwork_session={token}"), format!("http://{}", server.address));
+    let logout = async |origin: Option<&str>| {
+        let mut headers = vec![("cookie", cookie.as_str())];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let (status, headers, _) = server.http("POST", "/accounts/api/logout/", &headers).await;
+        (status, headers.get_all("set-cookie").iter().count())
+    };
+    assert_eq!(logout(Some("http://localhost:3000")).await, (403, 0));
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    assert_eq!(server.http("GET", "/api/documents", &headers).await.0, 200, "still logged in");
+    // A page elsewhere that has a token of its own ends that, and no cookie.
+    let other = format!("Bearer {}", users.token("cfo", "viewer", "*"));
+    let headers = [("authorization", other.as_str()), ("origin", "http://localhost:3000")];
+    let (status, headers, _) = server.http("POST", "/accounts/api/logout/", &headers).await;
+    assert_eq!((status, headers.get("set-cookie")), (200, None));
+    assert_eq!(logout(Some(&own)).await, (200, 2));
+    assert_eq!(logout(None).await, (200, 2), "a program");
 }
 
 #[tokio::test]
@@ -387,6 +469,60 @@ async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_ther
     let (status, body) =
         call(&server, &users.token("ceo", "viewer", "*"), "GET", &format!("/api/documents/{broken}"), "").await;
     assert_eq!(status, 503, "{body}");
+}
+
+/// Who may make documents, and has no right to one, is answered about it as if it were not there; and it is not opened.
+#[tokio::test]
+async fn anothers_document_is_answered_like_none_and_not_opened() {
+    let users = Users::new();
+    let folder = Arc::new(TempDir::new().unwrap());
+    let broken = new_id();
+    std::fs::create_dir(folder.path().join("documents")).unwrap();
+    std::fs::write(folder.path().join(format!("documents/{broken}.automerge")), "no document").unwrap();
+    let server = TestServer::start_in(folder, users.known()).await;
+    let ceo = users.token("ceo", "editor", "default");
+    let (_maker, theirs) = made_by(&server, &ceo).await;
+    let token = users.token("cfo", "editor", "default");
+    let mut changed = Replica::empty(&theirs.id);
+    changed.doc.put(ROOT, "name", "mine").unwrap();
+    changed.doc.commit();
+    changed.state.their_heads = Some(Vec::new());
+    changed.state.their_have = Some(vec![Default::default()]);
+    changed.state.their_need = Some(Vec::new());
+    let whole = changed.generate().unwrap();
+    let mut torn = whole.to_vec();
+    torn.truncate(whole.len() - 7);
+    let mut corrupt = whole.to_vec();
+    // The first byte of the checksum.
+    let chunk = whole.windows(4).position(|bytes| bytes == [0x85, 0x6f, 0x4a, 0x83]).unwrap();
+    corrupt[chunk + 4] ^= 1;
+    let nothing = Replica::empty(&theirs.id).generate().unwrap();
+    for message in [nothing, torn.into(), corrupt.into(), "nonsense".into()] {
+        for asks in [true, false] {
+            let mut answers = Vec::new();
+            for id in [&theirs.id, &broken, &new_id()] {
+                let mut peer = joined(&server, &token, "cfo").await;
+                let message = if asks { peer.request(id, message.clone()) } else { peer.sync(id, message.clone()) };
+                peer.send(&message).await;
+                let mut told = vec![peer.next().await];
+                // All that is said of it is said at once: before what comes of another document.
+                let known = peer.request(&server.document, Replica::empty(&server.document).generate().unwrap());
+                peer.send(&known).await;
+                while !matches!(told.last(), Some(Some(Message::Sync { document, .. })) if *document == server.document)
+                {
+                    assert!(told.last().is_some_and(Option::is_some), "{:?}", peer.socket.closed_with);
+                    told.push(peer.next().await);
+                }
+                told.pop();
+                let said = format!("{told:?}").replace(id.as_str(), "…").replace(peer.server.as_str(), "server");
+                answers.push(said);
+            }
+            assert_eq!(answers[0], answers[2], "{message:?} {asks}");
+            assert_eq!(answers[1], answers[2], "{message:?} {asks}");
+        }
+    }
+    let (status, _, body) = server.http("GET", "/readyz", &[]).await;
+    assert_eq!(status, 200, "nobody has tried to open what cannot be opened: {body}");
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ const DEVIATIONS: &[Deviation] = &[
     deviation("login email is a number", 3, "P-13", &[INVALID]),
     deviation("POST login without slash", 3, "P-13: with and without the final slash", &[WELCOME]),
     deviation("root path", 3, "a page that names the surfaces", &[Status(200)]),
-    deviation("foreign Host header", 3, "403 is what the whole server says to that", &[Status(403)]),
+    deviation("foreign Host header", 3, "421 is what the whole server says to that", &[Status(421)]),
 ];
 
 struct Scenario {

@@ -42,6 +42,7 @@ impl TestServer {
             state: home.join("state.automerge"),
             documents: home.join("documents"),
             allowed_origins: Vec::new(),
+            hosts: Vec::new(),
             auth: None,
             who_may_create: Some(Role::Editor),
             max_message: 64 << 20,

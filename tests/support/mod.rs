@@ -61,6 +61,7 @@ pub fn options(folder: &Path) -> Options {
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
+        hosts: Vec::new(),
         auth: None,
         who_may_create: Some(Role::Editor),
         max_message: 16 << 20,
@@ -154,6 +155,18 @@ impl TestServer {
     pub async fn connect_from(&self, source: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
         let tcp = self.tcp_from(source).await;
         let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
+        for (name, value) in headers {
+            request = request.with_header(*name, *value);
+        }
+        let stream = tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(tcp));
+        let (stream, _) = timeout(PATIENCE, stream).await.expect("in time").expect("connects");
+        Socket::new(stream)
+    }
+
+    /// A socket that was asked for under another host name.
+    pub async fn connect_as(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
+        let tcp = TcpStream::connect(self.address).await.expect("connects");
+        let mut request = ClientRequestBuilder::new(format!("ws://{host}{path}").parse().expect("a URL"));
         for (name, value) in headers {
             request = request.with_header(*name, *value);
         }

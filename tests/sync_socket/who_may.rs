@@ -1,5 +1,7 @@
 //! Who may ask, and what is no socket.
 
+use std::sync::Arc;
+
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::peer::receive;
@@ -39,13 +41,69 @@ async fn on_loopback_only_loopback_names_are_answered() {
     let server = TestServer::start().await;
     for path in ["/", "/metrics", "/healthz", "/sync"] {
         let (status, _, body) = server.http("GET", path, &[("host", "evil.example")]).await;
-        assert_eq!(status, 403, "{path}");
+        assert_eq!(status, 421, "{path}");
         assert!(body.contains("evil.example"), "{path}: {body}");
         let (status, ..) = server.http("GET", path, &[FOREIGN]).await;
         assert_eq!(status, 403, "{path}");
     }
     let (status, ..) = server.http("GET", "/healthz", &[("host", "localhost:1")]).await;
     assert_eq!(status, 200);
+}
+
+/// A page of `evil.example` whose name was made to point at this server is of the server's own origin, to the browser.
+#[tokio::test]
+async fn open_server_refuses_names_that_nobody_gave_it() {
+    let server = TestServer::start_in(Arc::new(tempfile::TempDir::new().expect("a folder")), |options| {
+        options.listen = vec![([0, 0, 0, 0], 0).into()];
+        options.hosts = vec!["plan.example.com".to_owned()];
+    })
+    .await;
+    let rebound = [("host", "evil.example:8000"), ("origin", "http://evil.example:8000")];
+    for headers in [&rebound[..1], &rebound] {
+        for path in ["/", "/api/documents", "/data/", "/healthz"] {
+            let (status, _, body) = server.http("GET", path, headers).await;
+            assert_eq!(status, 421, "{path}: {body}");
+            assert!(body.contains("evil.example") && body.contains("--host"), "{path}: {body}");
+        }
+        assert_eq!(server.http("POST", "/data/add/", headers).await.0, 421);
+        for path in ["/sync", "/sync/default", "/ws/dashboard/", "/"] {
+            let mut socket = server.connect_as("evil.example:8000", path, &headers[1..]).await;
+            if path == "/sync" {
+                let error = receive(&mut socket).await;
+                assert!(
+                    matches!(&error, Some(Message::Error { message, .. }) if message.contains("--host")),
+                    "{error:?}"
+                );
+            }
+            assert_eq!(code(&socket.closed().await), 4403, "{path}");
+        }
+    }
+    assert!(server.metric("happierwork_refusals_total{reason=\"origin\"}") >= 18.0);
+    for host in ["10.1.2.3:8000", "[2001:db8::1]", "localhost", "plan.example.com:8000"] {
+        assert_eq!(server.http("GET", "/api/documents", &[("host", host)]).await.0, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_for_pages_of_this_origin_only() {
+    let server = TestServer::start_in(Arc::new(tempfile::TempDir::new().expect("a folder")), |options| {
+        options.allowed_origins = vec!["https://plan.example.com".to_owned()];
+    })
+    .await;
+    for (path, status) in
+        [("/", 200), ("/data/", 200), ("/api/documents/default", 200), ("/nothing", 404), ("/sync", 426)]
+    {
+        let (found, headers, _) = server.http("GET", path, &[]).await;
+        assert_eq!(found, status, "{path}");
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin", "{path}");
+        let (_, headers, _) = server.http("GET", path, &[("origin", "https://plan.example.com")]).await;
+        assert_eq!(headers.get("cross-origin-resource-policy"), None, "{path}");
+        assert_eq!(headers["access-control-allow-origin"], "https://plan.example.com", "{path}");
+    }
+    for stranger in [FOREIGN, ("host", "evil.example")] {
+        let (_, headers, _) = server.http("GET", "/data/", &[stranger]).await;
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
+    }
 }
 
 #[tokio::test]
@@ -81,12 +139,12 @@ async fn asking_for_an_upgrade_is_no_way_around() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    for stranger in [("origin", "https://evil.example"), ("host", "evil.example")] {
+    for (stranger, refused) in [(("origin", "https://evil.example"), 403), (("host", "evil.example"), 421)] {
         for path in ["/data/", "/api/documents", "/sync", "/"] {
-            assert_eq!(server.http("GET", path, &[stranger, upgrade]).await.0, 403, "{path}");
+            assert_eq!(server.http("GET", path, &[stranger, upgrade]).await.0, refused, "{path}");
         }
         let headers: Vec<(&str, &str)> = [&[stranger][..], &whole].concat();
-        assert_eq!(server.http("GET", "/data/", &headers).await.0, 403);
-        assert_eq!(server.http("POST", "/data/add/", &headers).await.0, 403);
+        assert_eq!(server.http("GET", "/data/", &headers).await.0, refused);
+        assert_eq!(server.http("POST", "/data/add/", &headers).await.0, refused);
     }
 }

@@ -25,8 +25,10 @@ async fn behind_a_proxy() -> TestServer {
 #[tokio::test]
 async fn over_tls_every_answer_says_so() {
     // On all addresses, as names of other machines are no names of loopback.
-    let everywhere =
-        |options: &mut happierwork::server::Options| options.listen = vec![(Ipv4Addr::UNSPECIFIED, 0).into()];
+    let everywhere = |options: &mut happierwork::server::Options| {
+        options.listen = vec![(Ipv4Addr::UNSPECIFIED, 0).into()];
+        options.hosts = vec![PUBLIC.1.to_owned()];
+    };
     let mut server = server_with(&Authority::new("tests"), everywhere).await;
     server.address.set_ip(Ipv4Addr::LOCALHOST.into());
     for path in ["/", "/data/", "/api/documents", "/healthz", "/nowhere", "/sync"] {

@@ -62,6 +62,7 @@ fn options(folder: &Path) -> Options {
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         allowed_origins: Vec::new(),
+        hosts: Vec::new(),
         auth: None,
         who_may_create: Some(Role::Editor),
         max_message: 16 << 20,

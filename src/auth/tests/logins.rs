@@ -1,10 +1,15 @@
 //! Logging in.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 
+use futures_util::FutureExt;
 use tokio::time::advance;
 
 use super::*;
+
+/// Of one look at a password.
+const WORK: u64 = 19 * 1_024 * 2;
 
 fn address(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0a00_0000 + number).into()
@@ -96,7 +101,7 @@ async fn nobody_wrong_and_disabled_are_answered_alike_and_cost_the_same() {
         assert_eq!(refused, LoginRefused::Wrong, "{name}");
         costs.insert(authority.0.logins.work() - before);
     }
-    assert_eq!(costs, [19 * 1_024 * 2].into());
+    assert_eq!(costs, [WORK].into());
     assert!(authority.login("cfo", PASSWORD, HERE, NOW).await.is_ok());
 }
 
@@ -127,13 +132,13 @@ async fn of_10000_guesses_at_one_account_10_are_looked_at_and_then_one_every_30_
                     assert!(!wait.is_zero() && wait <= Duration::from_secs(30), "{wait:?}");
                     told_to_wait += 1;
                 }
-                LoginRefused::Unavailable => panic!("one at a time"),
+                LoginRefused::Busy | LoginRefused::Unavailable => panic!("one at a time"),
             }
             // 100 s for all of them.
             advance(Duration::from_millis(10)).await;
         }
         assert_eq!((looked_at, told_to_wait), (10 + 3, 10_000 - 13));
-        assert_eq!(authority.0.logins.work(), looked_at * 19 * 1_024 * 2, "refused before any work");
+        assert_eq!(authority.0.logins.work(), looked_at * WORK, "refused before any work");
         // The right one has to wait as well, and then counts.
         let LoginRefused::Later(wait) = authority.login("cfo", PASSWORD, HERE, NOW).await.unwrap_err() else {
             panic!("looked at");
@@ -173,10 +178,58 @@ async fn many_at_once_wait_for_their_turn_and_more_than_that_are_sent_away() {
     });
     let mut counts = [0; 2];
     for result in futures_util::future::join_all(logins).await {
-        counts[usize::from(result.unwrap_err() == LoginRefused::Unavailable)] += 1;
+        counts[usize::from(result.unwrap_err() == LoginRefused::Busy)] += 1;
     }
     assert_eq!(counts, [AT_A_TIME + WAITING, 200 - AT_A_TIME - WAITING]);
     assert!(authority.login("cfo", PASSWORD, HERE, NOW).await.is_ok(), "and then there is room again");
+}
+
+/// Begins all of them; how many are not done at once.
+fn waiting<F: Future>(logins: &mut [Pin<Box<F>>]) -> usize {
+    logins.iter_mut().map(|login| usize::from(login.as_mut().now_or_never().is_none())).sum()
+}
+
+/// More than there is room for, from as many addresses, all wait when somebody comes who has logged in before.
+#[tokio::test]
+async fn password_flood_leaves_room_for_known_accounts_and_networks() {
+    let home = Home::new();
+    for account in ["cfo", "ceo", "coo"] {
+        home.account(account, Role::Editor);
+    }
+    let authority = home.open();
+    assert!(authority.login("cfo", PASSWORD, address(1_000), NOW).await.is_ok());
+    let flood = (0..250).map(|guess| {
+        let authority = authority.clone();
+        async move { authority.login(&format!("user-{guess}"), "wrong password", address(guess), NOW).await }
+    });
+    let mut flood: Vec<_> = flood.map(Box::pin).collect();
+    assert_eq!(waiting(&mut flood), AT_A_TIME + WAITING);
+    // The account elsewhere, and another account from there; both before those who have waited longer.
+    let before = authority.0.logins.work();
+    let honest = [("cfo", 2_000), ("ceo", 1_000)];
+    let honest = honest.map(|(account, from)| authority.login(account, PASSWORD, address(from), NOW));
+    for login in futures_util::future::join_all(honest).await {
+        assert!(login.is_ok(), "{login:?}");
+    }
+    let looked_at = (authority.0.logins.work() - before) / WORK;
+    assert!(looked_at <= 2 + 4, "with those that were in turn: {looked_at}");
+}
+
+#[tokio::test]
+async fn one_network_has_a_share_of_the_room_for_logins() {
+    let home = Home::new();
+    home.account("cfo", Role::Editor);
+    let authority = home.open();
+    let guesses = (0..29).map(|guess| {
+        let authority = authority.clone();
+        async move { authority.login(&format!("user-{guess}"), "wrong password", address(7), NOW).await }
+    });
+    let mut guesses: Vec<_> = guesses.map(Box::pin).collect();
+    assert_eq!(waiting(&mut guesses), AT_A_TIME + WAITING / 4);
+    let login = authority.login("cfo", PASSWORD, address(8), NOW);
+    let (login, _) =
+        futures_util::future::join(login, futures_util::future::join_all(guesses.iter_mut().take(2 + 16))).await;
+    assert!(login.is_ok(), "others find room");
 }
 
 #[tokio::test]

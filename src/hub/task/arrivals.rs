@@ -19,6 +19,7 @@ use crate::hub::command::Unavailable;
 use crate::hub::outbox::{ConnectionKey, Outgoing};
 use crate::hub::waits::Refused;
 use crate::metrics::Refusal;
+use crate::shares::Payer;
 
 /// How long a request waits for changes that were announced, and an announcement counts without them.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,7 +118,8 @@ impl DocumentTask {
     /// been told, and is no peer of this document any more.
     fn count_wait(&mut self, document: &mut Document, key: ConnectionKey) -> bool {
         let Some(member) = self.peers.get_mut(&key).filter(|member| member.wait.is_none()) else { return true };
-        let Refused { limit, is_news } = match self.hub.inner.waits.begin(key, &mut self.awaited, Instant::now()) {
+        let (waits, caller) = (&self.hub.inner.waits, &member.peer.caller);
+        let Refused { limit, is_news } = match waits.begin(key, caller, &mut self.awaited, Instant::now()) {
             Ok(wait) => {
                 member.wait = Some(wait);
                 return true;
@@ -173,19 +175,19 @@ impl DocumentTask {
         }
     }
 
-    /// Waits until the rate limit lets one more document be created. The peers that bring it are read from more slowly
+    /// Waits until the rate limit lets this payer create one more document. The peers that bring it are read from more slowly
     /// meanwhile, and keep their changes. False: the server stops.
-    pub(super) async fn wait_to_create(&mut self) -> bool {
+    pub(super) async fn wait_to_create(&mut self, payer: Option<&Payer>) -> bool {
         let hub = self.hub.clone();
         let new_documents = &hub.inner.new_documents;
-        if new_documents.take() {
+        if new_documents.take(payer) {
             return true;
         }
         hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
         if new_documents.is_news() {
-            tracing::warn!("clients create documents faster than --new-documents-per-minute allows, and wait");
+            tracing::warn!(?payer, "documents are created faster than --new-documents-per-minute allows; clients wait");
         }
-        let mut taken = pin!(new_documents.take_in_turn(&hub.inner.stopping));
+        let mut taken = pin!(new_documents.take_in_turn(payer, &hub.inner.stopping));
         loop {
             let due = self.arrivals.first_due();
             tokio::select! {

@@ -236,6 +236,9 @@ impl DocumentTask {
     /// Counts the document among those that are waited for, or no longer.
     pub(super) fn note_existence(&mut self, document: &Document) {
         self.exists = document.exists();
+        if self.exists {
+            self.hub.inner.access.note_existing(&self.id);
+        }
         if self.awaited.is_none() {
             return;
         }

@@ -93,7 +93,7 @@ pub fn log_in() {}
     tag = "session",
     responses(
         (status = 200, description = "Logged out", body = Message),
-        (status = 403, description = "A web page that may not ask", body = crate::server::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "A web page that may not ask, or one of another origin without a token of its own", body = crate::server::Problem, content_type = "application/problem+json"),
         (status = 503, description = "The server could not note it; try again", body = LegacyError),
     ),
 )]

@@ -26,6 +26,8 @@ use crate::server::secure::is_secure;
 
 /// Bytes of a password that are looked at: more is none.
 const MAX_PASSWORD: usize = 1_024;
+/// Seconds after which there is room for another login: all that wait have been looked at.
+const BUSY_FOR: u64 = 2;
 
 /// Says that it is fine, if it is.
 pub async fn login(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -71,6 +73,13 @@ async fn check(app: &App, authority: &Authority, head: &Parts, email: &str, obje
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             response
         }
+        Err(LoginRefused::Busy) => {
+            app.hub.metrics().refuse(Refusal::TooManyLogins);
+            let reason = "Too many are logging in at the moment; try again in a few seconds";
+            let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, reason);
+            response.headers_mut().insert(header::RETRY_AFTER, BUSY_FOR.into());
+            response
+        }
         Err(LoginRefused::Unavailable) => {
             answer::error(StatusCode::SERVICE_UNAVAILABLE, "Login is not possible at the moment; try again later")
         }
@@ -105,6 +114,14 @@ fn welcome(app: &App, head: &Parts, Session { token, grant }: &Session) -> Respo
 /// The token of this request does not count any more, wherever it is.
 pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let found = app.token_of(&request);
+    let secure = is_secure(&app.guests, request.extensions(), request.headers());
+    let is_ours = is_from_our_page(request.headers(), &app.access, secure);
+    if app.authority.is_some() && !is_ours && found.token().is_none() {
+        // A page on another port of this machine: the browser has sent it our cookie along, and would take it back for it.
+        app.hub.metrics().refuse(Refusal::Origin);
+        let reason = "Pages of other origins cannot log you out; a program brings the token that it wants to end";
+        return answer::error(StatusCode::FORBIDDEN, reason);
+    }
     if let (Some(authority), Some(token)) = (&app.authority, found.token())
         && let Ok(grant) = authority.verify(token, now())
         && let Err(error) = authority.logout(token, now()).await
@@ -114,7 +131,7 @@ pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
         return answer::error(StatusCode::SERVICE_UNAVAILABLE, reason);
     }
     let mut response = answer::message(StatusCode::OK, "Logged out");
-    for cookie in ended_cookies() {
+    for cookie in ended_cookies().into_iter().filter(|_| is_ours) {
         if let Ok(cookie) = HeaderValue::try_from(cookie) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }

@@ -1,5 +1,9 @@
-//! Which connection goes by which peer id. One at a time: the same peer joining again means that its old socket is half
-//! open, so the old one is closed before the new one begins.
+//! Which connection goes by which peer id. One at a time for each user: the same peer joining again means that its old socket
+//! is half open, so the old one is closed before the new one begins.
+//!
+//! A peer id is a claim. Two users may join under the same one, and neither replaces the other or keeps the other out:
+//! connections are told apart by their keys everywhere else. Where users are not known a peer id is all there is to tell
+//! peers apart by.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,55 +16,47 @@ use crate::wire::repo::PeerId;
 /// All joined peers.
 #[derive(Clone, Default)]
 pub struct PeerRegistry {
-    peers: Arc<Mutex<HashMap<PeerId, Entry>>>,
+    peers: Arc<Mutex<HashMap<Name, Entry>>>,
 }
+
+/// What a peer is told apart by: the user whose connection it is, if that is known, and the peer id.
+type Name = (Option<Arc<str>>, PeerId);
 
 #[derive(Clone)]
 struct Entry {
     key: ConnectionKey,
-    /// Whose connection it is, if that is known.
-    user: Option<Arc<str>>,
     outbox: Outbox,
     /// Cancelled when the connection has left all documents.
     gone: CancellationToken,
 }
 
-/// Another user has the peer id.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("another user is connected under this peer id; join under another one")]
-pub struct Taken;
-
-/// A peer id that is taken until this is dropped.
+/// A peer id that is taken, for one user, until this is dropped.
 pub struct Registration {
     registry: PeerRegistry,
-    peer: PeerId,
+    name: Name,
     key: ConnectionKey,
     gone: CancellationToken,
 }
 
 impl PeerRegistry {
-    /// Takes a peer id for a connection. Whoever has it is closed first, and has left its documents when this returns.
-    ///
-    /// # Errors
-    /// When another user has it.
+    /// Takes a peer id for a connection of this user. Another connection that the same user has under it is closed first, and
+    /// has left its documents when this returns.
     pub async fn register(
         &self,
+        user: Option<Arc<str>>,
         peer: &PeerId,
         key: ConnectionKey,
         outbox: &Outbox,
-        user: Option<Arc<str>>,
-    ) -> Result<Registration, Taken> {
-        let gone = CancellationToken::new();
+    ) -> Registration {
+        let (name, gone) = ((user, peer.clone()), CancellationToken::new());
         loop {
-            let entry = Entry { key, user: user.clone(), outbox: outbox.clone(), gone: gone.clone() };
             let before = {
                 let mut peers = self.lock();
-                match peers.get(peer) {
-                    Some(before) if before.user != user => return Err(Taken),
+                match peers.get(&name) {
                     Some(before) => before.clone(),
                     None => {
-                        peers.insert(peer.clone(), entry);
-                        return Ok(Registration { registry: self.clone(), peer: peer.clone(), key, gone });
+                        peers.insert(name.clone(), Entry { key, outbox: outbox.clone(), gone: gone.clone() });
+                        return Registration { registry: self.clone(), name, key, gone };
                     }
                 }
             };
@@ -69,7 +65,7 @@ impl PeerRegistry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Entry>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,8 +73,8 @@ impl PeerRegistry {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut peers = self.registry.lock();
-        if peers.get(&self.peer).is_some_and(|entry| entry.key == self.key) {
-            peers.remove(&self.peer);
+        if peers.get(&self.name).is_some_and(|entry| entry.key == self.key) {
+            peers.remove(&self.name);
         }
         drop(peers);
         self.gone.cancel();

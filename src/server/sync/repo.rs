@@ -18,11 +18,10 @@ use crate::hub::{
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::App;
+use crate::server::ephemerals::EphemeralRate;
 use crate::server::identity::Identity;
-use crate::server::limits::EPHEMERALS_BURST;
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
-use crate::token_bucket::TokenBucket;
 use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// Characters of what a peer says of an error that are written to the log.
@@ -41,7 +40,7 @@ pub struct RepoSocket {
     joined: Option<Joined>,
     documents: HashSet<DocumentId>,
     max_documents: usize,
-    ephemerals: TokenBucket,
+    ephemerals: EphemeralRate,
     max_ephemeral: usize,
     logged_unknown: bool,
     logged_foreign: bool,
@@ -60,7 +59,7 @@ impl RepoSocket {
     #[must_use]
     pub fn new(key: ConnectionKey, caller: Caller, outbox: Outbox, app: &App) -> Self {
         let limits = &app.limits;
-        let ephemerals = f64::from(limits.ephemerals_per_second);
+        let ephemerals = app.ephemerals.of_socket(&caller, Instant::now());
         Self {
             key,
             caller,
@@ -73,7 +72,7 @@ impl RepoSocket {
             joined: None,
             documents: HashSet::new(),
             max_documents: limits.documents_per_connection,
-            ephemerals: TokenBucket::new(ephemerals, ephemerals * EPHEMERALS_BURST, Instant::now()),
+            ephemerals,
             max_ephemeral: limits.ephemeral_bytes,
             logged_unknown: false,
             logged_foreign: false,
@@ -93,6 +92,10 @@ impl RepoSocket {
             let theirs = versions.join(", ");
             return Err(bad(format!("unsupported protocol version: this server speaks 1, you offered {theirs:?}")));
         }
+        if sender == self.identity.peer {
+            self.hub.metrics().refuse(Refusal::Handshake);
+            return Err(bad("this peer id is the server's own; join under another one"));
+        }
         match &self.joined {
             Some(joined) if joined.peer != sender => {
                 self.hub.metrics().refuse(Refusal::Handshake);
@@ -100,12 +103,7 @@ impl RepoSocket {
             }
             Some(_) => {}
             None => {
-                let user = self.caller.user();
-                let registration = self.registry.register(&sender, self.key, &self.outbox, user).await;
-                let registration = registration.map_err(|error| {
-                    self.hub.metrics().refuse(Refusal::Denied);
-                    Farewell { kind: FarewellKind::Forbidden, message: error.to_string() }
-                })?;
+                let registration = self.registry.register(self.caller.user(), &sender, self.key, &self.outbox).await;
                 // What a peer shares with us is only remembered for a storage that outlives it.
                 let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                 let storage = storage.map(|storage| Arc::from(storage.as_str()));
@@ -230,7 +228,7 @@ impl RepoSocket {
             }
             Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
                 // Ephemeral means that it may be lost.
-                if message.data.len() > self.max_ephemeral || self.ephemerals.take(1.0, Instant::now).is_err() {
+                if message.data.len() > self.max_ephemeral || !self.ephemerals.take() {
                     self.hub.metrics().refuse(Refusal::Ephemeral);
                     return Ok(());
                 }

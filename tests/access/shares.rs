@@ -1,0 +1,154 @@
+//! One user cannot use up what is there for all: waits, new documents, connections.
+
+use std::sync::Arc;
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use happierwork::server::Options;
+use happierwork::wire::repo::{Message, PeerMetadata};
+use tempfile::TempDir;
+
+use super::peer::{Replica, RepoPeer, new_id};
+use super::support::{TestServer, http_to};
+use super::tokens::Users;
+
+async fn server(users: &Users, adjust: impl FnOnce(&mut Options)) -> TestServer {
+    TestServer::start_in(Arc::new(TempDir::new().unwrap()), |options| {
+        users.known()(options);
+        adjust(options);
+    })
+    .await
+}
+
+async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
+    let socket = server.connect(&format!("/sync?token={token}")).await;
+    RepoPeer::join_over(socket, name, PeerMetadata::default()).await
+}
+
+/// Makes a document over HTTP: the status.
+async fn make(server: &TestServer, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    http_to(server.address, "POST", "/api/documents", &headers, r#"{"name":"Growth"}"#.to_owned()).await.0
+}
+
+fn refusals(server: &TestServer, reason: &str) -> f64 {
+    server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
+}
+
+/// A viewer's changes are left out: no document comes to be, and none is counted.
+#[tokio::test]
+async fn viewer_uses_up_no_new_documents() {
+    let users = Users::new();
+    // One of them is the default document.
+    let server = server(&users, |options| {
+        (options.limits.new_documents_per_minute, options.limits.new_documents_at_once) = (1, 3);
+    })
+    .await;
+    let viewer = users.token("viewer", "viewer", "*");
+    let mut peer = joined(&server, &viewer, "viewer").await;
+    for _ in 0..5 {
+        let mut replica = Replica::empty(&new_id());
+        replica.doc.put(ROOT, "name", "theirs").unwrap();
+        replica.doc.commit();
+        // As if it had been asked for them: all changes at once.
+        replica.state.their_heads = Some(Vec::new());
+        replica.state.their_have = Some(vec![Default::default()]);
+        replica.state.their_need = Some(Vec::new());
+        peer.push(&mut replica).await;
+        assert!(matches!(peer.next().await, Some(Message::Sync { .. } | Message::DocUnavailable { .. })));
+    }
+    assert_eq!(refusals(&server, "too_many_new_documents"), 0.0);
+    for user in ["ceo", "cfo"] {
+        assert_eq!(make(&server, &users.token(user, "editor", "default")).await, 201, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn one_editor_leaves_new_documents_to_others() {
+    let users = Users::new();
+    let server = server(&users, |options| {
+        (options.limits.new_documents_per_minute, options.limits.new_documents_at_once) = (1, 9);
+    })
+    .await;
+    let [editor, other] = ["editor", "other"].map(|user| users.token(user, "editor", "default"));
+    for _ in 0..4 {
+        assert_eq!(make(&server, &editor).await, 201);
+    }
+    for _ in 0..8 {
+        assert_eq!(make(&server, &editor).await, 429);
+    }
+    assert_eq!(refusals(&server, "too_many_new_documents"), 8.0);
+    for _ in 0..4 {
+        assert_eq!(make(&server, &other).await, 201);
+    }
+}
+
+#[tokio::test]
+async fn waits_of_one_user_leave_room_for_others() {
+    let users = Users::new();
+    let server = server(&users, |options| {
+        (options.max_pending, options.limits.pending_per_connection) = (16, 2);
+    })
+    .await;
+    let [intern, ceo] = ["intern", "ceo"].map(|user| users.token(user, "viewer", "*"));
+    let mut peers = Vec::new();
+    let mut waiting = 0;
+    for number in 0..10 {
+        let mut peer = joined(&server, &intern, &format!("intern {number}")).await;
+        for _ in 0..2 {
+            match ask_in_vain(&mut peer).await {
+                None => waiting += 1,
+                Some(reason) => assert!(reason.contains("your connections wait for 4 such documents"), "{reason}"),
+            }
+        }
+        peers.push(peer);
+    }
+    assert_eq!(waiting, 4, "a quarter");
+    let mut peer = joined(&server, &ceo, "ceo").await;
+    assert_eq!(ask_in_vain(&mut peer).await, None);
+    assert_eq!(refusals(&server, "too_many_pending"), 16.0);
+}
+
+/// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
+async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
+    let mut replica = Replica::empty(&new_id());
+    let data = replica.generate().unwrap();
+    let request = peer.request(&replica.id, data);
+    peer.send(&request).await;
+    match peer.next().await {
+        Some(Message::DocUnavailable { message, .. }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn sockets_of_one_user_leave_room_for_others() {
+    let users = Users::new();
+    let server = server(&users, |options| {
+        (options.limits.connections, options.limits.connections_per_address) = (64, 0);
+    })
+    .await;
+    let [intern, ceo] = ["intern", "ceo"].map(|user| users.token(user, "viewer", "*"));
+    let mut peers = Vec::new();
+    for number in 0..16 {
+        peers.push(joined(&server, &intern, &format!("intern {number}")).await);
+    }
+    for path in ["/sync", "/sync/default", "/ws/dashboard/"] {
+        let mut socket = server.connect(&format!("{path}?token={intern}")).await;
+        let close = loop {
+            match socket.next().await {
+                Some(_) => {}
+                None => break socket.closed_with.take().expect("a close frame"),
+            }
+        };
+        assert_eq!(u16::from(close.code), 1013, "{path}");
+        assert!(close.reason.contains("connections of yours"), "{path}: {}", close.reason);
+    }
+    assert_eq!(refusals(&server, "too_many_from_user"), 3.0);
+    let mut peer = joined(&server, &ceo, "ceo").await;
+    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    peers.pop().expect("a peer").socket.close().await;
+    server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open <= 16.0).await;
+    let _again = joined(&server, &intern, "intern again").await;
+}
