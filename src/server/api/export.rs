@@ -59,7 +59,7 @@ pub async fn json(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || {
+    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let mut out = b"{\"document\":".to_vec();
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
@@ -110,7 +110,7 @@ pub async fn csv(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || {
+    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let Table { csv, omitted } = Table::of(&view);
         with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
@@ -148,7 +148,7 @@ pub async fn automerge(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
-    let tag = format!("W/{}", read_view(&view).etag());
+    let tag = format!("W/{}", conditional::tag_of_heads(read_view(&view).heads()));
     // What is known already need not be read from the disk.
     let known = conditional::answer(&headers, &tag, || ().into_response());
     if known.status().is_redirection() {
