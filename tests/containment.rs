@@ -44,7 +44,7 @@ async fn goes_on(server: &TestServer, witness: &mut PlainPeer, name: &str) {
 }
 
 #[tokio::test]
-async fn changes_that_take_too_long_are_not_stored_and_the_document_takes_none_for_a_while() {
+async fn slow_sender_is_suspended_before_the_document() {
     let server = TestServer::start_in(folder(), |options| options.apply_budget = Duration::ZERO).await;
     let mut witness = PlainPeer::connect(&server, &server.document).await;
     let before = witness.doc.get_heads();
@@ -55,7 +55,21 @@ async fn changes_that_take_too_long_are_not_stored_and_the_document_takes_none_f
     assert_eq!(u16::from(close.code), 1013);
     assert!(close.reason.contains("took too long"), "{}", close.reason);
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_slow\"}"), 1.0);
+    // The first who is slow costs nobody else anything. (Edits of the server are not what a peer has brought.)
+    assert_eq!(server.http("GET", "/readyz", &[]).await.0, 200);
+    let before = {
+        goes_on(&server, &mut witness, "still written").await;
+        assert_ne!(witness.doc.get_heads(), before);
+        witness.doc.get_heads()
+    };
+    for _ in 0..2 {
+        let mut slow = PlainPeer::connect(&server, &server.document).await;
+        slow.doc.put(ROOT, "name", "slow").unwrap();
+        slow.push().await;
+        assert!(slow.socket.closed().await.expect("told why").reason.contains("took too long"));
+    }
 
+    // Where it is slow for several, the document may be what is slow.
     let (status, _, why) = server.http("GET", "/readyz", &[]).await;
     assert_eq!(status, 503);
     assert!(why.contains(server.document.as_str()) && why.contains("took too long"), "{why}");

@@ -485,7 +485,7 @@ impl DocumentTask {
             return Box::pin(self.recover(document, error, items, senders)).await;
         }
         if taken >= budget && blames_peers(&applied, &senders) {
-            return Box::pin(self.overrun(document, applied, senders, taken)).await;
+            return Box::pin(self.overrun(document, applied, items, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
             if !existed && !counted && !self.hub.inner.new_documents.take() {
