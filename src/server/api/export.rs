@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
+use crate::hub::Unavailable;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
@@ -147,7 +148,18 @@ pub async fn automerge(
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = match app.hub.view(&caller, &id).await {
+        Ok(view) => view.ok_or_else(|| Problem::no_document(&id))?,
+        // Nothing is known of it but its bytes.
+        Err(error @ Unavailable::TooLarge(_)) => {
+            let bytes = app.hub.export(&caller, &id).await?.ok_or(error)?;
+            let mut response = large::answer(&app, "application/octet-stream", bytes);
+            let disposition = HeaderValue::from_static("attachment; filename=\"plan.automerge\"");
+            response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+            return Ok(response);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let tag = format!("W/{}", conditional::tag_of_heads(read_view(&view).heads()));
     // What is known already need not be read from the disk.
     let known = conditional::answer(&headers, &tag, || ().into_response());
