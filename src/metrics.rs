@@ -90,6 +90,8 @@ pub struct Metrics {
     refusals: Vec<Counter>,
     /// Documents in memory.
     pub documents_open: Gauge,
+    /// Those of them that have used four fifths of a limit.
+    pub documents_nearly_full: Gauge,
     /// Changes made durable.
     pub changes: Counter,
     /// Commands in one batch of a document.
@@ -177,6 +179,7 @@ impl Metrics {
         describe_gauge!("happierwork_connections", "Open WebSocket connections, by kind");
         describe_counter!("happierwork_refusals_total", "What was refused or ignored, by reason");
         describe_gauge!("happierwork_documents_open", "Documents in memory");
+        describe_gauge!("happierwork_documents_nearly_full", "Documents in memory that are near a limit, or at it");
         describe_counter!("happierwork_changes_total", "Changes made durable");
         describe_histogram!("happierwork_batch_size", Unit::Count, "Commands in one batch of a document");
         describe_histogram!("happierwork_append_seconds", Unit::Seconds, "One append to a document, fsync included");
@@ -202,6 +205,7 @@ impl Metrics {
                 .map(|(_, reason)| counter!("happierwork_refusals_total", "reason" => *reason))
                 .collect(),
             documents_open: gauge!("happierwork_documents_open"),
+            documents_nearly_full: gauge!("happierwork_documents_nearly_full"),
             changes: counter!("happierwork_changes_total"),
             batch_size: histogram!("happierwork_batch_size"),
             append_seconds: histogram!("happierwork_append_seconds"),

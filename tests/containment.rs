@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
-use automerge::transaction::Transactable;
+use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ExpandedChange, ROOT, sync};
 use happierwork::document::{Author, Edit, PlanPatch};
 use happierwork::format::DocumentId;
@@ -44,7 +44,7 @@ async fn goes_on(server: &TestServer, witness: &mut PlainPeer, name: &str) {
 }
 
 #[tokio::test]
-async fn changes_that_take_too_long_are_not_stored_and_the_document_takes_none_for_a_while() {
+async fn slow_sender_is_suspended_before_the_document() {
     let server = TestServer::start_in(folder(), |options| options.apply_budget = Duration::ZERO).await;
     let mut witness = PlainPeer::connect(&server, &server.document).await;
     let before = witness.doc.get_heads();
@@ -55,7 +55,21 @@ async fn changes_that_take_too_long_are_not_stored_and_the_document_takes_none_f
     assert_eq!(u16::from(close.code), 1013);
     assert!(close.reason.contains("took too long"), "{}", close.reason);
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_slow\"}"), 1.0);
+    // The first who is slow costs nobody else anything. (Edits of the server are not what a peer has brought.)
+    assert_eq!(server.http("GET", "/readyz", &[]).await.0, 200);
+    let before = {
+        goes_on(&server, &mut witness, "still written").await;
+        assert_ne!(witness.doc.get_heads(), before);
+        witness.doc.get_heads()
+    };
+    for _ in 0..2 {
+        let mut slow = PlainPeer::connect(&server, &server.document).await;
+        slow.doc.put(ROOT, "name", "slow").unwrap();
+        slow.push().await;
+        assert!(slow.socket.closed().await.expect("told why").reason.contains("took too long"));
+    }
 
+    // Where it is slow for several, the document may be what is slow.
     let (status, _, why) = server.http("GET", "/readyz", &[]).await;
     assert_eq!(status, 503);
     assert!(why.contains(server.document.as_str()) && why.contains("took too long"), "{why}");
@@ -168,4 +182,65 @@ async fn a_damaged_file_takes_its_document_out_of_service_and_no_other() {
     legacy.send(support::add("served")).await;
     assert_eq!(legacy.json().await["status"], "Data processed");
     assert_eq!(std::fs::read(&file).unwrap(), damaged, "it is left as it was");
+}
+
+#[tokio::test]
+async fn tag_of_many_heads_is_short_and_too_many_are_merged() {
+    let server = TestServer::start().await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    let base = peer.doc.clone();
+    for (heads, merged) in [(200, false), (300, true)] {
+        for _ in 0..heads {
+            let mut fork = base.clone().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
+            fork.empty_change(CommitOptions::default());
+            peer.doc.merge(&mut fork).unwrap();
+        }
+        peer.until_acknowledged().await;
+        let (status, headers, body) = server.http("GET", "/api/documents/default/positions", &[]).await;
+        assert_eq!(status, 200);
+        assert!(headers["etag"].len() < 64, "{:?}", headers["etag"]);
+        let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let heads = list["heads"].as_array().unwrap().len();
+        assert_eq!(heads == 1, merged, "{heads}");
+    }
+    goes_on(&server, &mut peer, "after the merge").await;
+}
+
+#[tokio::test]
+async fn file_of_too_many_actors_is_served_and_not_opened() {
+    let folder = folder();
+    let id = DocumentId::from_random([7; 16]);
+    let mut file = Vec::new();
+    let mut deps = Vec::new();
+    // Its clocks would take half a gigabyte.
+    for actor in 0..45_000_u64 {
+        let change = Change::from(ExpandedChange {
+            operations: Vec::new(),
+            actor_id: ActorId::from(actor.to_be_bytes()),
+            hash: None,
+            seq: 1,
+            start_op: NonZeroU64::MIN,
+            time: 0,
+            message: None,
+            deps,
+            extra_bytes: Vec::new(),
+            author: None,
+        });
+        file.extend_from_slice(change.raw_bytes());
+        deps = vec![change.hash()];
+    }
+    std::fs::create_dir(folder.path().join("documents")).unwrap();
+    std::fs::write(folder.path().join(format!("documents/{id}.automerge")), &file).unwrap();
+    let server = TestServer::start_in(folder, |_| {}).await;
+    let (status, listed) = server.get_json("/api/documents").await;
+    assert_eq!((status, listed.as_array().unwrap().len()), (200, 2));
+    assert!(listed[1]["error"].as_str().unwrap().contains("too many actors"), "{listed}");
+    let (status, _, why) = server.http("GET", &format!("/api/documents/{id}"), &[]).await;
+    assert!(status == 503 && why.contains("export.automerge"), "{why}");
+    let (status, _, exported) = server.http("GET", &format!("/api/documents/{id}/export.automerge"), &[]).await;
+    assert!(status == 200 && exported == String::from_utf8_lossy(&file), "{}", exported.len());
+    let (status, _, why) = server.http("GET", "/readyz", &[]).await;
+    assert!(status == 503 && why.contains(id.as_str()), "{why}");
+    let mut witness = PlainPeer::connect(&server, &server.document).await;
+    goes_on(&server, &mut witness, "beside it").await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+use crate::document::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
 use crate::store::OpenFiles;
 
@@ -44,6 +44,10 @@ pub struct LimitArgs {
     /// Operations that a document may have: keys set, letters typed; it can be read, but nothing more is added
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_OPERATIONS", default_value_t = DOCUMENT_OPERATIONS)]
     pub max_document_operations: u64,
+    /// Changes of a document times its actors (every session of a client that writes is one): a million take some 0.3 MB
+    /// of memory. It can be read, but nothing more is added. At most, and without a limit, 2,000,000,000
+    #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_DOCUMENT_ACTOR_CHANGES", default_value_t = DOCUMENT_ACTOR_CHANGES)]
+    pub max_document_actor_changes: u64,
     /// Documents that do not exist and that one WebSocket may wait for
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING_PER_CONNECTION", default_value_t = 1_000)]
     pub max_pending_per_connection: usize,
@@ -78,6 +82,7 @@ impl LimitArgs {
             document_bytes: none_if_zero(self.max_document_bytes, u64::MAX),
             document_changes: none_if_zero(self.max_document_changes, u64::MAX),
             document_operations: none_if_zero(self.max_document_operations, u64::MAX),
+            document_actor_changes: none_if_zero(self.max_document_actor_changes, u64::MAX),
             pending_per_connection: none_if_zero(self.max_pending_per_connection, usize::MAX),
             new_documents_per_minute: self.new_documents_per_minute,
             new_documents_at_once: self.new_documents_per_minute.saturating_mul(NEW_DOCUMENTS_BURST),

@@ -3,15 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Change, ChangeHash};
+use automerge::transaction::CommitOptions;
+use automerge::{Change, ChangeHash, ReadDoc};
 use bytes::Bytes;
 
 use super::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use super::edit::{self, Author, Done, Edit, EditError};
+use super::headroom::Headroom;
 use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
 use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, position, soundness, take_apart};
+use crate::format::load;
+
+/// Heads that a document may have after a batch.
+const MAX_HEADS: usize = 256;
 
 /// Who brought the changes of a batch, as far as that is known.
 type Bringers = HashMap<ChangeHash, Bringer>;
@@ -99,9 +105,10 @@ impl Document {
             outcomes[index] = Some(Outcome::Edited(outcome));
         }
         self.restore_id(&mut changes);
+        self.merge_heads(&mut changes, &mut headroom);
 
         // In causal order every prefix of the log is a whole document.
-        changes.sort_by_key(|change| (change.start_op(), change.hash()));
+        let mut changes = in_causal_order(changes);
         let mut chunks = Vec::new();
         self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
         for change in &mut changes {
@@ -211,7 +218,11 @@ impl Document {
         let checked = self
             .check_orphans(&changes)
             .and_then(|()| soundness::check_counting(&self.doc, &changes, self.max_op))
-            .and_then(|all_known| Ok(self.doc.apply_changes(changes.clone()).map(|()| all_known)?));
+            .and_then(|all_known| {
+                let waiting = || self.orphans.values().map(|orphan| orphan.change.clone()).collect();
+                load::apply(&mut self.doc, changes.clone(), waiting)?;
+                Ok(all_known)
+            });
         let all_known = match checked {
             Ok(all_known) => all_known,
             Err(error) => {
@@ -249,7 +260,7 @@ impl Document {
             return Err(BadMessage::Counting);
         }
         fresh.append(&mut waited);
-        if !soundness::continue_their_actors(&self.doc, &fresh) {
+        if !soundness::continue_their_actors(&self.doc, &before, &fresh) {
             return Err(BadMessage::Discontinuous);
         }
         if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
@@ -301,6 +312,18 @@ impl Document {
         Ok(done)
     }
 
+    /// Makes one head of many: peers name all of them in every message, and nobody needs to know them apart. The document gets
+    /// at most one more change for every [`MAX_HEADS`] that others make.
+    fn merge_heads(&mut self, changes: &mut Vec<Change>, headroom: &mut Headroom) {
+        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || headroom.take_edit().is_err() {
+            return;
+        }
+        let time = changes.iter().map(Change::timestamp).max().unwrap_or_default();
+        let message = format!("merge {} heads", self.doc.get_heads().len());
+        let merged = self.doc.empty_commit(CommitOptions::default().with_message(message).with_time(time));
+        changes.extend(self.doc.get_change_by_hash(&merged));
+    }
+
     /// The id that a document was opened with is fixed: whoever overwrites it finds it restored by the same append.
     fn restore_id(&mut self, changes: &mut Vec<Change>) {
         if changes.is_empty() {
@@ -318,5 +341,72 @@ impl Document {
         if let Err(error) = self.edit(&Edit::CarryId(self.id.clone()), &author, changes) {
             tracing::error!(document = %self.id, %error, "the document id could not be restored");
         }
+    }
+}
+
+/// Sorts changes so that each comes after those that it builds on.
+fn in_causal_order(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_by_key(|change| (change.start_op(), change.hash()));
+    // One without operations begins to count where the next one does.
+    if changes.len() < 2 || !changes.iter().any(Change::is_empty) {
+        return changes;
+    }
+    let indices: HashMap<ChangeHash, usize> =
+        changes.iter().enumerate().map(|(index, change)| (change.hash(), index)).collect();
+    let mut changes: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
+    let mut order = Vec::with_capacity(changes.len());
+    for index in 0..changes.len() {
+        let mut waiting = vec![index];
+        while let Some(last) = waiting.last().copied() {
+            let Some(change) = &changes[last] else {
+                waiting.pop();
+                continue;
+            };
+            let before = waiting.len();
+            let dependencies = change.deps().iter().filter_map(|dependency| indices.get(dependency).copied());
+            waiting.extend(dependencies.filter(|dependency| changes[*dependency].is_some()));
+            if waiting.len() == before {
+                waiting.pop();
+                order.extend(changes[last].take());
+            }
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::tests::{carrying, load};
+    use crate::format::load::tests::{empty_change, in_turn};
+
+    #[test]
+    fn empty_changes_are_stored_behind_those_they_build_on() {
+        let mut changes = in_turn(200, 7);
+        let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+        changes.reverse();
+        let ordered: Vec<ChangeHash> = in_causal_order(changes).iter().map(Change::hash).collect();
+        assert_eq!(ordered, hashes);
+    }
+
+    #[test]
+    fn document_of_many_heads_is_merged_by_one_change() {
+        let (mut document, peer) = (load(&[]), PeerKey(66));
+        document.join(peer, Vec::new());
+        let mut log = Vec::new();
+        for round in 0..3 {
+            let changes: Vec<Change> =
+                (0..300).map(|actor| empty_change(1_000 * round + actor, 1, Vec::new())).collect();
+            let mut heads: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+            heads.sort_unstable();
+            let mut applied = document.apply(vec![carrying(peer, &heads, &changes)]);
+            assert!(matches!(applied.outcomes[..], [Outcome::Synced]), "{:?}", applied.outcomes);
+            log.extend(std::mem::take(&mut applied.chunks));
+            let message = applied.changes.last().and_then(|change| change.message());
+            assert!(message.is_some_and(|message| message.starts_with("merge 30")));
+            let _ = document.publish(&mut applied, |_| true);
+            assert_eq!((document.heads().len(), document.size().0), (1, 301 * (round + 1)));
+        }
+        assert_eq!(load(&log).heads(), document.heads(), "what is stored is what is shown");
     }
 }

@@ -12,12 +12,25 @@ pub(super) struct Headroom {
     pub(super) changes: u64,
     pub(super) bytes: u64,
     pub(super) operations: u64,
+    pub(super) actors: u64,
     pub(super) document_changes: u64,
     pub(super) document_bytes: u64,
     pub(super) document_operations: u64,
+    pub(super) document_actor_changes: u64,
 }
 
 impl Headroom {
+    /// How much of the limit is used that the document is nearest to, in percent.
+    pub(super) fn used_percent(&self) -> u64 {
+        let used = [
+            (self.changes, self.document_changes),
+            (self.bytes, self.document_bytes),
+            (self.operations, self.document_operations),
+            (self.changes.saturating_mul(self.actors), self.document_actor_changes),
+        ];
+        used.into_iter().map(|(used, limit)| used / (limit / 100).max(1)).max().unwrap_or(0)
+    }
+
     /// Room for these changes, all of them or none. None of them: there is always room for nothing.
     pub(super) fn take(&mut self, changes: &[Change]) -> Result<(), DocumentFull> {
         if changes.is_empty() {
@@ -25,15 +38,20 @@ impl Headroom {
         }
         let bytes = changes.iter().map(|change| change.raw_bytes().len() as u64).sum();
         let operations = changes.iter().map(|change| change.len() as u64).sum();
-        self.take_sizes(changes.len() as u64, bytes, operations)
+        // The others continue what an actor has begun.
+        let actors = changes.iter().filter(|change| change.seq() == 1).count() as u64;
+        self.take_sizes(changes.len() as u64, bytes, operations, actors)
     }
 
     /// Room for an edit. How large it will be is not known yet; its values are bounded.
     pub(super) fn take_edit(&mut self) -> Result<(), DocumentFull> {
-        self.take_sizes(1, 0, 0)
+        // It may be the first one under the server's own actor.
+        self.take_sizes(1, 0, 0, 1)?;
+        self.actors -= 1;
+        Ok(())
     }
 
-    fn take_sizes(&mut self, changes: u64, bytes: u64, operations: u64) -> Result<(), DocumentFull> {
+    fn take_sizes(&mut self, changes: u64, bytes: u64, operations: u64, actors: u64) -> Result<(), DocumentFull> {
         if self.changes + changes > self.document_changes {
             return Err(DocumentFull::Changes(self.document_changes));
         }
@@ -43,6 +61,10 @@ impl Headroom {
         if self.operations + operations > self.document_operations || self.operations >= self.document_operations {
             return Err(DocumentFull::Operations(self.document_operations));
         }
+        if (self.changes + changes).saturating_mul(self.actors + actors) > self.document_actor_changes {
+            return Err(DocumentFull::ActorChanges(self.document_actor_changes));
+        }
+        self.actors += actors;
         self.changes += changes;
         self.bytes += bytes;
         self.operations += operations;
@@ -59,20 +81,32 @@ mod tests {
             changes: 8,
             bytes: 80,
             operations: 800,
+            actors: 2,
             document_changes: 10,
             document_bytes: 100,
             document_operations: 1_000,
+            document_actor_changes: 30,
         }
     }
 
     #[test]
     fn what_a_batch_brings_adds_up() {
         let mut headroom = headroom();
-        assert_eq!(headroom.take_sizes(1, 10, 100), Ok(()));
-        assert_eq!(headroom.take_sizes(1, 11, 0), Err(DocumentFull::Bytes(100)));
-        assert_eq!(headroom.take_sizes(1, 1, 101), Err(DocumentFull::Operations(1_000)));
-        assert_eq!(headroom.take_sizes(2, 1, 0), Err(DocumentFull::Changes(10)));
-        assert_eq!(headroom.take_sizes(1, 10, 100), Ok(()), "what was refused takes nothing");
+        assert_eq!(headroom.take_sizes(1, 10, 100, 1), Ok(()));
+        assert_eq!(headroom.take_sizes(1, 11, 0, 0), Err(DocumentFull::Bytes(100)));
+        assert_eq!(headroom.take_sizes(1, 1, 101, 0), Err(DocumentFull::Operations(1_000)));
+        assert_eq!(headroom.take_sizes(1, 1, 0, 1), Err(DocumentFull::ActorChanges(30)));
+        assert_eq!(headroom.take_sizes(2, 1, 0, 0), Err(DocumentFull::Changes(10)));
+        assert_eq!(headroom.take_sizes(1, 10, 100, 0), Ok(()), "what was refused takes nothing");
+    }
+
+    #[test]
+    fn use_is_told_of_the_limit_that_is_nearest() {
+        let headroom = Headroom { document_actor_changes: 2_000, ..headroom() };
+        assert_eq!(headroom.used_percent(), 80);
+        let headroom = Headroom { actors: 250, changes: 8, document_actor_changes: 2_000, ..headroom };
+        assert_eq!(headroom.used_percent(), 100);
+        assert_eq!(Headroom { document_changes: u64::MAX, ..headroom }.used_percent(), 100);
     }
 
     #[test]

@@ -7,8 +7,10 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, Change, ChangeHash, ExpandedChange, ObjType, ROOT, ScalarValue, sync};
 use sha2::{Digest, Sha256};
 
-use super::tests::{carrying, load, plan};
+use super::tests::{NO_FORMS, carrying, load, plan};
 use super::*;
+use crate::format::load::tests::in_turn;
+use crate::format::weight::Overweight;
 
 const PEER: PeerKey = PeerKey(66);
 
@@ -187,7 +189,7 @@ fn a_message_that_holds_a_whole_document_has_bounds_as_well() {
         assert!(decode(bomb).unwrap_err().is_over_a_limit());
     }
     let ordinary = MessageLimits::default().ordinary();
-    let large = change(&honest(1_000_001));
+    let large = change(&honest(200_001));
     let refused = Incoming::decode(&message(vec![large]), &ordinary).unwrap_err();
     assert!(refused.is_over_a_limit(), "taken when its turn has come: {refused}");
     let unlimited = MessageLimits::for_documents(u64::MAX, u64::MAX, u64::MAX);
@@ -211,7 +213,7 @@ fn a_document_of_a_few_bytes_does_not_make_millions_of_anything() {
         assert!(refused.contains(what), "{refused}");
     };
     too_many(document(1 << 40, 1, &operations(1)), "too many");
-    too_many(document(500_001, 1, &operations(500_001)), "too many changes");
+    too_many(document(500_001, 1, &operations(500_001)), "too many");
     too_many(document(2, 1, &operations(1 << 40)), "too long");
     too_many(document(2, 1, &operations(1 << 40)[1..]), "too many operations");
     // Room for what changes claim would be made before it is seen that there is no such operation.
@@ -245,7 +247,7 @@ fn actor_ids_without_measure_are_refused() {
     // A table of all actors is cleared for each change.
     let (heads, data) = columns(&[(0x01, run(100_000, &[0])), (0x03, run(100_000, &[1])), (0x13, run(100_000, &[1]))]);
     let many = [unsigned(100_000), counted(&[1]).repeat(100_000), unsigned(0), heads, unsigned(0), data].concat();
-    assert!(decode(chunk(0, &many)).unwrap_err().contains("actor ids"));
+    assert!(decode(chunk(0, &many)).unwrap_err().contains("too many actors"));
 }
 
 /// Message type, no heads, no needs, then one entry of what the sender has.
@@ -608,4 +610,37 @@ fn the_same_change_in_other_words_is_refused() {
         assert!(send(&mut document, &mut log, &[change]).is_err(), "{index}");
     }
     assert_eq!(send(&mut document, &mut log, &[plain]), Ok(()));
+}
+
+#[test]
+fn message_of_many_actors_is_weighed_by_changes_times_actors() {
+    let changes = |count| in_turn(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    let ordinary = MessageLimits::default().ordinary();
+    let taken = Incoming::decode(&message(changes(2_000)), &ordinary).unwrap();
+    assert!(taken.weight > 2_000 * 2_000 / 4, "{}", taken.weight);
+    let many = message(changes(4_001));
+    let refused = Incoming::decode(&many, &ordinary).unwrap_err();
+    assert!(matches!(refused, BadMessage::Overweight(Overweight::ActorChanges)) && refused.is_over_a_limit());
+    Incoming::decode(&many, &MessageLimits::default()).expect("taken when its turn has come");
+    let limit = MessageLimits::default().with_actor_changes(0).document_actor_changes;
+    assert_eq!(limit, 0);
+}
+
+#[test]
+fn document_takes_so_many_changes_by_so_many_actors() {
+    let limits = MessageLimits::default().with_actor_changes(900);
+    let mut document = Document::load(super::tests::id(), &[], ActorId::from([1u8]), NO_FORMS, limits).unwrap();
+    let changes = in_turn(31, 31);
+    let heads = [changes[29].hash()];
+    let send = |document: &mut Document, changes: &[Change]| {
+        document.join(PEER, Vec::new());
+        let mut applied = document.apply(vec![carrying(PEER, &heads, changes)]);
+        let outcome = applied.outcomes.pop().unwrap();
+        let _ = document.publish(&mut applied, |_| true);
+        outcome
+    };
+    assert!(matches!(send(&mut document, &changes[..30]), Outcome::Synced));
+    let full = send(&mut document, &changes[30..]);
+    assert!(matches!(full, Outcome::Refused(BadMessage::Full(DocumentFull::ActorChanges(900)))), "{full:?}");
+    assert_eq!(document.size().0, 30, "it is there to be read");
 }

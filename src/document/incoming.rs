@@ -8,10 +8,13 @@ use automerge::{Automerge, Bundle, Change};
 
 use super::envelope;
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
-use crate::format::weight::{Budget, Overweight, weigh};
+use crate::format::weight::{Budget, Census, MAX_ACTOR_CHANGES, Overweight, weigh};
 
-/// Bytes of an operation while it is applied, about.
-const OPERATION: u64 = 64;
+/// Bytes of an operation while it is applied, about: measured at the peak.
+const OPERATION: u64 = 500;
+/// Pairs of a change and an actor that take one byte while changes are applied, about: the library keeps a clock of four
+/// bytes for each actor at every 16th change, in lists that may be half empty.
+const ACTOR_CHANGES_PER_BYTE: u64 = 2;
 
 /// Changes that a document may have, unless its server says otherwise.
 pub const DOCUMENT_CHANGES: u64 = 1_000_000;
@@ -19,13 +22,20 @@ pub const DOCUMENT_CHANGES: u64 = 1_000_000;
 pub const DOCUMENT_BYTES: u64 = 256 << 20;
 /// Operations that a document may hold, unless its server says otherwise.
 pub const DOCUMENT_OPERATIONS: u64 = 5_000_000;
+/// Changes times actors of a document, unless its server says otherwise: their clocks take some 150 MB. Every session of a
+/// client is an actor, if it writes: 10,000 of them may make 50,000 changes.
+pub const DOCUMENT_ACTOR_CHANGES: u64 = 500_000_000;
 
 /// Heads that a peer may name.
 const HEADS: usize = 10_000;
 /// Changes in an ordinary message.
 const CHANGES: u64 = 500_000;
-/// Operations in an ordinary message.
-const OPERATIONS: u64 = 1_000_000;
+/// Operations in an ordinary message: they take 100 MB while they are applied.
+const OPERATIONS: u64 = 200_000;
+/// Operations that a message may hold even where a document may not.
+const LEAST_OPERATIONS: u64 = 1_000_000;
+/// Changes times actors of an ordinary message.
+const ACTOR_CHANGES: u64 = 16_000_000;
 /// Bytes that the compressed parts of an ordinary message inflate to.
 const INFLATED: u64 = 64 << 20;
 /// Bytes of keys and texts of an ordinary message.
@@ -54,12 +64,16 @@ pub struct MessageLimits {
     pub inflated: u64,
     /// Bytes of keys and messages, each as often as it is repeated.
     pub text: u64,
+    /// Changes times actors.
+    pub actor_changes: u64,
     /// Changes that the document may have. Bounded by servers, not by replicas.
     pub document_changes: u64,
     /// Bytes that the document may take in the store.
     pub document_bytes: u64,
     /// Operations that all its changes may hold.
     pub document_operations: u64,
+    /// Its changes times its actors.
+    pub document_actor_changes: u64,
 }
 
 impl Default for MessageLimits {
@@ -69,6 +83,7 @@ impl Default for MessageLimits {
             document_changes: u64::MAX,
             document_bytes: u64::MAX,
             document_operations: u64::MAX,
+            document_actor_changes: MAX_ACTOR_CHANGES,
             ..Self::for_documents(DOCUMENT_CHANGES, DOCUMENT_BYTES, DOCUMENT_OPERATIONS)
         }
     }
@@ -88,13 +103,22 @@ impl MessageLimits {
             filters: at_least(changes, CHANGES) * 2,
             chunks: at_least(changes, CHANGES),
             changes: at_least(changes, CHANGES),
-            operations: at_least(operations, OPERATIONS),
+            operations: at_least(operations, LEAST_OPERATIONS),
             inflated: at_least(unpacked, INFLATED),
             text: at_least(unpacked, TEXT),
+            actor_changes: MAX_ACTOR_CHANGES,
             document_changes: changes,
             document_bytes: bytes,
             document_operations: operations,
+            document_actor_changes: DOCUMENT_ACTOR_CHANGES,
         }
+    }
+
+    /// The same for documents of so many changes times actors, at most [`MAX_ACTOR_CHANGES`]: one with more is not opened.
+    #[must_use]
+    pub fn with_actor_changes(self, actor_changes: u64) -> Self {
+        let document_actor_changes = actor_changes.min(MAX_ACTOR_CHANGES);
+        Self { actor_changes: document_actor_changes.max(ACTOR_CHANGES), document_actor_changes, ..self }
     }
 
     /// For a replica that takes messages of up to so many bytes from the server of its owner's choice. Documents of more
@@ -103,6 +127,7 @@ impl MessageLimits {
     pub fn for_replica(max_message: u64) -> Self {
         let limits = Self::for_documents(max_message / 64, max_message, max_message / 16);
         Self { document_changes: u64::MAX, document_bytes: u64::MAX, document_operations: u64::MAX, ..limits }
+            .with_actor_changes(MAX_ACTOR_CHANGES)
     }
 
     /// The part of these limits that any number of connections may use at a time.
@@ -113,6 +138,7 @@ impl MessageLimits {
             operations: self.operations.min(OPERATIONS),
             inflated: self.inflated.min(INFLATED),
             text: self.text.min(TEXT),
+            actor_changes: self.actor_changes.min(ACTOR_CHANGES),
             ..*self
         }
     }
@@ -145,6 +171,11 @@ pub enum DocumentFull {
     /// It takes too long to read.
     #[error("the document has as many operations as it may have ({0}); ask the operator of the server for room")]
     Operations(u64),
+    /// Too many actors have changed it too often.
+    #[error(
+        "the document has as many changes by as many actors as it may have ({0}, multiplied); export it and go on in a new one"
+    )]
+    ActorChanges(u64),
 }
 
 /// Why a sync message is refused. Its sender is told, and the document takes nothing more from its connection: later
@@ -221,9 +252,11 @@ impl BadMessage {
     /// Whether a message with wider limits might be taken.
     #[must_use]
     pub fn is_over_a_limit(&self) -> bool {
-        use Overweight::{Changes, Inflated, Operations, Text};
-        matches!(self, Self::Overweight(Changes | Inflated | Operations | Text) | Self::TooManyChunks { .. })
-            || matches!(self, Self::Chunk(ChunkError::Inflate(_)))
+        use Overweight::{ActorChanges, Changes, Inflated, Operations, Text};
+        matches!(
+            self,
+            Self::Overweight(ActorChanges | Changes | Inflated | Operations | Text) | Self::TooManyChunks { .. }
+        ) || matches!(self, Self::Chunk(ChunkError::Inflate(_)))
     }
 }
 
@@ -236,15 +269,16 @@ impl Incoming {
         envelope::check(bytes, limits)?;
         let mut message = sync::Message::decode(bytes)?;
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
-        let MessageLimits { changes: most, operations, inflated, text, .. } = *limits;
-        let mut budget = Budget { inflated, changes: most, operations, text };
+        let MessageLimits { changes: most, operations, inflated, text, actor_changes, .. } = *limits;
+        let mut budget = Budget { inflated, changes: most, operations, text, actor_changes };
+        let mut census = Census::default();
         // All chunks are weighed before the library makes anything of the first.
         let mut weighed = Vec::with_capacity(chunks.len());
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
             loop {
                 let (chunk, after) = Chunk::parse(rest, budget.inflated)?;
-                weigh(&chunk, &mut budget)?;
+                weigh(&chunk, &mut budget, &mut census)?;
                 weighed.push(chunk);
                 rest = after;
                 if rest.is_empty() {
@@ -259,6 +293,7 @@ impl Incoming {
         let weight = (limits.inflated - budget.inflated)
             + (limits.operations - budget.operations) * OPERATION
             + (limits.text - budget.text)
+            + census.actor_changes() / ACTOR_CHANGES_PER_BYTE
             + bytes.len() as u64;
         let operations = limits.operations - budget.operations;
         Ok(Self { message, changes, carried_changes: !chunks.is_empty(), operations, weight })

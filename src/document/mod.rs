@@ -45,7 +45,8 @@ pub use edit::{Author, BudgetPatch, Done, Edit, EditError, NewPosition, PlanPatc
 pub use envelope::{carries_chunks, listed, names_heads};
 pub use extra::Extra;
 pub use incoming::{
-    BadMessage, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, DocumentFull, Incoming, MessageLimits,
+    BadMessage, DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, DocumentFull, Incoming,
+    MessageLimits,
 };
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};
@@ -53,6 +54,7 @@ pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
 use crate::format::DocumentId;
+use crate::format::load::{self, NotLoaded};
 use headroom::Headroom;
 use history::{History, NoPage, Page, Query};
 use receive::has;
@@ -114,9 +116,9 @@ pub struct Standing {
 /// Why a document cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The library does not read it.
+    /// The library does not read it, or would take too much memory for it.
     #[error("the document cannot be read: {0}")]
-    Automerge(#[from] automerge::AutomergeError),
+    NotLoaded(#[from] NotLoaded),
     /// The library panicked on it.
     #[error("the document cannot be read: the Automerge library failed on it")]
     Panicked,
@@ -472,17 +474,27 @@ impl Document {
         Ok(change)
     }
 
+    /// How much of its limits the document has used, in percent: of the limit that it is nearest to.
+    #[must_use]
+    pub fn used_percent(&self) -> u64 {
+        self.headroom().used_percent()
+    }
+
     fn headroom(&self) -> Headroom {
-        let MessageLimits { document_changes, document_bytes, document_operations, .. } = self.limits;
-        let (changes, operations) = self.size();
+        let MessageLimits { document_changes, document_bytes, document_operations, document_actor_changes, .. } =
+            self.limits;
+        let stats = self.doc.stats();
+        let (changes, operations) = (stats.num_changes, stats.num_ops);
         let waiting: usize = self.orphans.values().map(|orphan| orphan.change.len()).sum();
         Headroom {
             changes: changes + self.orphans.len() as u64,
             bytes: self.stored,
             operations: operations + waiting as u64,
+            actors: stats.num_actors + self.orphans.values().filter(|orphan| orphan.change.seq() == 1).count() as u64,
             document_changes,
             document_bytes,
             document_operations,
+            document_actor_changes,
         }
     }
 
@@ -532,7 +544,7 @@ pub fn take_apart(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, BadM
 }
 
 fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
-    Ok(catch_unwind(|| Automerge::load(log)).map_err(|_| LoadError::Panicked)??)
+    Ok(load::load(log)?)
 }
 
 #[cfg(test)]

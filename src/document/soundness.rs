@@ -12,7 +12,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use automerge::{Automerge, Change, ChangeHash, ChangeMetadata};
+use automerge::{ActorId, Automerge, Change, ChangeHash, ChangeMetadata};
 
 use super::incoming::BadMessage;
 
@@ -81,24 +81,108 @@ fn counts_on(change: &Change, before: u64) -> bool {
     if change.is_empty() { start == before + 1 } else { start > before }
 }
 
-/// Changes that are looked at in the search for the one before it of the same actor: mostly it is among the first.
+/// Changes that are looked at near one, in the search for the one before it of the same actor: mostly it is among the first.
 const NEAR: usize = 1_000;
-/// Changes of one call whose predecessor is not near, and has to be searched for in a longer way. Whoever comes back after
-/// long has one of them, for what they do next builds on it.
-const MAX_FAR: usize = 100;
+/// Steps that the searches of one call may take, and as many more for each change. Whoever comes back after long needs one
+/// search that may take more: what they do next builds on it.
+const STEPS: usize = 100_000;
+const STEPS_PER_CHANGE: usize = 100;
 
-/// Whether each change builds, directly or not, on the one before it of its actor. All of them were applied.
+/// Whether each change builds, directly or not, on the one before it of its actor. All of them were applied, to a document
+/// that had the heads `before`.
 ///
 /// The library takes that for granted: it counts for each actor up to which change somebody has got them, and fails on a
 /// file in which a change comes before the one that its number follows.
-pub(super) fn continue_their_actors(doc: &Automerge, changes: &[Change]) -> bool {
-    let mut far = 0;
-    changes.iter().filter(|change| change.seq() > 1).all(|change| {
-        continues_nearby(doc, change).unwrap_or_else(|| {
-            far += 1;
-            far <= MAX_FAR && continues(doc, change)
-        })
+///
+/// Most changes are told by what is known of the ones that they build on ([`Descent`]), at a cost that grows with their
+/// number alone. Others are searched for, within bounds that grow with the number of changes as well.
+pub(super) fn continue_their_actors(doc: &Automerge, before: &[ChangeHash], changes: &[Change]) -> bool {
+    let mut steps = 0;
+    continue_within(doc, before, changes, &mut steps)
+}
+
+fn continue_within(doc: &Automerge, before: &[ChangeHash], changes: &[Change], steps: &mut usize) -> bool {
+    let most = STEPS + STEPS_PER_CHANGE * changes.len();
+    let descent = Descent::of(before, changes, steps);
+    let numbered: HashMap<(&ActorId, u64), usize> =
+        changes.iter().enumerate().map(|(index, change)| ((change.actor_id(), change.seq()), index)).collect();
+    changes.iter().enumerate().filter(|(_, change)| change.seq() > 1).all(|(index, change)| {
+        *steps += 1;
+        match numbered.get(&(change.actor_id(), change.seq() - 1)) {
+            Some(last) if descent.is_below(*last, index) => return true,
+            None if descent.has_all_before(index) => return true,
+            _ => {}
+        }
+        *steps < most && continues_nearby(doc, change, steps).unwrap_or_else(|| continues(doc, change, steps))
     })
+}
+
+/// How changes descend from each other, as far as it can be told by a look at each.
+struct Descent {
+    /// The chain that a change is in, and its place there. A change is in the chain of one that it builds on, if that was the
+    /// end of its chain: so it builds on all that come before it in its chain.
+    places: Vec<(usize, usize)>,
+    /// Whether it builds on all that was in the document before.
+    on_all: Vec<bool>,
+}
+
+impl Descent {
+    fn of(before: &[ChangeHash], changes: &[Change], steps: &mut usize) -> Self {
+        let indices: HashMap<ChangeHash, usize> =
+            changes.iter().enumerate().map(|(index, change)| (change.hash(), index)).collect();
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); changes.len()];
+        let mut parents: Vec<Vec<usize>> = vec![Vec::new(); changes.len()];
+        for (index, change) in changes.iter().enumerate() {
+            parents[index] = change.deps().iter().filter_map(|dependency| indices.get(dependency).copied()).collect();
+            for parent in &parents[index] {
+                children[*parent].push(index);
+            }
+        }
+        let mut missing: Vec<usize> = parents.iter().map(Vec::len).collect();
+        let mut ready: VecDeque<usize> = (0..changes.len()).filter(|index| missing[*index] == 0).collect();
+        let mut descent = Self { places: vec![(0, 0); changes.len()], on_all: vec![false; changes.len()] };
+        // How many changes each chain has.
+        let mut chains: Vec<usize> = Vec::new();
+        while let Some(index) = ready.pop_front() {
+            *steps += 1 + parents[index].len();
+            let end = parents[index].iter().map(|parent| descent.places[*parent]);
+            let chain = end.into_iter().find(|(chain, place)| chains[*chain] == place + 1).map(|(chain, _)| chain);
+            let chain = chain.unwrap_or_else(|| {
+                chains.push(0);
+                chains.len() - 1
+            });
+            descent.places[index] = (chain, chains[chain]);
+            chains[chain] += 1;
+            descent.on_all[index] =
+                parents[index].iter().any(|parent| descent.on_all[*parent]) || has_all(changes[index].deps(), before);
+            for child in &children[index] {
+                missing[*child] -= 1;
+                if missing[*child] == 0 {
+                    ready.push_back(*child);
+                }
+            }
+        }
+        descent
+    }
+
+    /// Whether one change certainly builds on another one.
+    fn is_below(&self, above: usize, below: usize) -> bool {
+        let ((one, higher), (other, lower)) = (self.places[above], self.places[below]);
+        one == other && higher < lower
+    }
+
+    fn has_all_before(&self, index: usize) -> bool {
+        self.on_all[index]
+    }
+}
+
+/// Whether a change that depends on these builds on all these heads, at a first look.
+fn has_all(dependencies: &[ChangeHash], heads: &[ChangeHash]) -> bool {
+    // Dependencies are mostly one or two: a document of many heads is not gone through for each change.
+    heads.len() <= dependencies.len() && {
+        let dependencies: HashSet<&ChangeHash> = dependencies.iter().collect();
+        heads.iter().all(|head| dependencies.contains(head))
+    }
 }
 
 fn is_before(known: &ChangeMetadata<'_>, change: &Change) -> bool {
@@ -106,10 +190,11 @@ fn is_before(known: &ChangeMetadata<'_>, change: &Change) -> bool {
 }
 
 /// None: it was not found within a few steps.
-fn continues_nearby(doc: &Automerge, change: &Change) -> Option<bool> {
+fn continues_nearby(doc: &Automerge, change: &Change, steps: &mut usize) -> Option<bool> {
     let mut waiting: VecDeque<ChangeHash> = change.deps().iter().copied().collect();
     let mut seen: HashSet<ChangeHash> = waiting.iter().copied().collect();
     while let Some(hash) = waiting.pop_front() {
+        *steps += 1;
         let known = doc.get_change_meta_by_hash(&hash)?;
         if is_before(&known, change) {
             return Some(true);
@@ -123,8 +208,10 @@ fn continues_nearby(doc: &Automerge, change: &Change) -> Option<bool> {
 }
 
 /// The same, by what a change does not build on: near the newest changes that is little.
-fn continues(doc: &Automerge, change: &Change) -> bool {
-    !doc.get_changes_meta(change.deps()).iter().any(|known| is_before(known, change))
+fn continues(doc: &Automerge, change: &Change, steps: &mut usize) -> bool {
+    let others = doc.get_changes_meta(change.deps());
+    *steps += others.len();
+    !others.iter().any(|known| is_before(known, change))
 }
 
 /// Whether the library makes just these changes out of what came into the document after `before`.
@@ -134,4 +221,58 @@ pub(super) fn makes_again(doc: &Automerge, before: &[ChangeHash], changes: &[Cha
     made.sort_unstable();
     came.sort_unstable();
     made == came
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::load::tests::{empty_change, in_turn};
+
+    /// The steps it takes to look at the changes after the first `here`, which are in the document before.
+    fn steps(changes: &[Change], here: usize) -> usize {
+        let mut doc = Automerge::new();
+        doc.apply_changes(changes[..here].to_vec()).unwrap();
+        let before = doc.get_heads();
+        doc.apply_changes(changes[here..].to_vec()).unwrap();
+        let mut steps = 0;
+        assert!(continue_within(&doc, &before, &changes[here..], &mut steps));
+        steps
+    }
+
+    #[test]
+    fn search_for_many_actors_takes_no_more_steps_than_for_one() {
+        let (one, many) = (steps(&in_turn(9_000, 1), 0), steps(&in_turn(9_000, 900), 0));
+        assert!(many <= one, "{many} steps, {one} for one actor");
+        let (one, many) = (steps(&in_turn(1_800, 1), 900), steps(&in_turn(1_800, 900), 900));
+        assert!(many <= one + 900, "{many} steps behind what is there, {one} for one actor");
+    }
+
+    #[test]
+    fn search_for_concurrent_changes_stays_within_its_budget() {
+        // A hundred actors that never see each other, and one change that has seen all: no chain holds them.
+        let mut changes: Vec<Change> = Vec::new();
+        let mut last: Vec<Vec<ChangeHash>> = vec![Vec::new(); 100];
+        for round in 1..=30 {
+            for (actor, last) in last.iter_mut().enumerate() {
+                changes.push(empty_change(actor as u64, round, std::mem::take(last)));
+                *last = vec![changes[changes.len() - 1].hash()];
+            }
+        }
+        let all: Vec<ChangeHash> = last.into_iter().flatten().collect();
+        for actor in 0..100 {
+            changes.push(empty_change(actor, 31, all.clone()));
+        }
+        let steps = steps(&changes, 0);
+        assert!(steps <= STEPS + STEPS_PER_CHANGE * changes.len(), "{steps}");
+    }
+
+    #[test]
+    fn change_that_skips_its_actors_last_one_is_found() {
+        let mut changes = in_turn(3, 3);
+        let first = changes[0].hash();
+        changes.push(empty_change(1, 2, vec![first]));
+        let mut doc = Automerge::new();
+        doc.apply_changes(changes.clone()).unwrap();
+        assert!(!continue_their_actors(&doc, &[], &changes));
+    }
 }

@@ -8,9 +8,9 @@ use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sy
 use super::*;
 use crate::format::Budget;
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
-fn id() -> DocumentId {
+pub(super) fn id() -> DocumentId {
     DocumentId::from_random([7; 16])
 }
 

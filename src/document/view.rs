@@ -186,20 +186,6 @@ impl View {
         &self.heads
     }
 
-    /// The heads as a strong HTTP entity tag.
-    #[must_use]
-    pub fn etag(&self) -> String {
-        let mut tag = String::from("\"");
-        for (index, head) in self.heads.iter().enumerate() {
-            if index > 0 {
-                tag.push('.');
-            }
-            tag.push_str(&head.to_string());
-        }
-        tag.push('"');
-        tag
-    }
-
     /// What the document says about itself.
     #[must_use]
     pub fn plan(&self) -> &Plan {

@@ -52,6 +52,21 @@ pub fn kind(bytes: &[u8]) -> Option<ChunkKind> {
     bytes.get(FIXED_HEADER - 1).copied().and_then(ChunkKind::from_byte)
 }
 
+/// The chunk at the start of `bytes` by its header alone, and what follows it. Nothing of it is checked.
+pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, length_bytes) = read_leb128(bytes.get(FIXED_HEADER..)?).ok()?;
+    let end = usize::try_from(length).ok()?.checked_add(FIXED_HEADER + length_bytes)?;
+    bytes.split_at_checked(end)
+}
+
+/// The kind of the chunk at the start of `bytes`, which end with it, and what comes after its header. Nothing of it is
+/// checked.
+pub(super) fn body(bytes: &[u8]) -> Option<(ChunkKind, &[u8])> {
+    let kind = kind(bytes)?;
+    let (_, length_bytes) = read_leb128(&bytes[FIXED_HEADER..]).ok()?;
+    Some((kind, &bytes[FIXED_HEADER + length_bytes..]))
+}
+
 /// A chunk whose header, length and checksum are right. (Its columns may still be nonsense: the library finds that out.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {

@@ -10,6 +10,7 @@ pub mod chunk;
 mod id;
 mod iso;
 pub mod json;
+pub mod load;
 mod position_id;
 pub(crate) mod reader;
 mod root;

@@ -16,13 +16,13 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{Chunk, ChunkKind, inflate};
+use super::chunk::{self, Chunk, ChunkKind, inflate};
 use super::reader::Reader;
 
 /// The longest actor id that is accepted. They are 16 bytes; a public key has 32 or 64.
 const MAX_ACTOR: u64 = 256;
-/// Changes times actors of one document chunk: the library clears a table of all actors for each change.
-const MAX_ACTOR_CHANGES: u64 = 1_000_000_000;
+/// Changes times actors of a document that is opened: its clocks take some 0.6 GB.
+pub const MAX_ACTOR_CHANGES: u64 = 2_000_000_000;
 /// Operations of one change from which on the library makes the same for it, however many more it claims.
 const CLAIM: u64 = 16;
 /// Changes of one chunk that may claim operations that are not there: one that was made on an older state of a document
@@ -42,6 +42,31 @@ pub struct Budget {
     pub operations: u64,
     /// Bytes of keys, messages and names, each as often as it is repeated.
     pub text: u64,
+    /// Changes times actors ([`Census::actor_changes`]). Not used up chunk by chunk: a limit for all chunks together.
+    pub actor_changes: u64,
+}
+
+/// How many changes and actors chunks bring. The library keeps a clock of all actors at every 16th change, so what it needs
+/// for them grows with the product.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Changes.
+    pub changes: u64,
+    /// Actors: those whose first change is here, and those that documents and bundles list.
+    pub actors: u64,
+}
+
+impl Census {
+    /// Changes times actors.
+    #[must_use]
+    pub fn actor_changes(self) -> u64 {
+        self.changes.saturating_mul(self.actors)
+    }
+
+    fn add(&mut self, changes: u64, actors: u64) {
+        self.changes = self.changes.saturating_add(changes);
+        self.actors = self.actors.saturating_add(actors);
+    }
 }
 
 /// Why a chunk is not to be loaded.
@@ -59,29 +84,86 @@ pub enum Overweight {
     /// Keys or messages that repeat to too many bytes.
     #[error("its keys and messages are too long")]
     Text,
-    /// An actor id that is too long, or too many of them.
-    #[error("its actor ids are too long, or too many")]
+    /// An actor id that is too long.
+    #[error("its actor ids are too long")]
     Actors,
+    /// Too many changes by too many actors.
+    #[error("it holds too many changes by too many actors")]
+    ActorChanges,
     /// Not what such a chunk looks like.
     #[error("its columns are malformed")]
     Malformed,
 }
 
-/// Takes what a chunk holds from what is left.
+/// Takes what a chunk holds from what is left, and adds its changes and actors to `census`, which begins at zero.
 ///
 /// # Errors
 /// When it holds more than that, or is malformed.
-pub fn weigh(chunk: &Chunk<'_>, budget: &mut Budget) -> Result<(), Overweight> {
+pub fn weigh(chunk: &Chunk<'_>, budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
     match chunk.kind {
-        ChunkKind::Change => change(chunk.body(), budget),
+        ChunkKind::Change => change(chunk.body(), budget, census),
         ChunkKind::CompressedChange => {
             let body = inflate(chunk.body(), budget.inflated).map_err(|_| Overweight::Inflated)?;
             spend(&mut budget.inflated, body.len() as u64, Overweight::Inflated)?;
-            change(&body, budget)
+            change(&body, budget, census)
         }
-        ChunkKind::Document => document(chunk.body(), budget),
-        ChunkKind::Bundle => bundle(chunk.body(), budget),
+        ChunkKind::Document => document(chunk.body(), budget, census),
+        ChunkKind::Bundle => bundle(chunk.body(), budget, census),
     }
+}
+
+/// Adds the changes and actors of a chunk whose checksum was checked before. Nothing but that is looked at, and what is
+/// malformed counts for nothing: the library refuses to load it.
+pub fn count(bytes: &[u8], census: &mut Census) {
+    let _ = chunk::body(bytes).map(|(kind, body)| match kind {
+        ChunkKind::Change => count_change(body, census),
+        ChunkKind::CompressedChange => {
+            let body = inflate(body, u64::MAX).map_err(|_| Overweight::Inflated)?;
+            count_change(&body, census)
+        }
+        ChunkKind::Document => count_columns(body, census, |rest| {
+            let actors = actors(rest)?;
+            whole(hashes(rest))?;
+            let changes = whole(Columns::heads(rest))?;
+            whole(Columns::heads(rest))?;
+            Ok((actors, changes))
+        }),
+        ChunkKind::Bundle => count_columns(body, census, |rest| {
+            whole(hashes(rest))?;
+            Ok((actors(rest)?, whole(Columns::heads(rest))?))
+        }),
+    });
+}
+
+fn count_change(body: &[u8], census: &mut Census) -> Result<(), Overweight> {
+    let mut rest = Reader::new(body);
+    whole(hashes(&mut rest))?;
+    actor(&mut rest)?;
+    count_seq(whole(rest.unsigned())?, census);
+    Ok(())
+}
+
+/// Every actor's first change has this number, and all others build on it.
+fn count_seq(seq: u64, census: &mut Census) {
+    census.add(1, u64::from(seq == 1));
+}
+
+fn count_columns<'a>(
+    body: &'a [u8],
+    census: &mut Census,
+    heads: impl FnOnce(&mut Reader<'a>) -> Result<(u64, Columns<'a>), Overweight>,
+) -> Result<(), Overweight> {
+    const ALL: u64 = u64::MAX;
+    let mut rest = Reader::new(body);
+    let (actors, changes) = heads(&mut rest)?;
+    let mut budget = Budget { inflated: ALL, changes: ALL, operations: ALL, text: ALL, actor_changes: ALL };
+    let extent = changes.with_data(&mut rest)?.extent(&mut budget)?;
+    census.add(extent.rows, actors);
+    Ok(())
+}
+
+fn check_census(census: &Census, budget: &Budget) -> Result<(), Overweight> {
+    if census.actor_changes() > budget.actor_changes { Err(Overweight::ActorChanges) } else { Ok(()) }
 }
 
 fn spend(left: &mut u64, amount: u64, or: Overweight) -> Result<(), Overweight> {
@@ -94,11 +176,12 @@ fn whole<T>(read: Option<T>) -> Result<T, Overweight> {
     read.ok_or(Overweight::Malformed)
 }
 
-fn change(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+fn change(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
     let mut rest = Reader::new(body);
     whole(hashes(&mut rest))?;
     actor(&mut rest)?;
-    whole(rest.unsigned())?;
+    count_seq(whole(rest.unsigned())?, census);
+    check_census(census, budget)?;
     whole(rest.unsigned())?;
     whole(rest.signed())?;
     whole(rest.counted())?;
@@ -110,7 +193,7 @@ fn change(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
     spend(&mut budget.operations, extent.rows, Overweight::Operations)
 }
 
-fn document(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+fn document(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
     let mut rest = Reader::new(body);
     let actors = actors(&mut rest)?;
     whole(hashes(&mut rest))?;
@@ -118,18 +201,18 @@ fn document(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
     let operations = whole(Columns::heads(&mut rest))?;
     let changes = changes.with_data(&mut rest)?;
     let operations = operations.with_data(&mut rest)?;
-    let (of_changes, of_operations) = extents(&changes, &operations, actors, budget)?;
+    let (of_changes, of_operations) = extents(&changes, &operations, actors, budget, census)?;
     let claims = claims_of_document(&changes, of_changes)?;
     check_claims(&claims, of_operations)
 }
 
-fn bundle(body: &[u8], budget: &mut Budget) -> Result<(), Overweight> {
+fn bundle(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
     let mut rest = Reader::new(body);
     whole(hashes(&mut rest))?;
     let actors = actors(&mut rest)?;
     let changes = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
     let operations = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
-    let (_, of_operations) = extents(&changes, &operations, actors, budget)?;
+    let (_, of_operations) = extents(&changes, &operations, actors, budget, census)?;
     let starts = changes.numbers(bundle_columns::START_OP)?;
     let ends = changes.numbers(bundle_columns::MAX_OP)?;
     if starts.len() != ends.len() {
@@ -155,12 +238,12 @@ fn extents(
     operations: &Columns<'_>,
     actors: u64,
     budget: &mut Budget,
+    census: &mut Census,
 ) -> Result<(Extent, Extent), Overweight> {
     let of_changes = changes.extent(budget)?;
     spend(&mut budget.changes, of_changes.rows, Overweight::Changes)?;
-    if of_changes.rows.saturating_mul(actors) > MAX_ACTOR_CHANGES {
-        return Err(Overweight::Actors);
-    }
+    census.add(of_changes.rows, actors);
+    check_census(census, budget)?;
     let of_operations = operations.extent(budget)?;
     spend(&mut budget.operations, of_operations.rows, Overweight::Operations)?;
     Ok((of_changes, of_operations))

@@ -123,6 +123,12 @@ pub enum Unavailable {
     /// Its file could not be opened. The reason is in the log; here is what may be told to anybody.
     #[error("{0}")]
     Store(String),
+    /// To open it would take more memory than one document may. Its file can be read.
+    #[error(
+        "document {0} holds too many changes by too many actors to be opened; \
+         its file is at /api/documents/{0}/export.automerge"
+    )]
+    TooLarge(DocumentId),
     /// Changes to it took too long: it can be read, and takes changes again after a while.
     #[error("document {0} takes no changes for a while, since changes to it took too long; try again later")]
     Quarantined(DocumentId),

@@ -356,7 +356,10 @@ impl Hub {
         if self.right(caller, id) < Right::Read {
             return Ok(None);
         }
-        Ok(self.inner.store.load(id).await?.map(|loaded| loaded.bytes))
+        match self.inner.store.load(id).await {
+            Err(error) if error.is_too_large() => self.inner.store.raw(id).await,
+            loaded => Ok(loaded?.map(|loaded| loaded.bytes)),
+        }
     }
 
     /// Whether changes can be made durable now, or could be a second ago; in words for whoever asks.

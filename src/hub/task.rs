@@ -85,6 +85,8 @@ pub(super) struct DocumentTask {
     last_use: Instant,
     last_look: Instant,
     exists: bool,
+    /// It has used most of a limit, and that has been said.
+    nearly_full: bool,
     /// Its place among the documents that do not exist and are waited for.
     awaited: Option<AwaitedDocument>,
     /// Peers that are not told yet that they do not wait for this document, and why.
@@ -222,6 +224,7 @@ impl DocumentTask {
             last_use: Instant::now(),
             last_look: Instant::now(),
             exists: false,
+            nearly_full: false,
             awaited: None,
             refused: HashMap::new(),
             arrivals: Arrivals::default(),
@@ -258,6 +261,7 @@ impl DocumentTask {
         };
         self.make_up(&mut document);
         self.note_existence(&document);
+        self.note_fullness(&mut document);
         self.people_changed();
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut upkeep = Instant::now() + self.upkeep_interval(&document);
@@ -296,6 +300,9 @@ impl DocumentTask {
             upkeep = upkeep.min(now + self.upkeep_interval(&document));
         }
         self.hub.inner.metrics.documents_open.decrement(1.0);
+        if self.nearly_full {
+            self.hub.inner.metrics.documents_nearly_full.decrement(1.0);
+        }
         Box::pin(self.close()).await;
     }
 
@@ -496,7 +503,7 @@ impl DocumentTask {
             return Box::pin(self.recover(document, error, items, senders)).await;
         }
         if taken >= budget && blames_peers(&applied, &senders) {
-            return Box::pin(self.overrun(document, applied, senders, taken)).await;
+            return Box::pin(self.overrun(document, applied, items, senders, taken)).await;
         }
         if !applied.chunks.is_empty() {
             if !existed && counted.is_none() && !self.hub.inner.new_documents.take(payer_of(&senders).as_ref()) {
@@ -511,6 +518,7 @@ impl DocumentTask {
             self.failing.works();
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.log.compact_if_due(document, move || metrics.compactions.increment(1));
+            self.note_fullness(document);
         } else if let Some(payer) = counted {
             self.hub.inner.new_documents.give_back(payer.as_ref());
         }

@@ -1,10 +1,33 @@
 //! Entity tags: what has not changed is not sent again, and what has changed is not overwritten unseen (RFC 9110, 13).
 
+use std::fmt::Write;
+
+use automerge::ChangeHash;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
 
 /// Browsers may keep an answer, but must ask whether it still holds; nobody in between may keep it.
 const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// The strong entity tag of a document with these heads, in any order. Its length does not depend on how many there are:
+/// clients refuse headers of more than some 16 KiB, and anybody who writes can make a document of many heads.
+#[must_use]
+pub fn tag_of_heads(heads: &[ChangeHash]) -> String {
+    let mut heads: Vec<&ChangeHash> = heads.iter().collect();
+    heads.sort_unstable();
+    let mut hash = Sha256::new();
+    for head in heads {
+        hash.update(head.0);
+    }
+    let mut tag = String::with_capacity(34);
+    tag.push('"');
+    for byte in &hash.finalize()[..16] {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
 
 /// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes. If that is an
 /// error it is nothing that has the tag.
@@ -106,6 +129,15 @@ mod tests {
             assert_eq!(answered.status() == StatusCode::NOT_MODIFIED, known, "{values:?}");
             assert_eq!(answered.headers()[header::ETAG], "\"a\"", "{values:?}");
         }
+    }
+
+    #[test]
+    fn tag_of_many_heads_is_as_short_as_of_one() {
+        let heads: Vec<ChangeHash> = (0..=255).map(|byte| ChangeHash([byte; 32])).collect();
+        let reversed: Vec<ChangeHash> = heads.iter().rev().copied().collect();
+        assert_eq!(tag_of_heads(&heads).len(), tag_of_heads(&heads[..1]).len());
+        assert_eq!(tag_of_heads(&heads), tag_of_heads(&reversed));
+        assert_ne!(tag_of_heads(&heads), tag_of_heads(&heads[1..]));
     }
 
     #[test]

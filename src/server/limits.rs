@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::document::{DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+use crate::document::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 use crate::store::OpenFiles;
 
 /// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
@@ -32,6 +32,8 @@ pub struct Limits {
     pub document_operations: u64,
     /// Changes that a document may have.
     pub document_changes: u64,
+    /// Its changes times its actors.
+    pub document_actor_changes: u64,
     /// Documents that do not exist and that one connection may wait for.
     pub pending_per_connection: usize,
     /// Documents that may be created per minute, by all clients together. 0 disables the limit.
@@ -84,6 +86,7 @@ impl Default for Limits {
             document_bytes: DOCUMENT_BYTES,
             document_operations: DOCUMENT_OPERATIONS,
             document_changes: DOCUMENT_CHANGES,
+            document_actor_changes: DOCUMENT_ACTOR_CHANGES,
             pending_per_connection: 1_000,
             new_documents_per_minute: 1_200,
             new_documents_at_once: 1_200 * NEW_DOCUMENTS_BURST,

@@ -92,6 +92,7 @@ impl fmt::Display for Report {
                          head -c {} {path} > {path}.left",
                         torn.at
                     ),
+                    Damage::TooManyActors(_) => write!(f, "Go on in a new document, with what a copy of it holds."),
                     _ => write!(f, "Restore it from a backup."),
                 }
             }

@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::legacy::ObjectId;
 use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, Value};
 
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
+use crate::format::load::{self, NotLoaded};
 use crate::format::{DOCUMENT_ID, POSITIONS};
 
 /// A file holds what was accepted (and so inflated) before, and loading it inflates it again. A bound here could not
@@ -68,6 +68,9 @@ pub enum Damage {
     /// Every chunk is whole, but Automerge cannot read what is in them.
     #[error("Automerge cannot load it ({0})")]
     Unloadable(String),
+    /// It is whole, and to open it would take more memory than one document may: it is not built.
+    #[error("{0}; it is only served as it is in the file (export.automerge)")]
+    TooManyActors(String),
     /// Changes are there whose predecessors are not.
     #[error("{0} changes are missing that others build on")]
     MissingDependencies(usize),
@@ -232,9 +235,10 @@ fn ever_had_positions(document: &Automerge, maps: &[ObjId]) -> bool {
 
 /// The strict load: an error when anything in `bytes` would be left out.
 fn load(bytes: &[u8]) -> Result<Automerge, Damage> {
-    let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(bytes)))
-        .map_err(|_| Damage::Unloadable("it panicked".to_owned()))?
-        .map_err(|error| Damage::Unloadable(error.to_string()))?;
+    let loaded = load::load(bytes).map_err(|error| match error {
+        NotLoaded::TooManyActors(_) => Damage::TooManyActors(error.to_string()),
+        error => Damage::Unloadable(error.to_string()),
+    })?;
     match loaded.get_missing_deps(&[]).len() {
         0 => Ok(loaded),
         missing => Err(Damage::MissingDependencies(missing)),

@@ -94,6 +94,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the file is whole, and to open it would take more memory than one document may.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Open(OpenError::Damaged { damage: Damage::TooManyActors(_), .. }))
+    }
+
     /// A failed write, told apart by whether there was room.
     pub(super) fn write(id: &DocumentId, source: io::Error) -> Self {
         match source.kind() {

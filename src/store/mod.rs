@@ -50,6 +50,12 @@ pub trait Store: Send + Sync + 'static {
     /// durable by then: how a caller gets back to solid ground after a failed [`append`](Self::append).
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>>;
 
+    /// What stands in the store of a document that cannot be opened, as it is. `None` if there is nothing.
+    fn raw(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        let loaded = self.load(id);
+        Box::pin(async move { Ok(loaded.await?.map(|loaded| loaded.bytes)) })
+    }
+
     /// Adds `bytes` to a document, which comes to exist if it did not. When this says `Ok`, they survive a power cut.
     ///
     /// `bytes` are one or more whole chunks, whose dependencies are all in the document or among them: a change that

@@ -9,12 +9,16 @@ use tokio::time::{Instant, sleep};
 use super::suspended::Cause;
 use super::{DocumentTask, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, BadMessage, Document, Item, Outcome};
+use crate::document::{Applied, BadMessage, Document, Item, Outcome, Prepared, carries_chunks, take_apart};
 use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::ConnectionKey;
+use crate::hub::quarantine::Blamed;
 use crate::metrics::Refusal;
 use crate::store::StoreError;
 
+/// Said to those who come back after that.
+const SLOW_SENDER: &str =
+    "changes of yours to this document took too long; it takes none of yours for a while, try again later";
 /// Said to those who brought what took too long.
 const TOO_SLOW: &str = "the changes took too long to apply, and were not stored; send them in smaller messages";
 
@@ -64,32 +68,62 @@ impl DocumentTask {
         self.undo(document, applied, senders, cause, || unavailable.clone().into(), &unavailable.to_string());
     }
 
-    /// Applying took longer than its budget: nothing of it is stored, and the document takes no changes for a while, from
-    /// those who brought these or from others.
+    /// Applying took longer than its budget: nothing of it is stored. What the batch held is tried one by one, to find whose
+    /// changes are slow; theirs are not taken for a while, and if that happens to several, nobody's.
     pub(super) async fn overrun(
         &mut self,
         document: &mut Document,
         applied: Applied,
+        items: Vec<Item>,
         senders: Vec<Sender>,
         taken: Duration,
     ) {
-        let lasts = self.hub.inner.quarantines.begin(&self.id, Instant::now());
-        tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; the document takes none for a while");
-        self.hub.inner.metrics.refuse(Refusal::TooSlow);
         self.reload(document).await;
+        if items.len() > 1 {
+            tracing::warn!(document = %self.id, ?taken, "a batch took too long; what it held is tried one by one");
+            return self.try_one_by_one(document, items, senders).await;
+        }
+        let sender = senders.first().and_then(|sender| match sender {
+            Sender::Peer(key) => self.peers.get(key),
+            Sender::Caller { .. } => None,
+        });
+        let user = sender.and_then(|member| member.peer.caller.user());
+        let is_known = user.is_some();
+        let now = Instant::now();
+        self.hub.inner.metrics.refuse(Refusal::TooSlow);
+        let cause = match self.hub.inner.quarantines.begin(&self.id, user, now) {
+            Blamed::Sender(lasts) => {
+                tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; their sender's are not taken for a while");
+                if is_known { Cause::Quarantine } else { Cause::Passing { until: now + lasts } }
+            }
+            Blamed::Document(lasts) => {
+                tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; the document takes none for a while");
+                Cause::Quarantine
+            }
+        };
         let unavailable = Unavailable::Quarantined(self.id.clone());
-        self.undo(document, applied, senders, Cause::Quarantine, || unavailable.clone().into(), TOO_SLOW);
+        self.undo(document, applied, senders, cause, || unavailable.clone().into(), TOO_SLOW);
     }
 
-    /// Whether changes to this document took too long a while ago.
+    /// Whether changes to this document took too long a while ago, of several senders.
     pub(super) fn is_quarantined(&self) -> bool {
         self.hub.inner.quarantines.holds(&self.id, Instant::now())
+    }
+
+    /// Whether changes of this peer's user, or of several, took too long a while ago.
+    pub(super) fn is_peer_quarantined(&self, key: ConnectionKey) -> bool {
+        let user = self.peers.get(&key).and_then(|member| member.peer.caller.user());
+        self.hub.inner.quarantines.holds_user(&self.id, user.as_deref(), Instant::now())
     }
 
     /// A peer brings changes while the document takes none.
     pub(super) fn refuse_changes(&mut self, document: &mut Document, key: ConnectionKey) {
         self.hub.inner.metrics.refuse(Refusal::TooSlow);
-        let why = Unavailable::Quarantined(self.id.clone()).to_string();
+        let why = if self.is_quarantined() {
+            Unavailable::Quarantined(self.id.clone()).to_string()
+        } else {
+            SLOW_SENDER.to_owned()
+        };
         self.refuse_for_now(document, key, Cause::Quarantine, &why);
     }
 
@@ -133,15 +167,7 @@ impl DocumentTask {
         tracing::error!(document = %self.id, why, "a batch would have ruined the document; it is reloaded");
         self.reload_after_ruin(document).await;
         if items.len() > 1 {
-            for (item, sender) in items.into_iter().zip(senders) {
-                // Who was found out is not asked again.
-                if matches!(&sender, Sender::Peer(key) if self.is_leaving(*key)) {
-                    continue;
-                }
-                let prepared = vec![document.prepare(item.clone())];
-                Box::pin(self.commit(document, vec![item], prepared, vec![sender], Duration::ZERO)).await;
-            }
-            return;
+            return self.try_one_by_one(document, items, senders).await;
         }
         match senders.pop() {
             Some(Sender::Peer(key)) => self.dismiss(document, key, error),
@@ -149,6 +175,33 @@ impl DocumentTask {
                 let _ = reply.send(Err(EditFailure::Panicked));
             }
             None => {}
+        }
+    }
+
+    async fn try_one_by_one(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+        for (item, sender) in items.into_iter().zip(senders) {
+            // Who was found out is not asked again.
+            let brings = matches!(&item, Item::Sync { bytes, .. } if carries_chunks(bytes));
+            let is_over = |key| self.is_leaving(key) || (brings && self.suspended.contains_key(&key));
+            if matches!(&sender, Sender::Peer(key) if is_over(*key)) {
+                continue;
+            }
+            let started = Instant::now();
+            let prepared = vec![self.prepare_alone(document, &item)];
+            Box::pin(self.commit(document, vec![item], prepared, vec![sender], started.elapsed())).await;
+        }
+    }
+
+    /// Takes an item apart once more. It was taken with the limits of any message before, and not only of ordinary ones.
+    fn prepare_alone(&self, document: &Document, item: &Item) -> Prepared {
+        match item {
+            Item::Sync { peer, bytes } if carries_chunks(bytes) => {
+                match take_apart(bytes, &self.hub.inner.settings.limits) {
+                    Ok(incoming) => document.prepare_sync(*peer, bytes.clone(), incoming),
+                    Err(_) => document.prepare(item.clone()),
+                }
+            }
+            item => document.prepare(item.clone()),
         }
     }
 

@@ -19,6 +19,8 @@ use crate::store::{Lengths, Loaded};
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);
 /// The same while something is broken or to be let go of, or for a document that does not exist.
 const QUICK_UPKEEP: Duration = Duration::from_secs(1);
+/// Percent of a limit from which on a document is said to be nearly full.
+const NEARLY_FULL: u64 = 80;
 
 impl DocumentTask {
     pub(super) async fn open(&mut self) -> Result<Box<Document>, Unavailable> {
@@ -29,8 +31,9 @@ impl DocumentTask {
         };
         let unopened = &self.hub.inner.unopened;
         let loaded = store.load(&self.id).await.map_err(|error| {
-            unopened.failed(&self.id, false);
-            failed(&error, error.public_message())
+            unopened.failed(&self.id, error.is_too_large());
+            let unavailable = failed(&error, error.public_message());
+            if error.is_too_large() { Unavailable::TooLarge(self.id.clone()) } else { unavailable }
         })?;
         let (authors, unreadable) = Authors::read(&store.load_authors(&self.id).await.map_err(|error| {
             unopened.failed(&self.id, false);
@@ -230,6 +233,24 @@ impl DocumentTask {
         if self.watchers.is_empty() && self.last_look.elapsed() >= self.hub.inner.settings.idle_after {
             self.shown.clear();
             document.hide();
+        }
+    }
+
+    /// Says, once for as long as the document is open, that it comes near a limit: there is time to make room.
+    pub(super) fn note_fullness(&mut self, document: &mut Document) {
+        if self.nearly_full {
+            return;
+        }
+        let Lengths { snapshot, log } = self.log.lengths();
+        document.set_stored(snapshot + log);
+        let percent = document.used_percent();
+        if percent >= NEARLY_FULL {
+            self.nearly_full = true;
+            self.hub.inner.metrics.documents_nearly_full.increment(1.0);
+            tracing::warn!(
+                document = %self.id, percent,
+                "the document comes near a limit: raise it, or export the document and go on in a new one"
+            );
         }
     }
 

@@ -79,7 +79,7 @@ impl DocumentTask {
         key: ConnectionKey,
         maker: &mut Option<Arc<str>>,
     ) -> bool {
-        if self.is_quarantined() {
+        if self.is_peer_quarantined(key) {
             self.refuse_changes(document, key);
             return false;
         }

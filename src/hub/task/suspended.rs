@@ -24,7 +24,7 @@ const PROBE: Duration = Duration::from_secs(1);
 pub(super) enum Cause {
     /// The store could not write, or what is stored could not be read.
     Storage,
-    /// Changes to the document took too long.
+    /// Changes of its user, or of several to the document, took too long.
     Quarantine,
     /// Something that changes by itself: memory, the rate at which documents are made.
     Passing { until: Instant },
@@ -85,15 +85,15 @@ impl DocumentTask {
         }
         let waits_for_store = self.suspended.values().any(|cause| *cause == Cause::Storage);
         let store_works = waits_for_store && self.store_works().await;
-        let (now, quarantined, stored) = (Instant::now(), self.is_quarantined(), self.stored());
-        let is_over = |cause: &Cause| match *cause {
+        let (now, stored) = (Instant::now(), self.stored());
+        let is_over = |key: &ConnectionKey, cause: &Cause| match *cause {
             Cause::Storage => store_works,
-            Cause::Quarantine => !quarantined,
+            Cause::Quarantine => !self.is_peer_quarantined(*key),
             Cause::Passing { until } => until <= now,
             Cause::Full { stored: then } => stored < then,
         };
         let over: Vec<ConnectionKey> =
-            self.suspended.iter().filter(|(_, cause)| is_over(cause)).map(|(key, _)| *key).collect();
+            self.suspended.iter().filter(|(key, cause)| is_over(key, cause)).map(|(key, _)| *key).collect();
         for key in over {
             self.suspended.remove(&key);
             let Some(member) = self.peers.get(&key) else { continue };

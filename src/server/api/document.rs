@@ -161,19 +161,20 @@ pub async fn delete(
 pub fn tag(caller: &Caller, document: &Document, view: &View) -> String {
     match document.access {
         Some(access) if caller.grant().is_some() => with_access(view, access),
-        _ => view.etag(),
+        _ => conditional::tag_of_heads(view.heads()),
     }
 }
 
 fn with_access(view: &View, access: DocumentRight) -> String {
-    format!("{}-{}\"", view.etag().trim_end_matches('"'), access.name())
+    format!("{}-{}\"", conditional::tag_of_heads(view.heads()).trim_end_matches('"'), access.name())
 }
 
 /// The edit, to be made only if the document is still what the request says that it has read.
 pub fn if_unchanged(request: &HeaderMap, view: &View, edit: Edit) -> Result<Edit, Problem> {
     // What its reader might do then does not matter: whether they may write now is decided elsewhere.
     let rights = [DocumentRight::Read, DocumentRight::Write, DocumentRight::Own];
-    let tags: Vec<String> = rights.map(|access| with_access(view, access)).into_iter().chain([view.etag()]).collect();
+    let plain = conditional::tag_of_heads(view.heads());
+    let tags: Vec<String> = rights.map(|access| with_access(view, access)).into_iter().chain([plain]).collect();
     match conditional::if_match(request, &tags) {
         IfMatch::Anything => Ok(edit),
         IfMatch::This => Ok(Edit::OnlyIf { condition: Condition::Heads(view.heads().to_vec()), edit: Box::new(edit) }),

@@ -11,6 +11,7 @@ use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
 use crate::heavy::heavily;
+use crate::hub::Unavailable;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
@@ -60,7 +61,7 @@ pub async fn json(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || {
+    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let out = heavily(|| {
             let mut out = b"{\"document\":".to_vec();
             // Writing to memory cannot fail.
@@ -114,7 +115,7 @@ pub async fn csv(
 ) -> Result<Response, Problem> {
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || {
+    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let Table { csv, omitted } = heavily(|| Table::of(&view));
         with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
@@ -151,8 +152,19 @@ pub async fn automerge(
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
-    let tag = format!("W/{}", read_view(&view).etag());
+    let view = match app.hub.view(&caller, &id).await {
+        Ok(view) => view.ok_or_else(|| Problem::no_document(&id))?,
+        // Nothing is known of it but its bytes.
+        Err(error @ Unavailable::TooLarge(_)) => {
+            let bytes = app.hub.export(&caller, &id).await?.ok_or(error)?;
+            let mut response = large::answer(&app, "application/octet-stream", bytes);
+            let disposition = HeaderValue::from_static("attachment; filename=\"plan.automerge\"");
+            response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+            return Ok(response);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let tag = format!("W/{}", conditional::tag_of_heads(read_view(&view).heads()));
     // What is known already need not be read from the disk.
     let known = conditional::answer(&headers, &tag, || ().into_response());
     if known.status().is_redirection() {

@@ -211,8 +211,8 @@ pub async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page = app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
+    let tag = conditional::tag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();
-    let tag = format!("\"{}\"", heads.join("."));
     Ok(conditional::answer(&headers, &tag, || Json(shown(&id, heads, page)).into_response()))
 }
 

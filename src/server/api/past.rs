@@ -21,8 +21,8 @@ use crate::server::{App, Problem, conditional, large};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AtQuery {
-    /// The positions as they were when the document had these heads: hashes in hexadecimal, with commas in between, as the
-    /// history tells them (or with dots, as an `ETag` does). As they are when absent.
+    /// The positions as they were when the document had these heads: hashes in hexadecimal, with commas in between, as
+    /// `heads` and the history tell them. As they are when absent.
     #[param(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     at: Option<String>,
 }
@@ -58,12 +58,12 @@ pub async fn list(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let read = app.hub.past(caller, id, heads).await?.ok_or_else(|| Problem::no_document(id))?;
-    let names: Vec<String> = read.past.heads().iter().map(ToString::to_string).collect();
-    let tag = format!("\"{}\"", names.join("."));
+    let tag = conditional::tag_of_heads(read.past.heads());
     Ok(conditional::answer(headers, &tag, || {
         // What was never changes, so nobody needs to wait for anything.
         let body = heavily(|| {
             let positions = read.past.positions();
+            let names: Vec<String> = read.past.heads().iter().map(ToString::to_string).collect();
             let heads = names.join("\",\"");
             let mut out = format!("{{\"documentId\":\"{id}\",\"heads\":[\"{heads}\"],\"positions\":[").into_bytes();
             for (index, position) in positions.iter().enumerate() {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_read_as_the_history_and_tags_tell_them() {
+    fn heads_are_read_with_commas_or_dots_in_between() {
         let (one, two) = ("a3".repeat(32), "0b".repeat(32));
         for text in [format!("{one},{two}"), format!("{one}.{two}"), format!("{one}, {two}")] {
             let heads: Vec<String> = hashes("at", &text).unwrap().iter().map(ToString::to_string).collect();

@@ -56,7 +56,8 @@ pub async fn list(
     }
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &view.etag(), || large::answer(&app, "application/json", assemble(&id, &view))))
+    let tag = conditional::tag_of_heads(view.heads());
+    Ok(conditional::answer(&headers, &tag, || large::answer(&app, "application/json", assemble(&id, &view))))
 }
 
 /// From rows that are rendered already.

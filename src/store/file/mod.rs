@@ -544,6 +544,21 @@ impl Store for FileStore {
         self.with_log(id.clone(), Inner::load).boxed()
     }
 
+    fn raw(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        self.with_log(id.clone(), |inner, id, _| {
+            let read = |path: &Path| {
+                let file = inner.disk.open(path)?;
+                file.read(0..file.len()?)
+            };
+            match read(inner.place(id).path()) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(StoreError::Read { id: id.clone(), source }),
+            }
+        })
+        .boxed()
+    }
+
     fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         self.with_log_here(id.clone(), false, move |inner, id, cell| inner.append(id, cell, &bytes)).boxed()
     }
