@@ -31,7 +31,7 @@ pub enum NotLoaded {
     #[error(
         "it holds {} changes by {} actors, and the clocks that Automerge keeps of them would take about {} MiB, more than \
          a document may",
-        .0.changes, .0.actors, .0.actor_changes() / 16 * 5 >> 20
+        .0.changes, .0.actors, .0.clock_mebibytes()
     )]
     TooManyActors(Census),
 }

@@ -63,6 +63,12 @@ impl Census {
         self.changes.saturating_mul(self.actors)
     }
 
+    /// MiB that the library's clocks of them take, about.
+    #[must_use]
+    pub fn clock_mebibytes(self) -> u64 {
+        (self.actor_changes() / 16 * 5) >> 20
+    }
+
     fn add(&mut self, changes: u64, actors: u64) {
         self.changes = self.changes.saturating_add(changes);
         self.actors = self.actors.saturating_add(actors);
