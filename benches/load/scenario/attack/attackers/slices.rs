@@ -1,0 +1,67 @@
+//! Small messages in large frames. If a message is a part of its frame, then whatever keeps the message keeps the frame.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::line::{Line, ask, binary, with_unknown_key};
+use super::{Gang, new_document, new_name};
+use crate::Fallible;
+use crate::client::answers::from_nothing;
+use crate::client::envelope::join;
+
+/// What one key takes that nobody knows.
+const LARGE: usize = 15 << 20;
+/// Frames of that size that one connection sends as fast as it can.
+const FRAMES: usize = 16;
+/// An ephemeral message of the largest size; and how many are sent after the large frames.
+const EPHEMERAL: usize = 60 << 10;
+const EPHEMERALS: usize = 400;
+const EVERY: Duration = Duration::from_millis(5);
+/// How long a connection stays.
+const STAY: Duration = Duration::from_secs(5);
+const DEAF: Duration = Duration::from_secs(30);
+
+/// Sends sync messages of a viewer, to a document that is there and to some that are not.
+pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+    let name = new_name();
+    let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
+    let hello = from_nothing()?;
+    let there = with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?;
+    for number in 0..FRAMES {
+        if number % 2 == 0 {
+            line.send(&there).await?;
+        } else {
+            line.send(&with_unknown_key("request", &name, &new_document(), &hello, LARGE)?).await?;
+        }
+    }
+    line.stay(STAY).await;
+    Ok(())
+}
+
+/// Sends ephemeral messages to everybody who looks at a document, in large frames first.
+pub async fn shout(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+    let name = new_name();
+    let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
+    line.send(&ask(&name, &gang.watched, &from_nothing()?)?).await?;
+    let data = vec![0; EPHEMERAL];
+    for _ in 0..FRAMES {
+        line.send(&with_unknown_key("ephemeral", &name, &gang.watched, &data, LARGE)?).await?;
+    }
+    for _ in 0..EPHEMERALS {
+        line.send(&with_unknown_key("ephemeral", &name, &gang.watched, &data, 1)?).await?;
+        sleep(EVERY).await;
+    }
+    Ok(())
+}
+
+/// Looks at a document and never reads.
+pub async fn turn_away(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+    let name = new_name();
+    let mut line = Line::open_deaf(&gang, &gang.viewer_sync).await?;
+    line.send(&binary(&join(&name)?)).await?;
+    line.send(&ask(&name, &gang.watched, &from_nothing()?)?).await?;
+    line.stay(DEAF).await;
+    Ok(())
+}
