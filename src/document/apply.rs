@@ -11,7 +11,7 @@ use super::edit::{self, Author, Done, Edit, EditError};
 use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
-use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, position, soundness, take_apart};
+use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, causal_order, position, soundness, take_apart};
 
 /// Who brought the changes of a batch, as far as that is known.
 type Bringers = HashMap<ChangeHash, Bringer>;
@@ -100,8 +100,7 @@ impl Document {
         }
         self.restore_id(&mut changes);
 
-        // In causal order every prefix of the log is a whole document.
-        changes.sort_by_key(|change| (change.start_op(), change.hash()));
+        let mut changes = causal_order::sort(changes);
         let mut chunks = Vec::new();
         self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
         for change in &mut changes {
