@@ -11,7 +11,7 @@ use super::attackers::Brief;
 use crate::Fallible;
 
 /// How long the attackers may take to prepare.
-const PREPARATION: Duration = Duration::from_secs(90);
+const PREPARATION: Duration = Duration::from_secs(150);
 /// How long they may take to stop after their time.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -63,6 +63,15 @@ impl Line {
         Ok(())
     }
 
+    /// Sends zeros.
+    pub async fn send_zeros(&mut self, count: usize) -> Fallible<()> {
+        static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+        for start in (0..count).step_by(ZEROS.len()) {
+            self.send(&ZEROS[..ZEROS.len().min(count - start)]).await?;
+        }
+        Ok(())
+    }
+
     /// Stays until the server ends it, at most for so long.
     pub async fn stay(&mut self, limit: Duration) {
         match &mut self.reading {
@@ -126,7 +135,8 @@ pub fn ask(name: &str, document: &DocumentId, data: &[u8]) -> Fallible<Vec<u8>> 
     Ok(binary(&request(name, &PeerId::new("server")?, document, data)?))
 }
 
-/// A frame of this type that has a key besides those which it must have, with so many bytes.
+/// The beginning of a frame of this type that has a key besides those which it must have. [`Line::send_zeros`] sends the
+/// rest: so many zero bytes, which the key holds.
 pub fn with_unknown_key(
     kind: &str,
     name: &str,
@@ -135,7 +145,7 @@ pub fn with_unknown_key(
     unknown: usize,
 ) -> Fallible<Vec<u8>> {
     let ephemeral = kind == "ephemeral";
-    let mut encoder = minicbor::Encoder::new(Vec::with_capacity(unknown + data.len() + 512));
+    let mut encoder = minicbor::Encoder::new(Vec::new());
     encoder.map(if ephemeral { 8 } else { 6 })?.str("type")?.str(kind)?;
     for (key, value) in [("targetId", "server"), ("documentId", document.as_str()), ("senderId", name)] {
         encoder.str(key)?.str(value)?;
@@ -145,6 +155,12 @@ pub fn with_unknown_key(
         encoder.str("count")?.u64(u64::from(rand::random::<u32>()))?;
         encoder.str("sessionId")?.str(name)?;
     }
-    encoder.str("padding")?.bytes(&vec![0; unknown])?;
-    Ok(binary(&encoder.into_writer()))
+    // The head of a byte string with a length of four bytes.
+    encoder.str("padding")?;
+    let mut payload = encoder.into_writer();
+    payload.push(0x5a);
+    payload.extend(u32::try_from(unknown)?.to_be_bytes());
+    // A final binary frame with a length of eight bytes, masked with zeros, which leave the bytes as they are.
+    let length = (payload.len() + unknown) as u64;
+    Ok([&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4], &payload].concat())
 }

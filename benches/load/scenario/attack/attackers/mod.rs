@@ -45,7 +45,7 @@ use crate::Fallible;
 /// Between two acts of one connection.
 const BREATH: Duration = Duration::from_millis(50);
 /// How long preparing may take.
-const PREPARATION: Duration = Duration::from_secs(60);
+const PREPARATION: Duration = Duration::from_secs(120);
 
 /// What the attackers are told.
 #[derive(Serialize, Deserialize)]
@@ -105,8 +105,7 @@ pub const ALL: &[Attack] = &[
     attack("posted_documents", 2, By::Http, |gang, number| waits::post(gang, number).boxed_local()),
     attack("waits", 4, By::Viewer, |gang, number| waits::ask(gang, number).boxed_local()),
     attack("slices", 8, By::Viewer, |gang, number| slices::pin(gang, number).boxed_local()),
-    attack("ephemerals", 3, By::Viewer, |gang, number| slices::shout(gang, number).boxed_local()),
-    attack("deaf_viewers", 3, By::Viewer, |gang, number| slices::turn_away(gang, number).boxed_local()),
+    attack("ephemerals", 6, By::Viewer, |gang, number| slices::shout(gang, number).boxed_local()),
     attack("inflating", 10, By::Viewer, |gang, number| inflating::inflate(gang, number).boxed_local()),
     attack("presence", 6, By::Viewer, |gang, number| presence::flicker(gang, number).boxed_local()),
     attack("peer_ids", 2, By::Viewer, |gang, number| identities::squat(gang, number).boxed_local()),

@@ -28,38 +28,43 @@ pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
     let hello = from_nothing()?;
-    let there = with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?;
     for number in 0..FRAMES {
-        if number % 2 == 0 {
-            line.send(&there).await?;
+        let frame = if number % 2 == 0 {
+            with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?
         } else {
-            line.send(&with_unknown_key("request", &name, &new_document(), &hello, LARGE)?).await?;
-        }
+            with_unknown_key("request", &name, &new_document(), &hello, LARGE)?
+        };
+        line.send(&frame).await?;
+        line.send_zeros(LARGE).await?;
     }
     line.stay(STAY).await;
     Ok(())
 }
 
+/// Ephemeral messages: half of the connections send them, and half do not read.
+pub async fn shout(gang: Rc<Gang>, number: usize) -> Fallible<()> {
+    if number.is_multiple_of(2) { speak(&gang).await } else { turn_away(&gang).await }
+}
+
 /// Sends ephemeral messages to everybody who looks at a document, in large frames first.
-pub async fn shout(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+async fn speak(gang: &Gang) -> Fallible<()> {
     let name = new_name();
-    let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
+    let mut line = Line::join(gang, &gang.viewer_sync, &name).await?;
     line.send(&ask(&name, &gang.watched, &from_nothing()?)?).await?;
     let data = vec![0; EPHEMERAL];
-    for _ in 0..FRAMES {
-        line.send(&with_unknown_key("ephemeral", &name, &gang.watched, &data, LARGE)?).await?;
-    }
-    for _ in 0..EPHEMERALS {
-        line.send(&with_unknown_key("ephemeral", &name, &gang.watched, &data, 1)?).await?;
+    for number in 0..FRAMES + EPHEMERALS {
+        let unknown = if number < FRAMES { LARGE } else { 1 };
+        line.send(&with_unknown_key("ephemeral", &name, &gang.watched, &data, unknown)?).await?;
+        line.send_zeros(unknown).await?;
         sleep(EVERY).await;
     }
     Ok(())
 }
 
 /// Looks at a document and never reads.
-pub async fn turn_away(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+async fn turn_away(gang: &Gang) -> Fallible<()> {
     let name = new_name();
-    let mut line = Line::open_deaf(&gang, &gang.viewer_sync).await?;
+    let mut line = Line::open_deaf(gang, &gang.viewer_sync).await?;
     line.send(&binary(&join(&name)?)).await?;
     line.send(&ask(&name, &gang.watched, &from_nothing()?)?).await?;
     line.stay(DEAF).await;
