@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use automerge::ChangeHash;
 use tokio::time::sleep;
 
-use super::line::{Line, ask, binary, with_unknown_key};
+use super::line::{Line, ask, binary, sync, with_unknown_key};
 use super::{Gang, new_document, new_name};
 use crate::Fallible;
 use crate::client::answers::from_nothing;
 use crate::client::envelope::join;
+use crate::scenario::attack::forge::{empty_change, message};
 
 /// What one key takes that nobody knows.
 const LARGE: usize = 15 << 20;
@@ -23,16 +25,21 @@ const EVERY: Duration = Duration::from_millis(5);
 const STAY: Duration = Duration::from_secs(5);
 const DEAF: Duration = Duration::from_secs(30);
 
-/// Sends sync messages of a viewer, to a document that is there and to some that are not.
+/// Sends sync messages of a viewer: to a document of its own in which nothing else happens, so that all stays there; to one
+/// that others edit; and to one that does not exist.
 pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
-    let name = new_name();
+    let (owner_name, name, quiet) = (new_name(), new_name(), new_document());
+    let mut owner = Line::join(&gang, &gang.editor_sync, &owner_name).await?;
+    let change = empty_change(&rand::random::<[u8; 16]>(), 1, 1, &[]);
+    owner.send(&sync(&owner_name, &quiet, &message(vec![change.hash], vec![change.bytes]))?).await?;
     let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
-    let hello = from_nothing()?;
     for number in 0..FRAMES {
-        let frame = if number % 2 == 0 {
-            with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?
-        } else {
-            with_unknown_key("request", &name, &new_document(), &hello, LARGE)?
+        // No two say the same: what a message makes of its sender's state may be kept for others who send the same.
+        let hello = message(vec![ChangeHash(rand::random()), ChangeHash(rand::random())], Vec::new());
+        let frame = match number {
+            0 => with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?,
+            1 => with_unknown_key("request", &name, &new_document(), &hello, LARGE)?,
+            _ => with_unknown_key("sync", &name, &quiet, &hello, LARGE)?,
         };
         line.send(&frame).await?;
         line.send_zeros(LARGE).await?;
