@@ -21,21 +21,27 @@ const OPERATION: u32 = 500;
 /// How often `--max-message-memory` may be taken.
 const TIMES: u32 = 2;
 
-/// The bound with so many connections and open documents, in MiB.
-pub fn mib(connections: u64, documents: u64) -> f64 {
+/// The bound with so many connections and small open documents, in MiB. `operations`: those of the largest message that
+/// anybody sends, at most `--max-document-operations`.
+pub fn mib(connections: u64, documents: u64, operations: u64) -> f64 {
     f64::from(PROCESS_MIB)
         + connections as f64 * f64::from(CONNECTION_KIB) / KIB
         + documents as f64 * f64::from(DOCUMENT_KIB) / KIB
         + f64::from(TIMES) * MESSAGE_MEMORY as f64 / MIB
-        + f64::from(OPERATION) * DOCUMENT_OPERATIONS as f64 / MIB
+        + f64::from(OPERATION) * operations as f64 / MIB
 }
 
-/// How the bound with so many connections, and documents of no account, is calculated.
+/// The bound with so many connections, whatever they send, in MiB.
+pub fn whatever_is_sent_mib(connections: u64) -> f64 {
+    mib(connections, 0, DOCUMENT_OPERATIONS)
+}
+
+/// How [`whatever_is_sent_mib`] is calculated.
 pub fn words(connections: u64) -> String {
     format!(
         "{} MiB, its bound: {PROCESS_MIB} MiB + {CONNECTION_KIB} KiB × {} + {TIMES} × {} MiB (`--max-message-memory`) + {OPERATION} B \
          × {} (`--max-document-operations`: one message that holds a whole document)",
-        thousands(mib(connections, 0)),
+        thousands(whatever_is_sent_mib(connections)),
         thousands(connections as f64),
         exact(MESSAGE_MEMORY as f64 / MIB),
         thousands(DOCUMENT_OPERATIONS as f64),

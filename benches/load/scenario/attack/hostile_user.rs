@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::attackers::{ALL, Brief};
+use super::attackers::{ALL, Brief, LARGEST_MESSAGE};
 use super::process::Attackers;
 use super::stage_of_others::{Others, PLANS};
 use super::visitor::{self, Visitor, Visits};
@@ -88,7 +88,8 @@ async fn measure(plans: &[Plan], place: &Workplace, attacks: &[String], quiet: u
     let (Ok(rss), Ok(peak)) = (process.rss_mib(), process.peak_rss_mib()) else {
         return Err(others.stage.explain(&"the server is gone").into());
     };
-    let bound = memory_bound::mib(others.connections(), others.documents()? as u64);
+    // The document with many rows is applied once, and stays.
+    let bound = memory_bound::mib(others.connections(), others.documents()? as u64, 2 * LARGEST_MESSAGE);
     let writable = others.writable(&mut visitor).await;
     let agreed = all_delivered && others.stage.agrees().await;
     for (name, figure) in [

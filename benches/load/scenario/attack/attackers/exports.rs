@@ -18,6 +18,8 @@ use crate::scenario::attack::forge::message;
 
 /// Rows of the document that is exported.
 const ROWS: usize = 20_000;
+/// A row, and four fields of it; and the map of rows.
+pub const OPERATIONS: u64 = 5 * ROWS as u64 + 1;
 /// Requests on one connection.
 const REQUESTS: usize = 20;
 /// How long one may take.

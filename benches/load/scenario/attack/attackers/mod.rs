@@ -132,6 +132,9 @@ pub const fn connections(by: By) -> usize {
 // What the scenario is called after.
 const _: () = assert!(connections(By::Viewer) == 40 && connections(By::Editor) == 10);
 
+/// Operations of the largest message that is sent: the document with many rows.
+pub const LARGEST_MESSAGE: u64 = exports::OPERATIONS;
+
 /// What all attackers share.
 struct Gang {
     server: SocketAddr,
