@@ -81,3 +81,23 @@ fn files_of_documents_with_other_bytes() {
 fn data_files_of_the_old_server() {
     all("import_json", targets::import_json);
 }
+
+#[test]
+fn changes_of_many_actors() {
+    all("many_actors", targets::many_actors);
+}
+
+#[test]
+fn many_concurrent_changes() {
+    all("many_heads", targets::many_heads);
+}
+
+#[test]
+fn frames_with_unknown_keys() {
+    all("unknown_keys", targets::unknown_keys);
+}
+
+#[test]
+fn changes_that_inflate() {
+    all("inflating_columns", targets::inflating_columns);
+}

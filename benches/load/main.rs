@@ -74,6 +74,9 @@ enum Server {
     /// Those who mean harm.
     #[command(hide = true)]
     Attack { port: u16, document: DocumentId, seconds: u64 },
+    /// One who means harm, and is known; takes orders from standard input.
+    #[command(hide = true)]
+    Hostile,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +90,9 @@ struct Options {
     /// Only these servers
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     server: Vec<String>,
+    /// Only these attacks of the hostile user
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    attacks: Vec<String>,
     /// How long the soak takes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     minutes: u32,
@@ -110,8 +116,9 @@ fn main() -> ExitCode {
         Some(Server::Floor { port }) => floor::serve(port),
         Some(Server::Samod { port, folder }) => samod(port, folder),
         Some(Server::Attack { port, document, seconds }) => {
-            allow_files().and_then(|()| scenario::attack::attackers::attack(port, document, seconds))
+            allow_files().and_then(|()| scenario::attack::strangers::attack(port, document, seconds))
         }
+        Some(Server::Hostile) => allow_files().and_then(|()| scenario::attack::attackers::obey()),
         None if options.list => {
             list();
             Ok(())
@@ -151,6 +158,12 @@ fn run(options: &Options) -> Fallible<()> {
             return Err(format!("there is no server {name}; there are {}", names.join(", ")).into());
         }
     }
+    for name in &options.attacks {
+        if !scenario::attack::attackers::ALL.iter().any(|attack| attack.name == name) {
+            let names: Vec<&str> = scenario::attack::attackers::ALL.iter().map(|attack| attack.name).collect();
+            return Err(format!("there is no attack {name}; there are {}", names.join(", ")).into());
+        }
+    }
     client::answers::check()?;
     allow_files()?;
     let target = target();
@@ -159,6 +172,7 @@ fn run(options: &Options) -> Fallible<()> {
     let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let place = Workplace::new(binary, &target.join("bench"))?;
     let mut run = Run::new(place, options.quick, runs, options.minutes, options.server.clone())?;
+    run.attacks.clone_from(&options.attacks);
     let mut failed = Vec::new();
     for scenario in scenario::ALL {
         if (options.only.is_empty() && !scenario.only_if_named) || options.only.iter().any(|name| name == scenario.name)
@@ -193,7 +207,7 @@ fn run(options: &Options) -> Fallible<()> {
 
 /// What the repository shows is of runs of everything.
 fn report_folder(options: &Options, target: &Path) -> PathBuf {
-    if options.quick || !options.only.is_empty() || !options.server.is_empty() {
+    if options.quick || !options.only.is_empty() || !options.server.is_empty() || !options.attacks.is_empty() {
         return target.join("bench");
     }
     docs()

@@ -12,6 +12,9 @@ use crate::plan::{LARGE, Plan, SMALL};
 use crate::results::Measurement;
 use crate::server::Workplace;
 
+/// How often the time that clients have, which is [`Kind::patience`], a case may take.
+const PATIENCE: u32 = 4;
+
 /// One run.
 pub struct Run {
     /// The short form.
@@ -22,6 +25,8 @@ pub struct Run {
     pub minutes: u32,
     /// Which servers, by name; empty: all.
     pub servers: Vec<String>,
+    /// Which attacks of a hostile user, by name; empty: all.
+    pub attacks: Vec<String>,
     /// What was measured.
     pub measurements: Vec<Measurement>,
     /// Servers that cannot be started here.
@@ -56,6 +61,7 @@ impl Run {
             runs,
             minutes,
             servers,
+            attacks: Vec::new(),
             measurements: Vec::new(),
             missing,
             place,
@@ -115,7 +121,7 @@ impl Run {
         kinds: &[Kind],
         measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
     ) {
-        self.measure_times(self.runs, subject, kinds, measure);
+        self.measure_times(self.runs, PATIENCE, subject, kinds, measure);
     }
 
     /// The same, once, for what takes long.
@@ -125,12 +131,13 @@ impl Run {
         kinds: &[Kind],
         measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
     ) {
-        self.measure_times(1, subject, kinds, measure);
+        self.measure_times(1, 3 * PATIENCE, subject, kinds, measure);
     }
 
     fn measure_times<T: Into<Taken>>(
         &mut self,
         runs: u32,
+        patience: u32,
         subject: Subject<'_>,
         kinds: &[Kind],
         measure: impl AsyncFn(Kind, &Workplace) -> Fallible<T>,
@@ -146,7 +153,7 @@ impl Run {
                     turn.push(None);
                     continue;
                 }
-                let limit = kind.patience() * 4;
+                let limit = kind.patience() * patience;
                 let measured = async { timeout(limit, measure(*kind, &self.place)).await };
                 let measured = self.runtime.block_on(measured);
                 match measured.unwrap_or_else(|_| Err(format!("not done after {limit:?}").into())) {

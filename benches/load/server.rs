@@ -133,6 +133,24 @@ impl Server {
         self.child.wait().map(drop)
     }
 
+    /// Tells it to stop (`SIGTERM`), and waits. Returns its exit code and how long it took; no code if it was ended by a
+    /// signal, or had to be killed as it took longer than the limit.
+    pub async fn terminate(&mut self, limit: Duration) -> Fallible<(Option<i32>, Duration)> {
+        let begun = Instant::now();
+        kill(self.pid(), Signal::SIGTERM)?;
+        while begun.elapsed() < limit {
+            if let Some(status) = self.child.try_wait()? {
+                let took = begun.elapsed();
+                let pid = self.pid();
+                running().retain(|running| *running != pid);
+                return Ok((status.code(), took));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        self.kill()?;
+        Ok((None, begun.elapsed()))
+    }
+
     /// Starts it again, in the same folder and on the same port. Does not wait until it is ready.
     pub fn restart(&mut self) -> io::Result<()> {
         self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port(), self.more)?;

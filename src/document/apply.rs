@@ -13,7 +13,7 @@ use super::headroom::Headroom;
 use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
-use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, position, soundness, take_apart};
+use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, causal_order, position, soundness, take_apart};
 use crate::format::load;
 
 /// Heads that a document may have after a batch.
@@ -107,8 +107,7 @@ impl Document {
         self.restore_id(&mut changes);
         self.merge_heads(&mut changes, &mut headroom);
 
-        // In causal order every prefix of the log is a whole document.
-        let mut changes = in_causal_order(changes);
+        let mut changes = causal_order::sort(changes);
         let mut chunks = Vec::new();
         self.max_op = changes.iter().map(Change::max_op).fold(self.max_op, u64::max);
         for change in &mut changes {
@@ -344,36 +343,6 @@ impl Document {
     }
 }
 
-/// Sorts changes so that each comes after those that it builds on.
-fn in_causal_order(mut changes: Vec<Change>) -> Vec<Change> {
-    changes.sort_by_key(|change| (change.start_op(), change.hash()));
-    // One without operations begins to count where the next one does.
-    if changes.len() < 2 || !changes.iter().any(Change::is_empty) {
-        return changes;
-    }
-    let indices: HashMap<ChangeHash, usize> =
-        changes.iter().enumerate().map(|(index, change)| (change.hash(), index)).collect();
-    let mut changes: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
-    let mut order = Vec::with_capacity(changes.len());
-    for index in 0..changes.len() {
-        let mut waiting = vec![index];
-        while let Some(last) = waiting.last().copied() {
-            let Some(change) = &changes[last] else {
-                waiting.pop();
-                continue;
-            };
-            let before = waiting.len();
-            let dependencies = change.deps().iter().filter_map(|dependency| indices.get(dependency).copied());
-            waiting.extend(dependencies.filter(|dependency| changes[*dependency].is_some()));
-            if waiting.len() == before {
-                waiting.pop();
-                order.extend(changes[last].take());
-            }
-        }
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,7 +354,7 @@ mod tests {
         let mut changes = in_turn(200, 7);
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
         changes.reverse();
-        let ordered: Vec<ChangeHash> = in_causal_order(changes).iter().map(Change::hash).collect();
+        let ordered: Vec<ChangeHash> = causal_order::sort(changes).iter().map(Change::hash).collect();
         assert_eq!(ordered, hashes);
     }
 

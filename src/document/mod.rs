@@ -13,6 +13,7 @@
 mod apply;
 mod authors;
 mod batch;
+mod causal_order;
 mod condition;
 mod edit;
 mod envelope;

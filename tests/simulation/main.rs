@@ -1,5 +1,6 @@
 //! The real hub, its real store and real Automerge peers, in a world that is simulated: the network delays, reorders
-//! between connections, and cuts; the disk fails, fills up, tears writes, and forgets in a crash what was not synced.
+//! between connections, and cuts; the disk fails, fills up, tears writes, and forgets in a crash what was not synced; and one
+//! peer sends what no library makes.
 //!
 //! One seed makes the same choices in every run, and almost always the same run: what is left to the machine is how the
 //! thread that reads a document falls between what others do meanwhile. `SEED=17 cargo test --test simulation one_seed -- --nocapture` runs it again and tells what
@@ -8,12 +9,16 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
 
 mod gated_store;
+mod intruder;
 mod life;
 mod link;
 mod mutants;
 mod promises;
 mod replica;
 mod rows;
+#[allow(dead_code, reason = "the fuzzer needs the rest of it")]
+#[path = "../../fuzz/src/targets/structure.rs"]
+mod structure;
 mod world;
 
 use std::env;

@@ -20,6 +20,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 
+use super::intruder::{self, Attack};
 use super::life::{Life, STATE, empty_disk};
 use super::link::Link;
 use super::mutants::Mutant;
@@ -57,6 +58,8 @@ struct Pending {
 
 pub struct World {
     rng: StdRng,
+    /// Chooses what the intruder does, and nothing else.
+    malice: StdRng,
     trouble: Trouble,
     mutant: Mutant,
     id: DocumentId,
@@ -65,6 +68,8 @@ pub struct World {
     lives: u64,
     replicas: Vec<Replica>,
     onlookers: Vec<Onlooker>,
+    /// The connection of one who means harm.
+    intruder: Option<Link>,
     pending: Vec<Pending>,
     promises: Promises,
     names: u64,
@@ -99,6 +104,7 @@ impl World {
             .collect();
         let mut world = Self {
             rng,
+            malice: StdRng::seed_from_u64(!seed),
             trouble,
             mutant,
             id,
@@ -107,6 +113,7 @@ impl World {
             lives: 1,
             replicas,
             onlookers: Vec::new(),
+            intruder: None,
             pending: Vec::new(),
             promises: Promises::default(),
             names: 0,
@@ -165,6 +172,7 @@ impl World {
                 self.crash()?;
                 self.most_connect();
             }
+            98..100 => self.an_intruder_attacks(),
             _ => {}
         }
         // Or not: then things happen at once.
@@ -395,6 +403,22 @@ impl World {
         replica.connected(link);
     }
 
+    fn an_intruder_attacks(&mut self) {
+        let attack = Attack::pick(&mut self.malice);
+        self.note(|| format!("an intruder attacks: {attack:?}"));
+        // One that was refused comes again, as another.
+        if self.malice.random_bool(0.5)
+            && let Some(old) = self.intruder.take()
+        {
+            old.close(&self.life, &self.id);
+        }
+        let mut link = self.intruder.take().unwrap_or_else(|| Link::open(&self.life, &self.id, None));
+        intruder::send(&mut link, attack, &mut self.malice);
+        let taken = intruder::look(&mut link, &self.life, &mut self.malice);
+        self.shown(&taken);
+        self.intruder = Some(link);
+    }
+
     fn an_onlooker_comes_or_goes(&mut self) -> Result<(), Violation> {
         if self.onlookers.len() > 1 || (!self.onlookers.is_empty() && self.rng.random_bool(0.3)) {
             self.note(|| "an onlooker goes".to_owned());
@@ -491,6 +515,7 @@ impl World {
         let disk = self.disk.crash(|most| rng.random_range(0..=most));
         self.pending.clear();
         self.onlookers.clear();
+        self.intruder = None;
         for replica in &mut self.replicas {
             replica.link = None;
             replica.half_open = None;
@@ -538,6 +563,12 @@ impl World {
 
     /// Connections that the server wants to end do so.
     fn end_what_the_server_ends(&mut self) -> Result<(), Violation> {
+        if self.intruder.as_ref().is_some_and(|link| link.farewell().is_some())
+            && let Some(link) = self.intruder.take()
+        {
+            self.note(|| "the intruder is sent away".to_owned());
+            link.close(&self.life, &self.id);
+        }
         for index in 0..self.replicas.len() {
             let replica = &mut self.replicas[index];
             let farewell = replica.link.as_ref().and_then(Link::farewell);

@@ -101,6 +101,11 @@ impl Board {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
+    /// How many clients have failed.
+    pub fn failures(&self) -> usize {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Waits until so many edits have been delivered. False: not in time, or a client has failed.
     pub async fn until_delivered(&self, count: u64, limit: Duration) -> bool {
         self.target.store(count, SeqCst);

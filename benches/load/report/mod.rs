@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`page`] | the page from top to bottom |
 //! | [`targets`] | what was aimed at, and what came of it |
+//! | [`memory_bound`] | what the server may take of memory |
 //! | [`tables`] | all figures, scenario by scenario |
 //! | [`charts`] | what is drawn |
 //! | [`servers`] | the servers' order, and what a reader must know of them |
@@ -12,6 +13,7 @@
 
 pub mod charts;
 mod figures;
+pub mod memory_bound;
 pub mod number;
 mod page;
 mod servers;

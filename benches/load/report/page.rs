@@ -18,6 +18,10 @@ make bench          # everything; writes this page
 make bench-quick    # a part, each case once; writes target/bench/benchmarks.md
 ```
 
+`cargo bench --bench load -- --list` lists the scenarios, and `--only NAME` runs one. `--only attacks` carries out each attack of the
+hostile user alone, and `--attacks NAME,NAME` only those; their figures are then in `target/bench/`. `HAPPIERWORK_BIN=PROGRAM` measures
+that program instead of one that is built for it.
+
 ";
 
 const READING: &str = "\

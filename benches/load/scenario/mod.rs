@@ -77,5 +77,17 @@ pub const ALL: &[Scenario] = &[
         only_if_named: false,
         run: attack::run,
     },
+    Scenario {
+        name: "hostile-user",
+        about: "fifty clients of one user beside all that another can do at once",
+        only_if_named: false,
+        run: attack::hostile_user::run,
+    },
+    Scenario {
+        name: "attacks",
+        about: "the same, one attack after the other",
+        only_if_named: true,
+        run: attack::hostile_user::one_by_one,
+    },
     Scenario { name: "soak", about: "a long time of coming and going", only_if_named: true, run: soak::run },
 ];

@@ -1,9 +1,12 @@
 //! Sync messages, and what a document makes of them.
 
-use automerge::{ActorId, Automerge, sync};
+use std::collections::HashSet;
+
+use automerge::{ActorId, Automerge, Change, ReadDoc, sync};
 use bytes::Bytes;
 use happierwork::document::{Document, Item, MessageLimits, Outcome, PeerKey};
 use happierwork::format::DocumentId;
+use happierwork::format::chunk::Chunk;
 use happierwork::server::renderings::RENDERINGS;
 
 use super::mutations::mutated;
@@ -26,30 +29,57 @@ pub fn sync_mutations(bytes: &[u8]) {
 
 /// A document takes the message, or refuses it; what it takes is durable: the log that it gives loads, as does its snapshot.
 pub fn receive(bytes: &[u8]) {
+    receive_all(&[bytes]);
+}
+
+/// The same for messages that come one after the other, each beside one of an honest peer.
+pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
     let mut document = load(&FILES[0]);
     document.join(PeerKey(1), Vec::new());
     document.join(PeerKey(2), Vec::new());
-    let honest = item(2, &MESSAGES[0]);
-    let mut applied = document.apply(vec![item(1, bytes), honest.clone()]);
     let mut log = FILES[0].clone();
-    if applied.spoiled().is_some() {
-        // The document is read again, and its batch tried one by one.
-        assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
-        document.reload(&log, actor()).expect("what is durable can be read");
-        applied = document.apply(vec![honest]);
-        assert!(applied.spoiled().is_none());
+    for message in messages {
+        let honest = item(2, &MESSAGES[0]);
+        let mut applied = document.apply(vec![item(1, message.as_ref()), honest.clone()]);
+        if applied.spoiled().is_some() {
+            // The document is read again, and its batch tried one by one.
+            assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
+            document.reload(&log, actor()).expect("what is durable can be read");
+            applied = document.apply(vec![honest]);
+            assert!(applied.spoiled().is_none());
+        }
+        assert!(
+            matches!(applied.outcomes.last(), Some(Outcome::Synced)),
+            "an honest peer is taken, whatever another sends"
+        );
+        assert_causal(&log, &applied.chunks);
+        log.extend_from_slice(&applied.chunks);
+        let _ = document.publish(&mut applied, |_| true);
     }
-    assert!(
-        matches!(applied.outcomes.last(), Some(Outcome::Synced)),
-        "an honest peer is taken, whatever another sends"
-    );
-    log.extend_from_slice(&applied.chunks);
-    let _ = document.publish(&mut applied, |_| true);
     drop(document.view());
     let reloaded = Automerge::load(&log).expect("what was appended can be read");
     assert_eq!(reloaded.get_heads(), document.heads());
     let saved = Automerge::load(&document.save()).expect("what was saved can be read");
     assert_eq!(saved.get_heads(), document.heads());
+}
+
+/// Every prefix of a log is a whole document: each change comes after all that it depends on.
+fn assert_causal(log: &[u8], appended: &[u8]) {
+    if appended.is_empty() {
+        return;
+    }
+    let before = Automerge::load(log).expect("what is durable can be read");
+    let mut seen = HashSet::new();
+    let mut rest = appended;
+    while !rest.is_empty() {
+        let (chunk, after) = Chunk::parse(rest, u64::MAX).expect("whole chunks are appended");
+        let change = Change::try_from(chunk.bytes).expect("changes are appended");
+        for dep in change.deps() {
+            assert!(seen.contains(dep) || before.get_change_by_hash(dep).is_some(), "a change is logged too early");
+        }
+        seen.insert(change.hash());
+        rest = after;
+    }
 }
 
 fn item(peer: u64, bytes: &[u8]) -> Item {

@@ -13,8 +13,15 @@ use crate::results::{Measurement, Results};
 /// A row of the table.
 pub struct Target {
     pub what: &'static str,
-    pub goal: &'static str,
+    pub goal: Goal,
     pub parts: &'static [Part],
+}
+
+/// What is aimed at, in words.
+pub enum Goal {
+    Words(&'static str),
+    /// Words with numbers that are calculated.
+    Made(fn() -> String),
 }
 
 /// One value of a row.
@@ -50,6 +57,8 @@ pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
     Below(f64),
+    /// Below what is calculated.
+    BelowMade(fn() -> f64),
     /// Anything: it is told so that the others are not misread.
     Any,
     /// The target is only meant where this is so: it cannot be missed elsewhere.
@@ -72,6 +81,10 @@ pub fn table(results: &Results) -> String {
     for Target { what, goal, parts } in ALL {
         let values: Vec<Option<Value>> = parts.iter().map(|part| part.source.value(results)).collect();
         let (measured, met) = (measured(parts, &values), verdict(parts, &values));
+        let goal = match goal {
+            Goal::Words(words) => (*words).to_owned(),
+            Goal::Made(words) => words(),
+        };
         let _ = writeln!(table, "| {what} | {goal} | {measured} | {met} |");
     }
     table
@@ -111,6 +124,7 @@ fn verdict(parts: &[Part], values: &[Option<Value>]) -> &'static str {
             Bound::AtMost(most) | Bound::Premise(most) => figure <= most,
             Bound::AtLeast(least) => figure >= least,
             Bound::Below(limit) => figure < limit,
+            Bound::BelowMade(limit) => figure < limit(),
             Bound::Any => true,
         })
     };

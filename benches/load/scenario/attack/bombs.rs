@@ -2,10 +2,10 @@
 
 use std::io::{Read, Result};
 
-use automerge::sync::{Message, MessageVersion};
 use flate2::Compression;
 use flate2::read::DeflateEncoder;
-use sha2::{Digest, Sha256};
+
+use super::forge::{chunk, laid_out, message, signed, unsigned};
 
 /// Bytes of zeros that one of them inflates to.
 const INFLATED: usize = 200 << 20;
@@ -15,7 +15,9 @@ pub fn all() -> Result<Vec<Vec<u8>>> {
     let mut zeros = Vec::new();
     DeflateEncoder::new(std::io::repeat(0).take(INFLATED as u64), Compression::fast()).read_to_end(&mut zeros)?;
     let compressed = [&[0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2][..], &unsigned(zeros.len() as u64), &zeros].concat();
-    Ok([compressed, operations(1 << 40), operations(1_999_999), changes(1 << 40), changes(499_999)].map(message).into())
+    Ok([compressed, operations(1 << 40), operations(1_999_999), changes(1 << 40), changes(499_999)]
+        .map(|bomb| message(Vec::new(), vec![bomb]))
+        .into())
 }
 
 /// A change that sets one key of the root so many times.
@@ -42,50 +44,4 @@ fn changes(count: i64) -> Vec<u8> {
     let (heads, data) = laid_out(&columns);
     let actor = [vec![1, 16], vec![66; 16]].concat();
     chunk(0, &[actor, vec![1], vec![0; 32], heads, vec![0], data, vec![0]].concat())
-}
-
-fn laid_out(columns: &[(u64, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
-    let mut heads = unsigned(columns.len() as u64);
-    for (spec, data) in columns {
-        heads.extend(unsigned(*spec));
-        heads.extend(unsigned(data.len() as u64));
-    }
-    (heads, columns.iter().flat_map(|(_, data)| data.clone()).collect())
-}
-
-fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
-    let hashed = [vec![kind], unsigned(body.len() as u64), body.to_vec()].concat();
-    [&[0x85, 0x6f, 0x4a, 0x83][..], &Sha256::digest(&hashed)[..4], &hashed].concat()
-}
-
-fn message(chunk: Vec<u8>) -> Vec<u8> {
-    let message = Message {
-        heads: Vec::new(),
-        need: Vec::new(),
-        have: Vec::new(),
-        changes: vec![chunk].into(),
-        flags: None,
-        version: MessageVersion::V1,
-    };
-    message.encode()
-}
-
-fn unsigned(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value > 0x7f {
-        bytes.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
-}
-
-fn signed(mut value: i64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while !(-0x40..0x40).contains(&value) {
-        bytes.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push((value & 0x7f) as u8);
-    bytes
 }

@@ -1,7 +1,23 @@
 //! Many who mean harm beside fifty who do not: are those disturbed, and how much memory does it take?
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`strangers`] | thousands of connections of people whom the server does not know |
+//! | [`hostile_user`] | the scenario of one user who means harm, and is known |
+//! | [`attackers`] | what that user does, one file for each family |
+//! | [`process`] | that process, as the load generator sees it |
+//! | [`stage_of_others`] | those who are attacked |
+//! | [`visitor`] | an honest user who comes again and again, and counts refusals |
+//! | [`bombs`], [`forge`] | chunks made by hand |
 
 pub mod attackers;
 mod bombs;
+mod forge;
+pub mod hostile_user;
+mod process;
+mod stage_of_others;
+pub mod strangers;
+mod visitor;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,0 +1,61 @@
+//! Messages and requests that begin, and never end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::time::{sleep, timeout};
+
+use super::line::Line;
+use super::{Gang, HOME};
+use crate::Fallible;
+
+/// What a frame says that it has; what comes of it at once, and then every second.
+const ANNOUNCED: u64 = 200 << 20;
+const BROUGHT: usize = 60 << 20;
+const DRIP: usize = 4 << 10;
+const DRIPS: usize = 20;
+const EVERY: Duration = Duration::from_secs(1);
+/// What a request says that its body has, and what comes of it.
+const BODY: usize = 60_000;
+const HALF: usize = 30_000;
+/// How long the rest is put off.
+const PUT_OFF: Duration = Duration::from_secs(9);
+
+/// Begins a message as large as a document may be, and goes on with it very slowly.
+pub async fn announce(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+    let mut line = Line::open(&gang, &gang.viewer_sync).await?;
+    let head = [&[0x82, 0xff][..], &ANNOUNCED.to_be_bytes(), &[0; 4]].concat();
+    line.send(&head).await?;
+    let zeros = vec![0; BROUGHT];
+    line.send(&zeros).await?;
+    for _ in 0..DRIPS {
+        if line.is_over() {
+            return Err("closed".into());
+        }
+        line.send(&zeros[..DRIP]).await?;
+        sleep(EVERY).await;
+    }
+    Ok(())
+}
+
+/// Begins a request, and stops in its body.
+pub async fn stop_halfway(gang: Rc<Gang>, _: usize) -> Fallible<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((HOME, 0).into())?;
+    let mut stream = socket.connect(gang.server).await?;
+    let head = format!(
+        "POST /api/documents HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {BODY}\r\n\r\n",
+        gang.server, gang.editor_token
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(&vec![b' '; HALF]).await?;
+    // An answer comes early if it is a refusal.
+    match timeout(PUT_OFF, stream.read_u8()).await {
+        Ok(_) => Err("refused".into()),
+        Err(_) => Ok(()),
+    }
+}
