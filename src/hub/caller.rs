@@ -1,5 +1,6 @@
 //! Who asks.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,6 +8,8 @@ use crate::auth::Grant;
 use crate::document::{Bringer, Standing, Surface};
 
 use super::access::Right;
+use super::outbox::ConnectionKey;
+use super::turns::Principal;
 
 /// Who is on the other side of a connection, or has made a request. Clones are the same: when what somebody may do
 /// changes while they are connected, all who know them know.
@@ -23,8 +26,8 @@ struct Inner {
 enum Who {
     /// The server itself.
     Server,
-    /// Nobody is asked who they are.
-    Anybody,
+    /// Nobody is asked who they are. The address, if it is known: of IPv6 a /64, which is one client's.
+    Anybody { address: Option<IpAddr> },
     Known {
         grant: RwLock<Arc<Grant>>,
         /// Their token does not count any more.
@@ -42,7 +45,17 @@ impl Caller {
     /// Somebody, on a server that asks nobody who they are: everybody may do everything.
     #[must_use]
     pub fn anybody(surface: Surface) -> Self {
-        Self(Arc::new(Inner { surface, who: Who::Anybody }))
+        Self::anybody_at(surface, None)
+    }
+
+    /// The same, connected from this address: it has a share of what is scarce.
+    #[must_use]
+    pub fn anybody_at(surface: Surface, address: Option<IpAddr>) -> Self {
+        let address = address.map(|address| match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        });
+        Self(Arc::new(Inner { surface, who: Who::Anybody { address } }))
     }
 
     /// A user.
@@ -59,7 +72,7 @@ impl Caller {
     pub fn grant(&self) -> Option<Arc<Grant>> {
         match &self.0.who {
             Who::Known { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
-            Who::Server | Who::Anybody => None,
+            Who::Server | Who::Anybody { .. } => None,
         }
     }
 
@@ -91,6 +104,15 @@ impl Caller {
     #[must_use]
     pub fn bringer(&self) -> Option<Bringer> {
         Some(Bringer { user: self.user()?, surface: self.0.surface })
+    }
+
+    /// Whose share of what is scarce a connection of this caller uses.
+    pub(super) fn principal(&self, key: ConnectionKey) -> Principal {
+        match &self.0.who {
+            Who::Known { .. } => self.user().map_or(Principal::Connection(key), Principal::User),
+            Who::Anybody { address: Some(address) } => Principal::Address(*address),
+            Who::Server | Who::Anybody { address: None } => Principal::Connection(key),
+        }
     }
 
     /// Whether it speaks automerge-repo's protocol.

@@ -304,7 +304,7 @@ impl DocumentTask {
             }
             self.prepare(document, &mut batch);
             if self.turn.is_none() && batch.weight >= HEAVY {
-                self.turn = self.hub.turn().await;
+                self.turn = self.hub.document_turn().await;
             }
             next = self.waiting(&batch);
         }
@@ -547,7 +547,7 @@ impl DocumentTask {
                 continue;
             }
             // Ephemeral means that it may be lost: a socket that is behind does not get it.
-            if let Some(place) = member.peer.outbox.place(&self.waiter) {
+            if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
                 place.fill(Outgoing::Ephemeral(Arc::clone(message)));
             }
         }

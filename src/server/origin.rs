@@ -19,6 +19,12 @@ pub struct SocketOrigin {
 }
 
 impl SocketOrigin {
+    /// The client's address, if it is known.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// Of the socket that this request asks for.
     #[must_use]
     pub fn of(app: &App, request: &Request) -> Self {

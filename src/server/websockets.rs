@@ -193,7 +193,10 @@ fn connection(
     surface: Surface,
     origin: &Arc<SocketOrigin>,
 ) -> Result<(Connection, Outbox, Caller), Refused> {
-    let caller = identified.caller(surface)?;
+    let caller = match identified {
+        Identified::Anybody => Caller::anybody_at(surface, origin.address()),
+        identified => identified.caller(surface)?,
+    };
     let (sender, receiver) = outbox(app.stopping.child_token());
     let key = app.hub.new_connection();
     let session = match &app.sessions {
