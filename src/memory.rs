@@ -7,10 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes that a holder has for nothing.
 pub const FREE: u64 = 64 << 10;
+
+/// Bytes that a message in a queue has for nothing.
+const FREE_WAITING: usize = 4 << 10;
 
 /// There is no room for this message now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +62,16 @@ impl Memory {
         Share { memory: self.clone(), held: 0, extraordinary: None }
     }
 
+    /// The same bytes, which are held until the last copy of them is dropped.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub fn counted(&self, bytes: Bytes) -> Result<Bytes, OutOfMemory> {
+        let mut share = self.share();
+        share.hold_all(bytes.len() as u64)?;
+        Ok(Bytes::from_owner(Counted { bytes, _share: share }))
+    }
+
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
         let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.0.limit);
         match self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
@@ -68,6 +82,18 @@ impl Memory {
 
     fn give_back(&self, bytes: u64) {
         self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes with what they take.
+struct Counted {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -108,6 +134,15 @@ impl Share {
         }
         self.held = wanted;
         Ok(())
+    }
+
+    /// The same for what waits in a queue: it is that many bytes, or as many more as before. Only messages of a few bytes are
+    /// free, of which a connection may have few waiting.
+    ///
+    /// # Errors
+    /// See [`Share::hold`].
+    pub fn hold_at_least(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        if bytes <= FREE_WAITING { Ok(()) } else { self.hold_all(self.held.max(bytes as u64)) }
     }
 
     /// Whether it is any.
@@ -153,6 +188,30 @@ mod tests {
         assert!(other.become_extraordinary().now_or_never().is_none());
         drop(one);
         assert!(other.become_extraordinary().now_or_never().is_some());
+    }
+
+    #[test]
+    fn counted_bytes_are_held_until_the_last_copy_is_dropped() {
+        let memory = Memory::new(1_000);
+        let bytes = memory.counted(Bytes::from(vec![7; 600])).expect("there is room");
+        assert_eq!(memory.counted(Bytes::from(vec![7; 600])), Err(OutOfMemory));
+        let copy = bytes.clone();
+        drop(bytes);
+        assert_eq!((copy.len(), memory.held()), (600, 600), "one for all copies");
+        drop(copy);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn waiting_messages_are_counted_from_a_few_kilobytes_on() {
+        let memory = Memory::new(0);
+        let mut share = memory.share();
+        share.hold_at_least(300).expect("there is no limit");
+        assert_eq!(memory.held(), 0);
+        share.hold_at_least(60_000).expect("there is no limit");
+        assert_eq!(memory.held(), 60_000);
+        share.hold_at_least(10_000).expect("there is no limit");
+        assert_eq!(memory.held(), 60_000, "not less than before");
     }
 
     #[test]

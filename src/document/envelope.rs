@@ -28,6 +28,20 @@ pub fn carries_chunks(bytes: &[u8]) -> bool {
     chunks(Reader::new(bytes)).is_none_or(|count| count > 0)
 }
 
+/// A sync message without the changes that it carries: its lists and its flags. The changes are passed over, not looked at.
+/// `None` if the message does not parse.
+#[must_use]
+pub fn without_chunks(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = Reader::new(bytes);
+    pass_lists(&mut rest)?;
+    let lists = &bytes[..bytes.len() - rest.len()];
+    for _ in 0..rest.unsigned()? {
+        rest.counted()?;
+    }
+    let flags = &bytes[bytes.len() - rest.len()..];
+    Some([lists, &[0], flags].concat())
+}
+
 /// How many bytes of a sync message are lists, which stay with its sender's state until it sends the next.
 #[must_use]
 pub fn listed(bytes: &[u8]) -> usize {
@@ -106,4 +120,42 @@ fn is_usable(mut filter: Reader<'_>) -> Option<bool> {
 pub fn names_heads(bytes: &[u8]) -> bool {
     let mut rest = Reader::new(bytes);
     rest.byte().and_then(|_| rest.unsigned()).is_some_and(|heads| heads > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::sync::{self, SyncDoc};
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ROOT};
+
+    use super::*;
+
+    /// What a client with one edit sends to one that has nothing.
+    fn message() -> Vec<u8> {
+        let (mut doc, mut empty) = (AutoCommit::new(), AutoCommit::new());
+        doc.put(ROOT, "value", 1).unwrap();
+        let (mut ours, mut theirs) = (sync::State::new(), sync::State::new());
+        let hello = empty.sync().generate_sync_message(&mut theirs).unwrap();
+        doc.sync().receive_sync_message(&mut ours, hello).unwrap();
+        doc.sync().generate_sync_message(&mut ours).unwrap().encode()
+    }
+
+    #[test]
+    fn message_without_chunks_says_the_rest() {
+        let whole = message();
+        let bare = without_chunks(&whole).unwrap();
+        assert!(carries_chunks(&whole) && !carries_chunks(&bare));
+        let mut whole = sync::Message::decode(&whole).unwrap();
+        whole.changes = sync::ChunkList::empty();
+        assert_eq!(sync::Message::decode(&bare).unwrap(), whole);
+    }
+
+    #[test]
+    fn message_cut_anywhere_has_no_rest() {
+        let whole = message();
+        let flags = 3;
+        for length in 0..whole.len() - flags {
+            assert_eq!(without_chunks(&whole[..length]), None, "{length}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ use batch::Received;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use condition::Condition;
 pub use edit::{Author, BudgetPatch, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
-pub use envelope::{carries_chunks, listed, names_heads};
+pub use envelope::{carries_chunks, listed, names_heads, without_chunks};
 pub use extra::Extra;
 pub use incoming::{
     BadMessage, DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, DocumentFull, Incoming,

@@ -8,6 +8,8 @@ use crate::document::{Bringer, Standing, Surface};
 use crate::shares::Payer;
 
 use super::access::Right;
+use super::outbox::ConnectionKey;
+use super::turns::Principal;
 
 /// Who is on the other side of a connection, or has made a request. Clones are the same: when what somebody may do
 /// changes while they are connected, all who know them know.
@@ -108,6 +110,11 @@ impl Caller {
     #[must_use]
     pub fn bringer(&self) -> Option<Bringer> {
         Some(Bringer { user: self.user()?, surface: self.0.surface })
+    }
+
+    /// Whose share of what is scarce a connection of this caller uses.
+    pub(super) fn principal(&self, key: ConnectionKey) -> Principal {
+        self.payer().map_or(Principal::Connection(key), Principal::Payer)
     }
 
     /// Whether it speaks automerge-repo's protocol.

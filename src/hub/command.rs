@@ -38,7 +38,7 @@ pub struct SyncPeer {
 impl SyncPeer {
     /// Told about this document only: the other ones of this connection are fine, and it may ask again.
     pub(super) fn tell_unavailable(&self, id: &DocumentId, why: &Unavailable) {
-        match self.outbox.place(&Waiter::Document(id.clone())) {
+        match self.outbox.place_for_notice(&Waiter::Document(id.clone())) {
             Some(place) => place.fill(match why {
                 Unavailable::Denied(_) => Outgoing::Missing(id.clone()),
                 why => Outgoing::Unavailable { document: id.clone(), reason: Some(why.to_string().into()) },

@@ -27,6 +27,7 @@ mod slots;
 mod syncing;
 mod task;
 mod text;
+mod turns;
 mod unopened;
 mod waits;
 mod watchers;
@@ -61,6 +62,7 @@ use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
 use slots::Slot;
 pub use text::Text;
+use turns::Turns;
 use unopened::Unopened;
 pub use waits::WaitLimit;
 use waits::Waits;
@@ -134,7 +136,10 @@ struct Inner {
     unopened: Unopened,
     new_documents: NewDocuments,
     memory: Memory,
-    turns: Arc<Semaphore>,
+    /// Turns of connections to take apart large messages.
+    turns: Turns,
+    /// Turns of documents to take apart and apply what takes much memory: these do not wait for the messages of strangers.
+    document_turns: Arc<Semaphore>,
     readers: Readers,
     readiness: Readiness,
     stopping: AtomicBool,
@@ -164,7 +169,8 @@ impl Hub {
             unopened: Unopened::default(),
             new_documents,
             memory,
-            turns: Arc::new(Semaphore::new(turns())),
+            turns: Turns::new(turns()),
+            document_turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),
             stopping: AtomicBool::new(false),
@@ -184,10 +190,10 @@ impl Hub {
         &self.inner.memory
     }
 
-    /// Waits for its turn to take apart and apply what takes much memory.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    /// A document waits for its turn to take apart and apply what takes much memory.
+    async fn document_turn(&self) -> Option<OwnedSemaphorePermit> {
         // None never happens: turns do not end.
-        Arc::clone(&self.inner.turns).acquire_owned().await.ok()
+        Arc::clone(&self.inner.document_turns).acquire_owned().await.ok()
     }
 
     /// The room of the legacy sockets.

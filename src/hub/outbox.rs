@@ -17,6 +17,11 @@ use crate::format::DocumentId;
 /// Places in an outbox: enough to ride out a scheduling hiccup, few enough that a stalled socket holds nothing much.
 const PLACES: usize = 16;
 
+/// Bytes in an outbox from which on nothing more is made for its socket. The last message may go beyond.
+const MAX_BYTES: usize = 1 << 20;
+/// Bytes of ephemeral messages in an outbox: more of them are lost to this socket.
+const MAX_EPHEMERAL_BYTES: usize = 128 << 10;
+
 /// One thing to be written to a socket. Which bytes that makes is the connection's business.
 #[derive(Debug, Clone)]
 pub enum Outgoing {
@@ -51,6 +56,22 @@ pub enum Outgoing {
     RemoteHeads(Arc<RemoteHeads>),
     /// Text frames, to be written one after the other.
     Texts(Arc<[Text]>),
+    /// Who is here, for legacy sockets: a text frame. It replaces one that still waits.
+    Presence(Text),
+}
+
+impl Outgoing {
+    /// About how many bytes it holds.
+    fn size(&self) -> usize {
+        match self {
+            Self::Sync { data, .. } => data.len(),
+            Self::Ephemeral(message) => message.data.len(),
+            Self::RemoteHeads(news) => news.heads.iter().map(String::len).sum(),
+            Self::Texts(texts) => texts.iter().map(|text| text.bytes().len()).sum(),
+            Self::Presence(text) => text.bytes().len(),
+            Self::Unavailable { .. } | Self::Missing(_) | Self::Refused { .. } => 0,
+        }
+    }
 }
 
 /// An ephemeral message, passed on as it came.
@@ -124,6 +145,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Outgoing>,
+    /// Bytes of what waits.
+    bytes: usize,
+    /// Bytes of ephemeral messages among it.
+    ephemeral: usize,
     /// Places that were given out and are not filled yet.
     promised: usize,
     behind: Vec<Waiter>,
@@ -147,7 +172,7 @@ impl Shared {
             return;
         }
         match outgoing {
-            Some(outgoing) => state.waiting.push_back(outgoing),
+            Some(outgoing) => state.put(outgoing),
             // Whoever found no place meanwhile is to be told that there is one, which only the connection does.
             None if !state.behind.is_empty() => state.waiting.push_back(Outgoing::Texts(Arc::from([]))),
             None => return,
@@ -207,8 +232,30 @@ impl Outbox {
     /// A place for one thing, or a note that `waiter` is to be told when there are places again.
     #[must_use]
     pub fn place(&self, waiter: &Waiter) -> Option<Place> {
+        self.place_within(MAX_BYTES, waiter)
+    }
+
+    /// The same for a notice, which holds next to nothing: it finds a place behind large messages, too.
+    #[must_use]
+    pub fn place_for_notice(&self, waiter: &Waiter) -> Option<Place> {
+        self.place_within(usize::MAX, waiter)
+    }
+
+    /// A place for an ephemeral message of so many bytes, to be filled with it at once. `None`: the socket is behind, and does
+    /// not get it.
+    #[must_use]
+    pub fn place_for_ephemeral(&self, bytes: usize) -> Option<Place> {
         let mut state = self.shared.lock();
-        if !state.over && state.waiting.len() + state.promised < PLACES {
+        if !state.has_place() || state.bytes >= MAX_BYTES || state.ephemeral + bytes > MAX_EPHEMERAL_BYTES {
+            return None;
+        }
+        state.promised += 1;
+        Some(Place(Some(Arc::clone(&self.shared))))
+    }
+
+    fn place_within(&self, bytes: usize, waiter: &Waiter) -> Option<Place> {
+        let mut state = self.shared.lock();
+        if state.has_place() && state.bytes < bytes {
             state.promised += 1;
             return Some(Place(Some(Arc::clone(&self.shared))));
         }
@@ -216,6 +263,11 @@ impl Outbox {
             state.behind.push(waiter.clone());
         }
         None
+    }
+
+    /// Cancelled once the connection is to end.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.shared.closing.clone()
     }
 
     /// Whether it is to be closed: what its socket still sends is not worth anything any more.
@@ -279,8 +331,38 @@ impl OutboxReceiver {
 }
 
 impl State {
+    fn has_place(&self) -> bool {
+        !self.over && self.waiting.len() + self.promised < PLACES
+    }
+
+    fn put(&mut self, outgoing: Outgoing) {
+        if let Outgoing::Presence(_) = &outgoing
+            && let Some(at) = self.waiting.iter().position(|waiting| matches!(waiting, Outgoing::Presence(_)))
+            && let Some(old) = self.waiting.remove(at)
+        {
+            self.count_out(&old);
+        }
+        let size = outgoing.size();
+        self.bytes += size;
+        if let Outgoing::Ephemeral(_) = &outgoing {
+            self.ephemeral += size;
+        }
+        self.waiting.push_back(outgoing);
+    }
+
+    fn count_out(&mut self, outgoing: &Outgoing) {
+        let size = outgoing.size();
+        self.bytes -= size;
+        if let Outgoing::Ephemeral(_) = outgoing {
+            self.ephemeral -= size;
+        }
+    }
+
     fn take(&mut self) -> Option<Outgoing> {
         let outgoing = self.waiting.pop_front();
+        if let Some(outgoing) = &outgoing {
+            self.count_out(outgoing);
+        }
         if self.waiting.is_empty() {
             // A burst is over: most sockets mostly have nothing waiting.
             self.waiting.shrink_to(2);
@@ -320,6 +402,57 @@ mod tests {
         assert_eq!(receiver.take_waiters(), [Waiter::Room]);
         assert_eq!(receiver.take_waiters(), []);
         assert!(outbox.place(&Waiter::Room).is_some());
+    }
+
+    fn sync(bytes: usize) -> Outgoing {
+        let document = DocumentId::from_random([7; 16]);
+        Outgoing::Sync { document, data: Bytes::from(vec![7; bytes]) }
+    }
+
+    #[test]
+    fn outbox_is_bounded_in_bytes() {
+        let (outbox, mut receiver) = outbox(CancellationToken::new());
+        for _ in 0..2 {
+            outbox.place(&Waiter::Room).expect("a place").fill(sync(MAX_BYTES / 2));
+        }
+        assert!(outbox.place(&Waiter::Room).is_none(), "nothing more is made for this socket");
+        outbox.place_for_notice(&Waiter::Room).expect("a place").fill(texts());
+        assert!(receiver.try_next().is_some());
+        assert_eq!(receiver.take_waiters(), [Waiter::Room]);
+        assert!(outbox.place(&Waiter::Room).is_some());
+    }
+
+    #[test]
+    fn ephemeral_messages_in_an_outbox_are_bounded_in_bytes() {
+        let (outbox, mut receiver) = outbox(CancellationToken::new());
+        let message = Outgoing::Ephemeral(Arc::new(Ephemeral {
+            document: DocumentId::from_random([7; 16]),
+            sender: "peer".into(),
+            session: "session".into(),
+            count: 1,
+            data: Bytes::from(vec![7; MAX_EPHEMERAL_BYTES / 2]),
+        }));
+        let mut taken = 0;
+        while let Some(place) = outbox.place_for_ephemeral(MAX_EPHEMERAL_BYTES / 2) {
+            place.fill(message.clone());
+            taken += 1;
+        }
+        assert_eq!(taken, 2);
+        assert!(outbox.place(&Waiter::Room).is_some(), "other messages have room");
+        assert!(receiver.try_next().is_some());
+        assert!(outbox.place_for_ephemeral(MAX_EPHEMERAL_BYTES / 2).is_some());
+    }
+
+    #[test]
+    fn presence_replaces_the_one_that_waits() {
+        let (outbox, mut receiver) = outbox(CancellationToken::new());
+        for name in ["one", "two", "three"] {
+            outbox.place(&Waiter::Room).expect("a place").fill(Outgoing::Presence(Text::from(name.to_owned())));
+            outbox.place(&Waiter::Room).expect("a place").fill(texts());
+        }
+        let waiting: Vec<_> = std::iter::from_fn(|| receiver.try_next()).collect();
+        let presence = |outgoing: &&Outgoing| matches!(outgoing, Outgoing::Presence(_));
+        assert_eq!((waiting.len(), waiting.iter().filter(presence).count()), (4, 1));
     }
 
     #[tokio::test]

@@ -80,7 +80,7 @@ impl SyncPeer {
             Lasting::Connection => FarewellKind::BadMessage,
             Lasting::ForNow => FarewellKind::TryAgainLater,
         };
-        match self.outbox.place(&Waiter::Document(id.clone())) {
+        match self.outbox.place_for_notice(&Waiter::Document(id.clone())) {
             Some(place) => place.fill(Outgoing::Refused { document: id.clone(), kind, message: Arc::from(message) }),
             // A connection that takes nothing has to be told otherwise.
             None => self.outbox.close(kind, message),

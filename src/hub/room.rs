@@ -11,7 +11,7 @@ use super::text::Text;
 /// How presence is written: given by whoever speaks the protocol.
 pub type RenderPresence = fn(&[&str]) -> Text;
 
-/// Names that are told to others than legacy sockets.
+/// Names that are listed; how many there are beside them is said.
 const MAX_PEOPLE: usize = 100;
 
 /// All legacy sockets.
@@ -129,7 +129,11 @@ impl Room {
     }
 
     fn presence(&self, state: &State) -> Text {
-        (self.render)(&state.names.keys().map(String::as_str).collect::<Vec<_>>())
+        let mut names: Vec<&str> = state.names.keys().map(String::as_str).take(MAX_PEOPLE).collect();
+        let more = state.names.len() - names.len();
+        let more = (more > 0).then(|| format!("and {more} more"));
+        names.extend(more.as_deref());
+        (self.render)(&names)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -153,19 +157,19 @@ impl State {
 
 impl Member {
     fn tell_presence(&mut self, presence: &Text) {
-        self.owed.presence = !self.tell(presence);
+        self.owed.presence = !self.tell(Outgoing::Presence(presence.clone()));
     }
 
     fn tell_mark(&mut self, mark: &Text) {
         // A mark that got through is newer than any that was owed.
-        self.owed.mark = (!self.tell(mark)).then(|| mark.clone());
+        self.owed.mark = (!self.tell(Outgoing::Texts(Arc::from([mark.clone()])))).then(|| mark.clone());
     }
 
-    fn tell(&self, text: &Text) -> bool {
+    fn tell(&self, outgoing: Outgoing) -> bool {
         let place = self.outbox.place(&Waiter::Room);
         let told = place.is_some();
         if let Some(place) = place {
-            place.fill(Outgoing::Texts(Arc::from([text.clone()])));
+            place.fill(outgoing);
         }
         told
     }
@@ -187,6 +191,7 @@ mod tests {
     fn heard(receiver: &mut OutboxReceiver) -> Vec<String> {
         std::iter::from_fn(|| receiver.try_next())
             .flat_map(|outgoing| match outgoing {
+                Outgoing::Presence(text) => vec![format!("{text:?}")],
                 Outgoing::Texts(texts) => texts.iter().map(|text| format!("{text:?}")).collect(),
                 other => vec![format!("{other:?}")],
             })
@@ -205,7 +210,7 @@ mod tests {
         room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
         room.rename(ConnectionKey(3), Some("jane".to_owned()), false);
         room.leave(ConnectionKey(2));
-        assert_eq!(heard(&mut observer), ["\"\"", "\"jane\""]);
+        assert_eq!(heard(&mut observer), ["\"jane\""]);
         room.leave(ConnectionKey(3));
         assert_eq!(heard(&mut observer), ["\"\""]);
     }
@@ -223,5 +228,31 @@ mod tests {
         assert_eq!(slow.take_waiters(), [Waiter::Room]);
         room.drained(ConnectionKey(1));
         assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
+    }
+
+    #[test]
+    fn socket_that_does_not_read_holds_one_presence() {
+        let room = room();
+        let mut slow = enter(&room, 1);
+        let _other = enter(&room, 2);
+        for name in 0..10 {
+            room.rename(ConnectionKey(2), Some(name.to_string()), true);
+        }
+        assert_eq!(heard(&mut slow), ["\"9\""]);
+    }
+
+    #[test]
+    fn presence_lists_a_bounded_number_of_names() {
+        let room = room();
+        let _sockets: Vec<_> = (0..MAX_PEOPLE + 23)
+            .map(|key| {
+                let socket = enter(&room, key as u64);
+                room.rename(ConnectionKey(key as u64), Some(format!("{key:03}")), false);
+                socket
+            })
+            .collect();
+        let heard = heard(&mut enter(&room, 1_000));
+        assert_eq!(heard[0].matches('+').count(), MAX_PEOPLE, "{heard:?}");
+        assert!(heard[0].ends_with("and 23 more\""), "{heard:?}");
     }
 }

@@ -9,7 +9,9 @@ use super::access::{Denied, Right};
 use super::command::{Command, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::refusals::{Lasting, lasting};
-use crate::document::{BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart};
+use crate::document::{
+    BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks,
+};
 use crate::format::DocumentId;
 use crate::heavy::heavily;
 use crate::memory::Share;
@@ -64,7 +66,7 @@ impl Hub {
         &self,
         id: &DocumentId,
         peer: SyncPeer,
-        bytes: Bytes,
+        mut bytes: Bytes,
         request: bool,
         mut share: Share,
     ) -> Result<(), Farewell> {
@@ -72,7 +74,14 @@ impl Hub {
             self.turn_down(id, &peer, request, Some(&bytes));
             return Ok(());
         }
-        let brings_changes = carries_chunks(&bytes);
+        let mut brings_changes = carries_chunks(&bytes);
+        if brings_changes && self.only_reads(&peer, id) {
+            // The document would leave the changes out. What the peer says besides is heard.
+            if let Some(bare) = without_chunks(&bytes) {
+                self.inner.metrics.refuse(Refusal::Denied);
+                (bytes, brings_changes) = (bare.into(), false);
+            }
+        }
         if peer.refusals.drops(id, brings_changes) {
             self.inner.metrics.refuse(Refusal::RefusedDocument);
             if request {
@@ -80,11 +89,18 @@ impl Hub {
             }
             return Ok(());
         }
-        // Of whoever may make the document if there is none, a message is taken apart in any case, and before it is asked
-        // whether there is one: what is malformed is answered alike.
+        // A connection that ends does not wait for its turn: nothing of its message was acknowledged.
+        let closing = peer.outbox.closing();
+        // Where a peer may create the document, its message is taken apart before the document is looked for: malformed
+        // messages get the same answer whether it exists or not.
         let may_be_anothers = self.right(&peer.caller, id) < Right::Read;
         let incoming = if may_be_anothers || (bytes.len() >= SIZEABLE && brings_changes) {
-            match self.take_apart(&bytes, &mut share).await {
+            let taken_apart = tokio::select! {
+                biased;
+                taken_apart = self.take_apart(&peer, &bytes, &mut share) => taken_apart,
+                () = closing.cancelled() => return Ok(()),
+            };
+            match taken_apart {
                 Ok(Some(incoming)) => Some(Box::new(incoming)),
                 Ok(None) => {
                     self.inner.metrics.refuse(Refusal::Memory);
@@ -104,8 +120,22 @@ impl Hub {
             self.turn_down(id, &peer, request, Some(&bytes));
             return Ok(());
         }
-        let allowed = peer.allowance.take(bytes.len(), share).await;
+        if share.hold_at_least(bytes.len()).is_err() {
+            self.inner.metrics.refuse(Refusal::Memory);
+            return Ok(self.send(id, Command::Postpone(peer)).await?);
+        }
+        let allowed = tokio::select! {
+            biased;
+            allowed = peer.allowance.take(bytes.len(), share) => allowed,
+            () = closing.cancelled() => return Ok(()),
+        };
         Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
+    }
+
+    /// Whether a peer may not change a document, be it there or not.
+    fn only_reads(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
+        let access = &self.inner.access;
+        access.right(&peer.caller, id) < Right::Write && access.right_before(&peer.caller, id) < Right::Write
     }
 
     /// Whether somebody may not even read a document, be it there or not. It is not looked for then: how long that takes, and
@@ -131,25 +161,35 @@ impl Hub {
     }
 
     /// None: there is no room for it at the moment.
-    async fn take_apart(&self, bytes: &Bytes, share: &mut Share) -> Result<Option<Incoming>, BadMessage> {
+    async fn take_apart(
+        &self,
+        peer: &SyncPeer,
+        bytes: &Bytes,
+        share: &mut Share,
+    ) -> Result<Option<Incoming>, BadMessage> {
         let limits = &self.inner.settings.limits;
         let ordinary = limits.ordinary();
-        match self.take_apart_in_turn(bytes, &ordinary).await {
+        match self.take_apart_in_turn(peer, bytes, &ordinary).await {
             Ok(incoming) => Ok(share.hold(incoming.weight).is_ok().then_some(incoming)),
             // A message may hold a whole document. One that does is taken apart and applied while no other one is.
             Err(error) if error.is_over_a_limit() && ordinary != *limits => {
                 share.become_extraordinary().await;
-                self.take_apart_in_turn(bytes, limits).await.map(Some)
+                self.take_apart_in_turn(peer, bytes, limits).await.map(Some)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn take_apart_in_turn(&self, bytes: &Bytes, limits: &MessageLimits) -> Result<Incoming, BadMessage> {
+    async fn take_apart_in_turn(
+        &self,
+        peer: &SyncPeer,
+        bytes: &Bytes,
+        limits: &MessageLimits,
+    ) -> Result<Incoming, BadMessage> {
         if bytes.len() < MAYBE_HEAVY {
             return take_apart(bytes, limits);
         }
-        let _turn = self.turn().await;
+        let _turn = self.inner.turns.take(peer.caller.principal(peer.key)).await;
         heavily(|| take_apart(bytes, limits))
     }
 
@@ -168,7 +208,13 @@ impl Hub {
     }
 
     /// Passes on an ephemeral message to the document's other peers, if the document is not too busy.
-    pub fn ephemeral(&self, from: ConnectionKey, message: Ephemeral) {
+    ///
+    /// Its bytes count as held memory until the last socket has let go of them.
+    pub fn ephemeral(&self, from: ConnectionKey, mut message: Ephemeral) {
+        let Ok(data) = self.inner.memory.counted(message.data) else {
+            return self.inner.metrics.refuse(Refusal::Ephemeral);
+        };
+        message.data = data;
         let id = message.document.clone();
         self.offer_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) });
     }

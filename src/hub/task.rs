@@ -320,7 +320,7 @@ impl DocumentTask {
             }
             self.prepare(document, &mut batch);
             if self.turn.is_none() && batch.weight >= HEAVY {
-                self.turn = self.hub.turn().await;
+                self.turn = self.hub.document_turn().await;
             }
             next = self.waiting(&batch);
         }

@@ -211,10 +211,10 @@ impl Surface for LegacySocket {
     }
 
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
-        if let Outgoing::Texts(texts) = outgoing {
-            for text in &*texts {
-                out.text(text.bytes());
-            }
+        match outgoing {
+            Outgoing::Texts(texts) => texts.iter().for_each(|text| out.text(text.bytes())),
+            Outgoing::Presence(text) => out.text(text.bytes()),
+            _ => {}
         }
         Ok(())
     }

@@ -6,5 +6,8 @@
 //! - [`repo`]: automerge-repo's WebSocket protocol, version 1 (CBOR).
 //! - [`legacy`]: the JSON frames of the Django backend that this server replaces.
 
+mod detach;
 pub mod legacy;
 pub mod repo;
+
+pub use detach::detach;

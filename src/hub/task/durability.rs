@@ -249,7 +249,7 @@ impl DocumentTask {
             let had_turn = self.turn.take().is_some();
             sleep(pause).await;
             if had_turn {
-                self.turn = self.hub.turn().await;
+                self.turn = self.hub.document_turn().await;
             }
         }
         self.reload(document).await;

@@ -104,7 +104,7 @@ impl DocumentTask {
                 continue;
             }
             // Ephemeral means that it may be lost: a socket that is behind does not get it.
-            if let Some(place) = member.peer.outbox.place(&self.waiter) {
+            if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
                 place.fill(Outgoing::Ephemeral(Arc::clone(&message)));
             }
         }

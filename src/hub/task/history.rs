@@ -53,7 +53,7 @@ impl DocumentTask {
         let (hub, id) = (self.hub.clone(), self.id.clone());
         self.hub.inner.tasks.spawn(async move {
             // It takes memory as long as it is made.
-            let turn = hub.turn().await;
+            let turn = hub.document_turn().await;
             let made = heavily(|| {
                 let made = catch_unwind(AssertUnwindSafe(|| History::of(&copy)));
                 drop(copy);

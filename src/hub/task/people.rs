@@ -92,7 +92,7 @@ impl DocumentTask {
         let message = Arc::new(announcer.people(&self.id, &people.names));
         for member in listeners.iter().filter_map(|key| self.peers.get(key)) {
             // Whoever is behind hears it the next time.
-            if let Some(place) = member.peer.outbox.place(&self.waiter) {
+            if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
                 place.fill(Outgoing::Ephemeral(Arc::clone(&message)));
             }
         }

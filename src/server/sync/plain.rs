@@ -12,6 +12,7 @@ use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
+use crate::wire::detach;
 
 /// One peer of one document.
 pub struct PlainSocket {
@@ -48,6 +49,8 @@ impl Surface for PlainSocket {
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
             return Err(Farewell { kind: FarewellKind::BadMessage, message });
         };
+        // A small frame may share its buffer with others.
+        let bytes = detach(&bytes, &bytes);
         self.hub.sync(&self.document, self.peer.clone(), bytes, false, share).await
     }
 
@@ -70,7 +73,7 @@ impl Surface for PlainSocket {
                 let message = Denied::Missing(id).to_string();
                 Err(Farewell { kind: FarewellKind::Forbidden, message })
             }
-            Outgoing::Ephemeral(_) | Outgoing::RemoteHeads(_) | Outgoing::Texts(_) => Ok(()),
+            Outgoing::Ephemeral(_) | Outgoing::RemoteHeads(_) | Outgoing::Texts(_) | Outgoing::Presence(_) => Ok(()),
         }
     }
 

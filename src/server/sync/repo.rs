@@ -346,7 +346,9 @@ impl Surface for RepoSocket {
                 let document = news.document.clone();
                 Message::RemoteHeadsChanged { sender, target, document, heads: vec![(storage, heads)] }
             }
-            Outgoing::Sync { .. } | Outgoing::Refused { .. } | Outgoing::Texts(_) => return Ok(()),
+            Outgoing::Sync { .. } | Outgoing::Refused { .. } | Outgoing::Texts(_) | Outgoing::Presence(_) => {
+                return Ok(());
+            }
         };
         out.binary(&message.encode(), &Bytes::new());
         Ok(())

@@ -214,8 +214,7 @@ impl Log {
         let file = self.disk.open(&self.path)?;
         file.lock().map_err(not_locked)?;
         let found = file.id()?;
-        let is_ours = found == self.id || self.perhaps == Some(found);
-        if !is_ours || file.len()? < self.durable {
+        if found != self.id || file.len()? < self.durable {
             let message = "the file is not what was stored: something else has changed or replaced it";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
@@ -354,6 +353,11 @@ impl Log {
                 return Err(NotReplaced::Kept(error));
             }
         };
+        // If the rename fails halfway, either file may stand at the path, and this is the only one whose durable part is known: it
+        // stays open. (A file that cannot be opened is one that a copy replaces after a failure.)
+        if self.file.is_none() {
+            self.file = self.file().ok();
+        }
         match new.publish(&*self.disk, &self.path) {
             Ok(file) => {
                 (self.file, self.last, self.durable, self.snapshot) = (Some(file), None, length, snapshot);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::cbor::Reader;
 use super::{DecodeError, Ephemeral, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, RemoteHeads, StorageId};
 use crate::format::DocumentId;
+use crate::wire::detach;
 
 /// Texts that are short in every client: kinds, versions, sessions, heads.
 const MAX_TEXT: usize = 512;
@@ -19,10 +20,14 @@ const MAX_REASON: usize = 64 * 1024;
 /// Storage ids in one message, and heads of all of them. It bounds how much larger than the frame the message can be.
 const MAX_ENTRIES: usize = 10_000;
 
+/// Bytes of entries that no message of version 1 has, in one message. Room for what a later client may add; more would only
+/// make the server read and hold what nobody uses.
+const MAX_UNKNOWN: usize = 16 * 1024;
+
 /// Documents that somebody knows already, by their ids.
 pub type KnownDocuments<'a> = dyn Fn(&str) -> Option<DocumentId> + 'a;
 
-/// Reads one binary frame. The `data` of the message is a part of the frame, not a copy.
+/// Reads one binary frame. The `data` of the message is a part of the frame, unless it is a small part (see [`detach`]).
 pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
     decode_known(frame, &|_| None)
 }
@@ -32,7 +37,7 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
     let mut fields = Fields::locate(frame)?;
     fields.known = Some(known);
     let kind = fields.text("type", fields.kind, MAX_TEXT)?;
-    Ok(match &*kind {
+    let message = match &*kind {
         "join" => Message::Join {
             sender: fields.sender()?,
             metadata: fields.peer_metadata()?,
@@ -90,14 +95,21 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
             document: fields.document.map(|_| fields.document()).transpose()?,
             message: fields.text("message", fields.message, MAX_REASON)?,
         },
-        _ => Message::Unknown { sender: fields.sender().ok(), kind },
-    })
+        // It is ignored, and nothing of its frame is kept.
+        _ => return Ok(Message::Unknown { sender: fields.sender().ok(), kind }),
+    };
+    if fields.unknown > MAX_UNKNOWN {
+        return Err(DecodeError::UnknownKeys { found: fields.unknown, limit: MAX_UNKNOWN });
+    }
+    Ok(message)
 }
 
 /// Where in the frame the value of each key begins. Absent, null and undefined are the same.
 struct Fields<'b> {
     frame: Reader<'b>,
     known: Option<&'b KnownDocuments<'b>>,
+    /// Bytes of entries whose key no message has.
+    unknown: usize,
     kind: Option<usize>,
     sender: Option<usize>,
     target: Option<usize>,
@@ -120,6 +132,7 @@ impl<'b> Fields<'b> {
         let mut fields = Self {
             frame: Reader::new(frame),
             known: None,
+            unknown: 0,
             kind: None,
             sender: None,
             target: None,
@@ -137,6 +150,7 @@ impl<'b> Fields<'b> {
         };
         let mut remaining = reader.map("the frame")?;
         while reader.more(&mut remaining)? {
+            let start = reader.position();
             let key = reader.key()?;
             let value = (!reader.is_absent()?).then_some(reader.position());
             reader.skip()?;
@@ -156,7 +170,10 @@ impl<'b> Fields<'b> {
                 Some("remove") => &mut fields.remove,
                 Some("newHeads") => &mut fields.new_heads,
                 Some("message") => &mut fields.message,
-                _ => continue,
+                _ => {
+                    fields.unknown += reader.position() - start;
+                    continue;
+                }
             };
             *field = value;
         }
@@ -191,7 +208,7 @@ impl<'b> Fields<'b> {
     /// Never empty: a stock client never sends that, and one that got it would die of it.
     fn data(&self, frame: &Bytes) -> Result<Bytes, DecodeError> {
         let data = match self.required("data", self.data)?.bytes("data")? {
-            std::borrow::Cow::Borrowed(part) => frame.slice_ref(part),
+            std::borrow::Cow::Borrowed(part) => detach(frame, part),
             std::borrow::Cow::Owned(joined) => joined.into(),
         };
         if data.is_empty() { Err(DecodeError::Empty { key: "data" }) } else { Ok(data) }

@@ -55,6 +55,14 @@ pub enum DecodeError {
         /// What is there.
         found: String,
     },
+    /// More of what no message of version 1 has than a later version may add.
+    #[error("the frame holds {found} bytes of unknown or repeated keys; {limit} are accepted")]
+    UnknownKeys {
+        /// How many bytes it holds.
+        found: usize,
+        /// How many are accepted.
+        limit: usize,
+    },
     /// Data without a single byte.
     #[error("{key:?} is empty")]
     Empty {

@@ -179,8 +179,12 @@ fn encoding_differs_from_cbor_x_by_the_map_headers_only() {
 }
 
 #[test]
-fn data_is_a_part_of_the_frame_and_no_copy() {
-    let frame = golden()["syncLong"].clone();
+fn large_data_is_a_part_of_the_frame_and_no_copy() {
+    let frame = frame(|e| {
+        e.map(5).unwrap().str("type").unwrap().str("sync").unwrap();
+        e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
+        e.str("documentId").unwrap().str(DOCUMENT).unwrap().str("data").unwrap().bytes(&[1; 10_000]).unwrap();
+    });
     let data = data_of(&frame);
     assert!(frame.as_ptr_range().contains(&data.as_ptr()));
 }

@@ -139,3 +139,36 @@ proptest! {
         let _ = decode(&bytes.into());
     }
 }
+
+/// A `sync` with 100 bytes of data, beside which `key` holds so many bytes.
+fn padded(key: &str, padding: usize) -> Bytes {
+    frame(|e| {
+        e.map(6).unwrap().str("type").unwrap().str("sync").unwrap();
+        e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
+        e.str("documentId").unwrap().str(DOCUMENT).unwrap();
+        e.str(key).unwrap().bytes(&vec![0; padding]).unwrap();
+        e.str("data").unwrap().bytes(&[1; 100]).unwrap();
+    })
+}
+
+#[test]
+fn small_data_does_not_keep_its_frame() {
+    for key in ["novelty", "data"] {
+        let frame = padded(key, 10_000);
+        let data = data_of(&frame);
+        assert_eq!(data, [1; 100].as_slice());
+        assert!(frame.try_into_mut().is_ok(), "the data is a copy: {key}");
+    }
+}
+
+#[test]
+fn large_unknown_keys_are_refused() {
+    assert!(decode(&padded("novelty", 16_000)).is_ok());
+    let refused = decode(&padded("novelty", 20_000));
+    assert!(matches!(refused, Err(DecodeError::UnknownKeys { limit: 16_384, .. })), "{refused:?}");
+    let unknown = frame(|e| {
+        e.map(2).unwrap().str("type").unwrap().str("later").unwrap();
+        e.str("novelty").unwrap().bytes(&[0; 20_000]).unwrap();
+    });
+    assert!(matches!(decode(&unknown), Ok(Message::Unknown { .. })), "a message of a later version is ignored");
+}
