@@ -34,7 +34,7 @@ mod watchers;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,6 +143,8 @@ struct Inner {
     readers: Readers,
     readiness: Readiness,
     stopping: AtomicBool,
+    /// Documents that wait for the store.
+    writing: AtomicUsize,
 }
 
 impl Hub {
@@ -174,6 +176,7 @@ impl Hub {
             readers: Readers::new(turns()),
             readiness: Readiness::default(),
             stopping: AtomicBool::new(false),
+            writing: AtomicUsize::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -402,6 +405,18 @@ impl Hub {
         })
     }
 
+    /// Whether documents wait for the store.
+    #[must_use]
+    pub fn waits_for_store(&self) -> bool {
+        self.inner.writing.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits for the store, and is counted while it does.
+    async fn in_store<T>(&self, work: impl Future<Output = T>) -> T {
+        let _writing = Writing::begin(&self.inner.writing);
+        work.await
+    }
+
     /// Writes what there is to write and ends all tasks. Connections must be closed before.
     pub async fn stop(&self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
@@ -411,6 +426,22 @@ impl Hub {
         }
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+}
+
+/// One document waits for the store, until this is dropped.
+struct Writing<'a>(&'a AtomicUsize);
+
+impl<'a> Writing<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -29,13 +29,13 @@ impl DocumentTask {
         let authors = applied.authors(now);
         if !authors.is_empty() {
             // First: a change must not be stored of which it is not known who brought it.
-            self.hub.inner.store.append_authors(&self.id, authors).await?;
+            self.hub.in_store(self.hub.inner.store.append_authors(&self.id, authors)).await?;
             document.note_authors(applied, now);
         }
         let chunks = std::mem::take(&mut applied.chunks);
         let bytes = chunks.len() as u64;
         let started = Instant::now();
-        self.log.append(chunks).await?;
+        self.hub.in_store(self.log.append(chunks)).await?;
         let metrics = &self.hub.inner.metrics;
         metrics.append_seconds.record(started.elapsed());
         metrics.changes.increment(applied.change_count as u64);

@@ -280,13 +280,17 @@ impl DocumentTask {
     }
 
     pub(super) async fn close(mut self) {
-        self.save_peers().await;
-        self.peers.clear();
-        self.awaited = None;
-        if self.unloaded {
-            self.hand_on().await;
-        } else {
-            self.log.close().await;
-        }
+        let hub = self.hub.clone();
+        hub.in_store(async {
+            self.save_peers().await;
+            self.peers.clear();
+            self.awaited = None;
+            if self.unloaded {
+                self.hand_on().await;
+            } else {
+                self.log.close().await;
+            }
+        })
+        .await;
     }
 }
