@@ -87,6 +87,67 @@ async fn every_metric_that_the_docs_name_exists() {
     assert!(checked >= 5);
 }
 
+/// All Rust files below a folder.
+fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| match path {
+            path if path.is_dir() => sources(&path),
+            path if path.extension().is_some_and(|it| it == "rs") => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[tokio::test]
+async fn every_resource_has_a_bound_a_metric_and_a_test_that_exist() {
+    let server = TestServer::start().await;
+    let _peer = server.legacy().await;
+    let rendered = server.app.hub.metrics().render();
+    let help = happierwork(&["--help"]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> = ["src", "tests"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
+    let security = page("docs/security.md");
+    let section = security.split("## What a client can make the server spend").nth(1).expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let rows: Vec<Vec<&str>> = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| resource"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let resources: std::collections::BTreeSet<_> = rows.iter().map(|row| row[0]).collect();
+    let all = ["CPU", "descriptors", "disk", "locks", "log lines", "memory", "queue places"];
+    assert!(resources.into_iter().eq(all), "resources without a row, or unknown ones");
+    for row in rows {
+        let [_, spent_by, bound, per, hears, metric, test] = row[..] else { panic!("seven cells: {row:?}") };
+        assert!(!bound.is_empty() && !per.is_empty() && !hears.is_empty(), "{spent_by}");
+        for flag in quoted(bound).filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{spent_by}: {flag} does not exist");
+        }
+        for name in quoted(metric) {
+            let is_there = if name.starts_with("happierwork_") {
+                rendered.contains(name)
+            } else {
+                rendered.contains(&format!("happierwork_refusals_total{{reason=\"{name}\"}}"))
+            };
+            assert!(is_there, "{spent_by}: the metric {name} does not exist");
+        }
+        let name = quoted(test).next().unwrap_or_else(|| panic!("{spent_by}: no test"));
+        let (file, function) = name.split_once("::").expect("file::function");
+        let declared = format!("fn {function}(");
+        let is_there = files.iter().any(|path| {
+            path.file_name().is_some_and(|it| it == file)
+                && fs::read_to_string(path).is_ok_and(|it| it.contains(&declared))
+        });
+        assert!(is_there, "{spent_by}: the test {name} does not exist");
+    }
+}
+
 /// Whether a page has a heading under which an anchor leads there.
 fn has_heading(page: &str, anchor: &str) -> bool {
     let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

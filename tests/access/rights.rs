@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use automerge::ROOT;
 use automerge::transaction::Transactable;
+use automerge::{ChangeHash, ROOT, sync};
+use bytes::Bytes;
 use happierwork::format::DocumentId;
 use happierwork::store::faults::{FaultyDisk, Op};
 use happierwork::wire::repo::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
@@ -594,4 +595,35 @@ async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
     let told = watcher.next().await;
     let Some(Message::RemoteHeadsChanged { heads, .. }) = told else { panic!("{told:?}") };
     assert_eq!(heads, [news(&storages[1])], "the other one would have come first");
+}
+
+#[tokio::test]
+async fn what_a_viewer_sends_is_not_taken_apart() {
+    let users = Users::new();
+    let server = users.server().await;
+    let garbage = sync::Message {
+        heads: vec![ChangeHash([7; 32])],
+        need: Vec::new(),
+        have: Vec::new(),
+        // As large as what waits for its turn to be taken apart.
+        changes: vec![vec![7; 64 << 10]].into(),
+        flags: None,
+        version: sync::MessageVersion::V1,
+    };
+    let garbage = Bytes::from(garbage.encode());
+    let mut viewer = joined(&server, &users.token("intern", "viewer", "*"), "intern").await;
+    let mut copy = Replica::empty(&server.document);
+    viewer.until_agreed(&mut copy).await;
+    for sent in 1..=3 {
+        let message = viewer.sync(&server.document, garbage.clone());
+        viewer.send(&message).await;
+        server.until_metric("happierwork_refusals_total{reason=\"denied\"}", |denied| denied >= f64::from(sent)).await;
+    }
+    assert!(server.metric("happierwork_refusals_total{reason=\"bad_sync_message\"}") < 1.0);
+
+    let mut editor = joined(&server, &users.token("cfo", "editor", "*"), "cfo").await;
+    let message = editor.sync(&server.document, garbage);
+    editor.send(&message).await;
+    assert!(editor.until_refused(&server.document).await.contains("corrupt"));
+    assert!(server.metric("happierwork_refusals_total{reason=\"bad_sync_message\"}") > 0.0);
 }
