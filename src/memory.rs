@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Bytes that a holder has for nothing.
 pub const FREE: u64 = 64 << 10;
@@ -29,18 +30,20 @@ pub struct Memory(Arc<Inner>);
 struct Inner {
     limit: u64,
     held: AtomicU64,
-    /// Permits one message at a time that takes more than an ordinary one while it is applied.
-    extraordinary: Arc<Semaphore>,
+    /// Bytes of messages to clients, by who is charged for those.
+    outgoing: Arc<KeyedLimit<Payer>>,
 }
 
 impl Memory {
     /// So many bytes for all; 0: without a limit.
     #[must_use]
     pub fn new(limit: u64) -> Self {
+        let each =
+            usize::try_from(limit).ok().filter(|limit| *limit > 0).map_or(usize::MAX, |limit| share_of(limit, 0));
         Self(Arc::new(Inner {
             limit: if limit == 0 { u64::MAX } else { limit },
             held: AtomicU64::new(0),
-            extraordinary: Arc::new(Semaphore::new(1)),
+            outgoing: KeyedLimit::new(usize::MAX, each),
         }))
     }
 
@@ -59,7 +62,7 @@ impl Memory {
     /// A share that holds nothing yet.
     #[must_use]
     pub fn share(&self) -> Share {
-        Share { memory: self.clone(), held: 0, extraordinary: None }
+        Share { memory: self.clone(), held: 0 }
     }
 
     /// The same bytes, which are held until the last copy of them is dropped.
@@ -72,6 +75,12 @@ impl Memory {
         Ok(Bytes::from_owner(Counted { bytes, _share: share }))
     }
 
+    /// Counts messages to clients that are made together.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing { memory: self, last: None }
+    }
+
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
         let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.0.limit);
         match self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
@@ -82,6 +91,51 @@ impl Memory {
 
     fn give_back(&self, bytes: u64) {
         self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Messages to clients that are made together: one that goes to several is counted once.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    memory: &'a Memory,
+    /// The last message, as it was given and as it is counted.
+    last: Option<(Bytes, Bytes)>,
+}
+
+impl Outgoing<'_> {
+    /// A message to a client: held until the socket has let go of it, and charged to `payer`, who may hold a quarter of
+    /// what there is, or one message.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn count(&mut self, message: Bytes, payer: Option<Payer>) -> Result<Bytes, OutOfMemory> {
+        if message.len() <= FREE_WAITING {
+            return Ok(message);
+        }
+        let length = message.len();
+        let permit = payer.map(|payer| self.memory.0.outgoing.take_share_of(payer, length)).transpose();
+        let permit = permit.map_err(|_| OutOfMemory)?;
+        let counted = match &self.last {
+            Some((raw, counted)) if raw.as_ptr() == message.as_ptr() && raw.len() == length => counted.clone(),
+            _ => self.memory.counted(message.clone())?,
+        };
+        self.last = Some((message, counted.clone()));
+        Ok(match permit {
+            Some(permit) => Bytes::from_owner(Charged { bytes: counted, _permit: permit }),
+            None => counted,
+        })
+    }
+}
+
+/// Bytes for which somebody is charged.
+struct Charged {
+    bytes: Bytes,
+    _permit: KeyedPermit<Payer>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -102,18 +156,9 @@ impl AsRef<[u8]> for Counted {
 pub struct Share {
     memory: Memory,
     held: u64,
-    extraordinary: Option<OwnedSemaphorePermit>,
 }
 
 impl Share {
-    /// Waits until no other message holds more than an ordinary one. This one may, beyond the limit, until it is dropped.
-    pub async fn become_extraordinary(&mut self) {
-        if self.extraordinary.is_none() {
-            // Never closed.
-            self.extraordinary = Arc::clone(&self.memory.0.extraordinary).acquire_owned().await.ok();
-        }
-    }
-
     /// From now on it is so many bytes.
     ///
     /// # Errors
@@ -179,17 +224,6 @@ mod tests {
         assert_eq!(memory.held(), 0);
     }
 
-    #[tokio::test]
-    async fn one_message_at_a_time_may_be_extraordinary() {
-        use futures_util::FutureExt;
-        let memory = Memory::new(1_000_000);
-        let (mut one, mut other) = (memory.share(), memory.share());
-        one.become_extraordinary().await;
-        assert!(other.become_extraordinary().now_or_never().is_none());
-        drop(one);
-        assert!(other.become_extraordinary().now_or_never().is_some());
-    }
-
     #[test]
     fn counted_bytes_are_held_until_the_last_copy_is_dropped() {
         let memory = Memory::new(1_000);
@@ -200,6 +234,28 @@ mod tests {
         assert_eq!((copy.len(), memory.held()), (600, 600), "one for all copies");
         drop(copy);
         assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn message_to_several_clients_is_counted_once_and_charged_to_each() {
+        let memory = Memory::new(100_000);
+        let user = |name: &str| Some(Payer::User(name.into()));
+        let message = Bytes::from(vec![7; 20_000]);
+        let mut outgoing = memory.outgoing();
+        let mut sent: Vec<_> =
+            ["ceo", "cfo"].map(|name| outgoing.count(message.clone(), user(name)).expect("room")).into();
+        assert_eq!((memory.held(), sent[1].len()), (20_000, 20_000));
+        assert_eq!(outgoing.count(message.clone(), user("cfo")), Err(OutOfMemory), "more than a quarter");
+        sent.push(outgoing.count(message, None).expect("nobody is charged"));
+        drop(outgoing);
+        assert_eq!(memory.held(), 20_000);
+        drop(sent);
+        assert_eq!(memory.held(), 0);
+        let large = Bytes::from(vec![7; 60_000]);
+        assert!(memory.outgoing().count(large.clone(), user("cfo")).is_ok(), "one message may be more than a quarter");
+        assert!(memory.outgoing().count(Bytes::from(vec![7; 4_096]), user("cfo")).is_ok());
+        let _held = memory.outgoing().count(large.clone(), None).expect("room");
+        assert_eq!(memory.outgoing().count(large, None), Err(OutOfMemory));
     }
 
     #[test]

@@ -138,6 +138,9 @@ struct Inner {
     memory: Memory,
     /// Turns of connections to take apart large messages.
     turns: Turns,
+    /// Turns of messages that hold a whole document and take more than ordinary ones, from when they are taken apart until they
+    /// are applied: one at a time.
+    whole_documents: Turns,
     /// Turns of documents to take apart and apply what takes much memory: these do not wait for the messages of strangers.
     document_turns: Arc<Semaphore>,
     readers: Readers,
@@ -172,6 +175,7 @@ impl Hub {
             new_documents,
             memory,
             turns: Turns::new(turns()),
+            whole_documents: Turns::new(1),
             document_turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),

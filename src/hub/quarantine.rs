@@ -2,23 +2,24 @@
 //!
 //! A running call cannot be stopped, only measured. What took longer than the budget is not stored, and its sender has to
 //! go; but stock clients come back after five seconds with the same, and each time the document would be busy for as long.
-//! So for a while its sender may not write, by whichever connection. Only where several senders are slow, or nobody knows
-//! who they are, the document may be what is slow: then it takes no changes at all. What is stored is sound: it is shown and
+//! So for a while its sender (a user, or a network where users are not known) may not write, by any connection. Only where
+//! several senders are slow, or cannot be told apart, the document may be what is slow: then it takes no changes at all. What is stored is sound: it is shown and
 //! synced to everybody.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::format::DocumentId;
+use crate::shares::Payer;
 
 /// How long the first time.
 const FIRST: Duration = Duration::from_secs(60);
 /// Each time twice as long as the time before, up to this.
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// Senders with which the document itself is taken for slow: different users, or times that somebody unknown was slow.
+/// Senders with which the document itself is taken for slow: different ones, or times that one was slow who cannot be told from others.
 const SENDERS: usize = 3;
 
 /// Which documents and senders are quarantined, and until when. It survives that a document is unloaded, not a restart.
@@ -30,8 +31,8 @@ pub(super) struct Quarantines(Mutex<BTreeMap<DocumentId, Slow>>);
 struct Slow {
     /// The document itself.
     document: Option<Quarantine>,
-    users: BTreeMap<Arc<str>, Quarantine>,
-    /// One for each time that a sender was slow of whom nothing is known.
+    senders: HashMap<Payer, Quarantine>,
+    /// One for each time that a sender was slow who cannot be told from others.
     unknown: Vec<Quarantine>,
 }
 
@@ -69,28 +70,28 @@ impl Quarantine {
 impl Slow {
     fn forget(&mut self, now: Instant) {
         self.document.take_if(|quarantine| quarantine.is_forgotten(now));
-        self.users.retain(|_, quarantine| !quarantine.is_forgotten(now));
+        self.senders.retain(|_, quarantine| !quarantine.is_forgotten(now));
         self.unknown.retain(|quarantine| !quarantine.is_forgotten(now));
     }
 
     fn is_empty(&self) -> bool {
-        self.document.is_none() && self.users.is_empty() && self.unknown.is_empty()
+        self.document.is_none() && self.senders.is_empty() && self.unknown.is_empty()
     }
 }
 
 impl Quarantines {
-    /// Changes of this user (`None`: nobody knows who it is) to a document took too long.
-    pub(super) fn begin(&self, id: &DocumentId, user: Option<Arc<str>>, now: Instant) -> Blamed {
+    /// Changes of this sender (`None`: it cannot be told from others) to a document took too long.
+    pub(super) fn begin(&self, id: &DocumentId, sender: Option<Payer>, now: Instant) -> Blamed {
         let mut documents = self.lock();
         documents.retain(|_, slow| {
             slow.forget(now);
             !slow.is_empty()
         });
         let slow = documents.entry(id.clone()).or_default();
-        let sender = match user {
-            Some(user) => {
-                let quarantine = Quarantine::after(slow.users.get(&user), now);
-                slow.users.insert(user, quarantine);
+        let sender = match sender {
+            Some(sender) => {
+                let quarantine = Quarantine::after(slow.senders.get(&sender), now);
+                slow.senders.insert(sender, quarantine);
                 quarantine
             }
             None => {
@@ -99,7 +100,7 @@ impl Quarantines {
                 quarantine
             }
         };
-        if slow.users.len() + slow.unknown.len() < SENDERS {
+        if slow.senders.len() + slow.unknown.len() < SENDERS {
             return Blamed::Sender(sender.lasts);
         }
         let quarantine = Quarantine::after(slow.document.as_ref(), now);
@@ -112,12 +113,12 @@ impl Quarantines {
         self.lock().get(id).and_then(|slow| slow.document).is_some_and(|quarantine| quarantine.holds(now))
     }
 
-    /// Whether it takes none of this user.
-    pub(super) fn holds_user(&self, id: &DocumentId, user: Option<&str>, now: Instant) -> bool {
+    /// Whether it takes none of this sender.
+    pub(super) fn holds_sender(&self, id: &DocumentId, sender: Option<&Payer>, now: Instant) -> bool {
         let documents = self.lock();
         let Some(slow) = documents.get(id) else { return false };
-        let of_user = user.and_then(|user| slow.users.get(user));
-        slow.document.iter().chain(of_user).any(|quarantine| quarantine.holds(now))
+        let of_sender = sender.and_then(|sender| slow.senders.get(sender));
+        slow.document.iter().chain(of_sender).any(|quarantine| quarantine.holds(now))
     }
 
     /// All documents that take none of anybody.
@@ -136,24 +137,37 @@ impl Quarantines {
 mod tests {
     use super::*;
 
-    fn user(name: &str) -> Option<Arc<str>> {
-        Some(Arc::from(name))
+    fn user(name: &str) -> Option<Payer> {
+        Some(Payer::User(name.into()))
     }
 
     #[test]
     fn slow_user_is_quarantined_and_nobody_else() {
         let (quarantines, id, start) = (Quarantines::default(), DocumentId::from_random([7; 16]), Instant::now());
         assert_eq!(quarantines.begin(&id, user("slow"), start), Blamed::Sender(FIRST));
-        assert!(quarantines.holds_user(&id, Some("slow"), start));
-        assert!(!quarantines.holds_user(&id, Some("ceo"), start) && !quarantines.holds_user(&id, None, start));
+        assert!(quarantines.holds_sender(&id, user("slow").as_ref(), start));
+        assert!(
+            !quarantines.holds_sender(&id, user("ceo").as_ref(), start) && !quarantines.holds_sender(&id, None, start)
+        );
         assert!(!quarantines.holds(&id, start) && quarantines.all(start).is_empty());
         let later = start + FIRST;
-        assert!(!quarantines.holds_user(&id, Some("slow"), later));
+        assert!(!quarantines.holds_sender(&id, user("slow").as_ref(), later));
         for _ in 0..10 {
             assert!(matches!(quarantines.begin(&id, user("slow"), later), Blamed::Sender(_)), "one user is one sender");
         }
         assert_eq!(quarantines.begin(&id, user("slow"), later), Blamed::Sender(LONGEST));
         assert_eq!(quarantines.begin(&id, user("slow"), later + LONGEST * 2), Blamed::Sender(FIRST), "long ago");
+    }
+
+    #[test]
+    fn client_that_comes_back_from_its_network_is_one_sender() {
+        let (quarantines, id, start) = (Quarantines::default(), DocumentId::from_random([7; 16]), Instant::now());
+        let network = |last| Payer::at(std::net::Ipv4Addr::new(192, 0, 2, last).into());
+        for _ in 0..5 {
+            assert!(matches!(quarantines.begin(&id, network(1), start), Blamed::Sender(_)));
+        }
+        assert!(quarantines.holds_sender(&id, network(1).as_ref(), start));
+        assert!(!quarantines.holds_sender(&id, network(2).as_ref(), start));
     }
 
     #[test]
@@ -163,7 +177,7 @@ mod tests {
         assert_eq!(quarantines.begin(&id, None, start), Blamed::Sender(FIRST));
         assert_eq!(quarantines.begin(&id, user("ceo"), start), Blamed::Sender(FIRST));
         assert_eq!(quarantines.begin(&id, None, start), Blamed::Document(FIRST));
-        assert!(quarantines.holds(&id, start) && quarantines.holds_user(&id, Some("cfo"), start));
+        assert!(quarantines.holds(&id, start) && quarantines.holds_sender(&id, user("cfo").as_ref(), start));
         assert_eq!(quarantines.all(start), std::slice::from_ref(&id));
         assert!(!quarantines.holds(&id, start + FIRST));
         assert_eq!(quarantines.begin(&id, user("cfo"), start + FIRST), Blamed::Document(FIRST * 2));

@@ -9,6 +9,7 @@ use super::access::{Denied, Right};
 use super::command::{Command, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::refusals::{Lasting, lasting};
+use super::turns::Turn;
 use crate::document::{
     BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks,
 };
@@ -94,10 +95,11 @@ impl Hub {
         // Where a peer may create the document, its message is taken apart before the document is looked for: malformed
         // messages get the same answer whether it exists or not.
         let may_be_anothers = self.right(&peer.caller, id) < Right::Read;
+        let mut turn = None;
         let incoming = if may_be_anothers || (bytes.len() >= SIZEABLE && brings_changes) {
             let taken_apart = tokio::select! {
                 biased;
-                taken_apart = self.take_apart(&peer, &bytes, &mut share) => taken_apart,
+                taken_apart = self.take_apart(&peer, &bytes, &mut share, &mut turn) => taken_apart,
                 () = closing.cancelled() => return Ok(()),
             };
             match taken_apart {
@@ -126,7 +128,7 @@ impl Hub {
         }
         let allowed = tokio::select! {
             biased;
-            allowed = peer.allowance.take(bytes.len(), share) => allowed,
+            allowed = peer.allowance.take(bytes.len(), share, turn) => allowed,
             () = closing.cancelled() => return Ok(()),
         };
         Ok(self.send(id, Command::Sync { peer, bytes, incoming, request, allowed }).await?)
@@ -166,14 +168,16 @@ impl Hub {
         peer: &SyncPeer,
         bytes: &Bytes,
         share: &mut Share,
+        turn: &mut Option<Turn>,
     ) -> Result<Option<Incoming>, BadMessage> {
         let limits = &self.inner.settings.limits;
         let ordinary = limits.ordinary();
         match self.take_apart_in_turn(peer, bytes, &ordinary).await {
             Ok(incoming) => Ok(share.hold(incoming.weight).is_ok().then_some(incoming)),
-            // A message may hold a whole document. One that does is taken apart and applied while no other one is.
+            // A message may hold a whole document. One that does is taken apart and applied while no other one is, and may
+            // take more than there is.
             Err(error) if error.is_over_a_limit() && ordinary != *limits => {
-                share.become_extraordinary().await;
+                *turn = Some(self.inner.whole_documents.take(peer.caller.principal(peer.key)).await);
                 self.take_apart_in_turn(peer, bytes, limits).await.map(Some)
             }
             Err(error) => Err(error),

@@ -422,7 +422,7 @@ impl DocumentTask {
                 batch.incoming.push(incoming);
                 batch.senders.push(Sender::Peer(key));
             }
-            Command::Edit { reply, .. } if self.is_quarantined() => {
+            Command::Edit { caller, reply, .. } if self.is_caller_quarantined(&caller) => {
                 self.hub.inner.metrics.refuse(Refusal::TooSlow);
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }

@@ -34,6 +34,7 @@ pub struct KeyedPermit<K: Hash + Eq + Clone> {
     limit: Arc<KeyedLimit<K>>,
     in_total: bool,
     key: Option<K>,
+    amount: usize,
 }
 
 impl<K: Hash + Eq + Clone> KeyedLimit<K> {
@@ -61,7 +62,7 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
     /// # Errors
     /// When a bound is reached; nothing is counted.
     pub fn take(self: &Arc<Self>, key: Option<K>) -> Result<KeyedPermit<K>, Full> {
-        self.count(true, key)
+        self.count(true, key, 1)
     }
 
     /// The same for what is counted in total by another permit.
@@ -69,10 +70,18 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
     /// # Errors
     /// When the key's bound is reached; nothing is counted.
     pub fn take_share(self: &Arc<Self>, key: K) -> Result<KeyedPermit<K>, Full> {
-        self.count(false, Some(key))
+        self.count(false, Some(key), 1)
     }
 
-    fn count(self: &Arc<Self>, in_total: bool, key: Option<K>) -> Result<KeyedPermit<K>, Full> {
+    /// The same for an amount. A key that uses nothing else may use more than its bound, or it could never have this.
+    ///
+    /// # Errors
+    /// When the key uses something and its bound would be exceeded; nothing is counted.
+    pub fn take_share_of(self: &Arc<Self>, key: K, amount: usize) -> Result<KeyedPermit<K>, Full> {
+        self.count(false, Some(key), amount)
+    }
+
+    fn count(self: &Arc<Self>, in_total: bool, key: Option<K>, amount: usize) -> Result<KeyedPermit<K>, Full> {
         // A key without a bound needs no entry.
         let key = key.filter(|_| self.each < usize::MAX);
         let mut in_use = self.lock();
@@ -81,14 +90,15 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         }
         if let Some(key) = &key {
             let used = in_use.by_key.get(key).copied().unwrap_or_default();
-            if used >= self.each {
+            // An amount may be larger than the bound; a single one is not, unless nothing is allowed.
+            if used + amount > self.each && (used > 0 || amount == 1) {
                 return Err(Full::Key);
             }
-            in_use.by_key.insert(key.clone(), used + 1);
+            in_use.by_key.insert(key.clone(), used + amount);
         }
-        in_use.total += usize::from(in_total);
+        in_use.total += if in_total { amount } else { 0 };
         drop(in_use);
-        Ok(KeyedPermit { limit: Arc::clone(self), in_total, key })
+        Ok(KeyedPermit { limit: Arc::clone(self), in_total, key, amount })
     }
 
     /// How much is in use, and by how many keys.
@@ -106,11 +116,11 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
 impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
         let mut in_use = self.limit.lock();
-        in_use.total -= usize::from(self.in_total);
+        in_use.total -= if self.in_total { self.amount } else { 0 };
         if let Some(key) = &self.key
             && let Some(used) = in_use.by_key.get_mut(key)
         {
-            *used -= 1;
+            *used -= self.amount;
             if *used == 0 {
                 in_use.by_key.remove(key);
             }
@@ -143,6 +153,17 @@ mod tests {
         let _total = limit.take(None).expect("room");
         let _share = limit.take_share("a").expect("room");
         assert_eq!(limit.take_share("a").unwrap_err(), Full::Key);
+    }
+
+    #[test]
+    fn one_amount_may_exceed_the_bound_of_its_key() {
+        let limit = KeyedLimit::new(usize::MAX, 100);
+        let large = limit.take_share_of("a", 300).expect("it is all that is in use");
+        assert_eq!(limit.take_share_of("a", 10).unwrap_err(), Full::Key);
+        let _others = limit.take_share_of("b", 60).expect("room");
+        assert_eq!(limit.take_share_of("b", 60).unwrap_err(), Full::Key);
+        drop(large);
+        assert!(limit.take_share_of("a", 10).is_ok());
     }
 
     #[test]

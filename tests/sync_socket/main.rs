@@ -8,6 +8,7 @@ mod documents;
 mod lifetime;
 mod limits;
 mod new_documents;
+mod outgoing;
 mod peer;
 mod refusals;
 mod returning;

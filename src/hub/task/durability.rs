@@ -10,10 +10,12 @@ use super::suspended::Cause;
 use super::{DocumentTask, Sender};
 use crate::clock::now_ms;
 use crate::document::{Applied, BadMessage, Document, Item, Outcome, Prepared, carries_chunks, take_apart};
+use crate::hub::caller::Caller;
 use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::quarantine::Blamed;
 use crate::metrics::Refusal;
+use crate::shares::Payer;
 use crate::store::StoreError;
 
 /// Said to those who come back after that.
@@ -87,11 +89,11 @@ impl DocumentTask {
             Sender::Peer(key) => self.peers.get(key),
             Sender::Caller { .. } => None,
         });
-        let user = sender.and_then(|member| member.peer.caller.user());
-        let is_known = user.is_some();
+        let payer = sender.and_then(|member| member.peer.caller.payer());
+        let is_known = payer.is_some();
         let now = Instant::now();
         self.hub.inner.metrics.refuse(Refusal::TooSlow);
-        let cause = match self.hub.inner.quarantines.begin(&self.id, user, now) {
+        let cause = match self.hub.inner.quarantines.begin(&self.id, payer, now) {
             Blamed::Sender(lasts) => {
                 tracing::error!(document = %self.id, ?taken, ?lasts, "changes took too long; their sender's are not taken for a while");
                 if is_known { Cause::Quarantine } else { Cause::Passing { until: now + lasts } }
@@ -112,8 +114,17 @@ impl DocumentTask {
 
     /// Whether changes of this peer's user, or of several, took too long a while ago.
     pub(super) fn is_peer_quarantined(&self, key: ConnectionKey) -> bool {
-        let user = self.peers.get(&key).and_then(|member| member.peer.caller.user());
-        self.hub.inner.quarantines.holds_user(&self.id, user.as_deref(), Instant::now())
+        let payer = self.peers.get(&key).and_then(|member| member.peer.caller.payer());
+        self.holds_sender(payer.as_ref())
+    }
+
+    /// Whether an edit of this caller is not taken, for the same reasons.
+    pub(super) fn is_caller_quarantined(&self, caller: &Caller) -> bool {
+        self.holds_sender(caller.payer().as_ref())
+    }
+
+    fn holds_sender(&self, payer: Option<&Payer>) -> bool {
+        self.hub.inner.quarantines.holds_sender(&self.id, payer, Instant::now())
     }
 
     /// A peer brings changes while the document takes none.

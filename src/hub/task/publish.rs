@@ -10,9 +10,11 @@ use automerge::ChangeHash;
 
 use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, Published, read_view};
+use crate::document::{Applied, Delivery, Document, Published, read_view};
 use crate::heavy::heavily;
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
+use crate::memory;
+use crate::metrics::Refusal;
 use crate::store::Lengths;
 
 /// Said to those whose messages were taken when something failed.
@@ -76,12 +78,26 @@ impl DocumentTask {
             place.map(|place| places.borrow_mut().push(place)).is_some()
         };
         let mut published = generate(&mut ready);
+        let mut counted = self.hub.memory().outgoing();
         // A place is asked for exactly when there is a message to fill it with, so the two lists are one.
         for (delivery, place) in published.deliveries.drain(..).zip(places.into_inner()) {
-            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            self.fill(place, delivery, &mut counted);
             self.hub.inner.metrics.deliveries.increment(1);
         }
         published
+    }
+
+    /// Fills a place with a message, if there is memory for it: one that is large may wait for long at a slow socket, and there
+    /// are many sockets. A peer whose message is lost has to begin again.
+    fn fill(&self, place: Place, delivery: Delivery, counted: &mut memory::Outgoing<'_>) {
+        let Some(member) = self.peers.get(&delivery.peer) else { return };
+        match counted.count(delivery.message, member.peer.caller.payer()) {
+            Ok(data) => place.fill(Outgoing::Sync { document: self.id.clone(), data }),
+            Err(error) => {
+                self.hub.inner.metrics.refuse(Refusal::Memory);
+                member.peer.outbox.close(FarewellKind::TryAgainLater, error.to_string());
+            }
+        }
     }
 
     /// The first message to a peer who has said nothing yet.
@@ -91,7 +107,7 @@ impl DocumentTask {
         };
         let large = self.makes_first_message();
         if let Some(delivery) = if large { heavily(|| document.greet(key)) } else { document.greet(key) } {
-            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            self.fill(place, delivery, &mut self.hub.memory().outgoing());
         }
     }
 
@@ -114,7 +130,7 @@ impl DocumentTask {
             return;
         };
         if let Some(delivery) = document.drained(key) {
-            place.fill(Outgoing::Sync { document: self.id.clone(), data: delivery.message });
+            self.fill(place, delivery, &mut self.hub.memory().outgoing());
             self.hub.inner.metrics.deliveries.increment(1);
         }
     }

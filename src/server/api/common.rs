@@ -16,14 +16,12 @@ const SESSION: &str = "cookie";
 const QUERY: &str = "token";
 
 /// Answers to any request to the API.
-const ANSWERS: [(&str, &str); 8] = [
+const ANSWERS: [(&str, &str); 9] = [
     ("400", "The path or the query cannot be read, or a query parameter is unknown; `field` names the parameter."),
     ("401", "This server asks who you are, and the request has no token that counts."),
-    (
-        "403",
-        "Your role does not allow this; or the request comes from a web page, or to a host name, that is not allowed.",
-    ),
+    ("403", "Your role does not allow this; or the request comes from a web page that is not allowed."),
     ("414", "The URL is longer than 8 KiB."),
+    ("421", "The host name of the request is not one of this server's."),
     ("429", "Too many connections from your address, or too many new documents; try again later."),
     ("431", "The headers are larger than 16 KiB."),
     ("500", "Something failed in the server; the reason is in its log."),

@@ -187,7 +187,7 @@ mod tests {
         for (path, operations) in description["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let responses = &operation["responses"];
-                for status in ["400", "401", "403", "429", "503"] {
+                for status in ["400", "401", "403", "421", "429", "503"] {
                     let is_there = responses[status].is_object();
                     assert!(is_there || !path.starts_with("/api/"), "{method} {path}: {status}");
                 }

@@ -255,7 +255,7 @@ pub struct Export {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes; problems are made where they arise")]
 pub enum AnyProblem {
-    /// A page of an origin that may not ask, or a name of the server that is not its own.
+    /// A page of an origin that may not ask.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
     /// Something failed in the server; the reason is in its log.
