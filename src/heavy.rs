@@ -1,8 +1,10 @@
-//! What takes long runs where it holds up nobody else: a thread that serves many connections and documents hands them
-//! over to another one first.
+//! Long work runs where it delays nothing else: a worker thread hands its connections and documents over to another worker
+//! first, and the work itself runs on a thread with a lower priority. When all processors are busy, small edits therefore come
+//! before large messages, exports, and password hashes.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -18,10 +20,54 @@ pub fn can_hand_over() -> bool {
     matches!(Handle::try_current().map(|handle| handle.runtime_flavor()), Ok(RuntimeFlavor::MultiThread))
 }
 
-/// Runs `work`, which is known to take long.
-pub fn heavily<T>(work: impl FnOnce() -> T) -> T {
+/// How much lower the priority of long work is: among busy threads it gets about a tenth of what the others get.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Runs `work`, which is known to take long: hands over to another worker, and runs it with a low priority.
+pub fn heavily<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if can_hand_over() { block_in_place(|| with_low_priority(work)) } else { work() }
+}
+
+/// Waits for `work`, which needs no processor but a device, or is urgent: hands over to another worker.
+fn handed_over<T>(work: impl FnOnce() -> T) -> T {
     if can_hand_over() { block_in_place(work) } else { work() }
 }
+
+/// Runs `work` on a thread of its own with a low priority, and waits for it. Blocks: call it on threads that may be blocked.
+///
+/// A priority belongs to a thread and cannot be raised again without privileges, so threads that are used again must keep
+/// theirs.
+pub fn with_low_priority<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let runtime = Handle::try_current().ok();
+    let work = Mutex::new(Some(work));
+    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let run = || {
+        lower_priority();
+        let _context = runtime.as_ref().map(Handle::enter);
+        take().map(|work| work())
+    };
+    let done = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("long-work".to_owned()).spawn_scoped(scope, run).ok()?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    });
+    match (done, take()) {
+        (Some(done), _) => done,
+        // The system has no thread to spare.
+        (None, Some(work)) => work(),
+        (None, None) => unreachable!("the work was taken by a thread that ended without a result"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority() {
+    // On Linux this is the calling thread alone. Without the permission (a sandbox may forbid it), all have one priority.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+/// Elsewhere a priority belongs to the whole process.
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() {}
 
 /// Something done again and again, of which the last time tells how long it takes.
 #[derive(Debug, Default)]
@@ -30,10 +76,14 @@ pub struct Habit {
 }
 
 impl Habit {
-    /// Runs `work`, heavily if it is `known` to take long, or did the last time.
-    pub fn run<T>(&mut self, known: bool, work: impl FnOnce() -> T) -> T {
+    /// Runs `work`: as long work if it is `known` to be, handed over if it took long the last time.
+    pub fn run<T: Send>(&mut self, known: bool, work: impl FnOnce() -> T + Send) -> T {
         let started = Instant::now();
-        let result = if known || self.long { heavily(work) } else { work() };
+        let result = match (known, self.long) {
+            (true, _) => heavily(work),
+            (false, true) => handed_over(work),
+            (false, false) => work(),
+        };
         self.long = started.elapsed() > LONG;
         result
     }
@@ -56,7 +106,7 @@ impl Brief {
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         let here = !self.slow.load(Ordering::Relaxed) && !self.under_way.swap(true, Ordering::Acquire);
         let started = Instant::now();
-        let result = if here { self.run_here(work) } else { heavily(work) };
+        let result = if here { self.run_here(work) } else { handed_over(work) };
         self.slow.store(started.elapsed() > LONG, Ordering::Relaxed);
         if here {
             self.under_way.store(false, Ordering::Release);
@@ -66,7 +116,7 @@ impl Brief {
 
     fn run_here<T>(&self, work: impl FnOnce() -> T) -> T {
         let Some(watch) = self.watch.get_or_init(|| Watch::begin(&Handle::try_current().ok()?)) else {
-            return heavily(work);
+            return handed_over(work);
         };
         // What a thread is to run next is kept where no other thread takes it from. This takes its place.
         tokio::spawn(async {});
@@ -253,12 +303,28 @@ mod tests {
                 let _ = begin.await;
                 here.send(()).expect("somebody waits");
             });
-            Habit::default().run(true, || {
+            Habit::default().run(true, move || {
                 started.send(()).expect("somebody waits");
                 there.recv().expect("the other has run meanwhile");
             });
         });
         heavy.await.expect("ended");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn long_work_has_a_low_priority_and_its_caller_keeps_its_own() {
+        let priority = || rustix::process::getpriority_process(None).expect("readable");
+        let before = priority();
+        assert_eq!(with_low_priority(priority), (before.max(NICE)));
+        assert_eq!(priority(), before);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn panic_of_long_work_reaches_its_caller() {
+        let caught = std::panic::catch_unwind(|| heavily(|| panic!("on purpose")));
+        assert_eq!(caught.expect_err("panicked").downcast_ref(), Some(&"on purpose"));
+        assert!(heavily(|| Handle::try_current().is_ok()), "and it has a runtime");
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::password::{MAX_PASSWORD, Verifier};
 use super::throttle::Throttle;
 use super::{Account, AccountName, Accounts, Grant};
+use crate::heavy::with_low_priority;
 use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Passwords that are looked at at the same time. Each takes 19 MiB, and a processor for some 20 ms.
@@ -115,7 +116,7 @@ impl Logins {
         let expected = accounts().get(&name).map(|account| account.password().clone());
         let (verifier, password, hash) = (Arc::clone(&self.verifier), password.to_owned(), expected.clone());
         let looked = tokio::task::spawn_blocking(move || {
-            let is_right = verifier.is_right(&password, hash.as_ref());
+            let is_right = with_low_priority(|| verifier.is_right(&password, hash.as_ref()));
             // Not before: who goes away while a password is looked at does not make room for another one.
             drop((place, turn));
             is_right

@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::encoding::{Encoding, accepted};
 use super::{App, Problem};
+use crate::heavy::with_low_priority;
 use crate::metrics::Metrics;
 
 /// Bytes of an answer that are compressed at a time: about a millisecond's work.
@@ -172,7 +173,7 @@ impl InTurn for Arc<Semaphore> {
         let done = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _turn = turn;
-            work()
+            with_low_priority(work)
         });
         done.await.map_err(io::Error::other)?
     }

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::compression::{AsItIs, compress};
 use super::encoding::{Encoding, accepted};
+use crate::heavy::with_low_priority;
 
 /// Brotli's quality for what is compressed once.
 const QUALITY: u32 = 6;
@@ -60,7 +61,8 @@ impl Static {
         };
         let plain = self.plain.clone();
         let made = form.get_or_try_init(|| async move {
-            let made = tokio::task::spawn_blocking(move || compress(&plain, encoding, QUALITY, WINDOW));
+            let made =
+                tokio::task::spawn_blocking(move || with_low_priority(|| compress(&plain, encoding, QUALITY, WINDOW)));
             made.await.map_err(io::Error::other)?.map(Bytes::from)
         });
         made.await.cloned()

@@ -53,10 +53,12 @@ impl Envelope {
         let whole = Bytes::copy_from_slice(frame);
         match decode(&whole)? {
             Message::Sync { document, data, .. } if document == self.document => {
-                // The data is a part of the frame.
-                let start = data.as_ptr() as usize - whole.as_ptr() as usize;
-                let end = start + data.len();
-                let before = start - bytes_head(&mut [0; 5], data.len()).len();
+                let encoded = [bytes_head(&mut [0; 5], data.len()), &data].concat();
+                // Servers write the data last. The decoder copies small data, so its address says nothing.
+                let mut windows = frame.windows(encoded.len());
+                let before = windows.rposition(|window| window == encoded).ok_or("the data is not in the frame")?;
+                let end = before + encoded.len();
+                let start = end - data.len();
                 self.around = Some((frame[..before].to_vec(), frame[end..].to_vec()));
                 Ok(Some(&frame[start..end]))
             }
