@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use super::edit::{self, Author, Done, Edit, EditError};
 use super::headroom::Headroom;
-use super::incoming::{BadMessage, Incoming};
+use super::incoming::{BadMessage, Incoming, Part};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
 use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, causal_order, position, soundness, take_apart};
@@ -39,6 +39,12 @@ impl Document {
     #[must_use]
     pub fn prepare_sync(&self, peer: PeerKey, bytes: Bytes, incoming: Incoming) -> Prepared {
         Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
+    }
+
+    /// The same for some of the changes of a sync message.
+    #[must_use]
+    pub fn prepare_part(&self, peer: PeerKey, part: Part) -> Prepared {
+        Prepared(Ready::Part { peer, part })
     }
 
     /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
@@ -73,18 +79,27 @@ impl Document {
                     Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                     Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
                     Ok(Some(incoming)) => {
-                        let fresh = self.unknown(peer, incoming.changes);
-                        let allowed = headroom.take(&fresh).map_err(BadMessage::from);
-                        if let Err(error) = allowed.and_then(|()| self.claim(peer, &fresh, &mut bringers)) {
-                            outcomes[index] = Some(Outcome::Refused(error));
-                            continue;
-                        }
-                        if !fresh.is_empty() {
-                            brought_changes[index] = true;
-                            arriving.push((index, peer, fresh));
+                        match self.admit(peer, incoming.changes, &mut headroom, &mut bringers) {
+                            Err(error) => {
+                                outcomes[index] = Some(Outcome::Refused(error));
+                                continue;
+                            }
+                            Ok(fresh) if fresh.is_empty() => {}
+                            Ok(fresh) => {
+                                brought_changes[index] = true;
+                                arriving.push((index, peer, fresh));
+                            }
                         }
                         let decoded = Some((incoming.message, incoming.carried_changes));
                         received.push((index, Received { peer, bytes, decoded }));
+                    }
+                },
+                Ready::Part { peer, part } => match self.admit(peer, part.changes, &mut headroom, &mut bringers) {
+                    Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
+                    Ok(fresh) if fresh.is_empty() => {}
+                    Ok(fresh) => {
+                        brought_changes[index] = true;
+                        arriving.push((index, peer, fresh));
                     }
                 },
             }
@@ -137,6 +152,20 @@ impl Document {
             attributions,
             ..Applied::empty()
         })
+    }
+
+    /// Those of a peer's changes that are not here yet, if there is room for them and they may come from it.
+    fn admit(
+        &mut self,
+        peer: PeerKey,
+        changes: Vec<Change>,
+        headroom: &mut Headroom,
+        bringers: &mut Bringers,
+    ) -> Result<Vec<Change>, BadMessage> {
+        let fresh = self.unknown(peer, changes);
+        headroom.take(&fresh)?;
+        self.claim(peer, &fresh, bringers)?;
+        Ok(fresh)
     }
 
     /// Those of a peer's changes that are not here yet. What somebody may only read they cannot change.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::authors::{self, Attribution, Bringer};
 use super::edit::{Author, Done, Edit, EditError};
-use super::incoming::{BadMessage, Incoming};
+use super::incoming::{BadMessage, Incoming, Part};
 use super::peers::{Delivery, PeerKey};
 use super::view::ViewChange;
 
@@ -51,6 +51,7 @@ impl Prepared {
     pub fn weight(&self) -> u64 {
         match &self.0 {
             Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.weight,
+            Ready::Part { part, .. } => part.weight,
             _ => 0,
         }
     }
@@ -60,6 +61,7 @@ impl Prepared {
     pub fn operations(&self) -> u64 {
         match &self.0 {
             Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.operations,
+            Ready::Part { part, .. } => part.operations,
             _ => 0,
         }
     }
@@ -72,6 +74,11 @@ pub(super) enum Ready {
         peer: PeerKey,
         bytes: Bytes,
         incoming: Result<Option<Incoming>, BadMessage>,
+    },
+    /// Some of a message's changes; the message itself comes with the last of them.
+    Part {
+        peer: PeerKey,
+        part: Part,
     },
     Edit {
         edit: Edit,

@@ -6,7 +6,7 @@
 use automerge::sync;
 use automerge::{Automerge, Bundle, Change};
 
-use super::envelope;
+use super::{causal_order, envelope};
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
 use crate::format::weight::{Budget, Census, MAX_ACTOR_CHANGES, Overweight, weigh};
 
@@ -157,6 +157,34 @@ pub struct Incoming {
     pub operations: u64,
     /// About how many bytes it takes while it is applied.
     pub weight: u64,
+}
+
+/// Some of the changes of a message that is applied in portions.
+#[derive(Debug)]
+pub struct Part {
+    pub(super) changes: Vec<Change>,
+    pub(super) operations: u64,
+    pub(super) weight: u64,
+}
+
+impl Incoming {
+    /// Puts each change after those that it depends on.
+    pub fn sort_causally(&mut self) {
+        self.changes = causal_order::sort(std::mem::take(&mut self.changes));
+    }
+
+    /// Takes out this many changes from the front, with their part of the message's operations and weight.
+    #[must_use]
+    pub fn take_part(&mut self, changes: usize) -> Part {
+        let all = self.changes.len().max(1) as u64;
+        let rest = self.changes.split_off(changes.min(self.changes.len()));
+        let changes = std::mem::replace(&mut self.changes, rest);
+        let operations = changes.iter().map(|change| change.len() as u64).sum::<u64>().min(self.operations);
+        let weight = self.weight / all * changes.len() as u64;
+        self.operations -= operations;
+        self.weight -= weight;
+        Part { changes, operations, weight }
+    }
 }
 
 /// Why nothing is added to a document.

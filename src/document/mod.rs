@@ -47,7 +47,7 @@ pub use envelope::{carries_chunks, listed, names_heads, without_chunks};
 pub use extra::Extra;
 pub use incoming::{
     BadMessage, DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, DocumentFull, Incoming,
-    MessageLimits,
+    MessageLimits, Part,
 };
 pub use past::Past;
 pub use peers::{Delivery, PeerKey, Peers};

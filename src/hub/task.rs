@@ -7,6 +7,7 @@ mod history;
 mod lifecycle;
 mod members;
 mod people;
+mod portions;
 mod publish;
 mod suspended;
 
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use arrivals::Arrivals;
 use ephemerals::Sources;
 use lifecycle::UPKEEP;
+use portions::Portions;
 use suspended::{Cause, Suspended};
 
 use super::Hub;
@@ -115,6 +118,8 @@ pub(super) struct DocumentTask {
     preparing: Habit,
     applying: Habit,
     publishing: Habit,
+    /// Large messages that are being applied.
+    portions: Portions,
     history: history::Keeper,
     /// Who is logged in on legacy sockets, in the document that they show.
     people: Option<Box<people::People>>,
@@ -241,6 +246,7 @@ impl DocumentTask {
             preparing: Habit::default(),
             applying: Habit::default(),
             publishing: Habit::default(),
+            portions: Portions::default(),
             history: history::Keeper::default(),
             people,
         }
@@ -270,12 +276,10 @@ impl DocumentTask {
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
-                    Some(command) => match AssertUnwindSafe(self.batch(&mut document, command)).catch_unwind().await {
-                        Ok(flow) => flow,
-                        Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
-                    },
+                    Some(command) => self.batch_caught(&mut document, Some(command)).await,
                     None => ControlFlow::Break(()),
                 },
+                () = yield_now(), if self.portions.are_waiting() => self.batch_caught(&mut document, None).await,
                 () = sleep_until(wake) => ControlFlow::Continue(()),
             };
             if flow.is_break() {
@@ -306,10 +310,26 @@ impl DocumentTask {
         Box::pin(self.close()).await;
     }
 
-    /// Takes what waits as one batch.
-    async fn batch(&mut self, document: &mut Document, first: Command) -> ControlFlow<()> {
+    async fn batch_caught(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
+        match AssertUnwindSafe(self.batch(document, first)).catch_unwind().await {
+            Ok(flow) => flow,
+            Err(_) => Box::pin(self.recover_from_panic(document)).await,
+        }
+    }
+
+    /// Takes what waits as one batch: the next portion of a large message, and commands, `first` before others that have just
+    /// come.
+    async fn batch(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
         let mut batch = Batch::default();
-        let mut next = Some(first);
+        self.add_portion(document, &mut batch);
+        while let Some(command) = self.portions.release() {
+            batch.commands += 1;
+            self.sort(document, command, &mut batch);
+        }
+        let mut next = first.or_else(|| self.waiting(&batch));
+        if next.is_none() {
+            self.prepare(document, &mut batch);
+        }
         // What comes while messages are taken apart still belongs to the batch: applying, storing and telling it
         // together costs much less, and nothing of it would be done earlier on its own.
         while next.is_some() {
@@ -382,6 +402,7 @@ impl DocumentTask {
         if !matches!(command, Command::Leave(_)) {
             self.last_use = Instant::now();
         }
+        let Some(command) = self.portions.hold(command) else { return };
         match command {
             Command::Greet(peer) if self.denies(document, &peer) => self.hub.turn_down(&self.id, &peer, false, None),
             Command::Greet(peer) => {
@@ -416,6 +437,12 @@ impl DocumentTask {
                 if !self.makes_room(document, key, &bytes) {
                     return;
                 }
+                let incoming = match incoming {
+                    Some(incoming) if document.exists() && Portions::are_for(&incoming) => {
+                        return self.portions.begin(key, bytes, *incoming, allowed);
+                    }
+                    incoming => incoming,
+                };
                 batch.bytes += bytes.len();
                 batch.allowed.extend(allowed);
                 batch.items.push(Item::Sync { peer: key, bytes });

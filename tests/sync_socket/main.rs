@@ -10,6 +10,7 @@ mod limits;
 mod new_documents;
 mod outgoing;
 mod peer;
+mod portions;
 mod refusals;
 mod returning;
 mod slow_lines;

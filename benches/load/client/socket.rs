@@ -14,6 +14,7 @@ const READ: usize = 4 << 10;
 const LONG_READ: usize = 1 << 20;
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
+const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
@@ -115,6 +116,8 @@ pub struct Inbox {
     taken: usize,
     /// How long the frame is that is on its way, when that is known.
     expected: usize,
+    /// The last message that came in several frames, or what has come of it.
+    message: Vec<u8>,
     /// The other side has said that this is the end.
     closed: bool,
 }
@@ -131,10 +134,10 @@ impl Inbox {
         stream.try_read_buf(&mut self.bytes)
     }
 
-    /// The next text or binary frame that is here whole.
+    /// The next text or binary message that is here whole.
     pub fn next(&mut self, outbox: &mut Outbox) -> io::Result<Option<&[u8]>> {
         loop {
-            let Some((opcode, head, length)) = self.frame()? else { return Ok(None) };
+            let Some((opcode, is_final, head, length)) = self.frame()? else { return Ok(None) };
             let start = self.taken + head;
             let end = start + length;
             if self.bytes.len() < end {
@@ -144,7 +147,16 @@ impl Inbox {
             self.taken = end;
             self.expected = 0;
             match opcode {
-                TEXT | BINARY => return Ok(Some(&self.bytes[start..end])),
+                TEXT | BINARY if is_final => return Ok(Some(&self.bytes[start..end])),
+                TEXT | BINARY | CONTINUATION => {
+                    if opcode != CONTINUATION {
+                        self.message.clear();
+                    }
+                    self.message.extend_from_slice(&self.bytes[start..end]);
+                    if is_final {
+                        return Ok(Some(&self.message));
+                    }
+                }
                 PING => outbox.frame(PONG, &[&self.bytes[start..end]]),
                 PONG => {}
                 CLOSE => {
@@ -152,17 +164,17 @@ impl Inbox {
                     let reason = String::from_utf8_lossy(&self.bytes[(start + 2).min(end)..end]);
                     return Err(io::Error::other(format!("the server closed the socket: {reason}")));
                 }
-                _ => return Err(io::Error::other("a fragmented message")),
+                _ => return Err(io::Error::other("an unknown kind of frame")),
             }
         }
     }
 
-    /// Opcode, length of the head, length of the payload.
-    fn frame(&self) -> io::Result<Option<(u8, usize, usize)>> {
+    /// Opcode, whether it ends its message, length of the head, length of the payload.
+    fn frame(&self) -> io::Result<Option<(u8, bool, usize, usize)>> {
         let bytes = &self.bytes[self.taken..];
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
-        if first & FIN == 0 || second & MASKED != 0 {
-            return Err(io::Error::other("a fragmented or masked frame"));
+        if second & MASKED != 0 {
+            return Err(io::Error::other("a masked frame"));
         }
         let (head, length) = match (second, rest) {
             (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
@@ -173,7 +185,7 @@ impl Inbox {
             (126 | 127, _) => return Ok(None),
             (length, _) => (2, usize::from(*length)),
         };
-        Ok(Some((first & 0x0f, head, length)))
+        Ok(Some((first & 0x0f, first & FIN != 0, head, length)))
     }
 
     /// The head of the answer to the handshake, once it is here whole.

@@ -72,8 +72,12 @@ impl DocumentTask {
         generate: impl FnOnce(&mut dyn FnMut(ConnectionKey) -> bool) -> Published,
     ) -> Published {
         let places: RefCell<Vec<Place>> = RefCell::default();
-        let (peers, waiter) = (&self.peers, &self.waiter);
+        let (peers, waiter, portions) = (&self.peers, &self.waiter, &self.portions);
         let mut ready = |key: ConnectionKey| {
+            // What it has said is not known yet. It is answered when its message is complete.
+            if portions.are_from(key) {
+                return false;
+            }
             let place = peers.get(&key).and_then(|member| member.peer.outbox.place(waiter));
             place.map(|place| places.borrow_mut().push(place)).is_some()
         };

@@ -1,0 +1,119 @@
+//! Large sync messages, applied in portions so that other peers' edits need not wait for all of one.
+//!
+//! Each batch takes one portion beside what else has come. A message's changes are applied in causal order, so what is stored
+//! after any portion is a whole document. Its sender's later messages wait until it is complete, as they build on it. The
+//! acknowledgement follows the last portion: a client that hears nothing sends again what is not there yet.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use tokio::time::Instant;
+
+use super::{Batch, DocumentTask, LARGE_BATCH, Sender};
+use crate::document::{Document, Incoming, Item};
+use crate::hub::allowance::Allowed;
+use crate::hub::command::Command;
+use crate::hub::outbox::ConnectionKey;
+
+/// Messages of more changes are applied in portions.
+const WHOLE: usize = 2_000;
+/// Changes of a portion: some ten milliseconds.
+const PORTION: usize = 500;
+/// The most portions of a message: applying one costs something for each object of the document, too.
+const MAX_PORTIONS: usize = 64;
+
+/// The large messages of one document, the first of which is being applied.
+#[derive(Default)]
+pub(super) struct Portions {
+    messages: VecDeque<Large>,
+    /// Commands that have waited for a message that is complete now.
+    released: VecDeque<Command>,
+}
+
+struct Large {
+    peer: ConnectionKey,
+    /// The message as it came.
+    bytes: Bytes,
+    /// What of it is not applied yet.
+    rest: Incoming,
+    /// Changes of each portion.
+    portion: usize,
+    allowed: Option<Allowed>,
+    /// Later messages of the same peer.
+    behind: VecDeque<Command>,
+}
+
+impl Portions {
+    /// Whether there is anything to apply.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.messages.is_empty() || !self.released.is_empty()
+    }
+
+    /// Whether a message of so many changes is applied in portions.
+    pub(super) fn are_for(incoming: &Incoming) -> bool {
+        incoming.changes.len() > WHOLE
+    }
+
+    /// Whether a message of this peer is being applied.
+    pub(super) fn are_from(&self, peer: ConnectionKey) -> bool {
+        self.messages.iter().any(|large| large.peer == peer)
+    }
+
+    /// Queues a message.
+    pub(super) fn begin(&mut self, peer: ConnectionKey, bytes: Bytes, mut rest: Incoming, allowed: Option<Allowed>) {
+        rest.sort_causally();
+        let portion = rest.changes.len().div_ceil(MAX_PORTIONS).max(PORTION);
+        self.messages.push_back(Large { peer, bytes, rest, portion, allowed, behind: VecDeque::new() });
+    }
+
+    /// Keeps a command that has to wait until an earlier message of its peer is complete; gives back any other one.
+    pub(super) fn hold(&mut self, command: Command) -> Option<Command> {
+        let Command::Sync { peer, .. } = &command else { return Some(command) };
+        match self.messages.iter_mut().find(|large| large.peer == peer.key) {
+            Some(large) => large.behind.push_back(command),
+            None => return Some(command),
+        }
+        None
+    }
+
+    /// The next command that has waited for a message.
+    pub(super) fn release(&mut self) -> Option<Command> {
+        self.released.pop_front()
+    }
+}
+
+impl DocumentTask {
+    /// Adds the next portion to a batch in which nothing else is yet.
+    pub(super) fn add_portion(&mut self, document: &Document, batch: &mut Batch) {
+        let Some(mut large) = self.portions.messages.pop_front() else { return };
+        let key = large.peer;
+        // Its changes were refused meanwhile, or nobody waits for them any more.
+        if self.is_leaving(key) || self.suspended.contains_key(&key) || self.is_peer_quarantined(key) {
+            self.portions.released.append(&mut large.behind);
+            batch.drained.push(key);
+            return;
+        }
+        self.last_use = Instant::now();
+        let item = Item::Sync { peer: key, bytes: large.bytes.clone() };
+        let prepared = if large.rest.changes.len() > large.portion {
+            let part = large.rest.take_part(large.portion);
+            self.portions.messages.push_front(large);
+            document.prepare_part(key, part)
+        } else {
+            let Large { bytes, rest, allowed, mut behind, .. } = large;
+            batch.allowed.extend(allowed);
+            self.portions.released.append(&mut behind);
+            // It was told nothing meanwhile.
+            batch.drained.push(key);
+            document.prepare_sync(key, bytes, rest)
+        };
+        batch.weight += prepared.weight();
+        batch.bytes += LARGE_BATCH;
+        batch.commands += 1;
+        batch.items.push(item);
+        batch.incoming.push(None);
+        batch.prepared.push(prepared);
+        batch.senders.push(Sender::Peer(key));
+    }
+}

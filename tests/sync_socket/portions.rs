@@ -1,0 +1,71 @@
+//! Messages with very many changes: they are applied in portions, and others' edits come in between.
+
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+
+use super::peer::{Replica, RepoPeer};
+use super::support::TestServer;
+
+const CHANGES: i64 = 12_000;
+
+/// A peer with the server's document and very many changes of its own.
+async fn with_many_changes(server: &TestServer) -> (RepoPeer, Replica) {
+    let mut peer = RepoPeer::join(server, "large").await;
+    let mut replica = Replica::empty(&server.document);
+    peer.until_agreed(&mut replica).await;
+    for number in 0..CHANGES {
+        replica.doc.put(ROOT, "number", number).unwrap();
+        replica.doc.commit();
+    }
+    (peer, replica)
+}
+
+fn changes(server: &TestServer) -> f64 {
+    server.metric("happierwork_changes_total")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_others_come_between_the_portions_of_a_message() {
+    let server = TestServer::start().await;
+    let (mut large, mut many) = with_many_changes(&server).await;
+    let mut small = RepoPeer::join(&server, "small").await;
+    let mut replica = Replica::empty(&server.document);
+    small.until_agreed(&mut replica).await;
+    let before = changes(&server);
+
+    large.push(&mut many).await;
+    server.until_metric("happierwork_changes_total", |now| now > before).await;
+    replica.doc.put(ROOT, "name", "a small change").unwrap();
+    let wanted = replica.doc.get_heads();
+    small.push(&mut replica).await;
+    let theirs = loop {
+        let data = small.next_sync(&server.document).await;
+        let message = replica.receive(&data);
+        if message.heads.iter().any(|head| wanted.contains(head)) || replica.state.shared_heads == wanted {
+            break changes(&server) - before;
+        }
+    };
+    assert!(theirs < CHANGES as f64, "{theirs} changes were stored before the small one was acknowledged");
+
+    // Made while the first message is applied: it is taken after that.
+    many.doc.put(ROOT, "number", -1).unwrap();
+    large.push(&mut many).await;
+    large.until_agreed(&mut many).await;
+    while many.doc.get_heads() != replica.doc.get_heads() {
+        small.turn(&mut replica).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_whose_sender_leaves_is_stored_in_part_and_completed_later() {
+    let server = TestServer::start().await;
+    let (mut large, mut many) = with_many_changes(&server).await;
+    let before = changes(&server);
+    large.push(&mut many).await;
+    server.until_metric("happierwork_changes_total", |now| now > before).await;
+    large.socket.abort();
+    let mut again = RepoPeer::join(&server, "large").await;
+    many.state = automerge::sync::State::new();
+    again.until_agreed(&mut many).await;
+    assert_eq!(changes(&server) - before, CHANGES as f64, "each change once");
+}
