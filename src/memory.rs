@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn message_to_several_clients_is_counted_once_and_charged_to_each() {
+    fn shared_message_is_counted_once_and_charged_to_each() {
         let memory = Memory::new(100_000);
         let user = |name: &str| Some(Payer::User(name.into()));
         let message = Bytes::from(vec![7; 20_000]);

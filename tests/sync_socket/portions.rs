@@ -57,7 +57,7 @@ async fn edits_of_others_come_between_the_portions_of_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn message_whose_sender_leaves_is_stored_in_part_and_completed_later() {
+async fn interrupted_message_is_completed_after_reconnecting() {
     let server = TestServer::start().await;
     let (mut large, mut many) = with_many_changes(&server).await;
     let before = changes(&server);
