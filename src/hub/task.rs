@@ -491,7 +491,10 @@ impl DocumentTask {
                     self.refuse_for_now(document, key, Cause::passing(), &OutOfMemory.to_string());
                 }
             }
-            Command::Leave(key) => self.gone.push(key),
+            Command::Leave(key) => {
+                self.portions.forget(key);
+                self.gone.push(key);
+            }
             Command::Drained(key) => batch.drained.push(key),
             Command::Stop => self.stop = true,
         }

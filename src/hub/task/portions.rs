@@ -77,6 +77,12 @@ impl Portions {
         None
     }
 
+    /// Drops what is left of a peer that leaves: a later command of it would make it a peer again.
+    pub(super) fn forget(&mut self, key: ConnectionKey) {
+        self.messages.retain(|large| large.peer != key);
+        self.released.retain(|command| !matches!(command, Command::Sync { peer, .. } if peer.key == key));
+    }
+
     /// The next command that has waited for a message.
     pub(super) fn release(&mut self) -> Option<Command> {
         self.released.pop_front()
