@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use automerge::transaction::CommitOptions;
 use automerge::{Change, ChangeHash, ReadDoc};
@@ -71,6 +72,7 @@ impl Document {
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
         let mut headroom = self.headroom();
         let mut bringers = Bringers::new();
+        let mut proven: Arc<HashSet<ChangeHash>> = Arc::default();
         for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
             match item {
@@ -79,6 +81,7 @@ impl Document {
                     Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                     Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
                     Ok(Some(incoming)) => {
+                        join_proven(&mut proven, incoming.continuing);
                         match self.admit(peer, incoming.changes, &mut headroom, &mut bringers) {
                             Err(error) => {
                                 outcomes[index] = Some(Outcome::Refused(error));
@@ -94,18 +97,21 @@ impl Document {
                         received.push((index, Received { peer, bytes, decoded }));
                     }
                 },
-                Ready::Part { peer, part } => match self.admit(peer, part.changes, &mut headroom, &mut bringers) {
-                    Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
-                    Ok(fresh) if fresh.is_empty() => {}
-                    Ok(fresh) => {
-                        brought_changes[index] = true;
-                        arriving.push((index, peer, fresh));
+                Ready::Part { peer, part } => {
+                    join_proven(&mut proven, part.continuing);
+                    match self.admit(peer, part.changes, &mut headroom, &mut bringers) {
+                        Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
+                        Ok(fresh) if fresh.is_empty() => {}
+                        Ok(fresh) => {
+                            brought_changes[index] = true;
+                            arriving.push((index, peer, fresh));
+                        }
                     }
-                },
+                }
             }
         }
 
-        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut bringers)?;
+        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut bringers, &proven)?;
         let mut edited = HashMap::new();
         for (index, edit, author, by) in edits {
             let before = changes.len();
@@ -210,19 +216,20 @@ impl Document {
         arriving: Vec<(usize, PeerKey, Vec<Change>)>,
         outcomes: &mut [Option<Outcome>],
         bringers: &mut Bringers,
+        proven: &HashSet<ChangeHash>,
     ) -> Result<Vec<Change>, BadMessage> {
         let mut applied = Vec::new();
         if arriving.is_empty() {
             return Ok(applied);
         }
         let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
-        if let Err(error) = self.apply_changes(all, &mut applied, bringers)? {
+        if let Err(error) = self.apply_changes(all, &mut applied, bringers, proven)? {
             if let [(index, _, _)] = arriving.as_slice() {
                 outcomes[*index] = Some(Outcome::Refused(error));
                 return Ok(applied);
             }
             for (index, _, changes) in arriving {
-                if let Err(error) = self.apply_changes(changes, &mut applied, bringers)? {
+                if let Err(error) = self.apply_changes(changes, &mut applied, bringers, proven)? {
                     outcomes[index] = Some(Outcome::Refused(error));
                 }
             }
@@ -236,6 +243,7 @@ impl Document {
         mut changes: Vec<Change>,
         applied: &mut Vec<Change>,
         bringers: &mut Bringers,
+        proven: &HashSet<ChangeHash>,
     ) -> Result<Result<(), BadMessage>, BadMessage> {
         let mut seen = HashSet::with_capacity(changes.len());
         changes.retain(|change| seen.insert(change.hash()) && !self.orphans.contains_key(&change.hash()));
@@ -288,7 +296,7 @@ impl Document {
             return Err(BadMessage::Counting);
         }
         fresh.append(&mut waited);
-        if !soundness::continue_their_actors(&self.doc, &before, &fresh) {
+        if !soundness::continue_their_actors(&self.doc, &before, &fresh, proven) {
             return Err(BadMessage::Discontinuous);
         }
         if !fresh.is_empty() && !soundness::makes_again(&self.doc, &before, &fresh) {
@@ -369,6 +377,15 @@ impl Document {
         if let Err(error) = self.edit(&Edit::CarryId(self.id.clone()), &author, changes) {
             tracing::error!(document = %self.id, %error, "the document id could not be restored");
         }
+    }
+}
+
+/// Adds what one message of a batch has shown. Mostly there is one, if any.
+fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHash>>) {
+    if proven.is_empty() {
+        *proven = more;
+    } else if !more.is_empty() {
+        Arc::make_mut(proven).extend(more.iter().copied());
     }
 }
 

@@ -3,10 +3,13 @@
 //! The library's `receive_sync_message` answers Ok with nothing applied when a change in the message is corrupt. So
 //! every chunk of a message is taken apart and checked here, and the message is refused whole if any of them is bad.
 
-use automerge::sync;
-use automerge::{Automerge, Bundle, Change};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::{causal_order, envelope};
+use automerge::sync;
+use automerge::{Automerge, Bundle, Change, ChangeHash};
+
+use super::{causal_order, envelope, soundness};
 use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
 use crate::format::weight::{Budget, Census, MAX_ACTOR_CHANGES, Overweight, weigh};
 
@@ -157,6 +160,8 @@ pub struct Incoming {
     pub operations: u64,
     /// About how many bytes it takes while it is applied.
     pub weight: u64,
+    /// Of a message that is applied in portions: see [`soundness::continuing`].
+    pub(super) continuing: Arc<HashSet<ChangeHash>>,
 }
 
 /// Some of the changes of a message that is applied in portions.
@@ -165,12 +170,15 @@ pub struct Part {
     pub(super) changes: Vec<Change>,
     pub(super) operations: u64,
     pub(super) weight: u64,
+    pub(super) continuing: Arc<HashSet<ChangeHash>>,
 }
 
 impl Incoming {
-    /// Puts each change after those that it depends on.
-    pub fn sort_causally(&mut self) {
+    /// Makes it ready to be applied in portions: puts each change after those that it depends on, and notes what only the whole
+    /// message shows.
+    pub fn prepare_for_portions(&mut self) {
         self.changes = causal_order::sort(std::mem::take(&mut self.changes));
+        self.continuing = Arc::new(soundness::continuing(&self.changes));
     }
 
     /// Takes out this many changes from the front, with their part of the message's operations and weight.
@@ -183,7 +191,7 @@ impl Incoming {
         let weight = self.weight / all * changes.len() as u64;
         self.operations -= operations;
         self.weight -= weight;
-        Part { changes, operations, weight }
+        Part { changes, operations, weight, continuing: Arc::clone(&self.continuing) }
     }
 }
 
@@ -324,7 +332,8 @@ impl Incoming {
             + census.actor_changes() / ACTOR_CHANGES_PER_BYTE
             + bytes.len() as u64;
         let operations = limits.operations - budget.operations;
-        Ok(Self { message, changes, carried_changes: !chunks.is_empty(), operations, weight })
+        let carried_changes = !chunks.is_empty();
+        Ok(Self { message, changes, carried_changes, operations, weight, continuing: Arc::default() })
     }
 }
 

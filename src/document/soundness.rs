@@ -96,18 +96,55 @@ const STEPS_PER_CHANGE: usize = 100;
 ///
 /// Most changes are told by what is known of the ones that they build on ([`Descent`]), at a cost that grows with their
 /// number alone. Others are searched for, within bounds that grow with the number of changes as well.
-pub(super) fn continue_their_actors(doc: &Automerge, before: &[ChangeHash], changes: &[Change]) -> bool {
+///
+/// `proven`: what [`continuing`] has told of these and more changes.
+pub(super) fn continue_their_actors(
+    doc: &Automerge,
+    before: &[ChangeHash],
+    changes: &[Change],
+    proven: &HashSet<ChangeHash>,
+) -> bool {
     let mut steps = 0;
-    continue_within(doc, before, changes, &mut steps)
+    continue_within(doc, before, changes, proven, &mut steps)
 }
 
-fn continue_within(doc: &Automerge, before: &[ChangeHash], changes: &[Change], steps: &mut usize) -> bool {
+/// Those of these changes that certainly build on the one before them of their actor, which is among these changes too. This
+/// is so wherever they are applied, and a part of the changes may not show it within the bounds of a search.
+pub(super) fn continuing(changes: &[Change]) -> HashSet<ChangeHash> {
+    let descent = Descent::of(&[], changes, &mut 0);
+    let numbered = numbered(changes);
+    let continues = |index: usize, change: &Change| {
+        let last = change.seq().checked_sub(1).and_then(|last| numbered.get(&(change.actor_id(), last)));
+        last.is_some_and(|last| descent.is_below(*last, index))
+    };
+    changes
+        .iter()
+        .enumerate()
+        .filter(|(index, change)| continues(*index, change))
+        .map(|(_, change)| change.hash())
+        .collect()
+}
+
+/// Changes by actor and number.
+fn numbered(changes: &[Change]) -> HashMap<(&ActorId, u64), usize> {
+    changes.iter().enumerate().map(|(index, change)| ((change.actor_id(), change.seq()), index)).collect()
+}
+
+fn continue_within(
+    doc: &Automerge,
+    before: &[ChangeHash],
+    changes: &[Change],
+    proven: &HashSet<ChangeHash>,
+    steps: &mut usize,
+) -> bool {
     let most = STEPS + STEPS_PER_CHANGE * changes.len();
     let descent = Descent::of(before, changes, steps);
-    let numbered: HashMap<(&ActorId, u64), usize> =
-        changes.iter().enumerate().map(|(index, change)| ((change.actor_id(), change.seq()), index)).collect();
+    let numbered = numbered(changes);
     changes.iter().enumerate().filter(|(_, change)| change.seq() > 1).all(|(index, change)| {
         *steps += 1;
+        if !proven.is_empty() && proven.contains(&change.hash()) {
+            return true;
+        }
         match numbered.get(&(change.actor_id(), change.seq() - 1)) {
             Some(last) if descent.is_below(*last, index) => return true,
             None if descent.has_all_before(index) => return true,
@@ -235,7 +272,7 @@ mod tests {
         let before = doc.get_heads();
         doc.apply_changes(changes[here..].to_vec()).unwrap();
         let mut steps = 0;
-        assert!(continue_within(&doc, &before, &changes[here..], &mut steps));
+        assert!(continue_within(&doc, &before, &changes[here..], &HashSet::new(), &mut steps));
         steps
     }
 
@@ -245,6 +282,22 @@ mod tests {
         assert!(many <= one, "{many} steps, {one} for one actor");
         let (one, many) = (steps(&in_turn(1_800, 1), 900), steps(&in_turn(1_800, 900), 900));
         assert!(many <= one + 900, "{many} steps behind what is there, {one} for one actor");
+    }
+
+    #[test]
+    fn portions_beside_concurrent_changes_need_no_search() {
+        let changes = in_turn(5_000, 900);
+        let proven = continuing(&changes);
+        assert_eq!(proven.len(), 5_000 - 900);
+        let mut doc = Automerge::new();
+        doc.apply_changes(vec![empty_change(u64::MAX, 1, Vec::new())]).unwrap();
+        for portion in changes.chunks(500) {
+            let before = doc.get_heads();
+            doc.apply_changes(portion.to_vec()).unwrap();
+            let mut steps = 0;
+            assert!(continue_within(&doc, &before, portion, &proven, &mut steps));
+            assert!(steps <= 3 * portion.len(), "{steps}");
+        }
     }
 
     #[test]
@@ -273,6 +326,6 @@ mod tests {
         changes.push(empty_change(1, 2, vec![first]));
         let mut doc = Automerge::new();
         doc.apply_changes(changes.clone()).unwrap();
-        assert!(!continue_their_actors(&doc, &[], &changes));
+        assert!(!continue_their_actors(&doc, &[], &changes, &continuing(&changes)));
     }
 }

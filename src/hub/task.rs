@@ -317,11 +317,13 @@ impl DocumentTask {
         }
     }
 
-    /// Takes what waits as one batch: the next portion of a large message, and commands, `first` before others that have just
-    /// come.
+    /// Takes what waits as one batch: the next portion of a large message, if it is due, and commands, `first` before others that
+    /// have just come.
     async fn batch(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
         let mut batch = Batch::default();
-        self.add_portion(document, &mut batch);
+        if self.portions.are_due(first.is_some()) {
+            self.add_portion(document, &mut batch);
+        }
         while let Some(command) = self.portions.release() {
             batch.commands += 1;
             self.sort(document, command, &mut batch);

@@ -1,6 +1,6 @@
 //! Large sync messages, applied in portions so that other peers' edits need not wait for all of one.
 //!
-//! Each batch takes one portion beside what else has come. A message's changes are applied in causal order, so what is stored
+//! Each batch takes one portion; where others wait every other batch does. A message's changes are applied in causal order, so what is stored
 //! after any portion is a whole document. Its sender's later messages wait until it is complete, as they build on it. The
 //! acknowledgement follows the last portion: a client that hears nothing sends again what is not there yet.
 
@@ -29,6 +29,8 @@ pub(super) struct Portions {
     messages: VecDeque<Large>,
     /// Commands that have waited for a message that is complete now.
     released: VecDeque<Command>,
+    /// Whether the last batch was without a portion for the sake of others.
+    gave_way: bool,
 }
 
 struct Large {
@@ -50,6 +52,12 @@ impl Portions {
         !self.messages.is_empty() || !self.released.is_empty()
     }
 
+    /// Whether the next batch takes a portion: where others wait they have every other batch to themselves.
+    pub(super) fn are_due(&mut self, others_wait: bool) -> bool {
+        self.gave_way = others_wait && !self.gave_way;
+        !self.gave_way
+    }
+
     /// Whether a message of so many changes is applied in portions.
     pub(super) fn are_for(incoming: &Incoming) -> bool {
         incoming.changes.len() > WHOLE
@@ -62,7 +70,7 @@ impl Portions {
 
     /// Queues a message.
     pub(super) fn begin(&mut self, peer: ConnectionKey, bytes: Bytes, mut rest: Incoming, allowed: Option<Allowed>) {
-        rest.sort_causally();
+        rest.prepare_for_portions();
         let portion = rest.changes.len().div_ceil(MAX_PORTIONS).max(PORTION);
         self.messages.push_back(Large { peer, bytes, rest, portion, allowed, behind: VecDeque::new() });
     }
