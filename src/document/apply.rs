@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use super::edit::{self, Author, Done, Edit, EditError};
 use super::headroom::Headroom;
-use super::incoming::{BadMessage, Incoming, Part};
+use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
 use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, causal_order, position, soundness, take_apart};
@@ -19,6 +19,11 @@ use crate::format::load;
 
 /// Heads that a document may have after a batch.
 const MAX_HEADS: usize = 256;
+
+/// What the first change of a new actor costs in any document, in changes of known actors.
+const NEW_ACTOR: u64 = 4;
+/// It costs one more for each of so many changes times actors of the document.
+const CLOCKS_PER_CHANGE: u64 = 1_000_000;
 
 /// Who brought the changes of a batch, as far as that is known.
 type Bringers = HashMap<ChangeHash, Bringer>;
@@ -42,10 +47,21 @@ impl Document {
         Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
     }
 
-    /// The same for some of the changes of a sync message.
-    #[must_use]
-    pub fn prepare_part(&self, peer: PeerKey, part: Part) -> Prepared {
-        Prepared(Ready::Part { peer, part })
+    /// The same for some of the changes of a sync message, which are taken out of it: as many from the front as cost no more
+    /// than `cost` changes of known actors, but one at least. None: the rest costs no more than that.
+    pub fn prepare_part(&self, peer: PeerKey, message: &mut Incoming, cost: usize) -> Option<Prepared> {
+        let Headroom { changes, actors, .. } = self.headroom();
+        // A new actor goes into all clocks (see `load::apply`).
+        let new_actor = NEW_ACTOR + changes.saturating_mul(actors) / CLOCKS_PER_CHANGE;
+        let new_actor = usize::try_from(new_actor).unwrap_or(usize::MAX);
+        let cost_of = |change: &Change| if change.seq() == 1 { new_actor } else { 1 };
+        let costs = message.changes.iter().scan(0_usize, |sum, change| {
+            *sum = sum.saturating_add(cost_of(change));
+            Some(*sum)
+        });
+        let fitting = costs.take_while(|sum| *sum <= cost).count().max(1);
+        let part = (fitting < message.changes.len()).then(|| message.take_part(fitting))?;
+        Some(Prepared(Ready::Part { peer, part }))
     }
 
     /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.

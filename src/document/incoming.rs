@@ -183,7 +183,7 @@ impl Incoming {
 
     /// Takes out this many changes from the front, with their part of the message's operations and weight.
     #[must_use]
-    pub fn take_part(&mut self, changes: usize) -> Part {
+    pub(super) fn take_part(&mut self, changes: usize) -> Part {
         let all = self.changes.len().max(1) as u64;
         let rest = self.changes.split_off(changes.min(self.changes.len()));
         let changes = std::mem::replace(&mut self.changes, rest);

@@ -18,10 +18,10 @@ use crate::hub::outbox::ConnectionKey;
 
 /// Messages of more changes are applied in portions.
 const WHOLE: usize = 2_000;
-/// Changes of a portion: some ten milliseconds.
-const PORTION: usize = 500;
-/// The most portions of a message: applying one costs something for each object of the document, too.
-const MAX_PORTIONS: usize = 64;
+/// What a portion costs, in changes of known actors: some milliseconds.
+const PORTION: usize = 150;
+/// The most portions of a message of known actors: applying one costs something for each object of the document, too.
+const MAX_PORTIONS: usize = 256;
 
 /// The large messages of one document, the first of which is being applied.
 #[derive(Default)]
@@ -39,7 +39,7 @@ struct Large {
     bytes: Bytes,
     /// What of it is not applied yet.
     rest: Incoming,
-    /// Changes of each portion.
+    /// What each portion costs.
     portion: usize,
     allowed: Option<Allowed>,
     /// Later messages of the same peer.
@@ -110,10 +110,9 @@ impl DocumentTask {
         }
         self.last_use = Instant::now();
         let item = Item::Sync { peer: key, bytes: large.bytes.clone() };
-        let prepared = if large.rest.changes.len() > large.portion {
-            let part = large.rest.take_part(large.portion);
+        let prepared = if let Some(part) = document.prepare_part(key, &mut large.rest, large.portion) {
             self.portions.messages.push_front(large);
-            document.prepare_part(key, part)
+            part
         } else {
             let Large { bytes, rest, allowed, mut behind, .. } = large;
             batch.allowed.extend(allowed);
