@@ -141,6 +141,8 @@ struct Inner {
     /// Turns of messages that hold a whole document and take more than ordinary ones, from when they are taken apart until they
     /// are applied: one at a time.
     whole_documents: Turns,
+    /// Turns to make the files of a new document.
+    creations: Turns,
     /// Turns of documents to take apart and apply what takes much memory: these do not wait for the messages of strangers.
     document_turns: Arc<Semaphore>,
     readers: Readers,
@@ -176,6 +178,7 @@ impl Hub {
             memory,
             turns: Turns::new(turns()),
             whole_documents: Turns::new(1),
+            creations: Turns::new(1),
             document_turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::DocumentTask;
+use super::{DocumentTask, Sender};
 use crate::document::Document;
 use crate::hub::access::Right;
 use crate::hub::command::Unavailable;
 use crate::hub::outbox::{ConnectionKey, Outgoing};
+use crate::hub::turns::{Principal, Turn};
 use crate::hub::waits::Refused;
 use crate::metrics::Refusal;
 use crate::shares::Payer;
@@ -187,11 +188,28 @@ impl DocumentTask {
         if new_documents.is_news() {
             tracing::warn!(?payer, "documents are created faster than --new-documents-per-minute allows; clients wait");
         }
-        let mut taken = pin!(new_documents.take_in_turn(payer, &hub.inner.stopping));
+        self.while_waiting(new_documents.take_in_turn(payer, &hub.inner.stopping)).await
+    }
+
+    /// Waits until this sender may make files: each is several writes to the disk, between which those of other users go.
+    pub(super) async fn turn_to_create(&mut self, sender: Option<&Sender>) -> Turn {
+        let hub = self.hub.clone();
+        let principal = match sender {
+            Some(Sender::Peer(key)) => self.peers.get(key).map(|member| member.peer.caller.principal(*key)),
+            Some(Sender::Caller { caller, .. }) => caller.payer().map(Principal::Payer),
+            None => None,
+        };
+        let principal = principal.unwrap_or_else(|| Principal::Connection(hub.new_connection()));
+        self.while_waiting(hub.inner.creations.take(principal)).await
+    }
+
+    /// Waits for something, and answers meanwhile whoever has waited long enough for the document.
+    async fn while_waiting<T>(&mut self, waits: impl Future<Output = T>) -> T {
+        let mut waits = pin!(waits);
         loop {
             let due = self.arrivals.first_due();
             tokio::select! {
-                taken = &mut taken => return taken,
+                result = &mut waits => return result,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     for key in self.arrivals.take_due(Instant::now()) {
                         self.tell_missing(key);
