@@ -29,7 +29,7 @@ pub struct LimitArgs {
     /// Messages a second of one WebSocket; whoever is faster is slowed down
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MESSAGES_PER_SECOND", default_value_t = 10_000)]
     pub messages_per_second: u32,
-    /// Bytes a second of one WebSocket; whoever is faster is slowed down
+    /// Bytes a second of one WebSocket, and of all those of one user; whoever is faster is slowed down
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_BYTES_PER_SECOND", default_value_t = 32 << 20)]
     pub bytes_per_second: u32,
     /// Documents that one WebSocket may sync

@@ -62,6 +62,7 @@ pub use identity::Identity;
 pub use ids::new_position_id;
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
 pub use listen::Server;
+use pace::UserPaces;
 pub use problem::Problem;
 use sessions::Sessions;
 pub use socket::SocketTimes;
@@ -99,6 +100,7 @@ pub struct App {
     guests: Guests,
     compression: Compression,
     ephemerals: EphemeralRates,
+    paces: Arc<UserPaces>,
     peers: PeerRegistry,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,

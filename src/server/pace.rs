@@ -1,14 +1,37 @@
-//! How fast one socket may send: messages, and bytes.
+//! How fast one socket may send, messages and bytes, and all sockets of one user together: bytes.
 //!
 //! Whoever is faster is not read from for a while. That is felt at the other end as a slow network, which every client
 //! copes with; a close would make it come back and send the same again.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::limits::{BYTES_BURST, Limits, MESSAGES_BURST};
+use crate::shares::{KeyedRate, Payer, Rate};
 use crate::token_bucket::TokenBucket;
+
+/// Bytes of one socket that are counted together for its user.
+const COUNTED_TOGETHER: f64 = 65_536.0;
+
+/// What the sockets of each user may send together: as many bytes as one of them.
+#[derive(Debug)]
+pub struct UserPaces(Mutex<KeyedRate<Payer>>);
+
+impl UserPaces {
+    /// Of users who have sent nothing yet.
+    #[must_use]
+    pub fn new(limits: &Limits, now: Instant) -> Self {
+        let per_second = f64::from(limits.bytes_per_second);
+        let each = Rate { per_second, at_once: per_second * BYTES_BURST };
+        Self(Mutex::new(KeyedRate::new(Rate { per_second: 0.0, at_once: 0.0 }, each, now)))
+    }
+
+    fn spend(&self, payer: &Payer, bytes: f64, now: Instant) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).spend(payer, bytes, now)
+    }
+}
 
 /// What a socket may still send.
 #[derive(Debug)]
@@ -17,17 +40,22 @@ pub struct Pace {
     bytes: TokenBucket,
     /// Bytes that are accounted for.
     counted: u64,
+    /// Who else is slowed down by what comes in here, and how much of it is not counted there yet.
+    user: Option<(Arc<UserPaces>, Payer)>,
+    apart: f64,
 }
 
 impl Pace {
-    /// For a socket that has sent nothing yet.
+    /// For a socket that has sent nothing yet, of somebody who may have others.
     #[must_use]
-    pub fn new(limits: &Limits, now: Instant) -> Self {
+    pub fn new(limits: &Limits, user: Option<(Arc<UserPaces>, Payer)>, now: Instant) -> Self {
         let (messages, bytes) = (f64::from(limits.messages_per_second), f64::from(limits.bytes_per_second));
         Self {
             messages: TokenBucket::new(messages, messages * MESSAGES_BURST, now),
             bytes: TokenBucket::new(bytes, bytes * BYTES_BURST, now),
             counted: 0,
+            user,
+            apart: 0.0,
         }
     }
 
@@ -35,7 +63,13 @@ impl Pace {
     pub fn count(&mut self, messages: u32, read: u64, now: impl Fn() -> Instant) -> Option<Duration> {
         #[expect(clippy::cast_precision_loss, reason = "what comes in between two calls is a few megabytes")]
         let bytes = read.saturating_sub(std::mem::replace(&mut self.counted, read)) as f64;
-        self.messages.spend(f64::from(messages), &now).max(self.bytes.spend(bytes, &now))
+        let pause = self.messages.spend(f64::from(messages), &now).max(self.bytes.spend(bytes, &now));
+        let Some((paces, payer)) = &self.user else { return pause };
+        self.apart += bytes;
+        if self.apart < COUNTED_TOGETHER {
+            return pause;
+        }
+        pause.max(paces.spend(payer, std::mem::take(&mut self.apart), now()))
     }
 }
 
@@ -44,7 +78,7 @@ mod tests {
     use super::*;
 
     fn pace(messages_per_second: u32, bytes_per_second: u32, now: Instant) -> Pace {
-        Pace::new(&Limits { messages_per_second, bytes_per_second, ..Limits::default() }, now)
+        Pace::new(&Limits { messages_per_second, bytes_per_second, ..Limits::default() }, None, now)
     }
 
     #[test]
@@ -58,9 +92,23 @@ mod tests {
     }
 
     #[test]
+    fn sockets_of_one_user_are_slowed_down_together() {
+        let now = Instant::now();
+        let limits = Limits { bytes_per_second: 1 << 20, ..Limits::default() };
+        let paces = Arc::new(UserPaces::new(&limits, now));
+        let socket = |user: &str| Pace::new(&limits, Some((Arc::clone(&paces), Payer::User(user.into()))), now);
+        let (mut one, mut other, mut honest) = (socket("mallory"), socket("mallory"), socket("ceo"));
+        assert_eq!(one.count(1, 6 << 20, || now), None);
+        assert_eq!(other.count(1, 6 << 20, || now), Some(Duration::from_secs(4)), "12 MiB of 8 that may come at once");
+        assert_eq!(honest.count(1, 6 << 20, || now), None);
+    }
+
+    #[test]
     fn with_defaults_a_sequential_writer_and_a_first_sync_of_a_hundred_megabytes_are_never_slowed_down() {
         let start = Instant::now();
-        let mut pace = Pace::new(&Limits::default(), start);
+        let limits = Limits::default();
+        let user = (Arc::new(UserPaces::new(&limits, start)), Payer::User("ceo".into()));
+        let mut pace = Pace::new(&limits, Some(user), start);
         assert_eq!(pace.count(1, 100 << 20, || start), None);
         for message in 1..=30_000_u64 {
             let now = start + Duration::from_micros(message * 500);

@@ -15,6 +15,7 @@ use super::access::Access;
 use super::compression::Compression;
 use super::ephemerals::EphemeralRates;
 use super::guests::Guests;
+use super::pace::UserPaces;
 use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
@@ -224,6 +225,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         guests: Guests::new(&options.limits),
         compression: Compression::new(),
         ephemerals: EphemeralRates::new(&options.limits, Instant::now()),
+        paces: Arc::new(UserPaces::new(&options.limits, Instant::now())),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),

@@ -74,6 +74,11 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
         })
     }
 
+    /// Counts so much of one key's, beyond what is there if need be. Some: for so long nothing more should come of it.
+    pub fn spend(&mut self, key: &K, amount: f64, now: Instant) -> Option<Duration> {
+        (self.each.per_second > 0.0).then(|| self.bucket(key, now).spend(amount, || now)).flatten()
+    }
+
     /// Takes back an event that was counted and did not happen.
     pub fn give_back(&mut self, key: Option<&K>) {
         self.total.give_back(1.0);
