@@ -59,6 +59,8 @@ impl Default for SocketTimes {
 
 /// Bytes of small messages that are written with one system call.
 const WRITE_TOGETHER: usize = 64 << 10;
+/// Bytes of one socket that are read before others of the same thread have their turn.
+const READ_IN_A_TURN: u64 = 256 << 10;
 /// Answers that may wait for a socket before it is read from again.
 const MAX_ANSWERS: usize = 64;
 /// Between the moment at which a client has heard the last sync message, and the close of its socket by the server. A stock
@@ -219,6 +221,7 @@ impl Connection {
             return End::Ours(self.without_memory());
         }
         let mut large = share.holds().then(|| Upload::new(Instant::now(), inbound.read()));
+        let mut turn_until = inbound.read() + READ_IN_A_TURN;
         // Set while the other side is too fast to be read from.
         let mut pause: Moment = None;
         let mut was_slowed = false;
@@ -301,6 +304,12 @@ impl Connection {
                             return End::TooLarge { limit: self.max_message };
                         }
                         Err(error) => return self.broken(&error),
+                    }
+                    // The system may have more of it at once than is copied in many milliseconds, and other sockets of the
+                    // same thread wait meanwhile.
+                    if inbound.read() >= turn_until {
+                        turn_until = inbound.read() + READ_IN_A_TURN;
+                        tokio::task::yield_now().await;
                     }
                 }
                 () = reached(&mut pause), if pause.is_some() => pause = None,
