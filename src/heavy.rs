@@ -30,7 +30,7 @@ pub fn heavily<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Waits for `work`, which needs no processor but a device, or is urgent: hands over to another worker.
-fn handed_over<T>(work: impl FnOnce() -> T) -> T {
+pub fn handed_over<T>(work: impl FnOnce() -> T) -> T {
     if can_hand_over() { block_in_place(work) } else { work() }
 }
 

@@ -35,7 +35,7 @@ use super::{
     StoreError,
 };
 use crate::format::DocumentId;
-use crate::heavy::{Brief, can_hand_over};
+use crate::heavy::{Brief, can_hand_over, handed_over};
 
 pub use pool::OpenFiles;
 pub use state::StateFile;
@@ -186,7 +186,9 @@ impl FileStore {
         let cell = Arc::clone(&slot.log).lock_owned().await;
         let opens = opens || !cell.as_ref().is_some_and(Log::is_open);
         let call = if opens { self.inner.call().await } else { None };
-        let result = self.inner.writing.run(|| self.inner.work_on(&id, slot, cell, work));
+        let work = || self.inner.work_on(&id, slot, cell, work);
+        // To open files, and to make them, takes longer than a write.
+        let result = if opens { handed_over(work) } else { self.inner.writing.run(work) };
         drop(call);
         result
     }
