@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use arrivals::Arrivals;
@@ -279,7 +278,7 @@ impl DocumentTask {
                     Some(command) => self.batch_caught(&mut document, Some(command)).await,
                     None => ControlFlow::Break(()),
                 },
-                () = yield_now(), if self.portions.are_waiting() => self.batch_caught(&mut document, None).await,
+                () = self.portions.ready(), if self.portions.are_waiting() => self.batch_caught(&mut document, None).await,
                 () = sleep_until(wake) => ControlFlow::Continue(()),
             };
             if flow.is_break() {
@@ -356,6 +355,7 @@ impl DocumentTask {
             self.prepare(document, &mut batch);
         }
         self.turn = None;
+        self.portions.pause();
         let Batch { greeted, requesters, drained, allowed, .. } = batch;
         drop(allowed);
         // What is in memory may hold what could not be stored: nothing of it is shown.

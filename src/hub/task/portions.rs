@@ -1,16 +1,18 @@
 //! Large sync messages, applied in portions so that other peers' edits need not wait for all of one.
 //!
-//! Each batch takes one portion; where others wait every other batch does. A message's changes are applied in causal order, so what is stored
-//! after any portion is a whole document. Its sender's later messages wait until it is complete, as they build on it. The
+//! A batch takes one portion; where others wait every other batch does. Between two portions there is a pause as long as the
+//! first took, so that one document leaves half a processor to the others. A message's changes are applied in causal order, so what is stored after any portion is a whole document. Its sender's later messages wait until it is complete, as they build on it. The
 //! acknowledgement follows the last portion: a client that hears nothing sends again what is not there yet.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use tokio::time::Instant;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
 
-use super::{Batch, DocumentTask, LARGE_BATCH, Sender};
+use super::{Batch, DocumentTask, Sender};
 use crate::document::{Document, Incoming, Item};
 use crate::hub::allowance::Allowed;
 use crate::hub::command::Command;
@@ -22,6 +24,8 @@ const WHOLE: usize = 2_000;
 const PORTION: usize = 150;
 /// The most portions of a message of known actors: applying one costs something for each object of the document, too.
 const MAX_PORTIONS: usize = 256;
+/// The longest pause between two portions.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// The large messages of one document, the first of which is being applied.
 #[derive(Default)]
@@ -31,6 +35,9 @@ pub(super) struct Portions {
     released: VecDeque<Command>,
     /// Whether the last batch was without a portion for the sake of others.
     gave_way: bool,
+    /// When the portion began that was applied last, and when the next may be.
+    begun: Option<Instant>,
+    next: Option<Instant>,
 }
 
 struct Large {
@@ -54,8 +61,27 @@ impl Portions {
 
     /// Whether the next batch takes a portion: where others wait they have every other batch to themselves.
     pub(super) fn are_due(&mut self, others_wait: bool) -> bool {
+        if self.messages.is_empty() || self.next.is_some_and(|next| Instant::now() < next) {
+            return false;
+        }
         self.gave_way = others_wait && !self.gave_way;
         !self.gave_way
+    }
+
+    /// A portion is dealt with. A pause of the same length follows: other documents need the processor, too.
+    pub(super) fn pause(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            let now = Instant::now();
+            self.next = Some(now + (now - begun).min(MAX_PAUSE));
+        }
+    }
+
+    /// Waits until something may be applied.
+    pub(super) async fn ready(&self) {
+        match self.next.filter(|_| self.released.is_empty()) {
+            Some(next) => sleep_until(next).await,
+            None => yield_now().await,
+        }
     }
 
     /// Whether a message of so many changes is applied in portions.
@@ -102,6 +128,7 @@ impl DocumentTask {
     pub(super) fn add_portion(&mut self, document: &Document, batch: &mut Batch) {
         let Some(mut large) = self.portions.messages.pop_front() else { return };
         let key = large.peer;
+        self.portions.begun = Some(Instant::now());
         // Its changes were refused meanwhile, or nobody waits for them any more.
         if self.is_leaving(key) || self.suspended.contains_key(&key) || self.is_peer_quarantined(key) {
             self.portions.released.append(&mut large.behind);
@@ -122,7 +149,6 @@ impl DocumentTask {
             document.prepare_sync(key, bytes, rest)
         };
         batch.weight += prepared.weight();
-        batch.bytes += LARGE_BATCH;
         batch.commands += 1;
         batch.items.push(item);
         batch.incoming.push(None);
