@@ -1,5 +1,6 @@
 //! The disk takes its time: who waits for it, and who does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -8,6 +9,7 @@ use happierwork::format::Budget;
 use happierwork::hub::Caller;
 use happierwork::store::faults::{FaultyDisk, Held, Op};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::support::{PATIENCE, PlainPeer, TestServer, add};
@@ -72,6 +74,30 @@ async fn while_a_change_is_synced_nobody_sees_it_and_the_other_documents_go_on()
     assert_eq!(viewer.json().await["entry"]["designation"], "slow");
     peer.until_acknowledged().await;
     assert_eq!(names(&server, "default").await, ["slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_new_documents_are_made_one_at_a_time() {
+    let disk = disk();
+    let server = Arc::new(server(&disk).await);
+    let before = disk.calls().len();
+    let mut held = disk.hold(Op::Create);
+    let mut posts = JoinSet::new();
+    for _ in 0..4 {
+        let server = Arc::clone(&server);
+        posts.spawn(async move { server.post("/api/documents", &json!({ "name": "Growth 2028" })).await.0 });
+    }
+    reached(&mut held).await;
+    // Who edits a document that exists does not wait.
+    let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
+    let edit = server.post("/api/documents/default/positions", &position);
+    assert_eq!(timeout(PATIENCE, edit).await.expect("it does not wait").0, 201);
+    assert!(posts.try_join_next().is_none());
+    drop(held);
+    assert_eq!(posts.join_all().await, [201; 4]);
+    let made: Vec<Op> =
+        disk.calls().split_off(before).into_iter().filter(|op| matches!(op, Op::Create | Op::Rename)).collect();
+    assert_eq!(made, [Op::Create, Op::Rename].repeat(4), "each is there before the next is begun");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
