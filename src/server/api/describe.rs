@@ -36,7 +36,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
             `If-Match` to write only what you have read (weak and strong tags are the same here). Errors are problem \
             details (RFC 9457). Where the server asks who you are, send a token \
             (`Authorization: Bearer`); what it does not let you see is answered as if it did not exist.",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     // Relative to the description's own URL, so that it holds below a path prefix, too.
     servers((url = "..")),
