@@ -71,9 +71,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         export::automerge,
     ),
     components(schemas(Problem)),
-    modifiers(&CommonAnswers, &Patterns),
+    modifiers(&CommonAnswers, &Patterns, &NoLicence),
 )]
 pub struct Description;
+
+/// Leaves out the licence: utoipa takes the one of Cargo.toml, and there is none.
+struct NoLicence;
+
+impl utoipa::Modify for NoLicence {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        description.info.license = None;
+    }
+}
 
 /// The description, made once.
 pub static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Description::openapi);
