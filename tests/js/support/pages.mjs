@@ -95,7 +95,7 @@ async function machine(t) {
   const home = mkdtempSync(path.join(tmpdir(), "happierwork-docs-"));
   const copy = path.join(home, "happierwork");
   const standIns = path.join(home, ".stand-ins");
-  const left = new Set([".git", "target", "node_modules", "generated"]);
+  const left = new Set([".git", "target", "node_modules", "generated", "corpus"]);
   cpSync(ROOT, copy, { recursive: true, filter: (source) => !left.has(path.basename(source)) });
   symlinkSync(PACKAGES, path.join(copy, "node_modules"));
   mkdirSync(standIns);
