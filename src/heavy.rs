@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_was_to_run_next_is_run_by_another_thread_while_one_waits() {
+    async fn next_task_runs_elsewhere_while_one_waits() {
         let waits = tokio::spawn(async {
             let (here, there) = channel();
             tokio::spawn(async move { here.send(()).expect("somebody waits") });

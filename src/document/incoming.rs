@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_with_any_flipped_byte_never_loses_a_change_silently() {
+    fn flipped_byte_never_loses_a_change_silently() {
         let whole = message(5, false);
         let changes = Incoming::decode(&whole, &MessageLimits::default()).unwrap().changes.len();
         for at in 0..whole.len() {

@@ -43,7 +43,7 @@ async fn names(server: &TestServer, document: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_a_change_is_synced_nobody_sees_it_and_the_other_documents_go_on() {
+async fn change_that_is_being_synced_is_seen_by_nobody() {
     let disk = disk();
     let server = server(&disk).await;
     let (status, second) = server.post("/api/documents", &json!({ "name": "Growth 2028" })).await;
@@ -150,7 +150,7 @@ async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn however_many_ask_whether_it_is_ready_and_go_away_again_the_disk_is_tried_by_one_at_a_time() {
+async fn readiness_checks_try_the_disk_one_at_a_time() {
     let disk = disk();
     let server = server(&disk).await;
     let tried = || disk.calls().iter().filter(|call| **call == Op::Create).count();
