@@ -47,8 +47,8 @@ impl Document {
         Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
     }
 
-    /// The same for some of the changes of a sync message, which are taken out of it: as many from the front as cost no more
-    /// than `cost` changes of known actors, but one at least. None: the rest costs no more than that.
+    /// Takes a portion of changes from the front of a sync message and prepares it: as many as cost no more than `cost` changes
+    /// of known actors, but at least one. Returns `None` if all that is left fits into one portion.
     pub fn prepare_part(&self, peer: PeerKey, message: &mut Incoming, cost: usize) -> Option<Prepared> {
         let Headroom { changes, actors, .. } = self.headroom();
         // A new actor goes into all clocks (see `load::apply`).
@@ -396,7 +396,7 @@ impl Document {
     }
 }
 
-/// Adds what one message of a batch has shown. Mostly there is one, if any.
+/// Merges the proven changes of another message of the batch. Rarely more than one message has any.
 fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHash>>) {
     if proven.is_empty() {
         *proven = more;

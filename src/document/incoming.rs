@@ -160,7 +160,7 @@ pub struct Incoming {
     pub operations: u64,
     /// About how many bytes it takes while it is applied.
     pub weight: u64,
-    /// Of a message that is applied in portions: see [`soundness::continuing`].
+    /// Changes proven to continue their actor, for a message that is applied in portions.
     pub(super) continuing: Arc<HashSet<ChangeHash>>,
 }
 
@@ -174,8 +174,8 @@ pub struct Part {
 }
 
 impl Incoming {
-    /// Makes it ready to be applied in portions: puts each change after those that it depends on, and notes what only the whole
-    /// message shows.
+    /// Prepares for application in portions: sorts the changes causally, and records which continue their actor
+    /// ([`soundness::continuing`]).
     pub fn prepare_for_portions(&mut self) {
         self.changes = causal_order::sort(std::mem::take(&mut self.changes));
         self.continuing = Arc::new(soundness::continuing(&self.changes));

@@ -97,7 +97,7 @@ const STEPS_PER_CHANGE: usize = 100;
 /// Most changes are told by what is known of the ones that they build on ([`Descent`]), at a cost that grows with their
 /// number alone. Others are searched for, within bounds that grow with the number of changes as well.
 ///
-/// `proven`: what [`continuing`] has told of these and more changes.
+/// `proven` are changes that need no check: the result of [`continuing`] for the whole message.
 pub(super) fn continue_their_actors(
     doc: &Automerge,
     before: &[ChangeHash],
@@ -108,8 +108,8 @@ pub(super) fn continue_their_actors(
     continue_within(doc, before, changes, proven, &mut steps)
 }
 
-/// Those of these changes that certainly build on the one before them of their actor, which is among these changes too. This
-/// is so wherever they are applied, and a part of the changes may not show it within the bounds of a search.
+/// The changes that depend, directly or not, on the previous change of their actor, where that one is among `changes` as well.
+/// This holds in every document. A portion of the changes alone might not prove it within the bounds of the search.
 pub(super) fn continuing(changes: &[Change]) -> HashSet<ChangeHash> {
     let descent = Descent::of(&[], changes, &mut 0);
     let numbered = numbered(changes);

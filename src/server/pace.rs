@@ -1,4 +1,4 @@
-//! How fast one socket may send, messages and bytes, and all sockets of one user together: bytes.
+//! Rate limits of incoming traffic: messages and bytes per socket, bytes per user.
 //!
 //! Whoever is faster is not read from for a while. That is felt at the other end as a slow network, which every client
 //! copes with; a close would make it come back and send the same again.
@@ -12,15 +12,15 @@ use super::limits::{BYTES_BURST, Limits, MESSAGES_BURST};
 use crate::shares::{KeyedRate, Payer, Rate};
 use crate::token_bucket::TokenBucket;
 
-/// Bytes of one socket that are counted together for its user.
-const COUNTED_TOGETHER: f64 = 65_536.0;
+/// Bytes of a socket that are charged to its user at a time, so that small messages do not take the lock.
+const CHARGED_TOGETHER: f64 = 65_536.0;
 
-/// What the sockets of each user may send together: as many bytes as one of them.
+/// The byte rates of users. All sockets of a user together may send as fast as one socket.
 #[derive(Debug)]
 pub struct UserPaces(Mutex<KeyedRate<Payer>>);
 
 impl UserPaces {
-    /// Of users who have sent nothing yet.
+    /// Full buckets for all users.
     #[must_use]
     pub fn new(limits: &Limits, now: Instant) -> Self {
         let per_second = f64::from(limits.bytes_per_second);
@@ -40,9 +40,10 @@ pub struct Pace {
     bytes: TokenBucket,
     /// Bytes that are accounted for.
     counted: u64,
-    /// Who else is slowed down by what comes in here, and how much of it is not counted there yet.
+    /// The limit of the user, if one is known.
     user: Option<(Arc<UserPaces>, Payer)>,
-    apart: f64,
+    /// Bytes that are not charged to the user yet.
+    uncharged: f64,
 }
 
 impl Pace {
@@ -55,7 +56,7 @@ impl Pace {
             bytes: TokenBucket::new(bytes, bytes * BYTES_BURST, now),
             counted: 0,
             user,
-            apart: 0.0,
+            uncharged: 0.0,
         }
     }
 
@@ -65,11 +66,11 @@ impl Pace {
         let bytes = read.saturating_sub(std::mem::replace(&mut self.counted, read)) as f64;
         let pause = self.messages.spend(f64::from(messages), &now).max(self.bytes.spend(bytes, &now));
         let Some((paces, payer)) = &self.user else { return pause };
-        self.apart += bytes;
-        if self.apart < COUNTED_TOGETHER {
+        self.uncharged += bytes;
+        if self.uncharged < CHARGED_TOGETHER {
             return pause;
         }
-        pause.max(paces.spend(payer, std::mem::take(&mut self.apart), now()))
+        pause.max(paces.spend(payer, std::mem::take(&mut self.uncharged), now()))
     }
 }
 

@@ -74,7 +74,7 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
         })
     }
 
-    /// Counts so much of one key's, beyond what is there if need be. Some: for so long nothing more should come of it.
+    /// Charges `amount` to a key, below zero if need be. Returns for how long the key should pause then.
     pub fn spend(&mut self, key: &K, amount: f64, now: Instant) -> Option<Duration> {
         (self.each.per_second > 0.0).then(|| self.bucket(key, now).spend(amount, || now)).flatten()
     }

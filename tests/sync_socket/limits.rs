@@ -59,7 +59,7 @@ async fn answer_to(mut connection: TcpStream, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_full_house_says_so_in_every_language_and_lets_people_in_again_when_somebody_leaves() {
+async fn full_server_says_so_until_somebody_leaves() {
     let server = server(Limits { connections: 2, ..Limits::default() }).await;
     let one = RepoPeer::join(&server, "one").await;
     let mut two = RepoPeer::join(&server, "two").await;
@@ -142,7 +142,7 @@ async fn who_is_refused_and_says_nothing_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_socket_that_never_joins_is_closed_and_one_that_has_joined_may_be_silent() {
+async fn socket_that_never_joins_is_closed() {
     let server = server(Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
     let mut quiet = RepoPeer::join(&server, "quiet").await;
     let mut silent = server.connect("/sync").await;
@@ -221,7 +221,7 @@ async fn one_connection_syncs_as_many_documents_as_it_may() {
 }
 
 #[tokio::test]
-async fn ephemeral_messages_that_are_too_large_or_too_many_are_dropped_and_nothing_else_happens() {
+async fn ephemerals_beyond_their_limits_are_dropped() {
     let server = server(Limits { ephemeral_bytes: 100, ephemerals_per_second: 1, ..Limits::default() }).await;
     let mut sender = RepoPeer::join(&server, "sender").await;
     let mut listener = RepoPeer::join(&server, "listener").await;
@@ -250,7 +250,7 @@ async fn ephemeral_messages_that_are_too_large_or_too_many_are_dropped_and_nothi
 }
 
 #[tokio::test]
-async fn a_document_that_is_full_is_read_by_all_and_takes_nothing_more() {
+async fn full_document_is_read_and_takes_nothing_more() {
     for limits in [
         Limits { document_changes: 3, ..Limits::default() },
         Limits { document_bytes: 2_000, ..Limits::default() },
@@ -351,7 +351,7 @@ pub async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
 }
 
 #[tokio::test]
-async fn large_messages_may_take_so_much_together_and_small_ones_always_pass() {
+async fn large_messages_share_memory_and_small_ones_pass() {
     let server = server(Limits { message_memory: 4 << 20, ..Limits::default() }).await;
     let mut small = RepoPeer::join(&server, "small").await;
     let mut replica = Replica::empty(&server.document);

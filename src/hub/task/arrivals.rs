@@ -191,7 +191,7 @@ impl DocumentTask {
         self.while_waiting(new_documents.take_in_turn(payer, &hub.inner.stopping)).await
     }
 
-    /// Waits until this sender may make files: each is several writes to the disk, between which those of other users go.
+    /// Waits until this sender may create a document's files, which takes several writes and syncs.
     pub(super) async fn turn_to_create(&mut self, sender: Option<&Sender>) -> Turn {
         let hub = self.hub.clone();
         let principal = match sender {
@@ -203,7 +203,7 @@ impl DocumentTask {
         self.while_waiting(hub.inner.creations.take(principal)).await
     }
 
-    /// Waits for something, and answers meanwhile whoever has waited long enough for the document.
+    /// Awaits `waits`, and meanwhile answers peers whose wait for the document has expired.
     async fn while_waiting<T>(&mut self, waits: impl Future<Output = T>) -> T {
         let mut waits = pin!(waits);
         loop {

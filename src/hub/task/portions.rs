@@ -1,7 +1,8 @@
 //! Large sync messages, applied in portions so that other peers' edits need not wait for all of one.
 //!
-//! A batch takes one portion; where others wait every other batch does. Between two portions there is a pause as long as the
-//! first took, so that one document leaves half a processor to the others. A message's changes are applied in causal order, so what is stored after any portion is a whole document. Its sender's later messages wait until it is complete, as they build on it. The
+//! A batch takes one portion; while other commands wait, only every other batch does. After a portion there is a pause of the
+//! same length, so that one document uses at most half a processor. A message's changes are applied in causal order, so the
+//! stored document is complete after any portion. Its sender's later messages wait until it is done, as they build on it. The
 //! acknowledgement follows the last portion: a client that hears nothing sends again what is not there yet.
 
 use std::collections::VecDeque;
@@ -33,10 +34,11 @@ pub(super) struct Portions {
     messages: VecDeque<Large>,
     /// Commands that have waited for a message that is complete now.
     released: VecDeque<Command>,
-    /// Whether the last batch was without a portion for the sake of others.
+    /// Whether the last batch left out its portion because other commands were waiting.
     gave_way: bool,
-    /// When the portion began that was applied last, and when the next may be.
+    /// When the current portion began.
     begun: Option<Instant>,
+    /// When the next portion may be applied.
     next: Option<Instant>,
 }
 
@@ -59,7 +61,7 @@ impl Portions {
         !self.messages.is_empty() || !self.released.is_empty()
     }
 
-    /// Whether the next batch takes a portion: where others wait they have every other batch to themselves.
+    /// Whether the next batch takes a portion. While other commands wait, every other batch is theirs alone.
     pub(super) fn are_due(&mut self, others_wait: bool) -> bool {
         if self.messages.is_empty() || self.next.is_some_and(|next| Instant::now() < next) {
             return false;
@@ -68,7 +70,7 @@ impl Portions {
         !self.gave_way
     }
 
-    /// A portion is dealt with. A pause of the same length follows: other documents need the processor, too.
+    /// Ends a portion: a pause of the same length follows, for other documents.
     pub(super) fn pause(&mut self) {
         if let Some(begun) = self.begun.take() {
             let now = Instant::now();
@@ -76,7 +78,7 @@ impl Portions {
         }
     }
 
-    /// Waits until something may be applied.
+    /// Waits until a portion or a released command is due.
     pub(super) async fn ready(&self) {
         match self.next.filter(|_| self.released.is_empty()) {
             Some(next) => sleep_until(next).await,

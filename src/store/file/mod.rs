@@ -187,7 +187,7 @@ impl FileStore {
         let opens = opens || !cell.as_ref().is_some_and(Log::is_open);
         let call = if opens { self.inner.call().await } else { None };
         let work = || self.inner.work_on(&id, slot, cell, work);
-        // To open files, and to make them, takes longer than a write.
+        // Opening and creating files takes longer than a write.
         let result = if opens { handed_over(work) } else { self.inner.writing.run(work) };
         drop(call);
         result
