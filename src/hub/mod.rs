@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use access::Access;
@@ -147,6 +148,8 @@ struct Inner {
     document_turns: Arc<Semaphore>,
     readers: Readers,
     readiness: Readiness,
+    /// Cancelled at the start of a shutdown: nothing waits any more for permission to create a document.
+    draining: CancellationToken,
     stopping: AtomicBool,
     /// Documents that wait for the store.
     writing: AtomicUsize,
@@ -182,6 +185,7 @@ impl Hub {
             document_turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),
+            draining: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             writing: AtomicUsize::new(0),
         };
@@ -424,8 +428,15 @@ impl Hub {
         work.await
     }
 
+    /// Begins a shutdown: documents that wait for permission to be created are refused. What is stored stays available until
+    /// [`Hub::stop`].
+    pub fn drain(&self) {
+        self.inner.draining.cancel();
+    }
+
     /// Writes what there is to write and ends all tasks. Connections must be closed before.
     pub async fn stop(&self) {
+        self.drain();
         self.inner.stopping.store(true, Ordering::SeqCst);
         let slots: Vec<Slot> = self.documents().values().cloned().collect();
         for slot in slots {

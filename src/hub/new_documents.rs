@@ -4,17 +4,15 @@
 //! HTTP client is told to try again later. Others wait for neither, as long as the server's own limit is not reached.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::shares::{KeyedRate, Payer, Rate, Wait, share_of};
 
-/// How often a client that waits looks whether the server stops.
-const STOP_CHECK: Duration = Duration::from_millis(250);
 /// Time between two log lines about clients that wait.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Documents that one user may create at once, as far as all may: a client brings what it has made offline.
@@ -67,16 +65,15 @@ impl NewDocuments {
     }
 
     /// Waits until this payer may create one more document, and counts it. False: the server stops.
-    pub(super) async fn take_in_turn(&self, payer: Option<&Payer>, stopping: &AtomicBool) -> bool {
+    pub(super) async fn take_in_turn(&self, payer: Option<&Payer>, draining: &CancellationToken) -> bool {
         let waits = Waits::begin(self, payer.cloned());
-        let _turn = waits.turn.lock().await;
-        while !stopping.load(Ordering::SeqCst) {
-            match self.count(payer) {
-                Ok(()) => return true,
-                Err(wait) => sleep(wait.duration().min(STOP_CHECK)).await,
+        let counted = async {
+            let _turn = waits.turn.lock().await;
+            while let Err(wait) = self.count(payer) {
+                sleep(wait.duration()).await;
             }
-        }
-        false
+        };
+        draining.run_until_cancelled(counted).await.is_some()
     }
 
     /// Whether it is time to write to the log that clients wait.
@@ -136,10 +133,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn clients_wait_for_their_turn_and_are_served_in_order() {
-        let (new, going_on) = (NewDocuments::new(60, 2), AtomicBool::new(false));
+        let (new, draining) = (NewDocuments::new(60, 2), CancellationToken::new());
         let start = Instant::now();
         for _ in 0..5 {
-            assert!(new.take_in_turn(None, &going_on).await);
+            assert!(new.take_in_turn(None, &draining).await);
         }
         let waited = start.elapsed();
         assert!(
@@ -151,11 +148,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn user_who_creates_without_end_leaves_others_their_share() {
-        let (new, going_on) = (NewDocuments::new(1_200, 12_000), AtomicBool::new(false));
+        let (new, draining) = (NewDocuments::new(1_200, 12_000), CancellationToken::new());
         let (editor, other) = (user("editor"), user("other"));
         let made = std::iter::repeat_with(|| new.take(Some(&editor))).take_while(|made| *made).count();
         assert_eq!(made, 6_000, "what one has made offline is not slowed down");
-        let mut waits = Box::pin(new.take_in_turn(Some(&editor), &going_on));
+        let mut waits = Box::pin(new.take_in_turn(Some(&editor), &draining));
         assert!((&mut waits).now_or_never().is_none());
         let made = std::iter::repeat_with(|| new.take(Some(&other))).take(5_000).filter(|made| *made).count();
         assert_eq!(made, 5_000, "as if the first were not there");
@@ -175,7 +172,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_a_server_that_stops() {
-        let (new, stopping) = (NewDocuments::new(1, 1), AtomicBool::new(true));
-        assert!(!new.take_in_turn(None, &stopping).await);
+        let (new, draining) = (NewDocuments::new(1, 1), CancellationToken::new());
+        draining.cancel();
+        assert!(!new.take_in_turn(None, &draining).await);
     }
 }

@@ -541,7 +541,10 @@ impl DocumentTask {
             if !existed && counted.is_none() && !self.hub.inner.new_documents.take(payer_of(&senders).as_ref()) {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
-            let creating = if existed { None } else { Some(Box::pin(self.turn_to_create(senders.first())).await) };
+            let creating = if existed { None } else { Box::pin(self.turn_to_create(senders.first())).await };
+            if !existed && creating.is_none() {
+                return Box::pin(self.refuse_to_make(document, applied, senders)).await;
+            }
             if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
                 return Box::pin(self.append_failed(document, applied, senders, &error)).await;
             }

@@ -90,6 +90,7 @@ impl Server {
             accepting.cancel();
             while loops.join_next().await.is_some() {}
             app.stopping.cancel();
+            app.hub.drain();
             app.connections.close();
             app.connections.wait().await;
         };

@@ -101,6 +101,29 @@ async fn files_of_new_documents_are_made_one_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_refuses_documents_that_wait_to_be_created() {
+    let disk = disk();
+    let server = Arc::new(server(&disk).await);
+    let before = disk.calls().len();
+    let mut held = disk.hold(Op::Create);
+    let mut posts = JoinSet::new();
+    for _ in 0..20 {
+        let server = Arc::clone(&server);
+        posts.spawn(async move { server.post("/api/documents", &json!({ "name": "Growth 2028" })).await.0 });
+    }
+    reached(&mut held).await;
+    server.app.hub.drain();
+    for _ in 0..19 {
+        let answered = timeout(PATIENCE, posts.join_next()).await.expect("it waits for no turn");
+        assert_eq!(answered.expect("a post").expect("a status"), 503);
+    }
+    drop(held);
+    assert_eq!(posts.join_all().await, [201], "the one that was being created");
+    let created = disk.calls().split_off(before).into_iter().filter(|op| matches!(op, Op::Create)).count();
+    assert_eq!(created, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_while_the_disk_is_busy_is_synced_together() {
     let disk = disk();
     let server = server(&disk).await;

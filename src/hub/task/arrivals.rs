@@ -188,11 +188,11 @@ impl DocumentTask {
         if new_documents.is_news() {
             tracing::warn!(?payer, "documents are created faster than --new-documents-per-minute allows; clients wait");
         }
-        self.while_waiting(new_documents.take_in_turn(payer, &hub.inner.stopping)).await
+        self.while_waiting(new_documents.take_in_turn(payer, &hub.inner.draining)).await
     }
 
-    /// Waits until this sender may create a document's files, which takes several writes and syncs.
-    pub(super) async fn turn_to_create(&mut self, sender: Option<&Sender>) -> Turn {
+    /// Waits until this sender may create a document's files, which takes several writes and syncs. `None`: the server stops.
+    pub(super) async fn turn_to_create(&mut self, sender: Option<&Sender>) -> Option<Turn> {
         let hub = self.hub.clone();
         let principal = match sender {
             Some(Sender::Peer(key)) => self.peers.get(key).map(|member| member.peer.caller.principal(*key)),
@@ -200,7 +200,8 @@ impl DocumentTask {
             None => None,
         };
         let principal = principal.unwrap_or_else(|| Principal::Connection(hub.new_connection()));
-        self.while_waiting(hub.inner.creations.take(principal)).await
+        let (draining, turn) = (&hub.inner.draining, hub.inner.creations.take(principal));
+        self.while_waiting(draining.run_until_cancelled(turn)).await
     }
 
     /// Awaits `waits`, and meanwhile answers peers whose wait for the document has expired.

@@ -62,10 +62,14 @@ impl DocumentTask {
 
     /// More documents come to be than may: this one does not.
     pub(super) async fn refuse_to_make(&mut self, document: &mut Document, applied: Applied, senders: Vec<Sender>) {
-        tracing::warn!(document = %self.id, "not made: more documents come to be than may in a minute");
-        self.hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
+        let unavailable = if self.hub.inner.draining.is_cancelled() {
+            Unavailable::Stopping
+        } else {
+            tracing::warn!(document = %self.id, "not created: more documents are created than may be in a minute");
+            self.hub.inner.metrics.refuse(Refusal::TooManyNewDocuments);
+            Unavailable::TooManyNew
+        };
         self.reload(document).await;
-        let unavailable = Unavailable::TooManyNew;
         let cause = Cause::passing();
         self.undo(document, applied, senders, cause, || unavailable.clone().into(), &unavailable.to_string());
     }
