@@ -123,7 +123,7 @@ async fn every_resource_has_a_bound_a_metric_and_a_test_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files: Vec<_> = ["src", "tests"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
     let security = page("docs/security.md");
-    let section = security.split("## What a client can make the server spend").nth(1).expect("the section");
+    let section = security.split("## Resource bounds").nth(1).expect("the section");
     let section = section.split("\n## ").next().expect("its text");
     let rows: Vec<Vec<&str>> = section
         .lines()
