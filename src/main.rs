@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use happierwork::config::Cli;
 use tikv_jemallocator::Jemalloc;
 
-/// A server that opens and closes documents frees what it took in another order: see docs/decisions.md for how much of
-/// that each allocator keeps.
+/// A server frees memory in another order than it allocates it. docs/adr/0037-use-jemalloc.md compares how much memory each
+/// allocator retains.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -14,6 +14,15 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
 }
 
+/// The pages of `docs/adr/`: the records and their index.
+fn decision_records() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/adr");
+    let entries = fs::read_dir(folder).expect("docs/adr").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = entries.map(|name| format!("docs/adr/{}", name.to_str().expect("UTF-8"))).collect();
+    names.sort();
+    names
+}
+
 /// The repository's demo document, copied: tests never write to the tracked one.
 fn demo() -> Arc<TempDir> {
     let folder = TempDir::new().expect("a folder");
@@ -54,8 +63,9 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
     let commands = [&["import"][..], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    for name in ["README.md", "docs/operations.md", "docs/sync.md", "docs/decisions.md", "docs/security.md"] {
-        for word in page(name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
+    let pages = ["README.md", "docs/operations.md", "docs/sync.md", "docs/security.md"].map(str::to_owned);
+    for name in pages.into_iter().chain(decision_records()) {
+        for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);
             let is_flag =
                 word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
@@ -113,7 +123,7 @@ async fn every_resource_has_a_bound_a_metric_and_a_test_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files: Vec<_> = ["src", "tests"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
     let security = page("docs/security.md");
-    let section = security.split("## What a client can make the server spend").nth(1).expect("the section");
+    let section = security.split("## Resource bounds").nth(1).expect("the section");
     let section = section.split("\n## ").next().expect("its text");
     let rows: Vec<Vec<&str>> = section
         .lines()
@@ -160,23 +170,46 @@ fn has_heading(page: &str, anchor: &str) -> bool {
 }
 
 #[test]
-fn links_between_the_pages_lead_somewhere() {
-    for (folder, name) in [
-        ("", "README.md"),
-        ("docs/", "docs/architecture.md"),
-        ("docs/", "docs/sync.md"),
-        ("docs/", "docs/legacy.md"),
-        ("docs/", "docs/operations.md"),
-        ("docs/", "docs/decisions.md"),
-        ("docs/", "docs/api.md"),
-        ("docs/", "docs/security.md"),
-    ] {
+fn decision_records_are_numbered_complete_and_indexed() {
+    let index = page("docs/adr/README.md");
+    let records: Vec<_> = decision_records().into_iter().filter(|name| !name.ends_with("/README.md")).collect();
+    assert!(!records.is_empty());
+    for (number, name) in (1..).zip(&records) {
+        let file = name.strip_prefix("docs/adr/").expect("a record");
+        assert!(file.starts_with(&format!("{number:04}-")), "{name} should have the number {number:04}");
         let text = page(name);
+        let title = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number}. ")));
+        let title = title.unwrap_or_else(|| panic!("{name} should begin with `# {number}. ` and its title"));
+        assert!(index.contains(&format!("| [{number:04}]({file}) | {title} | ")), "the index lacks {name}");
+        for part in ["Status: ", "## Context", "## Decision", "## Consequences"] {
+            assert!(text.lines().any(|line| line.starts_with(part)), "{name} lacks {part:?}");
+        }
+    }
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    let pages = [
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/sync.md",
+        "docs/legacy.md",
+        "docs/operations.md",
+        "docs/api.md",
+        "docs/security.md",
+        "docs/testing.md",
+    ]
+    .map(str::to_owned);
+    for name in pages.into_iter().chain(decision_records()) {
+        let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
+        let text = page(&name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !target.starts_with("http") {
                 let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
                 let path = match file {
-                    "" => name.to_owned(),
+                    "" => name.clone(),
                     file => format!("{folder}{file}"),
                 };
                 assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists(), "{name} links to {target}");

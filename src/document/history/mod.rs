@@ -1,10 +1,10 @@
 //! What has changed in a document, when, and what it says about it: newest first, page by page.
 //!
 //! Automerge makes every change again from its operations, and looks at all operations of a field to tell what it held at
-//! some moment. That grows with the history (see `docs/decisions.md`), so a page would take longer the longer people have
-//! worked. Here every change is looked at once, and what it has set is noted ([`ledger`], [`operations`]) in its order
-//! ([`order`]); a page ([`page`]) only collects notes. There is a history only while somebody looks at it. It is made from a
-//! copy of the document, so that nobody waits for it but who has asked, and kept current change by change.
+//! some moment. That cost grows with the history (see `docs/adr/0002-record-history-as-notes.md`). Here every change is
+//! looked at once, and what it has set is noted ([`ledger`], [`operations`]) in its order ([`order`]); a page ([`page`])
+//! only collects notes. There is a history only while somebody looks at it. It is made from a copy of the document, so that
+//! nobody waits for it but who has asked, and kept current change by change.
 //!
 //! Kept in the document alone is what has to be read in its place: texts that were changed letter by letter, counters, bytes, maps
 //! and lists, and the values of a conflict that was settled.
