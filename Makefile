@@ -28,7 +28,7 @@ browser:
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # All that is said while the tests run, the servers' logs of everything included.
 LOGS := $(CURDIR)/target/test-logs
@@ -40,7 +40,7 @@ js dashboard: export HAPPIERWORK_LOG = trace
 # Unit, property and whole-server tests.
 rust: | $(LOGS)
 	rm -f $(LOGS)/rust.log
-	cargo test --locked 2>&1 | tee $(LOGS)/rust.log
+	cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 
 # The program that the tests below drive. Without PROFILE it is the one that the Rust tests have built, which checks its assertions and
 # arithmetic; `make js PROFILE=release` tests the build that is shipped.

@@ -17,10 +17,11 @@ use happierwork::document::{
     Author, BudgetPatch, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, Plan, PlanPatch,
     PositionPatch, View, read_view,
 };
-use happierwork::exchange;
-use happierwork::format::{Budget, DocumentId};
+use happierwork::legacy;
+use happierwork::legacy::frames;
 use happierwork::server::renderings::RENDERINGS;
-use happierwork::wire::{legacy, repo};
+use plan::Budget;
+use primitives::DocumentId;
 
 /// Changes in the history.
 const HISTORIES: [usize; 3] = [100, 10_000, 100_000];
@@ -394,13 +395,13 @@ mod decoders {
     #[divan::bench]
     fn repo_frame_with_an_acknowledgement(bencher: Bencher) {
         let frame = sync_frame(&published(100, 1).1);
-        bencher.counter(BytesCount::new(frame.len())).bench_local(|| repo::decode(black_box(&frame)).unwrap());
+        bencher.counter(BytesCount::new(frame.len())).bench_local(|| repo_protocol::decode(black_box(&frame)).unwrap());
     }
 
     #[divan::bench]
     fn legacy_frame(bencher: Bencher) {
         let plan = Plan::default();
-        let decode = || legacy::decode(black_box(LEGACY_FRAME), &plan.scale()).map_err(drop).unwrap();
+        let decode = || frames::decode(black_box(LEGACY_FRAME), &plan.scale()).map_err(drop).unwrap();
         bencher.counter(BytesCount::new(LEGACY_FRAME.len())).bench_local(decode);
     }
 
@@ -438,7 +439,7 @@ mod decoders {
     fn old_data_file(bencher: Bencher) {
         let file = include_bytes!("../tests/fixtures/legacy/positions.json");
         let plan = Plan::default();
-        let import = || exchange::import(black_box(file), &plan.scale(), 0, &mut || "id".to_owned()).unwrap();
+        let import = || legacy::import(black_box(file), &plan.scale(), 0, &mut || "id".to_owned()).unwrap();
         bencher.counter(BytesCount::new(file.len())).bench_local(import);
     }
 }
@@ -447,14 +448,14 @@ mod decoders {
 mod auth {
     use std::time::Duration;
 
+    use ::auth::{
+        Account, AccountName, AuthFolder, AuthOptions, Authority, Documents, Grant, HashedPassword, NewKey, Role,
+    };
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use happierwork::auth::{
-        Account, AccountName, AuthFolder, AuthOptions, Authority, Documents, Grant, HashedPassword, NewKey, Role,
-    };
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
@@ -468,7 +469,7 @@ mod auth {
         let folder = AuthFolder::create(home.path().join("auth")).unwrap();
         folder.change_keys(|keys| keys.make(kind, NOW).map(drop)).unwrap();
         let account = Account::new(HashedPassword::new("correct horse").unwrap(), Role::Editor, Documents::All);
-        let add = |accounts: &mut happierwork::auth::Accounts| {
+        let add = |accounts: &mut ::auth::Accounts| {
             let mut names = (0..1_000).map(|number| AccountName::new(&format!("user-{number}@example.com")).unwrap());
             names.try_for_each(|name| accounts.add(name, account.clone()))
         };
@@ -568,7 +569,7 @@ mod auth {
 }
 
 fn sync_frame(data: &Bytes) -> Bytes {
-    let peer = |name: &str| repo::PeerId::new(name).unwrap();
+    let peer = |name: &str| repo_protocol::PeerId::new(name).unwrap();
     let (sender, target) = (peer("peer-0123456789abcdef"), peer("storage-server-happierwork"));
-    Bytes::from(repo::Message::Sync { sender, target, document: id(), data: data.clone() }.encode())
+    Bytes::from(repo_protocol::Message::Sync { sender, target, document: id(), data: data.clone() }.encode())
 }

@@ -10,12 +10,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use happierwork::auth::Role;
+use auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
-use happierwork::format::Budget;
 use happierwork::hub::Caller;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
+use plan::Budget;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 

@@ -17,10 +17,10 @@ pub use auth::{
 pub use limits::LimitArgs;
 pub use tls::TlsArgs;
 
-use crate::format::DocumentId;
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Dashboard, Options, SocketTimes};
-use crate::store::FileMode;
+use primitives::DocumentId;
+use store::FileMode;
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -366,7 +366,7 @@ fn host(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Role;
+    use ::auth::Role;
 
     fn serve(flags: &[&str]) -> ServeArgs {
         Cli::try_parse_from([&["happierwork"], flags].concat()).expect("parses").serve

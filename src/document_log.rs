@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::damper::Damper;
 use crate::document::{Document, ViewChange};
-use crate::format::DocumentId;
-use crate::heavy::heavily;
-use crate::store::{Lengths, Refusal, Store, StoreError};
+use offload::heavily;
+use primitives::DocumentId;
+use store::{Lengths, Refusal, Store, StoreError};
 
 /// A log below this is not worth compacting: it loads in a few milliseconds.
 const MIN_LOG_TO_COMPACT: u64 = 256 << 10;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common_client::{TestServer, options, synced};
 use futures_util::{SinkExt, StreamExt};
 use happierwork::client::{BadUrl, ConnectError, Endpoint, Problem, Replica, Status, Token, new_document_id};
-use happierwork::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -58,7 +58,7 @@ async fn receive(stream: TcpStream, told: mpsc::UnboundedSender<Option<String>>)
 
 async fn greet(socket: &mut WebSocketStream<TcpStream>) {
     let join = socket.next().await.unwrap().unwrap().into_data();
-    let Message::Join { sender: target, .. } = repo::decode(&join).unwrap() else { panic!("no join") };
+    let Message::Join { sender: target, .. } = repo_protocol::decode(&join).unwrap() else { panic!("no join") };
     let sender = PeerId::new("gatekeeper").unwrap();
     let (metadata, version) = (PeerMetadata::default(), PROTOCOL_VERSION.to_owned());
     let peer = Message::Peer { sender, target, metadata, version };

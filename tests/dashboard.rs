@@ -7,12 +7,12 @@ use std::io::{Read, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use auth::{AuthFolder, AuthOptions, NewKey};
 use common::{Answer, TestServer, options};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt;
-use happierwork::auth::{AuthFolder, AuthOptions, NewKey};
 use happierwork::server::{Asset, Content, Dashboard};
 use tempfile::TempDir;
 

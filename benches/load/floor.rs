@@ -12,7 +12,6 @@ use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use bytes::Bytes;
-use happierwork::wire::repo;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
@@ -65,9 +64,9 @@ fn measure() -> Fallible<Lengths> {
     let rows = rows(&server)?;
     let mut lengths = Lengths { delivery: 0, answer: 0 };
     let frame = |message: Message| -> Fallible<usize> {
-        let sync = repo::Message::Sync {
-            sender: repo::PeerId::new(&format!("happierwork-{:032x}", 0))?,
-            target: repo::PeerId::new("viewer-00000")?,
+        let sync = repo_protocol::Message::Sync {
+            sender: repo_protocol::PeerId::new(&format!("happierwork-{:032x}", 0))?,
+            target: repo_protocol::PeerId::new("viewer-00000")?,
             document: plan.id.clone(),
             data: message.encode().into(),
         };

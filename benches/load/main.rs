@@ -36,8 +36,8 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use happierwork::format::DocumentId;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use primitives::DocumentId;
 
 use crate::kind::Kind;
 use crate::results::Results;

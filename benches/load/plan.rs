@@ -8,7 +8,8 @@ use bytes::Bytes;
 use happierwork::document::{
     Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, Position, Renderings,
 };
-use happierwork::format::{Budget, DocumentId};
+use plan::Budget;
+use primitives::DocumentId;
 
 use crate::Fallible;
 

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use happierwork::format::DocumentId;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use primitives::DocumentId;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -13,8 +13,8 @@ use super::identity::Identity;
 use super::link::{Event, Link, Outgoing};
 use super::{Problem, Status};
 use crate::document::PeerKey;
-use crate::format::DocumentId;
-use crate::wire::repo::StorageId;
+use primitives::DocumentId;
+use repo_protocol::StorageId;
 
 /// Messages from the server that may wait for the replica; then the server waits.
 const INBOX: usize = 64;

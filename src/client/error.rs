@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::document::EditError;
-use crate::format::{DocumentId, InvalidAuthorName};
-use crate::store::{OpenError, StoreError};
-use crate::wire::repo::InvalidPeerName;
+use primitives::{DocumentId, InvalidAuthorName};
+use repo_protocol::InvalidPeerName;
+use store::{OpenError, StoreError};
 
 /// Why a replica cannot be opened or made. What is in its file was not changed.
 #[derive(Debug, thiserror::Error)]

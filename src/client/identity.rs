@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ReplicaError;
-use crate::store::FileMode;
-use crate::store::disk::{make_folders, write_small};
-use crate::wire::repo::{PeerId, StorageId};
+use repo_protocol::{PeerId, StorageId};
+use store::FileMode;
+use store::disk::{make_folders, write_small};
 
 /// In the folder beside the replica's file.
 const FILE: &str = "storage-id";

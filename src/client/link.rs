@@ -25,9 +25,9 @@ use super::identity::Identity;
 use super::tls::{self, Trust};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
-use crate::format::DocumentId;
 use crate::meter::{Meter, Metered, limit_unsent};
-use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+use primitives::DocumentId;
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// How long reaching the server and shaking hands may take.
 const DIAL: Duration = Duration::from_secs(15);
@@ -151,7 +151,7 @@ impl Link {
                 Some(Err(error)) => return Err(words.map_or_else(|| broken(&error), refused)),
                 None => return Err(closed(None, words)),
             };
-            match repo::decode(&bytes).map_err(|error| Problem::Handshake(error.to_string()))? {
+            match repo_protocol::decode(&bytes).map_err(|error| Problem::Handshake(error.to_string()))? {
                 Message::Peer { sender, metadata, version, .. } if version == PROTOCOL_VERSION => {
                     let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                     return Ok((Standing { sink, source, meter, server: sender }, storage));
@@ -248,7 +248,7 @@ impl Link {
 
     /// What a frame says about this document. Other documents, and messages of others, are not for us.
     fn open(&self, bytes: &Bytes, server: &PeerId) -> Result<Option<Received>, Problem> {
-        let message = repo::decode(bytes).map_err(|error| Problem::BadServer(error.to_string()))?;
+        let message = repo_protocol::decode(bytes).map_err(|error| Problem::BadServer(error.to_string()))?;
         let about_us = |sender: &PeerId, document: &DocumentId| sender == server && *document == self.document;
         let event = match message {
             Message::Sync { sender, document, data, .. } if about_us(&sender, &document) => {

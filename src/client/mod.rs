@@ -54,9 +54,9 @@ use task::{Command, ReplicaTask};
 use crate::clock::now_ms;
 use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use crate::document_log::{Actors, DocumentLog};
-use crate::format::{DocumentId, check_author_name};
-use crate::store::disk::RealDisk;
-use crate::store::{self, FileStore, Lengths, Repair, StateFile};
+use primitives::{DocumentId, check_author_name};
+use store::disk::RealDisk;
+use store::{self, FileStore, Lengths, Repair, StateFile};
 
 /// Commands that may wait for the replica; a caller that has more waits itself.
 const MAILBOX: usize = 256;

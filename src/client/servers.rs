@@ -4,9 +4,9 @@
 use automerge::ChangeHash;
 
 use super::now_ms;
-use crate::format::DocumentId;
-use crate::store::{PeerRecord, Store};
-use crate::wire::repo::StorageId;
+use primitives::DocumentId;
+use repo_protocol::StorageId;
+use store::{PeerRecord, Store};
 
 /// Servers that are remembered; the longest unseen is forgotten first.
 const MAX_SERVERS: usize = 16;

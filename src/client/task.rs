@@ -14,7 +14,7 @@ use super::servers::Servers;
 use super::{EditFailed, Problem, Status, now_ms};
 use crate::document::{Applied, Author, BadMessage, Document, Done, Edit, Item, Outcome, ViewChange};
 use crate::document_log::DocumentLog;
-use crate::wire::repo::StorageId;
+use repo_protocol::StorageId;
 
 /// Edits and messages taken as one batch.
 const MAX_BATCH: usize = 1_024;

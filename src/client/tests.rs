@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::document::Position;
-use crate::format::Budget;
-use crate::store::faults::{FaultyDisk, Op};
+use plan::Budget;
+use store::faults::{FaultyDisk, Op};
 
 /// The file is on a disk that fails on command; the folder beside it is a real one.
 struct Home {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::output::print;
 use super::{NOT_WHOLE, fail};
 use crate::config::CheckArgs;
-use crate::store::check::check;
+use store::check::check;
 
 /// 0: whole. 3: not whole. 1: it cannot be read.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {

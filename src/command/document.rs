@@ -9,10 +9,10 @@ use super::output::{OutputError, print};
 use crate::clock::now_ms;
 use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 use crate::document::Document;
-use crate::format::{DocumentId, iso_ms, json};
 use crate::hub::{AccessRecord, Deletion};
-use crate::store::disk::RealDisk;
-use crate::store::{FileStore, StateFile, Store};
+use primitives::{DocumentId, iso_ms, strict_json};
+use store::disk::RealDisk;
+use store::{FileStore, StateFile, Store};
 
 /// Locks what a server would lock: with one running it fails, and says so.
 pub(super) fn run(args: &DocumentArgs) -> ExitCode {
@@ -63,7 +63,7 @@ impl Documents {
         let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
         let mut records = HashMap::new();
         for (id, bytes) in store.load_access().await.map_err(|error| error.to_string())? {
-            let record = json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
+            let record = strict_json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
             records.insert(id, record);
         }
         Ok(Self { store, default, records })

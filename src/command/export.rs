@@ -11,12 +11,13 @@ use super::fail;
 use super::output::{note, print_bytes};
 use crate::config::{ExportArgs, ExportFormat};
 use crate::document::{Document, Form, MessageLimits, View, read_view};
-use crate::format::{DocumentId, chunk};
 use crate::server::renderings::RENDERINGS;
 use crate::server::table::{Table, omitted_in_json};
-use crate::store::FileMode;
-use crate::store::check::judge;
-use crate::store::disk::create_new;
+use automerge_chunks::chunk;
+use primitives::DocumentId;
+use store::FileMode;
+use store::check::judge;
+use store::disk::create_new;
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {

@@ -13,12 +13,13 @@ use crate::config::ImportArgs;
 use crate::document::position::DEFAULT_UNIT;
 use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, Plan, PlanPatch, read_view};
 use crate::document_log::Actors;
-use crate::exchange::{ImportedRow, ImportedRows, read_rows};
-use crate::format::{Budget, DocumentId, parse_amount};
+use crate::legacy::{ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
-use crate::store::disk::{RealDisk, create_new};
-use crate::store::{FileMode, FileStore, StateFile, Store};
+use plan::{Budget, parse_amount};
+use primitives::DocumentId;
+use store::disk::{RealDisk, create_new};
+use store::{FileMode, FileStore, StateFile, Store};
 
 /// Names that are tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use super::fail;
 use super::output::{OutputError, note, print};
-use crate::auth::{AuthError, AuthFolder, OwnKeys};
 use crate::clock::now;
 use crate::config::{KeyArgs, KeyCommand};
-use crate::format::iso_ms;
+use auth::{AuthError, AuthFolder, OwnKeys};
+use primitives::iso_ms;
 
 /// Why nothing was done, or not said.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
 }
 
 fn list(keys: &OwnKeys) -> Result<(), OutputError> {
-    let newest = keys.newest().map(crate::auth::OwnKey::id);
+    let newest = keys.newest().map(auth::OwnKey::id);
     print(format_args!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE"))?;
     for key in keys.iter() {
         let does = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };

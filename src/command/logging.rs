@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogFormat, ServeArgs};
-use crate::token_bucket::TokenBucket;
+use limits::token_bucket::TokenBucket;
 
 /// Unless asked for by name, the library is not traced: it opens a span for every column of every change that it reads.
 const QUIET: &str = "automerge=warn";

@@ -11,7 +11,7 @@ use super::output::{OutputError, note, print, print_bytes};
 use super::{FAILED, fail, logging};
 use crate::config::{LogFormat, ServeArgs};
 use crate::server::{Limits, Started, Tls, start_on, within_open_files};
-use crate::store::disk::RealDisk;
+use store::disk::RealDisk;
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use super::fail;
 use super::output::{note, print};
-use crate::auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 use crate::clock::now;
 use crate::config::TokenArgs;
+use auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 
 /// Prints the token, and nothing else, to standard output.
 pub(super) fn run(args: &TokenArgs) -> ExitCode {

@@ -6,11 +6,9 @@ use std::process::ExitCode;
 use super::fail;
 use super::output::{OutputError, note, print};
 use super::token::with_a_key;
-use crate::auth::{
-    Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD,
-};
 use crate::clock::now;
 use crate::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
+use auth::{Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD};
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
 
 use super::ConfigError;
-use crate::auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
+use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
 
 /// Flags of the server.
 #[derive(Debug, Clone, Args)]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::document::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
-use crate::store::OpenFiles;
+use store::OpenFiles;
 
 /// Flags of the limits. What happens at each of them is in docs/operations.md.
 #[derive(Debug, Clone, Args)]

@@ -15,7 +15,7 @@ use super::incoming::{BadMessage, Incoming};
 use super::peers::PeerKey;
 use super::receive::{has, has_at_once};
 use super::{Bringer, Document, MAX_ORPHAN_BYTES, MAX_ORPHANS, Orphan, causal_order, position, soundness, take_apart};
-use crate::format::load;
+use automerge_chunks::load;
 
 /// Heads that a document may have after a batch.
 const MAX_HEADS: usize = 256;
@@ -409,7 +409,7 @@ fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHa
 mod tests {
     use super::*;
     use crate::document::tests::{carrying, load};
-    use crate::format::load::tests::{empty_change, in_turn};
+    use automerge_chunks::testing::{empty_change, in_turn};
 
     #[test]
     fn empty_changes_are_stored_behind_those_they_build_on() {

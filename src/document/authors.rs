@@ -16,7 +16,7 @@ use std::sync::Arc;
 use automerge::{ActorId, Change, ChangeHash};
 use serde::{Deserialize, Serialize};
 
-use crate::format::json;
+use primitives::strict_json;
 
 /// By which door something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Authors {
     pub fn read(lines: &[u8]) -> (Self, usize) {
         let (mut authors, mut unreadable) = (Self::default(), 0);
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match json::from_slice::<Line>(line).ok().and_then(Line::parse) {
+            match strict_json::from_slice::<Line>(line).ok().and_then(Line::parse) {
                 Some((attribution, time_ms)) => authors.note(&attribution, time_ms),
                 None => unreadable += 1,
             }

@@ -107,7 +107,7 @@ mod tests {
         let mut rest = &applied.chunks[..];
         let mut stored = 0;
         while !rest.is_empty() {
-            let (chunk, after) = crate::format::chunk::Chunk::parse(rest, 1 << 20).expect("a chunk");
+            let (chunk, after) = automerge_chunks::chunk::Chunk::parse(rest, 1 << 20).expect("a chunk");
             log.extend_from_slice(chunk.bytes);
             assert!(Automerge::load(&log).is_ok(), "the log ends after {stored} changes");
             rest = after;

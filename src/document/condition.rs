@@ -29,7 +29,7 @@ mod tests {
 
     use super::super::edit::{Author, BudgetPatch, Edit, EditError, NewPosition, PositionPatch, run};
     use super::*;
-    use crate::format::Budget;
+    use plan::Budget;
 
     fn edit(doc: &mut Automerge, edit: &Edit) -> Result<bool, EditError> {
         run(doc, edit, &Author { name: "cfo".to_owned(), now: 1_000 }).map(|done| done.changed)

@@ -16,7 +16,8 @@ use super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
     TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
 };
-use crate::format::{Budget, DocumentId, MAX_TEXT, check_position_id, is_blank};
+use plan::{Budget, check_position_id};
+use primitives::{DocumentId, MAX_TEXT, is_blank};
 
 /// Who edits, and when.
 #[derive(Debug, Clone)]

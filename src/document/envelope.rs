@@ -7,7 +7,7 @@
 //! What does not parse here is left to the library, which stops at the same place and has the words for it.
 
 use super::incoming::{BadMessage, MessageLimits};
-use crate::format::reader::Reader;
+use automerge_chunks::reader::Reader;
 
 /// Times that a Bloom filter wants to be looked into. Everybody uses 7.
 const MAX_PROBES: u64 = 64;

@@ -20,7 +20,7 @@ use automerge::{Automerge, ChangeHash, ReadDoc, SaveOptions};
 use bytes::Bytes;
 
 use super::receive::has;
-use crate::format::chunk::{ChunkKind, kind};
+use automerge_chunks::chunk::{ChunkKind, kind};
 
 /// Edits after the last saved copy are put behind it while they take less than this part of its size.
 const TAIL_PART: usize = 4;

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::tests::{NO_FORMS, carrying, load, plan};
 use super::*;
-use crate::format::load::tests::in_turn;
-use crate::format::weight::Overweight;
+use automerge_chunks::cost::Overweight;
+use automerge_chunks::testing::in_turn;
 
 const PEER: PeerKey = PeerKey(66);
 

@@ -10,8 +10,8 @@ use automerge::sync;
 use automerge::{Automerge, Bundle, Change, ChangeHash};
 
 use super::{causal_order, envelope, soundness};
-use crate::format::chunk::{Chunk, ChunkError, ChunkKind};
-use crate::format::weight::{Budget, Census, MAX_ACTOR_CHANGES, Overweight, weigh};
+use automerge_chunks::chunk::{Chunk, ChunkError, ChunkKind};
+use automerge_chunks::cost::{Budget, Census, MAX_ACTOR_CHANGES, Overweight, weigh};
 
 /// Bytes of an operation while it is applied, about: measured at the peak.
 const OPERATION: u64 = 500;

@@ -22,7 +22,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json};
 
 use super::snapshot::Snapshot;
-use crate::format::iso_ms;
+use primitives::iso_ms;
 
 /// Maps and lists inside of each other that are encoded.
 const MAX_DEPTH: usize = 32;

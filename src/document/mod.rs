@@ -54,10 +54,10 @@ pub use peers::{Delivery, PeerKey, Peers};
 pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
 
-use crate::format::DocumentId;
-use crate::format::load::{self, NotLoaded};
+use automerge_chunks::load::{self, NotLoaded};
 use headroom::Headroom;
 use history::{History, NoPage, Page, Query};
+use primitives::DocumentId;
 use receive::has;
 
 /// Changes that may wait in memory for others that they depend on.

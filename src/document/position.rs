@@ -19,9 +19,9 @@ use serde_json::Value as Json;
 use super::extra::{Extra, ROW_ROOM, distinct};
 use super::json::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
-use crate::format::{Marks, Scale};
+use plan::{Marks, Scale};
 
-pub use crate::format::{DOCUMENT_ID, POSITIONS};
+pub use primitives::{DOCUMENT_ID, POSITIONS};
 
 /// Root key of the plan's name.
 pub const NAME: &str = "name";

@@ -263,7 +263,7 @@ pub(super) fn makes_again(doc: &Automerge, before: &[ChangeHash], changes: &[Cha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::load::tests::{empty_change, in_turn};
+    use automerge_chunks::testing::{empty_change, in_turn};
 
     /// The steps it takes to look at the changes after the first `here`, which are in the document before.
     fn steps(changes: &[Change], here: usize) -> usize {

@@ -6,7 +6,7 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
 
 use super::*;
-use crate::format::Budget;
+use plan::Budget;
 
 pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
@@ -175,7 +175,7 @@ fn a_corrupt_change_refuses_its_message_whole() {
     remote.doc.commit();
     let Some(Item::Sync { bytes, .. }) = remote.message() else { panic!("a message") };
     let heads = document.heads();
-    let start = bytes.windows(4).position(|window| window == crate::format::chunk::MAGIC).unwrap();
+    let start = bytes.windows(4).position(|window| window == automerge_chunks::chunk::MAGIC).unwrap();
     for at in start + 4..start + 30 {
         let mut flipped = bytes.to_vec();
         flipped[at] ^= 1;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::caller::Caller;
-use crate::auth::{DocumentName, Documents, Role};
 use crate::document::Edit;
-use crate::format::{DocumentId, json};
-use crate::store::{Store, StoreError};
+use auth::{DocumentName, Documents, Role};
+use primitives::{DocumentId, strict_json};
+use store::{Store, StoreError};
 
 /// What somebody may do with a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,7 +168,8 @@ impl Access {
     pub(super) async fn load(&self) -> Result<(), AccessError> {
         let mut records = HashMap::new();
         for (id, bytes) in self.store.load_access().await? {
-            let record = json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
+            let record =
+                strict_json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
             records.insert(id, Arc::new(record));
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
@@ -344,7 +345,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::store::MemoryStore;
+    use store::MemoryStore;
 
     fn record(owner: &str, users: &[(&str, Role)]) -> AccessRecord {
         let users = users.iter().map(|(user, role)| (Arc::from(*user), *role)).collect();

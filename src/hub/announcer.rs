@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::outbox::Ephemeral;
-use crate::format::DocumentId;
+use primitives::DocumentId;
 
 /// How presence is written for sync peers; nobody is here if there are no names. Given by whoever speaks the protocol.
 pub type RenderPeople = fn(&[String]) -> Bytes;

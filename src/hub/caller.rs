@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::auth::Grant;
 use crate::document::{Bringer, Standing, Surface};
-use crate::shares::Payer;
+use auth::Grant;
+use limits::Payer;
 
 use super::access::Right;
 use super::outbox::ConnectionKey;

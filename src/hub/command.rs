@@ -14,9 +14,9 @@ use super::refusals::Refusals;
 use super::waits::WaitLimit;
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Author, Brought, Done, Edit, EditError, Incoming, Past, SharedView};
-use crate::format::DocumentId;
 use crate::memory::OutOfMemory;
-use crate::store::StoreError;
+use primitives::DocumentId;
+use store::StoreError;
 
 /// A connection that syncs, as a document sees it.
 #[derive(Debug, Clone)]

@@ -15,8 +15,8 @@ use super::caller::Caller;
 use super::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::document::Past;
 use crate::document::history::{Page, Query};
-use crate::format::DocumentId;
-use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use primitives::DocumentId;
 
 /// Pages of histories that are collected at a time.
 const PAGES: usize = 4;

@@ -69,13 +69,13 @@ pub use waits::WaitLimit;
 use waits::Waits;
 pub use watchers::RenderRows;
 
-use crate::auth::Role;
 use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
 use crate::document_log::Actors;
-use crate::format::DocumentId;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::store::{OpenError, Refusal, Store, StoreError};
+use auth::Role;
+use primitives::DocumentId;
+use store::{OpenError, Refusal, Store, StoreError};
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.

@@ -11,7 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::shares::{KeyedRate, Payer, Rate, Wait, share_of};
+use limits::{KeyedRate, Payer, Rate, Wait, share_of};
 
 /// Time between two log lines about clients that wait.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::text::Text;
-use crate::format::DocumentId;
+use primitives::DocumentId;
 
 /// Places in an outbox: enough to ride out a scheduling hiccup, few enough that a stalled socket holds nothing much.
 const PLACES: usize = 16;

@@ -6,9 +6,9 @@ use super::Hub;
 use super::access::{AccessRecord, Deletion, Denied};
 use super::caller::Caller;
 use super::command::{Command, EditFailure};
-use crate::auth::Role;
-use crate::format::DocumentId;
-use crate::store::StoreError;
+use auth::Role;
+use primitives::DocumentId;
+use store::StoreError;
 
 impl Hub {
     /// Who may do what with a document, beside what tokens say.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::format::DocumentId;
-use crate::shares::Payer;
+use limits::Payer;
+use primitives::DocumentId;
 
 /// How long the first time.
 const FIRST: Duration = Duration::from_secs(60);

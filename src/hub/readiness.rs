@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::store::{Store, StoreError};
+use store::{Store, StoreError};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::command::SyncPeer;
 use super::outbox::{FarewellKind, Outgoing, Waiter};
 use crate::document::BadMessage;
-use crate::format::DocumentId;
+use primitives::DocumentId;
 
 /// How long a refusal lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use automerge::ChangeHash;
 
-use crate::store::PeerRecord;
+use store::PeerRecord;
 
 /// Storages remembered per document; the longest unseen is forgotten first.
 const MAX_RECORDS: usize = 1_000;

@@ -10,7 +10,7 @@ use super::Hub;
 use super::command::{Command, Unavailable};
 use super::shown::Shown;
 use super::task::DocumentTask;
-use crate::format::DocumentId;
+use primitives::DocumentId;
 
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;

@@ -13,10 +13,10 @@ use super::turns::Turn;
 use crate::document::{
     BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks,
 };
-use crate::format::DocumentId;
-use crate::heavy::heavily;
 use crate::memory::Share;
 use crate::metrics::Refusal;
+use offload::heavily;
+use primitives::DocumentId;
 
 /// Bytes of a sync message from which on it is taken apart before it comes to its document.
 const SIZEABLE: usize = 1 << 10;

@@ -42,12 +42,12 @@ use crate::document::{
     Applied, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks, names_heads,
 };
 use crate::document_log::DocumentLog;
-use crate::format::DocumentId;
-use crate::heavy::Habit;
 use crate::memory::{OutOfMemory, Share};
 use crate::metrics::Refusal;
-use crate::shares::Payer;
-use crate::store::Lengths;
+use limits::Payer;
+use offload::Habit;
+use primitives::DocumentId;
+use store::Lengths;
 
 /// Commands taken as one batch.
 const MAX_BATCH: usize = 1_024;

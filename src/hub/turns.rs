@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::outbox::ConnectionKey;
-use crate::shares::Payer;
+use limits::Payer;
 
 /// On whose behalf a message is taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::format::DocumentId;
+use primitives::DocumentId;
 
 /// How long the first failure is remembered; each is twice as long as the one before.
 const FIRST: Duration = Duration::from_secs(5);

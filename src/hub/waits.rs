@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::outbox::ConnectionKey;
-use crate::shares::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Time between two log lines about the same limit.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

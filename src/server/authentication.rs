@@ -17,12 +17,12 @@ use super::secure::is_secure;
 use super::sessions::renew;
 use super::upgrade::Upgrade;
 use super::{App, Problem};
-use crate::auth::{Grant, Refused};
 use crate::clock::now;
 use crate::document::Surface;
 use crate::hub::Caller;
 use crate::metrics::Refusal;
-use crate::shares::Payer;
+use auth::{Grant, Refused};
+use limits::Payer;
 
 /// The subprotocol that announces that the next one is a token. It is the one that the server picks.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";

@@ -23,8 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::encoding::{Encoding, accepted};
 use super::{App, Problem};
-use crate::heavy::with_low_priority;
 use crate::metrics::Metrics;
+use offload::with_low_priority;
 
 /// Bytes of an answer that are compressed at a time: about a millisecond's work.
 const PORTION: usize = 64 << 10;

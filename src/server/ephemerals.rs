@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::limits::{EPHEMERALS_BURST, Limits};
 use crate::hub::Caller;
-use crate::shares::{KeyedRate, Payer, Rate};
-use crate::token_bucket::TokenBucket;
+use limits::token_bucket::TokenBucket;
+use limits::{KeyedRate, Payer, Rate};
 
 /// Sockets that one user may fill with ephemeral messages at a time.
 const SOCKETS_OF_ONE_USER: f64 = 10.0;

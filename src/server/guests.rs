@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
-use crate::shares::{self, KeyedLimit, KeyedPermit, network_of, share_of};
+use limits::{self, KeyedLimit, KeyedPermit, network_of, share_of};
 
 /// What a proxy adds the address to that it was asked from.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -114,8 +114,8 @@ impl Guests {
     pub fn seat(&self, peer: IpAddr) -> Result<Seat, Full> {
         let network = Some(peer).filter(|peer| !self.is_proxy(*peer)).map(network_of);
         self.house.connections.take(network).map_err(|full| match full {
-            shares::Full::Total => Full::House,
-            shares::Full::Key => Full::Address,
+            limits::Full::Total => Full::House,
+            limits::Full::Key => Full::Address,
         })
     }
 

@@ -10,7 +10,7 @@ use axum::{Extension, Router};
 
 use super::authentication::Identified;
 use super::{App, Problem};
-use crate::auth::{Documents, Refused};
+use auth::{Documents, Refused};
 
 /// Whether this is one of the operators' paths. They are answered also when there is no room for clients: a server that
 /// is full is not one that has to be restarted.

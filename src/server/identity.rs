@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use crate::store::FileMode;
-use crate::store::disk::{make_folders, write_small};
-use crate::wire::repo::{InvalidPeerName, PeerId, StorageId};
+use repo_protocol::{InvalidPeerName, PeerId, StorageId};
+use store::FileMode;
+use store::disk::{make_folders, write_small};
 
 /// In the folder of the documents.
 const FILE: &str = "storage-id";

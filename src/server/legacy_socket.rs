@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
 use crate::document::{Author, Done, Edit, EditError, NewPosition, SharedView, read_view};
-use crate::format::{Budget, DocumentId, MAX_ID};
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
+use crate::legacy::frames::{self, Action, LegacyError, Request, encode};
 use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::App;
@@ -21,7 +21,8 @@ use crate::server::outbound::Outbound;
 use crate::server::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::socket::Surface;
 use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use crate::wire::legacy::{self, Action, LegacyError, Request, frames};
+use plan::{Budget, MAX_ID};
+use primitives::DocumentId;
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";
@@ -107,7 +108,7 @@ impl LegacySocket {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
                 self.hub.rename(self.key, Some(name.clone()), true).await;
-                self.hub.room().mark(&Text::from(frames::login_trailer(&name)));
+                self.hub.room().mark(&Text::from(encode::login_trailer(&name)));
                 processed()
             }
             Request::LogoutObject { .. } => {
@@ -116,7 +117,7 @@ impl LegacySocket {
             }
             Request::Tracking(tracking) => {
                 if self.may_show() {
-                    self.hub.room().mark(&Text::from(frames::tracking(&tracking.element_id())));
+                    self.hub.room().mark(&Text::from(encode::tracking(&tracking.element_id())));
                 }
                 processed()
             }
@@ -135,13 +136,13 @@ impl LegacySocket {
             Err(EditFailure::Edit(EditError::NotFound(_))) if id.chars().count() > MAX_ID => Ok(()),
             // Two people may delete one row: the second hears the same as the first.
             Err(EditFailure::Edit(EditError::NotFound(_))) => {
-                self.hub.room().mark(&Text::from(frames::deleted(&id)));
+                self.hub.room().mark(&Text::from(encode::deleted(&id)));
                 Ok(())
             }
             other => other.map(|_| ()),
         };
         match done {
-            Ok(()) => [vec![Text::from(frames::deleted_direct())], processed()].concat(),
+            Ok(()) => [vec![Text::from(encode::deleted_direct())], processed()].concat(),
             Err(error) => {
                 let mut answers = failed(Action::Delete, &error);
                 // The client has taken the row out of its own table already.
@@ -181,12 +182,12 @@ impl LegacySocket {
 }
 
 fn processed() -> Vec<Text> {
-    vec![frames::processed().into()]
+    vec![encode::processed().into()]
 }
 
 fn failed(action: Action, error: &EditFailure) -> Vec<Text> {
     let error = format!("Failed to {} data: {error}", action.verb());
-    [vec![frames::error(&error).into()], processed()].concat()
+    [vec![encode::error(&error).into()], processed()].concat()
 }
 
 impl Surface for LegacySocket {
@@ -196,7 +197,7 @@ impl Surface for LegacySocket {
         let request = match &message {
             Frame::Text(text) => {
                 let plan = read_view(&self.view).plan().clone();
-                legacy::decode(text, &plan.scale())
+                frames::decode(text, &plan.scale())
             }
             _ => Err(LegacyError::Undecodable),
         };
@@ -220,7 +221,7 @@ impl Surface for LegacySocket {
     }
 
     fn last_words(&self, message: &str, out: &mut Outbound) {
-        out.text(&frames::error(message).into());
+        out.text(&encode::error(message).into());
     }
 
     fn close_code(&self, kind: FarewellKind) -> u16 {

@@ -70,9 +70,9 @@ pub use start::{Options, StartError, Started, start, start_on};
 use sync::PeerRegistry;
 pub use tls::{Tls, TlsError, TlsFiles};
 
-use crate::auth::Authority;
-use crate::format::DocumentId;
 use crate::hub::Hub;
+use auth::Authority;
+use primitives::DocumentId;
 
 /// What all surfaces share.
 pub struct App {

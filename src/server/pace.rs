@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limits::{BYTES_BURST, Limits, MESSAGES_BURST};
-use crate::shares::{KeyedRate, Payer, Rate};
-use crate::token_bucket::TokenBucket;
+use limits::token_bucket::TokenBucket;
+use limits::{KeyedRate, Payer, Rate};
 
 /// Bytes of a socket that are charged to its user at a time, so that small messages do not take the lock.
 const CHARGED_TOGETHER: f64 = 65_536.0;

@@ -13,9 +13,9 @@ use super::access::Refused;
 use super::guests::Full;
 use crate::document::EditError;
 use crate::document::history::NoPage;
-use crate::format::{DocumentId, InvalidDocumentId};
 use crate::hub::{Denied, EditFailure, ReadFailure, Unavailable};
-use crate::store::StoreError;
+use primitives::{DocumentId, InvalidDocumentId};
+use store::StoreError;
 
 /// Seconds after which there may be room for a connection.
 const FULL_FOR: u64 = 5;

@@ -6,17 +6,18 @@ use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use crate::document::{Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
-use crate::exchange::csv::{self, CsvRow};
-use crate::format::{Budget, iso_ms};
 use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
-use crate::wire::legacy::frames::{self, EntryRow};
-use crate::wire::legacy::{INITIAL_TOTAL, ONE_CRORE, shown_department};
-use crate::wire::repo::presence;
+use crate::legacy::frames::encode::{self, EntryRow};
+use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
+use plan::Budget;
+use plan::csv::{self, CsvRow};
+use primitives::iso_ms;
+use repo_protocol::presence;
 
 /// How rows are kept rendered.
 pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };
 /// How presence is told to legacy sockets.
-pub const PRESENCE: RenderPresence = |names| Text::from(frames::login_update(names.iter().copied()));
+pub const PRESENCE: RenderPresence = |names| Text::from(encode::login_update(names.iter().copied()));
 /// How presence on legacy sockets is told to automerge-repo peers.
 pub const PEOPLE: RenderPeople = |names| match names {
     [] => presence::goodbye().into(),
@@ -162,18 +163,18 @@ pub(super) fn cell(value: &Json) -> String {
 #[must_use]
 pub fn total_frame(plan: &Plan) -> Option<Text> {
     let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
-    Some(Text::from(frames::total_budget(crore)))
+    Some(Text::from(encode::total_budget(crore)))
 }
 
 /// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
 #[must_use]
 pub fn shown_total_frame(plan: &Plan) -> Text {
-    total_frame(plan).unwrap_or_else(|| Text::from(frames::total_budget(Budget::Int(INITIAL_TOTAL))))
+    total_frame(plan).unwrap_or_else(|| Text::from(encode::total_budget(Budget::Int(INITIAL_TOTAL))))
 }
 
 /// A row for the client to put in front of its list, and the trailer that makes it draw.
 pub fn entry_frames(row: &Row) -> [Text; 2] {
-    [frames::entry(&entry_row(&row.position)).into(), frames::trailer().into()]
+    [encode::entry(&entry_row(&row.position)).into(), encode::trailer().into()]
 }
 
 /// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
@@ -186,11 +187,11 @@ fn row_frames(change: &ViewChange) -> Vec<Text> {
             RowEvent::Added(row) if is_broken(&row.position) => {}
             RowEvent::Added(row) => texts.extend(entry_frames(row)),
             RowEvent::Edited(row) if !is_broken(&row.position) => {
-                texts.push(frames::deleted(&row.position.id).into());
+                texts.push(encode::deleted(&row.position.id).into());
                 texts.extend(entry_frames(row));
             }
             event @ (RowEvent::Edited(_) | RowEvent::Deleted(_)) => {
-                texts.push(frames::deleted(event.id()).into());
+                texts.push(encode::deleted(event.id()).into());
             }
         }
     }

@@ -20,15 +20,16 @@ use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
 use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
-use crate::auth::{AuthError, AuthOptions, Authority, Role};
 use crate::clock::now_ms;
 use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
 use crate::document_log::Actors;
-use crate::format::{Budget, DocumentId};
 use crate::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
-use crate::store::disk::{Disk, RealDisk};
-use crate::store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
+use auth::{AuthError, AuthOptions, Authority, Role};
+use plan::Budget;
+use primitives::DocumentId;
+use store::disk::{Disk, RealDisk};
+use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
 
 /// How a server is to be run.
 #[derive(Debug, Clone)]
@@ -122,7 +123,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// The names under which we speak to peers.
     #[error(transparent)]
-    Identity(#[from] crate::wire::repo::InvalidPeerName),
+    Identity(#[from] repo_protocol::InvalidPeerName),
 }
 
 impl From<AccessError> for StartError {

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::compression::{AsItIs, compress};
 use super::encoding::{Encoding, accepted};
-use crate::heavy::with_low_priority;
+use offload::with_low_priority;
 
 /// Brotli's quality for what is compressed once.
 const QUALITY: u32 = 6;

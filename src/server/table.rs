@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::renderings::cell;
 use crate::document::{Extra, Form, Row, View};
-use crate::exchange::csv;
+use plan::csv;
 
 /// Columns that a table may have beyond those of the schema. The fields of others are counted as omitted.
 const MAX_COLUMNS: usize = 200;

@@ -7,7 +7,6 @@ use super::root_socket::{First, first_message};
 use super::upgrade::Socket;
 use super::websockets::{Spoken, dismiss};
 use crate::metrics::Refusal;
-use crate::wire::repo;
 use tokio_tungstenite::tungstenite::Message;
 
 /// The close code.
@@ -22,7 +21,7 @@ pub async fn run(app: &App, mut socket: Socket, origin: &SocketOrigin) {
     let mut spoken = Spoken::Unknown;
     if goodbye.is_some() {
         spoken = match first_message(&mut socket).await {
-            First::Message(Message::Binary(bytes)) if repo::decode(&bytes).is_ok() => Spoken::Repo,
+            First::Message(Message::Binary(bytes)) if repo_protocol::decode(&bytes).is_ok() => Spoken::Repo,
             First::Message(Message::Text(_)) => Spoken::Legacy,
             First::Message(_) | First::Silence => Spoken::Unknown,
             First::Gone => return,

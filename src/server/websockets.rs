@@ -24,12 +24,12 @@ use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
 use super::{App, Problem};
 use super::{page, root_socket, unknown_path};
-use crate::auth::Refused;
 use crate::document::Surface;
-use crate::format::{DocumentId, InvalidDocumentId};
 use crate::hub::{Caller, Outbox, Unavailable, outbox};
+use crate::legacy::frames::encode;
 use crate::metrics::Refusal;
-use crate::wire::legacy::frames;
+use auth::Refused;
+use primitives::{DocumentId, InvalidDocumentId};
 
 /// Nobody who could be told, or whose token has ceased to count.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;
@@ -171,7 +171,7 @@ pub async fn dismiss(
     let mut out = Outbound::default();
     match spoken {
         Spoken::Repo => out.binary(&error_message(&app.identity, None, reason), &Bytes::new()),
-        Spoken::Legacy => out.text(&frames::error(reason).into()),
+        Spoken::Legacy => out.text(&encode::error(reason).into()),
         // The one has no words; and what the other speaks is not known.
         Spoken::Plain(_) | Spoken::FirstFrame | Spoken::Unknown => {}
     }

@@ -2,8 +2,8 @@
 
 use super::{App, Problem};
 use crate::document::{Author, Edit, SharedView};
-use crate::format::DocumentId;
 use crate::hub::{Caller, EditFailure};
+use primitives::DocumentId;
 
 /// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
 ///

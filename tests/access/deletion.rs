@@ -4,8 +4,8 @@ use automerge::ReadDoc;
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use happierwork::clock::now_ms;
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::Message;
+use primitives::DocumentId;
+use repo_protocol::Message;
 use serde_json::json;
 
 use super::peer::{Replica, RepoPeer, new_id};

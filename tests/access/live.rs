@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::{Documents, Grant, Role};
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use happierwork::auth::{Documents, Grant, Role};
 use happierwork::document::{Author, Edit, PlanPatch, Surface};
-use happierwork::format::Budget;
 use happierwork::hub::{Caller, Unavailable, outbox};
-use happierwork::store::faults::{FaultyDisk, Held, Op};
-use happierwork::wire::repo::{self, Message, PeerMetadata};
+use plan::Budget;
+use repo_protocol::{self, Message, PeerMetadata};
 use serde_json::{Value, json};
+use store::faults::{FaultyDisk, Held, Op};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -226,7 +226,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     for count in 0..100 {
         let (sender, document) = (elsewhere.id.clone(), server.document.clone());
         let (target, session, data) = (elsewhere.server.clone(), "s".to_owned(), vec![1].into());
-        let message = repo::Ephemeral { sender, target, count, session, document, data };
+        let message = repo_protocol::Ephemeral { sender, target, count, session, document, data };
         elsewhere.send(&Message::Ephemeral(message)).await;
     }
     timeout(PATIENCE, until_heard(&mut elsewhere.socket)).await.expect("heard");

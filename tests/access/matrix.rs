@@ -5,9 +5,10 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
 use happierwork::document::{Author, Edit, NewPosition, PlanPatch, read_view};
-use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::Caller;
-use happierwork::wire::repo::Message;
+use plan::Budget;
+use primitives::DocumentId;
+use repo_protocol::Message;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -76,7 +77,7 @@ impl Stage {
                 let mut socket = self.connect(path, token).await;
                 socket.try_send(Frame::binary(join(&somebody(), Default::default()).encode())).await;
                 match socket.next().await {
-                    Some(Frame::Binary(bytes)) => match happierwork::wire::repo::decode(&bytes).unwrap() {
+                    Some(Frame::Binary(bytes)) => match repo_protocol::decode(&bytes).unwrap() {
                         Message::Peer { .. } => "joined".to_owned(),
                         Message::Error { .. } => code(&mut socket).await,
                         other => panic!("{other:?}"),

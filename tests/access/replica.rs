@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use happierwork::client::{Endpoint, Replica, ReplicaOptions, Token};
 use happierwork::document::{Edit, NewPosition};
-use happierwork::format::Budget;
+use plan::Budget;
 use tempfile::TempDir;
 use tokio::time::timeout;
 

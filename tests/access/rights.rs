@@ -6,10 +6,10 @@ use std::sync::Arc;
 use automerge::transaction::Transactable;
 use automerge::{ChangeHash, ROOT, sync};
 use bytes::Bytes;
-use happierwork::format::DocumentId;
-use happierwork::store::faults::{FaultyDisk, Op};
-use happierwork::wire::repo::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
+use primitives::DocumentId;
+use repo_protocol::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
 use serde_json::{Value, json};
+use store::faults::{FaultyDisk, Op};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::Options;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use repo_protocol::{Message, PeerMetadata};
 use tempfile::TempDir;
 
 use super::peer::{Replica, RepoPeer, new_id};

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use happierwork::auth::AuthOptions;
+use auth::AuthOptions;
 use happierwork::clock::now;
 use happierwork::server::Options;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

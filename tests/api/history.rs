@@ -11,12 +11,13 @@ use futures_util::stream::FuturesUnordered;
 use happierwork::document::history::{Page, Query};
 use happierwork::document::{Author, BudgetPatch, Edit, MessageLimits, NewPosition, PositionPatch};
 use happierwork::document_log::Actors;
-use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
 use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
-use happierwork::store::MemoryStore;
+use plan::Budget;
+use primitives::DocumentId;
 use serde_json::{Value, json};
+use store::MemoryStore;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::common::{Answer, TestServer};
 use futures_util::StreamExt;
-use happierwork::format::{Budget, parse_when};
+use happierwork::legacy::parse_when;
+use plan::Budget;
 use serde_json::{Value, json};
 
 const RECORDING: &str = include_str!("../fixtures/legacy/transcripts/rest.jsonl");
@@ -164,7 +165,7 @@ fn as_listed(mut row: Value) -> Value {
         Budget::Float(number) => number.into(),
     };
     let when = parse_when(row["lastUpdated"][1].as_str().unwrap()).unwrap();
-    row["lastUpdated"][1] = happierwork::format::format_when(when).into();
+    row["lastUpdated"][1] = happierwork::legacy::format_when(when).into();
     row
 }
 

@@ -2,8 +2,8 @@
 
 use crate::support::{PlainPeer, TestServer};
 use happierwork::document::{Author, Edit, EditError, NewPosition};
-use happierwork::format::Budget;
 use happierwork::hub::{Caller, EditFailure};
+use plan::Budget;
 use serde_json::json;
 
 const POSITIONS: &str = "/api/documents/default/positions";

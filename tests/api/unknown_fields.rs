@@ -2,7 +2,7 @@
 use crate::support::{PlainPeer, TestServer, http_to};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc, ScalarValue};
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/api/documents/default";

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
-use happierwork::auth::{Grant, LoginRefused, Refused, Role};
+use auth::{Grant, LoginRefused, Refused, Role};
 use happierwork::clock::now;
 
 use super::keys_and_tokens::{Auth, refused};

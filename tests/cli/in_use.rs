@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use happierwork::store::StateFile;
 use serde_json::json;
+use store::StateFile;
 
 use super::support::process::{Ended, FIXTURES, Running, folder, imported, program, refused, run, serve};
 use super::support::{http_to, post_to};

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use happierwork::auth::{AuthOptions, Authority, DocumentName, Documents, Grant, Refused, Role};
+use auth::{AuthOptions, Authority, DocumentName, Documents, Grant, Refused, Role};
 use happierwork::clock::now;
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use serde_json::Value;
 use tempfile::TempDir;
 

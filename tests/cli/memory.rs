@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use happierwork::wire::repo::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
+use repo_protocol::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as Piece;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};

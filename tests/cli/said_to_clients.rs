@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{Message, PeerId, PeerMetadata, decode};
+use primitives::DocumentId;
+use repo_protocol::{Message, PeerId, PeerMetadata, decode};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::support::process::folder;

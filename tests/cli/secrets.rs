@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use happierwork::wire::repo::{Message, PeerId, PeerMetadata};
+use repo_protocol::{Message, PeerId, PeerMetadata};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

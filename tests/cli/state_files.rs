@@ -8,7 +8,7 @@ use std::process::Command;
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
-use happierwork::format::chunk;
+use automerge_chunks::chunk;
 
 use super::support::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
-use happierwork::format::{DocumentId, chunk};
-use happierwork::store::faults::FaultyDisk;
-use happierwork::store::{FileStore, OpenError, StateFile, Store};
+use automerge_chunks::chunk;
+use primitives::DocumentId;
+use store::faults::FaultyDisk;
+use store::{FileStore, OpenError, StateFile, Store};
 
 const STATE: &str = "home/state.automerge";
 

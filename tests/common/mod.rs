@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use auth::Role;
 use bytes::Bytes;
-use happierwork::auth::Role;
-use happierwork::format::DocumentId;
 use happierwork::hub::APPLY_BUDGET;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use primitives::DocumentId;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;

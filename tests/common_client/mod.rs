@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use happierwork::auth::Role;
+use auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
 use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
-use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
+use plan::Budget;
+use primitives::DocumentId;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;

@@ -8,11 +8,11 @@ use automerge::{AutoCommit, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{self, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
+use primitives::DocumentId;
+use repo_protocol::{self, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -237,20 +237,20 @@ async fn joins(address: SocketAddr, document: DocumentId, name: String) -> Told 
     };
     let me = PeerId::new(&format!("repo-{name}")).unwrap();
     let versions = vec![PROTOCOL_VERSION.to_owned()];
-    let join = repo::Message::Join { sender: me.clone(), metadata: PeerMetadata::default(), versions };
+    let join = repo_protocol::Message::Join { sender: me.clone(), metadata: PeerMetadata::default(), versions };
     sink.send(Message::binary(join.encode())).await;
     let mut replica = Replica::new(format!("repo-{name}"));
     let mut server = None;
     while let Some(message) = stream.next().await {
         let Message::Binary(data) = message else { continue };
-        match repo::decode(&data).unwrap() {
-            repo::Message::Peer { sender, .. } => server = Some(sender),
-            repo::Message::Sync { data, .. } => replica.receive(&data, &mut told.promises),
+        match repo_protocol::decode(&data).unwrap() {
+            repo_protocol::Message::Peer { sender, .. } => server = Some(sender),
+            repo_protocol::Message::Sync { data, .. } => replica.receive(&data, &mut told.promises),
             _ => continue,
         }
         if let (Some(server), Some(data)) = (&server, replica.generate()) {
             let (sender, target) = (me.clone(), server.clone());
-            let message = repo::Message::Sync { sender, target, document: document.clone(), data };
+            let message = repo_protocol::Message::Sync { sender, target, document: document.clone(), data };
             sink.send(Message::binary(message.encode())).await;
         }
     }

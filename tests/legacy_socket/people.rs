@@ -1,8 +1,8 @@
 //! Logins on legacy sockets, as automerge-repo peers are told: in the messages of automerge-repo's `Presence`.
 
 use bytes::Bytes;
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{self, Message, presence};
+use primitives::DocumentId;
+use repo_protocol::{self, Message, presence};
 use tokio::time::{Duration, timeout};
 
 use super::peer::{Replica, RepoPeer};
@@ -20,7 +20,7 @@ async fn with_document(server: &TestServer, name: &str) -> RepoPeer {
 }
 
 /// The next ephemeral message, which must be the server's own.
-async fn told(peer: &mut RepoPeer) -> repo::Ephemeral {
+async fn told(peer: &mut RepoPeer) -> repo_protocol::Ephemeral {
     loop {
         match timeout(Duration::from_secs(20), peer.next()).await.expect("in time") {
             Some(Message::Ephemeral(message)) => {
@@ -38,7 +38,7 @@ fn people(names: &[&str]) -> Bytes {
 }
 
 fn hello(peer: &RepoPeer, document: &DocumentId, count: u64) -> Message {
-    Message::Ephemeral(repo::Ephemeral {
+    Message::Ephemeral(repo_protocol::Ephemeral {
         sender: peer.id.clone(),
         target: peer.server.clone(),
         count,

@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use happierwork::store::faults::{FaultyDisk, Op};
 use serde_json::Value;
+use store::faults::{FaultyDisk, Op};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
 

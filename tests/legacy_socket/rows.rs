@@ -3,7 +3,7 @@
 use automerge::ReadDoc;
 use automerge::transaction::Transactable;
 use happierwork::document::{BudgetPatch, Edit, PositionPatch};
-use happierwork::format::Budget;
+use plan::Budget;
 use serde_json::{Value, json};
 
 use super::presence::processed;

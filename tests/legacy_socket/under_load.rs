@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use happierwork::document::{BudgetPatch, Edit, NewPosition, PositionPatch};
-use happierwork::format::Budget;
+use plan::Budget;
 use serde_json::Value;
 
 use super::support::{Socket, TestServer, add};

@@ -10,7 +10,7 @@ use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use happierwork::client::{Problem, Replica, Status, new_document_id};
-use happierwork::wire::repo::{self, Message, PeerId, PeerMetadata};
+use repo_protocol::{self, Message, PeerId, PeerMetadata};
 use samod::{AcceptorHandle, BackoffConfig, DialError, Dialer, Repo, Transport, Url};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -184,7 +184,7 @@ fn name() -> PeerId {
 async fn receive(socket: &mut Socket) -> Option<Message> {
     loop {
         match socket.next().await?.ok()? {
-            Frame::Binary(bytes) => return Some(repo::decode(&bytes).unwrap()),
+            Frame::Binary(bytes) => return Some(repo_protocol::decode(&bytes).unwrap()),
             Frame::Close(_) => return None,
             _ => {}
         }

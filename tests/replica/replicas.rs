@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use happierwork::client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
 use happierwork::document::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use serde_json::{Value as Json, json};
 
 fn plan(name: &str) -> PlanPatch {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use happierwork::format::DocumentId;
-use happierwork::store::{FileStore, Health, Lengths, Loaded, PeerRecord, Records, Store, StoreError};
+use primitives::DocumentId;
+use store::{FileStore, Health, Lengths, Loaded, PeerRecord, Records, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use happierwork::document::Surface;
-use happierwork::format::DocumentId;
 use happierwork::hub::{
     Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
 };
+use primitives::DocumentId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -10,14 +10,15 @@ use automerge::{Automerge, ChangeHash};
 use happierwork::document::{
     Author, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
 };
-use happierwork::format::{Budget, DocumentId};
 use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
-use happierwork::store::check::judge;
-use happierwork::store::faults::{FaultyDisk, Op};
-use happierwork::store::{Damage, Loss};
+use plan::Budget;
+use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use store::check::judge;
+use store::faults::{FaultyDisk, Op};
+use store::{Damage, Loss};
 use tokio::task::JoinHandle;
 
 use super::intruder::{self, Attack};

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use automerge::Automerge;
 use futures_util::{StreamExt, stream};
-use happierwork::format::DocumentId;
-use happierwork::store::faults::{FaultyDisk, Trouble};
-use happierwork::store::{FileStore, StateFile, Store};
+use primitives::DocumentId;
 use serde_json::{Value, json};
+use store::faults::{FaultyDisk, Trouble};
+use store::{FileStore, StateFile, Store};
 use tokio::time::{sleep, timeout};
 
 use super::support::promises::{Promises, Rows};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use happierwork::document::{Author, Edit, NewPosition};
-use happierwork::format::Budget;
 use happierwork::hub::Caller;
-use happierwork::store::faults::{FaultyDisk, Held, Op};
+use plan::Budget;
 use serde_json::{Value, json};
+use store::faults::{FaultyDisk, Held, Op};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 

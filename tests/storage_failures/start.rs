@@ -6,8 +6,8 @@ use std::sync::Arc;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT};
 use happierwork::server::{StartError, start_on};
-use happierwork::store::OpenError;
-use happierwork::store::faults::{FaultyDisk, Trouble};
+use store::OpenError;
+use store::faults::{FaultyDisk, Trouble};
 use tempfile::TempDir;
 
 use super::support::options;

@@ -11,23 +11,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::Role;
 use automerge::sync::{self, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use futures_util::{SinkExt, StreamExt};
-use happierwork::auth::Role;
 use happierwork::document::{Author, Edit, NewPosition};
-use happierwork::exchange;
-use happierwork::format::DocumentId;
+use happierwork::legacy;
 use happierwork::hub::{APPLY_BUDGET, Caller};
 use happierwork::server::{App, Dashboard, Limits, Options, SocketTimes, Started, start_on};
-use happierwork::store::disk::{Disk, RealDisk};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper_util::rt::TokioIo;
+use primitives::DocumentId;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
+use store::disk::{Disk, RealDisk};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -214,7 +214,7 @@ impl TestServer {
             format!("row {}", ids - 1)
         };
         let rows =
-            exchange::import(json, &happierwork::document::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
+            legacy::import(json, &happierwork::document::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
                 .expect("a legacy file with only sound rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             id: row.id,

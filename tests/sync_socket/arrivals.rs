@@ -8,14 +8,14 @@ use automerge::{AutoCommit, ROOT};
 use bytes::Bytes;
 use happierwork::document::{MessageLimits, Surface};
 use happierwork::document_log::Actors;
-use happierwork::format::DocumentId;
 use happierwork::hub::{
     APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
 };
 use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
-use happierwork::store::MemoryStore;
-use happierwork::wire::repo::Message;
+use primitives::DocumentId;
+use repo_protocol::Message;
+use store::MemoryStore;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
-use happierwork::wire::repo::{Message, PeerMetadata};
+use repo_protocol::{Message, PeerMetadata};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::peer::{Replica, RepoPeer, join, peer_id, receive};

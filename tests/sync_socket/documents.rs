@@ -6,8 +6,8 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc, ScalarValue};
 use happierwork::hub::Caller;
-use happierwork::store::faults::FaultyDisk;
-use happierwork::wire::repo::{Message, PeerMetadata, RemoteHeads, StorageId};
+use repo_protocol::{Message, PeerMetadata, RemoteHeads, StorageId};
+use store::faults::FaultyDisk;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -172,7 +172,7 @@ async fn an_ephemeral_message_reaches_the_other_peers_of_its_document_once_and_n
         peer.until_agreed(&mut Replica::empty(&here)).await;
     }
     let message = |count, data: &[u8]| {
-        Message::Ephemeral(happierwork::wire::repo::Ephemeral {
+        Message::Ephemeral(repo_protocol::Ephemeral {
             sender: one.id.clone(),
             target: one.server.clone(),
             count,

@@ -7,7 +7,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use bytes::Bytes;
 use happierwork::server::Limits;
-use happierwork::wire::repo::{Ephemeral, Message};
+use repo_protocol::{Ephemeral, Message};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -323,7 +323,7 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
         id: format!("{n}"),
         designation: "d".repeat(1_000),
         department: "HR".to_owned(),
-        budget: Some(happierwork::format::Budget::Int(1)),
+        budget: Some(plan::Budget::Int(1)),
         location: "l".repeat(1_000),
         created_at: None,
         updated: None,

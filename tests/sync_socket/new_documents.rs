@@ -6,8 +6,8 @@ use std::sync::Arc;
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::{Limits, Options};
-use happierwork::store::OpenFiles;
-use happierwork::wire::repo::Message;
+use repo_protocol::Message;
+use store::OpenFiles;
 use tempfile::TempDir;
 use tokio::time::timeout;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ScalarValue};
 use happierwork::server::Limits;
-use happierwork::wire::repo::{Message, PeerMetadata};
+use repo_protocol::{Message, PeerMetadata};
 use tempfile::TempDir;
 
 use super::peer::{Replica, RepoPeer, receive};

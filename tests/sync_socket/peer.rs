@@ -3,8 +3,8 @@
 use automerge::sync::{self, SyncDoc};
 use automerge::{ActorId, AutoCommit};
 use bytes::Bytes;
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+use primitives::DocumentId;
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::support::{Socket, TestServer};
@@ -154,7 +154,7 @@ impl RepoPeer {
 /// The next message on a socket; None after the close.
 pub async fn receive(socket: &mut Socket) -> Option<Message> {
     match socket.next().await? {
-        Frame::Binary(bytes) => Some(repo::decode(&bytes).expect("a message")),
+        Frame::Binary(bytes) => Some(repo_protocol::decode(&bytes).expect("a message")),
         other => panic!("a binary frame, not {other:?}"),
     }
 }

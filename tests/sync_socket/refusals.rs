@@ -5,7 +5,7 @@ use std::sync::Arc;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT};
 use happierwork::server::Limits;
-use happierwork::wire::repo::Message;
+use repo_protocol::Message;
 use tempfile::TempDir;
 
 use super::peer::{Replica, RepoPeer, new_id};

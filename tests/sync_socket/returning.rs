@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ChangeHash, ROOT};
-use happierwork::wire::repo::PeerMetadata;
+use repo_protocol::PeerMetadata;
 use tempfile::TempDir;
 
 use super::peer::{Replica, RepoPeer, with_storage};

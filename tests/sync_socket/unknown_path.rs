@@ -1,6 +1,6 @@
 //! A WebSocket at a path that has none.
 
-use happierwork::wire::repo::Message;
+use repo_protocol::Message;
 
 use super::peer::{join, receive};
 use super::support::TestServer;

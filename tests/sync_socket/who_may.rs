@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::peer::receive;
 use super::support::TestServer;
-use happierwork::wire::repo::Message;
+use repo_protocol::Message;
 
 const FOREIGN: (&str, &str) = ("origin", "https://evil.example");
 

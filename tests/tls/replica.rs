@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use happierwork::client::{Endpoint, Problem, Replica, ReplicaOptions, Status};
 use happierwork::document::{Edit, NewPosition, read_view};
-use happierwork::format::Budget;
+use plan::Budget;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::time::timeout;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use automerge::sync::{BloomFilter, ChunkList, Have, Message, MessageFlags, MessageVersion, State, SyncDoc};
 use automerge::{Automerge, ChangeHash};
-use happierwork::format::chunk::{Chunk, ChunkKind};
+use automerge_chunks::chunk::{Chunk, ChunkKind};
 
 use super::ledger::{Covered, Ledger};
 use crate::Fallible;

@@ -1,8 +1,8 @@
 //! automerge-repo's frames around sync messages.
 
 use bytes::Bytes;
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata, decode};
+use primitives::DocumentId;
+use repo_protocol::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata, decode};
 
 use super::socket::{Outbox, Socket};
 use crate::Fallible;

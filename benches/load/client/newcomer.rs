@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use automerge::sync::Message;
 use automerge::{Automerge, ChangeHash};
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::PeerId;
+use primitives::DocumentId;
+use repo_protocol::PeerId;
 
 use super::answers::{from_nothing, up_to_date};
 use super::crowd::source;

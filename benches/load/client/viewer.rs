@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use automerge::ChangeHash;
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use tokio::sync::watch;
 
 use super::answers::{Answers, from_nothing};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use automerge::Automerge;
 use automerge::sync::State;
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::LocalPoolHandle;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use automerge::Automerge;
 use happierwork::document::Plan;
-use happierwork::exchange;
-use happierwork::store::StateFile;
-use happierwork::store::faults::FaultyDisk;
+use happierwork::legacy;
+use store::StateFile;
+use store::faults::FaultyDisk;
 
 use super::mutations::mutated;
 use super::plan::FILES;
@@ -43,7 +43,7 @@ pub fn import_json(bytes: &[u8]) {
         count += 1;
         count.to_string()
     };
-    if let Ok(rows) = exchange::import(bytes, &Plan::default().scale(), 1_795_357_260_000, &mut new_id) {
+    if let Ok(rows) = legacy::import(bytes, &Plan::default().scale(), 1_795_357_260_000, &mut new_id) {
         drop(format!("{rows:?}"));
     }
 }

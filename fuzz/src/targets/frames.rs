@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use happierwork::document::Plan;
-use happierwork::wire::{legacy, repo};
+use happierwork::legacy::frames;
 
 /// A frame of automerge-repo: what is read and written again is the same.
 pub fn repo_frame(bytes: &[u8]) {
-    if let Ok(message) = repo::decode(&Bytes::copy_from_slice(bytes)) {
-        let again = repo::decode(&Bytes::from(message.encode())).expect("what we write we read");
+    if let Ok(message) = repo_protocol::decode(&Bytes::copy_from_slice(bytes)) {
+        let again = repo_protocol::decode(&Bytes::from(message.encode())).expect("what we write we read");
         assert_eq!(format!("{message:?}"), format!("{again:?}"));
     }
 }
@@ -15,7 +15,7 @@ pub fn repo_frame(bytes: &[u8]) {
 /// A frame of a legacy client.
 pub fn legacy_frame(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match legacy::decode(text, &Plan::default().scale()) {
+    match frames::decode(text, &Plan::default().scale()) {
         Ok(request) => drop(format!("{request:?}")),
         Err(error) => assert!(!error.frames().is_empty(), "an error is told"),
     }

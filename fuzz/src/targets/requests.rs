@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::Role;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
-use happierwork::auth::Role;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
-use happierwork::store::faults::FaultyDisk;
 use http_body_util::BodyExt;
+use store::faults::FaultyDisk;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use automerge::{ActorId, Automerge, Change, ReadDoc, sync};
+use automerge_chunks::chunk::Chunk;
 use bytes::Bytes;
 use happierwork::document::{Document, Item, MessageLimits, Outcome, PeerKey};
-use happierwork::format::DocumentId;
-use happierwork::format::chunk::Chunk;
 use happierwork::server::renderings::RENDERINGS;
+use primitives::DocumentId;
 
 use super::mutations::mutated;
 use super::plan::{FILES, MESSAGES};

@@ -2,7 +2,6 @@
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use happierwork::wire::repo;
 use minicbor::Encoder;
 use minicbor::encode::Error;
 
@@ -66,8 +65,8 @@ enum Value<'a> {
 pub fn unknown_keys(bytes: &[u8]) {
     let Some(frame) = structured::<Frame<'_>>(bytes) else { return };
     let (Ok(plain), Ok(padded)) = (frame.encode(&[]), frame.encode(&frame.unknown)) else { return };
-    let plain = repo::decode(&Bytes::from(plain));
-    if let Ok(padded) = repo::decode(&Bytes::from(padded)) {
+    let plain = repo_protocol::decode(&Bytes::from(plain));
+    if let Ok(padded) = repo_protocol::decode(&Bytes::from(padded)) {
         let plain = plain.expect("what is refused without other keys is refused with them");
         assert_eq!(format!("{plain:?}"), format!("{padded:?}"));
     }

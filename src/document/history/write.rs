@@ -12,7 +12,7 @@ use super::super::json::show_scalar;
 use super::super::position::{
     BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, LOCATION, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
 };
-use crate::format::MAX_TEXT;
+use primitives::MAX_TEXT;
 
 /// A position's number that stands for the plan.
 pub(super) const PLAN: u32 = u32::MAX;

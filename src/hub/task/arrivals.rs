@@ -20,7 +20,7 @@ use crate::hub::outbox::{ConnectionKey, Outgoing};
 use crate::hub::turns::{Principal, Turn};
 use crate::hub::waits::Refused;
 use crate::metrics::Refusal;
-use crate::shares::Payer;
+use limits::Payer;
 
 /// How long a request waits for changes that were announced, and an announcement counts without them.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,8 +15,8 @@ use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::quarantine::Blamed;
 use crate::metrics::Refusal;
-use crate::shares::Payer;
-use crate::store::StoreError;
+use limits::Payer;
+use store::StoreError;
 
 /// Said to those who come back after that.
 const SLOW_SENDER: &str =

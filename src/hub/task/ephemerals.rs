@@ -116,7 +116,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::format::DocumentId;
+    use primitives::DocumentId;
 
     const ONE: ConnectionKey = ConnectionKey(1);
     const OTHER: ConnectionKey = ConnectionKey(2);

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::DocumentTask;
 use crate::document::history::{History, NoPage, Page, Query};
 use crate::document::{Document, Past};
-use crate::heavy::{Habit, heavily};
 use crate::hub::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::hub::history::no_history;
+use offload::{Habit, heavily};
 
 /// The history of one document, as far as its task has to do with it.
 #[derive(Default)]

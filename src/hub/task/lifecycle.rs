@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use super::{DocumentTask, LARGE_DOCUMENT};
 use crate::document::{Authors, Document, LoadError, SharedView};
 use crate::document_log::DocumentLog;
-use crate::heavy::heavily;
 use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
-use crate::store::{Lengths, Loaded};
+use offload::heavily;
+use store::{Lengths, Loaded};
 
 /// How often a document looks after itself.
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use crate::hub::command::SyncPeer;
 use crate::hub::outbox::ConnectionKey;
 use crate::memory::OutOfMemory;
 use crate::metrics::Refusal;
-use crate::store::StoreError;
+use store::StoreError;
 
 /// Bytes of lists in a message from which on they count.
 const SIZEABLE_LISTS: usize = 4 << 10;

@@ -11,11 +11,11 @@ use automerge::ChangeHash;
 use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Delivery, Document, Published, read_view};
-use crate::heavy::heavily;
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::memory;
 use crate::metrics::Refusal;
-use crate::store::Lengths;
+use offload::heavily;
+use store::Lengths;
 
 /// Said to those whose messages were taken when something failed.
 const FAILED: &str = "the server failed while taking a message; what it has acknowledged is stored, try again";

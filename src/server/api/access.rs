@@ -16,9 +16,9 @@ use super::fields::{Fields, required};
 use super::names::RoleName;
 use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
 use super::target::{DocumentPath, Target, checked};
-use crate::auth::Role;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
+use auth::Role;
 
 /// Who may do what with a document.
 #[derive(Debug, Serialize, ToSchema)]

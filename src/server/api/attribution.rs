@@ -18,9 +18,9 @@ use super::names::SurfaceName;
 use super::past::hashes;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::format::iso_ms;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
+use primitives::iso_ms;
 
 /// Changes of one request. A line of so many hashes is well below what a head of a request may take.
 const MAX_CHANGES: usize = 100;

@@ -16,11 +16,11 @@ use super::target::{AuthorQuery, DocumentPath, Target, Writer};
 use crate::clock::now_ms;
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Condition, Edit, PlanPatch, View, read_view};
-use crate::format::Budget;
 use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
+use plan::Budget;
 
 /// Read a document's settings.
 #[utoipa::path(

@@ -15,10 +15,11 @@ use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, W
 use super::target::{AuthorQuery, Writer};
 use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use crate::document::{Edit, PlanPatch, read_view};
-use crate::format::{Budget, DocumentId};
 use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, write};
+use plan::Budget;
+use primitives::DocumentId;
 
 /// Documents that are opened at a time to be listed.
 const OPEN_TOGETHER: usize = 8;

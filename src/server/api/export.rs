@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
 use crate::document::{Form, View, read_view};
-use crate::heavy::heavily;
 use crate::hub::Unavailable;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
+use offload::heavily;
 
 /// How many values of the document an export does not hold.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");

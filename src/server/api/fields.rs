@@ -13,9 +13,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, error::Category};
 
-use crate::format::{Budget, BudgetError, MAX_BUDGET};
 use crate::hub::Caller;
 use crate::server::{App, Problem, body};
+use plan::{Budget, BudgetError, MAX_BUDGET};
 
 /// The fields of a JSON object that are not read yet, as they were sent.
 #[derive(Debug)]

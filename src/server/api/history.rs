@@ -18,9 +18,9 @@ use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
 use crate::document::history::{self, Entry, MAX_ENTRIES, Page};
 use crate::document::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
-use crate::format::{DocumentId, iso_ms};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional};
+use primitives::{DocumentId, iso_ms};
 
 /// Entries of a page when nobody says how many.
 const DEFAULT_LIMIT: usize = 50;

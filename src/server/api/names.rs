@@ -59,8 +59,8 @@ mod tests {
     use utoipa::PartialSchema;
 
     use super::*;
-    use crate::auth::{Documents, Role};
     use crate::document::Surface;
+    use auth::{Documents, Role};
 
     fn names<T: PartialSchema>() -> Value {
         serde_json::to_value(T::schema()).unwrap()["enum"].clone()

@@ -11,11 +11,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::format::DocumentId;
-use crate::heavy::heavily;
 use crate::hub::Caller;
 use crate::server::renderings::RENDERINGS;
 use crate::server::{App, Problem, conditional, large};
+use offload::heavily;
+use primitives::DocumentId;
 
 /// At which moment.
 #[derive(Deserialize, IntoParams)]

@@ -17,9 +17,10 @@ use super::shapes::{
 use super::target::{AuthorQuery, DocumentPath, Target, Writer, percent_encoded};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, Form, NewPosition, View, read_view};
-use crate::format::{Budget, DocumentId};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, large, new_position_id, write};
+use plan::Budget;
+use primitives::DocumentId;
 
 /// List the positions.
 ///

@@ -10,9 +10,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::names::{DocumentNames, RoleName};
-use crate::auth::Documents;
 use crate::server::App;
 use crate::server::authentication::Identified;
+use auth::Documents;
 
 /// Who somebody is.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,9 +7,10 @@ use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::document::{Extra, Plan, View};
-use crate::format::{Budget, DocumentId};
 use crate::hub::{Caller, Right};
 use crate::server::{App, Problem};
+use plan::Budget;
+use primitives::DocumentId;
 
 /// A document: what it says about itself.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,9 +10,9 @@ use utoipa::IntoParams;
 
 use crate::clock::now_ms;
 use crate::document::Author;
-use crate::format::{DocumentId, check_author_name};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
+use primitives::{DocumentId, check_author_name};
 
 /// Who writes when nobody says so.
 const ANYBODY: &str = "api";

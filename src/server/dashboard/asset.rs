@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 
-use crate::heavy::heavily;
+use offload::heavily;
 
 /// One file of the page.
 #[derive(Debug, Clone, Copy)]

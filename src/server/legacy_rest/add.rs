@@ -13,9 +13,11 @@ use serde_json::{Map, Value};
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{Edit, NewPosition, read_view};
-use crate::format::{Budget, InvalidAuthorName, Scale, amount_of_json, check_author_name, parse_when};
+use crate::legacy::parse_when;
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
+use plan::{Budget, Scale, amount_of_json};
+use primitives::{InvalidAuthorName, check_author_name};
 
 /// Stores it, in front of all others.
 pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, request: Request) -> Response {

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::document::EditError;
-use crate::format::json;
 use crate::hub::{Caller, EditFailure};
 use crate::server::authentication::legacy_refusal;
 use crate::server::{App, Problem, body};
+use primitives::strict_json;
 
 /// What some programs put in front of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -55,7 +55,7 @@ pub fn failure(failure: EditFailure) -> Response {
 /// The answer to give.
 pub async fn read_object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Response> {
     let bytes = body::read(headers, body).await.map_err(|error| problem(&error))?;
-    match json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes)) {
+    match strict_json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes)) {
         Ok(Value::Object(object)) => Ok(object),
         // The only error of a key: it appears twice.
         Err(reason) if reason.is_data() => Err(error(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {reason}"))),

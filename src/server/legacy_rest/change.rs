@@ -15,11 +15,11 @@ use super::add::{budget, text};
 use super::{answer, author};
 use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use crate::document::{BudgetPatch, Edit, Position, PositionPatch, read_view};
-use crate::format::{Budget, Scale};
 use crate::hub::Caller;
 use crate::server::authentication::LegacyAsker;
 use crate::server::renderings::entry_row;
 use crate::server::{App, write};
+use plan::{Budget, Scale};
 
 /// The id of a path; what is no text names nothing.
 type Id = Result<Path<String>, PathRejection>;

@@ -16,13 +16,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::answer;
-use crate::auth::{Authority, LoginRefused, Session};
 use crate::clock::now;
 use crate::metrics::Refusal;
 use crate::server::App;
 use crate::server::authentication::{ended_cookies, is_from_our_page, session_cookie};
 use crate::server::guests::Guest;
 use crate::server::secure::is_secure;
+use auth::{Authority, LoginRefused, Session};
 
 /// Bytes of a password that are looked at: more is none.
 const MAX_PASSWORD: usize = 1_024;

@@ -4,7 +4,6 @@
 
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::format::DocumentId;
 use crate::hub::{
     Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, SyncPeer,
 };
@@ -12,7 +11,8 @@ use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
-use crate::wire::detach;
+use primitives::DocumentId;
+use repo_protocol::detach;
 
 /// One peer of one document.
 pub struct PlainSocket {

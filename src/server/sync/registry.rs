@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{ConnectionKey, FarewellKind, Outbox};
-use crate::wire::repo::PeerId;
+use repo_protocol::PeerId;
 
 /// All joined peers.
 #[derive(Clone, Default)]

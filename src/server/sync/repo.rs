@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::registry::{PeerRegistry, Registration};
-use crate::format::DocumentId;
 use crate::hub::{
     Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, RemoteHeads,
     SyncPeer,
@@ -22,7 +21,8 @@ use crate::server::ephemerals::EphemeralRate;
 use crate::server::identity::Identity;
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
-use crate::wire::repo::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+use primitives::DocumentId;
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// Characters of what a peer says of an error that are written to the log.
 const MAX_LOGGED: usize = 200;
@@ -300,7 +300,7 @@ impl Surface for RepoSocket {
                 return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
             }
         };
-        let decoded = repo::decode_known(&bytes, &|id| self.documents.get(id).cloned());
+        let decoded = repo_protocol::decode_known(&bytes, &|id| self.documents.get(id).cloned());
         match decoded {
             Ok(message) => self.dispatch(message, share, out).await,
             Err(error) => {
@@ -315,7 +315,7 @@ impl Surface for RepoSocket {
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
         let Some(joined) = &self.joined else { return Ok(()) };
         if let Outgoing::Sync { document, data } = &outgoing {
-            out.binary(&repo::sync_head(&self.identity.peer, &joined.peer, document, data.len()), data);
+            out.binary(&repo_protocol::sync_head(&self.identity.peer, &joined.peer, document, data.len()), data);
             return Ok(());
         }
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
@@ -331,7 +331,7 @@ impl Surface for RepoSocket {
             Outgoing::Missing(document) => Message::DocUnavailable { sender, target, document, message: None },
             Outgoing::Ephemeral(message) => {
                 let Ok(sender) = PeerId::new(&message.sender) else { return Ok(()) };
-                Message::Ephemeral(repo::Ephemeral {
+                Message::Ephemeral(repo_protocol::Ephemeral {
                     sender,
                     target,
                     count: message.count,
@@ -342,7 +342,7 @@ impl Surface for RepoSocket {
             }
             Outgoing::RemoteHeads(news) => {
                 let Ok(storage) = StorageId::new(&news.storage) else { return Ok(()) };
-                let heads = repo::RemoteHeads { heads: news.heads.clone(), timestamp: news.timestamp };
+                let heads = repo_protocol::RemoteHeads { heads: news.heads.clone(), timestamp: news.timestamp };
                 let document = news.document.clone();
                 Message::RemoteHeadsChanged { sender, target, document, heads: vec![(storage, heads)] }
             }

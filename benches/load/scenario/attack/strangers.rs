@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::PeerId;
+use primitives::DocumentId;
+use repo_protocol::PeerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::{JoinSet, LocalSet};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use happierwork::format::DocumentId;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use primitives::DocumentId;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

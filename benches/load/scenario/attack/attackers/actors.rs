@@ -62,7 +62,7 @@ pub async fn interleave(gang: Rc<Gang>, number: usize) -> Fallible<()> {
 }
 
 /// Joins as an editor, sends a sync message, and stays until it is closed or some time has passed.
-pub async fn deliver(gang: &Gang, document: &happierwork::format::DocumentId, message: &[u8]) -> Fallible<()> {
+pub async fn deliver(gang: &Gang, document: &primitives::DocumentId, message: &[u8]) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(gang, &gang.editor_sync, &name).await?;
     line.send(&sync(&name, document, message)?).await?;

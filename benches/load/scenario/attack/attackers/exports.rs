@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT};
-use happierwork::format::DocumentId;
 use hyper::Method;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION};
+use primitives::DocumentId;
 use tokio::time::timeout;
 
 use super::{Gang, HOME, new_document, new_name};

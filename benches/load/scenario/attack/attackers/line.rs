@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use happierwork::format::DocumentId;
-use happierwork::wire::repo::{Message, PeerId};
+use primitives::DocumentId;
+use repo_protocol::{Message, PeerId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};

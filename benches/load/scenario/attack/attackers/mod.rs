@@ -35,7 +35,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use happierwork::format::DocumentId;
+use primitives::DocumentId;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};

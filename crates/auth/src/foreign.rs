@@ -1,0 +1,126 @@
+//! The keys of somebody else: a JWK set as identity providers publish it. Public keys, and nothing else.
+
+use std::sync::Arc;
+
+use jsonwebtoken::DecodingKey;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::key::{Algorithm, VerifyingKey, checked_kid, decode};
+use primitives::strict_json;
+
+/// Bits of an RSA key. Fewer are not safe; more would take long.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Jwk>,
+}
+
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    purpose: Option<String>,
+    key_ops: Option<Vec<String>>,
+    crv: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    d: Option<IgnoredAny>,
+}
+
+/// The keys of a set that verify tokens, and what is to be said of the others.
+pub(super) struct Foreign {
+    pub(super) keys: Vec<VerifyingKey>,
+    pub(super) left_out: Vec<String>,
+}
+
+/// Reads a set. A key that cannot be used here is left out, as a provider may have keys for others as well; one that must not be there
+/// is an error.
+pub(super) fn read(json: &[u8]) -> Result<Foreign, String> {
+    let set: Set = strict_json::from_slice(json).map_err(|error| format!("this is no JWK set: {error}"))?;
+    let mut foreign = Foreign { keys: Vec::new(), left_out: Vec::new() };
+    for jwk in &set.keys {
+        let name = jwk.kid.as_deref().unwrap_or("without an id");
+        if jwk.kty == "oct" {
+            return Err(format!(
+                "the key {name:?} is a secret (kty \"oct\"): whoever can read it can make tokens. \
+                 The keys of a provider are its public ones"
+            ));
+        }
+        if jwk.d.is_some() {
+            return Err(format!(
+                "the key {name:?} has its private part (d): the keys of a provider are its public ones"
+            ));
+        }
+        match jwk.algorithm() {
+            Ok(algorithm) => foreign.keys.push(jwk.prepare(algorithm)?),
+            Err(why) => foreign.left_out.push(format!("{name:?}: {why}")),
+        }
+    }
+    if foreign.keys.is_empty() {
+        let why: String = foreign.left_out.iter().map(|why| format!(" ({why})")).collect();
+        return Err(format!("none of its keys can verify tokens{why}"));
+    }
+    Ok(foreign)
+}
+
+impl Jwk {
+    /// By its type and, if it says one, its `alg`.
+    fn algorithm(&self) -> Result<Algorithm, String> {
+        if self.purpose.as_ref().is_some_and(|purpose| purpose != "sig")
+            || self.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
+        {
+            return Err("it is not for signatures".to_owned());
+        }
+        let algorithm = match (self.kty.as_str(), self.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => Algorithm::EdDsa,
+            ("EC", Some("P-256")) => Algorithm::Es256,
+            ("RSA", _) => Algorithm::Rs256,
+            (kty, crv) => return Err(format!("keys of the type {kty} {} are not supported", crv.unwrap_or_default())),
+        };
+        match &self.alg {
+            Some(other) if other != algorithm.name() => Err(format!("the algorithm {other} is not supported")),
+            _ => Ok(algorithm),
+        }
+    }
+
+    fn prepare(&self, algorithm: Algorithm) -> Result<VerifyingKey, String> {
+        let kid = checked_kid(self.kid.as_deref().unwrap_or_default())?;
+        let part = |name: &str, value: &Option<String>| {
+            let bytes = value.as_deref().and_then(decode);
+            bytes.ok_or_else(|| format!("the key {kid:?} has no proper {name}"))
+        };
+        let of_curve = |name: &str, value| {
+            let bytes = part(name, value)?;
+            if bytes.len() == 32 { Ok(bytes) } else { Err(format!("the {name} of the key {kid:?} has not 32 bytes")) }
+        };
+        let key = match algorithm {
+            Algorithm::EdDsa => DecodingKey::from_ed_der(&of_curve("x", &self.x)?),
+            Algorithm::Es256 => {
+                // An uncompressed point.
+                let point = [vec![4], of_curve("x", &self.x)?, of_curve("y", &self.y)?].concat();
+                DecodingKey::from_ec_der(&point)
+            }
+            Algorithm::Rs256 => {
+                let (n, e) = (part("n", &self.n)?, part("e", &self.e)?);
+                let n = n.iter().position(|byte| *byte != 0).map(|first| n[first..].to_vec()).unwrap_or_default();
+                let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+                if !RSA_BITS.contains(&bits) {
+                    return Err(format!(
+                        "the RSA key {kid:?} has {bits} bits; {} to {} are accepted",
+                        RSA_BITS.start(),
+                        RSA_BITS.end()
+                    ));
+                }
+                DecodingKey::from_rsa_raw_components(&n, &e)
+            }
+            Algorithm::Hs256 => return Err(format!("the key {kid:?} is a secret")),
+        };
+        Ok(VerifyingKey::new(Arc::clone(&kid), algorithm, false, key))
+    }
+}

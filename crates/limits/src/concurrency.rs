@@ -1,0 +1,176 @@
+//! What may be in use at a time.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How much may be in use at a time: in total, and by each key.
+#[derive(Debug)]
+pub struct KeyedLimit<K: Hash + Eq + Clone> {
+    total: usize,
+    each: usize,
+    in_use: Mutex<InUse<K>>,
+}
+
+#[derive(Debug)]
+struct InUse<K> {
+    total: usize,
+    /// Holds no zeros: a key that uses nothing is forgotten.
+    by_key: HashMap<K, usize>,
+}
+
+/// Which bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The one of all keys together.
+    Total,
+    /// The one of this key: others find room.
+    Key,
+}
+
+/// One that is in use, until this is dropped.
+#[derive(Debug)]
+pub struct KeyedPermit<K: Hash + Eq + Clone> {
+    limit: Arc<KeyedLimit<K>>,
+    in_total: bool,
+    key: Option<K>,
+    amount: usize,
+}
+
+impl<K: Hash + Eq + Clone> KeyedLimit<K> {
+    /// `total` of all keys together, and `each` of one key; `usize::MAX` is no limit.
+    #[must_use]
+    pub fn new(total: usize, each: usize) -> Arc<Self> {
+        let in_use = Mutex::new(InUse { total: 0, by_key: HashMap::new() });
+        Arc::new(Self { total, each, in_use })
+    }
+
+    /// How much all keys may use together.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How much one key may use.
+    #[must_use]
+    pub fn each(&self) -> usize {
+        self.each
+    }
+
+    /// One more in use. `None` as a key: nobody is charged, and it is counted in total.
+    ///
+    /// # Errors
+    /// When a bound is reached; nothing is counted.
+    pub fn take(self: &Arc<Self>, key: Option<K>) -> Result<KeyedPermit<K>, Full> {
+        self.count(true, key, 1)
+    }
+
+    /// The same for what is counted in total by another permit.
+    ///
+    /// # Errors
+    /// When the key's bound is reached; nothing is counted.
+    pub fn take_share(self: &Arc<Self>, key: K) -> Result<KeyedPermit<K>, Full> {
+        self.count(false, Some(key), 1)
+    }
+
+    /// The same for an amount. A key that uses nothing else may use more than its bound, or it could never have this.
+    ///
+    /// # Errors
+    /// When the key uses something and its bound would be exceeded; nothing is counted.
+    pub fn take_share_of(self: &Arc<Self>, key: K, amount: usize) -> Result<KeyedPermit<K>, Full> {
+        self.count(false, Some(key), amount)
+    }
+
+    fn count(self: &Arc<Self>, in_total: bool, key: Option<K>, amount: usize) -> Result<KeyedPermit<K>, Full> {
+        // A key without a bound needs no entry.
+        let key = key.filter(|_| self.each < usize::MAX);
+        let mut in_use = self.lock();
+        if in_total && in_use.total >= self.total {
+            return Err(Full::Total);
+        }
+        if let Some(key) = &key {
+            let used = in_use.by_key.get(key).copied().unwrap_or_default();
+            // An amount may be larger than the bound; a single one is not, unless nothing is allowed.
+            if used + amount > self.each && (used > 0 || amount == 1) {
+                return Err(Full::Key);
+            }
+            in_use.by_key.insert(key.clone(), used + amount);
+        }
+        in_use.total += if in_total { amount } else { 0 };
+        drop(in_use);
+        Ok(KeyedPermit { limit: Arc::clone(self), in_total, key, amount })
+    }
+
+    /// How much is in use, and by how many keys.
+    #[must_use]
+    pub fn used(&self) -> (usize, usize) {
+        let in_use = self.lock();
+        (in_use.total, in_use.by_key.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InUse<K>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
+    fn drop(&mut self) {
+        let mut in_use = self.limit.lock();
+        in_use.total -= if self.in_total { self.amount } else { 0 };
+        if let Some(key) = &self.key
+            && let Some(used) = in_use.by_key.get_mut(key)
+        {
+            *used -= self.amount;
+            if *used == 0 {
+                in_use.by_key.remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_leaves_room_for_others_up_to_the_total() {
+        let limit = KeyedLimit::new(4, 2);
+        let mut held: Vec<_> = (0..2).map(|_| limit.take(Some("a")).expect("room")).collect();
+        assert_eq!(limit.take(Some("a")).unwrap_err(), Full::Key);
+        held.push(limit.take(Some("b")).expect("room"));
+        held.push(limit.take(None).expect("room"));
+        assert_eq!(limit.take(Some("b")).unwrap_err(), Full::Total);
+        assert_eq!(limit.take(None).unwrap_err(), Full::Total);
+        held.remove(0);
+        assert!(limit.take(Some("a")).is_ok(), "given back");
+        drop(held);
+        assert_eq!(limit.used(), (0, 0), "nothing is left behind");
+    }
+
+    #[test]
+    fn share_of_what_is_counted_elsewhere_is_not_counted_twice() {
+        let limit = KeyedLimit::new(1, 1);
+        let _total = limit.take(None).expect("room");
+        let _share = limit.take_share("a").expect("room");
+        assert_eq!(limit.take_share("a").unwrap_err(), Full::Key);
+    }
+
+    #[test]
+    fn one_amount_may_exceed_the_bound_of_its_key() {
+        let limit = KeyedLimit::new(usize::MAX, 100);
+        let large = limit.take_share_of("a", 300).expect("it is all that is in use");
+        assert_eq!(limit.take_share_of("a", 10).unwrap_err(), Full::Key);
+        let _others = limit.take_share_of("b", 60).expect("room");
+        assert_eq!(limit.take_share_of("b", 60).unwrap_err(), Full::Key);
+        drop(large);
+        assert!(limit.take_share_of("a", 10).is_ok());
+    }
+
+    #[test]
+    fn key_without_a_bound_is_not_remembered() {
+        let limit = KeyedLimit::new(usize::MAX, usize::MAX);
+        let held: Vec<_> = (0..1_000).map(|_| limit.take(Some("a")).expect("room")).collect();
+        assert_eq!(limit.used(), (1_000, 0));
+        drop(held);
+    }
+}

@@ -1,0 +1,73 @@
+//! Texts of positions: how long they may be, and which of them are blank.
+
+/// Unicode characters that one text of a position may have. The dashboard counts in the same way.
+pub const MAX_TEXT: usize = 1_000;
+
+/// Whether a person sees nothing of this text.
+///
+/// White space, control characters, and what Unicode lets programs ignore when they draw text (zero-width spaces, byte
+/// order marks, soft hyphens, variation selectors) leave no mark. `tests/fixtures/texts.json` lists all of them; the
+/// dashboard follows the same list.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_invisible)
+}
+
+/// White space, control characters, `Default_Ignorable_Code_Point`, the Braille pattern without dots, and the marks of
+/// interlinear annotation.
+fn is_invisible(letter: char) -> bool {
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn blank_characters_are_those_of_the_page() {
+        let rules: Value = serde_json::from_str(include_str!("../../../tests/fixtures/texts.json")).unwrap();
+        let ranges: Vec<(u32, u32)> = rules["blankRanges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|range| {
+                let end = |at: usize| u32::from_str_radix(range[at].as_str().unwrap(), 16).unwrap();
+                (end(0), end(1))
+            })
+            .collect();
+        for letter in '\0'..=char::MAX {
+            let listed = ranges.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(letter)));
+            assert_eq!(is_blank(letter.encode_utf8(&mut [0; 4])), listed, "U+{:04X}", u32::from(letter));
+        }
+    }
+
+    #[test]
+    fn one_visible_character_is_enough() {
+        assert!(is_blank("") && is_blank("\u{200b} \u{feff}\n"));
+        assert!(!is_blank("\u{200b}a\u{200b}"));
+    }
+}

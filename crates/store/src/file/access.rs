@@ -1,0 +1,46 @@
+//! The files of who may do what with a document: `<documentId>.access.json`, in the folder of the documents.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Inner;
+use super::replace::{NewFile, NotReplaced};
+use crate::{OpenError, Place, Records, StoreError};
+use primitives::DocumentId;
+
+const ENDING: &str = ".access.json";
+
+impl Inner {
+    fn access_file(&self, id: &DocumentId) -> PathBuf {
+        self.documents.join(format!("{id}{ENDING}"))
+    }
+
+    pub(super) fn load_access(&self) -> Result<Records, StoreError> {
+        let files = match self.disk.files(&self.documents) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
+        };
+        let ids = files.iter().filter_map(|(name, _)| name.strip_suffix(ENDING)?.parse::<DocumentId>().ok());
+        ids.map(|id| {
+            let path = self.access_file(&id);
+            let read = || {
+                let file = self.disk.open(&path)?;
+                file.read(0..file.len()?)
+            };
+            let bytes = read().map_err(|error| OpenError::io(Place::Documents(path.clone()), error))?;
+            Ok((id, bytes))
+        })
+        .collect()
+    }
+
+    /// A crash leaves the old or the new.
+    pub(super) fn save_access(&self, id: &DocumentId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.make_documents().map_err(|error| StoreError::from(error).while_writing(id))?;
+        let path = self.access_file(id);
+        let new = NewFile::write(&*self.disk, &path, bytes).map_err(|error| StoreError::write(id, error))?;
+        match new.publish(&*self.disk, &path) {
+            Ok(_) => Ok(()),
+            Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => Err(StoreError::write(id, error)),
+        }
+    }
+}
