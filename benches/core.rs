@@ -13,15 +13,13 @@ use automerge::{ActorId, Automerge, ROOT, ReadDoc};
 use bytes::Bytes;
 use divan::{Bencher, black_box};
 use futures_util::FutureExt;
-use happierwork::document::{
-    Author, BudgetPatch, Document, Edit, Form, Incoming, Item, MessageLimits, NewPosition, PeerKey, Plan, PlanPatch,
-    PositionPatch, View, read_view,
-};
+use happierwork::document::{AuthoredEdit, Document, Item};
 use happierwork::legacy;
 use happierwork::legacy::frames;
 use happierwork::server::renderings::RENDERINGS;
-use plan::Budget;
+use plan::{Author, Budget, BudgetPatch, Edit, Form, NewPosition, Plan, PlanPatch, PositionPatch, View, read_view};
 use primitives::DocumentId;
+use sync_engine::{Incoming, MessageLimits, PeerKey};
 
 /// Changes in the history.
 const HISTORIES: [usize; 3] = [100, 10_000, 100_000];
@@ -61,7 +59,8 @@ fn make_snapshot(positions: usize, changes: usize) -> Vec<u8> {
     let mut document = load(&[]);
     let plan = PlanPatch { name: Some("Growth".to_owned()), ..PlanPatch::default() };
     let create = Edit::Create { id: id(), plan, positions: rows.collect() };
-    let applied = document.apply(vec![Item::Edit { edit: create, author: author(), by: None }]);
+    let applied =
+        document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit: create, author: author() }, by: None }]);
     let mut doc = Automerge::load(&applied.chunks).unwrap().with_actor(ActorId::from([8u8; 16]));
     for change in 1..changes {
         edit(&mut doc, change % positions, i64::try_from(change).unwrap());
@@ -120,7 +119,7 @@ impl Case {
         };
         let mut case = Self { document: load(&log), writer: peer(10), viewer: peer(11), viewers, edits: 0, positions };
         for key in 0..=viewers {
-            case.document.join(PeerKey(key), Vec::new());
+            case.document.engine.join(PeerKey(key), Vec::new());
         }
         for _ in 0..4 {
             let (written, seen) = (case.writer.say(), case.viewer.say());
@@ -149,7 +148,7 @@ impl Case {
     fn exchange(&mut self, written: Option<Bytes>, seen: Option<Bytes>) {
         let written = written.map(|bytes| sync(WRITER, &bytes));
         let seen = seen.into_iter().flat_map(|bytes| (1..=self.viewers).map(move |key| sync(PeerKey(key), &bytes)));
-        let mut applied = self.document.apply(written.into_iter().chain(seen).collect());
+        let mut applied = self.document.engine.apply(written.into_iter().chain(seen).collect());
         let published = self.document.publish(&mut applied, |_| true);
         for delivery in published.deliveries {
             match delivery.peer.0 {
@@ -171,7 +170,7 @@ fn publish_one_edit_to_1000_peers(bencher: Bencher, changes: usize) {
         .with_inputs(|| {
             let mut case = Case::new(100, changes, VIEWERS);
             let edit = case.edit();
-            let applied = case.document.apply(vec![sync(WRITER, &edit)]);
+            let applied = case.document.engine.apply(vec![sync(WRITER, &edit)]);
             (case, applied)
         })
         .bench_local_refs(|(case, applied)| {
@@ -197,7 +196,7 @@ fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
         let peers: Vec<u64> = (1..=VIEWERS).collect();
         for batch in peers.chunks(25) {
             let items = batch.iter().map(|peer| sync(PeerKey(*peer), acknowledgement)).collect();
-            let mut applied = case.document.apply(items);
+            let mut applied = case.document.engine.apply(items);
             assert!(case.document.publish(&mut applied, |_| true).deliveries.is_empty());
         }
     });
@@ -206,7 +205,7 @@ fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn receive_1_acknowledgement_nobody_sent_before(bencher: Bencher, changes: usize) {
     bencher.with_inputs(|| published(changes, 1)).bench_local_refs(|(case, acknowledgement)| {
-        let mut applied = case.document.apply(vec![sync(PeerKey(1), acknowledgement)]);
+        let mut applied = case.document.engine.apply(vec![sync(PeerKey(1), acknowledgement)]);
         case.document.publish(&mut applied, |_| true)
     });
 }
@@ -247,7 +246,7 @@ fn one_edit_apply_and_publish_to_one_viewer(bencher: Bencher, changes: usize) {
             (case, edit)
         })
         .bench_local_refs(|(case, edit)| {
-            let mut applied = case.document.apply(vec![sync(WRITER, edit)]);
+            let mut applied = case.document.engine.apply(vec![sync(WRITER, edit)]);
             case.document.publish(&mut applied, |_| true)
         });
 }
@@ -269,7 +268,8 @@ fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
     let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(1)), ..PositionPatch::default() };
     bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
         let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
-        let mut applied = case.document.apply(vec![Item::Edit { edit, author: author(), by: None }]);
+        let mut applied =
+            case.document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: None }]);
         case.document.publish(&mut applied, |_| true)
     });
 }
@@ -311,12 +311,12 @@ fn load_a_document(bencher: Bencher, changes: usize) {
 #[divan::bench(args = [100, 10_000, 100_000], sample_count = 10, sample_size = 1)]
 fn save_a_document(bencher: Bencher, changes: usize) {
     let document = load(&snapshot(100, changes));
-    bencher.bench_local(|| document.save());
+    bencher.bench_local(|| document.engine.save());
 }
 
 /// The history, of which a page must not cost more the longer it is.
 mod history {
-    use happierwork::document::history::{History, Query};
+    use plan::history::{History, Query};
 
     use super::*;
 
@@ -345,7 +345,7 @@ mod history {
     fn page(bencher: Bencher, changes: usize, query: &Query) {
         let doc = doc(100, changes);
         let history = History::of(&doc).unwrap();
-        bencher.bench_local(|| history.page(&doc, query, &|_| None).unwrap());
+        bencher.bench_local(|| history.page(&doc, query).unwrap());
     }
 
     #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use happierwork::hub::Caller;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
-use plan::Budget;
+use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 

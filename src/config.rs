@@ -8,19 +8,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-
 pub use auth::{
     AccountArgs, AuthArgs, FolderArgs, KeyArgs, KeyCommand, TokenArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs,
     WhoMayCreate,
 };
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use limits::LimitArgs;
+use primitives::DocumentId;
+use store::FileMode;
 pub use tls::TlsArgs;
 
 use crate::hub::APPLY_BUDGET;
 use crate::server::{Dashboard, Options, SocketTimes};
-use primitives::DocumentId;
-use store::FileMode;
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -365,8 +364,9 @@ fn host(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use ::auth::Role;
+
+    use super::*;
 
     fn serve(flags: &[&str]) -> ServeArgs {
         Cli::try_parse_from([&["happierwork"], flags].concat()).expect("parses").serve

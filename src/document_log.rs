@@ -9,14 +9,15 @@ use std::sync::Arc;
 use automerge::ActorId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use offload::heavily;
+use plan::ViewChange;
+use primitives::DocumentId;
+use store::{Lengths, Refusal, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::damper::Damper;
-use crate::document::{Document, ViewChange};
-use offload::heavily;
-use primitives::DocumentId;
-use store::{Lengths, Refusal, Store, StoreError};
+use crate::document::Document;
 
 /// A log below this is not worth compacting: it loads in a few milliseconds.
 const MIN_LOG_TO_COMPACT: u64 = 256 << 10;
@@ -133,7 +134,7 @@ impl DocumentLog {
             self.reload(document).await;
         }
         if self.refused && !self.lost {
-            match self.store.recover(&self.id, heavily(|| document.save())).await {
+            match self.store.recover(&self.id, heavily(|| document.engine.save())).await {
                 Ok(lengths) => {
                     tracing::info!(document = %self.id, "the document can be written again");
                     self.lengths = lengths;
@@ -209,7 +210,7 @@ impl DocumentLog {
             return;
         }
         self.tried_at = log;
-        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), heavily(|| document.save()));
+        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), heavily(|| document.engine.save()));
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
             match store.compact(&id, bytes).await {
                 Ok(_) => done(),

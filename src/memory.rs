@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-
 use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Bytes that a holder has for nothing.

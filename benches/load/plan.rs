@@ -5,11 +5,10 @@ use std::sync::Arc;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
-use happierwork::document::{
-    Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, PlanPatch, Position, Renderings,
-};
-use plan::Budget;
+use happierwork::document::{AuthoredEdit, Document, Item, Outcome};
+use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, Renderings};
 use primitives::DocumentId;
+use sync_engine::MessageLimits;
 
 use crate::Fallible;
 
@@ -57,11 +56,11 @@ impl Plan {
         let positions = (0..positions).map(position).collect();
         let edit = Edit::Create { id: id.clone(), plan, positions };
         let author = Author { name: "cfo".to_owned(), now: MADE };
-        let applied = document.apply(vec![Item::Edit { edit, author, by: None }]);
+        let applied = document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author }, by: None }]);
         if let Some(Outcome::Edited(Err(error))) = applied.outcomes.into_iter().next() {
             return Err(error.into());
         }
-        Ok(Self::of(id, Automerge::load(&document.save())?))
+        Ok(Self::of(id, Automerge::load(&document.engine.save())?))
     }
 
     /// The same document after so many more changes of one field each.

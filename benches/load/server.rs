@@ -17,13 +17,12 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::Fallible;
 use crate::client::Socket;
 use crate::client::envelope::Envelope;
-use crate::contenders;
 use crate::kind::{Address, Kind};
 use crate::measure::Process;
 use crate::plan::Plan;
+use crate::{Fallible, contenders};
 
 /// How long a server may take to begin.
 const BEGIN: Duration = Duration::from_secs(30);

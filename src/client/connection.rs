@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use primitives::DocumentId;
+use repo_protocol::StorageId;
+use sync_engine::PeerKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -12,9 +15,6 @@ use super::endpoint::Server;
 use super::identity::Identity;
 use super::link::{Event, Link, Outgoing};
 use super::{Problem, Status};
-use crate::document::PeerKey;
-use primitives::DocumentId;
-use repo_protocol::StorageId;
 
 /// Messages from the server that may wait for the replica; then the server waits.
 const INBOX: usize = 64;

@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::document::EditError;
 use primitives::{DocumentId, InvalidAuthorName};
 use repo_protocol::InvalidPeerName;
 use store::{OpenError, StoreError};
+
+use crate::document::EditRefused;
 
 /// Why a replica cannot be opened or made. What is in its file was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +59,7 @@ pub enum ReplicaError {
 pub enum EditFailed {
     /// It is not acceptable.
     #[error("{0}")]
-    Refused(Arc<EditError>),
+    Refused(Arc<EditRefused>),
     /// It could not be made durable.
     #[error("{0}")]
     NotStored(Arc<StoreError>),

@@ -6,10 +6,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ReplicaError;
 use repo_protocol::{PeerId, StorageId};
 use store::FileMode;
 use store::disk::{make_folders, write_small};
+
+use super::ReplicaError;
 
 /// In the folder beside the replica's file.
 const FILE: &str = "storage-id";

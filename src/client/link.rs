@@ -10,13 +10,16 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::header::HeaderValue;
+use primitives::DocumentId;
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +29,6 @@ use super::tls::{self, Trust};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
 use crate::meter::{Meter, Metered, limit_unsent};
-use primitives::DocumentId;
-use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// How long reaching the server and shaking hands may take.
 const DIAL: Duration = Duration::from_secs(15);

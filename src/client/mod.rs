@@ -39,24 +39,24 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use automerge::ChangeHash;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-
+use connection::Connection;
 pub use endpoint::{BadCertificate, Endpoint};
 pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
-pub use status::{Problem, Status};
-pub use token::{BadToken, Token};
-
-use connection::Connection;
 use identity::Identity;
-use servers::Servers;
-use task::{Command, ReplicaTask};
-
-use crate::clock::now_ms;
-use crate::document::{Document, Done, Edit, MessageLimits, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
-use crate::document_log::{Actors, DocumentLog};
+use plan::{Done, Edit, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use primitives::{DocumentId, check_author_name};
+use servers::Servers;
+pub use status::{Problem, Status};
 use store::disk::RealDisk;
 use store::{self, FileStore, Lengths, Repair, StateFile};
+use sync_engine::MessageLimits;
+use task::{Command, ReplicaTask};
+pub use token::{BadToken, Token};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::clock::now_ms;
+use crate::document::Document;
+use crate::document_log::{Actors, DocumentLog};
 
 /// Commands that may wait for the replica; a caller that has more waits itself.
 const MAILBOX: usize = 256;

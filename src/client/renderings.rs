@@ -1,6 +1,6 @@
 //! A replica serves nobody: its rows are read as they are, and kept in no written form.
 
-use crate::document::{Position, Renderings};
+use plan::{Position, Renderings};
 
 /// Rows are not rendered.
 pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };

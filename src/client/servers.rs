@@ -2,11 +2,11 @@
 //! difference. Losing it loses nothing but speed.
 
 use automerge::ChangeHash;
-
-use super::now_ms;
 use primitives::DocumentId;
 use repo_protocol::StorageId;
 use store::{PeerRecord, Store};
+
+use super::now_ms;
 
 /// Servers that are remembered; the longest unseen is forgotten first.
 const MAX_SERVERS: usize = 16;

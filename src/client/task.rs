@@ -5,6 +5,9 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use plan::{Author, Done, Edit, ViewChange};
+use repo_protocol::StorageId;
+use sync_engine::BadMessage;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
@@ -12,9 +15,8 @@ use super::endpoint::Server;
 use super::link::{Event, Outgoing};
 use super::servers::Servers;
 use super::{EditFailed, Problem, Status, now_ms};
-use crate::document::{Applied, Author, BadMessage, Document, Done, Edit, Item, Outcome, ViewChange};
+use crate::document::{Applied, AuthoredEdit, Document, Item, Outcome};
 use crate::document_log::DocumentLog;
-use repo_protocol::StorageId;
 
 /// Edits and messages taken as one batch.
 const MAX_BATCH: usize = 1_024;
@@ -74,7 +76,7 @@ impl ReplicaTask {
     pub(super) async fn run(mut self) {
         let closed = loop {
             let document = &self.document;
-            let behind = self.connection.session().is_some_and(|session| document.is_behind(session.key));
+            let behind = self.connection.session().is_some_and(|session| document.engine.is_behind(session.key));
             let input = tokio::select! {
                 biased;
                 command = self.commands.recv() => command.map_or(Input::Abandoned, Input::Command),
@@ -107,7 +109,7 @@ impl ReplicaTask {
         if !batch.items.is_empty() {
             self.commit(batch.items, batch.senders).await;
         }
-        if batch.asked && !self.document.exists() {
+        if batch.asked && !self.document.engine.exists() {
             self.send(Outgoing::Unavailable);
         }
         match afterwards {
@@ -126,7 +128,7 @@ impl ReplicaTask {
         match input {
             Input::Command(Command::Edit { edit, reply }) => {
                 let author = Author { name: self.author.clone(), now: now_ms() };
-                batch.items.push(Item::Edit { edit, author, by: None });
+                batch.items.push(Item::Edit { edit: AuthoredEdit { edit, author }, by: None });
                 batch.senders.push(Sender::Caller(reply));
             }
             Input::Wake(Wake::Event(Event::Sync { data, asked })) => {
@@ -179,7 +181,7 @@ impl ReplicaTask {
             Input::Wake(Wake::Redial) => self.connection.dial(),
             Input::Wake(Wake::Room) => {
                 let Some(session) = self.connection.session() else { return ControlFlow::Continue(()) };
-                if let Some(delivery) = self.document.drained(session.key) {
+                if let Some(delivery) = self.document.engine.drained(session.key) {
                     self.send(Outgoing::Sync(delivery.message));
                 }
             }
@@ -196,9 +198,9 @@ impl ReplicaTask {
         session.joined = true;
         let shared = storage.as_ref().map(|storage| self.servers.shared_heads(storage)).unwrap_or_default();
         session.storage = storage;
-        self.document.join(session.key, shared);
-        if let Some(delivery) = self.document.greet(session.key) {
-            let exists = self.document.exists();
+        self.document.engine.join(session.key, shared);
+        if let Some(delivery) = self.document.engine.greet(session.key) {
+            let exists = self.document.engine.exists();
             self.send(if exists { Outgoing::Sync(delivery.message) } else { Outgoing::Request(delivery.message) });
         }
     }
@@ -213,7 +215,7 @@ impl ReplicaTask {
     /// Ends the session, and remembers what the server is known to have.
     async fn hang_up(&mut self) {
         let Some(session) = self.connection.hang_up() else { return };
-        if let (Some(shared), Some(storage)) = (self.document.leave(session.key), session.storage) {
+        if let (Some(shared), Some(storage)) = (self.document.engine.leave(session.key), session.storage) {
             self.servers.remember(&storage, shared, &**self.log.store(), self.document.id()).await;
         }
     }
@@ -233,7 +235,7 @@ impl ReplicaTask {
         }
         let copies = items.clone();
         let document = &mut self.document;
-        let mut applied = document.apply(items);
+        let mut applied = document.engine.apply(items);
         if applied.spoiled().is_some() {
             return self.recover_from_panic(copies, senders).await;
         }
@@ -261,7 +263,7 @@ impl ReplicaTask {
         if let Some(problem) = refused {
             self.drop_connection(problem).await;
         }
-        if self.connection.session().is_some_and(|session| self.document.is_stalled(session.key)) {
+        if self.connection.session().is_some_and(|session| self.document.engine.is_stalled(session.key)) {
             // A new connection begins with nothing that one side is wrong about.
             self.drop_connection(Problem::Lost("the server goes on saying the same".to_owned())).await;
         }
@@ -339,10 +341,10 @@ impl ReplicaTask {
 
     fn status_of_session(&mut self) -> Status {
         let Some(session) = self.connection.session() else { return Status::Connecting };
-        let (ours, theirs) = (self.document.heads(), self.document.their_heads(session.key));
-        if self.document.exists() {
+        let (ours, theirs) = (self.document.engine.heads(), self.document.engine.their_heads(session.key));
+        if self.document.engine.exists() {
             // Heads name the whole history: who has the same ones has the same changes.
-            let refuses = session.refused_for_good || self.document.refuses_changes(session.key);
+            let refuses = session.refused_for_good || self.document.engine.refuses_changes(session.key);
             match &session.refused {
                 _ if theirs == Some(&ours) => Status::Synced,
                 Some(message) if refuses => Status::Refused { message: message.clone() },

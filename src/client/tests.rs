@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
-use super::*;
-use crate::document::Position;
-use plan::Budget;
+use plan::{Budget, Position};
 use store::faults::{FaultyDisk, Op};
+
+use super::*;
 
 /// The file is on a disk that fails on command; the folder beside it is a real one.
 struct Home {

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use store::check::check;
+
 use super::output::print;
 use super::{NOT_WHOLE, fail};
 use crate::config::CheckArgs;
-use store::check::check;
 
 /// 0: whole. 3: not whole. 1: it cannot be read.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {

@@ -6,18 +6,20 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use automerge::ActorId;
-
-use super::fail;
-use super::output::{note, print_bytes};
-use crate::config::{ExportArgs, ExportFormat};
-use crate::document::{Document, Form, MessageLimits, View, read_view};
-use crate::server::renderings::RENDERINGS;
-use crate::server::table::{Table, omitted_in_json};
 use automerge_chunks::chunk;
+use plan::{Form, View, read_view};
 use primitives::DocumentId;
 use store::FileMode;
 use store::check::judge;
 use store::disk::create_new;
+use sync_engine::MessageLimits;
+
+use super::fail;
+use super::output::{note, print_bytes};
+use crate::config::{ExportArgs, ExportFormat};
+use crate::document::Document;
+use crate::server::renderings::RENDERINGS;
+use crate::server::table::{Table, omitted_in_json};
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {

@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use plan::position::DEFAULT_UNIT;
+use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, read_view};
+use primitives::DocumentId;
+use store::disk::{RealDisk, create_new};
+use store::{FileMode, FileStore, StateFile, Store};
+use sync_engine::MessageLimits;
+
 use super::fail;
 use super::output::{OutputError, print};
 use crate::clock::now_ms;
 use crate::config::ImportArgs;
-use crate::document::position::DEFAULT_UNIT;
-use crate::document::{Author, Document, Edit, Item, MessageLimits, NewPosition, Outcome, Plan, PlanPatch, read_view};
+use crate::document::{AuthoredEdit, Document, Item, Outcome};
 use crate::document_log::Actors;
 use crate::legacy::{ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
 use crate::server::renderings::RENDERINGS;
-use plan::{Budget, parse_amount};
-use primitives::DocumentId;
-use store::disk::{RealDisk, create_new};
-use store::{FileMode, FileStore, StateFile, Store};
 
 /// Names that are tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;
@@ -74,14 +76,14 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         Edit::AddAll(positions)
     };
     let author = Author { name: "import".to_owned(), now };
-    let mut applied = document.apply(vec![Item::Edit { edit, author, by: None }]);
+    let mut applied = document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author }, by: None }]);
     if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
     // Before the import: if it fails, a file too many is harmless, and a row that is in neither place is not.
     let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused, args.file_mode)?) };
     if !applied.chunks.is_empty() {
-        store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.save()))?;
+        store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.engine.save()))?;
     }
     document.publish(&mut applied, |_| false);
     let view = document.view();

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use auth::{AuthError, AuthFolder, OwnKeys};
+use primitives::iso_ms;
+
 use super::fail;
 use super::output::{OutputError, note, print};
 use crate::clock::now;
 use crate::config::{KeyArgs, KeyCommand};
-use auth::{AuthError, AuthFolder, OwnKeys};
-use primitives::iso_ms;
 
 /// Why nothing was done, or not said.
 #[derive(Debug, thiserror::Error)]

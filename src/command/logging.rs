@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use limits::token_bucket::TokenBucket;
 use tokio::time::Instant;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -16,7 +17,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogFormat, ServeArgs};
-use limits::token_bucket::TokenBucket;
 
 /// Unless asked for by name, the library is not traced: it opens a span for every column of every change that it reads.
 const QUIET: &str = "automerge=warn";

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use store::disk::RealDisk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{OutputError, note, print, print_bytes};
 use super::{FAILED, fail, logging};
 use crate::config::{LogFormat, ServeArgs};
 use crate::server::{Limits, Started, Tls, start_on, within_open_files};
-use store::disk::RealDisk;
 
 /// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {

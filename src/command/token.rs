@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
+
 use super::fail;
 use super::output::{note, print};
 use crate::clock::now;
 use crate::config::TokenArgs;
-use auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 
 /// Prints the token, and nothing else, to standard output.
 pub(super) fn run(args: &TokenArgs) -> ExitCode {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
 
 use super::ConfigError;
-use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
 
 /// Flags of the server.
 #[derive(Debug, Clone, Args)]

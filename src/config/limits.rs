@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
-
-use crate::document::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
-use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
 use store::OpenFiles;
+use sync_engine::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
+
+use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
 
 /// Flags of the limits. What happens at each of them is in docs/operations.md.
 #[derive(Debug, Clone, Args)]

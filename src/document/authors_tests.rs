@@ -2,7 +2,9 @@
 
 use automerge::sync::MessageFlags;
 use automerge::transaction::Transactable;
-use automerge::{ActorId, AutoCommit, ROOT};
+use automerge::{ActorId, AutoCommit, ROOT, sync};
+use plan::Edit;
+use sync_engine::{Authors, BadMessage, Bringer, Standing, Surface, answer_of_none};
 
 use super::tests::{Remote, author, carrying, load, plan, position};
 use super::*;
@@ -15,23 +17,23 @@ fn by(user: &str) -> Bringer {
 
 fn user(document: &mut Document, key: u64, user: &str, read_only: bool) -> Remote {
     let remote = Remote::new(key);
-    document.join(remote.key, Vec::new());
-    document.introduce(remote.key, Standing { by: Some(by(user)), read_only });
+    document.engine.join(remote.key, Vec::new());
+    document.engine.introduce(remote.key, Standing { by: Some(by(user)), read_only });
     remote
 }
 
 /// A batch through all steps. Returns the outcomes, and what was written down.
 fn run(document: &mut Document, items: Vec<Item>) -> (Vec<Outcome>, Vec<u8>) {
-    let mut applied = document.apply(items);
+    let mut applied = document.engine.apply(items);
     let lines = applied.authors(NOW);
-    document.note_authors(&applied, NOW);
+    document.engine.note_authors(&applied, NOW);
     let outcomes = std::mem::take(&mut applied.outcomes);
     document.publish(&mut applied, |_| true);
     (outcomes, lines)
 }
 
 fn brought_by(document: &Document, change: &ChangeHash) -> Option<String> {
-    document.authors().of(change).map(|brought| brought.user.to_string())
+    document.engine.authors().of(change).map(|brought| brought.user.to_string())
 }
 
 /// The next change of an actor, from a copy of the document.
@@ -59,12 +61,15 @@ fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart
     }
     let edit = Edit::Add(position("q"));
     let api = Bringer { user: "coo".into(), surface: Surface::Api };
-    written.extend(run(&mut document, vec![Item::Edit { edit, author: author(), by: Some(api) }]).1);
+    written.extend(
+        run(&mut document, vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: Some(api) }]).1,
+    );
 
-    let changes: Vec<ChangeHash> = document.doc.get_changes(&[]).iter().map(|change| change.hash()).collect();
+    let changes: Vec<ChangeHash> =
+        document.engine.automerge().get_changes(&[]).iter().map(|change| change.hash()).collect();
     let (read, unreadable) = Authors::read(&written);
     assert_eq!(unreadable, 0);
-    for authors in [document.authors(), &read] {
+    for authors in [document.engine.authors(), &read] {
         let of = |index: usize| authors.of(&changes[index]);
         assert_eq!(of(0), None, "it was there before anybody was asked");
         assert_eq!(of(1), Some(Brought { user: "ceo".into(), surface: Surface::Sync, time_ms: NOW }));
@@ -83,11 +88,11 @@ fn nobody_goes_on_under_the_actor_of_somebody_else_and_everybody_may_hand_on_a_c
     let (second, _) = next(&then, b"ceo's device", 2);
     let sends = |key: u64, changes: &[Change]| vec![carrying(PeerKey(key), &[changes[0].hash()], changes)];
     run(&mut document, sends(8, std::slice::from_ref(&first)));
-    let heads = document.heads();
+    let heads = document.engine.heads();
 
     let forged = run(&mut document, sends(9, std::slice::from_ref(&second))).0;
     assert!(matches!(forged[0], Outcome::Refused(BadMessage::ForeignActor)), "{forged:?}");
-    assert_eq!(document.heads(), heads);
+    assert_eq!(document.engine.heads(), heads);
     let copy = run(&mut document, sends(9, std::slice::from_ref(&first))).0;
     assert!(matches!(copy[0], Outcome::Synced), "{copy:?}");
     let genuine = run(&mut document, sends(8, std::slice::from_ref(&second))).0;
@@ -136,7 +141,7 @@ fn a_copy_may_be_handed_on_in_the_same_batch_as_what_it_is_a_copy_of_and_nothing
 fn nobody_writes_under_the_actor_of_the_server() {
     let (mut document, log) = plan();
     user(&mut document, 9, "cfo", false);
-    let own = document.doc.get_actor().clone();
+    let own = document.engine.automerge().get_actor().clone();
     let forge = |log: &[u8], value| next(log, own.to_bytes(), value).0;
     // Before the server has written anything for anybody who is known, and after.
     for round in 0..2 {
@@ -145,7 +150,7 @@ fn nobody_writes_under_the_actor_of_the_server() {
         let (outcomes, _) = run(&mut document, items);
         assert!(matches!(outcomes[0], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
         let edit = Edit::Add(position("q"));
-        run(&mut document, vec![Item::Edit { edit, author: author(), by: Some(by("coo")) }]);
+        run(&mut document, vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: Some(by("coo")) }]);
     }
 }
 
@@ -170,7 +175,7 @@ fn an_actor_is_nobodys_again_when_its_changes_could_not_be_stored() {
     user(&mut document, 9, "cfo", false);
     let (change, _) = next(&log, b"a device", 1);
     let from = |key| vec![carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(&change))];
-    assert_eq!(document.apply(from(8)).change_count, 1);
+    assert_eq!(document.engine.apply(from(8)).change_count, 1);
     document.reload(&log, ActorId::from([2u8])).unwrap();
     let (outcomes, _) = run(&mut document, from(9));
     assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
@@ -178,8 +183,8 @@ fn an_actor_is_nobodys_again_when_its_changes_could_not_be_stored() {
     // What was written down before the append failed stays.
     let (change, _) = next(&log, b"another device", 1);
     let from = |key| vec![carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(&change))];
-    let applied = document.apply(from(8));
-    document.note_authors(&applied, NOW);
+    let applied = document.engine.apply(from(8));
+    document.engine.note_authors(&applied, NOW);
     document.reload(&log, ActorId::from([3u8])).unwrap();
     let (outcomes, _) = run(&mut document, from(9));
     assert!(matches!(outcomes[0], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
@@ -204,13 +209,14 @@ fn who_may_only_read_is_told_so_and_changes_nothing_however_often_it_tries() {
     let mut viewer = user(&mut document, 9, "intern", true);
     viewer.settle(&mut document);
     assert!(viewer.state.peer_read_only, "a stock client knows that there is no use in sending changes");
-    assert_eq!(viewer.doc.get_heads(), document.heads(), "reading works");
+    assert_eq!(viewer.doc.get_heads(), document.engine.heads(), "reading works");
     // One that does not care, and sends what it has made over and over.
     let (change, _) = next(&log, b"a modified client", 1);
-    let heads = document.heads();
+    let heads = document.engine.heads();
     let mut answers = 0;
     for _ in 0..10 {
-        let mut applied = document.apply(vec![carrying(viewer.key, &[change.hash()], std::slice::from_ref(&change))]);
+        let mut applied =
+            document.engine.apply(vec![carrying(viewer.key, &[change.hash()], std::slice::from_ref(&change))]);
         assert!(matches!(applied.outcomes[0], Outcome::Synced) && applied.chunks.is_empty(), "{applied:?}");
         for delivery in document.publish(&mut applied, |_| true).deliveries {
             let message = sync::Message::decode(&delivery.message).unwrap();
@@ -218,11 +224,11 @@ fn who_may_only_read_is_told_so_and_changes_nothing_however_often_it_tries() {
             answers += 1;
         }
     }
-    assert_eq!(document.heads(), heads);
+    assert_eq!(document.engine.heads(), heads);
     assert!(answers <= 1, "{answers} answers to ten messages that say the same");
     // What others write still reaches it.
-    let edit = Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None };
-    let mut applied = document.apply(vec![edit]);
+    let edit = Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None };
+    let mut applied = document.engine.apply(vec![edit]);
     assert_eq!(document.publish(&mut applied, |_| true).deliveries.len(), 1);
 }
 
@@ -234,16 +240,16 @@ fn who_may_write_after_all_brings_what_was_not_taken_before() {
     remote.doc.put(ROOT, "name", "mine").unwrap();
     remote.doc.commit();
     remote.settle(&mut document);
-    let before = document.heads();
+    let before = document.engine.heads();
     assert_ne!(remote.doc.get_heads(), before);
-    document.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: false });
-    let told = document.greet(remote.key).expect("it is told");
+    document.engine.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: false });
+    let told = document.engine.greet(remote.key).expect("it is told");
     remote.receive(&told.message);
     remote.settle(&mut document);
-    assert_eq!(document.heads(), remote.doc.get_heads());
+    assert_eq!(document.engine.heads(), remote.doc.get_heads());
     // And back.
-    document.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: true });
-    let told = document.greet(remote.key).expect("it is told");
+    document.engine.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: true });
+    let told = document.engine.greet(remote.key).expect("it is told");
     remote.receive(&told.message);
     assert!(remote.state.peer_read_only);
 }
@@ -255,11 +261,13 @@ fn a_thousand_who_may_only_read_are_one_peer() {
     for viewer in &mut viewers {
         viewer.settle(&mut document);
     }
-    assert_eq!(document.peers.distinct_states(), 1);
-    let before = document.peers.generations();
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
+    assert_eq!(document.engine.peers().distinct_states(), 1);
+    let before = document.engine.peers().generations();
+    let mut applied = document
+        .engine
+        .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
     assert_eq!(document.publish(&mut applied, |_| true).deliveries.len(), viewers.len());
-    assert_eq!(document.peers.generations() - before, 1);
+    assert_eq!(document.engine.peers().generations() - before, 1);
 }
 
 #[test]
@@ -269,11 +277,30 @@ fn a_document_that_is_not_there_answers_as_one_that_is_empty() {
     remote.doc.put(ROOT, "name", "mine").unwrap();
     remote.doc.commit();
     let Some(Item::Sync { peer, bytes }) = remote.message() else { panic!("a message") };
-    empty.join(peer, Vec::new());
-    let mut applied = empty.apply(vec![Item::Sync { peer, bytes: bytes.clone() }]);
+    empty.engine.join(peer, Vec::new());
+    let mut applied = empty.engine.apply(vec![Item::Sync { peer, bytes: bytes.clone() }]);
     let said = empty.publish(&mut applied, |_| true).deliveries;
     assert_eq!(answer_of_none(Some(&bytes)), Some(said[0].message.clone()));
-    empty.join(PeerKey(1), Vec::new());
-    assert_eq!(answer_of_none(None), Some(empty.greet(PeerKey(1)).unwrap().message));
+    empty.engine.join(PeerKey(1), Vec::new());
+    assert_eq!(answer_of_none(None), Some(empty.engine.greet(PeerKey(1)).unwrap().message));
     assert_eq!(answer_of_none(Some(b"nonsense")), None);
+}
+
+#[test]
+fn history_tells_the_user_beside_the_name_in_a_change() {
+    let (mut document, log) = plan();
+    let intern = user(&mut document, 10, "an intern", false);
+    let mut doc = AutoCommit::load(&log).unwrap();
+    let before = doc.get_heads();
+    doc.put(ROOT, "updatedBy", "the CEO").unwrap();
+    doc.commit();
+    let forged: Vec<Change> = doc.get_changes(&before).into_iter().collect();
+    run(&mut document, vec![carrying(intern.key, &doc.get_heads(), &forged)]);
+    let history = History::of(&document.copy()).unwrap();
+    assert!(document.keep_history(Box::new(history)));
+    let query = Query { before: None, limit: 10, position: None, field: None };
+    let AttributedPage { page, brought } = document.history_page(&query).unwrap().unwrap();
+    assert_eq!(page.entries[0].hash, forged[0].hash());
+    assert_eq!(brought[0], Some(Brought { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
+    assert_eq!(brought[1], None);
 }

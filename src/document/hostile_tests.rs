@@ -5,12 +5,14 @@ use std::num::NonZeroU64;
 use automerge::legacy::{self, ElementId, Key, ObjectId, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, Change, ChangeHash, ExpandedChange, ObjType, ROOT, ScalarValue, sync};
+use automerge_chunks::cost::Overweight;
+use automerge_chunks::testing::in_turn;
+use plan::{Author, Edit, PlanPatch};
 use sha2::{Digest, Sha256};
+use sync_engine::{BadMessage, DocumentFull, Incoming, listed};
 
 use super::tests::{NO_FORMS, carrying, load, plan};
 use super::*;
-use automerge_chunks::cost::Overweight;
-use automerge_chunks::testing::in_turn;
 
 const PEER: PeerKey = PeerKey(66);
 
@@ -271,7 +273,7 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
     {
         let lists = [vec![0x42], long(heads), long(needs), vec![1], long(shared), vec![0]].concat();
         let message = [lists.as_slice(), &[0]].concat();
-        assert_eq!(envelope::listed(&message), lists.len());
+        assert_eq!(listed(&message), lists.len());
         let taken = decode(&message);
         assert!(taken.is_ok() == is_taken && (is_taken || matches!(taken, Err(BadMessage::TooManyHeads { .. }))));
     }
@@ -310,10 +312,10 @@ fn what_people_make_is_not_refused() {
         assert_eq!(decode(chunk), Ok(history.len()));
     }
     let mut document = load(&[]);
-    document.join(PEER, Vec::new());
-    let applied = document.apply(vec![carrying(PEER, &doc.get_heads(), &history)]);
+    document.engine.join(PEER, Vec::new());
+    let applied = document.engine.apply(vec![carrying(PEER, &doc.get_heads(), &history)]);
     assert!(matches!(applied.outcomes.as_slice(), [Outcome::Synced]), "{applied:?}");
-    assert_eq!(document.heads(), doc.get_heads());
+    assert_eq!(document.engine.heads(), doc.get_heads());
 }
 
 /// A change by nobody known, that does these operations to a document.
@@ -323,10 +325,10 @@ fn forged(doc: &Document, operations: Vec<legacy::Op>) -> ExpandedChange {
         actor_id: ActorId::from([66; 16]),
         hash: None,
         seq: 1,
-        start_op: NonZeroU64::new(doc.max_op + 1).unwrap(),
+        start_op: NonZeroU64::new(doc.engine.max_op() + 1).unwrap(),
         time: 0,
         message: None,
-        deps: doc.heads(),
+        deps: doc.engine.heads(),
         extra_bytes: Vec::new(),
         author: None,
     }
@@ -348,8 +350,8 @@ fn nobody(counter: u64) -> OpId {
 
 /// What becomes of a change; and whatever that is, the document must be readable from its log and from a snapshot.
 fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
-    document.join(PEER, Vec::new());
-    let mut applied = document.apply(vec![carrying(PEER, &[], changes)]);
+    document.engine.join(PEER, Vec::new());
+    let mut applied = document.engine.apply(vec![carrying(PEER, &[], changes)]);
     let spoiled = applied.spoiled().map(ToString::to_string);
     let result = if let Some(error) = spoiled {
         assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
@@ -364,14 +366,20 @@ fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Resul
     };
     document.publish(&mut applied, |_| true);
     let reopened = Automerge::load(log).expect("the log is a document");
-    assert_eq!(reopened.get_heads(), document.heads());
-    let snapshot = document.save();
+    assert_eq!(reopened.get_heads(), document.engine.heads());
+    let snapshot = document.engine.save();
     let again = Automerge::load(&snapshot).expect("a snapshot is a document");
-    assert_eq!(again.get_heads(), document.heads());
+    assert_eq!(again.get_heads(), document.engine.heads());
     assert_eq!(again.get_changes(&[]).len(), reopened.get_changes(&[]).len());
     let patch = PlanPatch { name: Some("still there".to_owned()), ..PlanPatch::default() };
-    let edit = Item::Edit { edit: Edit::Describe(patch), author: Author { name: "cfo".to_owned(), now: 0 }, by: None };
-    assert!(matches!(document.apply(vec![edit]).outcomes.as_slice(), [Outcome::Edited(Ok(_))]), "it can be edited");
+    let edit = Item::Edit {
+        edit: AuthoredEdit { edit: Edit::Describe(patch), author: Author { name: "cfo".to_owned(), now: 0 } },
+        by: None,
+    };
+    assert!(
+        matches!(document.engine.apply(vec![edit]).outcomes.as_slice(), [Outcome::Edited(Ok(_))]),
+        "it can be edited"
+    );
     document.reload(log, ActorId::from([3])).unwrap();
     result
 }
@@ -421,7 +429,7 @@ fn an_object_or_a_place_in_a_list_that_does_not_exist_is_refused() {
     }
     let in_list = |key, insert| {
         case(|doc| {
-            let start = doc.max_op + 1;
+            let start = doc.engine.max_op() + 1;
             let list = legacy::Op { action: OpType::Make(ObjType::List), ..put("list", 0, vec![]) };
             let item = legacy::Op { insert, ..elsewhere(ObjectId::Id(nobody(start)), key) };
             vec![forged(doc, vec![list, item])]
@@ -465,7 +473,7 @@ fn a_change_without_operations_leaves_no_gap() {
     let nothing = |gap| {
         case(|doc| {
             let mut change = forged(doc, vec![]);
-            change.start_op = NonZeroU64::new(doc.max_op + 1 + gap).unwrap();
+            change.start_op = NonZeroU64::new(doc.engine.max_op() + 1 + gap).unwrap();
             vec![change]
         })
     };
@@ -494,7 +502,7 @@ fn an_actor_that_numbers_operations_twice_is_refused() {
 fn of_two_changes_of_an_actor_the_later_builds_on_the_earlier() {
     let next = |doc: &Document, count: u64| ExpandedChange {
         seq: 2,
-        start_op: NonZeroU64::new(doc.max_op + 1 + count).unwrap(),
+        start_op: NonZeroU64::new(doc.engine.max_op() + 1 + count).unwrap(),
         ..forged(doc, vec![put("b", 1, vec![])])
     };
     let beside = case(|doc| vec![forged(doc, vec![put("a", 1, vec![])]), next(doc, 1)]);
@@ -521,7 +529,7 @@ fn whoever_goes_on_after_many_changes_of_others_is_taken() {
     mine.merge(&mut others).unwrap();
     mine.put(ROOT, "a", 2).unwrap();
     mine.commit();
-    let changes = mine.get_changes(&document.heads());
+    let changes = mine.get_changes(&document.engine.heads());
     assert_eq!(changes.len(), 1_502);
     send(&mut document, &mut log, &changes).unwrap();
 }
@@ -538,8 +546,8 @@ fn a_change_that_comes_before_what_it_does_not_count_on_from_is_refused() {
         let result = if together {
             send(&mut document, &mut log, &[second.clone(), first.clone()])
         } else {
-            document.join(PEER, Vec::new());
-            let mut applied = document.apply(vec![carrying(PEER, &[], std::slice::from_ref(&second))]);
+            document.engine.join(PEER, Vec::new());
+            let mut applied = document.engine.apply(vec![carrying(PEER, &[], std::slice::from_ref(&second))]);
             document.publish(&mut applied, |_| true);
             send(&mut document, &mut log, std::slice::from_ref(&first))
         };
@@ -567,7 +575,7 @@ fn values_at_their_bounds_are_values() {
 #[test]
 fn a_counter_that_overflows_harms_nobody() {
     let _ = case(|doc| {
-        let start = doc.max_op + 1;
+        let start = doc.engine.max_op() + 1;
         let counter = put("counter", ScalarValue::counter(i64::MAX), vec![]);
         let more = |by| legacy::Op { action: OpType::Increment(by), ..put("counter", 0, vec![nobody(start)]) };
         vec![forged(doc, vec![counter, more(i64::MAX), more(1)])]
@@ -577,10 +585,10 @@ fn a_counter_that_overflows_harms_nobody() {
 #[test]
 fn the_same_change_in_other_words_is_refused() {
     let (mut document, mut log) = plan();
-    let start = u8::try_from(document.max_op + 1).unwrap();
+    let start = u8::try_from(document.engine.max_op() + 1).unwrap();
     let write = |columns_of: &[(u32, Vec<u8>)], others: Vec<u8>, extra: &[u8]| {
         let (heads, data) = columns(columns_of);
-        let deps: Vec<u8> = document.heads().iter().flat_map(|head| head.0).collect();
+        let deps: Vec<u8> = document.engine.heads().iter().flat_map(|head| head.0).collect();
         let body =
             [unsigned(1), deps, counted(&[66; 16]), vec![1, start, 0, 0], others, heads, data, extra.to_vec()].concat();
         Change::from_bytes(chunk(1, &body)).unwrap()
@@ -633,8 +641,8 @@ fn document_takes_so_many_changes_by_so_many_actors() {
     let changes = in_turn(31, 31);
     let heads = [changes[29].hash()];
     let send = |document: &mut Document, changes: &[Change]| {
-        document.join(PEER, Vec::new());
-        let mut applied = document.apply(vec![carrying(PEER, &heads, changes)]);
+        document.engine.join(PEER, Vec::new());
+        let mut applied = document.engine.apply(vec![carrying(PEER, &heads, changes)]);
         let outcome = applied.outcomes.pop().unwrap();
         let _ = document.publish(&mut applied, |_| true);
         outcome
@@ -642,5 +650,5 @@ fn document_takes_so_many_changes_by_so_many_actors() {
     assert!(matches!(send(&mut document, &changes[..30]), Outcome::Synced));
     let full = send(&mut document, &changes[30..]);
     assert!(matches!(full, Outcome::Refused(BadMessage::Full(DocumentFull::ActorChanges(900)))), "{full:?}");
-    assert_eq!(document.size().0, 30, "it is there to be read");
+    assert_eq!(document.engine.size().0, 30, "it is there to be read");
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use automerge::sync::SyncDoc;
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, ROOT};
+use automerge::{AutoCommit, ROOT, sync};
+use bytes::Bytes;
+use plan::Edit;
 use proptest::prelude::*;
 
 use super::tests::{author, plan, position};
@@ -25,7 +27,7 @@ enum End {
 
 impl End {
     fn ours(mut document: Document) -> Self {
-        document.join(PEER, Vec::new());
+        document.engine.join(PEER, Vec::new());
         Self::Ours { document: Box::new(document), edits: 0 }
     }
 
@@ -36,7 +38,9 @@ impl End {
 
     fn begin(&mut self) -> Vec<Bytes> {
         match self {
-            Self::Ours { document, .. } => document.greet(PEER).map(|delivery| delivery.message).into_iter().collect(),
+            Self::Ours { document, .. } => {
+                document.engine.greet(PEER).map(|delivery| delivery.message).into_iter().collect()
+            }
             Self::Stock { .. } => self.generate(),
         }
     }
@@ -47,7 +51,7 @@ impl End {
     }
 
     fn apply(document: &mut Document, item: Item) -> Vec<Bytes> {
-        let mut applied = document.apply(vec![item]);
+        let mut applied = document.engine.apply(vec![item]);
         applied.chunks.clear();
         let published = document.publish(&mut applied, |_| true);
         published.deliveries.into_iter().map(|delivery| delivery.message).collect()
@@ -69,7 +73,7 @@ impl End {
             Self::Ours { document, edits } => {
                 *edits += 1;
                 let edit = Edit::Add(position(&format!("row {edits}")));
-                Self::apply(document, Item::Edit { edit, author: author(), by: None })
+                Self::apply(document, Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: None })
             }
             Self::Stock { doc, edits, .. } => {
                 *edits += 1;
@@ -82,7 +86,7 @@ impl End {
 
     fn heads(&mut self) -> Vec<ChangeHash> {
         match self {
-            Self::Ours { document, .. } => document.heads(),
+            Self::Ours { document, .. } => document.engine.heads(),
             Self::Stock { doc, .. } => doc.get_heads(),
         }
     }

@@ -2,11 +2,16 @@
 
 use std::panic::AssertUnwindSafe;
 
+use automerge::sync::SyncDoc;
 use automerge::transaction::Transactable;
-use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync, sync::SyncDoc};
+use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync};
+use plan::{
+    Author, Budget, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, RowEvent, read_view,
+    without_noise,
+};
+use sync_engine::{BadMessage, MAX_ORPHANS};
 
 use super::*;
-use plan::Budget;
 
 pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
 
@@ -44,7 +49,8 @@ pub(super) fn plan() -> (Document, Vec<u8>) {
 
 /// Runs an edit through all steps; the chunks that would be stored.
 fn edit(document: &mut Document, edit: Edit) -> Result<Vec<u8>, String> {
-    let mut applied = document.apply(vec![Item::Edit { edit, author: author(), by: None }]);
+    let mut applied =
+        document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: None }]);
     let chunks = std::mem::take(&mut applied.chunks);
     let outcome = applied.outcomes.pop().unwrap();
     document.publish(&mut applied, |_| true);
@@ -87,7 +93,7 @@ impl Remote {
     pub(super) fn settle(&mut self, document: &mut Document) {
         for _ in 0..20 {
             let Some(item) = self.message() else { return };
-            let mut applied = document.apply(vec![item]);
+            let mut applied = document.engine.apply(vec![item]);
             assert!(applied.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Synced)), "{applied:?}");
             for delivery in document.publish(&mut applied, |_| true).deliveries {
                 if delivery.peer == self.key {
@@ -123,7 +129,7 @@ fn every_prefix_of_the_log_is_a_document() {
     }
     for (edits, end) in ends.into_iter().enumerate() {
         let reopened = load(&log[..end]);
-        assert_eq!(reopened.size().0, edits as u64 + 1);
+        assert_eq!(reopened.engine.size().0, edits as u64 + 1);
     }
 }
 
@@ -131,10 +137,12 @@ fn every_prefix_of_the_log_is_a_document() {
 fn nothing_of_a_batch_is_shown_before_it_is_published() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
     assert_eq!(row(&mut document, "q"), None, "somebody looks");
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
+    let mut applied = document
+        .engine
+        .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
     assert!(!applied.chunks.is_empty());
     assert_eq!(row(&mut document, "q"), None);
     let published = document.publish(&mut applied, |_| true);
@@ -148,7 +156,7 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
     let mut good = Remote::new(8);
     let mut forger = Remote::new(9);
     for remote in [&mut good, &mut forger] {
-        document.join(remote.key, Vec::new());
+        document.engine.join(remote.key, Vec::new());
         remote.settle(&mut document);
     }
     // The forger writes under the good peer's actor and number, with other content: the two exclude each other.
@@ -157,9 +165,9 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
     forged.commit();
     good.doc.put(ROOT, "name", "honest").unwrap();
     good.doc.commit();
-    let changes = forged.get_changes(&document.heads());
+    let changes = forged.get_changes(&document.engine.heads());
     let items = vec![good.message().unwrap(), carrying(forger.key, &forged.get_heads(), &changes)];
-    let applied = document.apply(items);
+    let applied = document.engine.apply(items);
     assert!(matches!(applied.outcomes[0], Outcome::Synced), "{:?}", applied.outcomes);
     assert!(matches!(applied.outcomes[1], Outcome::Refused(BadMessage::DoesNotApply(_))), "{:?}", applied.outcomes);
     assert_eq!(applied.change_count, 1);
@@ -169,19 +177,19 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
 fn a_corrupt_change_refuses_its_message_whole() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
     remote.doc.put(ROOT, "name", "x").unwrap();
     remote.doc.commit();
     let Some(Item::Sync { bytes, .. }) = remote.message() else { panic!("a message") };
-    let heads = document.heads();
+    let heads = document.engine.heads();
     let start = bytes.windows(4).position(|window| window == automerge_chunks::chunk::MAGIC).unwrap();
     for at in start + 4..start + 30 {
         let mut flipped = bytes.to_vec();
         flipped[at] ^= 1;
-        let applied = document.apply(vec![Item::Sync { peer: remote.key, bytes: flipped.into() }]);
+        let applied = document.engine.apply(vec![Item::Sync { peer: remote.key, bytes: flipped.into() }]);
         assert!(matches!(applied.outcomes[0], Outcome::Refused(_)), "byte {at}: {:?}", applied.outcomes);
-        assert_eq!(document.heads(), heads);
+        assert_eq!(document.engine.heads(), heads);
     }
 }
 
@@ -197,17 +205,17 @@ fn a_change_that_waits_for_another_is_stored_when_it_applies() {
     let changes = author.get_changes(&start);
     let heads = author.get_heads();
     let sync_of = |change: &Change| carrying(PeerKey(3), &heads, std::slice::from_ref(change));
-    document.join(PeerKey(3), Vec::new());
+    document.engine.join(PeerKey(3), Vec::new());
     let (second, first) = (sync_of(&changes[1]), sync_of(&changes[0]));
-    let mut applied = document.apply(vec![second]);
+    let mut applied = document.engine.apply(vec![second]);
     assert!(applied.chunks.is_empty(), "nothing that misses something goes into the log");
     let asked = document.publish(&mut applied, |_| true).deliveries;
     let need = sync::Message::decode(&asked[0].message).unwrap().need;
     assert_eq!(need, [changes[0].hash()], "the peer is asked for what is missing");
-    let applied = document.apply(vec![first]);
+    let applied = document.engine.apply(vec![first]);
     assert_eq!(applied.change_count, 2);
     let reopened = load(&[log, applied.chunks].concat());
-    assert_eq!(reopened.heads(), author.get_heads());
+    assert_eq!(reopened.engine.heads(), author.get_heads());
 }
 
 #[test]
@@ -220,19 +228,19 @@ fn what_waits_for_another_change_is_in_no_copy() {
         author.commit();
     }
     let (changes, heads) = (author.get_changes(&start), author.get_heads());
-    document.join(PeerKey(3), Vec::new());
-    let mut applied = document.apply(vec![carrying(PeerKey(3), &heads, &changes[1..])]);
+    document.engine.join(PeerKey(3), Vec::new());
+    let mut applied = document.engine.apply(vec![carrying(PeerKey(3), &heads, &changes[1..])]);
     document.publish(&mut applied, |_| true);
-    assert_eq!(document.orphans.len(), 1);
+    assert_eq!(document.engine.waiting_changes(), 1);
     let whole = |bytes: &[u8]| {
         let mut copy = AutoCommit::load(bytes).unwrap();
         assert!(copy.get_changes(&[]).iter().all(|change| change.hash() != changes[1].hash()));
         Automerge::load(bytes).unwrap().get_missing_deps(&[]).is_empty()
     };
-    assert!(whole(&document.save()));
+    assert!(whole(&document.engine.save()));
     // For one of whom it is known what it has, which is nothing; and for one of whom it is not.
     for (key, heads) in [(8, Vec::new()), (9, heads)] {
-        document.join(PeerKey(key), Vec::new());
+        document.engine.join(PeerKey(key), Vec::new());
         let mut flags = sync::MessageFlags::new();
         flags.set(sync::MessageFlags::SUPPORTS_SYNC_RESET);
         let message = sync::Message {
@@ -243,7 +251,8 @@ fn what_waits_for_another_change_is_in_no_copy() {
             flags: Some(flags),
             version: sync::MessageVersion::V1,
         };
-        let mut applied = document.apply(vec![Item::Sync { peer: PeerKey(key), bytes: message.encode().into() }]);
+        let mut applied =
+            document.engine.apply(vec![Item::Sync { peer: PeerKey(key), bytes: message.encode().into() }]);
         let sent = document.publish(&mut applied, |_| true).deliveries;
         let [delivery] = sent.as_slice() else { panic!("{sent:?}") };
         let answer = sync::Message::decode(&delivery.message).unwrap();
@@ -267,10 +276,10 @@ fn what_waits_for_another_change_is_not_lost_when_somebody_sends_what_excludes_i
     twin.commit();
     let (changes, heads) = (author.get_changes(&start), author.get_heads());
     for key in [3, 4] {
-        document.join(PeerKey(key), Vec::new());
+        document.engine.join(PeerKey(key), Vec::new());
     }
     let mut send = |peer, heads: &[ChangeHash], changes: &[Change]| {
-        let mut applied = document.apply(vec![carrying(PeerKey(peer), heads, changes)]);
+        let mut applied = document.engine.apply(vec![carrying(PeerKey(peer), heads, changes)]);
         document.publish(&mut applied, |_| true);
         (applied.change_count, matches!(applied.outcomes[0], Outcome::Synced))
     };
@@ -284,26 +293,26 @@ fn what_waits_for_another_change_is_not_lost_when_somebody_sends_what_excludes_i
 fn a_reload_asks_peers_for_what_was_not_stored() {
     let (mut document, log) = plan();
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
     remote.doc.put(ROOT, "name", "not stored").unwrap();
     remote.doc.commit();
     // The append of this batch fails.
-    let applied = document.apply(vec![remote.message().unwrap()]);
+    let applied = document.engine.apply(vec![remote.message().unwrap()]);
     assert_eq!(applied.change_count, 1);
     document.reload(&log, ActorId::from([2u8])).unwrap();
-    for delivery in document.settle_acknowledgements(applied, |_| true).deliveries {
+    for delivery in document.engine.settle_acknowledgements(applied, |_| true) {
         remote.receive(&delivery.message);
     }
     remote.settle(&mut document);
-    assert_eq!(document.heads(), remote.doc.get_heads());
+    assert_eq!(document.engine.heads(), remote.doc.get_heads());
 }
 
 #[test]
 fn the_document_id_cannot_be_changed_by_a_peer() {
     let (mut document, mut log) = plan();
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
     for vandalism in 0..2 {
         match vandalism {
@@ -311,7 +320,7 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
             _ => remote.doc.delete(ROOT, "documentId").unwrap(),
         }
         remote.doc.commit();
-        let mut applied = document.apply(vec![remote.message().unwrap()]);
+        let mut applied = document.engine.apply(vec![remote.message().unwrap()]);
         assert_eq!(applied.change_count, 2, "the change, and the one that restores the id");
         log.extend(std::mem::take(&mut applied.chunks));
         for delivery in document.publish(&mut applied, |_| true).deliveries {
@@ -326,7 +335,7 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
 #[test]
 fn edits_that_are_not_acceptable_change_nothing() {
     let (mut document, _) = plan();
-    let heads = document.heads();
+    let heads = document.engine.heads();
     let with = |change: fn(&mut NewPosition)| {
         let mut bad = position("q");
         change(&mut bad);
@@ -351,7 +360,7 @@ fn edits_that_are_not_acceptable_change_nothing() {
     ] {
         let error = edit(&mut document, bad).unwrap_err();
         assert!(error.starts_with(reason), "{error}");
-        assert_eq!(document.heads(), heads);
+        assert_eq!(document.engine.heads(), heads);
     }
 }
 
@@ -386,63 +395,10 @@ fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
 }
 
 #[test]
-fn after_an_acknowledgement_a_peer_is_sent_what_the_library_would_send() {
-    let (mut document, log) = plan();
-    let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
-    remote.settle(&mut document);
-    let mut edit_once = |budget| {
-        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
-        edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
-        automerge::Automerge::load(&document.save()).unwrap()
-    };
-    let mut doc = (1_000..1_030).map(&mut edit_once).last().unwrap();
-    let later = edit_once(2_000);
-    let changes: Vec<_> = doc.get_changes(&automerge::Automerge::load(&log).unwrap().get_heads());
-    // All of them were sent; here the heads of what was sent stand for it.
-    let before = sync::State { in_flight: true, ..sync::State::new() };
-    let to_ours = sync::State { sent_hashes: doc.get_heads().into_iter().collect(), ..before.clone() };
-    let to_theirs = sync::State { sent_hashes: changes.iter().map(Change::hash).collect(), ..before };
-    for flags in [None, Some(sync::MessageFlags::new())] {
-        for at in [0, 7, 29] {
-            let heads = vec![changes[at].hash()];
-            let message = sync::Message {
-                heads: heads.clone(),
-                need: Vec::new(),
-                have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
-                changes: sync::ChunkList::empty(),
-                flags,
-                version: sync::MessageVersion::V1,
-            };
-            let ours = receive::receive(&doc, &to_ours, message.clone());
-            let mut theirs = to_theirs.clone();
-            doc.receive_sync_message(&mut theirs, message).unwrap();
-            assert_eq!((&ours.shared_heads, &ours.their_have), (&theirs.shared_heads, &theirs.their_have));
-            assert_eq!(ours.their_capabilities, theirs.their_capabilities);
-
-            for doc in [&doc, &later] {
-                let (message, next) = generate::generate(doc, &ours, &mut generate::Saved::default());
-                let message = sync::Message::decode(&message.unwrap()).unwrap();
-                // (Of the heads that the peer named the library takes it to know that we have them; here it is told.)
-                theirs.last_sent_heads.clear();
-                theirs.in_flight = false;
-                let library = doc.generate_sync_message(&mut theirs.clone()).unwrap();
-                assert_eq!((&message.heads, &message.need), (&library.heads, &library.need));
-                let [ours, theirs] =
-                    [&message, &library].map(|message| message.changes.iter().collect::<Vec<_>>().concat());
-                assert_eq!(ours, theirs, "acknowledged: change {at}");
-                assert_eq!((&message.version, &message.flags), (&library.version, &library.flags));
-                assert_eq!((next.last_sent_heads, next.in_flight), (doc.get_heads(), true));
-            }
-        }
-    }
-}
-
-#[test]
 fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
 
     remote.doc.put(ROOT, "theirs", 1).unwrap();
@@ -458,13 +414,13 @@ fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
         version: sync::MessageVersion::V1,
     };
     let more = Item::Sync { peer: remote.key, bytes: says.encode().into() };
-    let mut applied = document.apply(vec![change, more]);
+    let mut applied = document.engine.apply(vec![change, more]);
     let answer = document.publish(&mut applied, |_| true).deliveries.pop().expect("an answer");
-    assert_eq!(sync::Message::decode(&answer.message).unwrap().heads, document.heads());
+    assert_eq!(sync::Message::decode(&answer.message).unwrap().heads, document.engine.heads());
     // And that is the end of it.
     remote.receive(&answer.message);
     remote.settle(&mut document);
-    assert_eq!(remote.doc.get_heads(), document.heads());
+    assert_eq!(remote.doc.get_heads(), document.engine.heads());
 }
 
 #[test]
@@ -478,17 +434,17 @@ fn who_sends_too_much_that_waits_for_others_is_refused_and_nobody_else() {
     let orphans = &attacker.get_changes(&[])[1..];
     let mut honest = Remote::new(9);
     for key in [PeerKey(6), honest.key] {
-        document.join(key, Vec::new());
+        document.engine.join(key, Vec::new());
     }
     honest.settle(&mut document);
     honest.doc.put(ROOT, "theirs", 1).unwrap();
     honest.doc.commit();
     let heads = attacker.get_heads();
     let items = vec![carrying(PeerKey(6), &heads, orphans), honest.message().unwrap()];
-    let applied = document.apply(items);
+    let applied = document.engine.apply(items);
     assert!(matches!(applied.outcomes[0], Outcome::Refused(BadMessage::TooManyOrphans(_))), "{:?}", applied.outcomes);
     assert!(matches!(applied.outcomes[1], Outcome::Synced), "{:?}", applied.outcomes);
-    assert_eq!((applied.change_count, document.orphans.len()), (1, 0));
+    assert_eq!((applied.change_count, document.engine.waiting_changes()), (1, 0));
 }
 
 #[test]
@@ -508,9 +464,11 @@ fn what_could_not_be_told_when_publishing_failed_is_told_after_the_reload() {
     let (mut document, mut log) = plan();
     assert!(row(&mut document, "p").is_some(), "somebody looks");
     let mut remote = Remote::new(9);
-    document.join(remote.key, Vec::new());
+    document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
+    let mut applied = document
+        .engine
+        .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
     log.extend_from_slice(&applied.chunks);
     let published = catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| panic!("a failure"))));
     assert!(published.is_err());
@@ -525,7 +483,9 @@ fn if_the_view_failed_halfway_everything_is_told_as_it_is_now() {
     let (_, mut log) = plan();
     let mut document = Document::load(id(), &log, ActorId::from([1u8]), renderings, MessageLimits::default()).unwrap();
     assert!(row(&mut document, "p").is_some(), "somebody looks");
-    let mut applied = document.apply(vec![Item::Edit { edit: Edit::Add(position("q")), author: author(), by: None }]);
+    let mut applied = document
+        .engine
+        .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
     log.extend_from_slice(&applied.chunks);
     FAILS.set(true);
     assert!(catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| true))).is_err());

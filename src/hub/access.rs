@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use auth::{DocumentName, Documents, Role};
+use plan::Edit;
+use primitives::{DocumentId, strict_json};
 use serde::{Deserialize, Serialize};
+use store::{Store, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::caller::Caller;
-use crate::document::Edit;
-use auth::{DocumentName, Documents, Role};
-use primitives::{DocumentId, strict_json};
-use store::{Store, StoreError};
 
 /// What somebody may do with a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -343,9 +343,9 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use store::MemoryStore;
 
     use super::*;
-    use store::MemoryStore;
 
     fn record(owner: &str, users: &[(&str, Role)]) -> AccessRecord {
         let users = users.iter().map(|(user, role)| (Arc::from(*user), *role)).collect();

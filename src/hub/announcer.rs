@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use primitives::DocumentId;
 
 use super::outbox::Ephemeral;
-use primitives::DocumentId;
 
 /// How presence is written for sync peers; nobody is here if there are no names. Given by whoever speaks the protocol.
 pub type RenderPeople = fn(&[String]) -> Bytes;

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::document::{Bringer, Standing, Surface};
 use auth::Grant;
 use limits::Payer;
+use sync_engine::{Bringer, Standing, Surface};
 
 use super::access::Right;
 use super::outbox::ConnectionKey;

@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use automerge::ChangeHash;
 use bytes::Bytes;
+use plan::history::{History, NoPage, Query};
+use plan::{Author, Done, Edit, EditError, Past, SharedView};
+use primitives::DocumentId;
+use store::StoreError;
+use sync_engine::{Brought, DocumentFull, Incoming};
 use tokio::sync::oneshot;
 
 use super::access::Denied;
@@ -12,11 +17,8 @@ use super::caller::Caller;
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
 use super::refusals::Refusals;
 use super::waits::WaitLimit;
-use crate::document::history::{History, NoPage, Page, Query};
-use crate::document::{Author, Brought, Done, Edit, EditError, Incoming, Past, SharedView};
+use crate::document::{AttributedPage, EditRefused};
 use crate::memory::OutOfMemory;
-use primitives::DocumentId;
-use store::StoreError;
 
 /// A connection that syncs, as a document sees it.
 #[derive(Debug, Clone)]
@@ -105,7 +107,7 @@ pub(super) enum Command {
     /// The history was made that somebody asked for; None: that has failed.
     HistoryMade(Option<Box<History>>),
     /// A page of the history. None: there is no history (any more).
-    HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<Page, NoPage>>> },
+    HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, NoPage>>> },
     /// Who brought these changes in, as far as that is known. None: the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// The document as it was with these heads. None: the document does not exist.
@@ -191,6 +193,9 @@ pub enum EditFailure {
     /// It is not acceptable.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// The document is as large as it may be.
+    #[error(transparent)]
+    Full(#[from] DocumentFull),
     /// It could not be made durable.
     #[error("{message}")]
     Storage {
@@ -211,6 +216,15 @@ pub enum EditFailure {
     /// Something else failed while it was made.
     #[error("something failed while the edit was made; look whether it is there before you make it again")]
     Unknown,
+}
+
+impl From<EditRefused> for EditFailure {
+    fn from(refused: EditRefused) -> Self {
+        match refused {
+            EditRefused::Full(full) => full.into(),
+            EditRefused::Schema(error) => error.into(),
+        }
+    }
 }
 
 impl From<&StoreError> for EditFailure {

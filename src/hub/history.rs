@@ -7,16 +7,17 @@
 use std::sync::Arc;
 
 use automerge::ChangeHash;
+use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use plan::Past;
+use plan::history::Query;
+use primitives::DocumentId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Hub;
 use super::access::Right;
 use super::caller::Caller;
 use super::command::{Attributed, Command, ReadFailure, Unavailable};
-use crate::document::Past;
-use crate::document::history::{Page, Query};
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
-use primitives::DocumentId;
+use crate::document::AttributedPage;
 
 /// Pages of histories that are collected at a time.
 const PAGES: usize = 4;
@@ -59,7 +60,12 @@ impl Hub {
     ///
     /// # Errors
     /// When the document cannot be opened, or has no such page.
-    pub async fn history(&self, caller: &Caller, id: &DocumentId, query: Query) -> Result<Option<Page>, ReadFailure> {
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        id: &DocumentId,
+        query: Query,
+    ) -> Result<Option<AttributedPage>, ReadFailure> {
         if self.right(caller, id) < Right::Read {
             return Ok(None);
         }

@@ -38,15 +38,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use access::Access;
 pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
 pub use allowance::Allowance;
 pub use announcer::{Announcer, RenderPeople};
+use auth::Role;
 pub use caller::Caller;
 use command::Command;
 pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
@@ -56,26 +52,30 @@ use new_documents::NewDocuments;
 pub use outbox::{
     ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
 };
+use plan::{Author, Done, Edit, Plan, Renderings, SharedView, read_view};
+use primitives::DocumentId;
 use quarantine::Quarantines;
 use readiness::Readiness;
 pub use refusals::Refusals;
 use remote_storages::WatchedStorages;
 pub use room::{RenderPresence, Room};
 use slots::Slot;
+use store::{OpenError, Refusal, Store, StoreError};
+use sync_engine::MessageLimits;
 pub use text::Text;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use turns::Turns;
 use unopened::Unopened;
 pub use waits::WaitLimit;
 use waits::Waits;
 pub use watchers::RenderRows;
 
-use crate::document::{Author, Done, Edit, MessageLimits, Plan, Renderings, SharedView, read_view};
 use crate::document_log::Actors;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use auth::Role;
-use primitives::DocumentId;
-use store::{OpenError, Refusal, Store, StoreError};
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.

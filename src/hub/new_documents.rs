@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use limits::{KeyedRate, Payer, Rate, Wait, share_of};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-
-use limits::{KeyedRate, Payer, Rate, Wait, share_of};
 
 /// Time between two log lines about clients that wait.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

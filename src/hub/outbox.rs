@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
+use primitives::DocumentId;
 use tokio_util::sync::CancellationToken;
 
 use super::text::Text;
-use primitives::DocumentId;
 
 /// Places in an outbox: enough to ride out a scheduling hiccup, few enough that a stalled socket holds nothing much.
 const PLACES: usize = 16;
@@ -380,7 +380,7 @@ impl Drop for OutboxReceiver {
 }
 
 /// Names one connection to documents and rooms.
-pub use crate::document::PeerKey as ConnectionKey;
+pub use sync_engine::PeerKey as ConnectionKey;
 
 #[cfg(test)]
 mod tests {

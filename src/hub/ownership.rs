@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use auth::Role;
+use primitives::DocumentId;
+use store::StoreError;
+
 use super::Hub;
 use super::access::{AccessRecord, Deletion, Denied};
 use super::caller::Caller;
 use super::command::{Command, EditFailure};
-use auth::Role;
-use primitives::DocumentId;
-use store::StoreError;
 
 impl Hub {
     /// Who may do what with a document, beside what tokens say.

@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use limits::Payer;
 use primitives::DocumentId;
+use tokio::time::Instant;
 
 /// How long the first time.
 const FIRST: Duration = Duration::from_secs(60);

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::{Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-
-use store::{Store, StoreError};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);

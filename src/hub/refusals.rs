@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use primitives::DocumentId;
+use sync_engine::BadMessage;
+
 use super::command::SyncPeer;
 use super::outbox::{FarewellKind, Outgoing, Waiter};
-use crate::document::BadMessage;
-use primitives::DocumentId;
 
 /// How long a refusal lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use automerge::ChangeHash;
-
 use store::PeerRecord;
 
 /// Storages remembered per document; the longest unseen is forgotten first.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::document::SharedView;
+use plan::SharedView;
 
 /// The view of one document, while there is one.
 #[derive(Default)]

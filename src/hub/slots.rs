@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use primitives::DocumentId;
 use tokio::sync::mpsc;
 
 use super::Hub;
 use super::command::{Command, Unavailable};
 use super::shown::Shown;
 use super::task::DocumentTask;
-use primitives::DocumentId;
 
 /// Commands that may wait for a document; a connection that sends more waits itself.
 const MAILBOX: usize = 1_024;

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use offload::heavily;
+use primitives::DocumentId;
+use sync_engine::{BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks};
 
 use super::Hub;
 use super::access::{Denied, Right};
@@ -10,13 +13,8 @@ use super::command::{Command, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::refusals::{Lasting, lasting};
 use super::turns::Turn;
-use crate::document::{
-    BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks,
-};
 use crate::memory::Share;
 use crate::metrics::Refusal;
-use offload::heavily;
-use primitives::DocumentId;
 
 /// Bytes of a sync message from which on it is taken apart before it comes to its document.
 const SIZEABLE: usize = 1 << 10;

@@ -17,15 +17,20 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
-
 use arrivals::Arrivals;
 use ephemerals::Sources;
+use futures_util::FutureExt;
 use lifecycle::UPKEEP;
+use limits::Payer;
+use offload::Habit;
+use plan::Done;
 use portions::Portions;
+use primitives::DocumentId;
+use store::Lengths;
 use suspended::{Cause, Suspended};
+use sync_engine::{Incoming, carries_chunks, names_heads};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::Hub;
 use super::access::{Denied, Right};
@@ -38,16 +43,10 @@ use super::shown::Shown;
 use super::waits::{AwaitedDocument, Wait};
 use super::watchers::Watchers;
 use crate::damper::Damper;
-use crate::document::{
-    Applied, Document, Done, EditError, Incoming, Item, Outcome, Prepared, carries_chunks, names_heads,
-};
+use crate::document::{Applied, AuthoredEdit, Document, EditRefused, Item, Outcome, Prepared};
 use crate::document_log::DocumentLog;
 use crate::memory::{OutOfMemory, Share};
 use crate::metrics::Refusal;
-use limits::Payer;
-use offload::Habit;
-use primitives::DocumentId;
-use store::Lengths;
 
 /// Commands taken as one batch.
 const MAX_BATCH: usize = 1_024;
@@ -364,7 +363,7 @@ impl DocumentTask {
         for key in greeted.into_iter().chain(moved).filter(|_| may_show) {
             self.greet(document, key);
         }
-        if !document.exists() {
+        if !document.engine.exists() {
             let now = Instant::now();
             requesters.into_iter().for_each(|key| self.arrivals.owe(key, now));
         }
@@ -390,8 +389,10 @@ impl DocumentTask {
                     break;
                 }
                 let ready = match (item.clone(), incoming.take()) {
-                    (Item::Sync { peer, bytes }, Some(incoming)) => document.prepare_sync(peer, bytes, *incoming),
-                    (item, _) => document.prepare(item),
+                    (Item::Sync { peer, bytes }, Some(incoming)) => {
+                        document.engine.prepare_sync(peer, bytes, *incoming)
+                    }
+                    (item, _) => document.engine.prepare(item),
                 };
                 *weight += ready.weight();
                 prepared.push(ready);
@@ -426,12 +427,12 @@ impl DocumentTask {
                 if !self.admit(document, peer) || !self.note_arrival(document, key, names_heads(&bytes)) {
                     return;
                 }
-                if request && !document.exists() {
-                    document.wait_for_document(key);
+                if request && !document.engine.exists() {
+                    document.engine.wait_for_document(key);
                     batch.requesters.push(key);
                 } else if !request {
                     // Who sends `sync` has the document: one that was asked for before has been made there since.
-                    document.stop_waiting(key);
+                    document.engine.stop_waiting(key);
                 }
                 if carries_chunks(&bytes) && !self.takes_changes(document, key, &mut batch.maker) {
                     return;
@@ -440,7 +441,7 @@ impl DocumentTask {
                     return;
                 }
                 let incoming = match incoming {
-                    Some(incoming) if document.exists() && Portions::are_for(&incoming) => {
+                    Some(incoming) if document.engine.exists() && Portions::are_for(&incoming) => {
                         return self.portions.begin(key, bytes, *incoming, allowed);
                     }
                     incoming => incoming,
@@ -456,7 +457,7 @@ impl DocumentTask {
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
             Command::Edit { edit, author, caller, reply } => {
-                batch.items.push(Item::Edit { edit: *edit, author, by: caller.bringer() });
+                batch.items.push(Item::Edit { edit: AuthoredEdit { edit: *edit, author }, by: caller.bringer() });
                 batch.incoming.push(None);
                 batch.senders.push(Sender::Caller { caller, reply });
             }
@@ -521,15 +522,15 @@ impl DocumentTask {
         };
         self.leave_out_forbidden(document, &mut items, &mut prepared, &mut senders);
         let Lengths { snapshot, log } = self.log.lengths();
-        document.set_stored(snapshot + log);
+        document.engine.set_stored(snapshot + log);
         let large = self.large_batch;
-        let existed = document.exists();
+        let existed = document.engine.exists();
         let operations: u64 = prepared.iter().map(Prepared::operations).sum();
         let extra = operations.saturating_sub(ORDINARY_OPERATIONS);
         let budget = self.hub.inner.settings.apply_budget
             + TIME_PER_OPERATION.saturating_mul(u32::try_from(extra).unwrap_or(u32::MAX));
         let started = Instant::now();
-        let mut applied = self.applying.run(large, || document.apply_prepared(prepared));
+        let mut applied = self.applying.run(large, || document.engine.apply_prepared(prepared));
         let taken = taken + started.elapsed();
         if let Some(error) = applied.spoiled() {
             return Box::pin(self.recover(document, error, items, senders)).await;
@@ -571,7 +572,7 @@ impl DocumentTask {
     /// Who is charged for the document that is about to be made, if it does not exist and a peer brings changes that may make
     /// it. What a peer brings that may not write is left out, and makes nothing.
     fn maker(&self, document: &Document, items: &[Item]) -> Option<Option<Payer>> {
-        if document.exists() {
+        if document.engine.exists() {
             return None;
         }
         let mut makers = items.iter().filter_map(|item| match item {
@@ -585,7 +586,7 @@ impl DocumentTask {
         match (sender, outcome) {
             (Sender::Caller { reply, .. }, Outcome::Edited(result)) => {
                 match result {
-                    Err(EditError::Full(_)) => self.hub.inner.metrics.refuse(Refusal::DocumentFull),
+                    Err(EditRefused::Full(_)) => self.hub.inner.metrics.refuse(Refusal::DocumentFull),
                     Err(_) => self.hub.inner.metrics.refuse(Refusal::InvalidEdit),
                     Ok(_) => {}
                 }

@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use limits::Payer;
 use tokio::sync::oneshot;
 
 use super::outbox::ConnectionKey;
-use limits::Payer;
 
 /// On whose behalf a message is taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

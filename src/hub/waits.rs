@@ -7,11 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
 use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::outbox::ConnectionKey;
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
 
 /// Time between two log lines about the same limit.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -114,8 +114,9 @@ impl Waits {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use sync_engine::Surface;
+
     use super::*;
-    use crate::document::Surface;
 
     fn caller(network: u8) -> Caller {
         Caller::anybody_paid_by(Surface::Sync, Payer::at(Ipv4Addr::new(192, 0, 2, network).into()))

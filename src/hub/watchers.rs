@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use plan::{RowEvent, View, ViewChange};
+
 use super::access::Denied;
 use super::caller::Caller;
 use super::outbox::{ConnectionKey, FarewellKind, Outbox, Outgoing, Waiter};
 use super::text::Text;
-use crate::document::{RowEvent, View, ViewChange};
 
 /// How changes of rows are written: given by whoever speaks the protocol. The view is the one after the change.
 pub type RenderRows = fn(&ViewChange) -> Vec<Text>;

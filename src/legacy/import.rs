@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use plan::{Budget, Scale, amount_of_json, check_position_id, is_blank_amount};
+use primitives::{InvalidAuthorName, MAX_TEXT, check_author_name, is_blank, strict_json};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::import_report::{ImportReport, RefusedRow, RowProblem};
 use super::parse_when;
-use plan::{Budget, Scale, amount_of_json, check_position_id, is_blank_amount};
-use primitives::{InvalidAuthorName, MAX_TEXT, check_author_name, is_blank, strict_json};
 
 /// The keys of a legacy row.
 const KEYS: [&str; 6] = ["id", "designation", "department", "budget", "location", "lastUpdated"];

@@ -6,10 +6,13 @@
 
 use std::sync::Arc;
 
+use auth::{Grant, Refused};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
+use limits::Payer;
+use sync_engine::Surface;
 
 use super::access::Access;
 use super::guests::Guest;
@@ -18,11 +21,8 @@ use super::sessions::renew;
 use super::upgrade::Upgrade;
 use super::{App, Problem};
 use crate::clock::now;
-use crate::document::Surface;
 use crate::hub::Caller;
 use crate::metrics::Refusal;
-use auth::{Grant, Refused};
-use limits::Payer;
 
 /// The subprotocol that announces that the next one is a token. It is the one that the server picks.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";

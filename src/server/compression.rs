@@ -19,12 +19,12 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 use futures_util::stream;
 use http_body_util::BodyExt;
+use offload::with_low_priority;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::encoding::{Encoding, accepted};
 use super::{App, Problem};
 use crate::metrics::Metrics;
-use offload::with_low_priority;
 
 /// Bytes of an answer that are compressed at a time: about a millisecond's work.
 const PORTION: usize = 64 << 10;

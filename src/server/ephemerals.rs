@@ -3,12 +3,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use limits::token_bucket::TokenBucket;
+use limits::{KeyedRate, Payer, Rate};
 use tokio::time::Instant;
 
 use super::limits::{EPHEMERALS_BURST, Limits};
 use crate::hub::Caller;
-use limits::token_bucket::TokenBucket;
-use limits::{KeyedRate, Payer, Rate};
 
 /// Sockets that one user may fill with ephemeral messages at a time.
 const SOCKETS_OF_ONE_USER: f64 = 10.0;
@@ -66,8 +66,9 @@ impl EphemeralRate {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use sync_engine::Surface;
+
     use super::*;
-    use crate::document::Surface;
 
     #[tokio::test(start_paused = true)]
     async fn user_has_ten_sockets_worth_over_all_sockets() {

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
+use limits::{self, KeyedLimit, KeyedPermit, network_of, share_of};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
-use limits::{self, KeyedLimit, KeyedPermit, network_of, share_of};
 
 /// What a proxy adds the address to that it was asked from.
 const FORWARDED_FOR: &str = "x-forwarded-for";

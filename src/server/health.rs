@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::{Documents, Refused};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,6 @@ use axum::{Extension, Router};
 
 use super::authentication::Identified;
 use super::{App, Problem};
-use auth::{Documents, Refused};
 
 /// Whether this is one of the operators' paths. They are answered also when there is no room for clients: a server that
 /// is full is not one that has to be restarted.

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use plan::{Author, Budget, Done, Edit, EditError, MAX_ID, NewPosition, SharedView, read_view};
+use primitives::DocumentId;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::clock::now_ms;
-use crate::document::{Author, Done, Edit, EditError, NewPosition, SharedView, read_view};
 use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::legacy::frames::{self, Action, LegacyError, Request, encode};
 use crate::memory::Share;
@@ -21,8 +22,6 @@ use crate::server::outbound::Outbound;
 use crate::server::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::socket::Surface;
 use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use plan::{Budget, MAX_ID};
-use primitives::DocumentId;
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";

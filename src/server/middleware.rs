@@ -11,12 +11,11 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
 use super::authentication::Identified;
-use super::compression;
 use super::guests::{Full, Guest};
 use super::secure::{is_secure, strict_transport};
 use super::upgrade::Upgrade;
 use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use super::{App, PREFLIGHT_AGE, Problem, health, websockets};
+use super::{App, PREFLIGHT_AGE, Problem, compression, health, websockets};
 use crate::metrics::Refusal;
 
 /// Says which pages may embed an answer that they cannot read.

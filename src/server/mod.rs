@@ -49,11 +49,9 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use access::Access;
+use auth::Authority;
+use axum::Router;
 use compression::Compression;
 pub use dashboard::{Asset, Content, Dashboard};
 use ephemerals::EphemeralRates;
@@ -63,16 +61,17 @@ pub use ids::new_position_id;
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
 pub use listen::Server;
 use pace::UserPaces;
+use primitives::DocumentId;
 pub use problem::Problem;
 use sessions::Sessions;
 pub use socket::SocketTimes;
 pub use start::{Options, StartError, Started, start, start_on};
 use sync::PeerRegistry;
 pub use tls::{Tls, TlsError, TlsFiles};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
-use auth::Authority;
-use primitives::DocumentId;
 
 /// What all surfaces share.
 pub struct App {

@@ -6,11 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use limits::token_bucket::TokenBucket;
+use limits::{KeyedRate, Payer, Rate};
 use tokio::time::Instant;
 
 use super::limits::{BYTES_BURST, Limits, MESSAGES_BURST};
-use limits::token_bucket::TokenBucket;
-use limits::{KeyedRate, Payer, Rate};
 
 /// Bytes of a socket that are charged to its user at a time, so that small messages do not take the lock.
 const CHARGED_TOGETHER: f64 = 65_536.0;

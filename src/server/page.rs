@@ -8,11 +8,12 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use plan::read_view;
+use sync_engine::Surface;
 
 use super::upgrade::Upgrade;
 use super::websockets::{Spoken, upgrade};
 use super::{App, Problem};
-use crate::document::{Surface, read_view};
 use crate::hub::Caller;
 
 /// How to get the dashboard.

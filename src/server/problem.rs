@@ -6,16 +6,16 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use plan::EditError;
+use plan::history::NoPage;
+use primitives::{DocumentId, InvalidDocumentId};
 use serde::Serialize;
+use store::StoreError;
 use utoipa::ToSchema;
 
 use super::access::Refused;
 use super::guests::Full;
-use crate::document::EditError;
-use crate::document::history::NoPage;
 use crate::hub::{Denied, EditFailure, ReadFailure, Unavailable};
-use primitives::{DocumentId, InvalidDocumentId};
-use store::StoreError;
 
 /// Seconds after which there may be room for a connection.
 const FULL_FOR: u64 = 5;
@@ -176,10 +176,6 @@ impl From<EditError> for Problem {
             }
             EditError::Changed => Self::changed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
-            EditError::Full(_) => {
-                let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "document-full", "The document is as large as it may be", error.to_string())
-            }
             EditError::Automerge(_) => {
                 let detail = "the document could not be edited; the reason is in the server's log";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
@@ -192,6 +188,10 @@ impl From<EditFailure> for Problem {
     fn from(error: EditFailure) -> Self {
         match error {
             EditFailure::Edit(error) => error.into(),
+            EditFailure::Full(full) => {
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, "document-full", "The document is as large as it may be", full.to_string())
+            }
             EditFailure::Storage { full, message } => Self::storage(full, message),
             EditFailure::Denied(denied) => denied.into(),
             EditFailure::Unavailable(error) => error.into(),

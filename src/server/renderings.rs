@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use plan::csv::{self, CsvRow};
+use plan::{Budget, Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
+use primitives::iso_ms;
+use repo_protocol::presence;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use crate::document::{Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
 use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use crate::legacy::frames::encode::{self, EntryRow};
 use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
-use plan::Budget;
-use plan::csv::{self, CsvRow};
-use primitives::iso_ms;
-use repo_protocol::presence;
 
 /// How rows are kept rendered.
 pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };

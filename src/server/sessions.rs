@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use auth::{Authority, Refused, over_at};
 use tokio::sync::Notify;
 
 use crate::clock::now;
 use crate::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
 use crate::metrics::Refusal;
-use auth::{Authority, Refused, over_at};
 
 /// A clock may be set: nobody relies on a token that expires in a week being looked at then and not before.
 const AT_LEAST: Duration = Duration::from_secs(60);
@@ -153,12 +153,12 @@ impl Drop for Session {
 
 #[cfg(test)]
 mod tests {
+    use auth::{AuthFolder, AuthOptions, Documents, LEEWAY, NewKey, Role};
+    use sync_engine::Surface;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::document::Surface;
     use crate::hub::outbox;
-    use auth::{AuthFolder, AuthOptions, Documents, LEEWAY, NewKey, Role};
 
     #[tokio::test]
     async fn it_is_looked_again_when_a_token_is_over_which_is_after_it_expires_and_not_for_those_who_are_closed_already()

@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::{AuthError, AuthOptions, Authority, Role};
+use plan::{Author, Budget, Edit, PlanPatch, read_view};
+use primitives::DocumentId;
+use store::disk::{Disk, RealDisk};
+use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
+use sync_engine::MessageLimits;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,15 +27,10 @@ use super::sessions::Sessions;
 use super::sync::PeerRegistry;
 use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
 use crate::clock::now_ms;
-use crate::document::{Author, Document, Edit, MessageLimits, PlanPatch, read_view};
+use crate::document::Document;
 use crate::document_log::Actors;
 use crate::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
 use crate::metrics::Metrics;
-use auth::{AuthError, AuthOptions, Authority, Role};
-use plan::Budget;
-use primitives::DocumentId;
-use store::disk::{Disk, RealDisk};
-use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
 
 /// How a server is to be run.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::io;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use offload::with_low_priority;
 use tokio::sync::OnceCell;
 
 use super::compression::{AsItIs, compress};
 use super::encoding::{Encoding, accepted};
-use offload::with_low_priority;
 
 /// Brotli's quality for what is compressed once.
 const QUALITY: u32 = 6;

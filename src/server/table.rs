@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plan::{Extra, Form, Row, View, csv};
 use serde_json::Value as Json;
 
 use super::renderings::cell;
-use crate::document::{Extra, Form, Row, View};
-use plan::csv;
 
 /// Columns that a table may have beyond those of the schema. The fields of others are counted as omitted.
 const MAX_COLUMNS: usize = 200;

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use auth::Refused;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use primitives::{DocumentId, InvalidDocumentId};
+use sync_engine::Surface;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -22,14 +25,10 @@ use super::socket::{Connection, say_briefly, say_goodbye, write_and_pause};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
-use super::{App, Problem};
-use super::{page, root_socket, unknown_path};
-use crate::document::Surface;
+use super::{App, Problem, page, root_socket, unknown_path};
 use crate::hub::{Caller, Outbox, Unavailable, outbox};
 use crate::legacy::frames::encode;
 use crate::metrics::Refusal;
-use auth::Refused;
-use primitives::{DocumentId, InvalidDocumentId};
 
 /// Nobody who could be told, or whose token has ceased to count.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;

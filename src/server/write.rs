@@ -1,9 +1,10 @@
 //! Writing over HTTP: the answer to an edit comes when everybody can see it.
 
-use super::{App, Problem};
-use crate::document::{Author, Edit, SharedView};
-use crate::hub::{Caller, EditFailure};
+use plan::{Author, Edit, SharedView};
 use primitives::DocumentId;
+
+use super::{App, Problem};
+use crate::hub::{Caller, EditFailure};
 
 /// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
 ///

@@ -2,9 +2,9 @@
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
-use happierwork::document::Surface;
 use happierwork::hub::Caller;
 use serde_json::{Value, json};
+use sync_engine::Surface;
 
 use super::support::{PlainPeer, TestServer, add};
 use super::tokens::Users;
@@ -51,8 +51,7 @@ async fn each_change_is_noted_with_the_user_of_its_connection_before_it_is_ackno
     assert_eq!(line["serverActors"].as_array().unwrap().len(), 1, "the server wrote it, under an actor of its own");
     // And the row says so too.
     let row = server.app.hub.view(&Caller::anybody(Surface::Api), &server.document).await.unwrap().unwrap();
-    let rows: Vec<_> =
-        happierwork::document::read_view(&row).rows().map(|row| row.position.updated_by.clone()).collect();
+    let rows: Vec<_> = plan::read_view(&row).rows().map(|row| row.position.updated_by.clone()).collect();
     assert_eq!(rows, [Some("cfo".to_owned())]);
 }
 

@@ -1,8 +1,7 @@
 //! Deleting for good.
 
-use automerge::ReadDoc;
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, ROOT};
+use automerge::{AutoCommit, ROOT, ReadDoc};
 use happierwork::clock::now_ms;
 use primitives::DocumentId;
 use repo_protocol::Message;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
-use happierwork::document::{Author, Edit, NewPosition, PlanPatch, read_view};
 use happierwork::hub::Caller;
-use plan::Budget;
+use plan::{Author, Budget, Edit, NewPosition, PlanPatch, read_view};
 use primitives::DocumentId;
 use repo_protocol::Message;
 use tokio::time::timeout;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use happierwork::client::{Endpoint, Replica, ReplicaOptions, Token};
-use happierwork::document::{Edit, NewPosition};
-use plan::Budget;
+use plan::{Budget, Edit, NewPosition};
 use tempfile::TempDir;
 use tokio::time::timeout;
 

@@ -1,8 +1,9 @@
 //! The description of the JSON API, held against the API itself.
 use std::collections::BTreeSet;
 
-use crate::common::TestServer;
 use serde_json::{Value, json};
+
+use crate::common::TestServer;
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";

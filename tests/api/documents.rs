@@ -2,8 +2,9 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use crate::common::TestServer;
 use serde_json::{Value, json};
+
+use crate::common::TestServer;
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";

@@ -3,23 +3,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{PlainPeer, TestServer, http_to};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ChangeHash, ObjType, ROOT};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use happierwork::document::history::{Page, Query};
-use happierwork::document::{Author, BudgetPatch, Edit, MessageLimits, NewPosition, PositionPatch};
 use happierwork::document_log::Actors;
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
 use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
-use plan::Budget;
+use plan::history::{Page, Query};
+use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
 use primitives::DocumentId;
 use serde_json::{Value, json};
 use store::MemoryStore;
+use sync_engine::MessageLimits;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use crate::support::{PlainPeer, TestServer, http_to};
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";
@@ -489,7 +490,7 @@ fn budget(budget: u64) -> Edit {
 }
 
 async fn page(hub: &Hub, id: &DocumentId) -> Page {
-    hub.history(&Caller::server(), id, Query { limit: 50, ..Query::default() }).await.unwrap().unwrap()
+    hub.history(&Caller::server(), id, Query { limit: 50, ..Query::default() }).await.unwrap().unwrap().page
 }
 
 fn looked_at(hub: &Hub) -> String {

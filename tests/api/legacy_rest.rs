@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::common::{Answer, TestServer};
 use futures_util::StreamExt;
 use happierwork::legacy::parse_when;
 use plan::Budget;
 use serde_json::{Value, json};
+
+use crate::common::{Answer, TestServer};
 
 const RECORDING: &str = include_str!("../fixtures/legacy/transcripts/rest.jsonl");
 const FIXTURE: &str = include_str!("../fixtures/legacy/transcripts/fixture.json");

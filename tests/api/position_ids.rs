@@ -1,10 +1,10 @@
 //! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
 
-use crate::support::{PlainPeer, TestServer};
-use happierwork::document::{Author, Edit, EditError, NewPosition};
 use happierwork::hub::{Caller, EditFailure};
-use plan::Budget;
+use plan::{Author, Budget, Edit, EditError, NewPosition};
 use serde_json::json;
+
+use crate::support::{PlainPeer, TestServer};
 
 const POSITIONS: &str = "/api/documents/default/positions";
 

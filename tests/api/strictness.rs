@@ -1,10 +1,11 @@
 //! Requests that could be taken wrongly: unknown parameters, compressed bodies, marks and escapes in JSON.
 use std::io::Write;
 
-use crate::common::TestServer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
+
+use crate::common::TestServer;
 
 const POSITIONS: &str = "/api/documents/default/positions";
 const JSON: (&str, &str) = ("content-type", "application/json");

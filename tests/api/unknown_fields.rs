@@ -1,9 +1,10 @@
 //! What other programs write beyond the schema: shown everywhere, and dropped nowhere.
-use crate::support::{PlainPeer, TestServer, http_to};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT, ReadDoc, ScalarValue};
 use primitives::DocumentId;
 use serde_json::{Value, json};
+
+use crate::support::{PlainPeer, TestServer, http_to};
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use auth::Role;
 use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::document::{Author, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
 use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
-use plan::Budget;
+use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
 use primitives::DocumentId;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;

@@ -23,7 +23,6 @@ use support::process::{FIXTURES, Running, folder, imported, names, program, run,
 use support::promises::Promises;
 use tempfile::TempDir;
 use tokio::time::sleep;
-
 use writers::Writers;
 
 /// Rounds, unless `ROUNDS` says otherwise: what fits into everyday tests.

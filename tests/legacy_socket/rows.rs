@@ -2,8 +2,7 @@
 
 use automerge::ReadDoc;
 use automerge::transaction::Transactable;
-use happierwork::document::{BudgetPatch, Edit, PositionPatch};
-use plan::Budget;
+use plan::{Budget, BudgetPatch, Edit, PositionPatch};
 use serde_json::{Value, json};
 
 use super::presence::processed;

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use happierwork::document::{BudgetPatch, Edit, NewPosition, PositionPatch};
-use plan::Budget;
+use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
 use serde_json::Value;
 
 use super::support::{Socket, TestServer, add};

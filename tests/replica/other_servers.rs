@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
@@ -17,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
+
+use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 
 type Socket = WebSocketStream<TcpStream>;
 

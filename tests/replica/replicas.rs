@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 use happierwork::client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
-use happierwork::document::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
+use plan::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
 use primitives::DocumentId;
 use serde_json::{Value as Json, json};
+
+use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
 
 fn plan(name: &str) -> PlanPatch {
     PlanPatch { name: Some(name.to_owned()), ..PlanPatch::default() }

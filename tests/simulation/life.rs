@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use automerge::ActorId;
-use happierwork::document::MessageLimits;
 use happierwork::document_log::Actors;
 use happierwork::hub::{APPLY_BUDGET, Hub, HubSettings};
 use happierwork::metrics::Metrics;
@@ -16,6 +15,7 @@ use happierwork::server::renderings::{PRESENCE, RENDERINGS};
 use primitives::DocumentId;
 use store::faults::FaultyDisk;
 use store::{FileStore, StateFile};
+use sync_engine::MessageLimits;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use happierwork::document::Surface;
 use happierwork::hub::{
     Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
 };
 use primitives::DocumentId;
+use sync_engine::Surface;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

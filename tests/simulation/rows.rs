@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use happierwork::document::{Form, RowEvent, View, ViewChange};
 use happierwork::hub::{Outgoing, Text};
+use plan::{Form, RowEvent, View, ViewChange};
 
 /// Rows by their ids, rendered.
 pub type Rows = BTreeMap<String, String>;

@@ -5,14 +5,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use automerge::sync;
-use automerge::{Automerge, ChangeHash};
-use happierwork::document::{
-    Author, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
-};
+use automerge::{Automerge, ChangeHash, sync};
 use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
-use plan::Budget;
+use plan::{
+    Author, Budget, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
+};
 use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use happierwork::document::{Author, Edit, NewPosition};
 use happierwork::hub::Caller;
-use plan::Budget;
+use plan::{Author, Budget, Edit, NewPosition};
 use serde_json::{Value, json};
 use store::faults::{FaultyDisk, Held, Op};
 use tokio::task::JoinSet;

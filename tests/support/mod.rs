@@ -16,13 +16,13 @@ use automerge::sync::{self, SyncDoc};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use futures_util::{SinkExt, StreamExt};
-use happierwork::document::{Author, Edit, NewPosition};
-use happierwork::legacy;
 use happierwork::hub::{APPLY_BUDGET, Caller};
+use happierwork::legacy;
 use happierwork::server::{App, Dashboard, Limits, Options, SocketTimes, Started, start_on};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper_util::rt::TokioIo;
+use plan::{Author, Edit, NewPosition};
 use primitives::DocumentId;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -213,9 +213,8 @@ impl TestServer {
             ids += 1;
             format!("row {}", ids - 1)
         };
-        let rows =
-            legacy::import(json, &happierwork::document::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
-                .expect("a legacy file with only sound rows");
+        let rows = legacy::import(json, &plan::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
+            .expect("a legacy file with only sound rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             id: row.id,
             designation: row.designation,
@@ -265,7 +264,7 @@ impl TestServer {
     /// The positions as the server shows them now, by id.
     pub async fn positions(&self) -> Vec<String> {
         let view = self.app.hub.view(&Caller::server(), &self.document).await.expect("opens").expect("exists");
-        let view = happierwork::document::read_view(&view);
+        let view = plan::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
 }

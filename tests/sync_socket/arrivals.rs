@@ -6,7 +6,6 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use bytes::Bytes;
-use happierwork::document::{MessageLimits, Surface};
 use happierwork::document_log::Actors;
 use happierwork::hub::{
     APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
@@ -16,6 +15,7 @@ use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
 use primitives::DocumentId;
 use repo_protocol::Message;
 use store::MemoryStore;
+use sync_engine::{MessageLimits, Surface};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;

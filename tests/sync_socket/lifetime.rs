@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use happierwork::document::{BudgetPatch, Edit, NewPosition, PositionPatch};
 use happierwork::server::SocketTimes;
-use plan::Budget;
+use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
 use repo_protocol::Message;
 use tempfile::TempDir;
 use tokio::time::timeout;

@@ -319,7 +319,7 @@ async fn requests_with_a_large_head_are_told_what_is_too_large() {
 async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
-    let positions = (0..100).map(|n| happierwork::document::NewPosition {
+    let positions = (0..100).map(|n| plan::NewPosition {
         id: format!("{n}"),
         designation: "d".repeat(1_000),
         department: "HR".to_owned(),
@@ -328,7 +328,7 @@ async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
         created_at: None,
         updated: None,
     });
-    server.edit(happierwork::document::Edit::AddAll(positions.collect())).await;
+    server.edit(plan::Edit::AddAll(positions.collect())).await;
     let tcp = tokio::net::TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(4 << 10).unwrap();
     let mut reluctant = tcp.connect(server.address).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use repo_protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::peer::receive;
 use super::support::TestServer;
-use repo_protocol::Message;
 
 const FOREIGN: (&str, &str) = ("origin", "https://evil.example");
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use happierwork::client::{Endpoint, Problem, Replica, ReplicaOptions, Status};
-use happierwork::document::{Edit, NewPosition, read_view};
-use plan::Budget;
+use plan::{Budget, Edit, NewPosition, read_view};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::time::timeout;

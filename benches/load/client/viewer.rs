@@ -13,9 +13,8 @@ use super::answers::{Answers, from_nothing};
 use super::envelope::{Envelope, request};
 use super::ledger::Covered;
 use super::socket::{Outbox, Socket};
-use crate::Fallible;
-use crate::floor;
 use crate::measure::Board;
+use crate::{Fallible, floor};
 
 /// What a viewer speaks, and how it begins.
 #[derive(Clone)]

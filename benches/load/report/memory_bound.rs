@@ -1,8 +1,8 @@
 //! What the server may take of memory, whatever clients send: the one place where the sum of docs/operations.md is
 //! calculated, from the defaults of the flags and on two processors.
 
-use happierwork::document::DOCUMENT_OPERATIONS;
 use happierwork::server::MESSAGE_MEMORY;
+use sync_engine::DOCUMENT_OPERATIONS;
 
 use super::number::{exact, thousands};
 

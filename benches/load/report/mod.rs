@@ -20,9 +20,8 @@ mod servers;
 mod tables;
 mod targets;
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use crate::results::Results;
 

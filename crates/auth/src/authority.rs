@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use offload::heavily;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -18,7 +19,6 @@ use super::revocations::{Revocations, Written};
 use super::token::{self, Expected, Genuine, Kind, is_over};
 use super::watched::Watched;
 use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Refused, Session};
-use offload::heavily;
 
 /// How often it is looked whether the files have changed.
 const EVERY: Duration = Duration::from_millis(250);

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use primitives::{DocumentId, InvalidDocumentId};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use primitives::{DocumentId, InvalidDocumentId};
 
 /// How the default document is called, whatever its id is.
 const DEFAULT: &str = "default";

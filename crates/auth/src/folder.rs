@@ -9,13 +9,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use primitives::strict_json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::lock_file;
 
 use super::revocations::{Revocations, Written};
 use super::{Accounts, AuthError, OwnKeys};
-use primitives::strict_json;
-use store::lock_file;
 
 const KEYS: &str = "keys.json";
 const USERS: &str = "users.json";

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jsonwebtoken::DecodingKey;
+use primitives::strict_json;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::key::{Algorithm, VerifyingKey, checked_kid, decode};
-use primitives::strict_json;
 
 /// Bits of an RSA key. Fewer are not safe; more would take long.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;

@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use offload::with_low_priority;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::password::{MAX_PASSWORD, Verifier};
 use super::throttle::Throttle;
 use super::{Account, AccountName, Accounts, Grant};
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
-use offload::with_low_priority;
 
 /// Passwords that are looked at at the same time. Each takes 19 MiB, and a processor for some 20 ms.
 pub const AT_A_TIME: usize = 2;

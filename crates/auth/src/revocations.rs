@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use primitives::strict_json;
 use serde::{Deserialize, Serialize};
 
 use super::token::is_over;
-use primitives::strict_json;
 
 /// The file is not written anew while it has fewer lines.
 const FEW: usize = 1_000;

@@ -15,9 +15,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use limits::network_of;
+use tokio::time::Instant;
 
 /// Tries for one account: so many at once, and one more every so often.
 pub const PER_ACCOUNT: Allowance = Allowance { at_once: 10, every: Duration::from_secs(30) };

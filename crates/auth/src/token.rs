@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use primitives::strict_json;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -10,7 +11,6 @@ use super::key::{SigningKey, VerifyingKey, decode};
 use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
 use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
-use primitives::strict_json;
 
 /// Bytes in a token, at the most.
 pub const MAX_TOKEN: usize = 4 << 10;

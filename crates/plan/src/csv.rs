@@ -3,9 +3,10 @@
 //! UTF-8 with a byte order mark (or spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where they
 //! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are guarded.
 
+use primitives::iso_ms;
+
 use super::Budget;
 use super::formula_guard::{guard, needs_quotes};
-use primitives::iso_ms;
 
 const COLUMNS: &str = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt";
 /// What every line ends with.

@@ -1,14 +1,63 @@
-//! The plan: positions and budgets.
+//! The plan: positions and budgets in an Automerge document.
 //!
-//! Pure: no clock, no disk, no socket.
+//! | module | what it does |
+//! |---|---|
+//! | [`position`] | the fields of a position and of the plan, read from a document |
+//! | [`edit`] | edits as Automerge transactions, with preconditions |
+//! | [`view`] | all positions, kept up to date change by change, with conflicts |
+//! | [`history`] | what changed when, page by page |
+//! | [`past`] | the plan at earlier heads |
+//! | [`amount`] | budgets and amounts of money as people write them |
+//! | [`csv`] | the CSV export |
+//!
+//! Pure: no clock, disk, socket or task, and nothing about peers or sync.
+//!
+//! ```
+//! use automerge::Automerge;
+//! use plan::edit::run;
+//! use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Renderings, View};
+//! use primitives::DocumentId;
+//!
+//! let mut doc = Automerge::new();
+//! let author = Author { name: "cfo".to_owned(), now: 1_790_000_000_000 };
+//! let id = DocumentId::from_random([7; 16]);
+//! run(&mut doc, &Edit::Create { id, plan: PlanPatch::default(), positions: Vec::new() }, &author)?;
+//! let position = NewPosition {
+//!     id: "p1".to_owned(),
+//!     designation: "Data engineer".to_owned(),
+//!     department: "Data".to_owned(),
+//!     budget: Some(Budget::Int(30)),
+//!     location: "Pune".to_owned(),
+//!     created_at: None,
+//!     updated: None,
+//! };
+//! run(&mut doc, &Edit::Add(position), &author)?;
+//! assert_eq!(View::new(&doc, Renderings::default()).rows().count(), 1);
+//! # Ok::<(), plan::EditError>(())
+//! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 
 pub mod amount;
 mod budget;
+mod condition;
 pub mod csv;
+pub mod edit;
+mod extra;
 pub mod formula_guard;
+pub mod history;
+mod json_encoder;
+pub mod past;
+pub mod position;
 mod position_id;
+mod snapshot;
+pub mod view;
 
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
+pub use condition::Condition;
+pub use edit::{Author, BudgetPatch, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use extra::Extra;
+pub use past::{Past, SharedCopy};
+pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
+pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};

@@ -7,11 +7,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use primitives::DocumentId;
 
 use super::cbor::Reader;
-use super::detach;
-use super::{DecodeError, Ephemeral, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, RemoteHeads, StorageId};
-use primitives::DocumentId;
+use super::{DecodeError, Ephemeral, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, RemoteHeads, StorageId, detach};
 
 /// Texts that are short in every client: kinds, versions, sessions, heads.
 const MAX_TEXT: usize = 512;

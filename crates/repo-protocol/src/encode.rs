@@ -1,7 +1,8 @@
 //! Messages to frames: plain CBOR maps of known length, their keys in the order in which the JavaScript code writes them.
 
-use super::{Ephemeral, Message, PeerId, PeerMetadata};
 use primitives::DocumentId;
+
+use super::{Ephemeral, Message, PeerId, PeerMetadata};
 
 /// CBOR's major types, in the upper three bits of a value's first byte.
 const UNSIGNED: u8 = 0x00;

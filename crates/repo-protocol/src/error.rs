@@ -1,7 +1,8 @@
 //! Why a frame is not a message.
 
-use super::InvalidPeerName;
 use primitives::InvalidDocumentId;
+
+use super::InvalidPeerName;
 
 /// Why a frame is not a message of automerge-repo's protocol. The text is made to be sent to whoever wrote the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

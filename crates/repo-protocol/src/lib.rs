@@ -15,14 +15,12 @@ pub mod presence;
 mod tests;
 
 use bytes::Bytes;
-
-use primitives::DocumentId;
-
 pub use decode::{KnownDocuments, decode, decode_known};
 pub use detach::detach;
 pub use encode::sync_head;
 pub use error::DecodeError;
 pub use ids::{InvalidPeerName, PeerId, StorageId};
+use primitives::DocumentId;
 
 /// The one version of the protocol that exists; what a `join` without versions means.
 pub const PROTOCOL_VERSION: &str = "1";

@@ -1,8 +1,7 @@
 //! Is a file whole, and what would opening it cut? Only reads, so it can be asked of any file at any time.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use automerge::ReadDoc;
 

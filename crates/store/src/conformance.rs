@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT, ReadDoc};
+use primitives::DocumentId;
 
 use super::{Lengths, Loaded, PeerRecord, SnapshotError, Store, StoreError};
-use primitives::DocumentId;
 
 /// Somebody who edits one document and hands out each edit as the chunk to append.
 #[derive(Default)]

@@ -7,7 +7,6 @@ use std::fmt;
 
 use automerge::legacy::ObjectId;
 use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, Value};
-
 use automerge_chunks::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
 use automerge_chunks::load::{self, NotLoaded};
 use primitives::{DOCUMENT_ID, POSITIONS};

@@ -8,8 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::FileMode;
-use super::lock_file;
+use super::{FileMode, lock_file};
 
 /// Files and folders.
 pub trait Disk: Send + Sync + 'static {

@@ -1,13 +1,13 @@
 //! What can go wrong in a store, in words for the person who has to deal with it.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use primitives::DocumentId;
 
 use super::Displaced;
 use super::content::Damage;
 use super::disk::LockError;
-use primitives::DocumentId;
 
 /// Why a call on a store failed. The text is for the log and may name files; for others, see
 /// [`public_message`](Self::public_message).

@@ -26,17 +26,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use automerge::Automerge;
-use futures_util::future::BoxFuture;
-
-use primitives::DocumentId;
-
 pub use content::{Damage, Loss, Torn};
 pub use displaced::{Displaced, Displacement};
 pub use error::{OpenError, Place, SnapshotError, StoreError};
 pub use file::{FileStore, OpenFiles, StateFile};
+use futures_util::future::BoxFuture;
 pub use memory::MemoryStore;
 pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;
+use primitives::DocumentId;
 
 /// Where documents are kept.
 ///

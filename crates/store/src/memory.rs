@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use primitives::DocumentId;
 
 use super::content::{self, Content};
 use super::{Health, Lengths, Loaded, PeerRecord, Records, SnapshotError, Store, StoreError};
-use primitives::DocumentId;
 
 /// Documents in memory. Keeps every promise of a [`Store`], except that "durable" means until the process ends.
 #[derive(Default)]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use automerge::Automerge;
-use happierwork::document::Plan;
 use happierwork::legacy;
+use plan::Plan;
 use store::StateFile;
 use store::faults::FaultyDisk;
 

@@ -1,8 +1,8 @@
 //! What comes in one WebSocket message, before it reaches a document.
 
 use bytes::Bytes;
-use happierwork::document::Plan;
 use happierwork::legacy::frames;
+use plan::Plan;
 
 /// A frame of automerge-repo: what is read and written again is the same.
 pub fn repo_frame(bytes: &[u8]) {

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use automerge::{ActorId, Automerge, Change, ReadDoc, sync};
 use automerge_chunks::chunk::Chunk;
 use bytes::Bytes;
-use happierwork::document::{Document, Item, MessageLimits, Outcome, PeerKey};
+use happierwork::document::{Document, Item, Outcome};
 use happierwork::server::renderings::RENDERINGS;
 use primitives::DocumentId;
+use sync_engine::{MessageLimits, PeerKey};
 
 use super::mutations::mutated;
 use super::plan::{FILES, MESSAGES};
@@ -35,17 +36,17 @@ pub fn receive(bytes: &[u8]) {
 /// The same for messages that come one after the other, each beside one of an honest peer.
 pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
     let mut document = load(&FILES[0]);
-    document.join(PeerKey(1), Vec::new());
-    document.join(PeerKey(2), Vec::new());
+    document.engine.join(PeerKey(1), Vec::new());
+    document.engine.join(PeerKey(2), Vec::new());
     let mut log = FILES[0].clone();
     for message in messages {
         let honest = item(2, &MESSAGES[0]);
-        let mut applied = document.apply(vec![item(1, message.as_ref()), honest.clone()]);
+        let mut applied = document.engine.apply(vec![item(1, message.as_ref()), honest.clone()]);
         if applied.spoiled().is_some() {
             // The document is read again, and its batch tried one by one.
             assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
             document.reload(&log, actor()).expect("what is durable can be read");
-            applied = document.apply(vec![honest]);
+            applied = document.engine.apply(vec![honest]);
             assert!(applied.spoiled().is_none());
         }
         assert!(
@@ -58,9 +59,9 @@ pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
     }
     drop(document.view());
     let reloaded = Automerge::load(&log).expect("what was appended can be read");
-    assert_eq!(reloaded.get_heads(), document.heads());
-    let saved = Automerge::load(&document.save()).expect("what was saved can be read");
-    assert_eq!(saved.get_heads(), document.heads());
+    assert_eq!(reloaded.get_heads(), document.engine.heads());
+    let saved = Automerge::load(&document.engine.save()).expect("what was saved can be read");
+    assert_eq!(saved.get_heads(), document.engine.heads());
 }
 
 /// Every prefix of a log is a whole document: each change comes after all that it depends on.

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use limits::Payer;
 use tokio::time::{Instant, sleep_until};
 
 use super::{DocumentTask, Sender};
@@ -20,7 +21,6 @@ use crate::hub::outbox::{ConnectionKey, Outgoing};
 use crate::hub::turns::{Principal, Turn};
 use crate::hub::waits::Refused;
 use crate::metrics::Refusal;
-use limits::Payer;
 
 /// How long a request waits for changes that were announced, and an announcement counts without them.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ impl DocumentTask {
     /// Notes what a message of an admitted peer says about a document that does not exist. False: the peer waits for the
     /// document now, and there is no room for that.
     pub(super) fn note_arrival(&mut self, document: &mut Document, key: ConnectionKey, brings: bool) -> bool {
-        if document.exists() {
+        if document.engine.exists() {
             return true;
         }
         // A peer that may not create the document brings nothing.
@@ -133,7 +133,7 @@ impl DocumentTask {
             tracing::warn!(connection = key.0, %limit, "a document that does not exist is not waited for");
         }
         self.arrivals.forget(key);
-        document.leave(key);
+        document.engine.leave(key);
         if let Some(member) = self.peers.remove(&key) {
             self.refused.insert(key, (member.peer, why.to_string().into()));
             self.tell_refused(key);
@@ -157,7 +157,7 @@ impl DocumentTask {
             self.arrivals.next = None;
             return;
         }
-        if document.exists() && !self.log.is_lost() {
+        if document.engine.exists() && !self.log.is_lost() {
             // Publishing has served everybody who waited.
             self.arrivals = Arrivals::default();
             return;
@@ -222,7 +222,7 @@ impl DocumentTask {
 
     /// A socket takes messages again: the answer that had no room is due, unless the document has appeared.
     pub(super) fn tell_missing_again(&mut self, document: &Document, key: ConnectionKey) {
-        if !document.exists() {
+        if !document.engine.exists() {
             self.tell_missing(key);
         }
     }

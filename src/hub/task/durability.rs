@@ -4,19 +4,20 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use limits::Payer;
+use store::StoreError;
+use sync_engine::{BadMessage, carries_chunks, take_apart};
 use tokio::time::{Instant, sleep};
 
 use super::suspended::Cause;
 use super::{DocumentTask, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, BadMessage, Document, Item, Outcome, Prepared, carries_chunks, take_apart};
+use crate::document::{Applied, Document, Item, Outcome, Prepared};
 use crate::hub::caller::Caller;
 use crate::hub::command::{EditFailure, Unavailable};
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::quarantine::Blamed;
 use crate::metrics::Refusal;
-use limits::Payer;
-use store::StoreError;
 
 /// Said to those who come back after that.
 const SLOW_SENDER: &str =
@@ -32,7 +33,7 @@ impl DocumentTask {
         if !authors.is_empty() {
             // First: a change must not be stored of which it is not known who brought it.
             self.hub.in_store(self.hub.inner.store.append_authors(&self.id, authors)).await?;
-            document.note_authors(applied, now);
+            document.engine.note_authors(applied, now);
         }
         let chunks = std::mem::take(&mut applied.chunks);
         let bytes = chunks.len() as u64;
@@ -165,7 +166,7 @@ impl DocumentTask {
             }
         }
         if !self.log.is_lost() {
-            self.deliver(|ready| document.settle_acknowledgements(applied, ready));
+            self.deliver(|ready| document.engine.settle_acknowledgements(applied, ready));
         }
     }
 
@@ -212,11 +213,11 @@ impl DocumentTask {
         match item {
             Item::Sync { peer, bytes } if carries_chunks(bytes) => {
                 match take_apart(bytes, &self.hub.inner.settings.limits) {
-                    Ok(incoming) => document.prepare_sync(*peer, bytes.clone(), incoming),
-                    Err(_) => document.prepare(item.clone()),
+                    Ok(incoming) => document.engine.prepare_sync(*peer, bytes.clone(), incoming),
+                    Err(_) => document.engine.prepare(item.clone()),
                 }
             }
-            item => document.prepare(item.clone()),
+            item => document.engine.prepare(item.clone()),
         }
     }
 
@@ -275,7 +276,7 @@ impl DocumentTask {
 
     /// After a reload peers have to be asked for what they have, and told what they may have missed.
     pub(super) fn begin_anew(&mut self, document: &mut Document) {
-        let told = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.generate_due(ready))));
+        let told = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.engine.generate_due(ready))));
         if told.is_err() {
             tracing::error!(document = %self.id, "the Automerge library failed while peers were asked for what they have");
         }

@@ -114,9 +114,9 @@ impl DocumentTask {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use primitives::DocumentId;
 
     use super::*;
-    use primitives::DocumentId;
 
     const ONE: ConnectionKey = ConnectionKey(1);
     const OTHER: ConnectionKey = ConnectionKey(2);

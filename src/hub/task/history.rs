@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::ChangeHash;
+use offload::{Habit, heavily};
+use plan::Past;
+use plan::history::{History, NoPage, Query};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::DocumentTask;
-use crate::document::history::{History, NoPage, Page, Query};
-use crate::document::{Document, Past};
+use crate::document::{AttributedPage, Document};
 use crate::hub::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::hub::history::no_history;
-use offload::{Habit, heavily};
 
 /// The history of one document, as far as its task has to do with it.
 #[derive(Default)]
@@ -37,8 +38,8 @@ impl DocumentTask {
         self.history.last_look = Some(Instant::now());
         if let Err(unavailable) = self.may_look_back() {
             let _ = reply.send(Err(unavailable));
-        } else if document.history().is_some() || !document.exists() {
-            let _ = reply.send(Ok(document.exists()));
+        } else if document.history().is_some() || !document.engine.exists() {
+            let _ = reply.send(Ok(document.engine.exists()));
         } else {
             self.history.waiting.push(reply);
             if !self.history.making {
@@ -92,7 +93,7 @@ impl DocumentTask {
         &mut self,
         document: &Document,
         query: &Query,
-        reply: oneshot::Sender<Option<Result<Page, NoPage>>>,
+        reply: oneshot::Sender<Option<Result<AttributedPage, NoPage>>>,
     ) {
         let page = self.history.collecting.run(false, || document.history_page(query));
         if let Some(Err(NoPage::Failed)) = page {
@@ -107,7 +108,8 @@ impl DocumentTask {
         changes: &[ChangeHash],
         reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>>,
     ) {
-        let known = self.may_look_back().map(|()| document.exists().then(|| document.attribution(changes)));
+        let known =
+            self.may_look_back().map(|()| document.engine.exists().then(|| document.engine.attribution(changes)));
         let _ = reply.send(known);
     }
 
@@ -119,7 +121,7 @@ impl DocumentTask {
     ) {
         let past = match self.may_look_back() {
             Err(unavailable) => Err(unavailable.into()),
-            Ok(()) if !document.exists() => Ok(None),
+            Ok(()) if !document.engine.exists() => Ok(None),
             Ok(()) => heavily(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
         };
         let _ = reply.send(past);

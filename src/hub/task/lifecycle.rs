@@ -5,15 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use offload::heavily;
+use plan::SharedView;
+use store::{Lengths, Loaded};
+use sync_engine::{Authors, LoadError};
 use tokio::time::{Instant, sleep_until};
 
 use super::{DocumentTask, LARGE_DOCUMENT};
-use crate::document::{Authors, Document, LoadError, SharedView};
+use crate::document::Document;
 use crate::document_log::DocumentLog;
 use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
 use crate::hub::outbox::{FarewellKind, Outgoing};
-use offload::heavily;
-use store::{Lengths, Loaded};
 
 /// How often a document looks after itself.
 pub(super) const UPKEEP: Duration = Duration::from_secs(10);
@@ -68,10 +70,11 @@ impl DocumentTask {
             unopened.failed(&self.id, true);
             failed(&error, "the server cannot read it; its operator finds the reason in the log")
         })?;
-        let document = document.with_authors(authors);
+        let mut document = document;
+        document.engine.set_authors(authors);
         unopened.opened(&self.id);
         self.remembered = super::Remembered::new(records);
-        tracing::debug!(document = %self.id, exists = document.exists(), "opened");
+        tracing::debug!(document = %self.id, exists = document.engine.exists(), "opened");
         Ok(Box::new(document))
     }
 
@@ -106,8 +109,8 @@ impl DocumentTask {
             if !self.admit(document, peer) || !self.note_arrival(document, key, !request) {
                 continue;
             }
-            if request && !document.exists() {
-                document.wait_for_document(key);
+            if request && !document.engine.exists() {
+                document.engine.wait_for_document(key);
             } else {
                 self.greet(document, key);
             }
@@ -167,7 +170,7 @@ impl DocumentTask {
     }
 
     pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {
-        if self.log.is_broken() || !self.exists || document.keeps_copies() || !self.suspended.is_empty() {
+        if self.log.is_broken() || !self.exists || document.engine.keeps_copies() || !self.suspended.is_empty() {
             QUICK_UPKEEP
         } else {
             UPKEEP.min(self.hub.inner.settings.idle_after)
@@ -182,7 +185,7 @@ impl DocumentTask {
             self.begin_anew(document);
         }
         self.resume_suspended(document).await;
-        if !self.log.is_lost() && document.retry_stalled() {
+        if !self.log.is_lost() && document.engine.retry_stalled() {
             self.begin_anew(document);
         }
         if self.shown.was_looked_at() {
@@ -191,13 +194,13 @@ impl DocumentTask {
         }
         self.hide_if_unused(document);
         self.forget_history_if_unused(document);
-        document.forget_unused_copies();
+        document.engine.forget_unused_copies();
         let used = !self.peers.is_empty()
             || !self.refused.is_empty()
             || !self.watchers.is_empty()
             || self.log.is_broken()
             || self.history.is_making();
-        let patience = if document.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
+        let patience = if document.engine.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
         if used || self.last_use.elapsed() < patience {
             return ControlFlow::Continue(());
         }
@@ -242,8 +245,8 @@ impl DocumentTask {
             return;
         }
         let Lengths { snapshot, log } = self.log.lengths();
-        document.set_stored(snapshot + log);
-        let percent = document.used_percent();
+        document.engine.set_stored(snapshot + log);
+        let percent = document.engine.used_percent();
         if percent >= NEARLY_FULL {
             self.nearly_full = true;
             self.hub.inner.metrics.documents_nearly_full.increment(1.0);
@@ -256,7 +259,7 @@ impl DocumentTask {
 
     /// Counts the document among those that are waited for, or no longer.
     pub(super) fn note_existence(&mut self, document: &Document) {
-        self.exists = document.exists();
+        self.exists = document.engine.exists();
         if self.exists {
             self.hub.inner.access.note_existing(&self.id);
         }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use store::StoreError;
+use sync_engine::{carries_chunks, listed};
+
 use super::suspended::Cause;
 use super::{DocumentTask, Member, Sender};
 use crate::clock::now_ms;
-use crate::document::{Applied, Document, Item, Outcome, Prepared, carries_chunks, listed};
+use crate::document::{Applied, Document, Item, Outcome, Prepared};
 use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::SyncPeer;
 use crate::hub::outbox::ConnectionKey;
 use crate::memory::OutOfMemory;
 use crate::metrics::Refusal;
-use store::StoreError;
 
 /// Bytes of lists in a message from which on they count.
 const SIZEABLE_LISTS: usize = 4 << 10;
@@ -30,8 +32,8 @@ impl DocumentTask {
             return false;
         }
         let shared = peer.storage.as_deref().map(|storage| self.remembered.shared_heads(storage)).unwrap_or_default();
-        document.join(peer.key, shared);
-        document.introduce(peer.key, peer.caller.standing(right));
+        document.engine.join(peer.key, shared);
+        document.engine.introduce(peer.key, peer.caller.standing(right));
         let key = peer.key;
         let lists = self.hub.memory().share();
         self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists, wait: None });
@@ -68,7 +70,7 @@ impl DocumentTask {
     /// What somebody may do with the document as it is.
     fn right_of(&self, document: &Document, caller: &Caller) -> Right {
         let access = &self.hub.inner.access;
-        if document.exists() { access.right(caller, &self.id) } else { access.right_before(caller, &self.id) }
+        if document.engine.exists() { access.right(caller, &self.id) } else { access.right_before(caller, &self.id) }
     }
 
     /// Whether changes of a peer are taken now. `maker`: who makes the document, if it does not exist and somebody is about
@@ -89,7 +91,7 @@ impl DocumentTask {
             self.hub.inner.metrics.refuse(Refusal::Denied);
             return true;
         }
-        let Some(user) = peer.caller.user().filter(|_| !document.exists()) else { return true };
+        let Some(user) = peer.caller.user().filter(|_| !document.engine.exists()) else { return true };
         if *maker.get_or_insert_with(|| Arc::clone(&user)) == user
             || self.hub.inner.access.right(&peer.caller, &self.id) >= Right::Write
         {
@@ -136,7 +138,7 @@ impl DocumentTask {
         for (place, (item, sender)) in items.iter().zip(&*senders).enumerate() {
             match (item, sender) {
                 (Item::Edit { edit, .. }, Sender::Caller { caller, .. }) => {
-                    if let Err(denied) = self.hub.inner.access.check_edit(caller, &self.id, edit) {
+                    if let Err(denied) = self.hub.inner.access.check_edit(caller, &self.id, &edit.edit) {
                         left_out.insert(place, Some(denied));
                     }
                 }
@@ -188,7 +190,7 @@ impl DocumentTask {
                 member.right = right;
             }
             if let Some(member) = self.peers.get(&key) {
-                document.introduce(key, self.standing(member));
+                document.engine.introduce(key, self.standing(member));
             }
             self.moved.push(key);
         }
@@ -199,7 +201,7 @@ impl DocumentTask {
         self.arrivals.forget(key);
         if let Some(Member { peer, .. }) = self.peers.remove(&key) {
             self.suspended.remove(&key);
-            document.leave(key);
+            document.engine.leave(key);
             peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
     }
@@ -216,7 +218,7 @@ impl DocumentTask {
         self.arrivals.forget(key);
         self.suspended.remove(&key);
         self.refused.remove(&key);
-        let shared = document.leave(key);
+        let shared = document.engine.leave(key);
         if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage
         {

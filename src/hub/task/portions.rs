@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-
+use sync_engine::Incoming;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Batch, DocumentTask, Sender};
-use crate::document::{Document, Incoming, Item};
+use crate::document::{Document, Item};
 use crate::hub::allowance::Allowed;
 use crate::hub::command::Command;
 use crate::hub::outbox::ConnectionKey;
@@ -139,7 +139,7 @@ impl DocumentTask {
         }
         self.last_use = Instant::now();
         let item = Item::Sync { peer: key, bytes: large.bytes.clone() };
-        let prepared = if let Some(part) = document.prepare_part(key, &mut large.rest, large.portion) {
+        let prepared = if let Some(part) = document.engine.prepare_part(key, &mut large.rest, large.portion) {
             self.portions.messages.push_front(large);
             part
         } else {
@@ -148,7 +148,7 @@ impl DocumentTask {
             self.portions.released.append(&mut behind);
             // It was told nothing meanwhile.
             batch.drained.push(key);
-            document.prepare_sync(key, bytes, rest)
+            document.engine.prepare_sync(key, bytes, rest)
         };
         batch.weight += prepared.weight();
         batch.commands += 1;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use automerge::ChangeHash;
+use offload::heavily;
+use plan::{ViewChange, read_view};
+use store::Lengths;
+use sync_engine::Delivery;
 
 use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
-use crate::document::{Applied, Delivery, Document, Published, read_view};
+use crate::document::{Applied, Document};
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
 use crate::memory;
 use crate::metrics::Refusal;
-use offload::heavily;
-use store::Lengths;
 
 /// Said to those whose messages were taken when something failed.
 const FAILED: &str = "the server failed while taking a message; what it has acknowledged is stored, try again";
@@ -36,10 +38,18 @@ impl DocumentTask {
         let mut publishing = std::mem::take(&mut self.publishing);
         let large = self.large_batch || self.makes_first_message();
         let published = publishing.run(large, || {
-            catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.publish(&mut applied, ready))))
+            catch_unwind(AssertUnwindSafe(|| {
+                let mut view = ViewChange::default();
+                self.deliver(|ready| {
+                    let published = document.publish(&mut applied, ready);
+                    view = published.view;
+                    published.deliveries
+                });
+                view
+            }))
         });
         self.publishing = publishing;
-        let Ok(published) = published else {
+        let Ok(view) = published else {
             // The batch is durable. Peers may have missed messages that were made for them: all start anew, except those
             // who said what led to this.
             tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
@@ -51,7 +61,7 @@ impl DocumentTask {
             return Box::pin(self.reload_after_ruin(document)).await;
         };
         if document.shown().is_some() {
-            self.watchers.tell(&published.view);
+            self.watchers.tell(&view);
         }
         self.tell_of_senders(document, &senders);
         if document.history().is_some() {
@@ -67,10 +77,7 @@ impl DocumentTask {
     }
 
     /// Generates only for those who have a place in their outbox, and fills these places.
-    pub(super) fn deliver(
-        &mut self,
-        generate: impl FnOnce(&mut dyn FnMut(ConnectionKey) -> bool) -> Published,
-    ) -> Published {
+    pub(super) fn deliver(&mut self, generate: impl FnOnce(&mut dyn FnMut(ConnectionKey) -> bool) -> Vec<Delivery>) {
         let places: RefCell<Vec<Place>> = RefCell::default();
         let (peers, waiter, portions) = (&self.peers, &self.waiter, &self.portions);
         let mut ready = |key: ConnectionKey| {
@@ -81,14 +88,13 @@ impl DocumentTask {
             let place = peers.get(&key).and_then(|member| member.peer.outbox.place(waiter));
             place.map(|place| places.borrow_mut().push(place)).is_some()
         };
-        let mut published = generate(&mut ready);
+        let deliveries = generate(&mut ready);
         let mut counted = self.hub.memory().outgoing();
         // A place is asked for exactly when there is a message to fill it with, so the two lists are one.
-        for (delivery, place) in published.deliveries.drain(..).zip(places.into_inner()) {
+        for (delivery, place) in deliveries.into_iter().zip(places.into_inner()) {
             self.fill(place, delivery, &mut counted);
             self.hub.inner.metrics.deliveries.increment(1);
         }
-        published
     }
 
     /// Fills a place with a message, if there is memory for it: one that is large may wait for long at a slow socket, and there
@@ -107,10 +113,11 @@ impl DocumentTask {
     /// The first message to a peer who has said nothing yet.
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
-            return document.greet_later(key);
+            return document.engine.greet_later(key);
         };
         let large = self.makes_first_message();
-        if let Some(delivery) = if large { heavily(|| document.greet(key)) } else { document.greet(key) } {
+        if let Some(delivery) = if large { heavily(|| document.engine.greet(key)) } else { document.engine.greet(key) }
+        {
             self.fill(place, delivery, &mut self.hub.memory().outgoing());
         }
     }
@@ -124,7 +131,7 @@ impl DocumentTask {
             self.tell_missing_again(document, key);
         }
         self.tell_refused(key);
-        if document.is_behind(key) {
+        if document.engine.is_behind(key) {
             self.catch_up(document, key);
         }
     }
@@ -133,7 +140,7 @@ impl DocumentTask {
         let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
             return;
         };
-        if let Some(delivery) = document.drained(key) {
+        if let Some(delivery) = document.engine.drained(key) {
             self.fill(place, delivery, &mut self.hub.memory().outgoing());
             self.hub.inner.metrics.deliveries.increment(1);
         }
@@ -211,7 +218,7 @@ impl DocumentTask {
     }
 
     fn heads_of(&self, document: &Document, key: ConnectionKey, storage: &Arc<str>) -> Option<Arc<RemoteHeads>> {
-        let heads = document.their_heads(key).filter(|heads| heads.len() <= MAX_HEADS)?;
+        let heads = document.engine.their_heads(key).filter(|heads| heads.len() <= MAX_HEADS)?;
         let heads = heads.iter().map(encode_head).collect();
         let (document, storage) = (self.id.clone(), Arc::clone(storage));
         Some(Arc::new(RemoteHeads { document, storage, heads, timestamp: now() }))

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sync_engine::{BadMessage, Standing};
 use tokio::time::{Instant, timeout};
 
 use super::{DocumentTask, Member};
-use crate::document::{BadMessage, Document, Standing};
+use crate::document::Document;
 use crate::hub::access::Right;
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::refusals::Lasting;
@@ -54,7 +55,7 @@ impl DocumentTask {
     fn suspend(&mut self, document: &mut Document, key: ConnectionKey, cause: Cause) {
         self.suspended.insert(key, cause);
         let Some(member) = self.peers.get(&key) else { return };
-        document.introduce(key, self.standing(member));
+        document.engine.introduce(key, self.standing(member));
         self.moved.push(key);
     }
 
@@ -99,7 +100,7 @@ impl DocumentTask {
             let Some(member) = self.peers.get(&key) else { continue };
             member.peer.refusals.lift(&self.id);
             let (standing, may_write) = (self.standing(member), member.right >= Right::Write);
-            document.introduce(key, standing);
+            document.engine.introduce(key, standing);
             if may_write {
                 self.greet(document, key);
             }

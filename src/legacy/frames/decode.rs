@@ -1,14 +1,13 @@
 //! Frames of legacy clients to requests.
 
-use serde_json::{Map, Value};
-
-use super::pieces;
-use super::{
-    Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, ONE_CRORE, Request, TOTAL_BUDGET_ELEMENT,
-    Tracking,
-};
 use plan::{Scale, amount_of_json};
 use primitives::{InvalidAuthorName, MAX_NAME, check_author_name, is_blank, strict_json};
+use serde_json::{Map, Value};
+
+use super::{
+    Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, ONE_CRORE, Request, TOTAL_BUDGET_ELEMENT,
+    Tracking, pieces,
+};
 
 /// Reads one text frame. `scale` is the plan's: amounts count in its unit.
 ///

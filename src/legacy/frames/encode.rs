@@ -1,9 +1,9 @@
 //! The frames that legacy clients get, each as the text to send.
 
+use plan::Budget;
 use serde_json::{Map, Value, json};
 
 use crate::legacy::format_when;
-use plan::Budget;
 
 /// A position as legacy clients see it. A row of the document may lack anything but its id.
 ///

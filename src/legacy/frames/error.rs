@@ -1,7 +1,8 @@
 //! What is wrong with a legacy client's frame, and the answer to it. The connection always goes on.
 
-use super::{MAX_FRAME, encode};
 use plan::AmountError;
+
+use super::{MAX_FRAME, encode};
 
 /// Why a frame is not a request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

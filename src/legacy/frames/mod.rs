@@ -13,11 +13,12 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use super::{format_when, parse_when};
 pub use decode::decode;
 pub use department::shown_department;
 pub use error::{Action, BadArgument, LegacyError};
 pub use request::{AddRow, INITIAL_TOTAL, MAX_ELEMENT, ONE_CRORE, Request, TOTAL_BUDGET_ELEMENT, Tracking};
+
+pub use super::{format_when, parse_when};
 
 /// Bytes that a frame may have. A row with the longest texts that are taken has some thirty thousand.
 pub const MAX_FRAME: usize = 64 << 10;

@@ -1,11 +1,11 @@
 //! Every row of the protocol page's table of decodings, and every frame of the recorded transcripts.
 
+use plan::{AmountError, Budget, BudgetError, Marks, Scale};
+use primitives::MAX_NAME;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use plan::{AmountError, Budget, BudgetError, Marks, Scale};
-use primitives::MAX_NAME;
 
 /// The inner text as clients send it: once more as a JSON text.
 fn wrapped(inner: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use auth::Role;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
@@ -18,7 +19,6 @@ use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, 
 use super::target::{DocumentPath, Target, checked};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
-use auth::Role;
 
 /// Who may do what with a document.
 #[derive(Debug, Serialize, ToSchema)]

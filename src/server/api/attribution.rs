@@ -11,6 +11,7 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use primitives::iso_ms;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,7 +21,6 @@ use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
-use primitives::iso_ms;
 
 /// Changes of one request. A line of so many hashes is well below what a head of a request may take.
 const MAX_CHANGES: usize = 100;

@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
+use plan::{Budget, Condition, Edit, PlanPatch, View, read_view};
 use utoipa::ToSchema;
 
 use super::fields::Fields;
@@ -14,13 +16,10 @@ use super::shapes::{
 };
 use super::target::{AuthorQuery, DocumentPath, Target, Writer};
 use crate::clock::now_ms;
-use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
-use crate::document::{Condition, Edit, PlanPatch, View, read_view};
 use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};
-use plan::Budget;
 
 /// Read a document's settings.
 #[utoipa::path(

@@ -7,19 +7,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
+use plan::{Budget, Edit, PlanPatch, read_view};
+use primitives::DocumentId;
 use utoipa::ToSchema;
 
 use super::document::tag;
 use super::fields::{Fields, required};
 use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, WriteProblem};
 use super::target::{AuthorQuery, Writer};
-use crate::document::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
-use crate::document::{Edit, PlanPatch, read_view};
 use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, write};
-use plan::Budget;
-use primitives::DocumentId;
 
 /// Documents that are opened at a time to be listed.
 const OPEN_TOGETHER: usize = 8;

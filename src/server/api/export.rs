@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use offload::heavily;
+use plan::{Form, View, read_view};
 use utoipa::ToSchema;
 
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
-use crate::document::{Form, View, read_view};
 use crate::hub::Unavailable;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};
-use offload::heavily;
 
 /// How many values of the document an export does not hold.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");

@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
+use plan::{Budget, BudgetError, MAX_BUDGET};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
-use serde_json::{Value, error::Category};
 
 use crate::hub::Caller;
 use crate::server::{App, Problem, body};
-use plan::{Budget, BudgetError, MAX_BUDGET};
 
 /// The fields of a JSON object that are not read yet, as they were sent.
 #[derive(Debug)]

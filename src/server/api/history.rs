@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use plan::history::{self, Entry, MAX_ENTRIES, Page};
+use plan::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
+use primitives::{DocumentId, iso_ms};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sync_engine::Brought;
 use utoipa::{IntoParams, ToSchema};
 
 use super::names::SurfaceName;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::document::history::{self, Entry, MAX_ENTRIES, Page};
-use crate::document::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
+use crate::document::AttributedPage;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional};
-use primitives::{DocumentId, iso_ms};
 
 /// Entries of a page when nobody says how many.
 const DEFAULT_LIMIT: usize = 50;
@@ -210,24 +211,25 @@ pub async fn read(
     Asked(query): Asked,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page = app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
+    let AttributedPage { page, brought } =
+        app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
     let tag = conditional::tag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();
-    Ok(conditional::answer(&headers, &tag, || Json(shown(&id, heads, page)).into_response()))
+    Ok(conditional::answer(&headers, &tag, || Json(shown(&id, heads, page, brought)).into_response()))
 }
 
-fn shown(id: &DocumentId, heads: Vec<String>, page: Page) -> History {
+fn shown(id: &DocumentId, heads: Vec<String>, page: Page, brought: Vec<Option<Brought>>) -> History {
     History {
         document_id: id.to_string(),
         heads,
-        changes: page.entries.into_iter().map(Change::of).collect(),
+        changes: page.entries.into_iter().zip(brought).map(Change::of).collect(),
         next: page.next.map(|cursor| cursor.to_string()),
     }
 }
 
 impl Change {
-    fn of(entry: Entry) -> Self {
-        let Entry { hash, heads, time, actor, message, brought, added, restored, deleted, fields, omitted } = entry;
+    fn of((entry, brought): (Entry, Option<Brought>)) -> Self {
+        let Entry { hash, heads, time, actor, message, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {
             hash: hash.to_string(),

@@ -55,12 +55,12 @@ pub enum AllDocuments {
 
 #[cfg(test)]
 mod tests {
+    use auth::{Documents, Role};
     use serde_json::{Value, json};
+    use sync_engine::Surface;
     use utoipa::PartialSchema;
 
     use super::*;
-    use crate::document::Surface;
-    use auth::{Documents, Role};
 
     fn names<T: PartialSchema>() -> Value {
         serde_json::to_value(T::schema()).unwrap()["enum"].clone()

@@ -8,14 +8,14 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
+use offload::heavily;
+use primitives::DocumentId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::hub::Caller;
 use crate::server::renderings::RENDERINGS;
 use crate::server::{App, Problem, conditional, large};
-use offload::heavily;
-use primitives::DocumentId;
 
 /// At which moment.
 #[derive(Deserialize, IntoParams)]

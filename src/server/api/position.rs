@@ -8,14 +8,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{BudgetPatch, Condition, Edit, Form, PositionPatch, Row, View, read_view};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::fields::Fields;
 use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
 use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosition, Writer};
-use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{BudgetPatch, Condition, Edit, Form, PositionPatch, Row, View, read_view};
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};

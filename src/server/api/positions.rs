@@ -5,6 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, Edit, Form, NewPosition, View, read_view};
+use primitives::DocumentId;
 use utoipa::ToSchema;
 
 use super::document::if_unchanged;
@@ -15,12 +18,8 @@ use super::shapes::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
 };
 use super::target::{AuthorQuery, DocumentPath, Target, Writer, percent_encoded};
-use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, Form, NewPosition, View, read_view};
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, large, new_position_id, write};
-use plan::Budget;
-use primitives::DocumentId;
 
 /// List the positions.
 ///

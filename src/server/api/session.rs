@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::Documents;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,6 @@ use utoipa::ToSchema;
 use super::names::{DocumentNames, RoleName};
 use crate::server::App;
 use crate::server::authentication::Identified;
-use auth::Documents;
 
 /// Who somebody is.
 #[derive(Debug, Serialize, ToSchema)]

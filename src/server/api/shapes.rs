@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use plan::{Budget, Extra, Plan, View};
+use primitives::DocumentId;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::document::{Extra, Plan, View};
 use crate::hub::{Caller, Right};
 use crate::server::{App, Problem};
-use plan::Budget;
-use primitives::DocumentId;
 
 /// A document: what it says about itself.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use plan::Author;
+use primitives::{DocumentId, check_author_name};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::clock::now_ms;
-use crate::document::Author;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
-use primitives::{DocumentId, check_author_name};
 
 /// Who writes when nobody says so.
 const ANYBODY: &str = "api";

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-
 use offload::heavily;
 
 /// One file of the page.

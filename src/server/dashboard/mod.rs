@@ -4,12 +4,11 @@
 mod asset;
 mod embedded;
 
+pub use asset::{Asset, Content};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-
-pub use asset::{Asset, Content};
 
 use super::compression::AsItIs;
 use super::encoding::{Encoding, accepted};

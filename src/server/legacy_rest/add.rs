@@ -8,16 +8,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
+use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
 
 use super::{answer, author};
-use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{Edit, NewPosition, read_view};
 use crate::legacy::parse_when;
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
-use plan::{Budget, Scale, amount_of_json};
-use primitives::{InvalidAuthorName, check_author_name};
 
 /// Stores it, in front of all others.
 pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, request: Request) -> Response {
@@ -84,10 +83,10 @@ fn last_updated(value: &Value) -> Result<Option<(String, i64)>, String> {
 
 #[cfg(test)]
 mod tests {
+    use plan::Plan;
     use serde_json::json;
 
     use super::*;
-    use crate::document::Plan;
 
     fn read_json(value: &Value) -> Result<NewPosition, String> {
         read(value.as_object().unwrap(), &Plan::default().scale())

@@ -5,13 +5,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use plan::EditError;
+use primitives::strict_json;
 use serde_json::{Map, Value, json};
 
-use crate::document::EditError;
 use crate::hub::{Caller, EditFailure};
 use crate::server::authentication::legacy_refusal;
 use crate::server::{App, Problem, body};
-use primitives::strict_json;
 
 /// What some programs put in front of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -9,17 +9,16 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, BudgetPatch, Edit, Position, PositionPatch, Scale, read_view};
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
 use super::{answer, author};
-use crate::document::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use crate::document::{BudgetPatch, Edit, Position, PositionPatch, read_view};
 use crate::hub::Caller;
 use crate::server::authentication::LegacyAsker;
 use crate::server::renderings::entry_row;
 use crate::server::{App, write};
-use plan::{Budget, Scale};
 
 /// The id of a path; what is no text names nothing.
 type Id = Result<Path<String>, PathRejection>;
@@ -102,10 +101,10 @@ fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<PositionPatch,
 
 #[cfg(test)]
 mod tests {
+    use plan::Plan;
     use serde_json::json;
 
     use super::*;
-    use crate::document::Plan;
 
     #[test]
     fn the_four_fields_are_taken_and_nothing_else() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use plan::{Form, read_view};
 
 use super::answer;
-use crate::document::{Form, read_view};
 use crate::server::authentication::LegacyAsker;
 use crate::server::{App, conditional, large, write};
 

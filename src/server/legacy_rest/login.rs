@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use auth::{Authority, LoginRefused, Session};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -22,7 +23,6 @@ use crate::server::App;
 use crate::server::authentication::{ended_cookies, is_from_our_page, session_cookie};
 use crate::server::guests::Guest;
 use crate::server::secure::is_secure;
-use auth::{Authority, LoginRefused, Session};
 
 /// Bytes of a password that are looked at: more is none.
 const MAX_PASSWORD: usize = 1_024;

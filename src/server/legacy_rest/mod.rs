@@ -17,11 +17,11 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
+use plan::Author;
 
 use super::App;
 use super::legacy_socket::NOBODY;
 use crate::clock::now_ms;
-use crate::document::Author;
 use crate::hub::Caller;
 
 /// The legacy paths.

@@ -2,6 +2,8 @@
 //!
 //! The server sends its first message at once. An unknown id is accepted, and the document made by its first change.
 
+use primitives::DocumentId;
+use repo_protocol::detach;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::hub::{
@@ -11,8 +13,6 @@ use crate::memory::Share;
 use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
-use primitives::DocumentId;
-use repo_protocol::detach;
 
 /// One peer of one document.
 pub struct PlainSocket {

@@ -8,10 +8,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use repo_protocol::PeerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{ConnectionKey, FarewellKind, Outbox};
-use repo_protocol::PeerId;
 
 /// All joined peers.
 #[derive(Clone, Default)]

@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use primitives::DocumentId;
+use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -21,8 +23,6 @@ use crate::server::ephemerals::EphemeralRate;
 use crate::server::identity::Identity;
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
-use primitives::DocumentId;
-use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 
 /// Characters of what a peer says of an error that are written to the log.
 const MAX_LOGGED: usize = 200;

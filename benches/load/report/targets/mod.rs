@@ -2,9 +2,9 @@
 
 mod list;
 
-pub use list::ALL;
-
 use std::fmt::Write;
+
+pub use list::ALL;
 
 use super::figures::{OURS, Ratio, converged, figure, ratio, sibling};
 use super::number::Unit;

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use automerge::sync::State;
+use churn::Churn;
 use futures_util::future::try_join_all;
+use samples::Sample;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::task::LocalPoolHandle;
-
-use churn::Churn;
-use samples::Sample;
 
 use crate::Fallible;
 use crate::client::ledger::Ledger;

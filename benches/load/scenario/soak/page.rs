@@ -1,9 +1,8 @@
 //! `docs/soak.md` and its charts.
 
 use std::fmt::Write;
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use super::samples::{Sample, Trend};
 use super::{Soak, chart};

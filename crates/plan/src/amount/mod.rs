@@ -12,11 +12,11 @@ mod page;
 mod tests;
 mod text;
 
+use currency::codes_of;
+use number::Decimal;
 use serde_json::Value;
 
 use super::{Budget, BudgetError};
-use currency::codes_of;
-use number::Decimal;
 
 /// What stands between groups of digits, and before decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

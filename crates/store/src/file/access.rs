@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use primitives::DocumentId;
+
 use super::Inner;
 use super::replace::{NewFile, NotReplaced};
 use crate::{OpenError, Place, Records, StoreError};
-use primitives::DocumentId;
 
 const ENDING: &str = ".access.json";
 

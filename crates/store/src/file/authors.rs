@@ -4,11 +4,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use primitives::DocumentId;
+
 use super::replace::{NewFile, NotReplaced};
 use super::{Inner, trust};
 use crate::disk::Disk;
 use crate::{OpenError, Place, StoreError};
-use primitives::DocumentId;
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path) {

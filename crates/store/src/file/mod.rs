@@ -24,6 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use log::{Log, NotAppended, NotOpened, Opened};
+use offload::{Brief, can_hand_over, handed_over};
+pub use pool::OpenFiles;
+use pool::Pool;
+use primitives::DocumentId;
+pub use state::StateFile;
+pub(super) use state::is_named_as_document;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::content::{self, Identity};
@@ -32,14 +39,6 @@ use super::{
     Displaced, Displacement, Health, Lengths, Loaded, OpenError, PeerRecord, Place, Records, Refusal, Repair, Store,
     StoreError,
 };
-use log::{Log, NotAppended, NotOpened, Opened};
-use offload::{Brief, can_hand_over, handed_over};
-use pool::Pool;
-use primitives::DocumentId;
-
-pub use pool::OpenFiles;
-pub use state::StateFile;
-pub(super) use state::is_named_as_document;
 
 const EXTENSION: &str = ".automerge";
 /// Of the files that are kept open, how many are looked at for one that can be closed.

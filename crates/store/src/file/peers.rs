@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use primitives::DocumentId;
+
 use super::Inner;
 use crate::disk::{Disk, beside};
 use crate::{PeerRecord, StoreError, peers};
-use primitives::DocumentId;
 
 /// Anything but a readable file is as good as none.
 pub(super) fn load(disk: &dyn Disk, path: &Path) -> Vec<PeerRecord> {

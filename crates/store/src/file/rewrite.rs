@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use primitives::DocumentId;
 use tokio::runtime::Handle;
 
 use super::log::Log;
@@ -9,7 +10,6 @@ use super::replace::{NewFile, NotReplaced};
 use super::{Inner, LogCell, Slot, blocking};
 use crate::content::{Content, Damage};
 use crate::{Lengths, SnapshotError, StoreError};
-use primitives::DocumentId;
 
 /// Replaces what is stored now by a snapshot of it, while appends go on.
 pub(super) async fn compact(inner: Arc<Inner>, id: DocumentId, snapshot: Vec<u8>) -> Result<Lengths, StoreError> {

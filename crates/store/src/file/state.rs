@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use automerge::Automerge;
+use primitives::DocumentId;
 
 use super::log::{Log, NotOpened, Opened};
 use super::{EXTENSION, FOLDER_LOCK, lock_of};
 use crate::content::Identity;
 use crate::disk::{Disk, LockGuard, RealDisk, folder_of};
 use crate::{Lengths, OpenError, Place, Repair};
-use primitives::DocumentId;
 
 /// The locked, opened and (where needed) repaired file of the default document.
 ///

@@ -11,11 +11,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use primitives::DocumentId;
+
 use crate::conformance::{self, Author, id};
 use crate::disk::Disk;
 use crate::faults::FaultyDisk;
 use crate::{FileStore, OpenError, StateFile, Store};
-use primitives::DocumentId;
 
 /// The default document in these tests; further ones have other ids.
 fn default_id() -> DocumentId {

@@ -1,13 +1,12 @@
 //! The file that the server is started with, in every state in which it can be found.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use automerge_chunks::chunk::scan;
 use tempfile::TempDir;
 
 use super::*;
-use automerge_chunks::chunk::scan;
 
 /// A folder with this as its state file.
 fn folder_with(bytes: &[u8]) -> (TempDir, PathBuf) {

@@ -1,0 +1,77 @@
+//! What must still be so for an edit to be made: how two people who edit what they both read learn of each other.
+
+use automerge::{Automerge, ChangeHash};
+
+use super::position::{Position, position_maps, read_position};
+
+/// Something that whoever edits has read, and relies on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// Nothing at all has changed since the document had these heads.
+    Heads(Vec<ChangeHash>),
+    /// This position stands as it was read.
+    Row(Box<Position>),
+}
+
+impl Condition {
+    pub(super) fn holds(&self, doc: &Automerge) -> bool {
+        match self {
+            Self::Heads(heads) => doc.get_heads() == *heads,
+            Self::Row(position) => read_position(doc, &position_maps(doc), &position.id)
+                .is_some_and(|reading| reading.position == **position),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Budget;
+    use crate::edit::{Author, BudgetPatch, Edit, EditError, NewPosition, PositionPatch, run};
+
+    fn edit(doc: &mut Automerge, edit: &Edit) -> Result<bool, EditError> {
+        run(doc, edit, &Author { name: "cfo".to_owned(), now: 1_000 }).map(|done| done.changed)
+    }
+
+    fn patch(id: &str, budget: u64) -> Edit {
+        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..Default::default() };
+        Edit::Patch { id: id.into(), patch }
+    }
+
+    fn read(doc: &Automerge, id: &str) -> Condition {
+        let reading = read_position(doc, &position_maps(doc), &Arc::from(id)).unwrap();
+        Condition::Row(Box::new(reading.position))
+    }
+
+    #[test]
+    fn an_edit_is_made_only_while_its_condition_holds() {
+        let mut doc = Automerge::new();
+        for id in ["one", "two"] {
+            let position = NewPosition {
+                id: id.to_owned(),
+                designation: "UI".to_owned(),
+                department: String::new(),
+                budget: Some(Budget::Int(1)),
+                location: String::new(),
+                created_at: None,
+                updated: None,
+            };
+            assert!(edit(&mut doc, &Edit::Add(position)).unwrap());
+        }
+        let only_if = |condition, edit| Edit::OnlyIf { condition, edit: Box::new(edit) };
+        let (heads, row) = (Condition::Heads(doc.get_heads()), read(&doc, "one"));
+
+        // Another row's change is a change of the document, and none of this row.
+        assert!(edit(&mut doc, &only_if(heads.clone(), patch("two", 2))).unwrap());
+        assert!(matches!(edit(&mut doc, &only_if(heads, patch("two", 3))), Err(EditError::Changed)));
+        assert!(edit(&mut doc, &only_if(row.clone(), patch("one", 2))).unwrap());
+        assert!(matches!(edit(&mut doc, &only_if(row, patch("one", 3))), Err(EditError::Changed)));
+
+        let row = read(&doc, "one");
+        assert!(edit(&mut doc, &Edit::Delete { id: "one".into() }).unwrap());
+        let gone = edit(&mut doc, &only_if(row, Edit::Delete { id: "one".into() }));
+        assert!(matches!(gone, Err(EditError::Changed)), "{gone:?}");
+    }
+}

@@ -1,0 +1,273 @@
+//! What a peer in some state is sent, and the state after it.
+//!
+//! Follows `Automerge::generate_sync_message` (automerge 0.12) on the public fields of [`sync::State`], which still does
+//! the work where something has to be guessed by a Bloom filter or was asked for by its hash. For everybody else, which is
+//! whoever has named heads that are all known here, [`receive`](super::receive) noted exactly what the peer has, and:
+//!
+//! - the changes to send are those after what it has and what is on its way to it. For the latter `sent_hashes` holds
+//!   the *heads* of what was sent instead of every hash: on one connection what was sent arrives, and in order. A state
+//!   stays small however much a peer was sent;
+//! - whoever lacks more than a third of the history gets the whole document, as the library does it; but the document is
+//!   saved once for all of them ([`Saved`]), and a few later edits are put behind that copy instead of saving it again;
+//! - `have` names our heads: with this message the peer has what is before them, and what it makes besides is what it
+//!   should send. The library names what was shared before, and makes a Bloom filter of what came later; one in a hundred
+//!   changes of the peer is taken for one of those, and has to be asked for.
+
+use std::collections::VecDeque;
+
+use automerge::sync::{self, BloomFilter, Capability, ChunkList, Have, Message, MessageFlags, MessageVersion, SyncDoc};
+use automerge::{Automerge, ChangeHash, ReadDoc, SaveOptions};
+use automerge_chunks::chunk::{ChunkKind, kind};
+use bytes::Bytes;
+
+use crate::receive::has;
+
+/// Edits after the last saved copy are put behind it while they take less than this part of its size.
+const TAIL_PART: usize = 4;
+
+/// Heads of which it is known how long the history was. Peers are mostly at one of these, or ahead of it.
+const WAYPOINTS: usize = 16;
+
+/// The whole document, encoded once for everybody who needs all of it; and how to tell who does.
+#[derive(Clone, Default)]
+pub(crate) struct Saved {
+    copy: Option<Whole>,
+    /// Somebody needed it since the document last moved on.
+    used: bool,
+    /// Recent heads, and how many changes there were.
+    waypoints: VecDeque<(Vec<ChangeHash>, u64)>,
+}
+
+#[derive(Clone)]
+struct Whole {
+    heads: Vec<ChangeHash>,
+    bytes: Vec<u8>,
+}
+
+impl Saved {
+    /// The document has moved on, to this. A copy that nobody wanted meanwhile is let go of.
+    pub(crate) fn move_on(&mut self, doc: &Automerge) {
+        if !std::mem::take(&mut self.used) {
+            self.copy = None;
+        }
+        if self.waypoints.len() == WAYPOINTS {
+            self.waypoints.pop_front();
+        }
+        self.waypoints.push_back((doc.get_heads(), doc.stats().num_changes));
+    }
+
+    /// Whether who has these changes, and all before them, lacks more than a third of all.
+    ///
+    /// Counted from the last waypoint that it is known to have passed, so what it has beyond that counts as lacking:
+    /// looking for that would cost more than it could save.
+    fn is_for(&self, doc: &Automerge, has: &[ChangeHash]) -> bool {
+        let all = doc.stats().num_changes;
+        let passed = self.waypoints.iter().rev().find(|(heads, _)| heads.iter().all(|head| has.contains(head)));
+        let lacking = match passed {
+            _ if has.is_empty() => all,
+            Some((_, then)) => all - then,
+            None => doc.get_changes_meta(has).len() as u64,
+        };
+        lacking > all / 3
+    }
+
+    /// Bytes of the copy.
+    pub(crate) fn len(&self) -> usize {
+        self.copy.as_ref().map_or(0, |copy| copy.bytes.len())
+    }
+
+    /// Lets go of the copy.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whole chunks that make the document as it is.
+    fn chunks(&mut self, doc: &Automerge) -> Vec<u8> {
+        self.used = true;
+        let heads = doc.get_heads();
+        if let Some(Whole { heads: then, bytes }) = &self.copy {
+            let tail = if *then == heads { Vec::new() } else { doc.save_after(then) };
+            if tail.len() < bytes.len() / TAIL_PART {
+                return [bytes.as_slice(), tail.as_slice()].concat();
+            }
+        }
+        let bytes = save(doc);
+        self.copy = Some(Whole { heads, bytes: bytes.clone() });
+        bytes
+    }
+}
+
+/// The whole document as one chunk. What waits for other changes is not of it: it is nowhere on disk.
+pub(crate) fn save(doc: &Automerge) -> Vec<u8> {
+    doc.save_with_options(SaveOptions { retain_orphans: false, ..SaveOptions::default() })
+}
+
+/// The message that `doc` has for a peer in this state, if any, and the state after it.
+pub(crate) fn generate(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> (Option<Bytes>, sync::State) {
+    let mut next = state.clone();
+    let message = if knows_exactly(doc, state) { exact(doc, &mut next, saved) } else { guess(doc, &mut next, saved) };
+    (message.map(|message| Bytes::from(message.encode())), next)
+}
+
+/// Whether there is nothing to say to a peer in this state, which is what most acknowledgements lead to: both sides have
+/// the same, have said so, and it asks for nothing.
+pub(crate) fn is_settled(doc: &Automerge, state: &sync::State) -> bool {
+    let heads = doc.get_heads();
+    state.have_responded
+        && !state.needs_reset
+        && state.last_sent_heads == heads
+        && state.their_heads.as_ref() == Some(&heads)
+        && state.their_need.as_ref().is_some_and(Vec::is_empty)
+}
+
+/// Whether it is known what the peer has, and that is all one needs to know.
+fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
+    let (Some(heads), Some(have), Some(need)) = (&state.their_heads, &state.their_have, &state.their_need) else {
+        return false;
+    };
+    // Whoever has made a state since has looked at the document as it was then: heads that were unknown may be here now.
+    need.is_empty()
+        && !state.peer_read_only
+        && !state.needs_reset
+        && matches!(have.as_slice(), [one] if one.last_sync == *heads && one.bloom == BloomFilter::default())
+        && heads.iter().all(|head| has(doc, head))
+}
+
+fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
+    let heads = doc.get_heads();
+    let changes = lacking(doc, &heads, state, saved);
+    if state.last_sent_heads == heads
+        && state.have_responded
+        && (state.in_flight || (changes.is_empty() && state.their_heads.as_ref() == Some(&heads)))
+    {
+        return None;
+    }
+    state.have_responded = true;
+    state.in_flight = true;
+    state.last_sent_heads.clone_from(&heads);
+    state.sent_hashes = heads.iter().copied().collect();
+    let mut flags = MessageFlags::new();
+    flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
+    if state.read_only {
+        flags.set(MessageFlags::READ_ONLY);
+    }
+    Some(Message {
+        have: vec![Have { last_sync: heads.clone(), bloom: BloomFilter::default() }],
+        heads,
+        need: Vec::new(),
+        version: if reads_documents(state) { MessageVersion::V2 } else { MessageVersion::V1 },
+        changes: ChunkList::from(changes),
+        flags: Some(flags),
+    })
+}
+
+/// The entries of a message that brings the peer all that it has not got and was not sent.
+fn lacking(doc: &Automerge, heads: &[ChangeHash], state: &sync::State, saved: &mut Saved) -> Vec<Vec<u8>> {
+    let mut has: Vec<ChangeHash> = state.their_heads.clone().unwrap_or_default();
+    has.extend(&state.sent_hashes);
+    if heads.iter().all(|head| has.contains(head)) {
+        return Vec::new();
+    }
+    if !reads_documents(state) {
+        return doc.get_changes(&has).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    }
+    // One entry: changes, or a document, or a document and changes.
+    vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { doc.save_after(&has) }]
+}
+
+fn is_document(chunk: &[u8]) -> bool {
+    kind(chunk) == Some(ChunkKind::Document)
+}
+
+fn reads_documents(state: &sync::State) -> bool {
+    state.their_capabilities.as_ref().is_some_and(|known| known.contains(&Capability::MessageV2))
+}
+
+/// By the library: it does not know exactly either, but there are ways to find out.
+fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
+    // What is on its way counts as what the peer has.
+    let sent = std::mem::take(&mut state.sent_hashes);
+    let said = state.their_have.clone();
+    let mut brings_all = false;
+    if let Some(first) = state.their_have.as_mut().and_then(|have| have.first_mut()) {
+        // Who last shared something with us that is lost here is asked for everything, and sent nothing.
+        let shared = first.last_sync.iter().all(|hash| has(doc, hash));
+        brings_all = shared && state.their_need.is_some() && !state.peer_read_only;
+        first.last_sync.extend(&sent);
+    }
+    let mut message = doc.generate_sync_message(state);
+    if let Some(message) = &mut message
+        && message.changes.iter().any(is_document)
+    {
+        // The library's copy has in it what waits for other changes, and is made again for everybody.
+        message.changes = ChunkList::from(vec![saved.chunks(doc)]);
+    }
+    state.their_have = said;
+    state.sent_hashes = sent;
+    if message.is_some() && brings_all {
+        state.sent_hashes = state.last_sent_heads.iter().copied().collect();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::transaction::Transactable;
+    use automerge::{AutoCommit, ROOT};
+
+    use super::*;
+    use crate::receive;
+
+    #[test]
+    fn reply_to_an_acknowledgement_is_what_the_library_sends() {
+        let mut writer = AutoCommit::new();
+        writer.put(ROOT, "name", "Growth 2027").unwrap();
+        writer.commit();
+        let known = writer.get_heads();
+        let mut edit_once = |budget: i64| {
+            writer.put(ROOT, "budget", budget).unwrap();
+            writer.commit();
+            Automerge::load(&writer.save()).unwrap()
+        };
+        let mut doc = (1_000..1_030).map(&mut edit_once).last().unwrap();
+        let later = edit_once(2_000);
+        let changes: Vec<_> = doc.get_changes(&known);
+        // All of them were sent; here the heads of what was sent stand for it.
+        let before = sync::State { in_flight: true, ..sync::State::new() };
+        let to_ours = sync::State { sent_hashes: doc.get_heads().into_iter().collect(), ..before.clone() };
+        let to_theirs = sync::State { sent_hashes: changes.iter().map(automerge::Change::hash).collect(), ..before };
+        for flags in [None, Some(sync::MessageFlags::new())] {
+            for at in [0, 7, 29] {
+                let heads = vec![changes[at].hash()];
+                let message = sync::Message {
+                    heads: heads.clone(),
+                    need: Vec::new(),
+                    have: vec![sync::Have { last_sync: heads, bloom: sync::BloomFilter::default() }],
+                    changes: sync::ChunkList::empty(),
+                    flags,
+                    version: sync::MessageVersion::V1,
+                };
+                let ours = receive::receive(&doc, &to_ours, message.clone());
+                let mut theirs = to_theirs.clone();
+                doc.receive_sync_message(&mut theirs, message).unwrap();
+                assert_eq!((&ours.shared_heads, &ours.their_have), (&theirs.shared_heads, &theirs.their_have));
+                assert_eq!(ours.their_capabilities, theirs.their_capabilities);
+
+                for doc in [&doc, &later] {
+                    let (message, next) = generate(doc, &ours, &mut Saved::default());
+                    let message = sync::Message::decode(&message.unwrap()).unwrap();
+                    // (Of the heads that the peer named the library takes it to know that we have them; here it is told.)
+                    theirs.last_sent_heads.clear();
+                    theirs.in_flight = false;
+                    let library = doc.generate_sync_message(&mut theirs.clone()).unwrap();
+                    assert_eq!((&message.heads, &message.need), (&library.heads, &library.need));
+                    let [ours, theirs] =
+                        [&message, &library].map(|message| message.changes.iter().collect::<Vec<_>>().concat());
+                    assert_eq!(ours, theirs, "acknowledged: change {at}");
+                    assert_eq!((&message.version, &message.flags), (&library.version, &library.flags));
+                    assert_eq!((next.last_sent_heads, next.in_flight), (doc.get_heads(), true));
+                }
+            }
+        }
+    }
+}
