@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page } from "@playwright/test"
 import { apart, expect, person, test } from "../tests/support/plan"
 import { Server } from "../tests/support/server"
 
-const DOCS = path.resolve(import.meta.dirname, "../../../docs/dashboard")
+const DOCS = path.resolve(import.meta.dirname, "../../docs/dashboard")
 const RUNS = Number(process.env.RUNS ?? 5)
 
 /** WebP, by the browser itself. */

@@ -66,7 +66,7 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
   await server.close()
 })
 
-const FIXTURES = path.resolve(import.meta.dirname, "../../../tests/fixtures/csv")
+const FIXTURES = path.resolve(import.meta.dirname, "../../tests/fixtures/csv")
 /** What the preview of each file says, and how many positions it offers; 0: none can be added. */
 const FILES: [name: string, count: number, said: string][] = [
   ["blank-first-line.csv", 1, "This position adds ₹5 lakh"],

@@ -5,7 +5,7 @@ import { type FileText, readFileText, readTable } from "../../src/plan/table-fil
 
 const LAKH: Scale = { currency: "INR", unit: 100_000, marks: { group: ",", decimal: "." } }
 const fixture = (name: string) => {
-  const read = readFileText(new Uint8Array(readFileSync(`${import.meta.dirname}/../../../../tests/fixtures/csv/${name}`)))
+  const read = readFileText(new Uint8Array(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/csv/${name}`)))
   if ("problem" in read) throw new Error(read.problem)
   return readTable(read.text, LAKH)
 }
@@ -74,7 +74,7 @@ describe("tables that people have sent", () => {
   })
 
   it("a sep= line names the separator", () => {
-    const read = readFileSync(`${import.meta.dirname}/../../../../tests/fixtures/csv/sep-line.csv`, "utf8")
+    const read = readFileSync(`${import.meta.dirname}/../../../tests/fixtures/csv/sep-line.csv`, "utf8")
     expect(taken(read, { ...LAKH, marks: marksOf("fr") })).toEqual([
       ["Accountant", "Finance", 12.5, "Lyon"],
       ["Cook", "Kitchen", 7, "Pune"],

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { createInterface } from "node:readline"
 
-const ROOT = path.resolve(import.meta.dirname, "../../../..")
+const ROOT = path.resolve(import.meta.dirname, "../../..")
 const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork")
 const SAMPLE = path.join(ROOT, "tests/fixtures/legacy/positions.json")
 /** Where all that servers log is kept, to be searched for secrets. */

@@ -20,7 +20,7 @@ interface Group {
 /** A value, or the kind of refusal. */
 type Expected = number | string
 
-const fixture = (name: string): string => readFileSync(new URL(`../../../../tests/fixtures/${name}`, import.meta.url), "utf8")
+const fixture = (name: string): string => readFileSync(new URL(`../../../tests/fixtures/${name}`, import.meta.url), "utf8")
 const amounts: Fixture = JSON.parse(fixture("amounts.json"))
 
 /** Every case under every kind of marks. The page has no field in which a bare number counts in another unit. */

@@ -8,7 +8,7 @@ interface Texts {
   blankRanges: [string, string][]
   names: { name: string; isAccepted: boolean; repeat?: number }[]
 }
-const { blankRanges, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../../tests/fixtures/texts.json`, "utf8")) as Texts
+const { blankRanges, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as Texts
 
 describe("a blank text", () => {
   it("has the same characters as on the server, and no others", () => {

@@ -12,7 +12,7 @@ interface Guarded {
   cell: string
   written: string
 }
-const CELLS = (JSON.parse(readFileSync(`${import.meta.dirname}/../../../../tests/fixtures/csv-guard.json`, "utf8")) as { cells: Guarded[] })
+const CELLS = (JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/csv-guard.json`, "utf8")) as { cells: Guarded[] })
   .cells
 const SCALE = { currency: "INR", unit: 100_000 }
 
