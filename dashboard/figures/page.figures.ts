@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import type { Browser, BrowserContext, Page } from "@playwright/test"
-import { apart, expect, person, test } from "../tests/support/plan"
+import { expect, person, test, whileOffline } from "../tests/support/plan"
 import { Server } from "../tests/support/server"
 
 const DOCS = path.resolve(import.meta.dirname, "../../docs/dashboard")
@@ -38,7 +38,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       const cfo = await person(browser, "Ravi Iyer", { colorScheme, viewport })
       await ceo.open(server.url)
       await cfo.open(server.url)
-      await apart(server, [ceo, cfo], async () => {
+      await whileOffline(server, [ceo, cfo], async () => {
         await ceo.set("Head of Design", "budget", "45")
         await cfo.set("Head of Design", "budget", "31")
       })

@@ -2,14 +2,14 @@
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
-import { forgetLeft, keep, leaveWithOthers } from "./sync/forget"
+import { cancelLocalDataRemoval, reloadOnLogoutInOtherTab, removeScheduledLocalData } from "./sync/logout-cleanup"
 import { openRepo } from "./sync/repo"
-import { owner, readSession } from "./sync/session"
+import { ownerOf, readSession } from "./sync/session"
 import { App } from "./ui/App"
-import { Boundary } from "./ui/Boundary"
+import { ErrorBoundary } from "./ui/ErrorBoundary"
 import { Login } from "./ui/Login"
-import { Message } from "./ui/Message"
-import { sayNewer } from "./ui/newer"
+import { MessagePage } from "./ui/MessagePage"
+import { notifyPageUpdate } from "./ui/page-update"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles/index.css"
 
@@ -18,14 +18,14 @@ const root = createRoot(document.getElementById("root") as HTMLElement)
 
 async function start(): Promise<void> {
   const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
-  if (session && (!session.required || session.user)) keep(owner(session))
-  await forgetLeft()
-  leaveWithOthers()
+  if (session && (!session.required || session.user)) cancelLocalDataRemoval(ownerOf(session))
+  await removeScheduledLocalData()
+  reloadOnLogoutInOtherTab()
   if (!session) {
     root.render(
-      <Message title="No connection yet">
+      <MessagePage title="No connection yet">
         This page has to meet its server once. After that it opens without a network. Try again when you are connected.
-      </Message>,
+      </MessagePage>,
     )
     window.addEventListener("online", () => location.reload(), { once: true })
     return
@@ -38,22 +38,22 @@ async function start(): Promise<void> {
     )
     return
   }
-  const local = openRepo(owner(session))
+  const local = openRepo(ownerOf(session))
   root.render(
     <StrictMode>
-      <Boundary>
+      <ErrorBoundary>
         <App local={local} session={session} isFresh={isFresh} />
-      </Boundary>
+      </ErrorBoundary>
     </StrictMode>,
   )
 }
 
 start().catch((error: unknown) => {
   root.render(
-    <Message title="The page could not start">
+    <MessagePage title="The page could not start">
       {error instanceof Error ? error.message : String(error)} — reload the page; if that does not help, this browser may be too old, or may
       not allow this page to store anything.
-    </Message>,
+    </MessagePage>,
   )
 })
 
@@ -64,7 +64,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator) {
     navigator.serviceWorker.register("sw.js").catch(() => undefined)
     // A newer page is there: it is for the reader to say when.
     navigator.serviceWorker.addEventListener("controllerchange", () => {
-      if (hadWorker) sayNewer()
+      if (hadWorker) notifyPageUpdate()
     })
   })
 }

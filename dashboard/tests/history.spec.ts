@@ -1,13 +1,13 @@
 /** The past, from the document itself. */
-import { apart, expect, person, test } from "./support/plan"
+import { expect, person, test, whileOffline } from "./support/plan"
 
 test("the history of a position tells who set what, works without the server, and gives a value back", async ({ server, ceo, cfo }) => {
   await ceo.set("Head of Design", "budget", "40")
   await expect(cfo.cell("Head of Design", "budget")).toHaveText("40")
   await cfo.set("Head of Design", "location", "Pune")
-  await cfo.is("live", 0)
+  await cfo.expectSync("live", 0)
   await server.kill()
-  await cfo.is("offline")
+  await cfo.expectSync("offline")
 
   await cfo.row("Head of Design").getByRole("button", { name: "History of Head of Design" }).click()
   const panel = cfo.page.getByRole("dialog", { name: "History of Head of Design" })
@@ -89,7 +89,7 @@ test("who has gone back to now stays there, however late an answer about the pas
     window.Worker = class extends Real {
       override set onmessage(listener: (event: MessageEvent) => void) {
         super.onmessage = (event) => {
-          if (isHeld && event.data.type === "answer") held.push(() => listener.call(this, event))
+          if (isHeld && event.data.type === "response") held.push(() => listener.call(this, event))
           else listener.call(this, event)
         }
       }
@@ -164,14 +164,14 @@ test("what only says something takes no Undo away", async ({ ceo, cfo }) => {
 })
 
 test("without the history, conflicts are shown all the same, and the page says what is missing", async ({ server, ceo, cfo, browser }) => {
-  await apart(server, [ceo, cfo], async () => {
+  await whileOffline(server, [ceo, cfo], async () => {
     await ceo.set("Head of Design", "budget", "45")
     await cfo.set("Head of Design", "budget", "31")
   })
   const guest = await person(browser, "Guest", { serviceWorkers: "block" })
   await guest.page.route(/\/worker-[^/]*\.js$/, (route) => route.abort())
   await guest.open(server.url)
-  await guest.is("live", 0)
+  await guest.expectSync("live", 0)
   // From the copy on this device: no change tells of the conflict.
   await guest.open(server.url)
   await expect(guest.page.getByRole("region", { name: "Changes to look at" })).toContainText("The history could not be read")

@@ -96,6 +96,6 @@ test("keys in the head of the list are for what is there, and not for the row th
   await page.keyboard.press("x")
   await expect(page.getByRole("grid").getByRole("textbox")).toHaveCount(0)
   await expect(cfo.row("Office Manager")).toBeVisible()
-  await cfo.is("live", 0)
+  await cfo.expectSync("live", 0)
   expect(await server.rows()).toHaveLength(60)
 })

@@ -2,29 +2,29 @@
 import { expect, person, test } from "./support/plan"
 
 test("the server is killed: both go on, one reloads the page, and afterwards all agree", async ({ server, ceo, cfo }) => {
-  await ceo.installed()
-  await cfo.is("live", 0)
-  await ceo.is("live", 0)
+  await ceo.waitForServiceWorker()
+  await cfo.expectSync("live", 0)
+  await ceo.expectSync("live", 0)
   await server.kill()
-  await ceo.is("offline", 0)
+  await ceo.expectSync("offline", 0)
 
   await ceo.add("Treasurer", "Finance", "33", "Mumbai")
   await ceo.set("Office Manager", "budget", "10")
-  await ceo.is("offline", 2)
+  await ceo.expectSync("offline", 2)
   await cfo.add("Auditor", "Finance", "21", "Pune")
   await cfo.remove("Account Executive")
-  await cfo.is("offline", 2)
+  await cfo.expectSync("offline", 2)
 
   await ceo.page.reload()
   await expect(ceo.cell("Treasurer", "budget")).toHaveText("33")
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("10")
-  await ceo.is("offline", 2)
+  await ceo.expectSync("offline", 2)
   await ceo.set("Treasurer", "budget", "34")
-  await ceo.is("offline", 3)
+  await ceo.expectSync("offline", 3)
 
   await server.up()
-  await ceo.is("live", 0)
-  await cfo.is("live", 0)
+  await ceo.expectSync("live", 0)
+  await cfo.expectSync("live", 0)
   for (const who of [ceo, cfo]) {
     await expect(who.cell("Treasurer", "budget")).toHaveText("34")
     await expect(who.cell("Auditor", "budget")).toHaveText("21")
@@ -38,9 +38,9 @@ test("the server is killed: both go on, one reloads the page, and afterwards all
 })
 
 test("a plan made without a network reaches the server, and its link opens it elsewhere", async ({ server, ceo, browser }) => {
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   await server.kill()
-  await ceo.is("offline")
+  await ceo.expectSync("offline")
   await ceo.page.getByRole("button", { name: /^Plan: / }).click()
   await ceo.page.getByRole("button", { name: "New plan…" }).click()
   const dialog = ceo.page.getByRole("dialog")
@@ -50,7 +50,7 @@ test("a plan made without a network reaches the server, and its link opens it el
   await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
   await expect(ceo.page.locator(".sync-text")).toContainText("waiting")
   await server.up()
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
 
   const link = ceo.page.url()
   const guest = await person(browser, "Guest")
@@ -62,8 +62,8 @@ test("a plan made without a network reaches the server, and its link opens it el
 })
 
 test("the page opens with no server at all, and its worker never answers for the server", async ({ server, ceo }) => {
-  await ceo.installed()
-  await ceo.is("live", 0)
+  await ceo.waitForServiceWorker()
+  await ceo.expectSync("live", 0)
   await server.kill()
   await ceo.page.goto(server.url)
   await expect(ceo.row("Office Manager")).toBeVisible()
@@ -83,42 +83,42 @@ test("the page opens with no server at all, and its worker never answers for the
 })
 
 test("a connection that is replaced in a hurry goes on hearing what others do", async ({ ceo, cfo }) => {
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   // A device that changes its network: the old socket is let go, and a new one is there at once.
   await ceo.page.evaluate(() => {
     window.dispatchEvent(new Event("offline"))
     window.dispatchEvent(new Event("online"))
   })
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   // Longer than the adapter's own timer, which comes late.
   await ceo.page.waitForTimeout(7_000)
   await cfo.set("Office Manager", "budget", "13")
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("13")
   await ceo.set("Office Manager", "budget", "14")
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("14")
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
 })
 
 test("a second tab without a network says how much is waiting, too", async ({ server, ceo }) => {
-  await ceo.installed()
-  await ceo.is("live", 0)
+  await ceo.waitForServiceWorker()
+  await ceo.expectSync("live", 0)
   await server.kill()
-  await ceo.is("offline", 0)
+  await ceo.expectSync("offline", 0)
   await ceo.set("Office Manager", "budget", "10")
   await ceo.set("Office Manager", "budget", "11")
-  await ceo.is("offline", 2)
+  await ceo.expectSync("offline", 2)
   const second = await ceo.context.newPage()
   await second.goto(server.url)
-  await expect(second.locator(".sync")).toHaveAttribute("data-waiting", "2")
+  await expect(second.locator(".sync")).toHaveAttribute("data-pending", "2")
   await ceo.page.reload()
-  await ceo.is("offline", 2)
+  await ceo.expectSync("offline", 2)
 })
 
 test("what was changed in a plan that is not open goes out, too, and until then the page says so", async ({ server, ceo, browser }) => {
-  await ceo.installed()
-  await ceo.is("live", 0)
+  await ceo.waitForServiceWorker()
+  await ceo.expectSync("live", 0)
   await server.kill()
-  await ceo.is("offline", 0)
+  await ceo.expectSync("offline", 0)
   await ceo.page.getByRole("button", { name: /^Plan: / }).click()
   await ceo.page.getByRole("button", { name: "New plan…" }).click()
   const dialog = ceo.page.getByRole("dialog")
@@ -163,14 +163,14 @@ test("a connection whose way to the server is gone, while the network stays, is 
     beyond.onMessage((message) => isThere && socket.send(message))
   })
   await ceo.open(server.url)
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   isThere = false
   await ceo.set("Office Manager", "budget", "10")
-  await ceo.is("syncing", 1)
-  await ceo.is("offline", 1)
+  await ceo.expectSync("syncing", 1)
+  await ceo.expectSync("offline", 1)
   isThere = true
   back()
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   expect((await server.rows()).find((row) => row.designation === "Office Manager")).toMatchObject({ budget: 10 })
 })
 
@@ -210,20 +210,20 @@ test("what the browser cannot keep is told, and kept as soon as it can", async (
     Object.assign(window, { state })
   })
   await ceo.open(server.url)
-  await ceo.installed()
-  await ceo.is("live", 0)
+  await ceo.waitForServiceWorker()
+  await ceo.expectSync("live", 0)
   expect(await page.evaluate("state.asked")).toBe(0)
   await ceo.set("Office Manager", "budget", "10")
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   expect(await page.evaluate("state.asked")).toBe(1)
 
   await server.kill()
-  await ceo.is("offline", 0)
+  await ceo.expectSync("offline", 0)
   await page.evaluate("state.isFull = true")
   await ceo.set("Office Manager", "budget", "11")
   const badge = page.locator(".sync")
   await expect(badge).toHaveText(/^Not saved on this device. Offline, 1 change waiting/)
-  await expect(badge).toHaveAttribute("title", /could not keep your last changes/)
+  await expect(badge).toHaveAttribute("title", /could not save your last changes/)
   await page.evaluate("state.isFull = false")
   await expect(page.locator(".sync-text")).toHaveText("Offline, 1 change waiting")
   await page.reload()
@@ -233,9 +233,9 @@ test("what the browser cannot keep is told, and kept as soon as it can", async (
 
 test("that there is a newer page is said until it is loaded, whatever plan is open", async ({ ceo }) => {
   const { page } = ceo
-  await ceo.installed()
+  await ceo.waitForServiceWorker()
   await page.reload()
-  await ceo.is("live", 0)
+  await ceo.expectSync("live", 0)
   // As when the browser has taken a newer worker.
   await page.evaluate(() => navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))
   await expect(page.getByText("There is a newer version of this page.")).toBeVisible()

@@ -1,50 +1,50 @@
-/** The history worker as the page sees it: fed with what the document learns, asked for pages of the past. */
+/** Client of the history worker: forwards document changes to it and requests history pages. */
 import { next as A } from "@automerge/automerge/slim"
-import type { Swallowed } from "./deeds"
-import type { FromWorker, Questions, ToWorker } from "./protocol"
+import type { DiscardedEdit } from "./events"
+import type { WorkerCommand, WorkerMessage, WorkerRequests } from "./protocol"
 
 export interface HistoryListener {
-  read(changes: number, swallowed: Swallowed[]): void
+  loaded(changes: number, discardedEdits: DiscardedEdit[]): void
   conflicts(ids: string[]): void
   progress(share: number | null): void
   failed(reason: string): void
 }
 
-export class History {
+export class HistoryClient {
   #worker: Worker
-  #fed: A.Heads = []
-  #waiting = new Map<number, { resolve: (answer: never) => void; reject: (reason: Error) => void }>()
+  #sentHeads: A.Heads = []
+  #pending = new Map<number, { resolve: (result: never) => void; reject: (reason: Error) => void }>()
   #next = 0
-  /** Why there is no history; null: there is. */
+  /** Why the worker failed; `null` while it works. */
   #problem: string | null = null
 
   constructor(doc: A.Doc<unknown>, listener: HistoryListener) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "history" })
-    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
       switch (data.type) {
         case "progress":
           return listener.progress(data.done / data.total)
-        case "read":
+        case "loaded":
           listener.progress(null)
-          return listener.read(data.changes, data.swallowed)
+          return listener.loaded(data.changes, data.discardedEdits)
         case "conflicts":
           return listener.conflicts(data.ids)
-        case "answer":
-          this.#waiting.get(data.id)?.resolve(data.answer as never)
-          this.#waiting.delete(data.id)
+        case "response":
+          this.#pending.get(data.id)?.resolve(data.result as never)
+          this.#pending.delete(data.id)
           return
-        case "refused":
-          this.#waiting.get(data.id)?.reject(new Error(data.reason))
-          this.#waiting.delete(data.id)
+        case "error":
+          this.#pending.get(data.id)?.reject(new Error(data.reason))
+          this.#pending.delete(data.id)
           return
         case "failed":
           return this.#fail(listener, data.reason)
       }
     }
-    this.#worker.onerror = (event) => this.#fail(listener, event.message || "the history could not be started")
-    this.#fed = A.getHeads(doc)
+    this.#worker.onerror = (event) => this.#fail(listener, event.message || "The history worker could not be started.")
+    this.#sentHeads = A.getHeads(doc)
     const bytes = A.save(doc)
-    this.#say({ type: "open", bytes }, [bytes.buffer as ArrayBuffer])
+    this.#post({ type: "load", bytes }, [bytes.buffer as ArrayBuffer])
   }
 
   #fail(listener: HistoryListener, reason: string): void {
@@ -53,27 +53,27 @@ export class History {
     this.#worker.terminate()
     listener.progress(null)
     listener.failed(reason)
-    for (const { reject } of this.#waiting.values()) reject(new Error(reason))
-    this.#waiting.clear()
+    for (const { reject } of this.#pending.values()) reject(new Error(reason))
+    this.#pending.clear()
   }
 
-  /** Tells it of what is new in the document. */
-  feed(doc: A.Doc<unknown>): void {
+  /** Sends the changes since the last call. */
+  update(doc: A.Doc<unknown>): void {
     if (this.#problem !== null) return
     const heads = A.getHeads(doc)
-    if (heads.length === this.#fed.length && heads.every((head) => this.#fed.includes(head))) return
-    const bytes = A.saveSince(doc, this.#fed)
-    this.#fed = heads
-    this.#say({ type: "add", bytes }, [bytes.buffer as ArrayBuffer])
+    if (heads.length === this.#sentHeads.length && heads.every((head) => this.#sentHeads.includes(head))) return
+    const bytes = A.saveSince(doc, this.#sentHeads)
+    this.#sentHeads = heads
+    this.#post({ type: "addChanges", bytes }, [bytes.buffer as ArrayBuffer])
   }
 
-  ask<Q extends keyof Questions>(question: Q, ask: Questions[Q]["ask"]): Promise<Questions[Q]["answer"]> {
+  request<M extends keyof WorkerRequests>(method: M, params: WorkerRequests[M]["params"]): Promise<WorkerRequests[M]["result"]> {
     if (this.#problem !== null) return Promise.reject(new Error(this.#problem))
     const id = this.#next
     this.#next += 1
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
-      this.#say({ type: "ask", id, question, ask } as ToWorker, [])
+      this.#pending.set(id, { resolve, reject })
+      this.#post({ type: "request", id, method, params } as WorkerCommand, [])
     })
   }
 
@@ -81,7 +81,7 @@ export class History {
     this.#worker.terminate()
   }
 
-  #say(message: ToWorker, transfer: Transferable[]): void {
+  #post(message: WorkerCommand, transfer: Transferable[]): void {
     this.#worker.postMessage(message, transfer)
   }
 }

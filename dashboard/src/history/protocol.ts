@@ -1,65 +1,67 @@
-/** What the page and its history worker say to each other. */
+/** Messages between the page and its history worker. */
 import type { Settings } from "../plan/schema"
-import type { Entry, Swallowed } from "./deeds"
+import type { DiscardedEdit, HistoryEntry } from "./events"
 
-export interface About {
+/** Limits a history page to one position, or to one field. */
+export interface HistoryScope {
   position?: string
   field?: string
 }
 
 export interface HistoryPage {
-  entries: Entry[]
-  /** The place of each entry among all changes. */
-  places: number[]
-  /** Where to go on; null: there is nothing more. */
+  entries: HistoryEntry[]
+  /** Index of each entry among all changes of the document. */
+  indices: number[]
+  /** Index to continue from; `null` on the last page. */
   next: number | null
 }
 
-/** A position of the past. */
+/** A position at an earlier state of the plan. */
 export interface PastPosition {
   id: string
   designation: string
   department: string
   budget: number | null
   location: string
-  odd?: Partial<Record<string, string>>
+  mistyped?: Partial<Record<string, string>>
 }
 
-export interface Past {
+/** The plan after one change, with the author and the time of that change. */
+export interface PastPlan {
   positions: PastPosition[]
   settings: Settings
-  who: string
+  author: string
   time: number | null
 }
 
-export interface Maker {
-  who: string
+/** Author and time that a change claims. */
+export interface ChangeAttribution {
+  author: string
   time: number | null
 }
 
-/** What is asked, and what is answered to it. */
-export interface Questions {
-  page: { ask: { about: About; before: number | null; limit: number }; answer: HistoryPage }
-  past: { ask: { place: number }; answer: Past | null }
-  /** The heads before the last deletion of a position. */
-  beforeDeletion: { ask: { position: string }; answer: string[] | null }
-  makers: { ask: { operations: string[] }; answer: (Maker | null)[] }
+/** Methods of the worker, with their parameters and results. */
+export interface WorkerRequests {
+  page: { params: { scope: HistoryScope; before: number | null; limit: number }; result: HistoryPage }
+  planAt: { params: { index: number }; result: PastPlan | null }
+  /** Heads before the last deletion of a position. */
+  headsBeforeDeletion: { params: { position: string }; result: string[] | null }
+  authors: { params: { operations: string[] }; result: (ChangeAttribution | null)[] }
 }
 
-export type ToWorker =
-  | { type: "open"; bytes: Uint8Array }
-  | { type: "add"; bytes: Uint8Array }
-  | { [Q in keyof Questions]: { type: "ask"; id: number; question: Q; ask: Questions[Q]["ask"] } }[keyof Questions]
+export type WorkerCommand =
+  | { type: "load"; bytes: Uint8Array }
+  | { type: "addChanges"; bytes: Uint8Array }
+  | { [M in keyof WorkerRequests]: { type: "request"; id: number; method: M; params: WorkerRequests[M]["params"] } }[keyof WorkerRequests]
 
-export type FromWorker =
-  /** How far the reading of the changes is. */
+export type WorkerMessage =
   | { type: "progress"; done: number; total: number }
-  /** Everything so far has been read. */
-  | { type: "read"; changes: number; swallowed: Swallowed[] }
-  /** The positions with conflicts, found once, when the document was opened. */
+  /** The worker has read all changes received so far. */
+  | { type: "loaded"; changes: number; discardedEdits: DiscardedEdit[] }
+  /** Positions with conflicts. Sent once, after the document was loaded. */
   | { type: "conflicts"; ids: string[] }
-  | { type: "answer"; id: number; answer: unknown }
-  /** One question could not be answered. */
-  | { type: "refused"; id: number; reason: string }
-  /** There is no history any more. */
+  | { type: "response"; id: number; result: unknown }
+  /** One request failed. */
+  | { type: "error"; id: number; reason: string }
+  /** The worker cannot read the document any more. */
   | { type: "failed"; reason: string }

@@ -1,88 +1,86 @@
-/**
- * The history, read beside the page: a copy of the document lives here, so that a long past costs the page nothing.
- */
+/** Web worker with its own copy of the document, so that reading a long history does not block the page. */
 import { next as A } from "@automerge/automerge/slim"
 import { FIELDS, readPosition, readSettings, rowsOf } from "../plan/schema"
 import { startAutomerge } from "../sync/automerge"
-import { decodeSince } from "./decode"
-import { Ledger } from "./ledger"
-import type { FromWorker, Past, Questions, ToWorker } from "./protocol"
+import { ChangeLog } from "./change-log"
+import { decodeChangesSince } from "./decode-changes"
+import type { PastPlan, WorkerCommand, WorkerMessage, WorkerRequests } from "./protocol"
 
-const ledger = new Ledger()
+const changeLog = new ChangeLog()
 let doc: A.Doc<unknown> | null = null
 
-const say = (message: FromWorker) => postMessage(message)
+const post = (message: WorkerMessage) => postMessage(message)
 
-/** Everything in the order in which it came, one after the other. */
-let before: Promise<void> = startAutomerge()
-self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  before = before
-    .then(() => take(data))
+/** Commands are processed one at a time, in the order received. */
+let queue: Promise<void> = startAutomerge()
+self.onmessage = ({ data }: MessageEvent<WorkerCommand>) => {
+  queue = queue
+    .then(() => handle(data))
     .catch((error: unknown) =>
-      say(data.type === "ask" ? { type: "refused", id: data.id, reason: String(error) } : { type: "failed", reason: String(error) }),
+      post(data.type === "request" ? { type: "error", id: data.id, reason: String(error) } : { type: "failed", reason: String(error) }),
     )
 }
 
-async function take(message: ToWorker): Promise<void> {
+async function handle(message: WorkerCommand): Promise<void> {
   switch (message.type) {
-    case "open":
+    case "load":
       doc = A.load(message.bytes)
       read(doc, [])
-      say({ type: "conflicts", ids: conflicting(doc) })
+      post({ type: "conflicts", ids: positionsWithConflicts(doc) })
       break
-    case "add": {
+    case "addChanges": {
       if (!doc) return
       const heads = A.getHeads(doc)
       doc = A.loadIncremental(doc, message.bytes)
       read(doc, heads)
       break
     }
-    case "ask":
-      say({ type: "answer", id: message.id, answer: answer(message) })
+    case "request":
+      post({ type: "response", id: message.id, result: respond(message) })
   }
 }
 
 function read(doc: A.Doc<unknown>, since: A.Heads): void {
   const total = A.getChangesMetaSince(doc, since).length
-  let [told, done] = [performance.now(), 0]
-  for (const { change, maxOp } of decodeSince(doc, since)) {
-    ledger.add(change, maxOp)
+  let [reportedAt, done] = [performance.now(), 0]
+  for (const { change, maxOp } of decodeChangesSince(doc, since)) {
+    changeLog.add(change, maxOp)
     done += 1
-    if (performance.now() - told > 250) {
-      told = performance.now()
-      say({ type: "progress", done, total })
+    if (performance.now() - reportedAt > 250) {
+      reportedAt = performance.now()
+      post({ type: "progress", done, total })
     }
   }
-  say({ type: "read", changes: ledger.length, swallowed: ledger.swallowed() })
+  post({ type: "loaded", changes: changeLog.length, discardedEdits: changeLog.discardedEdits() })
 }
 
-function conflicting(doc: A.Doc<unknown>): string[] {
+function positionsWithConflicts(doc: A.Doc<unknown>): string[] {
   const rows = rowsOf(doc)
-  const isSeveral = (object: unknown, key: string) => Object.keys(A.getConflicts(object as A.Doc<unknown>, key) ?? {}).length > 1
+  const hasConflict = (object: unknown, key: string) => Object.keys(A.getConflicts(object as A.Doc<unknown>, key) ?? {}).length > 1
   return Object.entries(rows)
     .filter(
-      ([id, row]) => typeof row === "object" && row !== null && (FIELDS.some((field) => isSeveral(row, field)) || isSeveral(rows, id)),
+      ([id, row]) => typeof row === "object" && row !== null && (FIELDS.some((field) => hasConflict(row, field)) || hasConflict(rows, id)),
     )
     .map(([id]) => id)
 }
 
-function answer(message: Extract<ToWorker, { type: "ask" }>): Questions[keyof Questions]["answer"] {
-  switch (message.question) {
+function respond(message: Extract<WorkerCommand, { type: "request" }>): WorkerRequests[keyof WorkerRequests]["result"] {
+  switch (message.method) {
     case "page":
-      return ledger.page(message.ask.about, message.ask.before, message.ask.limit)
-    case "makers":
-      return message.ask.operations.map((operation) => ledger.maker(operation))
-    case "beforeDeletion":
-      return ledger.beforeDeletion(message.ask.position)
-    case "past":
-      return past(message.ask.place)
+      return changeLog.page(message.params.scope, message.params.before, message.params.limit)
+    case "authors":
+      return message.params.operations.map((operation) => changeLog.authorOf(operation))
+    case "headsBeforeDeletion":
+      return changeLog.headsBeforeDeletion(message.params.position)
+    case "planAt":
+      return planAt(message.params.index)
   }
 }
 
-function past(place: number): Past | null {
-  const entry = ledger.entry(place)
+function planAt(index: number): PastPlan | null {
+  const entry = changeLog.attributionAt(index)
   if (!doc || !entry) return null
-  const then = A.view(doc, ledger.headsAt(place))
+  const then = A.view(doc, changeLog.headsAt(index))
   const positions = Object.entries(rowsOf(then)).flatMap(([id, row]) => {
     const position = readPosition(id, row)
     return position ? [position] : []

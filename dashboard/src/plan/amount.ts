@@ -7,16 +7,16 @@
 import { codesOf } from "./currencies"
 
 /** What stands between groups of digits, and before decimals. */
-export interface Marks {
+export interface NumberSeparators {
   group: string
   decimal: string
 }
 
 /** As programs write numbers. */
-export const POINT: Marks = { group: ",", decimal: "." }
+export const CANONICAL_SEPARATORS: NumberSeparators = { group: ",", decimal: "." }
 
 /** The marks of a language; without one, of the reader's. */
-export function marksOf(language?: string): Marks {
+export function separatorsOf(language?: string): NumberSeparators {
   const mark = (type: "group" | "decimal", format: Intl.NumberFormat) =>
     format.formatToParts(1_234_567.8).find((part) => part.type === type)?.value ?? ""
   const numbers = new Intl.NumberFormat(language)
@@ -26,12 +26,12 @@ export function marksOf(language?: string): Marks {
 }
 
 /** The marks of the reader's language. */
-export const READERS = marksOf()
+export const LOCALE_SEPARATORS = separatorsOf()
 
 /** What an amount counts in. */
-export interface Scale {
-  /** The reader's marks if absent. */
-  marks?: Marks
+export interface AmountFormat {
+  /** The reader's separators if absent. */
+  separators?: NumberSeparators
   /** Code of the plan's currency. If absent, an amount may name any currency. */
   currency?: string
   /** Currency units in one unit of the plan, such as 100,000 for lakh. */
@@ -39,10 +39,10 @@ export interface Scale {
 }
 
 /** A number of the plan's units, or the reason why there is none, as a sentence for the person. */
-export type Amount = { value: number } | { problem: string }
+export type ParsedAmount = { value: number } | { problem: string }
 
 /** Why a text is not an amount. */
-export type Refusal =
+export type AmountError =
   | "empty"
   | "notANumber"
   | "grouping"
@@ -87,7 +87,7 @@ const asciiDigit = (digit: string): string => {
 }
 
 /** One space for each run, one character for each kind of dash, apostrophe, plus sign and digit. */
-const clean = (text: string): string =>
+const normalize = (text: string): string =>
   text
     .replace(INVISIBLE, "")
     .replace(OUTER_SPACE, "")
@@ -100,40 +100,40 @@ const clean = (text: string): string =>
 const isBlank = (cleaned: string): boolean => cleaned === "" || cleaned === "-"
 
 /** Whether a text holds no amount: nothing, white space, or the dash that tables put into an empty cell. */
-export const isBlankAmount = (text: string): boolean => isBlank(clean(text))
+export const isBlankAmount = (text: string): boolean => isBlank(normalize(text))
 
 /** Thrown inside this file only. */
-class Refused {
+class AmountRejection {
   constructor(
-    readonly kind: Refusal,
+    readonly kind: AmountError,
     /** The word or the currency that the refusal is about. */
     readonly word = "",
   ) {}
 }
 
 /** Reads an amount. */
-export function readAmount(text: string, scale: Scale): Amount {
-  const result = parse(text, scale)
-  return result instanceof Refused ? { problem: sentence(text, result, scale) } : { value: result }
+export function parseAmount(text: string, format: AmountFormat): ParsedAmount {
+  const result = parseOrReject(text, format)
+  return result instanceof AmountRejection ? { problem: messageOf(text, result, format) } : { value: result }
 }
 
 /** Why an amount is refused; null if it is taken. */
-export function refusalOf(text: string, scale: Scale): Refusal | null {
-  const result = parse(text, scale)
-  return result instanceof Refused ? result.kind : null
+export function amountErrorOf(text: string, format: AmountFormat): AmountError | null {
+  const result = parseOrReject(text, format)
+  return result instanceof AmountRejection ? result.kind : null
 }
 
-function parse(text: string, scale: Scale): number | Refused {
+function parseOrReject(text: string, format: AmountFormat): number | AmountRejection {
   try {
-    const cleaned = clean(text)
-    if (isBlank(cleaned)) return new Refused("empty")
-    const { isNegative, currencies, number, power } = split(cleaned)
-    const decimal = readNumber(number, scale.marks ?? READERS)
-    for (const word of currencies) checkCurrency(word, scale.currency)
-    const value = convert(decimal, power, scale.unit)
-    return isNegative ? new Refused("negative") : value
+    const cleaned = normalize(text)
+    if (isBlank(cleaned)) return new AmountRejection("empty")
+    const { isNegative, currencies, number, power } = splitParts(cleaned)
+    const decimal = parseDecimal(number, format.separators ?? LOCALE_SEPARATORS)
+    for (const word of currencies) assertCurrency(word, format.currency)
+    const value = convertToUnit(decimal, power, format.unit)
+    return isNegative ? new AmountRejection("negative") : value
   } catch (refused) {
-    if (refused instanceof Refused) return refused
+    if (refused instanceof AmountRejection) return refused
     throw refused
   }
 }
@@ -142,21 +142,21 @@ interface Parts {
   isNegative: boolean
   /** As written. */
   currencies: string[]
-  /** Digits and marks. */
+  /** Digits and separators. */
   number: string
   /** Of ten, if a unit is named. */
   power: number | null
 }
 
 /** Splits a cleaned text into sign, currencies, number and unit word. */
-function split(cleaned: string): Parts {
+function splitParts(cleaned: string): Parts {
   let body = cleaned
   let signs = 0
   let isNegative = false
   const sign = (negative: boolean) => {
     signs += 1
     isNegative = negative
-    if (signs > 1) throw new Refused("notANumber")
+    if (signs > 1) throw new AmountRejection("notANumber")
   }
   if (body.startsWith("(") && body.endsWith(")")) {
     sign(true)
@@ -171,35 +171,35 @@ function split(cleaned: string): Parts {
     body = body.slice(0, -1).trim()
   }
   const first = body.search(/\d/)
-  if (first < 0) throw new Refused("notANumber")
+  if (first < 0) throw new AmountRejection("notANumber")
   // A mark directly before the first digit is part of the number, unless it ends an abbreviation, as in `Rs.50`.
   const hasMark = first > 0 && /[.,٫]/.test(body[first - 1] ?? "")
   const isAbbreviation = hasMark && /\p{Alphabetic}$/u.test(body.slice(0, first - 1))
   const start = hasMark && !isAbbreviation ? first - 1 : first
-  let head = body.slice(0, start)
-  if (isAbbreviation && !/^(rs|fr)\.$/i.test(head)) throw new Refused("notANumber")
-  head = head.trim()
-  if (/[-+]$/.test(head)) {
-    sign(head.endsWith("-"))
-    head = head.slice(0, -1).trim()
-  } else if (head.endsWith("(") && body.endsWith(")")) {
+  let prefix = body.slice(0, start)
+  if (isAbbreviation && !/^(rs|fr)\.$/i.test(prefix)) throw new AmountRejection("notANumber")
+  prefix = prefix.trim()
+  if (/[-+]$/.test(prefix)) {
+    sign(prefix.endsWith("-"))
+    prefix = prefix.slice(0, -1).trim()
+  } else if (prefix.endsWith("(") && body.endsWith(")")) {
     sign(true)
-    head = head.slice(0, -1).trim()
+    prefix = prefix.slice(0, -1).trim()
     body = body.slice(0, -1).trim()
   }
-  const currencies = head === "" ? [] : head.split(" ")
-  const odd = currencies.find((word) => codesOf(withoutPoint(word)) === null && !/^\p{Alphabetic}/u.test(word))
-  if (odd !== undefined) throw new Refused("notANumber")
+  const currencies = prefix === "" ? [] : prefix.split(" ")
+  const unknown = currencies.find((word) => codesOf(withoutPoint(word)) === null && !/^\p{Alphabetic}/u.test(word))
+  if (unknown !== undefined) throw new AmountRejection("notANumber")
   const number = /^[.,٫]?\d+(?:[ '٬.,٫]+\d+)*[.,]?(?:[eE][-+]?\d+)?/.exec(body.slice(start))?.[0] ?? ""
-  const tail = body.slice(start + number.length)
-  if (/\d/.test(tail)) throw new Refused("notANumber")
-  const power = readTail(tail, currencies)
+  const suffix = body.slice(start + number.length)
+  if (/\d/.test(suffix)) throw new AmountRejection("notANumber")
+  const power = parseSuffix(suffix, currencies)
   return { isNegative, currencies: currencies.map(withoutPoint), number, power }
 }
 
 /** Reads unit word, currency and `/-` after a number. Adds the currency; returns the unit's power of ten. */
-function readTail(tail: string, currencies: string[]): number | null {
-  const words = tail.match(/\/-|[^ /]+|\//g) ?? []
+function parseSuffix(suffix: string, currencies: string[]): number | null {
+  const words = suffix.match(/\/-|[^ /]+|\//g) ?? []
   let power: number | null = null
   let hasStroke = false
   let hasCurrency = false
@@ -208,11 +208,11 @@ function readTail(tail: string, currencies: string[]): number | null {
     const named = UNIT_WORDS.get(bare.toLowerCase())
     if (word === "/-" && !hasStroke) hasStroke = true
     else if (named !== undefined && power === null) power = named
-    else if (AMBIGUOUS.has(bare.toLowerCase())) throw new Refused("ambiguousUnit", word)
+    else if (AMBIGUOUS.has(bare.toLowerCase())) throw new AmountRejection("ambiguousUnit", word)
     else if (!hasCurrency && (codesOf(bare) !== null || /^\p{Alphabetic}/u.test(word))) {
       hasCurrency = true
       currencies.push(bare)
-    } else throw new Refused("notANumber")
+    } else throw new AmountRejection("notANumber")
   }
   return power
 }
@@ -220,18 +220,18 @@ function readTail(tail: string, currencies: string[]): number | null {
 const withoutPoint = (word: string): string => word.replace(/\.$/, "")
 
 /** Refuses a word that is not the plan's currency, or no currency at all. */
-function checkCurrency(word: string, currency: string | undefined) {
+function assertCurrency(word: string, currency: string | undefined) {
   const named = codesOf(word)
-  const own = currency?.trim() ?? ""
-  if (own === "") {
+  const planCurrency = currency?.trim() ?? ""
+  if (planCurrency === "") {
     // Without a currency to compare with, `top 5` is not five pa'anga.
-    if (named === null || (/^[a-z]{3}$/.test(word) && named[0]?.toLowerCase() === word)) throw new Refused("unknownWord", word)
+    if (named === null || (/^[a-z]{3}$/.test(word) && named[0]?.toLowerCase() === word)) throw new AmountRejection("unknownWord", word)
     return
   }
-  if (word.toUpperCase() === own.toUpperCase()) return
-  if (named === null) throw new Refused("unknownWord", word)
-  const codes = codesOf(own) ?? [own.toUpperCase()]
-  if (!named.some((code) => codes.includes(code))) throw new Refused("otherCurrency", named.length === 1 ? named[0] : word)
+  if (word.toUpperCase() === planCurrency.toUpperCase()) return
+  if (named === null) throw new AmountRejection("unknownWord", word)
+  const codes = codesOf(planCurrency) ?? [planCurrency.toUpperCase()]
+  if (!named.some((code) => codes.includes(code))) throw new AmountRejection("otherCurrency", named.length === 1 ? named[0] : word)
 }
 
 /** A number as an integer times a power of ten, so that units are converted without rounding. */
@@ -240,17 +240,17 @@ interface Decimal {
   exponent: number
 }
 
-function readNumber(number: string, marks: Marks): Decimal {
+function parseDecimal(number: string, separators: NumberSeparators): Decimal {
   const [mantissa = "", exponent] = number.split(/[eE]/)
-  const { groups, fraction, mark } = splitNumber(mantissa, marks)
-  if (groups.length > 1 && (!isGrouped(groups, mark) || exponent !== undefined)) throw new Refused("grouping")
+  const { groups, fraction, mark } = splitNumber(mantissa, separators)
+  if (groups.length > 1 && (!isGrouped(groups, mark) || exponent !== undefined)) throw new AmountRejection("grouping")
   // No text is long enough to make up for an exponent beyond this one.
   const power = Math.max(-1e9, Math.min(1e9, Number(exponent ?? 0)))
   return { digits: groups.join("") + fraction, exponent: power - fraction.length }
 }
 
 /** Finds the decimal mark and the groups before it. */
-function splitNumber(text: string, marks: Marks): { groups: string[]; fraction: string; mark: string } {
+function splitNumber(text: string, separators: NumberSeparators): { groups: string[]; fraction: string; mark: string } {
   const found = text.match(/[ '٬.,٫]/g) ?? []
   const last = found.at(-1)
   if (last === undefined) return { groups: [text], fraction: "", mark: "" }
@@ -259,12 +259,12 @@ function splitNumber(text: string, marks: Marks): { groups: string[]; fraction: 
   let isDecimal: boolean
   if (kinds.has(last) || " '٬".includes(last)) isDecimal = false
   else if (last === "٫") isDecimal = true
-  // Group marks before it decide, unless three digits after it could be one more group.
-  else if (kinds.size > 0) isDecimal = kinds.has(".") || kinds.has(",") || after.length !== 3 || !groupsBy(last, marks)
-  else isDecimal = isLoneDecimal(last, before, after, marks)
+  // Group separators before it decide, unless three digits after it could be one more group.
+  else if (kinds.size > 0) isDecimal = kinds.has(".") || kinds.has(",") || after.length !== 3 || !canGroup(last, separators)
+  else isDecimal = isDecimalMark(last, before, after, separators)
   const groups = isDecimal ? before : text
   const groupMark = [...(isDecimal ? kinds : new Set(found))]
-  if (groupMark.length > 1) throw new Refused("grouping")
+  if (groupMark.length > 1) throw new AmountRejection("grouping")
   return {
     groups: groupMark[0] === undefined ? [groups] : groups.split(groupMark[0]),
     fraction: isDecimal ? after : "",
@@ -273,14 +273,14 @@ function splitNumber(text: string, marks: Marks): { groups: string[]; fraction: 
 }
 
 /** Whether a mark can stand between groups of digits. A comma always can, unless decimals follow it. */
-const groupsBy = (mark: string, { group, decimal }: Marks): boolean => mark !== decimal && (mark === "," || mark === group)
+const canGroup = (mark: string, { group, decimal }: NumberSeparators): boolean => mark !== decimal && (mark === "," || mark === group)
 
 /** Whether the only mark of a number stands before decimals. */
-function isLoneDecimal(mark: string, before: string, after: string, marks: Marks): boolean {
-  if (mark === marks.decimal) return true
+function isDecimalMark(mark: string, before: string, after: string, separators: NumberSeparators): boolean {
+  if (mark === separators.decimal) return true
   const isZero = /^0+$/.test(before)
-  const canGroup = groupsBy(mark, marks) && after.length === 3 && /^[1-9]\d{0,2}$/.test(before)
-  if (mark === ".") return !canGroup
+  const isGroupMark = canGroup(mark, separators) && after.length === 3 && /^[1-9]\d{0,2}$/.test(before)
+  if (mark === ".") return !isGroupMark
   return before !== "" && (after.length === 1 || after.length === 2 || (isZero && after !== ""))
 }
 
@@ -288,13 +288,13 @@ function isLoneDecimal(mark: string, before: string, after: string, marks: Marks
 function isGrouped(groups: string[], mark: string): boolean {
   const [first = "", ...middle] = groups
   const last = middle.pop() ?? ""
-  const inThrees = first.length <= 3 && middle.every((group) => group.length === 3)
-  const theIndianWay = mark !== "." && first.length <= 2 && middle.every((group) => group.length === 2)
-  return /^[1-9]/.test(first) && last.length === 3 && (inThrees || theIndianWay)
+  const isWesternGrouping = first.length <= 3 && middle.every((group) => group.length === 3)
+  const isIndianGrouping = mark !== "." && first.length <= 2 && middle.every((group) => group.length === 2)
+  return /^[1-9]/.test(first) && last.length === 3 && (isWesternGrouping || isIndianGrouping)
 }
 
 /** The number in the plan's unit. `power`: of ten, if the amount names its own unit. */
-function convert({ digits, exponent }: Decimal, power: number | null, unit: number): number {
+function convertToUnit({ digits, exponent }: Decimal, power: number | null, unit: number): number {
   let shift = exponent
   let divisor = 1
   if (power !== null) {
@@ -305,13 +305,13 @@ function convert({ digits, exponent }: Decimal, power: number | null, unit: numb
     shift += power - (Number(tens) - fraction)
   }
   const value = Number(`${digits}e${shift}`) / divisor
-  if (!(value <= Number.MAX_SAFE_INTEGER)) throw new Refused("tooLarge")
-  if (value === 0 && /[1-9]/.test(digits)) throw new Refused("tooSmall")
+  if (!(value <= Number.MAX_SAFE_INTEGER)) throw new AmountRejection("tooLarge")
+  if (value === 0 && /[1-9]/.test(digits)) throw new AmountRejection("tooSmall")
   return value
 }
 
-function sentence(text: string, { kind, word }: Refused, { currency }: Scale): string {
-  const quoted = `“${excerpt(text)}”`
+function messageOf(text: string, { kind, word }: AmountRejection, { currency }: AmountFormat): string {
+  const quoted = `“${truncate(text)}”`
   switch (kind) {
     case "empty":
       return "The budget is empty."
@@ -328,14 +328,14 @@ function sentence(text: string, { kind, word }: Refused, { currency }: Scale): s
     case "otherCurrency":
       return `${quoted} is in ${word}, and this plan counts in ${currency}.`
     case "ambiguousUnit":
-      return `“${excerpt(word)}” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion.`
+      return `“${truncate(word)}” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion.`
     case "unknownWord":
-      return `${quoted} is not an amount: “${excerpt(word)}” is neither a unit nor a currency.`
+      return `${quoted} is not an amount: “${truncate(word)}” is neither a unit nor a currency.`
   }
 }
 
 /** Enough of a text to recognize it by. */
-function excerpt(text: string): string {
+function truncate(text: string): string {
   const letters = [...text.trim()]
   return letters.length > 40 ? `${letters.slice(0, 40).join("")}…` : letters.join("")
 }

@@ -8,35 +8,35 @@ import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
 import { newId } from "./id"
 import {
-  mergeTwins,
-  plainOf,
+  mergeConcurrentRows,
   type Register,
-  readLosing,
+  type RegisterWrite,
+  readLosingValues,
   readRegister,
   registerOf,
-  scalar,
-  text,
-  type Write,
+  scalarValue,
+  textValue,
+  toPlainValue,
   writeRegisters,
-} from "./register"
+} from "./multi-value-register"
 import {
-  asField,
   type Field,
   type FieldValue,
-  fieldIn,
-  isSameSetting,
+  fieldRegister,
+  isEqualSetting,
   MAX_BUDGET,
   MAX_TEXT,
   type PlanDoc,
-  type PlanState,
   type Position,
   type PositionDoc,
-  readPlan,
-  readRow,
+  readRowRegister,
+  readSettingsState,
   rowsOf,
   SETTINGS,
   type Setting,
   type Settings,
+  type SettingsState,
+  toFieldValue,
 } from "./schema"
 import { countCharacters, isBlank } from "./text"
 
@@ -50,29 +50,29 @@ export interface NewPosition {
 }
 
 /** A row that was deleted: its whole content is in the document at `heads`. */
-export interface Deleted {
+export interface DeletedPosition {
   id: string
   heads: UrlHeads
   /** A value that takes the place of what the row held. */
-  typed?: { field: Field; value: FieldValue }
+  override?: { field: Field; value: FieldValue }
 }
 
 /** The document that is edited. */
 export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt">
 
 /** A position as somebody had it before them, and when that was. */
-export interface Seen {
+export interface PositionAtHeads {
   position: Position
   heads: UrlHeads
 }
 
 /** The plan's settings as somebody had them before them, and when that was. */
-export interface PlanSeen extends PlanState {
+export interface SettingsAtHeads extends SettingsState {
   heads: UrlHeads
 }
 
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
-export function problemWith(field: Field, value: FieldValue): string | null {
+export function validateField(field: Field, value: FieldValue): string | null {
   if (field === "budget") {
     // An unknown budget.
     if (value === null) return null
@@ -85,18 +85,18 @@ export function problemWith(field: Field, value: FieldValue): string | null {
   return countCharacters(text) > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
 }
 
-const rowOf = ({ designation, department, budget, location }: NewPosition, created: number, who: string): PositionDoc => ({
+const toPositionDoc = ({ designation, department, budget, location }: NewPosition, created: number, author: string): PositionDoc => ({
   designation,
   department,
   ...(budget !== null && { budget }),
   location,
   createdAt: new Date(created),
   updatedAt: new Date(),
-  updatedBy: who,
+  updatedBy: author,
 })
 
 /** Makes positions, in one change. The first of them comes first in the list. Returns their ids. */
-export function add(plan: Plan, positions: readonly NewPosition[], who: string): string[] {
+export function addPositions(plan: Plan, positions: readonly NewPosition[], author: string): string[] {
   const now = Date.now()
   const ids = positions.map(() => newId())
   const what = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
@@ -106,10 +106,10 @@ export function add(plan: Plan, positions: readonly NewPosition[], who: string):
       if (!doc.positions) doc.positions = {}
       positions.forEach((position, at) => {
         const id = ids[at]
-        if (id) doc.positions[id] = rowOf(position, now - at, who)
+        if (id) doc.positions[id] = toPositionDoc(position, now - at, author)
       })
     },
-    { message: `${who}: added ${what}` },
+    { message: `${author}: added ${what}` },
   )
   return ids
 }
@@ -118,31 +118,38 @@ export function add(plan: Plan, positions: readonly NewPosition[], who: string):
  * Sets one field of one position. `seen`: what somebody had before them, where others have set the field since or deleted the
  * position: then both stand there, as a conflict or as an edit that was swallowed, and nobody's vanishes.
  */
-export function set(plan: Plan, id: string, field: Field, value: FieldValue, who: string, seen: Seen | null = null): void {
+export function setField(
+  plan: Plan,
+  id: string,
+  field: Field,
+  value: FieldValue,
+  author: string,
+  base: PositionAtHeads | null = null,
+): void {
   const row = rowsOf(plan.doc())[id] as PositionDoc | undefined
-  const name = row ? asField("designation", row.designation) : seen?.position.designation
+  const name = row ? toFieldValue("designation", row.designation) : base?.position.designation
   const change = (doc: PlanDoc) => {
     const row = doc.positions[id]
     if (!row) return
     if (field !== "budget") row[field] = String(value ?? "")
     else if (value === null) delete row.budget
     else row.budget = value as number
-    stamp(row, who)
+    setUpdateInfo(row, author)
   }
-  const said = { message: `${who}: ${field} of ${name}: ${value ?? "empty"}` }
-  if (seen) plan.changeAt(seen.heads, change, said)
-  else plan.change(change, said)
+  const message = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
+  if (base) plan.changeAt(base.heads, change, message)
+  else plan.change(change, message)
 }
 
-function stamp(row: PositionDoc, who: string): void {
+function setUpdateInfo(row: PositionDoc, author: string): void {
   row.updatedAt = new Date()
-  row.updatedBy = who
+  row.updatedBy = author
 }
 
 /** The same for a row that is written whole. */
-const stamps = (who: string): [string, Register][] => [
-  ["updatedAt", registerOf(scalar(new Date()))],
-  ["updatedBy", registerOf(text(who))],
+const updateInfoRegisters = (author: string): [string, Register][] => [
+  ["updatedAt", registerOf(scalarValue(new Date()))],
+  ["updatedBy", registerOf(textValue(author))],
 ]
 
 /** A row with other values in some of its fields. A row that is no map stays as it is. */
@@ -153,69 +160,93 @@ function withFields(row: Register, fields: readonly (readonly [string, Register]
   }))
 }
 
-/** What stands in a field, with all values of a conflict: to be given to {@link putBack}. */
-export const readField = (plan: Pick<Plan, "doc">, id: string, field: Field): Register => fieldIn(readRow(plan.doc(), id), field)
+/** What stands in a field, with all values of a conflict: to be given to {@link revertField}. */
+export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: Field): Register =>
+  fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**
  * Takes an edit of a field back: what stood there comes back, a conflict with all of its values. `seen`: the row after that edit, where
  * others have set the field since: theirs stays beside it.
  */
-export function putBack(plan: Plan, id: string, field: Field, before: Register, who: string, seen: Seen | null = null): void {
-  writeFields(plan, id, seen?.heads ?? plan.heads(), [[field, before]], who, `${who}: took back a change of ${field}`)
+export function revertField(
+  plan: Plan,
+  id: string,
+  field: Field,
+  before: Register,
+  author: string,
+  base: PositionAtHeads | null = null,
+): void {
+  writeFields(plan, id, base?.heads ?? plan.heads(), [[field, before]], author, `${author}: took back a change of ${field}`)
 }
 
 /** Gives a field, of any name, what it holds at these heads in a row of the same id: an edit that a deletion swallowed. */
-export function take(plan: Plan, id: string, field: string, heads: UrlHeads, who: string): void {
+export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
   const row = readRegister(plan.doc(), ["positions", id], heads)
-  const found = fieldIn(row, field)
+  const restorable = fieldRegister(row, field)
   if (row.length > 0)
-    writeFields(plan, id, plan.heads(), [[field, found]], who, `${who}: ${field} of ${nameIn(row)} as somebody had set it`)
+    writeFields(
+      plan,
+      id,
+      plan.heads(),
+      [[field, restorable]],
+      author,
+      `${author}: ${field} of ${designationOf(row)} as somebody had set it`,
+    )
 }
 
-function writeFields(plan: Plan, id: string, heads: UrlHeads, fields: readonly [string, Register][], who: string, said: string): void {
-  const writes = [...stamps(who), ...fields].map(([key, register]): Write => ({ path: ["positions", id, key], register }))
-  writeRegisters(plan, heads, writes, said)
+function writeFields(
+  plan: Plan,
+  id: string,
+  heads: UrlHeads,
+  fields: readonly [string, Register][],
+  author: string,
+  message: string,
+): void {
+  const writes = [...updateInfoRegisters(author), ...fields].map(
+    ([key, register]): RegisterWrite => ({ path: ["positions", id, key], register }),
+  )
+  writeRegisters(plan, heads, writes, message)
 }
 
 /**
  * Ends a conflict with one of its values: the one that this operation wrote. Where several rows stand at the id, as two people restored
  * it at once, one row takes the place of all, with what only one of them had, and the conflicts of the other fields.
  */
-export function settle(plan: Plan, id: string, field: Field, operation: string, who: string): void {
-  const row = readRow(plan.doc(), id)
-  const chosen = fieldIn(row, field).filter((written) => written.operation === operation)
+export function resolveConflict(plan: Plan, id: string, field: Field, operation: string, author: string): void {
+  const row = readRowRegister(plan.doc(), id)
+  const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
   // Somebody else has settled it meanwhile. (Where the row that is shown has no such field, no operation has written it.)
   if (chosen.length === 0 && operation !== "") return
-  const said = `${who}: settled ${field} of ${nameIn(row)}`
+  const message = `${author}: settled ${field} of ${designationOf(row)}`
   const maps = row.filter(({ value }) => value.type === "map")
   if (maps.length > 1) {
     // The moment of its making is no matter for a conflict.
-    const created = fieldIn(row, "createdAt").slice(-1)
-    const merged = withFields(mergeTwins(row), [...stamps(who), ["createdAt", created], [field, chosen]])
-    writeRegisters(plan, plan.heads(), [{ path: ["positions", id], register: merged }], said)
+    const created = fieldRegister(row, "createdAt").slice(-1)
+    const merged = withFields(mergeConcurrentRows(row), [...updateInfoRegisters(author), ["createdAt", created], [field, chosen]])
+    writeRegisters(plan, plan.heads(), [{ path: ["positions", id], register: merged }], message)
     return
   }
-  writeFields(plan, id, plan.heads(), [[field, chosen]], who, said)
+  writeFields(plan, id, plan.heads(), [[field, chosen]], author, message)
 }
 
-const nameIn = (row: Register): string => {
-  const designation = fieldIn(row, "designation").at(-1)
-  return String(asField("designation", designation && plainOf(designation.value)))
+const designationOf = (row: Register): string => {
+  const designation = fieldRegister(row, "designation").at(-1)
+  return String(toFieldValue("designation", designation && toPlainValue(designation.value)))
 }
 
 /** Ends a conflict of a setting with the value that this operation wrote. */
-export function settleSetting(plan: Plan, key: Setting, operation: string, who: string): void {
+export function resolveSettingConflict(plan: Plan, key: Setting, operation: string, author: string): void {
   const chosen = readRegister(plan.doc(), [key]).filter((written) => written.operation === operation)
-  if (chosen.length > 0) writeRegisters(plan, plan.heads(), [{ path: [key], register: chosen }], `${who}: settled ${key} of the plan`)
+  if (chosen.length > 0) writeRegisters(plan, plan.heads(), [{ path: [key], register: chosen }], `${author}: settled ${key} of the plan`)
 }
 
 /** Deletes positions, in one change. */
-export function remove(plan: Plan, ids: readonly string[], names: string, who: string): void {
+export function deletePositions(plan: Plan, ids: readonly string[], names: string, author: string): void {
   plan.change(
     (doc) => {
       for (const id of ids) delete doc.positions[id]
     },
-    { message: `${who}: deleted ${names}` },
+    { message: `${author}: deleted ${names}` },
   )
 }
 
@@ -224,32 +255,37 @@ export function remove(plan: Plan, ids: readonly string[], names: string, who: s
  * alone. `deleted`: the heads after the deletion that this takes back: edits that it swallowed and of which nobody knew then stay to be
  * looked at. Returns the ids that could not be restored, as the row is not in the document at these heads.
  */
-export function restore(plan: Plan, positions: readonly Deleted[], who: string, deleted: UrlHeads | null = null): string[] {
-  const there = rowsOf(plan.doc())
-  const gone = positions.filter((position) => !Object.hasOwn(there, position.id))
-  const rows = gone.map(({ id, heads, typed }) => {
-    const own = typed ? [[typed.field, registerWith(typed.field, typed.value)] as const] : []
-    return { id, row: withFields(readRegister(plan.doc(), ["positions", id], heads), [...stamps(who), ...own]) }
+export function restorePositions(
+  plan: Plan,
+  positions: readonly DeletedPosition[],
+  author: string,
+  deletionHeads: UrlHeads | null = null,
+): string[] {
+  const existing = rowsOf(plan.doc())
+  const missing = positions.filter((position) => !Object.hasOwn(existing, position.id))
+  const rows = missing.map(({ id, heads, override }) => {
+    const own = override ? [[override.field, registerForField(override.field, override.value)] as const] : []
+    return { id, row: withFields(readRegister(plan.doc(), ["positions", id], heads), [...updateInfoRegisters(author), ...own]) }
   })
-  const found = rows.filter(({ row }) => row.length > 0)
-  const writes = found.map(({ id, row }): Write => ({ path: ["positions", id], register: row }))
-  const what = found.length === 1 ? nameIn(found[0]?.row ?? []) : `${found.length} positions`
-  if (found.length > 0) writeRegisters(plan, deleted ?? plan.heads(), writes, `${who}: restored ${what}`)
+  const restorable = rows.filter(({ row }) => row.length > 0)
+  const writes = restorable.map(({ id, row }): RegisterWrite => ({ path: ["positions", id], register: row }))
+  const what = restorable.length === 1 ? designationOf(restorable[0]?.row ?? []) : `${restorable.length} positions`
+  if (restorable.length > 0) writeRegisters(plan, deletionHeads ?? plan.heads(), writes, `${author}: restored ${what}`)
   return rows.filter(({ row }) => row.length === 0).map(({ id }) => id)
 }
 
-function registerWith(field: Field, value: FieldValue): Register {
-  if (field !== "budget") return registerOf(text(String(value ?? "")))
-  return value === null ? [] : registerOf(scalar(value))
+function registerForField(field: Field, value: FieldValue): Register {
+  if (field !== "budget") return registerOf(textValue(String(value ?? "")))
+  return value === null ? [] : registerOf(scalarValue(value))
 }
 
 /**
  * Changes what the plan says about itself. `seen`: what somebody had before them; what others have set since stays beside it,
  * as a conflict. Returns whether any did.
  */
-export function describe(plan: Plan, settings: Partial<Settings>, who: string, seen: PlanSeen | null = null): boolean {
-  const now = readPlan(plan.doc())
-  const isContested = (key: Setting) => seen !== null && !isSameSetting(seen, now, key)
+export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {
+  const now = readSettingsState(plan.doc())
+  const isContested = (key: Setting) => base !== null && !isEqualSetting(base, now, key)
   const keys = SETTINGS.filter((key) => settings[key] !== undefined)
   const contested = keys.filter(isContested)
   const write = (chosen: readonly Setting[], at: UrlHeads | null) => {
@@ -259,15 +295,15 @@ export function describe(plan: Plan, settings: Partial<Settings>, who: string, s
         else Object.assign(doc, { [key]: settings[key] })
       }
     }
-    const said = { message: `${who}: ${chosen.join(", ")} of the plan` }
-    if (at) plan.changeAt(at, change, said)
-    else if (chosen.length > 0) plan.change(change, said)
+    const message = { message: `${author}: ${chosen.join(", ")} of the plan` }
+    if (at) plan.changeAt(at, change, message)
+    else if (chosen.length > 0) plan.change(change, message)
   }
   write(
     keys.filter((key) => !isContested(key)),
     null,
   )
-  if (seen && contested.length > 0) write(contested, seen.heads)
+  if (base && contested.length > 0) write(contested, base.heads)
   return contested.length > 0
 }
 
@@ -275,19 +311,19 @@ export function describe(plan: Plan, settings: Partial<Settings>, who: string, s
  * Rows that no list shows: concurrent changes made several maps of positions, and Automerge shows one. Ids and rows, of the other maps.
  */
 export function hiddenRows(plan: Pick<Plan, "doc">): [string, Register][] {
-  return readLosing(plan.doc(), "positions").flatMap(({ value }) => (value.type === "map" ? [...value.entries] : []))
+  return readLosingValues(plan.doc(), "positions").flatMap(({ value }) => (value.type === "map" ? [...value.entries] : []))
 }
 
 /** Moves the rows that no list shows to the one that is shown. Where a row of the same id is there, both become one. */
-export function showHidden(plan: Plan, who: string): void {
+export function mergeHiddenRows(plan: Plan, author: string): void {
   const hidden = hiddenRows(plan)
   const ids = [...new Set(hidden.map(([id]) => id))]
-  const writes = ids.map((id): Write => {
+  const writes = ids.map((id): RegisterWrite => {
     const rows = hidden.flatMap(([other, row]) => (other === id ? row : []))
-    return { path: ["positions", id], register: mergeTwins([...rows, ...readRow(plan.doc(), id)]) }
+    return { path: ["positions", id], register: mergeConcurrentRows([...rows, ...readRowRegister(plan.doc(), id)]) }
   })
-  const said = `${who}: added ${ids.length} positions of another list`
-  writeRegisters(plan, plan.heads(), writes, said)
+  const message = `${author}: added ${ids.length} positions of another list`
+  writeRegisters(plan, plan.heads(), writes, message)
   plan.change(
     (doc) => {
       // Within a change the losing maps can be changed, too.
@@ -297,6 +333,6 @@ export function showHidden(plan: Plan, who: string): void {
         for (const id of Object.keys(map)) delete map[id]
       }
     },
-    { message: said },
+    { message },
   )
 }

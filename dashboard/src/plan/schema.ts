@@ -5,7 +5,7 @@
  * and never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
-import { isContested, plainOf, type Register, readRegister } from "./register"
+import { hasConflict, type Register, readRegister, toPlainValue } from "./multi-value-register"
 
 /** The fields of a position that people edit. */
 export const FIELDS = ["designation", "department", "budget", "location"] as const
@@ -43,7 +43,7 @@ export interface PlanDoc {
 }
 
 /** A value that lost against a concurrent write, and which write it was. */
-export interface Losing {
+export interface LosingValue {
   operation: string
   value: FieldValue
 }
@@ -52,7 +52,7 @@ export interface Losing {
 export interface Conflict {
   /** The write whose value is shown. */
   winner: string
-  losing: Losing[]
+  losing: LosingValue[]
 }
 
 /** A position as it is shown. Never changed: a newer one takes its place. */
@@ -69,30 +69,32 @@ export interface Position {
   updatedBy: string
   conflicts: Partial<Record<Field, Conflict>> | null
   /** Fields whose values have another type than the schema says, as text. */
-  odd?: Partial<Record<Field, string>>
+  mistyped?: Partial<Record<Field, string>>
   /** The entry is no map, and so no position: it is shown as this text, and can only be deleted. */
-  entry?: string
+  invalidEntry?: string
 }
 
 /** What a cell shows. */
-export const shownValue = (position: Position, field: Field): FieldValue => position.odd?.[field] ?? position[field]
+export const shownValue = (position: Position, field: Field): FieldValue => position.mistyped?.[field] ?? position[field]
 
 /** Whether a field is the same in two looks at a position: what is shown, and what lost against it. */
-export function isSameField(one: Position, other: Position, field: Field): boolean {
-  return shownValue(one, field) === shownValue(other, field) && writes(one.conflicts?.[field]) === writes(other.conflicts?.[field])
+export function isEqualField(one: Position, other: Position, field: Field): boolean {
+  return (
+    shownValue(one, field) === shownValue(other, field) && operationsOf(one.conflicts?.[field]) === operationsOf(other.conflicts?.[field])
+  )
 }
 
 /** Whether a setting is the same in two looks at a plan, as a field is. */
-export function isSameSetting(one: PlanState, other: PlanState, key: Setting): boolean {
-  return one.settings[key] === other.settings[key] && writes(one.conflicts?.[key]) === writes(other.conflicts?.[key])
+export function isEqualSetting(one: SettingsState, other: SettingsState, key: Setting): boolean {
+  return one.settings[key] === other.settings[key] && operationsOf(one.conflicts?.[key]) === operationsOf(other.conflicts?.[key])
 }
 
-const writes = (conflict: Conflict | undefined): string =>
+const operationsOf = (conflict: Conflict | undefined): string =>
   conflict ? [conflict.winner, ...conflict.losing.map(({ operation }) => operation)].join() : ""
 
 /** Whether nobody has changed a position between two looks at it. */
-export const isUntouched = (one: Position, other: Position): boolean =>
-  one.updatedAt === other.updatedAt && FIELDS.every((field) => isSameField(one, other, field))
+export const isUnchanged = (one: Position, other: Position): boolean =>
+  one.updatedAt === other.updatedAt && FIELDS.every((field) => isEqualField(one, other, field))
 
 /** What a plan says about itself. */
 export interface Settings {
@@ -103,7 +105,7 @@ export interface Settings {
 }
 
 /** The settings, and which of them several people have set at once. */
-export interface PlanState {
+export interface SettingsState {
   settings: Settings
   conflicts: SettingConflicts | null
 }
@@ -113,11 +115,11 @@ export type Setting = (typeof SETTINGS)[number]
 export type SettingConflicts = Partial<Record<Setting, Conflict>>
 
 /** The last moment that a `Date` can be. */
-const LAST_MOMENT = 8.64e15
+const MAX_TIMESTAMP = 8.64e15
 export const MAX_TEXT = 1_000
 export const MAX_BUDGET = Number.MAX_SAFE_INTEGER
 
-function plain(value: unknown): unknown {
+function toPrimitive(value: unknown): unknown {
   if (value instanceof A.ImmutableString) return value.val
   if (value instanceof A.Counter) return value.value
   // Numbers at the end of what a double holds exactly, and beyond.
@@ -126,47 +128,47 @@ function plain(value: unknown): unknown {
 
 /** Text of either kind that Automerge has; other values as a person can read them. */
 function asText(value: unknown): string {
-  const read = plain(value)
+  const read = toPrimitive(value)
   if (read === undefined || read === null) return ""
   return typeof read === "string" ? read : describeValue(read)
 }
 
 /** Any value of a document as text: JSON, with words for what JSON cannot hold. */
 function describeValue(value: unknown): string {
-  const read = plain(value)
+  const read = toPrimitive(value)
   if (typeof read === "string") return read
   if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)
-  if (read instanceof Date) return asMoment(read) === null ? "an invalid date" : read.toISOString()
+  if (read instanceof Date) return toTimestamp(read) === null ? "an invalid date" : read.toISOString()
   if (read instanceof Uint8Array) return `${read.length} bytes`
   if (typeof read !== "object" || read === null) return JSON.stringify(read) ?? ""
   return JSON.stringify(read, (_, inner) => {
-    const value = plain(inner)
+    const value = toPrimitive(inner)
     if (typeof value === "bigint") return String(value)
     return typeof value === "object" && value !== null && !Array.isArray(value) && !isMap(value) ? describeValue(value) : value
   })
 }
 
 function asNumber(value: unknown): number | null {
-  const read = plain(value)
+  const read = toPrimitive(value)
   return typeof read === "number" && Number.isFinite(read) ? read : null
 }
 
 /** Milliseconds since 1970, as far as there are dates. */
-export function asMoment(value: unknown): number | null {
+export function toTimestamp(value: unknown): number | null {
   const read = value instanceof Date ? value.getTime() : asNumber(value)
-  return read !== null && Math.abs(read) <= LAST_MOMENT ? read : null
+  return read !== null && Math.abs(read) <= MAX_TIMESTAMP ? read : null
 }
 
 /** The value of a field, as it is shown and compared. */
-export function asField(field: Field, value: unknown): FieldValue {
+export function toFieldValue(field: Field, value: unknown): FieldValue {
   if (field !== "budget") return asText(value)
   return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
 }
 
 /** Whether a field holds a value of another type than the schema says. A number or a truth value where text belongs is read as text. */
-function isOdd(field: Field, value: unknown): boolean {
+function isMistyped(field: Field, value: unknown): boolean {
   if (value === undefined || value === null) return false
-  return field === "budget" ? asNumber(value) === null : typeof plain(value) === "object"
+  return field === "budget" ? asNumber(value) === null : typeof toPrimitive(value) === "object"
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -194,39 +196,39 @@ export function readPosition(id: string, entry: unknown): Position | null {
     department: asText(row.department),
     budget: asNumber(row.budget),
     location: asText(row.location),
-    createdAt: asMoment(row.createdAt),
-    updatedAt: asMoment(row.updatedAt),
+    createdAt: toTimestamp(row.createdAt),
+    updatedAt: toTimestamp(row.updatedAt),
     updatedBy: asText(row.updatedBy),
     conflicts: null,
   }
-  if (!isMap(entry)) return { ...position, designation: describeValue(entry), entry: describeValue(entry) }
-  const odd = FIELDS.filter((field) => isOdd(field, row[field]))
-  if (odd.length > 0) position.odd = Object.fromEntries(odd.map((field) => [field, describeValue(row[field])]))
+  if (!isMap(entry)) return { ...position, designation: describeValue(entry), invalidEntry: describeValue(entry) }
+  const mistyped = FIELDS.filter((field) => isMistyped(field, row[field]))
+  if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((field) => [field, describeValue(row[field])]))
   return position
 }
 
 /** The rows that stand at an id: several, if concurrent changes made them. */
-export const readRow = (doc: A.Doc<unknown>, id: string): Register => readRegister(doc, ["positions", id])
+export const readRowRegister = (doc: A.Doc<unknown>, id: string): Register => readRegister(doc, ["positions", id])
 
 /** The register of one field of rows, the losing rows' values first. */
-export function fieldIn(row: Register, field: string): Register {
+export function fieldRegister(row: Register, field: string): Register {
   return row.flatMap(({ value }) => (value.type === "map" ? (value.entries.get(field) ?? []) : []))
 }
 
 /** The conflicts of a position: values that differ from what is shown, in its fields or in another row of the same id. */
 export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
   // Most have none, and an import touches thousands of rows.
-  if (!isContested(doc, ["positions", id], FIELDS)) return null
-  const row = readRow(doc, id)
+  if (!hasConflict(doc, ["positions", id], FIELDS)) return null
+  const row = readRowRegister(doc, id)
   const shown = row.slice(-1)
   let found: Position["conflicts"] = null
   for (const field of FIELDS) {
-    const winner = fieldIn(shown, field).at(-1)
-    const others = differing(
-      fieldIn(row, field)
+    const winner = fieldRegister(shown, field).at(-1)
+    const others = distinctLosingValues(
+      fieldRegister(row, field)
         .filter((written) => written !== winner)
-        .map(({ operation, value }) => ({ operation, value: asField(field, plainOf(value)) })),
-      asField(field, winner && plainOf(winner.value)),
+        .map(({ operation, value }) => ({ operation, value: toFieldValue(field, toPlainValue(value)) })),
+      toFieldValue(field, winner && toPlainValue(winner.value)),
     )
     if (others.length > 0) {
       found ??= {}
@@ -237,11 +239,11 @@ export function readConflicts(doc: A.Doc<unknown>, id: string): Position["confli
 }
 
 /** Each value once, and not what is shown. */
-const differing = (losing: Losing[], shown: FieldValue): Losing[] =>
-  losing.filter((lost, at) => lost.value !== shown && losing.findIndex((other) => other.value === lost.value) === at)
+const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
+  losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
 
 /** How each setting is read: what is not there, or cannot be, is what is usual. */
-const READ: { [S in Setting]: (value: unknown) => Settings[S] } = {
+const SETTING_READERS: { [S in Setting]: (value: unknown) => Settings[S] } = {
   name: asText,
   currency: (value) => {
     const currency = asText(value).toUpperCase()
@@ -257,21 +259,21 @@ const READ: { [S in Setting]: (value: unknown) => Settings[S] } = {
 export function readSettings(doc: unknown): Settings {
   const plan = isMap(doc) ? doc : {}
   return {
-    name: READ.name(plan.name),
-    currency: READ.currency(plan.currency),
-    unit: READ.unit(plan.unit),
-    totalBudget: READ.totalBudget(plan.totalBudget),
+    name: SETTING_READERS.name(plan.name),
+    currency: SETTING_READERS.currency(plan.currency),
+    unit: SETTING_READERS.unit(plan.unit),
+    totalBudget: SETTING_READERS.totalBudget(plan.totalBudget),
   }
 }
 
 /** The settings, with the values of them that lost against a concurrent write. */
-export function readPlan(doc: A.Doc<unknown>): PlanState {
+export function readSettingsState(doc: A.Doc<unknown>): SettingsState {
   const settings = readSettings(doc)
   let conflicts: SettingConflicts | null = null
   for (const key of SETTINGS) {
     const values = readRegister(doc, [key])
-    const losing = values.slice(0, -1).map(({ operation, value }) => ({ operation, value: READ[key](plainOf(value)) }))
-    const others = differing(losing, settings[key])
+    const losing = values.slice(0, -1).map(({ operation, value }) => ({ operation, value: SETTING_READERS[key](toPlainValue(value)) }))
+    const others = distinctLosingValues(losing, settings[key])
     if (others.length > 0) {
       conflicts ??= {}
       conflicts[key] = { winner: values.at(-1)?.operation ?? "", losing: others }

@@ -19,18 +19,18 @@ export function countCharacters(text: string): number {
 }
 
 /** Names of one department or place fold to the same text, whatever their case, spacing and invisible characters. Blank names fold to "". */
-export const fold = (text: string): string =>
+export const foldText = (text: string): string =>
   isBlank(text) ? "" : text.normalize("NFKC").replace(IGNORABLE, "").replace(/\s+/gu, " ").trim().toLowerCase()
 
-/** {@link fold} that remembers: many positions share few departments. */
-export function folding(): (text: string) => string {
+/** {@link foldText} that remembers: many positions share few departments. */
+export function createTextFolder(): (text: string) => string {
   const known = new Map<string, string>()
   return (text) => {
-    const folded = known.get(text) ?? fold(text)
+    const folded = known.get(text) ?? foldText(text)
     known.set(text, folded)
     return folded
   }
 }
 
 /** A folded text without accents, for searching. */
-export const searchable = (text: string): string => fold(text).normalize("NFKD").replace(/\p{M}/gu, "")
+export const toSearchText = (text: string): string => foldText(text).normalize("NFKD").replace(/\p{M}/gu, "")

@@ -1,14 +1,14 @@
 /** The stock WebSocket adapter, watched: whether the server is there, who it is, and why it sent us away. */
 import type { PeerId, PeerMetadata } from "@automerge/automerge-repo/slim"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
-import { Pulse } from "./pulse"
-import { readRefusal } from "./refusal"
+import { Heartbeat } from "./heartbeat"
+import { readRejection } from "./rejection"
 
 /** The server knows users, and this is none, or one who may not. */
 const NOT_LOGGED_IN = 4401
 const NOT_ALLOWED = 4403
 
-export type Refused = "not-logged-in" | "not-allowed"
+export type AccessError = "not-logged-in" | "not-allowed"
 
 const RETRY = 5_000
 /** How long a network may take to connect. */
@@ -21,18 +21,18 @@ export class Connection extends WebSocketClientAdapter {
   isOpen = false
   /** The id of the server's storage, once it has said it. */
   storageId: string | null = null
-  refused: Refused | null = null
+  accessError: AccessError | null = null
   /** Why the server does not accept changes to a document, by its id, until it has accepted them or the connection ends. */
-  #refusals = new Map<string, string>()
+  #rejections = new Map<string, string>()
   #listeners = new Set<() => void>()
-  #again: (() => void) | null = null
-  #triedAt = 0
-  #pulse = new Pulse({
+  #reconnect: (() => void) | null = null
+  #attemptedAt = 0
+  #heartbeat = new Heartbeat({
     isOpen: () => this.#state === WebSocket.OPEN,
     buffered: () => (this.socket as WebSocket | undefined)?.bufferedAmount ?? 0,
     onDead: () => {
       this.#drop()
-      this.#hurry()
+      this.#reconnectNow()
     },
   })
 
@@ -40,19 +40,19 @@ export class Connection extends WebSocketClientAdapter {
     super(url, RETRY)
     this.on("peer-candidate", ({ peerMetadata }) => {
       this.isOpen = true
-      this.refused = null
-      this.#refusals.clear()
+      this.accessError = null
+      this.#rejections.clear()
       this.storageId = peerMetadata?.storageId ?? null
-      this.#tell()
+      this.#notify()
     })
     this.on("peer-disconnected", () => {
       this.isOpen = false
-      this.#tell()
+      this.#notify()
     })
     // A socket does not notice that its network is gone, nor that the device has slept.
     window.addEventListener("offline", () => this.#drop())
     // Nobody who comes out of a tunnel wants to wait for the next try.
-    window.addEventListener("online", () => this.#hurry())
+    window.addEventListener("online", () => this.#reconnectNow())
     let hiddenAt = 0
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) {
@@ -60,56 +60,56 @@ export class Connection extends WebSocketClientAdapter {
         return
       }
       if (Date.now() - hiddenAt > ASLEEP) this.#drop()
-      this.#hurry()
+      this.#reconnectNow()
     })
   }
 
   override connect(peerId: PeerId, metadata?: PeerMetadata): void {
     // It would be refused again. The page asks who we are, and begins anew when that has changed.
-    if (this.refused) return
-    this.#again = () => this.connect(peerId, metadata)
+    if (this.accessError) return
+    this.#reconnect = () => this.connect(peerId, metadata)
     // The adapter's timers come late, too: a connection that is there, or may soon be, stays.
     const state = this.#state
-    if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#triedAt < CONNECTING)) return
+    if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#attemptedAt < CONNECTING)) return
     // Of a socket that is replaced nobody hears that it has closed.
     if (this.isOpen && this.remotePeerId) this.emit("peer-disconnected", { peerId: this.remotePeerId })
-    this.#triedAt = Date.now()
+    this.#attemptedAt = Date.now()
     super.connect(peerId, metadata)
     const socket = this.socket as WebSocket | undefined
-    socket?.addEventListener("open", () => this.#pulse.heard())
+    socket?.addEventListener("open", () => this.#heartbeat.received())
     socket?.addEventListener("close", (event) => {
       if ((this.socket as WebSocket | undefined) !== socket) return
       this.isOpen = false
       if (event.code === NOT_LOGGED_IN || event.code === NOT_ALLOWED) {
-        this.refused = event.code === NOT_LOGGED_IN ? "not-logged-in" : "not-allowed"
+        this.accessError = event.code === NOT_LOGGED_IN ? "not-logged-in" : "not-allowed"
       }
-      this.#tell()
+      this.#notify()
     })
   }
 
   override send(message: Parameters<WebSocketClientAdapter["send"]>[0]): void {
-    if (message.type === "sync" || message.type === "request") this.#pulse.sent()
+    if (message.type === "sync" || message.type === "request") this.#heartbeat.sent()
     super.send(message)
   }
 
   override receiveMessage(bytes: Parameters<WebSocketClientAdapter["receiveMessage"]>[0]): void {
-    this.#pulse.heard()
-    const refusal = readRefusal(new Uint8Array(bytes))
-    if (refusal) {
-      this.#refusals.set(refusal.documentId, refusal.reason)
-      this.#tell()
+    this.#heartbeat.received()
+    const rejection = readRejection(new Uint8Array(bytes))
+    if (rejection) {
+      this.#rejections.set(rejection.documentId, rejection.reason)
+      this.#notify()
     }
     super.receiveMessage(bytes)
   }
 
   /** Why the server does not accept changes to this document; null: it does, as far as it has said. */
-  refusal(documentId: string): string | null {
-    return this.#refusals.get(documentId) ?? null
+  rejection(documentId: string): string | null {
+    return this.#rejections.get(documentId) ?? null
   }
 
   /** The server has all changes to this document: what it said of earlier ones is out of date. */
-  accepted(documentId: string): void {
-    this.#refusals.delete(documentId)
+  clearRejection(documentId: string): void {
+    this.#rejections.delete(documentId)
   }
 
   get #state(): number | undefined {
@@ -122,8 +122,8 @@ export class Connection extends WebSocketClientAdapter {
   }
 
   /** Tries at once, if there is no connection. */
-  #hurry(): void {
-    if (this.#state === undefined || this.#state === WebSocket.CLOSED) this.#again?.()
+  #reconnectNow(): void {
+    if (this.#state === undefined || this.#state === WebSocket.CLOSED) this.#reconnect?.()
   }
 
   subscribe(listener: () => void): () => void {
@@ -131,7 +131,7 @@ export class Connection extends WebSocketClientAdapter {
     return () => this.#listeners.delete(listener)
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener()
   }
 }

@@ -2,24 +2,24 @@
 import { type DocHandle, isValidDocumentId, type Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
 import type { Connection } from "./connection"
-import type { LocalCopies } from "./copies"
-import { planKey } from "./remembered"
-import { Standing } from "./standing"
-import { noteUnsent, readUnsent } from "./unsent"
+import type { LocalStorageAdapter } from "./local-storage"
+import { readPendingCounts, savePendingCount } from "./pending-changes"
+import { planKey } from "./storage-keys"
+import { SyncStatus } from "./sync-status"
 
 export class Outbox {
-  #standings = new Map<string, Standing>()
-  #waiting: ReadonlyMap<string, number>
+  #statuses = new Map<string, SyncStatus>()
+  #pending: ReadonlyMap<string, number>
   #listeners = new Set<() => void>()
   #isSending = false
 
   constructor(
     private readonly repo: Repo,
     private readonly connection: Connection,
-    private readonly copies: LocalCopies,
+    private readonly storage: LocalStorageAdapter,
     private readonly owner: string,
   ) {
-    this.#waiting = readUnsent(owner)
+    this.#pending = readPendingCounts(owner)
     connection.subscribe(() => {
       if (connection.isOpen) void this.#send()
     })
@@ -30,19 +30,19 @@ export class Outbox {
   }
 
   /** How a document stands to the server; watched from now on. */
-  of(handle: DocHandle<PlanDoc>): Standing {
-    let standing = this.#standings.get(handle.documentId)
-    if (!standing) {
-      standing = new Standing(handle, this.connection, this.copies, this.owner)
-      standing.subscribe(() => this.#refresh())
-      this.#standings.set(handle.documentId, standing)
+  statusOf(handle: DocHandle<PlanDoc>): SyncStatus {
+    let status = this.#statuses.get(handle.documentId)
+    if (!status) {
+      status = new SyncStatus(handle, this.connection, this.storage, this.owner)
+      status.subscribe(() => this.#refresh())
+      this.#statuses.set(handle.documentId, status)
       this.#refresh()
     }
-    return standing
+    return status
   }
 
   /** Changes by plan. */
-  waiting = (): ReadonlyMap<string, number> => this.#waiting
+  pendingChanges = (): ReadonlyMap<string, number> => this.#pending
 
   subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener)
@@ -53,13 +53,13 @@ export class Outbox {
   async #send(): Promise<void> {
     if (this.#isSending) return
     this.#isSending = true
-    for (const id of readUnsent(this.owner).keys()) {
-      if (this.#standings.has(id)) continue
+    for (const id of readPendingCounts(this.owner).keys()) {
+      if (this.#statuses.has(id)) continue
       try {
         const handle = isValidDocumentId(id) ? await this.repo.find<PlanDoc>(id, { allowableStates: ["ready", "unavailable"] }) : null
-        if (handle?.isReady()) this.of(handle)
+        if (handle?.isReady()) this.statusOf(handle)
         // There is no copy of it here, and so nothing that could go out.
-        else noteUnsent(this.owner, id, 0)
+        else savePendingCount(this.owner, id, 0)
       } catch {
         // It cannot be read now; it stays noted.
       }
@@ -69,9 +69,9 @@ export class Outbox {
   }
 
   #refresh(): void {
-    const now = readUnsent(this.owner)
-    if (now.size === this.#waiting.size && [...now].every(([id, changes]) => this.#waiting.get(id) === changes)) return
-    this.#waiting = now
+    const now = readPendingCounts(this.owner)
+    if (now.size === this.#pending.size && [...now].every(([id, changes]) => this.#pending.get(id) === changes)) return
+    this.#pending = now
     for (const listener of this.#listeners) listener()
   }
 }

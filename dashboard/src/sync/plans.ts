@@ -2,32 +2,32 @@
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
-import { askToKeep } from "./copies"
-import { plansKey } from "./remembered"
-import { noteUnsent } from "./unsent"
+import { requestPersistentStorage } from "./local-storage"
+import { savePendingCount } from "./pending-changes"
+import { plansKey } from "./storage-keys"
 
-export type Access = "read" | "write" | "own"
+export type PlanAccess = "read" | "write" | "own"
 
 export interface PlanInfo {
   id: string
   name: string
   isDefault: boolean
-  access: Access
+  access: PlanAccess
   /** The server cannot open it. */
   isBroken: boolean
   /** Made here; the server has not listed it yet. */
   isLocal: boolean
 }
 
-interface Listed {
+interface DocumentResponse {
   id: string
   name?: string | null
   default: boolean
-  access?: Access
+  access?: PlanAccess
   error?: string
 }
 
-export function rememberedPlans(owner: string): PlanInfo[] {
+export function cachedPlans(owner: string): PlanInfo[] {
   try {
     return JSON.parse(localStorage.getItem(plansKey(owner)) ?? "[]") as PlanInfo[]
   } catch {
@@ -35,13 +35,13 @@ export function rememberedPlans(owner: string): PlanInfo[] {
   }
 }
 
-const rememberPlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(plansKey(owner), JSON.stringify(plans))
+const cachePlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(plansKey(owner), JSON.stringify(plans))
 
 /** Asks the server. Throws when it cannot be reached, or does not say. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
   const response = await fetch("api/documents", { cache: "no-store", signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
-  const listed = ((await response.json()) as Listed[]).map(
+  const listed = ((await response.json()) as DocumentResponse[]).map(
     (document): PlanInfo => ({
       id: document.id,
       name: document.name ?? "",
@@ -52,11 +52,11 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
     }),
   )
   const known = new Set(listed.map((plan) => plan.id))
-  const local = rememberedPlans(owner).filter((plan) => plan.isLocal && !known.has(plan.id))
+  const local = cachedPlans(owner).filter((plan) => plan.isLocal && !known.has(plan.id))
   const plans = [...listed, ...local].sort(
     (one, other) => Number(other.isDefault) - Number(one.isDefault) || one.name.localeCompare(other.name),
   )
-  rememberPlans(owner, plans)
+  cachePlans(owner, plans)
   return plans
 }
 
@@ -69,13 +69,13 @@ export function createPlan(
   unit: number,
   totalBudget: number | null,
 ): DocHandle<PlanDoc> {
-  askToKeep()
+  requestPersistentStorage()
   const handle = repo.create<PlanDoc>({ name, currency, unit, ...(totalBudget !== null && { totalBudget }), positions: {} })
   handle.change((doc) => {
     doc.documentId = handle.documentId
   })
-  noteUnsent(owner, handle.documentId, A.getChangesMetaSince(handle.doc(), []).length)
+  savePendingCount(owner, handle.documentId, A.getChangesMetaSince(handle.doc(), []).length)
   const made: PlanInfo = { id: handle.documentId, name, isDefault: false, access: "own", isBroken: false, isLocal: true }
-  rememberPlans(owner, [...rememberedPlans(owner), made])
+  cachePlans(owner, [...cachedPlans(owner), made])
   return handle
 }

@@ -25,18 +25,18 @@ export interface Person {
 }
 
 export class Presence {
-  #stock: Stock<State, PlanDoc>
+  #presence: Stock<State, PlanDoc>
   #people: readonly Person[] = []
   #cell: Cell | null = null
   #name = ""
 
   constructor(handle: DocHandle<PlanDoc>, name: string, listener: (people: readonly Person[]) => void) {
-    this.#stock = new Stock<State, PlanDoc>({ handle })
+    this.#presence = new Stock<State, PlanDoc>({ handle })
     const refresh = () => {
-      this.#people = people(this.#stock.getPeerStates().value as Record<string, { value: State }>)
+      this.#people = people(this.#presence.getPeerStates().value as Record<string, { value: State }>)
       listener(this.#people)
     }
-    for (const event of ["snapshot", "update", "goodbye", "pruning"] as const) this.#stock.on(event, refresh)
+    for (const event of ["snapshot", "update", "goodbye", "pruning"] as const) this.#presence.on(event, refresh)
     this.#name = name
     this.#enter()
     window.addEventListener("pagehide", this.#leave)
@@ -46,12 +46,12 @@ export class Presence {
   enter(cell: Cell | null): void {
     if (this.#cell?.position === cell?.position && this.#cell?.field === cell?.field) return
     this.#cell = cell
-    this.#stock.broadcast("cell", cell)
+    this.#presence.broadcast("cell", cell)
   }
 
   rename(name: string): void {
     this.#name = name
-    this.#stock.broadcast("user", { name })
+    this.#presence.broadcast("user", { name })
   }
 
   close(): void {
@@ -62,10 +62,10 @@ export class Presence {
 
   /** Also when the browser brings back a page that was left. */
   #enter = (): void => {
-    if (!this.#stock.running) this.#stock.start({ initialState: { user: { name: this.#name }, cell: this.#cell } })
+    if (!this.#presence.running) this.#presence.start({ initialState: { user: { name: this.#name }, cell: this.#cell } })
   }
 
-  #leave = (): void => this.#stock.stop()
+  #leave = (): void => this.#presence.stop()
 }
 
 /** Anybody can say anything: only what has the right shape is shown. */
@@ -73,10 +73,12 @@ function people(states: Record<string, { value: State }>): Person[] {
   const text = (value: unknown) => (typeof value === "string" ? value.trim().slice(0, 60) : "")
   return Object.entries(states).flatMap(([peer, { value }]): Person[] => {
     const legacy = Array.isArray(value.people) ? value.people : []
-    const old = legacy.slice(0, 50).map((person, at) => ({ key: `${peer}/${at}`, name: text(person?.name), cell: null, isLegacy: true }))
+    const legacyPeople = legacy
+      .slice(0, 50)
+      .map((person, at) => ({ key: `${peer}/${at}`, name: text(person?.name), cell: null, isLegacy: true }))
     const cell = typeof value.cell?.position === "string" && typeof value.cell?.field === "string" ? value.cell : null
     const name = text(value.user?.name)
     const own = value.user ? [{ key: peer, name: name || "Somebody", cell, isLegacy: false }] : []
-    return [...own, ...old.filter((person) => person.name !== "")]
+    return [...own, ...legacyPeople.filter((person) => person.name !== "")]
   })
 }

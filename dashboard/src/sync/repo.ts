@@ -2,11 +2,11 @@
 import { type DocumentId, Repo } from "@automerge/automerge-repo/slim"
 import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
 import { Connection } from "./connection"
-import { LocalCopies } from "./copies"
+import { LocalStorageAdapter } from "./local-storage"
 import { Outbox } from "./outbox"
-import { STORAGE } from "./place"
+import { STORAGE_PREFIX } from "./storage-prefix"
 
-export interface Local {
+export interface LocalRepo {
   repo: Repo
   connection: Connection
   outbox: Outbox
@@ -15,26 +15,26 @@ export interface Local {
 /** How long other tabs may take to close a database. */
 const PATIENCE = 5_000
 
-const database = (owner: string) => `${STORAGE}${owner === "" ? "" : `.${owner}`}`
+const database = (owner: string) => `${STORAGE_PREFIX}${owner === "" ? "" : `.${owner}`}`
 
 /** `owner`: whose plans these are. Each user of a browser has copies of their own. */
-export function openRepo(owner: string): Local {
+export function openRepo(owner: string): LocalRepo {
   const sync = new URL("sync", location.href)
   sync.protocol = location.protocol === "https:" ? "wss:" : "ws:"
   sync.hash = ""
   const connection = new Connection(sync.href)
-  const copies = new LocalCopies(database(owner), (id) => {
+  const storage = new LocalStorageAdapter(database(owner), (id) => {
     if (repo.handles[id as DocumentId]?.isReady()) repo.flush([id as DocumentId]).catch(() => undefined)
   })
   const repo = new Repo({
-    storage: copies,
+    storage,
     network: [connection, new BroadcastChannelNetworkAdapter({ channelName: database(owner) })],
   })
-  return { repo, connection, outbox: new Outbox(repo, connection, copies, owner) }
+  return { repo, connection, outbox: new Outbox(repo, connection, storage, owner) }
 }
 
 /** Takes the local copies away: who logs out leaves no figures behind. */
-export function deleteLocalCopies(owner: string): Promise<"deleted" | "later"> {
+export function deleteLocalDatabase(owner: string): Promise<"deleted" | "later"> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.deleteDatabase(database(owner))
     request.onsuccess = () => resolve("deleted")

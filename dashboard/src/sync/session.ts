@@ -1,5 +1,5 @@
 /** Who we are to the server, remembered for when it is out of reach. */
-import { STORAGE } from "./place"
+import { STORAGE_PREFIX } from "./storage-prefix"
 
 export interface User {
   name: string
@@ -14,13 +14,13 @@ export interface Session {
   user: User | null
 }
 
-const KEY = `${STORAGE}.session`
-const NAME = `${STORAGE}.name`
+const KEY = `${STORAGE_PREFIX}.session`
+const NAME = `${STORAGE_PREFIX}.name`
 
 /** How long a server may take to say who we are before the page goes on without it. */
 const PATIENCE = 4_000
 
-function remembered(): Session | null {
+function cachedSession(): Session | null {
   try {
     return JSON.parse(localStorage.getItem(KEY) ?? "null") as Session | null
   } catch {
@@ -40,12 +40,12 @@ export async function readSession(): Promise<{ session: Session | null; isFresh:
   } catch {
     // Out of reach.
   }
-  return { session: remembered(), isFresh: false }
+  return { session: cachedSession(), isFresh: false }
 }
 
-export type LoginAnswer = { ok: true } | { ok: false; reason: string }
+export type LoginResult = { ok: true } | { ok: false; reason: string }
 
-export async function login(email: string, password: string): Promise<LoginAnswer> {
+export async function login(email: string, password: string): Promise<LoginResult> {
   let response: Response
   try {
     response = await fetch("accounts/api/login/", {
@@ -58,8 +58,8 @@ export async function login(email: string, password: string): Promise<LoginAnswe
   }
   if (response.ok) return { ok: true }
   if (response.status === 401) return { ok: false, reason: "This name and password do not belong together." }
-  const said = (await response.json().catch(() => null)) as { error?: string } | null
-  return { ok: false, reason: `${said?.error ?? `The server answered ${response.status}`}.` }
+  const body = (await response.json().catch(() => null)) as { error?: string } | null
+  return { ok: false, reason: `${body?.error ?? `The server answered ${response.status}`}.` }
 }
 
 export async function logout(): Promise<void> {
@@ -69,8 +69,8 @@ export async function logout(): Promise<void> {
 }
 
 /** What others see as our name, where the server does not ask. */
-export const readName = (): string => localStorage.getItem(NAME) ?? ""
-export const saveName = (name: string): void => localStorage.setItem(NAME, name.trim())
+export const readDisplayName = (): string => localStorage.getItem(NAME) ?? ""
+export const saveDisplayName = (name: string): void => localStorage.setItem(NAME, name.trim())
 
 /** Whose local copies these are: two people at one browser do not see each other's. */
-export const owner = (session: Session): string => session.user?.name ?? ""
+export const ownerOf = (session: Session): string => session.user?.name ?? ""

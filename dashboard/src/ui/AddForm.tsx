@@ -1,9 +1,9 @@
 import { type FormEvent, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
-import { inUnits } from "../plan/money"
+import { unitLabel } from "../plan/format"
+import { LABELS } from "../plan/query"
 import { FIELDS, type Field, type Settings } from "../plan/schema"
-import { LABELS } from "../plan/table"
-import { readInput } from "./CellEditor"
+import { parseInput } from "./CellEditor"
 
 interface Props {
   settings: Settings
@@ -20,7 +20,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const typed = new FormData(event.currentTarget)
-    const inputs = FIELDS.map((field) => [field, readInput(field, String(typed.get(field) ?? ""), settings)] as const)
+    const inputs = FIELDS.map((field) => [field, parseInput(field, String(typed.get(field) ?? ""), settings)] as const)
     const found = Object.fromEntries(inputs.flatMap(([field, read]) => ("problem" in read ? [[field, read.problem]] : [])))
     setProblems(found)
     const first = FIELDS.find((field) => found[field])
@@ -46,7 +46,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
         <div key={field} className={`field field-${field}`}>
           <label htmlFor={`${id}-${field}`}>
             {LABELS[field]}
-            {field === "budget" && <span className="unit"> {inUnits(settings.currency, settings.unit)}</span>}
+            {field === "budget" && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
           </label>
           <input
             id={`${id}-${field}`}

@@ -3,23 +3,23 @@ import type { DocHandle } from "@automerge/automerge-repo/slim"
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { PlanDoc, Settings } from "../plan/schema"
-import { forget } from "../sync/forget"
-import { createPlan, listPlans, type PlanInfo, rememberedPlans } from "../sync/plans"
-import type { Local } from "../sync/repo"
-import { logout, owner, readName, readSession, type Session, saveName } from "../sync/session"
-import { PlanStore } from "../sync/store"
-import { Message } from "./Message"
+import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
+import { PlanStore } from "../sync/plan-store"
+import { cachedPlans, createPlan, listPlans, type PlanInfo } from "../sync/plans"
+import type { LocalRepo } from "../sync/repo"
+import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
+import { MessagePage } from "./MessagePage"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
 
 interface Props {
-  local: Local
+  local: LocalRepo
   session: Session
   /** The server has just said who we are. */
   isFresh: boolean
 }
 
-const inAddress = (): string | null => {
+const planInAddress = (): string | null => {
   const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
   return isValidDocumentId(id) ? id : null
 }
@@ -35,32 +35,32 @@ const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: n
 
 export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
-  const whose = owner(first)
+  const owner = ownerOf(first)
   const [session, setSession] = useState(first)
-  const [plans, setPlans] = useState(() => rememberedPlans(whose))
-  const [id, setId] = useState<string | null>(() => inAddress() ?? firstPlan(rememberedPlans(whose)))
+  const [plans, setPlans] = useState(() => cachedPlans(owner))
+  const [id, setId] = useState<string | null>(() => planInAddress() ?? firstPlan(cachedPlans(owner)))
   const [store, setStore] = useState<PlanStore | null>(null)
-  const [isMissing, setMissing] = useState(false)
+  const [isUnavailable, setMissing] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
   const [isCreating, setCreating] = useState(false)
-  const [name, setName] = useState(() => session.user?.name ?? readName())
-  const [isGone, setGone] = useState(false)
-  const waiting = useSyncExternalStore(outbox.subscribe, outbox.waiting)
-  const nameNow = useRef(name)
-  nameNow.current = name
+  const [name, setName] = useState(() => session.user?.name ?? readDisplayName())
+  const [isRemoved, setGone] = useState(false)
+  const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
+  const latestName = useRef(name)
+  latestName.current = name
   /** Which plan is open, and since when. */
-  const opened = useRef<{ id: string; at: number } | null>(null)
+  const openedPlan = useRef<{ id: string; at: number } | null>(null)
 
   const refresh = useCallback(async () => {
-    const before = opened.current
+    const before = openedPlan.current
     try {
       const { session: now, isFresh: isNew } = await readSession()
       // Somebody else has logged in, in another tab: a new page begins with the right copies.
-      if (isNew && now?.user && owner(now) !== whose) return location.reload()
+      if (isNew && now?.user && ownerOf(now) !== owner) return location.reload()
       // Who is not logged in any more is told by the connection, and goes on here.
       if (isNew && now?.user) setSession(now)
       const asked = performance.now()
-      const listed = await listPlans(whose)
+      const listed = await listPlans(owner)
       setPlans(listed)
       // The list is asked for by those who may see it: what has been open for a while and is not listed has been taken away.
       setGone(before !== null && asked - before.at > SETTLED && !listed.some((plan) => plan.id === before.id))
@@ -69,59 +69,59 @@ export function App({ local, session: first, isFresh }: Props) {
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error))
     }
-  }, [whose])
+  }, [owner])
 
   useEffect(() => {
     void refresh()
-    const look = () => {
+    const refreshIfVisible = () => {
       if (!document.hidden) void refresh()
     }
-    const timer = window.setInterval(look, REFRESH)
-    document.addEventListener("visibilitychange", look)
+    const timer = window.setInterval(refreshIfVisible, REFRESH)
+    document.addEventListener("visibilitychange", refreshIfVisible)
     const onHash = () => {
       // A value that is being typed is taken before its plan goes.
       if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
-      setId((before) => inAddress() ?? firstPlan(rememberedPlans(whose)) ?? before)
+      setId((before) => planInAddress() ?? firstPlan(cachedPlans(owner)) ?? before)
     }
     window.addEventListener("hashchange", onHash)
     return () => {
       window.clearInterval(timer)
-      document.removeEventListener("visibilitychange", look)
+      document.removeEventListener("visibilitychange", refreshIfVisible)
       window.removeEventListener("hashchange", onHash)
     }
-  }, [refresh, whose])
+  }, [refresh, owner])
 
   // The address names the plan, also the first: so one finds back to it.
   useEffect(() => {
-    if (id !== null && inAddress() === null) history.replaceState(null, "", `#${id}`)
+    if (id !== null && planInAddress() === null) history.replaceState(null, "", `#${id}`)
   }, [id])
 
   // The list, and who we are, are asked for again when the server comes back or has sent us away.
   useEffect(() => {
     let wasOpen = connection.isOpen
-    let wasRefused = connection.refused
+    let hadAccessError = connection.accessError
     return connection.subscribe(() => {
-      const { isOpen, refused } = connection
-      if ((isOpen && !wasOpen) || (refused && !wasRefused)) void refresh()
+      const { isOpen, accessError } = connection
+      if ((isOpen && !wasOpen) || (accessError && !hadAccessError)) void refresh()
       wasOpen = isOpen
-      wasRefused = refused
+      hadAccessError = accessError
     })
   }, [connection, refresh])
 
   // Where the server does not take what it could have, we may no longer be who may change it.
   useEffect(() => {
-    if (waiting.size === 0) return
+    if (pending.size === 0) return
     const timer = window.setTimeout(() => {
       if (connection.isOpen) void refresh()
     }, SETTLED)
     return () => window.clearTimeout(timer)
-  }, [waiting, connection, refresh])
+  }, [pending, connection, refresh])
 
   // What was made here has gone out: now the server lists it.
   // biome-ignore lint/correctness/useExhaustiveDependencies: asked when something has gone out, not when it has been listed
   useEffect(() => {
-    if (plans.some((plan) => plan.isLocal && !waiting.has(plan.id))) void refresh()
-  }, [waiting, refresh])
+    if (plans.some((plan) => plan.isLocal && !pending.has(plan.id))) void refresh()
+  }, [pending, refresh])
 
   useEffect(() => {
     if (id === null) return
@@ -130,8 +130,8 @@ export function App({ local, session: first, isFresh }: Props) {
     const show = (handle: DocHandle<PlanDoc>) => {
       if (!isCurrent || shown) return
       setMissing(false)
-      shown = new PlanStore(handle, outbox.of(handle), nameNow.current || "Somebody")
-      opened.current = { id, at: performance.now() }
+      shown = new PlanStore(handle, outbox.statusOf(handle), latestName.current || "Somebody")
+      openedPlan.current = { id, at: performance.now() }
       setStore(shown)
     }
     setStore(null)
@@ -156,7 +156,7 @@ export function App({ local, session: first, isFresh }: Props) {
     )
     return () => {
       isCurrent = false
-      opened.current = null
+      openedPlan.current = null
       shown?.close()
     }
   }, [id, repo, outbox])
@@ -167,14 +167,14 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [])
 
   const create = (settings: Settings) => {
-    const handle = createPlan(repo, whose, settings.name, settings.currency, settings.unit, settings.totalBudget)
-    setPlans(rememberedPlans(whose))
+    const handle = createPlan(repo, owner, settings.name, settings.currency, settings.unit, settings.totalBudget)
+    setPlans(cachedPlans(owner))
     setCreating(false)
     open(handle.documentId)
   }
-  const leave = async () => {
-    const changes = [...waiting.values()].reduce((sum, count) => sum + count, 0)
-    const where = waiting.size > 1 ? `, in ${waiting.size} plans,` : ""
+  const logOut = async () => {
+    const changes = [...pending.values()].reduce((sum, count) => sum + count, 0)
+    const where = pending.size > 1 ? `, in ${pending.size} plans,` : ""
     const question = `${changes} of your changes${where} are only on this device and will be lost. Log out all the same?`
     if (changes > 0 && !window.confirm(question)) return
     try {
@@ -183,7 +183,7 @@ export function App({ local, session: first, isFresh }: Props) {
       window.alert(`You could not be logged out: ${error instanceof Error ? error.message : error}`)
       return
     }
-    forget(whose)
+    scheduleLocalDataRemoval(owner)
     history.replaceState(null, "", "./")
     location.reload()
   }
@@ -201,35 +201,35 @@ export function App({ local, session: first, isFresh }: Props) {
           key={store.id}
           store={store}
           plans={plans}
-          waiting={waiting}
+          pending={pending}
           session={session}
           name={name}
           isViewer={isViewer}
-          isGone={isGone}
+          isRemoved={isRemoved}
           onOpen={open}
           onCreate={() => setCreating(true)}
           onName={(next) => {
-            saveName(next)
-            setName(readName())
-            store.presence.rename(readName() || "Somebody")
+            saveDisplayName(next)
+            setName(readDisplayName())
+            store.presence.rename(readDisplayName() || "Somebody")
           }}
-          onLogout={() => void leave()}
+          onLogout={() => void logOut()}
         />
         {creating}
       </>
     )
   }
-  if (isMissing) {
+  if (isUnavailable) {
     return (
-      <Message title={isFresh ? "This plan is not here" : "This plan is not on this device yet"}>
+      <MessagePage title={isFresh ? "This plan is not here" : "This plan is not on this device yet"}>
         {isFresh
           ? "There is no such plan on this server, or you may not see it. If somebody has made it without a network, it appears here as soon as they are connected."
           : "It has to be opened once with a connection; after that it opens without."}{" "}
         <a href="./">Go to the first plan</a>
-      </Message>
+      </MessagePage>
     )
   }
-  if (id === null && problem) return <Message title="The plans could not be listed">{problem}</Message>
+  if (id === null && problem) return <MessagePage title="The plans could not be listed">{problem}</MessagePage>
   return (
     <main className="alone" aria-busy="true">
       <p role="status">Opening the plan…</p>

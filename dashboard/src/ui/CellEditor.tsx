@@ -1,43 +1,43 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
-import { isBlankAmount, readAmount } from "../plan/amount"
-import { problemWith } from "../plan/edit"
-import { typed } from "../plan/money"
+import { isBlankAmount, parseAmount } from "../plan/amount"
+import { validateField } from "../plan/edit"
+import { toEditText } from "../plan/format"
 import type { Field, FieldValue, Settings } from "../plan/schema"
 
 /** Where to go when a value was taken. */
-export type Onward = "stay" | "down" | "next" | "back"
+export type NextCell = "stay" | "down" | "next" | "back"
 
 interface Props {
   field: Field
   label: string
   value: FieldValue
   /** What was typed or pasted to begin with; null: the value as it is. */
-  begin: string | null
+  initialText: string | null
   suggestions: string | null
-  read: (text: string) => Input
+  read: (text: string) => ParsedInput
   onDraft: (text: string) => void
-  onCommit: (value: FieldValue, onward: Onward) => void
+  onCommit: (value: FieldValue, next: NextCell) => void
   /** Nothing was changed. */
-  onLeave: (onward: Onward) => void
+  onLeave: (next: NextCell) => void
   onCancel: () => void
 }
 
 /** A typed value, or why it is refused. */
-export type Input = { value: FieldValue } | { problem: string }
+export type ParsedInput = { value: FieldValue } | { problem: string }
 
 /** Reads what a person typed. An empty budget is unknown (null); others are amounts in the plan's currency and unit. */
-export function readInput(field: Field, text: string, { currency, unit }: Settings): Input {
-  if (field === "budget") return isBlankAmount(text) ? { value: null } : readAmount(text, { currency, unit })
+export function parseInput(field: Field, text: string, { currency, unit }: Settings): ParsedInput {
+  if (field === "budget") return isBlankAmount(text) ? { value: null } : parseAmount(text, { currency, unit })
   const value = text.trim()
-  const problem = problemWith(field, value)
+  const problem = validateField(field, value)
   return problem === null ? { value } : { problem }
 }
 
 /** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
-export function CellEditor({ field, label, value, begin, suggestions, read, onDraft, onCommit, onLeave, onCancel }: Props) {
+export function CellEditor({ field, label, value, initialText, suggestions, read, onDraft, onCommit, onLeave, onCancel }: Props) {
   /** What stood there when the cell was opened. */
-  const shown = useRef(typeof value === "number" ? typed(value) : (value ?? ""))
-  const [text, setText] = useState(begin ?? shown.current)
+  const initialValue = useRef(typeof value === "number" ? toEditText(value) : (value ?? ""))
+  const [text, setText] = useState(initialText ?? initialValue.current)
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
   const isDone = useRef(false)
@@ -46,21 +46,21 @@ export function CellEditor({ field, label, value, begin, suggestions, read, onDr
   useEffect(() => {
     const focused = input.current
     focused?.focus({ preventScroll: true })
-    if (begin === null) focused?.select()
-  }, [begin])
+    if (initialText === null) focused?.select()
+  }, [initialText])
 
-  const commit = (onward: Onward) => {
+  const commit = (next: NextCell) => {
     if (isDone.current) return
     // Who only looks changes nothing: meanwhile somebody else may have.
-    if (begin === null && text === shown.current) {
+    if (initialText === null && text === initialValue.current) {
       isDone.current = true
-      onLeave(onward)
+      onLeave(next)
       return
     }
     const input = read(text)
     if ("problem" in input) return setProblem(input.problem)
     isDone.current = true
-    onCommit(input.value, onward)
+    onCommit(input.value, next)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     // The grid's own keys are not for here.

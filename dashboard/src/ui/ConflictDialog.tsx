@@ -1,8 +1,8 @@
 import { useEffect, useState } from "react"
-import type { Maker } from "../history/protocol"
-import { amount, moment } from "../plan/money"
+import type { ChangeAttribution } from "../history/protocol"
+import { formatAmount, formatDateTime } from "../plan/format"
 import type { Conflict, FieldValue } from "../plan/schema"
-import type { PlanStore } from "../sync/store"
+import type { PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
 
 interface Props {
@@ -13,24 +13,24 @@ interface Props {
   setBy: string
   /** null: it is settled. */
   conflict: Conflict | null
-  show?: (value: FieldValue) => string
+  format?: (value: FieldValue) => string
   /** Gets the operation that wrote the chosen value. */
-  onSettle: ((operation: string) => void) | null
+  onResolve: ((operation: string) => void) | null
   onClose: () => void
 }
 
-export const show = (value: FieldValue): string => (typeof value === "number" ? amount(value) : value || "(empty)")
+export const formatValue = (value: FieldValue): string => (typeof value === "number" ? formatAmount(value) : value || "(empty)")
 
 /** What several people have set at once: all values, who and when, and one press puts an end to it. */
-export function ConflictDialog({ store, title, value: current, setBy, conflict, show: asText = show, onSettle, onClose }: Props) {
-  const [makers, setMakers] = useState<(Maker | null)[] | null>(null)
+export function ConflictDialog({ store, title, value: current, setBy, conflict, format = formatValue, onResolve, onClose }: Props) {
+  const [authors, setAuthors] = useState<(ChangeAttribution | null)[] | null>(null)
   useEffect(() => {
     if (!conflict) return
     let isCurrent = true
     const operations = [conflict.winner, ...conflict.losing.map((losing) => losing.operation)]
-    store.history?.ask("makers", { operations }).then(
-      (found) => isCurrent && setMakers(found),
-      () => isCurrent && setMakers([]),
+    store.history?.request("authors", { operations }).then(
+      (found) => isCurrent && setAuthors(found),
+      () => isCurrent && setAuthors([]),
     )
     return () => {
       isCurrent = false
@@ -51,30 +51,30 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
       )}
       <ul className="choices">
         {values.map(({ value, operation, isShown }, at) => {
-          const maker = makers?.[at]
+          const author = authors?.[at]
           return (
             // biome-ignore lint/suspicious/noArrayIndexKey: the values have no names of their own
             <li key={at} className="choice">
               <div>
-                <strong className="choice-value">{asText(value)}</strong>
+                <strong className="choice-value">{format(value)}</strong>
                 {isShown && <span className="tag">shown now</span>}
                 <p className="fine">
-                  {makers === null && conflict
+                  {authors === null && conflict
                     ? "Looking up who it was…"
-                    : maker
-                      ? `${maker.who}${maker.time === null ? "" : `, ${moment(maker.time)}`}`
+                    : author
+                      ? `${author.author}${author.time === null ? "" : `, ${formatDateTime(author.time)}`}`
                       : conflict
                         ? "Who it was is not known"
                         : setBy}
                 </p>
               </div>
-              {conflict && onSettle && (
+              {conflict && onResolve && (
                 <button
                   type="button"
                   className={isShown ? "" : "primary"}
-                  aria-label={`${isShown ? "Keep" : "Take"} this: ${asText(value)}`}
+                  aria-label={`${isShown ? "Keep" : "Take"} this: ${format(value)}`}
                   onClick={() => {
-                    onSettle(operation)
+                    onResolve(operation)
                     onClose()
                   }}
                 >
@@ -85,7 +85,7 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
           )
         })}
       </ul>
-      {conflict && !onSettle && <p className="fine">You may look at this plan, but not change it.</p>}
+      {conflict && !onResolve && <p className="fine">You may look at this plan, but not change it.</p>}
     </Dialog>
   )
 }

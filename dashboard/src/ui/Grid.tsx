@@ -6,16 +6,16 @@ import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
-import type { Seen } from "../plan/edit"
-import { guard, unguard } from "../plan/formula-guard"
-import { inUnits, typed } from "../plan/money"
-import { FIELDS, type Field, type FieldValue, isSameField, type Position, type Settings, shownValue } from "../plan/schema"
-import { LABELS, type Sort, type SortKey } from "../plan/table"
+import type { PositionAtHeads } from "../plan/edit"
+import { toEditText, unitLabel } from "../plan/format"
+import { escapeFormulas, unescapeFormulas } from "../plan/formula-escaping"
+import { LABELS, type Sort, type SortKey } from "../plan/query"
+import { FIELDS, type Field, type FieldValue, isEqualField, type Position, type Settings, shownValue } from "../plan/schema"
+import type { Highlight } from "../sync/plan-store"
 import type { Cell, Person } from "../sync/presence"
-import type { Glow } from "../sync/store"
-import { readInput } from "./CellEditor"
-import { useMedia, useMinute } from "./hooks"
-import { COLUMNS, type Column, type Editing, isFieldColumn, Row, type RowActions } from "./Row"
+import { parseInput } from "./CellEditor"
+import { useCurrentMinute, useMediaQuery } from "./hooks"
+import { type CellEdit, COLUMNS, type Column, isFieldColumn, Row, type RowActions } from "./Row"
 
 const ROW = 44
 const TALL_ROW = 74
@@ -29,25 +29,25 @@ interface Props {
   heads: UrlHeads
   settings: Settings
   people: readonly Person[]
-  glows: ReadonlyMap<string, Glow>
+  highlights: ReadonlyMap<string, Highlight>
   selected: ReadonlySet<string>
   sort: Sort | null
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
   /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
-  onSet: (id: string, field: Field, value: FieldValue, seen: Seen | null) => void
+  onSet: (id: string, field: Field, value: FieldValue, base: PositionAtHeads | null) => void
   /** A position as it is at this moment, which may not be on the screen yet; null: it is gone. */
-  look: (id: string) => Seen | null
+  readPosition: (id: string) => PositionAtHeads | null
   /** Which position is being edited: it stays in the list, whatever is searched for. */
   onEditing: (id: string | null) => void
   onConflict: (id: string, field: Field) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
-  onCell: (cell: Cell | null) => void
-  onTable: (text: string) => void
+  onCellFocus: (cell: Cell | null) => void
+  onPasteRows: (text: string) => void
   /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
-  onLost: (seen: Seen, field: Field, draft: string | null) => void
+  onDeletedWhileEditing: (base: PositionAtHeads, field: Field, draft: string | null) => void
 }
 
 interface Place {
@@ -56,26 +56,26 @@ interface Place {
 }
 
 export function Grid(props: Props) {
-  const { positions, settings, people, glows, selected, sort, canEdit } = props
+  const { positions, settings, people, highlights, selected, sort, canEdit } = props
   const columns = useMemo(() => COLUMNS.filter((column) => canEdit || column !== "select"), [canEdit])
   const [active, setActive] = useState<Place | null>(null)
-  const [editing, setEditing] = useState<Editing | null>(null)
+  const [editing, setEditing] = useState<CellEdit | null>(null)
   const draft = useRef<string | null>(null)
   /** The row that is edited, as it was when the cell was opened. */
-  const opened = useRef<Seen | null>(null)
+  const opened = useRef<PositionAtHeads | null>(null)
   /** The same row as it was on the screen last. */
-  const shown = useRef<Seen | null>(null)
+  const shown = useRef<PositionAtHeads | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
   const body = useRef<HTMLDivElement>(null)
   const head = useRef<HTMLDivElement>(null)
   const [margin, setMargin] = useState(0)
   const [padding, setPadding] = useState(0)
-  const isNarrow = useMedia(NARROW)
-  const minute = useMinute()
+  const isNarrow = useMediaQuery(NARROW)
+  const now = useCurrentMinute()
 
-  const places = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
-  const activeAt = active ? places.get(active.id) : undefined
+  const indexById = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
+  const activeIndex = active ? indexById.get(active.id) : undefined
   const size = isNarrow ? TALL_ROW : ROW
 
   const virtual = useWindowVirtualizer({
@@ -89,7 +89,7 @@ export function Grid(props: Props) {
     // The active row stays, wherever one scrolls: the keyboard, and what is being typed, are in it.
     rangeExtractor: (range) => {
       const shown = defaultRangeExtractor(range)
-      return activeAt === undefined || shown.includes(activeAt) ? shown : [...shown, activeAt].sort((one, other) => one - other)
+      return activeIndex === undefined || shown.includes(activeIndex) ? shown : [...shown, activeIndex].sort((one, other) => one - other)
     },
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when they have another size
@@ -113,22 +113,22 @@ export function Grid(props: Props) {
     body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.column}"]`)?.focus({ preventScroll: true })
   })
 
-  const { heads, onLost, onCell, onEditing } = props
+  const { heads, onDeletedWhileEditing, onCellFocus, onEditing } = props
   // Where there is no list, nobody is in a cell of it.
-  useEffect(() => () => onCell(null), [onCell])
+  useEffect(() => () => onCellFocus(null), [onCellFocus])
   // Others delete the row that one is in: the keyboard goes on from there.
   const last = useRef(0)
   useEffect(() => {
-    if (activeAt !== undefined) last.current = activeAt
+    if (activeIndex !== undefined) last.current = activeIndex
     else if (active && !editing) {
       const next = positions[Math.min(last.current, positions.length - 1)]
       wantsFocus.current = next !== undefined && document.activeElement === document.body
       setActive(next ? { id: next.id, column: active.column } : null)
-      onCell(null)
+      onCellFocus(null)
     }
-  }, [active, activeAt, editing, positions, onCell])
+  }, [active, activeIndex, editing, positions, onCellFocus])
 
-  const byRow = useMemo(() => {
+  const editorsByRow = useMemo(() => {
     const found = new Map<string, Person[]>()
     for (const person of people) {
       if (person.cell) found.set(person.cell.position, [...(found.get(person.cell.position) ?? []), person])
@@ -136,32 +136,32 @@ export function Grid(props: Props) {
     return found
   }, [people])
 
-  const go = (at: number, column: Column) => {
+  const moveTo = (at: number, column: Column) => {
     const position = positions[Math.max(0, Math.min(positions.length - 1, at))]
     if (!position) return
     wantsFocus.current = true
     setActive({ id: position.id, column })
-    virtual.scrollToIndex(places.get(position.id) ?? 0, { align: "auto" })
+    virtual.scrollToIndex(indexById.get(position.id) ?? 0, { align: "auto" })
   }
   /** The keyboard stays in the list when rows go: in the next one that is left. */
-  const rest = (gone: ReadonlySet<string>) => {
-    if (!active || activeAt === undefined || !gone.has(active.id)) return
+  const moveFrom = (gone: ReadonlySet<string>) => {
+    if (!active || activeIndex === undefined || !gone.has(active.id)) return
     const left = (position: Position) => !gone.has(position.id)
-    const next = positions.slice(activeAt).find(left) ?? positions.slice(0, activeAt).findLast(left)
+    const next = positions.slice(activeIndex).find(left) ?? positions.slice(0, activeIndex).findLast(left)
     wantsFocus.current = next !== undefined
     setActive(next ? { id: next.id, column: active.column } : null)
   }
-  const begin = (id: string, column: Field, text: string | null) => {
-    const position = positions[places.get(id) ?? -1]
-    if (!canEdit || !position || position.entry !== undefined) return
+  const startEdit = (id: string, column: Field, text: string | null) => {
+    const position = positions[indexById.get(id) ?? -1]
+    if (!canEdit || !position || position.invalidEntry !== undefined) return
     opened.current = { position, heads: props.heads }
     draft.current = text
     setActive({ id, column })
-    setEditing({ column, begin: text })
+    setEditing({ column, initialText: text })
     props.onEditing(id)
-    props.onCell({ position: id, field: column })
+    props.onCellFocus({ position: id, field: column })
   }
-  const end = () => {
+  const endEdit = () => {
     props.onEditing(null)
     opened.current = null
     draft.current = null
@@ -173,7 +173,7 @@ export function Grid(props: Props) {
   latest.current = {
     select: (id, isRange) => {
       const next = new Set(selected)
-      const [from, to] = [places.get(anchor.current ?? ""), places.get(id)]
+      const [from, to] = [indexById.get(anchor.current ?? ""), indexById.get(id)]
       if (isRange && from !== undefined && to !== undefined) {
         for (let at = Math.min(from, to); at <= Math.max(from, to); at += 1) next.add((positions[at] as Position).id)
       } else if (!next.delete(id)) next.add(id)
@@ -182,42 +182,42 @@ export function Grid(props: Props) {
     },
     enter: (id, column) => {
       if (active?.id !== id || active.column !== column) setActive({ id, column })
-      props.onCell(isFieldColumn(column) ? { position: id, field: column } : null)
+      props.onCellFocus(isFieldColumn(column) ? { position: id, field: column } : null)
     },
-    edit: (id, column) => begin(id, column, null),
+    edit: (id, column) => startEdit(id, column, null),
     draft: (text) => {
       draft.current = text
     },
-    read: (field, text) => readInput(field, text, settings),
+    read: (field, text) => parseInput(field, text, settings),
     commit: (id, field, value, onward) => {
-      const [before, now] = [opened.current, props.look(id)]
-      const isSame = before && now && isSameField(before.position, now.position, field)
+      const [before, now] = [opened.current, props.readPosition(id)]
+      const isSame = before && now && isEqualField(before.position, now.position, field)
       if (!isSame) props.onSet(id, field, value, before)
       else if (shownValue(now.position, field) !== value) props.onSet(id, field, value, null)
       latest.current.leave(id, field, onward)
     },
     leave: (id, field, onward) => {
-      end()
-      const [at, column] = [places.get(id) ?? 0, columns.indexOf(field)]
-      if (onward === "down") go(at + 1 < positions.length ? at + 1 : at, field)
+      endEdit()
+      const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
+      if (onward === "down") moveTo(at + 1 < positions.length ? at + 1 : at, field)
       else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
     },
     cancel: (id, field) => {
-      end()
+      endEdit()
       wantsFocus.current = true
       setActive({ id, column: field })
     },
     conflict: (id, field) => props.onConflict(id, field),
     history: (id) => props.onHistory(id),
     remove: (id) => {
-      rest(new Set([id]))
+      moveFrom(new Set([id]))
       props.onRemove([id])
     },
   }
   const step = (at: number, column: number, by: 1 | -1) => {
     const next = columns[column + by]
-    if (next && isFieldColumn(next)) return begin((positions[at] as Position).id, next, null)
-    go(at, columns[column] as Column)
+    if (next && isFieldColumn(next)) return startEdit((positions[at] as Position).id, next, null)
+    moveTo(at, columns[column] as Column)
   }
   const actions = useMemo<RowActions>(
     () => ({
@@ -241,7 +241,7 @@ export function Grid(props: Props) {
     const [before, text] = [opened.current, draft.current]
     if (!editing || !before) return
     const { id } = before.position
-    const now = positions[places.get(id) ?? -1]
+    const now = positions[indexById.get(id) ?? -1]
     if (now) {
       shown.current = { position: now, heads }
       return
@@ -251,17 +251,17 @@ export function Grid(props: Props) {
     setEditing(null)
     setActive(null)
     onEditing(null)
-    onCell(null)
-    onLost(shown.current?.position.id === id ? shown.current : before, editing.column, text)
-  }, [positions, places, heads, editing, onLost, onCell, onEditing])
+    onCellFocus(null)
+    onDeletedWhileEditing(shown.current?.position.id === id ? shown.current : before, editing.column, text)
+  }, [positions, indexById, heads, editing, onDeletedWhileEditing, onCellFocus, onEditing])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (!isInRow(event) || !active || activeAt === undefined || event.nativeEvent.isComposing) return
+    if (!isInRow(event) || !active || activeIndex === undefined || event.nativeEvent.isComposing) return
     const at = columns.indexOf(active.column)
-    const row = positions[activeAt] as Position
+    const row = positions[activeIndex] as Position
     const move = (rows: number, cells: number) => {
       event.preventDefault()
-      go(activeAt + rows, columns[Math.max(0, Math.min(columns.length - 1, at + cells))] as Column)
+      moveTo(activeIndex + rows, columns[Math.max(0, Math.min(columns.length - 1, at + cells))] as Column)
     }
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey
     switch (event.key) {
@@ -286,14 +286,14 @@ export function Grid(props: Props) {
         if (event.target instanceof HTMLButtonElement) return
         if (isFieldColumn(active.column)) {
           event.preventDefault()
-          begin(row.id, active.column, null)
+          startEdit(row.id, active.column, null)
         }
         return
       case "Delete":
         if (canEdit) {
           event.preventDefault()
           const gone = selected.size > 0 ? selected : new Set([row.id])
-          rest(gone)
+          moveFrom(gone)
           props.onRemove([...gone])
         }
         return
@@ -306,7 +306,7 @@ export function Grid(props: Props) {
       default:
         if (isPlain && canEdit && isFieldColumn(active.column) && [...event.key].length === 1) {
           event.preventDefault()
-          begin(row.id, active.column, event.key)
+          startEdit(row.id, active.column, event.key)
         }
     }
   }
@@ -314,14 +314,15 @@ export function Grid(props: Props) {
     if (!canEdit || editing || !isInRow(event)) return
     const text = event.clipboardData.getData("text/plain")
     event.preventDefault()
-    if (/[\t\n\r]/.test(text.trimEnd())) props.onTable(text)
-    else if (active && isFieldColumn(active.column) && text.trim()) begin(active.id, active.column, unguard(text.trim()))
+    if (/[\t\n\r]/.test(text.trimEnd())) props.onPasteRows(text)
+    else if (active && isFieldColumn(active.column) && text.trim()) startEdit(active.id, active.column, unescapeFormulas(text.trim()))
   }
   const onCopy = (event: ClipboardEvent) => {
     if (editing || String(window.getSelection()) !== "") return
     const rows = positions.filter((position) => selected.has(position.id))
-    const cell = (value: FieldValue) => (typeof value === "number" ? typed(value) : guard(String(value ?? "").replace(/[\t\r\n]+/g, " ")))
-    const row = activeAt === undefined ? undefined : positions[activeAt]
+    const cell = (value: FieldValue) =>
+      typeof value === "number" ? toEditText(value) : escapeFormulas(String(value ?? "").replace(/[\t\r\n]+/g, " "))
+    const row = activeIndex === undefined ? undefined : positions[activeIndex]
     const text =
       rows.length > 0
         ? rows.map((position) => FIELDS.map((field) => cell(shownValue(position, field))).join("\t")).join("\n")
@@ -333,7 +334,7 @@ export function Grid(props: Props) {
     event.clipboardData.setData("text/plain", text)
   }
 
-  const isAll = positions.length > 0 && positions.every((position) => selected.has(position.id))
+  const areAllSelected = positions.length > 0 && positions.every((position) => selected.has(position.id))
   return (
     <div
       role="grid"
@@ -345,7 +346,7 @@ export function Grid(props: Props) {
       onPaste={onPaste}
       onCopy={onCopy}
       onBlur={(event) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) props.onCell(null)
+        if (!event.currentTarget.contains(event.relatedTarget)) props.onCellFocus(null)
       }}
     >
       <div role="row" aria-rowindex={1} className="grid-head" ref={head}>
@@ -354,11 +355,11 @@ export function Grid(props: Props) {
             <input
               type="checkbox"
               aria-label="Select all positions in the list"
-              checked={isAll}
+              checked={areAllSelected}
               ref={(box) => {
-                if (box) box.indeterminate = !isAll && selected.size > 0
+                if (box) box.indeterminate = !areAllSelected && selected.size > 0
               }}
-              onChange={() => props.onSelected(isAll ? new Set() : new Set(positions.map((position) => position.id)))}
+              onChange={() => props.onSelected(areAllSelected ? new Set() : new Set(positions.map((position) => position.id)))}
             />
           </span>
         )}
@@ -368,7 +369,7 @@ export function Grid(props: Props) {
             column={key}
             sort={sort}
             onSort={props.onSort}
-            suffix={key === "budget" ? inUnits(settings.currency, settings.unit) : ""}
+            suffix={key === "budget" ? unitLabel(settings.currency, settings.unit) : ""}
           />
         ))}
         <span role="columnheader" className="cell cell-actions">
@@ -388,12 +389,12 @@ export function Grid(props: Props) {
               offset={start - margin}
               size={size}
               isSelected={selected.has(position.id)}
-              active={isActive ? active.column : activeAt === undefined && index === 0 ? "designation" : null}
+              active={isActive ? active.column : activeIndex === undefined && index === 0 ? "designation" : null}
               editing={isActive ? editing : null}
-              glow={glows.get(position.id) ?? null}
-              others={byRow.get(position.id) ?? null}
+              highlight={highlights.get(position.id) ?? null}
+              editors={editorsByRow.get(position.id) ?? null}
               canEdit={canEdit}
-              minute={minute}
+              now={now}
               actions={actions}
             />
           )

@@ -1,35 +1,35 @@
 import { BadgeCheck } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
-import type { Deed, Entry, SetField, Went } from "../history/deeds"
-import type { HistoryPage, Past } from "../history/protocol"
-import { Witness } from "../history/witness"
-import { moment, money } from "../plan/money"
+import { Attribution } from "../history/attribution"
+import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
+import type { HistoryPage, PastPlan } from "../history/protocol"
+import { formatDateTime, formatMoney } from "../plan/format"
+import { describeUnknownBudgets, fieldLabel, isField, SETTING_LABELS, sumBudgets } from "../plan/query"
 import { type Field, type FieldValue, type Position, type Setting, shownValue } from "../plan/schema"
-import { isField, labelOf, SETTING_LABELS, unknownInWords, used } from "../plan/table"
-import type { PlanStore, Snapshot } from "../sync/store"
-import { show } from "./ConflictDialog"
+import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
+import { formatValue } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 
 interface Props {
   store: PlanStore
-  snapshot: Snapshot
+  snapshot: PlanSnapshot
   /** Of one position; null: of the plan. */
   id: string | null
   /** As it is now, if it is there. */
   position: Position | undefined
   canEdit: boolean
   /** The server knows users, and so who has brought changes in. */
-  isWitnessed: boolean
+  hasAttribution: boolean
   onRestore: (id: string, field: Field, value: FieldValue) => void
-  onBringBack: (deleted: readonly Went[]) => void
+  onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   onClose: () => void
 }
 
 const PAGE = 40
 
 /** What has happened, from the document itself: it works without a network. */
-export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitnessed, onRestore, onBringBack, onClose }: Props) {
+export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttribution, onRestore, onRestorePositions, onClose }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   /** So many changes are looked at. */
@@ -40,27 +40,27 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitness
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: read again when there is something new
   useEffect(() => {
-    const about = id === null ? {} : { position: id }
+    const scope = id === null ? {} : { position: id }
     // Answers come in the order of the questions; what has failed is said in the snapshot.
-    store.history?.ask("page", { about, before: null, limit: count }).then(setPage, () => undefined)
+    store.history?.request("page", { scope, before: null, limit: count }).then(setPage, () => undefined)
   }, [changes, store, id, count])
 
   const [users, setUsers] = useState<ReadonlyMap<string, string>>(new Map())
-  const witness = useRef<Witness | null>(null)
+  const attribution = useRef<Attribution | null>(null)
   useEffect(() => {
-    const made = isWitnessed ? new Witness(store.id, setUsers) : null
-    witness.current = made
+    const made = hasAttribution ? new Attribution(store.id, setUsers) : null
+    attribution.current = made
     return () => made?.close()
-  }, [isWitnessed, store])
+  }, [hasAttribution, store])
   const isConnected = sync.kind === "live" || sync.kind === "syncing"
-  const areSaved = sync.waiting === 0
+  const isFullySynced = sync.pending === 0
   useEffect(() => {
     if (isConnected && page)
-      witness.current?.want(
+      attribution.current?.request(
         page.entries.map(({ hash }) => hash),
-        areSaved,
+        isFullySynced,
       )
-  }, [isConnected, areSaved, page])
+  }, [isConnected, isFullySynced, page])
 
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
@@ -71,18 +71,18 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitness
           Reading the history… {Math.round(reading * 100)} %
         </p>
       )}
-      {id === null && changes !== null && changes > 1 && <TimeTravel store={store} changes={changes} />}
+      {id === null && changes !== null && changes > 1 && <PastPlanView store={store} changes={changes} />}
       {page && (
         <ol className="entries">
           {page.entries.map((entry) => (
-            <EntryItem
+            <EntryRow
               key={entry.hash}
               entry={entry}
               user={users.get(entry.hash) ?? null}
-              isAlone={id !== null}
-              current={(deed) => (deed.position === null ? undefined : store.get(deed.position))}
+              isSinglePosition={id !== null}
+              current={(event) => (event.position === null ? undefined : store.get(event.position))}
               onRestore={canEdit ? onRestore : null}
-              onBringBack={canEdit ? onBringBack : null}
+              onRestorePositions={canEdit ? onRestorePositions : null}
             />
           ))}
         </ol>
@@ -98,56 +98,61 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, isWitness
 }
 
 interface EntryProps {
-  entry: Entry
+  entry: HistoryEntry
   /** Who the server has seen bring it in; null: it does not say. */
   user: string | null
-  isAlone: boolean
-  current: (deed: Deed) => Position | undefined
+  isSinglePosition: boolean
+  current: (event: HistoryEvent) => Position | undefined
   onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
-  onBringBack: ((deleted: readonly Went[]) => void) | null
+  onRestorePositions: ((deleted: readonly DeletedEvent[]) => void) | null
 }
 
-const DEEDS = 5
+const SHOWN_EVENTS = 5
 
-function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: EntryProps) {
+function EntryRow({ entry, user, isSinglePosition, current, onRestore, onRestorePositions }: EntryProps) {
   const [isAll, setAll] = useState(false)
-  const deeds = isAll ? entry.deeds : entry.deeds.slice(0, DEEDS)
-  const more = entry.deeds.length - deeds.length
-  const gone = entry.deeds.filter((deed): deed is Went => deed.kind === "deleted" && !current(deed))
+  const events = isAll ? entry.events : entry.events.slice(0, SHOWN_EVENTS)
+  const omittedCount = entry.events.length - events.length
+  const deletedPositions = entry.events.filter((event): event is DeletedEvent => event.kind === "deleted" && !current(event))
   return (
     <li className="entry">
       <p className="entry-head">
-        <strong>{entry.who}</strong>
+        <strong>{entry.author}</strong>
         {user !== null &&
-          (user === entry.who ? (
+          (user === entry.author ? (
             <span className="tag" title="The server has seen them log in.">
               <BadgeCheck aria-hidden /> verified
             </span>
           ) : (
             <span className="tag doubtful">brought in by {user}</span>
           ))}{" "}
-        <time dateTime={entry.time === null ? undefined : new Date(entry.time).toISOString()}>{moment(entry.time)}</time>
+        <time dateTime={entry.time === null ? undefined : new Date(entry.time).toISOString()}>{formatDateTime(entry.time)}</time>
       </p>
       <ul>
-        {deeds.map((deed, at) => (
+        {events.map((event, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a change does not change
           <li key={at}>
-            <DeedText deed={deed} isAlone={isAlone} />
-            {deed.kind === "set" && <RestoreButton deed={deed} now={current(deed)} onRestore={onRestore} />}
-            {deed.kind === "deleted" && <BringBackButton deeds={gone.filter((other) => other === deed)} onBringBack={onBringBack} />}
+            <EventText event={event} isSinglePosition={isSinglePosition} />
+            {event.kind === "set" && <RestoreValueButton event={event} now={current(event)} onRestore={onRestore} />}
+            {event.kind === "deleted" && (
+              <RestorePositionsButton
+                events={deletedPositions.filter((other) => other === event)}
+                onRestorePositions={onRestorePositions}
+              />
+            )}
           </li>
         ))}
-        {deeds.length === 0 && <li>{entry.message || "A change of something else"}</li>}
+        {events.length === 0 && <li>{entry.message || "A change of something else"}</li>}
       </ul>
-      {gone.length > 1 && <BringBackButton deeds={gone} onBringBack={onBringBack} />}
-      {(more > 0 || (isAll && entry.more > 0)) && (
+      {deletedPositions.length > 1 && <RestorePositionsButton events={deletedPositions} onRestorePositions={onRestorePositions} />}
+      {(omittedCount > 0 || (isAll && entry.omitted > 0)) && (
         <p className="fine">
-          {more > 0 ? (
+          {omittedCount > 0 ? (
             <button type="button" className="link" onClick={() => setAll(true)}>
-              and {more + entry.more} more
+              and {omittedCount + entry.omitted} more
             </button>
           ) : (
-            `and ${entry.more} more`
+            `and ${entry.omitted} more`
           )}
         </p>
       )}
@@ -155,93 +160,107 @@ function EntryItem({ entry, user, isAlone, current, onRestore, onBringBack }: En
   )
 }
 
-function DeedText({ deed, isAlone }: { deed: Deed; isAlone: boolean }) {
-  const name = deed.name || "a position"
-  const subject = isAlone ? "it" : <em>{name}</em>
-  if (deed.kind === "replaced")
+function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSinglePosition: boolean }) {
+  const name = event.name || "a position"
+  const subject = isSinglePosition ? "it" : <em>{name}</em>
+  if (event.kind === "replaced")
     return (
       <>
-        {deed.rows > 1 ? `merged ${deed.rows} copies of` : "replaced"} {subject}
+        {event.rows > 1 ? `merged ${event.rows} copies of` : "replaced"} {subject}
       </>
     )
-  if (deed.kind !== "set")
+  if (event.kind !== "set")
     return (
       <>
-        {deed.kind} {subject}
+        {event.kind} {subject}
       </>
     )
   return (
     <>
-      {!isAlone && deed.position !== null && (
+      {!isSinglePosition && event.position !== null && (
         <>
           <em>{name}</em>:{" "}
         </>
       )}
-      {fieldOf(deed)} <SetText deed={deed} />
+      {fieldOf(event)} <FieldSetText event={event} />
     </>
   )
 }
 
-function fieldOf({ position, field }: SetField): string {
-  if (position !== null) return isField(field) ? labelOf(field).toLowerCase() : field
+function fieldOf({ position, field }: FieldSetEvent): string {
+  if (position !== null) return isField(field) ? fieldLabel(field).toLowerCase() : field
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 
 /** What a change has done to a field: one value became another, or one of several was kept. */
-function SetText({ deed: { old, new: now, settled, restored, nested } }: { deed: SetField }) {
+function FieldSetText({ event: { old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
   if (nested) return <>changed</>
   if (restored)
     return (
       <>
-        restored <ins>{show(now)}</ins>
+        restored <ins>{formatValue(now)}</ins>
       </>
     )
-  if (!settled)
+  if (!resolved)
     return (
       <>
-        <del>{show(old)}</del> <span aria-hidden>→</span>
-        <span className="hidden">became</span> <ins>{show(now)}</ins>
+        <del>{formatValue(old)}</del> <span aria-hidden>→</span>
+        <span className="hidden">became</span> <ins>{formatValue(now)}</ins>
       </>
     )
-  const over = settled.filter((value) => value !== now).map(show)
+  const over = resolved.filter((value) => value !== now).map(formatValue)
   return (
     <>
-      {settled.includes(now) && "kept "}
-      {now === null ? "cleared" : <ins>{show(now)}</ins>} over <del>{over.join(" and ")}</del>
+      {resolved.includes(now) && "kept "}
+      {now === null ? "cleared" : <ins>{formatValue(now)}</ins>} over <del>{over.join(" and ")}</del>
     </>
   )
 }
 
 /** Brings positions back that were deleted, as they were. */
-function BringBackButton({ deeds, onBringBack }: { deeds: readonly Went[]; onBringBack: EntryProps["onBringBack"] }) {
-  if (!onBringBack || deeds.length === 0) return null
+function RestorePositionsButton({
+  events,
+  onRestorePositions,
+}: {
+  events: readonly DeletedEvent[]
+  onRestorePositions: EntryProps["onRestorePositions"]
+}) {
+  if (!onRestorePositions || events.length === 0) return null
   return (
-    <button type="button" className="link" onClick={() => onBringBack(deeds)}>
-      Restore {deeds.length === 1 ? deeds[0]?.name || "it" : `all ${deeds.length}`}
+    <button type="button" className="link" onClick={() => onRestorePositions(events)}>
+      Restore {events.length === 1 ? events[0]?.name || "it" : `all ${events.length}`}
     </button>
   )
 }
 
 /** Puts the old value back, while another one stands there. */
-function RestoreButton({ deed, now, onRestore }: { deed: SetField; now: Position | undefined; onRestore: EntryProps["onRestore"] }) {
-  const { field, position, old } = deed
-  if (!onRestore || !now || now.entry !== undefined || position === null || !isField(field)) return null
+function RestoreValueButton({
+  event,
+  now,
+  onRestore,
+}: {
+  event: FieldSetEvent
+  now: Position | undefined
+  onRestore: EntryProps["onRestore"]
+}) {
+  const { field, position, old } = event
+  if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isField(field)) return null
   if (old === null || (field === "budget") !== (typeof old === "number") || shownValue(now, field) === old) return null
   if (field === "designation" && old === "") return null
   return (
     <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
-      Restore {show(old)}
+      Restore {formatValue(old)}
     </button>
   )
 }
 
 /** The plan as it was: one moves through the changes. */
-function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
-  const [place, setPlace] = useState<number | null>(null)
-  const [past, setPast] = useState<Past | null>(null)
-  const wanted = useDeferredValue(place)
+function PastPlanView({ store, changes }: { store: PlanStore; changes: number }) {
+  const [index, setIndex] = useState<number | null>(null)
+  const [past, setPast] = useState<PastPlan | null>(null)
+  const deferredIndex = useDeferredValue(index)
   /** The place that one is at by now. */
-  const goal = useRef<number | null>(null)
+  const targetIndex = useRef<number | null>(null)
   const busy = useRef(false)
   const id = useId()
 
@@ -249,18 +268,18 @@ function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
   const read = useCallback(async () => {
     if (busy.current) return
     busy.current = true
-    for (let asked: number | null = null; goal.current !== null && goal.current !== asked; ) {
-      asked = goal.current
-      const found = await store.history?.ask("past", { place: asked }).catch(() => null)
-      if (goal.current === asked) setPast(found ?? null)
+    for (let requested: number | null = null; targetIndex.current !== null && targetIndex.current !== requested; ) {
+      requested = targetIndex.current
+      const found = await store.history?.request("planAt", { index: requested }).catch(() => null)
+      if (targetIndex.current === requested) setPast(found ?? null)
     }
     busy.current = false
   }, [store])
   useEffect(() => {
-    goal.current = wanted
-    if (wanted === null) setPast(null)
+    targetIndex.current = deferredIndex
+    if (deferredIndex === null) setPast(null)
     else void read()
-  }, [wanted, read])
+  }, [deferredIndex, read])
 
   const last = changes - 1
   return (
@@ -271,22 +290,22 @@ function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
         type="range"
         min={0}
         max={last}
-        value={place ?? last}
-        aria-valuetext={past ? `after a change of ${past.who}, ${moment(past.time)}` : "now"}
+        value={index ?? last}
+        aria-valuetext={past ? `after a change of ${past.author}, ${formatDateTime(past.time)}` : "now"}
         onChange={(event) => {
           const at = Number(event.target.value)
-          setPlace(at === last ? null : at)
+          setIndex(at === last ? null : at)
         }}
       />
       {past && (
         <div className="past">
           <p>
-            After a change of <strong>{past.who}</strong>
-            {past.time !== null && `, ${moment(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
-            {inPlan(past, pastSum(past))}
-            {past.settings.totalBudget !== null && ` of ${inPlan(past, past.settings.totalBudget)}`}
-            {unknownInWords(past.positions) && `, ${unknownInWords(past.positions)}`}.{" "}
-            <button type="button" className="link" onClick={() => setPlace(null)}>
+            After a change of <strong>{past.author}</strong>
+            {past.time !== null && `, ${formatDateTime(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
+            {formatPlanMoney(past, pastBudgetSum(past))}
+            {past.settings.totalBudget !== null && ` of ${formatPlanMoney(past, past.settings.totalBudget)}`}
+            {describeUnknownBudgets(past.positions) && `, ${describeUnknownBudgets(past.positions)}`}.{" "}
+            <button type="button" className="link" onClick={() => setIndex(null)}>
               Back to now
             </button>
           </p>
@@ -302,5 +321,5 @@ function TimeTravel({ store, changes }: { store: PlanStore; changes: number }) {
 }
 
 const PAST = 300
-const pastSum = (past: Past): number => used(past.positions as unknown as readonly Position[])
-const inPlan = ({ settings }: Past, units: number): string => money(units, settings.currency, settings.unit)
+const pastBudgetSum = (past: PastPlan): number => sumBudgets(past.positions as unknown as readonly Position[])
+const formatPlanMoney = ({ settings }: PastPlan, units: number): string => formatMoney(units, settings.currency, settings.unit)

@@ -1,9 +1,9 @@
 import { type ChangeEvent, type DragEvent, useState } from "react"
 import type { NewPosition } from "../plan/edit"
-import { inUnits, money } from "../plan/money"
+import { formatMoney, unitLabel } from "../plan/format"
+import { roundSum, sumBudgets as sumOf } from "../plan/query"
 import type { Settings } from "../plan/schema"
-import { used as sumOf, withoutNoise } from "../plan/table"
-import { type Line, type Preview, readFileText, readTable, refusal, type SkippedLine } from "../plan/table-file"
+import { decodeFile, failedPreview, type ImportLine, type ImportPreview, parseTable, type SkippedLine } from "../plan/table-import"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 
@@ -12,7 +12,7 @@ interface Props {
   text: string | null
   settings: Settings
   /** Sum of the plan's budgets, in its unit. */
-  used: number
+  usedBudget: number
   onImport: (positions: NewPosition[]) => void
   onClose: () => void
 }
@@ -23,27 +23,27 @@ const REPORTED = 20
 const MAX_BYTES = 20_000_000
 
 /** Shows what a table holds before any of it is added. */
-export function ImportDialog({ text, settings, used, onImport, onClose }: Props) {
+export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: Props) {
   const { currency, unit } = settings
-  const [preview, setPreview] = useState<Preview | null>(() => (text === null ? null : readTable(text, { currency, unit })))
+  const [preview, setPreview] = useState<ImportPreview | null>(() => (text === null ? null : parseTable(text, { currency, unit })))
   const [name, setName] = useState("")
 
   const read = async (file: File | undefined) => {
     if (!file) return
     setName(file.name)
-    if (file.size > MAX_BYTES) return setPreview(refusal("The file is larger than 20 MB. Split it into several files."))
+    if (file.size > MAX_BYTES) return setPreview(failedPreview("The file is larger than 20 MB. Split it into several files."))
     try {
-      const content = readFileText(new Uint8Array(await file.arrayBuffer()))
-      if ("problem" in content) return setPreview(refusal(content.problem))
-      const table = readTable(content.text, { currency, unit })
+      const content = decodeFile(new Uint8Array(await file.arrayBuffer()))
+      if ("problem" in content) return setPreview(failedPreview(content.problem))
+      const table = parseTable(content.text, { currency, unit })
       setPreview({ ...table, notes: [...content.notes, ...table.notes] })
     } catch {
-      setPreview(refusal("The file could not be read."))
+      setPreview(failedPreview("The file could not be read."))
     }
   }
-  const good = preview?.lines.filter((line) => line.problem === null) ?? []
-  const bad = preview?.lines.filter((line) => line.problem !== null) ?? []
-  const isUsable = preview?.problem === null && good.length > 0
+  const validLines = preview?.lines.filter((line) => line.problem === null) ?? []
+  const invalidLines = preview?.lines.filter((line) => line.problem !== null) ?? []
+  const isUsable = preview?.problem === null && validLines.length > 0
   return (
     <Dialog title={text === null ? "Import positions" : "Paste positions"} onClose={onClose}>
       {text === null && (
@@ -68,7 +68,7 @@ export function ImportDialog({ text, settings, used, onImport, onClose }: Props)
             <span>or paste rows from a spreadsheet</span>
             <textarea
               rows={3}
-              onChange={(event) => setPreview(event.target.value.trim() === "" ? null : readTable(event.target.value, { currency, unit }))}
+              onChange={(event) => setPreview(event.target.value.trim() === "" ? null : parseTable(event.target.value, { currency, unit }))}
             />
           </label>
           <p className="fine">
@@ -88,16 +88,16 @@ export function ImportDialog({ text, settings, used, onImport, onClose }: Props)
         </p>
       ))}
       {preview && preview.ignored.length > 0 && <p className="fine">Columns that are not imported: {preview.ignored.join(", ")}.</p>}
-      {preview && preview.skipped.length > 0 && <Skipped lines={preview.skipped} />}
-      {bad.length > 0 && <Refused lines={bad} />}
+      {preview && preview.skipped.length > 0 && <SkippedLines lines={preview.skipped} />}
+      {invalidLines.length > 0 && <InvalidLines lines={invalidLines} />}
       {isUsable && (
         <>
-          <Totals positions={good.map((line) => line.position)} settings={settings} used={used} />
+          <Totals positions={validLines.map((line) => line.position)} settings={settings} usedBudget={usedBudget} />
           <PositionsTable
-            rows={good.map(({ number, position }) => ({ key: number, ...position }))}
+            rows={validLines.map(({ number, position }) => ({ key: number, ...position }))}
             most={SHOWN}
             label="Preview"
-            unit={inUnits(currency, unit)}
+            unit={unitLabel(currency, unit)}
           />
         </>
       )}
@@ -105,8 +105,8 @@ export function ImportDialog({ text, settings, used, onImport, onClose }: Props)
         <button type="button" onClick={onClose}>
           Cancel
         </button>
-        <button type="button" className="primary" disabled={!isUsable} onClick={() => onImport(good.map((line) => line.position))}>
-          {isUsable ? `Add ${good.length.toLocaleString()} ${good.length === 1 ? "position" : "positions"}` : "Add"}
+        <button type="button" className="primary" disabled={!isUsable} onClick={() => onImport(validLines.map((line) => line.position))}>
+          {isUsable ? `Add ${validLines.length.toLocaleString()} ${validLines.length === 1 ? "position" : "positions"}` : "Add"}
         </button>
       </footer>
     </Dialog>
@@ -114,44 +114,44 @@ export function ImportDialog({ text, settings, used, onImport, onClose }: Props)
 }
 
 /** What the positions add to the plan. */
-function Totals({ positions, settings, used }: { positions: readonly NewPosition[]; settings: Settings; used: number }) {
+function Totals({ positions, settings, usedBudget }: { positions: readonly NewPosition[]; settings: Settings; usedBudget: number }) {
   const { currency, unit, totalBudget } = settings
   const sum = sumOf(positions)
   const unknown = positions.filter(({ budget }) => budget === null).length
-  const show = (budget: number) => money(budget, currency, unit)
+  const show = (budget: number) => formatMoney(budget, currency, unit)
   return (
     <p role="status" className="import-totals">
-      Amounts without a unit count in {inUnits(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
-      <strong>{show(sum)}</strong>; the plan will use <strong>{show(withoutNoise(used + sum))}</strong>
+      Amounts without a unit count in {unitLabel(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
+      <strong>{show(sum)}</strong>; the plan will use <strong>{show(roundSum(usedBudget + sum))}</strong>
       {totalBudget !== null && ` of ${show(totalBudget)}`}.
       {unknown > 0 && ` ${unknown.toLocaleString()} ${unknown === 1 ? "position has" : "positions have"} no budget.`}
     </p>
   )
 }
 
-function Skipped({ lines }: { lines: readonly SkippedLine[] }) {
+function SkippedLines({ lines }: { lines: readonly SkippedLine[] }) {
   return (
     <details className="bad" open={lines.length <= 5}>
       <summary>
         {lines.length.toLocaleString()} {lines.length === 1 ? "line is" : "lines are"} no position
       </summary>
-      <Listed lines={lines.map(({ number, reason }) => ({ number, text: `Line ${number} ${reason}.` }))} />
+      <LineList lines={lines.map(({ number, reason }) => ({ number, text: `Line ${number} ${reason}.` }))} />
     </details>
   )
 }
 
-function Refused({ lines }: { lines: readonly Line[] }) {
+function InvalidLines({ lines }: { lines: readonly ImportLine[] }) {
   return (
     <details className="bad" open={lines.length <= 5}>
       <summary>
         {lines.length.toLocaleString()} {lines.length === 1 ? "line" : "lines"} cannot be imported
       </summary>
-      <Listed lines={lines.map(({ number, problem }) => ({ number, text: `Line ${number}: ${problem}` }))} />
+      <LineList lines={lines.map(({ number, problem }) => ({ number, text: `Line ${number}: ${problem}` }))} />
     </details>
   )
 }
 
-function Listed({ lines }: { lines: readonly { number: number; text: string }[] }) {
+function LineList({ lines }: { lines: readonly { number: number; text: string }[] }) {
   const others = lines.length - REPORTED
   return (
     <ul>

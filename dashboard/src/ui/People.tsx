@@ -1,7 +1,7 @@
 import type { Person } from "../sync/presence"
 
 /** A colour of a person's own, the same for everybody. */
-export function colour(name: string): string {
+export function personColour(name: string): string {
   let hash = 0
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9_973
   return `person-${hash % 8}`
@@ -25,7 +25,7 @@ export function People({ people }: { people: readonly Person[] }) {
       {names.slice(0, SHOWN).map((person) => (
         <li
           key={person.key}
-          className={`person ${colour(person.name)}`}
+          className={`person ${personColour(person.name)}`}
           title={person.isLegacy ? `${person.name} (old page)` : person.name}
         >
           <span aria-hidden>{initials(person.name)}</span>

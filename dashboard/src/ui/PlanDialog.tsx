@@ -1,6 +1,6 @@
 import { type FormEvent, useId, useState } from "react"
-import { isBlankAmount, readAmount } from "../plan/amount"
-import { typed, UNIT_CHOICES, unitName } from "../plan/money"
+import { isBlankAmount, parseAmount } from "../plan/amount"
+import { toEditText, UNIT_CHOICES, unitName } from "../plan/format"
 import { MAX_TEXT, type Settings } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
@@ -26,11 +26,11 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     const text = (key: string) => String(form.get(key) ?? "").trim()
     const name = text("name")
     const currency = text("currency").toUpperCase()
-    const isSame = text("total") === typed(settings.totalBudget)
+    const isSame = text("total") === toEditText(settings.totalBudget)
     if (isBlank(name)) return setProblem("A plan needs a name.")
     if (countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
     if (!/^[A-Z]{3}$/.test(currency)) return setProblem("A currency is a code of three letters, such as INR.")
-    const total = isSame || isBlankAmount(text("total")) ? null : readAmount(text("total"), { currency, unit })
+    const total = isSame || isBlankAmount(text("total")) ? null : parseAmount(text("total"), { currency, unit })
     if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
     onSave({ name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
   }
@@ -43,7 +43,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
         <label htmlFor={`${id}-name`}>Name</label>
         <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
         <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
-        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={typed(settings.totalBudget)} />
+        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={toEditText(settings.totalBudget)} />
         <div className="pair">
           <div className="stack">
             <label htmlFor={`${id}-currency`}>Currency</label>

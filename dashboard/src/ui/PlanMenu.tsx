@@ -1,12 +1,12 @@
 import { Check, ChevronDown, Copy, Pencil, Plus } from "lucide-react"
 import type { PlanInfo } from "../sync/plans"
 import { Menu } from "./Menu"
-import { plural } from "./SyncBadge"
+import { countChanges } from "./SyncBadge"
 
 interface Props {
   plans: readonly PlanInfo[]
   /** Changes that the server has not got, by plan. */
-  waiting: ReadonlyMap<string, number>
+  pending: ReadonlyMap<string, number>
   current: string
   name: string
   canEdit: boolean
@@ -18,7 +18,7 @@ interface Props {
 }
 
 /** Which plan this is, and the others. */
-export function PlanMenu({ plans, waiting, current, name, canEdit, canCreate, onOpen, onCreate, onSettings, onShare }: Props) {
+export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, onOpen, onCreate, onSettings, onShare }: Props) {
   return (
     <Menu
       label={`Plan: ${name || "without a name"}. Choose another`}
@@ -44,7 +44,7 @@ export function PlanMenu({ plans, waiting, current, name, canEdit, canCreate, on
                   <span>{(plan.id === current ? name : plan.name) || "Plan without a name"}</span>
                   {plan.isBroken && <span className="tag">cannot be opened</span>}
                   {plan.isLocal && <span className="tag">on this device</span>}
-                  {waiting.has(plan.id) && <span className="tag">{plural(waiting.get(plan.id) ?? 0)} waiting</span>}
+                  {pending.has(plan.id) && <span className="tag">{countChanges(pending.get(plan.id) ?? 0)} waiting</span>}
                 </button>
               </li>
             ))}

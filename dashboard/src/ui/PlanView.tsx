@@ -1,48 +1,58 @@
 /** One plan: its figures, its list, and everything that is done to it. */
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
-import type { Swallowed, Went } from "../history/deeds"
-import { toCsv } from "../plan/csv"
+import type { DeletedEvent, DiscardedEdit } from "../history/events"
+import { toCsv } from "../plan/csv-export"
 import {
-  add,
-  describe,
+  addPositions,
+  deletePositions,
+  mergeHiddenRows,
   type NewPosition,
-  type PlanSeen,
-  remove,
-  restore,
-  type Seen,
-  set,
-  settleSetting,
-  showHidden,
-  take,
+  type PositionAtHeads,
+  resolveSettingConflict,
+  restoreFieldValue,
+  restorePositions,
+  type SettingsAtHeads,
+  setField,
+  updateSettings,
 } from "../plan/edit"
+import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
-import { unitName } from "../plan/money"
-import { type Field, type FieldValue, isUntouched, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
-import { distinct, type Filter, filtered, isField, LABELS, SETTING_LABELS, type Sort, sorted, used } from "../plan/table"
-import { dropLost, keepLost, type Lost, readLost } from "../sync/lost"
+import {
+  distinctGroups,
+  type Filter,
+  filterPositions,
+  isField,
+  LABELS,
+  SETTING_LABELS,
+  type Sort,
+  sortPositions,
+  sumBudgets,
+} from "../plan/query"
+import { type Field, type FieldValue, isUnchanged, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
+import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
-import { planKey } from "../sync/remembered"
 import type { Session } from "../sync/session"
-import type { SyncState } from "../sync/standing"
-import type { PlanStore } from "../sync/store"
+import { planKey } from "../sync/storage-keys"
+import type { SyncState } from "../sync/sync-status"
+import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
-import { Attention, type LostHere } from "./Attention"
-import { readInput } from "./CellEditor"
+import { parseInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
-import { BOTH_KEPT, fieldEdits } from "./edits"
+import { BOTH_KEPT, fieldEdits } from "./field-edits"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
 import { Logo } from "./Logo"
-import { useNewer } from "./newer"
 import { People } from "./People"
 import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
+import { usePageUpdate } from "./page-update"
+import { type DraftItem, ReviewPanel } from "./ReviewPanel"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
-import { type Note, noted, Toasts } from "./Toast"
+import { addToast, type ToastMessage, Toasts } from "./Toast"
 import { Toolbar } from "./Toolbar"
 import { UserMenu } from "./UserMenu"
 
@@ -50,12 +60,12 @@ interface Props {
   store: PlanStore
   plans: readonly PlanInfo[]
   /** Changes that the server has not got, of all plans. */
-  waiting: ReadonlyMap<string, number>
+  pending: ReadonlyMap<string, number>
   session: Session
   name: string
   isViewer: boolean
   /** It was deleted, or we may not see it any more. */
-  isGone: boolean
+  isRemoved: boolean
   onOpen: (id: string) => void
   onCreate: () => void
   onName: (name: string) => void
@@ -68,10 +78,10 @@ type Open =
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
-  | { kind: "settings"; before: PlanSeen }
+  | { kind: "settings"; before: SettingsAtHeads }
 
 const NO_FILTER: Filter = { search: "", department: null, location: null }
-const dismissedKey = ({ id, standing }: PlanStore) => planKey("dismissed", standing.owner, id)
+const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
 
 function readDismissed(store: PlanStore): ReadonlySet<string> {
   try {
@@ -81,52 +91,55 @@ function readDismissed(store: PlanStore): ReadonlySet<string> {
   }
 }
 
-export function PlanView({ store, plans, waiting, session, name, isViewer, isGone, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
-  const { positions, settings, sync, people, glows } = snapshot
-  const isNewer = useNewer()
+  const { positions, settings, sync, people, highlights } = snapshot
+  const isNewer = usePageUpdate()
   const [filter, setFilter] = useState(NO_FILTER)
   const [sort, setSort] = useState<Sort | null>(null)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [notes, setNotes] = useState<readonly Note[]>([])
+  const [toasts, setNotes] = useState<readonly ToastMessage[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store))
-  const whose = store.standing.owner
-  const [lost, setLost] = useState(() => readLost(whose, store.id))
-  const noteKeys = useRef(0)
+  const owner = store.syncStatus.owner
+  const [drafts, setLost] = useState(() => readUnsavedDrafts(owner, store.id))
+  const toastKeys = useRef(0)
   const { plan } = store
-  const who = name || "Somebody"
-  const canEdit = !isViewer && !isGone
+  const author = name || "Somebody"
+  const canEdit = !isViewer && !isRemoved
   // What somebody may not change here does not go to the server, however long one waits.
-  const isKept = isGone || (isViewer && sync.waiting > 0 && sync.kind !== "offline")
-  const badge: SyncState = isKept && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", refused: "not-allowed" } : sync
+  const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
+  const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
 
   // Of plans that are gone, or may only be read, nothing goes out: whoever opens them is told.
-  const others = plans.filter(({ id, access }) => id !== store.id && access !== "read" && waiting.has(id)).length
+  const otherPending = plans.filter(({ id, access }) => id !== store.id && access !== "read" && pending.has(id)).length
 
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
   }, [settings.name])
 
   // The list may lag behind the typing, never the typing behind the list.
-  const wanted = useDeferredValue(filter)
-  const [edited, setEdited] = useState<string | null>(null)
-  const shown = useMemo(() => sorted(filtered(positions, wanted, edited), sort), [positions, wanted, edited, sort])
+  const deferredFilter = useDeferredValue(filter)
+  const [editedId, setEdited] = useState<string | null>(null)
+  const shown = useMemo(
+    () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
+    [positions, deferredFilter, editedId, sort],
+  )
   // What cannot be seen is not selected: nobody deletes what is hidden by a filter, or gone.
-  const chosen = useMemo(() => {
+  const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
     const visible = new Set(shown.map((position) => position.id))
-    const there = new Set([...selected].filter((id) => visible.has(id)))
-    return there.size === selected.size ? selected : there
+    const positionsById = new Set([...selected].filter((id) => visible.has(id)))
+    return positionsById.size === selected.size ? selected : positionsById
   }, [selected, shown])
 
-  const say = useCallback((text: string, action?: Note["action"]) => {
-    noteKeys.current += 1
-    const note = { key: noteKeys.current, text, ...(action && { action }) }
-    setNotes((before) => noted(before, note))
+  const showToast = useCallback((text: string, action?: ToastMessage["action"]) => {
+    toastKeys.current += 1
+    const note = { key: toastKeys.current, text, ...(action && { action }) }
+    setNotes((before) => addToast(before, note))
   }, [])
-  const endNote = useCallback((note: Note) => setNotes((before) => before.filter((other) => other !== note)), [])
+  const dismissToast = useCallback((note: ToastMessage) => setNotes((before) => before.filter((other) => other !== note)), [])
   const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
@@ -137,58 +150,62 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     })
     if (rows.length === 0) return
     const before = plan.heads()
-    remove(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, who)
+    deletePositions(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, author)
     const after = plan.heads()
     setSelected(new Set())
     const deleted = rows.map(({ id }) => ({ id, heads: before }))
-    say(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restore(plan, deleted, who, after) })
+    showToast(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restorePositions(plan, deleted, author, after) })
   }
-  const { onSet, onSettle } = fieldEdits(store, who, say)
-  const onLost = useCallback(
-    ({ position, heads }: Seen, field: Field, text: string | null) => {
-      if (text === null) return say(`Somebody deleted “${position.designation}” while you were in it.`)
+  const { onSet, onResolve } = fieldEdits(store, author, showToast)
+  const onDeletedWhileEditing = useCallback(
+    ({ position, heads }: PositionAtHeads, field: Field, text: string | null) => {
+      if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were in it.`)
       const { id, designation } = position
-      setLost(keepLost(whose, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
-      say(`Somebody deleted “${designation}” while you were changing it: what you typed is kept above the list.`)
+      setLost(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
+      showToast(`Somebody deleted “${designation}” while you were changing it: what you typed is kept above the list.`)
     },
-    [store, whose, say],
+    [store, owner, showToast],
   )
   /** Heads at which a deleted position is whole: those before its deletion, with the edits that the deletion swallowed. */
-  const wholeAt = (id: string, before: readonly string[]): UrlHeads => {
-    const edits = snapshot.swallowed.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
+  const headsWithRow = (id: string, before: readonly string[]): UrlHeads => {
+    const edits = snapshot.discardedEdits.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
     return encodeHeads([...new Set([...before, ...edits])])
   }
-  const onDropLost = (item: Lost) => setLost(dropLost(whose, store.id, item))
-  const onTakeLost = async ({ lost: item, input }: LostHere) => {
+  const onDiscardDraft = (item: UnsavedDraft) => setLost(removeUnsavedDraft(owner, store.id, item))
+  const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
     const { id, field } = item
     // Others may have changed more than was seen before they deleted it.
-    const before = await store.history?.ask("beforeDeletion", { position: id }).catch(() => null)
+    const before = await store.history?.request("headsBeforeDeletion", { position: id }).catch(() => null)
     const typed = "value" in input ? { field, value: input.value } : null
     if (store.get(id)) {
-      if (typed) set(plan, id, field, typed.value, who)
+      if (typed) setField(plan, id, field, typed.value, author)
     } else {
-      const missing = restore(plan, [{ id, heads: wholeAt(id, before ?? item.heads), ...(typed && { typed }) }], who)
-      if (missing.length > 0) return say(`“${item.name}” cannot be restored: this copy of the plan does not have it.`)
+      const missing = restorePositions(
+        plan,
+        [{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }],
+        author,
+      )
+      if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: this copy of the plan does not have it.`)
     }
     // What cannot be taken stays to be read.
-    if (typed) onDropLost(item)
+    if (typed) onDiscardDraft(item)
   }
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
-    const ids = add(plan, rows, who)
-    const there = () => ids.flatMap((id) => store.get(id) ?? [])
-    const made = new Map(there().map((position) => [position.id, position]))
+    const ids = addPositions(plan, rows, author)
+    const positionsById = () => ids.flatMap((id) => store.get(id) ?? [])
+    const made = new Map(positionsById().map((position) => [position.id, position]))
     const undo = () => {
       // What others have worked on since is theirs as well.
-      const isOurs = (position: Position) => isUntouched(made.get(position.id) as Position, position)
-      const ours = there().filter(isOurs)
-      const kept = there().filter((position) => !isOurs(position))
+      const isOurs = (position: Position) => isUnchanged(made.get(position.id) as Position, position)
+      const ours = positionsById().filter(isOurs)
+      const kept = positionsById().filter((position) => !isOurs(position))
       const gone = ours.map(({ id }) => id)
-      if (gone.length > 0) remove(plan, gone, names(ours), who)
+      if (gone.length > 0) deletePositions(plan, gone, names(ours), author)
       const [has, stays] = kept.length === 1 ? ["has", "stays"] : ["have", "stay"]
-      if (kept.length > 0) say(`${names(kept)} ${has} been changed since, and ${stays}.`)
+      if (kept.length > 0) showToast(`${names(kept)} ${has} been changed since, and ${stays}.`)
     }
-    say(`Added ${names(rows)}.`, { label: "Undo", run: undo })
+    showToast(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
   const onExport = (rows: readonly Position[]) => {
     const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
@@ -202,54 +219,57 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
     const link = new URL(`#${store.id}`, location.href).href
     try {
       await navigator.clipboard.writeText(link)
-      say("The link is in the clipboard.")
+      showToast("The link is in the clipboard.")
     } catch {
       window.prompt("The link to this plan:", link)
     }
   }
-  const onRestore = ({ position: id, name, field, heads }: Swallowed) => {
-    if (store.get(id)) return take(plan, id, field, encodeHeads(heads), who)
-    restore(plan, [{ id, heads: wholeAt(id, heads) }], who)
-    say(`Restored “${name}”.`)
+  const onRestore = ({ position: id, name, field, heads }: DiscardedEdit) => {
+    if (store.get(id)) return restoreFieldValue(plan, id, field, encodeHeads(heads), author)
+    restorePositions(plan, [{ id, heads: headsWithRow(id, heads) }], author)
+    showToast(`Restored “${name}”.`)
   }
-  const onBringBack = (deleted: readonly Went[]) => {
-    restore(
+  const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
+    restorePositions(
       plan,
-      deleted.map(({ position: id, heads }) => ({ id, heads: wholeAt(id, heads) })),
-      who,
+      deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })),
+      author,
     )
   }
-  const onDismiss = ({ key }: Swallowed) => {
+  const onDismiss = ({ key }: DiscardedEdit) => {
     const next = new Set([...dismissed, key])
     localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
     setDismissed(next)
   }
-  const onCell = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
+  const onCellFocus = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
   const onConflict = useCallback((id: string, field: Field) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
 
-  const [departments, locations] = useMemo(() => [distinct(positions, "department"), distinct(positions, "location")], [positions])
-  const subject = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const there = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
-  const swallowed = useMemo(
+  const [departments, locations] = useMemo(
+    () => [distinctGroups(positions, "department"), distinctGroups(positions, "location")],
+    [positions],
+  )
+  const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
+  const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const discardedEdits = useMemo(
     () =>
-      snapshot.swallowed.flatMap((edit) => {
-        const position = there.get(edit.position) ?? null
+      snapshot.discardedEdits.flatMap((edit) => {
+        const position = positionsById.get(edit.position) ?? null
         const isThere = position !== null && isField(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
         return dismissed.has(edit.key) || isThere ? [] : [{ edit, position }]
       }),
-    [snapshot.swallowed, there, dismissed],
+    [snapshot.discardedEdits, positionsById, dismissed],
   )
-  const lostHere = useMemo(
+  const draftItems = useMemo(
     () =>
-      lost.map(
-        (item): LostHere => ({
-          lost: item,
-          input: readInput(item.field, item.text, settings),
-          position: there.get(item.id) ?? null,
+      drafts.map(
+        (item): DraftItem => ({
+          draft: item,
+          input: parseInput(item.field, item.text, settings),
+          position: positionsById.get(item.id) ?? null,
         }),
       ),
-    [lost, there, settings],
+    [drafts, positionsById, settings],
   )
   const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
 
@@ -272,20 +292,20 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
         <h1>
           <PlanMenu
             plans={plans}
-            waiting={waiting}
+            pending={pending}
             current={store.id}
             name={settings.name}
             canEdit={canEdit}
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings", before: store.lookAtPlan() })}
+            onSettings={() => setOpen({ kind: "settings", before: store.readSettings() })}
             onShare={() => void onShare()}
           />
         </h1>
         <span className="spring" />
         <People people={people} />
-        <SyncBadge sync={badge} others={others} />
+        <SyncBadge sync={badge} otherPlans={otherPending} />
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
@@ -304,14 +324,14 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
             </button>
           </p>
         )}
-        {isGone && (
+        {isRemoved && (
           <p className="banner problem" role="alert">
             This plan is not on the server any more, or you may not see it. What you see is the copy on this device.
           </p>
         )}
         {sync.kind === "not-allowed" && (
           <p className="banner problem" role="alert">
-            {sync.refused === "not-logged-in" ? (
+            {sync.accessError === "not-logged-in" ? (
               <>
                 The server does not know you any more; your changes are kept on this device.{" "}
                 <button type="button" className="link" onClick={() => location.reload()}>
@@ -328,28 +348,28 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           settings={settings}
           filter={filter}
           onFilter={change}
-          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.lookAtPlan() }) : null}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.readSettings() }) : null}
         />
-        <Attention
+        <ReviewPanel
           positions={positions}
           settings={snapshot.settingConflicts}
-          lost={lostHere}
-          swallowed={swallowed}
-          hidden={snapshot.hidden}
+          drafts={draftItems}
+          discardedEdits={discardedEdits}
+          hiddenRows={snapshot.hiddenRows}
           historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
           onRestore={onRestore}
           onDismiss={onDismiss}
-          onTakeLost={(here) => void onTakeLost(here)}
-          onDropLost={onDropLost}
-          onShowHidden={() => showHidden(plan, who)}
+          onApplyDraft={(here) => void onApplyDraft(here)}
+          onDiscardDraft={onDiscardDraft}
+          onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
         />
         <Toolbar
           all={positions}
           shown={shown}
-          selected={chosen}
+          selected={visibleSelection}
           settings={settings}
           filter={filter}
           canEdit={canEdit}
@@ -366,36 +386,36 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
             settings={settings}
             onClose={() => setAdding(false)}
             onAdd={(position) => {
-              add(plan, [position], who)
-              say(`Added “${position.designation}”.`)
+              addPositions(plan, [position], author)
+              showToast(`Added “${position.designation}”.`)
             }}
           />
         )}
         <div id="list" tabIndex={-1}>
-          {(shown.length > 0 || edited !== null) && (
+          {(shown.length > 0 || editedId !== null) && (
             <Grid
               positions={shown}
               heads={snapshot.heads}
               settings={settings}
               people={people}
-              glows={glows}
-              selected={chosen}
+              highlights={highlights}
+              selected={visibleSelection}
               sort={sort}
               canEdit={canEdit}
               onSelected={setSelected}
               onSort={setSort}
               onSet={onSet}
-              look={(id) => store.look(id)}
+              readPosition={(id) => store.readPosition(id)}
               onEditing={setEdited}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
-              onCell={onCell}
-              onTable={(text) => setOpen({ kind: "import", text })}
-              onLost={onLost}
+              onCellFocus={onCellFocus}
+              onPasteRows={(text) => setOpen({ kind: "import", text })}
+              onDeletedWhileEditing={onDeletedWhileEditing}
             />
           )}
-          {shown.length === 0 && edited === null && (
+          {shown.length === 0 && editedId === null && (
             <div className="empty">
               {isFiltered && positions.length > 0 ? (
                 <>
@@ -433,14 +453,14 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           ))}
         </datalist>
       </main>
-      {open?.kind === "conflict" && subject && (
+      {open?.kind === "conflict" && openPosition && (
         <ConflictDialog
           store={store}
-          title={`${LABELS[open.field]} of ${subject.designation}`}
-          value={shownValue(subject, open.field)}
-          setBy={subject.updatedBy}
-          conflict={subject.conflicts?.[open.field] ?? null}
-          onSettle={canEdit ? (operation) => onSettle(open.id, open.field, operation) : null}
+          title={`${LABELS[open.field]} of ${openPosition.designation}`}
+          value={shownValue(openPosition, open.field)}
+          setBy={openPosition.updatedBy}
+          conflict={openPosition.conflicts?.[open.field] ?? null}
+          onResolve={canEdit ? (operation) => onResolve(open.id, open.field, operation) : null}
           onClose={close}
         />
       )}
@@ -451,8 +471,8 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           value={settings[open.key]}
           setBy=""
           conflict={snapshot.settingConflicts?.[open.key] ?? null}
-          {...(open.key === "unit" && { show: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
-          onSettle={canEdit ? (operation) => settleSetting(plan, open.key, operation, who) : null}
+          {...(open.key === "unit" && { format: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          onResolve={canEdit ? (operation) => resolveSettingConflict(plan, open.key, operation, author) : null}
           onClose={close}
         />
       )}
@@ -461,16 +481,16 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           store={store}
           snapshot={snapshot}
           id={open.id}
-          position={subject}
+          position={openPosition}
           canEdit={canEdit}
-          isWitnessed={session.user !== null}
-          onRestore={(id, field, value) => set(plan, id, field, value, who)}
-          onBringBack={onBringBack}
+          hasAttribution={session.user !== null}
+          onRestore={(id, field, value) => setField(plan, id, field, value, author)}
+          onRestorePositions={onRestorePositions}
           onClose={close}
         />
       )}
       {open?.kind === "import" && (
-        <ImportDialog text={open.text} settings={settings} used={used(positions)} onImport={onImport} onClose={close} />
+        <ImportDialog text={open.text} settings={settings} usedBudget={sumBudgets(positions)} onImport={onImport} onClose={close} />
       )}
       {open?.kind === "settings" && (
         <PlanDialog
@@ -480,13 +500,13 @@ export function PlanView({ store, plans, waiting, session, name, isViewer, isGon
           onSave={(next) => {
             setOpen(null)
             const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
-            const isContested = describe(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), who, open.before)
-            if (isContested) say(BOTH_KEPT)
+            const isContested = updateSettings(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), author, open.before)
+            if (isContested) showToast(BOTH_KEPT)
           }}
           onClose={close}
         />
       )}
-      <Toasts notes={notes} onEnd={endNote} />
+      <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )
 }

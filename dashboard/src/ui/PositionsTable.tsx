@@ -1,4 +1,4 @@
-import { amount } from "../plan/money"
+import { formatAmount } from "../plan/format"
 
 interface Row {
   key: string | number
@@ -6,7 +6,7 @@ interface Row {
   department: string
   budget: number | null
   location: string
-  odd?: Partial<Record<string, string>>
+  mistyped?: Partial<Record<string, string>>
 }
 
 interface Props {
@@ -39,7 +39,7 @@ export function PositionsTable({ rows, most, label, unit }: Props) {
             <tr key={row.key}>
               <td>{row.designation}</td>
               <td>{row.department}</td>
-              <td className="number">{row.odd?.budget ?? amount(row.budget)}</td>
+              <td className="number">{row.mistyped?.budget ?? formatAmount(row.budget)}</td>
               <td>{row.location}</td>
             </tr>
           ))}

@@ -1,21 +1,21 @@
 import { History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent, useRef } from "react"
-import { ago, amount, moment } from "../plan/money"
+import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
+import { LABELS } from "../plan/query"
 import { FIELDS, type Field, type FieldValue, type Position, shownValue } from "../plan/schema"
-import { LABELS } from "../plan/table"
+import type { Highlight } from "../sync/plan-store"
 import type { Person } from "../sync/presence"
-import type { Glow } from "../sync/store"
-import { CellEditor, type Input, type Onward } from "./CellEditor"
-import { colour } from "./People"
+import { CellEditor, type NextCell, type ParsedInput } from "./CellEditor"
+import { personColour } from "./People"
 
 /** The columns, from left to right. */
 export const COLUMNS = ["select", ...FIELDS, "updatedAt", "actions"] as const
 export type Column = (typeof COLUMNS)[number]
 export const isFieldColumn = (column: Column): column is Field => (FIELDS as readonly string[]).includes(column)
 
-export interface Editing {
+export interface CellEdit {
   column: Field
-  begin: string | null
+  initialText: string | null
 }
 
 /** What a row tells the grid. The same object for all rows, for as long as the grid is there. */
@@ -24,9 +24,9 @@ export interface RowActions {
   enter(id: string, column: Column): void
   edit(id: string, column: Field): void
   draft(text: string): void
-  read(field: Field, text: string): Input
-  commit(id: string, field: Field, value: FieldValue, onward: Onward): void
-  leave(id: string, field: Field, onward: Onward): void
+  read(field: Field, text: string): ParsedInput
+  commit(id: string, field: Field, value: FieldValue, next: NextCell): void
+  leave(id: string, field: Field, next: NextCell): void
   cancel(id: string, field: Field): void
   conflict(id: string, field: Field): void
   history(id: string): void
@@ -41,11 +41,11 @@ interface Props {
   size: number
   isSelected: boolean
   active: Column | null
-  editing: Editing | null
-  glow: Glow | null
-  others: readonly Person[] | null
+  editing: CellEdit | null
+  highlight: Highlight | null
+  editors: readonly Person[] | null
   canEdit: boolean
-  minute: number
+  now: number
   actions: RowActions
 }
 
@@ -57,10 +57,10 @@ export const Row = memo(function Row({
   isSelected,
   active,
   editing,
-  glow,
-  others,
+  highlight,
+  editors,
   canEdit,
-  minute,
+  now,
   actions,
 }: Props) {
   const { id } = position
@@ -95,9 +95,9 @@ export const Row = memo(function Row({
           field={field}
           isActive={active === field}
           editing={editing?.column === field ? editing : null}
-          glow={glow && (glow.fields === null || glow.fields.has(field)) ? glow : null}
-          others={others?.filter((person) => person.cell?.field === field) ?? null}
-          canEdit={canEdit && position.entry === undefined}
+          highlight={highlight && (highlight.fields === null || highlight.fields.has(field)) ? highlight : null}
+          editors={editors?.filter((person) => person.cell?.field === field) ?? null}
+          canEdit={canEdit && position.invalidEntry === undefined}
           actions={actions}
         />
       ))}
@@ -107,9 +107,9 @@ export const Row = memo(function Row({
         tabIndex={tab("updatedAt")}
         data-cell={`${id}/updatedAt`}
         onFocus={() => actions.enter(id, "updatedAt")}
-        title={position.updatedAt === null ? undefined : `${position.updatedBy}, ${moment(position.updatedAt)}`}
+        title={position.updatedAt === null ? undefined : `${position.updatedBy}, ${formatDateTime(position.updatedAt)}`}
       >
-        <span className="who">{position.updatedBy}</span> <span className="when">{ago(position.updatedAt, minute)}</span>
+        <span className="who">{position.updatedBy}</span> <span className="when">{formatRelativeTime(position.updatedAt, now)}</span>
       </span>
       <span role="gridcell" className="cell cell-actions">
         <button
@@ -140,9 +140,9 @@ export const Row = memo(function Row({
 })
 
 /** Why a value is marked; null: it is as it should be. */
-function noteOn({ odd, entry }: Position, field: Field): string | null {
-  if (entry !== undefined) return field === "designation" ? "this entry is not a position: it can only be deleted" : null
-  if (odd?.[field] === undefined) return null
+function describeMistyped({ mistyped, invalidEntry }: Position, field: Field): string | null {
+  if (invalidEntry !== undefined) return field === "designation" ? "this entry is not a position: it can only be deleted" : null
+  if (mistyped?.[field] === undefined) return null
   return field === "budget" ? "not a number: shown as it is, and not counted" : "not a text: shown as it is"
 }
 
@@ -150,20 +150,20 @@ interface CellProps {
   position: Position
   field: Field
   isActive: boolean
-  editing: Editing | null
-  glow: Glow | null
-  others: readonly Person[] | null
+  editing: CellEdit | null
+  highlight: Highlight | null
+  editors: readonly Person[] | null
   canEdit: boolean
   actions: RowActions
 }
 
-function Cell({ position, field, isActive, editing, glow, others, canEdit, actions }: CellProps) {
+function Cell({ position, field, isActive, editing, highlight, editors, canEdit, actions }: CellProps) {
   const { id } = position
   const conflict = position.conflicts?.[field]
-  const person = others?.[0]
+  const person = editors?.[0]
   const value = shownValue(position, field)
-  const text = field === "budget" && typeof value !== "string" ? amount(value) : String(value ?? "")
-  const note = noteOn(position, field)
+  const text = field === "budget" && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
+  const note = describeMistyped(position, field)
   const wasActive = useRef(false)
   // A finger has no double click; a mouse selects first.
   const onPointerUp = (event: PointerEvent) => {
@@ -172,7 +172,7 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
   return (
     <span
       role="gridcell"
-      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${note ? " odd" : ""}${person ? ` occupied ${colour(person.name)}` : ""}`}
+      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
       aria-readonly={!canEdit}
       aria-label={
         editing
@@ -195,18 +195,18 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
           field={field}
           label={`${LABELS[field]} of ${position.designation}`}
           value={value}
-          begin={editing.begin}
+          initialText={editing.initialText}
           suggestions={field === "department" || field === "location" ? `all-${field}` : null}
           read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
-          onCommit={(value, onward) => actions.commit(id, field, value, onward)}
-          onLeave={(onward) => actions.leave(id, field, onward)}
+          onCommit={(value, next) => actions.commit(id, field, value, next)}
+          onLeave={(next) => actions.leave(id, field, next)}
           onCancel={() => actions.cancel(id, field)}
         />
       ) : (
         <span className="value">
           {text}
-          {position.entry !== undefined && field === "designation" && <span className="tag odd-tag">not a position</span>}
+          {position.invalidEntry !== undefined && field === "designation" && <span className="tag mistyped-tag">not a position</span>}
         </span>
       )}
       {conflict && !editing && (
@@ -221,8 +221,8 @@ function Cell({ position, field, isActive, editing, glow, others, canEdit, actio
           <TriangleAlert aria-hidden />
         </button>
       )}
-      {person && <span className={`flag ${colour(person.name)}`}>{person.name}</span>}
-      {glow && <span className="glow" key={glow.at} aria-hidden />}
+      {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}
+      {highlight && <span className="highlight" key={highlight.at} aria-hidden />}
     </span>
   )
 }

@@ -1,7 +1,7 @@
 import { memo } from "react"
-import { inUnits, money, sum } from "../plan/money"
+import { formatMoney, formatSum, unitLabel } from "../plan/format"
+import { describeUnknownBudgets, type Filter, type Group, groupTotals, roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
-import { type Filter, type Group, totals, unknownInWords, used, withoutNoise } from "../plan/table"
 
 interface Props {
   positions: readonly Position[]
@@ -14,9 +14,9 @@ interface Props {
 /** The figures that matter, and where the money goes. */
 export const Summary = memo(function Summary({ positions, settings, filter, onFilter, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
-  const spent = used(positions)
-  const unknown = unknownInWords(positions)
-  const left = totalBudget === null ? null : withoutNoise(totalBudget - spent)
+  const spent = sumBudgets(positions)
+  const unknown = describeUnknownBudgets(positions)
+  const left = totalBudget === null ? null : roundSum(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
   return (
@@ -26,7 +26,7 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           <div>
             <dt>Total budget</dt>
             <dd>
-              {totalBudget === null ? "not set" : money(totalBudget, currency, unit)}
+              {totalBudget === null ? "not set" : formatMoney(totalBudget, currency, unit)}
               {onSettings && (
                 <button type="button" className="link" onClick={onSettings}>
                   {totalBudget === null ? "Set it" : "Change"}
@@ -36,11 +36,11 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           </div>
           <div>
             <dt>Used</dt>
-            <dd>{money(spent, currency, unit)}</dd>
+            <dd>{formatMoney(spent, currency, unit)}</dd>
           </div>
           <div className={isOver ? "over" : undefined}>
             <dt>{isOver ? "Over budget" : "Left"}</dt>
-            <dd>{left === null ? "—" : money(Math.abs(left), currency, unit)}</dd>
+            <dd>{left === null ? "—" : formatMoney(Math.abs(left), currency, unit)}</dd>
           </div>
         </dl>
         <div className={isOver ? "gauge over" : "gauge"} role="img" aria-label={`${Math.round(share * 100)} percent of the budget is used`}>
@@ -54,15 +54,15 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
       </div>
       <Chart
         title="By department"
-        groups={totals(positions, "department")}
-        unit={inUnits(currency, unit)}
+        groups={groupTotals(positions, "department")}
+        unit={unitLabel(currency, unit)}
         chosen={filter.department}
         onChoose={(department) => onFilter({ department })}
       />
       <Chart
         title="By location"
-        groups={totals(positions, "location")}
-        unit={inUnits(currency, unit)}
+        groups={groupTotals(positions, "location")}
+        unit={unitLabel(currency, unit)}
         chosen={filter.location}
         onChoose={(location) => onFilter({ location })}
       />
@@ -106,7 +106,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
                 onClick={() => onChoose(chosen === key ? null : key)}
               >
                 <span className="bar-name">{name || "None"}</span>
-                <span className="bar-value">{sum(budget)}</span>
+                <span className="bar-value">{formatSum(budget)}</span>
                 <span className="bar-track" aria-hidden>
                   <span style={{ inlineSize: `${(budget / largest) * 100}%` }} />
                 </span>
@@ -117,7 +117,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
         {rest.length > 0 && (
           <li className="bar rest">
             <span className="bar-name">{rest.length} others</span>
-            <span className="bar-value">{sum(rest.reduce((all, group) => all + group.budget, 0))}</span>
+            <span className="bar-value">{formatSum(rest.reduce((all, group) => all + group.budget, 0))}</span>
           </li>
         )}
       </ul>

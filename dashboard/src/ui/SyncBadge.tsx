@@ -1,73 +1,84 @@
 import { Check, CloudOff, Lock, RefreshCw, TriangleAlert } from "lucide-react"
-import type { SyncState } from "../sync/standing"
+import type { SyncState } from "../sync/sync-status"
 
-export const plural = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
+export const countChanges = (count: number) => `${count} ${count === 1 ? "change" : "changes"}`
 
-function standing({ kind, waiting, refused, notAccepted }: SyncState): { short: string; long: string } {
+/** Text of the badge, and the explanation in its tooltip. */
+interface SyncText {
+  short: string
+  long: string
+}
+
+function describeState({ kind, pending, accessError, rejection }: SyncState): SyncText {
   switch (kind) {
     case "live":
-      return { short: "Live", long: "Everything in this plan is saved on the server, and shown to everybody." }
+      return { short: "Live", long: "All changes are saved on the server." }
     case "syncing":
-      return { short: waiting > 0 ? `Syncing ${plural(waiting)}` : "Syncing", long: "Changes are on their way to or from the server." }
+      return { short: pending > 0 ? `Syncing ${countChanges(pending)}` : "Syncing", long: "Changes are being synced with the server." }
     case "offline":
-      return waiting > 0
+      return pending > 0
         ? {
-            short: `Offline, ${plural(waiting)} waiting`,
-            long: "Your changes are saved on this device. They go to the server as soon as it can be reached.",
+            short: `Offline, ${countChanges(pending)} waiting`,
+            long: "Your changes are saved on this device and sync when the server can be reached.",
           }
-        : { short: "Offline", long: "The server cannot be reached. You can go on working; your changes are saved on this device." }
-    case "not-accepted":
+        : { short: "Offline", long: "The server cannot be reached. You can keep working; changes are saved on this device." }
+    case "rejected":
       return {
-        short: `Not saved on the server, ${plural(waiting)} kept here`,
-        long: `The server does not accept your changes to this plan: ${notAccepted}. They are kept on this device.`,
+        short: `Not saved on the server, ${countChanges(pending)} kept here`,
+        long: `The server rejected your changes to this plan: ${rejection}. They are kept on this device.`,
       }
     case "not-allowed":
-      return refused === "not-logged-in"
+      return accessError === "not-logged-in"
         ? {
-            short: waiting > 0 ? `Not logged in, ${plural(waiting)} waiting` : "Not logged in",
-            long: "The server does not know you any more. Log in again; your changes are kept on this device.",
+            short: pending > 0 ? `Not logged in, ${countChanges(pending)} waiting` : "Not logged in",
+            long: "Your session has ended. Log in again; your changes are kept on this device.",
           }
         : {
-            short: waiting > 0 ? `Not allowed, ${plural(waiting)} kept here` : "Not allowed",
-            long: "The server does not let you into this plan. What you changed is only on this device.",
+            short: pending > 0 ? `Not allowed, ${countChanges(pending)} kept here` : "Not allowed",
+            long: "You do not have access to this plan. Your changes are kept on this device only.",
           }
   }
 }
 
-/** Whoever believes their changes on this device closes the page: where that is not so, it is said first. */
-function words(sync: SyncState): { short: string; long: string } {
-  const { short, long } = standing(sync)
-  if (sync.unsaved === null) return { short, long }
+/** A failed local save goes first: closing the page would lose those changes. */
+function describeSync(sync: SyncState): SyncText {
+  const { short, long } = describeState(sync)
+  if (sync.storageError === null) return { short, long }
   if (sync.kind === "live")
-    return { short: `${short}, not on this device`, long: `${long} This browser could not keep it: ${sync.unsaved}` }
+    return { short: `${short}, not on this device`, long: `${long} This browser could not save them: ${sync.storageError}` }
   return {
     short: `Not saved on this device. ${short}`,
-    long: `This browser could not keep your last changes: ${sync.unsaved} Leave this page open until the server has them.`,
+    long: `This browser could not save your last changes: ${sync.storageError} Keep this page open until they are synced.`,
   }
 }
 
-const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock, "not-accepted": TriangleAlert }
+const ICONS = { live: Check, syncing: RefreshCw, offline: CloudOff, "not-allowed": Lock, rejected: TriangleAlert }
 
 interface Props {
   sync: SyncState
-  /** Other plans that have changes which the server has not got. */
-  others: number
+  /** Number of other plans with unsynced changes. */
+  otherPlans: number
 }
 
-/** How the plan stands to the server, and whether others wait: quiet, and exact. */
-export function SyncBadge({ sync, others }: Props) {
-  const own = words(sync)
-  const plans = others === 1 ? "another plan" : `${others} other plans`
-  const short = others > 0 ? `${own.short}, ${plans} waiting` : own.short
-  const long = others > 0 ? `${own.long} Changes of ${plans} have not gone there yet.` : own.long
-  const Icon = sync.unsaved === null ? ICONS[sync.kind] : TriangleAlert
+/** Sync state of the open plan, and whether other plans have unsynced changes. */
+export function SyncBadge({ sync, otherPlans }: Props) {
+  const own = describeSync(sync)
+  const plans = otherPlans === 1 ? "another plan" : `${otherPlans} other plans`
+  const short = otherPlans > 0 ? `${own.short}, ${plans} waiting` : own.short
+  const long = otherPlans > 0 ? `${own.long} Changes to ${plans} are not synced yet.` : own.long
+  const Icon = sync.storageError === null ? ICONS[sync.kind] : TriangleAlert
   return (
-    <div className={`sync ${sync.unsaved === null ? sync.kind : "unsaved"}`} title={long} data-kind={sync.kind} data-waiting={sync.waiting}>
+    <div
+      className={`sync ${sync.storageError === null ? sync.kind : "unsaved"}`}
+      title={long}
+      data-kind={sync.kind}
+      data-pending={sync.pending}
+    >
       <Icon aria-hidden />
       <span className="sync-text">{short}</span>
-      {/* Said aloud when it begins and ends, and not for each change that goes out. */}
+      {/* Announced when syncing starts and ends, not for each change. */}
       <span className="hidden" role="status">
-        {sync.kind === "syncing" && sync.unsaved === null ? "" : long}
+        {sync.kind === "syncing" && sync.storageError === null ? "" : long}
       </span>
     </div>
   )

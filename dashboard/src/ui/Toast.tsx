@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react"
 
-export interface Note {
+export interface ToastMessage {
   key: number
   text: string
   action?: { label: string; run: () => void }
@@ -9,45 +9,45 @@ export interface Note {
 const SHOWN = 10_000
 
 /** A note takes the place of others, but what only says something takes no way back away. */
-export const noted = (notes: readonly Note[], note: Note): readonly Note[] => [
-  ...notes.filter((other) => other.action && !note.action),
-  note,
+export const addToast = (toasts: readonly ToastMessage[], toast: ToastMessage): readonly ToastMessage[] => [
+  ...toasts.filter((other) => other.action && !toast.action),
+  toast,
 ]
 
 /** What has just happened, with a way back. */
-export function Toasts({ notes, onEnd }: { notes: readonly Note[]; onEnd: (note: Note) => void }) {
+export function Toasts({ toasts, onDismiss }: { toasts: readonly ToastMessage[]; onDismiss: (toast: ToastMessage) => void }) {
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {notes.map((note) => (
-        <Toast key={note.key} note={note} onEnd={onEnd} />
+      {toasts.map((toast) => (
+        <Toast key={toast.key} toast={toast} onDismiss={onDismiss} />
       ))}
     </div>
   )
 }
 
-function Toast({ note, onEnd }: { note: Note; onEnd: (note: Note) => void }) {
+function Toast({ toast, onDismiss }: { toast: ToastMessage; onDismiss: (toast: ToastMessage) => void }) {
   const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
     // It stays while somebody is at it.
-    const isHeld = () => place.current?.matches(":hover, :focus-within") ?? false
+    const isInUse = () => place.current?.matches(":hover, :focus-within") ?? false
     let timer = window.setTimeout(function end() {
-      if (isHeld()) timer = window.setTimeout(end, 1_000)
-      else onEnd(note)
+      if (isInUse()) timer = window.setTimeout(end, 1_000)
+      else onDismiss(toast)
     }, SHOWN)
     return () => window.clearTimeout(timer)
-  }, [note, onEnd])
+  }, [toast, onDismiss])
   return (
     <div className="toast" ref={place}>
-      <span>{note.text}</span>
-      {note.action && (
+      <span>{toast.text}</span>
+      {toast.action && (
         <button
           type="button"
           onClick={() => {
-            onEnd(note)
-            note.action?.run()
+            onDismiss(toast)
+            toast.action?.run()
           }}
         >
-          {note.action.label}
+          {toast.action.label}
         </button>
       )}
     </div>

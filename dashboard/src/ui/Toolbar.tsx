@@ -1,7 +1,7 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
-import { inUnits, sum } from "../plan/money"
+import { formatSum, unitLabel } from "../plan/format"
+import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
-import { distinct, type Filter, type Group, unknownInWords, used } from "../plan/table"
 import { Menu } from "./Menu"
 
 interface Props {
@@ -39,21 +39,22 @@ export function Toolbar(props: Props) {
       </label>
       <Choice
         label="Department"
-        values={distinct(all, "department")}
+        values={distinctGroups(all, "department")}
         value={filter.department}
         onChange={(department) => props.onFilter({ department })}
       />
       <Choice
         label="Location"
-        values={distinct(all, "location")}
+        values={distinctGroups(all, "location")}
         value={filter.location}
         onChange={(location) => props.onFilter({ location })}
       />
       <p className="found" role="status">
         {isFiltered && (
           <>
-            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {sum(used(shown))} {inUnits(settings.currency, settings.unit)}
-            {unknownInWords(shown) && `, ${unknownInWords(shown)}`}
+            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {formatSum(sumBudgets(shown))}{" "}
+            {unitLabel(settings.currency, settings.unit)}
+            {describeUnknownBudgets(shown) && `, ${describeUnknownBudgets(shown)}`}
           </>
         )}
       </p>
@@ -61,8 +62,8 @@ export function Toolbar(props: Props) {
       {chosen.length > 0 ? (
         <span className="chosen">
           <span role="status">
-            {chosen.length.toLocaleString()} selected, {sum(used(chosen))} {inUnits(settings.currency, settings.unit)}
-            {unknownInWords(chosen) && `, ${unknownInWords(chosen)}`}
+            {chosen.length.toLocaleString()} selected, {formatSum(sumBudgets(chosen))} {unitLabel(settings.currency, settings.unit)}
+            {describeUnknownBudgets(chosen) && `, ${describeUnknownBudgets(chosen)}`}
           </span>
           <button type="button" onClick={() => props.onExport(chosen)}>
             <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>

@@ -1,6 +1,6 @@
 import { CircleUser, LogOut } from "lucide-react"
 import { useId, useState } from "react"
-import { problemWithName } from "../plan/author"
+import { validateAuthorName } from "../plan/author-name"
 import type { Session } from "../sync/session"
 import { Menu } from "./Menu"
 import { readTheme, saveTheme, type Theme } from "./theme"
@@ -48,7 +48,7 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
                 event.preventDefault()
                 const typed = String(new FormData(event.currentTarget).get("name") ?? "").trim()
                 // Without a name, changes carry a general one.
-                const found = typed === "" ? null : problemWithName(typed)
+                const found = typed === "" ? null : validateAuthorName(typed)
                 setProblem(found)
                 if (found !== null) return
                 onName(typed)

@@ -1,7 +1,7 @@
 import { useEffect, useState, useSyncExternalStore } from "react"
 
 /** Whether a media query holds. */
-export function useMedia(query: string): boolean {
+export function useMediaQuery(query: string): boolean {
   return useSyncExternalStore(
     (listener) => {
       const list = window.matchMedia(query)
@@ -13,7 +13,7 @@ export function useMedia(query: string): boolean {
 }
 
 /** The time, as fresh as “5 minutes ago” needs it. */
-export function useMinute(): number {
+export function useCurrentMinute(): number {
   const [minute, setMinute] = useState(() => Date.now())
   useEffect(() => {
     const timer = window.setInterval(() => setMinute(Date.now()), 30_000)

@@ -1,8 +1,8 @@
 /** Light, dark, or what the system says. */
-import { STORAGE } from "../sync/place"
+import { STORAGE_PREFIX } from "../sync/storage-prefix"
 
 export type Theme = "system" | "light" | "dark"
-const KEY = `${STORAGE}.theme`
+const KEY = `${STORAGE_PREFIX}.theme`
 
 export const readTheme = (): Theme => {
   const saved = localStorage.getItem(KEY)

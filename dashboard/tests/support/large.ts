@@ -15,7 +15,7 @@ export const LARGE_PLAN = Array.from({ length: 5_000 }, (_, at) => ({
 export async function openLargePlan(server: Server, ...people: Person[]): Promise<void> {
   for (const person of people) await person.open(server.url)
   for (const person of people) {
-    await person.is("live", 0)
+    await person.expectSync("live", 0)
     await person.page.getByRole("button", { name: "History", exact: true }).click()
     await expect(person.page.locator(".entry").first()).toBeVisible({ timeout: 60_000 })
     await person.page.keyboard.press("Escape")

@@ -45,10 +45,10 @@ export class Person {
   }
 
   /** Until the server has everything, or is known to be away. */
-  async is(kind: "live" | "offline" | "syncing" | "not-allowed", waiting?: number): Promise<void> {
+  async expectSync(kind: "live" | "offline" | "syncing" | "not-allowed", pending?: number): Promise<void> {
     const badge = this.page.locator(".sync")
     await expect(badge).toHaveAttribute("data-kind", kind)
-    if (waiting !== undefined) await expect(badge).toHaveAttribute("data-waiting", String(waiting))
+    if (pending !== undefined) await expect(badge).toHaveAttribute("data-pending", String(pending))
   }
 
   /** Opens the page, until the list is there. */
@@ -60,7 +60,7 @@ export class Person {
   }
 
   /** Until the page opens without a network. */
-  async installed(): Promise<void> {
+  async waitForServiceWorker(): Promise<void> {
     await this.page.evaluate(async () => {
       await navigator.serviceWorker.ready
       const cache = async () =>
@@ -83,13 +83,13 @@ export async function person(browser: Browser, name: string, options: Parameters
 }
 
 /** What people do while the server is away, each on their own; until all agree again. */
-export async function apart(server: Server, people: readonly Person[], work: () => Promise<void>): Promise<void> {
-  for (const who of people) await who.is("live", 0)
+export async function whileOffline(server: Server, people: readonly Person[], work: () => Promise<void>): Promise<void> {
+  for (const who of people) await who.expectSync("live", 0)
   await server.kill()
-  for (const who of people) await who.is("offline")
+  for (const who of people) await who.expectSync("offline")
   await work()
   await server.up()
-  for (const who of people) await who.is("live", 0)
+  for (const who of people) await who.expectSync("live", 0)
 }
 
 interface Fixtures {

@@ -1,11 +1,19 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { isBlankAmount, type Marks, marksOf, POINT, readAmount, refusalOf, type Scale } from "../../src/plan/amount"
+import {
+  type AmountFormat,
+  amountErrorOf,
+  CANONICAL_SEPARATORS,
+  isBlankAmount,
+  type NumberSeparators,
+  parseAmount,
+  separatorsOf,
+} from "../../src/plan/amount"
 import { CODES, SPELLINGS } from "../../src/plan/currencies"
-import { money, typed } from "../../src/plan/money"
+import { formatMoney, toEditText } from "../../src/plan/format"
 
 interface Fixture {
-  marks: Record<string, Marks>
+  marks: Record<string, NumberSeparators>
   groups: Group[]
 }
 
@@ -29,20 +37,20 @@ const cases = amounts.groups
   .flatMap(({ currency, unit, cases }) =>
     Object.entries(amounts.marks).flatMap(([language, marks]) =>
       cases.map(([text, is]) => {
-        const scale: Scale = currency === undefined ? { marks, unit } : { marks, currency, unit }
+        const scale: AmountFormat = currency === undefined ? { separators: marks, unit } : { separators: marks, currency, unit }
         return { language, text, scale, expected: typeof is === "object" ? is[language] : is }
       }),
     ),
   )
 
 it.each(cases)("in $language, in $scale.currency and units of $scale.unit, $text is $expected", ({ text, scale, expected }) => {
-  const amount = readAmount(text, scale)
-  expect("value" in amount ? amount.value : refusalOf(text, scale)).toBe(expected)
+  const amount = parseAmount(text, scale)
+  expect("value" in amount ? amount.value : amountErrorOf(text, scale)).toBe(expected)
   expect(isBlankAmount(text)).toBe(expected === "empty")
 })
 
 it.each(Object.entries(amounts.marks))("the marks of %s in the fixture are those of this language", (language, marks) =>
-  expect(marksOf(language)).toEqual(marks),
+  expect(separatorsOf(language)).toEqual(marks),
 )
 
 it("knows the currencies that the server knows", () => {
@@ -52,7 +60,7 @@ it("knows the currencies that the server knows", () => {
 })
 
 describe("problems", () => {
-  const lakh: Scale = { marks: POINT, currency: "INR", unit: 100_000 }
+  const lakh: AmountFormat = { separators: CANONICAL_SEPARATORS, currency: "INR", unit: 100_000 }
   it.each([
     ["", "The budget is empty."],
     ["lots", "“lots” is not an amount. Enter a number, such as 12 or 8 lakh."],
@@ -62,10 +70,10 @@ describe("problems", () => {
     ["$30", "“$30” is in $, and this plan counts in INR."],
     ["50k", "“k” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion."],
     ["Jan 2024", "“Jan 2024” is not an amount: “Jan” is neither a unit nor a currency."],
-  ])("%j: %s", (text, problem) => expect(readAmount(text, lakh)).toEqual({ problem }))
+  ])("%j: %s", (text, problem) => expect(parseAmount(text, lakh)).toEqual({ problem }))
 
   it("quote only the start of a long text", () => {
-    const amount = readAmount("x".repeat(1_000), lakh)
+    const amount = parseAmount("x".repeat(1_000), lakh)
     expect("problem" in amount && amount.problem.length).toBeLessThan(120)
   })
 })
@@ -97,32 +105,32 @@ describe("round trips", () => {
   const budgets = [0, 12.5, 12.125, 12_125, 1_234.567, 1e-7, 0.1 + 0.2, 1_234_567.89, Number.MAX_SAFE_INTEGER]
 
   it.each(LANGUAGES)("in %s a typed amount is read back", (language) => {
-    const marks = marksOf(language)
-    for (const budget of budgets) expect(readAmount(typed(budget, marks), { marks, unit: 1 })).toEqual({ value: budget })
+    const marks = separatorsOf(language)
+    for (const budget of budgets) expect(parseAmount(toEditText(budget, marks), { separators: marks, unit: 1 })).toEqual({ value: budget })
   })
 
   it.each(LANGUAGES)("in %s a formatted number is read back", (language) => {
-    const marks = marksOf(language)
+    const marks = separatorsOf(language)
     const format = new Intl.NumberFormat(language, { maximumFractionDigits: 6 })
     for (const budget of [0, 0.5, 12, 999, 1_000, 12_345, 123_456, 1_234_567, 12.125, 1_234.5, 1_234.567, 98_765_432.125])
-      expect(readAmount(format.format(budget), { marks, unit: 1 }), format.format(budget)).toEqual({ value: budget })
+      expect(parseAmount(format.format(budget), { separators: marks, unit: 1 }), format.format(budget)).toEqual({ value: budget })
   })
 
   it.each(LANGUAGES)("in %s a formatted sum of money is read back", (language) => {
-    const marks = marksOf(language)
+    const marks = separatorsOf(language)
     for (const currency of ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD"])
       for (const currencyDisplay of ["narrowSymbol", "code"] as const) {
         const format = new Intl.NumberFormat(language, { style: "currency", currency, currencyDisplay, maximumFractionDigits: 2 })
         for (const budget of [0, 5, 1_234, 1_234_567]) {
           const text = format.format(budget)
-          expect(readAmount(text, { marks, currency, unit: 1 }), text).toEqual({ value: budget })
+          expect(parseAmount(text, { separators: marks, currency, unit: 1 }), text).toEqual({ value: budget })
         }
       }
   })
 
   it.each([1, 1_000, 100_000, 1_000_000, 10_000_000])("what the page writes in units of %d is read back", (unit) => {
-    const marks = marksOf()
+    const marks = separatorsOf()
     for (const budget of [0, 12, 12.5, 1_250, 1_234_567.25])
-      expect(readAmount(money(budget, "INR", unit), { marks, currency: "INR", unit })).toEqual({ value: budget })
+      expect(parseAmount(formatMoney(budget, "INR", unit), { separators: marks, currency: "INR", unit })).toEqual({ value: budget })
   })
 })

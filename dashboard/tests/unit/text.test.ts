@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { problemWithName } from "../../src/plan/author"
-import { problemWith } from "../../src/plan/edit"
-import { countCharacters, fold, isBlank } from "../../src/plan/text"
+import { validateAuthorName } from "../../src/plan/author-name"
+import { validateField } from "../../src/plan/edit"
+import { countCharacters, foldText, isBlank } from "../../src/plan/text"
 
 interface Texts {
   blankRanges: [string, string][]
@@ -27,23 +27,23 @@ describe("a blank text", () => {
   })
 
   it.each(["", " ", "\u200b", "\ufeff", "\u00ad\u2060\u3000", "\u{e0020}"])("%j is no designation", (text) => {
-    expect(problemWith("designation", text)).toBe("A position needs a designation.")
+    expect(validateField("designation", text)).toBe("A position needs a designation.")
   })
 
-  it.each(["a", "\u200ba", "👩‍🍳", "0"])("%j is a designation", (text) => expect(problemWith("designation", text)).toBeNull())
+  it.each(["a", "\u200ba", "👩‍🍳", "0"])("%j is a designation", (text) => expect(validateField("designation", text)).toBeNull())
 })
 
 it("lengths count characters, as on the server", () => {
   expect(countCharacters("👩a")).toBe(2)
-  expect(problemWith("location", "👩".repeat(1_000))).toBeNull()
-  expect(problemWith("location", "a".repeat(1_001))).toContain("1,000 characters")
+  expect(validateField("location", "👩".repeat(1_000))).toBeNull()
+  expect(validateField("location", "a".repeat(1_001))).toContain("1,000 characters")
 })
 
 it.each(names)("the name $name is accepted: $isAccepted", ({ name, isAccepted, repeat = 1 }) => {
-  expect(problemWithName(name.repeat(repeat)) === null).toBe(isAccepted)
+  expect(validateAuthorName(name.repeat(repeat)) === null).toBe(isAccepted)
 })
 
 it("folding ignores case, width, spacing and invisible characters", () => {
-  for (const text of ["Kitchen", " kitchen", "KITCHEN\u00a0", "Kit\u200bchen", "Ｋitchen"]) expect(fold(text)).toBe("kitchen")
-  expect(fold("Bogotá")).not.toBe(fold("Bogota"))
+  for (const text of ["Kitchen", " kitchen", "KITCHEN\u00a0", "Kit\u200bchen", "Ｋitchen"]) expect(foldText(text)).toBe("kitchen")
+  expect(foldText("Bogotá")).not.toBe(foldText("Bogota"))
 })

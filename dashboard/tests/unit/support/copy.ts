@@ -1,10 +1,10 @@
 /** A copy of a plan, as a document handle has it. */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
-import { decodeSince } from "../../../src/history/decode"
-import type { Deed } from "../../../src/history/deeds"
-import { Ledger } from "../../../src/history/ledger"
-import { add, type Plan } from "../../../src/plan/edit"
+import { ChangeLog } from "../../../src/history/change-log"
+import { decodeChangesSince } from "../../../src/history/decode-changes"
+import type { HistoryEvent } from "../../../src/history/events"
+import { addPositions, type Plan } from "../../../src/plan/edit"
 import { type Field, type PlanDoc, type Position, readConflicts, readPosition, rowsOf, shownValue } from "../../../src/plan/schema"
 
 export class Copy implements Plan {
@@ -21,20 +21,20 @@ export class Copy implements Plan {
     return newHeads ? encodeHeads(newHeads) : undefined
   }
 
-  look(id: string): Position | null {
+  readPosition(id: string): Position | null {
     const position = readPosition(id, rowsOf(this.current)[id])
     return position && { ...position, conflicts: readConflicts(this.current, id) }
   }
 
   /** The shown value of a field, and then those that lost. */
   values(id: string, field: Field): unknown[] {
-    const position = this.look(id)
+    const position = this.readPosition(id)
     return position ? [shownValue(position, field), ...(position.conflicts?.[field]?.losing.map(({ value }) => value) ?? [])] : []
   }
 
   /** The operation that wrote a value of a conflict. */
   operation(id: string, field: Field, value: unknown): string {
-    const position = this.look(id)
+    const position = this.readPosition(id)
     const conflict = position?.conflicts?.[field]
     if (position && conflict && shownValue(position, field) === value) return conflict.winner
     const losing = conflict?.losing.find((lost) => lost.value === value)
@@ -53,37 +53,37 @@ export class Copy implements Plan {
   }
 
   /** Somebody else's, who has the same so far. */
-  other(): Copy {
+  fork(): Copy {
     return new Copy(A.clone(this.current))
   }
 
-  hear(other: Copy): void {
+  merge(other: Copy): void {
     this.current = A.merge(this.current, A.clone(other.current))
   }
 
-  ledger(): Ledger {
-    const ledger = new Ledger()
-    for (const { change, maxOp } of decodeSince(this.current, [])) ledger.add(change, maxOp)
+  changeLog(): ChangeLog {
+    const ledger = new ChangeLog()
+    for (const { change, maxOp } of decodeChangesSince(this.current, [])) ledger.add(change, maxOp)
     return ledger
   }
 
   /** What the last changes did, the newest first. */
-  told(most = 1): Deed[][] {
-    return this.ledger()
+  latestEvents(most = 1): HistoryEvent[][] {
+    return this.changeLog()
       .page({}, null, most)
-      .entries.map(({ deeds }) => deeds)
+      .entries.map(({ events: deeds }) => deeds)
   }
 
-  swallowed() {
-    return this.ledger()
-      .swallowed()
-      .map(({ field, value, who }) => ({ field, value, who }))
+  discardedEdits() {
+    return this.changeLog()
+      .discardedEdits()
+      .map(({ field, value, author: who }) => ({ field, value, who }))
   }
 }
 
 /** Two copies of a plan with one position. */
-export function copies() {
+export function createCopies() {
   const ours = new Copy(A.from<Record<string, unknown>>({ positions: {} }) as unknown as A.Doc<PlanDoc>)
-  const [id = ""] = add(ours, [{ designation: "Cook", department: "Kitchen", budget: 1, location: "Pune" }], "CEO")
-  return { id, ours, theirs: ours.other() }
+  const [id = ""] = addPositions(ours, [{ designation: "Cook", department: "Kitchen", budget: 1, location: "Pune" }], "CEO")
+  return { id, ours, theirs: ours.fork() }
 }

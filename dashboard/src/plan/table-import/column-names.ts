@@ -1,0 +1,197 @@
+/** What the head of a column means: `Annual Salary (USD)` is a budget in USD. */
+import { codesOf } from "../currencies"
+import { FIELDS, type Field } from "../schema"
+
+export interface ColumnMeaning {
+  field: Field
+  /** Of two columns that mean the same field, the one with the lower rank is read. */
+  rank: number
+  /** Unit word that all amounts of the column count in, as the grammar of amounts has it; empty if none is named. */
+  unit: string
+  /** Currency of all amounts of the column, as written in the head; empty if none is named. */
+  currency: string
+}
+
+/** Why a column that seems to hold a budget is not one, or what its head leaves open. */
+export interface ColumnProblem {
+  problem: string
+}
+
+/** Names of each field, the most telling first. Case, punctuation, and words such as “annual” do not count. */
+const NAMES: Record<Field, readonly string[]> = {
+  designation: [
+    "designation",
+    "position title",
+    "job title",
+    "position name",
+    "job role",
+    "job designation",
+    "role title",
+    "role name",
+    "job name",
+    "job profile",
+    "position",
+    "role",
+    "title",
+    "job",
+    "post",
+    "occupation",
+  ],
+  department: [
+    "department",
+    "department name",
+    "dept",
+    "dept name",
+    "team",
+    "team name",
+    "division",
+    "business unit",
+    "function",
+    "business function",
+    "org unit",
+    "organization unit",
+    "organisation unit",
+  ],
+  budget: [
+    "budget",
+    "budget amount",
+    "budgeted amount",
+    "position budget",
+    "salary budget",
+    "approved budget",
+    "planned budget",
+    "proposed budget",
+    "budgeted cost",
+    "budgeted salary",
+    "planned cost",
+    "planned salary",
+    "cost to company",
+    "ctc",
+    "total ctc",
+    "total cost",
+    "total compensation",
+    "base salary",
+    "basic salary",
+    "gross salary",
+    "salary",
+    "salary amount",
+    "total salary",
+    "base pay",
+    "gross pay",
+    "pay",
+    "base compensation",
+    "compensation",
+    "remuneration",
+    "salary package",
+    "total package",
+    "package",
+    "wage",
+    "cost",
+    "amount",
+    "total budget",
+  ],
+  location: [
+    "location",
+    "work location",
+    "job location",
+    "office location",
+    "base location",
+    "location name",
+    "work city",
+    "city",
+    "office",
+    "site",
+    "work site",
+    "workplace",
+    "place of work",
+    "place",
+    "branch",
+  ],
+}
+
+const RANKS = new Map(FIELDS.flatMap((field) => NAMES[field].map((name, rank) => [name, { field, rank }] as const)))
+/** A column that is called by its unit alone, such as `₹ lakh`. */
+const UNNAMED_BUDGET = { field: "budget", rank: NAMES.budget.length } as const
+
+/** Unit words in heads, as the grammar of amounts spells them. */
+const UNITS = new Map([
+  ["thousand", "thousand"],
+  ["thousands", "thousand"],
+  ["000", "thousand"],
+  ["000s", "thousand"],
+  ["l", "lakh"],
+  ["lac", "lakh"],
+  ["lacs", "lakh"],
+  ["lakh", "lakh"],
+  ["lakhs", "lakh"],
+  ["lpa", "lakh"],
+  ["million", "million"],
+  ["millions", "million"],
+  ["cr", "crore"],
+  ["crore", "crore"],
+  ["crores", "crore"],
+  ["billion", "billion"],
+  ["billions", "billion"],
+])
+const AMBIGUOUS_UNITS = new Set(["k", "m", "mm", "mn", "mio", "mln", "b", "bn", "t"])
+/** A budget counts by the year. */
+const OTHER_PERIODS = /^(month|months|monthly|mo|pm|week|weekly|day|daily|hour|hourly|hr|hrs|quarter|quarterly)$/
+const NOISE = /^(annual|annually|annum|yearly|year|yr|pa|per|in|of|the|a|fy|fy\d{2,4}|(19|20)\d{2})$/
+
+/** The head as words: lower case, without punctuation; currency symbols are words. `jobTitle` is two, and `p.a.` is one. */
+const wordsOf = (head: string): string[] =>
+  head
+    .normalize("NFKC")
+    .replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2")
+    .replace(/(?<!\p{L})(?:\p{L}\.\s?)+\p{L}(?!\p{L})\.?/gu, (abbreviation) => `${abbreviation.replace(/[.\s]/g, "")} `)
+    .match(/\p{Sc}|[\p{L}\p{N}\p{M}]+/gu) ?? []
+
+const nameOf = (words: readonly string[]): { field: Field; rank: number } | undefined => {
+  const name = words.join(" ").toLowerCase()
+  return RANKS.get(name) ?? RANKS.get(name.replace(/s$/, ""))
+}
+
+/** Symbols, `Rs`, and codes in capitals: the head `All` is not the currency of Albania. */
+const isCurrency = (word: string): boolean => codesOf(word) !== null && (!/^[A-Za-z]{3}$/.test(word) || word === word.toUpperCase())
+
+/** The meaning of a head; null if it means no field of a position. */
+export function parseColumnName(head: string): ColumnMeaning | ColumnProblem | null {
+  const plain = nameOf(wordsOf(head)) ?? nameOf(wordsOf(head.replace(/[([].*?[)\]]/g, " ")))
+  if (plain && plain.field !== "budget") return { ...plain, unit: "", currency: "" }
+  if (head.includes("/") && !plain) {
+    const parts = head.split("/").map((part) => nameOf(wordsOf(part)))
+    const first = parts[0]
+    if (first && first.field !== "budget" && parts.every((part) => part?.field === first.field)) return { ...first, unit: "", currency: "" }
+  }
+  return budgetMeaning(head)
+}
+
+function budgetMeaning(head: string): ColumnMeaning | ColumnProblem | null {
+  const name: string[] = []
+  const units: string[] = []
+  const currencies: string[] = []
+  let ambiguous = ""
+  let hasPeriod = false
+  // Words in brackets say more about the column; of those that are neither unit nor currency nothing follows.
+  const aside = [...head.matchAll(/[([](.*?)[)\]]/g)].flatMap(([, inner = ""]) => wordsOf(inner))
+  const main = wordsOf(head.replace(/[([].*?[)\]]/g, " "))
+  for (const [at, word] of [...main, ...aside].entries()) {
+    const lower = word.toLowerCase()
+    const unit = UNITS.get(lower)
+    if (OTHER_PERIODS.test(lower)) hasPeriod = true
+    else if (unit) units.push(unit)
+    else if (AMBIGUOUS_UNITS.has(lower)) ambiguous = word
+    else if (isCurrency(word)) currencies.push(word)
+    else if (!NOISE.test(lower) && at < main.length) name.push(word)
+  }
+  const isUnitOnly = name.length === 0 && main.length > 0 && (units.length > 0 || currencies.length > 0)
+  const named = nameOf(name) ?? (isUnitOnly ? UNNAMED_BUDGET : undefined)
+  if (named?.field !== "budget") return null
+  const quoted = `“${head.trim()}”`
+  if (hasPeriod) return { problem: `${quoted} does not count by the year.` }
+  if (ambiguous)
+    return { problem: `The unit of ${quoted} is ambiguous. Write it in full, such as “Budget (thousand)” or “Budget (million)”.` }
+  if (new Set(units).size > 1 || new Set(currencies.map((word) => codesOf(word)?.join())).size > 1)
+    return { problem: `${quoted} names several units or currencies. Name one.` }
+  return { ...named, unit: units[0] ?? "", currency: currencies[0] ?? "" }
+}

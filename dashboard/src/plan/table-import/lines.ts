@@ -1,0 +1,84 @@
+/** Reads the lines below the names of the columns. */
+import { type AmountFormat, CANONICAL_SEPARATORS, isBlankAmount, parseAmount } from "../amount"
+import { codesOf } from "../currencies"
+import { type NewPosition, validateField } from "../edit"
+import { unescapeFormulas } from "../formula-escaping"
+import { FIELDS, type Field } from "../schema"
+import { isBlank } from "../text"
+import { type Header, widthOf } from "./header"
+import type { ImportLine, SkippedLine } from "./preview"
+
+/** What a line is. */
+export type ParsedLine = { line: ImportLine } | { skipped: SkippedLine } | null
+
+/** A line that adds up others. */
+const TOTAL = /^(grand |overall |sub[ -]?)?(total|sum)s?:?$/i
+const TOTAL_OF = /^(grand |sub[ -]?)?totals? (budget|cost|salary|amount|headcount|positions?|for|of)\b.*$|^.+ (sub[ -]?)?total:?$/i
+
+/** How the cells of a table are read. */
+export interface LineContext {
+  header: Header
+  /** Text of the cells that name the columns. */
+  headerCells: readonly string[]
+  format: AmountFormat
+}
+
+/** Reads a row. null: it is blank. */
+export function parseLine(number: number, row: readonly string[], context: LineContext): ParsedLine {
+  const { header, headerCells } = context
+  const width = widthOf(row)
+  if (width === 0) return null
+  if (header.row >= 0 && isSame(row, headerCells)) return { skipped: { number, reason: "repeats the names of the columns" } }
+  if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
+  const cell = (field: Field) => row[header.columns[field]?.at ?? -1] ?? ""
+  const budget = readBudget(cell("budget"), context)
+  const position: NewPosition = {
+    designation: unescapeFormulas(cell("designation")),
+    department: unescapeFormulas(cell("department")),
+    budget: "value" in budget ? budget.value : null,
+    location: unescapeFormulas(cell("location")),
+  }
+  const problem =
+    width > header.width
+      ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. A cell that holds the separator needs quotation marks.`
+      : "problem" in budget
+        ? `${HEADS.budget}: ${budget.problem}`
+        : problemWithTexts(position)
+  return { line: { number, position, problem } }
+}
+
+const HEADS: Record<Field, string> = { designation: "Designation", department: "Department", budget: "Budget", location: "Location" }
+
+function problemWithTexts(position: NewPosition): string | null {
+  for (const field of FIELDS) {
+    const problem = validateField(field, position[field])
+    if (problem !== null) return `${HEADS[field]}: ${problem}`
+  }
+  return null
+}
+
+const isSame = (row: readonly string[], headerCells: readonly string[]): boolean =>
+  widthOf(row) === widthOf(headerCells) && headerCells.every((head, at) => head.trim() === (row[at] ?? "").trim())
+
+function isTotal(row: readonly string[], { columns }: Header): boolean {
+  const text = (field: Field) => (row[columns[field]?.at ?? -1] ?? "").trim()
+  const designation = text("designation")
+  if (TOTAL.test(designation)) return true
+  if (isBlank(designation)) return row.some((cell) => TOTAL.test(cell.trim()) || TOTAL_OF.test(cell.trim()))
+  return TOTAL_OF.test(designation) && isBlank(text("department")) && isBlank(text("location"))
+}
+
+/** The budget in the plan's unit. A unit in the head of the column holds for amounts that name none. */
+function readBudget(text: string, { header, format }: LineContext): { value: number | null } | { problem: string } {
+  const cell = unescapeFormulas(text)
+  const unit = header.columns.budget?.unit ?? ""
+  if (isBlankAmount(cell)) return { value: null }
+  const hasOwnUnit = (cell.match(/\p{L}+/gu) ?? []).some((word) => codesOf(word) === null && !/^e$/i.test(word))
+  if (unit === "" || hasOwnUnit) return parseAmount(cell, format)
+  const read = parseAmount(`${cell} ${unit}`, format)
+  return "value" in read ? read : parseAmount(cell, format)
+}
+
+/** The format of a table: exports of plans have a decimal point, wherever they are read. */
+export const amountFormatOf = (headerCells: readonly string[], delimiter: string, format: AmountFormat): AmountFormat =>
+  delimiter === "," && headerCells.includes("createdAt") ? { ...format, separators: CANONICAL_SEPARATORS } : format

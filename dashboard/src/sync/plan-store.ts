@@ -1,0 +1,209 @@
+/** One open plan: its positions, how far it is synced, who is there. What the page shows is a snapshot of this. */
+
+import { next as A } from "@automerge/automerge/slim"
+import {
+  type DocHandle,
+  type DocHandleChangePayload,
+  type DocHandleEncodedChangePayload,
+  encodeHeads,
+  type UrlHeads,
+} from "@automerge/automerge-repo/slim"
+import { HistoryClient } from "../history/client"
+import type { DiscardedEdit } from "../history/events"
+import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
+import { PositionIndex } from "../plan/position-index"
+import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
+import { requestPersistentStorage } from "./local-storage"
+import { type Person, Presence } from "./presence"
+import type { SyncState, SyncStatus } from "./sync-status"
+
+/** What others have just changed: by position, its fields, or null for all of it. */
+export interface Highlight {
+  at: number
+  fields: ReadonlySet<string> | null
+}
+
+export interface PlanSnapshot {
+  positions: readonly Position[]
+  /** What the document's heads were when this was so. */
+  heads: UrlHeads
+  settings: Settings
+  settingConflicts: SettingConflicts | null
+  /** Rows that no list shows, as somebody made another map of positions at the same time. */
+  hiddenRows: number
+  sync: SyncState
+  people: readonly Person[]
+  discardedEdits: readonly DiscardedEdit[]
+  highlights: ReadonlyMap<string, Highlight>
+  /** Changes that the history has read; null: it has not begun. */
+  changes: number | null
+  /** How far the history is, from 0 to 1; null: it is not reading. */
+  reading: number | null
+  historyProblem: string | null
+}
+
+const HIGHLIGHT_MS = 2_500
+
+export class PlanStore {
+  readonly id: string
+  history: HistoryClient | null = null
+  presence: Presence
+  #rows: PositionIndex
+  #snapshot: PlanSnapshot
+  #listeners = new Set<() => void>()
+  #frame: number | null = null
+  #isLocalChange = false
+  /** There is a change of which we have not been told what it changes. */
+  #hasUnreportedChange = false
+  #unsubscribe: () => void
+  #start: number
+
+  constructor(
+    readonly handle: DocHandle<PlanDoc>,
+    readonly syncStatus: SyncStatus,
+    name: string,
+  ) {
+    this.id = handle.documentId
+    const doc = handle.doc()
+    this.#rows = new PositionIndex(doc)
+    const { settings, conflicts } = readSettingsState(doc)
+    this.#snapshot = {
+      positions: this.#rows.list,
+      heads: handle.heads(),
+      settings,
+      settingConflicts: conflicts,
+      hiddenRows: hiddenRows(this.plan).length,
+      sync: syncStatus.state,
+      people: [],
+      discardedEdits: [],
+      highlights: new Map(),
+      changes: null,
+      reading: 0,
+      historyProblem: null,
+    }
+    handle.on("heads-changed", this.#onHeads)
+    handle.on("change", this.#onChange)
+    this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
+    this.presence = new Presence(handle, name, (people) => this.#update({ people }))
+    // After the list is on the screen.
+    this.#start = window.setTimeout(() => this.#openHistory(), 300)
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  getSnapshot = (): PlanSnapshot => this.#snapshot
+
+  /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
+  readonly plan: Plan = {
+    doc: () => this.handle.doc(),
+    heads: () => this.handle.heads(),
+    change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
+    changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+  }
+
+  #write<T>(write: () => T): T {
+    requestPersistentStorage()
+    this.#isLocalChange = true
+    this.#hasUnreportedChange = false
+    try {
+      return write()
+    } finally {
+      // The repository sends a change when it tells of one, and of this one nothing is to be seen: it would wait for the next.
+      if (this.#hasUnreportedChange) {
+        const doc = this.handle.doc()
+        this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
+      }
+      this.#isLocalChange = false
+    }
+  }
+
+  get(id: string): Position | undefined {
+    return this.#rows.get(id)
+  }
+
+  /** A position with all of its conflicts as it is at this moment, which may not be on the screen yet. */
+  readPosition(id: string): PositionAtHeads | null {
+    this.#rows.checkConflicts(this.handle.doc(), [id])
+    const position = this.#rows.get(id)
+    return position ? { position, heads: this.handle.heads() } : null
+  }
+
+  /** The settings as they are at this moment. */
+  readSettings(): SettingsAtHeads {
+    return { ...readSettingsState(this.handle.doc()), heads: this.handle.heads() }
+  }
+
+  close(): void {
+    window.clearTimeout(this.#start)
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+    this.handle.off("heads-changed", this.#onHeads)
+    this.handle.off("change", this.#onChange)
+    this.#unsubscribe()
+    this.presence.close()
+    this.history?.close()
+    this.#listeners.clear()
+  }
+
+  #openHistory(): void {
+    this.history = new HistoryClient(this.handle.doc(), {
+      loaded: (changes, discardedEdits) => this.#update({ changes, discardedEdits, historyProblem: null }),
+      conflicts: (ids) => {
+        this.#rows.checkConflicts(this.handle.doc(), ids)
+        this.#update({ positions: this.#rows.list })
+      },
+      progress: (reading) => this.#update({ reading }),
+      failed: (historyProblem) => {
+        // Nobody else says which positions have conflicts.
+        const doc = this.handle.doc()
+        this.#rows.checkConflicts(doc, Object.keys(rowsOf(doc)))
+        this.#update({ positions: this.#rows.list, historyProblem })
+      },
+    })
+  }
+
+  #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
+    this.#hasUnreportedChange = false
+    const touched = this.#rows.applyPatches(doc, patches)
+    const isLocal = this.#isLocalChange
+    let { highlights } = this.#snapshot
+    if (!isLocal && touched.size > 0 && touched.size <= 200) {
+      const at = performance.now()
+      const fresh = [...highlights].filter(([, highlight]) => at - highlight.at < HIGHLIGHT_MS)
+      for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
+      highlights = new Map(fresh)
+    }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, highlights }
+    this.#notify(isLocal)
+  }
+
+  /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
+  #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
+    this.#hasUnreportedChange = true
+    this.history?.update(doc)
+    // Automerge does not report every change among losing values.
+    const { settings, conflicts } = readSettingsState(doc)
+    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
+  }
+
+  #update(part: Partial<PlanSnapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...part }
+    this.#notify(false)
+  }
+
+  /** What we do is seen at once; what comes from elsewhere, once in a frame. */
+  #notify(isUrgent: boolean): void {
+    if (isUrgent || document.hidden) {
+      if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+      return
+    }
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+    })
+  }
+}

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest"
+import { Attribution } from "../../src/history/attribution"
+
+/** What the server knows, and what it was asked. */
+let users: Record<string, string | null>
+let asked: string[][]
+let options: RequestInit[]
+let hold: Promise<void> | null
+let shown: Record<string, string>
+
+beforeEach(() => {
+  users = {}
+  asked = []
+  options = []
+  hold = null
+  shown = {}
+  vi.stubGlobal("fetch", async (url: string, init: RequestInit) => {
+    const hashes = (new URL(url, "http://server").searchParams.get("changes") ?? "").split(",")
+    asked.push(hashes)
+    options.push(init)
+    const changes = hashes.flatMap((hash) => (hash in users ? [{ hash, user: users[hash] }] : []))
+    await hold
+    init.signal?.throwIfAborted()
+    return Response.json({ changes })
+  })
+})
+afterEach(() => vi.unstubAllGlobals())
+
+const witness = () =>
+  new Attribution("plan", (found) => {
+    shown = Object.fromEntries(found)
+  })
+
+it("each change is asked for once, and what is known stays known", async () => {
+  users = { a: "ceo", b: null, c: "cfo" }
+  const one = witness()
+  one.request(["a", "b"], true)
+  await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
+  one.request(["c", "a", "b"], true)
+  await vi.waitFor(() => expect(shown).toEqual({ a: "ceo", c: "cfo" }))
+  one.request(["c", "a", "b"], true)
+  expect(asked).toEqual([["a", "b"], ["c"]])
+  expect(options.every(({ cache }) => cache === "no-store")).toBe(true)
+})
+
+it("one request is under way at a time, and of many changes the newest are asked for first", async () => {
+  let release = () => {}
+  hold = new Promise((done) => {
+    release = done
+  })
+  const one = witness()
+  one.request(["a"], true)
+  one.request(["b", "a"], true)
+  const many = Array.from({ length: 150 }, (_, at) => `c${at}`)
+  one.request([...many, "b", "a"], true)
+  expect(asked).toEqual([["a"]])
+  release()
+  await vi.waitFor(() => expect(asked).toEqual([["a"], many.slice(0, 100), [...many.slice(100), "b"]]))
+})
+
+it("of what the server has not got yet it is asked again when it has", async () => {
+  const one = witness()
+  one.request(["a"], false)
+  await vi.waitFor(() => expect(asked).toEqual([["a"]]))
+  users = { a: "ceo" }
+  one.request(["a"], true)
+  await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
+})
+
+it("what cannot be answered now is asked for again", async () => {
+  const answering = fetch
+  vi.stubGlobal("fetch", async () => new Response("", { status: 503 }))
+  const one = witness()
+  one.request(["a"], true)
+  await new Promise((done) => setTimeout(done))
+  vi.stubGlobal("fetch", answering)
+  users = { a: "ceo" }
+  one.request(["a"], true)
+  await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
+})
+
+it("nobody is told of an answer who does not wait for it any more", async () => {
+  let release = () => {}
+  hold = new Promise((done) => {
+    release = done
+  })
+  users = { a: "ceo" }
+  const one = witness()
+  one.request(["a"], true)
+  one.close()
+  expect(options[0]?.signal?.aborted).toBe(true)
+  release()
+  await new Promise((done) => setTimeout(done))
+  expect(shown).toEqual({})
+})
