@@ -1,4 +1,5 @@
 /** Messages between the page and its history worker. */
+import type { FieldValues } from "../plan/fields"
 import type { Settings } from "../plan/schema"
 import type { DiscardedEdit, HistoryEntry } from "./events"
 
@@ -17,12 +18,8 @@ export interface HistoryPage {
 }
 
 /** A position at an earlier state of the plan. */
-export interface PastPosition {
+export interface PastPosition extends FieldValues {
   id: string
-  designation: string
-  department: string
-  budget: number | null
-  location: string
   mistyped?: Partial<Record<string, string>>
 }
 

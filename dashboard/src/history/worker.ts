@@ -1,6 +1,8 @@
 /** Web worker with its own copy of the document, so that reading a long history does not block the page. */
+
 import { next as A } from "@automerge/automerge/slim"
-import { FIELDS, readPosition, readSettings, rowsOf } from "../plan/schema"
+import { FIELDS } from "../plan/fields"
+import { readPosition, readSettings, rowsOf } from "../plan/schema"
 import { startAutomerge } from "../sync/automerge"
 import { ChangeLog } from "./change-log"
 import { decodeChangesSince } from "./decode-changes"

@@ -1,19 +1,18 @@
 /** A table of positions as CSV. What it writes, `table-file` reads back as it was. */
 import Papa from "papaparse"
+import { FIELDS } from "./fields"
 import { toPlainDecimal } from "./format"
 import { escapeFormulas, needsQuotes } from "./formula-escaping"
-import { FIELDS, type Position } from "./schema"
+import type { Position } from "./schema"
 
 const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
 
 /** A file that opens in a spreadsheet, in the order of the list. */
 export function toCsv(positions: readonly Position[]): string {
+  const cell = (value: string | number | null) => (typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(value ?? ""))
   const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())
   const rows = positions.map((position) => [
-    escapeFormulas(position.designation),
-    escapeFormulas(position.department),
-    position.budget === null ? "" : toPlainDecimal(position.budget),
-    escapeFormulas(position.location),
+    ...FIELDS.map((field) => cell(position[field])),
     iso(position.createdAt),
     iso(position.updatedAt),
     escapeFormulas(position.updatedBy),

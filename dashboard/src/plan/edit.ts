@@ -6,6 +6,7 @@
  */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
+import { type FieldKey, type FieldValues, fieldNoun, isAmountField, isRequiredField, storedFields } from "./fields"
 import { newId } from "./id"
 import {
   mergeConcurrentRows,
@@ -20,11 +21,10 @@ import {
   writeRegisters,
 } from "./multi-value-register"
 import {
-  type Field,
   type FieldValue,
   fieldRegister,
   isEqualSetting,
-  MAX_BUDGET,
+  MAX_AMOUNT,
   MAX_TEXT,
   type PlanDoc,
   type Position,
@@ -41,20 +41,14 @@ import {
 import { countCharacters, isBlank } from "./text"
 
 /** A position to create. */
-export interface NewPosition {
-  designation: string
-  department: string
-  /** null: unknown. No key is stored then. */
-  budget: number | null
-  location: string
-}
+export type NewPosition = FieldValues
 
 /** A row that was deleted: its whole content is in the document at `heads`. */
 export interface DeletedPosition {
   id: string
   heads: UrlHeads
   /** A value that takes the place of what the row held. */
-  override?: { field: Field; value: FieldValue }
+  override?: { field: FieldKey; value: FieldValue }
 }
 
 /** The document that is edited. */
@@ -72,24 +66,21 @@ export interface SettingsAtHeads extends SettingsState {
 }
 
 /** Why a value cannot be taken, in words for whoever typed it; null: it can. */
-export function validateField(field: Field, value: FieldValue): string | null {
-  if (field === "budget") {
-    // An unknown budget.
+export function validateField(field: FieldKey, value: FieldValue): string | null {
+  const noun = fieldNoun(field)
+  if (isAmountField(field)) {
     if (value === null) return null
-    if (typeof value !== "number" || !Number.isFinite(value)) return "A budget is a number."
-    if (value < 0) return "A budget cannot be below zero."
-    return value > MAX_BUDGET ? "This number is too large." : null
+    if (typeof value !== "number" || !Number.isFinite(value)) return `A ${noun} must be a number.`
+    if (value < 0) return `A ${noun} cannot be negative.`
+    return value > MAX_AMOUNT ? "This number is too large." : null
   }
   const text = typeof value === "string" ? value : ""
-  if (field === "designation" && isBlank(text)) return "A position needs a designation."
+  if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
   return countCharacters(text) > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
 }
 
-const toPositionDoc = ({ designation, department, budget, location }: NewPosition, created: number, author: string): PositionDoc => ({
-  designation,
-  department,
-  ...(budget !== null && { budget }),
-  location,
+const toPositionDoc = (position: NewPosition, created: number, author: string): PositionDoc => ({
+  ...storedFields(position),
   createdAt: new Date(created),
   updatedAt: new Date(),
   updatedBy: author,
@@ -121,7 +112,7 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
 export function setField(
   plan: Plan,
   id: string,
-  field: Field,
+  field: FieldKey,
   value: FieldValue,
   author: string,
   base: PositionAtHeads | null = null,
@@ -131,9 +122,9 @@ export function setField(
   const change = (doc: PlanDoc) => {
     const row = doc.positions[id]
     if (!row) return
-    if (field !== "budget") row[field] = String(value ?? "")
-    else if (value === null) delete row.budget
-    else row.budget = value as number
+    if (!isAmountField(field)) row[field] = String(value ?? "")
+    else if (value === null) delete row[field]
+    else row[field] = value as number
     setUpdateInfo(row, author)
   }
   const message = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
@@ -161,7 +152,7 @@ function withFields(row: Register, fields: readonly (readonly [string, Register]
 }
 
 /** What stands in a field, with all values of a conflict: to be given to {@link revertField}. */
-export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: Field): Register =>
+export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: FieldKey): Register =>
   fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**
@@ -171,7 +162,7 @@ export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: Fi
 export function revertField(
   plan: Plan,
   id: string,
-  field: Field,
+  field: FieldKey,
   before: Register,
   author: string,
   base: PositionAtHeads | null = null,
@@ -212,7 +203,7 @@ function writeFields(
  * Ends a conflict with one of its values: the one that this operation wrote. Where several rows stand at the id, as two people restored
  * it at once, one row takes the place of all, with what only one of them had, and the conflicts of the other fields.
  */
-export function resolveConflict(plan: Plan, id: string, field: Field, operation: string, author: string): void {
+export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
   const row = readRowRegister(plan.doc(), id)
   const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
   // Somebody else has settled it meanwhile. (Where the row that is shown has no such field, no operation has written it.)
@@ -274,8 +265,8 @@ export function restorePositions(
   return rows.filter(({ row }) => row.length === 0).map(({ id }) => id)
 }
 
-function registerForField(field: Field, value: FieldValue): Register {
-  if (field !== "budget") return registerOf(textValue(String(value ?? "")))
+function registerForField(field: FieldKey, value: FieldValue): Register {
+  if (!isAmountField(field)) return registerOf(textValue(String(value ?? "")))
   return value === null ? [] : registerOf(scalarValue(value))
 }
 

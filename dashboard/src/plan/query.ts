@@ -1,16 +1,21 @@
 /** Searching, filtering, ordering and adding up. */
-import { FIELDS, type Field, type Position, type Setting } from "./schema"
+import { type FieldKey, GROUP_FIELDS, type GroupKey, TEXT_FIELDS } from "./fields"
+import type { Position } from "./schema"
 import { createTextFolder, toSearchText } from "./text"
 
 export interface Filter {
   search: string
-  /** Folded name; null for all. */
-  department: string | null
-  /** Folded name; null for all. */
-  location: string | null
+  /** Folded name of the selected group, by field. A field without an entry does not filter. */
+  groups: Partial<Record<GroupKey, string>>
 }
 
-export type SortKey = Field | "updatedAt" | "createdAt"
+export const NO_FILTER: Filter = { search: "", groups: {} }
+
+export const isFiltering = ({ search, groups }: Filter): boolean => search !== "" || selectedGroups(groups).length > 0
+
+const selectedGroups = (groups: Filter["groups"]): GroupKey[] => GROUP_FIELDS.filter((field) => groups[field] !== undefined)
+
+export type SortKey = FieldKey | "updatedAt" | "createdAt"
 export interface Sort {
   key: SortKey
   ascending: boolean
@@ -21,18 +26,18 @@ const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: tr
 /** Keeps the positions (and the one that is `kept`) that have every word of the search in one of their texts. */
 export function filterPositions(
   positions: readonly Position[],
-  { search, department, location }: Filter,
+  { search, groups }: Filter,
   pinnedId: string | null = null,
 ): readonly Position[] {
   const words = toSearchText(search).split(/\s+/).filter(Boolean)
-  if (words.length === 0 && department === null && location === null) return positions
+  const fields = selectedGroups(groups)
+  if (words.length === 0 && fields.length === 0) return positions
   const fold = createTextFolder()
   return positions.filter((position) => {
     if (position.id === pinnedId) return true
-    if (department !== null && fold(position.department) !== department) return false
-    if (location !== null && fold(position.location) !== location) return false
+    if (fields.some((field) => fold(position[field]) !== groups[field])) return false
     if (words.length === 0) return true
-    const text = toSearchText(`${position.designation}\n${position.department}\n${position.location}\n${position.updatedBy}`)
+    const text = toSearchText([...TEXT_FIELDS.map((field) => position[field]), position.updatedBy].join("\n"))
     return words.every((word) => text.includes(word))
   })
 }
@@ -67,7 +72,7 @@ export interface Group {
 }
 
 /** Groups of positions, in the order in which they first appear. */
-function groupPositions(positions: readonly Position[], field: "department" | "location"): Group[] {
+function groupPositions(positions: readonly Position[], field: GroupKey): Group[] {
   const fold = createTextFolder()
   const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
   for (const position of positions) {
@@ -86,13 +91,13 @@ function groupPositions(positions: readonly Position[], field: "department" | "l
 }
 
 /** The different departments or locations, for choosing among them. */
-export const distinctGroups = (positions: readonly Position[], field: "department" | "location"): Group[] =>
+export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field)
     .filter(({ key }) => key !== "")
     .sort((one, other) => collator.compare(one.name, other.name))
 
 /** Sums, the largest first. */
-export const groupTotals = (positions: readonly Position[], field: "department" | "location"): Group[] =>
+export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
 
 export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
@@ -107,24 +112,3 @@ export function describeUnknownBudgets(positions: readonly Pick<Position, "budge
   const count = countUnknownBudgets(positions)
   return count === 0 ? "" : `${count.toLocaleString()} ${count === 1 ? "budget" : "budgets"} unknown`
 }
-
-/** How fields are called on the page. */
-export const LABELS: Record<Field | "updatedAt", string> = {
-  designation: "Designation",
-  department: "Department",
-  budget: "Budget",
-  location: "Location",
-  updatedAt: "Last change",
-}
-
-export const SETTING_LABELS: Record<Setting, string> = {
-  name: "Name",
-  currency: "Currency",
-  unit: "Unit",
-  totalBudget: "Total budget",
-}
-
-/** The label of any field; fields of other programs have their own name. */
-export const fieldLabel = (field: string): string => (isField(field) ? LABELS[field] : field)
-
-export const isField = (key: string): key is Field => (FIELDS as readonly string[]).includes(key)

@@ -5,11 +5,8 @@
  * and never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
+import { FIELDS, type FieldKey, type FieldValues, fieldValues, isAmountField, type StoredFields } from "./fields"
 import { hasConflict, type Register, readRegister, toPlainValue } from "./multi-value-register"
-
-/** The fields of a position that people edit. */
-export const FIELDS = ["designation", "department", "budget", "location"] as const
-export type Field = (typeof FIELDS)[number]
 
 /**
  * The value of a field as the page shows it. Budgets are numbers, in units of the plan; null: unknown. A budget that is text is a value of
@@ -18,12 +15,7 @@ export type Field = (typeof FIELDS)[number]
 export type FieldValue = string | number | null
 
 /** A position in the document. */
-export interface PositionDoc {
-  designation: string
-  department: string
-  /** Absent: unknown. */
-  budget?: number
-  location: string
+export interface PositionDoc extends StoredFields {
   createdAt: Date
   updatedAt: Date
   updatedBy: string
@@ -56,29 +48,24 @@ export interface Conflict {
 }
 
 /** A position as it is shown. Never changed: a newer one takes its place. */
-export interface Position {
+export interface Position extends FieldValues {
   id: string
-  designation: string
-  department: string
-  /** null: unknown. It is absent, or no number (see `odd`). */
-  budget: number | null
-  location: string
   /** Milliseconds since 1970. */
   createdAt: number | null
   updatedAt: number | null
   updatedBy: string
-  conflicts: Partial<Record<Field, Conflict>> | null
+  conflicts: Partial<Record<FieldKey, Conflict>> | null
   /** Fields whose values have another type than the schema says, as text. */
-  mistyped?: Partial<Record<Field, string>>
+  mistyped?: Partial<Record<FieldKey, string>>
   /** The entry is no map, and so no position: it is shown as this text, and can only be deleted. */
   invalidEntry?: string
 }
 
 /** What a cell shows. */
-export const shownValue = (position: Position, field: Field): FieldValue => position.mistyped?.[field] ?? position[field]
+export const shownValue = (position: Position, field: FieldKey): FieldValue => position.mistyped?.[field] ?? position[field]
 
 /** Whether a field is the same in two looks at a position: what is shown, and what lost against it. */
-export function isEqualField(one: Position, other: Position, field: Field): boolean {
+export function isEqualField(one: Position, other: Position, field: FieldKey): boolean {
   return (
     shownValue(one, field) === shownValue(other, field) && operationsOf(one.conflicts?.[field]) === operationsOf(other.conflicts?.[field])
   )
@@ -112,12 +99,18 @@ export interface SettingsState {
 
 export const SETTINGS = ["name", "currency", "unit", "totalBudget"] as const
 export type Setting = (typeof SETTINGS)[number]
+export const SETTING_LABELS: Record<Setting, string> = {
+  name: "Name",
+  currency: "Currency",
+  unit: "Unit",
+  totalBudget: "Total budget",
+}
 export type SettingConflicts = Partial<Record<Setting, Conflict>>
 
 /** The last moment that a `Date` can be. */
 const MAX_TIMESTAMP = 8.64e15
 export const MAX_TEXT = 1_000
-export const MAX_BUDGET = Number.MAX_SAFE_INTEGER
+export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
 
 function toPrimitive(value: unknown): unknown {
   if (value instanceof A.ImmutableString) return value.val
@@ -160,15 +153,15 @@ export function toTimestamp(value: unknown): number | null {
 }
 
 /** The value of a field, as it is shown and compared. */
-export function toFieldValue(field: Field, value: unknown): FieldValue {
-  if (field !== "budget") return asText(value)
+export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
+  if (!isAmountField(field)) return asText(value)
   return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
 }
 
 /** Whether a field holds a value of another type than the schema says. A number or a truth value where text belongs is read as text. */
-function isMistyped(field: Field, value: unknown): boolean {
+function isMistyped(field: FieldKey, value: unknown): boolean {
   if (value === undefined || value === null) return false
-  return field === "budget" ? asNumber(value) === null : typeof toPrimitive(value) === "object"
+  return isAmountField(field) ? asNumber(value) === null : typeof toPrimitive(value) === "object"
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -192,10 +185,7 @@ export function readPosition(id: string, entry: unknown): Position | null {
   const row = isMap(entry) ? entry : {}
   const position: Position = {
     id,
-    designation: asText(row.designation),
-    department: asText(row.department),
-    budget: asNumber(row.budget),
-    location: asText(row.location),
+    ...fieldValues((field) => (isAmountField(field) ? asNumber(row[field]) : asText(row[field]))),
     createdAt: toTimestamp(row.createdAt),
     updatedAt: toTimestamp(row.updatedAt),
     updatedBy: asText(row.updatedBy),

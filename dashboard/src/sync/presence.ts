@@ -1,10 +1,12 @@
 /** Who else has the plan open, and which cell they are in: automerge-repo's own presence messages. */
+
 import { type DocHandle, Presence as Stock } from "@automerge/automerge-repo/slim"
-import type { Field, PlanDoc } from "../plan/schema"
+import type { FieldKey } from "../plan/fields"
+import type { PlanDoc } from "../plan/schema"
 
 export interface Cell {
   position: string
-  field: Field
+  field: FieldKey
 }
 
 /** What a dashboard says of itself. */

@@ -1,5 +1,6 @@
 /** Text that somebody was typing into a position when it was deleted: kept in this browser until they decide about it. */
-import type { Field } from "../plan/schema"
+
+import type { FieldKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
 
 export interface UnsavedDraft {
@@ -9,7 +10,7 @@ export interface UnsavedDraft {
   name: string
   /** The document's heads when it was seen last, in hexadecimal: there the position is, whole. */
   heads: string[]
-  field: Field
+  field: FieldKey
   /** As it was typed. */
   text: string
 }

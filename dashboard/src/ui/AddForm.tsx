@@ -1,8 +1,9 @@
 import { type FormEvent, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
+import { FIELDS, type FieldKey, fieldLabel, isAmountField, isGroupField, isRequiredField } from "../plan/fields"
 import { unitLabel } from "../plan/format"
-import { LABELS } from "../plan/query"
-import { FIELDS, type Field, type Settings } from "../plan/schema"
+
+import type { Settings } from "../plan/schema"
 import { parseInput } from "./CellEditor"
 
 interface Props {
@@ -13,7 +14,7 @@ interface Props {
 
 /** A line for new positions. It stays open, for the next one. */
 export function AddForm({ settings, onAdd, onClose }: Props) {
-  const [problems, setProblems] = useState<Partial<Record<Field, string>>>({})
+  const [problems, setProblems] = useState<Partial<Record<FieldKey, string>>>({})
   const form = useRef<HTMLFormElement>(null)
   const id = useId()
 
@@ -28,7 +29,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
     const values = Object.fromEntries(inputs.flatMap(([field, read]) => ("value" in read ? [[field, read.value]] : [])))
     onAdd(values as unknown as NewPosition)
     form.current?.reset()
-    form.current?.querySelector<HTMLInputElement>("[name=designation]")?.focus()
+    form.current?.querySelector<HTMLInputElement>(`[name=${FIELDS[0]}]`)?.focus()
   }
 
   return (
@@ -45,19 +46,19 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
       {FIELDS.map((field) => (
         <div key={field} className={`field field-${field}`}>
           <label htmlFor={`${id}-${field}`}>
-            {LABELS[field]}
-            {field === "budget" && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+            {fieldLabel(field)}
+            {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
           </label>
           <input
             id={`${id}-${field}`}
             name={field}
             // biome-ignore lint/a11y/noAutofocus: whoever asks for this form wants to type
-            autoFocus={field === "designation"}
+            autoFocus={field === FIELDS[0]}
             autoComplete="off"
-            required={field === "designation"}
-            placeholder={field === "budget" ? "Unknown" : undefined}
-            inputMode={field === "budget" ? "decimal" : "text"}
-            list={field === "department" || field === "location" ? `all-${field}` : undefined}
+            required={isRequiredField(field)}
+            placeholder={isAmountField(field) ? "Unknown" : undefined}
+            inputMode={isAmountField(field) ? "decimal" : "text"}
+            list={isGroupField(field) ? `all-${field}` : undefined}
             aria-invalid={problems[field] !== undefined}
             aria-describedby={problems[field] ? `${id}-${field}-problem` : undefined}
           />

@@ -1,14 +1,15 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
 import { isBlankAmount, parseAmount } from "../plan/amount"
 import { validateField } from "../plan/edit"
+import { type FieldKey, isAmountField } from "../plan/fields"
 import { toEditText } from "../plan/format"
-import type { Field, FieldValue, Settings } from "../plan/schema"
+import type { FieldValue, Settings } from "../plan/schema"
 
 /** Where to go when a value was taken. */
 export type NextCell = "stay" | "down" | "next" | "back"
 
 interface Props {
-  field: Field
+  field: FieldKey
   label: string
   value: FieldValue
   /** What was typed or pasted to begin with; null: the value as it is. */
@@ -26,8 +27,8 @@ interface Props {
 export type ParsedInput = { value: FieldValue } | { problem: string }
 
 /** Reads what a person typed. An empty budget is unknown (null); others are amounts in the plan's currency and unit. */
-export function parseInput(field: Field, text: string, { currency, unit }: Settings): ParsedInput {
-  if (field === "budget") return isBlankAmount(text) ? { value: null } : parseAmount(text, { currency, unit })
+export function parseInput(field: FieldKey, text: string, { currency, unit }: Settings): ParsedInput {
+  if (isAmountField(field)) return isBlankAmount(text) ? { value: null } : parseAmount(text, { currency, unit })
   const value = text.trim()
   const problem = validateField(field, value)
   return problem === null ? { value } : { problem }
@@ -82,8 +83,8 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
         aria-label={label}
         aria-invalid={problem !== null}
         aria-describedby={problem ? id : undefined}
-        className={field === "budget" ? "number" : undefined}
-        inputMode={field === "budget" ? "decimal" : "text"}
+        className={isAmountField(field) ? "number" : undefined}
+        inputMode={isAmountField(field) ? "decimal" : "text"}
         list={suggestions ?? undefined}
         value={text}
         autoComplete="off"

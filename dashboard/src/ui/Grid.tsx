@@ -2,20 +2,22 @@
  * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
  * as quick as 50; the page itself scrolls.
  */
+
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
 import { ArrowDown, ArrowUp } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import type { PositionAtHeads } from "../plan/edit"
+import { FIELDS, type FieldKey, fieldLabel, isAmountField } from "../plan/fields"
 import { toEditText, unitLabel } from "../plan/format"
 import { escapeFormulas, unescapeFormulas } from "../plan/formula-escaping"
-import { LABELS, type Sort, type SortKey } from "../plan/query"
-import { FIELDS, type Field, type FieldValue, isEqualField, type Position, type Settings, shownValue } from "../plan/schema"
+import type { Sort, SortKey } from "../plan/query"
+import { type FieldValue, isEqualField, type Position, type Settings, shownValue } from "../plan/schema"
 import type { Highlight } from "../sync/plan-store"
 import type { Cell, Person } from "../sync/presence"
 import { parseInput } from "./CellEditor"
 import { useCurrentMinute, useMediaQuery } from "./hooks"
-import { type CellEdit, COLUMNS, type Column, isFieldColumn, Row, type RowActions } from "./Row"
+import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, fieldClasses, isFieldColumn, Row, type RowActions } from "./Row"
 
 const ROW = 44
 const TALL_ROW = 74
@@ -36,18 +38,18 @@ interface Props {
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
   /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
-  onSet: (id: string, field: Field, value: FieldValue, base: PositionAtHeads | null) => void
+  onSet: (id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null) => void
   /** A position as it is at this moment, which may not be on the screen yet; null: it is gone. */
   readPosition: (id: string) => PositionAtHeads | null
   /** Which position is being edited: it stays in the list, whatever is searched for. */
   onEditing: (id: string | null) => void
-  onConflict: (id: string, field: Field) => void
+  onConflict: (id: string, field: FieldKey) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
   onCellFocus: (cell: Cell | null) => void
   onPasteRows: (text: string) => void
   /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
-  onDeletedWhileEditing: (base: PositionAtHeads, field: Field, draft: string | null) => void
+  onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, draft: string | null) => void
 }
 
 interface Place {
@@ -151,7 +153,7 @@ export function Grid(props: Props) {
     wantsFocus.current = next !== undefined
     setActive(next ? { id: next.id, column: active.column } : null)
   }
-  const startEdit = (id: string, column: Field, text: string | null) => {
+  const startEdit = (id: string, column: FieldKey, text: string | null) => {
     const position = positions[indexById.get(id) ?? -1]
     if (!canEdit || !position || position.invalidEntry !== undefined) return
     opened.current = { position, heads: props.heads }
@@ -369,7 +371,7 @@ export function Grid(props: Props) {
             column={key}
             sort={sort}
             onSort={props.onSort}
-            suffix={key === "budget" ? unitLabel(settings.currency, settings.unit) : ""}
+            suffix={key !== "updatedAt" && isAmountField(key) ? unitLabel(settings.currency, settings.unit) : ""}
           />
         ))}
         <span role="columnheader" className="cell cell-actions">
@@ -389,7 +391,7 @@ export function Grid(props: Props) {
               offset={start - margin}
               size={size}
               isSelected={selected.has(position.id)}
-              active={isActive ? active.column : activeIndex === undefined && index === 0 ? "designation" : null}
+              active={isActive ? active.column : activeIndex === undefined && index === 0 ? FIRST_FIELD : null}
               editing={isActive ? editing : null}
               highlight={highlights.get(position.id) ?? null}
               editors={editorsByRow.get(position.id) ?? null}
@@ -404,11 +406,13 @@ export function Grid(props: Props) {
   )
 }
 
+const columnLabel = (column: SortKey): string => (column === "updatedAt" ? "Last change" : fieldLabel(column))
+
 /** The grid's keys are for its rows: in the head each control has its own. */
 const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
 
 interface HeadProps {
-  column: SortKey & (Field | "updatedAt")
+  column: SortKey & (FieldKey | "updatedAt")
   suffix: string
   sort: Sort | null
   onSort: (sort: Sort | null) => void
@@ -417,7 +421,7 @@ interface HeadProps {
 /** The head of a column: pressed once it sorts, again the other way, and again not at all. */
 function Head({ column, suffix, sort, onSort }: HeadProps) {
   const isSorted = sort?.key === column
-  const isAscendingFirst = column !== "budget" && column !== "updatedAt"
+  const isAscendingFirst = column !== "updatedAt" && !isAmountField(column)
   const next = (): Sort | null => {
     if (!isSorted) return { key: column, ascending: isAscendingFirst }
     return sort.ascending === isAscendingFirst ? { key: column, ascending: !isAscendingFirst } : null
@@ -426,11 +430,11 @@ function Head({ column, suffix, sort, onSort }: HeadProps) {
   return (
     <span
       role="columnheader"
-      className={`cell cell-${column}`}
+      className={`cell cell-${column}${column === "updatedAt" ? "" : fieldClasses(column)}`}
       aria-sort={isSorted ? (sort.ascending ? "ascending" : "descending") : "none"}
     >
       <button type="button" className="sort" onClick={() => onSort(next())}>
-        <span>{LABELS[column]}</span>
+        <span>{columnLabel(column)}</span>
         {suffix && <span className="unit">{suffix}</span>}
         {isSorted && <Arrow aria-hidden />}
       </button>

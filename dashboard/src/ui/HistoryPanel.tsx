@@ -3,9 +3,10 @@ import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } fro
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
 import type { HistoryPage, PastPlan } from "../history/protocol"
+import { type FieldKey, fieldNoun, isAmountField, isFieldKey, isRequiredField } from "../plan/fields"
 import { formatDateTime, formatMoney } from "../plan/format"
-import { describeUnknownBudgets, fieldLabel, isField, SETTING_LABELS, sumBudgets } from "../plan/query"
-import { type Field, type FieldValue, type Position, type Setting, shownValue } from "../plan/schema"
+import { describeUnknownBudgets, sumBudgets } from "../plan/query"
+import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { formatValue } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
@@ -21,7 +22,7 @@ interface Props {
   canEdit: boolean
   /** The server knows users, and so who has brought changes in. */
   hasAttribution: boolean
-  onRestore: (id: string, field: Field, value: FieldValue) => void
+  onRestore: (id: string, field: FieldKey, value: FieldValue) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   onClose: () => void
 }
@@ -103,7 +104,7 @@ interface EntryProps {
   user: string | null
   isSinglePosition: boolean
   current: (event: HistoryEvent) => Position | undefined
-  onRestore: ((id: string, field: Field, value: FieldValue) => void) | null
+  onRestore: ((id: string, field: FieldKey, value: FieldValue) => void) | null
   onRestorePositions: ((deleted: readonly DeletedEvent[]) => void) | null
 }
 
@@ -188,7 +189,7 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
 }
 
 function fieldOf({ position, field }: FieldSetEvent): string {
-  if (position !== null) return isField(field) ? fieldLabel(field).toLowerCase() : field
+  if (position !== null) return fieldNoun(field)
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 
@@ -244,9 +245,9 @@ function RestoreValueButton({
   onRestore: EntryProps["onRestore"]
 }) {
   const { field, position, old } = event
-  if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isField(field)) return null
-  if (old === null || (field === "budget") !== (typeof old === "number") || shownValue(now, field) === old) return null
-  if (field === "designation" && old === "") return null
+  if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isFieldKey(field)) return null
+  if (old === null || isAmountField(field) !== (typeof old === "number") || shownValue(now, field) === old) return null
+  if (isRequiredField(field) && old === "") return null
   return (
     <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
       Restore {formatValue(old)}

@@ -1,5 +1,6 @@
 import { type ChangeEvent, type DragEvent, useState } from "react"
 import type { NewPosition } from "../plan/edit"
+import { FIELD_LIST } from "../plan/fields"
 import { formatMoney, unitLabel } from "../plan/format"
 import { roundSum, sumBudgets as sumOf } from "../plan/query"
 import type { Settings } from "../plan/schema"
@@ -72,8 +73,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
             />
           </label>
           <p className="fine">
-            Columns: designation, department, budget, location. A line with these or similar names (job title, team, annual salary, city)
-            may put them in any order.
+            Columns: {FIELD_LIST}. A line with these or similar names (job title, team, annual salary, city) may put them in any order.
           </p>
         </div>
       )}

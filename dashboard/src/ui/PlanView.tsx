@@ -1,6 +1,7 @@
 /** One plan: its figures, its list, and everything that is done to it. */
+
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
-import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { toCsv } from "../plan/csv-export"
 import {
@@ -16,20 +17,11 @@ import {
   setField,
   updateSettings,
 } from "../plan/edit"
+import { FIELD_COLUMNS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
 import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
-import {
-  distinctGroups,
-  type Filter,
-  filterPositions,
-  isField,
-  LABELS,
-  SETTING_LABELS,
-  type Sort,
-  sortPositions,
-  sumBudgets,
-} from "../plan/query"
-import { type Field, type FieldValue, isUnchanged, type Position, SETTINGS, type Setting, shownValue } from "../plan/schema"
+import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
+import { type FieldValue, isUnchanged, type Position, SETTING_LABELS, SETTINGS, type Setting, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { Cell } from "../sync/presence"
@@ -74,13 +66,12 @@ interface Props {
 
 /** What lies over the list. */
 type Open =
-  | { kind: "conflict"; id: string; field: Field }
+  | { kind: "conflict"; id: string; field: FieldKey }
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: SettingsAtHeads }
 
-const NO_FILTER: Filter = { search: "", department: null, location: null }
 const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
 
 function readDismissed(store: PlanStore): ReadonlySet<string> {
@@ -140,6 +131,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     setNotes((before) => addToast(before, note))
   }, [])
   const dismissToast = useCallback((note: ToastMessage) => setNotes((before) => before.filter((other) => other !== note)), [])
+  const filterGroup = useCallback((field: GroupKey, value: string | null) => {
+    setFilter(({ search, groups: { [field]: _, ...others } }) => ({
+      search,
+      groups: value === null ? others : { ...others, [field]: value },
+    }))
+  }, [])
   const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
@@ -158,7 +155,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   }
   const { onSet, onResolve } = fieldEdits(store, author, showToast)
   const onDeletedWhileEditing = useCallback(
-    ({ position, heads }: PositionAtHeads, field: Field, text: string | null) => {
+    ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
       if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were in it.`)
       const { id, designation } = position
       setLost(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
@@ -242,20 +239,17 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     setDismissed(next)
   }
   const onCellFocus = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
-  const onConflict = useCallback((id: string, field: Field) => setOpen({ kind: "conflict", id, field }), [])
+  const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
 
-  const [departments, locations] = useMemo(
-    () => [distinctGroups(positions, "department"), distinctGroups(positions, "location")],
-    [positions],
-  )
+  const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
   const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
   const discardedEdits = useMemo(
     () =>
       snapshot.discardedEdits.flatMap((edit) => {
         const position = positionsById.get(edit.position) ?? null
-        const isThere = position !== null && isField(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
+        const isThere = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
         return dismissed.has(edit.key) || isThere ? [] : [{ edit, position }]
       }),
     [snapshot.discardedEdits, positionsById, dismissed],
@@ -271,10 +265,10 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       ),
     [drafts, positionsById, settings],
   )
-  const isFiltered = filter.search !== "" || filter.department !== null || filter.location !== null
+  const isFiltered = isFiltering(filter)
 
   return (
-    <div className="page">
+    <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
       {/* biome-ignore lint/a11y/useValidAnchor: a link to a place on this page, whose address names the plan */}
       <a
         className="skip"
@@ -347,7 +341,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           positions={positions}
           settings={settings}
           filter={filter}
-          onFilter={change}
+          onFilterGroup={filterGroup}
           onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.readSettings() }) : null}
         />
         <ReviewPanel
@@ -374,6 +368,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           filter={filter}
           canEdit={canEdit}
           onFilter={change}
+          onFilterGroup={filterGroup}
           onAdd={() => setAdding(true)}
           onImport={() => setOpen({ kind: "import", text: null })}
           onExport={onExport}
@@ -442,21 +437,18 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             </div>
           )}
         </div>
-        <datalist id="all-department">
-          {departments.map(({ key, name }) => (
-            <option key={key} value={name} />
-          ))}
-        </datalist>
-        <datalist id="all-location">
-          {locations.map(({ key, name }) => (
-            <option key={key} value={name} />
-          ))}
-        </datalist>
+        {suggestions.map(({ field, groups }) => (
+          <datalist key={field} id={`all-${field}`}>
+            {groups.map(({ key, name }) => (
+              <option key={key} value={name} />
+            ))}
+          </datalist>
+        ))}
       </main>
       {open?.kind === "conflict" && openPosition && (
         <ConflictDialog
           store={store}
-          title={`${LABELS[open.field]} of ${openPosition.designation}`}
+          title={`${fieldLabel(open.field)} of ${openPosition.designation}`}
           value={shownValue(openPosition, open.field)}
           setBy={openPosition.updatedBy}
           conflict={openPosition.conflicts?.[open.field] ?? null}

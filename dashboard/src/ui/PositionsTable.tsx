@@ -1,46 +1,48 @@
+import { FIELD_DEFINITIONS, type FieldValues, isAmountField } from "../plan/fields"
 import { formatAmount } from "../plan/format"
 
-interface Row {
+interface Row extends FieldValues {
   key: string | number
-  designation: string
-  department: string
-  budget: number | null
-  location: string
   mistyped?: Partial<Record<string, string>>
 }
 
 interface Props {
   rows: readonly Row[]
-  /** So many are shown, and the others counted. */
+  /** Number of rows to show; the remaining rows are counted. */
   most: number
   label: string
-  /** Unit of the budgets, such as ₹ lakh; absent where the page names it elsewhere. */
+  /** Unit of the amounts, such as `₹ lakh`. */
   unit?: string
 }
 
-/** Positions to look at, that scroll. */
+/** A read-only, scrollable table of positions. */
 export function PositionsTable({ rows, most, label, unit }: Props) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
     <section className="positions-table" tabIndex={0} aria-label={label}>
       <table>
         <thead>
           <tr>
-            <th scope="col">Designation</th>
-            <th scope="col">Department</th>
-            <th scope="col" className="number">
-              Budget{unit && <span className="unit"> {unit}</span>}
-            </th>
-            <th scope="col">Location</th>
+            {FIELD_DEFINITIONS.map((field) => (
+              <th key={field.key} scope="col" className={field.kind === "amount" ? "number" : undefined}>
+                {field.label}
+                {field.kind === "amount" && unit && <span className="unit"> {unit}</span>}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
           {rows.slice(0, most).map((row) => (
             <tr key={row.key}>
-              <td>{row.designation}</td>
-              <td>{row.department}</td>
-              <td className="number">{row.mistyped?.budget ?? formatAmount(row.budget)}</td>
-              <td>{row.location}</td>
+              {FIELD_DEFINITIONS.map(({ key }) =>
+                isAmountField(key) ? (
+                  <td key={key} className="number">
+                    {row.mistyped?.[key] ?? formatAmount(row[key])}
+                  </td>
+                ) : (
+                  <td key={key}>{row[key]}</td>
+                ),
+              )}
             </tr>
           ))}
         </tbody>

@@ -1,9 +1,9 @@
 import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { DiscardedEdit } from "../history/events"
+import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
 import { formatDateTime } from "../plan/format"
-import { fieldLabel, isField, LABELS, SETTING_LABELS } from "../plan/query"
-import { FIELDS, type Field, type Position, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
+import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
 import type { ParsedInput } from "./CellEditor"
 import { formatValue } from "./ConflictDialog"
@@ -31,7 +31,7 @@ interface Props {
   hiddenRows: number
   historyProblem: string | null
   canEdit: boolean
-  onConflict: (id: string, field: Field) => void
+  onConflict: (id: string, field: FieldKey) => void
   onSetting: (key: Setting) => void
   onRestore: (discardedEdits: DiscardedEdit) => void
   onDismiss: (discardedEdits: DiscardedEdit) => void
@@ -128,17 +128,17 @@ function SettingConflictRow({ setting, onCompare }: { setting: Setting; onCompar
   )
 }
 
-function ConflictRow({ position, field, onCompare }: { position: Position; field: Field; onCompare: () => void }) {
+function ConflictRow({ position, field, onCompare }: { position: Position; field: FieldKey; onCompare: () => void }) {
   return (
     <li>
       <span>
-        <strong>{position.designation}</strong>: {LABELS[field].toLowerCase()} was set by several people at once.
+        <strong>{position.designation}</strong>: {fieldNoun(field)} was set by several people at once.
       </span>
       <button type="button" onClick={onCompare}>
         Compare
         <span className="hidden">
           {" "}
-          the values of {LABELS[field]} of {position.designation}
+          the values of {fieldLabel(field)} of {position.designation}
         </span>
       </button>
     </li>
@@ -157,7 +157,7 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
   return (
     <li>
       <span>
-        <strong>{name}</strong>: somebody deleted the position while you were typing “{text}” as its {LABELS[field].toLowerCase()}.
+        <strong>{name}</strong>: somebody deleted the position while you were typing “{text}” as its {fieldNoun(field)}.
         {position && ` It is there again, with ${formatValue(shownValue(position, field))}.`}
       </span>
       <span className="row-buttons">
@@ -192,10 +192,9 @@ function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDism
   return (
     <li>
       <span>
-        <strong>{name}</strong>: {edit.author}{" "}
-        {nested ? `changed ${label}` : `set ${isField(field) ? label.toLowerCase() : label} to ${formatValue(value)}`}
+        <strong>{name}</strong>: {edit.author} {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatValue(value)}`}
         {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It is there again${isField(field) ? `, with ${formatValue(shownValue(position, field))}` : ""}.`}
+        {position && ` It is there again${isFieldKey(field) ? `, with ${formatValue(shownValue(position, field))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">

@@ -1,20 +1,32 @@
 import { History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent, useRef } from "react"
+import {
+  FIELD_DEFINITIONS,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  isAmountField,
+  isFieldKey,
+  isGroupField,
+  isHiddenOnPhones,
+} from "../plan/fields"
 import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
-import { LABELS } from "../plan/query"
-import { FIELDS, type Field, type FieldValue, type Position, shownValue } from "../plan/schema"
+
+import { type FieldValue, type Position, shownValue } from "../plan/schema"
 import type { Highlight } from "../sync/plan-store"
 import type { Person } from "../sync/presence"
 import { CellEditor, type NextCell, type ParsedInput } from "./CellEditor"
 import { personColour } from "./People"
 
 /** The columns, from left to right. */
-export const COLUMNS = ["select", ...FIELDS, "updatedAt", "actions"] as const
-export type Column = (typeof COLUMNS)[number]
-export const isFieldColumn = (column: Column): column is Field => (FIELDS as readonly string[]).includes(column)
+export const COLUMNS: readonly Column[] = ["select", ...FIELDS, "updatedAt", "actions"]
+/** The column that names the position. */
+export const FIRST_FIELD: FieldKey = FIELD_DEFINITIONS[0].key
+export type Column = FieldKey | "select" | "updatedAt" | "actions"
+export const isFieldColumn = (column: Column): column is FieldKey => isFieldKey(column)
 
 export interface CellEdit {
-  column: Field
+  column: FieldKey
   initialText: string | null
 }
 
@@ -22,13 +34,13 @@ export interface CellEdit {
 export interface RowActions {
   select(id: string, isRange: boolean): void
   enter(id: string, column: Column): void
-  edit(id: string, column: Field): void
+  edit(id: string, column: FieldKey): void
   draft(text: string): void
-  read(field: Field, text: string): ParsedInput
-  commit(id: string, field: Field, value: FieldValue, next: NextCell): void
-  leave(id: string, field: Field, next: NextCell): void
-  cancel(id: string, field: Field): void
-  conflict(id: string, field: Field): void
+  read(field: FieldKey, text: string): ParsedInput
+  commit(id: string, field: FieldKey, value: FieldValue, next: NextCell): void
+  leave(id: string, field: FieldKey, next: NextCell): void
+  cancel(id: string, field: FieldKey): void
+  conflict(id: string, field: FieldKey): void
   history(id: string): void
   remove(id: string): void
 }
@@ -140,15 +152,19 @@ export const Row = memo(function Row({
 })
 
 /** Why a value is marked; null: it is as it should be. */
-function describeMistyped({ mistyped, invalidEntry }: Position, field: Field): string | null {
-  if (invalidEntry !== undefined) return field === "designation" ? "this entry is not a position: it can only be deleted" : null
+function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
+  if (invalidEntry !== undefined) return field === FIRST_FIELD ? "this entry is not a position: it can only be deleted" : null
   if (mistyped?.[field] === undefined) return null
-  return field === "budget" ? "not a number: shown as it is, and not counted" : "not a text: shown as it is"
+  return isAmountField(field) ? "not a number: shown as it is, and not counted" : "not a text: shown as it is"
 }
+
+/** CSS classes of the cells of a column. */
+export const fieldClasses = (field: FieldKey): string =>
+  `${isAmountField(field) ? " cell-amount" : ""}${isHiddenOnPhones(field) ? " not-on-phones" : ""}`
 
 interface CellProps {
   position: Position
-  field: Field
+  field: FieldKey
   isActive: boolean
   editing: CellEdit | null
   highlight: Highlight | null
@@ -162,7 +178,7 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]
   const value = shownValue(position, field)
-  const text = field === "budget" && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
+  const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
   const note = describeMistyped(position, field)
   const wasActive = useRef(false)
   // A finger has no double click; a mouse selects first.
@@ -172,12 +188,12 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
   return (
     <span
       role="gridcell"
-      className={`cell cell-${field}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
+      className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
       aria-readonly={!canEdit}
       aria-label={
         editing
           ? undefined
-          : `${LABELS[field]}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", set by several people at once" : ""}`
+          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", set by several people at once" : ""}`
       }
       title={note ?? undefined}
       tabIndex={isActive && !editing ? 0 : -1}
@@ -193,10 +209,10 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
       {editing ? (
         <CellEditor
           field={field}
-          label={`${LABELS[field]} of ${position.designation}`}
+          label={`${fieldLabel(field)} of ${position.designation}`}
           value={value}
           initialText={editing.initialText}
-          suggestions={field === "department" || field === "location" ? `all-${field}` : null}
+          suggestions={isGroupField(field) ? `all-${field}` : null}
           read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
           onCommit={(value, next) => actions.commit(id, field, value, next)}
@@ -206,14 +222,14 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
       ) : (
         <span className="value">
           {text}
-          {position.invalidEntry !== undefined && field === "designation" && <span className="tag mistyped-tag">not a position</span>}
+          {position.invalidEntry !== undefined && field === FIRST_FIELD && <span className="tag mistyped-tag">not a position</span>}
         </span>
       )}
       {conflict && !editing && (
         <button
           type="button"
           className="conflict"
-          aria-label={`${LABELS[field]} of ${position.designation}: ${conflict.losing.length + 1} values, compare`}
+          aria-label={`${fieldLabel(field)} of ${position.designation}: ${conflict.losing.length + 1} values, compare`}
           tabIndex={isActive ? 0 : -1}
           onPointerUp={(event) => event.stopPropagation()}
           onClick={() => actions.conflict(id, field)}

@@ -1,4 +1,5 @@
 import { memo } from "react"
+import { fieldNoun, GROUP_FIELDS, type GroupKey } from "../plan/fields"
 import { formatMoney, formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, type Filter, type Group, groupTotals, roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
@@ -7,12 +8,13 @@ interface Props {
   positions: readonly Position[]
   settings: Settings
   filter: Filter
-  onFilter: (filter: Partial<Filter>) => void
+  /** `value`: the folded name of a group; `null` shows all. */
+  onFilterGroup: (field: GroupKey, value: string | null) => void
   onSettings: (() => void) | null
 }
 
 /** The figures that matter, and where the money goes. */
-export const Summary = memo(function Summary({ positions, settings, filter, onFilter, onSettings }: Props) {
+export const Summary = memo(function Summary({ positions, settings, filter, onFilterGroup, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
   const spent = sumBudgets(positions)
   const unknown = describeUnknownBudgets(positions)
@@ -52,20 +54,16 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           {unknown && `, ${unknown}`}
         </p>
       </div>
-      <Chart
-        title="By department"
-        groups={groupTotals(positions, "department")}
-        unit={unitLabel(currency, unit)}
-        chosen={filter.department}
-        onChoose={(department) => onFilter({ department })}
-      />
-      <Chart
-        title="By location"
-        groups={groupTotals(positions, "location")}
-        unit={unitLabel(currency, unit)}
-        chosen={filter.location}
-        onChoose={(location) => onFilter({ location })}
-      />
+      {GROUP_FIELDS.map((field) => (
+        <Chart
+          key={field}
+          title={`By ${fieldNoun(field)}`}
+          groups={groupTotals(positions, field)}
+          unit={unitLabel(currency, unit)}
+          chosen={filter.groups[field] ?? null}
+          onChoose={(value) => onFilterGroup(field, value)}
+        />
+      ))}
     </section>
   )
 })

@@ -1,4 +1,5 @@
 import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
+import { fieldLabel, GROUP_FIELDS, type GroupKey } from "../plan/fields"
 import { formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
@@ -12,6 +13,8 @@ interface Props {
   filter: Filter
   canEdit: boolean
   onFilter: (filter: Partial<Filter>) => void
+  /** `value`: the folded name of a group; `null` shows all. */
+  onFilterGroup: (field: GroupKey, value: string | null) => void
   onAdd: () => void
   onImport: () => void
   onExport: (rows: readonly Position[]) => void
@@ -37,18 +40,15 @@ export function Toolbar(props: Props) {
           onChange={(event) => props.onFilter({ search: event.target.value })}
         />
       </label>
-      <Choice
-        label="Department"
-        values={distinctGroups(all, "department")}
-        value={filter.department}
-        onChange={(department) => props.onFilter({ department })}
-      />
-      <Choice
-        label="Location"
-        values={distinctGroups(all, "location")}
-        value={filter.location}
-        onChange={(location) => props.onFilter({ location })}
-      />
+      {GROUP_FIELDS.map((field) => (
+        <Choice
+          key={field}
+          label={fieldLabel(field)}
+          values={distinctGroups(all, field)}
+          value={filter.groups[field] ?? null}
+          onChange={(value) => props.onFilterGroup(field, value)}
+        />
+      ))}
       <p className="found" role="status">
         {isFiltered && (
           <>

@@ -1,16 +1,15 @@
 import { next as A } from "@automerge/automerge/slim"
 import { expect, it } from "vitest"
 import { ChangeLog } from "../../src/history/change-log"
+import { storedFields } from "../../src/plan/fields"
 import { PositionIndex } from "../../src/plan/position-index"
 import type { PlanDoc } from "../../src/plan/schema"
+import { newPosition } from "./support/position"
 
 type Doc = A.Doc<PlanDoc>
 
 const row = (designation: string, budget = 1) => ({
-  designation,
-  department: "Kitchen",
-  budget,
-  location: "Pune",
+  ...storedFields(newPosition({ designation, department: "Kitchen", budget, location: "Pune" })),
   createdAt: new Date(0),
   updatedAt: new Date(0),
   updatedBy: "CEO",

@@ -3,9 +3,11 @@ import Papa from "papaparse"
 import { describe, expect, it } from "vitest"
 import { separatorsOf } from "../../src/plan/amount"
 import { toCsv } from "../../src/plan/csv-export"
+import { FIELDS, type FieldKey } from "../../src/plan/fields"
 import { escapeFormulas, unescapeFormulas } from "../../src/plan/formula-escaping"
 import type { Position } from "../../src/plan/schema"
 import { parseTable } from "../../src/plan/table-import"
+import { shownPosition } from "./support/position"
 
 interface Guarded {
   text: string
@@ -16,23 +18,18 @@ const CELLS = (JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fi
   .cells
 const SCALE = { currency: "INR", unit: 100_000 }
 
-const position = (designation: string, location = "", budget: number | null = 1): Position => ({
-  id: "a",
-  designation,
-  department: "",
-  budget,
-  location,
-  createdAt: 0,
-  updatedAt: null,
-  updatedBy: "",
-  conflicts: null,
-})
+const position = (designation: string, location = "", budget: number | null = 1): Position =>
+  shownPosition({ designation, location, budget, createdAt: 0 })
+
+/** A line of an export, with the other cells empty. */
+const line = (cells: Partial<Record<FieldKey, string>>) =>
+  `\r\n${FIELDS.map((field) => cells[field] ?? "").join(",")},1970-01-01T00:00:00.000Z,,\r\n`
 
 describe("the formula guard", () => {
   it.each(CELLS)("$text is written as the server writes it", ({ text, cell, written }) => {
     expect(escapeFormulas(text)).toBe(cell)
     expect(unescapeFormulas(cell)).toBe(text)
-    expect(toCsv([position("Cook", text)])).toContain(`\r\nCook,,1,${written},1970-01-01T00:00:00.000Z,,\r\n`)
+    expect(toCsv([position("Cook", text)])).toContain(line({ designation: "Cook", budget: "1", location: written }))
   })
 
   it("leaves no formula for readers that split elsewhere", () => {

@@ -9,6 +9,7 @@ import {
 } from "../../src/plan/edit"
 import { isUnchanged, type Position, readSettingsState } from "../../src/plan/schema"
 import { type Copy, createCopies } from "./support/copy"
+import { newPosition } from "./support/position"
 
 describe("what is written at what somebody had before them", () => {
   it("stands beside what others have set since", () => {
@@ -109,7 +110,7 @@ it("a setting of another type can be kept", () => {
 describe("an unknown budget", () => {
   it("is stored as no key", () => {
     const { ours } = createCopies()
-    const [id = ""] = addPositions(ours, [{ designation: "Waiter", department: "", budget: null, location: "" }], "CEO")
+    const [id = ""] = addPositions(ours, [newPosition({ designation: "Waiter" })], "CEO")
     expect(ours.readPosition(id)).toMatchObject({ designation: "Waiter", budget: null })
     expect(Object.keys(ours.row(id))).not.toContain("budget")
   })

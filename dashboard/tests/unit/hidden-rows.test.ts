@@ -3,8 +3,9 @@ import { expect, it } from "vitest"
 import { addPositions, hiddenRows, mergeHiddenRows } from "../../src/plan/edit"
 import { type PlanDoc, rowsOf } from "../../src/plan/schema"
 import { Copy } from "./support/copy"
+import { newPosition } from "./support/position"
 
-const position = (designation: string) => ({ designation, department: "", budget: 1, location: "" })
+const position = (designation: string) => newPosition({ designation, budget: 1 })
 
 it("rows of a second list can be added to the shown one", () => {
   const empty = A.from<Record<string, unknown>>({ name: "Plan" }) as unknown as A.Doc<PlanDoc>

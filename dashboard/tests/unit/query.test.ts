@@ -10,18 +10,10 @@ import {
   sumBudgets,
 } from "../../src/plan/query"
 import type { Position } from "../../src/plan/schema"
+import { shownPosition } from "./support/position"
 
-const position = (department: string, budget: number): Position => ({
-  id: `${department}${budget}`,
-  designation: "Cook",
-  department,
-  budget,
-  location: "",
-  createdAt: null,
-  updatedAt: null,
-  updatedBy: "",
-  conflicts: null,
-})
+const position = (department: string, budget: number): Position =>
+  shownPosition({ id: `${department}${budget}`, designation: "Cook", department, budget })
 
 it("a department may be called None, and those without one are another group", () => {
   expect(groupTotals([position("None", 3), position("", 2), position("", 5), position("None", 1)], "department")).toEqual([
@@ -63,7 +55,7 @@ it.each([
   expect(groupTotals(positions, "department")).toMatchObject([{ budget: 6, count: 3 }])
   expect(distinctGroups(positions, "department")).toHaveLength(1)
   const { key } = distinctGroups(positions, "department")[0] as Group
-  expect(filterPositions(positions, { search: "", department: key, location: null })).toEqual(positions)
+  expect(filterPositions(positions, { search: "", groups: { department: key } })).toEqual(positions)
 })
 
 it("a group is called by its most frequent spelling, or the first", () => {

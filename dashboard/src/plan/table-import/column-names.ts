@@ -1,9 +1,9 @@
 /** What the head of a column means: `Annual Salary (USD)` is a budget in USD. */
 import { codesOf } from "../currencies"
-import { FIELDS, type Field } from "../schema"
+import { FIELD_DEFINITIONS, type FieldKey } from "../fields"
 
 export interface ColumnMeaning {
-  field: Field
+  field: FieldKey
   /** Of two columns that mean the same field, the one with the lower rank is read. */
   rank: number
   /** Unit word that all amounts of the column count in, as the grammar of amounts has it; empty if none is named. */
@@ -17,101 +17,11 @@ export interface ColumnProblem {
   problem: string
 }
 
-/** Names of each field, the most telling first. Case, punctuation, and words such as “annual” do not count. */
-const NAMES: Record<Field, readonly string[]> = {
-  designation: [
-    "designation",
-    "position title",
-    "job title",
-    "position name",
-    "job role",
-    "job designation",
-    "role title",
-    "role name",
-    "job name",
-    "job profile",
-    "position",
-    "role",
-    "title",
-    "job",
-    "post",
-    "occupation",
-  ],
-  department: [
-    "department",
-    "department name",
-    "dept",
-    "dept name",
-    "team",
-    "team name",
-    "division",
-    "business unit",
-    "function",
-    "business function",
-    "org unit",
-    "organization unit",
-    "organisation unit",
-  ],
-  budget: [
-    "budget",
-    "budget amount",
-    "budgeted amount",
-    "position budget",
-    "salary budget",
-    "approved budget",
-    "planned budget",
-    "proposed budget",
-    "budgeted cost",
-    "budgeted salary",
-    "planned cost",
-    "planned salary",
-    "cost to company",
-    "ctc",
-    "total ctc",
-    "total cost",
-    "total compensation",
-    "base salary",
-    "basic salary",
-    "gross salary",
-    "salary",
-    "salary amount",
-    "total salary",
-    "base pay",
-    "gross pay",
-    "pay",
-    "base compensation",
-    "compensation",
-    "remuneration",
-    "salary package",
-    "total package",
-    "package",
-    "wage",
-    "cost",
-    "amount",
-    "total budget",
-  ],
-  location: [
-    "location",
-    "work location",
-    "job location",
-    "office location",
-    "base location",
-    "location name",
-    "work city",
-    "city",
-    "office",
-    "site",
-    "work site",
-    "workplace",
-    "place of work",
-    "place",
-    "branch",
-  ],
-}
-
-const RANKS = new Map(FIELDS.flatMap((field) => NAMES[field].map((name, rank) => [name, { field, rank }] as const)))
+const RANKS = new Map<string, { field: FieldKey; rank: number }>(
+  FIELD_DEFINITIONS.flatMap(({ key, columnNames }) => columnNames.map((name, rank) => [name, { field: key, rank }] as const)),
+)
 /** A column that is called by its unit alone, such as `₹ lakh`. */
-const UNNAMED_BUDGET = { field: "budget", rank: NAMES.budget.length } as const
+const UNNAMED_BUDGET = { field: "budget", rank: RANKS.size } as const
 
 /** Unit words in heads, as the grammar of amounts spells them. */
 const UNITS = new Map([
@@ -146,7 +56,7 @@ const wordsOf = (head: string): string[] =>
     .replace(/(?<!\p{L})(?:\p{L}\.\s?)+\p{L}(?!\p{L})\.?/gu, (abbreviation) => `${abbreviation.replace(/[.\s]/g, "")} `)
     .match(/\p{Sc}|[\p{L}\p{N}\p{M}]+/gu) ?? []
 
-const nameOf = (words: readonly string[]): { field: Field; rank: number } | undefined => {
+const nameOf = (words: readonly string[]): { field: FieldKey; rank: number } | undefined => {
   const name = words.join(" ").toLowerCase()
   return RANKS.get(name) ?? RANKS.get(name.replace(/s$/, ""))
 }

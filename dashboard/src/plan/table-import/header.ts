@@ -1,5 +1,5 @@
 /** Finds the line that names the columns, and which column holds which field. */
-import { FIELDS, type Field } from "../schema"
+import { FIELDS, type FieldKey, fieldNoun } from "../fields"
 import { isBlank } from "../text"
 import { type ColumnMeaning, type ColumnProblem, parseColumnName } from "./column-names"
 
@@ -12,7 +12,7 @@ export interface Column extends ColumnMeaning {
 export interface Header {
   /** Index of the row; -1 if the table does not name its columns. */
   row: number
-  columns: Partial<Record<Field, Column>>
+  columns: Partial<Record<FieldKey, Column>>
   /** Columns up to the last one with a name. */
   width: number
   /** Names of columns that are not imported. */
@@ -81,10 +81,10 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   return header
 }
 
-const ambiguity = (field: Field, one: string, other: string): string =>
+const ambiguity = (field: FieldKey, one: string, other: string): string =>
   one === other
     ? `Two columns are called “${one}”. Rename or remove one of them.`
-    : `“${one}” and “${other}” both name the ${field}. Rename or remove one of them.`
+    : `“${one}” and “${other}” both name the ${fieldNoun(field)}. Rename or remove one of them.`
 
 /** The columns of a table that does not name them: the fields in their order. */
 export function defaultHeader(): Header {

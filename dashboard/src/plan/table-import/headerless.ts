@@ -1,6 +1,6 @@
 /** Decides whether a table without names for its columns can be read as designation, department, budget and location. */
 import { type AmountFormat, isBlankAmount, parseAmount } from "../amount"
-import { FIELDS } from "../schema"
+import { FIELD_LIST, FIELDS, isAmountField, isRequiredField } from "../fields"
 import { isBlank } from "../text"
 import { widthOf } from "./header"
 
@@ -8,20 +8,18 @@ const isAmount = (cell: string, format: AmountFormat): boolean => "value" in par
 
 /** Whether the cells of a row are where the fields are expected. */
 export function fitsDefaultColumns(row: readonly string[], format: AmountFormat): boolean {
-  const [designation = "", department = "", budget = "", location = ""] = row
-  const texts = [designation, department, location]
-  return (
-    widthOf(row) <= FIELDS.length &&
-    !isBlank(designation) &&
-    texts.every((text) => isBlank(text) || !isAmount(text, format)) &&
-    (isBlankAmount(budget) || isAmount(budget, format))
-  )
+  if (widthOf(row) > FIELDS.length) return false
+  return FIELDS.every((field, at) => {
+    const cell = row[at] ?? ""
+    if (isAmountField(field)) return isBlankAmount(cell) || isAmount(cell, format)
+    return isBlank(cell) ? !isRequiredField(field) : !isAmount(cell, format)
+  })
 }
 
 /** Why a table without names for its columns cannot be read; null if it can. */
 export function validateHeaderless(rows: readonly string[][], format: AmountFormat): string | null {
   const filled = rows.filter((row) => widthOf(row) > 0)
-  const advice = "Add a first line with the names of the columns: designation, department, budget, location."
+  const advice = `Add a first line with the names of the columns: ${FIELD_LIST}.`
   if (filled.length > 0 && filled.every((row) => row.every((cell) => isBlank(cell) || isAmount(cell, format))))
     return `There are only numbers, and no names of positions. ${advice}`
   const [first, ...others] = filled

@@ -2,8 +2,8 @@
 import { type AmountFormat, CANONICAL_SEPARATORS, isBlankAmount, parseAmount } from "../amount"
 import { codesOf } from "../currencies"
 import { type NewPosition, validateField } from "../edit"
+import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField, TEXT_FIELDS } from "../fields"
 import { unescapeFormulas } from "../formula-escaping"
-import { FIELDS, type Field } from "../schema"
 import { isBlank } from "../text"
 import { type Header, widthOf } from "./header"
 import type { ImportLine, SkippedLine } from "./preview"
@@ -30,29 +30,24 @@ export function parseLine(number: number, row: readonly string[], context: LineC
   if (width === 0) return null
   if (header.row >= 0 && isSame(row, headerCells)) return { skipped: { number, reason: "repeats the names of the columns" } }
   if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
-  const cell = (field: Field) => row[header.columns[field]?.at ?? -1] ?? ""
+  const cell = (field: FieldKey) => row[header.columns[field]?.at ?? -1] ?? ""
   const budget = readBudget(cell("budget"), context)
-  const position: NewPosition = {
-    designation: unescapeFormulas(cell("designation")),
-    department: unescapeFormulas(cell("department")),
-    budget: "value" in budget ? budget.value : null,
-    location: unescapeFormulas(cell("location")),
-  }
+  const position = fieldValues((field) =>
+    isAmountField(field) ? ("value" in budget ? budget.value : null) : unescapeFormulas(cell(field)),
+  )
   const problem =
     width > header.width
       ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. A cell that holds the separator needs quotation marks.`
       : "problem" in budget
-        ? `${HEADS.budget}: ${budget.problem}`
+        ? `${fieldLabel("budget")}: ${budget.problem}`
         : problemWithTexts(position)
   return { line: { number, position, problem } }
 }
 
-const HEADS: Record<Field, string> = { designation: "Designation", department: "Department", budget: "Budget", location: "Location" }
-
 function problemWithTexts(position: NewPosition): string | null {
   for (const field of FIELDS) {
     const problem = validateField(field, position[field])
-    if (problem !== null) return `${HEADS[field]}: ${problem}`
+    if (problem !== null) return `${fieldLabel(field)}: ${problem}`
   }
   return null
 }
@@ -61,11 +56,11 @@ const isSame = (row: readonly string[], headerCells: readonly string[]): boolean
   widthOf(row) === widthOf(headerCells) && headerCells.every((head, at) => head.trim() === (row[at] ?? "").trim())
 
 function isTotal(row: readonly string[], { columns }: Header): boolean {
-  const text = (field: Field) => (row[columns[field]?.at ?? -1] ?? "").trim()
+  const text = (field: FieldKey) => (row[columns[field]?.at ?? -1] ?? "").trim()
   const designation = text("designation")
   if (TOTAL.test(designation)) return true
   if (isBlank(designation)) return row.some((cell) => TOTAL.test(cell.trim()) || TOTAL_OF.test(cell.trim()))
-  return TOTAL_OF.test(designation) && isBlank(text("department")) && isBlank(text("location"))
+  return TOTAL_OF.test(designation) && TEXT_FIELDS.every((field) => field === "designation" || isBlank(text(field)))
 }
 
 /** The budget in the plan's unit. A unit in the head of the column holds for amounts that name none. */

@@ -5,7 +5,9 @@ import { ChangeLog } from "../../../src/history/change-log"
 import { decodeChangesSince } from "../../../src/history/decode-changes"
 import type { HistoryEvent } from "../../../src/history/events"
 import { addPositions, type Plan } from "../../../src/plan/edit"
-import { type Field, type PlanDoc, type Position, readConflicts, readPosition, rowsOf, shownValue } from "../../../src/plan/schema"
+import type { FieldKey } from "../../../src/plan/fields"
+import { type PlanDoc, type Position, readConflicts, readPosition, rowsOf, shownValue } from "../../../src/plan/schema"
+import { newPosition } from "./position"
 
 export class Copy implements Plan {
   constructor(private current: A.Doc<PlanDoc>) {}
@@ -27,13 +29,13 @@ export class Copy implements Plan {
   }
 
   /** The shown value of a field, and then those that lost. */
-  values(id: string, field: Field): unknown[] {
+  values(id: string, field: FieldKey): unknown[] {
     const position = this.readPosition(id)
     return position ? [shownValue(position, field), ...(position.conflicts?.[field]?.losing.map(({ value }) => value) ?? [])] : []
   }
 
   /** The operation that wrote a value of a conflict. */
-  operation(id: string, field: Field, value: unknown): string {
+  operation(id: string, field: FieldKey, value: unknown): string {
     const position = this.readPosition(id)
     const conflict = position?.conflicts?.[field]
     if (position && conflict && shownValue(position, field) === value) return conflict.winner
@@ -84,6 +86,6 @@ export class Copy implements Plan {
 /** Two copies of a plan with one position. */
 export function createCopies() {
   const ours = new Copy(A.from<Record<string, unknown>>({ positions: {} }) as unknown as A.Doc<PlanDoc>)
-  const [id = ""] = addPositions(ours, [{ designation: "Cook", department: "Kitchen", budget: 1, location: "Pune" }], "CEO")
+  const [id = ""] = addPositions(ours, [newPosition({ designation: "Cook", department: "Kitchen", budget: 1, location: "Pune" })], "CEO")
   return { id, ours, theirs: ours.fork() }
 }
