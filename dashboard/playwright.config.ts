@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs"
 import { defineConfig } from "@playwright/test"
 
-/** The system's browser: nothing is downloaded. */
+/** Uses the installed browser; nothing is downloaded. */
 const browser = process.env.CHROMIUM || ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
-if (!browser) throw new Error("there is no Chromium: install it (on Debian: apt-get install chromium), or set CHROMIUM to where it is")
+if (!browser) throw new Error("Chromium not found. Install it (Debian: apt-get install chromium) or set CHROMIUM to its path.")
 
 export default defineConfig({
   testDir: "tests",
   testMatch: "*.spec.ts",
   outputDir: "node_modules/.cache/playwright",
-  // Each test has a server, and mostly two browsers, of its own.
+  // Each test has its own server and usually two browsers.
   workers: 2,
   fullyParallel: true,
   timeout: 120_000,

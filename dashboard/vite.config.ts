@@ -2,15 +2,15 @@ import react from "@vitejs/plugin-react"
 import { defineConfig } from "vite"
 import { VitePWA } from "vite-plugin-pwa"
 
-/** The page itself, wherever it is, and the server's folders: the worker answers for the one, and never for the others. */
+/** The service worker handles navigation to the page, never requests to the folders of the server. */
 const PAGE = [/\/(?:index\.html)?(?:\?.*)?$/]
 const SERVER = [/\/(?:api|data|ws\/dashboard|accounts\/api\/(?:login|logout))\/(?:\?.*)?$/]
 
-/** For `npm run dev`: where the server is. */
+/** The server to proxy to in `npm run dev`. */
 const server = process.env.HAPPIERWORK_URL ?? "http://127.0.0.1:8000"
 
 export default defineConfig({
-  // Relative links: the page works below a path prefix, too.
+  // Relative links, so that the page works below a path prefix.
   base: "./",
   plugins: [
     react(),
@@ -20,7 +20,7 @@ export default defineConfig({
       manifest: {
         name: "Happierwork",
         short_name: "Happierwork",
-        description: "Plan positions and budgets together, with and without a network",
+        description: "Plan positions and budgets together, online and offline",
         start_url: ".",
         scope: ".",
         display: "standalone",
@@ -41,7 +41,7 @@ export default defineConfig({
         navigateFallbackAllowlist: PAGE,
         navigateFallbackDenylist: SERVER,
         cleanupOutdatedCaches: true,
-        // A new worker takes over at once; the page says that there is a newer one.
+        // A new service worker takes over at once; the page then offers to reload.
         skipWaiting: true,
         clientsClaim: true,
       },

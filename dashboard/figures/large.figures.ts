@@ -1,4 +1,4 @@
-/** The longest task of the page at each step with 5,000 positions. The browser calls a task long from 50 ms; people notice at about 100. */
+/** Longest task of each step with 5,000 positions. Browsers report tasks of 50 ms and more; people notice 100 ms. */
 
 import { LARGE_PLAN, largePlanSteps, openLargePlan } from "../tests/support/large"
 import { person, test } from "../tests/support/plan"

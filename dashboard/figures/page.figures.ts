@@ -1,4 +1,4 @@
-/** What the page of docs/dashboard.md shows: pictures, and how fast the page is, by the browser's own account. */
+/** Screenshots and timings for docs/dashboard.md, measured by the browser. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import type { Browser, BrowserContext, Page } from "@playwright/test"
@@ -8,7 +8,7 @@ import { Server } from "../tests/support/server"
 const DOCS = path.resolve(import.meta.dirname, "../../docs/dashboard")
 const RUNS = Number(process.env.RUNS ?? 5)
 
-/** WebP, by the browser itself. */
+/** Saves a screenshot as WebP, encoded by the browser. */
 async function save(browser: Browser, page: Page, name: string): Promise<void> {
   const png = await page.screenshot({ animations: "disabled" })
   const blank = await browser.newPage()
@@ -51,7 +51,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       })
       await save(browser, ceo.page, `${device}-${colorScheme}`)
       if (device === "desktop" && colorScheme === "light") {
-        await ceo.page.getByRole("button", { name: /2 values, compare/ }).click()
+        await ceo.page.getByRole("button", { name: /2 conflicting values/ }).click()
         await expect(ceo.page.getByRole("dialog").getByText(/^Ravi Iyer, /)).toBeVisible()
         await save(browser, ceo.page, "conflict")
         await ceo.page.keyboard.press("Escape")

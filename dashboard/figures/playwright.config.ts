@@ -1,6 +1,6 @@
 import tests from "../playwright.config"
 
-/** One at a time: what is measured has the machine to itself. */
+/** One test at a time, so that nothing else uses the machine. */
 export default {
   ...tests,
   testDir: ".",

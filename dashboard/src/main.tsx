@@ -1,4 +1,4 @@
-/** Starts the page: the WebAssembly, who we are, the local copies, and then the plan. */
+/** Starts the page: loads WebAssembly and session, opens the local repository, renders the app. */
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
@@ -22,11 +22,7 @@ async function start(): Promise<void> {
   await removeScheduledLocalData()
   reloadOnLogoutInOtherTab()
   if (!session) {
-    root.render(
-      <MessagePage title="No connection yet">
-        This page has to meet its server once. After that it opens without a network. Try again when you are connected.
-      </MessagePage>,
-    )
+    root.render(<MessagePage title="Cannot reach the server">Connect once to enable offline use.</MessagePage>)
     window.addEventListener("online", () => location.reload(), { once: true })
     return
   }
@@ -50,19 +46,19 @@ async function start(): Promise<void> {
 
 start().catch((error: unknown) => {
   root.render(
-    <MessagePage title="The page could not start">
-      {error instanceof Error ? error.message : String(error)} — reload the page; if that does not help, this browser may be too old, or may
-      not allow this page to store anything.
+    <MessagePage title="Could not start">
+      {error instanceof Error ? error.message : String(error)} Reload the page. If the problem persists, the browser may be outdated or may
+      block storage.
     </MessagePage>,
   )
 })
 
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
   window.addEventListener("load", () => {
-    // Without it the page works, but does not open without a network.
+    // Without a service worker the page works, but cannot open offline.
     const hadWorker = navigator.serviceWorker.controller !== null
     navigator.serviceWorker.register("sw.js").catch(() => undefined)
-    // A newer page is there: it is for the reader to say when.
+    // The user decides when to load the new version.
     navigator.serviceWorker.addEventListener("controllerchange", () => {
       if (hadWorker) notifyPageUpdate()
     })

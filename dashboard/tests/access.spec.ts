@@ -1,4 +1,4 @@
-/** Where the server knows users. */
+/** A server with authentication. */
 import { test as base, expect, type Person, person } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -21,15 +21,15 @@ const test = base.extend<{ server: Server }>({
 
 async function login({ page }: Person, url: string, name: string, password = PASSWORD): Promise<void> {
   await page.goto(url)
-  await page.getByLabel("Name or e-mail").fill(name)
+  await page.getByLabel("Username or email").fill(name)
   await page.getByLabel("Password").fill(password)
   await page.getByRole("button", { name: "Log in" }).click()
 }
 
-test("a wrong password is told, and the right one lets in", async ({ server, browser }) => {
+test("a wrong password is rejected, the right one logs in", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo", "not the password")
-  await expect(cfo.page.getByRole("alert")).toHaveText("This name and password do not belong together.")
+  await expect(cfo.page.getByRole("alert")).toHaveText("Incorrect username or password.")
   await expect(cfo.page.getByRole("grid")).toHaveCount(0)
   await cfo.page.getByLabel("Password").fill(PASSWORD)
   await cfo.page.getByRole("button", { name: "Log in" }).click()
@@ -39,11 +39,11 @@ test("a wrong password is told, and the right one lets in", async ({ server, bro
   await cfo.context.close()
 })
 
-test("a viewer sees the plan and what changes in it, has nothing to change it with, and is told why", async ({ server, browser }) => {
+test("a viewer sees changes but has no edit controls", async ({ server, browser }) => {
   const [board, cfo] = [await person(browser, ""), await person(browser, "")]
   await login(board, server.url, "board")
   await login(cfo, server.url, "cfo")
-  await expect(board.page.getByText("You may look at this plan, but not change it: you are logged in as board, a viewer.")).toBeVisible()
+  await expect(board.page.getByText("You need edit access to change this plan. You are logged in as board (viewer).")).toBeVisible()
   await expect(board.row("Office Manager")).toBeVisible()
   for (const name of [/Add position/, /^Delete /, /^Change$/]) await expect(board.page.getByRole("button", { name })).toHaveCount(0)
   await expect(board.page.getByRole("checkbox")).toHaveCount(0)
@@ -60,16 +60,16 @@ test("a viewer sees the plan and what changes in it, has nothing to change it wi
   await cfo.context.close()
 })
 
-test("who is made an editor can edit, and who is made a viewer again cannot, with the same page", async ({ server, browser }) => {
+test("role changes apply without a reload", async ({ server, browser }) => {
   const [board, cfo] = [await person(browser, ""), await person(browser, "")]
   await login(board, server.url, "board")
   await login(cfo, server.url, "cfo")
-  const banner = board.page.getByText("You may look at this plan, but not change it")
+  const banner = board.page.getByText("You need edit access to change this plan")
   await expect(banner).toBeVisible()
   await board.page.evaluate(() => Object.assign(window, { isSamePage: true }))
 
   server.run("user", "set", "board", "--role", "editor", "--auth", server.auth)
-  // Somebody comes back to the page.
+  // The user returns to the page.
   await expect(async () => {
     await board.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")))
     await expect(banner).toHaveCount(0, { timeout: 500 })
@@ -79,7 +79,7 @@ test("who is made an editor can edit, and who is made a viewer again cannot, wit
   await board.expectSync("live", 0)
 
   server.run("user", "set", "board", "--role", "viewer", "--auth", server.auth)
-  // The server has looked at the accounts again.
+  // Wait until the server has reloaded the accounts.
   await expect.poll(() => board.page.evaluate(async () => (await (await fetch("/api/session")).json()).user.role)).toBe("viewer")
   await board.set("Office Manager", "budget", "12")
   await expect(banner).toBeVisible()
@@ -89,13 +89,13 @@ test("who is made an editor can edit, and who is made a viewer again cannot, wit
   await cfo.context.close()
 })
 
-test("who is locked out is told at once, keeps what was typed, and who logs out leaves nothing behind", async ({ server, browser }) => {
+test("a disabled user is told and keeps unsynced edits", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)
   server.run("user", "disable", "cfo", "--auth", server.auth)
   await cfo.expectSync("not-allowed")
-  await expect(cfo.page.getByRole("alert").filter({ hasText: "does not know you any more" })).toBeVisible()
+  await expect(cfo.page.getByRole("alert").filter({ hasText: "You have been logged out" })).toBeVisible()
   await cfo.set("Office Manager", "budget", "12")
   await cfo.expectSync("not-allowed", 1)
   server.run("user", "enable", "cfo", "--auth", server.auth)
@@ -103,16 +103,16 @@ test("who is locked out is told at once, keeps what was typed, and who logs out 
   await cfo.expectSync("live", 0)
   await expect.poll(async () => cfo.cell("Office Manager", "budget").textContent()).toBe("12")
 
-  await cfo.page.getByRole("button", { name: "You: cfo" }).click()
+  await cfo.page.getByRole("button", { name: "Account: cfo" }).click()
   await cfo.page.getByRole("button", { name: "Log out" }).click()
-  await expect(cfo.page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
+  await expect(cfo.page.getByRole("heading", { name: "Log in" })).toBeVisible()
   await expect.poll(() => cfo.page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))).toEqual([])
   const left = await cfo.page.evaluate(() => Object.entries(localStorage).filter(([key]) => key !== "happierwork.name"))
   expect(left).toEqual([["happierwork.session", JSON.stringify({ required: true, accounts: true, user: null })]])
   await cfo.context.close()
 })
 
-test("a logout takes away the copies of who logs out alone, and never what is worked in later", async ({ server, browser }) => {
+test("logout deletes only the data of that user", async ({ server, browser }) => {
   const one = await person(browser, "", { serviceWorkers: "block" })
   const { page } = one
   const enter = (email: string) =>
@@ -121,17 +121,17 @@ test("a logout takes away the copies of who logs out alone, and never what is wo
   await one.expectSync("live", 0)
   await enter("ceo")
   await page.reload()
-  await page.getByRole("button", { name: "You: ceo" }).click()
+  await page.getByRole("button", { name: "Account: ceo" }).click()
   await one.expectSync("live", 0)
   await page.getByRole("button", { name: "Log out" }).click()
-  await expect(page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible()
   const databases = () => page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))
   await expect.poll(databases).toEqual(["happierwork.cfo"])
   const remembered = await page.evaluate(() => Object.keys(localStorage).filter((key) => /\.(cfo|ceo)(\.|$)/.test(key)))
   expect(remembered).toContain("happierwork.plans.cfo")
   expect(remembered.filter((key) => key.includes("ceo"))).toEqual([])
 
-  // A logout whose copies could not be deleted, as another tab had them open; then somebody works in them again.
+  // Simulates a logout whose database could not be deleted because another tab had it open.
   await page.evaluate(() => localStorage.setItem("happierwork.forget.cfo", ""))
   await page.routeWebSocket("**/sync", (socket) => socket.close())
   await enter("cfo")
@@ -143,7 +143,7 @@ test("a logout takes away the copies of who logs out alone, and never what is wo
   await one.context.close()
 })
 
-test("who logs out is asked about what has not gone out, of all plans", async ({ server, browser }) => {
+test("logout warns about unsynced changes of all plans", async ({ server, browser }) => {
   const cfo = await person(browser, "", { serviceWorkers: "block" })
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)
@@ -154,26 +154,26 @@ test("who logs out is asked about what has not gone out, of all plans", async ({
   await cfo.page.getByRole("button", { name: /^Plan: / }).click()
   await cfo.page.getByRole("button", { name: "New plan…" }).click()
   await cfo.page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
-  await cfo.page.getByRole("dialog").getByRole("button", { name: "Make the plan" }).click()
-  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+  await cfo.page.getByRole("dialog").getByRole("button", { name: "Create plan" }).click()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" })).toBeVisible()
 
   const asked = cfo.page.waitForEvent("dialog")
-  await cfo.page.getByRole("button", { name: "You: cfo" }).click()
+  await cfo.page.getByRole("button", { name: "Account: cfo" }).click()
   const pressed = cfo.page.getByRole("button", { name: "Log out" }).click()
   const question = await asked
-  expect(question.message()).toContain("3 of your changes, in 2 plans, are only on this device")
+  expect(question.message()).toContain("3 unsynced changes in 2 plans will be lost")
   await question.dismiss()
   await pressed
-  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" })).toBeVisible()
   await cfo.context.close()
 })
 
-test("the history says whom the server has seen bring a change in, whatever the change says", async ({ server, browser }) => {
+test("the history shows the authenticated submitter", async ({ server, browser }) => {
   const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
   await login(ceo, server.url, "ceo")
   await ceo.set("Office Manager", "location", "Pune")
   await ceo.expectSync("live", 0)
-  // A page that takes itself for somebody else's.
+  // A page that claims to be another user.
   await cfo.page.route("**/api/session", (route) =>
     route.fulfill({ json: { required: true, accounts: true, user: { name: "ceo", role: "owner" } } }),
   )
@@ -188,19 +188,19 @@ test("the history says whom the server has seen bring a change in, whatever the 
 
   await ceo.row("Office Manager").getByRole("button", { name: "History of Office Manager" }).click()
   const entries = ceo.page.getByRole("dialog", { name: "History of Office Manager" }).locator(".entry")
-  await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
+  await expect(entries.nth(0)).toContainText("ceosubmitted by cfo")
   await expect(entries.nth(0)).toContainText("90")
   await expect(entries.nth(1)).toContainText("ceo verified")
-  // Of what comes while one looks on it is told as well.
+  // Attribution also covers changes that arrive while the panel is open.
   await cfo.set("Office Manager", "budget", "91")
   await expect(entries.nth(0)).toContainText("91")
-  await expect(entries.nth(0)).toContainText("ceobrought in by cfo")
+  await expect(entries.nth(0)).toContainText("ceosubmitted by cfo")
   await expect(entries.nth(2)).toContainText("ceo verified")
   await ceo.context.close()
   await cfo.context.close()
 })
 
-test("the old page's socket is let in by the cookie of a login, and not without", async ({ server, browser }) => {
+test("the legacy socket requires the login cookie", async ({ server, browser }) => {
   const old = await person(browser, "")
   const listen = () =>
     old.page.evaluate(

@@ -1,4 +1,4 @@
-/** What axe-core finds wrong: nothing, on every view, light and dark. */
+/** axe-core finds no violation on any view, light and dark. */
 import { AxeBuilder } from "@axe-core/playwright"
 import type { Page } from "@playwright/test"
 import { expect, person, test } from "./support/plan"
@@ -45,7 +45,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByRole("button", { name: "New plan…" }).click()
       await isClean(page, "a new plan")
       await page.keyboard.press("Escape")
-      await page.getByRole("button", { name: /^You: / }).click()
+      await page.getByRole("button", { name: /^Account: / }).click()
       await isClean(page, "the menu of the user")
       await page.keyboard.press("Escape")
 
@@ -61,7 +61,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await cfo.cell("Office Manager", "budget").focus()
       await expect(ceo.cell("Office Manager", "budget").locator(".flag")).toBeVisible()
       await isClean(page, "with a conflict, and somebody in a cell")
-      await page.getByRole("button", { name: /2 values, compare/ }).click()
+      await page.getByRole("button", { name: /2 conflicting values/ }).click()
       await expect(page.getByRole("dialog").getByText(/^CEO, /)).toBeVisible()
       await isClean(page, "a conflict")
       await page.keyboard.press("Escape")
@@ -85,7 +85,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByRole("checkbox", { name: "Select Office Manager" }).check()
       await isClean(page, "with a selection")
       await page.getByRole("searchbox").fill("nothing is called this")
-      await expect(page.getByText("No position is like that.")).toBeVisible()
+      await expect(page.getByText("No positions match your filters.")).toBeVisible()
       await isClean(page, "nothing found")
 
       const users = await Server.start()
@@ -94,7 +94,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       users.flags.push("--auth", users.auth)
       await users.up()
       await page.goto(users.url)
-      await page.getByLabel("Name or e-mail").fill("board")
+      await page.getByLabel("Username or email").fill("board")
       await page.getByLabel("Password").fill("wrong, wrong, wrong")
       await page.getByRole("button", { name: "Log in" }).click()
       await expect(page.getByRole("alert")).toBeVisible()

@@ -1,4 +1,4 @@
-/** Tables in and out, unharmed. */
+/** CSV import and export. */
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { expect, person, test } from "./support/plan"
@@ -12,22 +12,22 @@ const NASTY = [
 ]
 const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
 
-test("formulas, commas, quotes and a byte order mark go in and out unharmed", async ({ browser }) => {
+test("special characters and formulas survive export and import", async ({ browser }) => {
   const server = await Server.start({ rows: [] })
   const cfo = await person(browser, "CFO")
   await cfo.open(server.url)
-  // As the page itself, and the server, write it.
+  // Escaped as by the page and the server.
   const guard = (text: string) => quoted(/^'*[=+\-@\t\r\n]/.test(text) ? `'${text}` : text)
   const lines = NASTY.map((row) => [guard(row.location), guard(row.designation), row.budget, guard(row.department)].join(","))
   const file = `\ufeffLocation,Job title,Budget,Department,Notes\r\n${lines.join("\r\n")}\r\n,,,,\r\nSurat,Clerk,a lot,HR,`
-  await cfo.page.getByRole("button", { name: "Import a table" }).click()
+  await cfo.page.getByRole("button", { name: "Import CSV" }).click()
   await cfo.page
     .getByLabel("Choose a CSV file, or drop one here")
     .setInputFiles({ name: "plan.csv", mimeType: "text/csv", buffer: Buffer.from(file) })
   const dialog = cfo.page.getByRole("dialog")
   await expect(dialog.getByText("1 line cannot be imported")).toBeVisible()
   await expect(dialog.getByText("Line 7: Budget: “a lot” is not an amount.")).toBeVisible()
-  await expect(dialog.getByText("Columns that are not imported: Notes.")).toBeVisible()
+  await expect(dialog.getByText("Columns not imported: Notes.")).toBeVisible()
   await dialog.getByRole("button", { name: "Add 4 positions" }).click()
   await cfo.expectSync("live", 0)
   const bare = (rows: { designation: string; department: string; budget: number; location: string }[]) =>
@@ -42,7 +42,7 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
   expect(exported).toContain("'=SUM(A1:A9),'+49 30 1234,1,'-")
   expect(exported).toContain("''=typed")
 
-  // And in again, beside the same rows.
+  // Import the exported file again.
   await cfo.page.getByRole("button", { name: "Import or export" }).click()
   await cfo.page.getByRole("button", { name: "Import CSV…" }).click()
   await cfo.page
@@ -52,7 +52,7 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
   await cfo.expectSync("live", 0)
   await expect.poll(async () => bare(await server.rows())).toEqual([...NASTY, ...NASTY])
 
-  // What the server exports is read the same way.
+  // The export of the server imports the same way.
   const theirs = await (await fetch(`${server.url}/api/documents/default/export.csv`)).arrayBuffer()
   await cfo.page.getByRole("button", { name: "Import or export" }).click()
   await cfo.page.getByRole("button", { name: "Import CSV…" }).click()
@@ -67,22 +67,22 @@ test("formulas, commas, quotes and a byte order mark go in and out unharmed", as
 })
 
 const FIXTURES = path.resolve(import.meta.dirname, "../../tests/fixtures/csv")
-/** What the preview of each file says, and how many positions it offers; 0: none can be added. */
+/** Text of the preview and number of positions for each file; 0 if nothing can be imported. */
 const FILES: [name: string, count: number, said: string][] = [
   ["blank-first-line.csv", 1, "This position adds ₹5 lakh"],
   ["duplicate-headers.csv", 0, "Two columns are called “title”."],
   ["extra-cells.csv", 0, "Line 2: 5 cells, 4 columns."],
   ["newline-in-header.csv", 1, "This position adds ₹5 lakh"],
   ["no-budget.csv", 1, "This table has no budget column."],
-  ["one-known-header.csv", 1, "Columns that are not imported: description."],
+  ["one-known-header.csv", 1, "Columns not imported: description."],
   ["padded.csv", 3, "These positions add ₹6 lakh"],
-  ["pasted-numbers.txt", 0, "There are only numbers, and no names of positions."],
+  ["pasted-numbers.txt", 0, "The table contains only numbers."],
   ["payroll-export.csv", 2, "These positions add ₹1,15,900 lakh"],
   ["sep-line.csv", 2, "These positions add ₹19.5 lakh"],
   ["title-and-total.csv", 1, "Line 5 is a total."],
 ]
 
-test("files of other programs are read, or refused in words", async ({ cfo }) => {
+test("foreign files are imported or rejected with a reason", async ({ cfo }) => {
   await cfo.page.getByRole("button", { name: "Import or export" }).click()
   await cfo.page.getByRole("button", { name: "Import CSV…" }).click()
   const dialog = cfo.page.getByRole("dialog")
@@ -101,7 +101,7 @@ test("files of other programs are read, or refused in words", async ({ cfo }) =>
   )
   await expect(dialog.getByRole("button", { name: "Add", exact: true })).toBeDisabled()
 
-  // Spellings of one department are one bar, and an unknown budget stays unknown.
+  // Spellings of one department are grouped, and an unknown budget stays unknown.
   await choose({ name: "all.csv", mimeType: "", buffer: Buffer.from("title,dept\nCook,Kitchen\nChef,Kitchen \nHost, kitchen") })
   await dialog.getByRole("button", { name: "Add 3 positions" }).click()
   await expect(cfo.cell("Cook", "budget")).toHaveText("—")
@@ -110,7 +110,7 @@ test("files of other programs are read, or refused in words", async ({ cfo }) =>
   await expect(cfo.page.getByRole("status").filter({ hasText: "3 of 63" })).toBeVisible()
 })
 
-test("rows that are copied from a spreadsheet are pasted, with a preview, and can be undone", async ({ cfo, ceo }) => {
+test("pasted rows are previewed and can be undone", async ({ cfo, ceo }) => {
   await cfo.cell("Office Manager", "designation").focus()
   await cfo.page.evaluate(() => {
     const clipboardData = new DataTransfer()
@@ -126,7 +126,7 @@ test("rows that are copied from a spreadsheet are pasted, with a preview, and ca
   await expect(ceo.row("Plumber")).toHaveCount(0)
 })
 
-test("who takes an import back leaves what others have worked on since", async ({ cfo, ceo }) => {
+test("undoing an import keeps rows edited by others", async ({ cfo, ceo }) => {
   await cfo.cell("Office Manager", "designation").focus()
   await cfo.page.evaluate(() => {
     const clipboardData = new DataTransfer()
@@ -137,12 +137,12 @@ test("who takes an import back leaves what others have worked on since", async (
   await ceo.set("Plumber", "budget", "6")
   await expect(cfo.cell("Plumber", "budget")).toHaveText("6")
   await cfo.page.getByRole("button", { name: "Undo" }).click()
-  await expect(cfo.page.getByText("“Plumber” has been changed since, and stays.")).toBeVisible()
+  await expect(cfo.page.getByText("“Plumber” has been changed since and was kept.")).toBeVisible()
   await expect(ceo.row("Painter")).toHaveCount(0)
   await expect(ceo.cell("Plumber", "budget")).toHaveText("6")
 })
 
-test("what is copied is nothing that a spreadsheet would run, and is pasted as it was", async ({ cfo }) => {
+test("copied cells are escaped and paste back unchanged", async ({ cfo }) => {
   await cfo.set("Office Manager", "location", "=1+1")
   const cell = cfo.cell("Office Manager", "location")
   await cell.focus()

@@ -1,7 +1,7 @@
-/** The past, from the document itself. */
+/** The history of the document. */
 import { expect, person, test, whileOffline } from "./support/plan"
 
-test("the history of a position tells who set what, works without the server, and gives a value back", async ({ server, ceo, cfo }) => {
+test("the history of a position works offline and restores", async ({ server, ceo, cfo }) => {
   await ceo.set("Head of Design", "budget", "40")
   await expect(cfo.cell("Head of Design", "budget")).toHaveText("40")
   await cfo.set("Head of Design", "location", "Pune")
@@ -25,15 +25,15 @@ test("the history of a position tells who set what, works without the server, an
   await expect(ceo.cell("Head of Design", "budget")).toHaveText("38")
 })
 
-test("the plan can be looked at as it was", async ({ cfo }) => {
+test("an earlier version of the plan is shown", async ({ cfo }) => {
   const { page } = cfo
   await cfo.add("Magician", "Magic", "77", "Goa")
   await cfo.remove("Office Manager")
   await page.getByRole("button", { name: "History", exact: true }).click()
-  const slider = page.getByRole("slider", { name: "Look at the plan as it was" })
+  const slider = page.getByRole("slider", { name: "View an earlier version" })
   await slider.focus()
   await page.keyboard.press("ArrowLeft")
-  const past = page.getByRole("region", { name: "The plan as it was" })
+  const past = page.getByRole("region", { name: "Earlier version" })
   await expect(past).toContainText("61 positions, ₹1,331 lakh of ₹2,000 lakh")
   await expect(past.getByRole("cell", { name: "Office Manager" })).toBeVisible()
   await page.keyboard.press("ArrowLeft")
@@ -42,19 +42,19 @@ test("the plan can be looked at as it was", async ({ cfo }) => {
   await expect(past.getByRole("cell")).toHaveCount(0)
 })
 
-test("a plan is renamed and gets another budget, for everybody", async ({ ceo, cfo }) => {
+test("plan settings sync to other users", async ({ ceo, cfo }) => {
   await ceo.page.getByRole("button", { name: /^Plan: / }).click()
-  await ceo.page.getByRole("button", { name: "Name, budget, currency…" }).click()
-  const dialog = ceo.page.getByRole("dialog", { name: "The plan" })
+  await ceo.page.getByRole("button", { name: "Plan settings…" }).click()
+  const dialog = ceo.page.getByRole("dialog", { name: "Plan settings" })
   await dialog.getByLabel("Name").fill("Growth 2028")
   await dialog.getByLabel("Total budget").fill("1,000")
   await dialog.getByRole("button", { name: "Save" }).click()
-  await expect(cfo.page.getByRole("button", { name: "Plan: Growth 2028. Choose another" })).toBeVisible()
+  await expect(cfo.page.getByRole("button", { name: "Plan: Growth 2028. Switch plan" })).toBeVisible()
   await expect(cfo.page.getByText("Over budget")).toBeVisible()
   await expect(cfo.page.locator(".figures .over dd")).toHaveText("₹254 lakh")
 })
 
-test("what one has opened of the past stays when others go on changing the plan", async ({ server, cfo }) => {
+test("loaded history pages stay open during remote edits", async ({ server, cfo }) => {
   const [row] = await server.rows()
   const change = (budget: number) => server.change(row?.id ?? "", { budget })
   for (let budget = 1; budget <= 50; budget += 1) await change(budget)
@@ -70,17 +70,17 @@ test("what one has opened of the past stays when others go on changing the plan"
   expect(await panel.locator(".entry").count()).toBeGreaterThan(before)
 })
 
-test("the history of a position stays its own when somebody deletes it", async ({ ceo, cfo }) => {
+test("the history of a position survives its deletion", async ({ ceo, cfo }) => {
   await cfo.row("Head of Design").getByRole("button", { name: "History of Head of Design" }).click()
   const panel = cfo.page.getByRole("dialog", { name: "History of Head of Design" })
   await expect(panel.locator(".entry")).toHaveCount(1)
   await ceo.remove("Head of Design")
   await expect(panel.locator(".entry")).toHaveCount(2)
-  await expect(panel).toContainText("Somebody has deleted this position.")
+  await expect(panel).toContainText("This position was deleted.")
   await expect(panel.locator(".entry").first()).toContainText("deleted it")
 })
 
-test("who has gone back to now stays there, however late an answer about the past comes", async ({ server, ceo }) => {
+test("late answers do not reopen an earlier version", async ({ server, ceo }) => {
   const { page } = ceo
   await page.addInitScript(() => {
     const held: (() => void)[] = []
@@ -108,7 +108,7 @@ test("who has gone back to now stays there, however late an answer about the pas
   await ceo.open(server.url)
   await ceo.set("Office Manager", "budget", "10")
   await page.getByRole("button", { name: "History", exact: true }).click()
-  const slider = page.getByRole("slider", { name: "Look at the plan as it was" })
+  const slider = page.getByRole("slider", { name: "View an earlier version" })
   await expect(page.locator(".entry").first()).toContainText("10")
   await page.evaluate("hold()")
   await slider.focus()
@@ -123,21 +123,21 @@ test("who has gone back to now stays there, however late an answer about the pas
   await expect(page.getByRole("button", { name: "Back to now" })).toHaveCount(0)
 })
 
-test("the past is told in the currency and unit of its time", async ({ cfo }) => {
+test("earlier versions use their own currency and unit", async ({ cfo }) => {
   const { page } = cfo
   await page.getByRole("button", { name: /^Plan: / }).click()
-  await page.getByRole("button", { name: "Name, budget, currency…" }).click()
-  const dialog = page.getByRole("dialog", { name: "The plan" })
+  await page.getByRole("button", { name: "Plan settings…" }).click()
+  const dialog = page.getByRole("dialog", { name: "Plan settings" })
   await dialog.getByLabel("Currency").fill("USD")
   await dialog.getByRole("button", { name: "Save" }).click()
   await expect(page.locator(".figures")).toContainText("$")
   await page.getByRole("button", { name: "History", exact: true }).click()
-  await page.getByRole("slider", { name: "Look at the plan as it was" }).focus()
+  await page.getByRole("slider", { name: "View an earlier version" }).focus()
   await page.keyboard.press("ArrowLeft")
-  await expect(page.getByRole("region", { name: "The plan as it was" })).toContainText("60 positions, ₹1,254 lakh of ₹2,000 lakh")
+  await expect(page.getByRole("region", { name: "Earlier version" })).toContainText("60 positions, ₹1,254 lakh of ₹2,000 lakh")
 })
 
-test("a deletion can be taken back from the history, whenever one finds that it was wrong", async ({ ceo, cfo }) => {
+test("deletions can be undone from the history", async ({ ceo, cfo }) => {
   const { page } = ceo
   await ceo.remove("Office Manager")
   await page.reload()
@@ -155,7 +155,7 @@ test("a deletion can be taken back from the history, whenever one finds that it 
   for (const name of ["Head of Design", "QA Engineer"]) await expect(cfo.row(name)).toHaveCount(1)
 })
 
-test("what only says something takes no Undo away", async ({ ceo, cfo }) => {
+test("a message without an action keeps the Undo toast", async ({ ceo, cfo }) => {
   await ceo.remove("Office Manager")
   await ceo.add("Magician", "Magic", "77", "Goa")
   await expect(ceo.page.getByText("Added “Magician”.")).toBeVisible()
@@ -163,7 +163,7 @@ test("what only says something takes no Undo away", async ({ ceo, cfo }) => {
   await expect(cfo.row("Office Manager")).toHaveCount(1)
 })
 
-test("without the history, conflicts are shown all the same, and the page says what is missing", async ({ server, ceo, cfo, browser }) => {
+test("conflicts work without the history worker", async ({ server, ceo, cfo, browser }) => {
   await whileOffline(server, [ceo, cfo], async () => {
     await ceo.set("Head of Design", "budget", "45")
     await cfo.set("Head of Design", "budget", "31")
@@ -172,10 +172,10 @@ test("without the history, conflicts are shown all the same, and the page says w
   await guest.page.route(/\/worker-[^/]*\.js$/, (route) => route.abort())
   await guest.open(server.url)
   await guest.expectSync("live", 0)
-  // From the copy on this device: no change tells of the conflict.
+  // Opened from the local copy: no patch reports the conflict.
   await guest.open(server.url)
-  await expect(guest.page.getByRole("region", { name: "Changes to look at" })).toContainText("The history could not be read")
+  await expect(guest.page.getByRole("region", { name: "Needs review" })).toContainText("The history could not be read")
   await guest.page.getByRole("button", { name: "Compare the values of Budget of Head of Design" }).click()
-  await expect(guest.page.getByText("Who it was is not known")).toHaveCount(2)
+  await expect(guest.page.getByText("Unknown author")).toHaveCount(2)
   await guest.context.close()
 })

@@ -1,10 +1,10 @@
-/** 5,000 positions: everything works as with 60, and only the rows on the screen are in the page. */
+/** 5,000 positions work like 60, and only visible rows are in the DOM. */
 
 import { LARGE_PLAN, largePlanSteps, openLargePlan } from "./support/large"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
-/** Rows of 40 px on a screen of 860, and as many more as the list keeps ready above and below. */
+/** Rows of 40 px on a screen of 860 px, and as many rows that are kept ready above and below. */
 const RENDERED_ROWS = 100
 
 test("5,000 positions are scrolled, searched, sorted and edited", async ({ browser }) => {

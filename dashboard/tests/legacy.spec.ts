@@ -1,9 +1,9 @@
-/** Clients of the old kind, and the dashboard, on one plan. */
+/** Legacy clients and the dashboard on one plan. */
 import { once } from "node:events"
 import { WebSocket } from "ws"
 import { expect, test } from "./support/plan"
 
-/** A client of the old socket, and the frames that it got. */
+/** A legacy WebSocket client, and the frames it received. */
 async function legacy(port: number): Promise<{ socket: WebSocket; frames: unknown[] }> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/dashboard/`)
   const frames: unknown[] = []
@@ -12,7 +12,7 @@ async function legacy(port: number): Promise<{ socket: WebSocket; frames: unknow
   return { socket, frames }
 }
 
-/** The old page sends an array as a string within a string. */
+/** The legacy page sends an array as a string within a string. */
 const say = (socket: WebSocket, words: string[]): void => socket.send(JSON.stringify(JSON.stringify(words)))
 
 test("a legacy client and the dashboard see each other's rows", async ({ server, ceo }) => {
@@ -27,10 +27,10 @@ test("a legacy client and the dashboard see each other's rows", async ({ server,
   socket.close()
 })
 
-test("who is logged in with the old page is shown", async ({ server, ceo }) => {
+test("users of the legacy page are shown", async ({ server, ceo }) => {
   const { socket } = await legacy(server.port)
   say(socket, ["login", "Accountant"])
-  await expect(ceo.page.getByRole("list", { name: "Who else is here" }).getByText("Accountant, with the old page")).toHaveCount(1)
+  await expect(ceo.page.getByRole("list", { name: "Collaborators" }).getByText("Accountant, legacy page")).toHaveCount(1)
   socket.close()
-  await expect(ceo.page.getByRole("list", { name: "Who else is here" }).getByText(/Accountant/)).toHaveCount(0)
+  await expect(ceo.page.getByRole("list", { name: "Collaborators" }).getByText(/Accountant/)).toHaveCount(0)
 })

@@ -1,9 +1,9 @@
-/** Numbers, read by somebody who writes a decimal comma. */
+/** Numbers in a locale with a decimal comma. */
 import { readFileSync } from "node:fs"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
-test("with a decimal comma a number stays what it is, however it goes in and out", async ({ browser }) => {
+test("numbers round-trip in a locale with a decimal comma", async ({ browser }) => {
   const server = await Server.start({ rows: [] })
   await fetch(`${server.url}/api/documents/default`, {
     method: "PATCH",
@@ -15,10 +15,10 @@ test("with a decimal comma a number stays what it is, however it goes in and out
   await cfo.open(server.url)
   await cfo.add("Cook", "Kitchen", "12,125", "Pune")
 
-  // The plan gets another name, and nothing else.
+  // Rename the plan and leave everything else.
   await page.getByRole("button", { name: /^Plan: / }).click()
-  await page.getByRole("button", { name: "Name, budget, currency…" }).click()
-  const dialog = page.getByRole("dialog", { name: "The plan" })
+  await page.getByRole("button", { name: "Plan settings…" }).click()
+  const dialog = page.getByRole("dialog", { name: "Plan settings" })
   await expect(dialog.getByLabel("Total budget")).toHaveValue("12,125")
   await dialog.getByLabel("Name").fill("Wachstum")
   await dialog.getByRole("button", { name: "Save" }).click()
@@ -27,7 +27,7 @@ test("with a decimal comma a number stays what it is, however it goes in and out
   const plan = await (await fetch(`${server.url}/api/documents/default`)).json()
   expect(plan).toMatchObject({ name: "Wachstum", totalBudget: 12.125 })
 
-  // One digit in a cell.
+  // Change one digit in a cell.
   await cfo.cell("Cook", "budget").focus()
   await page.keyboard.press("F2")
   const editor = page.getByRole("textbox", { name: "Budget of Cook" })
@@ -40,7 +40,7 @@ test("with a decimal comma a number stays what it is, however it goes in and out
   const budgets = async () => (await server.rows()).map((row) => row.budget)
   await expect.poll(budgets).toEqual([12.126])
 
-  // Copied and pasted.
+  // Copy and paste.
   await page.getByRole("checkbox", { name: "Select Cook" }).check()
   await page.evaluate(() => {
     const clipboardData = new DataTransfer()
@@ -57,7 +57,7 @@ test("with a decimal comma a number stays what it is, however it goes in and out
 
   await page.getByRole("checkbox", { name: "Select Cook", checked: true }).click()
 
-  // As a file.
+  // Export and import a file.
   const download = page.waitForEvent("download")
   await page.getByRole("button", { name: "Import or export" }).click()
   await page.getByRole("button", { name: "Export all as CSV" }).click()

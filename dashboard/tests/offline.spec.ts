@@ -1,7 +1,7 @@
-/** Without a network nothing stops, and nothing is lost. */
+/** The page works offline and loses nothing. */
 import { expect, person, test } from "./support/plan"
 
-test("the server is killed: both go on, one reloads the page, and afterwards all agree", async ({ server, ceo, cfo }) => {
+test("offline edits survive a reload and sync later", async ({ server, ceo, cfo }) => {
   await ceo.waitForServiceWorker()
   await cfo.expectSync("live", 0)
   await ceo.expectSync("live", 0)
@@ -37,7 +37,7 @@ test("the server is killed: both go on, one reloads the page, and afterwards all
   expect(rows.find((row) => row.designation === "Auditor")).toMatchObject({ budget: 21 })
 })
 
-test("a plan made without a network reaches the server, and its link opens it elsewhere", async ({ server, ceo, browser }) => {
+test("a plan created offline syncs and can be shared", async ({ server, ceo, browser }) => {
   await ceo.expectSync("live", 0)
   await server.kill()
   await ceo.expectSync("offline")
@@ -46,7 +46,7 @@ test("a plan made without a network reaches the server, and its link opens it el
   const dialog = ceo.page.getByRole("dialog")
   await dialog.getByLabel("Name").fill("Moon 2030")
   await dialog.getByLabel("Total budget").fill("500")
-  await dialog.getByRole("button", { name: "Make the plan" }).click()
+  await dialog.getByRole("button", { name: "Create plan" }).click()
   await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
   await expect(ceo.page.locator(".sync-text")).toContainText("waiting")
   await server.up()
@@ -56,12 +56,12 @@ test("a plan made without a network reaches the server, and its link opens it el
   const guest = await person(browser, "Guest")
   await guest.open(link)
   await expect(guest.cell("Astronaut", "budget")).toHaveText("99")
-  await guest.page.getByRole("button", { name: "Plan: Moon 2030. Choose another" }).click()
+  await guest.page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" }).click()
   await expect(guest.page.getByRole("list", { name: "Plans" }).getByRole("button")).toHaveText([/Growth 2027/, /Moon 2030/])
   await guest.context.close()
 })
 
-test("the page opens with no server at all, and its worker never answers for the server", async ({ server, ceo }) => {
+test("the page opens offline and never answers for the API", async ({ server, ceo }) => {
   await ceo.waitForServiceWorker()
   await ceo.expectSync("live", 0)
   await server.kill()
@@ -82,15 +82,15 @@ test("the page opens with no server at all, and its worker never answers for the
   }
 })
 
-test("a connection that is replaced in a hurry goes on hearing what others do", async ({ ceo, cfo }) => {
+test("a quickly replaced connection keeps receiving changes", async ({ ceo, cfo }) => {
   await ceo.expectSync("live", 0)
-  // A device that changes its network: the old socket is let go, and a new one is there at once.
+  // A network change: the old socket closes and a new one opens at once.
   await ceo.page.evaluate(() => {
     window.dispatchEvent(new Event("offline"))
     window.dispatchEvent(new Event("online"))
   })
   await ceo.expectSync("live", 0)
-  // Longer than the adapter's own timer, which comes late.
+  // Longer than the retry timer of the adapter.
   await ceo.page.waitForTimeout(7_000)
   await cfo.set("Office Manager", "budget", "13")
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("13")
@@ -99,7 +99,7 @@ test("a connection that is replaced in a hurry goes on hearing what others do", 
   await ceo.expectSync("live", 0)
 })
 
-test("a second tab without a network says how much is waiting, too", async ({ server, ceo }) => {
+test("a second offline tab shows the pending changes", async ({ server, ceo }) => {
   await ceo.waitForServiceWorker()
   await ceo.expectSync("live", 0)
   await server.kill()
@@ -114,7 +114,7 @@ test("a second tab without a network says how much is waiting, too", async ({ se
   await ceo.expectSync("offline", 2)
 })
 
-test("what was changed in a plan that is not open goes out, too, and until then the page says so", async ({ server, ceo, browser }) => {
+test("changes of a closed plan are announced and sync", async ({ server, ceo, browser }) => {
   await ceo.waitForServiceWorker()
   await ceo.expectSync("live", 0)
   await server.kill()
@@ -123,13 +123,13 @@ test("what was changed in a plan that is not open goes out, too, and until then 
   await ceo.page.getByRole("button", { name: "New plan…" }).click()
   const dialog = ceo.page.getByRole("dialog")
   await dialog.getByLabel("Name").fill("Moon 2030")
-  await dialog.getByRole("button", { name: "Make the plan" }).click()
+  await dialog.getByRole("button", { name: "Create plan" }).click()
   await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
   await expect(ceo.row("Astronaut")).toBeVisible()
   await expect(ceo.page.locator(".sync-text")).toHaveText(/^Offline, \d changes waiting$/)
   const link = ceo.page.url()
 
-  // Another day: the page opens with the first plan.
+  // A later visit opens the first plan.
   await ceo.page.goto(server.url)
   await expect(ceo.row("Office Manager")).toBeVisible()
   await expect(ceo.page.locator(".sync-text")).toHaveText("Offline, another plan waiting")
@@ -145,10 +145,7 @@ test("what was changed in a plan that is not open goes out, too, and until then 
   await guest.context.close()
 })
 
-test("a connection whose way to the server is gone, while the network stays, is let go, and another one is made", async ({
-  server,
-  ceo,
-}) => {
+test("a dead connection is detected and replaced", async ({ server, ceo }) => {
   const { page } = ceo
   let isThere = true
   let back = () => {}
@@ -174,32 +171,32 @@ test("a connection whose way to the server is gone, while the network stays, is 
   expect((await server.rows()).find((row) => row.designation === "Office Manager")).toMatchObject({ budget: 10 })
 })
 
-test("with the browser's Back one finds to the plan that was open before, and takes what one was typing", async ({ server, ceo }) => {
+test("browser Back commits the edit and returns to the plan", async ({ server, ceo }) => {
   const { page } = ceo
   await page.goto(server.url)
   await expect(page).toHaveURL(/#\w+$/)
   await page.getByRole("button", { name: /^Plan: / }).click()
   await page.getByRole("button", { name: "New plan…" }).click()
   await page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
-  await page.getByRole("dialog").getByRole("button", { name: "Make the plan" }).click()
+  await page.getByRole("dialog").getByRole("button", { name: "Create plan" }).click()
   await ceo.add("Astronaut", "Moon", "99", "Sea of Tranquility")
   await ceo.cell("Astronaut", "budget").focus()
   await page.keyboard.type("101")
   await page.goBack()
-  await expect(page.getByRole("button", { name: "Plan: Growth 2027. Choose another" })).toBeVisible()
+  await expect(page.getByRole("button", { name: "Plan: Growth 2027. Switch plan" })).toBeVisible()
   await expect(ceo.row("Office Manager")).toBeVisible()
   await page.goForward()
   await expect(ceo.cell("Astronaut", "budget")).toHaveText("101")
 })
 
-test("what the browser cannot keep is told, and kept as soon as it can", async ({ server, ceo }) => {
+test("failed local saves are reported and retried", async ({ server, ceo }) => {
   const { page } = ceo
   await page.addInitScript(() => {
     const state = { isFull: false, asked: 0 }
     const { put } = IDBObjectStore.prototype
     IDBObjectStore.prototype.put = function (...values) {
       const request = put.apply(this, values)
-      // As a browser does that finds no room when it is done.
+      // A browser aborts the transaction when storage is full.
       if (state.isFull) this.transaction.abort()
       return request
     }
@@ -231,20 +228,20 @@ test("what the browser cannot keep is told, and kept as soon as it can", async (
   expect(await page.evaluate("state.asked")).toBe(0)
 })
 
-test("that there is a newer page is said until it is loaded, whatever plan is open", async ({ ceo }) => {
+test("a new page version is announced until a reload", async ({ ceo }) => {
   const { page } = ceo
   await ceo.waitForServiceWorker()
   await page.reload()
   await ceo.expectSync("live", 0)
-  // As when the browser has taken a newer worker.
+  // The browser has activated a newer service worker.
   await page.evaluate(() => navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))
-  await expect(page.getByText("There is a newer version of this page.")).toBeVisible()
+  await expect(page.getByText("A new version is available.")).toBeVisible()
   await page.getByRole("button", { name: /^Plan: / }).click()
   await page.getByRole("button", { name: "New plan…" }).click()
   await page.getByRole("dialog").getByLabel("Name").fill("Moon 2030")
-  await page.getByRole("button", { name: "Make the plan" }).click()
-  await expect(page.getByRole("button", { name: "Plan: Moon 2030. Choose another" })).toBeVisible()
-  await expect(page.getByText("There is a newer version of this page.")).toBeVisible()
-  // Without a total nothing is over budget.
+  await page.getByRole("button", { name: "Create plan" }).click()
+  await expect(page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" })).toBeVisible()
+  await expect(page.getByText("A new version is available.")).toBeVisible()
+  // A plan without a total is never over budget.
   await expect(page.locator(".figures dd").first()).toContainText("not set")
 })

@@ -13,7 +13,7 @@ const test = base.extend<{ below: PrefixProxy }>({
   },
 })
 
-test("below a path prefix the page syncs and opens offline", async ({ server, below, cfo, browser }) => {
+test("the page syncs and opens offline below a path prefix", async ({ server, below, cfo, browser }) => {
   const ceo = await person(browser, "CEO")
   const { page } = ceo
   const outside: string[] = []
@@ -45,7 +45,7 @@ test("below a path prefix the page syncs and opens offline", async ({ server, be
   await ceo.context.close()
 })
 
-test("below a path prefix one logs in and out", async ({ browser }) => {
+test("login and logout work below a path prefix", async ({ browser }) => {
   const server = await Server.start({ flags: [] })
   await server.kill()
   const proxy = await PrefixProxy.start(server)
@@ -55,16 +55,16 @@ test("below a path prefix one logs in and out", async ({ browser }) => {
   const cfo = await person(browser, "")
   const { page } = cfo
   await page.goto(proxy.url)
-  await page.getByLabel("Name or e-mail").fill("cfo")
+  await page.getByLabel("Username or email").fill("cfo")
   await page.getByLabel("Password").fill(PASSWORD)
   await page.getByRole("button", { name: "Log in" }).click()
   await cfo.set("Office Manager", "budget", "9.5")
   await cfo.expectSync("live", 0)
   await expect(cfo.row("Office Manager").locator(".who")).toHaveText("cfo")
 
-  await page.getByRole("button", { name: "You: cfo" }).click()
+  await page.getByRole("button", { name: "Account: cfo" }).click()
   await page.getByRole("button", { name: "Log out" }).click()
-  await expect(page.getByRole("heading", { name: "Log in to the plan" })).toBeVisible()
+  await expect(page.getByRole("heading", { name: "Log in" })).toBeVisible()
   await expect(page).toHaveURL(proxy.url)
   const names = await page.evaluate(() => Object.keys(localStorage).filter((name) => name !== "happierwork.name"))
   expect(names).toEqual(["happierwork/plan.session"])
@@ -73,7 +73,7 @@ test("below a path prefix one logs in and out", async ({ browser }) => {
   await server.close()
 })
 
-test("links of /about hold below a path prefix", async ({ below, page }) => {
+test("links of /about work below a path prefix", async ({ below, page }) => {
   await page.goto(`${below.url}about`)
   const links = await page.getByRole("link").evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).href))
   const own = links.filter((link) => link.startsWith("http://127.0.0.1:"))

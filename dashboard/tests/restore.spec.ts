@@ -1,4 +1,4 @@
-/** What other programs keep in a plan, and several people's values: nothing of it is lost on this page. */
+/** Fields of other programs and losing values survive edits on this page. */
 import { Client, type Doc } from "./support/client"
 import { test as base, expect } from "./support/plan"
 
@@ -10,14 +10,14 @@ const test = base.extend<{ client: Client }>({
   },
 })
 
-/** Sets a budget without having seen what the page has set. */
+/** Sets a budget concurrently with the edits of the page. */
 function atOnce(client: Client, heads: ReturnType<Client["handle"]["heads"]>, id: string, budget: number): void {
   client.handle.changeAt(heads, (doc: Doc) => {
     if (doc.positions[id]) doc.positions[id].budget = budget
   })
 }
 
-test("a deleted position comes back whole", async ({ client, ceo }) => {
+test("a deleted position is restored completely", async ({ client, ceo }) => {
   const { page } = ceo
   const id = client.id("Head of Design")
   client.handle.change((doc) => {
@@ -27,7 +27,7 @@ test("a deleted position comes back whole", async ({ client, ceo }) => {
   await ceo.set("Head of Design", "budget", "45")
   await expect.poll(() => client.row(id)?.budget).toBe(45)
   atOnce(client, before, id, 31)
-  const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 values, compare" })
+  const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 conflicting values" })
   await expect(mark).toBeVisible()
   const whole = () => ({ ...client.row(id), updatedAt: null, updatedBy: null })
   const was = whole()
@@ -49,14 +49,14 @@ test("a deleted position comes back whole", async ({ client, ceo }) => {
   await expect.poll(whole).toEqual(was)
 })
 
-test("a settled conflict is told, and Undo brings it back", async ({ client, ceo }) => {
+test("a resolved conflict is listed and can be undone", async ({ client, ceo }) => {
   const { page } = ceo
   const id = client.id("Head of Design")
   const before = client.handle.heads()
   await ceo.set("Head of Design", "budget", "45")
   await expect.poll(() => client.row(id)?.budget).toBe(45)
   atOnce(client, before, id, 31)
-  const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 values, compare" })
+  const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 conflicting values" })
   await mark.click()
   const values = await page.getByRole("dialog").locator(".choice-value").allTextContents()
   const keep = page.getByRole("button", { name: "Keep this" })
@@ -71,7 +71,7 @@ test("a settled conflict is told, and Undo brings it back", async ({ client, ceo
   await expect(panel.locator(".entry").first()).toContainText(`budget kept ${values[0]} over ${values[1]}`)
 })
 
-test("values of another type are shown as they are", async ({ client, ceo }) => {
+test("values of another type are shown as text", async ({ client, ceo }) => {
   const { page } = ceo
   const id = client.id("Office Manager")
   client.handle.change((doc) => {
@@ -79,7 +79,7 @@ test("values of another type are shown as they are", async ({ client, ceo }) => 
     doc.positions.odd = "just text" as unknown as Record<string, unknown>
   })
   await expect(ceo.cell("Office Manager", "budget")).toHaveText("twelve")
-  await expect(ceo.cell("Office Manager", "budget")).toHaveAccessibleName("Budget: twelve, not a number: shown as it is, and not counted")
+  await expect(ceo.cell("Office Manager", "budget")).toHaveAccessibleName("Budget: twelve, not a number, not included in totals")
   await expect(page.locator(".count")).toContainText("2 budgets unknown")
   await page.getByRole("searchbox", { name: "Search positions" }).fill("just text")
   const row = page.locator('[data-row="odd"]')
@@ -94,7 +94,7 @@ test("values of another type are shown as they are", async ({ client, ceo }) => 
   await expect.poll(() => String(client.handle.doc().positions.odd)).toBe("just text")
 })
 
-test("a budget may be unknown: added, cleared and undone", async ({ client, ceo, cfo }) => {
+test("an unknown budget is added, cleared and undone", async ({ client, ceo, cfo }) => {
   const { page } = ceo
   await ceo.add("Astronomer", "Engineering", "", "Pune")
   await expect(cfo.cell("Astronomer", "budget")).toHaveText("—")
@@ -119,6 +119,6 @@ test("clearing a budget that somebody else sets is reported", async ({ ceo, cfo 
   await cfo.set("Office Manager", "budget", "20")
   await expect(page.locator(".figures dd").nth(1)).toHaveText("₹1,266 lakh")
   await page.keyboard.press("Enter")
-  await expect(page.getByText("Somebody else has changed this at the same time. It is 20 now.")).toBeVisible()
+  await expect(page.getByText("Somebody else changed this at the same time. It is now 20.")).toBeVisible()
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("20")
 })

@@ -1,24 +1,24 @@
 /**
- * Who the server has seen bring changes in. What a change says of itself is only what its maker wrote; where users are known, the
- * server knows better. It cannot be asked without a network: then nothing is known.
+ * Which user submitted each change, as recorded by the server. Every change also claims an author, but that claim is unverified. Requires a
+ * connection.
  */
 
-/** What the server says of a change. */
+/** The user that submitted a change; `null` if the server recorded none. */
 interface AttributedChange {
   hash: string
   user: string | null
 }
 
-/** As many changes as the server is asked about at once. */
+/** Maximum number of changes per request. */
 const LIMIT = 100
 const PATIENCE = 10_000
 
 export class Attribution {
-  /** null: the server does not know. */
+  /** `null`: the server has no record of the change. */
   #users = new Map<string, string | null>()
   #requested: readonly string[] = []
   #isComplete = false
-  /** Of these the server said nothing when it may not have had them. */
+  /** Changes that were missing from an answer before all local changes had reached the server. They are requested again later. */
   #notYetOnServer = new Set<string>()
   #isFetching = false
   #abort = new AbortController()
@@ -29,8 +29,8 @@ export class Attribution {
   ) {}
 
   /**
-   * Asks for those of these changes that are not known yet: one request at a time, for what is wanted by then.
-   * `areSaved`: the server has all of them, so that it has nothing to say later of which it says nothing now.
+   * Requests the users of those changes that are not known yet. One request runs at a time. `isComplete`: the server has all of these
+   * changes, so a change missing from its answer stays unknown.
    */
   request(hashes: readonly string[], isComplete: boolean): void {
     this.#requested = hashes
@@ -49,7 +49,7 @@ export class Attribution {
     for (let hashes = this.#unknown(); hashes.length > 0; hashes = this.#unknown()) {
       const [isComplete, requested] = [this.#isComplete, this.#requested]
       const found = await this.#fetch(hashes)
-      // It cannot be asked now: again when something else is wanted.
+      // The request failed; the next call of `request` tries again.
       if (!found) break
       for (const { hash, user } of found) this.#users.set(hash, user)
       for (const hash of hashes) {
@@ -66,11 +66,11 @@ export class Attribution {
     return this.#requested.filter((hash) => !this.#users.has(hash) && !this.#notYetOnServer.has(hash)).slice(0, LIMIT)
   }
 
-  /** null: no answer. */
+  /** `null`: the request failed. */
   async #fetch(hashes: readonly string[]): Promise<readonly AttributedChange[] | null> {
     try {
       const response = await fetch(`api/documents/${this.document}/attribution?changes=${hashes.join(",")}`, {
-        // Names stay in no cache when one has logged out.
+        // User names must not stay in the HTTP cache after a logout.
         cache: "no-store",
         signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(PATIENCE)]),
       })

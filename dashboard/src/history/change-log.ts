@@ -1,8 +1,8 @@
 /**
- * Who changed what, read from the document's own changes, so that it works without a network. Names and times are what each change says
- * of itself.
+ * History of a plan, computed from the changes of the document, so that it works offline. Authors and times are those that the changes
+ * claim.
  *
- * Every change is read once. Pure: it knows nothing of workers, storage or the page.
+ * Each change is read once. This module is pure: it uses no worker, storage or DOM.
  */
 import type { next as A } from "@automerge/automerge/slim"
 import { compareOperationIds, parseOperationId } from "../plan/multi-value-register"
@@ -22,51 +22,51 @@ interface LoggedChange {
   events: HistoryEvent[]
 }
 
-/** A value that an operation has written. */
+/** A value written by an operation. */
 interface WrittenValue {
   value: FieldValue
   text: TextSequence | null
-  /** It is a list or a map. */
+  /** The value is a list or a map. */
   isNested: boolean
-  /** The number of the change that wrote it, and of those that have overwritten or deleted it. */
+  /** Index of the change that wrote the value, and of the changes that overwrote or deleted it. */
   change: number
   supersededBy: number[]
 }
 
-/** A key of a row, or of the plan (null). */
+/** A field of a row, or of the plan (`row` is `null`). */
 interface FieldPath {
   row: string | null
   field: string
 }
 
 interface Row {
-  /** Its name in Automerge. */
+  /** Automerge object id. */
   object: string
   position: string
-  /** The number of the change that made it. */
+  /** Index of the change that created the row. */
   created: number
-  /** It took the place of a row that had been deleted. */
+  /** The row restores a deleted row of the same position. */
   isRestored: boolean
-  /** Writes of fields that people edit, after the change that made the row. */
+  /** Edits of user-visible fields after the row was created. */
   edits: { change: number; field: string; operation: string; isNested: boolean }[]
-  /** Numbers of the changes that have deleted it. */
+  /** Indices of the changes that deleted the row. */
   deletions: number[]
 }
 
-/** A field that the change being read has written. Texts are told when all of their letters are there. */
+/** A write found while reading a change. `value` is a function because the letters of a text follow in later operations. */
 interface FieldWrite extends FieldPath {
   old: FieldValue
   value: () => FieldValue
   resolved: FieldValue[] | null
   isNested: boolean
-  /** Nothing stood there for the author. */
+  /** The field was empty for the author. */
   isFirst: boolean
-  /** The change has written the same value once more: one of those that it brings back. */
+  /** The change writes the field more than once: it restores the values of a conflict. */
   isRewrite?: boolean
 }
 
 const MAX_EVENTS = 200
-/** Fields that are written beside every edit, or that only programs read. */
+/** Bookkeeping fields that the history does not list. */
 const HIDDEN_FIELDS = new Set(["createdAt", "updatedAt", "updatedBy"])
 const HIDDEN_PLAN_FIELDS = new Set(["documentId"])
 const isEditable = (field: string): boolean => !HIDDEN_FIELDS.has(field)
@@ -78,23 +78,23 @@ export class ChangeLog {
   #maps = new Set<string>()
   #rows = new Map<string, Row>()
   #texts = new Map<string, { text: TextSequence } & FieldPath>()
-  /** Lists and maps below a field, and texts in them. */
+  /** Lists, maps and texts below a field, by object id. */
   #nested = new Map<string, FieldPath>()
   #written = new Map<string, WrittenValue>()
-  /** The operations that have written a key, by object and key. */
+  /** Operations that wrote each key, by `object/key`. */
   #registers = new Map<string, string[]>()
   #names = new Map<string, string>()
   #deleted = new Set<string>()
-  /** The rows that were made for a position: several, if it was deleted and came back. */
+  /** All rows ever created for a position. There are several if it was deleted and restored. */
   #byPosition = new Map<string, Row[]>()
-  /** What was found out about pairs of changes. */
+  /** Cache of {@link #isAncestor}, by pair of change indices. */
   #ancestry = new Map<string, boolean>()
 
   get length(): number {
     return this.#changes.length
   }
 
-  /** Adds a change. All that it builds upon must have been added. `maxOp`: the counter of its last operation. */
+  /** Adds a change. Its dependencies must have been added before. `maxOp`: counter of its last operation. */
   add(change: A.DecodedChange, maxOp = change.startOp + change.ops.length - 1): void {
     if (this.#numbers.has(change.hash)) return
     const number = this.#changes.length
@@ -204,12 +204,12 @@ export class ChangeLog {
     }
   }
 
-  /** Takes one write of a key in. */
+  /** Records one operation on a key. */
   #write(path: FieldPath, op: A.DecodedChange["ops"][number], operation: string, number: number): FieldWrite {
     const key = `${op.obj}/${op.key}`
     const register = this.#registers.get(key) ?? []
     const preds = op.pred.filter((pred) => this.#written.has(pred))
-    // Writing the value of a conflict that is shown makes Automerge delete the others: what is left has to be looked for.
+    // When an author keeps the shown value of a conflict, Automerge only deletes the losing values. Find the value that remains.
     const visible = op.action === "del" ? this.#visibleWrites(register, preds, number) : preds
     const before = visible
       .toSorted((one, other) => compareOperationIds(other, one))
@@ -252,8 +252,8 @@ export class ChangeLog {
   }
 
   /**
-   * The writes of a register that the author of a change saw: they were there, and nothing had ended them. `preds`: those that the change
-   * names. What a change has ended that is known, was known: so a long row of edits needs no search.
+   * The operations on a key that were visible to the author of a change: already written and not yet superseded. `preds`: the predecessors
+   * that the change names. Known changes are collected on the way, so that a long sequence of edits needs no search.
    */
   #visibleWrites(register: readonly string[], preds: readonly string[], number: number): string[] {
     const visible: string[] = []
@@ -272,7 +272,7 @@ export class ChangeLog {
     const row = object === null ? undefined : this.#rows.get(object)
     if (row ? HIDDEN_FIELDS.has(field) : HIDDEN_PLAN_FIELDS.has(field)) return []
     const now = value()
-    // The same value from two people is no conflict for those who read.
+    // Two people who set the same value did not change anything for the reader.
     if (old === now && !resolved && !isNested && !isRewrite) return []
     const name = row ? (this.#names.get(row.position) ?? "") : ""
     const event: FieldSetEvent = { kind: "set", position: row?.position ?? null, name, field, old, new: now }
@@ -283,7 +283,7 @@ export class ChangeLog {
     return [event]
   }
 
-  /** Whether a row that was deleted before this one was made had the value in this field. */
+  /** Whether an earlier, deleted row of the position had this value in the field. */
   #hadValue(row: Row, field: string, value: FieldValue): boolean {
     const others = this.#byPosition.get(row.position) ?? []
     return others.some((other) => {
@@ -293,7 +293,7 @@ export class ChangeLog {
     })
   }
 
-  /** Changes, the newest first, from a place on: of everything, or of one position or field. */
+  /** A page of history entries, newest first, optionally limited to one position or field. */
   page(
     scope: { position?: string; field?: string },
     before: number | null,
@@ -323,13 +323,13 @@ export class ChangeLog {
     return { entries, indices, next: null }
   }
 
-  /** What a change says of itself. */
+  /** Author and time that a change claims. */
   attributionAt(at: number): { author: string; time: number | null } | null {
     const change = this.#changes[at]
     return change ? { author: change.author, time: change.time } : null
   }
 
-  /** The heads of the document with all changes up to this one. */
+  /** Heads of the document after this change and all changes before it. */
   headsAt(at: number): string[] {
     const heads = new Set<string>()
     for (const change of this.#changes.slice(0, at + 1)) {
@@ -339,7 +339,7 @@ export class ChangeLog {
     return [...heads]
   }
 
-  /** Who made a write, and when. */
+  /** Author and time of the change that contains an operation. */
   authorOf(operation: string): { author: string; time: number | null } | null {
     const [counter, actor] = parseOperationId(operation)
     const own = this.#byActor.get(actor) ?? []
@@ -347,13 +347,13 @@ export class ChangeLog {
     return number === undefined ? null : this.attributionAt(number)
   }
 
-  /** Edits that a concurrent deletion has swallowed, the newest first: also of positions that are there again. */
+  /** Edits that a concurrent deletion discarded, newest first. Includes edits of positions that have been restored since. */
   discardedEdits(): DiscardedEdit[] {
     const found: (DiscardedEdit & { at: number })[] = []
     for (const object of this.#deleted) {
       const row = this.#rows.get(object)
       if (!row) continue
-      // Of several edits of a field the last one counts.
+      // Only the last edit of each field counts.
       const last = new Map<string, Row["edits"][number]>()
       for (const edit of row.edits) {
         const isDiscarded = row.deletions.every((deletion) => !this.#isAncestor(edit.change, deletion))
@@ -385,19 +385,19 @@ export class ChangeLog {
     return found.sort((one, other) => other.at - one.at).map(({ at: _, ...discarded }) => discarded)
   }
 
-  /** The heads at which a deleted row was there, with all that those who deleted it knew. */
+  /** Heads at which a deleted row still exists, with everything its deleters had seen. */
   #headsBefore(row: Row): string[] {
     return row.deletions.flatMap((deletion) => this.#changes[deletion]?.deps ?? [])
   }
 
-  /** The heads before the last deletion of a position; null: nobody has deleted it. */
+  /** Heads before the last deletion of a position; `null` if it was never deleted. */
   headsBeforeDeletion(position: string): string[] | null {
     const rows = this.#byPosition.get(position)?.filter(({ deletions }) => deletions.length > 0) ?? []
     const last = rows.toSorted((one, other) => Math.max(...one.deletions) - Math.max(...other.deletions)).at(-1)
     return last ? this.#headsBefore(last) : null
   }
 
-  /** Whether somebody who had the edit has made the position again, deleted it again, or set this field of it. */
+  /** Whether somebody who had seen the edit has since recreated or deleted the position, or set the field. */
   #isHandled(row: Row, { change, field }: Row["edits"][number]): boolean {
     const others = this.#byPosition.get(row.position)?.filter((other) => other !== row) ?? []
     return others.some((other) => {
@@ -406,7 +406,7 @@ export class ChangeLog {
     })
   }
 
-  /** Whether a change was known to whoever made the other. Only what was made since is looked at. */
+  /** Whether the later change depends on the earlier one, directly or indirectly. Visits only changes after the earlier one. */
   #isAncestor(earlier: number, later: number): boolean {
     const pair = `${earlier}/${later}`
     const known = this.#ancestry.get(pair)
@@ -434,7 +434,7 @@ export class ChangeLog {
   }
 }
 
-/** One setting for each field: what stood there before the change, and what did after it. */
+/** Combines several writes of a field into one: the value before the change and the value after it. */
 function mergeWrites(writes: readonly FieldWrite[]): FieldWrite[] {
   const found = new Map<string, FieldWrite>()
   for (const write of writes) {
@@ -455,7 +455,7 @@ function plainValue(op: A.DecodedChange["ops"][number]): FieldValue {
   return value instanceof Uint8Array ? `${value.length} bytes` : String(value)
 }
 
-/** Messages begin with a name: `CFO: budget of Designer: 9`. */
+/** Messages start with the author: `CFO: budget of Designer: 9`. */
 function authorFromMessage(message: string): string {
   const end = message.indexOf(": ")
   return end > 0 && end <= 60 ? message.slice(0, end) : ""

@@ -1,15 +1,15 @@
-/** The changes of a document, taken apart for the ledger. */
+/** Decodes the changes of a document for the change log. */
 import { next as A } from "@automerge/automerge/slim"
 
-/** A change, and the counter of its last operation. */
+/** A decoded change, and the counter of its last operation. */
 export interface DecodedChange {
   change: A.DecodedChange
   maxOp: number
 }
 
 /**
- * Takes changes apart, those since these heads. Automerge cannot take a change apart that holds an integer beyond what a JavaScript number
- * holds: of such a change everything is known but its operations.
+ * Decodes the changes since the given heads. Automerge cannot decode a change that contains an integer beyond the safe range of JavaScript;
+ * such a change is returned without its operations.
  */
 export function* decodeChangesSince(doc: A.Doc<unknown>, heads: A.Heads): Generator<DecodedChange> {
   let metas: Map<number, A.ChangeMetadata> | null = null

@@ -1,82 +1,82 @@
-/** What changes have done, as the history tells it. */
+/** What a change did, as the history lists it. */
 import type { FieldValue } from "../plan/schema"
 
-/** A field that a change has set. */
+/** A field was set. */
 export interface FieldSetEvent {
   kind: "set"
-  /** null: of the plan. */
+  /** Id of the position; `null` for a field of the plan. */
   position: string | null
-  /** What the position was called then. */
+  /** Designation of the position at that time. */
   name: string
   field: string
-  /** What its author saw there before. */
+  /** Value that the author saw before the change. */
   old: FieldValue
-  /** What its author saw there afterwards. */
+  /** Value after the change. */
   new: FieldValue
-  /** The values of a conflict that this ended, the one that was shown first. Absent: there was no conflict. */
+  /** Values of the conflict that the change resolved, the shown value first. Absent if there was no conflict. */
   resolved?: FieldValue[]
-  /** The value comes back with a position that was deleted. */
+  /** The value returned with a restored position. */
   restored?: true
-  /** Something within a list or a map has changed: the values are not told. */
+  /** The change edited something inside a list or map; `old` and `new` do not show it. */
   nested?: true
 }
 
-/** A position that a change has made. */
+/** A position was added or restored. */
 export interface AddedEvent {
-  /** `restored`: a position of this id had been deleted before. */
+  /** `restored`: a position with this id had been deleted before. */
   kind: "added" | "restored"
   position: string
   name: string
 }
 
-/** A row that a change has written in the place of others. */
+/** A row replaced one or more rows of the same position. */
 export interface ReplacedEvent {
   kind: "replaced"
   position: string
   name: string
-  /** Rows that stood there for its author. */
+  /** Number of rows replaced. */
   rows: number
 }
 
-/** A position that a change has deleted. */
+/** A position was deleted. */
 export interface DeletedEvent {
   kind: "deleted"
   position: string
   name: string
-  /** The document's heads before: there it is, whole. */
+  /** Heads before the deletion, at which the position is complete. */
   heads: string[]
 }
 
 export type HistoryEvent = FieldSetEvent | AddedEvent | ReplacedEvent | DeletedEvent
 
-/** One change. */
+/** One change of the document. */
 export interface HistoryEntry {
   hash: string
-  /** Milliseconds since 1970, as the change says; null: it says nothing. */
+  /** Milliseconds since 1970 as claimed by the change; `null` if it has no time. */
   time: number | null
-  /** Its author, as the change says. */
+  /** Author as claimed by the change. */
   author: string
   message: string
   events: HistoryEvent[]
-  /** Deeds that are not listed: a large import has thousands. */
+  /** Number of events left out; a large import has thousands. */
   omitted: number
 }
 
-/** An edit that nobody saw, because somebody deleted its position at the same time. */
+/** An edit that is not visible because somebody deleted the position concurrently. */
 export interface DiscardedEdit {
-  /** Identifies it among all swallowed edits. */
+  /** Unique among all discarded edits. */
   key: string
   position: string
-  /** What the position was called. */
+  /** Designation of the position. */
   name: string
   field: string
   value: FieldValue
-  /** The edit was within a list or a map: `value` does not tell it. */
+  /** The edit is inside a list or map; `value` does not show it. */
   nested: boolean
   author: string
   time: number | null
   deletedBy: string
   deletedAt: number | null
-  /** The document's heads before the deletion, with this edit: there the position is, whole. */
+  /** Heads before the deletion plus this edit, at which the position is complete. */
   heads: string[]
 }

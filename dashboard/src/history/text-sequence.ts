@@ -1,4 +1,4 @@
-/** A text as its operations leave it. Nearly all are written in one go, and kept as a string; others as a list of letters. */
+/** Text built from its operations. Most texts are written in one run and kept as a string; all others become a list of letters. */
 import { compareOperationIds, parseOperationId } from "../plan/multi-value-register"
 
 interface Letter {
@@ -8,7 +8,7 @@ interface Letter {
 }
 
 export class TextSequence {
-  /** While everything was written in a row: the first letter's counter, how many there are, and whose. */
+  /** For a text written in one run: actor, counter of the first letter, and number of letters. */
   #actor = ""
   #first = 0
   #count = 0
@@ -20,7 +20,7 @@ export class TextSequence {
     return this.#letters.reduce((text, letter) => (letter.deleted ? text : text + letter.value), "")
   }
 
-  /** A letter was put after another one (`_head`: at the beginning). */
+  /** Inserts a letter after another one; `_head` is the start of the text. */
   insert(operation: string, after: string, value: string): void {
     if (!this.#letters) {
       const [counter, actor] = parseOperationId(operation)
@@ -36,12 +36,12 @@ export class TextSequence {
     }
     const letters = this.#expand()
     let at = after === "_head" ? 0 : letters.findIndex((letter) => letter.operation === after) + 1
-    // Of what was put at the same place the newest comes first.
+    // Of letters inserted at the same place, the newest comes first.
     while (at < letters.length && compareOperationIds((letters[at] as Letter).operation, operation) > 0) at += 1
     letters.splice(at, 0, { operation, value, deleted: false })
   }
 
-  /** A letter was deleted, or another one put in its place. */
+  /** Replaces a letter; `null` deletes it. */
   replace(letter: string, value: string | null): void {
     const found = this.#expand().find(({ operation }) => operation === letter)
     if (!found) return

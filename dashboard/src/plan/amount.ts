@@ -1,44 +1,44 @@
 /**
- * Reads an amount of money as people type, paste and import it: `12.5`, `₹ 8 lakh`, `1.234,56 €`, `50000/-`.
+ * Parses an amount of money as people type, paste and import it: `12.5`, `₹ 8 lakh`, `1.234,56 €`, `50000/-`.
  *
- * An amount is taken exactly or refused with the reason; nothing is guessed or dropped. The server reads amounts by the same
- * grammar, and `docs/amounts.md` lists examples of all that is taken and refused.
+ * An amount is parsed exactly or rejected with a reason; nothing is guessed. The server uses the same grammar. `docs/amounts.md` lists
+ * examples of accepted and rejected amounts.
  */
 import { codesOf } from "./currencies"
 
-/** What stands between groups of digits, and before decimals. */
+/** The group separator and the decimal separator of a number. */
 export interface NumberSeparators {
   group: string
   decimal: string
 }
 
-/** As programs write numbers. */
+/** Separators of machine-written numbers. */
 export const CANONICAL_SEPARATORS: NumberSeparators = { group: ",", decimal: "." }
 
-/** The marks of a language; without one, of the reader's. */
+/** The separators of a language, by default of the browser's. */
 export function separatorsOf(language?: string): NumberSeparators {
   const mark = (type: "group" | "decimal", format: Intl.NumberFormat) =>
     format.formatToParts(1_234_567.8).find((part) => part.type === type)?.value ?? ""
   const numbers = new Intl.NumberFormat(language)
-  // Austria groups numbers by spaces, and money by points.
+  // Austria groups plain numbers by spaces and money by points.
   const money = mark("group", new Intl.NumberFormat(language, { style: "currency", currency: "EUR" }))
   return { group: money === "." ? money : mark("group", numbers), decimal: mark("decimal", numbers) }
 }
 
-/** The marks of the reader's language. */
+/** The separators of the browser's language. */
 export const LOCALE_SEPARATORS = separatorsOf()
 
-/** What an amount counts in. */
+/** Context for parsing an amount. */
 export interface AmountFormat {
-  /** The reader's separators if absent. */
+  /** Defaults to the separators of the browser's language. */
   separators?: NumberSeparators
-  /** Code of the plan's currency. If absent, an amount may name any currency. */
+  /** Currency code of the plan. Without one, an amount may name any currency. */
   currency?: string
-  /** Currency units in one unit of the plan, such as 100,000 for lakh. */
+  /** Currency units per unit of the plan, such as 100,000 for lakh. */
   unit: number
 }
 
-/** A number of the plan's units, or the reason why there is none, as a sentence for the person. */
+/** A number in units of the plan, or a message for the user. */
 export type ParsedAmount = { value: number } | { problem: string }
 
 /** Why a text is not an amount. */
@@ -53,7 +53,7 @@ export type AmountError =
   | "ambiguousUnit"
   | "unknownWord"
 
-/** Powers of ten by unit word. */
+/** Power of ten of each unit word. */
 const UNIT_WORDS = new Map([
   ["thousand", 3],
   ["l", 5],
@@ -67,16 +67,16 @@ const UNIT_WORDS = new Map([
   ["crores", 7],
   ["billion", 9],
 ])
-/** Abbreviations that mean different powers of ten to different people. */
+/** Abbreviations without a single meaning. */
 const AMBIGUOUS = new Set(["k", "t", "m", "mm", "mn", "mil", "mio", "mln", "b", "bn", "mrd", "tn"])
 
-/** Formatters put these around amounts to keep their direction; pages put the others into texts. */
+/** Invisible characters that formatters and web pages insert. */
 const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g
 const OUTER_SPACE =
   /^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g
 const SPACES = /[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+/g
 const DASHES = /[\u2010-\u2015\u2212\ufe63\uff0d]/g
-/** The zeros of other scripts' decimal digits: Arabic, Indic, full-width. Nine more digits follow each. */
+/** Zero of each supported script: Arabic, Indic and full-width digits. Nine more digits follow each zero. */
 const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xff10]
 const FOREIGN_DIGIT =
   /[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0a66-\u0a6f\u0ae6-\u0aef\u0b66-\u0b6f\u0be6-\u0bef\u0c66-\u0c6f\u0ce6-\u0cef\u0d66-\u0d6f\uff10-\uff19]/g
@@ -86,7 +86,7 @@ const asciiDigit = (digit: string): string => {
   return String(code - (ZEROS.find((zero) => zero <= code && code < zero + 10) ?? code))
 }
 
-/** One space for each run, one character for each kind of dash, apostrophe, plus sign and digit. */
+/** Collapses spaces and maps variants of dashes, apostrophes, plus signs and digits to ASCII. */
 const normalize = (text: string): string =>
   text
     .replace(INVISIBLE, "")
@@ -99,25 +99,25 @@ const normalize = (text: string): string =>
 
 const isBlank = (cleaned: string): boolean => cleaned === "" || cleaned === "-"
 
-/** Whether a text holds no amount: nothing, white space, or the dash that tables put into an empty cell. */
+/** Whether a text contains no amount: empty, white space, or a single dash as in an empty table cell. */
 export const isBlankAmount = (text: string): boolean => isBlank(normalize(text))
 
-/** Thrown inside this file only. */
+/** Thrown and caught inside this file only. */
 class AmountRejection {
   constructor(
     readonly kind: AmountError,
-    /** The word or the currency that the refusal is about. */
+    /** The word or currency that caused the rejection. */
     readonly word = "",
   ) {}
 }
 
-/** Reads an amount. */
+/** Parses an amount. */
 export function parseAmount(text: string, format: AmountFormat): ParsedAmount {
   const result = parseOrReject(text, format)
   return result instanceof AmountRejection ? { problem: messageOf(text, result, format) } : { value: result }
 }
 
-/** Why an amount is refused; null if it is taken. */
+/** Why an amount is rejected; `null` if it is valid. */
 export function amountErrorOf(text: string, format: AmountFormat): AmountError | null {
   const result = parseOrReject(text, format)
   return result instanceof AmountRejection ? result.kind : null
@@ -140,15 +140,15 @@ function parseOrReject(text: string, format: AmountFormat): number | AmountRejec
 
 interface Parts {
   isNegative: boolean
-  /** As written. */
+  /** As written in the text. */
   currencies: string[]
   /** Digits and separators. */
   number: string
-  /** Of ten, if a unit is named. */
+  /** Power of ten of the unit word; `null` if there is none. */
   power: number | null
 }
 
-/** Splits a cleaned text into sign, currencies, number and unit word. */
+/** Splits a normalized text into sign, currencies, number and unit word. */
 function splitParts(cleaned: string): Parts {
   let body = cleaned
   let signs = 0
@@ -166,13 +166,13 @@ function splitParts(cleaned: string): Parts {
     sign(body.startsWith("-"))
     body = body.slice(1).trim()
   } else if (/\d ?-$/.test(body)) {
-    // Some accounting programs put the sign at the end.
+    // Some accounting programs write the sign last.
     sign(true)
     body = body.slice(0, -1).trim()
   }
   const first = body.search(/\d/)
   if (first < 0) throw new AmountRejection("notANumber")
-  // A mark directly before the first digit is part of the number, unless it ends an abbreviation, as in `Rs.50`.
+  // A separator directly before the first digit belongs to the number, unless it ends an abbreviation as in `Rs.50`.
   const hasMark = first > 0 && /[.,٫]/.test(body[first - 1] ?? "")
   const isAbbreviation = hasMark && /\p{Alphabetic}$/u.test(body.slice(0, first - 1))
   const start = hasMark && !isAbbreviation ? first - 1 : first
@@ -197,7 +197,7 @@ function splitParts(cleaned: string): Parts {
   return { isNegative, currencies: currencies.map(withoutPoint), number, power }
 }
 
-/** Reads unit word, currency and `/-` after a number. Adds the currency; returns the unit's power of ten. */
+/** Parses unit word, currency and `/-` after a number. Adds the currency to the list and returns the power of ten of the unit. */
 function parseSuffix(suffix: string, currencies: string[]): number | null {
   const words = suffix.match(/\/-|[^ /]+|\//g) ?? []
   let power: number | null = null
@@ -219,12 +219,12 @@ function parseSuffix(suffix: string, currencies: string[]): number | null {
 
 const withoutPoint = (word: string): string => word.replace(/\.$/, "")
 
-/** Refuses a word that is not the plan's currency, or no currency at all. */
+/** Rejects a word that is not the currency of the plan. */
 function assertCurrency(word: string, currency: string | undefined) {
   const named = codesOf(word)
   const planCurrency = currency?.trim() ?? ""
   if (planCurrency === "") {
-    // Without a currency to compare with, `top 5` is not five pa'anga.
+    // Without a plan currency, lower-case words such as `top` in `top 5` are not taken for currency codes.
     if (named === null || (/^[a-z]{3}$/.test(word) && named[0]?.toLowerCase() === word)) throw new AmountRejection("unknownWord", word)
     return
   }
@@ -234,7 +234,7 @@ function assertCurrency(word: string, currency: string | undefined) {
   if (!named.some((code) => codes.includes(code))) throw new AmountRejection("otherCurrency", named.length === 1 ? named[0] : word)
 }
 
-/** A number as an integer times a power of ten, so that units are converted without rounding. */
+/** A number as an integer and a power of ten, so that unit conversion does not round. */
 interface Decimal {
   digits: string
   exponent: number
@@ -244,12 +244,12 @@ function parseDecimal(number: string, separators: NumberSeparators): Decimal {
   const [mantissa = "", exponent] = number.split(/[eE]/)
   const { groups, fraction, mark } = splitNumber(mantissa, separators)
   if (groups.length > 1 && (!isGrouped(groups, mark) || exponent !== undefined)) throw new AmountRejection("grouping")
-  // No text is long enough to make up for an exponent beyond this one.
+  // No mantissa is long enough to offset an exponent beyond this limit.
   const power = Math.max(-1e9, Math.min(1e9, Number(exponent ?? 0)))
   return { digits: groups.join("") + fraction, exponent: power - fraction.length }
 }
 
-/** Finds the decimal mark and the groups before it. */
+/** Finds the decimal separator and the digit groups before it. */
 function splitNumber(text: string, separators: NumberSeparators): { groups: string[]; fraction: string; mark: string } {
   const found = text.match(/[ '٬.,٫]/g) ?? []
   const last = found.at(-1)
@@ -259,7 +259,7 @@ function splitNumber(text: string, separators: NumberSeparators): { groups: stri
   let isDecimal: boolean
   if (kinds.has(last) || " '٬".includes(last)) isDecimal = false
   else if (last === "٫") isDecimal = true
-  // Group separators before it decide, unless three digits after it could be one more group.
+  // Earlier separators show that this one is decimal, unless the three digits after it could be another group.
   else if (kinds.size > 0) isDecimal = kinds.has(".") || kinds.has(",") || after.length !== 3 || !canGroup(last, separators)
   else isDecimal = isDecimalMark(last, before, after, separators)
   const groups = isDecimal ? before : text
@@ -272,10 +272,10 @@ function splitNumber(text: string, separators: NumberSeparators): { groups: stri
   }
 }
 
-/** Whether a mark can stand between groups of digits. A comma always can, unless decimals follow it. */
+/** Whether a character can separate digit groups. A comma can in every language that does not use it as the decimal separator. */
 const canGroup = (mark: string, { group, decimal }: NumberSeparators): boolean => mark !== decimal && (mark === "," || mark === group)
 
-/** Whether the only mark of a number stands before decimals. */
+/** Whether the only separator of a number is the decimal separator. */
 function isDecimalMark(mark: string, before: string, after: string, separators: NumberSeparators): boolean {
   if (mark === separators.decimal) return true
   const isZero = /^0+$/.test(before)
@@ -284,7 +284,7 @@ function isDecimalMark(mark: string, before: string, after: string, separators: 
   return before !== "" && (after.length === 1 || after.length === 2 || (isZero && after !== ""))
 }
 
-/** Whether digits are grouped as in 1,234,567 or, except by points, as in 12,34,567. */
+/** Whether digits are grouped as in 1,234,567 or 12,34,567. Groups separated by points must be of the first kind. */
 function isGrouped(groups: string[], mark: string): boolean {
   const [first = "", ...middle] = groups
   const last = middle.pop() ?? ""
@@ -293,12 +293,12 @@ function isGrouped(groups: string[], mark: string): boolean {
   return /^[1-9]/.test(first) && last.length === 3 && (isWesternGrouping || isIndianGrouping)
 }
 
-/** The number in the plan's unit. `power`: of ten, if the amount names its own unit. */
+/** Converts a number to the unit of the plan. `power`: power of ten of the unit that the amount names. */
 function convertToUnit({ digits, exponent }: Decimal, power: number | null, unit: number): number {
   let shift = exponent
   let divisor = 1
   if (power !== null) {
-    // Of a unit that is not a power of ten, only the rest is divided.
+    // Powers of ten are shifted exactly; only the remaining factor is divided.
     const [mantissa = "", tens] = unit.toExponential().split("e")
     const fraction = mantissa.split(".")[1]?.length ?? 0
     divisor = Number(mantissa.replace(".", ""))
@@ -318,7 +318,7 @@ function messageOf(text: string, { kind, word }: AmountRejection, { currency }: 
     case "notANumber":
       return `${quoted} is not an amount. Enter a number, such as 12 or 8 lakh.`
     case "grouping":
-      return `${quoted} is ambiguous. Enter the number without marks between groups of digits.`
+      return `${quoted} is ambiguous. Enter the number without group separators.`
     case "negative":
       return "A budget cannot be negative."
     case "tooLarge":
@@ -326,7 +326,7 @@ function messageOf(text: string, { kind, word }: AmountRejection, { currency }: 
     case "tooSmall":
       return "The budget is too small to be stored. Enter 0 or a larger number."
     case "otherCurrency":
-      return `${quoted} is in ${word}, and this plan counts in ${currency}.`
+      return `${quoted} is in ${word}, but this plan is in ${currency}.`
     case "ambiguousUnit":
       return `“${truncate(word)}” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion.`
     case "unknownWord":
@@ -334,7 +334,7 @@ function messageOf(text: string, { kind, word }: AmountRejection, { currency }: 
   }
 }
 
-/** Enough of a text to recognize it by. */
+/** Shortens a text for an error message. */
 function truncate(text: string): string {
   const letters = [...text.trim()]
   return letters.length > 40 ? `${letters.slice(0, 40).join("")}…` : letters.join("")

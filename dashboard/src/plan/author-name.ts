@@ -1,10 +1,10 @@
-/** The names that changes carry as `updatedBy`. The server has the same rule. */
+/** Author names, stored in changes as `updatedBy`. The server applies the same rules. */
 import { countCharacters, isBlank } from "./text"
 
-/** Characters that the name of an author may have. */
+/** Maximum length in characters. */
 export const MAX_AUTHOR_NAME = 200
 
-/** Why a text cannot be the name of an author; null if it can. */
+/** Why a text is not a valid author name; `null` if it is valid. */
 export function validateAuthorName(name: string): string | null {
   if (isBlank(name)) return "Enter a name."
   if (countCharacters(name) > MAX_AUTHOR_NAME) return `A name can have at most ${MAX_AUTHOR_NAME} characters.`

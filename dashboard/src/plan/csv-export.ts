@@ -1,4 +1,4 @@
-/** A table of positions as CSV. What it writes, `table-file` reads back as it was. */
+/** CSV export of positions. An import reads the file back without loss. */
 import Papa from "papaparse"
 import { FIELDS } from "./fields"
 import { toPlainDecimal } from "./format"
@@ -7,7 +7,7 @@ import type { Position } from "./schema"
 
 const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
 
-/** A file that opens in a spreadsheet, in the order of the list. */
+/** Returns the rows in the order of the list, ready for a spreadsheet. */
 export function toCsv(positions: readonly Position[]): string {
   const cell = (value: string | number | null) => (typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(value ?? ""))
   const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())

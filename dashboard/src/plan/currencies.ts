@@ -1,4 +1,4 @@
-/** The currencies that an amount may name, and how people write them. The server has the same table. */
+/** Currency codes and spellings. The server has the same table. */
 
 export const CODES: ReadonlySet<string> = new Set(
   `AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC CUP
@@ -10,7 +10,7 @@ export const CODES: ReadonlySet<string> = new Set(
 
 const DOLLARS = `ARS AUD BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NZD SBD SGD SRD TTD TWD USD UYU XCD`
 
-/** Symbols and abbreviations in lower case, without a final point, with the codes that each may mean. */
+/** Lower-case symbols and abbreviations without a final point, with the codes that each can stand for. */
 export const SPELLINGS: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     $: DOLLARS,
@@ -81,7 +81,7 @@ export const SPELLINGS: ReadonlyMap<string, readonly string[]> = new Map(
   }).map(([spelling, codes]) => [spelling, codes.split(" ")] as const),
 )
 
-/** The codes that a word may mean; null if it names no currency. */
+/** The currency codes that a word can stand for; `null` if it is not a currency. */
 export function codesOf(word: string): readonly string[] | null {
   const code = word.toUpperCase()
   return CODES.has(code) ? [code] : (SPELLINGS.get(word.toLowerCase()) ?? null)

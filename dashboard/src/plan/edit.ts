@@ -1,8 +1,8 @@
 /**
- * What people do to a plan, as changes of its document.
+ * Edits of a plan, written as changes of its document.
  *
- * Fields are assigned whole, so that two who set one at once see a conflict instead of one vanishing in the other's text. A
- * row is assigned whole only when it is made. Every change says who did what.
+ * Fields are assigned whole, so that concurrent edits become a conflict instead of a mixture of both texts. Rows are assigned whole only
+ * when they are created. Every change carries its author in its message.
  */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
@@ -40,32 +40,32 @@ import {
 } from "./schema"
 import { countCharacters, isBlank } from "./text"
 
-/** A position to create. */
+/** A position to add. */
 export type NewPosition = FieldValues
 
-/** A row that was deleted: its whole content is in the document at `heads`. */
+/** A deleted row. The document contains all of it at `heads`. */
 export interface DeletedPosition {
   id: string
   heads: UrlHeads
-  /** A value that takes the place of what the row held. */
+  /** Replaces one field of the restored row. */
   override?: { field: FieldKey; value: FieldValue }
 }
 
-/** The document that is edited. */
+/** The document handle that edits are applied to. */
 export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt">
 
-/** A position as somebody had it before them, and when that was. */
+/** A position, and the heads at which it was read. */
 export interface PositionAtHeads {
   position: Position
   heads: UrlHeads
 }
 
-/** The plan's settings as somebody had them before them, and when that was. */
+/** The settings of a plan, and the heads at which they were read. */
 export interface SettingsAtHeads extends SettingsState {
   heads: UrlHeads
 }
 
-/** Why a value cannot be taken, in words for whoever typed it; null: it can. */
+/** Why a value is not valid, as a message for the user; `null` if it is valid. */
 export function validateField(field: FieldKey, value: FieldValue): string | null {
   const noun = fieldNoun(field)
   if (isAmountField(field)) {
@@ -76,7 +76,7 @@ export function validateField(field: FieldKey, value: FieldValue): string | null
   }
   const text = typeof value === "string" ? value : ""
   if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
-  return countCharacters(text) > MAX_TEXT ? `At most ${MAX_TEXT.toLocaleString()} characters fit.` : null
+  return countCharacters(text) > MAX_TEXT ? `Use at most ${MAX_TEXT.toLocaleString()} characters.` : null
 }
 
 const toPositionDoc = (position: NewPosition, created: number, author: string): PositionDoc => ({
@@ -86,14 +86,14 @@ const toPositionDoc = (position: NewPosition, created: number, author: string): 
   updatedBy: author,
 })
 
-/** Makes positions, in one change. The first of them comes first in the list. Returns their ids. */
+/** Adds positions in one change. The first one becomes the first of the list. Returns the new ids. */
 export function addPositions(plan: Plan, positions: readonly NewPosition[], author: string): string[] {
   const now = Date.now()
   const ids = positions.map(() => newId())
   const what = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
   plan.change(
     (doc) => {
-      // A document that somebody else began may have none.
+      // Documents created by other programs may have no map of positions.
       if (!doc.positions) doc.positions = {}
       positions.forEach((position, at) => {
         const id = ids[at]
@@ -106,8 +106,8 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
 }
 
 /**
- * Sets one field of one position. `seen`: what somebody had before them, where others have set the field since or deleted the
- * position: then both stand there, as a conflict or as an edit that was swallowed, and nobody's vanishes.
+ * Sets one field of a position. `base`: the position as the user saw it, if somebody else has changed the field or deleted the position
+ * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
  */
 export function setField(
   plan: Plan,
@@ -137,13 +137,13 @@ function setUpdateInfo(row: PositionDoc, author: string): void {
   row.updatedBy = author
 }
 
-/** The same for a row that is written whole. */
+/** Update information for a row that is written as registers. */
 const updateInfoRegisters = (author: string): [string, Register][] => [
   ["updatedAt", registerOf(scalarValue(new Date()))],
   ["updatedBy", registerOf(textValue(author))],
 ]
 
-/** A row with other values in some of its fields. A row that is no map stays as it is. */
+/** Replaces fields of a row. An entry that is not a map stays as it is. */
 function withFields(row: Register, fields: readonly (readonly [string, Register])[]): Register {
   return row.map(({ operation, value }) => ({
     operation,
@@ -151,13 +151,13 @@ function withFields(row: Register, fields: readonly (readonly [string, Register]
   }))
 }
 
-/** What stands in a field, with all values of a conflict: to be given to {@link revertField}. */
+/** All values of a field, for {@link revertField}. */
 export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: FieldKey): Register =>
   fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**
- * Takes an edit of a field back: what stood there comes back, a conflict with all of its values. `seen`: the row after that edit, where
- * others have set the field since: theirs stays beside it.
+ * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if somebody else has set the field
+ * since. Their value then stays, as a conflict.
  */
 export function revertField(
   plan: Plan,
@@ -167,22 +167,15 @@ export function revertField(
   author: string,
   base: PositionAtHeads | null = null,
 ): void {
-  writeFields(plan, id, base?.heads ?? plan.heads(), [[field, before]], author, `${author}: took back a change of ${field}`)
+  writeFields(plan, id, base?.heads ?? plan.heads(), [[field, before]], author, `${author}: reverted ${field}`)
 }
 
-/** Gives a field, of any name, what it holds at these heads in a row of the same id: an edit that a deletion swallowed. */
+/** Copies a field from the same row at other heads: recovers an edit that a deletion discarded. */
 export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
   const row = readRegister(plan.doc(), ["positions", id], heads)
   const restorable = fieldRegister(row, field)
   if (row.length > 0)
-    writeFields(
-      plan,
-      id,
-      plan.heads(),
-      [[field, restorable]],
-      author,
-      `${author}: ${field} of ${designationOf(row)} as somebody had set it`,
-    )
+    writeFields(plan, id, plan.heads(), [[field, restorable]], author, `${author}: recovered ${field} of ${designationOf(row)}`)
 }
 
 function writeFields(
@@ -200,18 +193,18 @@ function writeFields(
 }
 
 /**
- * Ends a conflict with one of its values: the one that this operation wrote. Where several rows stand at the id, as two people restored
- * it at once, one row takes the place of all, with what only one of them had, and the conflicts of the other fields.
+ * Resolves a conflict by keeping the value of one operation. If concurrent changes created several rows with this id, they are merged into
+ * one row; the other fields keep their conflicts.
  */
 export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
   const row = readRowRegister(plan.doc(), id)
   const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
-  // Somebody else has settled it meanwhile. (Where the row that is shown has no such field, no operation has written it.)
+  // Somebody else has resolved it already. A row without the field has no operation for it.
   if (chosen.length === 0 && operation !== "") return
-  const message = `${author}: settled ${field} of ${designationOf(row)}`
+  const message = `${author}: resolved ${field} of ${designationOf(row)}`
   const maps = row.filter(({ value }) => value.type === "map")
   if (maps.length > 1) {
-    // The moment of its making is no matter for a conflict.
+    // Different creation times are not a conflict.
     const created = fieldRegister(row, "createdAt").slice(-1)
     const merged = withFields(mergeConcurrentRows(row), [...updateInfoRegisters(author), ["createdAt", created], [field, chosen]])
     writeRegisters(plan, plan.heads(), [{ path: ["positions", id], register: merged }], message)
@@ -225,13 +218,13 @@ const designationOf = (row: Register): string => {
   return String(toFieldValue("designation", designation && toPlainValue(designation.value)))
 }
 
-/** Ends a conflict of a setting with the value that this operation wrote. */
+/** Resolves a conflict of a setting by keeping the value of one operation. */
 export function resolveSettingConflict(plan: Plan, key: Setting, operation: string, author: string): void {
   const chosen = readRegister(plan.doc(), [key]).filter((written) => written.operation === operation)
-  if (chosen.length > 0) writeRegisters(plan, plan.heads(), [{ path: [key], register: chosen }], `${author}: settled ${key} of the plan`)
+  if (chosen.length > 0) writeRegisters(plan, plan.heads(), [{ path: [key], register: chosen }], `${author}: resolved ${key} of the plan`)
 }
 
-/** Deletes positions, in one change. */
+/** Deletes positions in one change. */
 export function deletePositions(plan: Plan, ids: readonly string[], names: string, author: string): void {
   plan.change(
     (doc) => {
@@ -242,9 +235,9 @@ export function deletePositions(plan: Plan, ids: readonly string[], names: strin
 }
 
 /**
- * Brings deleted positions back under their ids, whole: every field, and every value of a conflict. Those that are there again are left
- * alone. `deleted`: the heads after the deletion that this takes back: edits that it swallowed and of which nobody knew then stay to be
- * looked at. Returns the ids that could not be restored, as the row is not in the document at these heads.
+ * Restores deleted positions with all fields and all values of conflicts. Existing positions stay as they are. `deletionHeads`: heads after
+ * the deletion that is undone; edits that it discarded then stay listed for review. Returns the ids of rows that are missing from the
+ * document at the given heads.
  */
 export function restorePositions(
   plan: Plan,
@@ -271,8 +264,8 @@ function registerForField(field: FieldKey, value: FieldValue): Register {
 }
 
 /**
- * Changes what the plan says about itself. `seen`: what somebody had before them; what others have set since stays beside it,
- * as a conflict. Returns whether any did.
+ * Changes settings of a plan. `base`: the settings as the user saw them. A setting that somebody else has changed since becomes a conflict.
+ * Returns whether there was one.
  */
 export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {
   const now = readSettingsState(plan.doc())
@@ -298,14 +291,12 @@ export function updateSettings(plan: Plan, settings: Partial<Settings>, author: 
   return contested.length > 0
 }
 
-/**
- * Rows that no list shows: concurrent changes made several maps of positions, and Automerge shows one. Ids and rows, of the other maps.
- */
+/** Rows of losing position maps. If two clients create the map concurrently, Automerge shows only one of them. Returns ids and rows. */
 export function hiddenRows(plan: Pick<Plan, "doc">): [string, Register][] {
   return readLosingValues(plan.doc(), "positions").flatMap(({ value }) => (value.type === "map" ? [...value.entries] : []))
 }
 
-/** Moves the rows that no list shows to the one that is shown. Where a row of the same id is there, both become one. */
+/** Moves the rows of losing position maps to the shown map. Rows with the same id are merged. */
 export function mergeHiddenRows(plan: Plan, author: string): void {
   const hidden = hiddenRows(plan)
   const ids = [...new Set(hidden.map(([id]) => id))]
@@ -313,11 +304,11 @@ export function mergeHiddenRows(plan: Plan, author: string): void {
     const rows = hidden.flatMap(([other, row]) => (other === id ? row : []))
     return { path: ["positions", id], register: mergeConcurrentRows([...rows, ...readRowRegister(plan.doc(), id)]) }
   })
-  const message = `${author}: added ${ids.length} positions of another list`
+  const message = `${author}: added ${ids.length} positions of a concurrent list`
   writeRegisters(plan, plan.heads(), writes, message)
   plan.change(
     (doc) => {
-      // Within a change the losing maps can be changed, too.
+      // Losing maps can be modified inside a change callback.
       const maps = Object.values(A.getConflicts(doc, "positions") ?? {}) as unknown as Record<string, unknown>[]
       for (const map of maps) {
         if (A.getObjectId(map) === A.getObjectId(doc.positions)) continue

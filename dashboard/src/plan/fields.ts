@@ -1,6 +1,6 @@
 /**
- * The fields of a position. Types, columns, forms, validation, CSV and history texts derive from this table: to add a text field,
- * add one entry.
+ * The fields of a position. Types, columns, forms, validation, filters, CSV and history derive from this table: to add a text field, add
+ * one entry.
  */
 
 interface FieldDefinition {
@@ -15,7 +15,7 @@ interface FieldDefinition {
   isGroup?: true
   /** Width of the column, as a share of the row. */
   width: number
-  /** Phones have no room for the column. */
+  /** The column is hidden on phones. */
   isHiddenOnPhones?: true
   /**
    * Column names that an import recognizes, the most specific first. Case, punctuation, and words such as “annual” are ignored.

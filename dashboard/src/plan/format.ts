@@ -1,7 +1,7 @@
-/** Money, numbers and moments as they are written where the reader lives. */
+/** Formats money, numbers and times for the browser's language. */
 import { LOCALE_SEPARATORS, type NumberSeparators } from "./amount"
 
-/** What units are called. Others are shown as a number. */
+/** Names of units. Other units are shown as a number. */
 const UNITS = new Map([
   [1, ""],
   [1_000, "thousand"],
@@ -15,7 +15,7 @@ export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
 
-/** ₹, $, …; the code where there is no symbol. */
+/** The currency symbol, such as ₹ or $, or the code if there is no symbol. */
 function currencySymbol(currency: string): string {
   try {
     const parts = new Intl.NumberFormat(undefined, { style: "currency", currency, currencyDisplay: "narrowSymbol" }).formatToParts(0)
@@ -25,19 +25,19 @@ function currencySymbol(currency: string): string {
   }
 }
 
-/** The unit in words: `lakh`, or `× 500`. */
+/** Name of a unit: `lakh`, or `× 500`. */
 export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbers.format(unit)}`
 
-/** `₹ lakh`, for the head of a column. */
+/** Unit of a column: `₹ lakh`. */
 export const unitLabel = (currency: string, unit: number): string => [currencySymbol(currency), unitName(unit)].filter(Boolean).join(" ")
 
-/** A budget, without its unit: with so many decimals that those which differ look different, also in crore. */
+/** A budget without its unit. Six decimals keep different budgets distinguishable, also in crore. */
 export const formatAmount = (budget: number | null): string => (budget === null ? "—" : exact.format(budget))
 
-/** A sum of budgets, without its unit. */
+/** A sum of budgets without its unit. */
 export const formatSum = (budgets: number): string => numbers.format(budgets)
 
-/** `₹1,250 lakh`. */
+/** An amount with currency and unit: `₹1,250 lakh`. */
 export function formatMoney(budget: number, currency: string, unit: number): string {
   let text: string
   try {
@@ -55,7 +55,7 @@ export function formatMoney(budget: number, currency: string, unit: number): str
   return [text, unitName(unit)].filter(Boolean).join(" ")
 }
 
-/** A number with all of its digits and a point, never as `1e-7`. */
+/** All digits of a number with a decimal point, never in exponential notation. */
 export function toPlainDecimal(value: number): string {
   const [mantissa = "", exponent] = String(Math.abs(value)).split("e")
   const sign = value < 0 ? "-" : ""
@@ -65,7 +65,7 @@ export function toPlainDecimal(value: number): string {
   return sign + (point > 0 ? (whole + fraction).padEnd(point, "0") : `0.${"0".repeat(-point)}${whole}${fraction}`)
 }
 
-/** A number in a field for typing, and for the clipboard: as the reader writes it, so that it is read back as it was. */
+/** A number for input fields and the clipboard, in the browser's language. Parsing returns the same number. */
 export const toEditText = (budget: number | null, { decimal }: NumberSeparators = LOCALE_SEPARATORS): string =>
   budget === null ? "" : toPlainDecimal(budget).replace(".", decimal === "," ? "," : ".")
 
@@ -75,7 +75,7 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style
 
 export const formatDateTime = (at: number | null): string => (at === null ? "" : moments.format(at))
 
-/** `5 min. ago` for what is fresh, the day for what is not. */
+/** `5 min. ago` within a day, otherwise the date. */
 export function formatRelativeTime(at: number | null, now: number): string {
   if (at === null) return ""
   const seconds = Math.round((at - now) / 1_000)

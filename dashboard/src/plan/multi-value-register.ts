@@ -1,8 +1,8 @@
 /**
- * Registers: everything that a document holds at one key, with all values of a conflict, read at any heads and written back.
+ * Multi-value registers: all concurrent values at one key of a document. They can be read at any heads and written back.
  *
- * Automerge keeps every concurrent write of a key and shows the highest. Copying only what is shown loses the others, and copying
- * only the fields that this page knows loses the fields of other programs. A register is the whole of it.
+ * Automerge keeps every concurrent write of a key and shows the highest one. A copy of the shown values would lose the others, and a copy
+ * of the known fields would lose the fields of other programs. A register contains all of them.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
@@ -10,38 +10,38 @@ import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 type Key = string | number
 export type Path = readonly Key[]
 
-/** A scalar, in the JavaScript type that Automerge stores as the same type again. */
+/** A scalar, in the JavaScript type that Automerge stores with the same type again. */
 type Scalar = string | number | bigint | boolean | null | Date | Uint8Array | A.Counter | A.ImmutableString | A.Uint | A.Float64
 
-/** One value, with everything below it. */
+/** A value with everything below it. */
 export type Value =
   | { type: "scalar"; value: Scalar }
   | { type: "text"; value: string }
   | { type: "map"; entries: ReadonlyMap<string, Register> }
   | { type: "list"; items: readonly Register[] }
 
-/** A value, and the operation that wrote it (`12@actor`). */
+/** A value and the id of the operation that wrote it (`12@actor`). */
 export interface RegisterEntry {
   operation: string
   value: Value
 }
 
-/** The values at one key, in the order of their operations: the last one is shown. Empty: the key is absent. */
+/** The values at one key in the order of their operations; the last one is shown. Empty if the key is absent. */
 export type Register = readonly RegisterEntry[]
 
-/** A register that holds one value without a history. */
+/** A register with one value that no operation has written yet. */
 export const registerOf = (value: Value): Register => [{ operation: "", value }]
 export const scalarValue = (value: Scalar): Value => ({ type: "scalar", value })
 export const textValue = (value: string): Value => ({ type: "text", value })
 
-/** The order of operations: the highest wins. */
+/** Compares operation ids. The highest operation wins. */
 export function compareOperationIds(one: string, other: string): number {
   const [counter, actor] = parseOperationId(one)
   const [otherCounter, otherActor] = parseOperationId(other)
   return counter - otherCounter || (actor < otherActor ? -1 : actor > otherActor ? 1 : 0)
 }
 
-/** The counter and the actor of an operation's name. */
+/** Splits an operation id into counter and actor. */
 export function parseOperationId(operation: string): [number, string] {
   const at = operation.indexOf("@")
   return [Number(operation.slice(0, at)), operation.slice(at + 1)]
@@ -50,7 +50,7 @@ export function parseOperationId(operation: string): [number, string] {
 type Backend = ReturnType<typeof A.getBackend>
 type Found = ReturnType<Backend["getAll"]>[number]
 
-/** Reads the register at a path, now or at other heads. The keys before the last one lead through the values that are shown. */
+/** Reads the register at a path, optionally at other heads. The path follows the shown values. */
 export function readRegister(doc: A.Doc<unknown>, path: Path, heads?: UrlHeads): Register {
   const backend = A.getBackend(doc)
   const at = heads && decodeHeads(heads)
@@ -64,7 +64,7 @@ export function readRegister(doc: A.Doc<unknown>, path: Path, heads?: UrlHeads):
   return last === undefined ? [] : registerAt(backend, object, last, at)
 }
 
-/** Whether there are several values at a path, or at one of these keys of the map there. Cheaper than reading them. */
+/** Whether a key of the path, or one of the keys of the map at its end, has several values. Cheaper than reading them. */
 export function hasConflict(doc: A.Doc<unknown>, path: Path, keys: readonly string[]): boolean {
   const backend = A.getBackend(doc)
   let object = "_root"
@@ -78,7 +78,7 @@ export function hasConflict(doc: A.Doc<unknown>, path: Path, keys: readonly stri
   return keys.some((key) => backend.getAll(object, key).length > 1)
 }
 
-/** The values of a conflict at a key of the document that are not shown. */
+/** The losing values of a conflict at a key of the document. */
 export function readLosingValues(doc: A.Doc<unknown>, key: string): Register {
   const backend = A.getBackend(doc)
   const losing = valuesAt(backend, "_root", key).slice(0, -1)
@@ -121,7 +121,7 @@ function readValue(backend: Backend, found: Found, heads?: A.Heads): Value {
   }
 }
 
-/** A value as the document shows it: without losing values, numbers and texts in their plain types. */
+/** A value as the document shows it: without losing values, with plain numbers and strings. */
 export function toPlainValue(value: Value): unknown {
   switch (value.type) {
     case "map":
@@ -143,7 +143,7 @@ const shownValueOf = (register: Register): unknown => {
   return shown && toPlainValue(shown.value)
 }
 
-/** Whether two values hold the same, losing values included. The operations that wrote them do not matter. */
+/** Whether two values are equal, losing values included. The operations that wrote them are ignored. */
 export const isEqualValue = (one: Value, other: Value): boolean => fingerprint(one) === fingerprint(other)
 
 function fingerprint(value: Value): string {
@@ -165,8 +165,8 @@ function fingerprint(value: Value): string {
 const registerFingerprint = (register: Register): string[] => register.map(({ value }) => fingerprint(value))
 
 /**
- * One row of several that concurrent changes made under one id: what the last one shows, every key that only another one has, and the
- * others' values as losing values of a conflict. Rows that are no maps stay beside it.
+ * Merges rows that concurrent changes created with one id: the fields of the last row, fields that only another row has, and differing
+ * values of the other rows as losing values. Entries that are not maps stay as they are.
  */
 export function mergeConcurrentRows(rows: Register): Register {
   const maps = rows.flatMap(({ operation, value }) => (value.type === "map" ? [{ operation, value }] : []))
@@ -187,28 +187,27 @@ export function mergeConcurrentRows(rows: Register): Register {
   return [...rows.filter(({ value }) => value.type !== "map"), { operation: shown.operation, value: { type: "map", entries } }]
 }
 
-/** What is to stand at a path. */
+/** A register to write at a path. */
 export interface RegisterWrite {
   path: Path
   register: Register
 }
 
-/** A document that registers are written to. */
+/** A document that registers can be written to. */
 export interface WritableDocument<T> {
   heads(): UrlHeads
   changeAt(heads: UrlHeads, callback: A.ChangeFn<T>, options?: A.ChangeOptions<T>): UrlHeads | undefined
 }
 
 /**
- * Writes registers whole. A conflict is made again by writing each of its values in a change of its own at the same heads: none of
- * these changes knows of the others, as it was when the conflict arose. The value that was shown is written last and so has the highest
- * operation.
+ * Writes registers with all their values. To recreate a conflict, each value is written in a change of its own at the same heads, so that
+ * the changes are concurrent. The shown value is written last and gets the highest operation.
  */
 export function writeRegisters<T>(doc: WritableDocument<T>, heads: UrlHeads, writes: readonly RegisterWrite[], message: string): void {
   writeBranch(doc, heads, writes, message, false)
 }
 
-/** `isBranch`: each value is one of several, and is to be written even where it stands already: Automerge writes no value a second time. */
+/** `isBranch`: each value is one of several and must be written even if it equals the current value, which Automerge would skip. */
 function writeBranch<T>(
   doc: WritableDocument<T>,
   heads: UrlHeads,
@@ -241,24 +240,24 @@ function writeBranch<T>(
   }
 }
 
-/** Assigns a value; undefined deletes the key. */
+/** Assigns a value; `undefined` deletes the key. */
 function assignValue(root: unknown, path: Path, value: unknown): void {
   let parent = root
   for (const key of path.slice(0, -1)) parent = (parent as Record<Key, unknown> | undefined)?.[key]
   const key = path.at(-1)
   if (typeof parent !== "object" || parent === null || key === undefined) return
   if (value !== undefined) (parent as Record<Key, unknown>)[key] = value
-  // (An item of a list has its place, and is only ever replaced.)
+  // Items of a list are replaced and never deleted.
   else if (!Array.isArray(parent)) delete (parent as Record<Key, unknown>)[key]
 }
 
-/** A number whose type Automerge takes only where it is assigned by itself, and not within a map or a list. */
+/** A number whose type Automerge keeps only in a direct assignment, not inside a map or list. */
 interface TypedNumber {
   path: Path
   value: A.Uint | A.Float64
 }
 
-/** A value to assign. Conflicts below it, and numbers that are to be assigned by themselves, are noted. */
+/** Converts a value for assignment. Conflicts below it and typed numbers are collected, to be written separately. */
 function toAssignable(value: Value, path: Path, conflicts: RegisterWrite[], typed: TypedNumber[]): unknown {
   switch (value.type) {
     case "map": {
@@ -272,7 +271,7 @@ function toAssignable(value: Value, path: Path, conflicts: RegisterWrite[], type
     case "list":
       return value.items.map((register, at) => {
         if (register.length === 1 && register[0]) return toAssignable(register[0].value, [...path, at], conflicts, typed)
-        // An item takes its place at once. Until its values are written, a text stands there, which no value is taken for.
+        // A list item must exist before its values can be written. The placeholder is replaced by them.
         conflicts.push({ path: [...path, at], register })
         return ""
       })

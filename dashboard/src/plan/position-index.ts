@@ -1,10 +1,10 @@
-/** The list of positions, kept current by what each change touched: an edit costs one row, not all of them. */
+/** Sorted list of positions, updated from patches: an edit costs one row, not all of them. */
 import type { next as A } from "@automerge/automerge/slim"
 import { type Position, readConflicts, readPosition, rowsOf } from "./schema"
 
 export class PositionIndex {
   #byId = new Map<string, Position>()
-  /** Rows with a conflict, or suspected of one: Automerge does not report every change among losing values. */
+  /** Rows with a possible conflict. Automerge does not report every change of a losing value. */
   #conflictCandidates = new Set<string>()
   #list: readonly Position[] | null = null
 
@@ -12,7 +12,7 @@ export class PositionIndex {
     this.rebuild(doc)
   }
 
-  /** The positions, the newest first. The same array until something changes. */
+  /** Positions, newest first. The same array until something changes. */
   get list(): readonly Position[] {
     this.#list ??= [...this.#byId.values()].sort(newestFirst)
     return this.#list
@@ -22,7 +22,7 @@ export class PositionIndex {
     return this.#byId.get(id)
   }
 
-  /** Reads all rows again. Which of them have conflicts is kept; who knows more calls {@link checkConflicts}. */
+  /** Reads all rows again and keeps the known conflicts. Call {@link checkConflicts} for rows with other conflicts. */
   rebuild(doc: A.Doc<unknown>): void {
     this.#byId.clear()
     const rows = rowsOf(doc)
@@ -34,7 +34,7 @@ export class PositionIndex {
     this.#list = null
   }
 
-  /** Takes what a change touched. Returns the fields by row, `null` for rows that came or went. */
+  /** Applies patches. Returns the changed fields by row; `null` for rows that were added or deleted. */
   applyPatches(doc: A.Doc<unknown>, patches: readonly A.Patch[]): Map<string, Set<string> | null> {
     const touched = new Map<string, Set<string> | null>()
     for (const { path } of patches) {
@@ -61,7 +61,7 @@ export class PositionIndex {
     return touched
   }
 
-  /** Looks for conflicts in these rows. */
+  /** Reads the conflicts of these rows. */
   checkConflicts(doc: A.Doc<unknown>, ids: Iterable<string>): void {
     for (const id of ids) this.#conflictCandidates.add(id)
     this.#readConflicts(doc)
@@ -80,7 +80,7 @@ export class PositionIndex {
   }
 }
 
-/** Rows without a moment come last. */
+/** Rows without a creation time come last. */
 function newestFirst(one: Position, other: Position): number {
   const [first, second] = [one.createdAt ?? Number.NEGATIVE_INFINITY, other.createdAt ?? Number.NEGATIVE_INFINITY]
   if (first !== second) return second > first ? 1 : -1

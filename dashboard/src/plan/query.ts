@@ -1,4 +1,4 @@
-/** Searching, filtering, ordering and adding up. */
+/** Searching, filtering, sorting and totals. */
 import { type FieldKey, GROUP_FIELDS, type GroupKey, TEXT_FIELDS } from "./fields"
 import type { Position } from "./schema"
 import { createTextFolder, toSearchText } from "./text"
@@ -23,7 +23,7 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
 
-/** Keeps the positions (and the one that is `kept`) that have every word of the search in one of their texts. */
+/** Returns the positions that match the filter and contain every search word, plus the position `pinnedId`. */
 export function filterPositions(
   positions: readonly Position[],
   { search, groups }: Filter,
@@ -51,27 +51,27 @@ export function sortPositions(positions: readonly Position[], sort: Sort | null)
   return [...positions].sort((one, other) => {
     const [a, b] = [trimmed(one[key]), trimmed(other[key])]
     if (a === b) return 0
-    // What is not there comes last, either way.
+    // Empty values come last in both directions.
     if (a === null || a === "") return 1
     if (b === null || b === "") return -1
     return sign * (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b)))
   })
 }
 
-/** A sum without what adding up binary fractions leaves: 1.1 + 2.2 is 3.3, and nothing left is no -0. */
+/** Removes the rounding errors of binary fractions: 1.1 + 2.2 is 3.3, and never -0. */
 export const roundSum = (sum: number): number => Number(sum.toFixed(6)) || 0
 
-/** Positions whose department or location has the same folded name. */
+/** Positions with the same folded name in a field. */
 export interface Group {
-  /** Folded name; empty: of those that have none. */
+  /** Folded name; empty for positions without one. */
   key: string
-  /** The most frequent spelling, or the first of several. */
+  /** The most frequent spelling; of equally frequent ones, the first. */
   name: string
   budget: number
   count: number
 }
 
-/** Groups of positions, in the order in which they first appear. */
+/** Groups positions in the order of their first appearance. */
 function groupPositions(positions: readonly Position[], field: GroupKey): Group[] {
   const fold = createTextFolder()
   const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
@@ -90,24 +90,24 @@ function groupPositions(positions: readonly Position[], field: GroupKey): Group[
   })
 }
 
-/** The different departments or locations, for choosing among them. */
+/** The groups of a field in alphabetical order, for selection. */
 export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field)
     .filter(({ key }) => key !== "")
     .sort((one, other) => collator.compare(one.name, other.name))
 
-/** Sums, the largest first. */
+/** The groups of a field with the largest sum first. */
 export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
 
 export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
   roundSum(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 
-/** Positions whose budget no sum counts, as it is not known. */
+/** Number of positions with an unknown budget. Sums do not include them. */
 export const countUnknownBudgets = (positions: readonly Pick<Position, "budget">[]): number =>
   positions.filter(({ budget }) => budget === null).length
 
-/** The same in words, to follow a sum; empty where all budgets are known. */
+/** Text after a sum, such as `2 budgets unknown`; empty if all budgets are known. */
 export function describeUnknownBudgets(positions: readonly Pick<Position, "budget">[]): string {
   const count = countUnknownBudgets(positions)
   return count === 0 ? "" : `${count.toLocaleString()} ${count === 1 ? "budget" : "budgets"} unknown`

@@ -1,16 +1,16 @@
 /**
- * The positions as they stand in the document, and as the page shows them.
+ * The document schema, and positions as the page shows them.
  *
- * Any program may have written the document, so nothing of it is trusted: what cannot be read is shown as far as it can,
- * and never breaks the list.
+ * Other programs can write anything into the document, so nothing is trusted: a value that does not fit the schema is shown as text and
+ * never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { FIELDS, type FieldKey, type FieldValues, fieldValues, isAmountField, type StoredFields } from "./fields"
 import { hasConflict, type Register, readRegister, toPlainValue } from "./multi-value-register"
 
 /**
- * The value of a field as the page shows it. Budgets are numbers, in units of the plan; null: unknown. A budget that is text is a value of
- * another type that some program has written: it is shown, and never counted.
+ * Value of a field as the page shows it. A number in units of the plan for amounts, `null` if unknown. An amount that is text has the wrong
+ * type: it is shown but not counted.
  */
 export type FieldValue = string | number | null
 
@@ -21,33 +21,33 @@ export interface PositionDoc extends StoredFields {
   updatedBy: string
 }
 
-/** A plan: an Automerge document of this shape. */
+/** A plan: an Automerge document with this shape. */
 export interface PlanDoc {
   documentId?: string
   name?: string
-  /** ISO 4217. */
+  /** ISO 4217 code. */
   currency?: string
-  /** Currency units in one unit of a budget: 100000 is a lakh. */
+  /** Currency units per unit of the plan: 100000 for lakh. */
   unit?: number
-  /** In units. */
+  /** In units of the plan. */
   totalBudget?: number
   positions: Record<string, PositionDoc>
 }
 
-/** A value that lost against a concurrent write, and which write it was. */
+/** A value that lost against a concurrent write, and the operation that wrote it. */
 export interface LosingValue {
   operation: string
   value: FieldValue
 }
 
-/** A field that several people have set at once. */
+/** A field with several concurrent values. */
 export interface Conflict {
-  /** The write whose value is shown. */
+  /** The operation that wrote the shown value. */
   winner: string
   losing: LosingValue[]
 }
 
-/** A position as it is shown. Never changed: a newer one takes its place. */
+/** A position as the page shows it. Immutable: an edit creates a new object. */
 export interface Position extends FieldValues {
   id: string
   /** Milliseconds since 1970. */
@@ -55,23 +55,23 @@ export interface Position extends FieldValues {
   updatedAt: number | null
   updatedBy: string
   conflicts: Partial<Record<FieldKey, Conflict>> | null
-  /** Fields whose values have another type than the schema says, as text. */
+  /** Fields whose values do not have the type of the schema, as text. */
   mistyped?: Partial<Record<FieldKey, string>>
-  /** The entry is no map, and so no position: it is shown as this text, and can only be deleted. */
+  /** The entry is not a map and so not a position. It is shown as this text and can only be deleted. */
   invalidEntry?: string
 }
 
-/** What a cell shows. */
+/** Value that a cell shows. */
 export const shownValue = (position: Position, field: FieldKey): FieldValue => position.mistyped?.[field] ?? position[field]
 
-/** Whether a field is the same in two looks at a position: what is shown, and what lost against it. */
+/** Whether a field has the same values in two versions of a position, losing values included. */
 export function isEqualField(one: Position, other: Position, field: FieldKey): boolean {
   return (
     shownValue(one, field) === shownValue(other, field) && operationsOf(one.conflicts?.[field]) === operationsOf(other.conflicts?.[field])
   )
 }
 
-/** Whether a setting is the same in two looks at a plan, as a field is. */
+/** Whether a setting has the same values in two versions of a plan, losing values included. */
 export function isEqualSetting(one: SettingsState, other: SettingsState, key: Setting): boolean {
   return one.settings[key] === other.settings[key] && operationsOf(one.conflicts?.[key]) === operationsOf(other.conflicts?.[key])
 }
@@ -79,11 +79,11 @@ export function isEqualSetting(one: SettingsState, other: SettingsState, key: Se
 const operationsOf = (conflict: Conflict | undefined): string =>
   conflict ? [conflict.winner, ...conflict.losing.map(({ operation }) => operation)].join() : ""
 
-/** Whether nobody has changed a position between two looks at it. */
+/** Whether a position has not been edited between two versions. */
 export const isUnchanged = (one: Position, other: Position): boolean =>
   one.updatedAt === other.updatedAt && FIELDS.every((field) => isEqualField(one, other, field))
 
-/** What a plan says about itself. */
+/** Settings of a plan. */
 export interface Settings {
   name: string
   currency: string
@@ -91,7 +91,7 @@ export interface Settings {
   totalBudget: number | null
 }
 
-/** The settings, and which of them several people have set at once. */
+/** Settings with their conflicts. */
 export interface SettingsState {
   settings: Settings
   conflicts: SettingConflicts | null
@@ -107,7 +107,7 @@ export const SETTING_LABELS: Record<Setting, string> = {
 }
 export type SettingConflicts = Partial<Record<Setting, Conflict>>
 
-/** The last moment that a `Date` can be. */
+/** Largest time value of a `Date`. */
 const MAX_TIMESTAMP = 8.64e15
 export const MAX_TEXT = 1_000
 export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
@@ -115,18 +115,18 @@ export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
 function toPrimitive(value: unknown): unknown {
   if (value instanceof A.ImmutableString) return value.val
   if (value instanceof A.Counter) return value.value
-  // Numbers at the end of what a double holds exactly, and beyond.
+  // Integers beyond the safe range are `bigint`.
   return typeof value === "bigint" ? Number(value) : value
 }
 
-/** Text of either kind that Automerge has; other values as a person can read them. */
+/** Text of either Automerge type; other values in readable form. */
 function asText(value: unknown): string {
   const read = toPrimitive(value)
   if (read === undefined || read === null) return ""
   return typeof read === "string" ? read : describeValue(read)
 }
 
-/** Any value of a document as text: JSON, with words for what JSON cannot hold. */
+/** Any value as text: JSON, with words for types that JSON does not have. */
 function describeValue(value: unknown): string {
   const read = toPrimitive(value)
   if (typeof read === "string") return read
@@ -146,19 +146,19 @@ function asNumber(value: unknown): number | null {
   return typeof read === "number" && Number.isFinite(read) ? read : null
 }
 
-/** Milliseconds since 1970, as far as there are dates. */
+/** Milliseconds since 1970; `null` if the value is not a valid time. */
 export function toTimestamp(value: unknown): number | null {
   const read = value instanceof Date ? value.getTime() : asNumber(value)
   return read !== null && Math.abs(read) <= MAX_TIMESTAMP ? read : null
 }
 
-/** The value of a field, as it is shown and compared. */
+/** Converts a stored value to the value that is shown and compared. */
 export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
   if (!isAmountField(field)) return asText(value)
   return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
 }
 
-/** Whether a field holds a value of another type than the schema says. A number or a truth value where text belongs is read as text. */
+/** Whether a value does not have the type of the schema. Numbers and booleans are accepted as text. */
 function isMistyped(field: FieldKey, value: unknown): boolean {
   if (value === undefined || value === null) return false
   return isAmountField(field) ? asNumber(value) === null : typeof toPrimitive(value) === "object"
@@ -173,13 +173,13 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   !(value instanceof A.ImmutableString) &&
   !(value instanceof A.Counter)
 
-/** The rows of a document by id; none where it has no map of positions. */
+/** The rows of a document by id; empty if it has no map of positions. */
 export function rowsOf(doc: unknown): Record<string, unknown> {
   const positions = isMap(doc) ? doc.positions : undefined
   return isMap(positions) ? positions : {}
 }
 
-/** Reads one row, without its conflicts. An entry that is no map is read as far as it goes. null: there is no entry. */
+/** Reads one row without its conflicts; `null` if there is no entry. */
 export function readPosition(id: string, entry: unknown): Position | null {
   if (entry === undefined) return null
   const row = isMap(entry) ? entry : {}
@@ -197,17 +197,17 @@ export function readPosition(id: string, entry: unknown): Position | null {
   return position
 }
 
-/** The rows that stand at an id: several, if concurrent changes made them. */
+/** The rows with an id. There are several if concurrent changes created them. */
 export const readRowRegister = (doc: A.Doc<unknown>, id: string): Register => readRegister(doc, ["positions", id])
 
-/** The register of one field of rows, the losing rows' values first. */
+/** All values of a field in the given rows, losing rows first. */
 export function fieldRegister(row: Register, field: string): Register {
   return row.flatMap(({ value }) => (value.type === "map" ? (value.entries.get(field) ?? []) : []))
 }
 
-/** The conflicts of a position: values that differ from what is shown, in its fields or in another row of the same id. */
+/** The conflicts of a position: differing values in its fields, or in another row with its id. */
 export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
-  // Most have none, and an import touches thousands of rows.
+  // Most positions have no conflict, and an import touches thousands of rows.
   if (!hasConflict(doc, ["positions", id], FIELDS)) return null
   const row = readRowRegister(doc, id)
   const shown = row.slice(-1)
@@ -228,11 +228,11 @@ export function readConflicts(doc: A.Doc<unknown>, id: string): Position["confli
   return found
 }
 
-/** Each value once, and not what is shown. */
+/** Distinct values that differ from the shown one. */
 const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
   losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
 
-/** How each setting is read: what is not there, or cannot be, is what is usual. */
+/** Reads each setting, with a default for missing or invalid values. */
 const SETTING_READERS: { [S in Setting]: (value: unknown) => Settings[S] } = {
   name: asText,
   currency: (value) => {
@@ -256,7 +256,7 @@ export function readSettings(doc: unknown): Settings {
   }
 }
 
-/** The settings, with the values of them that lost against a concurrent write. */
+/** Reads the settings with their conflicts. */
 export function readSettingsState(doc: A.Doc<unknown>): SettingsState {
   const settings = readSettings(doc)
   let conflicts: SettingConflicts | null = null

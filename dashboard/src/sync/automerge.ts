@@ -1,4 +1,4 @@
-/** Automerge's WebAssembly: one file, compiled while it arrives, kept by the browser for as long as its name stays. */
+/** Loads Automerge's WebAssembly. It is compiled while it downloads, and cached by its hashed file name. */
 
 import wasm from "@automerge/automerge/automerge.wasm?url"
 import { initializeWasm } from "@automerge/automerge/slim"

@@ -1,28 +1,30 @@
-/** The stock WebSocket adapter, watched: whether the server is there, who it is, and why it sent us away. */
+/**
+ * The stock WebSocket adapter with connection state, faster reconnects, and the reasons why the server denied access or rejected changes.
+ */
 import type { PeerId, PeerMetadata } from "@automerge/automerge-repo/slim"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
 import { Heartbeat } from "./heartbeat"
 import { readRejection } from "./rejection"
 
-/** The server knows users, and this is none, or one who may not. */
+/** Close codes of the server. */
 const NOT_LOGGED_IN = 4401
 const NOT_ALLOWED = 4403
 
 export type AccessError = "not-logged-in" | "not-allowed"
 
 const RETRY = 5_000
-/** How long a network may take to connect. */
+/** Maximum time for a connection attempt. */
 const CONNECTING = 20_000
-/** After so long in the background a device may have slept. */
+/** After this time in the background a device may have slept. */
 const ASLEEP = 60_000
 
 export class Connection extends WebSocketClientAdapter {
-  /** The server answers. */
+  /** The connection is established. */
   isOpen = false
-  /** The id of the server's storage, once it has said it. */
+  /** Storage id of the server; `null` before its first message. */
   storageId: string | null = null
   accessError: AccessError | null = null
-  /** Why the server does not accept changes to a document, by its id, until it has accepted them or the connection ends. */
+  /** Reason for rejected changes by document id, until the server accepts them or the connection ends. */
   #rejections = new Map<string, string>()
   #listeners = new Set<() => void>()
   #reconnect: (() => void) | null = null
@@ -49,9 +51,9 @@ export class Connection extends WebSocketClientAdapter {
       this.isOpen = false
       this.#notify()
     })
-    // A socket does not notice that its network is gone, nor that the device has slept.
+    // A socket does not detect that its network is gone or that the device has slept.
     window.addEventListener("offline", () => this.#drop())
-    // Nobody who comes out of a tunnel wants to wait for the next try.
+    // Reconnect immediately when the network returns.
     window.addEventListener("online", () => this.#reconnectNow())
     let hiddenAt = 0
     document.addEventListener("visibilitychange", () => {
@@ -65,13 +67,13 @@ export class Connection extends WebSocketClientAdapter {
   }
 
   override connect(peerId: PeerId, metadata?: PeerMetadata): void {
-    // It would be refused again. The page asks who we are, and begins anew when that has changed.
+    // The server would deny access again. The page reloads the session and reconnects after a login.
     if (this.accessError) return
     this.#reconnect = () => this.connect(peerId, metadata)
-    // The adapter's timers come late, too: a connection that is there, or may soon be, stays.
+    // The timers of the adapter can fire late: keep a connection that is open or being opened.
     const state = this.#state
     if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#attemptedAt < CONNECTING)) return
-    // Of a socket that is replaced nobody hears that it has closed.
+    // A replaced socket does not report that it closed.
     if (this.isOpen && this.remotePeerId) this.emit("peer-disconnected", { peerId: this.remotePeerId })
     this.#attemptedAt = Date.now()
     super.connect(peerId, metadata)
@@ -102,12 +104,12 @@ export class Connection extends WebSocketClientAdapter {
     super.receiveMessage(bytes)
   }
 
-  /** Why the server does not accept changes to this document; null: it does, as far as it has said. */
+  /** Why the server rejected changes to this document; `null` if it did not. */
   rejection(documentId: string): string | null {
     return this.#rejections.get(documentId) ?? null
   }
 
-  /** The server has all changes to this document: what it said of earlier ones is out of date. */
+  /** The server has all changes to this document, so earlier rejections no longer apply. */
   clearRejection(documentId: string): void {
     this.#rejections.delete(documentId)
   }
@@ -116,12 +118,12 @@ export class Connection extends WebSocketClientAdapter {
     return (this.socket as WebSocket | undefined)?.readyState
   }
 
-  /** Lets go of a connection that may be dead. */
+  /** Closes a connection that may be dead. */
   #drop(): void {
     if (this.#state === WebSocket.OPEN) this.disconnect()
   }
 
-  /** Tries at once, if there is no connection. */
+  /** Reconnects immediately if there is no connection. */
   #reconnectNow(): void {
     if (this.#state === undefined || this.#state === WebSocket.CLOSED) this.#reconnect?.()
   }

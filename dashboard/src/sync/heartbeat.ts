@@ -1,33 +1,33 @@
 /**
- * Whether a connection that looks open still is. A page does not see the server's pings, and a socket does not notice that the way to the
- * server is gone while the device's own network stays: so the server is asked when it has been silent for long.
+ * Detects dead connections. JavaScript cannot see WebSocket pings, and a socket does not detect a broken route while the local network
+ * works. After a long silence the heartbeat requests `/healthz`.
  */
 
-/** How long what was sent may be without an answer, and how long there may be nothing at all. */
+/** Maximum wait for an answer, and maximum time without any message. */
 const UNANSWERED = 10_000
 const SILENT = 30_000
-/** How long the server may take to say that it is there. */
+/** Timeout of the health request. */
 const PATIENCE = 5_000
 const TICK = 5_000
 
 interface HeartbeatTarget {
   isOpen(): boolean
-  /** Bytes that have not left yet. */
+  /** Bytes that have not been sent yet. */
   buffered(): number
-  /** Nobody is there any more. */
+  /** Called when the server does not answer. */
   onDead(): void
 }
 
 export class Heartbeat {
   #receivedAt = Date.now()
-  /** Since when there is no answer. */
+  /** Time of the oldest message without an answer. */
   #awaitingSince: number | null = null
   #buffered = 0
   #isProbing = false
   #timer: ReturnType<typeof setInterval> | undefined
 
   constructor(private readonly target: HeartbeatTarget) {
-    // Nobody looks at a hidden page, and a timer keeps a phone awake.
+    // No timer while the page is hidden: it would keep a phone awake.
     const watch = () => {
       clearInterval(this.#timer)
       if (document.hidden) return
@@ -43,14 +43,14 @@ export class Heartbeat {
     this.#awaitingSince = null
   }
 
-  /** Something was sent to which there is an answer, mostly. */
+  /** A message was sent that usually gets an answer. */
   sent(): void {
     this.#awaitingSince ??= Date.now()
   }
 
   #check(): void {
     if (!this.target.isOpen()) return
-    // What is large goes out for long, and needs the line for itself.
+    // Progress of a large upload counts as activity.
     const buffered = this.target.buffered()
     if (buffered < this.#buffered) this.received()
     this.#buffered = buffered
@@ -64,7 +64,7 @@ export class Heartbeat {
     this.#isProbing = true
     const before = this.#receivedAt
     try {
-      // Any answer is one: there is a way to the server.
+      // Any HTTP status proves that the server is reachable.
       await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) })
       this.received()
     } catch {

@@ -1,10 +1,10 @@
-/** The copies on this device: the stock IndexedDB adapter, which says when it could not write, and why. */
+/** The stock IndexedDB adapter with reporting and retry of failed writes. */
 import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
 
 const STORE = "documents"
-/** After so long what could not be written is tried again. */
+/** Delay before a failed write is retried. */
 const RETRY = 10_000
-/** Kinds of entries that hold changes. */
+/** Kinds of entries that contain changes. */
 const CHANGES = new Set(["snapshot", "incremental"])
 
 export class LocalStorageAdapter extends IndexedDBStorageAdapter {
@@ -19,7 +19,7 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     super(name, STORE)
   }
 
-  /** Why the last changes of this document are not on this device; null: they are, or will be in a moment. */
+  /** Why the last changes of a document are not saved on this device; `null` if they are. */
   writeError(document: string): string | null {
     return this.#writeErrors.get(document) ?? null
   }
@@ -33,7 +33,7 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     const [document = "", kind = ""] = key
     try {
       await this.#write((store) => store.put({ key, binary }, key))
-      // A document is saved from where it was saved last: this was all that was missing.
+      // A save contains everything since the last successful one, so nothing is missing now.
       if (CHANGES.has(kind) && this.#writeErrors.delete(document)) this.#notify()
     } catch (error) {
       if (CHANGES.has(kind)) {
@@ -53,13 +53,13 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     return this.#write((store) => store.delete(IDBKeyRange.bound(prefix, [...prefix, "\uffff"])))
   }
 
-  /** (The stock adapter waits for ever for a transaction that the browser gives up, as it does when there is no room.) */
+  /** Unlike the stock adapter, this rejects when the browser aborts the transaction, as it does when storage is full. */
   async #write(work: (store: IDBObjectStore) => void): Promise<void> {
     const database = await (this as unknown as { dbPromise: Promise<IDBDatabase> }).dbPromise
     const transaction = database.transaction(STORE, "readwrite")
     const isDone = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve()
-      transaction.onabort = () => reject(transaction.error ?? new Error("The browser gave up."))
+      transaction.onabort = () => reject(transaction.error ?? new Error("The browser aborted the write."))
     })
     work(transaction.objectStore(STORE))
     await isDone
@@ -71,13 +71,13 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
 }
 
 function reason(error: unknown): string {
-  if (error instanceof DOMException && error.name === "QuotaExceededError") return "There is no room left."
+  if (error instanceof DOMException && error.name === "QuotaExceededError") return "Storage is full."
   return error instanceof Error ? error.message : String(error)
 }
 
 let isRequested = false
 
-/** Asks the browser, once, to clear nothing away: there is something here now that may be nowhere else. */
+/** Asks the browser once not to evict the storage of this page. */
 export function requestPersistentStorage(): void {
   if (isRequested) return
   isRequested = true

@@ -1,4 +1,4 @@
-/** Who logs out leaves no copies behind. They are deleted by a page that has not opened them. */
+/** Removes local data after a logout. A page that has not opened the database deletes it. */
 
 import { deleteLocalDatabase } from "./repo"
 import { removeStoredKeys } from "./storage-keys"
@@ -6,13 +6,13 @@ import { STORAGE_PREFIX } from "./storage-prefix"
 
 const KEY = `${STORAGE_PREFIX}.forget.`
 
-/** Whose copies are to go. */
+/** Marks the data of a user for removal. */
 export const scheduleLocalDataRemoval = (owner: string): void => localStorage.setItem(KEY + owner, "")
 
-/** They are to be opened again, and worked in: nothing of them goes any more. */
+/** Keeps the data: the user has logged in again. */
 export const cancelLocalDataRemoval = (owner: string): void => localStorage.removeItem(KEY + owner)
 
-/** Deletes what is to go, and all that is remembered beside it. What other tabs still have open is left for the next page. */
+/** Deletes marked databases and their stored keys. A database that another tab has open is deleted by the next page. */
 export async function removeScheduledLocalData(): Promise<void> {
   for (const key of Object.keys(localStorage)) {
     if (!key.startsWith(KEY)) continue
@@ -23,7 +23,7 @@ export async function removeScheduledLocalData(): Promise<void> {
   }
 }
 
-/** Tabs that have the copies open let go of them. */
+/** Reloads the page when another tab logs out, so that the database is closed. */
 export function reloadOnLogoutInOtherTab(): void {
   window.addEventListener("storage", ({ key, newValue }) => {
     if (key?.startsWith(KEY) && newValue !== null) location.reload()

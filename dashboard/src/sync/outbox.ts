@@ -1,4 +1,4 @@
-/** What has not gone out, of all plans: a repository syncs only documents that it has loaded, so they are loaded when the server is there. */
+/** Unsynced changes of all plans. A repository syncs only loaded documents, so the outbox loads them when the server is reachable. */
 import { type DocHandle, isValidDocumentId, type Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
 import type { Connection } from "./connection"
@@ -29,7 +29,7 @@ export class Outbox {
     })
   }
 
-  /** How a document stands to the server; watched from now on. */
+  /** The sync status of a document, tracked from now on. */
   statusOf(handle: DocHandle<PlanDoc>): SyncStatus {
     let status = this.#statuses.get(handle.documentId)
     if (!status) {
@@ -41,7 +41,7 @@ export class Outbox {
     return status
   }
 
-  /** Changes by plan. */
+  /** Number of unsynced changes by plan. */
   pendingChanges = (): ReadonlyMap<string, number> => this.#pending
 
   subscribe = (listener: () => void): (() => void) => {
@@ -49,7 +49,7 @@ export class Outbox {
     return () => this.#listeners.delete(listener)
   }
 
-  /** One plan after the other: a large one takes its time, and the page has its own to show. */
+  /** Loads one plan at a time, so that the open plan stays responsive. */
   async #send(): Promise<void> {
     if (this.#isSending) return
     this.#isSending = true
@@ -58,10 +58,10 @@ export class Outbox {
       try {
         const handle = isValidDocumentId(id) ? await this.repo.find<PlanDoc>(id, { allowableStates: ["ready", "unavailable"] }) : null
         if (handle?.isReady()) this.statusOf(handle)
-        // There is no copy of it here, and so nothing that could go out.
+        // There is no local copy, so nothing to send.
         else savePendingCount(this.owner, id, 0)
       } catch {
-        // It cannot be read now; it stays noted.
+        // The document cannot be loaded now; the count stays for the next attempt.
       }
     }
     this.#isSending = false

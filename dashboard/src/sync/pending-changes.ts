@@ -1,4 +1,4 @@
-/** Which plans have changes that the server has not got, and how many: for whoever opens the page next, with whatever plan. */
+/** Number of unsynced changes by plan, stored for the next page load. */
 import { planKey, plansWithKey } from "./storage-keys"
 
 export function savePendingCount(owner: string, plan: string, changes: number): void {
@@ -7,11 +7,11 @@ export function savePendingCount(owner: string, plan: string, changes: number): 
     if (changes > 0) localStorage.setItem(key, String(changes))
     else localStorage.removeItem(key)
   } catch {
-    // It is full. The change itself must not fail for that.
+    // Storage is full. The edit itself must not fail.
   }
 }
 
-/** Changes by plan. */
+/** Number of unsynced changes by plan. */
 export function readPendingCounts(owner: string): ReadonlyMap<string, number> {
   return new Map(
     plansWithKey("unsent", owner)

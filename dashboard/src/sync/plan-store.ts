@@ -1,4 +1,4 @@
-/** One open plan: its positions, how far it is synced, who is there. What the page shows is a snapshot of this. */
+/** State of the open plan: positions, sync state, collaborators, history. The page renders a snapshot of it. */
 
 import { next as A } from "@automerge/automerge/slim"
 import {
@@ -17,7 +17,7 @@ import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
 
-/** What others have just changed: by position, its fields, or null for all of it. */
+/** A recent change by somebody else. `fields`: the changed fields; `null` for the whole row. */
 export interface Highlight {
   at: number
   fields: ReadonlySet<string> | null
@@ -25,19 +25,19 @@ export interface Highlight {
 
 export interface PlanSnapshot {
   positions: readonly Position[]
-  /** What the document's heads were when this was so. */
+  /** Heads of the document for this snapshot. */
   heads: UrlHeads
   settings: Settings
   settingConflicts: SettingConflicts | null
-  /** Rows that no list shows, as somebody made another map of positions at the same time. */
+  /** Number of rows in losing position maps. */
   hiddenRows: number
   sync: SyncState
   people: readonly Person[]
   discardedEdits: readonly DiscardedEdit[]
   highlights: ReadonlyMap<string, Highlight>
-  /** Changes that the history has read; null: it has not begun. */
+  /** Number of changes that the history has read; `null` before it starts. */
   changes: number | null
-  /** How far the history is, from 0 to 1; null: it is not reading. */
+  /** Progress of the history from 0 to 1; `null` when it is idle. */
   reading: number | null
   historyProblem: string | null
 }
@@ -53,7 +53,7 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isLocalChange = false
-  /** There is a change of which we have not been told what it changes. */
+  /** The document has a change that has not been reported as patches. */
   #hasUnreportedChange = false
   #unsubscribe: () => void
   #start: number
@@ -85,7 +85,7 @@ export class PlanStore {
     handle.on("change", this.#onChange)
     this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
-    // After the list is on the screen.
+    // The history starts after the list has been rendered.
     this.#start = window.setTimeout(() => this.#openHistory(), 300)
   }
 
@@ -96,7 +96,7 @@ export class PlanStore {
 
   getSnapshot = (): PlanSnapshot => this.#snapshot
 
-  /** The document, as it is edited: what is changed by way of this is ours. (A handle does not tell whose a change is.) */
+  /** The document for edits. Changes made through it count as local; the handle does not say who made a change. */
   readonly plan: Plan = {
     doc: () => this.handle.doc(),
     heads: () => this.handle.heads(),
@@ -111,7 +111,7 @@ export class PlanStore {
     try {
       return write()
     } finally {
-      // The repository sends a change when it tells of one, and of this one nothing is to be seen: it would wait for the next.
+      // The repository sends a change when the handle emits it. A change without patches would wait for the next one.
       if (this.#hasUnreportedChange) {
         const doc = this.handle.doc()
         this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
@@ -124,14 +124,14 @@ export class PlanStore {
     return this.#rows.get(id)
   }
 
-  /** A position with all of its conflicts as it is at this moment, which may not be on the screen yet. */
+  /** The current version of a position with its conflicts, which may not be rendered yet. */
   readPosition(id: string): PositionAtHeads | null {
     this.#rows.checkConflicts(this.handle.doc(), [id])
     const position = this.#rows.get(id)
     return position ? { position, heads: this.handle.heads() } : null
   }
 
-  /** The settings as they are at this moment. */
+  /** The current settings, which may not be rendered yet. */
   readSettings(): SettingsAtHeads {
     return { ...readSettingsState(this.handle.doc()), heads: this.handle.heads() }
   }
@@ -156,7 +156,7 @@ export class PlanStore {
       },
       progress: (reading) => this.#update({ reading }),
       failed: (historyProblem) => {
-        // Nobody else says which positions have conflicts.
+        // Without the history, conflicts of all positions must be read here.
         const doc = this.handle.doc()
         this.#rows.checkConflicts(doc, Object.keys(rowsOf(doc)))
         this.#update({ positions: this.#rows.list, historyProblem })
@@ -179,11 +179,11 @@ export class PlanStore {
     this.#notify(isLocal)
   }
 
-  /** There is a change, also one of which nothing is to be seen: an edit of a position that is gone. */
+  /** Called for every change, also for those without visible effect, such as an edit of a deleted position. */
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.#hasUnreportedChange = true
     this.history?.update(doc)
-    // Automerge does not report every change among losing values.
+    // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
     this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
   }
@@ -193,7 +193,7 @@ export class PlanStore {
     this.#notify(false)
   }
 
-  /** What we do is seen at once; what comes from elsewhere, once in a frame. */
+  /** Local changes render immediately; remote changes render once per frame. */
   #notify(isUrgent: boolean): void {
     if (isUrgent || document.hidden) {
       if (this.#frame !== null) cancelAnimationFrame(this.#frame)

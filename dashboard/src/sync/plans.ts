@@ -1,4 +1,4 @@
-/** Which plans there are: what the server lists, and what was made here and has not reached it. */
+/** The list of plans: those of the server, and local ones that have not reached it yet. */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
@@ -13,9 +13,9 @@ export interface PlanInfo {
   name: string
   isDefault: boolean
   access: PlanAccess
-  /** The server cannot open it. */
+  /** The server cannot open the document. */
   isBroken: boolean
-  /** Made here; the server has not listed it yet. */
+  /** Created on this device and not listed by the server yet. */
   isLocal: boolean
 }
 
@@ -37,7 +37,7 @@ export function cachedPlans(owner: string): PlanInfo[] {
 
 const cachePlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(plansKey(owner), JSON.stringify(plans))
 
-/** Asks the server. Throws when it cannot be reached, or does not say. */
+/** Requests the list. Throws if the server cannot be reached or answers with an error. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
   const response = await fetch("api/documents", { cache: "no-store", signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
@@ -60,7 +60,7 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
   return plans
 }
 
-/** Makes a plan. Works without a network: the server gets it when it can. */
+/** Creates a plan. Works offline; the plan syncs later. */
 export function createPlan(
   repo: Repo,
   owner: string,

@@ -1,4 +1,4 @@
-/** Who else has the plan open, and which cell they are in: automerge-repo's own presence messages. */
+/** Collaborators and their current cells, from the presence messages of automerge-repo. */
 
 import { type DocHandle, Presence as Stock } from "@automerge/automerge-repo/slim"
 import type { FieldKey } from "../plan/fields"
@@ -9,17 +9,17 @@ export interface Cell {
   field: FieldKey
 }
 
-/** What a dashboard says of itself. */
+/** Presence state of a dashboard. */
 interface State {
   user?: { name: string }
   cell?: Cell | null
-  /** Said by the server alone: who is logged in with a client of the old kind. */
+  /** Sent by the server only: users of the legacy protocol. */
   people?: { name: string }[]
   [channel: string]: unknown
 }
 
 export interface Person {
-  /** Unique among those who are here. */
+  /** Unique among all collaborators. */
   key: string
   name: string
   cell: Cell | null
@@ -62,7 +62,7 @@ export class Presence {
     this.#leave()
   }
 
-  /** Also when the browser brings back a page that was left. */
+  /** Also called when the browser restores the page from its cache. */
   #enter = (): void => {
     if (!this.#presence.running) this.#presence.start({ initialState: { user: { name: this.#name }, cell: this.#cell } })
   }
@@ -70,7 +70,7 @@ export class Presence {
   #leave = (): void => this.#presence.stop()
 }
 
-/** Anybody can say anything: only what has the right shape is shown. */
+/** Presence messages are not trusted: malformed entries are dropped. */
 function people(states: Record<string, { value: State }>): Person[] {
   const text = (value: unknown) => (typeof value === "string" ? value.trim().slice(0, 60) : "")
   return Object.entries(states).flatMap(([peer, { value }]): Person[] => {

@@ -1,17 +1,17 @@
-/** The `error` message by which the server refuses changes to one document, while the connection goes on. */
+/** Reads the `error` message with which the server rejects changes to one document. The connection stays open. */
 import { cbor } from "@automerge/automerge-repo/slim"
 
 export interface Rejection {
   documentId: string
-  /** For people: what happened, and what to do. */
+  /** Message for the user. */
   reason: string
 }
 
-/** How a frame of the server begins: a map, of which the first pair is `type: "error"`. */
+/** Start of an error frame: a CBOR map whose first pair is `type: "error"`. */
 const ERROR = [0x64, 0x74, 0x79, 0x70, 0x65, 0x65, 0x65, 0x72, 0x72, 0x6f, 0x72]
 
 export function readRejection(frame: Uint8Array): Rejection | null {
-  // Sync messages may be large: they are not decoded once more here.
+  // Sync messages can be large and are not decoded twice.
   if (!ERROR.every((byte, at) => frame[at + 1] === byte)) return null
   let message: { documentId?: unknown; message?: unknown }
   try {
@@ -21,6 +21,6 @@ export function readRejection(frame: Uint8Array): Rejection | null {
   }
   const { documentId, message: text } = message
   if (typeof documentId !== "string" || typeof text !== "string") return null
-  // The page names the plan otherwise.
+  // The page shows the name of the plan instead of its id.
   return { documentId, reason: text.replace(`document automerge:${documentId}: `, "") }
 }

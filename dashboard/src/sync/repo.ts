@@ -1,4 +1,4 @@
-/** The repository: the plans in this browser's IndexedDB, synced with the server and with other tabs. */
+/** The repository: plans in IndexedDB, synced with the server and with other tabs. */
 import { type DocumentId, Repo } from "@automerge/automerge-repo/slim"
 import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
 import { Connection } from "./connection"
@@ -12,12 +12,12 @@ export interface LocalRepo {
   outbox: Outbox
 }
 
-/** How long other tabs may take to close a database. */
+/** Maximum wait for other tabs to close a database. */
 const PATIENCE = 5_000
 
 const database = (owner: string) => `${STORAGE_PREFIX}${owner === "" ? "" : `.${owner}`}`
 
-/** `owner`: whose plans these are. Each user of a browser has copies of their own. */
+/** Opens the repository of a user. Each user of a browser has a separate database. */
 export function openRepo(owner: string): LocalRepo {
   const sync = new URL("sync", location.href)
   sync.protocol = location.protocol === "https:" ? "wss:" : "ws:"
@@ -33,13 +33,13 @@ export function openRepo(owner: string): LocalRepo {
   return { repo, connection, outbox: new Outbox(repo, connection, storage, owner) }
 }
 
-/** Takes the local copies away: who logs out leaves no figures behind. */
+/** Deletes the database of a user. */
 export function deleteLocalDatabase(owner: string): Promise<"deleted" | "later"> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.deleteDatabase(database(owner))
     request.onsuccess = () => resolve("deleted")
-    request.onerror = () => reject(request.error ?? new Error("the local copies could not be deleted"))
-    // Other tabs still have it open; they are on their way out.
+    request.onerror = () => reject(request.error ?? new Error("Could not delete local data."))
+    // Other tabs still have the database open and are about to reload.
     request.onblocked = () => window.setTimeout(() => resolve("later"), PATIENCE)
   })
 }

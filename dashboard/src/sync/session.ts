@@ -1,4 +1,4 @@
-/** Who we are to the server, remembered for when it is out of reach. */
+/** The session, cached for offline use. */
 import { STORAGE_PREFIX } from "./storage-prefix"
 
 export interface User {
@@ -7,9 +7,9 @@ export interface User {
 }
 
 export interface Session {
-  /** Whether the server asks who somebody is. */
+  /** The server requires authentication. */
   required: boolean
-  /** Whether one can log in with a password. */
+  /** The server has accounts with passwords. */
   accounts: boolean
   user: User | null
 }
@@ -17,7 +17,7 @@ export interface Session {
 const KEY = `${STORAGE_PREFIX}.session`
 const NAME = `${STORAGE_PREFIX}.name`
 
-/** How long a server may take to say who we are before the page goes on without it. */
+/** Timeout after which the page continues with the cached session. */
 const PATIENCE = 4_000
 
 function cachedSession(): Session | null {
@@ -28,7 +28,7 @@ function cachedSession(): Session | null {
   }
 }
 
-/** What the server says, or what it said last. null: never met. */
+/** The session from the server, or else the cached one; `null` on a first visit without a connection. */
 export async function readSession(): Promise<{ session: Session | null; isFresh: boolean }> {
   try {
     const response = await fetch("api/session", { signal: AbortSignal.timeout(PATIENCE) })
@@ -38,7 +38,7 @@ export async function readSession(): Promise<{ session: Session | null; isFresh:
       return { session, isFresh: true }
     }
   } catch {
-    // Out of reach.
+    // The server cannot be reached.
   }
   return { session: cachedSession(), isFresh: false }
 }
@@ -54,10 +54,10 @@ export async function login(email: string, password: string): Promise<LoginResul
       body: JSON.stringify({ email, password }),
     })
   } catch {
-    return { ok: false, reason: "The server cannot be reached. Try again when you have a connection." }
+    return { ok: false, reason: "The server cannot be reached. Check your connection and try again." }
   }
   if (response.ok) return { ok: true }
-  if (response.status === 401) return { ok: false, reason: "This name and password do not belong together." }
+  if (response.status === 401) return { ok: false, reason: "Incorrect username or password." }
   const body = (await response.json().catch(() => null)) as { error?: string } | null
   return { ok: false, reason: `${body?.error ?? `The server answered ${response.status}`}.` }
 }
@@ -68,9 +68,9 @@ export async function logout(): Promise<void> {
   localStorage.removeItem(KEY)
 }
 
-/** What others see as our name, where the server does not ask. */
+/** Display name for servers without authentication. */
 export const readDisplayName = (): string => localStorage.getItem(NAME) ?? ""
 export const saveDisplayName = (name: string): void => localStorage.setItem(NAME, name.trim())
 
-/** Whose local copies these are: two people at one browser do not see each other's. */
+/** User whose local database is used; empty without authentication. */
 export const ownerOf = (session: Session): string => session.user?.name ?? ""

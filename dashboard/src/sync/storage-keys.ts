@@ -1,11 +1,8 @@
-/** What this browser remembers of a user beside the local copies. Every key says whose it is. */
+/** Keys in `localStorage`. Every key contains the user it belongs to. */
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { STORAGE_PREFIX } from "./storage-prefix"
 
-/**
- * Of a plan: the heads that the server has, how many changes it has not got, what was looked at and put away, and what was typed into
- * a position that was deleted.
- */
+/** Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, and unsaved drafts. */
 type PlanKeyKind = "heads" | "unsent" | "dismissed" | "lost"
 
 const ROOT = `${STORAGE_PREFIX}.`
@@ -13,16 +10,16 @@ const ROOT = `${STORAGE_PREFIX}.`
 export const plansKey = (owner: string): string => `${ROOT}plans.${owner}`
 export const planKey = (kind: PlanKeyKind, owner: string, plan: string): string => `${ROOT}${kind}.${owner}.${plan}`
 
-/** What follows these beginnings in the names of keys. */
+/** The rest of each key after a prefix. */
 const suffixes = (begin: string): string[] =>
   Object.keys(localStorage)
     .filter((key) => key.startsWith(begin))
     .map((key) => key.slice(begin.length))
 
-/** The plans of which this is remembered. (Users' names may have dots, ids of plans have none.) */
+/** The plans with a stored key of this kind. User names may contain dots; plan ids do not. */
 export const plansWithKey = (kind: PlanKeyKind, owner: string): string[] => suffixes(planKey(kind, owner, "")).filter(isValidDocumentId)
 
-/** All of one user's, and nothing of anybody else's. */
+/** Removes all keys of one user and none of other users. */
 export function removeStoredKeys(owner: string): void {
   for (const name of suffixes(ROOT)) {
     const rest = name.slice(name.indexOf(".") + 1)

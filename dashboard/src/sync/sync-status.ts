@@ -1,4 +1,4 @@
-/** How one document stands to the server: what the server has on its disk, and what is still to go there. */
+/** Sync status of one document: which changes the server has stored, and how many are pending. */
 import { next as A } from "@automerge/automerge/slim"
 import { type DocHandle, type DocHandleRemoteHeadsPayload, decodeHeads, type StorageId } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
@@ -9,22 +9,22 @@ import { planKey } from "./storage-keys"
 
 export interface SyncState {
   kind: "live" | "syncing" | "offline" | "not-allowed" | "rejected"
-  /** Changes that the server has not got on its disk. */
+  /** Number of changes that the server has not stored yet. */
   pending: number
   accessError: AccessError | null
-  /** Why the server does not accept the changes that wait; null: it does. */
+  /** Why the server rejects the pending changes; `null` if it does not. */
   rejection: string | null
-  /** Why the last changes are not on this device; null: they are. */
+  /** Why the last changes are not saved on this device; `null` if they are. */
   storageError: string | null
 }
 
-/** For as long as the page is there, whether the document is open or not: what waits goes out all the same. */
+/** Lives as long as the page, also while another plan is open. */
 export class SyncStatus {
   state: SyncState = { kind: "offline", pending: 0, accessError: null, rejection: null, storageError: null }
   #listeners = new Set<() => void>()
-  /** The server's heads that this copy has, and the newest that it has said. */
+  /** The newest server heads that this copy contains. */
   #acknowledged: A.Heads
-  /** What the server had before, the latest first: a browser that ends at once may have kept that and not the newest. */
+  /** Earlier acknowledged heads, newest first. After a crash the local copy may be older than the newest ones. */
   #earlierAcknowledged: A.Heads[]
   #serverHeads: A.Heads | null = null
   #savedCount: number | null = null
@@ -50,13 +50,13 @@ export class SyncStatus {
   }
 
   #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
-    // Other tabs tell of theirs as well.
+    // Other tabs announce heads, too.
     if (storageId !== this.connection.storageId) return
     this.#serverHeads = decodeHeads(heads)
     this.#resync()
   }
 
-  /** What the server has said before anybody listened. */
+  /** Reads heads that the server sent before this object subscribed. */
   #readHeads(): void {
     const { storageId } = this.connection
     const syncInfo = storageId === null ? undefined : this.handle.getSyncInfo(storageId as StorageId)
@@ -71,7 +71,7 @@ export class SyncStatus {
       this.#acknowledged = this.#serverHeads
       saveHeads(this.owner, this.handle.documentId, this.#serverHeads)
     }
-    // Heads of another copy (the browser's storage was cleared in part) say nothing about this one.
+    // Ignore heads that this copy does not contain, for example after the browser evicted part of its storage.
     const known = has(doc, this.#acknowledged) ? this.#acknowledged : (this.#earlierAcknowledged.find((heads) => has(doc, heads)) ?? [])
     const pending = A.getChangesMetaSince(doc, known).length
     if (this.#savedCount !== pending) savePendingCount(this.owner, this.handle.documentId, pending)
@@ -90,7 +90,7 @@ export class SyncStatus {
   }
 }
 
-/** (`A.hasHeads` makes each of these changes again, which takes long for a large one.) */
+/** `A.hasHeads` is slow: it reconstructs each of the changes. */
 function has(doc: A.Doc<unknown>, heads: A.Heads): boolean {
   const missing = new Set(A.getMissingDeps(doc, heads))
   return !heads.some((head) => missing.has(head))

@@ -1,21 +1,21 @@
-/** Text that somebody was typing into a position when it was deleted: kept in this browser until they decide about it. */
+/** Text that a user was typing into a position when it was deleted. Kept in this browser until the user applies or discards it. */
 
 import type { FieldKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
 
 export interface UnsavedDraft {
   key: string
-  /** The position, and what it was called. */
+  /** Id and designation of the position. */
   id: string
   name: string
-  /** The document's heads when it was seen last, in hexadecimal: there the position is, whole. */
+  /** Hexadecimal heads at which the position was last seen complete. */
   heads: string[]
   field: FieldKey
-  /** As it was typed. */
+  /** The text as typed. */
   text: string
 }
 
-/** As earlier versions of this page have stored it: with the fields of the row, and without heads. */
+/** Format of earlier versions: with the fields of the row, without heads. */
 interface Earlier {
   row: { id: string; designation: string }
 }
@@ -36,7 +36,7 @@ const upgrade = (draft: UnsavedDraft | (UnsavedDraft & Earlier)): UnsavedDraft =
     ? { key: draft.key, id: draft.row.id, name: draft.row.designation, heads: [], field: draft.field, text: draft.text }
     : draft
 
-/** Other tabs keep theirs at the same place. */
+/** Reads the list again first: other tabs add drafts, too. */
 export function addUnsavedDraft(owner: string, plan: string, draft: UnsavedDraft): readonly UnsavedDraft[] {
   return save(owner, plan, [...readUnsavedDrafts(owner, plan), draft])
 }
@@ -54,7 +54,7 @@ function save(owner: string, plan: string, all: readonly UnsavedDraft[]): readon
     if (all.length > 0) localStorage.setItem(storageKey(owner, plan), JSON.stringify(all))
     else localStorage.removeItem(storageKey(owner, plan))
   } catch {
-    // Where nothing can be stored it lasts as long as the page.
+    // Without storage the draft lasts as long as the page.
   }
   return all
 }

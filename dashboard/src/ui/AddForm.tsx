@@ -12,7 +12,7 @@ interface Props {
   onClose: () => void
 }
 
-/** A line for new positions. It stays open, for the next one. */
+/** Form for new positions. Stays open after adding one. */
 export function AddForm({ settings, onAdd, onClose }: Props) {
   const [problems, setProblems] = useState<Partial<Record<FieldKey, string>>>({})
   const form = useRef<HTMLFormElement>(null)
@@ -52,7 +52,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
           <input
             id={`${id}-${field}`}
             name={field}
-            // biome-ignore lint/a11y/noAutofocus: whoever asks for this form wants to type
+            // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
             autoFocus={field === FIELDS[0]}
             autoComplete="off"
             required={isRequiredField(field)}

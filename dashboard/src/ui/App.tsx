@@ -1,4 +1,4 @@
-/** Opens plans, one at a time; which one is in the address, so a link shares it. */
+/** Opens one plan at a time. The URL fragment contains its id, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
@@ -15,7 +15,7 @@ import { PlanView } from "./PlanView"
 interface Props {
   local: LocalRepo
   session: Session
-  /** The server has just said who we are. */
+  /** The session comes from the server, not from the cache. */
   isFresh: boolean
 }
 
@@ -24,10 +24,10 @@ const planInAddress = (): string | null => {
   return isValidDocumentId(id) ? id : null
 }
 
-/** The plan that is opened when the address names none. */
+/** The plan to open when the URL names none. */
 const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
 
-/** How often the list of plans is asked for, and how long a plan may be open without being listed, or a change be on its way. */
+/** Interval for refreshing the list of plans; and the time for which a new plan may be unlisted or a change pending. */
 const REFRESH = 60_000
 const SETTLED = 5_000
 
@@ -48,21 +48,21 @@ export function App({ local, session: first, isFresh }: Props) {
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
   const latestName = useRef(name)
   latestName.current = name
-  /** Which plan is open, and since when. */
+  /** The open plan, and the time it was opened. */
   const openedPlan = useRef<{ id: string; at: number } | null>(null)
 
   const refresh = useCallback(async () => {
     const before = openedPlan.current
     try {
       const { session: now, isFresh: isNew } = await readSession()
-      // Somebody else has logged in, in another tab: a new page begins with the right copies.
+      // Another user logged in from another tab: reload to open their database.
       if (isNew && now?.user && ownerOf(now) !== owner) return location.reload()
-      // Who is not logged in any more is told by the connection, and goes on here.
+      // After a logout elsewhere the connection shows the reason; the page stays usable.
       if (isNew && now?.user) setSession(now)
       const asked = performance.now()
       const listed = await listPlans(owner)
       setPlans(listed)
-      // The list is asked for by those who may see it: what has been open for a while and is not listed has been taken away.
+      // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
       setGone(before !== null && asked - before.at > SETTLED && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
       setId((before) => before ?? firstPlan(listed))
@@ -79,7 +79,7 @@ export function App({ local, session: first, isFresh }: Props) {
     const timer = window.setInterval(refreshIfVisible, REFRESH)
     document.addEventListener("visibilitychange", refreshIfVisible)
     const onHash = () => {
-      // A value that is being typed is taken before its plan goes.
+      // Commit the cell being edited before switching plans.
       if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
       setId((before) => planInAddress() ?? firstPlan(cachedPlans(owner)) ?? before)
     }
@@ -91,12 +91,12 @@ export function App({ local, session: first, isFresh }: Props) {
     }
   }, [refresh, owner])
 
-  // The address names the plan, also the first: so one finds back to it.
+  // The URL always names the open plan, so that Back returns to it.
   useEffect(() => {
     if (id !== null && planInAddress() === null) history.replaceState(null, "", `#${id}`)
   }, [id])
 
-  // The list, and who we are, are asked for again when the server comes back or has sent us away.
+  // Refresh the list and the session after a reconnect or a denied access.
   useEffect(() => {
     let wasOpen = connection.isOpen
     let hadAccessError = connection.accessError
@@ -108,7 +108,7 @@ export function App({ local, session: first, isFresh }: Props) {
     })
   }, [connection, refresh])
 
-  // Where the server does not take what it could have, we may no longer be who may change it.
+  // Pending changes on an open connection may mean that the user has lost write access.
   useEffect(() => {
     if (pending.size === 0) return
     const timer = window.setTimeout(() => {
@@ -117,8 +117,8 @@ export function App({ local, session: first, isFresh }: Props) {
     return () => window.clearTimeout(timer)
   }, [pending, connection, refresh])
 
-  // What was made here has gone out: now the server lists it.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked when something has gone out, not when it has been listed
+  // A local plan has synced: the server lists it now.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when pending changes were sent, not when the list changes
   useEffect(() => {
     if (plans.some((plan) => plan.isLocal && !pending.has(plan.id))) void refresh()
   }, [pending, refresh])
@@ -142,11 +142,11 @@ export function App({ local, session: first, isFresh }: Props) {
         if (!isCurrent) return
         if (handle.isReady()) return show(handle)
         setMissing(true)
-        // It appears when somebody brings it, or when there is a network again.
+        // The plan appears when another client syncs it, or after a reconnect.
         const wait = (): void => {
           handle.whenReady(["ready"]).then(
             () => show(handle),
-            // It waits for a minute only.
+            // `whenReady` times out after a minute.
             () => isCurrent && wait(),
           )
         }
@@ -174,13 +174,13 @@ export function App({ local, session: first, isFresh }: Props) {
   }
   const logOut = async () => {
     const changes = [...pending.values()].reduce((sum, count) => sum + count, 0)
-    const where = pending.size > 1 ? `, in ${pending.size} plans,` : ""
-    const question = `${changes} of your changes${where} are only on this device and will be lost. Log out all the same?`
+    const where = pending.size > 1 ? ` in ${pending.size} plans` : ""
+    const question = `${changes} unsynced ${changes === 1 ? "change" : "changes"}${where} will be lost. Log out anyway?`
     if (changes > 0 && !window.confirm(question)) return
     try {
       await logout()
     } catch (error) {
-      window.alert(`You could not be logged out: ${error instanceof Error ? error.message : error}`)
+      window.alert(`Could not log out: ${error instanceof Error ? error.message : error}`)
       return
     }
     scheduleLocalDataRemoval(owner)
@@ -191,7 +191,7 @@ export function App({ local, session: first, isFresh }: Props) {
   const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
   const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
   const creating = isCreating && (
-    <PlanDialog title="New plan" settings={NEW} button="Make the plan" onSave={create} onClose={() => setCreating(false)} />
+    <PlanDialog title="New plan" settings={NEW} button="Create plan" onSave={create} onClose={() => setCreating(false)} />
   )
 
   if (store) {
@@ -221,18 +221,18 @@ export function App({ local, session: first, isFresh }: Props) {
   }
   if (isUnavailable) {
     return (
-      <MessagePage title={isFresh ? "This plan is not here" : "This plan is not on this device yet"}>
+      <MessagePage title={isFresh ? "Plan not found" : "Plan not available offline"}>
         {isFresh
-          ? "There is no such plan on this server, or you may not see it. If somebody has made it without a network, it appears here as soon as they are connected."
-          : "It has to be opened once with a connection; after that it opens without."}{" "}
-        <a href="./">Go to the first plan</a>
+          ? "The plan does not exist on this server, or you do not have access. A plan created offline appears here when its creator connects."
+          : "Open it once with a connection to enable offline use."}{" "}
+        <a href="./">Open the first plan</a>
       </MessagePage>
     )
   }
-  if (id === null && problem) return <MessagePage title="The plans could not be listed">{problem}</MessagePage>
+  if (id === null && problem) return <MessagePage title="Could not load the plans">{problem}</MessagePage>
   return (
     <main className="alone" aria-busy="true">
-      <p role="status">Opening the plan…</p>
+      <p role="status">Opening plan…</p>
     </main>
   )
 }

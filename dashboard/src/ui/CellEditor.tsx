@@ -5,28 +5,28 @@ import { type FieldKey, isAmountField } from "../plan/fields"
 import { toEditText } from "../plan/format"
 import type { FieldValue, Settings } from "../plan/schema"
 
-/** Where to go when a value was taken. */
+/** Where the focus moves after a commit. */
 export type NextCell = "stay" | "down" | "next" | "back"
 
 interface Props {
   field: FieldKey
   label: string
   value: FieldValue
-  /** What was typed or pasted to begin with; null: the value as it is. */
+  /** Text that the editor starts with, typed or pasted; `null` for the current value. */
   initialText: string | null
   suggestions: string | null
   read: (text: string) => ParsedInput
   onDraft: (text: string) => void
   onCommit: (value: FieldValue, next: NextCell) => void
-  /** Nothing was changed. */
+  /** Leaves the cell without a change. */
   onLeave: (next: NextCell) => void
   onCancel: () => void
 }
 
-/** A typed value, or why it is refused. */
+/** A parsed value, or a message for the user. */
 export type ParsedInput = { value: FieldValue } | { problem: string }
 
-/** Reads what a person typed. An empty budget is unknown (null); others are amounts in the plan's currency and unit. */
+/** Parses user input. An empty amount is unknown (`null`); other amounts are in currency and unit of the plan. */
 export function parseInput(field: FieldKey, text: string, { currency, unit }: Settings): ParsedInput {
   if (isAmountField(field)) return isBlankAmount(text) ? { value: null } : parseAmount(text, { currency, unit })
   const value = text.trim()
@@ -34,9 +34,9 @@ export function parseInput(field: FieldKey, text: string, { currency, unit }: Se
   return problem === null ? { value } : { problem }
 }
 
-/** A cell while it is edited. What cannot be taken stays there, with the reason, until it can. */
+/** Editor of a cell. An invalid value stays in the editor with a message. */
 export function CellEditor({ field, label, value, initialText, suggestions, read, onDraft, onCommit, onLeave, onCancel }: Props) {
-  /** What stood there when the cell was opened. */
+  /** Value when the editor was opened. */
   const initialValue = useRef(typeof value === "number" ? toEditText(value) : (value ?? ""))
   const [text, setText] = useState(initialText ?? initialValue.current)
   const [problem, setProblem] = useState<string | null>(null)
@@ -52,7 +52,7 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
 
   const commit = (next: NextCell) => {
     if (isDone.current) return
-    // Who only looks changes nothing: meanwhile somebody else may have.
+    // Without typing there is no change: somebody else may have set the field meanwhile.
     if (initialText === null && text === initialValue.current) {
       isDone.current = true
       onLeave(next)
@@ -64,7 +64,7 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
     onCommit(input.value, next)
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    // The grid's own keys are not for here.
+    // The grid must not handle these keys.
     event.stopPropagation()
     if (event.nativeEvent.isComposing) return
     if (event.key === "Escape") {

@@ -8,20 +8,20 @@ import { Dialog } from "./Dialog"
 interface Props {
   store: PlanStore
   title: string
-  /** What is shown now, and who has set it as far as is known. */
+  /** The shown value, and its author if known. */
   value: FieldValue
   setBy: string
-  /** null: it is settled. */
+  /** `null`: the conflict is resolved. */
   conflict: Conflict | null
   format?: (value: FieldValue) => string
-  /** Gets the operation that wrote the chosen value. */
+  /** Receives the operation that wrote the chosen value. */
   onResolve: ((operation: string) => void) | null
   onClose: () => void
 }
 
 export const formatValue = (value: FieldValue): string => (typeof value === "number" ? formatAmount(value) : value || "(empty)")
 
-/** What several people have set at once: all values, who and when, and one press puts an end to it. */
+/** Shows all values of a conflict with authors and times, and resolves it. */
 export function ConflictDialog({ store, title, value: current, setBy, conflict, format = formatValue, onResolve, onClose }: Props) {
   const [authors, setAuthors] = useState<(ChangeAttribution | null)[] | null>(null)
   useEffect(() => {
@@ -37,34 +37,32 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
     }
   }, [conflict, store])
 
-  // Somebody else may have settled it meanwhile.
+  // Without a conflict, somebody else has resolved it.
   const shown = { value: current, operation: conflict?.winner ?? "", isShown: true }
   const values = [shown, ...(conflict?.losing.map((losing) => ({ ...losing, isShown: false })) ?? [])]
   return (
     <Dialog title={title} onClose={onClose}>
       {conflict ? (
-        <p>
-          Several people have set this at the same time. Nothing is lost: choose what it shall be. Everybody sees the first one until then.
-        </p>
+        <p>Several people changed this at the same time. Choose the value to keep. Until then everybody sees the first one.</p>
       ) : (
-        <p>This is settled.</p>
+        <p>This conflict is resolved.</p>
       )}
       <ul className="choices">
         {values.map(({ value, operation, isShown }, at) => {
           const author = authors?.[at]
           return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the values have no names of their own
+            // biome-ignore lint/suspicious/noArrayIndexKey: the values have no ids
             <li key={at} className="choice">
               <div>
                 <strong className="choice-value">{format(value)}</strong>
-                {isShown && <span className="tag">shown now</span>}
+                {isShown && <span className="tag">current</span>}
                 <p className="fine">
                   {authors === null && conflict
-                    ? "Looking up who it was…"
+                    ? "Loading author…"
                     : author
                       ? `${author.author}${author.time === null ? "" : `, ${formatDateTime(author.time)}`}`
                       : conflict
-                        ? "Who it was is not known"
+                        ? "Unknown author"
                         : setBy}
                 </p>
               </div>
@@ -72,20 +70,20 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
                 <button
                   type="button"
                   className={isShown ? "" : "primary"}
-                  aria-label={`${isShown ? "Keep" : "Take"} this: ${format(value)}`}
+                  aria-label={`${isShown ? "Keep" : "Use"} this: ${format(value)}`}
                   onClick={() => {
                     onResolve(operation)
                     onClose()
                   }}
                 >
-                  {isShown ? "Keep this" : "Take this"}
+                  {isShown ? "Keep this" : "Use this"}
                 </button>
               )}
             </li>
           )
         })}
       </ul>
-      {conflict && !onResolve && <p className="fine">You may look at this plan, but not change it.</p>}
+      {conflict && !onResolve && <p className="fine">You need edit access to resolve this conflict.</p>}
     </Dialog>
   )
 }

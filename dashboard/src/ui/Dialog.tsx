@@ -5,14 +5,14 @@ interface Props {
   title: string
   onClose: () => void
   children: ReactNode
-  /** At the side, over the whole height; else in the middle. */
+  /** Shown as a side panel over the full height, instead of centred. */
   isSide?: boolean
 }
 
-/** A dialog of the browser's own: it keeps the focus, and Escape closes it. */
+/** Native modal dialog: it traps the focus and closes on Escape. */
 export function Dialog({ title, onClose, children, isSide = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
-  /** A press that began inside and ends outside closes nothing. */
+  /** A click outside closes the dialog only if it also started outside. */
   const isOutside = useRef(false)
   const id = useId()
   useEffect(() => {
@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, children, isSide = false }: Props) {
     }
   }, [])
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape does the same, by the browser
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the browser closes the dialog on Escape
     <dialog
       ref={dialog}
       className={isSide ? "dialog side" : "dialog"}

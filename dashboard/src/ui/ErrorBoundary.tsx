@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from "react"
 import { MessagePage } from "./MessagePage"
 
-/** What cannot be drawn is told, and takes nothing with it: the plan is on this device and on the server. */
+/** Shows a message when rendering fails. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { reason: string | null }> {
   override state = { reason: null as string | null }
 
@@ -11,6 +11,6 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { reason: 
 
   override render(): ReactNode {
     if (this.state.reason === null) return this.props.children
-    return <MessagePage title="The page has failed">Nothing of the plan is lost. What went wrong: {this.state.reason}</MessagePage>
+    return <MessagePage title="Something went wrong">Your changes are saved. Error: {this.state.reason}</MessagePage>
   }
 }

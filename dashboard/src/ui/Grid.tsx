@@ -1,7 +1,4 @@
-/**
- * The positions, as a grid in which one moves with the arrow keys. Only the rows on the screen are in the page, so 5,000 are
- * as quick as 50; the page itself scrolls.
- */
+/** Grid of positions with keyboard navigation. Only visible rows are in the DOM, so that 5,000 rows are as fast as 50; the page scrolls. */
 
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
@@ -21,13 +18,13 @@ import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, fieldClasses, isField
 
 const ROW = 44
 const TALL_ROW = 74
-/** Below this the fields of a row stand in two lines. */
+/** Below this width a row has two lines. */
 const NARROW = "(max-width: 46rem)"
 const PAGE = 12
 
 interface Props {
   positions: readonly Position[]
-  /** The document's heads when these were its positions. */
+  /** Heads of the document for `positions`. */
   heads: UrlHeads
   settings: Settings
   people: readonly Person[]
@@ -37,18 +34,18 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
-  /** `seen`: what was there when the cell was opened, if somebody else has set the field since, or deleted the position. */
+  /** `base`: the position when the cell was opened, if somebody else has set the field or deleted the position since. */
   onSet: (id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null) => void
-  /** A position as it is at this moment, which may not be on the screen yet; null: it is gone. */
+  /** The current version of a position, which may not be rendered yet; `null` if it was deleted. */
   readPosition: (id: string) => PositionAtHeads | null
-  /** Which position is being edited: it stays in the list, whatever is searched for. */
+  /** The position being edited. It stays in the list even if the filter excludes it. */
   onEditing: (id: string | null) => void
   onConflict: (id: string, field: FieldKey) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
   onCellFocus: (cell: Cell | null) => void
   onPasteRows: (text: string) => void
-  /** Somebody deleted the position while it was edited. `draft`: what was typed; null: nothing yet. */
+  /** Somebody deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
   onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, draft: string | null) => void
 }
 
@@ -63,9 +60,9 @@ export function Grid(props: Props) {
   const [active, setActive] = useState<Place | null>(null)
   const [editing, setEditing] = useState<CellEdit | null>(null)
   const draft = useRef<string | null>(null)
-  /** The row that is edited, as it was when the cell was opened. */
+  /** The edited row when the cell was opened. */
   const opened = useRef<PositionAtHeads | null>(null)
-  /** The same row as it was on the screen last. */
+  /** The edited row as last rendered. */
   const shown = useRef<PositionAtHeads | null>(null)
   const anchor = useRef<string | null>(null)
   const wantsFocus = useRef(false)
@@ -85,16 +82,16 @@ export function Grid(props: Props) {
     estimateSize: () => size,
     overscan: 2,
     scrollMargin: margin,
-    // What lies under the toolbar and the head is not on the screen.
+    // Rows below the sticky toolbar and header are hidden.
     scrollPaddingStart: padding,
     getItemKey: (at) => positions[at]?.id ?? at,
-    // The active row stays, wherever one scrolls: the keyboard, and what is being typed, are in it.
+    // The active row stays rendered: it has the focus and the editor.
     rangeExtractor: (range) => {
       const shown = defaultRangeExtractor(range)
       return activeIndex === undefined || shown.includes(activeIndex) ? shown : [...shown, activeIndex].sort((one, other) => one - other)
     },
   })
-  // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when they have another size
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new row size requires new measurements
   useEffect(() => virtual.measure(), [size])
 
   useLayoutEffect(() => {
@@ -116,9 +113,9 @@ export function Grid(props: Props) {
   })
 
   const { heads, onDeletedWhileEditing, onCellFocus, onEditing } = props
-  // Where there is no list, nobody is in a cell of it.
+  // Without a grid, no cell is occupied.
   useEffect(() => () => onCellFocus(null), [onCellFocus])
-  // Others delete the row that one is in: the keyboard goes on from there.
+  // When somebody else deletes the active row, the focus moves to the row in its place.
   const last = useRef(0)
   useEffect(() => {
     if (activeIndex !== undefined) last.current = activeIndex
@@ -145,7 +142,7 @@ export function Grid(props: Props) {
     setActive({ id: position.id, column })
     virtual.scrollToIndex(indexById.get(position.id) ?? 0, { align: "auto" })
   }
-  /** The keyboard stays in the list when rows go: in the next one that is left. */
+  /** Moves the focus to the next remaining row before rows are deleted. */
   const moveFrom = (gone: ReadonlySet<string>) => {
     if (!active || activeIndex === undefined || !gone.has(active.id)) return
     const left = (position: Position) => !gone.has(position.id)
@@ -170,7 +167,7 @@ export function Grid(props: Props) {
     setEditing(null)
   }
 
-  // Rows are drawn again only when they change, so they get the same object every time.
+  // A stable object, so that memoized rows do not render again.
   const latest = useRef<RowActions>(null as unknown as RowActions)
   latest.current = {
     select: (id, isRange) => {
@@ -238,7 +235,7 @@ export function Grid(props: Props) {
     [],
   )
 
-  // Somebody deleted what is being edited: what was typed must not vanish with it.
+  // When somebody else deletes the edited row, the typed text is kept as a draft.
   useEffect(() => {
     const [before, text] = [opened.current, draft.current]
     if (!editing || !before) return
@@ -408,7 +405,7 @@ export function Grid(props: Props) {
 
 const columnLabel = (column: SortKey): string => (column === "updatedAt" ? "Last change" : fieldLabel(column))
 
-/** The grid's keys are for its rows: in the head each control has its own. */
+/** Grid keys apply to rows; controls in the header have their own. */
 const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
 
 interface HeadProps {
@@ -418,7 +415,7 @@ interface HeadProps {
   onSort: (sort: Sort | null) => void
 }
 
-/** The head of a column: pressed once it sorts, again the other way, and again not at all. */
+/** Column header. Clicks cycle through ascending, descending and unsorted. */
 function Head({ column, suffix, sort, onSort }: HeadProps) {
   const isSorted = sort?.key === column
   const isAscendingFirst = column !== "updatedAt" && !isAmountField(column)

@@ -15,12 +15,12 @@ import { PositionsTable } from "./PositionsTable"
 interface Props {
   store: PlanStore
   snapshot: PlanSnapshot
-  /** Of one position; null: of the plan. */
+  /** Id of a position; `null` for the whole plan. */
   id: string | null
-  /** As it is now, if it is there. */
+  /** The current position, if it exists. */
   position: Position | undefined
   canEdit: boolean
-  /** The server knows users, and so who has brought changes in. */
+  /** The server authenticates users and records who submitted each change. */
   hasAttribution: boolean
   onRestore: (id: string, field: FieldKey, value: FieldValue) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
@@ -29,20 +29,20 @@ interface Props {
 
 const PAGE = 40
 
-/** What has happened, from the document itself: it works without a network. */
+/** History of a plan or a position, computed from the document. Works offline. */
 export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttribution, onRestore, onRestorePositions, onClose }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
-  /** So many changes are looked at. */
+  /** Number of entries to show. */
   const [count, setCount] = useState(PAGE)
-  // Who is gone keeps the name that one last knew.
+  // A deleted position keeps its last known name in the title.
   const name = useRef("")
   name.current = position?.designation ?? name.current
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: read again when there is something new
+  // biome-ignore lint/correctness/useExhaustiveDependencies: new changes require a new page
   useEffect(() => {
     const scope = id === null ? {} : { position: id }
-    // Answers come in the order of the questions; what has failed is said in the snapshot.
+    // Responses arrive in order; errors are part of the snapshot.
     store.history?.request("page", { scope, before: null, limit: count }).then(setPage, () => undefined)
   }, [changes, store, id, count])
 
@@ -65,11 +65,11 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
 
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
-      {id !== null && !position && <p className="fine">Somebody has deleted this position.</p>}
+      {id !== null && !position && <p className="fine">This position was deleted.</p>}
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
       {reading !== null && !historyProblem && (
         <p className="fine" role="status">
-          Reading the history… {Math.round(reading * 100)} %
+          Loading history… {Math.round(reading * 100)} %
         </p>
       )}
       {id === null && changes !== null && changes > 1 && <PastPlanView store={store} changes={changes} />}
@@ -88,7 +88,7 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
           ))}
         </ol>
       )}
-      {page && page.entries.length === 0 && <p className="fine">Nothing has happened yet.</p>}
+      {page && page.entries.length === 0 && <p className="fine">No changes yet.</p>}
       {page?.next != null && (
         <button type="button" onClick={() => setCount(page.entries.length + PAGE)}>
           Show earlier changes
@@ -100,7 +100,7 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
 
 interface EntryProps {
   entry: HistoryEntry
-  /** Who the server has seen bring it in; null: it does not say. */
+  /** The user that submitted the change; `null` if unknown. */
   user: string | null
   isSinglePosition: boolean
   current: (event: HistoryEvent) => Position | undefined
@@ -121,17 +121,17 @@ function EntryRow({ entry, user, isSinglePosition, current, onRestore, onRestore
         <strong>{entry.author}</strong>
         {user !== null &&
           (user === entry.author ? (
-            <span className="tag" title="The server has seen them log in.">
+            <span className="tag" title="The server confirmed the author.">
               <BadgeCheck aria-hidden /> verified
             </span>
           ) : (
-            <span className="tag doubtful">brought in by {user}</span>
+            <span className="tag doubtful">submitted by {user}</span>
           ))}{" "}
         <time dateTime={entry.time === null ? undefined : new Date(entry.time).toISOString()}>{formatDateTime(entry.time)}</time>
       </p>
       <ul>
         {events.map((event, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a change does not change
+          // biome-ignore lint/suspicious/noArrayIndexKey: the events of a change never change
           <li key={at}>
             <EventText event={event} isSinglePosition={isSinglePosition} />
             {event.kind === "set" && <RestoreValueButton event={event} now={current(event)} onRestore={onRestore} />}
@@ -143,7 +143,7 @@ function EntryRow({ entry, user, isSinglePosition, current, onRestore, onRestore
             )}
           </li>
         ))}
-        {events.length === 0 && <li>{entry.message || "A change of something else"}</li>}
+        {events.length === 0 && <li>{entry.message || "Other change"}</li>}
       </ul>
       {deletedPositions.length > 1 && <RestorePositionsButton events={deletedPositions} onRestorePositions={onRestorePositions} />}
       {(omittedCount > 0 || (isAll && entry.omitted > 0)) && (
@@ -193,7 +193,7 @@ function fieldOf({ position, field }: FieldSetEvent): string {
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 
-/** What a change has done to a field: one value became another, or one of several was kept. */
+/** Old and new value of a field, or the value that was kept from a conflict. */
 function FieldSetText({ event: { old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
   if (nested) return <>changed</>
   if (restored)
@@ -218,7 +218,7 @@ function FieldSetText({ event: { old, new: now, resolved, restored, nested } }: 
   )
 }
 
-/** Brings positions back that were deleted, as they were. */
+/** Restores deleted positions. */
 function RestorePositionsButton({
   events,
   onRestorePositions,
@@ -234,7 +234,7 @@ function RestorePositionsButton({
   )
 }
 
-/** Puts the old value back, while another one stands there. */
+/** Restores the old value of a field while it differs from the current one. */
 function RestoreValueButton({
   event,
   now,
@@ -255,17 +255,17 @@ function RestoreValueButton({
   )
 }
 
-/** The plan as it was: one moves through the changes. */
+/** The plan at an earlier time, selected with a slider. */
 function PastPlanView({ store, changes }: { store: PlanStore; changes: number }) {
   const [index, setIndex] = useState<number | null>(null)
   const [past, setPast] = useState<PastPlan | null>(null)
   const deferredIndex = useDeferredValue(index)
-  /** The place that one is at by now. */
+  /** The latest slider position. */
   const targetIndex = useRef<number | null>(null)
   const busy = useRef(false)
   const id = useId()
 
-  // One at a time; of those that one slides over, only the last is read.
+  // One request at a time; skipped slider positions are not requested.
   const read = useCallback(async () => {
     if (busy.current) return
     busy.current = true
@@ -284,15 +284,15 @@ function PastPlanView({ store, changes }: { store: PlanStore; changes: number })
 
   const last = changes - 1
   return (
-    <section className="travel" aria-label="The plan as it was">
-      <label htmlFor={id}>Look at the plan as it was</label>
+    <section className="travel" aria-label="Earlier version">
+      <label htmlFor={id}>View an earlier version</label>
       <input
         id={id}
         type="range"
         min={0}
         max={last}
         value={index ?? last}
-        aria-valuetext={past ? `after a change of ${past.author}, ${formatDateTime(past.time)}` : "now"}
+        aria-valuetext={past ? `after a change by ${past.author}, ${formatDateTime(past.time)}` : "now"}
         onChange={(event) => {
           const at = Number(event.target.value)
           setIndex(at === last ? null : at)
@@ -301,7 +301,7 @@ function PastPlanView({ store, changes }: { store: PlanStore; changes: number })
       {past && (
         <div className="past">
           <p>
-            After a change of <strong>{past.author}</strong>
+            After a change by <strong>{past.author}</strong>
             {past.time !== null && `, ${formatDateTime(past.time)}`}: {past.positions.length.toLocaleString()} positions,{" "}
             {formatPlanMoney(past, pastBudgetSum(past))}
             {past.settings.totalBudget !== null && ` of ${formatPlanMoney(past, past.settings.totalBudget)}`}
@@ -313,7 +313,7 @@ function PastPlanView({ store, changes }: { store: PlanStore; changes: number })
           <PositionsTable
             rows={past.positions.map((position) => ({ key: position.id, ...position }))}
             most={PAST}
-            label="Positions as they were"
+            label="Positions in this version"
           />
         </div>
       )}

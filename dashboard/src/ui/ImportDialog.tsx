@@ -9,21 +9,21 @@ import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 
 interface Props {
-  /** Pasted rows; null if a file is to be chosen. */
+  /** Pasted rows; `null` to choose a file. */
   text: string | null
   settings: Settings
-  /** Sum of the plan's budgets, in its unit. */
+  /** Sum of all budgets of the plan. */
   usedBudget: number
   onImport: (positions: NewPosition[]) => void
   onClose: () => void
 }
 
 const SHOWN = 100
-/** Lines that are listed with the reason why they are not imported; the others are counted. */
+/** Maximum number of reported lines; the others are counted. */
 const REPORTED = 20
 const MAX_BYTES = 20_000_000
 
-/** Shows what a table holds before any of it is added. */
+/** Import dialog with a preview. */
 export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: Props) {
   const { currency, unit } = settings
   const [preview, setPreview] = useState<ImportPreview | null>(() => (text === null ? null : parseTable(text, { currency, unit })))
@@ -48,7 +48,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
   return (
     <Dialog title={text === null ? "Import positions" : "Paste positions"} onClose={onClose}>
       {text === null && (
-        // biome-ignore lint/a11y/noStaticElementInteractions: the field within it does the same
+        // biome-ignore lint/a11y/noStaticElementInteractions: the file input offers the same function
         <div
           className="drop"
           onDragOver={(event) => event.preventDefault()}
@@ -73,7 +73,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
             />
           </label>
           <p className="fine">
-            Columns: {FIELD_LIST}. A line with these or similar names (job title, team, annual salary, city) may put them in any order.
+            Columns: {FIELD_LIST}. With a header row (also job title, team, annual salary, city) the order does not matter.
           </p>
         </div>
       )}
@@ -87,7 +87,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
           {note}
         </p>
       ))}
-      {preview && preview.ignored.length > 0 && <p className="fine">Columns that are not imported: {preview.ignored.join(", ")}.</p>}
+      {preview && preview.ignored.length > 0 && <p className="fine">Columns not imported: {preview.ignored.join(", ")}.</p>}
       {preview && preview.skipped.length > 0 && <SkippedLines lines={preview.skipped} />}
       {invalidLines.length > 0 && <InvalidLines lines={invalidLines} />}
       {isUsable && (
@@ -113,7 +113,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
   )
 }
 
-/** What the positions add to the plan. */
+/** Effect of the import on the budget of the plan. */
 function Totals({ positions, settings, usedBudget }: { positions: readonly NewPosition[]; settings: Settings; usedBudget: number }) {
   const { currency, unit, totalBudget } = settings
   const sum = sumOf(positions)
@@ -121,7 +121,7 @@ function Totals({ positions, settings, usedBudget }: { positions: readonly NewPo
   const show = (budget: number) => formatMoney(budget, currency, unit)
   return (
     <p role="status" className="import-totals">
-      Amounts without a unit count in {unitLabel(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
+      Amounts without a unit are in {unitLabel(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
       <strong>{show(sum)}</strong>; the plan will use <strong>{show(roundSum(usedBudget + sum))}</strong>
       {totalBudget !== null && ` of ${show(totalBudget)}`}.
       {unknown > 0 && ` ${unknown.toLocaleString()} ${unknown === 1 ? "position has" : "positions have"} no budget.`}
@@ -133,7 +133,7 @@ function SkippedLines({ lines }: { lines: readonly SkippedLine[] }) {
   return (
     <details className="bad" open={lines.length <= 5}>
       <summary>
-        {lines.length.toLocaleString()} {lines.length === 1 ? "line is" : "lines are"} no position
+        {lines.length.toLocaleString()} {lines.length === 1 ? "line" : "lines"} skipped
       </summary>
       <LineList lines={lines.map(({ number, reason }) => ({ number, text: `Line ${number} ${reason}.` }))} />
     </details>

@@ -2,7 +2,7 @@ import { type FormEvent, useId, useState } from "react"
 import { login } from "../sync/session"
 import { Logo } from "./Logo"
 
-/** Asks who somebody is. */
+/** Login form. */
 export function Login({ hasAccounts }: { hasAccounts: boolean }) {
   const [problem, setProblem] = useState<string | null>(null)
   const [isBusy, setBusy] = useState(false)
@@ -12,8 +12,8 @@ export function Login({ hasAccounts }: { hasAccounts: boolean }) {
     return (
       <main className="alone">
         <Logo />
-        <h1>This server asks for a token</h1>
-        <p>It has no accounts to log in to. Its operator can make one for you, or give you a token for a program.</p>
+        <h1>This server has no accounts</h1>
+        <p>Ask the operator for an account, or for a token to use the API.</p>
       </main>
     )
   }
@@ -32,9 +32,9 @@ export function Login({ hasAccounts }: { hasAccounts: boolean }) {
   return (
     <main className="alone">
       <Logo />
-      <h1>Log in to the plan</h1>
+      <h1>Log in</h1>
       <form onSubmit={submit} className="stack">
-        <label htmlFor={`${id}-name`}>Name or e-mail</label>
+        <label htmlFor={`${id}-name`}>Username or email</label>
         <input id={`${id}-name`} name="email" autoComplete="username" required autoCapitalize="none" spellCheck={false} />
         <label htmlFor={`${id}-password`}>Password</label>
         <input id={`${id}-password`} name="password" type="password" autoComplete="current-password" required />
@@ -42,7 +42,7 @@ export function Login({ hasAccounts }: { hasAccounts: boolean }) {
           {problem}
         </p>
         <button type="submit" className="primary" disabled={isBusy}>
-          {isBusy ? "One moment…" : "Log in"}
+          {isBusy ? "Logging in…" : "Log in"}
         </button>
       </form>
     </main>

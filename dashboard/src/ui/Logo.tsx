@@ -1,4 +1,4 @@
-/** Two bars that become one. */
+/** The logo: two bars that merge into one. */
 export function Logo() {
   return (
     <svg className="logo" viewBox="0 0 32 32" aria-hidden="true">

@@ -2,14 +2,14 @@ import { type ReactNode, useEffect, useRef, useState } from "react"
 
 interface Props {
   label: string
-  /** What the button shows. */
+  /** Content of the button. */
   button: ReactNode
   className?: string
-  /** `close` closes the panel, and then does what was chosen. */
+  /** `close` closes the panel and then runs the callback. */
   children: (close: (then?: () => void) => void) => ReactNode
 }
 
-/** A button with a panel under it, which a click elsewhere or Escape closes. */
+/** A button with a panel that closes on Escape or on a click outside. */
 export function Menu({ label, button, className = "", children }: Props) {
   const [isOpen, setOpen] = useState(false)
   const place = useRef<HTMLDivElement>(null)
@@ -32,7 +32,7 @@ export function Menu({ label, button, className = "", children }: Props) {
     }
   }, [isOpen])
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape within the panel closes it
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes the panel
     <div
       className={`menu ${className}`}
       ref={place}

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react"
 import { Logo } from "./Logo"
 
-/** A page that says one thing. */
+/** A full-page message. */
 export function MessagePage({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="alone">

@@ -1,6 +1,6 @@
 import type { Person } from "../sync/presence"
 
-/** A colour of a person's own, the same for everybody. */
+/** A colour derived from the name, the same on all devices. */
 export function personColour(name: string): string {
   let hash = 0
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9_973
@@ -16,22 +16,22 @@ const initials = (name: string): string => {
 
 const SHOWN = 5
 
-/** Who else is here. */
+/** Avatars of collaborators. */
 export function People({ people }: { people: readonly Person[] }) {
-  // A person with two tabs is one person.
+  // Several tabs of one user count once.
   const names = [...new Map(people.map((person) => [`${person.name}/${person.isLegacy}`, person])).values()]
   return (
-    <ul className="people" aria-label="Who else is here">
+    <ul className="people" aria-label="Collaborators">
       {names.slice(0, SHOWN).map((person) => (
         <li
           key={person.key}
           className={`person ${personColour(person.name)}`}
-          title={person.isLegacy ? `${person.name} (old page)` : person.name}
+          title={person.isLegacy ? `${person.name} (legacy page)` : person.name}
         >
           <span aria-hidden>{initials(person.name)}</span>
           <span className="hidden">
             {person.name}
-            {person.isLegacy ? ", with the old page" : ""}
+            {person.isLegacy ? ", legacy page" : ""}
           </span>
         </li>
       ))}

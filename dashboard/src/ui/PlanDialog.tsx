@@ -15,7 +15,7 @@ interface Props {
 
 const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "AED"]
 
-/** What a plan says about itself. */
+/** Settings of a plan. */
 export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [unit, setUnit] = useState(settings.unit)
@@ -27,9 +27,9 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     const name = text("name")
     const currency = text("currency").toUpperCase()
     const isSame = text("total") === toEditText(settings.totalBudget)
-    if (isBlank(name)) return setProblem("A plan needs a name.")
+    if (isBlank(name)) return setProblem("Enter a name.")
     if (countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
-    if (!/^[A-Z]{3}$/.test(currency)) return setProblem("A currency is a code of three letters, such as INR.")
+    if (!/^[A-Z]{3}$/.test(currency)) return setProblem("Enter a three-letter currency code, such as INR.")
     const total = isSame || isBlankAmount(text("total")) ? null : parseAmount(text("total"), { currency, unit })
     if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
     onSave({ name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
@@ -61,7 +61,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
             </datalist>
           </div>
           <div className="stack">
-            <label htmlFor={`${id}-unit`}>Budgets count in</label>
+            <label htmlFor={`${id}-unit`}>Unit</label>
             <select id={`${id}-unit`} value={unit} onChange={(event) => setUnit(Number(event.target.value))}>
               {units.map((choice) => (
                 <option key={choice.unit} value={choice.unit}>
@@ -73,7 +73,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
         </div>
         {unit !== settings.unit && settings.name !== "" && (
           <p className="fine">
-            The figures stay as they are: what was 5 {unitName(settings.unit)} will be 5 {unitName(unit) || "single"}.
+            Amounts are not converted: 5 {unitName(settings.unit) || "single"} becomes 5 {unitName(unit) || "single"}.
           </p>
         )}
         <p role="alert" className="problem">

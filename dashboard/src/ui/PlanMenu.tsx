@@ -5,7 +5,7 @@ import { countChanges } from "./SyncBadge"
 
 interface Props {
   plans: readonly PlanInfo[]
-  /** Changes that the server has not got, by plan. */
+  /** Number of unsynced changes by plan. */
   pending: ReadonlyMap<string, number>
   current: string
   name: string
@@ -17,15 +17,15 @@ interface Props {
   onShare: () => void
 }
 
-/** Which plan this is, and the others. */
+/** Menu for switching, creating, sharing and configuring plans. */
 export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, onOpen, onCreate, onSettings, onShare }: Props) {
   return (
     <Menu
-      label={`Plan: ${name || "without a name"}. Choose another`}
+      label={`Plan: ${name || "untitled"}. Switch plan`}
       className="plan-menu"
       button={
         <>
-          <span className="plan-name">{name || "Plan without a name"}</span> <ChevronDown aria-hidden />
+          <span className="plan-name">{name || "Untitled plan"}</span> <ChevronDown aria-hidden />
         </>
       }
     >
@@ -41,8 +41,8 @@ export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, on
                   onClick={() => close(() => onOpen(plan.id))}
                 >
                   {plan.id === current ? <Check aria-hidden /> : <span className="gap" />}
-                  <span>{(plan.id === current ? name : plan.name) || "Plan without a name"}</span>
-                  {plan.isBroken && <span className="tag">cannot be opened</span>}
+                  <span>{(plan.id === current ? name : plan.name) || "Untitled plan"}</span>
+                  {plan.isBroken && <span className="tag">unavailable</span>}
                   {plan.isLocal && <span className="tag">on this device</span>}
                   {pending.has(plan.id) && <span className="tag">{countChanges(pending.get(plan.id) ?? 0)} waiting</span>}
                 </button>
@@ -52,13 +52,13 @@ export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, on
           <ul className="items more">
             <li>
               <button type="button" onClick={() => close(() => onShare())}>
-                <Copy aria-hidden /> Copy the link to this plan
+                <Copy aria-hidden /> Copy link
               </button>
             </li>
             {canEdit && (
               <li>
                 <button type="button" onClick={() => close(() => onSettings())}>
-                  <Pencil aria-hidden /> Name, budget, currency…
+                  <Pencil aria-hidden /> Plan settings…
                 </button>
               </li>
             )}

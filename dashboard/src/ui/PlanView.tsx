@@ -1,4 +1,4 @@
-/** One plan: its figures, its list, and everything that is done to it. */
+/** View of one plan: summary, review panel, toolbar, grid and dialogs. */
 
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
@@ -51,12 +51,12 @@ import { UserMenu } from "./UserMenu"
 interface Props {
   store: PlanStore
   plans: readonly PlanInfo[]
-  /** Changes that the server has not got, of all plans. */
+  /** Number of unsynced changes by plan. */
   pending: ReadonlyMap<string, number>
   session: Session
   name: string
   isViewer: boolean
-  /** It was deleted, or we may not see it any more. */
+  /** The plan was deleted, or the user has lost access to it. */
   isRemoved: boolean
   onOpen: (id: string) => void
   onCreate: () => void
@@ -64,7 +64,7 @@ interface Props {
   onLogout: () => void
 }
 
-/** What lies over the list. */
+/** The open dialog. */
 type Open =
   | { kind: "conflict"; id: string; field: FieldKey }
   | { kind: "setting"; key: Setting }
@@ -99,25 +99,25 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const { plan } = store
   const author = name || "Somebody"
   const canEdit = !isViewer && !isRemoved
-  // What somebody may not change here does not go to the server, however long one waits.
+  // Without write access, pending changes never sync.
   const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
   const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
 
-  // Of plans that are gone, or may only be read, nothing goes out: whoever opens them is told.
+  // Plans without write access are excluded: their changes never sync.
   const otherPending = plans.filter(({ id, access }) => id !== store.id && access !== "read" && pending.has(id)).length
 
   useEffect(() => {
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
   }, [settings.name])
 
-  // The list may lag behind the typing, never the typing behind the list.
+  // Typing has priority over filtering.
   const deferredFilter = useDeferredValue(filter)
   const [editedId, setEdited] = useState<string | null>(null)
   const shown = useMemo(
     () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
     [positions, deferredFilter, editedId, sort],
   )
-  // What cannot be seen is not selected: nobody deletes what is hidden by a filter, or gone.
+  // Hidden rows are not selected, so that nobody deletes rows they do not see.
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
     const visible = new Set(shown.map((position) => position.id))
@@ -156,14 +156,14 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const { onSet, onResolve } = fieldEdits(store, author, showToast)
   const onDeletedWhileEditing = useCallback(
     ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
-      if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were in it.`)
+      if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
       const { id, designation } = position
       setLost(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
-      showToast(`Somebody deleted “${designation}” while you were changing it: what you typed is kept above the list.`)
+      showToast(`Somebody deleted “${designation}” while you were editing it. Your text is kept for review.`)
     },
     [store, owner, showToast],
   )
-  /** Heads at which a deleted position is whole: those before its deletion, with the edits that the deletion swallowed. */
+  /** Heads at which a deleted position is complete, with the edits that its deletion discarded. */
   const headsWithRow = (id: string, before: readonly string[]): UrlHeads => {
     const edits = snapshot.discardedEdits.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
     return encodeHeads([...new Set([...before, ...edits])])
@@ -171,7 +171,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const onDiscardDraft = (item: UnsavedDraft) => setLost(removeUnsavedDraft(owner, store.id, item))
   const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
     const { id, field } = item
-    // Others may have changed more than was seen before they deleted it.
+    // The position may have changed after the draft was saved and before it was deleted.
     const before = await store.history?.request("headsBeforeDeletion", { position: id }).catch(() => null)
     const typed = "value" in input ? { field, value: input.value } : null
     if (store.get(id)) {
@@ -182,9 +182,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         [{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }],
         author,
       )
-      if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: this copy of the plan does not have it.`)
+      if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: it is missing from this copy of the plan.`)
     }
-    // What cannot be taken stays to be read.
+    // An invalid draft stays listed.
     if (typed) onDiscardDraft(item)
   }
   const onImport = (rows: NewPosition[]) => {
@@ -193,14 +193,14 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     const positionsById = () => ids.flatMap((id) => store.get(id) ?? [])
     const made = new Map(positionsById().map((position) => [position.id, position]))
     const undo = () => {
-      // What others have worked on since is theirs as well.
+      // Positions that others have edited since are kept.
       const isOurs = (position: Position) => isUnchanged(made.get(position.id) as Position, position)
       const ours = positionsById().filter(isOurs)
       const kept = positionsById().filter((position) => !isOurs(position))
       const gone = ours.map(({ id }) => id)
       if (gone.length > 0) deletePositions(plan, gone, names(ours), author)
-      const [has, stays] = kept.length === 1 ? ["has", "stays"] : ["have", "stay"]
-      if (kept.length > 0) showToast(`${names(kept)} ${has} been changed since, and ${stays}.`)
+      const [have, were] = kept.length === 1 ? ["has", "was"] : ["have", "were"]
+      if (kept.length > 0) showToast(`${names(kept)} ${have} been changed since and ${were} kept.`)
     }
     showToast(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
@@ -216,9 +216,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     const link = new URL(`#${store.id}`, location.href).href
     try {
       await navigator.clipboard.writeText(link)
-      showToast("The link is in the clipboard.")
+      showToast("Link copied.")
     } catch {
-      window.prompt("The link to this plan:", link)
+      window.prompt("Link to this plan:", link)
     }
   }
   const onRestore = ({ position: id, name, field, heads }: DiscardedEdit) => {
@@ -269,17 +269,17 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
 
   return (
     <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
-      {/* biome-ignore lint/a11y/useValidAnchor: a link to a place on this page, whose address names the plan */}
+      {/* biome-ignore lint/a11y/useValidAnchor: the link moves the focus; the URL fragment names the plan */}
       <a
         className="skip"
         href="#list"
         onClick={(event) => {
-          // The address is the plan's.
+          // The URL fragment contains the plan id.
           event.preventDefault()
           document.getElementById("list")?.focus()
         }}
       >
-        Go to the list
+        Skip to the list
       </a>
       <header className="top">
         <Logo />
@@ -305,14 +305,14 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       <main>
         {isViewer && (
           <p className="banner">
-            You may look at this plan, but not change it
-            {session.user ? `: you are logged in as ${session.user.name}${session.user.role === "viewer" ? ", a viewer" : ""}` : ""}. Who
-            owns it can let you.
+            You need edit access to change this plan.
+            {session.user && ` You are logged in as ${session.user.name}${session.user.role === "viewer" ? " (viewer)" : ""}.`} Ask the
+            owner for access.
           </p>
         )}
         {isNewer && (
           <p className="banner">
-            There is a newer version of this page.{" "}
+            A new version is available.{" "}
             <button type="button" className="link" onClick={() => location.reload()}>
               Reload
             </button>
@@ -320,20 +320,20 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         )}
         {isRemoved && (
           <p className="banner problem" role="alert">
-            This plan is not on the server any more, or you may not see it. What you see is the copy on this device.
+            This plan was deleted, or you no longer have access. You see the copy on this device.
           </p>
         )}
         {sync.kind === "not-allowed" && (
           <p className="banner problem" role="alert">
             {sync.accessError === "not-logged-in" ? (
               <>
-                The server does not know you any more; your changes are kept on this device.{" "}
+                You have been logged out. Your changes are kept on this device.{" "}
                 <button type="button" className="link" onClick={() => location.reload()}>
                   Log in again
                 </button>
               </>
             ) : (
-              "The server does not let you into this plan any more. What you see is the copy on this device."
+              "You no longer have access to this plan. You see the copy on this device."
             )}
           </p>
         )}
@@ -414,9 +414,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             <div className="empty">
               {isFiltered && positions.length > 0 ? (
                 <>
-                  <p>No position is like that.</p>
+                  <p>No positions match your filters.</p>
                   <button type="button" onClick={() => setFilter(NO_FILTER)}>
-                    Show all positions
+                    Clear filters
                   </button>
                 </>
               ) : (
@@ -425,10 +425,10 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
                   {canEdit && (
                     <p className="empty-actions">
                       <button type="button" className="primary" onClick={() => setAdding(true)}>
-                        Add the first one
+                        Add your first position
                       </button>
                       <button type="button" onClick={() => setOpen({ kind: "import", text: null })}>
-                        Import a table
+                        Import CSV
                       </button>
                     </p>
                   )}
@@ -486,7 +486,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       )}
       {open?.kind === "settings" && (
         <PlanDialog
-          title="The plan"
+          title="Plan settings"
           settings={open.before.settings}
           button="Save"
           onSave={(next) => {

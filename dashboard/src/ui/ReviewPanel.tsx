@@ -8,16 +8,16 @@ import type { UnsavedDraft } from "../sync/unsaved-drafts"
 import type { ParsedInput } from "./CellEditor"
 import { formatValue } from "./ConflictDialog"
 
-/** An edit that a deletion swallowed, and the position, if it is there again. */
+/** A discarded edit, and the position if it has been restored. */
 export interface DiscardedEditItem {
   edit: DiscardedEdit
   position: Position | null
 }
 
-/** What somebody was typing when the position went, and the position, if it is there again. */
+/** An unsaved draft, and the position if it has been restored. */
 export interface DraftItem {
   draft: UnsavedDraft
-  /** What was typed, as far as it can be taken. */
+  /** The parsed text. */
   input: ParsedInput
   position: Position | null
 }
@@ -27,7 +27,7 @@ interface Props {
   settings: SettingConflicts | null
   drafts: readonly DraftItem[]
   discardedEdits: readonly DiscardedEditItem[]
-  /** Rows of other maps of positions. */
+  /** Number of rows in losing position maps. */
   hiddenRows: number
   historyProblem: string | null
   canEdit: boolean
@@ -42,7 +42,7 @@ interface Props {
 
 const SHOWN = 4
 
-/** What people did at the same time, and should look at: nothing of it is decided behind their backs. */
+/** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
 export function ReviewPanel({ positions, settings, drafts, discardedEdits, hiddenRows, historyProblem, canEdit, ...handlers }: Props) {
   const { onConflict, onSetting, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
   const [isAll, setAll] = useState(false)
@@ -74,18 +74,16 @@ export function ReviewPanel({ positions, settings, drafts, discardedEdits, hidde
       />
     )),
     ...(hiddenRows > 0 ? [<HiddenRowsRow key="hidden" count={hiddenRows} onMerge={canEdit ? onMergeHiddenRows : null} />] : []),
-    ...(historyProblem
-      ? [<li key="history">The history could not be read, so edits that a deletion has swallowed are not listed: {historyProblem}</li>]
-      : []),
+    ...(historyProblem ? [<li key="history">The history could not be read, so discarded edits are not listed: {historyProblem}</li>] : []),
   ]
   const count = items.length
   if (count === 0) return null
   return (
-    <section className="card review" aria-label="Changes to look at">
+    <section className="card review" aria-label="Needs review">
       <h2>
         <TriangleAlert aria-hidden />
         <span role="status">
-          {count} {count === 1 ? "thing" : "things"} to look at
+          {count} {count === 1 ? "item needs" : "items need"} review
         </span>
       </h2>
       <ul>{isAll ? items : items.slice(0, SHOWN)}</ul>
@@ -102,8 +100,8 @@ function HiddenRowsRow({ count, onMerge }: { count: number; onMerge: (() => void
   return (
     <li>
       <span>
-        Two lists of positions were created at the same time. {count} {count === 1 ? "position" : "positions"} of the other list{" "}
-        {count === 1 ? "is" : "are"} not shown.
+        Two lists of positions were created at the same time. {count} {count === 1 ? "position" : "positions"} of the second list{" "}
+        {count === 1 ? "is" : "are"} hidden.
       </span>
       {onMerge && (
         <button type="button" onClick={onMerge}>
@@ -119,7 +117,7 @@ function SettingConflictRow({ setting, onCompare }: { setting: Setting; onCompar
   return (
     <li>
       <span>
-        <strong>The plan</strong>: {label.toLowerCase()} was set by several people at once.
+        <strong>Plan</strong>: conflicting values for {label.toLowerCase()}.
       </span>
       <button type="button" onClick={onCompare}>
         Compare<span className="hidden"> the values of {label} of the plan</span>
@@ -132,7 +130,7 @@ function ConflictRow({ position, field, onCompare }: { position: Position; field
   return (
     <li>
       <span>
-        <strong>{position.designation}</strong>: {fieldNoun(field)} was set by several people at once.
+        <strong>{position.designation}</strong>: conflicting values for {fieldNoun(field)}.
       </span>
       <button type="button" onClick={onCompare}>
         Compare
@@ -157,8 +155,8 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
   return (
     <li>
       <span>
-        <strong>{name}</strong>: somebody deleted the position while you were typing “{text}” as its {fieldNoun(field)}.
-        {position && ` It is there again, with ${formatValue(shownValue(position, field))}.`}
+        <strong>{name}</strong>: deleted by somebody else while you were entering “{text}” as the {fieldNoun(field)}.
+        {position && ` It was restored with ${formatValue(shownValue(position, field))}.`}
       </span>
       <span className="row-buttons">
         {canEdit && (position === null || "value" in input) && (
@@ -170,8 +168,8 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
             onClick={onApply}
           />
         )}
-        <button type="button" aria-label={`Dismiss what you typed: ${name}`} onClick={onDismiss}>
-          Dismiss
+        <button type="button" aria-label={`Discard draft: ${name}`} onClick={onDismiss}>
+          Discard{" "}
         </button>
       </span>
     </li>
@@ -188,20 +186,20 @@ interface DiscardedEditProps {
 function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDismiss }: DiscardedEditProps) {
   const { name, field, value, nested } = edit
   const label = fieldLabel(field)
-  const leave = position ? "Leave it" : "Leave deleted"
+  const leave = position ? "Dismiss" : "Keep deleted"
   return (
     <li>
       <span>
         <strong>{name}</strong>: {edit.author} {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatValue(value)}`}
         {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It is there again${isFieldKey(field) ? `, with ${formatValue(shownValue(position, field))}` : ""}.`}
+        {position && ` It was restored${isFieldKey(field) ? ` with ${formatValue(shownValue(position, field))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">
           <RecoverButton
             isRestored={position !== null}
             field={field}
-            value={nested ? "it" : formatValue(value)}
+            value={nested ? "the edit" : formatValue(value)}
             name={name}
             onClick={onRestore}
           />
@@ -215,7 +213,7 @@ function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDism
 }
 
 interface RecoverButtonProps {
-  /** The position is there again, and only wants the value. */
+  /** The position exists again; only the value is missing. */
   isRestored: boolean
   field: string
   value: string
@@ -228,7 +226,7 @@ function RecoverButton({ isRestored, field, value, name, onClick }: RecoverButto
     <button type="button" onClick={onClick}>
       {isRestored ? (
         <>
-          Take {value}
+          Use {value}
           <span className="hidden">
             {" "}
             as {fieldLabel(field)} of {name}

@@ -18,7 +18,7 @@ import type { Person } from "../sync/presence"
 import { CellEditor, type NextCell, type ParsedInput } from "./CellEditor"
 import { personColour } from "./People"
 
-/** The columns, from left to right. */
+/** Columns from left to right. */
 export const COLUMNS: readonly Column[] = ["select", ...FIELDS, "updatedAt", "actions"]
 /** The column that names the position. */
 export const FIRST_FIELD: FieldKey = FIELD_DEFINITIONS[0].key
@@ -30,7 +30,7 @@ export interface CellEdit {
   initialText: string | null
 }
 
-/** What a row tells the grid. The same object for all rows, for as long as the grid is there. */
+/** Callbacks from a row to the grid. The object never changes. */
 export interface RowActions {
   select(id: string, isRange: boolean): void
   enter(id: string, column: Column): void
@@ -47,7 +47,7 @@ export interface RowActions {
 
 interface Props {
   position: Position
-  /** As assistive technology counts: the head is 1. */
+  /** Row index for assistive technology; the header is row 1. */
   rowIndex: number
   offset: number
   size: number
@@ -76,7 +76,7 @@ export const Row = memo(function Row({
   actions,
 }: Props) {
   const { id } = position
-  const name = position.designation || "a position without a designation"
+  const name = position.designation || "Untitled position"
   const tab = (column: Column) => (active === column ? 0 : -1)
   return (
     <div
@@ -151,11 +151,11 @@ export const Row = memo(function Row({
   )
 })
 
-/** Why a value is marked; null: it is as it should be. */
+/** Why a value is marked; `null` if it has the right type. */
 function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
-  if (invalidEntry !== undefined) return field === FIRST_FIELD ? "this entry is not a position: it can only be deleted" : null
+  if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
   if (mistyped?.[field] === undefined) return null
-  return isAmountField(field) ? "not a number: shown as it is, and not counted" : "not a text: shown as it is"
+  return isAmountField(field) ? "not a number, not included in totals" : "not a text"
 }
 
 /** CSS classes of the cells of a column. */
@@ -181,7 +181,7 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
   const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
   const note = describeMistyped(position, field)
   const wasActive = useRef(false)
-  // A finger has no double click; a mouse selects first.
+  // Touch opens the editor at once; a mouse click selects the cell first.
   const onPointerUp = (event: PointerEvent) => {
     if (canEdit && !editing && (event.pointerType === "touch" || wasActive.current)) actions.edit(id, field)
   }
@@ -191,9 +191,7 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
       className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
       aria-readonly={!canEdit}
       aria-label={
-        editing
-          ? undefined
-          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", set by several people at once" : ""}`
+        editing ? undefined : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}`
       }
       title={note ?? undefined}
       tabIndex={isActive && !editing ? 0 : -1}
@@ -229,7 +227,7 @@ function Cell({ position, field, isActive, editing, highlight, editors, canEdit,
         <button
           type="button"
           className="conflict"
-          aria-label={`${fieldLabel(field)} of ${position.designation}: ${conflict.losing.length + 1} values, compare`}
+          aria-label={`${fieldLabel(field)} of ${position.designation}: ${conflict.losing.length + 1} conflicting values`}
           tabIndex={isActive ? 0 : -1}
           onPointerUp={(event) => event.stopPropagation()}
           onClick={() => actions.conflict(id, field)}

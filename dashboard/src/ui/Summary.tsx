@@ -13,7 +13,7 @@ interface Props {
   onSettings: (() => void) | null
 }
 
-/** The figures that matter, and where the money goes. */
+/** Budget figures, and charts by group. */
 export const Summary = memo(function Summary({ positions, settings, filter, onFilterGroup, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
   const spent = sumBudgets(positions)
@@ -31,7 +31,7 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
               {totalBudget === null ? "not set" : formatMoney(totalBudget, currency, unit)}
               {onSettings && (
                 <button type="button" className="link" onClick={onSettings}>
-                  {totalBudget === null ? "Set it" : "Change"}
+                  {totalBudget === null ? "Set" : "Change"}
                 </button>
               )}
             </dd>
@@ -74,12 +74,12 @@ interface ChartProps {
   title: string
   groups: Group[]
   unit: string
-  /** Key of a group. */
+  /** Key of the selected group. */
   chosen: string | null
   onChoose: (key: string | null) => void
 }
 
-/** Bars that filter the list when they are pressed. */
+/** Bar chart that filters the list on click. */
 function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
   const largest = Math.max(1, ...groups.map((group) => group.budget))
   const shown = groups.slice(0, groups.length > BARS ? BARS - 1 : BARS)
@@ -89,7 +89,7 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
       <h2>
         {title} <span className="unit">{unit}</span>
       </h2>
-      {groups.length === 0 && <p className="nothing">Nothing to add up yet.</p>}
+      {groups.length === 0 && <p className="nothing">No data yet.</p>}
       <ul>
         {shown.map(({ key, name, budget, count }) => {
           const isNamed = key !== ""

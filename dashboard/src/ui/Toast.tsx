@@ -8,13 +8,13 @@ export interface ToastMessage {
 
 const SHOWN = 10_000
 
-/** A note takes the place of others, but what only says something takes no way back away. */
+/** A new toast replaces the others. A toast without an action keeps those that have one. */
 export const addToast = (toasts: readonly ToastMessage[], toast: ToastMessage): readonly ToastMessage[] => [
   ...toasts.filter((other) => other.action && !toast.action),
   toast,
 ]
 
-/** What has just happened, with a way back. */
+/** Messages with an optional undo action. */
 export function Toasts({ toasts, onDismiss }: { toasts: readonly ToastMessage[]; onDismiss: (toast: ToastMessage) => void }) {
   return (
     <div className="toasts" role="status" aria-live="polite">
@@ -28,7 +28,7 @@ export function Toasts({ toasts, onDismiss }: { toasts: readonly ToastMessage[];
 function Toast({ toast, onDismiss }: { toast: ToastMessage; onDismiss: (toast: ToastMessage) => void }) {
   const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    // It stays while somebody is at it.
+    // Keep the toast while it is hovered or focused.
     const isInUse = () => place.current?.matches(":hover, :focus-within") ?? false
     let timer = window.setTimeout(function end() {
       if (isInUse()) timer = window.setTimeout(end, 1_000)

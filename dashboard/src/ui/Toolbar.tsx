@@ -23,13 +23,13 @@ interface Props {
   onDeselect: () => void
 }
 
-/** What one does with the list. While rows are selected, what one does with them. */
+/** Actions for the list, or for the selected rows. */
 export function Toolbar(props: Props) {
   const { all, shown, selected, settings, filter, canEdit } = props
   const isFiltered = shown.length !== all.length
   const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
   return (
-    <div className="toolbar" role="toolbar" aria-label="The list">
+    <div className="toolbar" role="toolbar" aria-label="Positions">
       <label className="search">
         <Search aria-hidden />
         <span className="hidden">Search positions</span>
@@ -73,7 +73,7 @@ export function Toolbar(props: Props) {
               <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
             </button>
           )}
-          <button type="button" className="icon" aria-label="Select nothing" onClick={props.onDeselect}>
+          <button type="button" className="icon" aria-label="Clear selection" onClick={props.onDeselect}>
             <X aria-hidden />
           </button>
         </span>
@@ -101,7 +101,7 @@ export function Toolbar(props: Props) {
                 )}
                 <li>
                   <button type="button" onClick={() => close(() => props.onExport(shown))}>
-                    <Download aria-hidden /> Export {isFiltered ? "what is shown" : "all"} as CSV
+                    <Download aria-hidden /> Export {isFiltered ? "filtered positions" : "all"} as CSV
                   </button>
                 </li>
               </ul>
@@ -121,7 +121,7 @@ export function Toolbar(props: Props) {
 interface ChoiceProps {
   label: string
   values: Group[]
-  /** Key of a group. */
+  /** Key of the selected group. */
   value: string | null
   onChange: (value: string | null) => void
 }

@@ -13,19 +13,19 @@ interface Props {
 }
 
 const THEMES: { theme: Theme; label: string }[] = [
-  { theme: "system", label: "As the system" },
+  { theme: "system", label: "System" },
   { theme: "light", label: "Light" },
   { theme: "dark", label: "Dark" },
 ]
 
-/** Who we are, and how the page looks. */
+/** The user, and the colour scheme. */
 export function UserMenu({ session, name, onName, onLogout }: Props) {
   const [theme, setTheme] = useState(readTheme)
   const [problem, setProblem] = useState<string | null>(null)
   const id = useId()
   return (
     <Menu
-      label={`You: ${name || "no name yet"}`}
+      label={`Account: ${name || "no name"}`}
       className="user-menu"
       button={
         <>
@@ -47,7 +47,7 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
               onSubmit={(event) => {
                 event.preventDefault()
                 const typed = String(new FormData(event.currentTarget).get("name") ?? "").trim()
-                // Without a name, changes carry a general one.
+                // Without a display name, changes carry a default author.
                 const found = typed === "" ? null : validateAuthorName(typed)
                 setProblem(found)
                 if (found !== null) return
@@ -55,7 +55,7 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
                 close()
               }}
             >
-              <label htmlFor={`${id}-name`}>Your name, as others see it</label>
+              <label htmlFor={`${id}-name`}>Display name</label>
               <input
                 id={`${id}-name`}
                 name="name"
@@ -71,7 +71,7 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
             </form>
           )}
           <fieldset className="themes">
-            <legend>Colours</legend>
+            <legend>Theme</legend>
             {THEMES.map((choice) => (
               <label key={choice.theme}>
                 <input

@@ -1,6 +1,6 @@
 import { useEffect, useState, useSyncExternalStore } from "react"
 
-/** Whether a media query holds. */
+/** Whether a media query matches. */
 export function useMediaQuery(query: string): boolean {
   return useSyncExternalStore(
     (listener) => {
@@ -12,7 +12,7 @@ export function useMediaQuery(query: string): boolean {
   )
 }
 
-/** The time, as fresh as “5 minutes ago” needs it. */
+/** The current time, updated every 30 seconds for relative times. */
 export function useCurrentMinute(): number {
   const [minute, setMinute] = useState(() => Date.now())
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** Whether the server has a newer page than this one: from when it is said until the page is loaded again. */
+/** Whether a newer version of the page is available. Set until the page reloads. */
 import { useSyncExternalStore } from "react"
 
 let hasUpdate = false

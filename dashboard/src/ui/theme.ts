@@ -1,4 +1,4 @@
-/** Light, dark, or what the system says. */
+/** Colour scheme: light, dark, or that of the system. */
 import { STORAGE_PREFIX } from "../sync/storage-prefix"
 
 export type Theme = "system" | "light" | "dark"

@@ -1,4 +1,4 @@
-/** A stock automerge-repo client: what other programs write. */
+/** A stock automerge-repo client that stands for other programs. */
 import { type DocHandle, type DocumentId, Repo } from "@automerge/automerge-repo"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
 import type { Server } from "./server"
@@ -14,7 +14,7 @@ export class Client {
     readonly handle: DocHandle<Doc>,
   ) {}
 
-  /** With the server's default plan. */
+  /** Opens the default plan of the server. */
   static async open(server: Server): Promise<Client> {
     const listed = (await (await fetch(`${server.url}/api/documents`)).json()) as { id: string; default: boolean }[]
     const id = listed.find((document) => document.default)?.id as DocumentId

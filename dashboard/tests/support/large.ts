@@ -1,4 +1,4 @@
-/** A plan of 5,000 positions, and what two people do with it. */
+/** A plan of 5,000 positions, and the steps of two users. */
 import { expect, type Person } from "./plan"
 import type { Server } from "./server"
 

@@ -1,4 +1,4 @@
-/** A person with a browser, and what one does with the page. */
+/** Page object of a user with a browser. */
 import { type Browser, type BrowserContext, test as base, expect, type Locator, type Page } from "@playwright/test"
 import { Server } from "./server"
 
@@ -19,7 +19,7 @@ export class Person {
     return this.row(designation).locator(`[data-cell$="/${field}"]`)
   }
 
-  /** Types into a cell, as with a keyboard. */
+  /** Types into a cell with the keyboard. */
   async set(designation: string, field: Field, value: string): Promise<void> {
     await this.cell(designation, field).focus()
     await this.page.keyboard.press("F2")
@@ -44,14 +44,14 @@ export class Person {
       .click()
   }
 
-  /** Until the server has everything, or is known to be away. */
+  /** Waits for the sync state, and for the number of unsynced changes if given. */
   async expectSync(kind: "live" | "offline" | "syncing" | "not-allowed", pending?: number): Promise<void> {
     const badge = this.page.locator(".sync")
     await expect(badge).toHaveAttribute("data-kind", kind)
     if (pending !== undefined) await expect(badge).toHaveAttribute("data-pending", String(pending))
   }
 
-  /** Opens the page, until the list is there. */
+  /** Opens the page and waits for the list. */
   async open(url: string): Promise<void> {
     await this.page.goto(url)
     await expect(
@@ -59,7 +59,7 @@ export class Person {
     ).toBeVisible()
   }
 
-  /** Until the page opens without a network. */
+  /** Waits until the page can open offline. */
   async waitForServiceWorker(): Promise<void> {
     await this.page.evaluate(async () => {
       await navigator.serviceWorker.ready
@@ -82,7 +82,7 @@ export async function person(browser: Browser, name: string, options: Parameters
   return new Person(context, page)
 }
 
-/** What people do while the server is away, each on their own; until all agree again. */
+/** Runs `work` while the server is down; then waits until all users are in sync. */
 export async function whileOffline(server: Server, people: readonly Person[], work: () => Promise<void>): Promise<void> {
   for (const who of people) await who.expectSync("live", 0)
   await server.kill()
@@ -98,7 +98,7 @@ interface Fixtures {
   cfo: Person
 }
 
-/** A server with the demo plan, and two people who have it open. */
+/** A server with the demo plan, and two users who have it open. */
 export const test = base.extend<Fixtures>({
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads what a fixture needs from its first parameter
   server: async ({}, use) => {

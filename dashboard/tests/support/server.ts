@@ -1,4 +1,4 @@
-/** The real program, in a folder of its own, on a port that it keeps when it is started again. */
+/** The server binary in a temporary folder, on a port that it keeps across restarts. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -10,10 +10,10 @@ import { createInterface } from "node:readline"
 const ROOT = path.resolve(import.meta.dirname, "../../..")
 const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork")
 const SAMPLE = path.join(ROOT, "tests/fixtures/legacy/positions.json")
-/** Where all that servers log is kept, to be searched for secrets. */
+/** Folder for server logs, which are searched for secrets. */
 const LOGS = process.env.HAPPIERWORK_TEST_LOGS
 
-if (!existsSync(BINARY)) throw new Error(`there is no server at ${BINARY}: run \`cargo build\`, or set HAPPIERWORK_BIN`)
+if (!existsSync(BINARY)) throw new Error(`Server binary not found at ${BINARY}. Run \`cargo build\` or set HAPPIERWORK_BIN.`)
 
 export interface Row {
   id: string
@@ -24,7 +24,7 @@ export interface Row {
   conflicts?: Record<string, unknown[]>
 }
 
-/** A port that was free a moment ago. */
+/** A port that is currently free. */
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1")
   await once(probe, "listening")
@@ -43,7 +43,7 @@ export class Server {
     readonly flags: string[],
   ) {}
 
-  /** With the 60 positions of the demo, or those that are given. */
+  /** Starts with the given rows, or with the 60 positions of the demo. */
   static async start({ flags = [], rows }: { flags?: string[]; rows?: unknown[] } = {}): Promise<Server> {
     const server = new Server(await freePort(), flags)
     if (rows) writeFileSync(path.join(server.folder, "rows.json"), JSON.stringify(rows))
@@ -61,12 +61,12 @@ export class Server {
     return path.join(this.folder, "state.automerge")
   }
 
-  /** A folder of accounts. */
+  /** Folder of the accounts. */
   get auth(): string {
     return path.join(this.folder, "auth")
   }
 
-  /** Runs a command of the program. */
+  /** Runs a command of the binary. */
   run(...args: string[]): string {
     return execFileSync(BINARY, args, { encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] })
   }
@@ -78,7 +78,7 @@ export class Server {
     })
   }
 
-  /** Until it listens. */
+  /** Starts the server and waits until it listens. */
   async up(): Promise<void> {
     const flags = [
       "--listen",
@@ -118,14 +118,14 @@ export class Server {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  /** What the JSON export says. */
+  /** Positions from the JSON API. */
   async rows(headers: Record<string, string> = {}): Promise<Row[]> {
     const response = await fetch(`${this.url}/api/documents/default/positions`, { headers })
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
     return ((await response.json()) as { positions: Row[] }).positions
   }
 
-  /** A change of a position by way of the JSON API. */
+  /** Changes a position with the JSON API. */
   async change(id: string, fields: Partial<Row>): Promise<void> {
     const response = await fetch(`${this.url}/api/documents/default/positions/${id}`, {
       method: "PATCH",

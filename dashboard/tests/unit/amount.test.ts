@@ -25,13 +25,13 @@ interface Group {
   cases: [text: string, is: Expected | Record<string, Expected>][]
 }
 
-/** A value, or the kind of refusal. */
+/** A value, or the kind of error. */
 type Expected = number | string
 
 const fixture = (name: string): string => readFileSync(new URL(`../../../tests/fixtures/${name}`, import.meta.url), "utf8")
 const amounts: Fixture = JSON.parse(fixture("amounts.json"))
 
-/** Every case under every kind of marks. The page has no field in which a bare number counts in another unit. */
+/** Every case with every kind of separators. The page has no field in which a bare number has another unit. */
 const cases = amounts.groups
   .filter((group) => group.bare === undefined)
   .flatMap(({ currency, unit, cases }) =>
@@ -43,36 +43,36 @@ const cases = amounts.groups
     ),
   )
 
-it.each(cases)("in $language, in $scale.currency and units of $scale.unit, $text is $expected", ({ text, scale, expected }) => {
+it.each(cases)("$language $scale.currency $scale.unit: $text is $expected", ({ text, scale, expected }) => {
   const amount = parseAmount(text, scale)
   expect("value" in amount ? amount.value : amountErrorOf(text, scale)).toBe(expected)
   expect(isBlankAmount(text)).toBe(expected === "empty")
 })
 
-it.each(Object.entries(amounts.marks))("the marks of %s in the fixture are those of this language", (language, marks) =>
+it.each(Object.entries(amounts.marks))("the separators of %s match the fixture", (language, marks) =>
   expect(separatorsOf(language)).toEqual(marks),
 )
 
-it("knows the currencies that the server knows", () => {
+it("the currencies match those of the server", () => {
   const { codes, spellings } = JSON.parse(fixture("currencies.json"))
   expect([...CODES]).toEqual(codes)
   expect(Object.fromEntries(SPELLINGS)).toEqual(spellings)
 })
 
-describe("problems", () => {
+describe("error messages", () => {
   const lakh: AmountFormat = { separators: CANONICAL_SEPARATORS, currency: "INR", unit: 100_000 }
   it.each([
     ["", "The budget is empty."],
     ["lots", "“lots” is not an amount. Enter a number, such as 12 or 8 lakh."],
-    ["12,34,5", "“12,34,5” is ambiguous. Enter the number without marks between groups of digits."],
+    ["12,34,5", "“12,34,5” is ambiguous. Enter the number without group separators."],
     ["(5)", "A budget cannot be negative."],
-    ["USD 30", "“USD 30” is in USD, and this plan counts in INR."],
-    ["$30", "“$30” is in $, and this plan counts in INR."],
+    ["USD 30", "“USD 30” is in USD, but this plan is in INR."],
+    ["$30", "“$30” is in $, but this plan is in INR."],
     ["50k", "“k” is ambiguous. Write the unit in full: thousand, lakh, million, crore or billion."],
     ["Jan 2024", "“Jan 2024” is not an amount: “Jan” is neither a unit nor a currency."],
-  ])("%j: %s", (text, problem) => expect(parseAmount(text, lakh)).toEqual({ problem }))
+  ])("%j is explained", (text, problem) => expect(parseAmount(text, lakh)).toEqual({ problem }))
 
-  it("quote only the start of a long text", () => {
+  it("truncate long texts", () => {
     const amount = parseAmount("x".repeat(1_000), lakh)
     expect("problem" in amount && amount.problem.length).toBeLessThan(120)
   })
@@ -104,19 +104,19 @@ const LANGUAGES = [
 describe("round trips", () => {
   const budgets = [0, 12.5, 12.125, 12_125, 1_234.567, 1e-7, 0.1 + 0.2, 1_234_567.89, Number.MAX_SAFE_INTEGER]
 
-  it.each(LANGUAGES)("in %s a typed amount is read back", (language) => {
+  it.each(LANGUAGES)("a typed amount is parsed back in %s", (language) => {
     const marks = separatorsOf(language)
     for (const budget of budgets) expect(parseAmount(toEditText(budget, marks), { separators: marks, unit: 1 })).toEqual({ value: budget })
   })
 
-  it.each(LANGUAGES)("in %s a formatted number is read back", (language) => {
+  it.each(LANGUAGES)("a formatted number is parsed back in %s", (language) => {
     const marks = separatorsOf(language)
     const format = new Intl.NumberFormat(language, { maximumFractionDigits: 6 })
     for (const budget of [0, 0.5, 12, 999, 1_000, 12_345, 123_456, 1_234_567, 12.125, 1_234.5, 1_234.567, 98_765_432.125])
       expect(parseAmount(format.format(budget), { separators: marks, unit: 1 }), format.format(budget)).toEqual({ value: budget })
   })
 
-  it.each(LANGUAGES)("in %s a formatted sum of money is read back", (language) => {
+  it.each(LANGUAGES)("a formatted sum of money is parsed back in %s", (language) => {
     const marks = separatorsOf(language)
     for (const currency of ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD"])
       for (const currencyDisplay of ["narrowSymbol", "code"] as const) {
@@ -128,7 +128,7 @@ describe("round trips", () => {
       }
   })
 
-  it.each([1, 1_000, 100_000, 1_000_000, 10_000_000])("what the page writes in units of %d is read back", (unit) => {
+  it.each([1, 1_000, 100_000, 1_000_000, 10_000_000])("formatted amounts in units of %d are parsed back", (unit) => {
     const marks = separatorsOf()
     for (const budget of [0, 12, 12.5, 1_250, 1_234_567.25])
       expect(parseAmount(formatMoney(budget, "INR", unit), { separators: marks, currency: "INR", unit })).toEqual({ value: budget })

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import { Attribution } from "../../src/history/attribution"
 
-/** What the server knows, and what it was asked. */
+/** Users known to the stub server, and the requests it received. */
 let users: Record<string, string | null>
 let asked: string[][]
 let options: RequestInit[]
@@ -31,7 +31,7 @@ const witness = () =>
     shown = Object.fromEntries(found)
   })
 
-it("each change is asked for once, and what is known stays known", async () => {
+it("each change is requested once", async () => {
   users = { a: "ceo", b: null, c: "cfo" }
   const one = witness()
   one.request(["a", "b"], true)
@@ -43,7 +43,7 @@ it("each change is asked for once, and what is known stays known", async () => {
   expect(options.every(({ cache }) => cache === "no-store")).toBe(true)
 })
 
-it("one request is under way at a time, and of many changes the newest are asked for first", async () => {
+it("one request runs at a time, newest changes first", async () => {
   let release = () => {}
   hold = new Promise((done) => {
     release = done
@@ -58,7 +58,7 @@ it("one request is under way at a time, and of many changes the newest are asked
   await vi.waitFor(() => expect(asked).toEqual([["a"], many.slice(0, 100), [...many.slice(100), "b"]]))
 })
 
-it("of what the server has not got yet it is asked again when it has", async () => {
+it("changes missing on the server are requested again", async () => {
   const one = witness()
   one.request(["a"], false)
   await vi.waitFor(() => expect(asked).toEqual([["a"]]))
@@ -67,7 +67,7 @@ it("of what the server has not got yet it is asked again when it has", async () 
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
 })
 
-it("what cannot be answered now is asked for again", async () => {
+it("a failed request is repeated", async () => {
   const answering = fetch
   vi.stubGlobal("fetch", async () => new Response("", { status: 503 }))
   const one = witness()
@@ -79,7 +79,7 @@ it("what cannot be answered now is asked for again", async () => {
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
 })
 
-it("nobody is told of an answer who does not wait for it any more", async () => {
+it("closing aborts the request and its callback", async () => {
   let release = () => {}
   hold = new Promise((done) => {
     release = done

@@ -35,7 +35,7 @@ const history = (doc: Doc) =>
     .page({}, null, 10)
     .entries.map(({ author, events }) => ({ author, events }))
 
-it("a change is history as what stood there and what does, and who says to have made it", () => {
+it("a change lists its author with old and new values", () => {
   const doc = edit(plan(), "CFO", (plan) => {
     const cook = plan.positions.a
     if (!cook) return
@@ -54,7 +54,7 @@ it("a change is history as what stood there and what does, and who says to have 
   expect(history(doc)[1]).toEqual({ author: "CEO", events: [{ kind: "added", position: "a", name: "Cook" }] })
 })
 
-it("texts that are changed letter by letter are history as they were and are", () => {
+it("spliced texts are listed as whole values", () => {
   const doc = edit(plan(), "CFO", (plan) => A.splice(plan, ["positions", "a", "designation"], 0, 1, "B"))
   const again = edit(doc, "CFO", (plan) => A.splice(plan, ["positions", "a", "designation"], 4, 0, "ie"))
   const fields = history(again).flatMap(({ events }) => events.flatMap((event) => (event.kind === "set" ? [[event.old, event.new]] : [])))
@@ -65,7 +65,7 @@ it("texts that are changed letter by letter are history as they were and are", (
   ])
 })
 
-it("an edit that a concurrent deletion discarded is found, with all that brings the position back", () => {
+it("an edit discarded by a concurrent deletion is found", () => {
   const doc = plan()
   const deleted = edit(A.clone(doc), "CEO", (plan) => {
     delete plan.positions.a
@@ -80,7 +80,7 @@ it("an edit that a concurrent deletion discarded is found, with all that brings 
   expect(A.view(merged, discarded?.heads ?? []).positions.a).toMatchObject({ designation: "Cook", budget: 7, location: "Pune" })
 })
 
-it("a discarded edit is found until somebody who had it sees to it, also if the deletion was undone", () => {
+it("a discarded edit is listed until somebody handles it", () => {
   const doc = plan()
   const deleted = edit(A.clone(doc), "CEO", (plan) => {
     delete plan.positions.a
@@ -125,7 +125,7 @@ it("a discarded edit is found until somebody who had it sees to it, also if the 
   expect(changeLog(restored).discardedEdits(), "made again by who had it").toEqual([])
 })
 
-it("a deletion is history with the heads at which the position is whole", () => {
+it("a deletion has the heads of the complete position", () => {
   const edited = edit(plan(), "CFO", (plan) => {
     if (plan.positions.a) plan.positions.a.budget = 7
   })
@@ -138,7 +138,7 @@ it("a deletion is history with the heads at which the position is whole", () => 
   expect(changeLog(plan()).headsBeforeDeletion("a")).toBeNull()
 })
 
-it("an edit that was there when somebody deleted the position is not discarded", () => {
+it("an edit before the deletion is not discarded", () => {
   const edited = edit(plan(), "CFO", (plan) => {
     if (plan.positions.a) plan.positions.a.budget = 7
   })
@@ -148,7 +148,7 @@ it("an edit that was there when somebody deleted the position is not discarded",
   expect(changeLog(deleted).discardedEdits()).toEqual([])
 })
 
-it("every moment of the past is the document as it was", () => {
+it("the heads of each change give the past document", () => {
   let doc = plan()
   for (let budget = 2; budget < 6; budget += 1) {
     doc = edit(doc, "CFO", (plan) => {
@@ -160,7 +160,7 @@ it("every moment of the past is the document as it was", () => {
   expect(past).toEqual([undefined, 1, 2, 3, 4, 5])
 })
 
-it("the list follows patches as if it were read anew, conflicts included", () => {
+it("patches and a full read give the same list", () => {
   const doc = plan()
   const rows = new PositionIndex(doc)
   const one = edit(A.clone(doc), "CEO", (plan) => {

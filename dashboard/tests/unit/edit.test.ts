@@ -11,8 +11,8 @@ import { isUnchanged, type Position, readSettingsState } from "../../src/plan/sc
 import { type Copy, createCopies } from "./support/copy"
 import { newPosition } from "./support/position"
 
-describe("what is written at what somebody had before them", () => {
-  it("stands beside what others have set since", () => {
+describe("an edit at earlier heads", () => {
+  it("conflicts with later edits of others", () => {
     const { id, ours, theirs } = createCopies()
     const seen = { position: ours.readPosition(id) as Position, heads: ours.heads() }
     setField(theirs, id, "budget", 5, "CFO")
@@ -22,7 +22,7 @@ describe("what is written at what somebody had before them", () => {
     expect([now?.budget, ...(now?.conflicts?.budget?.losing.map(({ value }) => value) ?? [])].sort()).toEqual([5, 9])
   })
 
-  it("is an edit that was swallowed if the position was deleted since", () => {
+  it("is discarded if the position was deleted since", () => {
     const { id, ours, theirs } = createCopies()
     const seen = { position: ours.readPosition(id) as Position, heads: ours.heads() }
     deletePositions(theirs, [id], "Cook", "CFO")
@@ -33,7 +33,7 @@ describe("what is written at what somebody had before them", () => {
   })
 })
 
-it("a deletion that is taken back does not hide an edit that came meanwhile", () => {
+it("undoing a deletion does not hide concurrent edits", () => {
   const { id, ours, theirs } = createCopies()
   const heads = ours.heads()
   deletePositions(ours, [id], "Cook", "CEO")
@@ -45,7 +45,7 @@ it("a deletion that is taken back does not hide an edit that came meanwhile", ()
   expect(ours.discardedEdits()).toEqual([{ field: "budget", value: 7, who: "CFO" }])
 })
 
-it("a position is untouched until somebody sets a field of it, also at the same time as somebody else", () => {
+it("a position is unchanged until a field is set", () => {
   const { id, ours, theirs } = createCopies()
   setField(ours, id, "budget", 5, "CEO")
   const before = ours.readPosition(id) as Position
@@ -56,13 +56,13 @@ it("a position is untouched until somebody sets a field of it, also at the same 
   expect(isUnchanged(before, ours.readPosition(id) as Position)).toBe(false)
 })
 
-describe("a setting that two people change at once", () => {
+describe("concurrent changes of a setting", () => {
   const conflict = (copy: Copy) => {
     const { settings, conflicts } = readSettingsState(copy.doc())
     return [settings.totalBudget, ...(conflicts?.totalBudget?.losing.map(({ value }) => value) ?? [])].sort()
   }
 
-  it("has both values, until somebody settles it, also for the one that is shown", () => {
+  it("keep both values until one is chosen", () => {
     const { ours, theirs } = createCopies()
     describePlan(ours, { totalBudget: 10, name: "Growth" }, "CEO")
     describePlan(theirs, { totalBudget: 20, name: "Growth" }, "CFO")
@@ -74,7 +74,7 @@ describe("a setting that two people change at once", () => {
     expect(readSettingsState(ours.doc())).toMatchObject({ settings, conflicts: null })
   })
 
-  it("has both values if one of them was typed before the other arrived", () => {
+  it("conflict when the dialog was opened before", () => {
     const { ours, theirs } = createCopies()
     const seen = { ...readSettingsState(ours.doc()), heads: ours.heads() }
     describePlan(theirs, { totalBudget: 20 }, "CFO")
@@ -86,7 +86,7 @@ describe("a setting that two people change at once", () => {
   })
 })
 
-it("a total that is emptied is gone", () => {
+it("clearing the total removes its key", () => {
   const { ours } = createCopies()
   describePlan(ours, { totalBudget: 10 }, "CEO")
   describePlan(ours, { totalBudget: null }, "CEO")
@@ -108,14 +108,14 @@ it("a setting of another type can be kept", () => {
 })
 
 describe("an unknown budget", () => {
-  it("is stored as no key", () => {
+  it("is stored without a key", () => {
     const { ours } = createCopies()
     const [id = ""] = addPositions(ours, [newPosition({ designation: "Waiter" })], "CEO")
     expect(ours.readPosition(id)).toMatchObject({ designation: "Waiter", budget: null })
     expect(Object.keys(ours.row(id))).not.toContain("budget")
   })
 
-  it("follows a cleared cell and loses against a value", () => {
+  it("replaces a cleared value and loses to a new one", () => {
     const { id, ours, theirs } = createCopies()
     setField(ours, id, "budget", null, "CEO")
     expect(Object.keys(ours.row(id))).not.toContain("budget")

@@ -35,7 +35,7 @@ function pulse(): Heartbeat {
   return made
 }
 
-it("a server that has been silent for half a minute is asked, and one that answers is left alone", async () => {
+it("a silent server is probed and kept if it answers", async () => {
   pulse()
   await vi.advanceTimersByTimeAsync(25_000)
   expect(ask).not.toHaveBeenCalled()
@@ -46,7 +46,7 @@ it("a server that has been silent for half a minute is asked, and one that answe
   expect(onDead).not.toHaveBeenCalled()
 })
 
-it("what has no answer for ten seconds is asked after sooner, and who does not answer is gone", async () => {
+it("an unanswered message is probed sooner", async () => {
   ask.mockRejectedValue(new Error("unreachable"))
   pulse().sent()
   await vi.advanceTimersByTimeAsync(5_000)
@@ -55,7 +55,7 @@ it("what has no answer for ten seconds is asked after sooner, and who does not a
   expect(onDead).toHaveBeenCalledTimes(1)
 })
 
-it("what comes meanwhile is an answer", async () => {
+it("a message during the probe counts as an answer", async () => {
   const listening = pulse()
   ask.mockImplementation(async () => {
     listening.received()
@@ -68,7 +68,7 @@ it("what comes meanwhile is an answer", async () => {
   expect(onDead).not.toHaveBeenCalled()
 })
 
-it("what goes out slowly goes out", async () => {
+it("a slow upload keeps the connection", async () => {
   ask.mockRejectedValue(new Error("the line is full"))
   const sending = pulse()
   buffered = 1_000
@@ -81,7 +81,7 @@ it("what goes out slowly goes out", async () => {
   expect(onDead).not.toHaveBeenCalled()
 })
 
-it("a hidden page asks nobody, and one that is shown again does at once", async () => {
+it("a hidden page does not probe until it is shown", async () => {
   pulse()
   page.show(false)
   await vi.advanceTimersByTimeAsync(120_000)

@@ -7,7 +7,7 @@ import { newPosition } from "./support/position"
 
 const position = (designation: string) => newPosition({ designation, budget: 1 })
 
-it("rows of a second list can be added to the shown one", () => {
+it("rows of a concurrent list can be merged", () => {
   const empty = A.from<Record<string, unknown>>({ name: "Plan" }) as unknown as A.Doc<PlanDoc>
   const [ours, theirs] = [new Copy(empty), new Copy(A.clone(empty))]
   addPositions(ours, [position("Cook")], "CEO")

@@ -1,10 +1,10 @@
-/** What the history says of conflicts and of positions that come back. */
+/** History events for conflicts and restored positions. */
 import { encodeHeads } from "@automerge/automerge-repo/slim"
 import { describe, expect, it } from "vitest"
 import { deletePositions, readFieldRegister, resolveConflict, restorePositions, revertField, setField } from "../../src/plan/edit"
 import { type Copy, createCopies } from "./support/copy"
 
-/** Two budgets at once: the one that is shown, and the other. */
+/** A conflict of two budgets: the shown value and the other one. */
 function conflict() {
   const { id, ours, theirs } = createCopies()
   setField(ours, id, "budget", 21, "CEO")
@@ -22,20 +22,20 @@ const budgets = (copy: Copy) =>
       event.kind === "set" && event.field === "budget" ? [{ old: event.old, new: event.new, resolved: event.resolved }] : [],
     )
 
-describe("a settled conflict", () => {
-  it("is told as the shown value over the other one", () => {
+describe("a resolved conflict", () => {
+  it("lists the shown value over the other one", () => {
     const { id, ours, shown, other } = conflict()
     resolveConflict(ours, id, "budget", ours.operation(id, "budget", shown), "CEO")
     expect(budgets(ours)).toEqual([{ old: shown, new: shown, resolved: [shown, other] }])
   })
 
-  it("is told as the other value over the shown one", () => {
+  it("lists the other value over the shown one", () => {
     const { id, ours, shown, other } = conflict()
     resolveConflict(ours, id, "budget", ours.operation(id, "budget", other), "CEO")
     expect(budgets(ours)).toEqual([{ old: shown, new: other, resolved: [shown, other] }])
   })
 
-  it("is told as a third value, or nothing, over both", () => {
+  it("lists a new or cleared value over both", () => {
     for (const value of [30, null]) {
       const { id, ours, shown, other } = conflict()
       setField(ours, id, "budget", value, "CEO")
@@ -43,7 +43,7 @@ describe("a settled conflict", () => {
     }
   })
 
-  it("does not count writes that its author had not seen", () => {
+  it("ignores writes that its author had not seen", () => {
     const { id, ours, theirs } = createCopies()
     setField(theirs, id, "budget", 22, "CFO")
     ours.change((doc) => {
@@ -55,7 +55,7 @@ describe("a settled conflict", () => {
     expect(merged.latestEvents(2).flat()).toContainEqual(expect.objectContaining({ field: "budget", old: 1, new: 22 }))
   })
 
-  it("of texts is told with the texts", () => {
+  it("of texts lists the texts", () => {
     const { id, ours, theirs } = createCopies()
     setField(ours, id, "location", "Goa", "CEO")
     setField(theirs, id, "location", "Delhi", "CFO")
@@ -65,7 +65,7 @@ describe("a settled conflict", () => {
     expect(ours.latestEvents().flat()).toContainEqual(expect.objectContaining({ old: shown, new: shown, resolved: [shown, other] }))
   })
 
-  it("of two rows is told as one in their place", () => {
+  it("of two rows lists one replacement", () => {
     const { id, ours } = createCopies()
     const heads = ours.heads()
     deletePositions(ours, [id], "Cook", "CEO")
@@ -79,8 +79,8 @@ describe("a settled conflict", () => {
   })
 })
 
-describe("a position that comes back", () => {
-  it("is told as restored, and its conflict as restored values", () => {
+describe("a restored position", () => {
+  it("is listed with its restored conflict", () => {
     const { id, ours, shown, other } = conflict()
     const heads = ours.heads()
     deletePositions(ours, [id], "Cook", "CEO")
@@ -92,13 +92,13 @@ describe("a position that comes back", () => {
     )
   })
 
-  it("is added where nobody has deleted it before", () => {
+  it("is listed as added if it was never deleted", () => {
     const { ours } = createCopies()
     expect(ours.latestEvents().flat()).toMatchObject([{ kind: "added" }])
   })
 })
 
-it("an undone edit is told as the value that returns", () => {
+it("an undone edit lists the restored value", () => {
   const { id, ours } = createCopies()
   const before = readFieldRegister(ours, id, "budget")
   setField(ours, id, "budget", 30, "CEO")
@@ -106,7 +106,7 @@ it("an undone edit is told as the value that returns", () => {
   expect(budgets(ours)).toEqual([{ old: 30, new: 1, resolved: undefined }])
 })
 
-it("a conflict that returns is told with both values", () => {
+it("a restored conflict lists both values", () => {
   const { id, ours, shown, other } = conflict()
   const before = readFieldRegister(ours, id, "budget")
   resolveConflict(ours, id, "budget", ours.operation(id, "budget", shown), "CEO")
@@ -116,7 +116,7 @@ it("a conflict that returns is told with both values", () => {
   expect(events).toContainEqual(expect.objectContaining({ field: "budget", new: shown, restored: true }))
 })
 
-it("unknown fields are told, nested ones by name", () => {
+it("unknown fields are listed, nested ones by name", () => {
   const { id, ours } = createCopies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { headcount: 3, isOpen: true, notes: { lines: ["one"] } })
@@ -135,7 +135,7 @@ it("unknown fields are told, nested ones by name", () => {
   expect(ours.latestEvents().flat()).toEqual([{ ...set, field: "notes", new: null, nested: true }])
 })
 
-it("a swallowed edit of a list is restored with its row", () => {
+it("a discarded edit of a list is restored with its row", () => {
   const { id, ours } = createCopies()
   ours.write((doc) => {
     Object.assign(doc.positions[id] ?? {}, { lines: ["one"] })

@@ -15,14 +15,14 @@ import { shownPosition } from "./support/position"
 const position = (department: string, budget: number): Position =>
   shownPosition({ id: `${department}${budget}`, designation: "Cook", department, budget })
 
-it("a department may be called None, and those without one are another group", () => {
+it("a department named None differs from no department", () => {
   expect(groupTotals([position("None", 3), position("", 2), position("", 5), position("None", 1)], "department")).toEqual([
     { key: "", name: "", budget: 7, count: 2 },
     { key: "none", name: "None", budget: 4, count: 2 },
   ])
 })
 
-it("a sum is what one gets on paper", () => {
+it("sums have no binary rounding errors", () => {
   const positions = [position("Kitchen", 1.1), position("Kitchen", 2.2)]
   expect(sumBudgets(positions)).toBe(3.3)
   expect(groupTotals(positions, "department")).toEqual([{ key: "kitchen", name: "Kitchen", budget: 3.3, count: 2 }])
@@ -30,12 +30,12 @@ it("a sum is what one gets on paper", () => {
   expect(sumBudgets([position("", Number.MAX_SAFE_INTEGER)])).toBe(Number.MAX_SAFE_INTEGER)
 })
 
-it("budgets that differ look different, sums are rounded", () => {
+it("budgets are exact, sums are rounded", () => {
   expect(formatAmount(0.125)).not.toBe(formatAmount(0.126))
   expect(formatSum(0.125)).toBe(formatSum(0.1251))
 })
 
-it("budgets that are unknown are counted beside a sum", () => {
+it("unknown budgets are counted separately", () => {
   const unknown = { ...position("", 0), budget: null }
   expect(sumBudgets([position("", 3), unknown])).toBe(3)
   expect([[position("", 0)], [unknown], [unknown, unknown]].map(describeUnknownBudgets)).toEqual([
@@ -50,7 +50,7 @@ it.each([
   ["R&D Labs", "R&D  labs", "R&D\u00a0Labs"],
   ["Sales", "Sa\u00adles", "\u200bsales\ufeff"],
   ["ＨＲ", "HR", "hr"],
-])("%j and spellings like it are one department", (...names) => {
+])("%j and similar spellings are one department", (...names) => {
   const positions = names.map((name, at) => position(name, at + 1))
   expect(groupTotals(positions, "department")).toMatchObject([{ budget: 6, count: 3 }])
   expect(distinctGroups(positions, "department")).toHaveLength(1)
@@ -58,7 +58,7 @@ it.each([
   expect(filterPositions(positions, { search: "", groups: { department: key } })).toEqual(positions)
 })
 
-it("a group is called by its most frequent spelling, or the first", () => {
+it("a group is named by its most frequent spelling", () => {
   const names = (...departments: string[]) =>
     distinctGroups(
       departments.map((name) => position(name, 1)),

@@ -1,4 +1,4 @@
-/** Rows that go and come back: whole. */
+/** Deleted and restored rows are complete. */
 import { next as A } from "@automerge/automerge/slim"
 import { encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { describe, expect, it } from "vitest"
@@ -8,7 +8,7 @@ import { type Copy, createCopies } from "./support/copy"
 
 const sorted = (values: unknown[]) => [...values].sort()
 
-/** What other programs keep in a row. */
+/** Fields of other programs. */
 const OTHERS = {
   headcount: 3,
   ratio: 1.5,
@@ -30,7 +30,7 @@ function withOthers() {
   return { id, ours, theirs: ours.fork() }
 }
 
-/** The row as Automerge has it, without the names of its operations and what a restore sets. */
+/** A stored row without operation ids and update information. */
 function stored(copy: Copy, id: string, heads?: UrlHeads): string {
   return JSON.stringify(readRegister(copy.doc(), ["positions", id], heads), (key, value) => {
     if (key === "operation") return undefined
@@ -48,8 +48,8 @@ function bothSet(ours: Copy, theirs: Copy, id: string): void {
   ours.merge(theirs)
 }
 
-describe("a deletion that is undone", () => {
-  it("brings back integers beyond what a double holds", () => {
+describe("undoing a deletion", () => {
+  it("restores integers beyond the safe range", () => {
     const { id, ours } = createCopies()
     ours.write((doc) => {
       Object.assign(doc.positions[id] ?? {}, { huge: 9_007_199_254_740_993n })
@@ -60,7 +60,7 @@ describe("a deletion that is undone", () => {
     expect(stored(ours, id)).toBe(stored(ours, id, heads))
   })
 
-  it("brings back every field in its type", () => {
+  it("restores every field with its type", () => {
     const { id, ours } = withOthers()
     const heads = ours.heads()
     deletePositions(ours, [id], "Cook", "CEO")
@@ -69,7 +69,7 @@ describe("a deletion that is undone", () => {
     expect(ours.readPosition(id)).toMatchObject({ designation: "Cook", updatedBy: "CFO" })
   })
 
-  it("brings back conflicts, with the same value shown", () => {
+  it("restores conflicts with the same shown value", () => {
     const { id, ours, theirs } = withOthers()
     bothSet(ours, theirs, id)
     const [budgets, names] = [ours.values(id, "budget"), ours.values(id, "designation")]
@@ -85,7 +85,7 @@ describe("a deletion that is undone", () => {
     expect(theirs.values(id, "budget")).toEqual([22])
   })
 
-  it("brings back conflicts of unknown fields and within them", () => {
+  it("restores conflicts in and below unknown fields", () => {
     const { id, ours } = withOthers()
     ours.write((doc) => {
       Object.assign(doc.positions[id] ?? {}, { counts: [0, null] })
@@ -109,7 +109,7 @@ describe("a deletion that is undone", () => {
     expect(stored(ours, id)).toBe(stored(ours, id, heads))
   })
 
-  it("brings back an entry that is no map", () => {
+  it("restores an entry that is not a map", () => {
     const { ours } = createCopies()
     ours.write((doc) => {
       doc.positions.odd = "just text" as unknown as Record<string, unknown>
@@ -120,12 +120,12 @@ describe("a deletion that is undone", () => {
     expect(ours.readPosition("odd")?.invalidEntry).toBe("just text")
   })
 
-  it("restores nothing at heads without the row, and says so", () => {
+  it("reports rows that are missing at the heads", () => {
     const { ours } = createCopies()
     expect(restorePositions(ours, [{ id: "nobody", heads: ours.heads() }], "CEO")).toEqual(["nobody"])
   })
 
-  it("takes in discarded edits, unknown fields included", () => {
+  it("includes discarded edits of unknown fields", () => {
     const { id, ours, theirs } = withOthers()
     deletePositions(ours, [id], "Cook", "CEO")
     setField(theirs, id, "budget", 7, "CFO")
@@ -144,7 +144,7 @@ describe("a deletion that is undone", () => {
   })
 })
 
-describe("rows that two people restored at once", () => {
+describe("concurrently restored rows", () => {
   function twins() {
     const { id, ours } = withOthers()
     const heads = ours.heads()
@@ -161,7 +161,7 @@ describe("rows that two people restored at once", () => {
     return { id, ours }
   }
 
-  it("become one when a conflict is settled, and lose nothing", () => {
+  it("merge without loss when a conflict is resolved", () => {
     const { id, ours } = twins()
     expect(sorted(ours.values(id, "budget"))).toEqual([1, 7])
     resolveConflict(ours, id, "budget", ours.operation(id, "budget", 7), "CEO")
@@ -171,7 +171,7 @@ describe("rows that two people restored at once", () => {
     expect(ours.row(id)).toMatchObject({ scenario: "B", headcount: 3, notes: OTHERS.notes })
   })
 
-  it("come back as two when their deletion is undone", () => {
+  it("are both restored when their deletion is undone", () => {
     const { id, ours } = twins()
     const [heads, budgets] = [ours.heads(), ours.values(id, "budget")]
     deletePositions(ours, [id], "Cook", "CEO")
@@ -181,8 +181,8 @@ describe("rows that two people restored at once", () => {
   })
 })
 
-describe("an edit that is undone", () => {
-  it("brings the conflict back that it settled", () => {
+describe("undoing an edit", () => {
+  it("restores the conflict that the edit resolved", () => {
     const { id, ours, theirs } = withOthers()
     bothSet(ours, theirs, id)
     const [before, values] = [readFieldRegister(ours, id, "budget"), ours.values(id, "budget")]
@@ -192,7 +192,7 @@ describe("an edit that is undone", () => {
     expect(ours.values(id, "budget")).toEqual(values)
   })
 
-  it("brings the conflict back of which one value was kept", () => {
+  it("restores the conflict of which one value was kept", () => {
     for (const at of [0, 1]) {
       const { id, ours, theirs } = withOthers()
       bothSet(ours, theirs, id)
@@ -206,7 +206,7 @@ describe("an edit that is undone", () => {
     }
   })
 
-  it("brings back a cleared budget, and an unknown one", () => {
+  it("restores known and unknown budgets", () => {
     const { id, ours } = createCopies()
     const known = readFieldRegister(ours, id, "budget")
     setField(ours, id, "budget", null, "CEO")
@@ -217,7 +217,7 @@ describe("an edit that is undone", () => {
     expect(Object.keys(ours.row(id))).not.toContain("budget")
   })
 
-  it("keeps what others have set since", () => {
+  it("keeps values that others have set since", () => {
     const { id, ours, theirs } = createCopies()
     const before = readFieldRegister(ours, id, "budget")
     setField(ours, id, "budget", 30, "CEO")

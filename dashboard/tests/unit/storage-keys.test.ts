@@ -4,7 +4,7 @@ import { planKey, plansKey, removeStoredKeys } from "../../src/sync/storage-keys
 
 const [ONE, OTHER] = ["4NMNnkMhL8jXrdJ9jamS58PAVdXu", "2F7vwfYPQJhEivXZYYwEk6VtCrNQ"]
 
-/** Keys are its own properties, as those of the browser's are. */
+/** Like in the browser, keys are own properties of the object. */
 class Storage {
   [key: string]: unknown
 }
@@ -25,7 +25,7 @@ for (const [name, method] of Object.entries({
 beforeEach(() => vi.stubGlobal("localStorage", new Storage()))
 afterEach(() => vi.unstubAllGlobals())
 
-it("who leaves takes all of theirs away, and nothing of anybody else's", () => {
+it("removing the keys of a user keeps those of others", () => {
   const kept = [
     "happierwork.name",
     "happierwork.session",
@@ -41,7 +41,7 @@ it("who leaves takes all of theirs away, and nothing of anybody else's", () => {
   expect(Object.keys(localStorage)).toEqual(kept)
 })
 
-it("what waits is known by plan and user, until it does not wait any more", () => {
+it("pending changes are counted by plan and user", () => {
   savePendingCount("cfo", ONE, 3)
   savePendingCount("cfo", OTHER, 1)
   savePendingCount("cfo.london", ONE, 7)

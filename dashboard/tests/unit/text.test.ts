@@ -10,8 +10,8 @@ interface Texts {
 }
 const { blankRanges, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as Texts
 
-describe("a blank text", () => {
-  it("has the same characters as on the server, and no others", () => {
+describe("blank texts", () => {
+  it("consist of the same characters as on the server", () => {
     const found: [string, string][] = []
     let start = -1
     for (let code = 0; code <= 0x110000; code += 1) {
@@ -26,14 +26,14 @@ describe("a blank text", () => {
     expect(found).toEqual(blankRanges)
   })
 
-  it.each(["", " ", "\u200b", "\ufeff", "\u00ad\u2060\u3000", "\u{e0020}"])("%j is no designation", (text) => {
+  it.each(["", " ", "\u200b", "\ufeff", "\u00ad\u2060\u3000", "\u{e0020}"])("%j is not a valid designation", (text) => {
     expect(validateField("designation", text)).toBe("A position needs a designation.")
   })
 
-  it.each(["a", "\u200ba", "👩‍🍳", "0"])("%j is a designation", (text) => expect(validateField("designation", text)).toBeNull())
+  it.each(["a", "\u200ba", "👩‍🍳", "0"])("%j is a valid designation", (text) => expect(validateField("designation", text)).toBeNull())
 })
 
-it("lengths count characters, as on the server", () => {
+it("lengths count characters as on the server", () => {
   expect(countCharacters("👩a")).toBe(2)
   expect(validateField("location", "👩".repeat(1_000))).toBeNull()
   expect(validateField("location", "a".repeat(1_001))).toContain("1,000 characters")

@@ -1,18 +1,18 @@
-/** What the head of a column means: `Annual Salary (USD)` is a budget in USD. */
+/** Interprets column names: `Annual Salary (USD)` is a budget in USD. */
 import { codesOf } from "../currencies"
 import { FIELD_DEFINITIONS, type FieldKey } from "../fields"
 
 export interface ColumnMeaning {
   field: FieldKey
-  /** Of two columns that mean the same field, the one with the lower rank is read. */
+  /** Of two columns for one field, the import reads the one with the lower rank. */
   rank: number
-  /** Unit word that all amounts of the column count in, as the grammar of amounts has it; empty if none is named. */
+  /** Unit word for all amounts of the column; empty if the name has none. */
   unit: string
-  /** Currency of all amounts of the column, as written in the head; empty if none is named. */
+  /** Currency for all amounts of the column, as written; empty if the name has none. */
   currency: string
 }
 
-/** Why a column that seems to hold a budget is not one, or what its head leaves open. */
+/** Why a budget column cannot be read. */
 export interface ColumnProblem {
   problem: string
 }
@@ -20,10 +20,10 @@ export interface ColumnProblem {
 const RANKS = new Map<string, { field: FieldKey; rank: number }>(
   FIELD_DEFINITIONS.flatMap(({ key, columnNames }) => columnNames.map((name, rank) => [name, { field: key, rank }] as const)),
 )
-/** A column that is called by its unit alone, such as `₹ lakh`. */
+/** A column named by its unit alone, such as `₹ lakh`. */
 const UNNAMED_BUDGET = { field: "budget", rank: RANKS.size } as const
 
-/** Unit words in heads, as the grammar of amounts spells them. */
+/** Unit words in column names, mapped to those that {@link parseAmount} accepts. */
 const UNITS = new Map([
   ["thousand", "thousand"],
   ["thousands", "thousand"],
@@ -44,11 +44,11 @@ const UNITS = new Map([
   ["billions", "billion"],
 ])
 const AMBIGUOUS_UNITS = new Set(["k", "m", "mm", "mn", "mio", "mln", "b", "bn", "t"])
-/** A budget counts by the year. */
+/** Budgets are per year. */
 const OTHER_PERIODS = /^(month|months|monthly|mo|pm|week|weekly|day|daily|hour|hourly|hr|hrs|quarter|quarterly)$/
 const NOISE = /^(annual|annually|annum|yearly|year|yr|pa|per|in|of|the|a|fy|fy\d{2,4}|(19|20)\d{2})$/
 
-/** The head as words: lower case, without punctuation; currency symbols are words. `jobTitle` is two, and `p.a.` is one. */
+/** Splits a column name into words without punctuation. Currency symbols are words; `jobTitle` is two words, `p.a.` is one. */
 const wordsOf = (head: string): string[] =>
   head
     .normalize("NFKC")
@@ -61,10 +61,10 @@ const nameOf = (words: readonly string[]): { field: FieldKey; rank: number } | u
   return RANKS.get(name) ?? RANKS.get(name.replace(/s$/, ""))
 }
 
-/** Symbols, `Rs`, and codes in capitals: the head `All` is not the currency of Albania. */
+/** Symbols, `Rs`, and codes in capitals. The column name `All` is not the currency of Albania. */
 const isCurrency = (word: string): boolean => codesOf(word) !== null && (!/^[A-Za-z]{3}$/.test(word) || word === word.toUpperCase())
 
-/** The meaning of a head; null if it means no field of a position. */
+/** The meaning of a column name; `null` if it names no field. */
 export function parseColumnName(head: string): ColumnMeaning | ColumnProblem | null {
   const plain = nameOf(wordsOf(head)) ?? nameOf(wordsOf(head.replace(/[([].*?[)\]]/g, " ")))
   if (plain && plain.field !== "budget") return { ...plain, unit: "", currency: "" }
@@ -82,7 +82,7 @@ function budgetMeaning(head: string): ColumnMeaning | ColumnProblem | null {
   const currencies: string[] = []
   let ambiguous = ""
   let hasPeriod = false
-  // Words in brackets say more about the column; of those that are neither unit nor currency nothing follows.
+  // Words in brackets may contain a unit or a currency; others are ignored.
   const aside = [...head.matchAll(/[([](.*?)[)\]]/g)].flatMap(([, inner = ""]) => wordsOf(inner))
   const main = wordsOf(head.replace(/[([].*?[)\]]/g, " "))
   for (const [at, word] of [...main, ...aside].entries()) {
@@ -98,7 +98,7 @@ function budgetMeaning(head: string): ColumnMeaning | ColumnProblem | null {
   const named = nameOf(name) ?? (isUnitOnly ? UNNAMED_BUDGET : undefined)
   if (named?.field !== "budget") return null
   const quoted = `“${head.trim()}”`
-  if (hasPeriod) return { problem: `${quoted} does not count by the year.` }
+  if (hasPeriod) return { problem: `${quoted} is not an annual amount.` }
   if (ambiguous)
     return { problem: `The unit of ${quoted} is ambiguous. Write it in full, such as “Budget (thousand)” or “Budget (million)”.` }
   if (new Set(units).size > 1 || new Set(currencies.map((word) => codesOf(word)?.join())).size > 1)

@@ -1,19 +1,19 @@
-/** Recognizes what kind of file somebody chose, and reads the text of those that are tables of text. */
+/** Detects the type of a file and decodes text files. */
 
-/** The text of a file, with what a person should know about it, or the reason why it is refused. */
+/** The text of a file with notes for the user, or the reason why it is rejected. */
 export type DecodedFile = { text: string; notes: string[] } | { problem: string }
 
 const SAVE_AS_CSV = "Save the sheet as CSV (UTF-8) and drop that file."
 const EXPORT_AS_CSV = "Export the table as CSV (UTF-8) and drop that file."
-/** Bytes at the start of a file in which marks of its kind are looked for. */
+/** Number of bytes searched for file signatures. */
 const HEAD = 4_096
-/** Texts that are quoted in a note. */
+/** Maximum number of words quoted in a note. */
 const QUOTED = 5
 
 const starts = (bytes: Uint8Array, ...mark: number[]): boolean => mark.every((byte, at) => bytes[at] === byte)
 const latin = (bytes: Uint8Array): string => new TextDecoder("latin1").decode(bytes)
 
-/** Recognizes a file by its content; names of files lie. */
+/** Detects the type by content, not by file name. */
 export function decodeFile(bytes: Uint8Array): DecodedFile {
   const problem = problemWithBinary(bytes)
   if (problem !== null) return { problem }
@@ -28,7 +28,8 @@ function problemWithBinary(bytes: Uint8Array): string | null {
   if (starts(bytes, 0x50, 0x4b, 0x03, 0x04) || starts(bytes, 0x50, 0x4b, 0x05, 0x06)) return problemWithZip(bytes, head)
   if (starts(bytes, 0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1))
     return `This is an Excel workbook (.xls), not a CSV file. ${SAVE_AS_CSV}`
-  if (head.trimStart().startsWith("%PDF-")) return "This is a PDF, not a CSV file. Get the table as CSV from the program that made it."
+  if (head.trimStart().startsWith("%PDF-"))
+    return "This is a PDF, not a CSV file. Export the table as CSV from the program that created it."
   if (head.startsWith("{\\rtf")) return `This is a text document (RTF), not a CSV file. ${EXPORT_AS_CSV}`
   return null
 }
@@ -36,7 +37,7 @@ function problemWithBinary(bytes: Uint8Array): string | null {
 function problemWithZip(bytes: Uint8Array, head: string): string {
   if (head.includes("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"))
     return `This is an OpenDocument spreadsheet (.ods), not a CSV file. ${SAVE_AS_CSV}`
-  // The names of all files in the archive stand at its end.
+  // A ZIP archive lists its files at the end.
   const names = head + latin(bytes.subarray(-65_536))
   if (/xl\/(workbook|worksheets)/.test(names)) return `This is an Excel workbook (.xlsx), not a CSV file. ${SAVE_AS_CSV}`
   if (/Index\/[\w/-]*\.iwa|Index\.zip/.test(names)) return `This is a Numbers document, not a CSV file. ${EXPORT_AS_CSV}`
@@ -47,16 +48,16 @@ function decode(bytes: Uint8Array): DecodedFile {
   if (starts(bytes, 0xff, 0xfe, 0, 0) || starts(bytes, 0, 0, 0xfe, 0xff)) return { problem: `The file is UTF-32 text. ${SAVE_AS_CSV}` }
   if (starts(bytes, 0xff, 0xfe)) return strict(bytes, "utf-16le") ?? { problem: `The file is damaged UTF-16 text. ${SAVE_AS_CSV}` }
   if (starts(bytes, 0xfe, 0xff)) return strict(bytes, "utf-16be") ?? { problem: `The file is damaged UTF-16 text. ${SAVE_AS_CSV}` }
-  if (bytes.includes(0)) return { problem: isUtf16(bytes) ? `The file is UTF-16 text without a mark that says so. ${SAVE_AS_CSV}` : BINARY }
+  if (bytes.includes(0)) return { problem: isUtf16(bytes) ? `The file is UTF-16 text without a byte order mark. ${SAVE_AS_CSV}` : BINARY }
   const text = strict(bytes, "utf-8") ?? westEuropean(bytes)
   return "text" in text && CONTROLS.test(text.text) ? { problem: BINARY } : text
 }
 
 const BINARY = `This is not a text file. ${SAVE_AS_CSV}`
-// biome-ignore lint/suspicious/noControlCharactersInRegex: files with these are no tables
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters identify binary files
 const CONTROLS = /[\0-\x08\x0e-\x1a\x1c-\x1f]/
 
-/** null: the bytes are not of this encoding. */
+/** `null`: the bytes are not valid in this encoding. */
 function strict(bytes: Uint8Array, encoding: string): { text: string; notes: string[] } | null {
   try {
     const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
@@ -76,13 +77,13 @@ function isUtf16(bytes: Uint8Array): boolean {
 }
 
 /**
- * Text of older spreadsheets on Windows. Nothing in a file says that it is Windows-1252, so the note quotes what depends on it.
- * Bytes that Windows-1252 does not have, and signs that no table of positions has, are refused.
+ * Decodes text of older Windows spreadsheets. The encoding cannot be detected with certainty, so a note quotes the words that depend on it.
+ * Undefined bytes and unusual characters reject the file.
  */
 function westEuropean(bytes: Uint8Array): DecodedFile {
   const text = new TextDecoder("windows-1252").decode(bytes)
-  const rejected = { problem: `The encoding of the file is not known. ${SAVE_AS_CSV}` }
-  // Undefined bytes become control characters.
+  const rejected = { problem: `The encoding of the file is unknown. ${SAVE_AS_CSV}` }
+  // Undefined bytes decode to control characters.
   if (/[\x80-\x9f]/.test(text)) return rejected
   const nonAscii = text.match(/[^\0-\x7f]/g) ?? []
   const unusual = nonAscii.filter((letter) => !/[\p{L}\u00a0€£¥§°·–—‘’“”„…•«»½¼¾²³ªº&]/u.test(letter))
@@ -94,7 +95,7 @@ function westEuropean(bytes: Uint8Array): DecodedFile {
   return { text, notes: [note] }
 }
 
-/** Texts that are no tables. */
+/** Text formats that are not CSV. */
 function problemWithText(text: string): string | null {
   const head = text
     .slice(0, HEAD)
@@ -103,6 +104,6 @@ function problemWithText(text: string): string | null {
     .toLowerCase()
   if (/^<(!doctype html|html|table|head|body|meta)\b/.test(head)) return `This is a web page, not a CSV file. ${SAVE_AS_CSV}`
   if (head.startsWith("<?xml")) return `This is an XML file, not a CSV file. ${SAVE_AS_CSV}`
-  if (/^(\[\s*)?\{\s*"/.test(head)) return "This is a JSON file, not a CSV file. Import it at the server with `happierwork import`."
+  if (/^(\[\s*)?\{\s*"/.test(head)) return "This is a JSON file, not a CSV file. Import it on the server with `happierwork import`."
   return null
 }

@@ -1,4 +1,4 @@
-/** Splits a text into rows and cells, at the separator that makes the most sense of it. */
+/** Splits a text into rows and cells with the most plausible separator. */
 import Papa from "papaparse"
 import type { AmountFormat } from "../amount"
 import { findHeader, widthOf } from "./header"
@@ -7,20 +7,20 @@ import { fitsDefaultColumns } from "./headerless"
 export interface Cells {
   rows: string[][]
   delimiter: string
-  /** Lines before the first row that only name the separator. */
+  /** Number of lines before the first row that only name the separator. */
   lineOffset: number
-  /** Why the text cannot be split; null if it can. */
+  /** Why the text cannot be split; `null` if it can. */
   problem: string | null
 }
 
-/** In the order of preference: commas also stand in numbers and sentences. */
+/** In order of preference: commas also appear in numbers and sentences. */
 const DELIMITERS = ["\t", ";", "|", ","] as const
-/** Rows that are compared. */
+/** Number of rows to compare. */
 const SAMPLE = 200
-/** The first line by which some spreadsheets and exports name the separator. */
+/** First line in which some programs name the separator. */
 const SEP_LINE = /^"?sep=([^\p{L}\p{N}"\r\n])"?[ \t]*(\r\n|\r|\n|$)/iu
 
-/** Splits the text. A `sep=` line decides; without one, the separator under which most columns have a known name. */
+/** Splits the text at the separator of a `sep=` line, or else at the separator with the most recognized columns. */
 export function splitCells(text: string, format: AmountFormat): Cells {
   const named = SEP_LINE.exec(text)
   const content = named ? text.slice(named[0].length) : text
@@ -41,18 +41,18 @@ function problemOf({ code, row }: Papa.ParseError, lineOffset: number): string {
 function parse(text: string, delimiter: string, preview = 0): { rows: string[][]; errors: Papa.ParseError[] } {
   const read = (quoteChar: string) => Papa.parse<string[]>(text, { skipEmptyLines: false, delimiter, quoteChar, preview })
   let parsed = read('"')
-  // Not every program that puts tabs between cells puts quotation marks around them.
+  // Some programs separate cells by tabs without quoting them.
   if (delimiter === "\t" && parsed.errors.some(({ type }) => type === "Quotes")) parsed = read("\0")
-  // A file may end some lines in another way than the first.
+  // Line endings can differ within a file.
   const rows = parsed.data.map((row) => (row.at(-1)?.endsWith("\r") ? [...row.slice(0, -1), row.at(-1)?.slice(0, -1) ?? ""] : row))
   return { rows, errors: parsed.errors }
 }
 
 interface Score {
   delimiter: string
-  /** Fields that the header names. */
+  /** Number of fields that the header names. */
   fields: number
-  /** Share of the rows that fit below it, or fit without one; less if quotation marks do not. */
+  /** Share of rows that fit the header, or the default columns without one. Halved for unbalanced quotation marks. */
   fit: number
 }
 
@@ -66,7 +66,7 @@ function score(text: string, delimiter: string, format: AmountFormat): Score {
   const { rows, errors } = parse(text, delimiter, SAMPLE)
   const header = findHeader(rows)
   const body = rows.slice(header ? header.row + 1 : 0).filter((row) => widthOf(row) > 0)
-  // A table without names has several columns, or it is a list of designations.
+  // A table without a header has several columns; otherwise it is a list of designations.
   const fitting = body.filter((row) => (header ? widthOf(row) <= header.width : widthOf(row) > 1 && fitsDefaultColumns(row, format))).length
   const fit = body.length === 0 ? 1 : fitting / body.length
   return {

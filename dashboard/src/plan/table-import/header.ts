@@ -1,4 +1,4 @@
-/** Finds the line that names the columns, and which column holds which field. */
+/** Finds the header row and assigns columns to fields. */
 import { FIELDS, type FieldKey, fieldNoun } from "../fields"
 import { isBlank } from "../text"
 import { type ColumnMeaning, type ColumnProblem, parseColumnName } from "./column-names"
@@ -10,33 +10,33 @@ export interface Column extends ColumnMeaning {
 }
 
 export interface Header {
-  /** Index of the row; -1 if the table does not name its columns. */
+  /** Index of the header row; -1 if there is none. */
   row: number
   columns: Partial<Record<FieldKey, Column>>
-  /** Columns up to the last one with a name. */
+  /** Number of columns up to the last one with a name. */
   width: number
   /** Names of columns that are not imported. */
   ignored: string[]
   notes: string[]
-  /** Why the columns cannot be read; null if they can. */
+  /** Why the columns cannot be read; `null` if they can. */
   problem: string | null
 }
 
-/** Lines in which names of columns are looked for: titles and blank lines may come before them. */
+/** Number of lines to search for the header. Titles and blank lines may come first. */
 const SEARCHED = 20
-/** Columns that exports of plans have beside the fields. */
+/** Other columns of an exported plan. */
 const OWN = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
 
 const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
 
-/** Cells of a row up to the last that is not blank. */
+/** Number of cells up to the last one that is not blank. */
 export function widthOf(row: readonly string[]): number {
   let width = row.length
   while (width > 0 && isBlank(row[width - 1] ?? "")) width -= 1
   return width
 }
 
-/** Finds the row that names the most fields. null: no row names a designation, or several fields. */
+/** Finds the row that names the most fields; `null` if no row names a designation or several fields. */
 export function findHeader(rows: readonly string[][]): Header | null {
   let best: { row: number; fields: number } | null = null
   let inspected = 0
@@ -47,7 +47,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
     if (inspected > SEARCHED) break
     const meanings = cells.map(parseColumnName)
     const fields = new Set(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
-    // One name alone may be a title, unless the table has only one column.
+    // A single name may be a title, unless the table has only one column.
     const isAlone = cells.length === 1 && rows.some((other) => widthOf(other) > 1)
     if (isAlone || (!fields.has("designation") && fields.size < 2)) continue
     if (!best || fields.size > best.fields) best = { row: at, fields: fields.size }
@@ -71,12 +71,12 @@ function readHeader(headerCells: readonly string[], row: number): Header {
     const meaning = meanings[at] ?? null
     if (used.has(at) || isBlank(head) || OWN.has(head.trim())) continue
     header.ignored.push(head.trim())
-    // A period or a unit that cannot be converted is fatal only if there is no other budget.
+    // An unreadable budget column only matters if there is no other budget column.
     if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)
   }
   if (!header.columns.designation) {
     const names = headerCells.filter((head) => !isBlank(head)).map((head) => `“${head.trim()}”`)
-    header.problem ??= `No column names the positions. Call one of ${names.join(", ")} “Designation” or “Job title”.`
+    header.problem ??= `No column is recognized as the designation. Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
   }
   return header
 }
@@ -84,9 +84,9 @@ function readHeader(headerCells: readonly string[], row: number): Header {
 const ambiguity = (field: FieldKey, one: string, other: string): string =>
   one === other
     ? `Two columns are called “${one}”. Rename or remove one of them.`
-    : `“${one}” and “${other}” both name the ${fieldNoun(field)}. Rename or remove one of them.`
+    : `“${one}” and “${other}” both contain the ${fieldNoun(field)}. Rename or remove one of them.`
 
-/** The columns of a table that does not name them: the fields in their order. */
+/** The header of a table without one: all fields in their order. */
 export function defaultHeader(): Header {
   const columns = Object.fromEntries(FIELDS.map((field, at) => [field, { field, at, rank: 0, head: field, unit: "", currency: "" }]))
   return { row: -1, columns, width: FIELDS.length, ignored: [], notes: [], problem: null }

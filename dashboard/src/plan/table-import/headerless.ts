@@ -1,4 +1,4 @@
-/** Decides whether a table without names for its columns can be read as designation, department, budget and location. */
+/** Decides whether a table without a header has the default columns. */
 import { type AmountFormat, isBlankAmount, parseAmount } from "../amount"
 import { FIELD_LIST, FIELDS, isAmountField, isRequiredField } from "../fields"
 import { isBlank } from "../text"
@@ -6,7 +6,7 @@ import { widthOf } from "./header"
 
 const isAmount = (cell: string, format: AmountFormat): boolean => "value" in parseAmount(cell, format)
 
-/** Whether the cells of a row are where the fields are expected. */
+/** Whether each cell of a row fits the field of its column. */
 export function fitsDefaultColumns(row: readonly string[], format: AmountFormat): boolean {
   if (widthOf(row) > FIELDS.length) return false
   return FIELDS.every((field, at) => {
@@ -16,14 +16,14 @@ export function fitsDefaultColumns(row: readonly string[], format: AmountFormat)
   })
 }
 
-/** Why a table without names for its columns cannot be read; null if it can. */
+/** Why a table without a header cannot be read; `null` if it can. */
 export function validateHeaderless(rows: readonly string[][], format: AmountFormat): string | null {
   const filled = rows.filter((row) => widthOf(row) > 0)
-  const advice = `Add a first line with the names of the columns: ${FIELD_LIST}.`
+  const advice = `Add a header row: ${FIELD_LIST}.`
   if (filled.length > 0 && filled.every((row) => row.every((cell) => isBlank(cell) || isAmount(cell, format))))
-    return `There are only numbers, and no names of positions. ${advice}`
+    return `The table contains only numbers. ${advice}`
   const [first, ...others] = filled
-  // Two lines or more, of which only the first does not fit: it names the columns in words that are not known here.
+  // If only the first of several lines does not fit, it is a header with unknown names.
   const isUnknownHead =
     first &&
     !fitsDefaultColumns(first, format) &&
@@ -32,8 +32,8 @@ export function validateHeaderless(rows: readonly string[][], format: AmountForm
     widthOf(first) > 2
   if (isUnknownHead) {
     const names = first.filter((cell) => !isBlank(cell)).map((cell) => `“${cell.trim().slice(0, 40)}”`)
-    return `No column names the positions. Call one of ${names.join(", ")} “Designation” or “Job title”.`
+    return `No column is recognized as the designation. Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
   }
   const fitting = filled.filter((row) => fitsDefaultColumns(row, format)).length
-  return fitting === 0 || fitting * 2 < filled.length ? `The columns have no names that are known here. ${advice}` : null
+  return fitting === 0 || fitting * 2 < filled.length ? `The columns are not recognized. ${advice}` : null
 }

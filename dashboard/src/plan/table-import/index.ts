@@ -1,4 +1,4 @@
-/** Tables that people drop or paste. */
+/** Import of tables from files and the clipboard. */
 export { type DecodedFile, decodeFile } from "./decode-file"
 export { parseTable } from "./parse-table"
 export type { ImportLine, ImportPreview, SkippedLine } from "./preview"

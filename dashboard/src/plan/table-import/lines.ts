@@ -1,4 +1,4 @@
-/** Reads the lines below the names of the columns. */
+/** Parses the lines below the header. */
 import { type AmountFormat, CANONICAL_SEPARATORS, isBlankAmount, parseAmount } from "../amount"
 import { codesOf } from "../currencies"
 import { type NewPosition, validateField } from "../edit"
@@ -8,27 +8,27 @@ import { isBlank } from "../text"
 import { type Header, widthOf } from "./header"
 import type { ImportLine, SkippedLine } from "./preview"
 
-/** What a line is. */
+/** A position, a skipped line with the reason, or `null` for a blank line. */
 export type ParsedLine = { line: ImportLine } | { skipped: SkippedLine } | null
 
-/** A line that adds up others. */
+/** Lines with totals. */
 const TOTAL = /^(grand |overall |sub[ -]?)?(total|sum)s?:?$/i
 const TOTAL_OF = /^(grand |sub[ -]?)?totals? (budget|cost|salary|amount|headcount|positions?|for|of)\b.*$|^.+ (sub[ -]?)?total:?$/i
 
-/** How the cells of a table are read. */
+/** Context for parsing the lines of a table. */
 export interface LineContext {
   header: Header
-  /** Text of the cells that name the columns. */
+  /** Cells of the header row. */
   headerCells: readonly string[]
   format: AmountFormat
 }
 
-/** Reads a row. null: it is blank. */
+/** Parses one row; `null` if it is blank. */
 export function parseLine(number: number, row: readonly string[], context: LineContext): ParsedLine {
   const { header, headerCells } = context
   const width = widthOf(row)
   if (width === 0) return null
-  if (header.row >= 0 && isSame(row, headerCells)) return { skipped: { number, reason: "repeats the names of the columns" } }
+  if (header.row >= 0 && isSame(row, headerCells)) return { skipped: { number, reason: "repeats the header" } }
   if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
   const cell = (field: FieldKey) => row[header.columns[field]?.at ?? -1] ?? ""
   const budget = readBudget(cell("budget"), context)
@@ -37,7 +37,7 @@ export function parseLine(number: number, row: readonly string[], context: LineC
   )
   const problem =
     width > header.width
-      ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. A cell that holds the separator needs quotation marks.`
+      ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. Quote cells that contain the separator.`
       : "problem" in budget
         ? `${fieldLabel("budget")}: ${budget.problem}`
         : problemWithTexts(position)
@@ -63,7 +63,7 @@ function isTotal(row: readonly string[], { columns }: Header): boolean {
   return TOTAL_OF.test(designation) && TEXT_FIELDS.every((field) => field === "designation" || isBlank(text(field)))
 }
 
-/** The budget in the plan's unit. A unit in the head of the column holds for amounts that name none. */
+/** Parses a budget in the unit of the plan. The unit of the column applies to amounts without their own unit. */
 function readBudget(text: string, { header, format }: LineContext): { value: number | null } | { problem: string } {
   const cell = unescapeFormulas(text)
   const unit = header.columns.budget?.unit ?? ""
@@ -74,6 +74,6 @@ function readBudget(text: string, { header, format }: LineContext): { value: num
   return "value" in read ? read : parseAmount(cell, format)
 }
 
-/** The format of a table: exports of plans have a decimal point, wherever they are read. */
+/** The number format of a table. Exported plans have a decimal point in every language. */
 export const amountFormatOf = (headerCells: readonly string[], delimiter: string, format: AmountFormat): AmountFormat =>
   delimiter === "," && headerCells.includes("createdAt") ? { ...format, separators: CANONICAL_SEPARATORS } : format

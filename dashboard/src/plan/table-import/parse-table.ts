@@ -1,7 +1,7 @@
 /**
- * Reads a table of positions: split into cells, find the names of the columns, read the lines.
+ * Parses a table of positions: splits it into cells, finds the header, reads the lines.
  *
- * Nothing is guessed. What is left out is named, and what cannot be taken says why.
+ * Nothing is guessed: skipped lines and rejected values are reported with a reason.
  */
 import { type AmountFormat, parseAmount } from "../amount"
 import { unitName } from "../format"
@@ -13,7 +13,7 @@ import { failedPreview, type ImportPreview } from "./preview"
 
 const MAX_LINES = 20_000
 
-/** Reads a text of comma, semicolon, tab or bar separated values. `format`: of the plan that the positions go to. */
+/** Parses text separated by commas, semicolons, tabs or bars. `format`: that of the plan to import into. */
 export function parseTable(text: string, format: AmountFormat): ImportPreview {
   const { rows, delimiter, lineOffset, problem: splitProblem } = splitCells(text.startsWith("\ufeff") ? text.slice(1) : text, format)
   if (splitProblem !== null) return failedPreview(splitProblem)
@@ -28,7 +28,7 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
   const headerCells = rows[header.row] ?? []
   const preview: ImportPreview = { ...failedPreview(""), problem: null, ignored: header.ignored, notes: notesOn(header, format) }
   for (const [at, row] of rows.slice(0, Math.max(header.row, 0)).entries())
-    if (widthOf(row) > 0) preview.skipped.push({ number: at + 1 + lineOffset, reason: "comes before the names of the columns" })
+    if (widthOf(row) > 0) preview.skipped.push({ number: at + 1 + lineOffset, reason: "comes before the header" })
   const context: LineContext = { header, headerCells, format: amountFormatOf(headerCells, delimiter, format) }
   for (let at = header.row + 1; at < rows.length; at += 1) {
     const read = parseLine(at + 1 + lineOffset, rows[at] ?? [], context)
@@ -36,7 +36,7 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
     if (preview.lines.length > MAX_LINES)
       return failedPreview(`The table has more than ${MAX_LINES.toLocaleString()} positions. Split it into several files.`)
   }
-  if (preview.lines.length === 0) preview.problem = "There are no positions in the table, only names of columns."
+  if (preview.lines.length === 0) preview.problem = "The table has a header but no positions."
   return preview
 }
 
@@ -46,7 +46,7 @@ function keep(preview: ImportPreview, read: ParsedLine): void {
   else preview.skipped.push(read.skipped)
 }
 
-/** A column in another currency is refused at once, and not line by line. */
+/** A budget column in another currency rejects the whole table. */
 function problemWithCurrency({ columns: { budget } }: Header, format: AmountFormat): string | null {
   if (!budget?.currency || "value" in parseAmount(`${budget.currency} 1`, format)) return null
   return `“${budget.head}” is not in ${format.currency}, the currency of this plan. Convert the amounts first.`
@@ -54,8 +54,8 @@ function problemWithCurrency({ columns: { budget } }: Header, format: AmountForm
 
 function notesOn({ columns: { budget }, notes }: Header, format: AmountFormat): string[] {
   const all = [...notes]
-  if (!budget) all.push("This table has no budget column. The budgets of its positions will be unknown.")
+  if (!budget) all.push("This table has no budget column. Budgets will be unknown.")
   else if (budget.unit !== "" && budget.unit !== unitName(format.unit))
-    all.push(`“${budget.head}” counts in ${budget.unit}; the amounts are converted to ${unitName(format.unit) || "single units"}.`)
+    all.push(`“${budget.head}” is in ${budget.unit}; amounts are converted to ${unitName(format.unit) || "single units"}.`)
   return all
 }

@@ -1,16 +1,16 @@
-/** What a table holds, for a person to look at before any of it is added. */
+/** Preview of an import. */
 import type { NewPosition } from "../edit"
 
-/** A line that was read as a position. */
+/** A line that was parsed as a position. */
 export interface ImportLine {
-  /** Counted from 1, as spreadsheets count rows. */
+  /** Line number as in a spreadsheet, starting at 1. */
   number: number
   position: NewPosition
-  /** Why the line cannot be taken; null if it can. */
+  /** Why the line cannot be imported; `null` if it can. */
   problem: string | null
 }
 
-/** A line that is no position, such as a title or a total. */
+/** A line that is not a position, such as a title or a total. */
 export interface SkippedLine {
   number: number
   reason: string
@@ -21,11 +21,11 @@ export interface ImportPreview {
   skipped: SkippedLine[]
   /** Names of columns that are not imported. */
   ignored: string[]
-  /** What a person should know before adding the lines, as sentences. */
+  /** Notes for the user. */
   notes: string[]
-  /** Why nothing of the table can be taken; null if some of it may be. */
+  /** Why nothing can be imported; `null` if something can. */
   problem: string | null
 }
 
-/** A table of which nothing can be taken. */
+/** The preview of a table that cannot be imported. */
 export const failedPreview = (problem: string): ImportPreview => ({ lines: [], skipped: [], ignored: [], notes: [], problem })

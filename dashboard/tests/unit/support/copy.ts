@@ -1,4 +1,4 @@
-/** A copy of a plan, as a document handle has it. */
+/** A replica of a plan with the interface of a document handle. */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { ChangeLog } from "../../../src/history/change-log"
@@ -28,13 +28,13 @@ export class Copy implements Plan {
     return position && { ...position, conflicts: readConflicts(this.current, id) }
   }
 
-  /** The shown value of a field, and then those that lost. */
+  /** The shown value of a field, followed by the losing values. */
   values(id: string, field: FieldKey): unknown[] {
     const position = this.readPosition(id)
     return position ? [shownValue(position, field), ...(position.conflicts?.[field]?.losing.map(({ value }) => value) ?? [])] : []
   }
 
-  /** The operation that wrote a value of a conflict. */
+  /** The operation that wrote one value of a conflict. */
   operation(id: string, field: FieldKey, value: unknown): string {
     const position = this.readPosition(id)
     const conflict = position?.conflicts?.[field]
@@ -44,7 +44,7 @@ export class Copy implements Plan {
     return losing.operation
   }
 
-  /** Any change of the document, as other programs make them. */
+  /** Changes the document like another program. */
   write(change: (doc: Record<string, unknown> & { positions: Record<string, Record<string, unknown>> }) => void): void {
     this.current = A.change(this.current, change as unknown as A.ChangeFn<PlanDoc>)
   }
@@ -54,7 +54,7 @@ export class Copy implements Plan {
     return JSON.parse(text) as Record<string, unknown>
   }
 
-  /** Somebody else's, who has the same so far. */
+  /** A second replica with the same changes. */
   fork(): Copy {
     return new Copy(A.clone(this.current))
   }
@@ -69,7 +69,7 @@ export class Copy implements Plan {
     return ledger
   }
 
-  /** What the last changes did, the newest first. */
+  /** Events of the latest changes, newest first. */
   latestEvents(most = 1): HistoryEvent[][] {
     return this.changeLog()
       .page({}, null, most)
@@ -83,7 +83,7 @@ export class Copy implements Plan {
   }
 }
 
-/** Two copies of a plan with one position. */
+/** Two replicas of a plan with one position. */
 export function createCopies() {
   const ours = new Copy(A.from<Record<string, unknown>>({ positions: {} }) as unknown as A.Doc<PlanDoc>)
   const [id = ""] = addPositions(ours, [newPosition({ designation: "Cook", department: "Kitchen", budget: 1, location: "Pune" })], "CEO")
