@@ -32,15 +32,16 @@ import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDra
 import { AddForm } from "./AddForm"
 import { parseInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
+import { EmptyList } from "./EmptyList"
 import { BOTH_KEPT, fieldEdits } from "./field-edits"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
 import { Logo } from "./Logo"
 import { People } from "./People"
+import { PlanBanners } from "./PlanBanners"
 import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
-import { usePageUpdate } from "./page-update"
 import { type DraftItem, ReviewPanel } from "./ReviewPanel"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
@@ -85,7 +86,6 @@ function readDismissed(store: PlanStore): ReadonlySet<string> {
 export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onCreate, onName, onLogout }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, sync, people, highlights } = snapshot
-  const isNewer = usePageUpdate()
   const [filter, setFilter] = useState(NO_FILTER)
   const [sort, setSort] = useState<Sort | null>(null)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
@@ -303,40 +303,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
-        {isViewer && (
-          <p className="banner">
-            You need edit access to change this plan.
-            {session.user && ` You are logged in as ${session.user.name}${session.user.role === "viewer" ? " (viewer)" : ""}.`} Ask the
-            owner for access.
-          </p>
-        )}
-        {isNewer && (
-          <p className="banner">
-            A new version is available.{" "}
-            <button type="button" className="link" onClick={() => location.reload()}>
-              Reload
-            </button>
-          </p>
-        )}
-        {isRemoved && (
-          <p className="banner problem" role="alert">
-            This plan was deleted, or you no longer have access. You see the copy on this device.
-          </p>
-        )}
-        {sync.kind === "not-allowed" && (
-          <p className="banner problem" role="alert">
-            {sync.accessError === "not-logged-in" ? (
-              <>
-                You have been logged out. Your changes are kept on this device.{" "}
-                <button type="button" className="link" onClick={() => location.reload()}>
-                  Log in again
-                </button>
-              </>
-            ) : (
-              "You no longer have access to this plan. You see the copy on this device."
-            )}
-          </p>
-        )}
+        <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
         <Summary
           positions={positions}
           settings={settings}
@@ -411,30 +378,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             />
           )}
           {shown.length === 0 && editedId === null && (
-            <div className="empty">
-              {isFiltered && positions.length > 0 ? (
-                <>
-                  <p>No positions match your filters.</p>
-                  <button type="button" onClick={() => setFilter(NO_FILTER)}>
-                    Clear filters
-                  </button>
-                </>
-              ) : (
-                <>
-                  <p>This plan has no positions yet.</p>
-                  {canEdit && (
-                    <p className="empty-actions">
-                      <button type="button" className="primary" onClick={() => setAdding(true)}>
-                        Add your first position
-                      </button>
-                      <button type="button" onClick={() => setOpen({ kind: "import", text: null })}>
-                        Import CSV
-                      </button>
-                    </p>
-                  )}
-                </>
-              )}
-            </div>
+            <EmptyList
+              isFiltered={isFiltered && positions.length > 0}
+              onClearFilters={() => setFilter(NO_FILTER)}
+              onAdd={canEdit ? () => setAdding(true) : null}
+              onImport={() => setOpen({ kind: "import", text: null })}
+            />
           )}
         </div>
         {suggestions.map(({ field, groups }) => (
