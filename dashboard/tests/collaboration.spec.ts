@@ -57,9 +57,9 @@ test("concurrent edits of a cell show both values", async ({ server, ceo, cfo })
     await expect(who.page.getByRole("button", { name: /2 conflicting values/ })).toHaveCount(0)
   }
   await cfo.expectSync("live", 0)
-  const [settled] = (await server.rows()).filter((found) => found.designation === "Head of Design")
-  expect(settled).toMatchObject({ budget: 45 })
-  expect(settled?.conflicts).toBeUndefined()
+  const [resolved] = (await server.rows()).filter((found) => found.designation === "Head of Design")
+  expect(resolved).toMatchObject({ budget: 45 })
+  expect(resolved?.conflicts).toBeUndefined()
 })
 
 test("concurrent totals show both values", async ({ server, ceo, cfo }) => {
@@ -110,9 +110,9 @@ test("a discarded edit is listed and can be restored", async ({ server, ceo, cfo
   })
 
   for (const { page } of [ceo, cfo]) {
-    const told = page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
-    await expect(told).toContainText("Payroll Analyst: CFO set location to Chennai")
-    await expect(told).toContainText("while CEO deleted the position")
+    const item = page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
+    await expect(item).toContainText("Payroll Analyst: CFO set location to Chennai")
+    await expect(item).toContainText("while CEO deleted the position")
   }
   await ceo.page.getByRole("button", { name: "Restore Payroll Analyst" }).click()
   for (const who of [ceo, cfo]) {
@@ -132,9 +132,9 @@ test("a discarded edit is listed after Undo of the deletion", async ({ server, c
 
   for (const who of [ceo, cfo]) {
     await expect(who.cell("Payroll Analyst", "budget")).toHaveText("14")
-    const told = who.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
-    await expect(told).toContainText("Payroll Analyst: CFO set budget to 19")
-    await expect(told).toContainText("It was restored with 14.")
+    const item = who.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
+    await expect(item).toContainText("Payroll Analyst: CFO set budget to 19")
+    await expect(item).toContainText("It was restored with 14.")
   }
   await ceo.page.getByRole("button", { name: "Use 19 as Budget of Payroll Analyst" }).click()
   for (const who of [ceo, cfo]) {
@@ -149,13 +149,13 @@ test("a draft survives the deletion of its position", async ({ ceo, cfo }) => {
   await cfo.page.keyboard.press("ControlOrMeta+a")
   await cfo.page.keyboard.type("11")
   await ceo.remove("QA Engineer")
-  const told = cfo.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
-  await expect(told).toContainText("QA Engineer: deleted by somebody else while you were entering “11” as the budget.")
+  const item = cfo.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
+  await expect(item).toContainText("QA Engineer: deleted by somebody else while you were entering “11” as the budget.")
   // The draft survives a reload.
   await cfo.page.reload()
   await cfo.page.getByRole("button", { name: "Restore QA Engineer" }).click()
   await expect(ceo.cell("QA Engineer", "budget")).toHaveText("11")
-  await expect(told).toHaveCount(0)
+  await expect(item).toHaveCount(0)
 })
 
 test("an invalid draft is kept and overwrites nothing", async ({ ceo, cfo }) => {
@@ -164,13 +164,13 @@ test("an invalid draft is kept and overwrites nothing", async ({ ceo, cfo }) => 
   await ceo.set("QA Engineer", "location", "Goa")
   await expect(cfo.cell("QA Engineer", "location")).toHaveText("Goa")
   await ceo.remove("QA Engineer")
-  const told = cfo.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
-  await expect(told).toContainText("entering “eleven” as the budget")
+  const item = cfo.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
+  await expect(item).toContainText("entering “eleven” as the budget")
   await cfo.page.getByRole("button", { name: "Restore QA Engineer" }).click()
   await expect(ceo.cell("QA Engineer", "location")).toHaveText("Goa")
-  await expect(told).toContainText("entering “eleven” as the budget. It was restored")
+  await expect(item).toContainText("entering “eleven” as the budget. It was restored")
   await cfo.page.getByRole("button", { name: "Discard draft: QA Engineer" }).click()
-  await expect(told).toHaveCount(0)
+  await expect(item).toHaveCount(0)
 })
 
 test("collaborators and their cells are shown", async ({ ceo, cfo }) => {

@@ -68,7 +68,7 @@ test("special characters and formulas survive export and import", async ({ brows
 
 const FIXTURES = path.resolve(import.meta.dirname, "../../tests/fixtures/csv")
 /** Text of the preview and number of positions for each file; 0 if nothing can be imported. */
-const FILES: [name: string, count: number, said: string][] = [
+const FILES: [name: string, count: number, text: string][] = [
   ["blank-first-line.csv", 1, "This position adds ₹5 lakh"],
   ["duplicate-headers.csv", 0, "Two columns are called “title”."],
   ["extra-cells.csv", 0, "Line 2: 5 cells, 4 columns."],
@@ -88,10 +88,10 @@ test("foreign files are imported or rejected with a reason", async ({ cfo }) => 
   const dialog = cfo.page.getByRole("dialog")
   const choose = (files: Parameters<ReturnType<typeof dialog.getByLabel>["setInputFiles"]>[0]) =>
     dialog.locator("input[type=file]").setInputFiles(files)
-  for (const [name, count, said] of FILES) {
+  for (const [name, count, text] of FILES) {
     await choose(path.join(FIXTURES, name))
     await expect(dialog).toContainText(name)
-    await expect(dialog).toContainText(said)
+    await expect(dialog).toContainText(text)
     const add = dialog.getByRole("button", { name: count === 0 ? "Add" : `Add ${count} position`, exact: count === 0 })
     await expect(add).toBeEnabled({ enabled: count > 0 })
   }

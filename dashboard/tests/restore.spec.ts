@@ -11,7 +11,7 @@ const test = base.extend<{ client: Client }>({
 })
 
 /** Sets a budget concurrently with the edits of the page. */
-function atOnce(client: Client, heads: ReturnType<Client["handle"]["heads"]>, id: string, budget: number): void {
+function setConcurrently(client: Client, heads: ReturnType<Client["handle"]["heads"]>, id: string, budget: number): void {
   client.handle.changeAt(heads, (doc: Doc) => {
     if (doc.positions[id]) doc.positions[id].budget = budget
   })
@@ -26,17 +26,17 @@ test("a deleted position is restored completely", async ({ client, ceo }) => {
   const before = client.handle.heads()
   await ceo.set("Head of Design", "budget", "45")
   await expect.poll(() => client.row(id)?.budget).toBe(45)
-  atOnce(client, before, id, 31)
+  setConcurrently(client, before, id, 31)
   const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 conflicting values" })
   await expect(mark).toBeVisible()
-  const whole = () => ({ ...client.row(id), updatedAt: null, updatedBy: null })
-  const was = whole()
+  const rowOf = () => ({ ...client.row(id), updatedAt: null, updatedBy: null })
+  const original = rowOf()
 
   await ceo.remove("Head of Design")
   await expect.poll(() => client.row(id)).toBeUndefined()
   await page.getByRole("button", { name: "Undo" }).click()
   await expect(mark).toBeVisible()
-  await expect.poll(whole).toEqual(was)
+  await expect.poll(rowOf).toEqual(original)
 
   await ceo.remove("Head of Design")
   await page.reload()
@@ -46,7 +46,7 @@ test("a deleted position is restored completely", async ({ client, ceo }) => {
   await expect(entries.filter({ hasText: "restored Head of Design" }).first()).toBeVisible()
   await page.getByRole("button", { name: "Close" }).click()
   await expect(mark).toBeVisible()
-  await expect.poll(whole).toEqual(was)
+  await expect.poll(rowOf).toEqual(original)
 })
 
 test("a resolved conflict is listed and can be undone", async ({ client, ceo }) => {
@@ -55,7 +55,7 @@ test("a resolved conflict is listed and can be undone", async ({ client, ceo }) 
   const before = client.handle.heads()
   await ceo.set("Head of Design", "budget", "45")
   await expect.poll(() => client.row(id)?.budget).toBe(45)
-  atOnce(client, before, id, 31)
+  setConcurrently(client, before, id, 31)
   const mark = page.getByRole("button", { name: "Budget of Head of Design: 2 conflicting values" })
   await mark.click()
   const values = await page.getByRole("dialog").locator(".choice-value").allTextContents()

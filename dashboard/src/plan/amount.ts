@@ -322,7 +322,7 @@ function messageOf(text: string, { kind, word }: AmountRejection, { currency }: 
     case "negative":
       return "A budget cannot be negative."
     case "tooLarge":
-      return `The budget is too large: at most ${Number.MAX_SAFE_INTEGER.toLocaleString()} is accepted.`
+      return `The budget is too large. The maximum is ${Number.MAX_SAFE_INTEGER.toLocaleString()}.`
     case "tooSmall":
       return "The budget is too small to be stored. Enter 0 or a larger number."
     case "otherCurrency":

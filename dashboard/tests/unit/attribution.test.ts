@@ -26,19 +26,19 @@ beforeEach(() => {
 })
 afterEach(() => vi.unstubAllGlobals())
 
-const witness = () =>
+const create = () =>
   new Attribution("plan", (found) => {
     shown = Object.fromEntries(found)
   })
 
 it("each change is requested once", async () => {
   users = { a: "ceo", b: null, c: "cfo" }
-  const one = witness()
-  one.request(["a", "b"], true)
+  const attribution = create()
+  attribution.request(["a", "b"], true)
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
-  one.request(["c", "a", "b"], true)
+  attribution.request(["c", "a", "b"], true)
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo", c: "cfo" }))
-  one.request(["c", "a", "b"], true)
+  attribution.request(["c", "a", "b"], true)
   expect(asked).toEqual([["a", "b"], ["c"]])
   expect(options.every(({ cache }) => cache === "no-store")).toBe(true)
 })
@@ -48,34 +48,34 @@ it("one request runs at a time, newest changes first", async () => {
   hold = new Promise((done) => {
     release = done
   })
-  const one = witness()
-  one.request(["a"], true)
-  one.request(["b", "a"], true)
+  const attribution = create()
+  attribution.request(["a"], true)
+  attribution.request(["b", "a"], true)
   const many = Array.from({ length: 150 }, (_, at) => `c${at}`)
-  one.request([...many, "b", "a"], true)
+  attribution.request([...many, "b", "a"], true)
   expect(asked).toEqual([["a"]])
   release()
   await vi.waitFor(() => expect(asked).toEqual([["a"], many.slice(0, 100), [...many.slice(100), "b"]]))
 })
 
 it("changes missing on the server are requested again", async () => {
-  const one = witness()
-  one.request(["a"], false)
+  const attribution = create()
+  attribution.request(["a"], false)
   await vi.waitFor(() => expect(asked).toEqual([["a"]]))
   users = { a: "ceo" }
-  one.request(["a"], true)
+  attribution.request(["a"], true)
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
 })
 
 it("a failed request is repeated", async () => {
   const answering = fetch
   vi.stubGlobal("fetch", async () => new Response("", { status: 503 }))
-  const one = witness()
-  one.request(["a"], true)
+  const attribution = create()
+  attribution.request(["a"], true)
   await new Promise((done) => setTimeout(done))
   vi.stubGlobal("fetch", answering)
   users = { a: "ceo" }
-  one.request(["a"], true)
+  attribution.request(["a"], true)
   await vi.waitFor(() => expect(shown).toEqual({ a: "ceo" }))
 })
 
@@ -85,9 +85,9 @@ it("closing aborts the request and its callback", async () => {
     release = done
   })
   users = { a: "ceo" }
-  const one = witness()
-  one.request(["a"], true)
-  one.close()
+  const attribution = create()
+  attribution.request(["a"], true)
+  attribution.close()
   expect(options[0]?.signal?.aborted).toBe(true)
   release()
   await new Promise((done) => setTimeout(done))

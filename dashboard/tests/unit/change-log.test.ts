@@ -177,7 +177,7 @@ it("patches and a full read give the same list", () => {
   const conflict = rows.get("a")?.conflicts?.budget
   expect([rows.get("a")?.budget, conflict?.losing.map(({ value }) => value)].flat().sort()).toEqual([5, 9])
 
-  const settled = A.change(
+  const resolved = A.change(
     both,
     {
       patchCallback: (patches: A.Patch[], { after }: A.PatchInfo<PlanDoc>) => {
@@ -190,7 +190,7 @@ it("patches and a full read give the same list", () => {
     },
   )
   expect(rows.get("a")).toMatchObject({ budget: 9, conflicts: null })
-  const fresh = new PositionIndex(settled)
-  fresh.checkConflicts(settled, Object.keys(settled.positions))
+  const fresh = new PositionIndex(resolved)
+  fresh.checkConflicts(resolved, Object.keys(resolved.positions))
   expect(rows.list).toEqual(fresh.list)
 })

@@ -146,9 +146,9 @@ it("a discarded edit of a list is restored with its row", () => {
     ;(doc.positions[id] as { lines: string[] }).lines.push("two")
   })
   ours.merge(theirs)
-  const [swallowed] = ours.changeLog().discardedEdits()
-  expect(swallowed).toMatchObject({ field: "lines", nested: true })
-  restorePositions(ours, [{ id, heads: encodeHeads(swallowed?.heads ?? []) }], "CEO")
+  const [discarded] = ours.changeLog().discardedEdits()
+  expect(discarded).toMatchObject({ field: "lines", nested: true })
+  restorePositions(ours, [{ id, heads: encodeHeads(discarded?.heads ?? []) }], "CEO")
   expect(ours.row(id).lines).toEqual(["one", "two"])
 })
 

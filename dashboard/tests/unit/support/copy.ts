@@ -39,7 +39,7 @@ export class Copy implements Plan {
     const position = this.readPosition(id)
     const conflict = position?.conflicts?.[field]
     if (position && conflict && shownValue(position, field) === value) return conflict.winner
-    const losing = conflict?.losing.find((lost) => lost.value === value)
+    const losing = conflict?.losing.find((other) => other.value === value)
     if (!losing) throw new Error(`${value} is not among the values of ${field}`)
     return losing.operation
   }
@@ -64,16 +64,16 @@ export class Copy implements Plan {
   }
 
   changeLog(): ChangeLog {
-    const ledger = new ChangeLog()
-    for (const { change, maxOp } of decodeChangesSince(this.current, [])) ledger.add(change, maxOp)
-    return ledger
+    const changeLog = new ChangeLog()
+    for (const { change, maxOp } of decodeChangesSince(this.current, [])) changeLog.add(change, maxOp)
+    return changeLog
   }
 
   /** Events of the latest changes, newest first. */
   latestEvents(most = 1): HistoryEvent[][] {
     return this.changeLog()
       .page({}, null, most)
-      .entries.map(({ events: deeds }) => deeds)
+      .entries.map(({ events }) => events)
   }
 
   discardedEdits() {
