@@ -10,8 +10,8 @@ interface AttributedChange {
 }
 
 /** Maximum number of changes per request. */
-const LIMIT = 100
-const PATIENCE = 10_000
+const MAX_CHANGES = 100
+const TIMEOUT_MS = 10_000
 
 export class Attribution {
   /** `null`: the server has no record of the change. */
@@ -63,7 +63,7 @@ export class Attribution {
   }
 
   #unknown(): string[] {
-    return this.#requested.filter((hash) => !this.#users.has(hash) && !this.#notYetOnServer.has(hash)).slice(0, LIMIT)
+    return this.#requested.filter((hash) => !this.#users.has(hash) && !this.#notYetOnServer.has(hash)).slice(0, MAX_CHANGES)
   }
 
   /** `null`: the request failed. */
@@ -72,7 +72,7 @@ export class Attribution {
       const response = await fetch(`api/documents/${this.document}/attribution?changes=${hashes.join(",")}`, {
         // User names must not stay in the HTTP cache after a logout.
         cache: "no-store",
-        signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(PATIENCE)]),
+        signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       })
       return response.ok ? ((await response.json()) as { changes: AttributedChange[] }).changes : null
     } catch {

@@ -39,7 +39,7 @@ interface FieldPath {
   field: string
 }
 
-interface Row {
+interface RowRecord {
   /** Automerge object id. */
   object: string
   position: string
@@ -76,7 +76,7 @@ export class ChangeLog {
   #numbers = new Map<string, number>()
   #byActor = new Map<string, number[]>()
   #maps = new Set<string>()
-  #rows = new Map<string, Row>()
+  #rows = new Map<string, RowRecord>()
   #texts = new Map<string, { text: TextSequence } & FieldPath>()
   /** Lists, maps and texts below a field, by object id. */
   #nested = new Map<string, FieldPath>()
@@ -86,7 +86,7 @@ export class ChangeLog {
   #names = new Map<string, string>()
   #deleted = new Set<string>()
   /** All rows ever created for a position. There are several if it was deleted and restored. */
-  #byPosition = new Map<string, Row[]>()
+  #byPosition = new Map<string, RowRecord[]>()
   /** Cache of {@link #isAncestor}, by pair of change indices. */
   #ancestry = new Map<string, boolean>()
 
@@ -159,7 +159,7 @@ export class ChangeLog {
         if (op.action === "makeMap") {
           const others = this.#byPosition.get(position) ?? []
           const isRestored = op.pred.length === 0 && others.some((other) => other.deletions.some((end) => this.#isAncestor(end, number)))
-          const row: Row = { object: operation, position, created: number, isRestored, edits: [], deletions: [] }
+          const row: RowRecord = { object: operation, position, created: number, isRestored, edits: [], deletions: [] }
           this.#rows.set(operation, row)
           this.#byPosition.set(position, [...others, row])
           created.set(position, operation)
@@ -284,7 +284,7 @@ export class ChangeLog {
   }
 
   /** Whether an earlier, deleted row of the position had this value in the field. */
-  #hadValue(row: Row, field: string, value: FieldValue): boolean {
+  #hadValue(row: RowRecord, field: string, value: FieldValue): boolean {
     const others = this.#byPosition.get(row.position) ?? []
     return others.some((other) => {
       if (other === row || !other.deletions.some((end) => this.#isAncestor(end, row.created))) return false
@@ -354,7 +354,7 @@ export class ChangeLog {
       const row = this.#rows.get(object)
       if (!row) continue
       // Only the last edit of each field counts.
-      const last = new Map<string, Row["edits"][number]>()
+      const last = new Map<string, RowRecord["edits"][number]>()
       for (const edit of row.edits) {
         const isDiscarded = row.deletions.every((deletion) => !this.#isAncestor(edit.change, deletion))
         const other = last.get(edit.field)
@@ -386,7 +386,7 @@ export class ChangeLog {
   }
 
   /** Heads at which a deleted row still exists, with everything its deleters had seen. */
-  #headsBefore(row: Row): string[] {
+  #headsBefore(row: RowRecord): string[] {
     return row.deletions.flatMap((deletion) => this.#changes[deletion]?.deps ?? [])
   }
 
@@ -398,7 +398,7 @@ export class ChangeLog {
   }
 
   /** Whether somebody who had seen the edit has since recreated or deleted the position, or set the field. */
-  #isHandled(row: Row, { change, field }: Row["edits"][number]): boolean {
+  #isHandled(row: RowRecord, { change, field }: RowRecord["edits"][number]): boolean {
     const others = this.#byPosition.get(row.position)?.filter((other) => other !== row) ?? []
     return others.some((other) => {
       const writes = other.edits.filter((edit) => edit.field === field).map((edit) => edit.change)

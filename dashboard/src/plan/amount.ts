@@ -188,13 +188,13 @@ function splitParts(cleaned: string): Parts {
     body = body.slice(0, -1).trim()
   }
   const currencies = prefix === "" ? [] : prefix.split(" ")
-  const unknown = currencies.find((word) => codesOf(withoutPoint(word)) === null && !/^\p{Alphabetic}/u.test(word))
+  const unknown = currencies.find((word) => codesOf(withoutFinalPoint(word)) === null && !/^\p{Alphabetic}/u.test(word))
   if (unknown !== undefined) throw new AmountRejection("notANumber")
   const number = /^[.,٫]?\d+(?:[ '٬.,٫]+\d+)*[.,]?(?:[eE][-+]?\d+)?/.exec(body.slice(start))?.[0] ?? ""
   const suffix = body.slice(start + number.length)
   if (/\d/.test(suffix)) throw new AmountRejection("notANumber")
   const power = parseSuffix(suffix, currencies)
-  return { isNegative, currencies: currencies.map(withoutPoint), number, power }
+  return { isNegative, currencies: currencies.map(withoutFinalPoint), number, power }
 }
 
 /** Parses unit word, currency and `/-` after a number. Adds the currency to the list and returns the power of ten of the unit. */
@@ -204,7 +204,7 @@ function parseSuffix(suffix: string, currencies: string[]): number | null {
   let hasStroke = false
   let hasCurrency = false
   for (const word of words) {
-    const bare = withoutPoint(word)
+    const bare = withoutFinalPoint(word)
     const named = UNIT_WORDS.get(bare.toLowerCase())
     if (word === "/-" && !hasStroke) hasStroke = true
     else if (named !== undefined && power === null) power = named
@@ -217,7 +217,7 @@ function parseSuffix(suffix: string, currencies: string[]): number | null {
   return power
 }
 
-const withoutPoint = (word: string): string => word.replace(/\.$/, "")
+const withoutFinalPoint = (word: string): string => word.replace(/\.$/, "")
 
 /** Rejects a word that is not the currency of the plan. */
 function assertCurrency(word: string, currency: string | undefined) {

@@ -1,5 +1,6 @@
 /** Formats money, numbers and times for the browser's language. */
 import { LOCALE_SEPARATORS, type NumberSeparators } from "./amount"
+import type { FieldValue } from "./schema"
 
 /** Names of units. Other units are shown as a number. */
 const UNITS = new Map([
@@ -13,7 +14,7 @@ const UNITS = new Map([
 export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name || "single" }))
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
-const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
+const exactNumbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
 
 /** The currency symbol, such as ₹ or $, or the code if there is no symbol. */
 function currencySymbol(currency: string): string {
@@ -32,7 +33,7 @@ export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbe
 export const unitLabel = (currency: string, unit: number): string => [currencySymbol(currency), unitName(unit)].filter(Boolean).join(" ")
 
 /** A budget without its unit. Six decimals keep different budgets distinguishable, also in crore. */
-export const formatAmount = (budget: number | null): string => (budget === null ? "—" : exact.format(budget))
+export const formatAmount = (budget: number | null): string => (budget === null ? "—" : exactNumbers.format(budget))
 
 /** A sum of budgets without its unit. */
 export const formatSum = (budgets: number): string => numbers.format(budgets)
@@ -69,18 +70,21 @@ export function toPlainDecimal(value: number): string {
 export const toEditText = (budget: number | null, { decimal }: NumberSeparators = LOCALE_SEPARATORS): string =>
   budget === null ? "" : toPlainDecimal(budget).replace(".", decimal === "," ? "," : ".")
 
-const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
-const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" })
+const dateTimes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
+const relativeTimes = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" })
 
-export const formatDateTime = (at: number | null): string => (at === null ? "" : moments.format(at))
+export const formatDateTime = (at: number | null): string => (at === null ? "" : dateTimes.format(at))
 
 /** `5 min. ago` within a day, otherwise the date. */
 export function formatRelativeTime(at: number | null, now: number): string {
   if (at === null) return ""
   const seconds = Math.round((at - now) / 1_000)
-  if (seconds > -45) return relative.format(0, "second")
-  if (seconds > -3_600) return relative.format(Math.round(seconds / 60), "minute")
-  if (seconds > -86_400) return relative.format(Math.round(seconds / 3_600), "hour")
-  return days.format(at)
+  if (seconds > -45) return relativeTimes.format(0, "second")
+  if (seconds > -3_600) return relativeTimes.format(Math.round(seconds / 60), "minute")
+  if (seconds > -86_400) return relativeTimes.format(Math.round(seconds / 3_600), "hour")
+  return dates.format(at)
 }
+
+/** A value of a field or setting, as text. */
+export const formatValue = (value: FieldValue): string => (typeof value === "number" ? formatAmount(value) : value || "(empty)")

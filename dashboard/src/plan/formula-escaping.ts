@@ -10,16 +10,16 @@
 const FORMULA = String.raw`['" \u00a0\u3000]*[=+\-@＝＋－＠]`
 /** At the start of a cell, spreadsheets also skip tabs and line breaks. */
 const AT_START = String.raw`['" \u00a0\u3000]*[=+\-@＝＋－＠\t\r\n]`
-const INNER = String.raw`(?<=[;\t|\r\n])`
+const AFTER_SEPARATOR = String.raw`(?<=[;\t|\r\n])`
 
-const UNGUARDED = new RegExp(`^(?=${AT_START})|${INNER}(?=${FORMULA})`, "g")
-const GUARDED = new RegExp(`^'(?=${AT_START})|${INNER}'(?=${FORMULA})`, "g")
+const UNESCAPED = new RegExp(`^(?=${AT_START})|${AFTER_SEPARATOR}(?=${FORMULA})`, "g")
+const ESCAPED = new RegExp(`^'(?=${AT_START})|${AFTER_SEPARATOR}'(?=${FORMULA})`, "g")
 
 /** Inserts an apostrophe before each formula. */
-export const escapeFormulas = (text: string): string => text.replace(UNGUARDED, "'")
+export const escapeFormulas = (text: string): string => text.replace(UNESCAPED, "'")
 
 /** Reverses {@link escapeFormulas}. */
-export const unescapeFormulas = (cell: string): string => cell.replace(GUARDED, "")
+export const unescapeFormulas = (cell: string): string => cell.replace(ESCAPED, "")
 
 /** Whether a cell needs quotation marks: it contains a separator or a quote, or starts or ends with a space. */
 export const needsQuotes = (cell: string): boolean => /[,;\t|"\r\n]|^ | $/.test(cell)

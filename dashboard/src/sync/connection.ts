@@ -12,11 +12,11 @@ const NOT_ALLOWED = 4403
 
 export type AccessError = "not-logged-in" | "not-allowed"
 
-const RETRY = 5_000
+const RETRY_MS = 5_000
 /** Maximum time for a connection attempt. */
-const CONNECTING = 20_000
+const CONNECT_TIMEOUT_MS = 20_000
 /** After this time in the background a device may have slept. */
-const ASLEEP = 60_000
+const SLEEP_MS = 60_000
 
 export class Connection extends WebSocketClientAdapter {
   /** The connection is established. */
@@ -32,14 +32,14 @@ export class Connection extends WebSocketClientAdapter {
   #heartbeat = new Heartbeat({
     isOpen: () => this.#state === WebSocket.OPEN,
     buffered: () => (this.socket as WebSocket | undefined)?.bufferedAmount ?? 0,
-    onDead: () => {
+    onUnreachable: () => {
       this.#drop()
       this.#reconnectNow()
     },
   })
 
   constructor(url: string) {
-    super(url, RETRY)
+    super(url, RETRY_MS)
     this.on("peer-candidate", ({ peerMetadata }) => {
       this.isOpen = true
       this.accessError = null
@@ -61,7 +61,7 @@ export class Connection extends WebSocketClientAdapter {
         hiddenAt = Date.now()
         return
       }
-      if (Date.now() - hiddenAt > ASLEEP) this.#drop()
+      if (Date.now() - hiddenAt > SLEEP_MS) this.#drop()
       this.#reconnectNow()
     })
   }
@@ -72,7 +72,7 @@ export class Connection extends WebSocketClientAdapter {
     this.#reconnect = () => this.connect(peerId, metadata)
     // The timers of the adapter can fire late: keep a connection that is open or being opened.
     const state = this.#state
-    if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#attemptedAt < CONNECTING)) return
+    if (state === WebSocket.OPEN || (state === WebSocket.CONNECTING && Date.now() - this.#attemptedAt < CONNECT_TIMEOUT_MS)) return
     // A replaced socket does not report that it closed.
     if (this.isOpen && this.remotePeerId) this.emit("peer-disconnected", { peerId: this.remotePeerId })
     this.#attemptedAt = Date.now()

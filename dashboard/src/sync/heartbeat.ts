@@ -4,18 +4,18 @@
  */
 
 /** Maximum wait for an answer, and maximum time without any message. */
-const UNANSWERED = 10_000
-const SILENT = 30_000
+const ANSWER_TIMEOUT_MS = 10_000
+const MAX_SILENCE_MS = 30_000
 /** Timeout of the health request. */
-const PATIENCE = 5_000
-const TICK = 5_000
+const PROBE_TIMEOUT_MS = 5_000
+const CHECK_INTERVAL_MS = 5_000
 
 interface HeartbeatTarget {
   isOpen(): boolean
   /** Bytes that have not been sent yet. */
   buffered(): number
   /** Called when the server does not answer. */
-  onDead(): void
+  onUnreachable(): void
 }
 
 export class Heartbeat {
@@ -31,7 +31,7 @@ export class Heartbeat {
     const watch = () => {
       clearInterval(this.#timer)
       if (document.hidden) return
-      this.#timer = setInterval(() => this.#check(), TICK)
+      this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
       this.#check()
     }
     document.addEventListener("visibilitychange", watch)
@@ -55,7 +55,8 @@ export class Heartbeat {
     if (buffered < this.#buffered) this.received()
     this.#buffered = buffered
     const now = Date.now()
-    const isSilent = now - this.#receivedAt >= SILENT || (this.#awaitingSince !== null && now - this.#awaitingSince >= UNANSWERED)
+    const isSilent =
+      now - this.#receivedAt >= MAX_SILENCE_MS || (this.#awaitingSince !== null && now - this.#awaitingSince >= ANSWER_TIMEOUT_MS)
     if (isSilent) void this.#probe()
   }
 
@@ -65,10 +66,10 @@ export class Heartbeat {
     const before = this.#receivedAt
     try {
       // Any HTTP status proves that the server is reachable.
-      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) })
+      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })
       this.received()
     } catch {
-      if (this.target.isOpen() && this.#receivedAt === before) this.target.onDead()
+      if (this.target.isOpen() && this.#receivedAt === before) this.target.onUnreachable()
     } finally {
       this.#isProbing = false
     }

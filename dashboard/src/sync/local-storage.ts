@@ -3,9 +3,9 @@ import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-index
 
 const STORE = "documents"
 /** Delay before a failed write is retried. */
-const RETRY = 10_000
+const RETRY_MS = 10_000
 /** Kinds of entries that contain changes. */
-const CHANGES = new Set(["snapshot", "incremental"])
+const CHANGE_KINDS = new Set(["snapshot", "incremental"])
 
 export class LocalStorageAdapter extends IndexedDBStorageAdapter {
   #writeErrors = new Map<string, string>()
@@ -34,12 +34,12 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     try {
       await this.#write((store) => store.put({ key, binary }, key))
       // A save contains everything since the last successful one, so nothing is missing now.
-      if (CHANGES.has(kind) && this.#writeErrors.delete(document)) this.#notify()
+      if (CHANGE_KINDS.has(kind) && this.#writeErrors.delete(document)) this.#notify()
     } catch (error) {
-      if (CHANGES.has(kind)) {
-        this.#writeErrors.set(document, reason(error))
+      if (CHANGE_KINDS.has(kind)) {
+        this.#writeErrors.set(document, describeError(error))
         this.#notify()
-        window.setTimeout(() => this.saveAgain(document), RETRY)
+        window.setTimeout(() => this.saveAgain(document), RETRY_MS)
       }
       throw error
     }
@@ -70,7 +70,7 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
   }
 }
 
-function reason(error: unknown): string {
+function describeError(error: unknown): string {
   if (error instanceof DOMException && error.name === "QuotaExceededError") return "Storage is full."
   return error instanceof Error ? error.message : String(error)
 }

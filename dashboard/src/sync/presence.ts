@@ -4,15 +4,15 @@ import { type DocHandle, Presence as Stock } from "@automerge/automerge-repo/sli
 import type { FieldKey } from "../plan/fields"
 import type { PlanDoc } from "../plan/schema"
 
-export interface Cell {
+export interface CellAddress {
   position: string
   field: FieldKey
 }
 
 /** Presence state of a dashboard. */
-interface State {
+interface PresenceState {
   user?: { name: string }
-  cell?: Cell | null
+  cell?: CellAddress | null
   /** Sent by the server only: users of the legacy protocol. */
   people?: { name: string }[]
   [channel: string]: unknown
@@ -22,20 +22,20 @@ export interface Person {
   /** Unique among all collaborators. */
   key: string
   name: string
-  cell: Cell | null
+  cell: CellAddress | null
   isLegacy: boolean
 }
 
 export class Presence {
-  #presence: Stock<State, PlanDoc>
+  #presence: Stock<PresenceState, PlanDoc>
   #people: readonly Person[] = []
-  #cell: Cell | null = null
+  #cell: CellAddress | null = null
   #name = ""
 
   constructor(handle: DocHandle<PlanDoc>, name: string, listener: (people: readonly Person[]) => void) {
-    this.#presence = new Stock<State, PlanDoc>({ handle })
+    this.#presence = new Stock<PresenceState, PlanDoc>({ handle })
     const refresh = () => {
-      this.#people = people(this.#presence.getPeerStates().value as Record<string, { value: State }>)
+      this.#people = peopleFrom(this.#presence.getPeerStates().value as Record<string, { value: PresenceState }>)
       listener(this.#people)
     }
     for (const event of ["snapshot", "update", "goodbye", "pruning"] as const) this.#presence.on(event, refresh)
@@ -45,7 +45,7 @@ export class Presence {
     window.addEventListener("pageshow", this.#enter)
   }
 
-  enter(cell: Cell | null): void {
+  setCell(cell: CellAddress | null): void {
     if (this.#cell?.position === cell?.position && this.#cell?.field === cell?.field) return
     this.#cell = cell
     this.#presence.broadcast("cell", cell)
@@ -71,7 +71,7 @@ export class Presence {
 }
 
 /** Presence messages are not trusted: malformed entries are dropped. */
-function people(states: Record<string, { value: State }>): Person[] {
+function peopleFrom(states: Record<string, { value: PresenceState }>): Person[] {
   const text = (value: unknown) => (typeof value === "string" ? value.trim().slice(0, 60) : "")
   return Object.entries(states).flatMap(([peer, { value }]): Person[] => {
     const legacy = Array.isArray(value.people) ? value.people : []

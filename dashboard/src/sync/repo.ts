@@ -13,9 +13,9 @@ export interface LocalRepo {
 }
 
 /** Maximum wait for other tabs to close a database. */
-const PATIENCE = 5_000
+const CLOSE_TIMEOUT_MS = 5_000
 
-const database = (owner: string) => `${STORAGE_PREFIX}${owner === "" ? "" : `.${owner}`}`
+const databaseName = (owner: string) => `${STORAGE_PREFIX}${owner === "" ? "" : `.${owner}`}`
 
 /** Opens the repository of a user. Each user of a browser has a separate database. */
 export function openRepo(owner: string): LocalRepo {
@@ -23,12 +23,12 @@ export function openRepo(owner: string): LocalRepo {
   sync.protocol = location.protocol === "https:" ? "wss:" : "ws:"
   sync.hash = ""
   const connection = new Connection(sync.href)
-  const storage = new LocalStorageAdapter(database(owner), (id) => {
+  const storage = new LocalStorageAdapter(databaseName(owner), (id) => {
     if (repo.handles[id as DocumentId]?.isReady()) repo.flush([id as DocumentId]).catch(() => undefined)
   })
   const repo = new Repo({
     storage,
-    network: [connection, new BroadcastChannelNetworkAdapter({ channelName: database(owner) })],
+    network: [connection, new BroadcastChannelNetworkAdapter({ channelName: databaseName(owner) })],
   })
   return { repo, connection, outbox: new Outbox(repo, connection, storage, owner) }
 }
@@ -36,10 +36,10 @@ export function openRepo(owner: string): LocalRepo {
 /** Deletes the database of a user. */
 export function deleteLocalDatabase(owner: string): Promise<"deleted" | "later"> {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(database(owner))
+    const request = indexedDB.deleteDatabase(databaseName(owner))
     request.onsuccess = () => resolve("deleted")
     request.onerror = () => reject(request.error ?? new Error("Could not delete local data."))
     // Other tabs still have the database open and are about to reload.
-    request.onblocked = () => window.setTimeout(() => resolve("later"), PATIENCE)
+    request.onblocked = () => window.setTimeout(() => resolve("later"), CLOSE_TIMEOUT_MS)
   })
 }

@@ -14,15 +14,15 @@ export interface Session {
   user: User | null
 }
 
-const KEY = `${STORAGE_PREFIX}.session`
-const NAME = `${STORAGE_PREFIX}.name`
+const SESSION_KEY = `${STORAGE_PREFIX}.session`
+const NAME_KEY = `${STORAGE_PREFIX}.name`
 
 /** Timeout after which the page continues with the cached session. */
-const PATIENCE = 4_000
+const SESSION_TIMEOUT_MS = 4_000
 
 function cachedSession(): Session | null {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "null") as Session | null
+    return JSON.parse(localStorage.getItem(SESSION_KEY) ?? "null") as Session | null
   } catch {
     return null
   }
@@ -31,10 +31,10 @@ function cachedSession(): Session | null {
 /** The session from the server, or else the cached one; `null` on a first visit without a connection. */
 export async function readSession(): Promise<{ session: Session | null; isFresh: boolean }> {
   try {
-    const response = await fetch("api/session", { signal: AbortSignal.timeout(PATIENCE) })
+    const response = await fetch("api/session", { signal: AbortSignal.timeout(SESSION_TIMEOUT_MS) })
     if (response.ok) {
       const session = (await response.json()) as Session
-      localStorage.setItem(KEY, JSON.stringify(session))
+      localStorage.setItem(SESSION_KEY, JSON.stringify(session))
       return { session, isFresh: true }
     }
   } catch {
@@ -65,12 +65,12 @@ export async function login(email: string, password: string): Promise<LoginResul
 export async function logout(): Promise<void> {
   const response = await fetch("accounts/api/logout/", { method: "POST" })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
-  localStorage.removeItem(KEY)
+  localStorage.removeItem(SESSION_KEY)
 }
 
 /** Display name for servers without authentication. */
-export const readDisplayName = (): string => localStorage.getItem(NAME) ?? ""
-export const saveDisplayName = (name: string): void => localStorage.setItem(NAME, name.trim())
+export const readDisplayName = (): string => localStorage.getItem(NAME_KEY) ?? ""
+export const saveDisplayName = (name: string): void => localStorage.setItem(NAME_KEY, name.trim())
 
 /** User whose local database is used; empty without authentication. */
 export const ownerOf = (session: Session): string => session.user?.name ?? ""

@@ -66,13 +66,15 @@ export class SyncStatus {
 
   #resync(): void {
     const doc = this.handle.doc()
-    const isBehind = this.#serverHeads !== null && !has(doc, this.#serverHeads)
+    const isBehind = this.#serverHeads !== null && !containsHeads(doc, this.#serverHeads)
     if (this.#serverHeads && !isBehind) {
       this.#acknowledged = this.#serverHeads
       saveHeads(this.owner, this.handle.documentId, this.#serverHeads)
     }
     // Ignore heads that this copy does not contain, for example after the browser evicted part of its storage.
-    const known = has(doc, this.#acknowledged) ? this.#acknowledged : (this.#earlierAcknowledged.find((heads) => has(doc, heads)) ?? [])
+    const known = containsHeads(doc, this.#acknowledged)
+      ? this.#acknowledged
+      : (this.#earlierAcknowledged.find((heads) => containsHeads(doc, heads)) ?? [])
     const pending = A.getChangesMetaSince(doc, known).length
     if (this.#savedCount !== pending) savePendingCount(this.owner, this.handle.documentId, pending)
     this.#savedCount = pending
@@ -91,12 +93,12 @@ export class SyncStatus {
 }
 
 /** `A.hasHeads` is slow: it reconstructs each of the changes. */
-function has(doc: A.Doc<unknown>, heads: A.Heads): boolean {
+function containsHeads(doc: A.Doc<unknown>, heads: A.Heads): boolean {
   const missing = new Set(A.getMissingDeps(doc, heads))
   return !heads.some((head) => missing.has(head))
 }
 
-const KEPT = 3
+const MAX_SAVED_HEADS = 3
 
 function readHeads(owner: string, id: string): A.Heads[] {
   try {
@@ -110,5 +112,5 @@ function readHeads(owner: string, id: string): A.Heads[] {
 function saveHeads(owner: string, id: string, heads: A.Heads): void {
   const before = readHeads(owner, id)
   if (JSON.stringify(before[0]) === JSON.stringify(heads)) return
-  localStorage.setItem(planKey("heads", owner, id), JSON.stringify([heads, ...before].slice(0, KEPT)))
+  localStorage.setItem(planKey("heads", owner, id), JSON.stringify([heads, ...before].slice(0, MAX_SAVED_HEADS)))
 }

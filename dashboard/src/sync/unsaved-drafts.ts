@@ -16,7 +16,7 @@ export interface UnsavedDraft {
 }
 
 /** Format of earlier versions: with the fields of the row, without heads. */
-interface Earlier {
+interface LegacyDraft {
   row: { id: string; designation: string }
 }
 
@@ -25,13 +25,13 @@ const storageKey = (owner: string, plan: string) => planKey("lost", owner, plan)
 export function readUnsavedDrafts(owner: string, plan: string): readonly UnsavedDraft[] {
   try {
     const read = JSON.parse(localStorage.getItem(storageKey(owner, plan)) ?? "[]") as unknown
-    return Array.isArray(read) ? (read as (UnsavedDraft | (UnsavedDraft & Earlier))[]).map(upgrade) : []
+    return Array.isArray(read) ? (read as (UnsavedDraft | (UnsavedDraft & LegacyDraft))[]).map(upgrade) : []
   } catch {
     return []
   }
 }
 
-const upgrade = (draft: UnsavedDraft | (UnsavedDraft & Earlier)): UnsavedDraft =>
+const upgrade = (draft: UnsavedDraft | (UnsavedDraft & LegacyDraft)): UnsavedDraft =>
   "row" in draft
     ? { key: draft.key, id: draft.row.id, name: draft.row.designation, heads: [], field: draft.field, text: draft.text }
     : draft

@@ -2,9 +2,9 @@ import { type FormEvent, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
 import { FIELDS, type FieldKey, fieldLabel, isAmountField, isGroupField, isRequiredField } from "../plan/fields"
 import { unitLabel } from "../plan/format"
+import { parseInput } from "../plan/input"
 
 import type { Settings } from "../plan/schema"
-import { parseInput } from "./CellEditor"
 
 interface Props {
   settings: Settings

@@ -19,7 +19,7 @@ interface Props {
   isFresh: boolean
 }
 
-const planInAddress = (): string | null => {
+const planInUrl = (): string | null => {
   const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
   return isValidDocumentId(id) ? id : null
 }
@@ -28,17 +28,17 @@ const planInAddress = (): string | null => {
 const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
 
 /** Interval for refreshing the list of plans; and the time for which a new plan may be unlisted or a change pending. */
-const REFRESH = 60_000
-const SETTLED = 5_000
+const REFRESH_MS = 60_000
+const GRACE_MS = 5_000
 
-const NEW: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
 
 export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
   const owner = ownerOf(first)
   const [session, setSession] = useState(first)
   const [plans, setPlans] = useState(() => cachedPlans(owner))
-  const [id, setId] = useState<string | null>(() => planInAddress() ?? firstPlan(cachedPlans(owner)))
+  const [id, setId] = useState<string | null>(() => planInUrl() ?? firstPlan(cachedPlans(owner)))
   const [store, setStore] = useState<PlanStore | null>(null)
   const [isUnavailable, setMissing] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
@@ -63,7 +63,7 @@ export function App({ local, session: first, isFresh }: Props) {
       const listed = await listPlans(owner)
       setPlans(listed)
       // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
-      setGone(before !== null && asked - before.at > SETTLED && !listed.some((plan) => plan.id === before.id))
+      setGone(before !== null && asked - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
       setId((before) => before ?? firstPlan(listed))
     } catch (error) {
@@ -76,12 +76,12 @@ export function App({ local, session: first, isFresh }: Props) {
     const refreshIfVisible = () => {
       if (!document.hidden) void refresh()
     }
-    const timer = window.setInterval(refreshIfVisible, REFRESH)
+    const timer = window.setInterval(refreshIfVisible, REFRESH_MS)
     document.addEventListener("visibilitychange", refreshIfVisible)
     const onHash = () => {
       // Commit the cell being edited before switching plans.
       if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
-      setId((before) => planInAddress() ?? firstPlan(cachedPlans(owner)) ?? before)
+      setId((before) => planInUrl() ?? firstPlan(cachedPlans(owner)) ?? before)
     }
     window.addEventListener("hashchange", onHash)
     return () => {
@@ -93,7 +93,7 @@ export function App({ local, session: first, isFresh }: Props) {
 
   // The URL always names the open plan, so that Back returns to it.
   useEffect(() => {
-    if (id !== null && planInAddress() === null) history.replaceState(null, "", `#${id}`)
+    if (id !== null && planInUrl() === null) history.replaceState(null, "", `#${id}`)
   }, [id])
 
   // Refresh the list and the session after a reconnect or a denied access.
@@ -113,7 +113,7 @@ export function App({ local, session: first, isFresh }: Props) {
     if (pending.size === 0) return
     const timer = window.setTimeout(() => {
       if (connection.isOpen) void refresh()
-    }, SETTLED)
+    }, GRACE_MS)
     return () => window.clearTimeout(timer)
   }, [pending, connection, refresh])
 
@@ -191,7 +191,7 @@ export function App({ local, session: first, isFresh }: Props) {
   const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
   const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
   const creating = isCreating && (
-    <PlanDialog title="New plan" settings={NEW} button="Create plan" onSave={create} onClose={() => setCreating(false)} />
+    <PlanDialog title="New plan" settings={NEW_PLAN} button="Create plan" onSave={create} onClose={() => setCreating(false)} />
   )
 
   if (store) {

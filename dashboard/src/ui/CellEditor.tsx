@@ -1,9 +1,8 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
-import { isBlankAmount, parseAmount } from "../plan/amount"
-import { validateField } from "../plan/edit"
 import { type FieldKey, isAmountField } from "../plan/fields"
 import { toEditText } from "../plan/format"
-import type { FieldValue, Settings } from "../plan/schema"
+import type { ParsedInput } from "../plan/input"
+import type { FieldValue } from "../plan/schema"
 
 /** Where the focus moves after a commit. */
 export type NextCell = "stay" | "down" | "next" | "back"
@@ -21,17 +20,6 @@ interface Props {
   /** Leaves the cell without a change. */
   onLeave: (next: NextCell) => void
   onCancel: () => void
-}
-
-/** A parsed value, or a message for the user. */
-export type ParsedInput = { value: FieldValue } | { problem: string }
-
-/** Parses user input. An empty amount is unknown (`null`); other amounts are in currency and unit of the plan. */
-export function parseInput(field: FieldKey, text: string, { currency, unit }: Settings): ParsedInput {
-  if (isAmountField(field)) return isBlankAmount(text) ? { value: null } : parseAmount(text, { currency, unit })
-  const value = text.trim()
-  const problem = validateField(field, value)
-  return problem === null ? { value } : { problem }
 }
 
 /** Editor of a cell. An invalid value stays in the editor with a message. */

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react"
 import type { ChangeAttribution } from "../history/protocol"
-import { formatAmount, formatDateTime } from "../plan/format"
+import { formatDateTime, formatValue } from "../plan/format"
 import type { Conflict, FieldValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
@@ -18,8 +18,6 @@ interface Props {
   onResolve: ((operation: string) => void) | null
   onClose: () => void
 }
-
-export const formatValue = (value: FieldValue): string => (typeof value === "number" ? formatAmount(value) : value || "(empty)")
 
 /** Shows all values of a conflict with authors and times, and resolves it. */
 export function ConflictDialog({ store, title, value: current, setBy, conflict, format = formatValue, onResolve, onClose }: Props) {

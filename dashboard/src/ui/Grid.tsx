@@ -8,19 +8,19 @@ import type { PositionAtHeads } from "../plan/edit"
 import { FIELDS, type FieldKey, fieldLabel, isAmountField } from "../plan/fields"
 import { toEditText, unitLabel } from "../plan/format"
 import { escapeFormulas, unescapeFormulas } from "../plan/formula-escaping"
+import { parseInput } from "../plan/input"
 import type { Sort, SortKey } from "../plan/query"
 import { type FieldValue, isEqualField, type Position, type Settings, shownValue } from "../plan/schema"
 import type { Highlight } from "../sync/plan-store"
-import type { Cell, Person } from "../sync/presence"
-import { parseInput } from "./CellEditor"
+import type { CellAddress, Person } from "../sync/presence"
 import { useCurrentMinute, useMediaQuery } from "./hooks"
 import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, fieldClasses, isFieldColumn, Row, type RowActions } from "./Row"
 
-const ROW = 44
-const TALL_ROW = 74
+const ROW_HEIGHT = 44
+const TWO_LINE_ROW_HEIGHT = 74
 /** Below this width a row has two lines. */
-const NARROW = "(max-width: 46rem)"
-const PAGE = 12
+const NARROW_SCREEN = "(max-width: 46rem)"
+const ROWS_PER_PAGE = 12
 
 interface Props {
   positions: readonly Position[]
@@ -43,13 +43,13 @@ interface Props {
   onConflict: (id: string, field: FieldKey) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
-  onCellFocus: (cell: Cell | null) => void
+  onCellFocus: (cell: CellAddress | null) => void
   onPasteRows: (text: string) => void
   /** Somebody deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
   onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, draft: string | null) => void
 }
 
-interface Place {
+interface CellPosition {
   id: string
   column: Column
 }
@@ -57,7 +57,7 @@ interface Place {
 export function Grid(props: Props) {
   const { positions, settings, people, highlights, selected, sort, canEdit } = props
   const columns = useMemo(() => COLUMNS.filter((column) => canEdit || column !== "select"), [canEdit])
-  const [active, setActive] = useState<Place | null>(null)
+  const [active, setActive] = useState<CellPosition | null>(null)
   const [editing, setEditing] = useState<CellEdit | null>(null)
   const draft = useRef<string | null>(null)
   /** The edited row when the cell was opened. */
@@ -70,12 +70,12 @@ export function Grid(props: Props) {
   const head = useRef<HTMLDivElement>(null)
   const [margin, setMargin] = useState(0)
   const [padding, setPadding] = useState(0)
-  const isNarrow = useMediaQuery(NARROW)
+  const isNarrow = useMediaQuery(NARROW_SCREEN)
   const now = useCurrentMinute()
 
   const indexById = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
   const activeIndex = active ? indexById.get(active.id) : undefined
-  const size = isNarrow ? TALL_ROW : ROW
+  const size = isNarrow ? TWO_LINE_ROW_HEIGHT : ROW_HEIGHT
 
   const virtual = useWindowVirtualizer({
     count: positions.length,
@@ -273,9 +273,9 @@ export function Grid(props: Props) {
       case "ArrowLeft":
         return move(0, -1)
       case "PageDown":
-        return move(PAGE, 0)
+        return move(ROWS_PER_PAGE, 0)
       case "PageUp":
-        return move(-PAGE, 0)
+        return move(-ROWS_PER_PAGE, 0)
       case "Home":
         return event.ctrlKey ? move(-positions.length, -columns.length) : move(0, -columns.length)
       case "End":
@@ -363,7 +363,7 @@ export function Grid(props: Props) {
           </span>
         )}
         {[...FIELDS, "updatedAt" as const].map((key) => (
-          <Head
+          <ColumnHeader
             key={key}
             column={key}
             sort={sort}
@@ -408,7 +408,7 @@ const columnLabel = (column: SortKey): string => (column === "updatedAt" ? "Last
 /** Grid keys apply to rows; controls in the header have their own. */
 const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
 
-interface HeadProps {
+interface ColumnHeaderProps {
   column: SortKey & (FieldKey | "updatedAt")
   suffix: string
   sort: Sort | null
@@ -416,7 +416,7 @@ interface HeadProps {
 }
 
 /** Column header. Clicks cycle through ascending, descending and unsorted. */
-function Head({ column, suffix, sort, onSort }: HeadProps) {
+function ColumnHeader({ column, suffix, sort, onSort }: ColumnHeaderProps) {
   const isSorted = sort?.key === column
   const isAscendingFirst = column !== "updatedAt" && !isAmountField(column)
   const next = (): Sort | null => {

@@ -4,11 +4,10 @@ import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
 import type { HistoryPage, PastPlan } from "../history/protocol"
 import { type FieldKey, fieldNoun, isAmountField, isFieldKey, isRequiredField } from "../plan/fields"
-import { formatDateTime, formatMoney } from "../plan/format"
+import { formatDateTime, formatMoney, formatValue } from "../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
-import { formatValue } from "./ConflictDialog"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 
@@ -27,14 +26,14 @@ interface Props {
   onClose: () => void
 }
 
-const PAGE = 40
+const ENTRIES_PER_PAGE = 40
 
 /** History of a plan or a position, computed from the document. Works offline. */
 export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttribution, onRestore, onRestorePositions, onClose }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   /** Number of entries to show. */
-  const [count, setCount] = useState(PAGE)
+  const [count, setCount] = useState(ENTRIES_PER_PAGE)
   // A deleted position keeps its last known name in the title.
   const name = useRef("")
   name.current = position?.designation ?? name.current
@@ -90,7 +89,7 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
       )}
       {page && page.entries.length === 0 && <p className="fine">No changes yet.</p>}
       {page?.next != null && (
-        <button type="button" onClick={() => setCount(page.entries.length + PAGE)}>
+        <button type="button" onClick={() => setCount(page.entries.length + ENTRIES_PER_PAGE)}>
           Show earlier changes
         </button>
       )}
@@ -183,12 +182,12 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
           <em>{name}</em>:{" "}
         </>
       )}
-      {fieldOf(event)} <FieldSetText event={event} />
+      {describeField(event)} <FieldSetText event={event} />
     </>
   )
 }
 
-function fieldOf({ position, field }: FieldSetEvent): string {
+function describeField({ position, field }: FieldSetEvent): string {
   if (position !== null) return fieldNoun(field)
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
@@ -312,7 +311,7 @@ function PastPlanView({ store, changes }: { store: PlanStore; changes: number })
           </p>
           <PositionsTable
             rows={past.positions.map((position) => ({ key: position.id, ...position }))}
-            most={PAST}
+            maxRows={MAX_PAST_ROWS}
             label="Positions in this version"
           />
         </div>
@@ -321,6 +320,6 @@ function PastPlanView({ store, changes }: { store: PlanStore; changes: number })
   )
 }
 
-const PAST = 300
+const MAX_PAST_ROWS = 300
 const pastBudgetSum = (past: PastPlan): number => sumBudgets(past.positions as unknown as readonly Position[])
 const formatPlanMoney = ({ settings }: PastPlan, units: number): string => formatMoney(units, settings.currency, settings.unit)

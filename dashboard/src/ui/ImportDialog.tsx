@@ -18,9 +18,9 @@ interface Props {
   onClose: () => void
 }
 
-const SHOWN = 100
+const MAX_PREVIEW_ROWS = 100
 /** Maximum number of reported lines; the others are counted. */
-const REPORTED = 20
+const MAX_REPORTED_LINES = 20
 const MAX_BYTES = 20_000_000
 
 /** Import dialog with a preview. */
@@ -95,7 +95,7 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
           <Totals positions={validLines.map((line) => line.position)} settings={settings} usedBudget={usedBudget} />
           <PositionsTable
             rows={validLines.map(({ number, position }) => ({ key: number, ...position }))}
-            most={SHOWN}
+            maxRows={MAX_PREVIEW_ROWS}
             label="Preview"
             unit={unitLabel(currency, unit)}
           />
@@ -152,10 +152,10 @@ function InvalidLines({ lines }: { lines: readonly ImportLine[] }) {
 }
 
 function LineList({ lines }: { lines: readonly { number: number; text: string }[] }) {
-  const others = lines.length - REPORTED
+  const others = lines.length - MAX_REPORTED_LINES
   return (
     <ul>
-      {lines.slice(0, REPORTED).map(({ number, text }) => (
+      {lines.slice(0, MAX_REPORTED_LINES).map(({ number, text }) => (
         <li key={number}>{text}</li>
       ))}
       {others > 0 && <li key="others">and {others.toLocaleString()} more</li>}

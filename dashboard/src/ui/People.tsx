@@ -14,7 +14,7 @@ const initials = (name: string): string => {
   ).toUpperCase()
 }
 
-const SHOWN = 5
+const MAX_AVATARS = 5
 
 /** Avatars of collaborators. */
 export function People({ people }: { people: readonly Person[] }) {
@@ -22,7 +22,7 @@ export function People({ people }: { people: readonly Person[] }) {
   const names = [...new Map(people.map((person) => [`${person.name}/${person.isLegacy}`, person])).values()]
   return (
     <ul className="people" aria-label="Collaborators">
-      {names.slice(0, SHOWN).map((person) => (
+      {names.slice(0, MAX_AVATARS).map((person) => (
         <li
           key={person.key}
           className={`person ${personColour(person.name)}`}
@@ -35,9 +35,9 @@ export function People({ people }: { people: readonly Person[] }) {
           </span>
         </li>
       ))}
-      {names.length > SHOWN && (
+      {names.length > MAX_AVATARS && (
         <li className="person more">
-          +{names.length - SHOWN}
+          +{names.length - MAX_AVATARS}
           <span className="hidden"> more</span>
         </li>
       )}

@@ -20,17 +20,17 @@ import {
 import { FIELD_COLUMNS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
 import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
+import { parseInput } from "../plan/input"
 import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
 import { type FieldValue, isUnchanged, type Position, SETTING_LABELS, SETTINGS, type Setting, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
-import type { Cell } from "../sync/presence"
+import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
 import { planKey } from "../sync/storage-keys"
 import type { SyncState } from "../sync/sync-status"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
-import { parseInput } from "./CellEditor"
 import { ConflictDialog } from "./ConflictDialog"
 import { EmptyList } from "./EmptyList"
 import { BOTH_KEPT, fieldEdits } from "./field-edits"
@@ -66,7 +66,7 @@ interface Props {
 }
 
 /** The open dialog. */
-type Open =
+type OpenDialog =
   | { kind: "conflict"; id: string; field: FieldKey }
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
@@ -89,7 +89,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const [filter, setFilter] = useState(NO_FILTER)
   const [sort, setSort] = useState<Sort | null>(null)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
-  const [open, setOpen] = useState<Open | null>(null)
+  const [open, setOpen] = useState<OpenDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
   const [toasts, setNotes] = useState<readonly ToastMessage[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store))
@@ -238,7 +238,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
     setDismissed(next)
   }
-  const onCellFocus = useCallback((cell: Cell | null) => store.presence.enter(cell), [store])
+  const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
   const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
 

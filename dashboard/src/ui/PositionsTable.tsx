@@ -1,22 +1,22 @@
 import { FIELD_DEFINITIONS, type FieldValues, isAmountField } from "../plan/fields"
 import { formatAmount } from "../plan/format"
 
-interface Row extends FieldValues {
+interface TableRow extends FieldValues {
   key: string | number
   mistyped?: Partial<Record<string, string>>
 }
 
 interface Props {
-  rows: readonly Row[]
+  rows: readonly TableRow[]
   /** Number of rows to show; the remaining rows are counted. */
-  most: number
+  maxRows: number
   label: string
   /** Unit of the amounts, such as `₹ lakh`. */
   unit?: string
 }
 
 /** A read-only, scrollable table of positions. */
-export function PositionsTable({ rows, most, label, unit }: Props) {
+export function PositionsTable({ rows, maxRows, label, unit }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
     <section className="positions-table" tabIndex={0} aria-label={label}>
@@ -32,7 +32,7 @@ export function PositionsTable({ rows, most, label, unit }: Props) {
           </tr>
         </thead>
         <tbody>
-          {rows.slice(0, most).map((row) => (
+          {rows.slice(0, maxRows).map((row) => (
             <tr key={row.key}>
               {FIELD_DEFINITIONS.map(({ key }) =>
                 isAmountField(key) ? (
@@ -47,7 +47,7 @@ export function PositionsTable({ rows, most, label, unit }: Props) {
           ))}
         </tbody>
       </table>
-      {rows.length > most && <p className="fine">and {(rows.length - most).toLocaleString()} more</p>}
+      {rows.length > maxRows && <p className="fine">and {(rows.length - maxRows).toLocaleString()} more</p>}
     </section>
   )
 }

@@ -2,11 +2,10 @@ import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { DiscardedEdit } from "../history/events"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
-import { formatDateTime } from "../plan/format"
+import { formatDateTime, formatValue } from "../plan/format"
+import type { ParsedInput } from "../plan/input"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
-import type { ParsedInput } from "./CellEditor"
-import { formatValue } from "./ConflictDialog"
 
 /** A discarded edit, and the position if it has been restored. */
 export interface DiscardedEditItem {
@@ -40,7 +39,7 @@ interface Props {
   onMergeHiddenRows: () => void
 }
 
-const SHOWN = 4
+const SHOWN_ITEMS = 4
 
 /** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
 export function ReviewPanel({ positions, settings, drafts, discardedEdits, hiddenRows, historyProblem, canEdit, ...handlers }: Props) {
@@ -86,8 +85,8 @@ export function ReviewPanel({ positions, settings, drafts, discardedEdits, hidde
           {count} {count === 1 ? "item needs" : "items need"} review
         </span>
       </h2>
-      <ul>{isAll ? items : items.slice(0, SHOWN)}</ul>
-      {count > SHOWN && (
+      <ul>{isAll ? items : items.slice(0, SHOWN_ITEMS)}</ul>
+      {count > SHOWN_ITEMS && (
         <button type="button" className="link" onClick={() => setAll(!isAll)}>
           {isAll ? "Show fewer" : `Show all ${count}`}
         </button>

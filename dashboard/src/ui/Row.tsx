@@ -11,11 +11,12 @@ import {
   isHiddenOnPhones,
 } from "../plan/fields"
 import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
+import type { ParsedInput } from "../plan/input"
 
 import { type FieldValue, type Position, shownValue } from "../plan/schema"
 import type { Highlight } from "../sync/plan-store"
 import type { Person } from "../sync/presence"
-import { CellEditor, type NextCell, type ParsedInput } from "./CellEditor"
+import { CellEditor, type NextCell } from "./CellEditor"
 import { personColour } from "./People"
 
 /** Columns from left to right. */
@@ -101,7 +102,7 @@ export const Row = memo(function Row({
         </span>
       )}
       {FIELDS.map((field) => (
-        <Cell
+        <GridCell
           key={field}
           position={position}
           field={field}
@@ -162,7 +163,7 @@ function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey)
 export const fieldClasses = (field: FieldKey): string =>
   `${isAmountField(field) ? " cell-amount" : ""}${isHiddenOnPhones(field) ? " not-on-phones" : ""}`
 
-interface CellProps {
+interface GridCellProps {
   position: Position
   field: FieldKey
   isActive: boolean
@@ -173,7 +174,7 @@ interface CellProps {
   actions: RowActions
 }
 
-function Cell({ position, field, isActive, editing, highlight, editors, canEdit, actions }: CellProps) {
+function GridCell({ position, field, isActive, editing, highlight, editors, canEdit, actions }: GridCellProps) {
   const { id } = position
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]

@@ -60,29 +60,29 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           title={`By ${fieldNoun(field)}`}
           groups={groupTotals(positions, field)}
           unit={unitLabel(currency, unit)}
-          chosen={filter.groups[field] ?? null}
-          onChoose={(value) => onFilterGroup(field, value)}
+          selected={filter.groups[field] ?? null}
+          onSelect={(value) => onFilterGroup(field, value)}
         />
       ))}
     </section>
   )
 })
 
-const BARS = 6
+const MAX_BARS = 6
 
 interface ChartProps {
   title: string
   groups: Group[]
   unit: string
   /** Key of the selected group. */
-  chosen: string | null
-  onChoose: (key: string | null) => void
+  selected: string | null
+  onSelect: (key: string | null) => void
 }
 
 /** Bar chart that filters the list on click. */
-function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
+function Chart({ title, groups, unit, selected, onSelect }: ChartProps) {
   const largest = Math.max(1, ...groups.map((group) => group.budget))
-  const shown = groups.slice(0, groups.length > BARS ? BARS - 1 : BARS)
+  const shown = groups.slice(0, groups.length > MAX_BARS ? MAX_BARS - 1 : MAX_BARS)
   const rest = groups.slice(shown.length)
   return (
     <div className="card chart">
@@ -99,9 +99,9 @@ function Chart({ title, groups, unit, chosen, onChoose }: ChartProps) {
                 type="button"
                 className="bar"
                 disabled={!isNamed}
-                aria-pressed={isNamed ? chosen === key : undefined}
+                aria-pressed={isNamed ? selected === key : undefined}
                 title={`${count} ${count === 1 ? "position" : "positions"}`}
-                onClick={() => onChoose(chosen === key ? null : key)}
+                onClick={() => onSelect(selected === key ? null : key)}
               >
                 <span className="bar-name">{name || "None"}</span>
                 <span className="bar-value">{formatSum(budget)}</span>

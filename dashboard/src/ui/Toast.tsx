@@ -6,7 +6,7 @@ export interface ToastMessage {
   action?: { label: string; run: () => void }
 }
 
-const SHOWN = 10_000
+const DURATION_MS = 10_000
 
 /** A new toast replaces the others. A toast without an action keeps those that have one. */
 export const addToast = (toasts: readonly ToastMessage[], toast: ToastMessage): readonly ToastMessage[] => [
@@ -33,7 +33,7 @@ function Toast({ toast, onDismiss }: { toast: ToastMessage; onDismiss: (toast: T
     let timer = window.setTimeout(function end() {
       if (isInUse()) timer = window.setTimeout(end, 1_000)
       else onDismiss(toast)
-    }, SHOWN)
+    }, DURATION_MS)
     return () => window.clearTimeout(timer)
   }, [toast, onDismiss])
   return (

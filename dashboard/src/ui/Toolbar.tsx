@@ -41,7 +41,7 @@ export function Toolbar(props: Props) {
         />
       </label>
       {GROUP_FIELDS.map((field) => (
-        <Choice
+        <GroupFilter
           key={field}
           label={fieldLabel(field)}
           values={distinctGroups(all, field)}
@@ -118,7 +118,7 @@ export function Toolbar(props: Props) {
   )
 }
 
-interface ChoiceProps {
+interface GroupFilterProps {
   label: string
   values: Group[]
   /** Key of the selected group. */
@@ -126,7 +126,7 @@ interface ChoiceProps {
   onChange: (value: string | null) => void
 }
 
-function Choice({ label, values, value, onChange }: ChoiceProps) {
+function GroupFilter({ label, values, value, onChange }: GroupFilterProps) {
   return (
     <select
       aria-label={label}

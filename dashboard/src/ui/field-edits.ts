@@ -2,18 +2,18 @@
 
 import { type PositionAtHeads, readFieldRegister, resolveConflict, revertField, setField } from "../plan/edit"
 import { type FieldKey, fieldLabel, fieldNoun } from "../plan/fields"
+import { formatValue } from "../plan/format"
 import type { Register } from "../plan/multi-value-register"
 
 import { type FieldValue, isEqualField, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
-import { formatValue } from "./ConflictDialog"
 import type { ToastMessage } from "./Toast"
 
 export const BOTH_KEPT = "Somebody else changed this at the same time. Both values are kept; choose one."
 
-type Say = (text: string, action?: ToastMessage["action"]) => void
+type ShowToast = (text: string, action?: ToastMessage["action"]) => void
 
-export function fieldEdits(store: PlanStore, author: string, showToast: Say) {
+export function fieldEdits(store: PlanStore, author: string, showToast: ShowToast) {
   const { plan } = store
   /** Reports the value of a field after concurrent edits. */
   const showConflict = (id: string, field: FieldKey) => {

@@ -30,7 +30,7 @@ afterEach(() => {
 })
 
 function pulse(): Heartbeat {
-  const made = new Heartbeat({ isOpen: () => true, buffered: () => buffered, onDead })
+  const made = new Heartbeat({ isOpen: () => true, buffered: () => buffered, onUnreachable: onDead })
   made.received()
   return made
 }

@@ -3,7 +3,7 @@ import { FIELDS, type FieldKey, fieldNoun } from "../fields"
 import { isBlank } from "../text"
 import { type ColumnMeaning, type ColumnProblem, parseColumnName } from "./column-names"
 
-export interface Column extends ColumnMeaning {
+export interface MappedColumn extends ColumnMeaning {
   /** Index of the cell in a row. */
   at: number
   head: string
@@ -12,7 +12,7 @@ export interface Column extends ColumnMeaning {
 export interface Header {
   /** Index of the header row; -1 if there is none. */
   row: number
-  columns: Partial<Record<FieldKey, Column>>
+  columns: Partial<Record<FieldKey, MappedColumn>>
   /** Number of columns up to the last one with a name. */
   width: number
   /** Names of columns that are not imported. */
@@ -23,9 +23,9 @@ export interface Header {
 }
 
 /** Number of lines to search for the header. Titles and blank lines may come first. */
-const SEARCHED = 20
+const MAX_HEADER_LINES = 20
 /** Other columns of an exported plan. */
-const OWN = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
+const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
 
 const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
 
@@ -44,7 +44,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
     const cells = row.filter((cell) => !isBlank(cell))
     if (cells.length === 0) continue
     inspected += 1
-    if (inspected > SEARCHED) break
+    if (inspected > MAX_HEADER_LINES) break
     const meanings = cells.map(parseColumnName)
     const fields = new Set(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
     // A single name may be a title, unless the table has only one column.
@@ -59,17 +59,17 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
   const meanings = headerCells.slice(0, header.width).map(parseColumnName)
   for (const field of FIELDS) {
-    const found = meanings.flatMap((meaning, at): Column[] =>
+    const found = meanings.flatMap((meaning, at): MappedColumn[] =>
       meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
     )
     const [first, second] = found.sort((one, other) => one.rank - other.rank)
-    if (first && second && first.rank === second.rank) header.problem ??= ambiguity(field, first.head, second.head)
+    if (first && second && first.rank === second.rank) header.problem ??= ambiguityProblem(field, first.head, second.head)
     if (first) header.columns[field] = first
   }
   const used = new Set(Object.values(header.columns).map(({ at }) => at))
   for (const [at, head] of headerCells.slice(0, header.width).entries()) {
     const meaning = meanings[at] ?? null
-    if (used.has(at) || isBlank(head) || OWN.has(head.trim())) continue
+    if (used.has(at) || isBlank(head) || EXPORT_COLUMNS.has(head.trim())) continue
     header.ignored.push(head.trim())
     // An unreadable budget column only matters if there is no other budget column.
     if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)
@@ -81,7 +81,7 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   return header
 }
 
-const ambiguity = (field: FieldKey, one: string, other: string): string =>
+const ambiguityProblem = (field: FieldKey, one: string, other: string): string =>
   one === other
     ? `Two columns are called “${one}”. Rename or remove one of them.`
     : `“${one}” and “${other}” both contain the ${fieldNoun(field)}. Rename or remove one of them.`

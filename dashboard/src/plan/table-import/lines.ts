@@ -28,7 +28,7 @@ export function parseLine(number: number, row: readonly string[], context: LineC
   const { header, headerCells } = context
   const width = widthOf(row)
   if (width === 0) return null
-  if (header.row >= 0 && isSame(row, headerCells)) return { skipped: { number, reason: "repeats the header" } }
+  if (header.row >= 0 && isRepeatedHeader(row, headerCells)) return { skipped: { number, reason: "repeats the header" } }
   if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
   const cell = (field: FieldKey) => row[header.columns[field]?.at ?? -1] ?? ""
   const budget = readBudget(cell("budget"), context)
@@ -40,11 +40,11 @@ export function parseLine(number: number, row: readonly string[], context: LineC
       ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. Quote cells that contain the separator.`
       : "problem" in budget
         ? `${fieldLabel("budget")}: ${budget.problem}`
-        : problemWithTexts(position)
+        : validateTexts(position)
   return { line: { number, position, problem } }
 }
 
-function problemWithTexts(position: NewPosition): string | null {
+function validateTexts(position: NewPosition): string | null {
   for (const field of FIELDS) {
     const problem = validateField(field, position[field])
     if (problem !== null) return `${fieldLabel(field)}: ${problem}`
@@ -52,7 +52,7 @@ function problemWithTexts(position: NewPosition): string | null {
   return null
 }
 
-const isSame = (row: readonly string[], headerCells: readonly string[]): boolean =>
+const isRepeatedHeader = (row: readonly string[], headerCells: readonly string[]): boolean =>
   widthOf(row) === widthOf(headerCells) && headerCells.every((head, at) => head.trim() === (row[at] ?? "").trim())
 
 function isTotal(row: readonly string[], { columns }: Header): boolean {

@@ -22,17 +22,17 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
   const problem = foundHeader ? foundHeader.problem : validateHeaderless(rows, format)
   if (problem !== null) return failedPreview(problem)
   const header = foundHeader ?? defaultHeader()
-  const currencyProblem = problemWithCurrency(header, format)
+  const currencyProblem = checkCurrency(header, format)
   if (currencyProblem !== null) return failedPreview(currencyProblem)
 
   const headerCells = rows[header.row] ?? []
-  const preview: ImportPreview = { ...failedPreview(""), problem: null, ignored: header.ignored, notes: notesOn(header, format) }
+  const preview: ImportPreview = { ...failedPreview(""), problem: null, ignored: header.ignored, notes: notesFor(header, format) }
   for (const [at, row] of rows.slice(0, Math.max(header.row, 0)).entries())
     if (widthOf(row) > 0) preview.skipped.push({ number: at + 1 + lineOffset, reason: "comes before the header" })
   const context: LineContext = { header, headerCells, format: amountFormatOf(headerCells, delimiter, format) }
   for (let at = header.row + 1; at < rows.length; at += 1) {
     const read = parseLine(at + 1 + lineOffset, rows[at] ?? [], context)
-    keep(preview, read)
+    collect(preview, read)
     if (preview.lines.length > MAX_LINES)
       return failedPreview(`The table has more than ${MAX_LINES.toLocaleString()} positions. Split it into several files.`)
   }
@@ -40,19 +40,19 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
   return preview
 }
 
-function keep(preview: ImportPreview, read: ParsedLine): void {
+function collect(preview: ImportPreview, read: ParsedLine): void {
   if (read === null) return
   if ("line" in read) preview.lines.push(read.line)
   else preview.skipped.push(read.skipped)
 }
 
 /** A budget column in another currency rejects the whole table. */
-function problemWithCurrency({ columns: { budget } }: Header, format: AmountFormat): string | null {
+function checkCurrency({ columns: { budget } }: Header, format: AmountFormat): string | null {
   if (!budget?.currency || "value" in parseAmount(`${budget.currency} 1`, format)) return null
   return `“${budget.head}” is not in ${format.currency}, the currency of this plan. Convert the amounts first.`
 }
 
-function notesOn({ columns: { budget }, notes }: Header, format: AmountFormat): string[] {
+function notesFor({ columns: { budget }, notes }: Header, format: AmountFormat): string[] {
   const all = [...notes]
   if (!budget) all.push("This table has no budget column. Budgets will be unknown.")
   else if (budget.unit !== "" && budget.unit !== unitName(format.unit))
