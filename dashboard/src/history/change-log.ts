@@ -124,7 +124,7 @@ export class ChangeLog {
     const removed = new Set<string>()
     const changed = new Map<string, FieldValue>()
     const inner = new Map<string, FieldPath>()
-    const isMade = (row: string | null) => row !== null && created.get(this.#rows.get(row)?.position ?? "") === row
+    const isCreatedHere = (row: string | null) => row !== null && created.get(this.#rows.get(row)?.position ?? "") === row
     let updatedBy = ""
     change.ops.forEach((op, at) => {
       const operation = `${change.startOp + at}@${change.actor}`
@@ -142,7 +142,7 @@ export class ChangeLog {
         if (op.action.startsWith("make")) this.#nested.set(operation, nested)
         inner.set(`${nested.row}/${nested.field}`, nested)
         const row = nested.row === null ? undefined : this.#rows.get(nested.row)
-        if (row && !isMade(nested.row) && isEditable(nested.field))
+        if (row && !isCreatedHere(nested.row) && isEditable(nested.field))
           row.edits.push({ change: number, field: nested.field, operation, isNested: true })
         return
       }
@@ -174,7 +174,7 @@ export class ChangeLog {
       const row = this.#rows.get(op.obj)
       if (!row && op.obj !== "_root") return
       const path: FieldPath = { row: row ? op.obj : null, field: op.key }
-      if (row && isEditable(op.key) && !isMade(op.obj)) row.edits.push({ change: number, field: op.key, operation, isNested: false })
+      if (row && isEditable(op.key) && !isCreatedHere(op.obj)) row.edits.push({ change: number, field: op.key, operation, isNested: false })
       writes.push(this.#write(path, op, operation, number))
     })
     for (const [object, old] of changed) {
@@ -196,9 +196,9 @@ export class ChangeLog {
     }
     for (const position of removed)
       entry.events.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", heads: change.deps })
-    for (const write of mergeWrites(writes)) if (!isMade(write.row)) entry.events.push(...this.#toEvents(write))
+    for (const write of mergeWrites(writes)) if (!isCreatedHere(write.row)) entry.events.push(...this.#toEvents(write))
     for (const path of inner.values()) {
-      const isListed = isMade(path.row) || writes.some(({ row, field }) => row === path.row && field === path.field)
+      const isListed = isCreatedHere(path.row) || writes.some(({ row, field }) => row === path.row && field === path.field)
       if (!isListed)
         entry.events.push(...this.#toEvents({ ...path, old: null, value: () => null, resolved: null, isNested: true, isFirst: false }))
     }

@@ -127,9 +127,9 @@ export function setField(
     else row[field] = value as number
     setUpdateInfo(row, author)
   }
-  const message = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
-  if (base) plan.changeAt(base.heads, change, message)
-  else plan.change(change, message)
+  const options = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
+  if (base) plan.changeAt(base.heads, change, options)
+  else plan.change(change, options)
 }
 
 function setUpdateInfo(row: PositionDoc, author: string): void {
@@ -173,9 +173,9 @@ export function revertField(
 /** Copies a field from the same row at other heads: recovers an edit that a deletion discarded. */
 export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
   const row = readRegister(plan.doc(), ["positions", id], heads)
-  const restorable = fieldRegister(row, field)
+  const register = fieldRegister(row, field)
   if (row.length > 0)
-    writeFields(plan, id, plan.heads(), [[field, restorable]], author, `${author}: recovered ${field} of ${designationOf(row)}`)
+    writeFields(plan, id, plan.heads(), [[field, register]], author, `${author}: recovered ${field} of ${designationOf(row)}`)
 }
 
 function writeFields(
@@ -269,9 +269,9 @@ function registerForField(field: FieldKey, value: FieldValue): Register {
  */
 export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {
   const now = readSettingsState(plan.doc())
-  const isContested = (key: Setting) => base !== null && !isEqualSetting(base, now, key)
+  const isConflicting = (key: Setting) => base !== null && !isEqualSetting(base, now, key)
   const keys = SETTINGS.filter((key) => settings[key] !== undefined)
-  const contested = keys.filter(isContested)
+  const conflicting = keys.filter(isConflicting)
   const write = (chosen: readonly Setting[], at: UrlHeads | null) => {
     const change = (doc: PlanDoc) => {
       for (const key of chosen) {
@@ -279,16 +279,16 @@ export function updateSettings(plan: Plan, settings: Partial<Settings>, author: 
         else Object.assign(doc, { [key]: settings[key] })
       }
     }
-    const message = { message: `${author}: ${chosen.join(", ")} of the plan` }
-    if (at) plan.changeAt(at, change, message)
-    else if (chosen.length > 0) plan.change(change, message)
+    const options = { message: `${author}: ${chosen.join(", ")} of the plan` }
+    if (at) plan.changeAt(at, change, options)
+    else if (chosen.length > 0) plan.change(change, options)
   }
   write(
-    keys.filter((key) => !isContested(key)),
+    keys.filter((key) => !isConflicting(key)),
     null,
   )
-  if (base && contested.length > 0) write(contested, base.heads)
-  return contested.length > 0
+  if (base && conflicting.length > 0) write(conflicting, base.heads)
+  return conflicting.length > 0
 }
 
 /** Rows of losing position maps. If two clients create the map concurrently, Automerge shows only one of them. Returns ids and rows. */

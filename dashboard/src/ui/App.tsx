@@ -40,11 +40,11 @@ export function App({ local, session: first, isFresh }: Props) {
   const [plans, setPlans] = useState(() => cachedPlans(owner))
   const [id, setId] = useState<string | null>(() => planInUrl() ?? firstPlan(cachedPlans(owner)))
   const [store, setStore] = useState<PlanStore | null>(null)
-  const [isUnavailable, setMissing] = useState(false)
+  const [isUnavailable, setUnavailable] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
   const [isCreating, setCreating] = useState(false)
   const [name, setName] = useState(() => session.user?.name ?? readDisplayName())
-  const [isRemoved, setGone] = useState(false)
+  const [isRemoved, setRemoved] = useState(false)
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
   const latestName = useRef(name)
   latestName.current = name
@@ -59,11 +59,11 @@ export function App({ local, session: first, isFresh }: Props) {
       if (isNew && now?.user && ownerOf(now) !== owner) return location.reload()
       // After a logout elsewhere the connection shows the reason; the page stays usable.
       if (isNew && now?.user) setSession(now)
-      const asked = performance.now()
+      const requestedAt = performance.now()
       const listed = await listPlans(owner)
       setPlans(listed)
       // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
-      setGone(before !== null && asked - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
+      setRemoved(before !== null && requestedAt - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
       setId((before) => before ?? firstPlan(listed))
     } catch (error) {
@@ -129,19 +129,19 @@ export function App({ local, session: first, isFresh }: Props) {
     let shown: PlanStore | null = null
     const show = (handle: DocHandle<PlanDoc>) => {
       if (!isCurrent || shown) return
-      setMissing(false)
+      setUnavailable(false)
       shown = new PlanStore(handle, outbox.statusOf(handle), latestName.current || "Somebody")
       openedPlan.current = { id, at: performance.now() }
       setStore(shown)
     }
     setStore(null)
-    setMissing(false)
-    setGone(false)
+    setUnavailable(false)
+    setRemoved(false)
     repo.find<PlanDoc>(id as never, { allowableStates: ["ready", "unavailable"] }).then(
       (handle) => {
         if (!isCurrent) return
         if (handle.isReady()) return show(handle)
-        setMissing(true)
+        setUnavailable(true)
         // The plan appears when another client syncs it, or after a reconnect.
         const wait = (): void => {
           handle.whenReady(["ready"]).then(
@@ -152,7 +152,7 @@ export function App({ local, session: first, isFresh }: Props) {
         }
         wait()
       },
-      () => isCurrent && setMissing(true),
+      () => isCurrent && setUnavailable(true),
     )
     return () => {
       isCurrent = false

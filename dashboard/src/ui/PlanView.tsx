@@ -91,10 +91,10 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<OpenDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [toasts, setNotes] = useState<readonly ToastMessage[]>([])
+  const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store))
   const owner = store.syncStatus.owner
-  const [drafts, setLost] = useState(() => readUnsavedDrafts(owner, store.id))
+  const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
   const toastKeys = useRef(0)
   const { plan } = store
   const author = name || "Somebody"
@@ -112,7 +112,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
 
   // Typing has priority over filtering.
   const deferredFilter = useDeferredValue(filter)
-  const [editedId, setEdited] = useState<string | null>(null)
+  const [editedId, setEditedId] = useState<string | null>(null)
   const shown = useMemo(
     () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
     [positions, deferredFilter, editedId, sort],
@@ -121,23 +121,23 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
     const visible = new Set(shown.map((position) => position.id))
-    const positionsById = new Set([...selected].filter((id) => visible.has(id)))
-    return positionsById.size === selected.size ? selected : positionsById
+    const remaining = new Set([...selected].filter((id) => visible.has(id)))
+    return remaining.size === selected.size ? selected : remaining
   }, [selected, shown])
 
   const showToast = useCallback((text: string, action?: ToastMessage["action"]) => {
     toastKeys.current += 1
-    const note = { key: toastKeys.current, text, ...(action && { action }) }
-    setNotes((before) => addToast(before, note))
+    const toast = { key: toastKeys.current, text, ...(action && { action }) }
+    setToasts((before) => addToast(before, toast))
   }, [])
-  const dismissToast = useCallback((note: ToastMessage) => setNotes((before) => before.filter((other) => other !== note)), [])
+  const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
   const filterGroup = useCallback((field: GroupKey, value: string | null) => {
     setFilter(({ search, groups: { [field]: _, ...others } }) => ({
       search,
       groups: value === null ? others : { ...others, [field]: value },
     }))
   }, [])
-  const change = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
+  const changeFilter = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
   const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
   const onRemove = (ids: string[]) => {
@@ -158,7 +158,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
       if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
       const { id, designation } = position
-      setLost(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
+      setDrafts(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
       showToast(`Somebody deleted “${designation}” while you were editing it. Your text is kept for review.`)
     },
     [store, owner, showToast],
@@ -168,7 +168,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     const edits = snapshot.discardedEdits.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
     return encodeHeads([...new Set([...before, ...edits])])
   }
-  const onDiscardDraft = (item: UnsavedDraft) => setLost(removeUnsavedDraft(owner, store.id, item))
+  const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
   const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
     const { id, field } = item
     // The position may have changed after the draft was saved and before it was deleted.
@@ -190,15 +190,15 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const onImport = (rows: NewPosition[]) => {
     setOpen(null)
     const ids = addPositions(plan, rows, author)
-    const positionsById = () => ids.flatMap((id) => store.get(id) ?? [])
-    const made = new Map(positionsById().map((position) => [position.id, position]))
+    const existing = () => ids.flatMap((id) => store.get(id) ?? [])
+    const added = new Map(existing().map((position) => [position.id, position]))
     const undo = () => {
       // Positions that others have edited since are kept.
-      const isOurs = (position: Position) => isUnchanged(made.get(position.id) as Position, position)
-      const ours = positionsById().filter(isOurs)
-      const kept = positionsById().filter((position) => !isOurs(position))
-      const gone = ours.map(({ id }) => id)
-      if (gone.length > 0) deletePositions(plan, gone, names(ours), author)
+      const isOwn = (position: Position) => isUnchanged(added.get(position.id) as Position, position)
+      const own = existing().filter(isOwn)
+      const kept = existing().filter((position) => !isOwn(position))
+      const ownIds = own.map(({ id }) => id)
+      if (ownIds.length > 0) deletePositions(plan, ownIds, names(own), author)
       const [have, were] = kept.length === 1 ? ["has", "was"] : ["have", "were"]
       if (kept.length > 0) showToast(`${names(kept)} ${have} been changed since and ${were} kept.`)
     }
@@ -249,8 +249,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     () =>
       snapshot.discardedEdits.flatMap((edit) => {
         const position = positionsById.get(edit.position) ?? null
-        const isThere = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
-        return dismissed.has(edit.key) || isThere ? [] : [{ edit, position }]
+        const isApplied = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
+        return dismissed.has(edit.key) || isApplied ? [] : [{ edit, position }]
       }),
     [snapshot.discardedEdits, positionsById, dismissed],
   )
@@ -334,7 +334,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           settings={settings}
           filter={filter}
           canEdit={canEdit}
-          onFilter={change}
+          onFilter={changeFilter}
           onFilterGroup={filterGroup}
           onAdd={() => setAdding(true)}
           onImport={() => setOpen({ kind: "import", text: null })}
@@ -368,7 +368,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
               onSort={setSort}
               onSet={onSet}
               readPosition={(id) => store.readPosition(id)}
-              onEditing={setEdited}
+              onEditing={setEditedId}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
