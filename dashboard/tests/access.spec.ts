@@ -35,7 +35,7 @@ test("a wrong password is rejected, the right one logs in", async ({ server, bro
   await cfo.page.getByRole("button", { name: "Log in" }).click()
   await cfo.set("Office Manager", "budget", "9.5")
   await cfo.expectSync("live", 0)
-  await expect(cfo.row("Office Manager").locator(".who")).toHaveText("cfo")
+  await expect(cfo.row("Office Manager").locator(".author")).toHaveText("cfo")
   await cfo.context.close()
 })
 

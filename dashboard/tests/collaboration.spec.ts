@@ -52,9 +52,9 @@ test("concurrent edits of a cell show both values", async ({ server, ceo, cfo })
     .click()
   await expect(ceo.page.getByText("This conflict is resolved.")).toBeVisible()
   await ceo.page.getByRole("button", { name: "Close" }).click()
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Head of Design", "budget")).toHaveText("45")
-    await expect(who.page.getByRole("button", { name: /2 conflicting values/ })).toHaveCount(0)
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Head of Design", "budget")).toHaveText("45")
+    await expect(user.page.getByRole("button", { name: /2 conflicting values/ })).toHaveCount(0)
   }
   await cfo.expectSync("live", 0)
   const [resolved] = (await server.rows()).filter((found) => found.designation === "Head of Design")
@@ -82,10 +82,10 @@ test("concurrent totals show both values", async ({ server, ceo, cfo }) => {
   const kept = (await cfo.page.locator(".figures dd").first().textContent()) ?? ""
   await cfo.page.getByRole("button", { name: "Keep this" }).click()
   await expect(ceo.page.getByText("This conflict is resolved.")).toBeVisible()
-  for (const who of [ceo, cfo]) {
-    await who.expectSync("live", 0)
-    await expect(who.page.locator(".figures dd").first()).toHaveText(kept)
-    await expect(who.page.getByText(/needs? review/)).toHaveCount(0)
+  for (const user of [ceo, cfo]) {
+    await user.expectSync("live", 0)
+    await expect(user.page.locator(".figures dd").first()).toHaveText(kept)
+    await expect(user.page.getByText(/needs? review/)).toHaveCount(0)
   }
 })
 
@@ -115,9 +115,9 @@ test("a discarded edit is listed and can be restored", async ({ server, ceo, cfo
     await expect(item).toContainText("while CEO deleted the position")
   }
   await ceo.page.getByRole("button", { name: "Restore Payroll Analyst" }).click()
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Payroll Analyst", "location")).toHaveText("Chennai")
-    await expect(who.page.getByRole("region", { name: "Needs review" })).toHaveCount(0)
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Payroll Analyst", "location")).toHaveText("Chennai")
+    await expect(user.page.getByRole("region", { name: "Needs review" })).toHaveCount(0)
   }
   await ceo.expectSync("live", 0)
   expect((await server.rows()).filter((row) => row.designation === "Payroll Analyst")).toMatchObject([{ budget: 14, location: "Chennai" }])
@@ -130,16 +130,16 @@ test("a discarded edit is listed after Undo of the deletion", async ({ server, c
     await cfo.set("Payroll Analyst", "budget", "19")
   })
 
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("14")
-    const item = who.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Payroll Analyst", "budget")).toHaveText("14")
+    const item = user.page.getByRole("region", { name: "Needs review" }).getByRole("listitem")
     await expect(item).toContainText("Payroll Analyst: CFO set budget to 19")
     await expect(item).toContainText("It was restored with 14.")
   }
   await ceo.page.getByRole("button", { name: "Use 19 as Budget of Payroll Analyst" }).click()
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Payroll Analyst", "budget")).toHaveText("19")
-    await expect(who.page.getByRole("region", { name: "Needs review" })).toHaveCount(0)
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Payroll Analyst", "budget")).toHaveText("19")
+    await expect(user.page.getByRole("region", { name: "Needs review" })).toHaveCount(0)
   }
 })
 
@@ -229,10 +229,10 @@ test("a conflict that arrives while typing stays visible", async ({ server, ceo,
   await server.up()
   await expect(ceo.page.getByText("1 item needs review")).toBeVisible()
   await ceo.page.keyboard.press("Enter")
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Office Manager", "budget").locator(".value")).toHaveText("50")
-    await who.page.getByRole("button", { name: "Budget of Office Manager: 2 conflicting values" }).click()
-    await expect(who.page.getByRole("dialog").locator(".choice-value")).toHaveText(["50", "31"])
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Office Manager", "budget").locator(".value")).toHaveText("50")
+    await user.page.getByRole("button", { name: "Budget of Office Manager: 2 conflicting values" }).click()
+    await expect(user.page.getByRole("dialog").locator(".choice-value")).toHaveText(["50", "31"])
   }
 })
 
@@ -253,8 +253,8 @@ test("an edit during a remote deletion is listed", async ({ server, ceo, cfo }) 
     window.requestAnimationFrame = (window as unknown as { frame: typeof requestAnimationFrame }).frame
   })
   await page.keyboard.press("Enter")
-  for (const who of [ceo, cfo])
-    await expect(who.page.getByRole("region", { name: "Needs review" })).toContainText("Office Manager: CEO set budget to 50")
+  for (const user of [ceo, cfo])
+    await expect(user.page.getByRole("region", { name: "Needs review" })).toContainText("Office Manager: CEO set budget to 50")
 })
 
 test("Undo keeps a later edit as a conflict", async ({ ceo, cfo }) => {

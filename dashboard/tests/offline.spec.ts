@@ -25,11 +25,11 @@ test("offline edits survive a reload and sync later", async ({ server, ceo, cfo 
   await server.up()
   await ceo.expectSync("live", 0)
   await cfo.expectSync("live", 0)
-  for (const who of [ceo, cfo]) {
-    await expect(who.cell("Treasurer", "budget")).toHaveText("34")
-    await expect(who.cell("Auditor", "budget")).toHaveText("21")
-    await expect(who.cell("Office Manager", "budget")).toHaveText("10")
-    await expect(who.row("Account Executive")).toHaveCount(0)
+  for (const user of [ceo, cfo]) {
+    await expect(user.cell("Treasurer", "budget")).toHaveText("34")
+    await expect(user.cell("Auditor", "budget")).toHaveText("21")
+    await expect(user.cell("Office Manager", "budget")).toHaveText("10")
+    await expect(user.row("Account Executive")).toHaveCount(0)
   }
   const rows = await server.rows()
   expect(rows).toHaveLength(61)

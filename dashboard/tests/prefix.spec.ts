@@ -60,7 +60,7 @@ test("login and logout work below a path prefix", async ({ browser }) => {
   await page.getByRole("button", { name: "Log in" }).click()
   await cfo.set("Office Manager", "budget", "9.5")
   await cfo.expectSync("live", 0)
-  await expect(cfo.row("Office Manager").locator(".who")).toHaveText("cfo")
+  await expect(cfo.row("Office Manager").locator(".author")).toHaveText("cfo")
 
   await page.getByRole("button", { name: "Account: cfo" }).click()
   await page.getByRole("button", { name: "Log out" }).click()

@@ -122,7 +122,7 @@ export const Row = memo(function Row({
         onFocus={() => actions.enter(id, "updatedAt")}
         title={position.updatedAt === null ? undefined : `${position.updatedBy}, ${formatDateTime(position.updatedAt)}`}
       >
-        <span className="who">{position.updatedBy}</span> <span className="when">{formatRelativeTime(position.updatedAt, now)}</span>
+        <span className="author">{position.updatedBy}</span> <span className="when">{formatRelativeTime(position.updatedAt, now)}</span>
       </span>
       <span role="gridcell" className="cell cell-actions">
         <button

@@ -1,8 +1,7 @@
 /** Page object of a user with a browser. */
 import { type Browser, type BrowserContext, test as base, expect, type Locator, type Page } from "@playwright/test"
+import type { FieldKey } from "../../src/plan/fields"
 import { Server } from "./server"
-
-export type Field = "designation" | "department" | "budget" | "location"
 
 export class Person {
   constructor(
@@ -15,12 +14,12 @@ export class Person {
     return this.page.getByRole("row").filter({ has: this.page.getByRole("gridcell", { name: `Designation: ${designation}`, exact: true }) })
   }
 
-  cell(designation: string, field: Field): Locator {
+  cell(designation: string, field: FieldKey): Locator {
     return this.row(designation).locator(`[data-cell$="/${field}"]`)
   }
 
   /** Types into a cell with the keyboard. */
-  async set(designation: string, field: Field, value: string): Promise<void> {
+  async set(designation: string, field: FieldKey, value: string): Promise<void> {
     await this.cell(designation, field).focus()
     await this.page.keyboard.press("F2")
     await this.page.keyboard.press("ControlOrMeta+a")
@@ -84,12 +83,12 @@ export async function person(browser: Browser, name: string, options: Parameters
 
 /** Runs `work` while the server is down; then waits until all users are in sync. */
 export async function whileOffline(server: Server, people: readonly Person[], work: () => Promise<void>): Promise<void> {
-  for (const who of people) await who.expectSync("live", 0)
+  for (const user of people) await user.expectSync("live", 0)
   await server.kill()
-  for (const who of people) await who.expectSync("offline")
+  for (const user of people) await user.expectSync("offline")
   await work()
   await server.up()
-  for (const who of people) await who.expectSync("live", 0)
+  for (const user of people) await user.expectSync("live", 0)
 }
 
 interface Fixtures {

@@ -29,7 +29,7 @@ describe("an edit at earlier heads", () => {
     ours.merge(theirs)
     setField(ours, id, "budget", 9, "CEO", seen)
     expect(ours.readPosition(id)).toBeNull()
-    expect(ours.discardedEdits()).toEqual([{ field: "budget", value: 9, who: "CEO" }])
+    expect(ours.discardedEdits()).toEqual([{ field: "budget", value: 9, author: "CEO" }])
   })
 })
 
@@ -42,7 +42,7 @@ it("undoing a deletion does not hide concurrent edits", () => {
   ours.merge(theirs)
   restorePositions(ours, [{ id, heads }], "CEO", deleted)
   expect(ours.readPosition(id)?.budget).toBe(1)
-  expect(ours.discardedEdits()).toEqual([{ field: "budget", value: 7, who: "CFO" }])
+  expect(ours.discardedEdits()).toEqual([{ field: "budget", value: 7, author: "CFO" }])
 })
 
 it("a position is unchanged until a field is set", () => {

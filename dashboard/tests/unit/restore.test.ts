@@ -192,7 +192,7 @@ describe("undoing an edit", () => {
     expect(ours.values(id, "budget")).toEqual(values)
   })
 
-  it("restores the conflict of which one value was kept", () => {
+  it("restores a conflict resolved by keeping one value", () => {
     for (const at of [0, 1]) {
       const { id, ours, theirs } = withOthers()
       bothSet(ours, theirs, id)

@@ -79,7 +79,7 @@ export class Copy implements Plan {
   discardedEdits() {
     return this.changeLog()
       .discardedEdits()
-      .map(({ field, value, author: who }) => ({ field, value, who }))
+      .map(({ field, value, author }) => ({ field, value, author }))
   }
 }
 
