@@ -65,10 +65,10 @@ target/python-venv: tests/clients/requirements.txt
 	touch $@
 
 # The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
-dashboard: program browser examples/dashboard/node_modules/.package-lock.json | $(LOGS)
+dashboard: program browser dashboard/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/dashboard-*.log
-	cd examples/dashboard && npm run check && npm run unit
-	cd examples/dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
+	cd dashboard && npm run check && npm run unit
+	cd dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
 # No password, token or key is in anything that was said.
 secrets: rust js clients dashboard
@@ -130,4 +130,4 @@ audit:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated examples/dashboard/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)

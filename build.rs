@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn embed() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(required("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(required("OUT_DIR")?);
-    let dashboard = root.join("examples/dashboard");
+    let dashboard = root.join("dashboard");
     let compress = root.join("build/compress.mjs");
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     for source in SOURCES.map(|name| dashboard.join(name)).iter().chain([&root.join("build.rs"), &compress]) {

@@ -1,7 +1,7 @@
 //! Reads an amount of money as people type, paste and import it: `12.5`, `₹ 8 lakh`, `1.234,56 €`, `50000/-`.
 //!
 //! An amount is taken exactly or refused with the reason; nothing is guessed or dropped. The dashboard reads amounts by
-//! the same grammar (`examples/dashboard/src/plan/amount.ts`), and both are tested with `tests/fixtures/amounts.json`,
+//! the same grammar (`dashboard/src/plan/amount.ts`), and both are tested with `tests/fixtures/amounts.json`,
 //! from which `docs/amounts.md` is generated.
 
 mod currency;

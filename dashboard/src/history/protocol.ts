@@ -1,0 +1,64 @@
+/** Messages between the page and its history worker. */
+import type { FieldValues } from "../plan/fields"
+import type { Settings } from "../plan/schema"
+import type { DiscardedEdit, HistoryEntry } from "./events"
+
+/** Limits a history page to one position, or to one field. */
+export interface HistoryScope {
+  position?: string
+  field?: string
+}
+
+export interface HistoryPage {
+  entries: HistoryEntry[]
+  /** Index of each entry among all changes of the document. */
+  indices: number[]
+  /** Index to continue from; `null` on the last page. */
+  next: number | null
+}
+
+/** A position at an earlier state of the plan. */
+export interface PastPosition extends FieldValues {
+  id: string
+  mistyped?: Partial<Record<string, string>>
+}
+
+/** The plan after one change, with the author and the time of that change. */
+export interface PastPlan {
+  positions: PastPosition[]
+  settings: Settings
+  author: string
+  time: number | null
+}
+
+/** Author and time that a change claims. */
+export interface ChangeAttribution {
+  author: string
+  time: number | null
+}
+
+/** Methods of the worker, with their parameters and results. */
+export interface WorkerRequests {
+  page: { params: { scope: HistoryScope; before: number | null; limit: number }; result: HistoryPage }
+  planAt: { params: { index: number }; result: PastPlan | null }
+  /** Heads before the last deletion of a position. */
+  headsBeforeDeletion: { params: { position: string }; result: string[] | null }
+  authors: { params: { operations: string[] }; result: (ChangeAttribution | null)[] }
+}
+
+export type WorkerCommand =
+  | { type: "load"; bytes: Uint8Array }
+  | { type: "addChanges"; bytes: Uint8Array }
+  | { [M in keyof WorkerRequests]: { type: "request"; id: number; method: M; params: WorkerRequests[M]["params"] } }[keyof WorkerRequests]
+
+export type WorkerMessage =
+  | { type: "progress"; done: number; total: number }
+  /** The worker has read all changes received so far. */
+  | { type: "loaded"; changes: number; discardedEdits: DiscardedEdit[] }
+  /** Positions with conflicts. Sent once, after the document was loaded. */
+  | { type: "conflicts"; ids: string[] }
+  | { type: "response"; id: number; result: unknown }
+  /** One request failed. */
+  | { type: "error"; id: number; reason: string }
+  /** The worker cannot read the document any more. */
+  | { type: "failed"; reason: string }

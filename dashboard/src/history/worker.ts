@@ -1,0 +1,92 @@
+/** Web worker with its own copy of the document, so that reading a long history does not block the page. */
+
+import { next as A } from "@automerge/automerge/slim"
+import { FIELDS } from "../plan/fields"
+import { readPosition, readSettings, rowsOf } from "../plan/schema"
+import { startAutomerge } from "../sync/automerge"
+import { ChangeLog } from "./change-log"
+import { decodeChangesSince } from "./decode-changes"
+import type { PastPlan, WorkerCommand, WorkerMessage, WorkerRequests } from "./protocol"
+
+const changeLog = new ChangeLog()
+let doc: A.Doc<unknown> | null = null
+
+const post = (message: WorkerMessage) => postMessage(message)
+
+/** Commands are processed one at a time, in the order received. */
+let queue: Promise<void> = startAutomerge()
+self.onmessage = ({ data }: MessageEvent<WorkerCommand>) => {
+  queue = queue
+    .then(() => handle(data))
+    .catch((error: unknown) =>
+      post(data.type === "request" ? { type: "error", id: data.id, reason: String(error) } : { type: "failed", reason: String(error) }),
+    )
+}
+
+async function handle(message: WorkerCommand): Promise<void> {
+  switch (message.type) {
+    case "load":
+      doc = A.load(message.bytes)
+      read(doc, [])
+      post({ type: "conflicts", ids: positionsWithConflicts(doc) })
+      break
+    case "addChanges": {
+      if (!doc) return
+      const heads = A.getHeads(doc)
+      doc = A.loadIncremental(doc, message.bytes)
+      read(doc, heads)
+      break
+    }
+    case "request":
+      post({ type: "response", id: message.id, result: respond(message) })
+  }
+}
+
+function read(doc: A.Doc<unknown>, since: A.Heads): void {
+  const total = A.getChangesMetaSince(doc, since).length
+  let [reportedAt, done] = [performance.now(), 0]
+  for (const { change, maxOp } of decodeChangesSince(doc, since)) {
+    changeLog.add(change, maxOp)
+    done += 1
+    if (performance.now() - reportedAt > 250) {
+      reportedAt = performance.now()
+      post({ type: "progress", done, total })
+    }
+  }
+  post({ type: "loaded", changes: changeLog.length, discardedEdits: changeLog.discardedEdits() })
+}
+
+function positionsWithConflicts(doc: A.Doc<unknown>): string[] {
+  const rows = rowsOf(doc)
+  const hasConflict = (object: unknown, key: string) => Object.keys(A.getConflicts(object as A.Doc<unknown>, key) ?? {}).length > 1
+  return Object.entries(rows)
+    .filter(
+      ([id, row]) => typeof row === "object" && row !== null && (FIELDS.some((field) => hasConflict(row, field)) || hasConflict(rows, id)),
+    )
+    .map(([id]) => id)
+}
+
+function respond(message: Extract<WorkerCommand, { type: "request" }>): WorkerRequests[keyof WorkerRequests]["result"] {
+  switch (message.method) {
+    case "page":
+      return changeLog.page(message.params.scope, message.params.before, message.params.limit)
+    case "authors":
+      return message.params.operations.map((operation) => changeLog.authorOf(operation))
+    case "headsBeforeDeletion":
+      return changeLog.headsBeforeDeletion(message.params.position)
+    case "planAt":
+      return planAt(message.params.index)
+  }
+}
+
+function planAt(index: number): PastPlan | null {
+  const entry = changeLog.attributionAt(index)
+  if (!doc || !entry) return null
+  const then = A.view(doc, changeLog.headsAt(index))
+  const positions = Object.entries(rowsOf(then)).flatMap(([id, row]) => {
+    const position = readPosition(id, row)
+    return position ? [position] : []
+  })
+  positions.sort((one, other) => (other.createdAt ?? 0) - (one.createdAt ?? 0) || (one.id < other.id ? -1 : 1))
+  return { positions, settings: readSettings(then), ...entry }
+}

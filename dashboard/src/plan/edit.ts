@@ -1,0 +1,320 @@
+/**
+ * Edits of a plan, written as changes of its document.
+ *
+ * Fields are assigned whole, so that concurrent edits become a conflict instead of a mixture of both texts. Rows are assigned whole only
+ * when they are created. Every change carries its author in its message.
+ */
+import { next as A } from "@automerge/automerge/slim"
+import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
+import { type FieldKey, type FieldValues, fieldNoun, isAmountField, isRequiredField, storedFields } from "./fields"
+import { newId } from "./id"
+import {
+  mergeConcurrentRows,
+  type Register,
+  type RegisterWrite,
+  readLosingValues,
+  readRegister,
+  registerOf,
+  scalarValue,
+  textValue,
+  toPlainValue,
+  writeRegisters,
+} from "./multi-value-register"
+import {
+  type FieldValue,
+  fieldRegister,
+  isEqualSetting,
+  MAX_AMOUNT,
+  MAX_TEXT,
+  type PlanDoc,
+  type Position,
+  type PositionDoc,
+  readRowRegister,
+  readSettingsState,
+  rowsOf,
+  SETTINGS,
+  type Setting,
+  type Settings,
+  type SettingsState,
+  toFieldValue,
+} from "./schema"
+import { countCharacters, isBlank } from "./text"
+
+/** A position to add. */
+export type NewPosition = FieldValues
+
+/** A deleted row. The document contains all of it at `heads`. */
+export interface DeletedPosition {
+  id: string
+  heads: UrlHeads
+  /** Replaces one field of the restored row. */
+  override?: { field: FieldKey; value: FieldValue }
+}
+
+/** The document handle that edits are applied to. */
+export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt">
+
+/** A position, and the heads at which it was read. */
+export interface PositionAtHeads {
+  position: Position
+  heads: UrlHeads
+}
+
+/** The settings of a plan, and the heads at which they were read. */
+export interface SettingsAtHeads extends SettingsState {
+  heads: UrlHeads
+}
+
+/** Why a value is not valid, as a message for the user; `null` if it is valid. */
+export function validateField(field: FieldKey, value: FieldValue): string | null {
+  const noun = fieldNoun(field)
+  if (isAmountField(field)) {
+    if (value === null) return null
+    if (typeof value !== "number" || !Number.isFinite(value)) return `A ${noun} must be a number.`
+    if (value < 0) return `A ${noun} cannot be negative.`
+    return value > MAX_AMOUNT ? "This number is too large." : null
+  }
+  const text = typeof value === "string" ? value : ""
+  if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
+  return countCharacters(text) > MAX_TEXT ? `Use at most ${MAX_TEXT.toLocaleString()} characters.` : null
+}
+
+const toPositionDoc = (position: NewPosition, created: number, author: string): PositionDoc => ({
+  ...storedFields(position),
+  createdAt: new Date(created),
+  updatedAt: new Date(),
+  updatedBy: author,
+})
+
+/** Adds positions in one change. The first one becomes the first of the list. Returns the new ids. */
+export function addPositions(plan: Plan, positions: readonly NewPosition[], author: string): string[] {
+  const now = Date.now()
+  const ids = positions.map(() => newId())
+  const what = positions.length === 1 ? positions[0]?.designation : `${positions.length} positions`
+  plan.change(
+    (doc) => {
+      // Documents created by other programs may have no map of positions.
+      if (!doc.positions) doc.positions = {}
+      positions.forEach((position, at) => {
+        const id = ids[at]
+        if (id) doc.positions[id] = toPositionDoc(position, now - at, author)
+      })
+    },
+    { message: `${author}: added ${what}` },
+  )
+  return ids
+}
+
+/**
+ * Sets one field of a position. `base`: the position as the user saw it, if somebody else has changed the field or deleted the position
+ * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
+ */
+export function setField(
+  plan: Plan,
+  id: string,
+  field: FieldKey,
+  value: FieldValue,
+  author: string,
+  base: PositionAtHeads | null = null,
+): void {
+  const row = rowsOf(plan.doc())[id] as PositionDoc | undefined
+  const name = row ? toFieldValue("designation", row.designation) : base?.position.designation
+  const change = (doc: PlanDoc) => {
+    const row = doc.positions[id]
+    if (!row) return
+    if (!isAmountField(field)) row[field] = String(value ?? "")
+    else if (value === null) delete row[field]
+    else row[field] = value as number
+    setUpdateInfo(row, author)
+  }
+  const options = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
+  if (base) plan.changeAt(base.heads, change, options)
+  else plan.change(change, options)
+}
+
+function setUpdateInfo(row: PositionDoc, author: string): void {
+  row.updatedAt = new Date()
+  row.updatedBy = author
+}
+
+/** Update information for a row that is written as registers. */
+const updateInfoRegisters = (author: string): [string, Register][] => [
+  ["updatedAt", registerOf(scalarValue(new Date()))],
+  ["updatedBy", registerOf(textValue(author))],
+]
+
+/** Replaces fields of a row. An entry that is not a map stays as it is. */
+function withFields(row: Register, fields: readonly (readonly [string, Register])[]): Register {
+  return row.map(({ operation, value }) => ({
+    operation,
+    value: value.type === "map" ? { type: "map", entries: new Map([...value.entries, ...fields]) } : value,
+  }))
+}
+
+/** All values of a field, for {@link revertField}. */
+export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: FieldKey): Register =>
+  fieldRegister(readRowRegister(plan.doc(), id), field)
+
+/**
+ * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if somebody else has set the field
+ * since. Their value then stays, as a conflict.
+ */
+export function revertField(
+  plan: Plan,
+  id: string,
+  field: FieldKey,
+  before: Register,
+  author: string,
+  base: PositionAtHeads | null = null,
+): void {
+  writeFields(plan, id, base?.heads ?? plan.heads(), [[field, before]], author, `${author}: reverted ${field}`)
+}
+
+/** Copies a field from the same row at other heads: recovers an edit that a deletion discarded. */
+export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
+  const row = readRegister(plan.doc(), ["positions", id], heads)
+  const register = fieldRegister(row, field)
+  if (row.length > 0)
+    writeFields(plan, id, plan.heads(), [[field, register]], author, `${author}: recovered ${field} of ${designationOf(row)}`)
+}
+
+function writeFields(
+  plan: Plan,
+  id: string,
+  heads: UrlHeads,
+  fields: readonly [string, Register][],
+  author: string,
+  message: string,
+): void {
+  const writes = [...updateInfoRegisters(author), ...fields].map(
+    ([key, register]): RegisterWrite => ({ path: ["positions", id, key], register }),
+  )
+  writeRegisters(plan, heads, writes, message)
+}
+
+/**
+ * Resolves a conflict by keeping the value of one operation. If concurrent changes created several rows with this id, they are merged into
+ * one row; the other fields keep their conflicts.
+ */
+export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
+  const row = readRowRegister(plan.doc(), id)
+  const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
+  // Somebody else has resolved it already. A row without the field has no operation for it.
+  if (chosen.length === 0 && operation !== "") return
+  const message = `${author}: resolved ${field} of ${designationOf(row)}`
+  const maps = row.filter(({ value }) => value.type === "map")
+  if (maps.length > 1) {
+    // Different creation times are not a conflict.
+    const created = fieldRegister(row, "createdAt").slice(-1)
+    const merged = withFields(mergeConcurrentRows(row), [...updateInfoRegisters(author), ["createdAt", created], [field, chosen]])
+    writeRegisters(plan, plan.heads(), [{ path: ["positions", id], register: merged }], message)
+    return
+  }
+  writeFields(plan, id, plan.heads(), [[field, chosen]], author, message)
+}
+
+const designationOf = (row: Register): string => {
+  const designation = fieldRegister(row, "designation").at(-1)
+  return String(toFieldValue("designation", designation && toPlainValue(designation.value)))
+}
+
+/** Resolves a conflict of a setting by keeping the value of one operation. */
+export function resolveSettingConflict(plan: Plan, key: Setting, operation: string, author: string): void {
+  const chosen = readRegister(plan.doc(), [key]).filter((written) => written.operation === operation)
+  if (chosen.length > 0) writeRegisters(plan, plan.heads(), [{ path: [key], register: chosen }], `${author}: resolved ${key} of the plan`)
+}
+
+/** Deletes positions in one change. */
+export function deletePositions(plan: Plan, ids: readonly string[], names: string, author: string): void {
+  plan.change(
+    (doc) => {
+      for (const id of ids) delete doc.positions[id]
+    },
+    { message: `${author}: deleted ${names}` },
+  )
+}
+
+/**
+ * Restores deleted positions with all fields and all values of conflicts. Existing positions stay as they are. `deletionHeads`: heads after
+ * the deletion that is undone; edits that it discarded then stay listed for review. Returns the ids of rows that are missing from the
+ * document at the given heads.
+ */
+export function restorePositions(
+  plan: Plan,
+  positions: readonly DeletedPosition[],
+  author: string,
+  deletionHeads: UrlHeads | null = null,
+): string[] {
+  const existing = rowsOf(plan.doc())
+  const missing = positions.filter((position) => !Object.hasOwn(existing, position.id))
+  const rows = missing.map(({ id, heads, override }) => {
+    const own = override ? [[override.field, registerForField(override.field, override.value)] as const] : []
+    return { id, row: withFields(readRegister(plan.doc(), ["positions", id], heads), [...updateInfoRegisters(author), ...own]) }
+  })
+  const restorable = rows.filter(({ row }) => row.length > 0)
+  const writes = restorable.map(({ id, row }): RegisterWrite => ({ path: ["positions", id], register: row }))
+  const what = restorable.length === 1 ? designationOf(restorable[0]?.row ?? []) : `${restorable.length} positions`
+  if (restorable.length > 0) writeRegisters(plan, deletionHeads ?? plan.heads(), writes, `${author}: restored ${what}`)
+  return rows.filter(({ row }) => row.length === 0).map(({ id }) => id)
+}
+
+function registerForField(field: FieldKey, value: FieldValue): Register {
+  if (!isAmountField(field)) return registerOf(textValue(String(value ?? "")))
+  return value === null ? [] : registerOf(scalarValue(value))
+}
+
+/**
+ * Changes settings of a plan. `base`: the settings as the user saw them. A setting that somebody else has changed since becomes a conflict.
+ * Returns whether there was one.
+ */
+export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {
+  const now = readSettingsState(plan.doc())
+  const isConflicting = (key: Setting) => base !== null && !isEqualSetting(base, now, key)
+  const keys = SETTINGS.filter((key) => settings[key] !== undefined)
+  const conflicting = keys.filter(isConflicting)
+  const write = (chosen: readonly Setting[], at: UrlHeads | null) => {
+    const change = (doc: PlanDoc) => {
+      for (const key of chosen) {
+        if (settings[key] === null) delete doc[key]
+        else Object.assign(doc, { [key]: settings[key] })
+      }
+    }
+    const options = { message: `${author}: ${chosen.join(", ")} of the plan` }
+    if (at) plan.changeAt(at, change, options)
+    else if (chosen.length > 0) plan.change(change, options)
+  }
+  write(
+    keys.filter((key) => !isConflicting(key)),
+    null,
+  )
+  if (base && conflicting.length > 0) write(conflicting, base.heads)
+  return conflicting.length > 0
+}
+
+/** Rows of losing position maps. If two clients create the map concurrently, Automerge shows only one of them. Returns ids and rows. */
+export function hiddenRows(plan: Pick<Plan, "doc">): [string, Register][] {
+  return readLosingValues(plan.doc(), "positions").flatMap(({ value }) => (value.type === "map" ? [...value.entries] : []))
+}
+
+/** Moves the rows of losing position maps to the shown map. Rows with the same id are merged. */
+export function mergeHiddenRows(plan: Plan, author: string): void {
+  const hidden = hiddenRows(plan)
+  const ids = [...new Set(hidden.map(([id]) => id))]
+  const writes = ids.map((id): RegisterWrite => {
+    const rows = hidden.flatMap(([other, row]) => (other === id ? row : []))
+    return { path: ["positions", id], register: mergeConcurrentRows([...rows, ...readRowRegister(plan.doc(), id)]) }
+  })
+  const message = `${author}: added ${ids.length} positions of a concurrent list`
+  writeRegisters(plan, plan.heads(), writes, message)
+  plan.change(
+    (doc) => {
+      // Losing maps can be modified inside a change callback.
+      const maps = Object.values(A.getConflicts(doc, "positions") ?? {}) as unknown as Record<string, unknown>[]
+      for (const map of maps) {
+        if (A.getObjectId(map) === A.getObjectId(doc.positions)) continue
+        for (const id of Object.keys(map)) delete map[id]
+      }
+    },
+    { message },
+  )
+}

@@ -1,0 +1,90 @@
+/** Formats money, numbers and times for the browser's language. */
+import { LOCALE_SEPARATORS, type NumberSeparators } from "./amount"
+import type { FieldValue } from "./schema"
+
+/** Names of units. Other units are shown as a number. */
+const UNITS = new Map([
+  [1, ""],
+  [1_000, "thousand"],
+  [100_000, "lakh"],
+  [1_000_000, "million"],
+  [10_000_000, "crore"],
+])
+
+export const UNIT_CHOICES = [...UNITS].map(([unit, name]) => ({ unit, name: name || "single" }))
+
+const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 })
+const exactNumbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
+
+/** The currency symbol, such as ₹ or $, or the code if there is no symbol. */
+function currencySymbol(currency: string): string {
+  try {
+    const parts = new Intl.NumberFormat(undefined, { style: "currency", currency, currencyDisplay: "narrowSymbol" }).formatToParts(0)
+    return parts.find((part) => part.type === "currency")?.value ?? currency
+  } catch {
+    return currency
+  }
+}
+
+/** Name of a unit: `lakh`, or `× 500`. */
+export const unitName = (unit: number): string => UNITS.get(unit) ?? `× ${numbers.format(unit)}`
+
+/** Unit of a column: `₹ lakh`. */
+export const unitLabel = (currency: string, unit: number): string => [currencySymbol(currency), unitName(unit)].filter(Boolean).join(" ")
+
+/** A budget without its unit. Six decimals keep different budgets distinguishable, also in crore. */
+export const formatAmount = (budget: number | null): string => (budget === null ? "—" : exactNumbers.format(budget))
+
+/** A sum of budgets without its unit. */
+export const formatSum = (budgets: number): string => numbers.format(budgets)
+
+/** An amount with currency and unit: `₹1,250 lakh`. */
+export function formatMoney(budget: number, currency: string, unit: number): string {
+  let text: string
+  try {
+    const format = new Intl.NumberFormat(undefined, {
+      style: "currency",
+      currency,
+      currencyDisplay: "narrowSymbol",
+      minimumFractionDigits: 0,
+      maximumFractionDigits: 2,
+    })
+    text = format.format(budget)
+  } catch {
+    text = `${currency} ${numbers.format(budget)}`
+  }
+  return [text, unitName(unit)].filter(Boolean).join(" ")
+}
+
+/** All digits of a number with a decimal point, never in exponential notation. */
+export function toPlainDecimal(value: number): string {
+  const [mantissa = "", exponent] = String(Math.abs(value)).split("e")
+  const sign = value < 0 ? "-" : ""
+  if (exponent === undefined) return sign + mantissa
+  const [whole = "", fraction = ""] = mantissa.split(".")
+  const point = whole.length + Number(exponent)
+  return sign + (point > 0 ? (whole + fraction).padEnd(point, "0") : `0.${"0".repeat(-point)}${whole}${fraction}`)
+}
+
+/** A number for input fields and the clipboard, in the browser's language. Parsing returns the same number. */
+export const toEditText = (budget: number | null, { decimal }: NumberSeparators = LOCALE_SEPARATORS): string =>
+  budget === null ? "" : toPlainDecimal(budget).replace(".", decimal === "," ? "," : ".")
+
+const dateTimes = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
+const relativeTimes = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" })
+
+export const formatDateTime = (at: number | null): string => (at === null ? "" : dateTimes.format(at))
+
+/** `5 min. ago` within a day, otherwise the date. */
+export function formatRelativeTime(at: number | null, now: number): string {
+  if (at === null) return ""
+  const seconds = Math.round((at - now) / 1_000)
+  if (seconds > -45) return relativeTimes.format(0, "second")
+  if (seconds > -3_600) return relativeTimes.format(Math.round(seconds / 60), "minute")
+  if (seconds > -86_400) return relativeTimes.format(Math.round(seconds / 3_600), "hour")
+  return dates.format(at)
+}
+
+/** A value of a field or setting, as text. */
+export const formatValue = (value: FieldValue): string => (typeof value === "number" ? formatAmount(value) : value || "(empty)")

@@ -1,0 +1,88 @@
+/** Sorted list of positions, updated from patches: an edit costs one row, not all of them. */
+import type { next as A } from "@automerge/automerge/slim"
+import { type Position, readConflicts, readPosition, rowsOf } from "./schema"
+
+export class PositionIndex {
+  #byId = new Map<string, Position>()
+  /** Rows with a possible conflict. Automerge does not report every change of a losing value. */
+  #conflictCandidates = new Set<string>()
+  #list: readonly Position[] | null = null
+
+  constructor(doc: A.Doc<unknown>) {
+    this.rebuild(doc)
+  }
+
+  /** Positions, newest first. The same array until something changes. */
+  get list(): readonly Position[] {
+    this.#list ??= [...this.#byId.values()].sort(newestFirst)
+    return this.#list
+  }
+
+  get(id: string): Position | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** Reads all rows again and keeps the known conflicts. Call {@link checkConflicts} for rows with other conflicts. */
+  rebuild(doc: A.Doc<unknown>): void {
+    this.#byId.clear()
+    const rows = rowsOf(doc)
+    for (const [id, row] of Object.entries(rows)) {
+      const position = readPosition(id, row)
+      if (position) this.#byId.set(id, position)
+    }
+    this.#readConflicts(doc)
+    this.#list = null
+  }
+
+  /** Applies patches. Returns the changed fields by row; `null` for rows that were added or deleted. */
+  applyPatches(doc: A.Doc<unknown>, patches: readonly A.Patch[]): Map<string, Set<string> | null> {
+    const touched = new Map<string, Set<string> | null>()
+    for (const { path } of patches) {
+      if (path[0] !== "positions") continue
+      if (path.length === 1) {
+        this.rebuild(doc)
+        return touched
+      }
+      const id = String(path[1])
+      const fields = touched.get(id)
+      if (path.length === 2) touched.set(id, null)
+      else if (fields === undefined) touched.set(id, new Set([String(path[2])]))
+      else fields?.add(String(path[2]))
+    }
+    const rows = rowsOf(doc)
+    for (const id of touched.keys()) {
+      const position = readPosition(id, rows[id])
+      if (position) this.#byId.set(id, position)
+      else this.#byId.delete(id)
+      this.#conflictCandidates.add(id)
+    }
+    if (this.#conflictCandidates.size > 0 && patches.length > 0) this.#readConflicts(doc)
+    if (touched.size > 0) this.#list = null
+    return touched
+  }
+
+  /** Reads the conflicts of these rows. */
+  checkConflicts(doc: A.Doc<unknown>, ids: Iterable<string>): void {
+    for (const id of ids) this.#conflictCandidates.add(id)
+    this.#readConflicts(doc)
+  }
+
+  #readConflicts(doc: A.Doc<unknown>): void {
+    for (const id of this.#conflictCandidates) {
+      const position = this.#byId.get(id)
+      const conflicts = position ? readConflicts(doc, id) : null
+      if (position && (conflicts || position.conflicts)) {
+        this.#byId.set(id, { ...position, conflicts })
+        this.#list = null
+      }
+      if (!conflicts) this.#conflictCandidates.delete(id)
+    }
+  }
+}
+
+/** Rows without a creation time come last. */
+function newestFirst(one: Position, other: Position): number {
+  const [first, second] = [one.createdAt ?? Number.NEGATIVE_INFINITY, other.createdAt ?? Number.NEGATIVE_INFINITY]
+  if (first !== second) return second > first ? 1 : -1
+  return one.id < other.id ? -1 : one.id > other.id ? 1 : 0
+}

@@ -1,0 +1,114 @@
+/** Searching, filtering, sorting and totals. */
+import { type FieldKey, GROUP_FIELDS, type GroupKey, TEXT_FIELDS } from "./fields"
+import type { Position } from "./schema"
+import { createTextFolder, toSearchText } from "./text"
+
+export interface Filter {
+  search: string
+  /** Folded name of the selected group, by field. A field without an entry does not filter. */
+  groups: Partial<Record<GroupKey, string>>
+}
+
+export const NO_FILTER: Filter = { search: "", groups: {} }
+
+export const isFiltering = ({ search, groups }: Filter): boolean => search !== "" || selectedGroups(groups).length > 0
+
+const selectedGroups = (groups: Filter["groups"]): GroupKey[] => GROUP_FIELDS.filter((field) => groups[field] !== undefined)
+
+export type SortKey = FieldKey | "updatedAt" | "createdAt"
+export interface Sort {
+  key: SortKey
+  ascending: boolean
+}
+
+const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
+
+/** Returns the positions that match the filter and contain every search word, plus the position `pinnedId`. */
+export function filterPositions(
+  positions: readonly Position[],
+  { search, groups }: Filter,
+  pinnedId: string | null = null,
+): readonly Position[] {
+  const words = toSearchText(search).split(/\s+/).filter(Boolean)
+  const fields = selectedGroups(groups)
+  if (words.length === 0 && fields.length === 0) return positions
+  const fold = createTextFolder()
+  return positions.filter((position) => {
+    if (position.id === pinnedId) return true
+    if (fields.some((field) => fold(position[field]) !== groups[field])) return false
+    if (words.length === 0) return true
+    const text = toSearchText([...TEXT_FIELDS.map((field) => position[field]), position.updatedBy].join("\n"))
+    return words.every((word) => text.includes(word))
+  })
+}
+
+const trimmed = (value: string | number | null): string | number | null => (typeof value === "string" ? value.trim() : value)
+
+export function sortPositions(positions: readonly Position[], sort: Sort | null): readonly Position[] {
+  if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
+  const sign = sort.ascending ? 1 : -1
+  const { key } = sort
+  return [...positions].sort((one, other) => {
+    const [a, b] = [trimmed(one[key]), trimmed(other[key])]
+    if (a === b) return 0
+    // Empty values come last in both directions.
+    if (a === null || a === "") return 1
+    if (b === null || b === "") return -1
+    return sign * (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b)))
+  })
+}
+
+/** Removes the rounding errors of binary fractions: 1.1 + 2.2 is 3.3, and never -0. */
+export const roundSum = (sum: number): number => Number(sum.toFixed(6)) || 0
+
+/** Positions with the same folded name in a field. */
+export interface Group {
+  /** Folded name; empty for positions without one. */
+  key: string
+  /** The most frequent spelling; of equally frequent ones, the first. */
+  name: string
+  budget: number
+  count: number
+}
+
+/** Groups positions in the order of their first appearance. */
+function groupPositions(positions: readonly Position[], field: GroupKey): Group[] {
+  const fold = createTextFolder()
+  const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
+  for (const position of positions) {
+    const key = fold(position[field])
+    const group = groups.get(key) ?? { budget: 0, count: 0, spellings: new Map() }
+    const spelling = key === "" ? "" : position[field].trim()
+    group.budget += position.budget ?? 0
+    group.count += 1
+    group.spellings.set(spelling, (group.spellings.get(spelling) ?? 0) + 1)
+    groups.set(key, group)
+  }
+  return [...groups].map(([key, { budget, count, spellings }]) => {
+    const [name] = [...spellings].reduce((best, other) => (other[1] > best[1] ? other : best))
+    return { key, name, budget: roundSum(budget), count }
+  })
+}
+
+/** The groups of a field in alphabetical order, for selection. */
+export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
+  groupPositions(positions, field)
+    .filter(({ key }) => key !== "")
+    .sort((one, other) => collator.compare(one.name, other.name))
+
+/** The groups of a field with the largest sum first. */
+export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
+  groupPositions(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
+
+export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
+  roundSum(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
+
+/** Number of positions with an unknown budget. Sums do not include them. */
+export const countUnknownBudgets = (positions: readonly Pick<Position, "budget">[]): number =>
+  positions.filter(({ budget }) => budget === null).length
+
+/** Text after a sum, such as `2 budgets unknown`; empty if all budgets are known. */
+export function describeUnknownBudgets(positions: readonly Pick<Position, "budget">[]): string {
+  const count = countUnknownBudgets(positions)
+  return count === 0 ? "" : `${count.toLocaleString()} ${count === 1 ? "budget" : "budgets"} unknown`
+}

@@ -1,0 +1,273 @@
+/**
+ * The document schema, and positions as the page shows them.
+ *
+ * Other programs can write anything into the document, so nothing is trusted: a value that does not fit the schema is shown as text and
+ * never breaks the list.
+ */
+import { next as A } from "@automerge/automerge/slim"
+import { FIELDS, type FieldKey, type FieldValues, fieldValues, isAmountField, type StoredFields } from "./fields"
+import { hasConflict, type Register, readRegister, toPlainValue } from "./multi-value-register"
+
+/**
+ * Value of a field as the page shows it. A number in units of the plan for amounts, `null` if unknown. An amount that is text has the wrong
+ * type: it is shown but not counted.
+ */
+export type FieldValue = string | number | null
+
+/** A position in the document. */
+export interface PositionDoc extends StoredFields {
+  createdAt: Date
+  updatedAt: Date
+  updatedBy: string
+}
+
+/** A plan: an Automerge document with this shape. */
+export interface PlanDoc {
+  documentId?: string
+  name?: string
+  /** ISO 4217 code. */
+  currency?: string
+  /** Currency units per unit of the plan: 100000 for lakh. */
+  unit?: number
+  /** In units of the plan. */
+  totalBudget?: number
+  positions: Record<string, PositionDoc>
+}
+
+/** A value that lost against a concurrent write, and the operation that wrote it. */
+export interface LosingValue {
+  operation: string
+  value: FieldValue
+}
+
+/** A field with several concurrent values. */
+export interface Conflict {
+  /** The operation that wrote the shown value. */
+  winner: string
+  losing: LosingValue[]
+}
+
+/** A position as the page shows it. Immutable: an edit creates a new object. */
+export interface Position extends FieldValues {
+  id: string
+  /** Milliseconds since 1970. */
+  createdAt: number | null
+  updatedAt: number | null
+  updatedBy: string
+  conflicts: Partial<Record<FieldKey, Conflict>> | null
+  /** Fields whose values do not have the type of the schema, as text. */
+  mistyped?: Partial<Record<FieldKey, string>>
+  /** The entry is not a map and so not a position. It is shown as this text and can only be deleted. */
+  invalidEntry?: string
+}
+
+/** Value that a cell shows. */
+export const shownValue = (position: Position, field: FieldKey): FieldValue => position.mistyped?.[field] ?? position[field]
+
+/** Whether a field has the same values in two versions of a position, losing values included. */
+export function isEqualField(one: Position, other: Position, field: FieldKey): boolean {
+  return (
+    shownValue(one, field) === shownValue(other, field) && operationsOf(one.conflicts?.[field]) === operationsOf(other.conflicts?.[field])
+  )
+}
+
+/** Whether a setting has the same values in two versions of a plan, losing values included. */
+export function isEqualSetting(one: SettingsState, other: SettingsState, key: Setting): boolean {
+  return one.settings[key] === other.settings[key] && operationsOf(one.conflicts?.[key]) === operationsOf(other.conflicts?.[key])
+}
+
+const operationsOf = (conflict: Conflict | undefined): string =>
+  conflict ? [conflict.winner, ...conflict.losing.map(({ operation }) => operation)].join() : ""
+
+/** Whether a position has not been edited between two versions. */
+export const isUnchanged = (one: Position, other: Position): boolean =>
+  one.updatedAt === other.updatedAt && FIELDS.every((field) => isEqualField(one, other, field))
+
+/** Settings of a plan. */
+export interface Settings {
+  name: string
+  currency: string
+  unit: number
+  totalBudget: number | null
+}
+
+/** Settings with their conflicts. */
+export interface SettingsState {
+  settings: Settings
+  conflicts: SettingConflicts | null
+}
+
+export const SETTINGS = ["name", "currency", "unit", "totalBudget"] as const
+export type Setting = (typeof SETTINGS)[number]
+export const SETTING_LABELS: Record<Setting, string> = {
+  name: "Name",
+  currency: "Currency",
+  unit: "Unit",
+  totalBudget: "Total budget",
+}
+export type SettingConflicts = Partial<Record<Setting, Conflict>>
+
+/** Largest time value of a `Date`. */
+const MAX_TIMESTAMP = 8.64e15
+export const MAX_TEXT = 1_000
+export const MAX_AMOUNT = Number.MAX_SAFE_INTEGER
+
+function toPrimitive(value: unknown): unknown {
+  if (value instanceof A.ImmutableString) return value.val
+  if (value instanceof A.Counter) return value.value
+  // Integers beyond the safe range are `bigint`.
+  return typeof value === "bigint" ? Number(value) : value
+}
+
+/** Text of either Automerge type; other values in readable form. */
+function asText(value: unknown): string {
+  const read = toPrimitive(value)
+  if (read === undefined || read === null) return ""
+  return typeof read === "string" ? read : describeValue(read)
+}
+
+/** Any value as text: JSON, with words for types that JSON does not have. */
+function describeValue(value: unknown): string {
+  const read = toPrimitive(value)
+  if (typeof read === "string") return read
+  if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)
+  if (read instanceof Date) return toTimestamp(read) === null ? "an invalid date" : read.toISOString()
+  if (read instanceof Uint8Array) return `${read.length} bytes`
+  if (typeof read !== "object" || read === null) return JSON.stringify(read) ?? ""
+  return JSON.stringify(read, (_, inner) => {
+    const value = toPrimitive(inner)
+    if (typeof value === "bigint") return String(value)
+    return typeof value === "object" && value !== null && !Array.isArray(value) && !isMap(value) ? describeValue(value) : value
+  })
+}
+
+function asNumber(value: unknown): number | null {
+  const read = toPrimitive(value)
+  return typeof read === "number" && Number.isFinite(read) ? read : null
+}
+
+/** Milliseconds since 1970; `null` if the value is not a valid time. */
+export function toTimestamp(value: unknown): number | null {
+  const read = value instanceof Date ? value.getTime() : asNumber(value)
+  return read !== null && Math.abs(read) <= MAX_TIMESTAMP ? read : null
+}
+
+/** Converts a stored value to the value that is shown and compared. */
+export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
+  if (!isAmountField(field)) return asText(value)
+  return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
+}
+
+/** Whether a value does not have the type of the schema. Numbers and booleans are accepted as text. */
+function isMistyped(field: FieldKey, value: unknown): boolean {
+  if (value === undefined || value === null) return false
+  return isAmountField(field) ? asNumber(value) === null : typeof toPrimitive(value) === "object"
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof Date) &&
+  !(value instanceof Uint8Array) &&
+  !(value instanceof A.ImmutableString) &&
+  !(value instanceof A.Counter)
+
+/** The rows of a document by id; empty if it has no map of positions. */
+export function rowsOf(doc: unknown): Record<string, unknown> {
+  const positions = isMap(doc) ? doc.positions : undefined
+  return isMap(positions) ? positions : {}
+}
+
+/** Reads one row without its conflicts; `null` if there is no entry. */
+export function readPosition(id: string, entry: unknown): Position | null {
+  if (entry === undefined) return null
+  const row = isMap(entry) ? entry : {}
+  const position: Position = {
+    id,
+    ...fieldValues((field) => (isAmountField(field) ? asNumber(row[field]) : asText(row[field]))),
+    createdAt: toTimestamp(row.createdAt),
+    updatedAt: toTimestamp(row.updatedAt),
+    updatedBy: asText(row.updatedBy),
+    conflicts: null,
+  }
+  if (!isMap(entry)) return { ...position, designation: describeValue(entry), invalidEntry: describeValue(entry) }
+  const mistyped = FIELDS.filter((field) => isMistyped(field, row[field]))
+  if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((field) => [field, describeValue(row[field])]))
+  return position
+}
+
+/** The rows with an id. There are several if concurrent changes created them. */
+export const readRowRegister = (doc: A.Doc<unknown>, id: string): Register => readRegister(doc, ["positions", id])
+
+/** All values of a field in the given rows, losing rows first. */
+export function fieldRegister(row: Register, field: string): Register {
+  return row.flatMap(({ value }) => (value.type === "map" ? (value.entries.get(field) ?? []) : []))
+}
+
+/** The conflicts of a position: differing values in its fields, or in another row with its id. */
+export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
+  // Most positions have no conflict, and an import touches thousands of rows.
+  if (!hasConflict(doc, ["positions", id], FIELDS)) return null
+  const row = readRowRegister(doc, id)
+  const shown = row.slice(-1)
+  let found: Position["conflicts"] = null
+  for (const field of FIELDS) {
+    const winner = fieldRegister(shown, field).at(-1)
+    const others = distinctLosingValues(
+      fieldRegister(row, field)
+        .filter((written) => written !== winner)
+        .map(({ operation, value }) => ({ operation, value: toFieldValue(field, toPlainValue(value)) })),
+      toFieldValue(field, winner && toPlainValue(winner.value)),
+    )
+    if (others.length > 0) {
+      found ??= {}
+      found[field] = { winner: winner?.operation ?? "", losing: others }
+    }
+  }
+  return found
+}
+
+/** Distinct values that differ from the shown one. */
+const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
+  losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
+
+/** Reads each setting, with a default for missing or invalid values. */
+const SETTING_READERS: { [S in Setting]: (value: unknown) => Settings[S] } = {
+  name: asText,
+  currency: (value) => {
+    const currency = asText(value).toUpperCase()
+    return /^[A-Z]{3}$/.test(currency) ? currency : "INR"
+  },
+  unit: (value) => {
+    const unit = asNumber(value)
+    return unit !== null && unit > 0 ? unit : 1
+  },
+  totalBudget: asNumber,
+}
+
+export function readSettings(doc: unknown): Settings {
+  const plan = isMap(doc) ? doc : {}
+  return {
+    name: SETTING_READERS.name(plan.name),
+    currency: SETTING_READERS.currency(plan.currency),
+    unit: SETTING_READERS.unit(plan.unit),
+    totalBudget: SETTING_READERS.totalBudget(plan.totalBudget),
+  }
+}
+
+/** Reads the settings with their conflicts. */
+export function readSettingsState(doc: A.Doc<unknown>): SettingsState {
+  const settings = readSettings(doc)
+  let conflicts: SettingConflicts | null = null
+  for (const key of SETTINGS) {
+    const values = readRegister(doc, [key])
+    const losing = values.slice(0, -1).map(({ operation, value }) => ({ operation, value: SETTING_READERS[key](toPlainValue(value)) }))
+    const others = distinctLosingValues(losing, settings[key])
+    if (others.length > 0) {
+      conflicts ??= {}
+      conflicts[key] = { winner: values.at(-1)?.operation ?? "", losing: others }
+    }
+  }
+  return { settings, conflicts }
+}

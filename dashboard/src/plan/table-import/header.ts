@@ -1,0 +1,93 @@
+/** Finds the header row and assigns columns to fields. */
+import { FIELDS, type FieldKey, fieldNoun } from "../fields"
+import { isBlank } from "../text"
+import { type ColumnMeaning, type ColumnProblem, parseColumnName } from "./column-names"
+
+export interface MappedColumn extends ColumnMeaning {
+  /** Index of the cell in a row. */
+  at: number
+  head: string
+}
+
+export interface Header {
+  /** Index of the header row; -1 if there is none. */
+  row: number
+  columns: Partial<Record<FieldKey, MappedColumn>>
+  /** Number of columns up to the last one with a name. */
+  width: number
+  /** Names of columns that are not imported. */
+  ignored: string[]
+  notes: string[]
+  /** Why the columns cannot be read; `null` if they can. */
+  problem: string | null
+}
+
+/** Number of lines to search for the header. Titles and blank lines may come first. */
+const MAX_HEADER_LINES = 20
+/** Other columns of an exported plan. */
+const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
+
+const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
+
+/** Number of cells up to the last one that is not blank. */
+export function widthOf(row: readonly string[]): number {
+  let width = row.length
+  while (width > 0 && isBlank(row[width - 1] ?? "")) width -= 1
+  return width
+}
+
+/** Finds the row that names the most fields; `null` if no row names a designation or several fields. */
+export function findHeader(rows: readonly string[][]): Header | null {
+  let best: { row: number; fields: number } | null = null
+  let inspected = 0
+  for (const [at, row] of rows.entries()) {
+    const cells = row.filter((cell) => !isBlank(cell))
+    if (cells.length === 0) continue
+    inspected += 1
+    if (inspected > MAX_HEADER_LINES) break
+    const meanings = cells.map(parseColumnName)
+    const fields = new Set(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
+    // A single name may be a title, unless the table has only one column.
+    const isAlone = cells.length === 1 && rows.some((other) => widthOf(other) > 1)
+    if (isAlone || (!fields.has("designation") && fields.size < 2)) continue
+    if (!best || fields.size > best.fields) best = { row: at, fields: fields.size }
+  }
+  return best ? readHeader(rows[best.row] ?? [], best.row) : null
+}
+
+function readHeader(headerCells: readonly string[], row: number): Header {
+  const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
+  const meanings = headerCells.slice(0, header.width).map(parseColumnName)
+  for (const field of FIELDS) {
+    const found = meanings.flatMap((meaning, at): MappedColumn[] =>
+      meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
+    )
+    const [first, second] = found.sort((one, other) => one.rank - other.rank)
+    if (first && second && first.rank === second.rank) header.problem ??= ambiguityProblem(field, first.head, second.head)
+    if (first) header.columns[field] = first
+  }
+  const used = new Set(Object.values(header.columns).map(({ at }) => at))
+  for (const [at, head] of headerCells.slice(0, header.width).entries()) {
+    const meaning = meanings[at] ?? null
+    if (used.has(at) || isBlank(head) || EXPORT_COLUMNS.has(head.trim())) continue
+    header.ignored.push(head.trim())
+    // An unreadable budget column only matters if there is no other budget column.
+    if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)
+  }
+  if (!header.columns.designation) {
+    const names = headerCells.filter((head) => !isBlank(head)).map((head) => `“${head.trim()}”`)
+    header.problem ??= `No column is recognized as the designation. Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
+  }
+  return header
+}
+
+const ambiguityProblem = (field: FieldKey, one: string, other: string): string =>
+  one === other
+    ? `Two columns are called “${one}”. Rename or remove one of them.`
+    : `“${one}” and “${other}” both contain the ${fieldNoun(field)}. Rename or remove one of them.`
+
+/** The header of a table without one: all fields in their order. */
+export function defaultHeader(): Header {
+  const columns = Object.fromEntries(FIELDS.map((field, at) => [field, { field, at, rank: 0, head: field, unit: "", currency: "" }]))
+  return { row: -1, columns, width: FIELDS.length, ignored: [], notes: [], problem: null }
+}

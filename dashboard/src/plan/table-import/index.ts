@@ -1,0 +1,5 @@
+/** Import of tables from files and the clipboard. */
+export { type DecodedFile, decodeFile } from "./decode-file"
+export { parseTable } from "./parse-table"
+export type { ImportLine, ImportPreview, SkippedLine } from "./preview"
+export { failedPreview } from "./preview"

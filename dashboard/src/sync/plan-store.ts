@@ -1,0 +1,209 @@
+/** State of the open plan: positions, sync state, collaborators, history. The page renders a snapshot of it. */
+
+import { next as A } from "@automerge/automerge/slim"
+import {
+  type DocHandle,
+  type DocHandleChangePayload,
+  type DocHandleEncodedChangePayload,
+  encodeHeads,
+  type UrlHeads,
+} from "@automerge/automerge-repo/slim"
+import { HistoryClient } from "../history/client"
+import type { DiscardedEdit } from "../history/events"
+import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
+import { PositionIndex } from "../plan/position-index"
+import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
+import { requestPersistentStorage } from "./local-storage"
+import { type Person, Presence } from "./presence"
+import type { SyncState, SyncStatus } from "./sync-status"
+
+/** A recent change by somebody else. `fields`: the changed fields; `null` for the whole row. */
+export interface Highlight {
+  at: number
+  fields: ReadonlySet<string> | null
+}
+
+export interface PlanSnapshot {
+  positions: readonly Position[]
+  /** Heads of the document for this snapshot. */
+  heads: UrlHeads
+  settings: Settings
+  settingConflicts: SettingConflicts | null
+  /** Number of rows in losing position maps. */
+  hiddenRows: number
+  sync: SyncState
+  people: readonly Person[]
+  discardedEdits: readonly DiscardedEdit[]
+  highlights: ReadonlyMap<string, Highlight>
+  /** Number of changes that the history has read; `null` before it starts. */
+  changes: number | null
+  /** Progress of the history from 0 to 1; `null` when it is idle. */
+  reading: number | null
+  historyProblem: string | null
+}
+
+const HIGHLIGHT_MS = 2_500
+
+export class PlanStore {
+  readonly id: string
+  history: HistoryClient | null = null
+  presence: Presence
+  #rows: PositionIndex
+  #snapshot: PlanSnapshot
+  #listeners = new Set<() => void>()
+  #frame: number | null = null
+  #isLocalChange = false
+  /** The document has a change that has not been reported as patches. */
+  #hasUnreportedChange = false
+  #unsubscribe: () => void
+  #start: number
+
+  constructor(
+    readonly handle: DocHandle<PlanDoc>,
+    readonly syncStatus: SyncStatus,
+    name: string,
+  ) {
+    this.id = handle.documentId
+    const doc = handle.doc()
+    this.#rows = new PositionIndex(doc)
+    const { settings, conflicts } = readSettingsState(doc)
+    this.#snapshot = {
+      positions: this.#rows.list,
+      heads: handle.heads(),
+      settings,
+      settingConflicts: conflicts,
+      hiddenRows: hiddenRows(this.plan).length,
+      sync: syncStatus.state,
+      people: [],
+      discardedEdits: [],
+      highlights: new Map(),
+      changes: null,
+      reading: 0,
+      historyProblem: null,
+    }
+    handle.on("heads-changed", this.#onHeads)
+    handle.on("change", this.#onChange)
+    this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
+    this.presence = new Presence(handle, name, (people) => this.#update({ people }))
+    // The history starts after the list has been rendered.
+    this.#start = window.setTimeout(() => this.#openHistory(), 300)
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  getSnapshot = (): PlanSnapshot => this.#snapshot
+
+  /** The document for edits. Changes made through it count as local; the handle does not say who made a change. */
+  readonly plan: Plan = {
+    doc: () => this.handle.doc(),
+    heads: () => this.handle.heads(),
+    change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
+    changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+  }
+
+  #write<T>(write: () => T): T {
+    requestPersistentStorage()
+    this.#isLocalChange = true
+    this.#hasUnreportedChange = false
+    try {
+      return write()
+    } finally {
+      // The repository sends a change when the handle emits it. A change without patches would wait for the next one.
+      if (this.#hasUnreportedChange) {
+        const doc = this.handle.doc()
+        this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
+      }
+      this.#isLocalChange = false
+    }
+  }
+
+  get(id: string): Position | undefined {
+    return this.#rows.get(id)
+  }
+
+  /** The current version of a position with its conflicts, which may not be rendered yet. */
+  readPosition(id: string): PositionAtHeads | null {
+    this.#rows.checkConflicts(this.handle.doc(), [id])
+    const position = this.#rows.get(id)
+    return position ? { position, heads: this.handle.heads() } : null
+  }
+
+  /** The current settings, which may not be rendered yet. */
+  readSettings(): SettingsAtHeads {
+    return { ...readSettingsState(this.handle.doc()), heads: this.handle.heads() }
+  }
+
+  close(): void {
+    window.clearTimeout(this.#start)
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+    this.handle.off("heads-changed", this.#onHeads)
+    this.handle.off("change", this.#onChange)
+    this.#unsubscribe()
+    this.presence.close()
+    this.history?.close()
+    this.#listeners.clear()
+  }
+
+  #openHistory(): void {
+    this.history = new HistoryClient(this.handle.doc(), {
+      loaded: (changes, discardedEdits) => this.#update({ changes, discardedEdits, historyProblem: null }),
+      conflicts: (ids) => {
+        this.#rows.checkConflicts(this.handle.doc(), ids)
+        this.#update({ positions: this.#rows.list })
+      },
+      progress: (reading) => this.#update({ reading }),
+      failed: (historyProblem) => {
+        // Without the history, conflicts of all positions must be read here.
+        const doc = this.handle.doc()
+        this.#rows.checkConflicts(doc, Object.keys(rowsOf(doc)))
+        this.#update({ positions: this.#rows.list, historyProblem })
+      },
+    })
+  }
+
+  #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
+    this.#hasUnreportedChange = false
+    const touched = this.#rows.applyPatches(doc, patches)
+    const isLocal = this.#isLocalChange
+    let { highlights } = this.#snapshot
+    if (!isLocal && touched.size > 0 && touched.size <= 200) {
+      const at = performance.now()
+      const fresh = [...highlights].filter(([, highlight]) => at - highlight.at < HIGHLIGHT_MS)
+      for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
+      highlights = new Map(fresh)
+    }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, highlights }
+    this.#notify(isLocal)
+  }
+
+  /** Called for every change, also for those without visible effect, such as an edit of a deleted position. */
+  #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
+    this.#hasUnreportedChange = true
+    this.history?.update(doc)
+    // Automerge does not report every change of a losing value.
+    const { settings, conflicts } = readSettingsState(doc)
+    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
+  }
+
+  #update(part: Partial<PlanSnapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...part }
+    this.#notify(false)
+  }
+
+  /** Local changes render immediately; remote changes render once per frame. */
+  #notify(isUrgent: boolean): void {
+    if (isUrgent || document.hidden) {
+      if (this.#frame !== null) cancelAnimationFrame(this.#frame)
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+      return
+    }
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null
+      for (const listener of this.#listeners) listener()
+    })
+  }
+}

@@ -1,0 +1,76 @@
+/** The session, cached for offline use. */
+import { STORAGE_PREFIX } from "./storage-prefix"
+
+export interface User {
+  name: string
+  role: "viewer" | "editor" | "owner"
+}
+
+export interface Session {
+  /** The server requires authentication. */
+  required: boolean
+  /** The server has accounts with passwords. */
+  accounts: boolean
+  user: User | null
+}
+
+const SESSION_KEY = `${STORAGE_PREFIX}.session`
+const NAME_KEY = `${STORAGE_PREFIX}.name`
+
+/** Timeout after which the page continues with the cached session. */
+const SESSION_TIMEOUT_MS = 4_000
+
+function cachedSession(): Session | null {
+  try {
+    return JSON.parse(localStorage.getItem(SESSION_KEY) ?? "null") as Session | null
+  } catch {
+    return null
+  }
+}
+
+/** The session from the server, or else the cached one; `null` on a first visit without a connection. */
+export async function readSession(): Promise<{ session: Session | null; isFresh: boolean }> {
+  try {
+    const response = await fetch("api/session", { signal: AbortSignal.timeout(SESSION_TIMEOUT_MS) })
+    if (response.ok) {
+      const session = (await response.json()) as Session
+      localStorage.setItem(SESSION_KEY, JSON.stringify(session))
+      return { session, isFresh: true }
+    }
+  } catch {
+    // The server cannot be reached.
+  }
+  return { session: cachedSession(), isFresh: false }
+}
+
+export type LoginResult = { ok: true } | { ok: false; reason: string }
+
+export async function login(email: string, password: string): Promise<LoginResult> {
+  let response: Response
+  try {
+    response = await fetch("accounts/api/login/", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ email, password }),
+    })
+  } catch {
+    return { ok: false, reason: "The server cannot be reached. Check your connection and try again." }
+  }
+  if (response.ok) return { ok: true }
+  if (response.status === 401) return { ok: false, reason: "Incorrect username or password." }
+  const body = (await response.json().catch(() => null)) as { error?: string } | null
+  return { ok: false, reason: `${body?.error ?? `The server answered ${response.status}`}.` }
+}
+
+export async function logout(): Promise<void> {
+  const response = await fetch("accounts/api/logout/", { method: "POST" })
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`)
+  localStorage.removeItem(SESSION_KEY)
+}
+
+/** Display name for servers without authentication. */
+export const readDisplayName = (): string => localStorage.getItem(NAME_KEY) ?? ""
+export const saveDisplayName = (name: string): void => localStorage.setItem(NAME_KEY, name.trim())
+
+/** User whose local database is used; empty without authentication. */
+export const ownerOf = (session: Session): string => session.user?.name ?? ""

@@ -1,0 +1,116 @@
+/** Sync status of one document: which changes the server has stored, and how many are pending. */
+import { next as A } from "@automerge/automerge/slim"
+import { type DocHandle, type DocHandleRemoteHeadsPayload, decodeHeads, type StorageId } from "@automerge/automerge-repo/slim"
+import type { PlanDoc } from "../plan/schema"
+import type { AccessError, Connection } from "./connection"
+import type { LocalStorageAdapter } from "./local-storage"
+import { savePendingCount } from "./pending-changes"
+import { planKey } from "./storage-keys"
+
+export interface SyncState {
+  kind: "live" | "syncing" | "offline" | "not-allowed" | "rejected"
+  /** Number of changes that the server has not stored yet. */
+  pending: number
+  accessError: AccessError | null
+  /** Why the server rejects the pending changes; `null` if it does not. */
+  rejection: string | null
+  /** Why the last changes are not saved on this device; `null` if they are. */
+  storageError: string | null
+}
+
+/** Lives as long as the page, also while another plan is open. */
+export class SyncStatus {
+  state: SyncState = { kind: "offline", pending: 0, accessError: null, rejection: null, storageError: null }
+  #listeners = new Set<() => void>()
+  /** The newest server heads that this copy contains. */
+  #acknowledged: A.Heads
+  /** Earlier acknowledged heads, newest first. After a crash the local copy may be older than the newest ones. */
+  #earlierAcknowledged: A.Heads[]
+  #serverHeads: A.Heads | null = null
+  #savedCount: number | null = null
+
+  constructor(
+    readonly handle: DocHandle<PlanDoc>,
+    private readonly connection: Connection,
+    private readonly storage: LocalStorageAdapter,
+    readonly owner: string,
+  ) {
+    this.#earlierAcknowledged = readHeads(owner, handle.documentId)
+    this.#acknowledged = this.#earlierAcknowledged[0] ?? []
+    handle.on("heads-changed", () => this.#resync())
+    handle.on("remote-heads", this.#onRemoteHeads)
+    connection.subscribe(() => this.#readHeads())
+    storage.subscribe(() => this.#resync())
+    this.#readHeads()
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #onRemoteHeads = ({ storageId, heads }: DocHandleRemoteHeadsPayload): void => {
+    // Other tabs announce heads, too.
+    if (storageId !== this.connection.storageId) return
+    this.#serverHeads = decodeHeads(heads)
+    this.#resync()
+  }
+
+  /** Reads heads that the server sent before this object subscribed. */
+  #readHeads(): void {
+    const { storageId } = this.connection
+    const syncInfo = storageId === null ? undefined : this.handle.getSyncInfo(storageId as StorageId)
+    if (syncInfo) this.#serverHeads = decodeHeads(syncInfo.lastHeads)
+    this.#resync()
+  }
+
+  #resync(): void {
+    const doc = this.handle.doc()
+    const isBehind = this.#serverHeads !== null && !containsHeads(doc, this.#serverHeads)
+    if (this.#serverHeads && !isBehind) {
+      this.#acknowledged = this.#serverHeads
+      saveHeads(this.owner, this.handle.documentId, this.#serverHeads)
+    }
+    // Ignore heads that this copy does not contain, for example after the browser evicted part of its storage.
+    const known = containsHeads(doc, this.#acknowledged)
+      ? this.#acknowledged
+      : (this.#earlierAcknowledged.find((heads) => containsHeads(doc, heads)) ?? [])
+    const pending = A.getChangesMetaSince(doc, known).length
+    if (this.#savedCount !== pending) savePendingCount(this.owner, this.handle.documentId, pending)
+    this.#savedCount = pending
+    const { isOpen, accessError } = this.connection
+    if (pending === 0) this.connection.clearRejection(this.handle.documentId)
+    const rejection = isOpen ? this.connection.rejection(this.handle.documentId) : null
+    const online = rejection !== null ? "rejected" : pending > 0 || isBehind ? "syncing" : "live"
+    const kind = accessError ? "not-allowed" : isOpen ? online : "offline"
+    const storageError = this.storage.writeError(this.handle.documentId)
+    const { state } = this
+    const isSame = state.kind === kind && state.pending === pending && state.accessError === accessError
+    if (isSame && state.rejection === rejection && state.storageError === storageError) return
+    this.state = { kind, pending, accessError, rejection: rejection, storageError: storageError }
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** `A.hasHeads` is slow: it reconstructs each of the changes. */
+function containsHeads(doc: A.Doc<unknown>, heads: A.Heads): boolean {
+  const missing = new Set(A.getMissingDeps(doc, heads))
+  return !heads.some((head) => missing.has(head))
+}
+
+const MAX_SAVED_HEADS = 3
+
+function readHeads(owner: string, id: string): A.Heads[] {
+  try {
+    const read = JSON.parse(localStorage.getItem(planKey("heads", owner, id)) ?? "[]") as unknown
+    return Array.isArray(read) && read.every(Array.isArray) ? (read as A.Heads[]) : []
+  } catch {
+    return []
+  }
+}
+
+function saveHeads(owner: string, id: string, heads: A.Heads): void {
+  const before = readHeads(owner, id)
+  if (JSON.stringify(before[0]) === JSON.stringify(heads)) return
+  localStorage.setItem(planKey("heads", owner, id), JSON.stringify([heads, ...before].slice(0, MAX_SAVED_HEADS)))
+}

@@ -1,0 +1,238 @@
+/** Opens one plan at a time. The URL fragment contains its id, so that links can be shared. */
+import type { DocHandle } from "@automerge/automerge-repo/slim"
+import { isValidDocumentId } from "@automerge/automerge-repo/slim"
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import type { PlanDoc, Settings } from "../plan/schema"
+import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
+import { PlanStore } from "../sync/plan-store"
+import { cachedPlans, createPlan, listPlans, type PlanInfo } from "../sync/plans"
+import type { LocalRepo } from "../sync/repo"
+import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
+import { MessagePage } from "./MessagePage"
+import { PlanDialog } from "./PlanDialog"
+import { PlanView } from "./PlanView"
+
+interface Props {
+  local: LocalRepo
+  session: Session
+  /** The session comes from the server, not from the cache. */
+  isFresh: boolean
+}
+
+const planInUrl = (): string | null => {
+  const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
+  return isValidDocumentId(id) ? id : null
+}
+
+/** The plan to open when the URL names none. */
+const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
+
+/** Interval for refreshing the list of plans; and the time for which a new plan may be unlisted or a change pending. */
+const REFRESH_MS = 60_000
+const GRACE_MS = 5_000
+
+const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+
+export function App({ local, session: first, isFresh }: Props) {
+  const { repo, connection, outbox } = local
+  const owner = ownerOf(first)
+  const [session, setSession] = useState(first)
+  const [plans, setPlans] = useState(() => cachedPlans(owner))
+  const [id, setId] = useState<string | null>(() => planInUrl() ?? firstPlan(cachedPlans(owner)))
+  const [store, setStore] = useState<PlanStore | null>(null)
+  const [isUnavailable, setUnavailable] = useState(false)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [isCreating, setCreating] = useState(false)
+  const [name, setName] = useState(() => session.user?.name ?? readDisplayName())
+  const [isRemoved, setRemoved] = useState(false)
+  const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
+  const latestName = useRef(name)
+  latestName.current = name
+  /** The open plan, and the time it was opened. */
+  const openedPlan = useRef<{ id: string; at: number } | null>(null)
+
+  const refresh = useCallback(async () => {
+    const before = openedPlan.current
+    try {
+      const { session: now, isFresh: isNew } = await readSession()
+      // Another user logged in from another tab: reload to open their database.
+      if (isNew && now?.user && ownerOf(now) !== owner) return location.reload()
+      // After a logout elsewhere the connection shows the reason; the page stays usable.
+      if (isNew && now?.user) setSession(now)
+      const requestedAt = performance.now()
+      const listed = await listPlans(owner)
+      setPlans(listed)
+      // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
+      setRemoved(before !== null && requestedAt - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
+      setProblem(null)
+      setId((before) => before ?? firstPlan(listed))
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error))
+    }
+  }, [owner])
+
+  useEffect(() => {
+    void refresh()
+    const refreshIfVisible = () => {
+      if (!document.hidden) void refresh()
+    }
+    const timer = window.setInterval(refreshIfVisible, REFRESH_MS)
+    document.addEventListener("visibilitychange", refreshIfVisible)
+    const onHash = () => {
+      // Commit the cell being edited before switching plans.
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur()
+      setId((before) => planInUrl() ?? firstPlan(cachedPlans(owner)) ?? before)
+    }
+    window.addEventListener("hashchange", onHash)
+    return () => {
+      window.clearInterval(timer)
+      document.removeEventListener("visibilitychange", refreshIfVisible)
+      window.removeEventListener("hashchange", onHash)
+    }
+  }, [refresh, owner])
+
+  // The URL always names the open plan, so that Back returns to it.
+  useEffect(() => {
+    if (id !== null && planInUrl() === null) history.replaceState(null, "", `#${id}`)
+  }, [id])
+
+  // Refresh the list and the session after a reconnect or a denied access.
+  useEffect(() => {
+    let wasOpen = connection.isOpen
+    let hadAccessError = connection.accessError
+    return connection.subscribe(() => {
+      const { isOpen, accessError } = connection
+      if ((isOpen && !wasOpen) || (accessError && !hadAccessError)) void refresh()
+      wasOpen = isOpen
+      hadAccessError = accessError
+    })
+  }, [connection, refresh])
+
+  // Pending changes on an open connection may mean that the user has lost write access.
+  useEffect(() => {
+    if (pending.size === 0) return
+    const timer = window.setTimeout(() => {
+      if (connection.isOpen) void refresh()
+    }, GRACE_MS)
+    return () => window.clearTimeout(timer)
+  }, [pending, connection, refresh])
+
+  // A local plan has synced: the server lists it now.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when pending changes were sent, not when the list changes
+  useEffect(() => {
+    if (plans.some((plan) => plan.isLocal && !pending.has(plan.id))) void refresh()
+  }, [pending, refresh])
+
+  useEffect(() => {
+    if (id === null) return
+    let isCurrent = true
+    let shown: PlanStore | null = null
+    const show = (handle: DocHandle<PlanDoc>) => {
+      if (!isCurrent || shown) return
+      setUnavailable(false)
+      shown = new PlanStore(handle, outbox.statusOf(handle), latestName.current || "Somebody")
+      openedPlan.current = { id, at: performance.now() }
+      setStore(shown)
+    }
+    setStore(null)
+    setUnavailable(false)
+    setRemoved(false)
+    repo.find<PlanDoc>(id as never, { allowableStates: ["ready", "unavailable"] }).then(
+      (handle) => {
+        if (!isCurrent) return
+        if (handle.isReady()) return show(handle)
+        setUnavailable(true)
+        // The plan appears when another client syncs it, or after a reconnect.
+        const wait = (): void => {
+          handle.whenReady(["ready"]).then(
+            () => show(handle),
+            // `whenReady` times out after a minute.
+            () => isCurrent && wait(),
+          )
+        }
+        wait()
+      },
+      () => isCurrent && setUnavailable(true),
+    )
+    return () => {
+      isCurrent = false
+      openedPlan.current = null
+      shown?.close()
+    }
+  }, [id, repo, outbox])
+
+  const open = useCallback((next: string) => {
+    history.pushState(null, "", `#${next}`)
+    setId(next)
+  }, [])
+
+  const create = (settings: Settings) => {
+    const handle = createPlan(repo, owner, settings.name, settings.currency, settings.unit, settings.totalBudget)
+    setPlans(cachedPlans(owner))
+    setCreating(false)
+    open(handle.documentId)
+  }
+  const logOut = async () => {
+    const changes = [...pending.values()].reduce((sum, count) => sum + count, 0)
+    const where = pending.size > 1 ? ` in ${pending.size} plans` : ""
+    const question = `${changes} unsynced ${changes === 1 ? "change" : "changes"}${where} will be lost. Log out anyway?`
+    if (changes > 0 && !window.confirm(question)) return
+    try {
+      await logout()
+    } catch (error) {
+      window.alert(`Could not log out: ${error instanceof Error ? error.message : error}`)
+      return
+    }
+    scheduleLocalDataRemoval(owner)
+    history.replaceState(null, "", "./")
+    location.reload()
+  }
+
+  const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
+  const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
+  const creating = isCreating && (
+    <PlanDialog title="New plan" settings={NEW_PLAN} button="Create plan" onSave={create} onClose={() => setCreating(false)} />
+  )
+
+  if (store) {
+    return (
+      <>
+        <PlanView
+          key={store.id}
+          store={store}
+          plans={plans}
+          pending={pending}
+          session={session}
+          name={name}
+          isViewer={isViewer}
+          isRemoved={isRemoved}
+          onOpen={open}
+          onCreate={() => setCreating(true)}
+          onName={(next) => {
+            saveDisplayName(next)
+            setName(readDisplayName())
+            store.presence.rename(readDisplayName() || "Somebody")
+          }}
+          onLogout={() => void logOut()}
+        />
+        {creating}
+      </>
+    )
+  }
+  if (isUnavailable) {
+    return (
+      <MessagePage title={isFresh ? "Plan not found" : "Plan not available offline"}>
+        {isFresh
+          ? "The plan does not exist on this server, or you do not have access. A plan created offline appears here when its creator connects."
+          : "Open it once with a connection to enable offline use."}{" "}
+        <a href="./">Open the first plan</a>
+      </MessagePage>
+    )
+  }
+  if (id === null && problem) return <MessagePage title="Could not load the plans">{problem}</MessagePage>
+  return (
+    <main className="alone" aria-busy="true">
+      <p role="status">Opening plan…</p>
+    </main>
+  )
+}

@@ -1,0 +1,50 @@
+import { type FormEvent, useId, useState } from "react"
+import { login } from "../sync/session"
+import { Logo } from "./Logo"
+
+/** Login form. */
+export function Login({ hasAccounts }: { hasAccounts: boolean }) {
+  const [problem, setProblem] = useState<string | null>(null)
+  const [isBusy, setBusy] = useState(false)
+  const id = useId()
+
+  if (!hasAccounts) {
+    return (
+      <main className="alone">
+        <Logo />
+        <h1>This server has no accounts</h1>
+        <p>Ask the operator for an account, or for a token to use the API.</p>
+      </main>
+    )
+  }
+
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    setBusy(true)
+    setProblem(null)
+    const answer = await login(String(form.get("email")), String(form.get("password")))
+    if (answer.ok) return location.reload()
+    setProblem(answer.reason)
+    setBusy(false)
+  }
+
+  return (
+    <main className="alone">
+      <Logo />
+      <h1>Log in</h1>
+      <form onSubmit={submit} className="stack">
+        <label htmlFor={`${id}-name`}>Username or email</label>
+        <input id={`${id}-name`} name="email" autoComplete="username" required autoCapitalize="none" spellCheck={false} />
+        <label htmlFor={`${id}-password`}>Password</label>
+        <input id={`${id}-password`} name="password" type="password" autoComplete="current-password" required />
+        <p role="alert" className="problem">
+          {problem}
+        </p>
+        <button type="submit" className="primary" disabled={isBusy}>
+          {isBusy ? "Logging in…" : "Log in"}
+        </button>
+      </form>
+    </main>
+  )
+}

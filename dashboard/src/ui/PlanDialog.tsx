@@ -1,0 +1,93 @@
+import { type FormEvent, useId, useState } from "react"
+import { isBlankAmount, parseAmount } from "../plan/amount"
+import { toEditText, UNIT_CHOICES, unitName } from "../plan/format"
+import { MAX_TEXT, type Settings } from "../plan/schema"
+import { countCharacters, isBlank } from "../plan/text"
+import { Dialog } from "./Dialog"
+
+interface Props {
+  title: string
+  settings: Settings
+  button: string
+  onSave: (settings: Settings) => void
+  onClose: () => void
+}
+
+const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "AED"]
+
+/** Settings of a plan. */
+export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
+  const [problem, setProblem] = useState<string | null>(null)
+  const [unit, setUnit] = useState(settings.unit)
+  const id = useId()
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    const text = (key: string) => String(form.get(key) ?? "").trim()
+    const name = text("name")
+    const currency = text("currency").toUpperCase()
+    const isSame = text("total") === toEditText(settings.totalBudget)
+    if (isBlank(name)) return setProblem("Enter a name.")
+    if (countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
+    if (!/^[A-Z]{3}$/.test(currency)) return setProblem("Enter a three-letter currency code, such as INR.")
+    const total = isSame || isBlankAmount(text("total")) ? null : parseAmount(text("total"), { currency, unit })
+    if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
+    onSave({ name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
+  }
+  const units = UNIT_CHOICES.some((choice) => choice.unit === settings.unit)
+    ? UNIT_CHOICES
+    : [...UNIT_CHOICES, { unit: settings.unit, name: unitName(settings.unit) }]
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form className="stack" onSubmit={submit} noValidate>
+        <label htmlFor={`${id}-name`}>Name</label>
+        <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
+        <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
+        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={toEditText(settings.totalBudget)} />
+        <div className="pair">
+          <div className="stack">
+            <label htmlFor={`${id}-currency`}>Currency</label>
+            <input
+              id={`${id}-currency`}
+              name="currency"
+              list={`${id}-currencies`}
+              defaultValue={settings.currency}
+              autoCapitalize="characters"
+            />
+            <datalist id={`${id}-currencies`}>
+              {CURRENCIES.map((currency) => (
+                <option key={currency} value={currency} />
+              ))}
+            </datalist>
+          </div>
+          <div className="stack">
+            <label htmlFor={`${id}-unit`}>Unit</label>
+            <select id={`${id}-unit`} value={unit} onChange={(event) => setUnit(Number(event.target.value))}>
+              {units.map((choice) => (
+                <option key={choice.unit} value={choice.unit}>
+                  {choice.name} ({choice.unit.toLocaleString()})
+                </option>
+              ))}
+            </select>
+          </div>
+        </div>
+        {unit !== settings.unit && settings.name !== "" && (
+          <p className="fine">
+            Amounts are not converted: 5 {unitName(settings.unit) || "single"} becomes 5 {unitName(unit) || "single"}.
+          </p>
+        )}
+        <p role="alert" className="problem">
+          {problem}
+        </p>
+        <footer className="dialog-foot">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="primary">
+            {button}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,453 @@
+/** View of one plan: summary, review panel, toolbar, grid and dialogs. */
+
+import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
+import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import type { DeletedEvent, DiscardedEdit } from "../history/events"
+import { toCsv } from "../plan/csv-export"
+import {
+  addPositions,
+  deletePositions,
+  mergeHiddenRows,
+  type NewPosition,
+  type PositionAtHeads,
+  resolveSettingConflict,
+  restoreFieldValue,
+  restorePositions,
+  type SettingsAtHeads,
+  setField,
+  updateSettings,
+} from "../plan/edit"
+import { FIELD_COLUMNS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
+import { unitName } from "../plan/format"
+import { newId } from "../plan/id"
+import { parseInput } from "../plan/input"
+import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
+import { type FieldValue, isUnchanged, type Position, SETTING_LABELS, SETTINGS, type Setting, shownValue } from "../plan/schema"
+import type { PlanStore } from "../sync/plan-store"
+import type { PlanInfo } from "../sync/plans"
+import type { CellAddress } from "../sync/presence"
+import type { Session } from "../sync/session"
+import { planKey } from "../sync/storage-keys"
+import type { SyncState } from "../sync/sync-status"
+import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
+import { AddForm } from "./AddForm"
+import { ConflictDialog } from "./ConflictDialog"
+import { EmptyList } from "./EmptyList"
+import { BOTH_KEPT, fieldEdits } from "./field-edits"
+import { Grid } from "./Grid"
+import { HistoryPanel } from "./HistoryPanel"
+import { ImportDialog } from "./ImportDialog"
+import { Logo } from "./Logo"
+import { People } from "./People"
+import { PlanBanners } from "./PlanBanners"
+import { PlanDialog } from "./PlanDialog"
+import { PlanMenu } from "./PlanMenu"
+import { type DraftItem, ReviewPanel } from "./ReviewPanel"
+import { Summary } from "./Summary"
+import { SyncBadge } from "./SyncBadge"
+import { addToast, type ToastMessage, Toasts } from "./Toast"
+import { Toolbar } from "./Toolbar"
+import { UserMenu } from "./UserMenu"
+
+interface Props {
+  store: PlanStore
+  plans: readonly PlanInfo[]
+  /** Number of unsynced changes by plan. */
+  pending: ReadonlyMap<string, number>
+  session: Session
+  name: string
+  isViewer: boolean
+  /** The plan was deleted, or the user has lost access to it. */
+  isRemoved: boolean
+  onOpen: (id: string) => void
+  onCreate: () => void
+  onName: (name: string) => void
+  onLogout: () => void
+}
+
+/** The open dialog. */
+type OpenDialog =
+  | { kind: "conflict"; id: string; field: FieldKey }
+  | { kind: "setting"; key: Setting }
+  | { kind: "history"; id: string | null }
+  | { kind: "import"; text: string | null }
+  | { kind: "settings"; before: SettingsAtHeads }
+
+const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
+
+function readDismissed(store: PlanStore): ReadonlySet<string> {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(dismissedKey(store)) ?? "[]") as string[])
+  } catch {
+    return new Set()
+  }
+}
+
+export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onCreate, onName, onLogout }: Props) {
+  const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
+  const { positions, settings, sync, people, highlights } = snapshot
+  const [filter, setFilter] = useState(NO_FILTER)
+  const [sort, setSort] = useState<Sort | null>(null)
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const [open, setOpen] = useState<OpenDialog | null>(null)
+  const [isAdding, setAdding] = useState(false)
+  const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
+  const [dismissed, setDismissed] = useState(() => readDismissed(store))
+  const owner = store.syncStatus.owner
+  const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
+  const toastKeys = useRef(0)
+  const { plan } = store
+  const author = name || "Somebody"
+  const canEdit = !isViewer && !isRemoved
+  // Without write access, pending changes never sync.
+  const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
+  const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
+
+  // Plans without write access are excluded: their changes never sync.
+  const otherPending = plans.filter(({ id, access }) => id !== store.id && access !== "read" && pending.has(id)).length
+
+  useEffect(() => {
+    document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
+  }, [settings.name])
+
+  // Typing has priority over filtering.
+  const deferredFilter = useDeferredValue(filter)
+  const [editedId, setEditedId] = useState<string | null>(null)
+  const shown = useMemo(
+    () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
+    [positions, deferredFilter, editedId, sort],
+  )
+  // Hidden rows are not selected, so that nobody deletes rows they do not see.
+  const visibleSelection = useMemo(() => {
+    if (selected.size === 0) return selected
+    const visible = new Set(shown.map((position) => position.id))
+    const remaining = new Set([...selected].filter((id) => visible.has(id)))
+    return remaining.size === selected.size ? selected : remaining
+  }, [selected, shown])
+
+  const showToast = useCallback((text: string, action?: ToastMessage["action"]) => {
+    toastKeys.current += 1
+    const toast = { key: toastKeys.current, text, ...(action && { action }) }
+    setToasts((before) => addToast(before, toast))
+  }, [])
+  const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
+  const filterGroup = useCallback((field: GroupKey, value: string | null) => {
+    setFilter(({ search, groups: { [field]: _, ...others } }) => ({
+      search,
+      groups: value === null ? others : { ...others, [field]: value },
+    }))
+  }, [])
+  const changeFilter = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
+
+  const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
+  const onRemove = (ids: string[]) => {
+    const rows = ids.flatMap((id): Position[] => {
+      const position = store.get(id)
+      return position ? [position] : []
+    })
+    if (rows.length === 0) return
+    const before = plan.heads()
+    deletePositions(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, author)
+    const after = plan.heads()
+    setSelected(new Set())
+    const deleted = rows.map(({ id }) => ({ id, heads: before }))
+    showToast(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restorePositions(plan, deleted, author, after) })
+  }
+  const { onSet, onResolve } = fieldEdits(store, author, showToast)
+  const onDeletedWhileEditing = useCallback(
+    ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
+      if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
+      const { id, designation } = position
+      setDrafts(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
+      showToast(`Somebody deleted “${designation}” while you were editing it. Your text is kept for review.`)
+    },
+    [store, owner, showToast],
+  )
+  /** Heads at which a deleted position is complete, with the edits that its deletion discarded. */
+  const headsWithRow = (id: string, before: readonly string[]): UrlHeads => {
+    const edits = snapshot.discardedEdits.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
+    return encodeHeads([...new Set([...before, ...edits])])
+  }
+  const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
+  const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
+    const { id, field } = item
+    // The position may have changed after the draft was saved and before it was deleted.
+    const before = await store.history?.request("headsBeforeDeletion", { position: id }).catch(() => null)
+    const typed = "value" in input ? { field, value: input.value } : null
+    if (store.get(id)) {
+      if (typed) setField(plan, id, field, typed.value, author)
+    } else {
+      const missing = restorePositions(
+        plan,
+        [{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }],
+        author,
+      )
+      if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: it is missing from this copy of the plan.`)
+    }
+    // An invalid draft stays listed.
+    if (typed) onDiscardDraft(item)
+  }
+  const onImport = (rows: NewPosition[]) => {
+    setOpen(null)
+    const ids = addPositions(plan, rows, author)
+    const existing = () => ids.flatMap((id) => store.get(id) ?? [])
+    const added = new Map(existing().map((position) => [position.id, position]))
+    const undo = () => {
+      // Positions that others have edited since are kept.
+      const isOwn = (position: Position) => isUnchanged(added.get(position.id) as Position, position)
+      const own = existing().filter(isOwn)
+      const kept = existing().filter((position) => !isOwn(position))
+      const ownIds = own.map(({ id }) => id)
+      if (ownIds.length > 0) deletePositions(plan, ownIds, names(own), author)
+      const [have, were] = kept.length === 1 ? ["has", "was"] : ["have", "were"]
+      if (kept.length > 0) showToast(`${names(kept)} ${have} been changed since and ${were} kept.`)
+    }
+    showToast(`Added ${names(rows)}.`, { label: "Undo", run: undo })
+  }
+  const onExport = (rows: readonly Position[]) => {
+    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
+    const link = document.createElement("a")
+    link.href = url
+    link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
+    link.click()
+    window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  }
+  const onShare = async () => {
+    const link = new URL(`#${store.id}`, location.href).href
+    try {
+      await navigator.clipboard.writeText(link)
+      showToast("Link copied.")
+    } catch {
+      window.prompt("Link to this plan:", link)
+    }
+  }
+  const onRestore = ({ position: id, name, field, heads }: DiscardedEdit) => {
+    if (store.get(id)) return restoreFieldValue(plan, id, field, encodeHeads(heads), author)
+    restorePositions(plan, [{ id, heads: headsWithRow(id, heads) }], author)
+    showToast(`Restored “${name}”.`)
+  }
+  const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
+    restorePositions(
+      plan,
+      deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })),
+      author,
+    )
+  }
+  const onDismiss = ({ key }: DiscardedEdit) => {
+    const next = new Set([...dismissed, key])
+    localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
+    setDismissed(next)
+  }
+  const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
+  const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
+  const close = useCallback(() => setOpen(null), [])
+
+  const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
+  const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
+  const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const discardedEdits = useMemo(
+    () =>
+      snapshot.discardedEdits.flatMap((edit) => {
+        const position = positionsById.get(edit.position) ?? null
+        const isApplied = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
+        return dismissed.has(edit.key) || isApplied ? [] : [{ edit, position }]
+      }),
+    [snapshot.discardedEdits, positionsById, dismissed],
+  )
+  const draftItems = useMemo(
+    () =>
+      drafts.map(
+        (item): DraftItem => ({
+          draft: item,
+          input: parseInput(item.field, item.text, settings),
+          position: positionsById.get(item.id) ?? null,
+        }),
+      ),
+    [drafts, positionsById, settings],
+  )
+  const isFiltered = isFiltering(filter)
+
+  return (
+    <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
+      {/* biome-ignore lint/a11y/useValidAnchor: the link moves the focus; the URL fragment names the plan */}
+      <a
+        className="skip"
+        href="#list"
+        onClick={(event) => {
+          // The URL fragment contains the plan id.
+          event.preventDefault()
+          document.getElementById("list")?.focus()
+        }}
+      >
+        Skip to the list
+      </a>
+      <header className="top">
+        <Logo />
+        <h1>
+          <PlanMenu
+            plans={plans}
+            pending={pending}
+            current={store.id}
+            name={settings.name}
+            canEdit={canEdit}
+            canCreate={session.user?.role !== "viewer"}
+            onOpen={onOpen}
+            onCreate={onCreate}
+            onSettings={() => setOpen({ kind: "settings", before: store.readSettings() })}
+            onShare={() => void onShare()}
+          />
+        </h1>
+        <span className="spring" />
+        <People people={people} />
+        <SyncBadge sync={badge} otherPlans={otherPending} />
+        <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
+      </header>
+      <main>
+        <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
+        <Summary
+          positions={positions}
+          settings={settings}
+          filter={filter}
+          onFilterGroup={filterGroup}
+          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.readSettings() }) : null}
+        />
+        <ReviewPanel
+          positions={positions}
+          settings={snapshot.settingConflicts}
+          drafts={draftItems}
+          discardedEdits={discardedEdits}
+          hiddenRows={snapshot.hiddenRows}
+          historyProblem={snapshot.historyProblem}
+          canEdit={canEdit}
+          onConflict={onConflict}
+          onSetting={(key) => setOpen({ kind: "setting", key })}
+          onRestore={onRestore}
+          onDismiss={onDismiss}
+          onApplyDraft={(here) => void onApplyDraft(here)}
+          onDiscardDraft={onDiscardDraft}
+          onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
+        />
+        <Toolbar
+          all={positions}
+          shown={shown}
+          selected={visibleSelection}
+          settings={settings}
+          filter={filter}
+          canEdit={canEdit}
+          onFilter={changeFilter}
+          onFilterGroup={filterGroup}
+          onAdd={() => setAdding(true)}
+          onImport={() => setOpen({ kind: "import", text: null })}
+          onExport={onExport}
+          onHistory={() => setOpen({ kind: "history", id: null })}
+          onRemove={onRemove}
+          onDeselect={() => setSelected(new Set())}
+        />
+        {isAdding && canEdit && (
+          <AddForm
+            settings={settings}
+            onClose={() => setAdding(false)}
+            onAdd={(position) => {
+              addPositions(plan, [position], author)
+              showToast(`Added “${position.designation}”.`)
+            }}
+          />
+        )}
+        <div id="list" tabIndex={-1}>
+          {(shown.length > 0 || editedId !== null) && (
+            <Grid
+              positions={shown}
+              heads={snapshot.heads}
+              settings={settings}
+              people={people}
+              highlights={highlights}
+              selected={visibleSelection}
+              sort={sort}
+              canEdit={canEdit}
+              onSelected={setSelected}
+              onSort={setSort}
+              onSet={onSet}
+              readPosition={(id) => store.readPosition(id)}
+              onEditing={setEditedId}
+              onConflict={onConflict}
+              onHistory={(id) => setOpen({ kind: "history", id })}
+              onRemove={onRemove}
+              onCellFocus={onCellFocus}
+              onPasteRows={(text) => setOpen({ kind: "import", text })}
+              onDeletedWhileEditing={onDeletedWhileEditing}
+            />
+          )}
+          {shown.length === 0 && editedId === null && (
+            <EmptyList
+              isFiltered={isFiltered && positions.length > 0}
+              onClearFilters={() => setFilter(NO_FILTER)}
+              onAdd={canEdit ? () => setAdding(true) : null}
+              onImport={() => setOpen({ kind: "import", text: null })}
+            />
+          )}
+        </div>
+        {suggestions.map(({ field, groups }) => (
+          <datalist key={field} id={`all-${field}`}>
+            {groups.map(({ key, name }) => (
+              <option key={key} value={name} />
+            ))}
+          </datalist>
+        ))}
+      </main>
+      {open?.kind === "conflict" && openPosition && (
+        <ConflictDialog
+          store={store}
+          title={`${fieldLabel(open.field)} of ${openPosition.designation}`}
+          value={shownValue(openPosition, open.field)}
+          setBy={openPosition.updatedBy}
+          conflict={openPosition.conflicts?.[open.field] ?? null}
+          onResolve={canEdit ? (operation) => onResolve(open.id, open.field, operation) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "setting" && (
+        <ConflictDialog
+          store={store}
+          title={`${SETTING_LABELS[open.key]} of the plan`}
+          value={settings[open.key]}
+          setBy=""
+          conflict={snapshot.settingConflicts?.[open.key] ?? null}
+          {...(open.key === "unit" && { format: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          onResolve={canEdit ? (operation) => resolveSettingConflict(plan, open.key, operation, author) : null}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "history" && (
+        <HistoryPanel
+          store={store}
+          snapshot={snapshot}
+          id={open.id}
+          position={openPosition}
+          canEdit={canEdit}
+          hasAttribution={session.user !== null}
+          onRestore={(id, field, value) => setField(plan, id, field, value, author)}
+          onRestorePositions={onRestorePositions}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "import" && (
+        <ImportDialog text={open.text} settings={settings} usedBudget={sumBudgets(positions)} onImport={onImport} onClose={close} />
+      )}
+      {open?.kind === "settings" && (
+        <PlanDialog
+          title="Plan settings"
+          settings={open.before.settings}
+          button="Save"
+          onSave={(next) => {
+            setOpen(null)
+            const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
+            const isContested = updateSettings(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), author, open.before)
+            if (isContested) showToast(BOTH_KEPT)
+          }}
+          onClose={close}
+        />
+      )}
+      <Toasts toasts={toasts} onDismiss={dismissToast} />
+    </div>
+  )
+}

@@ -1,0 +1,241 @@
+import { TriangleAlert, Undo2 } from "lucide-react"
+import { useState } from "react"
+import type { DiscardedEdit } from "../history/events"
+import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
+import { formatDateTime, formatValue } from "../plan/format"
+import type { ParsedInput } from "../plan/input"
+import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
+import type { UnsavedDraft } from "../sync/unsaved-drafts"
+
+/** A discarded edit, and the position if it has been restored. */
+export interface DiscardedEditItem {
+  edit: DiscardedEdit
+  position: Position | null
+}
+
+/** An unsaved draft, and the position if it has been restored. */
+export interface DraftItem {
+  draft: UnsavedDraft
+  /** The parsed text. */
+  input: ParsedInput
+  position: Position | null
+}
+
+interface Props {
+  positions: readonly Position[]
+  settings: SettingConflicts | null
+  drafts: readonly DraftItem[]
+  discardedEdits: readonly DiscardedEditItem[]
+  /** Number of rows in losing position maps. */
+  hiddenRows: number
+  historyProblem: string | null
+  canEdit: boolean
+  onConflict: (id: string, field: FieldKey) => void
+  onSetting: (key: Setting) => void
+  onRestore: (discardedEdits: DiscardedEdit) => void
+  onDismiss: (discardedEdits: DiscardedEdit) => void
+  onApplyDraft: (drafts: DraftItem) => void
+  onDiscardDraft: (drafts: UnsavedDraft) => void
+  onMergeHiddenRows: () => void
+}
+
+const SHOWN_ITEMS = 4
+
+/** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
+export function ReviewPanel({ positions, settings, drafts, discardedEdits, hiddenRows, historyProblem, canEdit, ...handlers }: Props) {
+  const { onConflict, onSetting, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
+  const [isAll, setAll] = useState(false)
+  const items = [
+    ...drafts.map((item) => (
+      <UnsavedDraftRow
+        key={item.draft.key}
+        item={item}
+        canEdit={canEdit}
+        onApply={() => onApplyDraft(item)}
+        onDismiss={() => onDiscardDraft(item.draft)}
+      />
+    )),
+    ...SETTINGS.filter((key) => settings?.[key]).map((key) => (
+      <SettingConflictRow key={key} setting={key} onCompare={() => onSetting(key)} />
+    )),
+    ...positions.flatMap((position) =>
+      FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
+        <ConflictRow key={`${position.id}/${field}`} position={position} field={field} onCompare={() => onConflict(position.id, field)} />
+      )),
+    ),
+    ...discardedEdits.map((item) => (
+      <DiscardedEditRow
+        key={item.edit.key}
+        item={item}
+        canEdit={canEdit}
+        onRestore={() => onRestore(item.edit)}
+        onDismiss={() => onDismiss(item.edit)}
+      />
+    )),
+    ...(hiddenRows > 0 ? [<HiddenRowsRow key="hidden" count={hiddenRows} onMerge={canEdit ? onMergeHiddenRows : null} />] : []),
+    ...(historyProblem ? [<li key="history">The history could not be read, so discarded edits are not listed: {historyProblem}</li>] : []),
+  ]
+  const count = items.length
+  if (count === 0) return null
+  return (
+    <section className="card review" aria-label="Needs review">
+      <h2>
+        <TriangleAlert aria-hidden />
+        <span role="status">
+          {count} {count === 1 ? "item needs" : "items need"} review
+        </span>
+      </h2>
+      <ul>{isAll ? items : items.slice(0, SHOWN_ITEMS)}</ul>
+      {count > SHOWN_ITEMS && (
+        <button type="button" className="link" onClick={() => setAll(!isAll)}>
+          {isAll ? "Show fewer" : `Show all ${count}`}
+        </button>
+      )}
+    </section>
+  )
+}
+
+function HiddenRowsRow({ count, onMerge }: { count: number; onMerge: (() => void) | null }) {
+  return (
+    <li>
+      <span>
+        Two lists of positions were created at the same time. {count} {count === 1 ? "position" : "positions"} of the second list{" "}
+        {count === 1 ? "is" : "are"} hidden.
+      </span>
+      {onMerge && (
+        <button type="button" onClick={onMerge}>
+          Add to this list
+        </button>
+      )}
+    </li>
+  )
+}
+
+function SettingConflictRow({ setting, onCompare }: { setting: Setting; onCompare: () => void }) {
+  const label = SETTING_LABELS[setting]
+  return (
+    <li>
+      <span>
+        <strong>Plan</strong>: conflicting values for {label.toLowerCase()}.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare<span className="hidden"> the values of {label} of the plan</span>
+      </button>
+    </li>
+  )
+}
+
+function ConflictRow({ position, field, onCompare }: { position: Position; field: FieldKey; onCompare: () => void }) {
+  return (
+    <li>
+      <span>
+        <strong>{position.designation}</strong>: conflicting values for {fieldNoun(field)}.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare
+        <span className="hidden">
+          {" "}
+          the values of {fieldLabel(field)} of {position.designation}
+        </span>
+      </button>
+    </li>
+  )
+}
+
+interface UnsavedDraftProps {
+  item: DraftItem
+  canEdit: boolean
+  onApply: () => void
+  onDismiss: () => void
+}
+
+function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, onDismiss }: UnsavedDraftProps) {
+  const { name, field, text } = draft
+  return (
+    <li>
+      <span>
+        <strong>{name}</strong>: deleted by somebody else while you were entering “{text}” as the {fieldNoun(field)}.
+        {position && ` It was restored with ${formatValue(shownValue(position, field))}.`}
+      </span>
+      <span className="row-buttons">
+        {canEdit && (position === null || "value" in input) && (
+          <RecoverButton
+            isRestored={position !== null}
+            field={field}
+            value={"value" in input ? formatValue(input.value) : ""}
+            name={name}
+            onClick={onApply}
+          />
+        )}
+        <button type="button" aria-label={`Discard draft: ${name}`} onClick={onDismiss}>
+          Discard{" "}
+        </button>
+      </span>
+    </li>
+  )
+}
+
+interface DiscardedEditProps {
+  item: DiscardedEditItem
+  canEdit: boolean
+  onRestore: () => void
+  onDismiss: () => void
+}
+
+function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDismiss }: DiscardedEditProps) {
+  const { name, field, value, nested } = edit
+  const label = fieldLabel(field)
+  const leave = position ? "Dismiss" : "Keep deleted"
+  return (
+    <li>
+      <span>
+        <strong>{name}</strong>: {edit.author} {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatValue(value)}`}
+        {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
+        {position && ` It was restored${isFieldKey(field) ? ` with ${formatValue(shownValue(position, field))}` : ""}.`}
+      </span>
+      {canEdit && (
+        <span className="row-buttons">
+          <RecoverButton
+            isRestored={position !== null}
+            field={field}
+            value={nested ? "the edit" : formatValue(value)}
+            name={name}
+            onClick={onRestore}
+          />
+          <button type="button" aria-label={`${leave}: ${name}`} onClick={onDismiss}>
+            {leave}
+          </button>
+        </span>
+      )}
+    </li>
+  )
+}
+
+interface RecoverButtonProps {
+  /** The position exists again; only the value is missing. */
+  isRestored: boolean
+  field: string
+  value: string
+  name: string
+  onClick: () => void
+}
+
+function RecoverButton({ isRestored, field, value, name, onClick }: RecoverButtonProps) {
+  return (
+    <button type="button" onClick={onClick}>
+      {isRestored ? (
+        <>
+          Use {value}
+          <span className="hidden">
+            {" "}
+            as {fieldLabel(field)} of {name}
+          </span>
+        </>
+      ) : (
+        <>
+          <Undo2 aria-hidden /> Restore<span className="hidden"> {name}</span>
+        </>
+      )}
+    </button>
+  )
+}

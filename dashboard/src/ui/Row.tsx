@@ -1,0 +1,243 @@
+import { History, Trash2, TriangleAlert } from "lucide-react"
+import { memo, type PointerEvent, useRef } from "react"
+import {
+  FIELD_DEFINITIONS,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  isAmountField,
+  isFieldKey,
+  isGroupField,
+  isHiddenOnPhones,
+} from "../plan/fields"
+import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
+import type { ParsedInput } from "../plan/input"
+
+import { type FieldValue, type Position, shownValue } from "../plan/schema"
+import type { Highlight } from "../sync/plan-store"
+import type { Person } from "../sync/presence"
+import { CellEditor, type NextCell } from "./CellEditor"
+import { personColour } from "./People"
+
+/** Columns from left to right. */
+export const COLUMNS: readonly Column[] = ["select", ...FIELDS, "updatedAt", "actions"]
+/** The column that names the position. */
+export const FIRST_FIELD: FieldKey = FIELD_DEFINITIONS[0].key
+export type Column = FieldKey | "select" | "updatedAt" | "actions"
+export const isFieldColumn = (column: Column): column is FieldKey => isFieldKey(column)
+
+export interface CellEdit {
+  column: FieldKey
+  initialText: string | null
+}
+
+/** Callbacks from a row to the grid. The object never changes. */
+export interface RowActions {
+  select(id: string, isRange: boolean): void
+  enter(id: string, column: Column): void
+  edit(id: string, column: FieldKey): void
+  draft(text: string): void
+  read(field: FieldKey, text: string): ParsedInput
+  commit(id: string, field: FieldKey, value: FieldValue, next: NextCell): void
+  leave(id: string, field: FieldKey, next: NextCell): void
+  cancel(id: string, field: FieldKey): void
+  conflict(id: string, field: FieldKey): void
+  history(id: string): void
+  remove(id: string): void
+}
+
+interface Props {
+  position: Position
+  /** Row index for assistive technology; the header is row 1. */
+  rowIndex: number
+  offset: number
+  size: number
+  isSelected: boolean
+  active: Column | null
+  editing: CellEdit | null
+  highlight: Highlight | null
+  editors: readonly Person[] | null
+  canEdit: boolean
+  now: number
+  actions: RowActions
+}
+
+export const Row = memo(function Row({
+  position,
+  rowIndex,
+  offset,
+  size,
+  isSelected,
+  active,
+  editing,
+  highlight,
+  editors,
+  canEdit,
+  now,
+  actions,
+}: Props) {
+  const { id } = position
+  const name = position.designation || "Untitled position"
+  const tab = (column: Column) => (active === column ? 0 : -1)
+  return (
+    <div
+      role="row"
+      aria-rowindex={rowIndex}
+      aria-selected={canEdit ? isSelected : undefined}
+      className={isSelected ? "row selected" : "row"}
+      data-row={id}
+      style={{ transform: `translateY(${offset}px)`, blockSize: `${size}px` }}
+    >
+      {canEdit && (
+        <span role="gridcell" className="cell cell-select">
+          <input
+            type="checkbox"
+            aria-label={`Select ${name}`}
+            checked={isSelected}
+            tabIndex={tab("select")}
+            data-cell={`${id}/select`}
+            onFocus={() => actions.enter(id, "select")}
+            onChange={(event) => actions.select(id, (event.nativeEvent as unknown as { shiftKey?: boolean }).shiftKey === true)}
+          />
+        </span>
+      )}
+      {FIELDS.map((field) => (
+        <GridCell
+          key={field}
+          position={position}
+          field={field}
+          isActive={active === field}
+          editing={editing?.column === field ? editing : null}
+          highlight={highlight && (highlight.fields === null || highlight.fields.has(field)) ? highlight : null}
+          editors={editors?.filter((person) => person.cell?.field === field) ?? null}
+          canEdit={canEdit && position.invalidEntry === undefined}
+          actions={actions}
+        />
+      ))}
+      <span
+        role="gridcell"
+        className="cell cell-updatedAt"
+        tabIndex={tab("updatedAt")}
+        data-cell={`${id}/updatedAt`}
+        onFocus={() => actions.enter(id, "updatedAt")}
+        title={position.updatedAt === null ? undefined : `${position.updatedBy}, ${formatDateTime(position.updatedAt)}`}
+      >
+        <span className="author">{position.updatedBy}</span> <span className="when">{formatRelativeTime(position.updatedAt, now)}</span>
+      </span>
+      <span role="gridcell" className="cell cell-actions">
+        <button
+          type="button"
+          className="icon"
+          aria-label={`History of ${name}`}
+          tabIndex={tab("actions")}
+          data-cell={`${id}/actions`}
+          onFocus={() => actions.enter(id, "actions")}
+          onClick={() => actions.history(id)}
+        >
+          <History aria-hidden />
+        </button>
+        {canEdit && (
+          <button
+            type="button"
+            className="icon danger"
+            aria-label={`Delete ${name}`}
+            tabIndex={tab("actions")}
+            onClick={() => actions.remove(id)}
+          >
+            <Trash2 aria-hidden />
+          </button>
+        )}
+      </span>
+    </div>
+  )
+})
+
+/** Why a value is marked; `null` if it has the right type. */
+function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
+  if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
+  if (mistyped?.[field] === undefined) return null
+  return isAmountField(field) ? "not a number, not included in totals" : "not a text"
+}
+
+/** CSS classes of the cells of a column. */
+export const fieldClasses = (field: FieldKey): string =>
+  `${isAmountField(field) ? " cell-amount" : ""}${isHiddenOnPhones(field) ? " not-on-phones" : ""}`
+
+interface GridCellProps {
+  position: Position
+  field: FieldKey
+  isActive: boolean
+  editing: CellEdit | null
+  highlight: Highlight | null
+  editors: readonly Person[] | null
+  canEdit: boolean
+  actions: RowActions
+}
+
+function GridCell({ position, field, isActive, editing, highlight, editors, canEdit, actions }: GridCellProps) {
+  const { id } = position
+  const conflict = position.conflicts?.[field]
+  const person = editors?.[0]
+  const value = shownValue(position, field)
+  const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
+  const note = describeMistyped(position, field)
+  const wasActive = useRef(false)
+  // Touch opens the editor at once; a mouse click selects the cell first.
+  const onPointerUp = (event: PointerEvent) => {
+    if (canEdit && !editing && (event.pointerType === "touch" || wasActive.current)) actions.edit(id, field)
+  }
+  return (
+    <span
+      role="gridcell"
+      className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
+      aria-readonly={!canEdit}
+      aria-label={
+        editing ? undefined : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}`
+      }
+      title={note ?? undefined}
+      tabIndex={isActive && !editing ? 0 : -1}
+      data-cell={`${id}/${field}`}
+      onFocus={(event) => {
+        if (event.target === event.currentTarget) actions.enter(id, field)
+      }}
+      onPointerDown={() => {
+        wasActive.current = isActive
+      }}
+      onPointerUp={onPointerUp}
+    >
+      {editing ? (
+        <CellEditor
+          field={field}
+          label={`${fieldLabel(field)} of ${position.designation}`}
+          value={value}
+          initialText={editing.initialText}
+          suggestions={isGroupField(field) ? `all-${field}` : null}
+          read={(text) => actions.read(field, text)}
+          onDraft={actions.draft}
+          onCommit={(value, next) => actions.commit(id, field, value, next)}
+          onLeave={(next) => actions.leave(id, field, next)}
+          onCancel={() => actions.cancel(id, field)}
+        />
+      ) : (
+        <span className="value">
+          {text}
+          {position.invalidEntry !== undefined && field === FIRST_FIELD && <span className="tag mistyped-tag">not a position</span>}
+        </span>
+      )}
+      {conflict && !editing && (
+        <button
+          type="button"
+          className="conflict"
+          aria-label={`${fieldLabel(field)} of ${position.designation}: ${conflict.losing.length + 1} conflicting values`}
+          tabIndex={isActive ? 0 : -1}
+          onPointerUp={(event) => event.stopPropagation()}
+          onClick={() => actions.conflict(id, field)}
+        >
+          <TriangleAlert aria-hidden />
+        </button>
+      )}
+      {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}
+      {highlight && <span className="highlight" key={highlight.at} aria-hidden />}
+    </span>
+  )
+}

@@ -1,0 +1,145 @@
+import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
+import { fieldLabel, GROUP_FIELDS, type GroupKey } from "../plan/fields"
+import { formatSum, unitLabel } from "../plan/format"
+import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
+import type { Position, Settings } from "../plan/schema"
+import { Menu } from "./Menu"
+
+interface Props {
+  all: readonly Position[]
+  shown: readonly Position[]
+  selected: ReadonlySet<string>
+  settings: Settings
+  filter: Filter
+  canEdit: boolean
+  onFilter: (filter: Partial<Filter>) => void
+  /** `value`: the folded name of a group; `null` shows all. */
+  onFilterGroup: (field: GroupKey, value: string | null) => void
+  onAdd: () => void
+  onImport: () => void
+  onExport: (rows: readonly Position[]) => void
+  onHistory: () => void
+  onRemove: (ids: string[]) => void
+  onDeselect: () => void
+}
+
+/** Actions for the list, or for the selected rows. */
+export function Toolbar(props: Props) {
+  const { all, shown, selected, settings, filter, canEdit } = props
+  const isFiltered = shown.length !== all.length
+  const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
+  return (
+    <div className="toolbar" role="toolbar" aria-label="Positions">
+      <label className="search">
+        <Search aria-hidden />
+        <span className="hidden">Search positions</span>
+        <input
+          type="search"
+          placeholder="Search"
+          value={filter.search}
+          onChange={(event) => props.onFilter({ search: event.target.value })}
+        />
+      </label>
+      {GROUP_FIELDS.map((field) => (
+        <GroupFilter
+          key={field}
+          label={fieldLabel(field)}
+          values={distinctGroups(all, field)}
+          value={filter.groups[field] ?? null}
+          onChange={(value) => props.onFilterGroup(field, value)}
+        />
+      ))}
+      <p className="found" role="status">
+        {isFiltered && (
+          <>
+            {shown.length.toLocaleString()} of {all.length.toLocaleString()}, {formatSum(sumBudgets(shown))}{" "}
+            {unitLabel(settings.currency, settings.unit)}
+            {describeUnknownBudgets(shown) && `, ${describeUnknownBudgets(shown)}`}
+          </>
+        )}
+      </p>
+      <span className="spring" />
+      {chosen.length > 0 ? (
+        <span className="chosen">
+          <span role="status">
+            {chosen.length.toLocaleString()} selected, {formatSum(sumBudgets(chosen))} {unitLabel(settings.currency, settings.unit)}
+            {describeUnknownBudgets(chosen) && `, ${describeUnknownBudgets(chosen)}`}
+          </span>
+          <button type="button" onClick={() => props.onExport(chosen)}>
+            <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>
+          </button>
+          {canEdit && (
+            <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
+              <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
+            </button>
+          )}
+          <button type="button" className="icon" aria-label="Clear selection" onClick={props.onDeselect}>
+            <X aria-hidden />
+          </button>
+        </span>
+      ) : (
+        <span className="tools">
+          <button type="button" onClick={props.onHistory}>
+            <History aria-hidden /> History
+          </button>
+          <Menu
+            label="Import or export"
+            button={
+              <>
+                <FileUp aria-hidden /> <span>Table</span>
+              </>
+            }
+          >
+            {(close) => (
+              <ul className="items">
+                {canEdit && (
+                  <li>
+                    <button type="button" onClick={() => close(() => props.onImport())}>
+                      <FileUp aria-hidden /> Import CSV…
+                    </button>
+                  </li>
+                )}
+                <li>
+                  <button type="button" onClick={() => close(() => props.onExport(shown))}>
+                    <Download aria-hidden /> Export {isFiltered ? "filtered positions" : "all"} as CSV
+                  </button>
+                </li>
+              </ul>
+            )}
+          </Menu>
+          {canEdit && (
+            <button type="button" className="primary" onClick={props.onAdd}>
+              <Plus aria-hidden /> Add position
+            </button>
+          )}
+        </span>
+      )}
+    </div>
+  )
+}
+
+interface GroupFilterProps {
+  label: string
+  values: Group[]
+  /** Key of the selected group. */
+  value: string | null
+  onChange: (value: string | null) => void
+}
+
+function GroupFilter({ label, values, value, onChange }: GroupFilterProps) {
+  return (
+    <select
+      aria-label={label}
+      className={value === null ? "choice-all" : ""}
+      value={value ?? ""}
+      onChange={(event) => onChange(event.target.value || null)}
+    >
+      <option value="">{label}: all</option>
+      {values.map(({ key, name }) => (
+        <option key={key} value={key}>
+          {name}
+        </option>
+      ))}
+    </select>
+  )
+}

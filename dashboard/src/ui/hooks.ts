@@ -1,0 +1,23 @@
+import { useEffect, useState, useSyncExternalStore } from "react"
+
+/** Whether a media query matches. */
+export function useMediaQuery(query: string): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      const list = window.matchMedia(query)
+      list.addEventListener("change", listener)
+      return () => list.removeEventListener("change", listener)
+    },
+    () => window.matchMedia(query).matches,
+  )
+}
+
+/** The current time, updated every 30 seconds for relative times. */
+export function useCurrentMinute(): number {
+  const [minute, setMinute] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = window.setInterval(() => setMinute(Date.now()), 30_000)
+    return () => window.clearInterval(timer)
+  }, [])
+  return minute
+}

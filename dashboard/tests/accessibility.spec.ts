@@ -1,0 +1,113 @@
+/** axe-core finds no violation on any view, light and dark. */
+import { AxeBuilder } from "@axe-core/playwright"
+import type { Page } from "@playwright/test"
+import { expect, person, test } from "./support/plan"
+import { Server } from "./support/server"
+
+async function isClean(page: Page, view: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze()
+  expect(
+    violations.map(({ id, nodes }) => ({ id, nodes: nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`) })),
+    view,
+  ).toEqual([])
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const [device, viewport] of [
+    ["desktop", { width: 1280, height: 860 }],
+    ["phone", { width: 390, height: 844 }],
+  ] as const) {
+    test(`every view is accessible: ${colorScheme}, ${device}`, async ({ browser }) => {
+      test.slow()
+      const server = await Server.start()
+      const ceo = await person(browser, "CEO", { colorScheme, viewport })
+      const cfo = await person(browser, "CFO", { colorScheme, viewport })
+      const { page } = ceo
+      await ceo.open(server.url)
+      await cfo.open(server.url)
+      await isClean(page, "the plan")
+
+      await page.getByRole("button", { name: "Add position" }).click()
+      await page.getByRole("form").getByRole("button", { name: "Add", exact: true }).click()
+      await isClean(page, "the form, with a problem")
+      await page.getByRole("form").getByRole("button", { name: "Close" }).click()
+
+      await ceo.cell("Office Manager", "budget").focus()
+      await page.keyboard.type("x")
+      await page.keyboard.press("Enter")
+      await isClean(page, "a cell that cannot be taken")
+      await page.keyboard.press("Escape")
+
+      await page.getByRole("button", { name: /^Plan: / }).click()
+      await isClean(page, "the menu of plans")
+      await page.getByRole("button", { name: "New plan…" }).click()
+      await isClean(page, "a new plan")
+      await page.keyboard.press("Escape")
+      await page.getByRole("button", { name: /^Account: / }).click()
+      await isClean(page, "the menu of the user")
+      await page.keyboard.press("Escape")
+
+      await server.kill()
+      await ceo.expectSync("offline")
+      await cfo.expectSync("offline")
+      await ceo.set("Head of Design", "budget", "45")
+      await cfo.set("Head of Design", "budget", "31")
+      await isClean(page, "without a network")
+      await server.up()
+      await ceo.expectSync("live", 0)
+      await cfo.expectSync("live", 0)
+      await cfo.cell("Office Manager", "budget").focus()
+      await expect(ceo.cell("Office Manager", "budget").locator(".flag")).toBeVisible()
+      await isClean(page, "with a conflict, and somebody in a cell")
+      await page.getByRole("button", { name: /2 conflicting values/ }).click()
+      await expect(page.getByRole("dialog").getByText(/^CEO, /)).toBeVisible()
+      await isClean(page, "a conflict")
+      await page.keyboard.press("Escape")
+
+      await page.getByRole("button", { name: "History", exact: true }).click()
+      await expect(page.locator(".entry").first()).toBeVisible()
+      await page.getByRole("slider").focus()
+      await page.keyboard.press("ArrowLeft")
+      await expect(page.locator(".positions-table")).toBeVisible()
+      await isClean(page, "the history, and the past")
+      await page.keyboard.press("Escape")
+
+      await page.getByRole("button", { name: "Import or export" }).click()
+      await page.getByRole("button", { name: "Import CSV…" }).click()
+      await page
+        .locator('input[type="file"]')
+        .setInputFiles({ name: "a.csv", mimeType: "text/csv", buffer: Buffer.from("designation,budget\nCook,3\nWaiter,many\n") })
+      await isClean(page, "an import")
+      await page.keyboard.press("Escape")
+
+      await page.getByRole("checkbox", { name: "Select Office Manager" }).check()
+      await isClean(page, "with a selection")
+      await page.getByRole("searchbox").fill("nothing is called this")
+      await expect(page.getByText("No positions match your filters.")).toBeVisible()
+      await isClean(page, "nothing found")
+
+      const users = await Server.start()
+      await users.kill()
+      users.addUser("board", "viewer", "correct horse battery")
+      users.flags.push("--auth", users.auth)
+      await users.up()
+      await page.goto(users.url)
+      await page.getByLabel("Username or email").fill("board")
+      await page.getByLabel("Password").fill("wrong, wrong, wrong")
+      await page.getByRole("button", { name: "Log in" }).click()
+      await expect(page.getByRole("alert")).toBeVisible()
+      await isClean(page, "a login that failed")
+      await page.getByLabel("Password").fill("correct horse battery")
+      await page.getByRole("button", { name: "Log in" }).click()
+      await expect(page.getByRole("grid")).toBeVisible()
+      await isClean(page, "a viewer's plan")
+
+      await ceo.context.close()
+      await cfo.context.close()
+      await users.close()
+      await server.close()
+    })
+  }
+}

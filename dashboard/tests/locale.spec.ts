@@ -1,0 +1,73 @@
+/** Numbers in a locale with a decimal comma. */
+import { readFileSync } from "node:fs"
+import { expect, person, test } from "./support/plan"
+import { Server } from "./support/server"
+
+test("numbers round-trip in a locale with a decimal comma", async ({ browser }) => {
+  const server = await Server.start({ rows: [] })
+  await fetch(`${server.url}/api/documents/default`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ totalBudget: 12.125 }),
+  })
+  const cfo = await person(browser, "CFO", { locale: "de-DE" })
+  const { page } = cfo
+  await cfo.open(server.url)
+  await cfo.add("Cook", "Kitchen", "12,125", "Pune")
+
+  // Rename the plan and leave everything else.
+  await page.getByRole("button", { name: /^Plan: / }).click()
+  await page.getByRole("button", { name: "Plan settings…" }).click()
+  const dialog = page.getByRole("dialog", { name: "Plan settings" })
+  await expect(dialog.getByLabel("Total budget")).toHaveValue("12,125")
+  await dialog.getByLabel("Name").fill("Wachstum")
+  await dialog.getByRole("button", { name: "Save" }).click()
+  await expect(page.getByRole("button", { name: /^Plan: Wachstum/ })).toBeVisible()
+  await cfo.expectSync("live", 0)
+  const plan = await (await fetch(`${server.url}/api/documents/default`)).json()
+  expect(plan).toMatchObject({ name: "Wachstum", totalBudget: 12.125 })
+
+  // Change one digit in a cell.
+  await cfo.cell("Cook", "budget").focus()
+  await page.keyboard.press("F2")
+  const editor = page.getByRole("textbox", { name: "Budget of Cook" })
+  await expect(editor).toHaveValue("12,125")
+  await page.keyboard.press("End")
+  await page.keyboard.press("Backspace")
+  await page.keyboard.type("6")
+  await page.keyboard.press("Enter")
+  await cfo.expectSync("live", 0)
+  const budgets = async () => (await server.rows()).map((row) => row.budget)
+  await expect.poll(budgets).toEqual([12.126])
+
+  // Copy and paste.
+  await page.getByRole("checkbox", { name: "Select Cook" }).check()
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    const cell = document.querySelector('[data-cell$="/designation"]')
+    const copied = new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true })
+    cell?.dispatchEvent(copied)
+    const pasted = new DataTransfer()
+    pasted.setData("text/plain", `${clipboardData.getData("text/plain")}\n`)
+    cell?.dispatchEvent(new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true, cancelable: true }))
+  })
+  await page.getByRole("dialog").getByRole("button", { name: "Add 1 position" }).click()
+  await cfo.expectSync("live", 0)
+  await expect.poll(budgets).toEqual([12.126, 12.126])
+
+  await page.getByRole("checkbox", { name: "Select Cook", checked: true }).click()
+
+  // Export and import a file.
+  const download = page.waitForEvent("download")
+  await page.getByRole("button", { name: "Import or export" }).click()
+  await page.getByRole("button", { name: "Export all as CSV" }).click()
+  const exported = readFileSync(await (await download).path())
+  await page.getByRole("button", { name: "Import or export" }).click()
+  await page.getByRole("button", { name: "Import CSV…" }).click()
+  await page.getByLabel("Choose a CSV file, or drop one here").setInputFiles({ name: "again.csv", mimeType: "text/csv", buffer: exported })
+  await page.getByRole("dialog").getByRole("button", { name: "Add 2 positions" }).click()
+  await cfo.expectSync("live", 0)
+  await expect.poll(budgets).toEqual([12.126, 12.126, 12.126, 12.126])
+  await cfo.context.close()
+  await server.close()
+})

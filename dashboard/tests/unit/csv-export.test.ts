@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs"
+import Papa from "papaparse"
+import { describe, expect, it } from "vitest"
+import { separatorsOf } from "../../src/plan/amount"
+import { toCsv } from "../../src/plan/csv-export"
+import { FIELDS, type FieldKey } from "../../src/plan/fields"
+import { escapeFormulas, unescapeFormulas } from "../../src/plan/formula-escaping"
+import type { Position } from "../../src/plan/schema"
+import { parseTable } from "../../src/plan/table-import"
+import { shownPosition } from "./support/position"
+
+interface Guarded {
+  text: string
+  cell: string
+  written: string
+}
+const CELLS = (JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/csv-guard.json`, "utf8")) as { cells: Guarded[] })
+  .cells
+const SCALE = { currency: "INR", unit: 100_000 }
+
+const position = (designation: string, location = "", budget: number | null = 1): Position =>
+  shownPosition({ designation, location, budget, createdAt: 0 })
+
+/** A line of an export, with the other cells empty. */
+const line = (cells: Partial<Record<FieldKey, string>>) =>
+  `\r\n${FIELDS.map((field) => cells[field] ?? "").join(",")},1970-01-01T00:00:00.000Z,,\r\n`
+
+describe("formula escaping", () => {
+  it.each(CELLS)("$text is escaped as on the server", ({ text, cell, written }) => {
+    expect(escapeFormulas(text)).toBe(cell)
+    expect(unescapeFormulas(cell)).toBe(text)
+    expect(toCsv([position("Cook", text)])).toContain(line({ designation: "Cook", budget: "1", location: written }))
+  })
+
+  it("leaves no formula at any other separator", () => {
+    const written = toCsv(CELLS.flatMap(({ text }) => [position("Cook", text), position(`x;${text}`, `"${text}`)]))
+    for (const delimiter of [",", ";", "\t", "|"])
+      for (const quoteChar of ['"', "\0"]) {
+        const { data } = Papa.parse<string[]>(written, { delimiter, quoteChar })
+        const formulas = data.flat().filter((cell) => /^["\s]*[=+\-@＝＋－＠]/.test(cell))
+        // With quotation marks read as letters, commas split texts at more places than any real program does.
+        if (quoteChar === '"' || delimiter !== ",") expect(formulas).toEqual([])
+      }
+  })
+
+  it("is reversible for texts with apostrophes", () => {
+    const letters = ["'", "=", "＝", ";", "\t", "\n", '"', " ", "a"]
+    const texts = letters.flatMap((a) => letters.flatMap((b) => letters.flatMap((c) => letters.map((d) => a + b + c + d))))
+    for (const text of texts) expect(unescapeFormulas(escapeFormulas(text))).toBe(text)
+  })
+})
+
+describe("an exported file", () => {
+  it("is imported without loss", () => {
+    const texts = [...CELLS.map(({ text }) => text), "a,b;c", "two\nlines", "\u200b", "'"]
+    const { lines, problem } = parseTable(toCsv(texts.map((text) => position("x", text))), SCALE)
+    expect(problem).toBeNull()
+    expect(lines.map((line) => line.position.location)).toEqual(texts)
+  })
+
+  it.each(["de", "fr", "en-IN", "en"])("keeps its numbers when read in %s", (language) => {
+    const budgets = [12.125, 12_125, 1e-7, 0.5, null]
+    const written = toCsv(budgets.map((budget) => position("Cook", "", budget)))
+    const { lines } = parseTable(written, { ...SCALE, separators: separatorsOf(language) })
+    expect(lines.map((line) => line.position.budget)).toEqual(budgets)
+  })
+
+  it("is distinguished from files of other programs", () => {
+    const budget = (text: string, language: string) =>
+      parseTable(text, { ...SCALE, separators: separatorsOf(language) }).lines[0]?.position.budget
+    const others = "designation;budget\nCook;12,125"
+    expect(budget(others, "de")).toBe(12.125)
+    expect(budget(others, "en")).toBe(12_125)
+    // An exported file that was saved by a spreadsheet has the separators of the locale.
+    expect(budget("designation;budget;createdAt\nCook;12,125;1970", "de")).toBe(12.125)
+  })
+})

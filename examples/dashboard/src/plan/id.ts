@@ -1,5 +1,0 @@
-/** An id that nobody else makes. (`crypto.randomUUID` is not there on pages that came over plain HTTP.) */
-export function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-}
