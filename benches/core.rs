@@ -13,12 +13,12 @@ use automerge::{ActorId, Automerge, ROOT, ReadDoc};
 use bytes::Bytes;
 use divan::{Bencher, black_box};
 use futures_util::FutureExt;
-use happierwork::document::{AuthoredEdit, Document, Item};
 use happierwork::legacy;
 use happierwork::legacy::frames;
 use happierwork::server::renderings::RENDERINGS;
 use plan::{Author, Budget, BudgetPatch, Edit, Form, NewPosition, Plan, PlanPatch, PositionPatch, View, read_view};
 use primitives::DocumentId;
+use runtime::document::{AuthoredEdit, Document, Item};
 use sync_engine::{Incoming, MessageLimits, PeerKey};
 
 /// Changes in the history.

@@ -11,10 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use auth::Role;
-use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::hub::Caller;
+use client::{Replica, ReplicaOptions};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
 use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
+use runtime::hub::Caller;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -180,7 +180,7 @@ fn server_options(home: &Path) -> Options {
         max_message: 64 << 20,
         idle_after: Duration::from_secs(60),
         max_pending: 100,
-        apply_budget: happierwork::hub::APPLY_BUDGET,
+        apply_budget: runtime::hub::APPLY_BUDGET,
         limits: Limits::default(),
         dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),

@@ -15,10 +15,10 @@ pub use auth::{
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use limits::LimitArgs;
 use primitives::DocumentId;
+use runtime::hub::APPLY_BUDGET;
 use store::FileMode;
 pub use tls::TlsArgs;
 
-use crate::hub::APPLY_BUDGET;
 use crate::server::{Dashboard, Options, SocketTimes};
 
 /// Where the server listens unless told otherwise: like the backend that this replaces.
@@ -144,7 +144,7 @@ pub struct ServeArgs {
     /// How logs are written (to standard error)
     #[arg(long, value_enum, env = "HAPPIERWORK_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, or per module as in info,happierwork::hub=debug
+    /// What is logged: error, warn, info, debug, or per module as in info,runtime::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
     /// Who is let in.

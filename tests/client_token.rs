@@ -7,9 +7,9 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use client::{BadUrl, ConnectError, Endpoint, Problem, Replica, Status, Token, new_document_id};
 use common_client::{TestServer, options, synced};
 use futures_util::{SinkExt, StreamExt};
-use happierwork::client::{BadUrl, ConnectError, Endpoint, Problem, Replica, Status, Token, new_document_id};
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

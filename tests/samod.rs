@@ -15,7 +15,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use futures_util::{SinkExt, StreamExt};
-use happierwork::hub::Caller;
+use runtime::hub::Caller;
 use samod::{AutomergeUrl, BackoffConfig, DialError, Dialer, DocHandle, Repo, Transport, Url};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};

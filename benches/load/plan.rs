@@ -5,9 +5,9 @@ use std::sync::Arc;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
-use happierwork::document::{AuthoredEdit, Document, Item, Outcome};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, Renderings};
 use primitives::DocumentId;
+use runtime::document::{AuthoredEdit, Document, Item, Outcome};
 use sync_engine::MessageLimits;
 
 use crate::Fallible;

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use primitives::{DocumentId, iso_ms, strict_json};
+use runtime::clock::now_ms;
+use runtime::document::Document;
+use runtime::hub::{AccessRecord, Deletion};
 use store::disk::RealDisk;
 use store::{FileStore, StateFile, Store};
 
 use super::fail;
 use super::output::{OutputError, print};
-use crate::clock::now_ms;
 use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
-use crate::document::Document;
-use crate::hub::{AccessRecord, Deletion};
 
 /// Locks what a server would lock: with one running it fails, and says so.
 pub(super) fn run(args: &DocumentArgs) -> ExitCode {

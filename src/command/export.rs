@@ -9,6 +9,7 @@ use automerge::ActorId;
 use automerge_chunks::chunk;
 use plan::{Form, View, read_view};
 use primitives::DocumentId;
+use runtime::document::Document;
 use store::FileMode;
 use store::check::judge;
 use store::disk::create_new;
@@ -17,7 +18,6 @@ use sync_engine::MessageLimits;
 use super::fail;
 use super::output::{note, print_bytes};
 use crate::config::{ExportArgs, ExportFormat};
-use crate::document::Document;
 use crate::server::renderings::RENDERINGS;
 use crate::server::table::{Table, omitted_in_json};
 

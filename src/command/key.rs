@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use auth::{AuthError, AuthFolder, OwnKeys};
 use primitives::iso_ms;
+use runtime::clock::now;
 
 use super::fail;
 use super::output::{OutputError, note, print};
-use crate::clock::now;
 use crate::config::{KeyArgs, KeyCommand};
 
 /// Why nothing was done, or not said.

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
+use runtime::clock::now;
 
 use super::fail;
 use super::output::{note, print};
-use crate::clock::now;
 use crate::config::TokenArgs;
 
 /// Prints the token, and nothing else, to standard output.

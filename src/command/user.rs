@@ -4,11 +4,11 @@ use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use auth::{Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD};
+use runtime::clock::now;
 
 use super::fail;
 use super::output::{OutputError, note, print};
 use super::token::with_a_key;
-use crate::clock::now;
 use crate::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
 
 /// Why nothing was done.

@@ -12,6 +12,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use limits::Payer;
+use runtime::clock::now;
+use runtime::hub::Caller;
+use runtime::metrics::Refusal;
 use sync_engine::Surface;
 
 use super::access::Access;
@@ -20,9 +23,6 @@ use super::secure::is_secure;
 use super::sessions::renew;
 use super::upgrade::Upgrade;
 use super::{App, Problem};
-use crate::clock::now;
-use crate::hub::Caller;
-use crate::metrics::Refusal;
 
 /// The subprotocol that announces that the next one is a token. It is the one that the server picks.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";

@@ -20,11 +20,11 @@ use flate2::write::GzEncoder;
 use futures_util::stream;
 use http_body_util::BodyExt;
 use offload::with_low_priority;
+use runtime::metrics::Metrics;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::encoding::{Encoding, accepted};
 use super::{App, Problem};
-use crate::metrics::Metrics;
 
 /// Bytes of an answer that are compressed at a time: about a millisecond's work.
 const PORTION: usize = 64 << 10;

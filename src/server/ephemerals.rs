@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use limits::token_bucket::TokenBucket;
 use limits::{KeyedRate, Payer, Rate};
+use runtime::hub::Caller;
 use tokio::time::Instant;
 
 use super::limits::{EPHEMERALS_BURST, Limits};
-use crate::hub::Caller;
 
 /// Sockets that one user may fill with ephemeral messages at a time.
 const SOCKETS_OF_ONE_USER: f64 = 10.0;

@@ -8,13 +8,13 @@ use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use runtime::memory_budget::FREE;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::frames::Frames;
 use super::stream::Reader;
-use crate::memory::FREE;
 
 /// What one system call reads: an acknowledgement is some 300 bytes. It is cleared before each, and every connection holds
 /// it; a larger message gets a buffer of its own size while it comes in.

@@ -4,11 +4,11 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use runtime::hub::Unavailable;
+use runtime::memory_budget::Share;
+use runtime::metrics::Refusal;
 
 use super::{App, Problem};
-use crate::hub::Unavailable;
-use crate::memory::Share;
-use crate::metrics::Refusal;
 
 struct Held {
     bytes: Vec<u8>,
@@ -45,8 +45,9 @@ pub fn answer(app: &App, kind: &'static str, bytes: Vec<u8>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use runtime::memory_budget::Memory;
+
     use super::*;
-    use crate::memory::Memory;
 
     #[test]
     fn what_is_not_written_yet_takes_memory() {

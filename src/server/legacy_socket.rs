@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use plan::{Author, Budget, Done, Edit, EditError, MAX_ID, NewPosition, SharedView, read_view};
 use primitives::DocumentId;
+use runtime::clock::now_ms;
+use runtime::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
+use runtime::memory_budget::Share;
+use runtime::metrics::{ConnectionKind, Refusal};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::clock::now_ms;
-use crate::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
 use crate::legacy::frames::{self, Action, LegacyError, Request, encode};
-use crate::memory::Share;
-use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::App;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::ids::new_position_id;
@@ -48,7 +48,7 @@ impl LegacySocket {
         caller: Caller,
         outbox: Outbox,
         app: &App,
-    ) -> Result<Self, crate::hub::Unavailable> {
+    ) -> Result<Self, runtime::hub::Unavailable> {
         let (hub, document) = (app.hub.clone(), app.default_id.clone());
         hub.room().enter(key, outbox.clone());
         let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
@@ -60,7 +60,7 @@ impl LegacySocket {
         };
         let total = total_frame(read_view(&view).plan());
         // The room's first frame is before it in the same outbox, so there is a place.
-        if let (Some(total), Some(place)) = (total, outbox.place(&crate::hub::Waiter::Room)) {
+        if let (Some(total), Some(place)) = (total, outbox.place(&runtime::hub::Waiter::Room)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
         let shows = app.ephemerals.of_socket(&caller, Instant::now());

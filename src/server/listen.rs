@@ -11,6 +11,10 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use runtime::byte_counter::{Meter, Metered, limit_unsent};
+use runtime::clock::now_ms;
+use runtime::hub::Hub;
+use runtime::metrics::{Metrics, Refusal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -21,10 +25,6 @@ use super::guests::{Full, Guest, Place};
 use super::stream::Stream;
 use super::tls::{HandshakeError, Tls};
 use super::{App, router};
-use crate::clock::now_ms;
-use crate::hub::Hub;
-use crate::meter::{Meter, Metered, limit_unsent};
-use crate::metrics::{Metrics, Refusal};
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);

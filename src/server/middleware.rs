@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use runtime::metrics::Refusal;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
@@ -16,7 +17,6 @@ use super::secure::{is_secure, strict_transport};
 use super::upgrade::Upgrade;
 use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 use super::{App, PREFLIGHT_AGE, Problem, compression, health, websockets};
-use crate::metrics::Refusal;
 
 /// Says which pages may embed an answer that they cannot read.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");

@@ -1,7 +1,7 @@
 //! The server: listeners, routes, one file per surface, and who may ask.
 //!
 //! Every surface is on every listening port. This room translates between protocols ([`crate::wire`]) and documents
-//! ([`crate::hub`]); it decides nothing about documents.
+//! ([`runtime::hub`]); it decides nothing about documents.
 
 pub mod access;
 mod api;
@@ -63,6 +63,7 @@ pub use listen::Server;
 use pace::UserPaces;
 use primitives::DocumentId;
 pub use problem::Problem;
+use runtime::hub::Hub;
 use sessions::Sessions;
 pub use socket::SocketTimes;
 pub use start::{Options, StartError, Started, start, start_on};
@@ -70,8 +71,6 @@ use sync::PeerRegistry;
 pub use tls::{Tls, TlsError, TlsFiles};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-use crate::hub::Hub;
 
 /// What all surfaces share.
 pub struct App {

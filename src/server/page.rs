@@ -9,12 +9,12 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use plan::read_view;
+use runtime::hub::Caller;
 use sync_engine::Surface;
 
 use super::upgrade::Upgrade;
 use super::websockets::{Spoken, upgrade};
 use super::{App, Problem};
-use crate::hub::Caller;
 
 /// How to get the dashboard.
 const WITHOUT: &str = "This server was built without the dashboard. To get it, install \

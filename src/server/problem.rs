@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use plan::EditError;
 use plan::history::NoPage;
 use primitives::{DocumentId, InvalidDocumentId};
+use runtime::hub::{Denied, EditFailure, ReadFailure, Unavailable};
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
 use super::access::Refused;
 use super::guests::Full;
-use crate::hub::{Denied, EditFailure, ReadFailure, Unavailable};
 
 /// Seconds after which there may be room for a connection.
 const FULL_FOR: u64 = 5;

@@ -6,10 +6,10 @@ use plan::csv::{self, CsvRow};
 use plan::{Budget, Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
 use primitives::iso_ms;
 use repo_protocol::presence;
+use runtime::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use crate::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use crate::legacy::frames::encode::{self, EntryRow};
 use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 

@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use auth::{Authority, Refused, over_at};
+use runtime::clock::now;
+use runtime::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
+use runtime::metrics::Refusal;
 use tokio::sync::Notify;
-
-use crate::clock::now;
-use crate::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
-use crate::metrics::Refusal;
 
 /// A clock may be set: nobody relies on a token that expires in a week being looked at then and not before.
 const AT_LEAST: Duration = Duration::from_secs(60);
@@ -154,11 +153,11 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use auth::{AuthFolder, AuthOptions, Documents, LEEWAY, NewKey, Role};
+    use runtime::hub::outbox;
     use sync_engine::Surface;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::hub::outbox;
 
     #[tokio::test]
     async fn it_is_looked_again_when_a_token_is_over_which_is_after_it_expires_and_not_for_those_who_are_closed_already()

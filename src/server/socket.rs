@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use runtime::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
+use runtime::memory_budget::{FREE, OutOfMemory, Share};
+use runtime::metrics::{ConnectionKind, Metrics, Refusal};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -27,9 +30,6 @@ use super::sessions::Session;
 use super::stream::Writer;
 use super::upgrade::Socket;
 use super::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use crate::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
-use crate::memory::{FREE, OutOfMemory, Share};
-use crate::metrics::{ConnectionKind, Metrics, Refusal};
 
 /// How long a socket may take.
 #[derive(Debug, Clone, Copy)]

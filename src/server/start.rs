@@ -9,6 +9,11 @@ use std::time::Duration;
 use auth::{AuthError, AuthOptions, Authority, Role};
 use plan::{Author, Budget, Edit, PlanPatch, read_view};
 use primitives::DocumentId;
+use runtime::clock::now_ms;
+use runtime::document::Document;
+use runtime::document_log::Actors;
+use runtime::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
+use runtime::metrics::Metrics;
 use store::disk::{Disk, RealDisk};
 use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
 use sync_engine::MessageLimits;
@@ -26,11 +31,6 @@ use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
 use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
-use crate::clock::now_ms;
-use crate::document::Document;
-use crate::document_log::Actors;
-use crate::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
-use crate::metrics::Metrics;
 
 /// How a server is to be run.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! A WebSocket at a path that has none. A stock Node client dies of an HTTP refusal of the upgrade; so the socket is accepted,
 //! told the right paths in the client's own protocol, and closed.
 
+use runtime::metrics::Refusal;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
@@ -8,7 +9,6 @@ use super::origin::SocketOrigin;
 use super::root_socket::{First, first_message};
 use super::upgrade::Socket;
 use super::websockets::{Spoken, dismiss};
-use crate::metrics::Refusal;
 
 /// The close code.
 pub const CLOSE_NOT_FOUND: u16 = 4404;

@@ -5,11 +5,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
+use runtime::byte_counter::Metered;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::inbound::Inbound;
 use super::stream::{Stream, Writer, split};
-use crate::meter::Metered;
 
 /// A WebSocket over an upgraded HTTP connection.
 pub struct Socket {

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use primitives::{DocumentId, InvalidDocumentId};
+use runtime::hub::{Caller, Outbox, Unavailable, outbox};
+use runtime::metrics::Refusal;
 use sync_engine::Surface;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -26,9 +28,7 @@ use super::sync::plain::PlainSocket;
 use super::sync::repo::{RepoSocket, error_message};
 use super::upgrade::{Socket, Upgrade};
 use super::{App, Problem, page, root_socket, unknown_path};
-use crate::hub::{Caller, Outbox, Unavailable, outbox};
 use crate::legacy::frames::encode;
-use crate::metrics::Refusal;
 
 /// Nobody who could be told, or whose token has ceased to count.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;

@@ -2,9 +2,9 @@
 
 use plan::{Author, Edit, SharedView};
 use primitives::DocumentId;
+use runtime::hub::{Caller, EditFailure};
 
 use super::{App, Problem};
-use crate::hub::{Caller, EditFailure};
 
 /// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
 ///

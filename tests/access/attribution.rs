@@ -2,7 +2,7 @@
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
-use happierwork::hub::Caller;
+use runtime::hub::Caller;
 use serde_json::{Value, json};
 use sync_engine::Surface;
 

@@ -2,9 +2,9 @@
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT, ReadDoc};
-use happierwork::clock::now_ms;
 use primitives::DocumentId;
 use repo_protocol::Message;
+use runtime::clock::now_ms;
 use serde_json::json;
 
 use super::peer::{Replica, RepoPeer, new_id};

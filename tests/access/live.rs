@@ -8,9 +8,9 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use happierwork::hub::{Caller, Unavailable, outbox};
 use plan::{Author, Budget, Edit, PlanPatch};
 use repo_protocol::{self, Message, PeerMetadata};
+use runtime::hub::{Caller, Unavailable, outbox};
 use serde_json::{Value, json};
 use store::faults::{FaultyDisk, Held, Op};
 use sync_engine::Surface;
@@ -399,7 +399,7 @@ async fn wrong_passwords_are_all_answered_alike_and_soon_have_to_wait() {
 async fn an_expiring_token_ends_its_connection_when_it_expires() {
     let users = Users::new();
     let server = users.server().await;
-    let now = happierwork::clock::now();
+    let now = runtime::clock::now();
     // A moment is granted to clocks that differ.
     let token = users.sign(&json!({
         "iss": "happierwork", "sub": "cfo", "role": "editor", "documents": "*", "iat": now, "exp": now - 4,

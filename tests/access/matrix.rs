@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
-use happierwork::hub::Caller;
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, read_view};
 use primitives::DocumentId;
 use repo_protocol::Message;
+use runtime::hub::Caller;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 

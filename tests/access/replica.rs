@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use happierwork::client::{Endpoint, Replica, ReplicaOptions, Token};
+use client::{Endpoint, Replica, ReplicaOptions, Token};
 use plan::{Budget, Edit, NewPosition};
 use tempfile::TempDir;
 use tokio::time::timeout;

@@ -587,7 +587,7 @@ async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
     let known = watcher.next().await;
     assert!(matches!(known, Some(Message::RemoteHeadsChanged { .. })), "{known:?}");
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    let timestamp = happierwork::clock::now_ms() as f64;
+    let timestamp = runtime::clock::now_ms() as f64;
     let news = |storage: &StorageId| (storage.clone(), RemoteHeads { heads: vec!["x".to_owned()], timestamp });
     let (sender, target, document) = (teller.id.clone(), teller.server.clone(), server.document.clone());
     let heads = storages.iter().map(news).collect();

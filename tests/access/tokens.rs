@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::AuthOptions;
-use happierwork::clock::now;
 use happierwork::server::Options;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use runtime::clock::now;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

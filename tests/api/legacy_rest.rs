@@ -191,7 +191,7 @@ fn listed(answer: &Answer) -> Vec<Value> {
     let mut rows: Vec<Value> = serde_json::from_value(answer.expect(200)).unwrap();
     for row in &mut rows {
         let when = parse_when(row["lastUpdated"][1].as_str().unwrap()).unwrap();
-        if happierwork::clock::now_ms() - when < 600_000 {
+        if runtime::clock::now_ms() - when < 600_000 {
             row["lastUpdated"][1] = "now".into();
         }
     }

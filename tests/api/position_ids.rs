@@ -1,7 +1,7 @@
 //! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
 
-use happierwork::hub::{Caller, EditFailure};
 use plan::{Author, Budget, Edit, EditError, NewPosition};
+use runtime::hub::{Caller, EditFailure};
 use serde_json::json;
 
 use crate::support::{PlainPeer, TestServer};

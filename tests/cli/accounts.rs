@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
 use auth::{Grant, LoginRefused, Refused, Role};
-use happierwork::clock::now;
+use runtime::clock::now;
 
 use super::keys_and_tokens::{Auth, refused};
 use super::support::process::{Ended, program, run_with};

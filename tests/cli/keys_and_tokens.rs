@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth::{AuthOptions, Authority, DocumentName, Documents, Grant, Refused, Role};
-use happierwork::clock::now;
 use primitives::DocumentId;
+use runtime::clock::now;
 use serde_json::Value;
 use tempfile::TempDir;
 

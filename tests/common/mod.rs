@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use auth::Role;
 use bytes::Bytes;
-use happierwork::hub::APPLY_BUDGET;
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes, Started};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use primitives::DocumentId;
+use runtime::hub::APPLY_BUDGET;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use auth::Role;
-use happierwork::client::{Replica, ReplicaOptions};
-use happierwork::hub::{APPLY_BUDGET, Caller, Hub};
+use client::{Replica, ReplicaOptions};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
 use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
 use primitives::DocumentId;
+use runtime::hub::{APPLY_BUDGET, Caller, Hub};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use happierwork::hub::Caller;
 use happierwork::server::Limits;
+use runtime::hub::Caller;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

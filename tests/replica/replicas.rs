@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use happierwork::client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
+use client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
 use plan::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
 use primitives::DocumentId;
 use serde_json::{Value as Json, json};

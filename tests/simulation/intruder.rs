@@ -4,9 +4,9 @@
 use automerge::transaction::Transactable;
 use automerge::{ActorId, Automerge, Change, ChangeHash, ROOT, ScalarValue};
 use bytes::Bytes;
-use happierwork::hub::Outgoing;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use runtime::hub::Outgoing;
 
 use super::life::Life;
 use super::link::{Link, Up};

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use automerge::ActorId;
-use happierwork::document_log::Actors;
-use happierwork::hub::{APPLY_BUDGET, Hub, HubSettings};
-use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS};
 use primitives::DocumentId;
+use runtime::document_log::Actors;
+use runtime::hub::{APPLY_BUDGET, Hub, HubSettings};
+use runtime::metrics::Metrics;
 use store::faults::FaultyDisk;
 use store::{FileStore, StateFile};
 use sync_engine::MessageLimits;

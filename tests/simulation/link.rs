@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use happierwork::hub::{
-    Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
-};
 use primitives::DocumentId;
+use runtime::hub::{Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox};
 use sync_engine::Surface;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

@@ -1,7 +1,7 @@
 //! Broken builds: what the simulation has to find out, or it would find nothing.
 
-use happierwork::hub::{RenderRows, Text};
 use plan::ViewChange;
+use runtime::hub::{RenderRows, Text};
 
 use super::rows;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use happierwork::hub::{Outgoing, Text};
 use plan::{Form, RowEvent, View, ViewChange};
+use runtime::hub::{Outgoing, Text};
 
 /// Rows by their ids, rendered.
 pub type Rows = BTreeMap<String, String>;

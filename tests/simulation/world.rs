@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use automerge::{Automerge, ChangeHash, sync};
-use happierwork::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use happierwork::server::renderings::RENDERINGS;
 use plan::{
     Author, Budget, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
@@ -14,6 +13,7 @@ use plan::{
 use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use runtime::hub::{Caller, EditFailure, FarewellKind, Outgoing};
 use store::check::judge;
 use store::faults::{FaultyDisk, Op};
 use store::{Damage, Loss};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use happierwork::hub::Caller;
 use plan::{Author, Budget, Edit, NewPosition};
+use runtime::hub::Caller;
 use serde_json::{Value, json};
 use store::faults::{FaultyDisk, Held, Op};
 use tokio::task::JoinSet;

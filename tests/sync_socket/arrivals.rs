@@ -6,14 +6,14 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use bytes::Bytes;
-use happierwork::document_log::Actors;
-use happierwork::hub::{
-    APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
-};
-use happierwork::metrics::Metrics;
 use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
 use primitives::DocumentId;
 use repo_protocol::Message;
+use runtime::document_log::Actors;
+use runtime::hub::{
+    APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
+};
+use runtime::metrics::Metrics;
 use store::MemoryStore;
 use sync_engine::{MessageLimits, Surface};
 use tokio::time::{Instant, timeout};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc, ScalarValue};
-use happierwork::hub::Caller;
 use repo_protocol::{Message, PeerMetadata, RemoteHeads, StorageId};
+use runtime::hub::Caller;
 use store::faults::FaultyDisk;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -221,11 +221,11 @@ async fn news_of_another_storage_is_not_from_the_future_and_of_the_servers_own_t
     watcher.socket.send(Frame::Ping("heard".into())).await;
     while watcher.socket.next_raw().await.unwrap() != Frame::Pong("heard".into()) {}
 
-    let before = happierwork::clock::now_ms() as f64;
+    let before = runtime::clock::now_ms() as f64;
     for (head, ahead) in [("forged", 1e300), ("later", 0.0)] {
         // Not within the same millisecond as what was told before.
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let timestamp = happierwork::clock::now_ms() as f64 + ahead;
+        let timestamp = runtime::clock::now_ms() as f64 + ahead;
         let news = |storage: &StorageId| (storage.clone(), RemoteHeads { heads: vec![head.to_owned()], timestamp });
         let (sender, target, document) = (teller.id.clone(), teller.server.clone(), server.document.clone());
         let heads = vec![news(&own), news(&laptop)];
@@ -234,7 +234,7 @@ async fn news_of_another_storage_is_not_from_the_future_and_of_the_servers_own_t
         let Some(Message::RemoteHeadsChanged { heads, .. }) = told else { panic!("{told:?}") };
         let [(storage, heads)] = &heads[..] else { panic!("{heads:?}") };
         assert_eq!((storage, &heads.heads[..]), (&laptop, &[head.to_owned()][..]));
-        assert!(heads.timestamp <= happierwork::clock::now_ms() as f64, "{heads:?}");
+        assert!(heads.timestamp <= runtime::clock::now_ms() as f64, "{heads:?}");
         assert!(heads.timestamp >= before, "{heads:?}");
     }
 }

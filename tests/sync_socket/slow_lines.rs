@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ScalarValue};
-use happierwork::client::{Replica as Client, ReplicaOptions, Status};
+use client::{Replica as Client, ReplicaOptions, Status};
 use happierwork::server::{Limits, SocketTimes};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

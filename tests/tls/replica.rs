@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use happierwork::client::{Endpoint, Problem, Replica, ReplicaOptions, Status};
+use client::{Endpoint, Problem, Replica, ReplicaOptions, Status};
 use plan::{Budget, Edit, NewPosition, read_view};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use automerge::{ActorId, Automerge, Change, ReadDoc, sync};
 use automerge_chunks::chunk::Chunk;
 use bytes::Bytes;
-use happierwork::document::{Document, Item, Outcome};
 use happierwork::server::renderings::RENDERINGS;
 use primitives::DocumentId;
+use runtime::document::{Document, Item, Outcome};
 use sync_engine::{MessageLimits, PeerKey};
 
 use super::mutations::mutated;

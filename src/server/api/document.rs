@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use plan::{Budget, Condition, Edit, PlanPatch, View, read_view};
+use runtime::clock::now_ms;
+use runtime::hub::Caller;
 use utoipa::ToSchema;
 
 use super::fields::Fields;
@@ -15,8 +17,6 @@ use super::shapes::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
 use super::target::{AuthorQuery, DocumentPath, Target, Writer};
-use crate::clock::now_ms;
-use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
 use crate::server::{App, Problem, write};

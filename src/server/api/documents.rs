@@ -10,13 +10,13 @@ use futures_util::{StreamExt, stream};
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use plan::{Budget, Edit, PlanPatch, read_view};
 use primitives::DocumentId;
+use runtime::hub::Caller;
 use utoipa::ToSchema;
 
 use super::document::tag;
 use super::fields::{Fields, required};
 use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, WriteProblem};
 use super::target::{AuthorQuery, Writer};
-use crate::hub::Caller;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional, write};
 

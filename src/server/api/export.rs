@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use offload::heavily;
 use plan::{Form, View, read_view};
+use runtime::hub::Unavailable;
 use utoipa::ToSchema;
 
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
-use crate::hub::Unavailable;
 use crate::server::authentication::Asker;
 use crate::server::table::{Table, omitted_in_json};
 use crate::server::{App, Problem, conditional, large, write};

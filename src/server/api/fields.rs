@@ -9,13 +9,13 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use plan::{Budget, BudgetError, MAX_BUDGET};
+use runtime::hub::Caller;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::hub::Caller;
 use crate::server::{App, Problem, body};
 
 /// The fields of a JSON object that are not read yet, as they were sent.

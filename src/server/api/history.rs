@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use plan::history::{self, Entry, MAX_ENTRIES, Page};
 use plan::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
 use primitives::{DocumentId, iso_ms};
+use runtime::document::AttributedPage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sync_engine::Brought;
@@ -19,7 +20,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::names::SurfaceName;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::document::AttributedPage;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem, conditional};
 

@@ -10,10 +10,10 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use offload::heavily;
 use primitives::DocumentId;
+use runtime::hub::Caller;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::hub::Caller;
 use crate::server::renderings::RENDERINGS;
 use crate::server::{App, Problem, conditional, large};
 

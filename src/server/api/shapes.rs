@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use plan::{Budget, Extra, Plan, View};
 use primitives::DocumentId;
+use runtime::hub::{Caller, Right};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::hub::{Caller, Right};
 use crate::server::{App, Problem};
 
 /// A document: what it says about itself.

@@ -7,10 +7,10 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use plan::Author;
 use primitives::{DocumentId, check_author_name};
+use runtime::clock::now_ms;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::clock::now_ms;
 use crate::server::authentication::Asker;
 use crate::server::{App, Problem};
 

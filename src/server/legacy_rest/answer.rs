@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use plan::EditError;
 use primitives::strict_json;
+use runtime::hub::{Caller, EditFailure};
 use serde_json::{Map, Value, json};
 
-use crate::hub::{Caller, EditFailure};
 use crate::server::authentication::legacy_refusal;
 use crate::server::{App, Problem, body};
 
@@ -77,9 +77,9 @@ pub async fn read_object_of(app: &App, caller: &Caller, request: Request) -> Res
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use runtime::hub::Unavailable;
 
     use super::*;
-    use crate::hub::Unavailable;
 
     #[tokio::test]
     async fn repeated_keys_are_refused_by_name() {

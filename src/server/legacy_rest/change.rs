@@ -11,11 +11,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Budget, BudgetPatch, Edit, Position, PositionPatch, Scale, read_view};
+use runtime::hub::Caller;
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
 use super::{answer, author};
-use crate::hub::Caller;
 use crate::server::authentication::LegacyAsker;
 use crate::server::renderings::entry_row;
 use crate::server::{App, write};

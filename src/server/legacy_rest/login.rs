@@ -14,11 +14,11 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runtime::clock::now;
+use runtime::metrics::Refusal;
 use serde_json::{Map, Value, json};
 
 use super::answer;
-use crate::clock::now;
-use crate::metrics::Refusal;
 use crate::server::App;
 use crate::server::authentication::{ended_cookies, is_from_our_page, session_cookie};
 use crate::server::guests::Guest;

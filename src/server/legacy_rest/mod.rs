@@ -18,11 +18,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use plan::Author;
+use runtime::clock::now_ms;
+use runtime::hub::Caller;
 
 use super::App;
 use super::legacy_socket::NOBODY;
-use crate::clock::now_ms;
-use crate::hub::Caller;
 
 /// The legacy paths.
 pub fn router() -> Router<Arc<App>> {

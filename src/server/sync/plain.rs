@@ -4,13 +4,13 @@
 
 use primitives::DocumentId;
 use repo_protocol::detach;
-use tokio_tungstenite::tungstenite::Message as Frame;
-
-use crate::hub::{
+use runtime::hub::{
     Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, SyncPeer,
 };
-use crate::memory::Share;
-use crate::metrics::{ConnectionKind, Refusal};
+use runtime::memory_budget::Share;
+use runtime::metrics::{ConnectionKind, Refusal};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
 use crate::server::outbound::Outbound;
 use crate::server::socket::Surface;
 
@@ -32,7 +32,7 @@ impl PlainSocket {
         hub: Hub,
         outbox: Outbox,
         document: DocumentId,
-    ) -> Result<Self, crate::hub::Unavailable> {
+    ) -> Result<Self, runtime::hub::Unavailable> {
         let (allowance, refusals) = (Allowance::default(), Refusals::default());
         let peer = SyncPeer { caller, key, outbox, storage: None, allowance, refusals };
         hub.greet(&document, peer.clone()).await?;

@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use repo_protocol::PeerId;
+use runtime::hub::{ConnectionKey, FarewellKind, Outbox};
 use tokio_util::sync::CancellationToken;
-
-use crate::hub::{ConnectionKey, FarewellKind, Outbox};
 
 /// All joined peers.
 #[derive(Clone, Default)]

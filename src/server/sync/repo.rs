@@ -8,16 +8,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+use runtime::hub::{
+    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, RemoteHeads,
+    SyncPeer,
+};
+use runtime::memory_budget::Share;
+use runtime::metrics::{ConnectionKind, Refusal};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::registry::{PeerRegistry, Registration};
-use crate::hub::{
-    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, RemoteHeads,
-    SyncPeer,
-};
-use crate::memory::Share;
-use crate::metrics::{ConnectionKind, Refusal};
 use crate::server::App;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::identity::Identity;

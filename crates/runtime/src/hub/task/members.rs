@@ -14,7 +14,7 @@ use crate::hub::access::{Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::SyncPeer;
 use crate::hub::outbox::ConnectionKey;
-use crate::memory::OutOfMemory;
+use crate::memory_budget::OutOfMemory;
 use crate::metrics::Refusal;
 
 /// Bytes of lists in a message from which on they count.

@@ -16,7 +16,7 @@ use super::{DocumentTask, LARGE_DOCUMENT, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document};
 use crate::hub::outbox::{ConnectionKey, FarewellKind, Outgoing, Place, RemoteHeads};
-use crate::memory;
+use crate::memory_budget;
 use crate::metrics::Refusal;
 
 /// Said to those whose messages were taken when something failed.
@@ -99,7 +99,7 @@ impl DocumentTask {
 
     /// Fills a place with a message, if there is memory for it: one that is large may wait for long at a slow socket, and there
     /// are many sockets. A peer whose message is lost has to begin again.
-    fn fill(&self, place: Place, delivery: Delivery, counted: &mut memory::Outgoing<'_>) {
+    fn fill(&self, place: Place, delivery: Delivery, counted: &mut memory_budget::Outgoing<'_>) {
         let Some(member) = self.peers.get(&delivery.peer) else { return };
         match counted.count(delivery.message, member.peer.caller.payer()) {
             Ok(data) => place.fill(Outgoing::Sync { document: self.id.clone(), data }),

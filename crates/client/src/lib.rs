@@ -14,7 +14,7 @@
 //! | `endpoint`, `token`, `url` | how a server is named |
 //! | `backoff` | how long to wait before the next attempt |
 //!
-//! What may not enter: the server's rooms ([`crate::server`], [`crate::hub`]). A replica is an other party, and runs
+//! What may not enter: the server's rooms (sockets of a server, the hub). A replica is an other party, and runs
 //! where no server does.
 
 mod backoff;
@@ -45,6 +45,9 @@ pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
 use identity::Identity;
 use plan::{Done, Edit, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use primitives::{DocumentId, check_author_name};
+use runtime::clock::now_ms;
+use runtime::document::Document;
+use runtime::document_log::{Actors, DocumentLog};
 use servers::Servers;
 pub use status::{Problem, Status};
 use store::disk::RealDisk;
@@ -53,10 +56,6 @@ use sync_engine::MessageLimits;
 use task::{Command, ReplicaTask};
 pub use token::{BadToken, Token};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-
-use crate::clock::now_ms;
-use crate::document::Document;
-use crate::document_log::{Actors, DocumentLog};
 
 /// Commands that may wait for the replica; a caller that has more waits itself.
 const MAILBOX: usize = 256;

@@ -13,7 +13,7 @@ use super::command::{Command, SyncPeer, Unavailable};
 use super::outbox::{ConnectionKey, Ephemeral, Farewell, Outgoing, RemoteHeads, Waiter};
 use super::refusals::{Lasting, lasting};
 use super::turns::Turn;
-use crate::memory::Share;
+use crate::memory_budget::Share;
 use crate::metrics::Refusal;
 
 /// Bytes of a sync message from which on it is taken apart before it comes to its document.

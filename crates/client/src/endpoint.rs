@@ -15,7 +15,7 @@ use super::url::ServerUrl;
 /// A server, as a program names it. An address alone is one, too.
 ///
 /// ```no_run
-/// # use happierwork::client::{Endpoint, Token};
+/// # use crate::{Endpoint, Token};
 /// # fn endpoint() -> Result<Endpoint, Box<dyn std::error::Error>> {
 /// Ok(Endpoint::new("wss://plan.example.com/sync").token(Token::new("eyJ0eXAi…")?).trust(&std::fs::read("ca.pem")?)?)
 /// # }

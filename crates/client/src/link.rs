@@ -12,6 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::header::HeaderValue;
 use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
+use runtime::byte_counter::{Meter, Metered, limit_unsent};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -28,7 +29,6 @@ use super::identity::Identity;
 use super::tls::{self, Trust};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
-use crate::meter::{Meter, Metered, limit_unsent};
 
 /// How long reaching the server and shaking hands may take.
 const DIAL: Duration = Duration::from_secs(15);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use plan::{Author, Done, Edit, ViewChange};
 use repo_protocol::StorageId;
+use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
+use runtime::document_log::DocumentLog;
 use sync_engine::BadMessage;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -15,8 +17,6 @@ use super::endpoint::Server;
 use super::link::{Event, Outgoing};
 use super::servers::Servers;
 use super::{EditFailed, Problem, Status, now_ms};
-use crate::document::{Applied, AuthoredEdit, Document, Item, Outcome};
-use crate::document_log::DocumentLog;
 
 /// Edits and messages taken as one batch.
 const MAX_BATCH: usize = 1_024;

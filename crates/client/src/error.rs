@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use primitives::{DocumentId, InvalidAuthorName};
 use repo_protocol::InvalidPeerName;
+use runtime::document::EditRefused;
 use store::{OpenError, StoreError};
-
-use crate::document::EditRefused;
 
 /// Why a replica cannot be opened or made. What is in its file was not changed.
 #[derive(Debug, thiserror::Error)]

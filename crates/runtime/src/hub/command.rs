@@ -18,7 +18,7 @@ use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Ou
 use super::refusals::Refusals;
 use super::waits::WaitLimit;
 use crate::document::{AttributedPage, EditRefused};
-use crate::memory::OutOfMemory;
+use crate::memory_budget::OutOfMemory;
 
 /// A connection that syncs, as a document sees it.
 #[derive(Debug, Clone)]

@@ -42,10 +42,10 @@ use super::remembered::Remembered;
 use super::shown::Shown;
 use super::waits::{AwaitedDocument, Wait};
 use super::watchers::Watchers;
-use crate::damper::Damper;
+use crate::back_off::Damper;
 use crate::document::{Applied, AuthoredEdit, Document, EditRefused, Item, Outcome, Prepared};
 use crate::document_log::DocumentLog;
-use crate::memory::{OutOfMemory, Share};
+use crate::memory_budget::{OutOfMemory, Share};
 use crate::metrics::Refusal;
 
 /// Commands taken as one batch.

@@ -5,7 +5,7 @@
 //! so load makes batches larger instead of making latency pile up.
 //!
 //! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
-//! waits in its mailbox. No protocol is known here: connections translate (see [`crate::server`]).
+//! waits in its mailbox. No protocol is known here: connections translate (see the server).
 
 mod access;
 mod allowance;
@@ -73,9 +73,9 @@ pub use waits::WaitLimit;
 use waits::Waits;
 pub use watchers::RenderRows;
 
-use crate::document_log::Actors;
-use crate::memory::Memory;
-use crate::metrics::Metrics;
+use super::document_log::Actors;
+use super::memory_budget::Memory;
+use super::metrics::Metrics;
 
 /// How long a batch of sync messages may take to be taken apart and applied. To load
 /// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::turns::Turn;
-use crate::memory::Share;
+use crate::memory_budget::Share;
 
 /// Small messages of one connection that may wait.
 const MESSAGES: u32 = 32;
@@ -45,7 +45,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::memory::Memory;
+    use crate::memory_budget::Memory;
 
     #[tokio::test]
     async fn who_has_used_up_its_share_waits_until_a_message_was_dealt_with() {

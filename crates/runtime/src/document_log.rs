@@ -1,5 +1,5 @@
 //! A document and its log: how the changes of a batch become durable, and how to get back to solid ground when they do
-//! not. What a server ([`crate::hub`]) and an offline replica ([`crate::client`]) have in common.
+//! not. What a server ([`crate::hub`]) and an offline replica ([`client`]) have in common.
 //!
 //! After a failed write nothing in memory is trusted: the document is read again from what is durable. A document that
 //! the store refuses is mended by writing a full copy, as soon as that works.
@@ -16,8 +16,8 @@ use store::{Lengths, Refusal, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::damper::Damper;
-use crate::document::Document;
+use super::back_off::Damper;
+use super::document::Document;
 
 /// A log below this is not worth compacting: it loads in a few milliseconds.
 const MIN_LOG_TO_COMPACT: u64 = 256 << 10;

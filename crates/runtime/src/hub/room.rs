@@ -179,8 +179,8 @@ impl Member {
 mod tests {
     use tokio_util::sync::CancellationToken;
 
-    use super::super::outbox::{OutboxReceiver, outbox};
     use super::*;
+    use crate::hub::outbox::{OutboxReceiver, outbox};
 
     fn enter(room: &Room, key: u64) -> OutboxReceiver {
         let (sender, receiver) = outbox(CancellationToken::new());
