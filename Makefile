@@ -29,6 +29,7 @@ browser:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --no-default-features --locked -- -D warnings
 
 # All that is said while the tests run, the servers' logs of everything included.
 LOGS := $(CURDIR)/target/test-logs

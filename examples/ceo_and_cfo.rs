@@ -186,5 +186,6 @@ fn server_options(home: &Path) -> Options {
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(5),
+        additional: Some(happierwork::legacy::surface),
     }
 }

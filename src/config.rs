@@ -64,6 +64,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Write the positions to standard output or a file; a running server is not disturbed
     Export(ExportArgs),
+    #[cfg(feature = "legacy")]
     /// Make a document from the data.json of the old backend, or add its rows to a document
     Import(ImportArgs),
     /// Say whether a document's file is whole, and what would be cut if it is not; changes nothing
@@ -185,6 +186,7 @@ pub enum ExportFormat {
 }
 
 /// Flags of `import`.
+#[cfg(feature = "legacy")]
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// The data.json of the old backend: a JSON array of positions
@@ -333,6 +335,10 @@ impl ServeArgs {
             keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
             times: SocketTimes::default(),
             grace: Duration::from_secs(self.grace),
+            #[cfg(feature = "legacy")]
+            additional: Some(crate::legacy::surface),
+            #[cfg(not(feature = "legacy"))]
+            additional: None,
         })
     }
 }

@@ -10,5 +10,6 @@
 
 pub mod command;
 pub mod config;
+#[cfg(feature = "legacy")]
 pub mod legacy;
 pub mod server;

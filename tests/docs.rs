@@ -121,7 +121,7 @@ async fn every_resource_has_a_bound_a_metric_and_a_test_that_exist() {
     let rendered = server.app.hub.metrics().render();
     let help = happierwork(&["--help"]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files: Vec<_> = ["src", "tests"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
+    let files: Vec<_> = ["src", "crates", "tests"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
     let security = page("docs/security.md");
     let section = security.split("## Resource bounds").nth(1).expect("the section");
     let section = section.split("\n## ").next().expect("its text");

@@ -18,7 +18,7 @@ use sync_engine::MessageLimits;
 use super::fail;
 use super::output::{note, print_bytes};
 use crate::config::{ExportArgs, ExportFormat};
-use crate::server::renderings::RENDERINGS;
+use crate::server::renderings::JSON_AND_CSV;
 use crate::server::table::{Table, omitted_in_json};
 
 /// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
@@ -42,7 +42,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     }
     let id = DocumentId::from_random([0; 16]);
     let actor = ActorId::from([0u8; 16]);
-    let mut document = match Document::load(id, &bytes[..scan.whole_len()], actor, RENDERINGS, limits) {
+    let mut document = match Document::load(id, &bytes[..scan.whole_len()], actor, JSON_AND_CSV, limits) {
         Ok(document) => document,
         Err(error) => return fail(format!("{name}: {error}")),
     };

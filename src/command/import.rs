@@ -21,7 +21,7 @@ use super::output::{OutputError, print};
 use crate::config::ImportArgs;
 use crate::legacy::{ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
-use crate::server::renderings::RENDERINGS;
+use crate::server::renderings::JSON_AND_CSV;
 
 /// Names that are tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;
@@ -55,7 +55,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let content = content.unwrap_or_default();
     let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
     let mut document =
-        Document::of(id.clone(), content, Actors::default().fresh(), RENDERINGS, MessageLimits::default());
+        Document::of(id.clone(), content, Actors::default().fresh(), JSON_AND_CSV, MessageLimits::default());
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
     let ImportedRows { sound, refused, report } = match rows_of_new_plan {
         Some(rows) if empty => rows,

@@ -6,6 +6,7 @@
 mod check;
 mod document;
 mod export;
+#[cfg(feature = "legacy")]
 mod import;
 mod key;
 mod logging;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Document(args)) => document::run(&args),

@@ -10,7 +10,6 @@ use auth::{Grant, Refused};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
-use axum::response::{IntoResponse, Response};
 use limits::Payer;
 use runtime::clock::now;
 use runtime::hub::Caller;
@@ -189,12 +188,14 @@ pub fn is_from_our_page(headers: &HeaderMap, access: &Access, secure: bool) -> b
 }
 
 /// The cookie that holds a session.
+#[cfg(feature = "legacy")]
 pub fn session_cookie(token: &str, seconds: u64, secure: bool) -> String {
     let (name, secure) = if secure { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
     format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
 
 /// What takes it back: both names, as it may have been set either way.
+#[cfg(feature = "legacy")]
 pub fn ended_cookies() -> [String; 2] {
     [session_cookie("", 0, false), session_cookie("", 0, true)]
 }
@@ -217,24 +218,11 @@ impl FromRequestParts<Arc<App>> for Asker {
     }
 }
 
-/// Who asks, for the legacy REST paths.
-pub struct LegacyAsker(pub Caller);
-
-impl FromRequestParts<Arc<App>> for LegacyAsker {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        caller(parts, app, Surface::Legacy).map(Self).map_err(legacy_refusal)
-    }
-}
-
-/// The answer of the legacy REST paths to somebody who is not let in.
-pub fn legacy_refusal(refused: Refused) -> Response {
-    let body = axum::Json(serde_json::json!({ "error": refused.to_string() }));
-    (axum::http::StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
-}
-
-fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
+/// The caller of a request over this surface.
+///
+/// # Errors
+/// When authentication is required and the request has none that is valid.
+pub fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
     // One for all parts of a request: who reads its body, which may take a while, renews it for the others.
     if let Some(known) = parts.extensions.get::<Caller>() {
         return Ok(known.clone());

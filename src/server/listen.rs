@@ -20,11 +20,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::App;
 use super::access::ListenerKind;
 use super::guests::{Full, Guest, Place};
+use super::routes::router;
 use super::stream::Stream;
 use super::tls::{HandshakeError, Tls};
-use super::{App, router};
 
 /// How long a client for which there is no room may take to send the head of a request.
 const HURRY: Duration = Duration::from_secs(2);

@@ -13,10 +13,10 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 use super::access::ListenerKind;
 use super::authentication::Identified;
 use super::guests::{Full, Guest};
+use super::refused_upgrade::RefusedUpgrade;
 use super::secure::{is_secure, strict_transport};
 use super::upgrade::Upgrade;
-use super::websockets::{CLOSE_AGAIN, CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
-use super::{App, PREFLIGHT_AGE, Problem, compression, health, websockets};
+use super::{App, PREFLIGHT_AGE, Problem, close_codes, compression, health, websockets};
 
 /// Says which pages may embed an answer that they cannot read.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -24,15 +24,6 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 const MAX_URL: usize = 8 << 10;
 /// Bytes that its headers may have together.
 const MAX_HEADERS: usize = 16 << 10;
-
-/// A refusal that a WebSocket surface tells after the upgrade: a stock Node client dies of an HTTP refusal.
-#[derive(Debug, Clone)]
-pub struct RefusedUpgrade {
-    /// The close code.
-    pub code: u16,
-    /// What happened, and what to do.
-    pub reason: String,
-}
 
 /// Puts the layers around the surfaces.
 pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
@@ -91,17 +82,17 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
     let secure = is_secure(&app.guests, request.extensions(), request.headers());
     if let Err(refused) = app.access.check(request.headers(), authority, listener.loopback, secure) {
         app.hub.metrics().refuse(Refusal::Origin);
-        if !is_socket(&request) {
+        if !is_socket(&app, &request) {
             return with_headers(Problem::from(refused).into_response(), strict);
         }
-        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_FORBIDDEN, reason: refused.to_string() });
+        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::FORBIDDEN, reason: refused.to_string() });
     } else if let Some(full) = request.extensions().get::<Arc<Guest>>().and_then(|guest| guest.refused()) {
-        if !is_socket(&request) {
+        if !is_socket(&app, &request) {
             return with_headers(without_room(full, request, next).await, strict);
         }
-        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_AGAIN, reason: full.to_string() });
+        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: full.to_string() });
     }
-    if !is_socket(&request)
+    if !is_socket(&app, &request)
         && let Some(problem) = too_large(&request)
     {
         app.hub.metrics().refuse(Refusal::LargeRequest);
@@ -109,26 +100,29 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
     }
     let identified = app.identify(&request);
     if let Identified::Nobody(refused) = &identified
-        && is_socket(&request)
-        && websockets::is_path(request.uri().path())
+        && is_socket(&app, &request)
+        && websockets::is_path(&app, request.uri().path())
         && request.extensions().get::<RefusedUpgrade>().is_none()
     {
-        request.extensions_mut().insert(RefusedUpgrade { code: CLOSE_UNAUTHORIZED, reason: refused.to_string() });
+        request
+            .extensions_mut()
+            .insert(RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() });
     }
     request.extensions_mut().insert(identified);
     with_headers(next.run(request).await, strict)
 }
 
 /// Whether a request is for a socket, on which a refusal can be told.
-fn is_socket(request: &Request) -> bool {
-    Upgrade::is_well_asked_for(request) && !is_http_path(request.uri().path())
+fn is_socket(app: &App, request: &Request) -> bool {
+    Upgrade::is_well_asked_for(request) && !is_http_path(app, request.uri().path())
 }
 
 /// Whether a path belongs to a surface that speaks HTTP only. Any other becomes a socket, if only to be told the right path.
-fn is_http_path(path: &str) -> bool {
+fn is_http_path(app: &App, path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    let is_http = ["about", "accounts", "api", "assets", "data", "healthz", "metrics", "readyz"].contains(&first);
-    is_http && !websockets::is_path(path)
+    let is_http = ["about", "api", "assets", "healthz", "metrics", "readyz"].contains(&first)
+        || app.has_additional_routes_below(first);
+    is_http && !websockets::is_path(app, path)
 }
 
 /// What is wrong with the size of a request's head, if something is.

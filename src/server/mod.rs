@@ -4,37 +4,42 @@
 //! ([`runtime::hub`]); it decides nothing about documents.
 
 pub mod access;
+mod additional_surface;
 mod api;
-mod authentication;
-mod body;
+pub(crate) mod authentication;
+pub(crate) mod body;
+pub(crate) mod close_codes;
 mod compression;
-mod conditional;
+pub(crate) mod conditional;
+pub(crate) mod connect;
 mod dashboard;
+pub(crate) mod dismiss;
 mod encoding;
-mod ephemerals;
+pub(crate) mod ephemerals;
 mod frames;
-mod guests;
+pub(crate) mod guests;
 mod health;
 mod identity;
-mod ids;
+pub(crate) mod ids;
 mod inbound;
-mod large;
-mod legacy_rest;
-mod legacy_socket;
+pub(crate) mod large;
 mod limits;
 mod listen;
 mod liveness;
 mod middleware;
-mod origin;
-mod outbound;
+pub(crate) mod origin;
+pub(crate) mod outbound;
 mod pace;
 mod page;
 mod problem;
+pub(crate) mod refused_upgrade;
 pub mod renderings;
 mod root_socket;
-mod secure;
+mod routes;
+pub(crate) mod secure;
 mod sessions;
-mod socket;
+pub(crate) mod socket;
+pub(crate) mod spoken;
 mod start;
 mod static_files;
 mod stream;
@@ -42,16 +47,16 @@ mod sync;
 pub mod table;
 mod tls;
 mod unknown_path;
-mod upgrade;
-mod websockets;
-mod write;
+pub(crate) mod upgrade;
+pub(crate) mod websockets;
+pub(crate) mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
+pub use additional_surface::AdditionalSurface;
 use auth::Authority;
-use axum::Router;
 use compression::Compression;
 pub use dashboard::{Asset, Content, Dashboard};
 use ephemerals::EphemeralRates;
@@ -93,31 +98,32 @@ pub struct App {
     /// The page at `/`.
     pub dashboard: Dashboard,
     /// Who somebody is; None: nobody is asked.
-    authority: Option<Authority>,
+    pub(crate) authority: Option<Authority>,
     sessions: Option<Sessions>,
-    guests: Guests,
+    pub(crate) guests: Guests,
     compression: Compression,
-    ephemerals: EphemeralRates,
+    pub(crate) ephemerals: EphemeralRates,
     paces: Arc<UserPaces>,
     peers: PeerRegistry,
+    /// A further protocol, if there is one.
+    additional: Option<Arc<dyn AdditionalSurface>>,
     /// Cancelled when the server stops: connections say goodbye.
     stopping: CancellationToken,
     /// The connections.
     connections: TaskTracker,
 }
 
+impl App {
+    /// Whether a WebSocket at this path speaks the additional protocol.
+    fn has_additional_socket_at(&self, path: &str) -> bool {
+        self.additional.as_ref().is_some_and(|surface| surface.has_socket_at(path))
+    }
+
+    /// Whether the additional surface has HTTP routes below this first segment of a path.
+    fn has_additional_routes_below(&self, segment: &str) -> bool {
+        self.additional.as_ref().is_some_and(|surface| surface.has_routes_below(segment))
+    }
+}
+
 /// Seconds for which a browser keeps the answer to a preflight.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
-
-fn router(app: &Arc<App>) -> Router {
-    let surfaces = Router::new()
-        .merge(websockets::router())
-        .merge(legacy_rest::router())
-        .merge(api::router())
-        .merge(health::router())
-        .merge(page::router())
-        .fallback(websockets::elsewhere)
-        .method_not_allowed_fallback(page::method_not_allowed)
-        .with_state(Arc::clone(app));
-    middleware::around(surfaces, app)
-}

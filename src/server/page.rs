@@ -12,8 +12,9 @@ use plan::read_view;
 use runtime::hub::Caller;
 use sync_engine::Surface;
 
+use super::spoken::Spoken;
 use super::upgrade::Upgrade;
-use super::websockets::{Spoken, upgrade};
+use super::websockets::upgrade;
 use super::{App, Problem};
 
 /// How to get the dashboard.

@@ -1,29 +1,21 @@
-//! How positions are written for those who are served: the JSON API, legacy clients, CSV.
+//! How positions are written for the JSON API and for CSV.
 
 use std::collections::BTreeMap;
 
 use plan::csv::{self, CsvRow};
-use plan::{Budget, Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
+use plan::{Budget, Position, Renderings};
 use primitives::iso_ms;
-use repo_protocol::presence;
-use runtime::hub::{RenderPeople, RenderPresence, RenderRows, Text};
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use crate::legacy::frames::encode::{self, EntryRow};
-use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
+/// The forms in which rows are kept rendered; `other` is that of the additional surface.
+#[must_use]
+pub const fn renderings(other: fn(&Position, &mut Vec<u8>)) -> Renderings {
+    Renderings { json, legacy: other, csv: csv_line }
+}
 
-/// How rows are kept rendered.
-pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };
-/// How presence is told to legacy sockets.
-pub const PRESENCE: RenderPresence = |names| Text::from(encode::login_update(names.iter().copied()));
-/// How presence on legacy sockets is told to automerge-repo peers.
-pub const PEOPLE: RenderPeople = |names| match names {
-    [] => presence::goodbye().into(),
-    names => presence::snapshot(names.iter().map(String::as_str)).into(),
-};
-/// How changes of rows are told to legacy sockets.
-pub const ROWS: RenderRows = row_frames;
+/// The forms that need no additional surface.
+pub const JSON_AND_CSV: Renderings = renderings(|_, _| ());
 
 /// A position as the JSON API shows it.
 #[derive(Serialize)]
@@ -64,7 +56,8 @@ impl Serialize for Conflicts<'_> {
     }
 }
 
-fn json(position: &Position, out: &mut Vec<u8>) {
+/// Writes a position as the JSON API shows it.
+pub fn json(position: &Position, out: &mut Vec<u8>) {
     let extra = position.extra.as_deref();
     let row = JsonPosition {
         id: &position.id,
@@ -89,42 +82,17 @@ fn time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }
 
-fn text(value: &Option<Json>) -> Option<&str> {
+/// The text of a field.
+pub fn text(value: &Option<Json>) -> Option<&str> {
     value.as_ref().and_then(Json::as_str)
 }
 
 /// The budget as a number, also where another program wrote the digits of one as text.
-fn budget(position: &Position) -> Option<Budget> {
+pub fn budget(position: &Position) -> Option<Budget> {
     match position.budget.as_ref()? {
         Json::String(text) => text.trim().parse().ok().and_then(|number| Budget::new_f64(number).ok()),
         value => Budget::from_json(value).ok(),
     }
-}
-
-/// A position as legacy clients are told it.
-#[must_use]
-pub fn entry_row(position: &Position) -> EntryRow<'_> {
-    EntryRow {
-        id: &position.id,
-        designation: text(&position.designation),
-        department: shown_department(text(&position.department).unwrap_or_default()),
-        budget: budget(position),
-        location: text(&position.location),
-        updated_by: position.updated_by.as_deref(),
-        updated_at_ms: position.updated_at,
-    }
-}
-
-/// Legacy clients know no row that is no map, and could not edit it.
-fn is_broken(position: &Position) -> bool {
-    position.extra.as_ref().is_some_and(|extra| extra.value.is_some())
-}
-
-fn legacy(position: &Position, out: &mut Vec<u8>) {
-    if is_broken(position) {
-        return;
-    }
-    let _ = serde_json::to_writer(out, &entry_row(position).listed());
 }
 
 fn csv_line(position: &Position, out: &mut Vec<u8>) {
@@ -150,50 +118,10 @@ fn csv_line(position: &Position, out: &mut Vec<u8>) {
 }
 
 /// A value as a cell of CSV: texts as they are, nothing for null, and maps and lists as JSON.
-pub(super) fn cell(value: &Json) -> String {
+pub fn cell(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Null => String::new(),
         value => value.to_string(),
     }
-}
-
-/// The total budget as legacy clients are told it; None while there is none.
-#[must_use]
-pub fn total_frame(plan: &Plan) -> Option<Text> {
-    let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
-    Some(Text::from(encode::total_budget(crore)))
-}
-
-/// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
-#[must_use]
-pub fn shown_total_frame(plan: &Plan) -> Text {
-    total_frame(plan).unwrap_or_else(|| Text::from(encode::total_budget(Budget::Int(INITIAL_TOTAL))))
-}
-
-/// A row for the client to put in front of its list, and the trailer that makes it draw.
-pub fn entry_frames(row: &Row) -> [Text; 2] {
-    [encode::entry(&entry_row(&row.position)).into(), encode::trailer().into()]
-}
-
-/// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
-/// schema. A trailer follows every entry.
-fn row_frames(change: &ViewChange) -> Vec<Text> {
-    let mut texts: Vec<Text> = Vec::new();
-    for event in &change.rows {
-        match event {
-            RowEvent::Extended(_) => {}
-            RowEvent::Added(row) if is_broken(&row.position) => {}
-            RowEvent::Added(row) => texts.extend(entry_frames(row)),
-            RowEvent::Edited(row) if !is_broken(&row.position) => {
-                texts.push(encode::deleted(&row.position.id).into());
-                texts.extend(entry_frames(row));
-            }
-            event @ (RowEvent::Edited(_) | RowEvent::Deleted(_)) => {
-                texts.push(encode::deleted(event.id()).into());
-            }
-        }
-    }
-    texts.extend(change.plan.as_ref().and_then(total_frame));
-    texts
 }

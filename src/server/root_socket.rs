@@ -1,5 +1,5 @@
-//! `GET /` as a WebSocket: both worlds' habit. The first frame decides: binary is automerge-repo, text is legacy; whoever
-//! is silent is a legacy client that only listens, as the old live URL promised.
+//! `GET /` as a WebSocket. The first frame decides: binary is automerge-repo, text is the legacy protocol. A silent client is a
+//! legacy one that only listens.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
 use super::authentication::Identified;
+use super::connect::{run_repo, run_text};
 use super::origin::SocketOrigin;
 use super::outbound::Outbound;
 use super::upgrade::Socket;
-use super::websockets::{run_legacy, run_repo};
 
 /// How long a client may take to say what it is.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -51,12 +51,12 @@ pub async fn first_message(socket: &mut Socket) -> First {
 /// Waits for the first frame, and hands the connection on.
 pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified, origin: Arc<SocketOrigin>) {
     match first_message(&mut socket).await {
-        First::Silence => run_legacy(app, socket, identified, None, origin).await,
+        First::Silence => run_text(app, socket, identified.clone(), None, origin).await,
         First::Message(message @ Message::Binary(_)) => {
             run_repo(app, socket, identified, Some(message), origin).await;
         }
         First::Message(message @ Message::Text(_)) => {
-            run_legacy(app, socket, identified, Some(message), origin).await;
+            run_text(app, socket, identified.clone(), Some(message), origin).await;
         }
         First::Message(_) | First::Gone => {}
     }

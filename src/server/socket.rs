@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use runtime::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable};
+use runtime::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable, Waiter};
 use runtime::memory_budget::{FREE, OutOfMemory, Share};
 use runtime::metrics::{ConnectionKind, Metrics, Refusal};
 use tokio::io::AsyncReadExt;
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::close_codes;
 use super::guests::UserSeat;
 use super::liveness::{Liveness, Moved, Upload, Verdict};
 use super::origin::SocketOrigin;
@@ -29,7 +30,6 @@ use super::pace::Pace;
 use super::sessions::Session;
 use super::stream::Writer;
 use super::upgrade::Socket;
-use super::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 
 /// How long a socket may take.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +104,9 @@ pub trait Surface: Send {
     /// What a document or a room has for the other side.
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
 
+    /// The socket takes messages again that found no place in its outbox.
+    fn drained(&mut self) {}
+
     /// Last words before the close frame, if the language has any.
     fn last_words(&self, message: &str, out: &mut Outbound);
 
@@ -117,9 +120,9 @@ pub trait Surface: Send {
         match kind {
             FarewellKind::BadMessage => CloseCode::Policy.into(),
             FarewellKind::Left => CloseCode::Normal.into(),
-            FarewellKind::Replaced => 4409,
-            FarewellKind::Forbidden => CLOSE_FORBIDDEN,
-            FarewellKind::Unauthorized => CLOSE_UNAUTHORIZED,
+            FarewellKind::Replaced => close_codes::REPLACED,
+            FarewellKind::Forbidden => close_codes::FORBIDDEN,
+            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
             FarewellKind::TryAgainLater => CloseCode::Again.into(),
             FarewellKind::GoingAway => CloseCode::Away.into(),
         }
@@ -250,7 +253,7 @@ impl Connection {
                     if written.is_err() {
                         return End::Theirs(None);
                     }
-                    self.report_drained().await;
+                    self.report_drained(surface).await;
                 }
                 outgoing = self.outbox.next(), if !writing => {
                     if let Err(farewell) = self.collect(surface, outgoing, out) {
@@ -259,7 +262,7 @@ impl Connection {
                     // A socket mostly takes it at once; an error is seen when it is tried again.
                     let _ = write(writer, out, self.hub.metrics()).now_or_never();
                     if out.is_empty() {
-                        self.report_drained().await;
+                        self.report_drained(surface).await;
                     }
                 }
                 () = &mut closing => return End::Ours(self.outbox.farewell()),
@@ -335,10 +338,12 @@ impl Connection {
     }
 
     /// Those who found the outbox full may go on.
-    async fn report_drained(&self) {
-        let waiters = self.outbox.take_waiters();
-        if !waiters.is_empty() {
-            self.hub.drained(self.key, waiters).await;
+    async fn report_drained<S: Surface>(&self, surface: &mut S) {
+        for waiter in self.outbox.take_waiters() {
+            match waiter {
+                Waiter::Document(document) => self.hub.drained(self.key, &document).await,
+                Waiter::Connection => surface.drained(),
+            }
         }
     }
 

@@ -22,12 +22,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::AdditionalSurface;
 use super::access::Access;
 use super::compression::Compression;
 use super::ephemerals::EphemeralRates;
 use super::guests::Guests;
 use super::pace::UserPaces;
-use super::renderings::{PEOPLE, PRESENCE, RENDERINGS, ROWS};
+use super::renderings::{JSON_AND_CSV, renderings};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
 use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
@@ -70,6 +71,8 @@ pub struct Options {
     pub times: SocketTimes,
     /// How long the end may take.
     pub grace: Duration,
+    /// Makes a further protocol for the server.
+    pub additional: Option<fn() -> Arc<dyn AdditionalSurface>>,
 }
 
 /// A server that listens, and what there is to say about it.
@@ -178,11 +181,13 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let store: Arc<dyn Store> =
         Arc::new(FileStore::open_within(state, document.clone(), &options.documents, options.limits.open_files)?);
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
+    let surface = options.additional.map(|surface| surface());
+    let additional = surface.as_deref();
     let settings = HubSettings {
-        renderings: RENDERINGS,
-        rows: ROWS,
-        presence: PRESENCE,
-        announcer: Some(Arc::new(Announcer::new(identity.peer.as_str(), &session, PEOPLE))),
+        renderings: additional.map_or(JSON_AND_CSV, |surface| renderings(surface.render_position())),
+        rows: additional.map_or(|_| Vec::new(), |surface| surface.render_rows()),
+        announcer: additional
+            .map(|surface| Arc::new(Announcer::new(identity.peer.as_str(), &session, surface.render_people()))),
         limits: MessageLimits::for_documents(
             options.limits.document_changes,
             options.limits.document_bytes,
@@ -231,6 +236,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
+        additional: surface,
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };

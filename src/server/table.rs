@@ -96,7 +96,7 @@ mod tests {
     use automerge::{ActorId, AutoCommit, Automerge, ObjId, ObjType, ROOT};
 
     use super::*;
-    use crate::server::renderings::RENDERINGS;
+    use crate::server::renderings::JSON_AND_CSV;
 
     fn plan() -> (AutoCommit, ObjId) {
         let mut doc = AutoCommit::new().with_actor(ActorId::from([1u8]));
@@ -113,7 +113,7 @@ mod tests {
     /// The cells of a table as another implementation reads them, and how much is omitted.
     fn read(doc: &mut AutoCommit) -> (Vec<Vec<String>>, usize) {
         let doc = Automerge::load(&doc.save()).unwrap();
-        let table = Table::of(&View::new(&doc, RENDERINGS));
+        let table = Table::of(&View::new(&doc, JSON_AND_CSV));
         let text = String::from_utf8(table.csv).unwrap();
         let text = text.strip_prefix('\u{feff}').unwrap();
         let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());

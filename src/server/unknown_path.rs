@@ -5,13 +5,13 @@ use runtime::metrics::Refusal;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
+use super::close_codes;
+use super::dismiss::dismiss;
 use super::origin::SocketOrigin;
 use super::root_socket::{First, first_message};
+use super::spoken::Spoken;
 use super::upgrade::Socket;
-use super::websockets::{Spoken, dismiss};
 
-/// The close code.
-pub const CLOSE_NOT_FOUND: u16 = 4404;
 /// Short enough for a close frame.
 const REASON: &str = "There is no WebSocket at this path. Connect to /sync, /sync/{documentId} or /ws/dashboard/.";
 
@@ -23,12 +23,12 @@ pub async fn run(app: &App, mut socket: Socket, origin: &SocketOrigin) {
     if goodbye.is_some() {
         spoken = match first_message(&mut socket).await {
             First::Message(Message::Binary(bytes)) if repo_protocol::decode(&bytes).is_ok() => Spoken::Repo,
-            First::Message(Message::Text(_)) => Spoken::Legacy,
+            First::Message(Message::Text(_)) => Spoken::Text,
             First::Message(_) | First::Silence => Spoken::Unknown,
             First::Gone => return,
         };
     }
-    dismiss(app, socket, &spoken, CLOSE_NOT_FOUND, REASON, goodbye.is_some(), origin).await;
+    dismiss(app, socket, &spoken, close_codes::NOT_FOUND, REASON, goodbye.is_some(), origin).await;
 }
 
 #[cfg(test)]

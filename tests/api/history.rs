@@ -7,7 +7,8 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ChangeHash, ObjType, ROOT};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
+use happierwork::legacy::RENDERINGS;
+use happierwork::legacy::renderings::row_frames;
 use plan::history::{Page, Query};
 use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
 use primitives::DocumentId;
@@ -450,8 +451,7 @@ const IDLE: Duration = Duration::from_secs(100);
 async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
     let settings = HubSettings {
         renderings: RENDERINGS,
-        rows: ROWS,
-        presence: PRESENCE,
+        rows: row_frames,
         announcer: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,

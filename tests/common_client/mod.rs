@@ -54,6 +54,7 @@ impl TestServer {
             keep_deleted: Duration::from_secs(86_400),
             times: SocketTimes { goodbye: Duration::from_millis(200), ..SocketTimes::default() },
             grace: Duration::from_secs(5),
+            additional: Some(happierwork::legacy::surface),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let started = runtime.spawn(server::start(options)).await.unwrap().unwrap();

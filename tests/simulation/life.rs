@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use automerge::ActorId;
-use happierwork::server::renderings::{PRESENCE, RENDERINGS};
+use happierwork::legacy::RENDERINGS;
 use primitives::DocumentId;
 use runtime::document_log::Actors;
 use runtime::hub::{APPLY_BUDGET, Hub, HubSettings};
@@ -59,7 +59,6 @@ impl Life {
         let settings = HubSettings {
             renderings: RENDERINGS,
             rows: mutant.rows(),
-            presence: PRESENCE,
             announcer: None,
             limits: MessageLimits::default(),
             apply_budget: APPLY_BUDGET,

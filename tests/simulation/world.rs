@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use automerge::{Automerge, ChangeHash, sync};
-use happierwork::server::renderings::RENDERINGS;
+use happierwork::legacy::RENDERINGS;
 use plan::{
     Author, Budget, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
 };

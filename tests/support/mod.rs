@@ -73,6 +73,7 @@ pub fn options(folder: &Path) -> Options {
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
+        additional: Some(happierwork::legacy::surface),
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT};
 use bytes::Bytes;
-use happierwork::server::renderings::{PRESENCE, RENDERINGS, ROWS};
+use happierwork::legacy::RENDERINGS;
+use happierwork::legacy::renderings::row_frames;
 use primitives::DocumentId;
 use repo_protocol::Message;
 use runtime::document_log::Actors;
@@ -124,8 +125,7 @@ async fn request_is_answered_when_the_changes_are_refused() {
 fn hub() -> Hub {
     let settings = HubSettings {
         renderings: RENDERINGS,
-        rows: ROWS,
-        presence: PRESENCE,
+        rows: row_frames,
         announcer: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,

@@ -21,7 +21,6 @@ mod readiness;
 mod refusals;
 mod remembered;
 mod remote_storages;
-mod room;
 mod shown;
 mod slots;
 mod syncing;
@@ -58,7 +57,6 @@ use quarantine::Quarantines;
 use readiness::Readiness;
 pub use refusals::Refusals;
 use remote_storages::WatchedStorages;
-pub use room::{RenderPresence, Room};
 use slots::Slot;
 use store::{OpenError, Refusal, Store, StoreError};
 use sync_engine::MessageLimits;
@@ -88,8 +86,6 @@ pub struct HubSettings {
     pub renderings: Renderings,
     /// How row changes are told to legacy sockets.
     pub rows: RenderRows,
-    /// How presence is told to legacy sockets.
-    pub presence: RenderPresence,
     /// How logins on legacy sockets are told to peers of the default document; None: they are not.
     pub announcer: Option<Arc<Announcer>>,
     /// What one sync message may hold.
@@ -128,7 +124,6 @@ struct Inner {
     metrics: Arc<Metrics>,
     access: Access,
     documents: Mutex<HashMap<DocumentId, Slot>>,
-    room: Room,
     storages: WatchedStorages,
     tasks: TaskTracker,
     next_connection: AtomicU64,
@@ -159,7 +154,6 @@ impl Hub {
     /// Documents in this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
-        let room = Room::new(settings.presence);
         let waits = Waits::new(settings.max_pending_per_connection, settings.max_pending);
         let new_documents = NewDocuments::new(settings.new_documents_per_minute, settings.new_documents_at_once);
         let memory = Memory::new(settings.message_memory);
@@ -170,7 +164,6 @@ impl Hub {
             metrics,
             access,
             documents: Mutex::default(),
-            room,
             storages: WatchedStorages::default(),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
@@ -208,12 +201,6 @@ impl Hub {
     async fn document_turn(&self) -> Option<OwnedSemaphorePermit> {
         // None never happens: turns do not end.
         Arc::clone(&self.inner.document_turns).acquire_owned().await.ok()
-    }
-
-    /// The room of the legacy sockets.
-    #[must_use]
-    pub fn room(&self) -> &Room {
-        &self.inner.room
     }
 
     /// The store under all this.
@@ -321,41 +308,26 @@ impl Hub {
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
-    /// A legacy socket takes a name, or (None) gives its name up. All of them are told if that changes who is here, or
-    /// `always`; peers of the default document if it does.
-    pub async fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) {
-        if self.inner.room.rename(key, name, always) {
-            self.people_changed().await;
-        }
-    }
-
-    async fn people_changed(&self) {
-        if let Some(id) = &self.inner.settings.default_document {
+    /// Tells peers of the default document who is logged in on a surface that is not theirs.
+    pub async fn announce(&self, names: Vec<String>) {
+        if let (Some(announcer), Some(id)) = (&self.inner.settings.announcer, &self.inner.settings.default_document) {
+            announcer.set_names(names);
             self.send_if_open(id, Command::People).await;
         }
     }
 
-    /// A connection is gone from these documents, and from the room.
+    /// A connection is gone from these documents.
     pub async fn leave(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
-        if self.inner.room.leave(key) {
-            self.people_changed().await;
-        }
         self.inner.storages.forget(key);
         for id in documents {
             self.send_if_open(&id, Command::Leave(key)).await;
         }
     }
 
-    /// The socket of a connection has drained: those who noted that it was behind go on.
-    pub async fn drained(&self, key: ConnectionKey, waiters: Vec<Waiter>) {
-        for waiter in waiters {
-            match waiter {
-                Waiter::Room => self.inner.room.drained(key),
-                Waiter::Document(id) => {
-                    self.send_if_open(&id, Command::Drained(key)).await;
-                }
-            }
-        }
+    /// The socket of a connection takes messages again that found no place in its outbox: the document generates one that covers
+    /// everything since.
+    pub async fn drained(&self, key: ConnectionKey, document: &DocumentId) {
+        self.send_if_open(document, Command::Drained(key)).await;
     }
 
     /// All documents of which something is stored, as far as this caller may read them.

@@ -14,7 +14,7 @@ use runtime::hub::Caller;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::server::renderings::RENDERINGS;
+use crate::server::renderings;
 use crate::server::{App, Problem, conditional, large};
 
 /// At which moment.
@@ -70,7 +70,7 @@ pub async fn list(
                 if index > 0 {
                     out.push(b',');
                 }
-                (RENDERINGS.json)(position, &mut out);
+                renderings::json(position, &mut out);
             }
             out.extend_from_slice(b"]}");
             out

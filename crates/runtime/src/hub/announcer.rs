@@ -1,7 +1,7 @@
 //! How sync peers are told who is here by other ways than theirs: in ephemeral messages of the server's own peer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use primitives::DocumentId;
@@ -17,6 +17,7 @@ pub struct Announcer {
     peer: Arc<str>,
     session: Arc<str>,
     render: RenderPeople,
+    names: Mutex<Vec<String>>,
     /// Of the last message. Peers ignore what is not newer than what they have seen of a session.
     count: AtomicU64,
 }
@@ -25,7 +26,17 @@ impl Announcer {
     /// Speaks as `peer`, which is what the server calls itself. `session`: a name that no other process has.
     #[must_use]
     pub fn new(peer: &str, session: &str, render: RenderPeople) -> Self {
-        Self { peer: peer.into(), session: session.into(), render, count: AtomicU64::new(0) }
+        Self { peer: peer.into(), session: session.into(), render, names: Mutex::default(), count: AtomicU64::new(0) }
+    }
+
+    /// Sets who is logged in.
+    pub(super) fn set_names(&self, names: Vec<String>) {
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    /// Who is logged in.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The next message about a document: these are here.

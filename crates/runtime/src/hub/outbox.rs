@@ -190,8 +190,8 @@ impl Shared {
 pub enum Waiter {
     /// A document.
     Document(DocumentId),
-    /// The room of the legacy sockets.
-    Room,
+    /// The connection's own protocol.
+    Connection,
 }
 
 /// The receiving side: held by the connection.
@@ -394,14 +394,14 @@ mod tests {
     async fn a_full_outbox_takes_a_note_once_and_nothing_else() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for _ in 0..PLACES {
-            outbox.place(&Waiter::Room).expect("a place").fill(texts());
+            outbox.place(&Waiter::Connection).expect("a place").fill(texts());
         }
-        assert!(outbox.place(&Waiter::Room).is_none());
-        assert!(outbox.place(&Waiter::Room).is_none());
+        assert!(outbox.place(&Waiter::Connection).is_none());
+        assert!(outbox.place(&Waiter::Connection).is_none());
         while receiver.try_next().is_some() {}
-        assert_eq!(receiver.take_waiters(), [Waiter::Room]);
+        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
         assert_eq!(receiver.take_waiters(), []);
-        assert!(outbox.place(&Waiter::Room).is_some());
+        assert!(outbox.place(&Waiter::Connection).is_some());
     }
 
     fn sync(bytes: usize) -> Outgoing {
@@ -413,13 +413,13 @@ mod tests {
     fn outbox_is_bounded_in_bytes() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for _ in 0..2 {
-            outbox.place(&Waiter::Room).expect("a place").fill(sync(MAX_BYTES / 2));
+            outbox.place(&Waiter::Connection).expect("a place").fill(sync(MAX_BYTES / 2));
         }
-        assert!(outbox.place(&Waiter::Room).is_none(), "nothing more is made for this socket");
-        outbox.place_for_notice(&Waiter::Room).expect("a place").fill(texts());
+        assert!(outbox.place(&Waiter::Connection).is_none(), "nothing more is made for this socket");
+        outbox.place_for_notice(&Waiter::Connection).expect("a place").fill(texts());
         assert!(receiver.try_next().is_some());
-        assert_eq!(receiver.take_waiters(), [Waiter::Room]);
-        assert!(outbox.place(&Waiter::Room).is_some());
+        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
+        assert!(outbox.place(&Waiter::Connection).is_some());
     }
 
     #[test]
@@ -438,7 +438,7 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, 2);
-        assert!(outbox.place(&Waiter::Room).is_some(), "other messages have room");
+        assert!(outbox.place(&Waiter::Connection).is_some(), "other messages have room");
         assert!(receiver.try_next().is_some());
         assert!(outbox.place_for_ephemeral(MAX_EPHEMERAL_BYTES / 2).is_some());
     }
@@ -447,8 +447,8 @@ mod tests {
     fn presence_replaces_the_one_that_waits() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for name in ["one", "two", "three"] {
-            outbox.place(&Waiter::Room).expect("a place").fill(Outgoing::Presence(Text::from(name.to_owned())));
-            outbox.place(&Waiter::Room).expect("a place").fill(texts());
+            outbox.place(&Waiter::Connection).expect("a place").fill(Outgoing::Presence(Text::from(name.to_owned())));
+            outbox.place(&Waiter::Connection).expect("a place").fill(texts());
         }
         let waiting: Vec<_> = std::iter::from_fn(|| receiver.try_next()).collect();
         let presence = |outgoing: &&Outgoing| matches!(outgoing, Outgoing::Presence(_));
@@ -458,11 +458,11 @@ mod tests {
     #[tokio::test]
     async fn who_found_no_place_is_told_even_if_the_places_were_not_used() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
-        let places: Vec<_> = (0..PLACES).map(|_| outbox.place(&Waiter::Room).expect("a place")).collect();
-        assert!(outbox.place(&Waiter::Room).is_none());
+        let places: Vec<_> = (0..PLACES).map(|_| outbox.place(&Waiter::Connection).expect("a place")).collect();
+        assert!(outbox.place(&Waiter::Connection).is_none());
         drop(places);
         assert!(matches!(receiver.next().await, Outgoing::Texts(texts) if texts.is_empty()));
-        assert_eq!(receiver.take_waiters(), [Waiter::Room]);
+        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
     }
 
     #[tokio::test]
@@ -470,7 +470,7 @@ mod tests {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         let connection = tokio::spawn(async move { receiver.next().await });
         tokio::task::yield_now().await;
-        outbox.place(&Waiter::Room).expect("a place").fill(texts());
+        outbox.place(&Waiter::Connection).expect("a place").fill(texts());
         assert!(matches!(connection.await.expect("ended"), Outgoing::Texts(_)));
     }
 

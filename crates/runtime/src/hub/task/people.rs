@@ -52,8 +52,8 @@ impl DocumentTask {
 
     /// Somebody has logged in or out on a legacy socket, or may have.
     pub(super) fn people_changed(&mut self) {
-        if let Some(people) = &mut self.people {
-            people.change(self.hub.inner.room.people(), Instant::now());
+        if let (Some(people), Some(announcer)) = (&mut self.people, &self.hub.inner.settings.announcer) {
+            people.change(announcer.names(), Instant::now());
         }
     }
 

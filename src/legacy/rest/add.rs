@@ -13,9 +13,9 @@ use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
 use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
 
+use super::caller::LegacyAsker;
 use super::{answer, author};
 use crate::legacy::parse_when;
-use crate::server::authentication::LegacyAsker;
 use crate::server::{App, new_position_id, write};
 
 /// Stores it, in front of all others.

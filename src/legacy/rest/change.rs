@@ -15,9 +15,9 @@ use runtime::hub::Caller;
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
+use super::caller::LegacyAsker;
 use super::{answer, author};
-use crate::server::authentication::LegacyAsker;
-use crate::server::renderings::entry_row;
+use crate::legacy::renderings::entry_row;
 use crate::server::{App, write};
 
 /// The id of a path; what is no text names nothing.

@@ -10,7 +10,7 @@ use primitives::strict_json;
 use runtime::hub::{Caller, EditFailure};
 use serde_json::{Map, Value, json};
 
-use crate::server::authentication::legacy_refusal;
+use super::caller::legacy_refusal;
 use crate::server::{App, Problem, body};
 
 /// What some programs put in front of UTF-8 text.

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::outbox::{ConnectionKey, Outbox, Outgoing, Waiter};
-use super::text::Text;
+use runtime::hub::{ConnectionKey, Outbox, Outgoing, Text, Waiter};
 
 /// How presence is written: given by whoever speaks the protocol.
 pub type RenderPresence = fn(&[&str]) -> Text;
@@ -57,7 +56,7 @@ impl Room {
     }
 
     /// A socket leaves, in whatever way. True if that changes who is here.
-    pub(super) fn leave(&self, key: ConnectionKey) -> bool {
+    pub fn leave(&self, key: ConnectionKey) -> bool {
         let mut state = self.lock();
         let Some(member) = state.members.remove(&key) else { return false };
         let changed = state.release(member.name);
@@ -69,7 +68,7 @@ impl Room {
 
     /// A socket takes a name, or (None) gives its name up. All are told if that changes who is here, and are told
     /// `always` even if it does not. True if it does.
-    pub(super) fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) -> bool {
+    pub fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) -> bool {
         let mut state = self.lock();
         let Some(member) = state.members.get_mut(&key) else { return false };
         let before = std::mem::replace(&mut member.name, name.clone());
@@ -89,7 +88,7 @@ impl Room {
     }
 
     /// The names that others than legacy sockets are shown: in their order, and not more than anybody reads.
-    pub(super) fn people(&self) -> Vec<String> {
+    pub fn people(&self) -> Vec<String> {
         let state = self.lock();
         state.names.keys().filter(|name| !name.is_empty()).take(MAX_PEOPLE).cloned().collect()
     }
@@ -166,7 +165,7 @@ impl Member {
     }
 
     fn tell(&self, outgoing: Outgoing) -> bool {
-        let place = self.outbox.place(&Waiter::Room);
+        let place = self.outbox.place(&Waiter::Connection);
         let told = place.is_some();
         if let Some(place) = place {
             place.fill(outgoing);
@@ -180,7 +179,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::hub::outbox::{OutboxReceiver, outbox};
+    use runtime::hub::{OutboxReceiver, outbox};
 
     fn enter(room: &Room, key: u64) -> OutboxReceiver {
         let (sender, receiver) = outbox(CancellationToken::new());
@@ -225,7 +224,7 @@ mod tests {
         let _other = enter(&room, 2);
         room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
         heard(&mut slow);
-        assert_eq!(slow.take_waiters(), [Waiter::Room]);
+        assert_eq!(slow.take_waiters(), [Waiter::Connection]);
         room.drained(ConnectionKey(1));
         assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
     }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use plan::{Form, read_view};
 
 use super::answer;
-use crate::server::authentication::LegacyAsker;
+use super::caller::LegacyAsker;
 use crate::server::{App, conditional, large, write};
 
 /// All rows in their order; budgets are numbers.

@@ -7,6 +7,7 @@
 
 mod add;
 mod answer;
+mod caller;
 mod change;
 mod list;
 mod login;
@@ -21,8 +22,8 @@ use plan::Author;
 use runtime::clock::now_ms;
 use runtime::hub::Caller;
 
-use super::App;
-use super::legacy_socket::NOBODY;
+use super::socket::NOBODY;
+use crate::server::App;
 
 /// The legacy paths.
 pub fn router() -> Router<Arc<App>> {

@@ -14,14 +14,15 @@ use runtime::metrics::{ConnectionKind, Refusal};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::legacy::frames::{self, Action, LegacyError, Request, encode};
+use super::frames::{self, Action, LegacyError, Request, encode};
+use super::presence::Room;
+use super::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::App;
+use crate::server::close_codes;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::ids::new_position_id;
 use crate::server::outbound::Outbound;
-use crate::server::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::socket::Surface;
-use crate::server::websockets::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";
@@ -31,6 +32,7 @@ pub struct LegacySocket {
     key: ConnectionKey,
     caller: Caller,
     hub: Hub,
+    room: Arc<Room>,
     document: DocumentId,
     /// The document's rows and plan; kept for as long as this socket watches the document.
     view: SharedView,
@@ -48,23 +50,24 @@ impl LegacySocket {
         caller: Caller,
         outbox: Outbox,
         app: &App,
+        room: Arc<Room>,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (hub, document) = (app.hub.clone(), app.default_id.clone());
-        hub.room().enter(key, outbox.clone());
+        room.enter(key, outbox.clone());
         let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
             Ok(view) => view,
             Err(error) => {
-                hub.leave(key, []).await;
+                room.leave(key);
                 return Err(error);
             }
         };
         let total = total_frame(read_view(&view).plan());
         // The room's first frame is before it in the same outbox, so there is a place.
-        if let (Some(total), Some(place)) = (total, outbox.place(&runtime::hub::Waiter::Room)) {
+        if let (Some(total), Some(place)) = (total, outbox.place(&runtime::hub::Waiter::Connection)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
         let shows = app.ephemerals.of_socket(&caller, Instant::now());
-        Ok(Self { key, caller, hub, document, view, shows })
+        Ok(Self { key, caller, hub, room, document, view, shows })
     }
 
     /// Whether something may be shown to all now. It is acknowledged if not, and lost.
@@ -79,7 +82,7 @@ impl LegacySocket {
     fn author(&self) -> Author {
         let name = match self.caller.user() {
             Some(user) => Some(user.to_string()),
-            None => self.hub.room().name(self.key).filter(|name| !name.is_empty()),
+            None => self.room.name(self.key).filter(|name| !name.is_empty()),
         };
         Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
     }
@@ -106,22 +109,29 @@ impl LegacySocket {
             Request::Login { name } => {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
-                self.hub.rename(self.key, Some(name.clone()), true).await;
-                self.hub.room().mark(&Text::from(encode::login_trailer(&name)));
+                self.rename(Some(name.clone()), true).await;
+                self.room.mark(&Text::from(encode::login_trailer(&name)));
                 processed()
             }
             Request::LogoutObject { .. } => {
-                self.hub.rename(self.key, None, false).await;
+                self.rename(None, false).await;
                 processed()
             }
             Request::Tracking(tracking) => {
                 if self.may_show() {
-                    self.hub.room().mark(&Text::from(encode::tracking(&tracking.element_id())));
+                    self.room.mark(&Text::from(encode::tracking(&tracking.element_id())));
                 }
                 processed()
             }
             Request::SetTotal { amount } => self.set_total(amount).await,
             Request::LoginObject { .. } | Request::Unknown { .. } => processed(),
+        }
+    }
+
+    /// Takes a name, or gives it up. All sockets are told if that changes who is here, or `always`; peers if it does.
+    async fn rename(&self, name: Option<String>, always: bool) {
+        if self.room.rename(self.key, name, always) {
+            self.hub.announce(self.room.people()).await;
         }
     }
 
@@ -135,7 +145,7 @@ impl LegacySocket {
             Err(EditFailure::Edit(EditError::NotFound(_))) if id.chars().count() > MAX_ID => Ok(()),
             // Two people may delete one row: the second hears the same as the first.
             Err(EditFailure::Edit(EditError::NotFound(_))) => {
-                self.hub.room().mark(&Text::from(encode::deleted(&id)));
+                self.room.mark(&Text::from(encode::deleted(&id)));
                 Ok(())
             }
             other => other.map(|_| ()),
@@ -157,7 +167,7 @@ impl LegacySocket {
         match self.edit(Edit::SetTotalAmount(amount.as_f64())).await {
             Ok(done) if done.changed => processed(),
             Ok(_) if self.may_show() => {
-                self.hub.room().mark(&self.shown_total());
+                self.room.mark(&self.shown_total());
                 processed()
             }
             Ok(_) => [processed(), vec![self.shown_total()]].concat(),
@@ -227,14 +237,21 @@ impl Surface for LegacySocket {
         match kind {
             FarewellKind::Left => 1000,
             FarewellKind::BadMessage => 1008,
-            FarewellKind::Forbidden => CLOSE_FORBIDDEN,
-            FarewellKind::Unauthorized => CLOSE_UNAUTHORIZED,
+            FarewellKind::Forbidden => close_codes::FORBIDDEN,
+            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
             FarewellKind::Replaced | FarewellKind::TryAgainLater => 1013,
             FarewellKind::GoingAway => 1001,
         }
     }
 
+    fn drained(&mut self) {
+        self.room.drained(self.key);
+    }
+
     async fn gone(&mut self) {
+        if self.room.leave(self.key) {
+            self.hub.announce(self.room.people()).await;
+        }
         self.hub.leave(self.key, [self.document.clone()]).await;
     }
 }

@@ -1,0 +1,75 @@
+//! How the plan is written for legacy clients.
+
+use plan::{Budget, Plan, Position, Row, RowEvent, ViewChange, without_noise};
+use runtime::hub::Text;
+
+use super::frames::encode::{self, EntryRow};
+use super::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
+use crate::server::renderings::{budget, text};
+
+/// A position as legacy clients are told it.
+#[must_use]
+pub fn entry_row(position: &Position) -> EntryRow<'_> {
+    EntryRow {
+        id: &position.id,
+        designation: text(&position.designation),
+        department: shown_department(text(&position.department).unwrap_or_default()),
+        budget: budget(position),
+        location: text(&position.location),
+        updated_by: position.updated_by.as_deref(),
+        updated_at_ms: position.updated_at,
+    }
+}
+
+/// Legacy clients know no row that is no map, and could not edit it.
+fn is_broken(position: &Position) -> bool {
+    position.extra.as_ref().is_some_and(|extra| extra.value.is_some())
+}
+
+/// Writes a position as `GET /data/` lists it.
+pub fn listed(position: &Position, out: &mut Vec<u8>) {
+    if is_broken(position) {
+        return;
+    }
+    let _ = serde_json::to_writer(out, &entry_row(position).listed());
+}
+
+/// The total budget as legacy clients are told it; None while there is none.
+#[must_use]
+pub fn total_frame(plan: &Plan) -> Option<Text> {
+    let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
+    Some(Text::from(encode::total_budget(crore)))
+}
+
+/// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
+#[must_use]
+pub fn shown_total_frame(plan: &Plan) -> Text {
+    total_frame(plan).unwrap_or_else(|| Text::from(encode::total_budget(Budget::Int(INITIAL_TOTAL))))
+}
+
+/// A row for the client to put in front of its list, and the trailer that makes it draw.
+pub fn entry_frames(row: &Row) -> [Text; 2] {
+    [encode::entry(&entry_row(&row.position)).into(), encode::trailer().into()]
+}
+
+/// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
+/// schema. A trailer follows every entry.
+pub fn row_frames(change: &ViewChange) -> Vec<Text> {
+    let mut texts: Vec<Text> = Vec::new();
+    for event in &change.rows {
+        match event {
+            RowEvent::Extended(_) => {}
+            RowEvent::Added(row) if is_broken(&row.position) => {}
+            RowEvent::Added(row) => texts.extend(entry_frames(row)),
+            RowEvent::Edited(row) if !is_broken(&row.position) => {
+                texts.push(encode::deleted(&row.position.id).into());
+                texts.extend(entry_frames(row));
+            }
+            event @ (RowEvent::Edited(_) | RowEvent::Deleted(_)) => {
+                texts.push(encode::deleted(event.id()).into());
+            }
+        }
+    }
+    texts.extend(change.plan.as_ref().and_then(total_frame));
+    texts
+}
