@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use primitives::DocumentId;
-use runtime::hub::{Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox};
+use runtime::hub::{
+    Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, Waiter, outbox,
+};
 use sync_engine::Surface;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -66,7 +68,13 @@ impl Link {
                     let waiters = self.receiver.take_waiters();
                     if !waiters.is_empty() {
                         let (hub, key) = (life.hub.clone(), self.key);
-                        life.spawn(async move { hub.drained(key, waiters).await });
+                        life.spawn(async move {
+                            for waiter in waiters {
+                                if let Waiter::Document(document) = waiter {
+                                    hub.drained(key, &document).await;
+                                }
+                            }
+                        });
                     }
                     break;
                 }

@@ -74,6 +74,7 @@ fn options(folder: &Path) -> Options {
         keep_deleted: Duration::from_secs(86_400),
         times: SocketTimes::default(),
         grace: Duration::from_secs(10),
+        additional: Some(happierwork::legacy::surface),
     }
 }
 

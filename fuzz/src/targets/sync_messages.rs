@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use automerge::{ActorId, Automerge, Change, ReadDoc, sync};
 use automerge_chunks::chunk::Chunk;
 use bytes::Bytes;
-use happierwork::server::renderings::RENDERINGS;
+use happierwork::legacy::RENDERINGS;
 use primitives::DocumentId;
 use runtime::document::{Document, Item, Outcome};
 use sync_engine::{MessageLimits, PeerKey};
