@@ -240,8 +240,7 @@ impl ReplicaTask {
             return self.recover_from_panic(copies, senders).await;
         }
         if !applied.chunks.is_empty() {
-            let chunks = std::mem::take(&mut applied.chunks);
-            if let Err(error) = self.log.append(chunks).await {
+            if let Err(error) = self.log.append_batch(&mut self.document, &mut applied, now_ms()).await {
                 tracing::error!(document = %self.document.id(), %error, "changes could not be stored");
                 self.log.reload(&mut self.document).await;
                 let problem = Problem::Disk(error.to_string());

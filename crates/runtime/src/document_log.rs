@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::back_off::Damper;
-use super::document::Document;
+use super::document::{Applied, Document};
 
 /// A log below this is not worth compacting: it loads in a few milliseconds.
 const MIN_LOG_TO_COMPACT: u64 = 256 << 10;
@@ -146,11 +146,7 @@ impl DocumentLog {
         }
     }
 
-    /// Makes the chunks of a batch durable.
-    ///
-    /// # Errors
-    /// When they are not: then `document` must be given to [`DocumentLog::reload`] before it is used again.
-    pub async fn append(&mut self, chunks: Vec<u8>) -> Result<(), StoreError> {
+    async fn append(&mut self, chunks: Vec<u8>) -> Result<(), StoreError> {
         match self.store.append(&self.id, chunks).await {
             Ok(lengths) => {
                 self.lengths = lengths;
@@ -163,6 +159,25 @@ impl DocumentLog {
                 Err(error)
             }
         }
+    }
+
+    /// Makes a batch durable: first the lines of who brought its changes in, as no change may be stored of which that is not
+    /// known; then its chunks.
+    ///
+    /// # Errors
+    /// When it is not durable: then `document` must be given to [`DocumentLog::reload`] before it is used again.
+    pub async fn append_batch(
+        &mut self,
+        document: &mut Document,
+        applied: &mut Applied,
+        time_ms: i64,
+    ) -> Result<(), StoreError> {
+        let authors = applied.authors(time_ms);
+        if !authors.is_empty() {
+            self.store.append_authors(&self.id, authors).await?;
+            document.engine.note_authors(applied, time_ms);
+        }
+        self.append(std::mem::take(&mut applied.chunks)).await
     }
 
     /// Drops what is in memory and reads what is durable.

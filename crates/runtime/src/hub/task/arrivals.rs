@@ -13,7 +13,8 @@ use std::time::Duration;
 use limits::Payer;
 use tokio::time::{Instant, sleep_until};
 
-use super::{DocumentTask, Sender};
+use super::DocumentTask;
+use super::commit::Sender;
 use crate::document::Document;
 use crate::hub::access::Right;
 use crate::hub::command::Unavailable;
@@ -103,24 +104,26 @@ impl DocumentTask {
             return true;
         }
         // A peer that may not create the document brings nothing.
-        let may_bring = self.peers.get(&key).is_some_and(|member| member.right >= Right::Write);
+        let may_bring = self.subscribers.peers.get(&key).is_some_and(|member| member.right >= Right::Write);
         if brings && may_bring {
-            self.arrivals.announce(key, Instant::now());
-            if let Some(member) = self.peers.get_mut(&key) {
+            self.creation.arrivals.announce(key, Instant::now());
+            if let Some(member) = self.subscribers.peers.get_mut(&key) {
                 member.wait = None;
             }
             return true;
         }
-        self.arrivals.settle(key);
+        self.creation.arrivals.settle(key);
         self.count_wait(document, key)
     }
 
     /// Counts a peer as one that waits for a document that does not exist. False: there is no room for that; the peer has
     /// been told, and is no peer of this document any more.
     fn count_wait(&mut self, document: &mut Document, key: ConnectionKey) -> bool {
-        let Some(member) = self.peers.get_mut(&key).filter(|member| member.wait.is_none()) else { return true };
+        let Some(member) = self.subscribers.peers.get_mut(&key).filter(|member| member.wait.is_none()) else {
+            return true;
+        };
         let (waits, caller) = (&self.hub.inner.waits, &member.peer.caller);
-        let Refused { limit, is_news } = match waits.begin(key, caller, &mut self.awaited, Instant::now()) {
+        let Refused { limit, is_news } = match waits.begin(key, caller, &mut self.creation.awaited, Instant::now()) {
             Ok(wait) => {
                 member.wait = Some(wait);
                 return true;
@@ -132,10 +135,10 @@ impl DocumentTask {
         if is_news {
             tracing::warn!(connection = key.0, %limit, "a document that does not exist is not waited for");
         }
-        self.arrivals.forget(key);
+        self.creation.arrivals.forget(key);
         document.engine.leave(key);
-        if let Some(member) = self.peers.remove(&key) {
-            self.refused.insert(key, (member.peer, why.to_string().into()));
+        if let Some(member) = self.subscribers.peers.remove(&key) {
+            self.subscribers.refused.insert(key, (member.peer, why.to_string().into()));
             self.tell_refused(key);
         }
         false
@@ -144,34 +147,34 @@ impl DocumentTask {
     /// Tells a peer why it does not wait for this document, as soon as its outbox has room. To close the connection would cost
     /// the client its other documents.
     pub(super) fn tell_refused(&mut self, key: ConnectionKey) {
-        let Some((peer, reason)) = self.refused.get(&key) else { return };
+        let Some((peer, reason)) = self.subscribers.refused.get(&key) else { return };
         if let Some(place) = peer.outbox.place(&self.waiter) {
             place.fill(Outgoing::Unavailable { document: self.id.clone(), reason: Some(Arc::clone(reason)) });
-            self.refused.remove(&key);
+            self.subscribers.refused.remove(&key);
         }
     }
 
     /// Requests for a document that does not exist are answered when nobody brings it, or when they have waited long enough.
     pub(super) fn settle_arrivals(&mut self, document: &Document) {
-        if self.arrivals.is_idle() {
-            self.arrivals.next = None;
+        if self.creation.arrivals.is_idle() {
+            self.creation.arrivals.next = None;
             return;
         }
-        if document.engine.exists() && !self.log.is_lost() {
+        if document.engine.exists() && !self.pipeline.log.is_lost() {
             // Publishing has served everybody who waited.
-            self.arrivals = Arrivals::default();
+            self.creation.arrivals = Arrivals::default();
             return;
         }
         let now = Instant::now();
         // The peer stays a peer of this document: its changes are taken whenever they come. A slow client that brings thousands of
         // documents takes longer than this for most of them.
-        self.arrivals.take_expired(now);
+        self.creation.arrivals.take_expired(now);
         let leaving: Vec<ConnectionKey> =
-            self.arrivals.announced.keys().copied().filter(|key| self.is_leaving(*key)).collect();
+            self.creation.arrivals.announced.keys().copied().filter(|key| self.is_leaving(*key)).collect();
         for key in leaving {
-            self.arrivals.settle(key);
+            self.creation.arrivals.settle(key);
         }
-        for key in self.arrivals.take_due(now) {
+        for key in self.creation.arrivals.take_due(now) {
             self.tell_missing(key);
         }
     }
@@ -195,7 +198,7 @@ impl DocumentTask {
     pub(super) async fn turn_to_create(&mut self, sender: Option<&Sender>) -> Option<Turn> {
         let hub = self.hub.clone();
         let principal = match sender {
-            Some(Sender::Peer(key)) => self.peers.get(key).map(|member| member.peer.caller.principal(*key)),
+            Some(Sender::Peer(key)) => self.subscribers.peers.get(key).map(|member| member.peer.caller.principal(*key)),
             Some(Sender::Caller { caller, .. }) => caller.payer().map(Principal::Payer),
             None => None,
         };
@@ -208,11 +211,11 @@ impl DocumentTask {
     async fn while_waiting<T>(&mut self, waits: impl Future<Output = T>) -> T {
         let mut waits = pin!(waits);
         loop {
-            let due = self.arrivals.first_due();
+            let due = self.creation.arrivals.first_due();
             tokio::select! {
                 result = &mut waits => return result,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    for key in self.arrivals.take_due(Instant::now()) {
+                    for key in self.creation.arrivals.take_due(Instant::now()) {
                         self.tell_missing(key);
                     }
                 }
@@ -229,7 +232,7 @@ impl DocumentTask {
 
     /// Tells a peer that the document that it asked for does not exist.
     fn tell_missing(&mut self, key: ConnectionKey) {
-        let Some(member) = self.peers.get_mut(&key) else { return };
+        let Some(member) = self.subscribers.peers.get_mut(&key) else { return };
         let place = member.peer.outbox.place(&self.waiter);
         member.owes_unavailable = place.is_none();
         if let Some(place) = place {

@@ -96,10 +96,10 @@ impl Sources {
 impl DocumentTask {
     /// Tells the document's other peers, once.
     pub(super) fn relay(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
-        let Some(member) = self.peers.get(&from) else { return };
+        let Some(member) = self.subscribers.peers.get(&from) else { return };
         let user = member.peer.caller.user();
-        let Some(message) = self.sources.pass(user.as_ref(), from, message) else { return };
-        for (key, member) in &self.peers {
+        let Some(message) = self.presence.sources.pass(user.as_ref(), from, message) else { return };
+        for (key, member) in &self.subscribers.peers {
             if *key == from {
                 continue;
             }

@@ -138,7 +138,7 @@ impl DocumentTask {
 
     /// What is in memory may hold what could not be stored: nothing of it is shown.
     fn may_look_back(&self) -> Result<(), Unavailable> {
-        if !self.log.is_lost() {
+        if !self.pipeline.log.is_lost() {
             return Ok(());
         }
         let message = "the server cannot read it at the moment; try again later";

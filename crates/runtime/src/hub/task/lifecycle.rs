@@ -53,7 +53,7 @@ impl DocumentTask {
         };
         let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
         let settings = &self.hub.inner.settings;
-        self.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
+        self.pipeline.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
         let actor = settings.actors.fresh();
         // Messages that hold more are taken apart before they come to the document.
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits.ordinary());
@@ -87,7 +87,7 @@ impl DocumentTask {
             let command = tokio::select! {
                 command = self.mailbox.recv() => command,
                 () = sleep_until(until) => {
-                    if !self.turned_away.is_empty() {
+                    if !self.subscribers.turned_away.is_empty() {
                         return ControlFlow::Continue(());
                     }
                     if self.hub.forget_if_idle(&self.id, &mut self.mailbox) { break } else { continue }
@@ -105,7 +105,7 @@ impl DocumentTask {
     /// Peers who were turned away as the document could not be opened are served after all. What they had sent is gone;
     /// they send it again when they hear from us.
     pub(super) fn make_up(&mut self, document: &mut Document) {
-        for (key, (peer, request)) in std::mem::take(&mut self.turned_away) {
+        for (key, (peer, request)) in std::mem::take(&mut self.subscribers.turned_away) {
             if !self.admit(document, peer) || !self.note_arrival(document, key, !request) {
                 continue;
             }
@@ -131,7 +131,7 @@ impl DocumentTask {
             Command::Greet(peer) => self.turn_away(peer, false, unavailable),
             Command::Sync { peer, request, .. } => self.turn_away(peer, request, unavailable),
             Command::Leave(key) => {
-                self.turned_away.remove(&key);
+                self.subscribers.turned_away.remove(&key);
             }
             Command::Watch { reply, .. } | Command::Open { reply } => {
                 let _ = reply.send(Err(unavailable.clone()));
@@ -165,12 +165,16 @@ impl DocumentTask {
             }),
             None => return peer.outbox.close(FarewellKind::TryAgainLater, unavailable.to_string()),
         }
-        let (_, asks) = self.turned_away.entry(peer.key).or_insert((peer, request));
+        let (_, asks) = self.subscribers.turned_away.entry(peer.key).or_insert((peer, request));
         *asks &= request;
     }
 
     pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {
-        if self.log.is_broken() || !self.exists || document.engine.keeps_copies() || !self.suspended.is_empty() {
+        if self.pipeline.log.is_broken()
+            || !self.creation.exists
+            || document.engine.keeps_copies()
+            || !self.rescue.suspended.is_empty()
+        {
             QUICK_UPKEEP
         } else {
             UPKEEP.min(self.hub.inner.settings.idle_after)
@@ -180,35 +184,35 @@ impl DocumentTask {
     /// Saves what is remembered, mends what is broken, and ends the task when nobody needs it.
     pub(super) async fn upkeep(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        let was_lost = self.log.is_lost();
+        let was_lost = self.pipeline.log.is_lost();
         if self.mend(document).await && was_lost {
             self.begin_anew(document);
         }
         self.resume_suspended(document).await;
-        if !self.log.is_lost() && document.engine.retry_stalled() {
+        if !self.pipeline.log.is_lost() && document.engine.retry_stalled() {
             self.begin_anew(document);
         }
         if self.shown.was_looked_at() {
-            self.last_look = Instant::now();
-            self.last_use = self.last_look;
+            self.usage.last_look = Instant::now();
+            self.usage.last_use = self.usage.last_look;
         }
         self.hide_if_unused(document);
         self.forget_history_if_unused(document);
         document.engine.forget_unused_copies();
-        let used = !self.peers.is_empty()
-            || !self.refused.is_empty()
-            || !self.watchers.is_empty()
-            || self.log.is_broken()
+        let used = !self.subscribers.peers.is_empty()
+            || !self.subscribers.refused.is_empty()
+            || !self.subscribers.watchers.is_empty()
+            || self.pipeline.log.is_broken()
             || self.history.is_making();
         let patience = if document.engine.exists() { self.hub.inner.settings.idle_after } else { QUICK_UPKEEP };
-        if used || self.last_use.elapsed() < patience {
+        if used || self.usage.last_use.elapsed() < patience {
             return ControlFlow::Continue(());
         }
         // Closed while still in the table: whoever comes now waits in the mailbox, and the file is opened again by the
         // next load, never by two at once.
-        self.log.close().await;
+        self.pipeline.log.close().await;
         if self.hub.forget_if_idle(&self.id, &mut self.mailbox) {
-            self.unloaded = true;
+            self.usage.unloaded = true;
             tracing::debug!(document = %self.id, "unloaded");
             ControlFlow::Break(())
         } else {
@@ -218,13 +222,13 @@ impl DocumentTask {
 
     /// The view for somebody who looks; made if there is none.
     pub(super) fn show(&mut self, document: &mut Document) -> Result<SharedView, Unavailable> {
-        self.last_look = Instant::now();
-        if document.shown().is_none() && self.log.is_lost() {
+        self.usage.last_look = Instant::now();
+        if document.shown().is_none() && self.pipeline.log.is_lost() {
             // What is in memory may hold what could not be stored.
             let message = "the server cannot read it at the moment; try again later";
             return Err(Unavailable::Store(format!("document {}: {message}", self.id)));
         }
-        let Lengths { snapshot, log } = self.log.lengths();
+        let Lengths { snapshot, log } = self.pipeline.log.lengths();
         let large = document.shown().is_none() && snapshot + log >= LARGE_DOCUMENT;
         let view = if large { heavily(|| document.view()) } else { document.view() };
         self.shown.set(&view);
@@ -233,7 +237,8 @@ impl DocumentTask {
 
     /// Lets go of the view when nobody has looked for a while.
     fn hide_if_unused(&mut self, document: &mut Document) {
-        if self.watchers.is_empty() && self.last_look.elapsed() >= self.hub.inner.settings.idle_after {
+        if self.subscribers.watchers.is_empty() && self.usage.last_look.elapsed() >= self.hub.inner.settings.idle_after
+        {
             self.shown.clear();
             document.hide();
         }
@@ -241,14 +246,14 @@ impl DocumentTask {
 
     /// Says, once for as long as the document is open, that it comes near a limit: there is time to make room.
     pub(super) fn note_fullness(&mut self, document: &mut Document) {
-        if self.nearly_full {
+        if self.usage.nearly_full {
             return;
         }
-        let Lengths { snapshot, log } = self.log.lengths();
+        let Lengths { snapshot, log } = self.pipeline.log.lengths();
         document.engine.set_stored(snapshot + log);
         let percent = document.engine.used_percent();
         if percent >= NEARLY_FULL {
-            self.nearly_full = true;
+            self.usage.nearly_full = true;
             self.hub.inner.metrics.documents_nearly_full.increment(1.0);
             tracing::warn!(
                 document = %self.id, percent,
@@ -259,18 +264,18 @@ impl DocumentTask {
 
     /// Counts the document among those that are waited for, or no longer.
     pub(super) fn note_existence(&mut self, document: &Document) {
-        self.exists = document.engine.exists();
-        if self.exists {
+        self.creation.exists = document.engine.exists();
+        if self.creation.exists {
             self.hub.inner.access.note_existing(&self.id);
         }
-        if self.awaited.is_none() {
+        if self.creation.awaited.is_none() {
             return;
         }
-        if self.exists {
-            self.peers.values_mut().for_each(|member| member.wait = None);
+        if self.creation.exists {
+            self.subscribers.peers.values_mut().for_each(|member| member.wait = None);
         }
-        if self.peers.values().all(|member| member.wait.is_none()) {
-            self.awaited = None;
+        if self.subscribers.peers.values().all(|member| member.wait.is_none()) {
+            self.creation.awaited = None;
         }
     }
 
@@ -286,12 +291,12 @@ impl DocumentTask {
         let hub = self.hub.clone();
         hub.in_store(async {
             self.save_peers().await;
-            self.peers.clear();
-            self.awaited = None;
-            if self.unloaded {
+            self.subscribers.peers.clear();
+            self.creation.awaited = None;
+            if self.usage.unloaded {
                 self.hand_on().await;
             } else {
-                self.log.close().await;
+                self.pipeline.log.close().await;
             }
         })
         .await;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use store::StoreError;
 use sync_engine::{carries_chunks, listed};
 
+use super::commit::Sender;
 use super::suspended::Cause;
-use super::{DocumentTask, Member, Sender};
+use super::{DocumentTask, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Item, Outcome, Prepared};
 use crate::hub::access::{Denied, Right};
@@ -23,7 +24,7 @@ const SIZEABLE_LISTS: usize = 4 << 10;
 impl DocumentTask {
     /// Makes a connection a peer of this document. False: it may not read it.
     pub(super) fn admit(&mut self, document: &mut Document, peer: SyncPeer) -> bool {
-        if self.peers.contains_key(&peer.key) {
+        if self.subscribers.peers.contains_key(&peer.key) {
             return true;
         }
         let right = self.right_of(document, &peer.caller);
@@ -36,8 +37,10 @@ impl DocumentTask {
         document.engine.introduce(peer.key, peer.caller.standing(right));
         let key = peer.key;
         let lists = self.hub.memory().share();
-        self.peers.insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists, wait: None });
-        self.newcomers = true;
+        self.subscribers
+            .peers
+            .insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists, wait: None });
+        self.subscribers.newcomers = true;
         // Whoever watches storages hears what is known of them here.
         if self.hub.inner.storages.any() {
             let watched = self.hub.inner.storages.watched_by(key);
@@ -49,7 +52,7 @@ impl DocumentTask {
     /// Whether there is room for what a message lists: of heads, of what its sender needs and has. It stays with the sender's
     /// state until the next.
     pub(super) fn makes_room(&mut self, document: &mut Document, key: ConnectionKey, message: &[u8]) -> bool {
-        let Some(member) = self.peers.get_mut(&key) else { return false };
+        let Some(member) = self.subscribers.peers.get_mut(&key) else { return false };
         if message.len() < SIZEABLE_LISTS && !member.lists.holds() {
             return true;
         }
@@ -64,7 +67,7 @@ impl DocumentTask {
 
     /// Whether a peer is not to know that there is such a document.
     pub(super) fn denies(&self, document: &Document, peer: &SyncPeer) -> bool {
-        !self.peers.contains_key(&peer.key) && self.right_of(document, &peer.caller) < Right::Read
+        !self.subscribers.peers.contains_key(&peer.key) && self.right_of(document, &peer.caller) < Right::Read
     }
 
     /// What somebody may do with the document as it is.
@@ -85,7 +88,7 @@ impl DocumentTask {
             self.refuse_changes(document, key);
             return false;
         }
-        let Some(Member { peer, right, .. }) = self.peers.get(&key) else { return false };
+        let Some(Member { peer, right, .. }) = self.subscribers.peers.get(&key) else { return false };
         if *right < Right::Write {
             // What they say besides is heard: the document leaves out the changes.
             self.hub.inner.metrics.refuse(Refusal::Denied);
@@ -113,7 +116,7 @@ impl DocumentTask {
         let brought = applied.brought_changes.iter().zip(&applied.outcomes);
         let maker = senders.iter().zip(brought).find(|(_, (brought, outcome))| **brought && taken(outcome));
         let user = maker.and_then(|(sender, _)| match sender {
-            Sender::Peer(key) => self.peers.get(key)?.peer.caller.user(),
+            Sender::Peer(key) => self.subscribers.peers.get(key)?.peer.caller.user(),
             Sender::Caller { caller, .. } => caller.user(),
         });
         let Some(user) = user else { return Ok(()) };
@@ -170,37 +173,37 @@ impl DocumentTask {
 
     /// What anybody may do may have changed.
     pub(super) fn recheck(&mut self, document: &mut Document) {
-        let keys: Vec<ConnectionKey> = self.peers.keys().copied().collect();
+        let keys: Vec<ConnectionKey> = self.subscribers.peers.keys().copied().collect();
         for key in keys {
             self.recheck_peer(document, key);
         }
         let access = &self.hub.inner.access;
         let denied = Denied::Missing(self.id.clone());
-        self.watchers.retain(|caller| access.right(caller, &self.id) >= Right::Read, &denied);
+        self.subscribers.watchers.retain(|caller| access.right(caller, &self.id) >= Right::Read, &denied);
     }
 
     /// What a peer may do may have changed. If so they will be told; who may not even read any more has to go.
     fn recheck_peer(&mut self, document: &mut Document, key: ConnectionKey) {
-        let Some(Member { peer, right: before, .. }) = self.peers.get(&key) else { return };
+        let Some(Member { peer, right: before, .. }) = self.subscribers.peers.get(&key) else { return };
         let right = self.right_of(document, &peer.caller);
         if right < Right::Read {
             self.send_away(document, key);
         } else if right != *before {
-            if let Some(member) = self.peers.get_mut(&key) {
+            if let Some(member) = self.subscribers.peers.get_mut(&key) {
                 member.right = right;
             }
-            if let Some(member) = self.peers.get(&key) {
+            if let Some(member) = self.subscribers.peers.get(&key) {
                 document.engine.introduce(key, self.standing(member));
             }
-            self.moved.push(key);
+            self.subscribers.moved.push(key);
         }
     }
 
     /// A peer may not even know any more that there is such a document.
     fn send_away(&mut self, document: &mut Document, key: ConnectionKey) {
-        self.arrivals.forget(key);
-        if let Some(Member { peer, .. }) = self.peers.remove(&key) {
-            self.suspended.remove(&key);
+        self.creation.arrivals.forget(key);
+        if let Some(Member { peer, .. }) = self.subscribers.peers.remove(&key) {
+            self.rescue.suspended.remove(&key);
             document.engine.leave(key);
             peer.tell_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
@@ -208,18 +211,18 @@ impl DocumentTask {
 
     /// Connections are gone.
     pub(super) fn part_all_gone(&mut self, document: &mut Document) {
-        for key in std::mem::take(&mut self.gone) {
+        for key in std::mem::take(&mut self.subscribers.gone) {
             self.part(document, key);
         }
     }
 
     fn part(&mut self, document: &mut Document, key: ConnectionKey) {
-        self.watchers.remove(key);
-        self.arrivals.forget(key);
-        self.suspended.remove(&key);
-        self.refused.remove(&key);
+        self.subscribers.watchers.remove(key);
+        self.creation.arrivals.forget(key);
+        self.rescue.suspended.remove(&key);
+        self.subscribers.refused.remove(&key);
         let shared = document.engine.leave(key);
-        if let (Some(member), Some(shared)) = (self.peers.remove(&key), shared)
+        if let (Some(member), Some(shared)) = (self.subscribers.peers.remove(&key), shared)
             && let Some(storage) = member.peer.storage
         {
             self.remembered.remember(storage, shared, now_ms() / 1_000);

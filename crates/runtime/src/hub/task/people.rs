@@ -47,35 +47,35 @@ impl People {
 impl DocumentTask {
     /// When there is something to tell of people: never, while nobody is here.
     pub(super) fn people_due(&self) -> Option<Instant> {
-        self.people.as_ref()?.due
+        self.presence.people.as_ref()?.due
     }
 
     /// Somebody has logged in or out on a legacy socket, or may have.
     pub(super) fn people_changed(&mut self) {
-        if let (Some(people), Some(announcer)) = (&mut self.people, &self.hub.inner.settings.announcer) {
+        if let (Some(people), Some(announcer)) = (&mut self.presence.people, &self.hub.inner.settings.announcer) {
             people.change(announcer.names(), Instant::now());
         }
     }
 
     /// Tells all peers, if it is time to.
     pub(super) fn tell_people_if_due(&mut self, now: Instant) {
-        let Some(people) = &mut self.people else { return };
+        let Some(people) = &mut self.presence.people else { return };
         if people.due.is_none_or(|due| due > now) {
             return;
         }
         people.tell(now);
-        let listeners = self.peers.iter().filter(|(_, member)| member.peer.caller.speaks_repo());
+        let listeners = self.subscribers.peers.iter().filter(|(_, member)| member.peer.caller.speaks_repo());
         let listeners: Vec<ConnectionKey> = listeners.map(|(key, _)| *key).collect();
         self.tell_people(&listeners);
     }
 
     /// A peer has spoken, and so listens. The first time it is told who is here.
     pub(super) fn hears(&mut self, key: ConnectionKey) {
-        let Some(member) = self.peers.get_mut(&key) else { return };
+        let Some(member) = self.subscribers.peers.get_mut(&key) else { return };
         if std::mem::replace(&mut member.listens, true) {
             return;
         }
-        if let Some(people) = &mut self.people
+        if let Some(people) = &mut self.presence.people
             && !people.names.is_empty()
         {
             people.told = true;
@@ -85,12 +85,14 @@ impl DocumentTask {
 
     /// Written once for all of them, and not at all for nobody.
     fn tell_people(&self, listeners: &[ConnectionKey]) {
-        let (Some(people), Some(announcer)) = (&self.people, &self.hub.inner.settings.announcer) else { return };
+        let (Some(people), Some(announcer)) = (&self.presence.people, &self.hub.inner.settings.announcer) else {
+            return;
+        };
         if listeners.is_empty() {
             return;
         }
         let message = Arc::new(announcer.people(&self.id, &people.names));
-        for member in listeners.iter().filter_map(|key| self.peers.get(key)) {
+        for member in listeners.iter().filter_map(|key| self.subscribers.peers.get(key)) {
             // Whoever is behind hears it the next time.
             if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
                 place.fill(Outgoing::Ephemeral(Arc::clone(&message)));

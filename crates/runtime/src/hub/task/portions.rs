@@ -13,7 +13,8 @@ use sync_engine::Incoming;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Batch, DocumentTask, Sender};
+use super::DocumentTask;
+use super::commit::{Batch, Sender};
 use crate::document::{Document, Item};
 use crate::hub::allowance::Allowed;
 use crate::hub::command::Command;
@@ -128,24 +129,24 @@ impl Portions {
 impl DocumentTask {
     /// Adds the next portion to a batch in which nothing else is yet.
     pub(super) fn add_portion(&mut self, document: &Document, batch: &mut Batch) {
-        let Some(mut large) = self.portions.messages.pop_front() else { return };
+        let Some(mut large) = self.pipeline.portions.messages.pop_front() else { return };
         let key = large.peer;
-        self.portions.begun = Some(Instant::now());
+        self.pipeline.portions.begun = Some(Instant::now());
         // Its changes were refused meanwhile, or nobody waits for them any more.
-        if self.is_leaving(key) || self.suspended.contains_key(&key) || self.is_peer_quarantined(key) {
-            self.portions.released.append(&mut large.behind);
+        if self.is_leaving(key) || self.rescue.suspended.contains_key(&key) || self.is_peer_quarantined(key) {
+            self.pipeline.portions.released.append(&mut large.behind);
             batch.drained.push(key);
             return;
         }
-        self.last_use = Instant::now();
+        self.usage.last_use = Instant::now();
         let item = Item::Sync { peer: key, bytes: large.bytes.clone() };
         let prepared = if let Some(part) = document.engine.prepare_part(key, &mut large.rest, large.portion) {
-            self.portions.messages.push_front(large);
+            self.pipeline.portions.messages.push_front(large);
             part
         } else {
             let Large { bytes, rest, allowed, mut behind, .. } = large;
             batch.allowed.extend(allowed);
-            self.portions.released.append(&mut behind);
+            self.pipeline.portions.released.append(&mut behind);
             // It was told nothing meanwhile.
             batch.drained.push(key);
             document.engine.prepare_sync(key, bytes, rest)

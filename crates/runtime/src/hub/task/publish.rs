@@ -35,8 +35,8 @@ impl DocumentTask {
         let started = Instant::now();
         let senders: Vec<ConnectionKey> = applied.senders().collect();
         let changes = applied.change_count as u64;
-        let mut publishing = std::mem::take(&mut self.publishing);
-        let large = self.large_batch || self.makes_first_message();
+        let mut publishing = std::mem::take(&mut self.pipeline.publishing);
+        let large = self.pipeline.large_batch || self.makes_first_message();
         let published = publishing.run(large, || {
             catch_unwind(AssertUnwindSafe(|| {
                 let mut view = ViewChange::default();
@@ -48,20 +48,20 @@ impl DocumentTask {
                 view
             }))
         });
-        self.publishing = publishing;
+        self.pipeline.publishing = publishing;
         let Ok(view) = published else {
             // The batch is durable. Peers may have missed messages that were made for them: all start anew, except those
             // who said what led to this.
             tracing::error!(document = %self.id, "the Automerge library failed while publishing; the document is reloaded");
             for key in senders {
-                if let Some(member) = self.peers.get(&key) {
+                if let Some(member) = self.subscribers.peers.get(&key) {
                     member.peer.outbox.close(FarewellKind::TryAgainLater, FAILED);
                 }
             }
             return Box::pin(self.reload_after_ruin(document)).await;
         };
         if document.shown().is_some() {
-            self.watchers.tell(&view);
+            self.subscribers.watchers.tell(&view);
         }
         self.tell_of_senders(document, &senders);
         if document.history().is_some() {
@@ -72,14 +72,14 @@ impl DocumentTask {
 
     /// Whether somebody may get the whole of a large document now.
     fn makes_first_message(&mut self) -> bool {
-        let Lengths { snapshot, log } = self.log.lengths();
-        std::mem::take(&mut self.newcomers) && snapshot + log >= LARGE_DOCUMENT
+        let Lengths { snapshot, log } = self.pipeline.log.lengths();
+        std::mem::take(&mut self.subscribers.newcomers) && snapshot + log >= LARGE_DOCUMENT
     }
 
     /// Generates only for those who have a place in their outbox, and fills these places.
     pub(super) fn deliver(&mut self, generate: impl FnOnce(&mut dyn FnMut(ConnectionKey) -> bool) -> Vec<Delivery>) {
         let places: RefCell<Vec<Place>> = RefCell::default();
-        let (peers, waiter, portions) = (&self.peers, &self.waiter, &self.portions);
+        let (peers, waiter, portions) = (&self.subscribers.peers, &self.waiter, &self.pipeline.portions);
         let mut ready = |key: ConnectionKey| {
             // What it has said is not known yet. It is answered when its message is complete.
             if portions.are_from(key) {
@@ -100,7 +100,7 @@ impl DocumentTask {
     /// Fills a place with a message, if there is memory for it: one that is large may wait for long at a slow socket, and there
     /// are many sockets. A peer whose message is lost has to begin again.
     fn fill(&self, place: Place, delivery: Delivery, counted: &mut memory_budget::Outgoing<'_>) {
-        let Some(member) = self.peers.get(&delivery.peer) else { return };
+        let Some(member) = self.subscribers.peers.get(&delivery.peer) else { return };
         match counted.count(delivery.message, member.peer.caller.payer()) {
             Ok(data) => place.fill(Outgoing::Sync { document: self.id.clone(), data }),
             Err(error) => {
@@ -112,7 +112,8 @@ impl DocumentTask {
 
     /// The first message to a peer who has said nothing yet.
     pub(super) fn greet(&mut self, document: &mut Document, key: ConnectionKey) {
-        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
+        let Some(place) = self.subscribers.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter))
+        else {
             return document.engine.greet_later(key);
         };
         let large = self.makes_first_message();
@@ -125,9 +126,9 @@ impl DocumentTask {
     /// A socket takes messages again: one that covers everything since.
     pub(super) fn drained(&mut self, document: &mut Document, key: ConnectionKey) {
         if let Some(view) = document.shown() {
-            self.watchers.drained(key, &read_view(view));
+            self.subscribers.watchers.drained(key, &read_view(view));
         }
-        if self.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
+        if self.subscribers.peers.get(&key).is_some_and(|member| member.owes_unavailable) {
             self.tell_missing_again(document, key);
         }
         self.tell_refused(key);
@@ -137,7 +138,8 @@ impl DocumentTask {
     }
 
     fn catch_up(&mut self, document: &mut Document, key: ConnectionKey) {
-        let Some(place) = self.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter)) else {
+        let Some(place) = self.subscribers.peers.get(&key).and_then(|member| member.peer.outbox.place(&self.waiter))
+        else {
             return;
         };
         if let Some(delivery) = document.engine.drained(key) {
@@ -153,7 +155,9 @@ impl DocumentTask {
         }
         let mut told = HashSet::new();
         for key in senders {
-            let Some(storage) = self.peers.get(key).and_then(|member| member.peer.storage.clone()) else { continue };
+            let Some(storage) = self.subscribers.peers.get(key).and_then(|member| member.peer.storage.clone()) else {
+                continue;
+            };
             let watchers = self.hub.inner.storages.watchers(&storage);
             if watchers.is_empty() || !told.insert(Arc::clone(&storage)) {
                 continue;
@@ -169,7 +173,9 @@ impl DocumentTask {
     /// A peer told what it knows of a storage that is not here: passed on to whoever watches that one.
     pub(super) fn hear_of_storage(&mut self, from: ConnectionKey, heads: Arc<RemoteHeads>) {
         let watchers = self.hub.inner.storages.watchers(&heads.storage);
-        let Some(Member { peer, .. }) = self.peers.get(&from).filter(|_| !watchers.is_empty()) else { return };
+        let Some(Member { peer, .. }) = self.subscribers.peers.get(&from).filter(|_| !watchers.is_empty()) else {
+            return;
+        };
         // Who is known speaks for themselves. Of the others nobody can tell who they speak for; but what they say now is
         // not newer than what is said later.
         if peer.caller.user().is_some() && peer.storage.as_ref() != Some(&heads.storage) {
@@ -184,7 +190,7 @@ impl DocumentTask {
         } else {
             Arc::new(RemoteHeads { timestamp: now, ..RemoteHeads::clone(&heads) })
         };
-        if self.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
+        if self.presence.storages.get(&heads.storage).is_some_and(|known| known.timestamp >= heads.timestamp) {
             return;
         }
         self.keep_heads(Arc::clone(&heads.storage), &heads);
@@ -192,26 +198,27 @@ impl DocumentTask {
     }
 
     fn keep_heads(&mut self, storage: Arc<str>, heads: &Arc<RemoteHeads>) -> Option<Arc<RemoteHeads>> {
-        if self.storages.len() >= MAX_STORAGES && !self.storages.contains_key(&storage) {
+        if self.presence.storages.len() >= MAX_STORAGES && !self.presence.storages.contains_key(&storage) {
             // Forgetting costs a repeated message at worst.
-            self.storages.clear();
+            self.presence.storages.clear();
         }
-        self.storages.insert(storage, Arc::clone(heads))
+        self.presence.storages.insert(storage, Arc::clone(heads))
     }
 
     /// A peer watches these storages from now on (or syncs this document from now on): it is told what is known.
     pub(super) fn tell_of_storages(&mut self, document: &Document, peer: ConnectionKey, storages: &[Arc<str>]) {
-        if !self.peers.contains_key(&peer) {
+        if !self.subscribers.peers.contains_key(&peer) {
             return;
         }
         for storage in storages {
             let connected = self
+                .subscribers
                 .peers
                 .iter()
                 .find(|(key, member)| **key != peer && member.peer.storage.as_ref() == Some(storage))
                 .map(|(key, _)| *key);
             let heads = connected.and_then(|key| self.heads_of(document, key, storage));
-            if let Some(heads) = heads.or_else(|| self.storages.get(storage).cloned()) {
+            if let Some(heads) = heads.or_else(|| self.presence.storages.get(storage).cloned()) {
                 self.tell_heads(&[peer], ConnectionKey(0), &heads);
             }
         }
@@ -226,7 +233,7 @@ impl DocumentTask {
 
     fn tell_heads(&self, watchers: &[ConnectionKey], except: ConnectionKey, heads: &Arc<RemoteHeads>) {
         for key in watchers.iter().filter(|key| **key != except) {
-            let Some(member) = self.peers.get(key) else { continue };
+            let Some(member) = self.subscribers.peers.get(key) else { continue };
             // A lost one is made up for by the next: only the latest heads count.
             if let Some(place) = member.peer.outbox.place(&self.waiter) {
                 place.fill(Outgoing::RemoteHeads(Arc::clone(heads)));

@@ -47,23 +47,23 @@ impl Cause {
 impl DocumentTask {
     /// Tells a peer, once, that its changes are not accepted for now, and suspends it.
     pub(super) fn refuse_for_now(&mut self, document: &mut Document, key: ConnectionKey, cause: Cause, message: &str) {
-        let Some(member) = self.peers.get(&key) else { return };
+        let Some(member) = self.subscribers.peers.get(&key) else { return };
         member.peer.refuse(&self.id, Lasting::ForNow, message);
         self.suspend(document, key, cause);
     }
 
     fn suspend(&mut self, document: &mut Document, key: ConnectionKey, cause: Cause) {
-        self.suspended.insert(key, cause);
-        let Some(member) = self.peers.get(&key) else { return };
+        self.rescue.suspended.insert(key, cause);
+        let Some(member) = self.subscribers.peers.get(&key) else { return };
         document.engine.introduce(key, self.standing(member));
-        self.moved.push(key);
+        self.subscribers.moved.push(key);
     }
 
     /// A peer sent something that cannot be accepted. It is told, and suspended, or is no peer of this document any more.
     pub(super) fn dismiss(&mut self, document: &mut Document, key: ConnectionKey, error: &BadMessage) {
-        let Some(member) = self.peers.get(&key) else { return };
+        let Some(member) = self.subscribers.peers.get(&key) else { return };
         match self.hub.refuse(&self.id, &member.peer, error) {
-            Lasting::Connection => self.gone.push(key),
+            Lasting::Connection => self.subscribers.gone.push(key),
             Lasting::ForNow => self.suspend(document, key, Cause::Full { stored: self.stored() }),
         }
     }
@@ -71,20 +71,20 @@ impl DocumentTask {
     /// Who a peer is to the document, and whether it may write now.
     pub(super) fn standing(&self, Member { peer, right, .. }: &Member) -> Standing {
         let standing = peer.caller.standing(*right);
-        Standing { read_only: standing.read_only || self.suspended.contains_key(&peer.key), ..standing }
+        Standing { read_only: standing.read_only || self.rescue.suspended.contains_key(&peer.key), ..standing }
     }
 
     fn stored(&self) -> u64 {
-        let lengths = self.log.lengths();
+        let lengths = self.pipeline.log.lengths();
         lengths.snapshot + lengths.log
     }
 
     /// Asks those suspended peers for their changes of which the trouble is over.
     pub(super) async fn resume_suspended(&mut self, document: &mut Document) {
-        if self.suspended.is_empty() || self.log.is_lost() {
+        if self.rescue.suspended.is_empty() || self.pipeline.log.is_lost() {
             return;
         }
-        let waits_for_store = self.suspended.values().any(|cause| *cause == Cause::Storage);
+        let waits_for_store = self.rescue.suspended.values().any(|cause| *cause == Cause::Storage);
         let store_works = waits_for_store && self.store_works().await;
         let (now, stored) = (Instant::now(), self.stored());
         let is_over = |key: &ConnectionKey, cause: &Cause| match *cause {
@@ -94,10 +94,10 @@ impl DocumentTask {
             Cause::Full { stored: then } => stored < then,
         };
         let over: Vec<ConnectionKey> =
-            self.suspended.iter().filter(|(key, cause)| is_over(key, cause)).map(|(key, _)| *key).collect();
+            self.rescue.suspended.iter().filter(|(key, cause)| is_over(key, cause)).map(|(key, _)| *key).collect();
         for key in over {
-            self.suspended.remove(&key);
-            let Some(member) = self.peers.get(&key) else { continue };
+            self.rescue.suspended.remove(&key);
+            let Some(member) = self.subscribers.peers.get(&key) else { continue };
             member.peer.refusals.lift(&self.id);
             let (standing, may_write) = (self.standing(member), member.right >= Right::Write);
             document.engine.introduce(key, standing);
@@ -109,7 +109,7 @@ impl DocumentTask {
 
     /// Whether changes would be stored now.
     async fn store_works(&self) -> bool {
-        if self.log.is_broken() || !self.failing.pause(Instant::now()).is_zero() {
+        if self.pipeline.log.is_broken() || !self.rescue.failing.pause(Instant::now()).is_zero() {
             return false;
         }
         let probe = self.hub.inner.readiness.of(&self.hub.inner.store);
