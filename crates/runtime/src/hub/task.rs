@@ -3,7 +3,6 @@
 mod arrivals;
 mod commands;
 mod commit;
-mod durability;
 mod ephemerals;
 mod history;
 mod lifecycle;
@@ -11,6 +10,7 @@ mod members;
 mod people;
 mod portions;
 mod publish;
+mod quarantine;
 mod rescue;
 mod suspended;
 

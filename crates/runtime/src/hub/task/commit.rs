@@ -1,7 +1,7 @@
 //! The commit of a batch: prepare, apply, append, publish, and a verdict for each sender.
 //!
 //! Nothing of a batch is visible to anyone before it is durable. What happens when a step fails is in [`rescue`](super::rescue) and
-//! [`durability`](super::durability).
+//! [`quarantine`](super::quarantine).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use limits::Payer;
 use plan::Done;
-use store::Lengths;
+use store::{Lengths, StoreError};
 use sync_engine::{Incoming, carries_chunks};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{DocumentTask, HEAVY};
+use crate::clock::now_ms;
 use crate::document::{Applied, Document, EditRefused, Item, Outcome, Prepared};
 use crate::hub::access::Right;
 use crate::hub::allowance::Allowed;
@@ -248,6 +249,18 @@ impl DocumentTask {
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             self.answer(document, sender, outcome);
         }
+    }
+
+    /// Makes the chunks of a batch durable.
+    async fn append(&mut self, document: &mut Document, applied: &mut Applied) -> Result<(), StoreError> {
+        let bytes = applied.chunks.len() as u64;
+        let started = Instant::now();
+        self.hub.in_store(self.pipeline.log.append_batch(document, applied, now_ms())).await?;
+        let metrics = &self.hub.inner.metrics;
+        metrics.append_seconds.record(started.elapsed());
+        metrics.changes.increment(applied.change_count as u64);
+        metrics.bytes_stored.increment(bytes);
+        Ok(())
     }
 
     /// Who is charged for the document that is about to be made, if it does not exist and a peer brings changes that may make

@@ -1,35 +1,21 @@
-//! The disk, and what happens when it fails.
+//! Senders and documents whose changes took too long.
 
 use limits::Payer;
-use store::StoreError;
 use tokio::time::Instant;
 
 use super::DocumentTask;
 use super::suspended::Cause;
-use crate::clock::now_ms;
-use crate::document::{Applied, Document};
+use crate::document::Document;
 use crate::hub::caller::Caller;
 use crate::hub::command::Unavailable;
 use crate::hub::outbox::ConnectionKey;
 use crate::metrics::Refusal;
 
-/// Said to those who come back after that.
+/// Told to senders that come back meanwhile.
 const SLOW_SENDER: &str =
     "changes of yours to this document took too long; it takes none of yours for a while, try again later";
 
 impl DocumentTask {
-    /// Makes the chunks of a batch durable.
-    pub(super) async fn append(&mut self, document: &mut Document, applied: &mut Applied) -> Result<(), StoreError> {
-        let bytes = applied.chunks.len() as u64;
-        let started = Instant::now();
-        self.hub.in_store(self.pipeline.log.append_batch(document, applied, now_ms())).await?;
-        let metrics = &self.hub.inner.metrics;
-        metrics.append_seconds.record(started.elapsed());
-        metrics.changes.increment(applied.change_count as u64);
-        metrics.bytes_stored.increment(bytes);
-        Ok(())
-    }
-
     /// Whether changes to this document took too long a while ago, of several senders.
     pub(super) fn is_quarantined(&self) -> bool {
         self.hub.inner.quarantines.holds(&self.id, Instant::now())
