@@ -22,7 +22,7 @@ use crate::server::close_codes;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::ids::new_position_id;
 use crate::server::outbound::Outbound;
-use crate::server::socket::Surface;
+use crate::server::protocol::Protocol;
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";
@@ -199,7 +199,7 @@ fn failed(action: Action, error: &EditFailure) -> Vec<Text> {
     [vec![encode::error(&error).into()], processed()].concat()
 }
 
-impl Surface for LegacySocket {
+impl Protocol for LegacySocket {
     const KIND: ConnectionKind = ConnectionKind::Legacy;
 
     async fn receive(&mut self, message: Frame, _share: Share, out: &mut Outbound) -> Result<(), Farewell> {

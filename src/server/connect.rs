@@ -51,7 +51,7 @@ pub fn connection(
         outbox: receiver,
         times: app.times,
         max_message: app.max_message,
-        pace: Pace::new(&app.limits, caller.payer().map(|payer| (Arc::clone(&app.paces), payer)), Instant::now()),
+        pace: Some(Pace::new(&app.limits, caller.payer().map(|payer| (Arc::clone(&app.paces), payer)), Instant::now())),
         handshake: app.limits.handshake,
         origin: Arc::clone(origin),
         _session: session,

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::App;
+use super::last_words::{say_briefly, say_goodbye, write_and_pause};
 use super::origin::SocketOrigin;
 use super::outbound::Outbound;
-use super::socket::{say_briefly, say_goodbye, write_and_pause};
 use super::spoken::Spoken;
 use super::sync::repo::error_message;
 use super::upgrade::Socket;

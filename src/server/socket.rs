@@ -5,8 +5,8 @@
 //! still comes in is discarded for a moment, as a socket that is closed with unread bytes may lose the words. When both sides
 //! have sent a close frame it is the server that ends the connection: the client waits for that.
 
-use std::future::{pending, poll_fn};
-use std::io;
+use std::convert::Infallible;
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,63 +14,31 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use runtime::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable, Waiter};
 use runtime::memory_budget::{FREE, OutOfMemory, Share};
-use runtime::metrics::{ConnectionKind, Metrics, Refusal};
-use tokio::io::AsyncReadExt;
+use runtime::metrics::{ConnectionKind, Refusal};
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::close_codes;
 use super::guests::UserSeat;
-use super::liveness::{Liveness, Moved, Upload, Verdict};
+use super::inbound::Inbound;
+use super::last_words::{BREATH, say_goodbye, write};
+use super::liveness::{Liveness, Moved, Verdict};
 use super::origin::SocketOrigin;
 use super::outbound::Outbound;
 use super::pace::Pace;
+use super::protocol::Protocol;
+use super::read_budget::{ReadBudget, UploadProblem};
 use super::sessions::Session;
-use super::stream::Writer;
+use super::socket_times::SocketTimes;
 use super::upgrade::Socket;
-
-/// How long a socket may take.
-#[derive(Debug, Clone, Copy)]
-pub struct SocketTimes {
-    /// Between two pings.
-    pub ping: Duration,
-    /// Without any progress although bytes wait to go out; and over how long the rate of a large incoming message is
-    /// averaged, which must not fall below 1 KiB/s.
-    pub stall: Duration,
-    /// For one message that is large enough to be counted, from its first byte to its last, when half of the memory for such
-    /// messages is taken.
-    pub message: Duration,
-    /// For last words, and for discarding what comes after them.
-    pub goodbye: Duration,
-}
-
-impl Default for SocketTimes {
-    fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(20),
-            stall: Duration::from_secs(60),
-            message: Duration::from_secs(300),
-            goodbye: Duration::from_secs(2),
-        }
-    }
-}
 
 /// Bytes of small messages that are written with one system call.
 const WRITE_TOGETHER: usize = 64 << 10;
-/// Bytes that a socket reads before it yields to the others.
-const READ_IN_A_TURN: u64 = 256 << 10;
 /// Answers that may wait for a socket before it is read from again.
 const MAX_ANSWERS: usize = 64;
-/// Between the moment at which a client has heard the last sync message, and the close of its socket by the server. A stock
-/// client that is still taking a sync message in when its socket begins to close throws in the middle of it
-/// (automerge-repo 2.5.6, "Websocket not ready"), and its copy of the document cannot be changed from then on.
-const BREATH: Duration = Duration::from_millis(100);
 /// In the ping that comes behind the last message.
 const LAST: &[u8] = b"last";
-/// What is discarded after last words, at the most.
-const MAX_DISCARD: u64 = 64 << 20;
 
 /// Why a connection ends.
 #[derive(Debug, Clone)]
@@ -88,50 +56,6 @@ pub enum End {
     Stalled,
 }
 
-/// One language spoken over a socket.
-pub trait Surface: Send {
-    /// For the metrics.
-    const KIND: ConnectionKind;
-
-    /// What the other side sent. `share`: what it takes of the memory, until it is dealt with. Answers go into `out`.
-    fn receive(
-        &mut self,
-        message: Message,
-        share: Share,
-        out: &mut Outbound,
-    ) -> impl Future<Output = Result<(), Farewell>> + Send;
-
-    /// What a document or a room has for the other side.
-    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
-
-    /// The socket takes messages again that found no place in its outbox.
-    fn drained(&mut self) {}
-
-    /// Last words before the close frame, if the language has any.
-    fn last_words(&self, message: &str, out: &mut Outbound);
-
-    /// Whether the other side has said what has to come first.
-    fn has_begun(&self) -> bool {
-        true
-    }
-
-    /// The close code for this end.
-    fn close_code(&self, kind: FarewellKind) -> u16 {
-        match kind {
-            FarewellKind::BadMessage => CloseCode::Policy.into(),
-            FarewellKind::Left => CloseCode::Normal.into(),
-            FarewellKind::Replaced => close_codes::REPLACED,
-            FarewellKind::Forbidden => close_codes::FORBIDDEN,
-            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
-            FarewellKind::TryAgainLater => CloseCode::Again.into(),
-            FarewellKind::GoingAway => CloseCode::Away.into(),
-        }
-    }
-
-    /// The connection is over: documents and rooms are told, before the other side hears its last words.
-    fn gone(&mut self) -> impl Future<Output = ()> + Send;
-}
-
 /// A connection and what it needs besides its language.
 pub struct Connection {
     /// Names it.
@@ -145,7 +69,7 @@ pub struct Connection {
     /// Bytes in one message.
     pub max_message: usize,
     /// How fast the other side may send.
-    pub pace: Pace,
+    pub pace: Option<Pace>,
     /// How long it may take to say what has to come first.
     pub handshake: Duration,
     /// Where it comes from.
@@ -158,23 +82,23 @@ pub struct Connection {
 
 impl Connection {
     /// Runs the connection to its end. `first`: a message that was read already.
-    pub async fn run<S: Surface>(mut self, mut socket: Socket, mut surface: S, first: Option<Message>) {
-        let gauge = self.hub.metrics().connections(S::KIND).clone();
+    pub async fn run<P: Protocol>(mut self, mut socket: Socket, mut protocol: P, first: Option<Message>) {
+        let gauge = self.hub.metrics().connections(P::KIND).clone();
         gauge.increment(1.0);
         let mut out = Outbound::default();
-        let end = self.talk(&mut socket, &mut out, &mut surface, first).await;
-        surface.gone().await;
+        let end = self.talk(&mut socket, &mut out, &mut protocol, first).await;
+        protocol.gone().await;
         gauge.decrement(1.0);
         tracing::debug!(connection = self.key.0, ?end, "closed");
-        if let Some((code, reason)) = self.goodbye(&end, &surface) {
-            if S::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
+        if let Some((code, reason)) = self.goodbye(&end, &protocol) {
+            if P::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
                 // Whoever sent what is bad, or too large, is no such client, and not waited for.
                 let waited = matches!(&end, End::Ours(farewell) if farewell.kind != FarewellKind::BadMessage);
                 let _ = timeout(self.times.goodbye, self.be_heard(&mut socket, &mut out, waited)).await;
                 sleep(BREATH).await;
             }
             if !reason.is_empty() {
-                surface.last_words(&reason, &mut out);
+                protocol.last_words(&reason, &mut out);
             }
             out.close(code, &reason);
             if matches!(end, End::Theirs(_)) {
@@ -204,133 +128,102 @@ impl Connection {
         }
     }
 
-    async fn talk<S: Surface>(
+    async fn talk<P: Protocol>(
+        &mut self,
+        socket: &mut Socket,
+        out: &mut Outbound,
+        protocol: &mut P,
+        first: Option<Message>,
+    ) -> End {
+        match self.exchange(socket, out, protocol, first).await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        }
+    }
+
+    /// Reads and writes until an end.
+    async fn exchange<P: Protocol>(
         &mut self,
         Socket { inbound, writer }: &mut Socket,
         out: &mut Outbound,
-        surface: &mut S,
+        protocol: &mut P,
         first: Option<Message>,
-    ) -> End {
+    ) -> Result<Infallible, End> {
         let mut pings = interval_at(Instant::now() + self.times.ping, self.times.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.outbox.closing();
         let mut closing = pin!(closing.cancelled());
-        let moved = |read, out: &Outbound| Moved { read, written: out.written(), delivered: out.delivered() };
-        let mut liveness = Liveness::new(moved(inbound.read(), out));
-        // What the message takes that is being read, where it began, and how it comes in once it is large.
-        let mut share = self.hub.memory().share();
-        let mut begun = inbound.read() - inbound.unfinished();
-        if share.hold(inbound.unfinished()).is_err() {
-            return End::Ours(self.without_memory());
-        }
-        let mut large = share.holds().then(|| Upload::new(Instant::now(), inbound.read()));
-        let mut turn_until = inbound.read() + READ_IN_A_TURN;
-        // Set while the other side is too fast to be read from.
-        let mut pause: Moment = None;
-        let mut was_slowed = false;
+        let mut liveness = Liveness::new(moved(inbound, out));
+        let Some(pace) = self.pace.take() else { return Err(End::Theirs(None)) };
+        let budget = ReadBudget::begin(self.key, self.hub.clone(), pace, inbound.read(), inbound.unfinished());
+        let mut budget = budget.map_err(|_| self.without_memory())?;
         // Boxed, and rarely there for long: most sockets have begun.
-        let mut deadline: Moment = (!surface.has_begun()).then(|| Box::pin(sleep(self.handshake)));
+        let mut handshake = (!protocol.has_begun()).then(|| Box::pin(sleep(self.handshake)));
         if let Some(message) = first {
             // A greeting comes before any answer, also where the other side spoke first.
             while let Some(outgoing) = self.outbox.try_next() {
-                if let Err(farewell) = surface.send(outgoing, out) {
-                    return End::Ours(farewell);
-                }
+                protocol.send(outgoing, out)?;
             }
-            if let Err(farewell) = self.receive(surface, message, self.hub.memory().share(), out).await {
-                return End::Ours(farewell);
-            }
-            deadline = deadline.filter(|_| !surface.has_begun());
+            self.receive(protocol, message, self.hub.memory().share(), out).await?;
         }
         loop {
             let writing = !out.is_empty();
+            // A side that does not take our answers is not asked for more.
+            let is_read = out.frames() < MAX_ANSWERS;
+            handshake = handshake.filter(|_| !protocol.has_begun());
             // What there is to say comes before the end, and the end before what comes in: there may be no end of that. The rest
             // is looked at when nothing else is ready. (A side that never stops sending runs into tokio's budget for one turn,
             // or is read from no further until it takes our answers.)
             tokio::select! {
                 biased;
                 written = write(writer, out, self.hub.metrics()), if writing => {
-                    if written.is_err() {
-                        return End::Theirs(None);
-                    }
-                    self.report_drained(surface).await;
+                    written.map_err(|_| End::Theirs(None))?;
+                    self.report_drained(protocol).await;
                 }
                 outgoing = self.outbox.next(), if !writing => {
-                    if let Err(farewell) = self.collect(surface, outgoing, out) {
-                        return End::Ours(farewell);
-                    }
+                    self.collect(protocol, outgoing, out)?;
                     // A socket mostly takes it at once; an error is seen when it is tried again.
                     let _ = write(writer, out, self.hub.metrics()).now_or_never();
                     if out.is_empty() {
-                        self.report_drained(surface).await;
+                        self.report_drained(protocol).await;
                     }
                 }
-                () = &mut closing => return End::Ours(self.outbox.farewell()),
-                // Whoever does not take our answers is not asked for more.
-                message = inbound.next(), if out.frames() < MAX_ANSWERS && pause.is_none() => {
-                    // Whatever it says, it is alive.
+                () = &mut closing => return Err(End::Ours(self.outbox.farewell())),
+                message = inbound.next(), if is_read && !budget.is_paused() => {
                     liveness.heard();
                     // That it answers our pings inside long messages is not held against it.
                     let is_delivery = matches!(&message, Ok(Some(Message::Pong(content))) if out.acknowledge(content));
                     let messages = u32::from(matches!(message, Ok(Some(_))) && !is_delivery);
-                    if let Some(too_fast) = self.pace.count(messages, inbound.read(), Instant::now) {
-                        self.hub.metrics().refuse(Refusal::Slowed);
-                        if !std::mem::replace(&mut was_slowed, true) {
-                            tracing::info!(connection = self.key.0, "too fast: it is read from more slowly");
-                        }
-                        pause = Some(Box::pin(sleep(too_fast)));
-                    }
-                    if share.hold(inbound.read() - begun).is_err() {
-                        return End::Ours(self.without_memory());
-                    }
-                    if share.holds() {
-                        large.get_or_insert_with(|| Upload::new(Instant::now(), inbound.read()));
-                    }
-                    match message {
-                        Ok(Some(Message::Close(frame))) => return End::Theirs(frame.map(|frame| frame.code.into())),
-                        Ok(Some(Message::Ping(content))) => out.pong(&content),
-                        Ok(Some(Message::Pong(_) | Message::Frame(_)) | None) => {}
-                        Ok(Some(message)) => {
-                            let share = std::mem::replace(&mut share, self.hub.memory().share());
-                            begun = inbound.read();
-                            large = None;
-                            if let Err(farewell) = self.receive(surface, message, share, out).await {
+                    budget.count(messages, inbound.read()).map_err(|_| self.without_memory())?;
+                    match message.map_err(|error| self.broken(&error))? {
+                        Some(Message::Close(frame)) => return Err(End::Theirs(frame.map(|frame| frame.code.into()))),
+                        Some(Message::Ping(content)) => out.pong(&content),
+                        Some(Message::Pong(_) | Message::Frame(_)) | None => {}
+                        Some(message) => {
+                            let share = budget.complete(inbound.read());
+                            if let Err(farewell) = self.receive(protocol, message, share, out).await {
                                 // Answers that were due before it went wrong are still told.
                                 let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
-                                return End::Ours(farewell);
-                            }
-                            if deadline.is_some() && surface.has_begun() {
-                                deadline = None;
+                                return Err(End::Ours(farewell));
                             }
                         }
-                        Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                            return End::TooLarge { limit: self.max_message };
-                        }
-                        Err(error) => return self.broken(&error),
                     }
-                    // tokio lets one task make 128 reads, up to 8 MiB here, while the other sockets of its worker wait.
-                    if inbound.read() >= turn_until {
-                        turn_until = inbound.read() + READ_IN_A_TURN;
+                    if budget.yields(inbound.read()) {
                         tokio::task::yield_now().await;
                     }
                 }
-                () = reached(&mut pause), if pause.is_some() => pause = None,
-                () = reached(&mut deadline), if deadline.is_some() => return End::Ours(self.too_late()),
+                () = budget.pause_over(), if budget.is_paused() => {}
+                () = reached(&mut handshake), if handshake.is_some() => return Err(End::Ours(self.too_late())),
                 now = pings.tick() => {
-                    if let Some(upload) = &mut large {
-                        let paused = pause.is_some() || out.frames() >= MAX_ANSWERS;
-                        if upload.is_too_slow(now, inbound.read(), paused, self.times.stall) {
-                            return End::Stalled;
-                        }
-                        // A slow line is no fault as long as the room is not needed.
-                        if upload.age(now) >= self.times.message && self.hub.memory().is_scarce() {
-                            return End::Ours(self.without_memory());
-                        }
-                    }
-                    match liveness.tick(now, moved(inbound.read(), out), writing, pause.is_some(), self.times.stall) {
+                    let is_paused = budget.is_paused();
+                    budget.check_upload(now, inbound.read(), is_read, &self.times).map_err(|problem| match problem {
+                        UploadProblem::Stalled => End::Stalled,
+                        UploadProblem::OutOfMemory => End::Ours(self.without_memory()),
+                    })?;
+                    match liveness.tick(now, moved(inbound, out), writing, is_paused, self.times.stall) {
                         Verdict::Wait => {}
                         Verdict::Ping => out.ping(),
-                        Verdict::Dead => return End::Stalled,
+                        Verdict::Dead => return Err(End::Stalled),
                     }
                 }
             }
@@ -338,34 +231,34 @@ impl Connection {
     }
 
     /// Those who found the outbox full may go on.
-    async fn report_drained<S: Surface>(&self, surface: &mut S) {
+    async fn report_drained<P: Protocol>(&self, protocol: &mut P) {
         for waiter in self.outbox.take_waiters() {
             match waiter {
                 Waiter::Document(document) => self.hub.drained(self.key, &document).await,
-                Waiter::Connection => surface.drained(),
+                Waiter::Connection => protocol.drained(),
             }
         }
     }
 
     /// Takes what waits in the outbox, up to what one write takes.
-    fn collect<S: Surface>(&mut self, surface: &mut S, first: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
-        surface.send(first, out)?;
+    fn collect<P: Protocol>(&mut self, protocol: &mut P, first: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
+        protocol.send(first, out)?;
         while out.waiting() < WRITE_TOGETHER {
             let Some(outgoing) = self.outbox.try_next() else { break };
-            surface.send(outgoing, out)?;
+            protocol.send(outgoing, out)?;
         }
         Ok(())
     }
 
-    async fn receive<S: Surface>(
+    async fn receive<P: Protocol>(
         &self,
-        surface: &mut S,
+        protocol: &mut P,
         message: Message,
         share: Share,
         out: &mut Outbound,
     ) -> Result<(), Farewell> {
         self.hub.metrics().bytes_received.increment(message.len() as u64);
-        surface.receive(message, share, out).await
+        protocol.receive(message, share, out).await
     }
 
     fn without_memory(&self) -> Farewell {
@@ -382,6 +275,7 @@ impl Connection {
 
     fn broken(&self, error: &Error) -> End {
         match error {
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => End::TooLarge { limit: self.max_message },
             // Gone without a word: no news, and nobody's fault.
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Theirs(None),
             Error::Protocol(_) | Error::Utf8(_) => {
@@ -393,12 +287,12 @@ impl Connection {
     }
 
     /// Close code and reason; None when there is nobody to tell.
-    fn goodbye<S: Surface>(&self, end: &End, surface: &S) -> Option<(Option<u16>, String)> {
+    fn goodbye<P: Protocol>(&self, end: &End, protocol: &P) -> Option<(Option<u16>, String)> {
         match end {
             // A close frame is answered with its own code.
             End::Theirs(code) => Some((*code, String::new())),
             End::Ours(farewell) => {
-                let code = surface.close_code(farewell.kind);
+                let code = protocol.close_code(farewell.kind);
                 use FarewellKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};
                 if matches!(farewell.kind, BadMessage | Forbidden | TryAgainLater | Unauthorized) {
                     self.origin.log_refusal(code, &farewell.message);
@@ -419,64 +313,21 @@ impl Connection {
     }
 }
 
-/// A moment to come, if there is one.
-type Moment = Option<Pin<Box<Sleep>>>;
-
-/// Waits for it; for ever if there is none.
-async fn reached(moment: &mut Moment) {
-    match moment {
-        Some(sleep) => sleep.await,
-        None => pending().await,
+impl From<Farewell> for End {
+    fn from(farewell: Farewell) -> Self {
+        Self::Ours(farewell)
     }
 }
 
-/// Writes all of it. May be given up at any point and be called again.
-async fn write(writer: &mut Writer, out: &mut Outbound, metrics: &Metrics) -> io::Result<()> {
-    poll_fn(|cx| {
-        let before = out.written();
-        let written = out.poll_write(cx, writer);
-        metrics.bytes_sent.increment(out.written() - before);
-        written
-    })
-    .await
+/// How far a connection has come.
+fn moved(inbound: &Inbound, out: &Outbound) -> Moved {
+    Moved { read: inbound.read(), written: out.written(), delivered: out.delivered() }
 }
 
-/// Writes what a socket takes at once, and lets go of it. For when there are too many to be told.
-pub async fn say_briefly(Socket { mut writer, .. }: Socket, mut out: Outbound) {
-    let _ = timeout(Duration::ZERO, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
-}
-
-/// Writes what waits, and gives a stock client the time to take it in before a close frame follows.
-pub async fn write_and_pause(Socket { writer, .. }: &mut Socket, out: &mut Outbound) -> io::Result<()> {
-    poll_fn(|cx| out.poll_write(cx, writer)).await?;
-    sleep(BREATH).await;
-    Ok(())
-}
-
-/// Writes what waits, a close frame last, and then discards what still comes in until the other side has heard it; or for
-/// a moment.
-pub async fn say_goodbye(Socket { mut inbound, mut writer }: Socket, mut out: Outbound, patience: Duration) {
-    let _ = timeout(patience, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
-    let discard = async {
-        let until = inbound.read() + MAX_DISCARD;
-        // What is large is not put together only to find the close frame behind it.
-        while inbound.unfinished() <= FREE && inbound.read() < until {
-            match inbound.next().await {
-                Ok(Some(Message::Close(_))) => return,
-                Ok(_) => {}
-                // It was no WebSocket, or is none any more.
-                Err(_) => break,
-            }
-        }
-        let mut discarded = inbound.read();
-        let mut io = inbound.into_stream();
-        let mut buffer = vec![0; 16 << 10];
-        while let Ok(count @ 1..) = io.read(&mut buffer).await {
-            discarded += count as u64;
-            if discarded > until {
-                break;
-            }
-        }
-    };
-    let _ = timeout(patience, discard).await;
+/// Waits until a deadline; for ever if there is none.
+async fn reached(deadline: &mut Option<Pin<Box<Sleep>>>) {
+    match deadline {
+        Some(sleep) => sleep.await,
+        None => pending().await,
+    }
 }

@@ -12,7 +12,7 @@ use runtime::metrics::{ConnectionKind, Refusal};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::server::outbound::Outbound;
-use crate::server::socket::Surface;
+use crate::server::protocol::Protocol;
 
 /// One peer of one document.
 pub struct PlainSocket {
@@ -40,7 +40,7 @@ impl PlainSocket {
     }
 }
 
-impl Surface for PlainSocket {
+impl Protocol for PlainSocket {
     const KIND: ConnectionKind = ConnectionKind::Plain;
 
     async fn receive(&mut self, message: Frame, share: Share, _out: &mut Outbound) -> Result<(), Farewell> {

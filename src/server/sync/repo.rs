@@ -22,7 +22,7 @@ use crate::server::App;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::identity::Identity;
 use crate::server::outbound::Outbound;
-use crate::server::socket::Surface;
+use crate::server::protocol::Protocol;
 
 /// Characters of what a peer says of an error that are written to the log.
 const MAX_LOGGED: usize = 200;
@@ -289,7 +289,7 @@ impl RepoSocket {
     }
 }
 
-impl Surface for RepoSocket {
+impl Protocol for RepoSocket {
     const KIND: ConnectionKind = ConnectionKind::Repo;
 
     async fn receive(&mut self, message: Frame, share: Share, out: &mut Outbound) -> Result<(), Farewell> {

@@ -1,0 +1,54 @@
+//! What a protocol does with what comes and goes on a WebSocket.
+
+use runtime::hub::{Farewell, FarewellKind, Outgoing};
+use runtime::memory_budget::Share;
+use runtime::metrics::ConnectionKind;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::close_codes;
+use super::outbound::Outbound;
+
+/// A protocol spoken over a socket.
+pub trait Protocol: Send {
+    /// For the metrics.
+    const KIND: ConnectionKind;
+
+    /// What the other side sent. `share`: what it takes of the memory, until it is dealt with. Answers go into `out`.
+    fn receive(
+        &mut self,
+        message: Message,
+        share: Share,
+        out: &mut Outbound,
+    ) -> impl Future<Output = Result<(), Farewell>> + Send;
+
+    /// What a document or a room has for the other side.
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
+
+    /// The socket takes messages again that found no place in its outbox.
+    fn drained(&mut self) {}
+
+    /// Last words before the close frame, if the language has any.
+    fn last_words(&self, message: &str, out: &mut Outbound);
+
+    /// Whether the other side has said what has to come first.
+    fn has_begun(&self) -> bool {
+        true
+    }
+
+    /// The close code for this end.
+    fn close_code(&self, kind: FarewellKind) -> u16 {
+        match kind {
+            FarewellKind::BadMessage => CloseCode::Policy.into(),
+            FarewellKind::Left => CloseCode::Normal.into(),
+            FarewellKind::Replaced => close_codes::REPLACED,
+            FarewellKind::Forbidden => close_codes::FORBIDDEN,
+            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
+            FarewellKind::TryAgainLater => CloseCode::Again.into(),
+            FarewellKind::GoingAway => CloseCode::Away.into(),
+        }
+    }
+
+    /// The connection is over: documents and rooms are told, before the other side hears its last words.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+}
