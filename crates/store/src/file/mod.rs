@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log::{Log, NotAppended, NotOpened, Opened};
-use offload::{Brief, can_hand_over, handed_over};
+use offload::{BriefWait, block_in_place, can_block_in_place, run_blocking};
 pub use pool::OpenFiles;
 use pool::Pool;
 use primitives::DocumentId;
@@ -74,7 +74,7 @@ struct Inner {
     slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
-    writing: Brief,
+    writing: BriefWait,
     pool: Pool,
     /// A permit for each call that opens files. Whoever waits for one may hold a document's log, and whoever has one waits
     /// for no log.
@@ -134,7 +134,7 @@ impl FileStore {
             documents_lock: Mutex::default(),
             refused: Mutex::default(),
             probing: Mutex::default(),
-            writing: Brief::default(),
+            writing: BriefWait::default(),
             pool: Pool::new(open_files.kept),
             calls: Arc::new(Semaphore::new(open_files.at_once)),
             rewrites: Arc::new(Semaphore::new(open_files.at_once)),
@@ -162,7 +162,7 @@ impl FileStore {
         let slot = inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
         let call = inner.call().await;
-        blocking(move || {
+        run_blocking(move || {
             let result = inner.work_on(&id, slot, cell, work);
             drop(call);
             result
@@ -178,7 +178,7 @@ impl FileStore {
         opens: bool,
         work: impl FnOnce(&Inner, &DocumentId, &mut Option<Log>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        if !can_hand_over() {
+        if !can_block_in_place() {
             return self.with_log(id, work).await;
         }
         let slot = self.inner.slot(&id);
@@ -187,7 +187,7 @@ impl FileStore {
         let call = if opens { self.inner.call().await } else { None };
         let work = || self.inner.work_on(&id, slot, cell, work);
         // Opening and creating files takes longer than a write.
-        let result = if opens { handed_over(work) } else { self.inner.writing.run(work) };
+        let result = if opens { block_in_place(work) } else { self.inner.writing.run(work) };
         drop(call);
         result
     }
@@ -196,22 +196,12 @@ impl FileStore {
     async fn opening<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
         let inner = Arc::clone(&self.inner);
         let call = inner.call().await;
-        blocking(move || {
+        run_blocking(move || {
             let result = work(&inner);
             drop(call);
             result
         })
         .await
-    }
-}
-
-/// Runs `work` where it may block. It ends even if nobody waits for it any more.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down, and whoever waits here goes down with it.
-        Err(_) => std::future::pending().await,
     }
 }
 
@@ -616,7 +606,7 @@ impl Store for FileStore {
 
     fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.load_access()).boxed()
+        run_blocking(move || inner.load_access()).boxed()
     }
 
     fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -633,6 +623,6 @@ impl Store for FileStore {
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.probe()).boxed()
+        run_blocking(move || inner.probe()).boxed()
     }
 }

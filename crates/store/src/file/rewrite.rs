@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::runtime::Handle;
 
 use super::log::Log;
 use super::replace::{NewFile, NotReplaced};
-use super::{Inner, LogCell, Slot, blocking};
+use super::{Inner, LogCell, Slot};
 use crate::content::{Content, Damage};
 use crate::{Lengths, SnapshotError, StoreError};
 
@@ -17,7 +18,7 @@ pub(super) async fn compact(inner: Arc<Inner>, id: DocumentId, snapshot: Vec<u8>
     let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
     // Taken before the thread is, so that an append that is asked for after this call comes after it.
     let cell = Arc::clone(&slot.log).lock_owned().await;
-    blocking(move || {
+    run_blocking(move || {
         let result = compact_log(&inner, &id, &slot, cell, &snapshot);
         drop(rewriting);
         inner.forget_if_closed(&id, slot);
@@ -81,7 +82,7 @@ pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8
     let slot = inner.slot(&id);
     let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
     let mut cell = Arc::clone(&slot.log).lock_owned().await;
-    blocking(move || {
+    run_blocking(move || {
         let result = recover_log(&inner, &id, &mut cell, &full_copy);
         inner.bound_open_files(&id, cell.as_mut());
         inner.note_refusal(&id, cell.as_ref());
