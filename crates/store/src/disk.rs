@@ -6,7 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::{FileMode, lock_file};
 
@@ -302,12 +304,6 @@ pub fn make_folder(path: &Path, mode: FileMode) -> io::Result<()> {
 /// A file and its cursor, which a compaction that reads must not move while an append writes.
 struct RealFile(Mutex<File>);
 
-impl RealFile {
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The same for a folder and all that it is in.
 ///
 /// # Errors
@@ -345,11 +341,11 @@ pub fn write_small(path: &Path, text: &str, mode: FileMode) -> io::Result<()> {
 
 impl LogFile for RealFile {
     fn id(&self) -> io::Result<FileId> {
-        Ok(Seen::from(self.file().metadata()?).file)
+        Ok(Seen::from(self.0.lock().metadata()?).file)
     }
 
     fn lock(&self) -> Result<(), LockError> {
-        match self.file().try_lock() {
+        match self.0.lock().try_lock() {
             Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(None)),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
@@ -357,29 +353,29 @@ impl LogFile for RealFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file().metadata()?.len())
+        Ok(self.0.lock().metadata()?.len())
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?];
-        let mut file = self.file();
+        let mut file = self.0.lock();
         file.seek(SeekFrom::Start(range.start))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.file();
+        let mut file = self.0.lock();
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file().sync_data()
+        self.0.lock().sync_data()
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file().set_len(len)
+        self.0.lock().set_len(len)
     }
 }
 

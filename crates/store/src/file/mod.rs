@@ -20,12 +20,13 @@ mod trust;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log::{Log, NotAppended, NotOpened, Opened};
 use offload::{BriefWait, block_in_place, can_block_in_place, run_blocking};
+use parking_lot::Mutex;
 pub use pool::OpenFiles;
 use pool::Pool;
 use primitives::DocumentId;
@@ -93,11 +94,6 @@ struct Slot {
 }
 
 type LogCell = OwnedMutexGuard<Option<Log>>;
-
-/// A mutex whose holder panicked still guards sound data here: every update of it is a single step.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl FileStore {
     /// Opens the store: `state` is the document `default_id`, and `documents` the folder of all others.
@@ -249,7 +245,7 @@ impl Inner {
             return true;
         }
         for other in self.pool.oldest(CANDIDATES) {
-            let slot = locked(&self.slots).get(&other).cloned();
+            let slot = self.slots.lock().get(&other).cloned();
             let closed = slot
                 .as_ref()
                 .is_none_or(|slot| slot.log.try_lock().is_ok_and(|mut log| log.as_mut().is_none_or(Log::close_file)));
@@ -267,13 +263,13 @@ impl Inner {
     }
 
     fn slot(&self, id: &DocumentId) -> Arc<Slot> {
-        Arc::clone(locked(&self.slots).entry(id.clone()).or_default())
+        Arc::clone(self.slots.lock().entry(id.clone()).or_default())
     }
 
     /// Removes the slot of a document that is not open, unless another call has it: ids that were only asked for
     /// must not add up.
     fn forget_if_closed(&self, id: &DocumentId, slot: Arc<Slot>) {
-        let mut slots = locked(&self.slots);
+        let mut slots = self.slots.lock();
         // The map's and this one; new ones are only made under the lock that is held here.
         if Arc::strong_count(&slot) == 2 && slot.log.try_lock().is_ok_and(|log| log.is_none()) {
             slots.remove(id);
@@ -289,7 +285,7 @@ impl Inner {
             None => None,
         };
         let before = {
-            let mut refused = locked(&self.refused);
+            let mut refused = self.refused.lock();
             match refusal {
                 Some(refusal) => refused.insert(id.clone(), refusal),
                 None => refused.remove(id),
@@ -329,7 +325,7 @@ impl Inner {
 
     /// Locks the folder of the documents, if it is there. Says whether it is.
     fn enter_documents(&self) -> Result<bool, OpenError> {
-        let mut lock = locked(&self.documents_lock);
+        let mut lock = self.documents_lock.lock();
         if let Some((_, folder)) = &*lock {
             return self.is_in_place(*folder).map(|()| true);
         }
@@ -384,12 +380,12 @@ impl Inner {
         let identity = if *id == self.default_id { self.state_identity } else { Identity::Known };
         match Log::open(&self.disk, place.path(), &self.name(id), identity) {
             Ok(None) => {
-                locked(&self.refused).remove(id);
+                self.refused.lock().remove(id);
                 Ok(None)
             }
             Ok(Some(Opened { log, repaired })) => {
                 *cell = Some(log);
-                locked(&self.refused).remove(id);
+                self.refused.lock().remove(id);
                 Ok(repaired)
             }
             Err(NotOpened::Io(error)) => Err(OpenError::io(place, error).into()),
@@ -397,7 +393,7 @@ impl Inner {
             Err(NotOpened::Damaged(damage)) => {
                 let error = OpenError::damage(place, damage);
                 tracing::error!(document = %id, %error, "a document is quarantined");
-                locked(&self.refused).insert(id.clone(), Refusal::Quarantined);
+                self.refused.lock().insert(id.clone(), Refusal::Quarantined);
                 Err(error.into())
             }
         }
@@ -439,7 +435,7 @@ impl Inner {
 
     fn remove(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<(), StoreError> {
         *cell = None;
-        locked(&self.refused).remove(id);
+        self.refused.lock().remove(id);
         let path = self.place(id).path().to_owned();
         let peers = self.peers_file(id);
         let failed = |error| StoreError::write(id, error);
@@ -470,7 +466,7 @@ impl Inner {
     }
 
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
-        if let Some((_, folder)) = &*locked(&self.documents_lock) {
+        if let Some((_, folder)) = &*self.documents_lock.lock() {
             // One that was moved away is not an empty one.
             self.is_in_place(*folder)?;
         }
@@ -487,7 +483,7 @@ impl Inner {
     }
 
     fn probe(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = locked(&self.probing);
+        let _one_at_a_time = self.probing.lock();
         self.find_displaced()?;
         self.try_writing(&beside(&self.state, ".probe"))
             .map_err(|source| StoreError::Folder { place: Place::State(self.state.clone()), source })?;
@@ -500,7 +496,7 @@ impl Inner {
 
     /// Looks whether the files that are open still stand at their paths. (A document that is being worked with looks for itself.)
     fn find_displaced(&self) -> Result<(), StoreError> {
-        let slots: Vec<_> = locked(&self.slots).iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let slots: Vec<_> = self.slots.lock().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
         let mut result = Ok(());
         for (id, slot) in slots {
             if let Ok(mut cell) = slot.log.try_lock()
@@ -618,7 +614,7 @@ impl Store for FileStore {
     }
 
     fn health(&self) -> Health {
-        Health { refused: locked(&self.inner.refused).iter().map(|(id, refusal)| (id.clone(), *refusal)).collect() }
+        Health { refused: self.inner.refused.lock().iter().map(|(id, refusal)| (id.clone(), *refusal)).collect() }
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
