@@ -19,11 +19,12 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 pub mod file;
-pub mod lock_file;
+mod lock_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 mod mode;
 mod peers;
+mod replace;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub use memory::MemoryStore;
 pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;
 use primitives::DocumentId;
+pub use replace::replace;
 
 /// Where documents are kept.
 ///

@@ -10,7 +10,6 @@ mod log;
 mod peers;
 mod pool;
 mod repair;
-mod replace;
 mod rewrite;
 mod state;
 #[cfg(test)]

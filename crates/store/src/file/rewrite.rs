@@ -7,9 +7,9 @@ use primitives::DocumentId;
 use tokio::runtime::Handle;
 
 use super::log::Log;
-use super::replace::{NewFile, NotReplaced};
 use super::{Inner, LogCell, Slot};
 use crate::content::{Content, Damage};
+use crate::replace::{NewFile, ReplaceError};
 use crate::{Lengths, SnapshotError, StoreError};
 
 /// Replaces what is stored now by a snapshot of it, while appends go on.
@@ -65,7 +65,7 @@ fn compact_log(
     let _rewrite = rewrite;
     match ready {
         Ok((log, snapshot_len)) => {
-            let replaced = log.replace(new, snapshot_len, covered).map_err(|error| not_replaced(id, error));
+            let replaced = log.replace(new, snapshot_len, covered).map_err(|error| replace_error(id, error));
             inner.note_refusal(id, cell.as_ref());
             inner.bound_open_files(id, cell.as_mut());
             replaced
@@ -115,7 +115,7 @@ fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u
         Err(source) => Err(StoreError::Read { id: id.clone(), source }),
     });
     match checked {
-        Ok(snapshot_len) => log.replace_all(new, snapshot_len).map_err(|error| not_replaced(id, error)),
+        Ok(snapshot_len) => log.replace_all(new, snapshot_len).map_err(|error| replace_error(id, error)),
         Err(error) => {
             new.discard(&*inner.disk);
             Err(error)
@@ -140,9 +140,9 @@ fn other_heads(id: &DocumentId) -> StoreError {
     StoreError::Snapshot { id: id.clone(), why: SnapshotError::OtherHeads }
 }
 
-fn not_replaced(id: &DocumentId, error: NotReplaced) -> StoreError {
+fn replace_error(id: &DocumentId, error: ReplaceError) -> StoreError {
     match error {
-        NotReplaced::Kept(source) => StoreError::write(id, source),
-        NotReplaced::Unknown(_) => StoreError::Refused { id: id.clone() },
+        ReplaceError::Kept(source) => StoreError::write(id, source),
+        ReplaceError::Unknown(_) => StoreError::Refused { id: id.clone() },
     }
 }
