@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offload::heavily;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -221,19 +222,15 @@ impl Authority {
 
 impl Inner {
     fn keys(&self) -> Keys {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.read().clone()
     }
 
     fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn sources(&self) -> MutexGuard<'_, Sources> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(&self.accounts.read())
     }
 
     fn is_out(&self, token: &str) -> bool {
-        self.revocations.read().unwrap_or_else(PoisonError::into_inner).contains(token)
+        self.revocations.read().contains(token)
     }
 
     /// What a genuine token allows now.
@@ -258,13 +255,13 @@ impl Inner {
 
     fn revoke(&self, id: Arc<str>, expires: i64, now: i64) -> Result<(), AuthError> {
         let folder = self.folder.as_ref().ok_or(AuthError::NowhereToKeep)?;
-        let mut sources = self.sources();
+        let mut sources = self.sources.lock();
         let watched = &mut sources.own.as_mut().ok_or(AuthError::NowhereToKeep)?.revocations;
         let lock = folder.lock()?;
         // Another server on the same folder may have written.
         let others = watched.changed(|| folder.revocations())?;
         {
-            let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+            let mut revocations = self.revocations.write();
             if let Some(others) = others {
                 *revocations = others;
             }
@@ -272,38 +269,38 @@ impl Inner {
                 return Ok(());
             }
         }
-        let written = self.revocations.read().unwrap_or_else(PoisonError::into_inner).with(&id, expires, now);
+        let written = self.revocations.read().with(&id, expires, now);
         let written = written.map_err(|_| AuthError::Crypto("writing down what was logged out"))?;
         folder.write_revoked(&lock, &written)?;
         watched.written();
         let anew = matches!(written, Written::Anew(_));
-        self.revocations.write().unwrap_or_else(PoisonError::into_inner).add(id, expires, anew, now);
+        self.revocations.write().add(id, expires, anew, now);
         drop((lock, sources));
         self.changed();
         Ok(())
     }
 
     fn refresh(&self) {
-        let mut sources = self.sources();
+        let mut sources = self.sources.lock();
         let mut changed = false;
         if let (Some(own), Some(folder)) = (&mut sources.own, &self.folder) {
             if let Some(keys) = own.keys.reread(|| own_keys(folder)) {
-                self.keys.write().unwrap_or_else(PoisonError::into_inner).own = Arc::new(keys);
+                self.keys.write().own = Arc::new(keys);
                 changed = true;
             }
             if let Some(accounts) = own.accounts.reread(|| folder.accounts()) {
-                *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+                *self.accounts.write() = Arc::new(accounts);
                 changed = true;
             }
             if let Some(revocations) = own.revocations.reread(|| folder.revocations()) {
-                *self.revocations.write().unwrap_or_else(PoisonError::into_inner) = revocations;
+                *self.revocations.write() = revocations;
                 changed = true;
             }
         }
         if let Some(Provider { keys, path }) = &mut sources.provider
             && let Some(keys) = keys.reread(|| foreign_keys(path, &self.keys().own))
         {
-            self.keys.write().unwrap_or_else(PoisonError::into_inner).foreign = Arc::new(keys);
+            self.keys.write().foreign = Arc::new(keys);
             changed = true;
         }
         drop(sources);

@@ -3,16 +3,17 @@
 //! The server and the commands may change them at the same time. So a change is made under a lock, to what is in the file then, and
 //! written beside it, and put in its place when it is durable: whoever reads sees the old file or the new one, also after a crash.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use primitives::strict_json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::lock_file;
+use store::disk::{Disk, LockError, LockGuard, RealDisk, folder_of, give_to_folder_owner};
+use store::replace;
 
 use super::revocations::{Revocations, Written};
 use super::{Accounts, AuthError, OwnKeys};
@@ -32,6 +33,7 @@ const MAX_REVOKED: u64 = 256 << 20;
 /// Only the owner may read and write.
 const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
+const DISK: RealDisk = RealDisk::for_secrets();
 
 /// How long it is waited for whoever has the lock. A change takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,7 +48,7 @@ pub struct AuthFolder {
 
 /// Nobody else changes the folder, until this is dropped.
 #[derive(Debug)]
-pub(super) struct FolderLock(#[expect(dead_code, reason = "held")] File);
+pub(super) struct FolderLock(#[expect(dead_code, reason = "held")] LockGuard);
 
 /// Tells a file from itself after a change, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,26 +171,18 @@ impl AuthFolder {
     /// Waits until nobody else changes the folder.
     pub(super) fn lock(&self) -> Result<FolderLock, AuthError> {
         let path = self.path.join(LOCK);
-        let failed = |source| AuthError::Write { path: path.clone(), source };
-        let mut file = lock_file::open(&path, PRIVATE).map_err(failed)?;
-        // Also one that was made by another user before: the server must be able to take it.
-        belong_to_folder(&file, &path);
         let mut waited = Duration::ZERO;
         loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-                Err(TryLockError::WouldBlock) if waited >= PATIENCE => {
-                    return Err(AuthError::Locked { path, pid: lock_file::holder(&mut file) });
-                }
-                Err(TryLockError::WouldBlock) => {
+            match DISK.lock(&path) {
+                Ok(guard) => return Ok(FolderLock(guard)),
+                Err(LockError::Io(source)) => return Err(AuthError::Write { path, source }),
+                Err(LockError::Held(pid)) if waited >= PATIENCE => return Err(AuthError::Locked { path, pid }),
+                Err(LockError::Held(_)) => {
                     std::thread::sleep(PAUSE);
                     waited += PAUSE;
                 }
             }
         }
-        lock_file::note_holder(&mut file, &path).map_err(failed)?;
-        Ok(FolderLock(file))
     }
 
     /// Makes durable what was logged out.
@@ -196,7 +190,7 @@ impl AuthFolder {
         let path = self.revoked_file();
         let done = match written {
             Written::Appended(line) => append(&path, line),
-            Written::Anew(all) => replace(&path, all, &mut |_| Ok(())),
+            Written::Anew(all) => replace(&DISK, &path, all),
         };
         done.map_err(|source| AuthError::Write { path, source })
     }
@@ -205,7 +199,7 @@ impl AuthFolder {
         let failed = |source| AuthError::Write { path: path.to_owned(), source };
         let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
         bytes.push(b'\n');
-        replace(path, &bytes, &mut |_| Ok(())).map_err(failed)
+        replace(&DISK, path, &bytes).map_err(failed)
     }
 }
 
@@ -238,95 +232,11 @@ fn read_json<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, 
     strict_json::from_slice(&bytes).map(Some).map_err(content)
 }
 
-/// What is done, one after the other, when a file is replaced. After each of them the power may fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Made,
-    HalfWritten,
-    Written,
-    Synced,
-    Renamed,
-    FolderSynced,
-}
-
-/// Puts a new file in the place of another. `after` is told each step; what it says is what the step came to.
-fn replace(path: &Path, bytes: &[u8], after: &mut dyn FnMut(Step) -> io::Result<()>) -> io::Result<()> {
-    // A link would be replaced, and what it leads to left behind.
-    let path = &if path.is_symlink() { fs::canonicalize(path)? } else { path.to_owned() };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    // What a crash left. If it cannot be removed, to make the new one fails.
-    let _ = fs::remove_file(&beside);
-    let written = write_beside(&beside, path, bytes, after).and_then(|()| {
-        fs::rename(&beside, path)?;
-        after(Step::Renamed)
-    });
-    if let Err(error) = written {
-        let _ = fs::remove_file(&beside);
-        return Err(error);
-    }
-    sync_folder_of(path)?;
-    after(Step::FolderSynced)
-}
-
-fn write_beside(
-    beside: &Path,
-    path: &Path,
-    bytes: &[u8],
-    after: &mut dyn FnMut(Step) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(beside)?;
-    after(Step::Made)?;
-    take_over(&file, path)?;
-    let (one, other) = bytes.split_at(bytes.len() / 2);
-    file.write_all(one)?;
-    after(Step::HalfWritten)?;
-    file.write_all(other)?;
-    after(Step::Written)?;
-    file.sync_all()?;
-    after(Step::Synced)
-}
-
-/// Gives a file to whom the one belongs whose place it takes: only its owner may read it, and a command may be run by another user
-/// (root) than the server.
-fn take_over(file: &File, path: &Path) -> io::Result<()> {
-    let old = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            belong_to_folder(file, path);
-            return Ok(());
-        }
-        other => other?,
-    };
-    let (owner, group) = (old.uid(), old.gid());
-    give(file, owner, group).map_err(|error| {
-        let why = format!(
-            "it is user {owner}'s, and what takes its place cannot be given to them ({error}); run this as that user"
-        );
-        io::Error::new(error.kind(), why)
-    })
-}
-
-/// Gives a file that takes nobody's place to whom its folder belongs, as far as that is permitted.
-fn belong_to_folder(file: &File, path: &Path) {
-    if let Ok(folder) = fs::metadata(folder_of(path)) {
-        let _ = give(file, folder.uid(), folder.gid());
-    }
-}
-
-/// The owner counts, as nobody else may read it. The group is given along.
-fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
-    if file.metadata()?.uid() == owner {
-        return Ok(());
-    }
-    fchown(file, Some(owner), Some(group))
-}
-
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let is_new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)?;
     if is_new {
-        belong_to_folder(&file, path);
+        give_to_folder_owner(&file, path);
     }
     file.write_all(line)?;
     file.sync_all()?;
@@ -337,68 +247,17 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
     use tempfile::TempDir;
 
     use super::*;
-
-    const STEPS: [Step; 6] =
-        [Step::Made, Step::HalfWritten, Step::Written, Step::Synced, Step::Renamed, Step::FolderSynced];
 
     fn file(content: &[u8]) -> (TempDir, PathBuf) {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("keys.json");
         fs::write(&path, content).expect("written");
         (folder, path)
-    }
-
-    #[test]
-    fn what_takes_a_files_place_is_durable_before_and_its_name_after() {
-        let (_folder, path) = file(b"old");
-        let mut steps = Vec::new();
-        replace(&path, b"new", &mut |step| {
-            steps.push(step);
-            Ok(())
-        })
-        .expect("replaced");
-        assert_eq!(steps, STEPS);
-        assert_eq!(fs::read(path).expect("there"), b"new");
-    }
-
-    #[test]
-    fn a_crash_at_any_step_leaves_the_old_file_or_the_new_one_and_the_next_change_goes_through() {
-        for (number, crash) in STEPS.into_iter().enumerate() {
-            let (folder, path) = file(b"old");
-            // Nothing of what comes behind the step is done: no clearing up, either.
-            let crashed = catch_unwind(AssertUnwindSafe(|| {
-                replace(&path, b"new", &mut |step| if step == crash { panic!("the power failed") } else { Ok(()) })
-            }));
-            assert!(crashed.is_err());
-            let expected = if number < 4 { b"old" } else { b"new" };
-            assert_eq!(fs::read(&path).expect("there"), expected, "{crash:?}");
-            replace(&path, b"later", &mut |_| Ok(())).expect("replaced");
-            assert_eq!(fs::read(&path).expect("there"), b"later", "{crash:?}");
-            assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left behind: {crash:?}");
-        }
-    }
-
-    #[test]
-    fn a_step_that_fails_leaves_the_old_file_and_nothing_beside_it() {
-        for fails in &STEPS[..4] {
-            let (folder, path) = file(b"old");
-            let full = |step: Step| if step == *fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) };
-            let error = replace(&path, b"new", &mut { full }).expect_err("no room");
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert_eq!(fs::read(&path).expect("there"), b"old", "{fails:?}");
-            assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "{fails:?}");
-        }
     }
 
     #[test]
@@ -420,7 +279,7 @@ mod tests {
         let (_folder, path) = file(b"old");
         let identity = FileIdentity::of(&path);
         assert_eq!(FileIdentity::of(&path), identity);
-        replace(&path, b"new", &mut |_| Ok(())).expect("replaced");
+        replace(&DISK, &path, b"new").expect("replaced");
         let replaced = FileIdentity::of(&path);
         assert_ne!(replaced, identity, "as long as the other");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");

@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
 use offload::with_low_priority;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -138,7 +139,7 @@ impl Logins {
     fn place(&self, is_known: bool, from: IpAddr) -> Result<KeyedPermit<Payer>, LoginRefused> {
         let places = if is_known { &self.known } else { &self.strangers };
         places.take(Payer::at(from)).map_err(|full| {
-            let (now, mut logged_at) = (Instant::now(), self.logged_at.lock().unwrap_or_else(PoisonError::into_inner));
+            let (now, mut logged_at) = (Instant::now(), self.logged_at.lock());
             if logged_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
                 *logged_at = Some(now);
                 tracing::warn!(%from, is_known, ?full, "more passwords come than can be looked at; logins are refused");
@@ -148,7 +149,7 @@ impl Logins {
     }
 
     fn throttle<T>(&self, ask: impl FnOnce(&mut Throttle, Instant) -> T) -> T {
-        ask(&mut self.throttle.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+        ask(&mut self.throttle.lock(), Instant::now())
     }
 
     /// KiB that were filled for passwords so far, each as often as there were passes.

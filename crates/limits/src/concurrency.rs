@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// How much may be in use at a time: in total, and by each key.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
     fn count(self: &Arc<Self>, in_total: bool, key: Option<K>, amount: usize) -> Result<KeyedPermit<K>, Full> {
         // A key without a bound needs no entry.
         let key = key.filter(|_| self.each < usize::MAX);
-        let mut in_use = self.lock();
+        let mut in_use = self.in_use.lock();
         if in_total && in_use.total >= self.total {
             return Err(Full::Total);
         }
@@ -104,18 +106,14 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
     /// How much is in use, and by how many keys.
     #[must_use]
     pub fn used(&self) -> (usize, usize) {
-        let in_use = self.lock();
+        let in_use = self.in_use.lock();
         (in_use.total, in_use.by_key.len())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, InUse<K>> {
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
-        let mut in_use = self.limit.lock();
+        let mut in_use = self.limit.in_use.lock();
         in_use.total -= if self.in_total { self.amount } else { 0 };
         if let Some(key) = &self.key
             && let Some(used) = in_use.by_key.get_mut(key)

@@ -1,47 +1,92 @@
-//! Long work runs where it delays nothing else: a worker thread hands its connections and documents over to another worker
-//! first, and the work itself runs on a thread with a lower priority. When all processors are busy, small edits therefore come
-//! before large messages, exports, and password hashes.
+//! Runs long or blocking work without delaying the other tasks of a tokio runtime.
+//!
+//! A worker thread that computes or waits for a disk cannot poll its other tasks. This crate moves such work out of the
+//! way, and lowers the priority of long computations so that small requests come first when all processors are busy.
+//!
+//! | work | call |
+//! |---|---|
+//! | a long computation | [`heavily`] |
+//! | a wait for a device | [`block_in_place`] |
+//! | a wait that is usually shorter than a thread switch | [`BriefWait`] |
+//! | a computation whose length only its last run tells | [`Habit`] |
+//! | anything that blocks, from async code | [`run_blocking`] |
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! // From a worker thread: other tasks move to another worker meanwhile.
+//! let sum = offload::heavily(|| (1..=1_000_u64).sum::<u64>());
+//!
+//! // From async code: awaits a thread of tokio's blocking pool.
+//! let file = offload::run_blocking(move || std::fs::read_to_string("/no/such/file")).await;
+//!
+//! assert_eq!(sum, 500_500);
+//! assert!(file.is_err());
+//! # }
+//! ```
+
+mod adaptive;
+mod brief_wait;
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
+pub use adaptive::Habit;
+pub use brief_wait::BriefWait;
+use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
 
-/// What took so long the last time is taken for long the next time. (Handing over costs some ten microseconds.)
+/// Work that took longer than this is offloaded the next time. A hand-over to another worker costs about 10 µs.
 const LONG: Duration = Duration::from_millis(1);
 
-/// Whether there is another thread to hand over to: not on a runtime of one thread.
-#[must_use]
-pub fn can_hand_over() -> bool {
-    matches!(Handle::try_current().map(|handle| handle.runtime_flavor()), Ok(RuntimeFlavor::MultiThread))
-}
-
-/// How much lower the priority of long work is: among busy threads it gets about a tenth of what the others get.
+/// Niceness of long work on Linux: among busy threads it gets about a tenth of the processor time of the others.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// Runs `work`, which is known to take long: hands over to another worker, and runs it with a low priority.
-pub fn heavily<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    if can_hand_over() { block_in_place(|| with_low_priority(work)) } else { work() }
+/// Whether the current thread can hand its tasks over to another worker: only on a multi-threaded runtime.
+#[must_use]
+pub fn can_block_in_place() -> bool {
+    matches!(Handle::try_current().map(|handle| handle.runtime_flavor()), Ok(RuntimeFlavor::MultiThread))
 }
 
-/// Waits for `work`, which needs no processor but a device, or is urgent: hands over to another worker.
-pub fn handed_over<T>(work: impl FnOnce() -> T) -> T {
-    if can_hand_over() { block_in_place(work) } else { work() }
-}
-
-/// Runs `work` on a thread of its own with a low priority, and waits for it. Blocks: call it on threads that may be blocked.
+/// Runs a long computation: hands the worker's tasks over to another worker, and runs `work` with a low priority.
 ///
-/// A priority belongs to a thread and cannot be raised again without privileges, so threads that are used again must keep
-/// theirs.
+/// Runs `work` in place, with the caller's priority, outside of a multi-threaded runtime.
+pub fn heavily<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if can_block_in_place() { tokio::task::block_in_place(|| with_low_priority(work)) } else { work() }
+}
+
+/// Runs `work` that waits for a device or is urgent: hands the worker's tasks over to another worker first.
+///
+/// Unlike [`tokio::task::block_in_place`], this also works outside of a multi-threaded runtime: there it only runs `work`.
+pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
+    if can_block_in_place() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// Runs `work` on a thread of tokio's blocking pool and returns its result. A panic of `work` resumes in the caller.
+///
+/// `work` runs to its end even if the returned future is dropped. When the runtime shuts down before `work` has begun, the
+/// future stays pending: its task is dropped with the runtime.
+///
+/// # Panics
+/// When `work` panics, or outside of a tokio runtime.
+pub async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Runs `work` on a new thread with a low priority, and waits for it. Call it only on threads that may block.
+///
+/// A thread cannot raise its priority again without privileges, so `work` needs a thread of its own. If the system cannot
+/// start one, `work` runs on the calling thread.
 pub fn with_low_priority<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let runtime = Handle::try_current().ok();
     let work = Mutex::new(Some(work));
-    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let take = || work.lock().take();
     let run = || {
         lower_priority();
         let _context = runtime.as_ref().map(Handle::enter);
@@ -53,7 +98,7 @@ pub fn with_low_priority<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     });
     match (done, take()) {
         (Some(done), _) => done,
-        // The system has no thread to spare.
+        // The system could not start a thread.
         (None, Some(work)) => work(),
         (None, None) => unreachable!("the work was taken by a thread that ended without a result"),
     }
@@ -61,7 +106,7 @@ pub fn with_low_priority<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // On Linux this is the calling thread alone. Without the permission (a sandbox may forbid it), all have one priority.
+    // On Linux this affects the calling thread alone. A sandbox may forbid it; all threads have one priority then.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
 
@@ -69,251 +114,13 @@ fn lower_priority() {
 #[cfg(not(target_os = "linux"))]
 fn lower_priority() {}
 
-/// Something done again and again, of which the last time tells how long it takes.
-#[derive(Debug, Default)]
-pub struct Habit {
-    long: bool,
-}
-
-impl Habit {
-    /// Runs `work`: as long work if it is `known` to be, handed over if it took long the last time.
-    pub fn run<T: Send>(&mut self, known: bool, work: impl FnOnce() -> T + Send) -> T {
-        let started = Instant::now();
-        let result = match (known, self.long) {
-            (true, _) => heavily(work),
-            (false, true) => handed_over(work),
-            (false, false) => work(),
-        };
-        self.long = started.elapsed() > LONG;
-        result
-    }
-}
-
-/// Something that waits for a device, mostly for less than it takes to hand over to another thread and to be handed
-/// back. So it waits where it is, as long as the device was quick the last time, and nothing else does the same.
-///
-/// The thread that waits may be the one that looks for what comes in on all sockets: tokio's others sleep while one does that,
-/// and it does not wake them for a single thing that it has found to run. So somebody watches whether it comes back.
-#[derive(Default)]
-pub struct Brief {
-    slow: AtomicBool,
-    under_way: AtomicBool,
-    watch: OnceLock<Option<Watch>>,
-}
-
-impl Brief {
-    /// Runs `work`.
-    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        let here = !self.slow.load(Ordering::Relaxed) && !self.under_way.swap(true, Ordering::Acquire);
-        let started = Instant::now();
-        let result = if here { self.run_here(work) } else { handed_over(work) };
-        self.slow.store(started.elapsed() > LONG, Ordering::Relaxed);
-        if here {
-            self.under_way.store(false, Ordering::Release);
-        }
-        result
-    }
-
-    fn run_here<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Some(watch) = self.watch.get_or_init(|| Watch::begin(&Handle::try_current().ok()?)) else {
-            return handed_over(work);
-        };
-        // What a thread is to run next is kept where no other thread takes it from. This takes its place.
-        tokio::spawn(async {});
-        let _waits = watch.over();
-        work()
-    }
-}
-
-/// How long it takes until somebody who waits is noticed.
-const TICK: Duration = Duration::from_millis(10);
-/// Ticks without anybody after which the watch sleeps.
-const QUIET: u32 = 100;
-
-/// Looks whether those who wait come back, and wakes another thread if not.
-struct Watch {
-    watched: Arc<Watched>,
-    thread: Thread,
-}
-
-#[derive(Default)]
-struct Watched {
-    /// How often somebody has begun or ceased to wait: odd while somebody waits.
-    steps: AtomicU64,
-    sleeps: AtomicBool,
-    over: AtomicBool,
-}
-
-/// Somebody waits, until this is dropped.
-struct Waits<'a>(&'a Watch);
-
-impl Watch {
-    /// None: there is no other thread to wake.
-    fn begin(runtime: &Handle) -> Option<Self> {
-        if runtime.metrics().num_workers() < 2 {
-            return None;
-        }
-        let watched = Arc::new(Watched::default());
-        let (keeps, runtime) = (Arc::clone(&watched), runtime.clone());
-        let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || keeps.watch(&runtime)).ok()?;
-        Some(Self { watched, thread: thread.thread().clone() })
-    }
-
-    fn over(&self) -> Waits<'_> {
-        self.step();
-        Waits(self)
-    }
-
-    fn step(&self) {
-        self.watched.steps.fetch_add(1, Ordering::SeqCst);
-        if self.watched.sleeps.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
-        }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.step();
-    }
-}
-
-impl Watched {
-    fn watch(&self, runtime: &Handle) {
-        let (mut before, mut quiet) = (0, 0);
-        while !self.over.load(Ordering::SeqCst) {
-            let steps = self.steps.load(Ordering::SeqCst);
-            if steps != before {
-                (before, quiet) = (steps, 0);
-            } else if steps % 2 == 1 {
-                // Whoever runs this looks for what comes in when it is done.
-                runtime.spawn(async {});
-            } else {
-                quiet += 1;
-            }
-            if quiet < QUIET {
-                thread::park_timeout(TICK);
-            } else {
-                self.sleep(steps);
-                quiet = 0;
-            }
-        }
-    }
-
-    /// Sleeps until the next step.
-    fn sleep(&self, steps: u64) {
-        self.sleeps.store(true, Ordering::SeqCst);
-        // A step that was not seen before this sees it.
-        while self.sleeps.load(Ordering::SeqCst)
-            && self.steps.load(Ordering::SeqCst) == steps
-            && !self.over.load(Ordering::SeqCst)
-        {
-            thread::park();
-        }
-        self.sleeps.store(false, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.watched.over.store(true, Ordering::SeqCst);
-        self.thread.unpark();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-    use std::sync::mpsc::channel;
-
-    use tokio::io::AsyncReadExt;
-
     use super::*;
-
-    /// Longer than anything here takes.
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_was_slow_the_last_time_is_handed_over() {
-        let brief = Brief::default();
-        let waits_here = || brief.under_way.load(Ordering::Relaxed);
-        assert!(brief.run(waits_here));
-        brief.run(|| thread::sleep(LONG * 2));
-        assert!(!brief.run(waits_here));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn where_there_is_no_other_thread_nothing_waits_where_it_is() {
-        let waits = tokio::spawn(async {
-            let (here, there) = channel();
-            tokio::spawn(async move { here.send(()).expect("somebody waits") });
-            Brief::default().run(|| there.recv_timeout(PATIENCE).expect("the other has run meanwhile"));
-        });
-        waits.await.expect("ended");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn next_task_runs_elsewhere_while_one_waits() {
-        let waits = tokio::spawn(async {
-            let (here, there) = channel();
-            tokio::spawn(async move { here.send(()).expect("somebody waits") });
-            Brief::default().run(|| there.recv_timeout(PATIENCE).expect("the other has run meanwhile"));
-        });
-        waits.await.expect("ended");
-    }
-
-    #[test]
-    fn what_comes_in_on_a_socket_is_seen_while_one_waits() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let ((mut one, mut one_in), (mut two, mut two_in)) = runtime.block_on(async { (sockets(), sockets()) });
-        let (here, there) = channel();
-        let (waiting, waits) = channel();
-        let first = runtime.spawn(async move {
-            one_in.read_u8().await.expect("comes in");
-            Brief::default().run(|| {
-                waiting.send(()).expect("somebody waits");
-                there.recv_timeout(PATIENCE).expect("the other has come in meanwhile");
-            });
-        });
-        runtime.spawn(async move {
-            two_in.read_u8().await.expect("comes in");
-            here.send(()).expect("somebody waits");
-        });
-        one.write_all(&[7]).expect("sent");
-        waits.recv_timeout(PATIENCE).expect("it has come in");
-        two.write_all(&[7]).expect("sent");
-        runtime.block_on(first).expect("ended");
-    }
-
-    fn sockets() -> (UnixStream, tokio::net::UnixStream) {
-        let (one, other) = UnixStream::pair().expect("sockets");
-        other.set_nonblocking(true).expect("set");
-        (one, tokio::net::UnixStream::from_std(other).expect("a socket"))
-    }
-
-    /// With one worker, somebody else gets on only if it is handed over to.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn others_get_on_while_something_heavy_runs() {
-        let (here, there) = channel();
-        let (started, begin) = tokio::sync::oneshot::channel();
-        let heavy = tokio::spawn(async move {
-            tokio::spawn(async move {
-                let _ = begin.await;
-                here.send(()).expect("somebody waits");
-            });
-            Habit::default().run(true, move || {
-                started.send(()).expect("somebody waits");
-                there.recv().expect("the other has run meanwhile");
-            });
-        });
-        heavy.await.expect("ended");
-    }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn long_work_has_a_low_priority_and_its_caller_keeps_its_own() {
+    fn low_priority_does_not_affect_the_caller() {
         let priority = || rustix::process::getpriority_process(None).expect("readable");
         let before = priority();
         assert_eq!(with_low_priority(priority), (before.max(NICE)));
@@ -324,11 +131,18 @@ mod tests {
     async fn panic_of_long_work_reaches_its_caller() {
         let caught = std::panic::catch_unwind(|| heavily(|| panic!("on purpose")));
         assert_eq!(caught.expect_err("panicked").downcast_ref(), Some(&"on purpose"));
-        assert!(heavily(|| Handle::try_current().is_ok()), "and it has a runtime");
+        assert!(heavily(|| Handle::try_current().is_ok()), "the work has a runtime");
     }
 
     #[tokio::test]
-    async fn on_one_thread_it_runs_where_it_is() {
+    async fn panic_of_blocking_work_reaches_its_caller() {
+        assert_eq!(run_blocking(|| 7).await, 7);
+        let error = tokio::spawn(run_blocking(|| panic!("on purpose"))).await.expect_err("panicked");
+        assert_eq!(error.into_panic().downcast_ref(), Some(&"on purpose"));
+    }
+
+    #[tokio::test]
+    async fn single_threaded_runtime_runs_work_in_place() {
         assert_eq!(heavily(|| 7), 7);
     }
 }

@@ -4,9 +4,11 @@ use std::any::Any;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::{FileMode, lock_file};
 
@@ -187,13 +189,21 @@ pub enum LockError {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk {
     mode: FileMode,
+    keeps_owner: bool,
 }
 
 impl RealDisk {
     /// With these permissions for new files, whatever the umask of the process.
     #[must_use]
     pub const fn with_mode(mode: FileMode) -> Self {
-        Self { mode }
+        Self { mode, keeps_owner: false }
+    }
+
+    /// A disk for files with secrets: new files are private, whatever the permissions of the file that they replace, and
+    /// belong to its owner, or else to the owner of their folder. So a command that root runs does not lock the server out.
+    #[must_use]
+    pub const fn for_secrets() -> Self {
+        Self { mode: FileMode::PRIVATE, keeps_owner: true }
     }
 }
 
@@ -209,6 +219,10 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path, like: Option<&Path>) -> io::Result<Arc<dyn LogFile>> {
         let file = create_new(path, self.mode)?;
+        if self.keeps_owner {
+            keep_owner(&file, path, like)?;
+            return Ok(Arc::new(RealFile(Mutex::new(file))));
+        }
         // Salaries: a file that its owner closed to others must not be opened to them by a compaction.
         if let Some(metadata) = like.and_then(|like| fs::metadata(like).ok()) {
             file.set_permissions(metadata.permissions())?;
@@ -264,6 +278,10 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError> {
         let mut file = lock_file::open(path, self.mode.file()).map_err(LockError::Io)?;
+        if self.keeps_owner {
+            // Also a lock file that another user has made: the server must be able to lock it.
+            give_to_folder_owner(&file, path);
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(lock_file::holder(&mut file))),
@@ -302,12 +320,6 @@ pub fn make_folder(path: &Path, mode: FileMode) -> io::Result<()> {
 /// A file and its cursor, which a compaction that reads must not move while an append writes.
 struct RealFile(Mutex<File>);
 
-impl RealFile {
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The same for a folder and all that it is in.
 ///
 /// # Errors
@@ -345,11 +357,11 @@ pub fn write_small(path: &Path, text: &str, mode: FileMode) -> io::Result<()> {
 
 impl LogFile for RealFile {
     fn id(&self) -> io::Result<FileId> {
-        Ok(Seen::from(self.file().metadata()?).file)
+        Ok(Seen::from(self.0.lock().metadata()?).file)
     }
 
     fn lock(&self) -> Result<(), LockError> {
-        match self.file().try_lock() {
+        match self.0.lock().try_lock() {
             Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(None)),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
@@ -357,34 +369,70 @@ impl LogFile for RealFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file().metadata()?.len())
+        Ok(self.0.lock().metadata()?.len())
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?];
-        let mut file = self.file();
+        let mut file = self.0.lock();
         file.seek(SeekFrom::Start(range.start))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.file();
+        let mut file = self.0.lock();
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file().sync_data()
+        self.0.lock().sync_data()
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file().set_len(len)
+        self.0.lock().set_len(len)
     }
 }
 
+/// Gives a new file to the owner of the file `like`, whose place it takes; or else, if permitted, to that of its folder.
+fn keep_owner(file: &File, path: &Path, like: Option<&Path>) -> io::Result<()> {
+    let old = match like.map(fs::metadata) {
+        Some(Ok(old)) => old,
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {
+            give_to_folder_owner(file, path);
+            return Ok(());
+        }
+    };
+    let (owner, group) = (old.uid(), old.gid());
+    give(file, owner, group).map_err(|error| {
+        let message = format!(
+            "the file belongs to user {owner}, and its replacement cannot be given to that user ({error}); \
+             run this command as that user"
+        );
+        io::Error::new(error.kind(), message)
+    })
+}
+
+/// Gives a file to the owner of its folder, if permitted.
+pub fn give_to_folder_owner(file: &File, path: &Path) {
+    if let Ok(folder) = fs::metadata(folder_of(path)) {
+        let _ = give(file, folder.uid(), folder.gid());
+    }
+}
+
+/// Changes the owner and the group, unless the owner is right already. Durable: `fdatasync` does not cover an owner.
+fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
+    if file.metadata()?.uid() == owner {
+        return Ok(());
+    }
+    fchown(file, Some(owner), Some(group))?;
+    file.sync_all()
+}
+
 /// The folder that a file is in.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),

@@ -10,17 +10,21 @@
 //! | [`faults`] | a disk in memory that fails and crashes on command, for tests |
 
 pub mod check;
+#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod content;
 pub mod disk;
 mod displaced;
 mod error;
+#[cfg(any(test, feature = "testing"))]
 pub mod faults;
 pub mod file;
-pub mod lock_file;
+mod lock_file;
+#[cfg(any(test, feature = "testing"))]
 pub mod memory;
 mod mode;
 mod peers;
+mod replace;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -31,10 +35,12 @@ pub use displaced::{Displaced, Displacement};
 pub use error::{OpenError, Place, SnapshotError, StoreError};
 pub use file::{FileStore, OpenFiles, StateFile};
 use futures_util::future::BoxFuture;
+#[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
 pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;
 use primitives::DocumentId;
+pub use replace::replace;
 
 /// Where documents are kept.
 ///

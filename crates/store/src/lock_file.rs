@@ -16,7 +16,7 @@ const LONGEST: u64 = 12;
 ///
 /// # Errors
 /// When it is a symbolic link or no regular file, or cannot be opened or made.
-pub fn open(path: &Path, mode: u32) -> io::Result<File> {
+pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
     checked(OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode), path)
 }
 
@@ -24,7 +24,7 @@ pub fn open(path: &Path, mode: u32) -> io::Result<File> {
 ///
 /// # Errors
 /// As for [`open`], and when there is none.
-pub fn open_existing(path: &Path) -> io::Result<File> {
+pub(super) fn open_existing(path: &Path) -> io::Result<File> {
     checked(OpenOptions::new().read(true), path)
 }
 
@@ -44,7 +44,7 @@ fn not_a_lock_file(path: &Path, what: &str) -> io::Error {
 }
 
 /// The process that has noted itself in a lock file, if it can be read.
-pub fn holder(file: &mut File) -> Option<u32> {
+pub(super) fn holder(file: &mut File) -> Option<u32> {
     content(file).ok()?.trim().parse().ok()
 }
 
@@ -53,7 +53,7 @@ pub fn holder(file: &mut File) -> Option<u32> {
 /// # Errors
 /// When something else than a process id stands in it, which is left as it is; or when it cannot be read. That it cannot be
 /// written is no error: on a full disk the lock holds without the note.
-pub fn note_holder(file: &mut File, path: &Path) -> io::Result<()> {
+pub(super) fn note_holder(file: &mut File, path: &Path) -> io::Result<()> {
     let is_lock_file = content(file).is_ok_and(|text| text.trim_end().bytes().all(|byte| byte.is_ascii_digit()));
     if !is_lock_file {
         return Err(not_a_lock_file(path, "a file with other content"));

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 use primitives::DocumentId;
 
 use super::content::{self, Content};
@@ -39,8 +40,8 @@ impl MemoryStore {
     #[must_use]
     pub fn crash(&self) -> Self {
         Self {
-            documents: Arc::new(Mutex::new(self.documents().clone())),
-            beside: Mutex::new(self.beside().clone()),
+            documents: Arc::new(Mutex::new(self.documents.lock().clone())),
+            beside: Mutex::new(self.beside.lock().clone()),
             ..Self::default()
         }
     }
@@ -50,18 +51,6 @@ impl MemoryStore {
         self.failing.store(count, Ordering::SeqCst);
     }
 
-    fn documents(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Vec<u8>>> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn peers(&self) -> MutexGuard<'_, HashMap<DocumentId, Vec<PeerRecord>>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn beside(&self) -> MutexGuard<'_, Beside> {
-        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn append_now(&self, id: &DocumentId, bytes: &[u8]) -> Result<Lengths, StoreError> {
         debug_assert!(content::are_chunks(bytes), "only whole chunks are appended");
         let failing = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
@@ -69,9 +58,9 @@ impl MemoryStore {
             return Err(StoreError::write(id, io::Error::from(io::ErrorKind::StorageFull)));
         }
         if bytes.is_empty() {
-            return Ok(self.documents().get(id).map_or(lengths(&[]), |document| lengths(document)));
+            return Ok(self.documents.lock().get(id).map_or(lengths(&[]), |document| lengths(document)));
         }
-        let mut documents = self.documents();
+        let mut documents = self.documents.lock();
         let document = documents.entry(id.clone()).or_default();
         document.extend_from_slice(bytes);
         Ok(lengths(document))
@@ -85,7 +74,7 @@ impl MemoryStore {
     ) -> Result<Lengths, StoreError> {
         let refused = |why| StoreError::Snapshot { id: id.clone(), why };
         let content = Content::whole(&new).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
-        let mut documents = self.documents();
+        let mut documents = self.documents.lock();
         let document = documents.entry(id.clone()).or_default();
         let old = Content::whole(document).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
         if !fits(&content, &old) {
@@ -105,7 +94,7 @@ impl Store for MemoryStore {
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
         let id = id.clone();
         async move {
-            Ok(self.documents().get(&id).map(|bytes| Loaded {
+            Ok(self.documents.lock().get(&id).map(|bytes| Loaded {
                 bytes: bytes.clone(),
                 document: None,
                 snapshot_len: lengths(bytes).snapshot,
@@ -123,7 +112,7 @@ impl Store for MemoryStore {
     fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move {
-            if !self.documents().contains_key(&id) {
+            if !self.documents.lock().contains_key(&id) {
                 return Err(StoreError::Snapshot { id, why: SnapshotError::NothingStored });
             }
             self.replace(&id, snapshot, Content::same_as)
@@ -132,7 +121,7 @@ impl Store for MemoryStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
-        async move { Ok(self.documents().keys().cloned().collect()) }.boxed()
+        async move { Ok(self.documents.lock().keys().cloned().collect()) }.boxed()
     }
 
     fn close(&self, _: &DocumentId) -> BoxFuture<'_, ()> {
@@ -146,39 +135,39 @@ impl Store for MemoryStore {
 
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
         let id = id.clone();
-        async move { Ok(self.peers().get(&id).cloned().unwrap_or_default()) }.boxed()
+        async move { Ok(self.peers.lock().get(&id).cloned().unwrap_or_default()) }.boxed()
     }
 
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.peers().insert(id, records);
+            self.peers.lock().insert(id, records);
             Ok(())
         }
         .boxed()
     }
 
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        ready(Ok(self.beside().authors.get(id).cloned().unwrap_or_default())).boxed()
+        ready(Ok(self.beside.lock().authors.get(id).cloned().unwrap_or_default())).boxed()
     }
 
     fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.beside().authors.entry(id).or_default().extend(lines);
+            self.beside.lock().authors.entry(id).or_default().extend(lines);
             Ok(())
         }
         .boxed()
     }
 
     fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
-        ready(Ok(self.beside().access.clone().into_iter().collect())).boxed()
+        ready(Ok(self.beside.lock().access.clone().into_iter().collect())).boxed()
     }
 
     fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.beside().access.insert(id, record);
+            self.beside.lock().access.insert(id, record);
             Ok(())
         }
         .boxed()
@@ -187,8 +176,8 @@ impl Store for MemoryStore {
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.documents().remove(&id);
-            self.peers().remove(&id);
+            self.documents.lock().remove(&id);
+            self.peers.lock().remove(&id);
             Ok(())
         }
         .boxed()

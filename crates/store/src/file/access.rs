@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use primitives::DocumentId;
 
 use super::Inner;
-use super::replace::{NewFile, NotReplaced};
+use crate::replace::replace;
 use crate::{OpenError, Place, Records, StoreError};
 
 const ENDING: &str = ".access.json";
@@ -38,10 +38,6 @@ impl Inner {
     pub(super) fn save_access(&self, id: &DocumentId, bytes: &[u8]) -> Result<(), StoreError> {
         self.make_documents().map_err(|error| StoreError::from(error).while_writing(id))?;
         let path = self.access_file(id);
-        let new = NewFile::write(&*self.disk, &path, bytes).map_err(|error| StoreError::write(id, error))?;
-        match new.publish(&*self.disk, &path) {
-            Ok(_) => Ok(()),
-            Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => Err(StoreError::write(id, error)),
-        }
+        replace(&*self.disk, &path, bytes).map_err(|error| StoreError::write(id, error))
     }
 }

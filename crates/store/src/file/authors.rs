@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use primitives::DocumentId;
 
-use super::replace::{NewFile, NotReplaced};
 use super::{Inner, trust};
 use crate::disk::Disk;
+use crate::replace::{NewFile, ReplaceError};
 use crate::{OpenError, Place, StoreError};
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -50,8 +50,8 @@ fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
             trust::restore(disk, path);
             Ok(())
         }
-        Err(NotReplaced::Kept(error)) => Err(error),
-        Err(NotReplaced::Unknown(error)) => {
+        Err(ReplaceError::Kept(error)) => Err(error),
+        Err(ReplaceError::Unknown(error)) => {
             trust::withdraw(disk, path);
             Err(error)
         }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Weak};
 
 use automerge::Automerge;
 
-use super::replace::{NewFile, NotReplaced};
 use super::trust;
 use crate::content::{self, Content, Damage, Identity};
 use crate::disk::{Disk, FileId, LockError, LogFile, folder_of};
+use crate::replace::{NewFile, ReplaceError};
 use crate::{Displacement, Lengths, Repair};
 
 /// A document's open file, and how much of it is known to be durable.
@@ -120,7 +120,7 @@ impl Log {
             new.lock()?;
             let file = match new.publish(&**disk, path) {
                 Ok(file) => file,
-                Err(NotReplaced::Kept(error) | NotReplaced::Unknown(error)) => return Err(error.into()),
+                Err(ReplaceError::Kept(error) | ReplaceError::Unknown(error)) => return Err(error.into()),
             };
             trust::restore(&**disk, path);
             file
@@ -154,8 +154,8 @@ impl Log {
         let id = new.lock()?;
         let file = match new.publish(&**disk, path) {
             Ok(file) => file,
-            Err(NotReplaced::Kept(error)) => return Err(error),
-            Err(NotReplaced::Unknown(error)) => {
+            Err(ReplaceError::Kept(error)) => return Err(error),
+            Err(ReplaceError::Unknown(error)) => {
                 // Nothing was there before, so nothing is lost by taking it back. Should that fail too, the next
                 // opening makes what it finds durable before it shows it to anybody.
                 let _ = disk.remove(path);
@@ -322,24 +322,24 @@ impl Log {
     }
 
     /// Puts `new`, which holds `content` and lacks what was appended after `covered`, in the place of the file.
-    pub(super) fn replace(&mut self, new: NewFile, snapshot: u64, covered: u64) -> Result<Lengths, NotReplaced> {
+    pub(super) fn replace(&mut self, new: NewFile, snapshot: u64, covered: u64) -> Result<Lengths, ReplaceError> {
         let added = self.file().and_then(|file| file.read(covered..self.durable)).and_then(|tail| new.extend(&tail));
         match added {
             Ok(length) => self.replace_by(new, length, snapshot),
             Err(error) => {
                 new.discard(&*self.disk);
-                Err(NotReplaced::Kept(error))
+                Err(ReplaceError::Kept(error))
             }
         }
     }
 
     /// Puts `new`, which holds all that there is, in the place of the file.
-    pub(super) fn replace_all(&mut self, new: NewFile, snapshot: u64) -> Result<Lengths, NotReplaced> {
+    pub(super) fn replace_all(&mut self, new: NewFile, snapshot: u64) -> Result<Lengths, ReplaceError> {
         let length = new.len();
         self.replace_by(new, length, snapshot)
     }
 
-    fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, NotReplaced> {
+    fn replace_by(&mut self, new: NewFile, length: u64, snapshot: u64) -> Result<Lengths, ReplaceError> {
         self.document = None;
         // What somebody else has put in its place is not ours to replace.
         let in_place = self.find_displacement().and_then(|displaced| match displaced {
@@ -350,7 +350,7 @@ impl Log {
             Ok(id) => id,
             Err(error) => {
                 new.discard(&*self.disk);
-                return Err(NotReplaced::Kept(error));
+                return Err(ReplaceError::Kept(error));
             }
         };
         // If the rename fails halfway, either file may stand at the path, and this is the only one whose durable part is known: it
@@ -368,7 +368,7 @@ impl Log {
                 Ok(self.lengths())
             }
             Err(error) => {
-                if let NotReplaced::Unknown(error) = &error {
+                if let ReplaceError::Unknown(error) = &error {
                     self.perhaps = Some(id);
                     tracing::error!(
                         file = %self.path.display(), %error,

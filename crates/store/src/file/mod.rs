@@ -10,7 +10,6 @@ mod log;
 mod peers;
 mod pool;
 mod repair;
-mod replace;
 mod rewrite;
 mod state;
 #[cfg(test)]
@@ -20,12 +19,13 @@ mod trust;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log::{Log, NotAppended, NotOpened, Opened};
-use offload::{Brief, can_hand_over, handed_over};
+use offload::{BriefWait, block_in_place, can_block_in_place, run_blocking};
+use parking_lot::Mutex;
 pub use pool::OpenFiles;
 use pool::Pool;
 use primitives::DocumentId;
@@ -74,7 +74,7 @@ struct Inner {
     slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
-    writing: Brief,
+    writing: BriefWait,
     pool: Pool,
     /// A permit for each call that opens files. Whoever waits for one may hold a document's log, and whoever has one waits
     /// for no log.
@@ -93,11 +93,6 @@ struct Slot {
 }
 
 type LogCell = OwnedMutexGuard<Option<Log>>;
-
-/// A mutex whose holder panicked still guards sound data here: every update of it is a single step.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl FileStore {
     /// Opens the store: `state` is the document `default_id`, and `documents` the folder of all others.
@@ -134,7 +129,7 @@ impl FileStore {
             documents_lock: Mutex::default(),
             refused: Mutex::default(),
             probing: Mutex::default(),
-            writing: Brief::default(),
+            writing: BriefWait::default(),
             pool: Pool::new(open_files.kept),
             calls: Arc::new(Semaphore::new(open_files.at_once)),
             rewrites: Arc::new(Semaphore::new(open_files.at_once)),
@@ -162,7 +157,7 @@ impl FileStore {
         let slot = inner.slot(&id);
         let cell = Arc::clone(&slot.log).lock_owned().await;
         let call = inner.call().await;
-        blocking(move || {
+        run_blocking(move || {
             let result = inner.work_on(&id, slot, cell, work);
             drop(call);
             result
@@ -178,7 +173,7 @@ impl FileStore {
         opens: bool,
         work: impl FnOnce(&Inner, &DocumentId, &mut Option<Log>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        if !can_hand_over() {
+        if !can_block_in_place() {
             return self.with_log(id, work).await;
         }
         let slot = self.inner.slot(&id);
@@ -187,7 +182,7 @@ impl FileStore {
         let call = if opens { self.inner.call().await } else { None };
         let work = || self.inner.work_on(&id, slot, cell, work);
         // Opening and creating files takes longer than a write.
-        let result = if opens { handed_over(work) } else { self.inner.writing.run(work) };
+        let result = if opens { block_in_place(work) } else { self.inner.writing.run(work) };
         drop(call);
         result
     }
@@ -196,22 +191,12 @@ impl FileStore {
     async fn opening<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
         let inner = Arc::clone(&self.inner);
         let call = inner.call().await;
-        blocking(move || {
+        run_blocking(move || {
             let result = work(&inner);
             drop(call);
             result
         })
         .await
-    }
-}
-
-/// Runs `work` where it may block. It ends even if nobody waits for it any more.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is going down, and whoever waits here goes down with it.
-        Err(_) => std::future::pending().await,
     }
 }
 
@@ -259,7 +244,7 @@ impl Inner {
             return true;
         }
         for other in self.pool.oldest(CANDIDATES) {
-            let slot = locked(&self.slots).get(&other).cloned();
+            let slot = self.slots.lock().get(&other).cloned();
             let closed = slot
                 .as_ref()
                 .is_none_or(|slot| slot.log.try_lock().is_ok_and(|mut log| log.as_mut().is_none_or(Log::close_file)));
@@ -277,13 +262,13 @@ impl Inner {
     }
 
     fn slot(&self, id: &DocumentId) -> Arc<Slot> {
-        Arc::clone(locked(&self.slots).entry(id.clone()).or_default())
+        Arc::clone(self.slots.lock().entry(id.clone()).or_default())
     }
 
     /// Removes the slot of a document that is not open, unless another call has it: ids that were only asked for
     /// must not add up.
     fn forget_if_closed(&self, id: &DocumentId, slot: Arc<Slot>) {
-        let mut slots = locked(&self.slots);
+        let mut slots = self.slots.lock();
         // The map's and this one; new ones are only made under the lock that is held here.
         if Arc::strong_count(&slot) == 2 && slot.log.try_lock().is_ok_and(|log| log.is_none()) {
             slots.remove(id);
@@ -299,7 +284,7 @@ impl Inner {
             None => None,
         };
         let before = {
-            let mut refused = locked(&self.refused);
+            let mut refused = self.refused.lock();
             match refusal {
                 Some(refusal) => refused.insert(id.clone(), refusal),
                 None => refused.remove(id),
@@ -339,7 +324,7 @@ impl Inner {
 
     /// Locks the folder of the documents, if it is there. Says whether it is.
     fn enter_documents(&self) -> Result<bool, OpenError> {
-        let mut lock = locked(&self.documents_lock);
+        let mut lock = self.documents_lock.lock();
         if let Some((_, folder)) = &*lock {
             return self.is_in_place(*folder).map(|()| true);
         }
@@ -394,12 +379,12 @@ impl Inner {
         let identity = if *id == self.default_id { self.state_identity } else { Identity::Known };
         match Log::open(&self.disk, place.path(), &self.name(id), identity) {
             Ok(None) => {
-                locked(&self.refused).remove(id);
+                self.refused.lock().remove(id);
                 Ok(None)
             }
             Ok(Some(Opened { log, repaired })) => {
                 *cell = Some(log);
-                locked(&self.refused).remove(id);
+                self.refused.lock().remove(id);
                 Ok(repaired)
             }
             Err(NotOpened::Io(error)) => Err(OpenError::io(place, error).into()),
@@ -407,7 +392,7 @@ impl Inner {
             Err(NotOpened::Damaged(damage)) => {
                 let error = OpenError::damage(place, damage);
                 tracing::error!(document = %id, %error, "a document is quarantined");
-                locked(&self.refused).insert(id.clone(), Refusal::Quarantined);
+                self.refused.lock().insert(id.clone(), Refusal::Quarantined);
                 Err(error.into())
             }
         }
@@ -449,7 +434,7 @@ impl Inner {
 
     fn remove(&self, id: &DocumentId, cell: &mut Option<Log>) -> Result<(), StoreError> {
         *cell = None;
-        locked(&self.refused).remove(id);
+        self.refused.lock().remove(id);
         let path = self.place(id).path().to_owned();
         let peers = self.peers_file(id);
         let failed = |error| StoreError::write(id, error);
@@ -480,7 +465,7 @@ impl Inner {
     }
 
     fn list(&self) -> Result<Vec<DocumentId>, StoreError> {
-        if let Some((_, folder)) = &*locked(&self.documents_lock) {
+        if let Some((_, folder)) = &*self.documents_lock.lock() {
             // One that was moved away is not an empty one.
             self.is_in_place(*folder)?;
         }
@@ -497,7 +482,7 @@ impl Inner {
     }
 
     fn probe(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = locked(&self.probing);
+        let _one_at_a_time = self.probing.lock();
         self.find_displaced()?;
         self.try_writing(&beside(&self.state, ".probe"))
             .map_err(|source| StoreError::Folder { place: Place::State(self.state.clone()), source })?;
@@ -510,7 +495,7 @@ impl Inner {
 
     /// Looks whether the files that are open still stand at their paths. (A document that is being worked with looks for itself.)
     fn find_displaced(&self) -> Result<(), StoreError> {
-        let slots: Vec<_> = locked(&self.slots).iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+        let slots: Vec<_> = self.slots.lock().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
         let mut result = Ok(());
         for (id, slot) in slots {
             if let Ok(mut cell) = slot.log.try_lock()
@@ -616,7 +601,7 @@ impl Store for FileStore {
 
     fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.load_access()).boxed()
+        run_blocking(move || inner.load_access()).boxed()
     }
 
     fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -628,11 +613,11 @@ impl Store for FileStore {
     }
 
     fn health(&self) -> Health {
-        Health { refused: locked(&self.inner.refused).iter().map(|(id, refusal)| (id.clone(), *refusal)).collect() }
+        Health { refused: self.inner.refused.lock().iter().map(|(id, refusal)| (id.clone(), *refusal)).collect() }
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || inner.probe()).boxed()
+        run_blocking(move || inner.probe()).boxed()
     }
 }

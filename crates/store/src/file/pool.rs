@@ -5,8 +5,8 @@
 //! the least recently used gives way. To open a file for an append takes a fraction of the fsync that follows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use primitives::DocumentId;
 
 /// How many descriptors a store may have.
@@ -64,7 +64,7 @@ impl Pool {
 
     /// Notes a use. Says whether the document's file is kept open: not if there is no room for one more.
     pub(super) fn used(&self, id: &DocumentId) -> bool {
-        let mut uses = self.uses();
+        let mut uses = self.uses.lock();
         if !uses.last.contains_key(id) && uses.last.len() >= self.most {
             return false;
         }
@@ -79,23 +79,19 @@ impl Pool {
 
     /// Whether the document's file is kept open.
     pub(super) fn has(&self, id: &DocumentId) -> bool {
-        self.uses().last.contains_key(id)
+        self.uses.lock().last.contains_key(id)
     }
 
     /// So many documents that were not used for longest.
     pub(super) fn oldest(&self, count: usize) -> Vec<DocumentId> {
-        self.uses().by_age.values().take(count).cloned().collect()
+        self.uses.lock().by_age.values().take(count).cloned().collect()
     }
 
     /// The document's file is closed.
     pub(super) fn leave(&self, id: &DocumentId) {
-        let mut uses = self.uses();
+        let mut uses = self.uses.lock();
         if let Some(use_) = uses.last.remove(id) {
             uses.by_age.remove(&use_);
         }
-    }
-
-    fn uses(&self) -> MutexGuard<'_, Uses> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

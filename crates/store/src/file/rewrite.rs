@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::runtime::Handle;
 
 use super::log::Log;
-use super::replace::{NewFile, NotReplaced};
-use super::{Inner, LogCell, Slot, blocking};
+use super::{Inner, LogCell, Slot};
 use crate::content::{Content, Damage};
+use crate::replace::{NewFile, ReplaceError};
 use crate::{Lengths, SnapshotError, StoreError};
 
 /// Replaces what is stored now by a snapshot of it, while appends go on.
@@ -17,7 +18,7 @@ pub(super) async fn compact(inner: Arc<Inner>, id: DocumentId, snapshot: Vec<u8>
     let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
     // Taken before the thread is, so that an append that is asked for after this call comes after it.
     let cell = Arc::clone(&slot.log).lock_owned().await;
-    blocking(move || {
+    run_blocking(move || {
         let result = compact_log(&inner, &id, &slot, cell, &snapshot);
         drop(rewriting);
         inner.forget_if_closed(&id, slot);
@@ -64,7 +65,7 @@ fn compact_log(
     let _rewrite = rewrite;
     match ready {
         Ok((log, snapshot_len)) => {
-            let replaced = log.replace(new, snapshot_len, covered).map_err(|error| not_replaced(id, error));
+            let replaced = log.replace(new, snapshot_len, covered).map_err(|error| replace_error(id, error));
             inner.note_refusal(id, cell.as_ref());
             inner.bound_open_files(id, cell.as_mut());
             replaced
@@ -81,7 +82,7 @@ pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8
     let slot = inner.slot(&id);
     let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
     let mut cell = Arc::clone(&slot.log).lock_owned().await;
-    blocking(move || {
+    run_blocking(move || {
         let result = recover_log(&inner, &id, &mut cell, &full_copy);
         inner.bound_open_files(&id, cell.as_mut());
         inner.note_refusal(&id, cell.as_ref());
@@ -114,7 +115,7 @@ fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u
         Err(source) => Err(StoreError::Read { id: id.clone(), source }),
     });
     match checked {
-        Ok(snapshot_len) => log.replace_all(new, snapshot_len).map_err(|error| not_replaced(id, error)),
+        Ok(snapshot_len) => log.replace_all(new, snapshot_len).map_err(|error| replace_error(id, error)),
         Err(error) => {
             new.discard(&*inner.disk);
             Err(error)
@@ -139,9 +140,9 @@ fn other_heads(id: &DocumentId) -> StoreError {
     StoreError::Snapshot { id: id.clone(), why: SnapshotError::OtherHeads }
 }
 
-fn not_replaced(id: &DocumentId, error: NotReplaced) -> StoreError {
+fn replace_error(id: &DocumentId, error: ReplaceError) -> StoreError {
     match error {
-        NotReplaced::Kept(source) => StoreError::write(id, source),
-        NotReplaced::Unknown(_) => StoreError::Refused { id: id.clone() },
+        ReplaceError::Kept(source) => StoreError::write(id, source),
+        ReplaceError::Unknown(_) => StoreError::Refused { id: id.clone() },
     }
 }

@@ -37,7 +37,7 @@ async fn ids_that_were_only_asked_for_leave_nothing_behind() {
 }
 
 fn locked_slots(store: &FileStore) -> usize {
-    crate::file::locked(&store.inner.slots).len()
+    store.inner.slots.lock().len()
 }
 
 #[tokio::test]

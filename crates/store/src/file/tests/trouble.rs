@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::faults::{Op, Trouble};
@@ -28,12 +28,8 @@ impl Place {
         Self { disk, trouble, acknowledged: Arc::default() }
     }
 
-    fn acknowledged(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Vec<u8>>> {
-        self.acknowledged.lock().expect("nobody panicked")
-    }
-
     fn of(&self, id: &DocumentId) -> Vec<u8> {
-        self.acknowledged().get(id).cloned().unwrap_or_default()
+        self.acknowledged.lock().get(id).cloned().unwrap_or_default()
     }
 
     fn open(&self) -> FileStore {
@@ -148,7 +144,7 @@ impl TriesAgain {
 
     /// A call was acknowledged: its effect survives a power cut.
     async fn holds(&self, id: &DocumentId, bytes: Vec<u8>) {
-        self.place.acknowledged().insert(id.clone(), bytes);
+        self.place.acknowledged.lock().insert(id.clone(), bytes);
         if !self.place.disk.failed().is_empty() {
             self.place.survives(id, &[]).await;
         }
@@ -283,11 +279,11 @@ async fn at_every_call(trouble: Trouble, reaches: &[Op]) {
         let disks = Mutex::new(Vec::new());
         conformance::run(|| {
             let place = Place::new(trouble, skip);
-            disks.lock().expect("nobody panicked").push(place.disk.clone());
+            disks.lock().push(place.disk.clone());
             move || -> Arc<dyn Store> { Arc::new(TriesAgain { store: place.open(), place: place.clone() }) }
         })
         .await;
-        let disks = disks.into_inner().expect("nobody panicked");
+        let disks = disks.into_inner();
         let failed: Vec<Op> = disks.iter().flat_map(FaultyDisk::failed).collect();
         if failed.is_empty() {
             break;
