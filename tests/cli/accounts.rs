@@ -38,7 +38,7 @@ async fn an_account_is_added_with_a_password_from_standard_input_and_can_log_in(
     let ended = auth.given(&add, &format!("{PASSWORD}\r\nnot this"));
     assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
     assert!(ended.err.contains("cfo@example.com can log in: owner, documents default"), "{}", ended.err);
-    assert!(ended.err.contains("made the first key"), "{}", ended.err);
+    assert!(ended.err.contains("created the first key"), "{}", ended.err);
     let (_, grant) = auth.login("cfo@example.com", PASSWORD).await.unwrap();
     assert_eq!((grant.role, grant.documents.to_string()), (Role::Owner, "default".to_owned()));
     assert_eq!(auth.login("cfo@example.com", "not this").await.err(), Some(LoginRefused::Wrong));
@@ -185,12 +185,12 @@ async fn on_a_terminal_the_password_is_asked_for_twice_and_not_printed() {
         Ended::from(child.wait_with_output().unwrap())
     };
     let differ = typed("correct horse\ncorrect house\n");
-    assert!(differ.out.contains("the two passwords differ"), "{}", differ.out);
+    assert!(differ.out.contains("the passwords do not match"), "{}", differ.out);
     assert_eq!(differ.code, Some(1), "{}", differ.out);
     assert!(!auth.path.join("users.json").exists());
     let ended = typed(&format!("{PASSWORD}\n{PASSWORD}\n"));
     assert_eq!(ended.code, Some(0), "{}", ended.out);
-    assert!(ended.out.contains("Password: ") && ended.out.contains("The same again: "), "{}", ended.out);
+    assert!(ended.out.contains("Password: ") && ended.out.contains("Repeat password: "), "{}", ended.out);
     assert!(!ended.out.contains("horse"), "{}", ended.out);
     assert!(auth.login("cfo", PASSWORD).await.is_ok());
 }

@@ -76,7 +76,7 @@ fn damaged_rows_are_reported_and_nothing_is_stored() {
         assert_eq!(ended.code, Some(1));
         let rows: Vec<&str> = ended.err.lines().filter(|line| line.trim_start().starts_with("line ")).collect();
         assert_eq!(rows.len(), 3, "{}", ended.err);
-        assert!(ended.err.contains("nothing was imported") && ended.err.contains("--skip-odd"), "{}", ended.err);
+        assert!(ended.err.contains("Nothing was imported") && ended.err.contains("--skip-odd"), "{}", ended.err);
         // Every report names the line on which its row begins.
         let text = fs::read_to_string(&source).unwrap();
         for row in rows {
@@ -115,7 +115,7 @@ fn skip_odd_imports_sound_rows_and_keeps_the_others() {
     // Of the skipped rows none is left that could be imported, and nothing is made.
     let again = import(&skipped, "other.automerge");
     assert_eq!(again.code, Some(1));
-    assert!(again.err.contains("no row is left"), "{}", again.err);
+    assert!(again.err.contains("no valid row is left"), "{}", again.err);
     let made = |name: &str| folder.path().join(name).exists();
     assert!(!made("other.automerge") && !made("data.skipped-2.skipped.json") && !made("data.skipped-3.json"));
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use clap::CommandFactory;
-use happierwork::config::Cli;
+use happierwork::cli::config::Cli;
 
 use super::support::process::{Running, folder, imported, program, refused, run, serve};
 use super::support::socket_to;
@@ -88,7 +88,7 @@ fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
         (&[], Some("0")),
     ] {
         let ended = refused(open_to_all(flags, port));
-        for word in ["can be reached from other machines", "127.0.0.1", "--auth", "--open"] {
+        for word in ["reachable from other machines", "127.0.0.1", "--auth", "--open"] {
             assert!(ended.err.contains(word), "{flags:?}: {}", ended.err);
         }
         assert!(!state.exists(), "{flags:?}");
@@ -107,7 +107,7 @@ fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
     assert!(address.ip().is_unspecified(), "{address}");
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.out.contains("OPEN      everybody"), "{}", ended.out);
+    assert!(ended.out.contains("OPEN      no authentication"), "{}", ended.out);
 }
 
 #[test]

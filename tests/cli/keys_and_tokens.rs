@@ -140,7 +140,7 @@ fn a_token_stands_alone_on_standard_output_and_says_what_was_asked_for() {
     let flags = ["token", "--user", " Jane Doe ", "--role", "owner", "--documents", &documents, "--expires", "30m"];
     let made = auth.run(&flags);
     assert_eq!(made.code, Some(0));
-    assert!(made.err.contains("made the first key"), "{}", made.err);
+    assert!(made.err.contains("created the first key"), "{}", made.err);
     assert_eq!(made.out.lines().count(), 1);
     let grant = auth.verify(&made.out).unwrap();
     assert_eq!((&*grant.user, grant.role, grant.session), ("Jane Doe", Role::Owner, false));
