@@ -1,15 +1,15 @@
-//! Happierwork: positions and budgets in an [Automerge](https://automerge.org) document, synced to everybody.
+//! Happierwork: a server that syncs positions and budgets in [Automerge](https://automerge.org) documents.
 //!
-//! The map of the house; imports run downwards only:
+//! This is the application. The crates below `crates/` hold everything that can stand alone. Modules may import from those
+//! further down this table, not from those above:
 //!
-//! | room | holds |
+//! | module | holds |
 //! |---|---|
-//! | [`command`] | the commands of the program, on top of all |
-//! | [`config`] | flags and environment |
-//! | [`server`] | axum: routes, one file per surface, limits, who may ask |
+//! | [`cli`] | the command line and its configuration |
+//! | [`server`] | the axum application: HTTP and WebSocket endpoints, authentication, limits |
+//! | [`legacy`] | the protocol of the Django backend that this server replaces |
 
-pub mod command;
-pub mod config;
+pub mod cli;
 #[cfg(feature = "legacy")]
 pub mod legacy;
 pub mod server;

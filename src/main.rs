@@ -1,15 +1,14 @@
-//! The command line, and nothing else: see [`happierwork::command`].
+//! Entry point of the program; see [`happierwork::cli`].
 
 use std::process::ExitCode;
 
-use happierwork::config::Cli;
+use happierwork::cli::config::Cli;
 use tikv_jemallocator::Jemalloc;
 
-/// A server frees memory in another order than it allocates it. docs/adr/0037-use-jemalloc.md compares how much memory each
-/// allocator retains.
+/// Retains less memory than the system allocator in a long-running server: docs/adr/0037-use-jemalloc.md has measurements.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    happierwork::command::run(Cli::read())
+    happierwork::cli::run(Cli::read())
 }

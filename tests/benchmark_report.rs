@@ -58,7 +58,7 @@ fn change(results: &mut Results, server: &str, case: &str, change: impl Fn(&mut 
 const THOUSAND: &str = "1,000 viewers, 20 edits/s, small document";
 
 #[test]
-fn the_same_results_make_the_same_files() {
+fn report_is_deterministic() {
     let (once, again) = (written(&fixture()), written(&fixture()));
     assert_eq!(once, again);
     let names: Vec<&str> = once.keys().map(String::as_str).collect();
@@ -66,7 +66,7 @@ fn the_same_results_make_the_same_files() {
 }
 
 #[test]
-fn targets_show_what_was_measured_and_whether_it_is_enough() {
+fn targets_show_measurement_and_verdict() {
     let page = page(&fixture());
     assert_eq!(row(&page, "1,000 viewers, 1 writer")[2..], ["p99 13.2 ms; CPU 14.6 µs; over the floor 1.37 ×", "yes"]);
     assert_eq!(row(&page, "5,000 viewers, 1 writer")[2..], ["converged; p99 64.3 ms", "yes"]);
@@ -88,14 +88,14 @@ fn targets_show_what_was_measured_and_whether_it_is_enough() {
 }
 
 #[test]
-fn a_target_of_which_nothing_was_measured_says_so() {
+fn target_without_measurement_is_marked() {
     let page = page(&fixture());
     assert_eq!(row(&page, "1,000 documents, 400")[2..], ["not measured", "–"]);
     assert_eq!(row(&page, "RSS: idle server")[2..], ["idle 9.80 MiB; connection 20.8 KiB; document not measured", "–"]);
 }
 
 #[test]
-fn the_page_of_the_repository_has_every_target() {
+fn committed_report_has_every_target() {
     let mut nothing = fixture();
     nothing.measurements.clear();
     let rendered = page(&nothing);
@@ -109,7 +109,7 @@ fn the_page_of_the_repository_has_every_target() {
 }
 
 #[test]
-fn a_target_cannot_be_met_by_clients_that_ended_with_different_documents() {
+fn diverged_clients_cannot_meet_a_target() {
     let mut results = fixture();
     change(&mut results, "happierwork", THOUSAND, |measurement| {
         measurement.figures.insert("converged".to_owned(), 0.0);
@@ -120,13 +120,13 @@ fn a_target_cannot_be_met_by_clients_that_ended_with_different_documents() {
 }
 
 #[test]
-fn a_target_for_a_faster_disk_is_neither_met_nor_missed() {
+fn target_for_a_faster_disk_is_undecided() {
     let page = page(&fixture());
     assert_eq!(row(&page, "one sequential writer")[2..], ["1,210 edits/s; `fdatasync` 610 µs", "–"]);
 }
 
 #[test]
-fn a_server_that_did_not_converge_is_not_compared_with() {
+fn diverged_servers_are_excluded_from_comparison() {
     let mut results = fixture();
     change(&mut results, "samod", THOUSAND, |measurement| {
         measurement.figures.insert("converged".to_owned(), 0.0);
@@ -138,7 +138,7 @@ fn a_server_that_did_not_converge_is_not_compared_with() {
 }
 
 #[test]
-fn ratios_within_runs_come_before_ratios_of_medians() {
+fn ratios_are_computed_within_runs_first() {
     let mut results = fixture();
     change(&mut results, "happierwork", THOUSAND, |measurement| {
         measurement.figures.insert("cpu_to_floor".to_owned(), 3.0);
@@ -152,7 +152,7 @@ fn ratios_within_runs_come_before_ratios_of_medians() {
 }
 
 #[test]
-fn tables_have_a_row_for_each_case_and_server_with_its_notes() {
+fn tables_have_a_row_per_case_and_server() {
     let page = page(&fixture());
     let ours = row(&page, "10 viewers, 20 edits/s");
     assert_eq!(ours[1], "happierwork");
@@ -166,7 +166,7 @@ fn tables_have_a_row_for_each_case_and_server_with_its_notes() {
 }
 
 #[test]
-fn a_chart_without_figures_is_not_shown_and_an_old_one_goes() {
+fn chart_without_figures_is_removed() {
     let mut results = fixture();
     let docs = TempDir::new().expect("a folder");
     report::write(&results, docs.path()).expect("written");
@@ -180,7 +180,7 @@ fn a_chart_without_figures_is_not_shown_and_an_old_one_goes() {
 }
 
 #[test]
-fn charts_are_small_and_have_what_was_measured() {
+fn charts_are_small_and_complete() {
     let files = written(&fixture());
     for (name, svg) in files.iter().filter(|(name, _)| name.ends_with(".svg")) {
         assert!(svg.len() < 12_000, "{name} is {} bytes long", svg.len());

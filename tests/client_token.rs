@@ -1,16 +1,17 @@
 //! The token that a replica shows its server: which one, when, and to nobody else.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-mod common_client;
+mod support;
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use client::{BadUrl, ConnectError, Endpoint, Problem, Replica, Status, Token, new_document_id};
-use common_client::{TestServer, options, synced};
 use futures_util::{SinkExt, StreamExt};
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
+use support::TestServer;
+use support::replica::{options, synced};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -77,7 +78,7 @@ async fn refused(replica: &Replica) {
 }
 
 #[tokio::test]
-async fn a_new_token_is_shown_at_once_after_the_old_one_was_refused() {
+async fn replaced_token_reconnects_immediately() {
     let home = tempfile::tempdir().unwrap();
     let (url, mut shown) = gatekeeper().await;
     let token = Token::new("old").unwrap();
@@ -99,7 +100,7 @@ async fn a_new_token_is_shown_at_once_after_the_old_one_was_refused() {
 }
 
 #[tokio::test]
-async fn without_a_token_none_is_shown_and_another_endpoint_is_another_connection() {
+async fn different_endpoint_opens_a_new_connection() {
     let home = tempfile::tempdir().unwrap();
     let (url, mut shown) = gatekeeper().await;
     let replica = Replica::open(options(home.path(), &new_document_id(), "ceo").online(&url)).await.unwrap();
@@ -110,7 +111,7 @@ async fn without_a_token_none_is_shown_and_another_endpoint_is_another_connectio
 }
 
 #[tokio::test]
-async fn a_token_does_not_go_over_a_network_in_the_clear() {
+async fn token_is_not_sent_unencrypted() {
     let home = tempfile::tempdir().unwrap();
     let replica = Replica::open(options(home.path(), &new_document_id(), "ceo")).await.unwrap();
     let endpoint = Endpoint::new("ws://plan.example.com/sync").token(Token::new(SECRET).unwrap());
@@ -120,7 +121,7 @@ async fn a_token_does_not_go_over_a_network_in_the_clear() {
 }
 
 #[tokio::test]
-async fn an_http_refusal_is_one_and_its_words_are_passed_on() {
+async fn http_refusal_is_reported_with_its_message() {
     let home = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/sync", listener.local_addr().unwrap());
@@ -156,7 +157,7 @@ async fn an_http_refusal_is_one_and_its_words_are_passed_on() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_is_told_from_who_speaks_something_else() {
+async fn dropped_handshake_differs_from_a_foreign_protocol() {
     let home = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/sync", listener.local_addr().unwrap());
@@ -198,7 +199,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn no_log_at_any_level_has_the_token() {
+async fn logs_contain_no_token_at_any_level() {
     static LOG: OnceLock<Log> = OnceLock::new();
     let log = LOG.get_or_init(Log::default).clone();
     let writer = log.clone();
@@ -208,10 +209,10 @@ async fn no_log_at_any_level_has_the_token() {
         .with_writer(move || writer.clone())
         .init();
 
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let token = Token::new(SECRET).unwrap();
-    let endpoint = Endpoint::new(server.url()).token(token.clone());
+    let endpoint = Endpoint::new(server.url("/sync")).token(token.clone());
     let options = options(home.path(), &server.document, "ceo").online(endpoint.clone());
     let shown = format!("{endpoint:?} {options:?} {token:?}");
     let replica = Replica::open(options).await.unwrap();

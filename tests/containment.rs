@@ -92,7 +92,7 @@ async fn slow_sender_is_suspended_before_the_document() {
 }
 
 #[tokio::test]
-async fn a_change_that_would_ruin_the_document_costs_its_sender_the_connection_and_nobody_else_anything() {
+async fn harmful_change_closes_only_its_sender() {
     let server = TestServer::start().await;
     let mut witness = PlainPeer::connect(&server, &server.document).await;
     let mut forger = PlainPeer::connect(&server, &server.document).await;
@@ -131,7 +131,7 @@ async fn a_change_that_would_ruin_the_document_costs_its_sender_the_connection_a
 }
 
 #[tokio::test]
-async fn who_ruins_the_document_again_and_again_is_made_to_wait() {
+async fn repeated_offender_is_suspended() {
     let server = TestServer::start().await;
     let mut doc = AutoCommit::new().with_actor(ActorId::from([66; 16]));
     for value in 0..2 {
@@ -153,7 +153,7 @@ async fn who_ruins_the_document_again_and_again_is_made_to_wait() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_takes_its_document_out_of_service_and_no_other() {
+async fn damaged_file_affects_only_its_document() {
     let folder = folder();
     let id = DocumentId::from_random([9; 16]);
     let mut doc = AutoCommit::new();
@@ -185,7 +185,7 @@ async fn a_damaged_file_takes_its_document_out_of_service_and_no_other() {
 }
 
 #[tokio::test]
-async fn tag_of_many_heads_is_short_and_too_many_are_merged() {
+async fn many_heads_have_a_short_etag_and_are_merged() {
     let server = TestServer::start().await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     let base = peer.doc.clone();
@@ -207,7 +207,7 @@ async fn tag_of_many_heads_is_short_and_too_many_are_merged() {
 }
 
 #[tokio::test]
-async fn file_of_too_many_actors_is_served_and_not_opened() {
+async fn file_with_too_many_actors_is_not_opened() {
     let folder = folder();
     let id = DocumentId::from_random([7; 16]);
     let mut file = Vec::new();

@@ -1,19 +1,19 @@
 //! The page at `/`: its files, as browsers ask for them; and a server that was built without it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-mod common;
+mod support;
 
 use std::io::{Read, Write};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use auth::{AuthFolder, AuthOptions, NewKey};
-use common::{Answer, TestServer, options};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use happierwork::server::{Asset, Content, Dashboard};
+use support::{Answer, TestServer};
 use tempfile::TempDir;
 
 const INDEX: &str = "<!doctype html><title>The plan</title>";
@@ -47,10 +47,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 });
 
 async fn with_page() -> TestServer {
-    let folder = TempDir::new().unwrap();
-    let mut options = options(folder.path());
-    options.dashboard = Dashboard::of(&ASSETS);
-    TestServer::start_with(folder, options).await
+    let folder = Arc::new(TempDir::new().unwrap());
+    TestServer::start_in(folder, |options| options.dashboard = Dashboard::of(&ASSETS)).await
 }
 
 async fn ask(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -64,7 +62,7 @@ fn gunzipped(answer: &Answer) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_page_is_sent_in_the_encoding_that_is_taken() {
+async fn page_uses_the_accepted_encoding() {
     let server = with_page().await;
     for path in ["/", "/index.html"] {
         for (accepted, encoding) in [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("br;q=0, gzip", "gzip")] {
@@ -89,7 +87,7 @@ async fn the_page_is_sent_in_the_encoding_that_is_taken() {
 }
 
 #[tokio::test]
-async fn who_has_the_page_gets_it_again_only_when_it_is_another() {
+async fn unchanged_page_answers_304() {
     let server = with_page().await;
     let page = ask(&server, "/", &[]).await;
     assert_eq!((page.header("etag"), page.header("cache-control")), ("W/\"index\"", "no-cache"));
@@ -107,7 +105,7 @@ async fn who_has_the_page_gets_it_again_only_when_it_is_another() {
 }
 
 #[tokio::test]
-async fn what_has_a_hash_in_its_name_is_kept_for_ever() {
+async fn hashed_assets_are_immutable() {
     let server = with_page().await;
     for (path, cache) in [
         ("/assets/index-a1b2.js", "public, max-age=31536000, immutable"),
@@ -120,7 +118,7 @@ async fn what_has_a_hash_in_its_name_is_kept_for_ever() {
 }
 
 #[tokio::test]
-async fn web_assembly_has_the_type_without_which_browsers_do_not_compile_it_while_it_comes() {
+async fn web_assembly_has_its_media_type() {
     let server = with_page().await;
     let wasm = ask(&server, "/assets/automerge-c3d4.wasm", &[]).await;
     assert_eq!((wasm.header("content-type"), &wasm.body[..]), ("application/wasm", WASM));
@@ -129,7 +127,7 @@ async fn web_assembly_has_the_type_without_which_browsers_do_not_compile_it_whil
 }
 
 #[tokio::test]
-async fn what_is_compressed_by_itself_is_left_alone() {
+async fn compressed_formats_are_not_compressed_again() {
     let server = with_page().await;
     for (path, media) in [("/icon.png", "image/png"), ("/letters.woff2", "font/woff2")] {
         let file = ask(&server, path, &[("accept-encoding", "gzip, br")]).await;
@@ -139,7 +137,7 @@ async fn what_is_compressed_by_itself_is_left_alone() {
 }
 
 #[tokio::test]
-async fn head_says_what_get_would_and_nothing_else_is_for_a_file() {
+async fn head_mirrors_get_and_other_methods_answer_405() {
     let server = with_page().await;
     for path in ["/", "/assets/index-a1b2.js", "/icon.png"] {
         for encoding in ["br", "gzip", "identity"] {
@@ -161,7 +159,7 @@ async fn head_says_what_get_would_and_nothing_else_is_for_a_file() {
 }
 
 #[tokio::test]
-async fn the_page_runs_nothing_but_itself() {
+async fn page_forbids_foreign_scripts() {
     let server = with_page().await;
     let page = ask(&server, "/", &[]).await;
     let policy: Vec<&str> = page.header("content-security-policy").split(';').map(str::trim).collect();
@@ -172,7 +170,7 @@ async fn the_page_runs_nothing_but_itself() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_the_page() {
+async fn missing_path_does_not_return_the_page() {
     let server = with_page().await;
     for path in ["/assets/index-0000.js", "/assets/", "/assets", "/index", "/icon.png/", "//index.html", "/%69con.png"]
     {
@@ -182,7 +180,7 @@ async fn what_is_not_there_is_not_the_page() {
 }
 
 #[tokio::test]
-async fn the_page_about_the_server_leads_to_the_dashboard() {
+async fn about_page_links_to_the_dashboard() {
     let server = with_page().await;
     let about = ask(&server, "/about", &[]).await;
     assert!(about.status == 200 && about.text().contains("<a href=\"./\">"), "{}", about.text());
@@ -191,7 +189,7 @@ async fn the_page_about_the_server_leads_to_the_dashboard() {
 }
 
 #[tokio::test]
-async fn without_the_dashboard_the_page_about_the_server_says_how_to_get_it() {
+async fn about_page_explains_a_missing_dashboard() {
     let server = TestServer::start().await;
     for path in ["/", "/about"] {
         let page = ask(&server, path, &[]).await;
@@ -206,7 +204,7 @@ async fn without_the_dashboard_the_page_about_the_server_says_how_to_get_it() {
 }
 
 #[tokio::test]
-async fn a_websocket_at_the_root_is_still_a_websocket() {
+async fn websocket_at_the_root_works_with_the_dashboard() {
     let server = with_page().await;
     let (mut socket, answer) = tokio_tungstenite::connect_async(format!("ws://{}/", server.address)).await.unwrap();
     assert_eq!(answer.status(), 101);
@@ -216,15 +214,17 @@ async fn a_websocket_at_the_root_is_still_a_websocket() {
 }
 
 #[tokio::test]
-async fn where_users_are_known_the_page_is_for_everybody_and_the_figures_are_not() {
-    let folder = TempDir::new().unwrap();
-    let mut options = options(folder.path());
-    options.dashboard = Dashboard::of(&ASSETS);
+async fn page_is_public_and_data_requires_login() {
+    let folder = Arc::new(TempDir::new().unwrap());
     let auth = folder.path().join("auth");
     AuthFolder::create(&auth).unwrap().change_keys(|keys| keys.make(NewKey::Ed25519, 0).map(drop)).unwrap();
     let session = Duration::from_secs(3_600);
-    options.auth = Some(AuthOptions { folder: Some(auth), jwks: None, audience: None, issuer: None, session });
-    let server = TestServer::start_with(folder, options).await;
+    let auth = AuthOptions { folder: Some(auth), jwks: None, audience: None, issuer: None, session };
+    let server = TestServer::start_in(folder, |options| {
+        options.dashboard = Dashboard::of(&ASSETS);
+        options.auth = Some(auth);
+    })
+    .await;
     for path in ["/", "/assets/index-a1b2.js", "/about"] {
         let page = ask(&server, path, &[]).await;
         assert_eq!(page.status, 200, "{path}");
@@ -235,11 +235,9 @@ async fn where_users_are_known_the_page_is_for_everybody_and_the_figures_are_not
 
 /// Whatever this program was built with: what is there can be unpacked, and one page names files that are there.
 #[tokio::test]
-async fn the_page_that_is_built_in_is_whole() {
-    let folder = TempDir::new().unwrap();
-    let mut options = options(folder.path());
-    options.dashboard = Dashboard::embedded();
-    let server = TestServer::start_with(folder, options).await;
+async fn embedded_page_is_complete() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let server = TestServer::start_in(folder, |options| options.dashboard = Dashboard::embedded()).await;
     let page = ask(&server, "/", &[]).await;
     assert_eq!(page.status, 200);
     if !Dashboard::embedded().is_there() {

@@ -38,7 +38,7 @@ fn happierwork(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_readme_shows_the_demo_document_as_it_is() {
+async fn readme_matches_the_demo_document() {
     let readme = page("README.md");
     let server = TestServer::start_in(demo(), |_| {}).await;
     assert_eq!(server.positions().await.len(), 60);
@@ -47,7 +47,7 @@ async fn the_readme_shows_the_demo_document_as_it_is() {
 }
 
 #[test]
-fn the_readme_shows_real_lines_of_csv() {
+fn readme_csv_lines_are_real() {
     let folder = demo();
     let state = folder.path().join("state.automerge");
     let csv = happierwork(&["export", "--format", "csv", "--state", state.to_str().expect("a path")]);
@@ -58,7 +58,7 @@ fn the_readme_shows_real_lines_of_csv() {
 }
 
 #[test]
-fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variable() {
+fn flags_in_the_docs_exist() {
     let help = happierwork(&["--help"]);
     let commands = [&["import"][..], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
@@ -83,7 +83,7 @@ fn every_flag_that_the_docs_name_exists_and_every_flag_has_an_environment_variab
 }
 
 #[tokio::test]
-async fn every_metric_that_the_docs_name_exists() {
+async fn metrics_in_the_docs_exist() {
     let server = TestServer::start().await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
@@ -115,7 +115,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 }
 
 #[tokio::test]
-async fn every_resource_has_a_bound_a_metric_and_a_test_that_exist() {
+async fn resource_bounds_name_existing_flags_metrics_and_tests() {
     let server = TestServer::start().await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
@@ -188,7 +188,7 @@ fn decision_records_are_numbered_complete_and_indexed() {
 }
 
 #[test]
-fn links_between_the_pages_lead_somewhere() {
+fn links_between_pages_resolve() {
     let pages = [
         "README.md",
         "SECURITY.md",

@@ -38,12 +38,12 @@ fn all(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn frames_of_automerge_repo() {
+fn automerge_repo_frames() {
     all("repo_frame", targets::repo_frame);
 }
 
 #[test]
-fn frames_of_legacy_clients() {
+fn legacy_frames() {
     all("legacy_frame", targets::legacy_frame);
 }
 
@@ -53,12 +53,12 @@ fn sync_messages() {
 }
 
 #[test]
-fn sync_messages_with_other_bytes() {
+fn mutated_sync_messages() {
     all("sync_mutations", targets::sync_mutations);
 }
 
 #[test]
-fn changes_that_say_what_is_not_so() {
+fn forged_changes() {
     all("forged_changes", targets::forged_changes);
 }
 
@@ -68,36 +68,36 @@ fn requests() {
 }
 
 #[test]
-fn files_of_documents() {
+fn document_files() {
     all("document_file", targets::document_file);
 }
 
 #[test]
-fn files_of_documents_with_other_bytes() {
+fn mutated_document_files() {
     all("document_mutations", targets::document_mutations);
 }
 
 #[test]
-fn data_files_of_the_old_server() {
+fn legacy_data_files() {
     all("import_json", targets::import_json);
 }
 
 #[test]
-fn changes_of_many_actors() {
+fn many_actors() {
     all("many_actors", targets::many_actors);
 }
 
 #[test]
-fn many_concurrent_changes() {
+fn many_heads() {
     all("many_heads", targets::many_heads);
 }
 
 #[test]
-fn frames_with_unknown_keys() {
+fn unknown_keys() {
     all("unknown_keys", targets::unknown_keys);
 }
 
 #[test]
-fn changes_that_inflate() {
+fn inflating_changes() {
     all("inflating_columns", targets::inflating_columns);
 }

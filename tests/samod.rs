@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod support;
-#[allow(dead_code, reason = "another test needs the rest of it")]
-#[path = "access/tokens.rs"]
-mod tokens;
 
 use std::io;
 use std::pin::Pin;
@@ -104,7 +101,7 @@ fn add_row(handle: &DocHandle, id: &str, designation: &str) {
 const POSITIONS: &[u8] = include_bytes!("fixtures/legacy/positions.json");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_samod_client_finds_the_document_by_its_url_and_all_see_what_it_adds() {
+async fn samod_client_opens_the_document_by_url_and_adds() {
     let server = TestServer::start().await;
     server.import(POSITIONS).await;
     let mut plain = PlainPeer::connect(&server, &server.document).await;
@@ -126,8 +123,8 @@ async fn a_samod_client_finds_the_document_by_its_url_and_all_see_what_it_adds()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_samod_client_brings_its_token_in_the_url() {
-    let users = tokens::Users::new();
+async fn samod_client_sends_its_token_in_the_url() {
+    let users = support::users::Users::new();
     let server = users.server().await;
     server.import(POSITIONS).await;
     let repo = connect_at(&server, &format!("/sync?token={}", users.token("cfo", "editor", "default"))).await;
@@ -146,7 +143,7 @@ async fn a_samod_client_brings_its_token_in_the_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_samod_client_sees_what_others_add() {
+async fn samod_client_receives_additions_of_others() {
     let server = TestServer::start().await;
     server.import(POSITIONS).await;
     let repo = connect(&server).await;
@@ -175,7 +172,7 @@ async fn a_samod_client_sees_what_others_add() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_samod_clients_share_a_document_of_their_own_which_the_server_keeps() {
+async fn samod_clients_share_a_new_document_that_is_stored() {
     let server = TestServer::start().await;
     let (one, two) = (connect(&server).await, connect(&server).await);
     let mut doc = Automerge::new();

@@ -12,7 +12,7 @@ use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document::Document;
 use runtime::document_log::Actors;
-use runtime::hub::{AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
+use runtime::hub::{APPLY_BUDGET, AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
 use runtime::metrics::Metrics;
 use store::disk::{Disk, RealDisk};
 use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
@@ -73,6 +73,33 @@ pub struct Options {
     pub grace: Duration,
     /// Makes a further protocol for the server.
     pub additional: Option<fn() -> Arc<dyn AdditionalSurface>>,
+}
+
+/// The defaults of the command line, except that the server listens on a free port of 127.0.0.1 and has no dashboard.
+impl Default for Options {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            tls: None,
+            state: PathBuf::from("state.automerge"),
+            documents: PathBuf::from("documents"),
+            allowed_origins: Vec::new(),
+            hosts: Vec::new(),
+            auth: None,
+            who_may_create: Some(Role::Editor),
+            max_message: usize::try_from(limits.largest_message()).unwrap_or(usize::MAX),
+            idle_after: Duration::from_secs(300),
+            max_pending: 10_000,
+            apply_budget: APPLY_BUDGET,
+            limits,
+            dashboard: Dashboard::none(),
+            keep_deleted: Duration::from_secs(30 * 86_400),
+            times: SocketTimes::default(),
+            grace: Duration::from_secs(10),
+            additional: None,
+        }
+    }
 }
 
 /// A server that listens, and what there is to say about it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sync_engine::Surface;
 
 use super::support::{PlainPeer, TestServer, add};
-use super::tokens::Users;
+use crate::support::users::Users;
 
 /// The lines beside the default document.
 fn lines(server: &TestServer) -> Vec<Value> {
@@ -27,7 +27,7 @@ async fn plain(server: &TestServer, token: &str, actor: &[u8]) -> PlainPeer {
 }
 
 #[tokio::test]
-async fn each_change_is_noted_with_the_user_of_its_connection_before_it_is_acknowledged() {
+async fn change_is_attributed_before_it_is_acknowledged() {
     let users = Users::new();
     let server = users.server().await;
     let mut ceo = plain(&server, &users.token("ceo", "editor", "*"), b"ceo's device").await;
@@ -56,7 +56,7 @@ async fn each_change_is_noted_with_the_user_of_its_connection_before_it_is_ackno
 }
 
 #[tokio::test]
-async fn nobody_writes_as_another_users_device_also_after_a_restart() {
+async fn actor_of_another_user_is_rejected_after_restart() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, cfo) = (users.token("ceo", "editor", "*"), users.token("cfo", "editor", "*"));
@@ -89,7 +89,7 @@ async fn nobody_writes_as_another_users_device_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn where_nobody_is_asked_nothing_is_noted() {
+async fn open_server_records_no_attribution() {
     let server = TestServer::start().await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     peer.doc.put(ROOT, "name", "mine").unwrap();
@@ -99,7 +99,7 @@ async fn where_nobody_is_asked_nothing_is_noted() {
 }
 
 #[tokio::test]
-async fn a_forged_author_shows_in_the_history_as_who_the_connection_was() {
+async fn history_shows_the_real_user_of_a_forged_author() {
     let users = Users::new();
     let server = users.server().await;
     let token = users.token("intern", "editor", "default");

@@ -7,18 +7,18 @@ use repo_protocol::Message;
 use runtime::clock::now_ms;
 use serde_json::json;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{PlainPeer, TestServer, http_to};
-use super::tokens::{Users, beside};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
+use crate::support::users::{Users, beside};
 
 async fn delete(server: &TestServer, id: &DocumentId) -> u16 {
     http_to(server.address, "DELETE", &format!("/api/documents/{id}"), &[], String::new()).await.0
 }
 
 #[tokio::test]
-async fn everybody_is_told_and_nobody_brings_it_back() {
+async fn deletion_is_announced_and_cannot_be_undone_by_clients() {
     let server = TestServer::start().await;
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     replica.doc.put(ROOT, "name", "short-lived").unwrap();
     replica.doc.commit();
     let mut maker = RepoPeer::join(&server, "maker").await;
@@ -35,7 +35,7 @@ async fn everybody_is_told_and_nobody_brings_it_back() {
 
     // Somebody was offline with it, and brings it.
     let mut returning = RepoPeer::join(&server, "returning").await;
-    let mut copy = Replica { doc: offline, ..Replica::empty(&replica.id) };
+    let mut copy = PeerDocument { doc: offline, ..PeerDocument::empty(&replica.id) };
     copy.doc.put(ROOT, "name", "back again").unwrap();
     copy.doc.commit();
     for _ in 0..2 {
@@ -54,7 +54,7 @@ async fn everybody_is_told_and_nobody_brings_it_back() {
 }
 
 #[tokio::test]
-async fn its_content_goes_after_a_while_and_that_it_was_deleted_is_kept() {
+async fn content_is_removed_later_and_the_deletion_is_kept() {
     let server = TestServer::start().await;
     let (_, made) = server.post("/api/documents", &json!({ "name": "x" })).await;
     let id: DocumentId = made["id"].as_str().unwrap().parse().unwrap();
@@ -71,7 +71,7 @@ async fn its_content_goes_after_a_while_and_that_it_was_deleted_is_kept() {
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, |_| {}).await;
     let mut peer = RepoPeer::join(&server, "maker").await;
-    let mut replica = Replica::empty(&id);
+    let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "back again").unwrap();
     replica.doc.commit();
     peer.push(&mut replica).await;
@@ -84,14 +84,14 @@ async fn its_content_goes_after_a_while_and_that_it_was_deleted_is_kept() {
 }
 
 #[tokio::test]
-async fn the_default_document_stays() {
+async fn default_document_cannot_be_deleted() {
     let server = TestServer::start().await;
     assert_eq!(delete(&server, &server.document).await, 409);
     assert!(PlainPeer::connect(&server, &server.document).await.doc.get(ROOT, "documentId").unwrap().is_some());
 }
 
 #[tokio::test]
-async fn who_deleted_it_is_noted_where_users_are_known() {
+async fn deletion_records_the_user() {
     let users = Users::new();
     let server = users.server().await;
     let token = users.token("ceo", "editor", "default");

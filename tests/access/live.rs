@@ -22,9 +22,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{self, PATIENCE, Socket, TestServer, http_to};
-use super::tokens::Users;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
+use crate::support::users::Users;
 
 async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
     let socket = server.connect(&format!("/sync?token={token}")).await;
@@ -37,7 +37,7 @@ async fn closed(socket: &mut Socket) -> u16 {
 }
 
 /// Somebody who edits all the time, until told to stop. Returns how many edits were acknowledged.
-fn works(mut peer: RepoPeer, mut replica: Replica, stop: tokio::sync::watch::Receiver<bool>) -> JoinHandle<u32> {
+fn works(mut peer: RepoPeer, mut replica: PeerDocument, stop: tokio::sync::watch::Receiver<bool>) -> JoinHandle<u32> {
     tokio::spawn(async move {
         let mut edits = 0;
         while !*stop.borrow() {
@@ -94,7 +94,7 @@ async fn login(server: &TestServer, email: &str, password: &str) -> (u16, Value)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retired_key_ends_its_sessions_and_no_others() {
+async fn retired_key_ends_only_its_own_sessions() {
     let users = Users::new();
     let server = users.server().await;
     let kid = users.run(&["key", "list"]).split_whitespace().find(|word| word.len() > 8).unwrap().to_owned();
@@ -112,7 +112,7 @@ async fn a_retired_key_ends_its_sessions_and_no_others() {
         }
     };
     let mut worker = joined(&server, &new, "ceo").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     worker.until_agreed(&mut replica).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let working = works(worker, replica, stopped);
@@ -135,7 +135,7 @@ async fn a_retired_key_ends_its_sessions_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
+async fn account_changes_apply_to_open_connections() {
     let users = Users::new();
     for (name, role) in [("cfo@example.com", "editor"), ("ceo@example.com", "owner")] {
         users.run_with(&["user", "add", name, "--role", role, "--documents", "*"], "a long password");
@@ -149,7 +149,7 @@ async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
     let mut owner = joined(&server, &ceo, "ceo").await;
 
     let mut peer = joined(&server, &cfo, "cfo").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     let set = {
         let users = users.clone();
@@ -174,12 +174,12 @@ async fn an_account_that_is_disabled_or_gets_another_role_is_that_at_once() {
     assert_eq!(peer.socket.closed_with.take().map(|close| u16::from(close.code)), Some(4401));
     assert_eq!(login(&server, "cfo@example.com", "a long password").await.0, 401);
 
-    let mut theirs = Replica::empty(&server.document);
+    let mut theirs = PeerDocument::empty(&server.document);
     owner.until_agreed(&mut theirs).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is_not_taken_from_who_has_lost_them() {
+async fn stuck_document_rechecks_rights_of_queued_changes() {
     let users = Users::new();
     for name in ["cfo", "intern"] {
         users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
@@ -190,7 +190,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     let (cfo, intern) = (token("cfo").await, token("intern").await);
     let other_document = {
         let mut maker = joined(&server, &cfo, "maker").await;
-        let mut replica = Replica::empty(&new_id());
+        let mut replica = PeerDocument::empty(&new_id());
         replica.doc.put(ROOT, "name", "another").unwrap();
         maker.until_agreed(&mut replica).await;
         replica.id
@@ -198,7 +198,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
     let mut elsewhere = joined(&server, &users.token("auditor", "viewer", "default"), "elsewhere").await;
     let mut intern = joined(&server, &intern, "intern").await;
     let mut peer = joined(&server, &cfo, "cfo").await;
-    let (mut replica, mut another) = (Replica::empty(&server.document), Replica::empty(&other_document));
+    let (mut replica, mut another) = (PeerDocument::empty(&server.document), PeerDocument::empty(&other_document));
     peer.until_agreed(&mut replica).await;
     let mut rows = server.connect(&format!("/ws/dashboard/?token={cfo}")).await;
     while rows.json().await["type"] != "login_update" {}
@@ -253,7 +253,7 @@ async fn a_document_that_is_stuck_keeps_nobody_s_rights_and_what_waits_for_it_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_again_when_it_is_not() {
+async fn stuck_document_rechecks_rights_of_viewers() {
     let disk = FaultyDisk::new(&["home"]);
     let server = server_on(&Users::new(), &disk).await;
     let grant = |documents| Grant {
@@ -293,7 +293,7 @@ async fn who_has_come_to_look_at_rows_while_the_document_was_stuck_is_asked_agai
 }
 
 #[tokio::test]
-async fn who_takes_their_time_with_a_body_is_asked_again_when_it_has_come() {
+async fn rights_are_rechecked_after_a_slow_body() {
     let users = Users::new();
     for name in ["cfo", "intern"] {
         users.run_with(&["user", "add", name, "--role", "editor", "--documents", "*"], "a long password");
@@ -338,7 +338,7 @@ async fn who_takes_their_time_with_a_body_is_asked_again_when_it_has_come() {
 }
 
 #[tokio::test]
-async fn logging_out_ends_the_session_for_good() {
+async fn logout_ends_the_session() {
     let users = Users::new();
     users.run_with(&["user", "add", "cfo", "--role", "editor", "--documents", "*"], "a long password");
     let server = users.server().await;
@@ -373,7 +373,7 @@ async fn logging_out_ends_the_session_for_good() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_are_all_answered_alike_and_soon_have_to_wait() {
+async fn wrong_passwords_get_equal_answers_and_are_throttled() {
     let users = Users::new();
     users.run_with(&["user", "add", "cfo", "--role", "editor", "--documents", "*"], "a long password");
     let server = users.server().await;
@@ -396,7 +396,7 @@ async fn wrong_passwords_are_all_answered_alike_and_soon_have_to_wait() {
 }
 
 #[tokio::test]
-async fn an_expiring_token_ends_its_connection_when_it_expires() {
+async fn expired_token_closes_the_connection() {
     let users = Users::new();
     let server = users.server().await;
     let now = runtime::clock::now();

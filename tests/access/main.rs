@@ -6,12 +6,8 @@ mod attribution;
 mod deletion;
 mod live;
 mod matrix;
-#[allow(dead_code, reason = "another test needs the rest of it")]
-#[path = "../sync_socket/peer.rs"]
-mod peer;
 mod replica;
 mod rights;
 mod shares;
 #[path = "../support/mod.rs"]
 mod support;
-mod tokens;

@@ -11,9 +11,9 @@ use runtime::hub::Caller;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer, join, new_id, receive};
 use super::support::{PlainPeer, Socket, TestServer, add, http_to, wrapped};
-use super::tokens::{Users, bearer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, join, new_id, receive};
+use crate::support::users::{Users, bearer};
 
 const PAGE: &str = include_str!("../../docs/security.md");
 
@@ -116,7 +116,7 @@ impl Stage {
             Err(code) => return code,
         };
         let id = if operation == "make a document" { new_id() } else { self.document.clone() };
-        let mut replica = Replica::empty(&id);
+        let mut replica = PeerDocument::empty(&id);
         if operation == "fetch the document" {
             let request = peer.request(&id, replica.generate().unwrap());
             peer.send(&request).await;
@@ -294,7 +294,7 @@ fn table() -> Vec<Vec<&'static str>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_table_says_is_what_happens() {
+async fn access_matrix_in_the_docs_is_enforced() {
     let table = table();
     assert_eq!(table[0][2..], WHO);
     assert!(table.len() > 35, "{} rows", table.len());

@@ -7,10 +7,10 @@ use plan::{Budget, Edit, NewPosition};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::tokens::Users;
+use crate::support::users::Users;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_shows_its_token_and_its_edits_are_noted_with_its_user() {
+async fn edits_of_a_replica_are_attributed_to_its_user() {
     let users = Users::new();
     let server = users.server().await;
     let home = TempDir::new().unwrap();

@@ -13,9 +13,9 @@ use store::faults::{FaultyDisk, Op};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer, join, new_id, receive, with_storage};
 use super::support::{PlainPeer, Socket, TestServer, http_to};
-use super::tokens::Users;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, join, new_id, receive, with_storage};
+use crate::support::users::Users;
 
 async fn call(server: &TestServer, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     let bearer = format!("Bearer {token}");
@@ -38,9 +38,9 @@ async fn code(socket: &mut Socket) -> u16 {
 }
 
 /// A document that this token's user has made over the sync socket.
-async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, Replica) {
+async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, PeerDocument) {
     let mut peer = joined(server, token, &format!("maker-{}", rand::random::<u32>())).await;
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     replica.doc.put(ROOT, "name", "theirs").unwrap();
     replica.doc.commit();
     peer.until_agreed(&mut replica).await;
@@ -48,7 +48,7 @@ async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, Replica) {
 }
 
 #[tokio::test]
-async fn everybody_is_told_what_they_may_do_with_a_document_and_told_again_when_that_changes() {
+async fn clients_learn_their_rights_and_changes_of_them() {
     let users = Users::new();
     let server = users.server().await;
     let tokens = ["viewer", "editor", "owner"].map(|role| users.token(role, role, "default"));
@@ -88,7 +88,7 @@ async fn everybody_is_told_what_they_may_do_with_a_document_and_told_again_when_
 }
 
 #[tokio::test]
-async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_connected() {
+async fn owner_grants_and_revokes_access_live() {
     let users = Users::new();
     let server = users.server().await;
     // Tokens that name nothing: what is theirs is theirs by the documents' records.
@@ -100,7 +100,7 @@ async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_
 
     assert_eq!(call(&server, &ceo, "PUT", &format!("{path}/access/cfo"), r#"{"role":"viewer"}"#).await.0, 204);
     let mut guest = joined(&server, &cfo, "guest").await;
-    let mut copy = Replica::empty(&replica.id);
+    let mut copy = PeerDocument::empty(&replica.id);
     let first = copy.generate().unwrap();
     let request = guest.request(&copy.id, first);
     guest.send(&request).await;
@@ -142,7 +142,7 @@ async fn who_makes_a_document_owns_it_and_lets_others_in_and_out_while_they_are_
 }
 
 #[tokio::test]
-async fn who_made_a_document_can_be_given_another_role_and_the_last_owner_stays_one() {
+async fn last_owner_keeps_the_role() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
@@ -182,18 +182,18 @@ async fn who_made_a_document_can_be_given_another_role_and_the_last_owner_stays_
 }
 
 #[tokio::test]
-async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
+async fn waiting_for_a_document_grants_no_access_to_it() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
     let id: DocumentId = new_id();
     let mut waiting = joined(&server, &cfo, "waiting").await;
-    let mut nothing = Replica::empty(&id);
+    let mut nothing = PeerDocument::empty(&id);
     let request = waiting.request(&id, nothing.generate().unwrap());
     waiting.send(&request).await;
     assert!(matches!(waiting.next().await, Some(Message::DocUnavailable { .. })), "it is not there");
     let mut maker = joined(&server, &ceo, "maker").await;
-    let mut replica = Replica::empty(&id);
+    let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "mine").unwrap();
     replica.doc.commit();
     maker.until_agreed(&mut replica).await;
@@ -217,14 +217,14 @@ async fn who_waits_for_a_document_that_somebody_else_makes_does_not_get_it() {
 }
 
 #[tokio::test]
-async fn peer_id_of_another_user_is_neither_taken_nor_kept() {
+async fn peer_id_of_another_user_is_rejected() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
     // Whoever comes first, both are served.
     let mut squatter = joined(&server, &intern, "ceo's laptop").await;
     let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
-    let (mut theirs, mut replica) = (Replica::empty(&server.document), Replica::empty(&server.document));
+    let (mut theirs, mut replica) = (PeerDocument::empty(&server.document), PeerDocument::empty(&server.document));
     squatter.until_agreed(&mut theirs).await;
     ceo_peer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "name", "by the ceo").unwrap();
@@ -237,7 +237,7 @@ async fn peer_id_of_another_user_is_neither_taken_nor_kept() {
     let mut again = joined(&server, &ceo, "ceo's laptop").await;
     while ceo_peer.next().await.is_some() {}
     assert_eq!(code(&mut ceo_peer.socket).await, 4409, "the same user's older connection makes room");
-    let mut replica = Replica { state: Default::default(), ..replica };
+    let mut replica = PeerDocument { state: Default::default(), ..replica };
     again.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "name", "by the ceo again").unwrap();
     replica.doc.commit();
@@ -249,7 +249,7 @@ async fn peer_id_of_another_user_is_neither_taken_nor_kept() {
 
 /// The sender and the session of an ephemeral message are what its receivers tell messages apart by.
 #[tokio::test]
-async fn ephemeral_messages_do_not_pass_for_another_users() {
+async fn ephemeral_messages_cannot_forge_their_sender() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
@@ -257,7 +257,7 @@ async fn ephemeral_messages_do_not_pass_for_another_users() {
     let mut watcher = joined(&server, &ceo, "watcher").await;
     let mut squatter = joined(&server, &intern, "ceo's laptop").await;
     for peer in [&mut ceo_peer, &mut watcher, &mut squatter] {
-        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+        peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     }
     let said = |peer: &RepoPeer, count: u64, data: &'static str| {
         Message::Ephemeral(Ephemeral {
@@ -293,7 +293,7 @@ async fn ephemeral_messages_do_not_pass_for_another_users() {
 }
 
 #[tokio::test]
-async fn a_token_counts_in_its_places_and_nowhere_else() {
+async fn token_is_accepted_only_in_documented_places() {
     let users = Users::new();
     let server = users.server().await;
     let token = users.token("ceo", "viewer", "*");
@@ -330,7 +330,7 @@ async fn a_token_counts_in_its_places_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn no_other_page_writes_or_opens_a_socket_with_the_cookie() {
+async fn cookie_is_rejected_from_other_origins() {
     let users = Users::new();
     let server = users.server().await;
     let cookie = format!("happierwork_session={}", users.token("ceo", "owner", "*"));
@@ -367,7 +367,7 @@ async fn no_other_page_writes_or_opens_a_socket_with_the_cookie() {
 }
 
 #[tokio::test]
-async fn other_local_page_cannot_log_anybody_out() {
+async fn logout_is_rejected_from_other_local_origins() {
     let users = Users::new();
     let server = users.server().await;
     let token = users.token("ceo", "owner", "*");
@@ -391,7 +391,7 @@ async fn other_local_page_cannot_log_anybody_out() {
 }
 
 #[tokio::test]
-async fn a_browser_brings_its_token_as_a_subprotocol_and_hears_which_was_picked() {
+async fn browser_sends_its_token_as_a_subprotocol() {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     let users = Users::new();
     let server = users.server().await;
@@ -414,7 +414,7 @@ async fn a_browser_brings_its_token_as_a_subprotocol_and_hears_which_was_picked(
 }
 
 #[tokio::test]
-async fn viewers_are_told_on_every_surface_that_they_may_not_write() {
+async fn viewer_writes_are_rejected_on_every_surface() {
     let users = Users::new();
     let server = users.server().await;
     let token = users.token("intern", "viewer", "*");
@@ -429,14 +429,14 @@ async fn viewers_are_told_on_every_surface_that_they_may_not_write() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_there() {
+async fn unreadable_document_looks_missing_without_access() {
     let users = Users::new();
     let folder = Arc::new(TempDir::new().unwrap());
     let (broken, missing) = (new_id(), new_id());
     std::fs::create_dir(folder.path().join("documents")).unwrap();
     std::fs::write(folder.path().join(format!("documents/{broken}.automerge")), "no document").unwrap();
     let server = TestServer::start_in(folder, users.known()).await;
-    let mut mine = Replica::empty(&missing).doc;
+    let mut mine = PeerDocument::empty(&missing).doc;
     mine.put(ROOT, "name", "mine").unwrap();
     mine.commit();
     let mut answers = Vec::new();
@@ -444,7 +444,7 @@ async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_ther
         let token = users.token("intern", "viewer", "default");
         let mut socket = server.connect(&format!("/sync/{id}?token={token}")).await;
         let greeting = socket.next().await;
-        let mut replica = Replica { doc: mine.clone(), ..Replica::empty(id) };
+        let mut replica = PeerDocument { doc: mine.clone(), ..PeerDocument::empty(id) };
         let mut said = vec![format!("{greeting:?}")];
         while let Some(message) = replica.generate() {
             socket.send(Frame::binary(message)).await;
@@ -458,7 +458,7 @@ async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_ther
         let close = socket.closed_with.take().unwrap();
         said.push(format!("{} {}", u16::from(close.code), close.reason.replace(id.as_str(), "…")));
         let mut peer = joined(&server, &token, "intern").await;
-        let request = peer.request(id, Replica::empty(id).generate().unwrap());
+        let request = peer.request(id, PeerDocument::empty(id).generate().unwrap());
         peer.send(&request).await;
         let told = peer.next().await;
         said.push(format!("{told:?}").replace(id.as_str(), "…").replace(peer.server.as_str(), "server"));
@@ -474,7 +474,7 @@ async fn what_nobody_can_read_answers_who_may_not_read_it_as_if_it_were_not_ther
 
 /// Who may make documents, and has no right to one, is answered about it as if it were not there; and it is not opened.
 #[tokio::test]
-async fn anothers_document_is_answered_like_none_and_not_opened() {
+async fn inaccessible_document_looks_missing_and_stays_closed() {
     let users = Users::new();
     let folder = Arc::new(TempDir::new().unwrap());
     let broken = new_id();
@@ -484,7 +484,7 @@ async fn anothers_document_is_answered_like_none_and_not_opened() {
     let ceo = users.token("ceo", "editor", "default");
     let (_maker, theirs) = made_by(&server, &ceo).await;
     let token = users.token("cfo", "editor", "default");
-    let mut changed = Replica::empty(&theirs.id);
+    let mut changed = PeerDocument::empty(&theirs.id);
     changed.doc.put(ROOT, "name", "mine").unwrap();
     changed.doc.commit();
     changed.state.their_heads = Some(Vec::new());
@@ -497,7 +497,7 @@ async fn anothers_document_is_answered_like_none_and_not_opened() {
     // The first byte of the checksum.
     let chunk = whole.windows(4).position(|bytes| bytes == [0x85, 0x6f, 0x4a, 0x83]).unwrap();
     corrupt[chunk + 4] ^= 1;
-    let nothing = Replica::empty(&theirs.id).generate().unwrap();
+    let nothing = PeerDocument::empty(&theirs.id).generate().unwrap();
     for message in [nothing, torn.into(), corrupt.into(), "nonsense".into()] {
         for asks in [true, false] {
             let mut answers = Vec::new();
@@ -507,7 +507,7 @@ async fn anothers_document_is_answered_like_none_and_not_opened() {
                 peer.send(&message).await;
                 let mut told = vec![peer.next().await];
                 // All that is said of it is said at once: before what comes of another document.
-                let known = peer.request(&server.document, Replica::empty(&server.document).generate().unwrap());
+                let known = peer.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap());
                 peer.send(&known).await;
                 while !matches!(told.last(), Some(Some(Message::Sync { document, .. })) if *document == server.document)
                 {
@@ -527,7 +527,7 @@ async fn anothers_document_is_answered_like_none_and_not_opened() {
 }
 
 #[tokio::test]
-async fn who_could_not_make_a_document_as_the_disk_was_full_does_not_own_what_another_makes() {
+async fn failed_creation_grants_no_ownership() {
     let users = Users::new();
     let disk = FaultyDisk::new(&["home"]);
     let server = TestServer::start_on(Arc::new(disk.clone()), Arc::new(TempDir::new().unwrap()), |options| {
@@ -536,7 +536,7 @@ async fn who_could_not_make_a_document_as_the_disk_was_full_does_not_own_what_an
     })
     .await;
     let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
-    let (mut replica, id) = (Replica::empty(&new_id()), new_id());
+    let (mut replica, id) = (PeerDocument::empty(&new_id()), new_id());
     replica.id = id.clone();
     replica.doc.put(ROOT, "name", "first").unwrap();
     replica.doc.commit();
@@ -556,7 +556,7 @@ async fn who_could_not_make_a_document_as_the_disk_was_full_does_not_own_what_an
     }
     assert_eq!(disk.failed(), [Op::Write]);
 
-    let mut other = Replica::empty(&id);
+    let mut other = PeerDocument::empty(&id);
     other.doc.put(ROOT, "name", "second").unwrap();
     other.doc.commit();
     let mut maker = joined(&server, &cfo, "maker").await;
@@ -568,7 +568,7 @@ async fn who_could_not_make_a_document_as_the_disk_was_full_does_not_own_what_an
 }
 
 #[tokio::test]
-async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
+async fn user_cannot_announce_the_storage_of_another() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, intern) = (users.token("ceo", "viewer", "*"), users.token("intern", "viewer", "*"));
@@ -576,7 +576,7 @@ async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
     let socket = server.connect(&format!("/sync?token={intern}")).await;
     let mut teller = RepoPeer::join_over(socket, "teller", with_storage("intern's laptop")).await;
     for peer in [&mut watcher, &mut teller] {
-        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+        peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     }
     let storages = ["cfo's laptop", "intern's laptop"].map(|name| StorageId::new(name).unwrap());
     let (sender, target) = (watcher.id.clone(), watcher.server.clone());
@@ -598,7 +598,7 @@ async fn who_is_known_tells_of_their_own_storage_and_of_nobody_elses() {
 }
 
 #[tokio::test]
-async fn what_a_viewer_sends_is_not_taken_apart() {
+async fn viewer_changes_are_not_decoded() {
     let users = Users::new();
     let server = users.server().await;
     let garbage = sync::Message {
@@ -612,7 +612,7 @@ async fn what_a_viewer_sends_is_not_taken_apart() {
     };
     let garbage = Bytes::from(garbage.encode());
     let mut viewer = joined(&server, &users.token("intern", "viewer", "*"), "intern").await;
-    let mut copy = Replica::empty(&server.document);
+    let mut copy = PeerDocument::empty(&server.document);
     viewer.until_agreed(&mut copy).await;
     for sent in 1..=3 {
         let message = viewer.sync(&server.document, garbage.clone());

@@ -8,9 +8,9 @@ use happierwork::server::Options;
 use repo_protocol::{Message, PeerMetadata};
 use tempfile::TempDir;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{TestServer, http_to};
-use super::tokens::Users;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
+use crate::support::users::Users;
 
 async fn server(users: &Users, adjust: impl FnOnce(&mut Options)) -> TestServer {
     TestServer::start_in(Arc::new(TempDir::new().unwrap()), |options| {
@@ -38,7 +38,7 @@ fn refusals(server: &TestServer, reason: &str) -> f64 {
 
 /// A viewer's changes are left out: no document comes to be, and none is counted.
 #[tokio::test]
-async fn viewer_uses_up_no_new_documents() {
+async fn viewer_does_not_consume_the_creation_limit() {
     let users = Users::new();
     // One of them is the default document.
     let server = server(&users, |options| {
@@ -48,7 +48,7 @@ async fn viewer_uses_up_no_new_documents() {
     let viewer = users.token("viewer", "viewer", "*");
     let mut peer = joined(&server, &viewer, "viewer").await;
     for _ in 0..5 {
-        let mut replica = Replica::empty(&new_id());
+        let mut replica = PeerDocument::empty(&new_id());
         replica.doc.put(ROOT, "name", "theirs").unwrap();
         replica.doc.commit();
         // As if it had been asked for them: all changes at once.
@@ -65,7 +65,7 @@ async fn viewer_uses_up_no_new_documents() {
 }
 
 #[tokio::test]
-async fn one_editor_leaves_new_documents_to_others() {
+async fn one_editor_cannot_exhaust_the_creation_limit() {
     let users = Users::new();
     let server = server(&users, |options| {
         (options.limits.new_documents_per_minute, options.limits.new_documents_at_once) = (1, 9);
@@ -85,7 +85,7 @@ async fn one_editor_leaves_new_documents_to_others() {
 }
 
 #[tokio::test]
-async fn waits_of_one_user_leave_room_for_others() {
+async fn one_user_cannot_exhaust_pending_documents() {
     let users = Users::new();
     let server = server(&users, |options| {
         (options.max_pending, options.limits.pending_per_connection) = (16, 2);
@@ -112,7 +112,7 @@ async fn waits_of_one_user_leave_room_for_others() {
 
 /// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     let data = replica.generate().unwrap();
     let request = peer.request(&replica.id, data);
     peer.send(&request).await;
@@ -123,7 +123,7 @@ async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
 }
 
 #[tokio::test]
-async fn sockets_of_one_user_leave_room_for_others() {
+async fn one_user_cannot_exhaust_connections() {
     let users = Users::new();
     let server = server(&users, |options| {
         (options.limits.connections, options.limits.connections_per_address) = (64, 0);
@@ -147,7 +147,7 @@ async fn sockets_of_one_user_leave_room_for_others() {
     }
     assert_eq!(refusals(&server, "too_many_from_user"), 3.0);
     let mut peer = joined(&server, &ceo, "ceo").await;
-    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     peers.pop().expect("a peer").socket.close().await;
     server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open <= 16.0).await;
     let _again = joined(&server, &intern, "intern again").await;

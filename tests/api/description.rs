@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::common::TestServer;
+use crate::support::TestServer;
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";
@@ -19,7 +19,7 @@ fn ui() -> Value {
 }
 
 #[tokio::test]
-async fn the_page_needs_nothing_from_elsewhere() {
+async fn api_page_loads_no_external_resource() {
     let server = TestServer::start().await;
     assert_eq!(server.get("/api").await.header("location"), "api/");
     let page = server.get("/api/").await;
@@ -104,7 +104,7 @@ impl Description {
 }
 
 #[tokio::test]
-async fn the_description_is_true() {
+async fn api_description_matches_the_server() {
     let server = with_ui().await;
     let description = Description(server.get("/api/openapi.json").await.expect(200));
     assert!(description.0["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -155,7 +155,7 @@ async fn the_description_is_true() {
 
 /// What the description gives as examples of bodies is accepted, and what it calls required is.
 #[tokio::test]
-async fn the_described_bodies_are_taken() {
+async fn described_bodies_are_accepted() {
     let server = with_ui().await;
     let description = server.get("/api/openapi.json").await.expect(200);
     for (schema, method, path, success) in [

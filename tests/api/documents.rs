@@ -1,10 +1,11 @@
 //! The JSON API, over HTTP.
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::common::TestServer;
+use crate::support::TestServer;
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";
@@ -21,7 +22,7 @@ async fn with_ui() -> TestServer {
 }
 
 #[tokio::test]
-async fn documents_are_made_listed_read_and_changed() {
+async fn documents_can_be_created_listed_read_and_changed() {
     let server = TestServer::start().await;
     let answer = server.send("POST", "/api/documents", &json!({ "name": "Growth 2027", "totalBudget": 2000 })).await;
     let made = answer.expect(201);
@@ -62,23 +63,26 @@ async fn documents_are_made_listed_read_and_changed() {
     assert_eq!(refused.header("allow"), "GET,HEAD,PATCH,DELETE");
 
     // And all of it is on disk.
-    let server = TestServer::start_in(server.stop().await).await;
+    let folder = Arc::clone(&server.folder);
+    assert!(server.stop().await);
+    let server = TestServer::start_in(folder, |_| {}).await;
     assert_eq!(server.get(&path).await.expect(200), changed);
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_opened_does_not_spoil_the_list() {
+async fn damaged_document_does_not_break_the_list() {
     let server = TestServer::start().await;
     let made = server.send("POST", "/api/documents", &json!({ "name": "Broken" })).await.expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
-    let folder = server.stop().await;
+    let folder = Arc::clone(&server.folder);
+    assert!(server.stop().await);
     let file = folder.path().join("documents").join(format!("{id}.automerge"));
     let mut bytes = std::fs::read(&file).unwrap();
     let whole = bytes.clone();
     bytes[20] ^= 0xff;
     bytes.extend(whole);
     std::fs::write(&file, bytes).unwrap();
-    let server = TestServer::start_in(folder).await;
+    let server = TestServer::start_in(folder, |_| {}).await;
     let list = server.get("/api/documents").await.expect(200);
     assert_eq!((&list[0]["positions"], &list[1]["id"]), (&json!(0), &json!(id)), "{list}");
     assert!(list[1]["error"].as_str().is_some_and(|error| !error.contains('/')), "{list}");
@@ -86,7 +90,7 @@ async fn a_document_that_cannot_be_opened_does_not_spoil_the_list() {
 }
 
 #[tokio::test]
-async fn positions_are_made_listed_read_changed_and_deleted() {
+async fn positions_can_be_created_read_changed_and_deleted() {
     let server = TestServer::start().await;
     let answer = server.send("POST", &format!("{POSITIONS}?author=Anita%20Rao"), &ui()).await;
     let made = answer.expect(201);
@@ -120,7 +124,7 @@ async fn positions_are_made_listed_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn ids_are_brought_or_made() {
+async fn ids_are_given_by_the_client_or_generated() {
     let server = TestServer::start().await;
     let made = server.send("POST", POSITIONS, &json!({ "designation": "UI", "budget": 0 })).await.expect(201);
     assert_eq!(made["id"].as_str().unwrap().len(), 14);
@@ -133,7 +137,7 @@ async fn ids_are_brought_or_made() {
 }
 
 #[tokio::test]
-async fn every_bad_body_names_its_field_and_stores_nothing() {
+async fn invalid_body_names_its_field_and_stores_nothing() {
     let server = with_ui().await;
     let before = server.get(POSITIONS).await;
     let position = format!("{POSITIONS}/ui");
@@ -198,7 +202,7 @@ async fn every_bad_body_names_its_field_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn paths_that_name_nothing_are_told_so() {
+async fn unknown_paths_answer_404() {
     let server = TestServer::start().await;
     for below in ["", "/positions", "/positions/x", "/export.json", "/export.csv", "/export.automerge"] {
         let mistyped = format!("/api/documents/4NMNnkMhL8jXrdJ9jamS58PAVdXv{below}");
@@ -217,7 +221,7 @@ async fn paths_that_name_nothing_are_told_so() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_resource_answers_304() {
     let server = with_ui().await;
     let row = format!("{POSITIONS}/ui");
     let exports = ["json", "csv", "automerge"].map(|kind| format!("{DOCUMENT}/export.{kind}"));
@@ -245,7 +249,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_has_changed_is_not_overwritten() {
+async fn stale_if_match_answers_412() {
     let server = with_ui().await;
     let row = format!("{POSITIONS}/ui");
     let other = json!({ "id": "other", "designation": "Other", "budget": 1 });
@@ -271,7 +275,7 @@ async fn what_has_changed_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn of_two_who_have_read_the_same_one_wins() {
+async fn one_of_two_concurrent_conditional_writes_wins() {
     let server = with_ui().await;
     let row = format!("{POSITIONS}/ui");
     for round in 0..20 {
@@ -288,7 +292,7 @@ async fn of_two_who_have_read_the_same_one_wins() {
 }
 
 #[tokio::test]
-async fn exports_are_files_for_other_programs() {
+async fn exports_are_downloadable_files() {
     let server = with_ui().await;
     server.send("PATCH", DOCUMENT, &json!({ "name": "../Größe \"2027\"" })).await.expect(200);
     server.send("POST", POSITIONS, &json!({ "designation": "=1+1, \"x\"", "budget": 7 })).await.expect(201);
@@ -325,7 +329,7 @@ async fn exports_are_files_for_other_programs() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_ask() {
+async fn answers_are_compressed_on_request() {
     let server = TestServer::start().await;
     for index in 0..50 {
         let row = json!({ "id": format!("row-{index}"), "designation": "Engineer", "budget": index });
@@ -353,7 +357,7 @@ async fn answers_are_compressed_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn large_export_is_compressed_in_portions_and_arrives_whole() {
+async fn large_export_is_compressed_in_portions() {
     let server = TestServer::start().await;
     for index in 0..150 {
         // Text that does not become much smaller.

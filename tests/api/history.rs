@@ -90,7 +90,7 @@ fn set<'a>(change: &'a Value, field: &str) -> Option<&'a Value> {
 }
 
 #[tokio::test]
-async fn every_change_is_told_with_what_it_set_and_what_stood_there() {
+async fn history_lists_new_and_previous_values() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI developer").await;
     set_budget(&server, "ui", 12).await;
@@ -123,7 +123,7 @@ async fn every_change_is_told_with_what_it_set_and_what_stood_there() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_while_the_document_grows() {
+async fn pagination_is_stable_while_the_document_grows() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     for budget in 0..20 {
@@ -149,7 +149,7 @@ async fn pages_follow_each_other_while_the_document_grows() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_resource_answers_304() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     let then = at(&changes(&get(&server, HISTORY).await)[0]);
@@ -169,7 +169,7 @@ async fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_filter_tells_of_one_position_or_one_field() {
+async fn history_can_be_filtered_by_position_and_field() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     add(&server, "ux?é", "UX").await;
@@ -198,7 +198,7 @@ async fn a_filter_tells_of_one_position_or_one_field() {
 }
 
 #[tokio::test]
-async fn a_deleted_position_is_in_the_past_and_restored_later() {
+async fn deleted_position_can_be_read_and_restored() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     set_budget(&server, "ui", 2).await;
@@ -224,7 +224,7 @@ async fn a_deleted_position_is_in_the_past_and_restored_later() {
 }
 
 #[tokio::test]
-async fn both_who_edited_at_once_are_seen_with_what_they_saw() {
+async fn concurrent_edits_show_the_values_each_author_saw() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     let mut ceo = PlainPeer::connect(&server, &server.document).await;
@@ -263,7 +263,7 @@ async fn both_who_edited_at_once_are_seen_with_what_they_saw() {
 }
 
 #[tokio::test]
-async fn a_kept_value_of_a_conflict_is_told_over_the_others() {
+async fn resolved_conflict_shows_the_chosen_value() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     for kept in [21, 22] {
@@ -288,7 +288,7 @@ async fn a_kept_value_of_a_conflict_is_told_over_the_others() {
 }
 
 #[tokio::test]
-async fn a_forged_author_stands_beside_who_it_was() {
+async fn forged_author_is_shown_next_to_the_real_user() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     let mut intern = PlainPeer::connect(&server, &server.document).await;
@@ -305,7 +305,7 @@ async fn a_forged_author_stands_beside_who_it_was() {
 }
 
 #[tokio::test]
-async fn an_import_is_one_change_that_tells_of_every_row() {
+async fn import_is_one_change_that_lists_every_row() {
     let server = TestServer::start().await;
     server.import(include_bytes!("../fixtures/legacy/positions.json")).await;
     let list = get(&server, POSITIONS).await;
@@ -320,7 +320,7 @@ async fn an_import_is_one_change_that_tells_of_every_row() {
 }
 
 #[tokio::test]
-async fn a_document_of_another_kind_has_a_history_of_root_keys() {
+async fn document_without_plan_has_a_history_of_root_keys() {
     let server = TestServer::start().await;
     let id = DocumentId::from_random([9; 16]);
     let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
@@ -342,7 +342,7 @@ async fn a_document_of_another_kind_has_a_history_of_root_keys() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_said() {
+async fn invalid_history_requests_are_rejected() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     let none = "/api/documents/4NMNnkMhL8jXrdJ9jamS58PAVdXu";
@@ -383,7 +383,7 @@ fn folder_with(edits: i64) -> Arc<TempDir> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_history_is_looked_at_once() {
+async fn long_history_is_read_once() {
     const EDITS: i64 = 10_000;
     let server = TestServer::start_in(folder_with(EDITS), |_| {}).await;
     // With the change that made the rows, and that of the server which gave the document its id.
@@ -412,7 +412,7 @@ async fn a_long_history_is_looked_at_once() {
 }
 
 #[tokio::test]
-async fn who_reads_the_past_holds_up_nobody_and_too_many_are_turned_away() {
+async fn history_readers_are_limited_and_block_no_one() {
     let server = TestServer::start().await;
     add(&server, "ui", "UI").await;
     let hub = &server.app.hub;
@@ -499,7 +499,7 @@ fn looked_at(hub: &Hub) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_history_that_nobody_reads_is_let_go_of() {
+async fn unused_history_is_dropped() {
     let (hub, id) = hub(&Arc::default()).await;
     // Somebody who looks at rows keeps the document open.
     let (outbox, _receiver) = outbox(CancellationToken::new());
@@ -517,7 +517,7 @@ async fn a_history_that_nobody_reads_is_let_go_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_stored_is_not_in_the_history() {
+async fn failed_change_is_not_in_the_history() {
     let store = Arc::new(MemoryStore::new());
     let (hub, id) = hub(&store).await;
     page(&hub, &id).await;
@@ -533,7 +533,7 @@ async fn what_was_not_stored_is_not_in_the_history() {
 }
 
 #[tokio::test]
-async fn those_who_ask_at_once_wait_for_one_history_and_nothing_that_comes_meanwhile_is_lost() {
+async fn concurrent_readers_share_one_complete_history() {
     let server = TestServer::start_in(folder_with(500), |_| {}).await;
     let hub = &server.app.hub;
     let caller = Caller::server();

@@ -11,7 +11,7 @@ use happierwork::legacy::parse_when;
 use plan::Budget;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, TestServer};
+use crate::support::{Answer, TestServer};
 
 const RECORDING: &str = include_str!("../fixtures/legacy/transcripts/rest.jsonl");
 const FIXTURE: &str = include_str!("../fixtures/legacy/transcripts/fixture.json");
@@ -231,7 +231,7 @@ fn check_as_recorded(recorded: &Value, answer: &Answer) {
 }
 
 #[tokio::test]
-async fn the_recorded_scenarios() {
+async fn rest_answers_match_the_recording() {
     let scenarios = scenarios();
     let names: BTreeSet<&str> = scenarios.iter().map(|scenario| scenario.meta["scenario"].as_str().unwrap()).collect();
     assert_eq!(names.len(), scenarios.len());
@@ -290,7 +290,7 @@ async fn check_afterwards(server: &TestServer, meta: &Value, deviation: Option<&
 }
 
 #[tokio::test]
-async fn a_new_row_is_in_front_and_refused_rows_leave_no_trace() {
+async fn new_row_is_first_and_rejected_rows_are_not_stored() {
     let server = with_fixture().await;
     let row = json!({ "designation": "UI", "budget": "₹1,00,000", "lastUpdated": ["Anita", "Nov 22, 2025 02:21 PM"] });
     server.send("POST", "/data/add", &row).await.expect(201);
@@ -322,7 +322,7 @@ async fn a_new_row_is_in_front_and_refused_rows_leave_no_trace() {
 }
 
 #[tokio::test]
-async fn a_row_sent_back_as_listed_keeps_its_department() {
+async fn listed_row_can_be_sent_back_unchanged() {
     let server = TestServer::start().await;
     for (id, department) in [("cfo", "Finance"), ("dev", "engineering")] {
         let row = json!({ "id": id, "designation": "Someone", "department": department, "budget": "8 lakh" });
@@ -343,7 +343,7 @@ async fn a_row_sent_back_as_listed_keeps_its_department() {
 }
 
 #[tokio::test]
-async fn the_list_is_not_sent_twice() {
+async fn unchanged_list_answers_304() {
     let server = with_fixture().await;
     let list = server.get("/data/").await;
     let tag = list.header("etag").to_owned();
@@ -355,7 +355,7 @@ async fn the_list_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn wrong_methods_say_which_are_right() {
+async fn wrong_method_answers_405_with_allow() {
     let server = TestServer::start().await;
     for (method, path, allowed) in [
         ("POST", "/data", "GET,HEAD"),
@@ -371,7 +371,7 @@ async fn wrong_methods_say_which_are_right() {
 }
 
 #[tokio::test]
-async fn ids_with_odd_letters_can_be_changed_and_deleted() {
+async fn ids_with_special_characters_can_be_changed() {
     let server = TestServer::start().await;
     let row = json!({ "id": "a&b ü%", "designation": "UI", "budget": 1 });
     server.send("POST", "/data/add/", &row).await.expect(201);
@@ -383,7 +383,7 @@ async fn ids_with_odd_letters_can_be_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn logging_in_gives_nothing_but_an_answer() {
+async fn legacy_login_grants_nothing() {
     let server = TestServer::start().await;
     for (body, status) in [
         (json!({ "email": "jane@example.com", "password": 5 }), 200),
@@ -399,7 +399,7 @@ async fn logging_in_gives_nothing_but_an_answer() {
 }
 
 #[tokio::test]
-async fn sockets_see_at_once_what_is_written_here() {
+async fn rest_writes_reach_sockets_immediately() {
     let server = TestServer::start().await;
     let url = format!("ws://{}/ws/dashboard/", server.address);
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod description;
 mod documents;
 mod history;

@@ -12,7 +12,7 @@ const POSITIONS: &str = "/api/documents/default/positions";
 const LOST: [&str; 9] = ["", ".", "..", "%2e", "%2E.", "a/b", "a\\b", "a\tb", "\u{0}"];
 
 #[tokio::test]
-async fn ids_that_urls_lose_are_refused_over_http() {
+async fn dot_segment_ids_are_rejected_over_http() {
     let server = TestServer::start().await;
     for id in LOST {
         let row = json!({ "id": id, "designation": "UI", "budget": 1 });
@@ -25,7 +25,7 @@ async fn ids_that_urls_lose_are_refused_over_http() {
 }
 
 #[tokio::test]
-async fn ids_that_urls_lose_are_refused_by_the_core() {
+async fn dot_segment_ids_are_rejected_by_edits() {
     let server = TestServer::start().await;
     let position = |id: &str| NewPosition {
         id: id.to_owned(),
@@ -47,7 +47,7 @@ async fn ids_that_urls_lose_are_refused_by_the_core() {
 }
 
 #[tokio::test]
-async fn positions_with_such_ids_that_arrive_by_sync_can_be_used() {
+async fn synced_positions_with_dot_segment_ids_are_usable() {
     let server = TestServer::start().await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     for id in [".", "..", "%2e", "a/b", "a\\b"] {

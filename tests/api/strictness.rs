@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::common::TestServer;
+use crate::support::TestServer;
 
 const POSITIONS: &str = "/api/documents/default/positions";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -18,7 +18,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn unknown_query_parameters_are_refused_everywhere() {
+async fn unknown_query_parameters_are_rejected() {
     let server = TestServer::start().await;
     let description = server.get("/api/openapi.json").await.expect(200);
     let before = server.get(POSITIONS).await;
@@ -48,7 +48,7 @@ async fn unknown_query_parameters_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn legacy_paths_ignore_parameters_that_only_defeat_caches() {
+async fn legacy_paths_ignore_cache_busting_parameters() {
     let server = TestServer::start().await;
     server.get("/data/?_=1764400000").await.expect(200);
     let row = json!({ "designation": "UI", "budget": 1 });
@@ -56,7 +56,7 @@ async fn legacy_paths_ignore_parameters_that_only_defeat_caches() {
 }
 
 #[tokio::test]
-async fn compressed_bodies_are_read_or_refused() {
+async fn compressed_bodies_are_decoded_or_rejected() {
     let server = TestServer::start().await;
     let row = json!({ "designation": "UI", "budget": 1 }).to_string();
     let made = server.call("POST", POSITIONS, &[JSON, GZIP], gzip(&row)).await.expect(201);
@@ -79,7 +79,7 @@ async fn compressed_bodies_are_read_or_refused() {
 }
 
 #[tokio::test]
-async fn json_that_is_odd_is_read_or_named() {
+async fn unusual_json_is_accepted_or_named() {
     let server = TestServer::start().await;
     let row = "\u{feff}{\"designation\": \"UI\", \"budget\": 1}";
     server.call("POST", POSITIONS, &[JSON], row).await.expect(201);

@@ -48,7 +48,7 @@ fn extra() -> Value {
 }
 
 #[tokio::test]
-async fn exports_hold_unknown_fields_and_odd_values() {
+async fn exports_include_unknown_fields_and_values() {
     let (server, mut peer) = with_unknown_fields().await;
     let position = get(&server, &format!("{POSITIONS}/ui")).await;
     assert_eq!((&position["budget"], &position["extra"]), (&json!("twelve"), &extra()));
@@ -95,7 +95,7 @@ async fn edits_keep_unknown_fields() {
 }
 
 #[tokio::test]
-async fn a_tag_of_a_position_stands_for_unknown_fields_too() {
+async fn etag_of_a_position_covers_unknown_fields() {
     let (server, mut peer) = with_unknown_fields().await;
     let path = format!("{POSITIONS}/ui");
     let (_, headers, _) = server.http("GET", &path, &[]).await;
@@ -114,7 +114,7 @@ async fn a_tag_of_a_position_stands_for_unknown_fields_too() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_plan_is_exported_with_all_it_holds() {
+async fn document_without_plan_is_exported_completely() {
     let server = TestServer::start().await;
     let id = DocumentId::from_random([9; 16]);
     let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
@@ -128,7 +128,7 @@ async fn a_document_that_is_no_plan_is_exported_with_all_it_holds() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_map_is_answered_alike_everywhere() {
+async fn row_that_is_not_a_map_is_handled_consistently() {
     let server = TestServer::start().await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     let mut observer = server.legacy().await;
@@ -157,7 +157,7 @@ async fn a_row_that_is_no_map_is_answered_alike_everywhere() {
 }
 
 #[tokio::test]
-async fn a_position_may_have_no_budget() {
+async fn position_without_budget_is_allowed() {
     let server = TestServer::start().await;
     for (id, body) in [
         ("a", json!({ "id": "a", "designation": "UI" })),
@@ -182,7 +182,7 @@ async fn a_position_may_have_no_budget() {
 }
 
 #[tokio::test]
-async fn timestamps_have_one_width_everywhere() {
+async fn timestamps_have_a_fixed_width() {
     let server = TestServer::start().await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     for (id, ms) in [("a", 1_795_357_260_000), ("b", 1_795_357_260_020), ("c", 1_795_357_260_300)] {
@@ -217,7 +217,7 @@ async fn timestamps_have_one_width_everywhere() {
 }
 
 #[tokio::test]
-async fn a_conflict_of_two_rows_under_one_id_can_be_settled() {
+async fn conflict_of_two_rows_with_one_id_can_be_settled() {
     let server = TestServer::start().await;
     let mut one = PlainPeer::connect(&server, &server.document).await;
     let mut two = PlainPeer::connect(&server, &server.document).await;

@@ -32,13 +32,13 @@ impl Auth {
 }
 
 #[tokio::test]
-async fn an_account_is_added_with_a_password_from_standard_input_and_can_log_in() {
+async fn account_password_is_read_from_standard_input() {
     let auth = Auth::new();
     let add = ["user", "add", "CFO@Example.com", "--role", "owner", "--documents", "default"];
     let ended = auth.given(&add, &format!("{PASSWORD}\r\nnot this"));
     assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
     assert!(ended.err.contains("cfo@example.com can log in: owner, documents default"), "{}", ended.err);
-    assert!(ended.err.contains("made the first key"), "{}", ended.err);
+    assert!(ended.err.contains("created the first key"), "{}", ended.err);
     let (_, grant) = auth.login("cfo@example.com", PASSWORD).await.unwrap();
     assert_eq!((grant.role, grant.documents.to_string()), (Role::Owner, "default".to_owned()));
     assert_eq!(auth.login("cfo@example.com", "not this").await.err(), Some(LoginRefused::Wrong));
@@ -47,7 +47,7 @@ async fn an_account_is_added_with_a_password_from_standard_input_and_can_log_in(
 }
 
 #[test]
-fn passwords_that_are_short_endless_or_missing_are_refused_and_nothing_is_made() {
+fn invalid_passwords_create_no_account() {
     let auth = Auth::new();
     for (input, word) in [
         ("1234567\n", "at least 8 characters"),
@@ -67,7 +67,7 @@ fn passwords_that_are_short_endless_or_missing_are_refused_and_nothing_is_made()
 }
 
 #[tokio::test]
-async fn a_new_password_replaces_the_old_one_and_ends_what_was_begun_with_it() {
+async fn new_password_ends_old_sessions() {
     let auth = Auth::new();
     auth.add("cfo", "owner");
     let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_new_password_replaces_the_old_one_and_ends_what_was_begun_with_it() {
 }
 
 #[tokio::test]
-async fn what_an_account_may_do_is_set_and_holds_for_sessions_that_are_there() {
+async fn changed_rights_apply_to_existing_sessions() {
     let auth = Auth::new();
     auth.add("cfo", "viewer");
     let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
@@ -101,7 +101,7 @@ async fn what_an_account_may_do_is_set_and_holds_for_sessions_that_are_there() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_cannot_log_in_until_it_is_enabled_and_its_tokens_stay_refused() {
+async fn disabled_account_loses_logins_and_tokens() {
     let auth = Auth::new();
     auth.add("cfo", "editor");
     let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_disabled_account_cannot_log_in_until_it_is_enabled_and_its_tokens_sta
 }
 
 #[test]
-fn user_list_says_who_may_what_and_no_secret() {
+fn user_list_shows_rights_and_no_secret() {
     let auth = Auth::new();
     auth.add("zoe", "viewer");
     auth.add("cfo@example.com", "owner");
@@ -138,7 +138,7 @@ fn user_list_says_who_may_what_and_no_secret() {
 }
 
 #[test]
-fn an_account_that_is_not_there_is_said_with_the_way_to_see_all() {
+fn missing_account_error_names_the_list_command() {
     let auth = Auth::new();
     auth.add("cfo", "owner");
     for command in
@@ -151,7 +151,7 @@ fn an_account_that_is_not_there_is_said_with_the_way_to_see_all() {
 }
 
 #[test]
-fn many_accounts_added_at_once_are_all_there() {
+fn concurrent_additions_keep_all_accounts() {
     let auth = Auth::new();
     let running: Vec<_> = (0..8)
         .map(|number| {
@@ -172,7 +172,7 @@ fn many_accounts_added_at_once_are_all_there() {
 /// On a terminal: `script` lends it one, and types what comes on its standard input.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn on_a_terminal_the_password_is_asked_for_twice_and_not_printed() {
+async fn terminal_prompts_twice_without_echo() {
     let auth = Auth::new();
     let typed = |input: &str| {
         let command =
@@ -185,12 +185,12 @@ async fn on_a_terminal_the_password_is_asked_for_twice_and_not_printed() {
         Ended::from(child.wait_with_output().unwrap())
     };
     let differ = typed("correct horse\ncorrect house\n");
-    assert!(differ.out.contains("the two passwords differ"), "{}", differ.out);
+    assert!(differ.out.contains("the passwords do not match"), "{}", differ.out);
     assert_eq!(differ.code, Some(1), "{}", differ.out);
     assert!(!auth.path.join("users.json").exists());
     let ended = typed(&format!("{PASSWORD}\n{PASSWORD}\n"));
     assert_eq!(ended.code, Some(0), "{}", ended.out);
-    assert!(ended.out.contains("Password: ") && ended.out.contains("The same again: "), "{}", ended.out);
+    assert!(ended.out.contains("Password: ") && ended.out.contains("Repeat password: "), "{}", ended.out);
     assert!(!ended.out.contains("horse"), "{}", ended.out);
     assert!(auth.login("cfo", PASSWORD).await.is_ok());
 }

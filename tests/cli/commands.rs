@@ -14,7 +14,7 @@ fn export(state: &Path, format: &str) -> String {
 }
 
 #[test]
-fn import_makes_a_document_of_the_recorded_positions_in_their_order() {
+fn import_keeps_the_order_of_positions() {
     let folder = folder();
     let source = format!("{FIXTURES}/positions.json");
     let state = folder.path().join("plan.automerge");
@@ -41,7 +41,7 @@ fn import_makes_a_document_of_the_recorded_positions_in_their_order() {
 }
 
 #[test]
-fn an_export_says_what_it_does_not_hold() {
+fn export_reports_omitted_values() {
     use automerge::transaction::Transactable;
     use automerge::{AutoCommit, ObjType, ROOT};
 
@@ -65,7 +65,7 @@ fn an_export_says_what_it_does_not_hold() {
 }
 
 #[test]
-fn damaged_rows_are_reported_and_nothing_is_stored() {
+fn invalid_rows_are_reported_and_nothing_is_imported() {
     let folder = folder();
     let source = format!("{FIXTURES}/positions-odd.json");
     let fresh = folder.path().join("fresh.automerge");
@@ -76,7 +76,7 @@ fn damaged_rows_are_reported_and_nothing_is_stored() {
         assert_eq!(ended.code, Some(1));
         let rows: Vec<&str> = ended.err.lines().filter(|line| line.trim_start().starts_with("line ")).collect();
         assert_eq!(rows.len(), 3, "{}", ended.err);
-        assert!(ended.err.contains("nothing was imported") && ended.err.contains("--skip-odd"), "{}", ended.err);
+        assert!(ended.err.contains("Nothing was imported") && ended.err.contains("--skip-odd"), "{}", ended.err);
         // Every report names the line on which its row begins.
         let text = fs::read_to_string(&source).unwrap();
         for row in rows {
@@ -89,7 +89,7 @@ fn damaged_rows_are_reported_and_nothing_is_stored() {
 }
 
 #[test]
-fn skip_odd_imports_sound_rows_and_keeps_the_others() {
+fn skip_odd_imports_valid_rows_and_keeps_the_others() {
     let folder = folder();
     let source = folder.path().join("data.json");
     fs::copy(format!("{FIXTURES}/positions-odd.json"), &source).unwrap();
@@ -115,13 +115,13 @@ fn skip_odd_imports_sound_rows_and_keeps_the_others() {
     // Of the skipped rows none is left that could be imported, and nothing is made.
     let again = import(&skipped, "other.automerge");
     assert_eq!(again.code, Some(1));
-    assert!(again.err.contains("no row is left"), "{}", again.err);
+    assert!(again.err.contains("no valid row is left"), "{}", again.err);
     let made = |name: &str| folder.path().join(name).exists();
     assert!(!made("other.automerge") && !made("data.skipped-2.skipped.json") && !made("data.skipped-3.json"));
 }
 
 #[test]
-fn imported_positions_without_a_budget_have_none() {
+fn missing_budget_stays_missing_after_import() {
     let folder = folder();
     let (source, state) = (folder.path().join("data.json"), folder.path().join("state.automerge"));
     let row = |more: &str| format!(r#"{{"designation": "Cook", "department": "", "location": ""{more}}}"#);
@@ -134,7 +134,7 @@ fn imported_positions_without_a_budget_have_none() {
 }
 
 #[test]
-fn import_into_a_document_adds_to_it_or_changes_nothing() {
+fn import_into_existing_document_is_atomic() {
     let folder = folder();
     let state = imported(folder.path());
     let more = folder.path().join("more.json");
@@ -156,7 +156,7 @@ fn import_into_a_document_adds_to_it_or_changes_nothing() {
 }
 
 #[test]
-fn import_of_what_is_not_there_or_not_json_is_refused() {
+fn import_of_missing_or_invalid_file_fails() {
     let folder = folder();
     let (source, state) = (folder.path().join("data.json"), folder.path().join("state.automerge"));
     let import = || run(&["import", source.to_str().unwrap(), "--state", state.to_str().unwrap()]);
@@ -173,7 +173,7 @@ fn import_of_what_is_not_there_or_not_json_is_refused() {
 }
 
 #[test]
-fn export_works_while_a_server_has_the_document() {
+fn export_works_while_a_server_runs() {
     let folder = folder();
     let state = imported(folder.path());
     let (server, _) = Running::server(serve(&state, &[]));
@@ -189,7 +189,7 @@ fn export_works_while_a_server_has_the_document() {
 }
 
 #[test]
-fn export_of_what_is_no_document_is_refused() {
+fn export_of_a_foreign_file_fails() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     let export = || run(&["export", "--state", state.to_str().unwrap()]);
@@ -204,7 +204,7 @@ fn export_of_what_is_no_document_is_refused() {
 }
 
 #[test]
-fn check_says_whether_a_file_is_whole_and_changes_nothing() {
+fn check_reports_damage_and_changes_nothing() {
     let folder = folder();
     let state = imported(folder.path());
     let _ = fs::remove_file(folder.path().join("state.automerge.lock"));

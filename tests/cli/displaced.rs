@@ -79,7 +79,7 @@ impl Plan {
 }
 
 #[tokio::test]
-async fn deleted_or_moved_state_file_is_noticed_and_works_again_when_it_is_back() {
+async fn service_resumes_when_a_moved_state_file_returns() {
     let plan = Plan::started().await;
     let (state, aside, address) = (plan.state(), plan.home.join("aside"), plan.address);
     for probe_first in [false, true] {
@@ -111,7 +111,7 @@ async fn deleted_or_moved_state_file_is_noticed_and_works_again_when_it_is_back(
 }
 
 #[tokio::test]
-async fn replaced_state_file_is_noticed_and_never_overwritten() {
+async fn replaced_state_file_is_detected_and_not_overwritten() {
     let plan = Plan::started().await;
     let (state, address) = (plan.state(), plan.address);
     let backup = plan.home.join("backup");
@@ -139,7 +139,7 @@ async fn replaced_state_file_is_noticed_and_never_overwritten() {
 }
 
 #[tokio::test]
-async fn moved_folder_is_noticed_for_all_its_documents() {
+async fn moved_folder_is_detected_for_all_its_documents() {
     for made_anew in [false, true] {
         let plan = Plan::started().await;
         let aside = plan.home.with_file_name("aside");
@@ -169,7 +169,7 @@ async fn moved_folder_is_noticed_for_all_its_documents() {
 }
 
 #[tokio::test]
-async fn deleted_document_file_is_noticed() {
+async fn deleted_document_file_is_detected() {
     let plan = Plan::started().await;
     fs::remove_file(&plan.second_file).unwrap();
     is_refused(plan.address, &plan.second).await;
@@ -180,7 +180,7 @@ async fn deleted_document_file_is_noticed() {
 }
 
 #[tokio::test]
-async fn changed_link_to_the_state_file_is_noticed() {
+async fn changed_link_to_the_state_file_is_detected() {
     let folder = folder();
     let real = imported(folder.path());
     let other = folder.path().join("other.automerge");
@@ -204,7 +204,7 @@ fn names_other_name(err: &str, file: &Path) {
 }
 
 #[tokio::test]
-async fn hard_link_to_an_open_file_is_refused_to_another_server() {
+async fn hard_link_to_an_open_file_is_rejected() {
     let plan = Plan::started().await;
     let elsewhere = folder();
     let data = format!("{FIXTURES}/positions.json");
@@ -224,7 +224,7 @@ async fn hard_link_to_an_open_file_is_refused_to_another_server() {
 }
 
 #[tokio::test]
-async fn hard_link_to_the_state_file_is_no_second_document() {
+async fn hard_link_to_the_state_file_is_not_a_document() {
     let plan = Plan::started().await;
     fs::remove_file(&plan.second_file).unwrap();
     assert_eq!(plan.server.stop().code, Some(0));
@@ -238,7 +238,7 @@ async fn hard_link_to_the_state_file_is_no_second_document() {
 }
 
 #[test]
-fn link_in_place_of_a_lock_file_is_neither_followed_nor_emptied() {
+fn symlinked_lock_file_is_not_followed() {
     let folder = folder();
     let state = imported(folder.path());
     let (lock, precious) = (folder.path().join("state.automerge.lock"), folder.path().join("precious"));
@@ -257,7 +257,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn new_files_are_private_unless_a_flag_says_otherwise() {
+async fn new_files_are_private_by_default() {
     for (flags, file, of_folder) in [(&[][..], 0o600, 0o700), (&["--file-mode", "640"], 0o640, 0o750)] {
         let outer = folder();
         // Both folders are made, too.

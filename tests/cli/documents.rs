@@ -8,7 +8,7 @@ use super::support::post_to;
 use super::support::process::{Ended, Running, folder, imported, names, run, serve};
 
 #[tokio::test]
-async fn documents_are_deleted_and_brought_back_while_no_server_runs() {
+async fn documents_are_deleted_and_restored_offline() {
     let folder = folder();
     let state = imported(folder.path());
     let documents = folder.path().join("documents");

@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 
 use clap::CommandFactory;
-use happierwork::config::Cli;
+use happierwork::cli::config::Cli;
 
 use super::support::process::{Running, folder, imported, program, refused, run, serve};
 use super::support::socket_to;
 
 #[test]
-fn help_names_every_flag_of_the_server_with_its_variable() {
+fn help_lists_every_flag_with_its_variable() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
     let serve_help = run(&["serve", "--help"]);
@@ -31,7 +31,7 @@ fn help_names_every_flag_of_the_server_with_its_variable() {
 }
 
 #[test]
-fn a_wrong_flag_is_exit_code_2_and_nothing_is_made() {
+fn invalid_flag_exits_with_2_and_creates_nothing() {
     let folder = folder();
     let mut command = program(&["--state", "here.automerge", "--listen", "nonsense"]);
     let output = command.current_dir(folder.path()).output().unwrap();
@@ -40,7 +40,7 @@ fn a_wrong_flag_is_exit_code_2_and_nothing_is_made() {
 }
 
 #[test]
-fn it_says_where_the_document_is_how_many_positions_it_holds_its_url_and_every_address() {
+fn startup_message_shows_document_url_and_addresses() {
     let folder = folder();
     let state = imported(folder.path());
     let (server, address) = Running::server(serve(&state, &["--listen", "127.0.0.2:0"]));
@@ -70,7 +70,7 @@ fn flags_can_come_from_the_environment() {
 }
 
 #[test]
-fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
+fn public_address_requires_authentication_or_open() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     let open_to_all = |more: &[&str], port: Option<&str>| {
@@ -88,7 +88,7 @@ fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
         (&[], Some("0")),
     ] {
         let ended = refused(open_to_all(flags, port));
-        for word in ["can be reached from other machines", "127.0.0.1", "--auth", "--open"] {
+        for word in ["reachable from other machines", "127.0.0.1", "--auth", "--open"] {
             assert!(ended.err.contains(word), "{flags:?}: {}", ended.err);
         }
         assert!(!state.exists(), "{flags:?}");
@@ -107,11 +107,11 @@ fn beyond_this_machine_it_serves_only_when_told_that_all_may() {
     assert!(address.ip().is_unspecified(), "{address}");
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.out.contains("OPEN      everybody"), "{}", ended.out);
+    assert!(ended.out.contains("OPEN      no authentication"), "{}", ended.out);
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_with_the_way_out() {
+fn occupied_port_error_suggests_a_remedy() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -126,7 +126,7 @@ fn a_port_that_is_taken_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn signals_close_the_sockets_with_1001_and_end_it_well() {
+async fn signals_close_sockets_with_1001_and_exit_cleanly() {
     for signal in ["TERM", "INT"] {
         let folder = folder();
         let (server, address) = Running::server(serve(&folder.path().join("state.automerge"), &[]));
@@ -146,7 +146,7 @@ async fn signals_close_the_sockets_with_1001_and_end_it_well() {
 }
 
 #[tokio::test]
-async fn the_log_can_be_json_lines() {
+async fn log_format_json_writes_json_lines() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     let (server, address) = Running::server(serve(&state, &["--log-format", "json", "--log", "debug"]));
@@ -175,7 +175,7 @@ async fn the_log_can_be_json_lines() {
 }
 
 #[test]
-fn json_log_tells_why_the_server_does_not_start() {
+fn startup_error_is_json_with_json_log() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     std::fs::write(&state, b"no document").unwrap();
@@ -187,7 +187,7 @@ fn json_log_tells_why_the_server_does_not_start() {
 }
 
 #[tokio::test]
-async fn refused_sockets_are_logged_without_their_tokens() {
+async fn rejected_sockets_are_logged_without_tokens() {
     let folder = folder();
     let (server, address) = Running::server(serve(&folder.path().join("state.automerge"), &[]));
     for (path, code) in [("/sync/nonsense?token=secret", 4400), ("/app/sync?token=secret", 4404)] {
@@ -207,7 +207,7 @@ async fn refused_sockets_are_logged_without_their_tokens() {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+fn empty_environment_variable_counts_as_unset() {
     let folder = folder();
     let mut command = serve(&folder.path().join("state.automerge"), &[]);
     for variable in ["PORT", "HAPPIERWORK_GRACE", "HAPPIERWORK_ALLOW_ORIGIN", "HAPPIERWORK_MAX_CONNECTIONS"] {

@@ -44,7 +44,7 @@ async fn goes_on(address: SocketAddr, document: &str) {
 }
 
 #[tokio::test]
-async fn a_file_that_a_server_has_is_refused_to_another_and_to_an_import() {
+async fn open_state_file_is_locked_for_servers_and_import() {
     let folder = folder();
     let state = imported(folder.path());
     let link = folder.path().join("link.automerge");
@@ -64,7 +64,7 @@ async fn a_file_that_a_server_has_is_refused_to_another_and_to_an_import() {
 }
 
 #[tokio::test]
-async fn a_folder_of_documents_that_a_server_has_is_refused_to_another() {
+async fn open_documents_folder_is_locked() {
     for is_there in [false, true] {
         let folder = folder();
         let [one, two] = ["one.automerge", "two.automerge"].map(|name| folder.path().join(name));
@@ -92,7 +92,7 @@ async fn with_a_second_document(folder: &Path) -> (Running, SocketAddr, String, 
 }
 
 #[tokio::test]
-async fn a_document_of_a_server_is_refused_as_the_state_file_of_another_and_to_an_import() {
+async fn open_document_is_locked_as_a_state_file() {
     let folder = folder();
     let (server, address, id, file) = with_a_second_document(folder.path()).await;
     let before = fs::read(&file).unwrap();
@@ -105,7 +105,7 @@ async fn a_document_of_a_server_is_refused_as_the_state_file_of_another_and_to_a
 }
 
 #[tokio::test]
-async fn a_state_file_in_the_folder_of_another_server_is_left_alone_by_that_one() {
+async fn foreign_state_file_in_the_folder_is_left_alone() {
     let folder = folder();
     let (server, _, id, file) = with_a_second_document(folder.path()).await;
     assert_eq!(server.stop().code, Some(0));
@@ -126,7 +126,7 @@ async fn a_state_file_in_the_folder_of_another_server_is_left_alone_by_that_one(
 }
 
 #[test]
-fn a_file_that_any_other_program_has_is_refused_and_can_be_read() {
+fn file_locked_by_another_program_is_read_only() {
     let folder = folder();
     let state = imported(folder.path());
     let ours = StateFile::open(&state).unwrap();

@@ -72,7 +72,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn key_new_makes_the_folder_and_prints_the_id_of_a_key_that_only_the_owner_can_read() {
+fn key_new_creates_a_private_key_and_prints_its_id() {
     let auth = Auth::new();
     let kid = auth.prints(&["key", "new"]);
     assert_eq!(kid.trim_end(), auth.file("keys.json")["keys"][0]["kid"].as_str().unwrap());
@@ -83,7 +83,7 @@ fn key_new_makes_the_folder_and_prints_the_id_of_a_key_that_only_the_owner_can_r
 }
 
 #[test]
-fn key_list_says_which_key_signs_and_no_secret() {
+fn key_list_shows_the_signing_key_and_no_secret() {
     let auth = Auth::new();
     let [old, new] = ["ed25519", "hs256"].map(|alg| auth.prints(&["key", "new", "--alg", alg]).trim_end().to_owned());
     let listed = auth.prints(&["key", "list"]);
@@ -102,7 +102,7 @@ fn key_list_says_which_key_signs_and_no_secret() {
 }
 
 #[test]
-fn key_export_prints_public_keys_and_says_which_are_left_out() {
+fn key_export_prints_only_public_keys() {
     let auth = Auth::new();
     let public = auth.prints(&["key", "new"]).trim_end().to_owned();
     let secret = auth.prints(&["key", "new", "--alg", "hs256"]).trim_end().to_owned();
@@ -119,7 +119,7 @@ fn key_export_prints_public_keys_and_says_which_are_left_out() {
 }
 
 #[test]
-fn keys_are_changed_by_making_a_new_one_and_retiring_the_old_one() {
+fn keys_are_rotated_by_new_and_retire() {
     let auth = Auth::new();
     let old = auth.prints(&["key", "new"]).trim_end().to_owned();
     let token = auth.prints(&["token", "--user", "jane", "--role", "editor"]);
@@ -133,14 +133,14 @@ fn keys_are_changed_by_making_a_new_one_and_retiring_the_old_one() {
 }
 
 #[test]
-fn a_token_stands_alone_on_standard_output_and_says_what_was_asked_for() {
+fn token_is_printed_alone_with_the_requested_claims() {
     let auth = Auth::new();
     let id = DocumentId::from_random([7; 16]);
     let documents = format!("default,{}", id.url());
     let flags = ["token", "--user", " Jane Doe ", "--role", "owner", "--documents", &documents, "--expires", "30m"];
     let made = auth.run(&flags);
     assert_eq!(made.code, Some(0));
-    assert!(made.err.contains("made the first key"), "{}", made.err);
+    assert!(made.err.contains("created the first key"), "{}", made.err);
     assert_eq!(made.out.lines().count(), 1);
     let grant = auth.verify(&made.out).unwrap();
     assert_eq!((&*grant.user, grant.role, grant.session), ("Jane Doe", Role::Owner, false));
@@ -152,7 +152,7 @@ fn a_token_stands_alone_on_standard_output_and_says_what_was_asked_for() {
 }
 
 #[test]
-fn a_token_that_would_live_too_long_or_names_no_documents_is_a_wrong_flag_and_no_key_is_made_for_it() {
+fn invalid_token_flags_create_no_key() {
     let auth = Auth::new();
     for flags in [
         &["--expires", "401d"][..],
@@ -176,7 +176,7 @@ fn a_token_that_would_live_too_long_or_names_no_documents_is_a_wrong_flag_and_no
 }
 
 #[test]
-fn keys_that_others_can_read_are_refused_with_the_remedy_and_a_folder_that_is_missing_with_the_way_to_make_it() {
+fn readable_keys_and_missing_folder_suggest_a_remedy() {
     let auth = Auth::new();
     for command in [&["key", "list"][..], &["key", "export"], &["key", "retire", "x"], &["user", "list"]] {
         let error = auth.refuses(command);
@@ -195,7 +195,7 @@ fn keys_that_others_can_read_are_refused_with_the_remedy_and_a_folder_that_is_mi
 }
 
 #[test]
-fn the_folder_can_come_from_the_environment_and_must_be_named_somehow() {
+fn auth_folder_comes_from_flag_or_environment() {
     let auth = Auth::new();
     let output = program(&["key", "new"]).env("HAPPIERWORK_AUTH", &auth.path).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -208,7 +208,7 @@ fn the_folder_can_come_from_the_environment_and_must_be_named_somehow() {
 }
 
 #[test]
-fn many_keys_made_at_once_are_all_there() {
+fn concurrent_key_creation_keeps_all_keys() {
     let auth = Auth::new();
     let command = ["key", "new", "--auth", auth.path.to_str().unwrap()];
     let running: Vec<_> =

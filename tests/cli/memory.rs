@@ -39,7 +39,7 @@ fn resident_mib(pid: u32) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_connection_that_sent_something_large_does_not_hold_it_afterwards() {
+async fn connection_releases_memory_of_a_large_message() {
     let folder = folder();
     let (running, address) = Running::server(serve(&imported(folder.path()), &[]));
     let large = large();

@@ -30,7 +30,7 @@ fn open_files(pid: u32) -> usize {
 }
 
 #[tokio::test]
-async fn documents_stay_writable_when_one_client_takes_all_connections_and_lists_them() {
+async fn documents_stay_writable_at_the_connection_limit() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     let (server, address) = Running::server(serve(&state, &[]));

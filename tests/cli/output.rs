@@ -40,7 +40,7 @@ async fn until_up(server: &mut Child, address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn server_serves_although_its_output_cannot_be_written() {
+async fn server_runs_with_unwritable_output() {
     for unwritable in UNWRITABLE {
         for format in ["text", "json"] {
             let folder = folder();
@@ -60,7 +60,7 @@ async fn server_serves_although_its_output_cannot_be_written() {
 }
 
 #[test]
-fn command_reports_that_its_result_cannot_be_written() {
+fn command_reports_unwritable_output() {
     let folder = folder();
     let state = imported(folder.path());
     let (state, auth) = (state.to_str().unwrap(), folder.path().join("auth"));
@@ -88,7 +88,7 @@ fn command_reports_that_its_result_cannot_be_written() {
 }
 
 #[test]
-fn command_says_that_a_change_was_made_although_it_cannot_report_it() {
+fn command_reports_a_change_despite_unwritable_output() {
     let data = format!("{FIXTURES}/positions.json");
     for unwritable in UNWRITABLE {
         let folder = folder();

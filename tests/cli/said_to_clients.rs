@@ -11,7 +11,7 @@ use super::support::process::folder;
 use super::support::{TestServer, add};
 
 #[tokio::test]
-async fn no_error_that_a_client_sees_names_a_path_of_the_server() {
+async fn client_errors_contain_no_server_paths() {
     let folder = Arc::new(folder());
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     // Two documents that cannot be opened: no Automerge, and a folder in the place of a file.

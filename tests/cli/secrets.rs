@@ -14,7 +14,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const WRONG: &str = "wrong horse battery staple";
 
 #[tokio::test]
-async fn secrets_are_in_no_log_at_any_level() {
+async fn logs_contain_no_secrets_at_any_level() {
     let folder = folder();
     let state = imported(folder.path());
     let auth = folder.path().join("auth");
@@ -79,7 +79,7 @@ async fn secrets_are_in_no_log_at_any_level() {
 }
 
 #[tokio::test]
-async fn what_a_peer_says_makes_no_line_of_its_own_in_the_log() {
+async fn peer_input_cannot_inject_log_lines() {
     let folder = folder();
     let state = imported(folder.path());
     let (server, address) = Running::server(serve(&state, &["--log", "happierwork=trace"]));

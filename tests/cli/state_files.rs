@@ -23,7 +23,7 @@ fn append_change(state: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn missing_file_becomes_a_new_document_and_keeps_its_id() {
+fn missing_file_is_created_and_keeps_its_id() {
     let folder = folder();
     // Its folder is made, too.
     let state = folder.path().join("plans/2027/state.automerge");
@@ -65,7 +65,7 @@ fn refused_by_all(state: &Path, reason: &str) {
 }
 
 #[test]
-fn truncated_file_is_refused_by_every_command() {
+fn truncated_file_is_rejected_by_every_command() {
     let folder = folder();
     let state = imported(folder.path());
     let whole = fs::read(&state).unwrap();
@@ -81,7 +81,7 @@ fn truncated_file_is_refused_by_every_command() {
 }
 
 #[test]
-fn repair_never_costs_the_identity_or_all_positions() {
+fn repair_keeps_the_identity_and_positions() {
     let folder = folder();
     let plan = fs::read(imported(folder.path())).unwrap();
     // The document began with something that is not yet the plan.
@@ -102,7 +102,7 @@ fn repair_never_costs_the_identity_or_all_positions() {
 }
 
 #[test]
-fn a_torn_tail_is_cut_off_kept_beside_and_said() {
+fn torn_tail_is_truncated_kept_and_reported() {
     let folder = folder();
     let state = imported(folder.path());
     let whole = fs::read(&state).unwrap();
@@ -123,7 +123,7 @@ fn a_torn_tail_is_cut_off_kept_beside_and_said() {
 }
 
 #[test]
-fn what_is_no_automerge_document_is_refused_and_left_as_it_is() {
+fn foreign_file_is_rejected_and_left_unchanged() {
     let folder = folder();
     let state = folder.path().join("state.automerge");
     for content in [&b"[{\"id\": \"1\"}]"[..], b"\0\0\0\0\0\0\0\0", &[0x85; 300]] {
@@ -140,7 +140,7 @@ fn what_is_no_automerge_document_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_left_as_it_is_and_the_way_out_is_said() {
+fn damaged_file_is_rejected_with_a_remedy() {
     let folder = folder();
     let state = imported(folder.path());
     append_change(&state);
@@ -167,7 +167,7 @@ fn a_damaged_file_is_refused_left_as_it_is_and_the_way_out_is_said() {
 }
 
 #[test]
-fn folder_or_file_below_a_file_is_refused() {
+fn folder_or_file_below_a_file_is_rejected() {
     let folder = folder();
     let ended = refused(serve(&folder.path().join("."), &[]));
     assert!(ended.err.contains("--state"), "{}", ended.err);
@@ -188,7 +188,7 @@ fn somebody_else() -> Option<u32> {
 }
 
 #[test]
-fn a_file_or_folder_that_may_not_be_written_is_refused_at_the_start() {
+fn unwritable_file_or_folder_prevents_startup() {
     let folder = folder();
     let state = imported(folder.path());
     let _ = fs::remove_file(folder.path().join("state.automerge.lock"));

@@ -41,7 +41,7 @@ fn changes_in(bytes: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn a_file_cut_anywhere_in_its_last_three_chunks_opens_with_all_whole_ones_and_takes_appends() {
+async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
     let chunks = chunks();
     let file = chunks.concat();
     let last_three: usize = chunks[3..].iter().map(Vec::len).sum();
@@ -74,7 +74,7 @@ async fn a_file_cut_anywhere_in_its_last_three_chunks_opens_with_all_whole_ones_
 }
 
 #[test]
-fn a_byte_flipped_before_the_last_chunk_is_damage_and_nothing_is_cut() {
+fn flipped_byte_before_the_last_chunk_is_damage() {
     let chunks = chunks();
     let file = chunks.concat();
     let last = file.len() - chunks[5].len();

@@ -46,7 +46,7 @@ enum Death {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_under_load_the_server_loses_nothing_that_it_acknowledged_or_showed() {
+async fn kill_under_load_loses_nothing_acknowledged_or_shown() {
     let rounds = number("ROUNDS", ROUNDS);
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let mut place = folder();
@@ -106,7 +106,7 @@ async fn killed_under_load_the_server_loses_nothing_that_it_acknowledged_or_show
 
 /// The copy that replaces the log is being written, is there, or has just taken the log's place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_it_compacts_the_server_loses_nothing() {
+async fn kill_during_compaction_loses_nothing() {
     let rounds = number("ROUNDS", ROUNDS);
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let prepared = folder();
@@ -170,7 +170,7 @@ fn about_to_be_compacted(place: &Path) -> PathBuf {
 }
 
 #[test]
-fn killed_while_it_makes_its_first_document_the_server_starts_the_next_time() {
+fn kill_during_first_start_does_not_prevent_the_next() {
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let begun = Instant::now();
     let place = folder();
@@ -191,7 +191,7 @@ fn killed_while_it_makes_its_first_document_the_server_starts_the_next_time() {
 }
 
 #[test]
-fn killed_while_it_imports_all_of_the_old_data_is_there_or_none() {
+fn kill_during_import_imports_all_or_nothing() {
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let (mut all, mut none) = (0, 0);
     let begun = Instant::now();

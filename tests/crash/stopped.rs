@@ -23,7 +23,7 @@ fn document(server: &Running) -> DocumentId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn told_to_stop_under_load_the_server_ends_well_in_time_and_tells_everybody() {
+async fn shutdown_under_load_is_graceful() {
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let (mut place, mut promises) = (folder(), Promises::default());
     let (mut kept, mut told, mut longest) = (0, 0, Duration::ZERO);

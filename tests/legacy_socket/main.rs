@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod deviations;
-#[allow(dead_code, reason = "another test needs the rest of it")]
-#[path = "../sync_socket/peer.rs"]
-mod peer;
 mod people;
 mod presence;
 mod replay;

@@ -5,8 +5,8 @@ use primitives::DocumentId;
 use repo_protocol::{self, Message, presence};
 use tokio::time::{Duration, timeout};
 
-use super::peer::{Replica, RepoPeer};
 use super::support::{PlainPeer, Socket, TestServer, wrapped};
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 async fn log_in(socket: &mut Socket, name: &str) {
     socket.send(wrapped(&serde_json::json!(["login", name]))).await;
@@ -15,7 +15,7 @@ async fn log_in(socket: &mut Socket, name: &str) {
 /// A peer that has the document.
 async fn with_document(server: &TestServer, name: &str) -> RepoPeer {
     let mut peer = RepoPeer::join(server, name).await;
-    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     peer
 }
 
@@ -49,7 +49,7 @@ fn hello(peer: &RepoPeer, document: &DocumentId, count: u64) -> Message {
 }
 
 #[tokio::test]
-async fn peers_are_told_who_comes_and_goes_in_messages_that_count_up() {
+async fn presence_messages_to_peers_are_numbered() {
     let server = TestServer::start().await;
     let mut peer = with_document(&server, "peer").await;
     let (mut cfo, mut other) = (server.legacy().await, server.legacy().await);
@@ -70,7 +70,7 @@ async fn peers_are_told_who_comes_and_goes_in_messages_that_count_up() {
 }
 
 #[tokio::test]
-async fn who_comes_later_is_told_when_it_has_spoken_for_the_first_time() {
+async fn new_peer_gets_presence_after_its_first_message() {
     let server = TestServer::start().await;
     let mut cfo = server.legacy().await;
     log_in(&mut cfo, "CFO").await;
@@ -93,7 +93,7 @@ async fn who_comes_later_is_told_when_it_has_spoken_for_the_first_time() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_told() {
+async fn presence_reaches_only_repo_peers() {
     let server = TestServer::start().await;
     let mut joined = RepoPeer::join(&server, "without the document").await;
     let mut plain = PlainPeer::connect(&server, &server.document).await;
@@ -105,11 +105,11 @@ async fn nobody_else_is_told() {
     // The next that they hear are sync messages: anything else would not be taken for one.
     plain.add("after", "After", "Sales", 1);
     plain.until_acknowledged().await;
-    joined.until_agreed(&mut Replica::empty(&server.document)).await;
+    joined.until_agreed(&mut PeerDocument::empty(&server.document)).await;
 }
 
 #[tokio::test]
-async fn it_is_told_again_before_it_is_forgotten() {
+async fn presence_is_repeated_before_it_expires() {
     let server = TestServer::start().await;
     let mut peer = with_document(&server, "peer").await;
     let mut cfo = server.legacy().await;

@@ -50,7 +50,7 @@ async fn names(socket: &mut Socket) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_newcomer_is_told_who_is_here_and_nobody_is_told_of_the_newcomer() {
+async fn new_client_gets_presence_without_being_announced() {
     let server = TestServer::start().await;
     let mut jane = server.legacy().await;
     login(&mut jane, "jane doe").await;
@@ -61,7 +61,7 @@ async fn a_newcomer_is_told_who_is_here_and_nobody_is_told_of_the_newcomer() {
 }
 
 #[tokio::test]
-async fn of_clicks_and_logins_only_so_many_are_shown_and_all_are_acknowledged() {
+async fn presence_broadcasts_are_rate_limited() {
     let folder = Arc::new(TempDir::new().unwrap());
     let limits = Limits { ephemerals_per_second: 1, ..Limits::default() };
     let server = TestServer::start_in(folder, |options| options.limits = limits).await;
@@ -84,7 +84,7 @@ async fn of_clicks_and_logins_only_so_many_are_shown_and_all_are_acknowledged() 
 }
 
 #[tokio::test]
-async fn a_name_is_here_until_its_socket_leaves_in_whatever_way() {
+async fn name_is_removed_when_its_socket_ends() {
     let server = TestServer::start().await;
     let mut observer = server.legacy().await;
     for way in ["close", "drop", "logout", "logout without a name"] {
@@ -102,7 +102,7 @@ async fn a_name_is_here_until_its_socket_leaves_in_whatever_way() {
 }
 
 #[tokio::test]
-async fn who_logs_out_stays_connected_and_the_set_is_told_only_when_it_changed() {
+async fn logout_keeps_the_socket_open() {
     let server = TestServer::start().await;
     let (mut jane, mut observer) = (server.legacy().await, server.legacy().await);
     let logout = || wrapped(&json!({"action": "logout"}));
@@ -117,7 +117,7 @@ async fn who_logs_out_stays_connected_and_the_set_is_told_only_when_it_changed()
 }
 
 #[tokio::test]
-async fn two_tabs_of_one_person_are_one_name_until_both_have_left() {
+async fn two_tabs_of_one_person_are_one_name() {
     let server = TestServer::start().await;
     let mut observer = server.legacy().await;
     let mut one = server.legacy().await;
@@ -136,7 +136,7 @@ async fn two_tabs_of_one_person_are_one_name_until_both_have_left() {
 }
 
 #[tokio::test]
-async fn the_last_login_of_a_socket_wins() {
+async fn last_login_of_a_socket_wins() {
     let server = TestServer::start().await;
     let mut jane = server.legacy().await;
     login(&mut jane, "jane").await;
@@ -146,7 +146,7 @@ async fn the_last_login_of_a_socket_wins() {
 }
 
 #[tokio::test]
-async fn the_login_object_is_only_acknowledged() {
+async fn login_object_is_only_acknowledged() {
     let server = TestServer::start().await;
     let (mut jane, mut observer) = (server.legacy().await, server.legacy().await);
     jane.send(wrapped(&json!({"action": "login", "userID": "jane"}))).await;
@@ -158,7 +158,7 @@ async fn the_login_object_is_only_acknowledged() {
 }
 
 #[tokio::test]
-async fn the_total_budget_is_told_live_stored_and_told_to_newcomers_right_after_who_is_here() {
+async fn total_budget_is_stored_and_sent_after_presence() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
     // The same value once more is a click like any other: all are told, though nothing changes.
@@ -185,7 +185,7 @@ async fn the_total_budget_is_told_live_stored_and_told_to_newcomers_right_after_
 }
 
 #[tokio::test]
-async fn accepted_totals_are_echoed_in_crore_to_everybody() {
+async fn accepted_totals_are_broadcast_in_crore() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
     for (typed, crore) in
@@ -200,7 +200,7 @@ async fn accepted_totals_are_echoed_in_crore_to_everybody() {
 }
 
 #[tokio::test]
-async fn refused_totals_send_the_sender_the_stored_total() {
+async fn rejected_total_returns_the_stored_total() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
     // Nothing is stored at first: every client shows the 20 crore that it begins with.

@@ -291,7 +291,7 @@ fn are_alike(recorded: &[Step], expected: &[Step]) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_what_is_done_or_the_deviation_has_a_name() {
+async fn recordings_replay_except_for_named_deviations() {
     let mut listed: BTreeMap<&str, &Deviation> = BTreeMap::new();
     for deviation in DEVIATIONS {
         assert!(listed.insert(deviation.scenario, deviation).is_none(), "{} is listed twice", deviation.scenario);

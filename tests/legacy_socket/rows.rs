@@ -37,7 +37,7 @@ async fn entry(socket: &mut Socket) -> Value {
 }
 
 #[tokio::test]
-async fn the_author_of_a_row_is_who_has_logged_in_at_its_socket() {
+async fn row_author_is_the_login_of_its_socket() {
     let server = TestServer::start().await;
     let (mut jane, mut observer) = (server.legacy().await, server.legacy().await);
     let mut authors = Vec::new();
@@ -57,7 +57,7 @@ async fn the_author_of_a_row_is_who_has_logged_in_at_its_socket() {
 }
 
 #[tokio::test]
-async fn an_edit_is_a_deletion_an_entry_by_its_author_and_a_trailer() {
+async fn edit_is_sent_as_deletion_entry_and_trailer() {
     let server = TestServer::start().await;
     server.import(ROWS.as_bytes()).await;
     let mut observer = server.legacy().await;
@@ -82,7 +82,7 @@ async fn an_edit_is_a_deletion_an_entry_by_its_author_and_a_trailer() {
 }
 
 #[tokio::test]
-async fn a_row_that_comes_back_is_one_entry() {
+async fn restored_row_is_one_entry() {
     let server = TestServer::start().await;
     server.import(ROWS.as_bytes()).await;
     let mut ceo = PlainPeer::connect(&server, &server.document).await;
@@ -101,7 +101,7 @@ async fn a_row_that_comes_back_is_one_entry() {
 }
 
 #[tokio::test]
-async fn departments_beyond_the_five_go_out_as_other() {
+async fn unknown_departments_are_sent_as_other() {
     let server = TestServer::start().await;
     server.import(ROWS.as_bytes()).await;
     let mut client = server.legacy().await;
@@ -122,7 +122,7 @@ async fn departments_beyond_the_five_go_out_as_other() {
 }
 
 #[tokio::test]
-async fn whoever_deletes_second_hears_the_same_as_the_first() {
+async fn second_deletion_gets_the_same_answer() {
     let server = TestServer::start().await;
     server.import(ROWS.as_bytes()).await;
     let (mut one, mut two) = (server.legacy().await, server.legacy().await);
@@ -138,7 +138,7 @@ async fn whoever_deletes_second_hears_the_same_as_the_first() {
 }
 
 #[tokio::test]
-async fn a_legacy_add_is_a_change_for_a_sync_client_and_the_other_way_round() {
+async fn legacy_and_sync_clients_see_each_others_rows() {
     let server = TestServer::start().await;
     let mut ceo = PlainPeer::connect(&server, &server.document).await;
     let mut client = server.legacy().await;
@@ -166,7 +166,7 @@ async fn a_legacy_add_is_a_change_for_a_sync_client_and_the_other_way_round() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_odd_in_every_field_is_an_entry_that_the_client_can_show() {
+async fn row_with_unusual_fields_is_sent_as_a_valid_entry() {
     let server = TestServer::start().await;
     let mut client = server.legacy().await;
     let mut ceo = PlainPeer::connect(&server, &server.document).await;
@@ -183,7 +183,7 @@ async fn a_row_that_is_odd_in_every_field_is_an_entry_that_the_client_can_show()
 }
 
 #[tokio::test]
-async fn at_the_root_the_first_frame_is_dealt_with_by_whoever_it_is_for() {
+async fn first_frame_selects_the_protocol_at_the_root() {
     let server = TestServer::start().await;
     let mut client = server.connect("/").await;
     client.send(add("UI")).await;

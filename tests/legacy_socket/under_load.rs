@@ -32,7 +32,7 @@ async fn pipeline(mut socket: Socket, who: &str) -> HashSet<String> {
 }
 
 #[tokio::test]
-async fn answers_come_before_the_broadcasts_that_they_announce_when_two_senders_pipeline() {
+async fn answers_precede_their_broadcasts_under_pipelining() {
     let server = TestServer::start().await;
     let (one, two) = (server.legacy().await, server.legacy().await);
     let (heard_by_one, heard_by_two) =
@@ -42,7 +42,7 @@ async fn answers_come_before_the_broadcasts_that_they_announce_when_two_senders_
 }
 
 #[tokio::test]
-async fn two_who_add_at_the_same_moment_both_keep_their_row_200_times() {
+async fn simultaneous_adds_keep_both_rows() {
     let server = TestServer::start().await;
     let (mut one, mut two) = (server.legacy().await, server.legacy().await);
     for round in 0..200 {
@@ -74,7 +74,7 @@ fn take(table: &mut Vec<Value>, frame: &Value) {
 }
 
 #[tokio::test]
-async fn who_does_not_read_delays_nobody_and_then_gets_the_current_state_of_what_was_missed() {
+async fn slow_reader_delays_no_one_and_catches_up() {
     const EDITS: u64 = 2_000;
     const ROWS: usize = 20;
     let server = TestServer::start().await;

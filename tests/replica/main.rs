@@ -4,7 +4,7 @@
 
 #[path = "../../examples/ceo_and_cfo.rs"]
 mod ceo_and_cfo;
-#[path = "../common_client/mod.rs"]
-mod common_client;
 mod other_servers;
 mod replicas;
+#[path = "../support/mod.rs"]
+mod support;

@@ -17,7 +17,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
 
-use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
+use crate::support::TestServer;
+use crate::support::replica::{add, options, rows, set_budget, synced, until};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -89,7 +90,7 @@ fn seen(doc: &Automerge) -> (Vec<String>, Vec<automerge::ChangeHash>) {
 }
 
 #[tokio::test]
-async fn a_replica_syncs_with_samod_as_its_server() {
+async fn replica_syncs_with_a_samod_server() {
     let home = tempfile::tempdir().unwrap();
     let repo = Repo::build_tokio().load().await;
     let url = samod_server(&repo).await;
@@ -114,7 +115,7 @@ async fn a_replica_syncs_with_samod_as_its_server() {
 }
 
 #[tokio::test]
-async fn a_plan_made_here_is_created_at_a_samod_server() {
+async fn new_plan_is_created_at_a_samod_server() {
     let home = tempfile::tempdir().unwrap();
     let repo = Repo::build_tokio().load().await;
     let url = samod_server(&repo).await;
@@ -128,14 +129,15 @@ async fn a_plan_made_here_is_created_at_a_samod_server() {
 }
 
 #[tokio::test]
-async fn a_samod_client_and_a_replica_meet_at_our_server() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    server.edit(&server.document, add("ui", 30)).await;
-    let replica = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
+async fn samod_client_and_replica_sync_through_the_server() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    server.edit(add("ui", 30)).await;
+    let replica =
+        Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
     synced(&replica).await;
     let repo = Repo::build_tokio().load().await;
-    let dialled = repo.dial(BackoffConfig::default(), Arc::new(ToUs(server.url()))).unwrap();
+    let dialled = repo.dial(BackoffConfig::default(), Arc::new(ToUs(server.url("/sync")))).unwrap();
     dialled.established().await.unwrap();
     let handle = repo.find(server.document.as_str().parse().unwrap()).await.unwrap().expect("our server has it");
 
@@ -225,7 +227,7 @@ async fn problem_with(url: &str) -> Problem {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told() {
+async fn problems_are_reported() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert!(matches!(problem_with(&format!("ws://{nobody}/")).await, Problem::Unreachable(_)));
 
@@ -277,7 +279,7 @@ async fn what_goes_wrong_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_acknowledges_nothing_is_not_synced_with() {
+async fn silent_server_never_counts_as_synced() {
     let home = tempfile::tempdir().unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let url = fake_server(move |_, mut socket| {
@@ -304,11 +306,11 @@ async fn a_server_that_acknowledges_nothing_is_not_synced_with() {
 }
 
 #[tokio::test]
-async fn attempts_go_on_until_the_server_is_well() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    server.edit(&server.document, add("a", 1)).await;
-    let through = Arc::new(server.url());
+async fn replica_reconnects_until_the_server_recovers() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    server.edit(add("a", 1)).await;
+    let through = Arc::new(server.url("/sync"));
     let ends = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&ends);
     // Three connections fail, each in another way; the fourth is passed on to the server.

@@ -1,5 +1,6 @@
 //! Replicas against a server in the same process: nothing is lost, whoever goes away and whenever.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
@@ -7,7 +8,8 @@ use plan::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
 use primitives::DocumentId;
 use serde_json::{Value as Json, json};
 
-use crate::common_client::{TestServer, add, options, rows, set_budget, synced, until};
+use crate::support::TestServer;
+use crate::support::replica::{add, options, rows, set_budget, synced, until};
 
 fn plan(name: &str) -> PlanPatch {
     PlanPatch { name: Some(name.to_owned()), ..PlanPatch::default() }
@@ -27,17 +29,18 @@ fn copy_of_file(home: &std::path::Path, author: &str) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn a_replica_fetches_the_document_and_hears_of_changes() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    server.edit(&server.document, add("a", 10)).await;
-    let replica = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
+async fn replica_fetches_the_document_and_receives_changes() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    server.edit(add("a", 10)).await;
+    let replica =
+        Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
     synced(&replica).await;
     assert_eq!(rows(&replica), 1);
     assert_eq!(read_view(replica.view()).plan().name.as_deref(), Some("New plan"));
 
     let mut changes = replica.changes();
-    server.edit(&server.document, add("b", 20)).await;
+    server.edit(add("b", 20)).await;
     let change = changes.recv().await.unwrap();
     assert!(matches!(&change.rows[..], [RowEvent::Added(row)] if &*row.position.id == "b"), "{change:?}");
     replica.close().await.unwrap();
@@ -46,10 +49,11 @@ async fn a_replica_fetches_the_document_and_hears_of_changes() {
 }
 
 #[tokio::test]
-async fn offline_edits_survive_a_restart_and_arrive_later() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    let replica = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
+async fn offline_edits_survive_a_restart_and_sync_later() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    let replica =
+        Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
     synced(&replica).await;
     replica.disconnect().await.unwrap();
     assert!(matches!(replica.status(), Status::Offline { last_error: None, retry_at: None, .. }));
@@ -64,18 +68,18 @@ async fn offline_edits_survive_a_restart_and_arrive_later() {
 
     let replica = Replica::open(options(home.path(), &server.document, "ceo")).await.unwrap();
     assert_eq!(rows(&replica), 3);
-    replica.connect(&server.url()).await.unwrap();
+    replica.connect(&server.url("/sync")).await.unwrap();
     synced(&replica).await;
     assert_eq!(server.content(&server.document).await, (replica.heads(), 3));
 }
 
 #[tokio::test]
 async fn two_replicas_with_many_offline_edits_converge() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let mut replicas = Vec::new();
     for author in ["ceo", "cfo"] {
-        let options = options(home.path(), &server.document, author).online(server.url());
+        let options = options(home.path(), &server.document, author).online(server.url("/sync"));
         let replica = Replica::open(options).await.unwrap();
         synced(&replica).await;
         replica.disconnect().await.unwrap();
@@ -85,7 +89,7 @@ async fn two_replicas_with_many_offline_edits_converge() {
         replicas.push(replica);
     }
     for replica in &replicas {
-        replica.connect(&server.url()).await.unwrap();
+        replica.connect(&server.url("/sync")).await.unwrap();
     }
     for replica in &replicas {
         until(replica, |replica| rows(replica) == 400).await;
@@ -96,30 +100,31 @@ async fn two_replicas_with_many_offline_edits_converge() {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_is_found_again() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+async fn replica_reconnects_after_a_server_restart() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let document = server.document.clone();
-    let replica = Replica::open(options(home.path(), &document, "ceo").online(server.url())).await.unwrap();
+    let replica = Replica::open(options(home.path(), &document, "ceo").online(server.url("/sync"))).await.unwrap();
     synced(&replica).await;
-    let address = server.stop().await;
+    let address = server.address;
+    assert!(server.stop().await);
     let offline = replica.wait_for(|status| matches!(status, Status::Offline { .. })).await.unwrap();
     assert!(matches!(offline, Status::Offline { last_error: Some(_), retry_at: Some(_), .. }), "{offline:?}");
     replica.edit(add("a", 1)).await.unwrap();
 
-    let server = TestServer::start_at(home.path(), address).await;
+    let server = TestServer::start_killable_at(&home, address).await;
     synced(&replica).await;
     assert_eq!(server.content(&document).await, (replica.heads(), 1));
 }
 
 #[tokio::test]
-async fn a_server_killed_in_a_burst_loses_nothing() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+async fn server_killed_in_a_burst_loses_nothing() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let document = server.document.clone();
     let (ceo, cfo) = (options(home.path(), &document, "ceo"), options(home.path(), &document, "cfo"));
-    let ceo = Replica::open(ceo.online(server.url())).await.unwrap();
-    let cfo = Replica::open(cfo.online(server.url())).await.unwrap();
+    let ceo = Replica::open(ceo.online(server.url("/sync"))).await.unwrap();
+    let cfo = Replica::open(cfo.online(server.url("/sync"))).await.unwrap();
     synced(&ceo).await;
     synced(&cfo).await;
     let burst = |replica: Replica, name: &'static str| {
@@ -132,11 +137,12 @@ async fn a_server_killed_in_a_burst_loses_nothing() {
     let bursts = [burst(ceo.clone(), "ceo"), burst(cfo.clone(), "cfo")];
     // In the middle: something of the other has come through.
     until(&ceo, |ceo| read_view(ceo.view()).get("cfo 20").is_some()).await;
-    let address = server.kill().await;
+    let address = server.address;
+    server.kill().await;
     for burst in bursts {
         burst.await.unwrap();
     }
-    let server = TestServer::start_at(home.path(), address).await;
+    let server = TestServer::start_killable_at(&home, address).await;
     for replica in [&ceo, &cfo] {
         until(replica, |replica| rows(replica) == 600).await;
         synced(replica).await;
@@ -146,12 +152,12 @@ async fn a_server_killed_in_a_burst_loses_nothing() {
 }
 
 #[tokio::test]
-async fn both_see_the_same_conflict_until_one_settles_it() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    server.edit(&server.document, add("ui", 30)).await;
-    let ceo = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
-    let cfo = Replica::open(options(home.path(), &server.document, "cfo").online(server.url())).await.unwrap();
+async fn conflict_is_equal_on_both_until_settled() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    server.edit(add("ui", 30)).await;
+    let ceo = Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
+    let cfo = Replica::open(options(home.path(), &server.document, "cfo").online(server.url("/sync"))).await.unwrap();
     for (replica, value) in [(&ceo, 40), (&cfo, 35)] {
         synced(replica).await;
         replica.disconnect().await.unwrap();
@@ -162,7 +168,7 @@ async fn both_see_the_same_conflict_until_one_settles_it() {
     let patch = PositionPatch { location: Some("Pune".to_owned()), ..PositionPatch::default() };
     cfo.edit(Edit::Patch { id: "ui".to_owned(), patch }).await.unwrap();
     for replica in [&ceo, &cfo] {
-        replica.connect(&server.url()).await.unwrap();
+        replica.connect(&server.url("/sync")).await.unwrap();
     }
     for replica in [&ceo, &cfo] {
         until(replica, |replica| budget(replica, "ui").1.is_some()).await;
@@ -184,10 +190,11 @@ async fn both_see_the_same_conflict_until_one_settles_it() {
 }
 
 #[tokio::test]
-async fn synced_means_that_the_server_has_it_on_disk() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    let replica = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
+async fn synced_means_stored_on_the_server() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    let replica =
+        Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
     for number in 0..50 {
         replica.edit(add(&number.to_string(), number)).await.unwrap();
         synced(&replica).await;
@@ -200,13 +207,13 @@ async fn synced_means_that_the_server_has_it_on_disk() {
 }
 
 #[tokio::test]
-async fn a_plan_made_offline_is_created_at_the_server() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+async fn plan_created_offline_reaches_the_server() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let id = new_document_id();
     let ceo = Replica::create(options(home.path(), &id, "ceo"), plan("Secret"), Vec::new()).await.unwrap();
     ceo.edit(add("a", 1)).await.unwrap();
-    ceo.connect(&server.url()).await.unwrap();
+    ceo.connect(&server.url("/sync")).await.unwrap();
     synced(&ceo).await;
     assert_eq!(server.content(&id).await, (ceo.heads(), 1));
 
@@ -219,15 +226,15 @@ async fn a_plan_made_offline_is_created_at_the_server() {
 
 /// Asks for a document that nobody has.
 async fn waiting(home: &std::path::Path, server: &TestServer, id: &DocumentId, author: &str) -> Replica {
-    let replica = Replica::open(options(home, id, author).online(server.url())).await.unwrap();
+    let replica = Replica::open(options(home, id, author).online(server.url("/sync"))).await.unwrap();
     replica.wait_for(|status| *status == Status::Unavailable).await.unwrap();
     replica
 }
 
 #[tokio::test]
-async fn a_document_that_nobody_has_is_waited_for() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
+async fn missing_document_is_awaited() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
     let id = new_document_id();
     let ceo = waiting(home.path(), &server, &id, "ceo").await;
     let cfo = waiting(home.path(), &server, &id, "cfo").await;
@@ -240,13 +247,13 @@ async fn a_document_that_nobody_has_is_waited_for() {
 }
 
 #[tokio::test]
-async fn edits_before_the_first_fetch_are_united_with_the_document() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    server.edit(&server.document, add("theirs", 1)).await;
+async fn edits_before_the_first_fetch_are_merged() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    server.edit(add("theirs", 1)).await;
     let replica = Replica::open(options(home.path(), &server.document, "ceo")).await.unwrap();
     replica.edit(add("ours", 2)).await.unwrap();
-    replica.connect(&server.url()).await.unwrap();
+    replica.connect(&server.url("/sync")).await.unwrap();
     synced(&replica).await;
     assert_eq!(rows(&replica), 2);
     assert_eq!(server.content(&server.document).await, (replica.heads(), 2));
@@ -257,7 +264,7 @@ async fn edits_before_the_first_fetch_are_united_with_the_document() {
 }
 
 #[tokio::test]
-async fn a_file_is_used_by_one_replica_at_a_time() {
+async fn file_is_locked_by_one_replica() {
     let home = tempfile::tempdir().unwrap();
     let id = new_document_id();
     let replica = Replica::open(options(home.path(), &id, "ceo")).await.unwrap();
@@ -270,15 +277,16 @@ async fn a_file_is_used_by_one_replica_at_a_time() {
 }
 
 #[tokio::test]
-async fn going_on_and_offline_in_a_hurry_does_no_harm() {
-    let home = tempfile::tempdir().unwrap();
-    let server = TestServer::start(home.path()).await;
-    let replica = Replica::open(options(home.path(), &server.document, "ceo").online(server.url())).await.unwrap();
+async fn rapid_reconnects_lose_nothing() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let server = TestServer::start_killable(&home).await;
+    let replica =
+        Replica::open(options(home.path(), &server.document, "ceo").online(server.url("/sync"))).await.unwrap();
     for number in 0..40 {
         replica.edit(add(&number.to_string(), number)).await.unwrap();
         replica.disconnect().await.unwrap();
         assert!(!replica.status().is_online());
-        replica.connect(&server.url()).await.unwrap();
+        replica.connect(&server.url("/sync")).await.unwrap();
         if number % 3 == 0 {
             replica.wait_for(Status::is_online).await.unwrap();
         }
@@ -288,7 +296,7 @@ async fn going_on_and_offline_in_a_hurry_does_no_harm() {
 }
 
 #[tokio::test]
-async fn the_example_tells_its_story() {
+async fn example_runs_to_its_end() {
     let mut told = Vec::new();
     crate::ceo_and_cfo::play(&mut told).await.unwrap();
     let told = String::from_utf8(told).unwrap();

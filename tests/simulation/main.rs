@@ -83,22 +83,22 @@ fn one_seed() {
 }
 
 #[test]
-fn whatever_the_network_does_all_converge() {
+fn network_faults_converge() {
     no_violation(Trouble::Network);
 }
 
 #[test]
-fn whatever_the_disk_does_nothing_acknowledged_or_shown_is_lost_and_all_converge() {
+fn disk_faults_lose_nothing_and_converge() {
     no_violation(Trouble::NetworkAndDisk);
 }
 
 #[test]
-fn after_a_disk_that_lied_the_file_opens_and_clients_bring_back_what_it_lost() {
+fn lying_disk_is_healed_by_clients() {
     no_violation(Trouble::LyingDisk);
 }
 
 #[test]
-fn broken_builds_are_found_out() {
+fn mutants_are_detected() {
     for mutant in Mutant::BROKEN {
         let found = first_violation(SEEDS_FOR_A_MUTANT, Trouble::NetworkAndDisk, mutant);
         let (seed, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not found out"));

@@ -318,7 +318,7 @@ fn position(id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_call_fails_nothing_is_lost_or_shown_too_early_and_service_resumes_by_itself() {
+async fn any_failing_call_loses_nothing_and_service_resumes() {
     let mut rehearsal = Session::begin(None, 0).await;
     let calls = rehearsal.disk.calls().len();
     rehearsal.work("before").await;

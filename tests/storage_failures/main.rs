@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod every_call;
-#[allow(dead_code, reason = "only some of it is needed here")]
-#[path = "../sync_socket/peer.rs"]
-mod peer;
 mod slow_disk;
 mod start;
 #[path = "../support/mod.rs"]
@@ -15,10 +12,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::Options;
-use peer::{Replica, RepoPeer};
 use serde_json::json;
 use store::faults::{FaultyDisk, Op};
 use support::{PATIENCE, PlainPeer, TestServer, add};
@@ -56,7 +53,7 @@ fn disk() -> FaultyDisk {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_an_add_is_refused_and_nobody_sees_it_until_there_is_room() {
+async fn full_disk_rejects_additions_until_there_is_room() {
     let disk = disk();
     let server = server(&disk).await;
     let (mut sender, mut observer) = (server.legacy().await, server.legacy().await);
@@ -77,7 +74,7 @@ async fn on_a_full_disk_an_add_is_refused_and_nobody_sees_it_until_there_is_room
 }
 
 #[tokio::test]
-async fn a_sync_peer_whose_change_was_not_stored_is_closed_and_brings_it_again() {
+async fn sync_peer_resends_a_change_that_was_not_stored() {
     let disk = disk();
     let server = server(&disk).await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
@@ -100,11 +97,11 @@ async fn a_sync_peer_whose_change_was_not_stored_is_closed_and_brings_it_again()
 }
 
 #[tokio::test]
-async fn a_repo_peer_is_asked_for_its_change_when_the_disk_is_well() {
+async fn repo_peer_is_asked_for_its_change_after_recovery() {
     let disk = disk();
     let server = server(&disk).await;
     let mut peer = RepoPeer::join(&server, "laptop").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     disk.break_op(Op::Sync, ErrorKind::Other);
     replica.doc.put(ROOT, "name", "mine").unwrap();
@@ -122,7 +119,7 @@ async fn a_repo_peer_is_asked_for_its_change_when_the_disk_is_well() {
 }
 
 #[tokio::test]
-async fn a_write_that_cannot_be_taken_back_takes_the_document_out_of_service_until_it_is_mended() {
+async fn failed_rollback_disables_the_document_until_repaired() {
     let disk = disk();
     let server = server(&disk).await;
     let mut client = server.legacy().await;

@@ -42,7 +42,7 @@ async fn names(server: &TestServer, document: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn change_that_is_being_synced_is_seen_by_nobody() {
+async fn unsynced_change_is_invisible() {
     let disk = disk();
     let server = server(&disk).await;
     let (status, second) = server.post("/api/documents", &json!({ "name": "Growth 2028" })).await;
@@ -76,7 +76,7 @@ async fn change_that_is_being_synced_is_seen_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_of_new_documents_are_made_one_at_a_time() {
+async fn new_document_files_are_created_one_at_a_time() {
     let disk = disk();
     let server = Arc::new(server(&disk).await);
     let before = disk.calls().len();
@@ -100,7 +100,7 @@ async fn files_of_new_documents_are_made_one_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shutdown_refuses_documents_that_wait_to_be_created() {
+async fn shutdown_rejects_documents_queued_for_creation() {
     let disk = disk();
     let server = Arc::new(server(&disk).await);
     let before = disk.calls().len();
@@ -123,7 +123,7 @@ async fn shutdown_refuses_documents_that_wait_to_be_created() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_while_the_disk_is_busy_is_synced_together() {
+async fn changes_during_a_sync_are_batched() {
     let disk = disk();
     let server = server(&disk).await;
     let author = || Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
@@ -151,7 +151,7 @@ async fn what_comes_while_the_disk_is_busy_is_synced_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
+async fn hanging_disk_does_not_block_shutdown() {
     for is_connected in [false, true] {
         let disk = disk();
         let server = server_with(&disk, |options| options.grace = Duration::from_millis(200)).await;
@@ -172,7 +172,7 @@ async fn a_disk_that_hangs_does_not_keep_the_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn readiness_checks_try_the_disk_one_at_a_time() {
+async fn readiness_checks_probe_the_disk_one_at_a_time() {
     let disk = disk();
     let server = server(&disk).await;
     let tried = || disk.calls().iter().filter(|call| **call == Op::Create).count();

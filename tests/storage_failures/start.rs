@@ -74,7 +74,7 @@ fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_call_fails_the_server_starts_or_says_that_the_disk_fails_and_starts_when_it_is_well() {
+async fn any_failing_call_at_startup_is_reported_and_harmless() {
     for found in [Found::Nothing, Found::Foreign, Found::Torn] {
         for trouble in Trouble::ALL {
             for skip in 0.. {

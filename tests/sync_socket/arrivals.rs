@@ -21,17 +21,17 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_util::sync::CancellationToken;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{PlainPeer, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
 
-fn new_document(id: &DocumentId) -> Replica {
-    let mut replica = Replica::empty(id);
+fn new_document(id: &DocumentId) -> PeerDocument {
+    let mut replica = PeerDocument::empty(id);
     replica.doc.put(ROOT, "name", "new").unwrap();
     replica
 }
 
 /// Sends a request, and returns when the server has read it.
-async fn ask(peer: &mut RepoPeer, wanted: &mut Replica) {
+async fn ask(peer: &mut RepoPeer, wanted: &mut PeerDocument) {
     let data = wanted.generate().unwrap();
     let request = peer.request(&wanted.id, data);
     peer.send(&request).await;
@@ -43,7 +43,7 @@ async fn ask(peer: &mut RepoPeer, wanted: &mut Replica) {
 }
 
 /// Announces a new document: the server has asked for its changes, and has not got them.
-async fn announce(peer: &mut RepoPeer, replica: &mut Replica) {
+async fn announce(peer: &mut RepoPeer, replica: &mut PeerDocument) {
     peer.push(replica).await;
     let asked = peer.next_sync(&replica.id).await;
     replica.receive(&asked);
@@ -57,7 +57,7 @@ async fn is_unavailable(peer: &mut RepoPeer, id: &DocumentId) {
 }
 
 #[tokio::test]
-async fn requests_are_answered_with_the_document_on_its_way() {
+async fn request_waits_for_an_announced_document() {
     let server = TestServer::start().await;
     let id = new_id();
     let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
@@ -65,7 +65,7 @@ async fn requests_are_answered_with_the_document_on_its_way() {
     let mut readers = Vec::new();
     for reader in 0..20 {
         let (mut reader, mut wanted) =
-            (RepoPeer::join(&server, &format!("reader {reader}")).await, Replica::empty(&id));
+            (RepoPeer::join(&server, &format!("reader {reader}")).await, PeerDocument::empty(&id));
         ask(&mut reader, &mut wanted).await;
         readers.push((reader, wanted));
     }
@@ -78,7 +78,7 @@ async fn requests_are_answered_with_the_document_on_its_way() {
 }
 
 #[tokio::test]
-async fn document_brought_over_plain_sync_answers_requests() {
+async fn document_from_plain_sync_answers_requests() {
     let server = TestServer::start().await;
     let id = new_id();
     let replica = new_document(&id);
@@ -86,7 +86,7 @@ async fn document_brought_over_plain_sync_answers_requests() {
     // The first message names heads and carries no changes. The server's greeting asks for them.
     let Some(Frame::Binary(greeting)) = author.socket.next().await else { panic!("closed") };
     author.receive(&greeting);
-    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, PeerDocument::empty(&id));
     ask(&mut reader, &mut wanted).await;
     author.until_acknowledged().await;
     while wanted.doc.get_heads() != author.doc.get_heads() {
@@ -95,24 +95,24 @@ async fn document_brought_over_plain_sync_answers_requests() {
 }
 
 #[tokio::test]
-async fn request_is_answered_when_the_bringer_leaves() {
+async fn request_is_answered_when_the_sender_disconnects() {
     let server = TestServer::start().await;
     let id = new_id();
     let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
     announce(&mut author, &mut replica).await;
-    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, PeerDocument::empty(&id));
     ask(&mut reader, &mut wanted).await;
     author.socket.close().await;
     is_unavailable(&mut reader, &id).await;
 }
 
 #[tokio::test]
-async fn request_is_answered_when_the_changes_are_refused() {
+async fn request_is_answered_when_the_changes_are_rejected() {
     let server = TestServer::start().await;
     let id = new_id();
     let (mut author, mut replica) = (RepoPeer::join(&server, "author").await, new_document(&id));
     announce(&mut author, &mut replica).await;
-    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, Replica::empty(&id));
+    let (mut reader, mut wanted) = (RepoPeer::join(&server, "reader").await, PeerDocument::empty(&id));
     ask(&mut reader, &mut wanted).await;
     let mut changes = replica.generate().unwrap().to_vec();
     let middle = changes.len() - 5;
@@ -154,37 +154,37 @@ async fn send(hub: &Hub, id: &DocumentId, peer: &SyncPeer, bytes: Bytes, request
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_waits_five_seconds_for_changes_that_never_come() {
+async fn request_times_out_after_five_seconds() {
     let (hub, id) = (hub(), new_id());
     let ((author, mut to_author), (reader, mut to_reader)) = (connect(&hub), connect(&hub));
     send(&hub, &id, &author, new_document(&id).generate().unwrap(), false).await;
     assert!(matches!(to_author.next().await, Outgoing::Sync { .. }), "it is asked for the changes");
     let asked = Instant::now();
-    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    send(&hub, &id, &reader, PeerDocument::empty(&id).generate().unwrap(), true).await;
     let answer = timeout(Duration::from_secs(60), to_reader.next()).await.expect("an answer");
     assert!(matches!(answer, Outgoing::Unavailable { reason: None, .. }), "{answer:?}");
     let waited = asked.elapsed();
     assert!((4..=6).contains(&waited.as_secs()), "{waited:?}");
     // Nor does the next one wait for a peer that has not kept its word.
     let asked = Instant::now();
-    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    send(&hub, &id, &reader, PeerDocument::empty(&id).generate().unwrap(), true).await;
     assert!(matches!(to_reader.next().await, Outgoing::Unavailable { .. }));
     assert!(asked.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_come_late_are_stored_and_served() {
+async fn late_changes_are_stored_and_served() {
     let (hub, id) = (hub(), new_id());
     let ((author, mut to_author), (reader, mut to_reader)) = (connect(&hub), connect(&hub));
     let mut replica = new_document(&id);
     send(&hub, &id, &author, replica.generate().unwrap(), false).await;
     let Outgoing::Sync { data, .. } = to_author.next().await else { panic!("asked for the changes") };
     replica.receive(&data);
-    send(&hub, &id, &reader, Replica::empty(&id).generate().unwrap(), true).await;
+    send(&hub, &id, &reader, PeerDocument::empty(&id).generate().unwrap(), true).await;
     assert!(matches!(to_reader.next().await, Outgoing::Unavailable { .. }));
     send(&hub, &id, &author, replica.generate().unwrap(), false).await;
     let Outgoing::Sync { data, .. } = to_reader.next().await else { panic!("served") };
-    let mut copy = Replica { doc: AutoCommit::new(), ..Replica::empty(&id) };
+    let mut copy = PeerDocument { doc: AutoCommit::new(), ..PeerDocument::empty(&id) };
     copy.receive(&data);
     assert_eq!(copy.doc.get_heads(), replica.doc.get_heads());
 }

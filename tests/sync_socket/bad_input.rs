@@ -5,8 +5,8 @@ use automerge::{ROOT, ReadDoc};
 use repo_protocol::{Message, PeerMetadata};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer, join, peer_id, receive};
 use super::support::{PlainPeer, Socket, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, join, peer_id, receive};
 
 /// Reads an `error` message and the close after it: both say the same.
 async fn refused(socket: &mut Socket, code: u16) -> String {
@@ -34,13 +34,13 @@ fn cbor(pairs: &[(&str, Option<&str>)]) -> Frame {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_none_is_told_what_is_wrong() {
+async fn invalid_handshake_is_rejected_with_a_reason() {
     let server = TestServer::start().await;
     let sync = Message::Sync {
         sender: peer_id("me"),
         target: peer_id("server"),
         document: server.document.clone(),
-        data: Replica::empty(&server.document).generate().unwrap(),
+        data: PeerDocument::empty(&server.document).generate().unwrap(),
     };
     let old =
         Message::Join { sender: peer_id("me"), metadata: PeerMetadata::default(), versions: vec!["2".to_owned()] };
@@ -73,14 +73,14 @@ async fn a_handshake_that_is_none_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_bad_message_ends_its_connection_and_nothing_else() {
+async fn bad_message_closes_only_its_connection() {
     let server = TestServer::start().await;
     let mut witness = PlainPeer::connect(&server, &server.document).await;
     let heads = witness.doc.get_heads();
 
     // A change that is whole but for one byte, in a sync message that is well made.
     let mut peer = RepoPeer::join(&server, "me").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "name", "mine").unwrap();
     let good = replica.generate().expect("a message with the change").to_vec();
@@ -103,7 +103,7 @@ async fn a_bad_message_ends_its_connection_and_nothing_else() {
         assert!(message.contains(server.document.as_str()), "{name}: {message}");
         assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })), "{name}");
         peer.until_agreed(&mut {
-            let mut other = Replica::empty(&super::peer::new_id());
+            let mut other = PeerDocument::empty(&crate::support::repo_peer::new_id());
             other.doc.put(ROOT, "name", name).unwrap();
             other
         })
@@ -115,7 +115,7 @@ async fn a_bad_message_ends_its_connection_and_nothing_else() {
         ("not CBOR", vec![0xa1, 0xff], "CBOR"),
     ] {
         let mut peer = RepoPeer::join(&server, "me").await;
-        peer.send(&peer.request(&server.document, Replica::empty(&server.document).generate().unwrap())).await;
+        peer.send(&peer.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap())).await;
         peer.next_sync(&server.document).await;
         peer.socket.send(Frame::binary(frame)).await;
         let message = refused(&mut peer.socket, 1008).await;
@@ -132,7 +132,7 @@ async fn a_bad_message_ends_its_connection_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_plain_peer_that_sends_what_is_no_sync_message_is_closed_with_the_reason() {
+async fn invalid_sync_message_closes_a_plain_peer() {
     let server = TestServer::start().await;
     for (frame, reason) in [
         (Frame::text("hello"), "Automerge sync messages are binary frames; this was a text frame"),
@@ -147,7 +147,7 @@ async fn a_plain_peer_that_sends_what_is_no_sync_message_is_closed_with_the_reas
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_refused_with_the_limit() {
+async fn message_over_the_limit_is_rejected() {
     const LIMIT: usize = 64 << 10;
     let folder = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
     let server = TestServer::start_in(folder, |options| options.max_message = LIMIT).await;
@@ -171,26 +171,27 @@ async fn a_message_over_the_limit_is_refused_with_the_limit() {
 }
 
 #[tokio::test]
-async fn a_type_that_is_not_known_is_ignored_and_counted() {
+async fn unknown_message_type_is_ignored_and_counted() {
     let server = TestServer::start().await;
     let mut peer = RepoPeer::join(&server, "me").await;
     let unknown = Message::Unknown { kind: "gossip".to_owned(), sender: Some(peer.id.clone()) };
     peer.send(&unknown).await;
     peer.send(&unknown).await;
-    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"unknown_type\"}"), 2.0);
 }
 
 #[tokio::test]
-async fn a_message_under_another_name_is_dropped_and_counted() {
+async fn message_with_forged_sender_is_dropped_and_counted() {
     let server = TestServer::start().await;
     let mut peer = RepoPeer::join(&server, "me").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "forged", true).unwrap();
     let data = replica.doc.save();
     // A message with the change in it, as if it came from somebody else.
-    let mut forger = Replica { doc: automerge::AutoCommit::load(&data).unwrap(), ..Replica::empty(&server.document) };
+    let mut forger =
+        PeerDocument { doc: automerge::AutoCommit::load(&data).unwrap(), ..PeerDocument::empty(&server.document) };
     forger.state = replica.state.clone();
     let mut message = peer.sync(&server.document, forger.generate().expect("a message"));
     if let Message::Sync { sender, .. } = &mut message {
@@ -199,7 +200,7 @@ async fn a_message_under_another_name_is_dropped_and_counted() {
     peer.send(&message).await;
     peer.send(&Message::Leave { sender: peer_id("somebody else") }).await;
 
-    let mut ephemeral = Replica::empty(&server.document);
+    let mut ephemeral = PeerDocument::empty(&server.document);
     let request = peer.request(&server.document, ephemeral.generate().unwrap());
     peer.send(&request).await;
     ephemeral.receive(&peer.next_sync(&server.document).await);

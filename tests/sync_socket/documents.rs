@@ -11,19 +11,19 @@ use store::faults::FaultyDisk;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{PlainPeer, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
 
 fn folder() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a folder"))
 }
 
 #[tokio::test]
-async fn who_asks_for_a_missing_document_is_told_so_and_served_when_it_appears() {
+async fn missing_document_is_served_when_it_appears() {
     let server = TestServer::start().await;
     let id = new_id();
     let mut waiting = RepoPeer::join(&server, "waiting").await;
-    let mut wanted = Replica::empty(&id);
+    let mut wanted = PeerDocument::empty(&id);
     let request = waiting.request(&id, wanted.generate().unwrap());
     waiting.send(&request).await;
     match waiting.next().await {
@@ -32,7 +32,7 @@ async fn who_asks_for_a_missing_document_is_told_so_and_served_when_it_appears()
     }
 
     let mut author = RepoPeer::join(&server, "author").await;
-    let mut replica = Replica::empty(&id);
+    let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "new").unwrap();
     author.until_agreed(&mut replica).await;
     while wanted.doc.get(ROOT, "name").unwrap().is_none() {
@@ -43,11 +43,11 @@ async fn who_asks_for_a_missing_document_is_told_so_and_served_when_it_appears()
 }
 
 #[tokio::test]
-async fn a_document_that_only_the_peer_mentions_is_fetched_and_kept() {
+async fn announced_document_is_fetched_and_stored() {
     let server = TestServer::start().await;
     let id = new_id();
     let mut author = RepoPeer::join(&server, "author").await;
-    let mut replica = Replica::empty(&id);
+    let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "mine").unwrap();
     // A hello without changes: the server asks for what it has not.
     author.push(&mut replica).await;
@@ -63,10 +63,10 @@ async fn a_document_that_only_the_peer_mentions_is_fetched_and_kept() {
 }
 
 #[tokio::test]
-async fn an_unknown_document_over_plain_sync_is_made_by_its_first_change() {
+async fn first_change_over_plain_sync_creates_a_document() {
     let server = TestServer::start().await;
     let id = new_id();
-    let mut author = PlainPeer::connect_as(&server, &id, Replica::empty(&id).doc).await;
+    let mut author = PlainPeer::connect_as(&server, &id, PeerDocument::empty(&id).doc).await;
     assert!(!server.app.hub.list(&Caller::server()).await.unwrap().contains(&id));
     author.doc.put(ROOT, "name", "mine").unwrap();
     author.until_acknowledged().await;
@@ -74,7 +74,7 @@ async fn an_unknown_document_over_plain_sync_is_made_by_its_first_change() {
 }
 
 #[tokio::test]
-async fn a_document_that_nobody_uses_is_unloaded_and_opened_again_as_it_was() {
+async fn idle_document_is_unloaded_and_reopened() {
     let server = TestServer::start_in(folder(), |options| options.idle_after = Duration::from_millis(50)).await;
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     peer.doc.put(ROOT, "name", "kept").unwrap();
@@ -102,7 +102,7 @@ async fn calls_to_open(server: &TestServer, disk: &FaultyDisk, peers: usize) -> 
 }
 
 #[tokio::test]
-async fn a_hundred_who_open_a_document_at_once_load_it_once() {
+async fn concurrent_opens_load_a_document_once() {
     let disk = FaultyDisk::new(&["home"]);
     let server = TestServer::start_on(Arc::new(disk.clone()), folder(), |options| {
         options.state = "home/state.automerge".into();
@@ -115,10 +115,10 @@ async fn a_hundred_who_open_a_document_at_once_load_it_once() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_behind_with_one_document_delays_no_other() {
+async fn slow_peer_delays_no_other_document() {
     let server = TestServer::start().await;
     let (large, small) = (new_id(), new_id());
-    let (mut large_replica, mut small_replica) = (Replica::empty(&large), Replica::empty(&small));
+    let (mut large_replica, mut small_replica) = (PeerDocument::empty(&large), PeerDocument::empty(&small));
     let mut author = RepoPeer::join(&server, "author").await;
     large_replica.doc.put(ROOT, "round", 0).unwrap();
     author.until_agreed(&mut large_replica).await;
@@ -128,11 +128,11 @@ async fn a_peer_that_is_behind_with_one_document_delays_no_other() {
     // Syncs both over one socket, and then reads nothing any more.
     let socket = server.connect_with_small_buffers("/sync").await;
     let mut stalled = RepoPeer::join_over(socket, "stalled", PeerMetadata::default()).await;
-    let (mut its_large, mut its_small) = (Replica::empty(&large), Replica::empty(&small));
+    let (mut its_large, mut its_small) = (PeerDocument::empty(&large), PeerDocument::empty(&small));
     stalled.until_agreed(&mut its_large).await;
     stalled.until_agreed(&mut its_small).await;
     let mut reader = RepoPeer::join(&server, "reader").await;
-    let mut read = Replica::empty(&small);
+    let mut read = PeerDocument::empty(&small);
     reader.until_agreed(&mut read).await;
 
     for round in 1..=30 {
@@ -159,17 +159,17 @@ async fn a_peer_that_is_behind_with_one_document_delays_no_other() {
 }
 
 #[tokio::test]
-async fn an_ephemeral_message_reaches_the_other_peers_of_its_document_once_and_nobody_else() {
+async fn ephemeral_message_reaches_each_other_peer_once() {
     let server = TestServer::start().await;
     let (here, elsewhere) = (server.document.clone(), new_id());
     let mut one = RepoPeer::join(&server, "one").await;
     let mut two = RepoPeer::join(&server, "two").await;
     let mut third = RepoPeer::join(&server, "third").await;
-    let mut other = Replica::empty(&elsewhere);
+    let mut other = PeerDocument::empty(&elsewhere);
     other.doc.put(ROOT, "name", "other").unwrap();
     third.until_agreed(&mut other).await;
     for peer in [&mut one, &mut two] {
-        peer.until_agreed(&mut Replica::empty(&here)).await;
+        peer.until_agreed(&mut PeerDocument::empty(&here)).await;
     }
     let message = |count, data: &[u8]| {
         Message::Ephemeral(repo_protocol::Ephemeral {
@@ -199,19 +199,19 @@ async fn an_ephemeral_message_reaches_the_other_peers_of_its_document_once_and_n
     }
     // The sender and who is elsewhere hear nothing of it: what they hear next is an answer.
     for peer in [&mut one, &mut third] {
-        let request = peer.request(&new_id(), Replica::empty(&here).generate().unwrap());
+        let request = peer.request(&new_id(), PeerDocument::empty(&here).generate().unwrap());
         peer.send(&request).await;
         assert!(matches!(peer.next().await, Some(Message::DocUnavailable { .. })));
     }
 }
 
 #[tokio::test]
-async fn news_of_another_storage_is_not_from_the_future_and_of_the_servers_own_there_is_none() {
+async fn remote_heads_are_forwarded_with_bounded_timestamps() {
     let server = TestServer::start().await;
     let mut watcher = RepoPeer::join(&server, "watcher").await;
     let mut teller = RepoPeer::join(&server, "teller").await;
     for peer in [&mut watcher, &mut teller] {
-        peer.until_agreed(&mut Replica::empty(&server.document)).await;
+        peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     }
     let own = std::fs::read_to_string(server.folder.path().join("documents/storage-id")).unwrap();
     let [own, laptop] = [own.trim(), "laptop"].map(|name| StorageId::new(name).unwrap());

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::peer::{Replica, RepoPeer};
 use super::support::{PATIENCE, PlainPeer, TestServer, add};
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 const STALLED: &str = "happierwork_refusals_total{reason=\"stalled\"}";
 
@@ -28,7 +28,7 @@ fn quick_pings() -> SocketTimes {
 }
 
 #[tokio::test]
-async fn who_answers_pings_stays_and_who_misses_two_is_closed() {
+async fn peer_is_closed_after_two_missed_pings() {
     let server = server(quick_pings()).await;
     let mut alive = RepoPeer::join(&server, "alive").await;
     // Reads nothing, and so answers nothing.
@@ -42,13 +42,13 @@ async fn who_answers_pings_stays_and_who_misses_two_is_closed() {
     timeout(PATIENCE, closed).await.expect("the silent one is closed");
     assert!(pings >= 2);
     server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 1.0).await;
-    alive.until_agreed(&mut Replica::empty(&server.document)).await;
+    alive.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     assert!(silent.next().await.is_none());
     assert!(silent.socket.closed_with.is_none(), "nobody was there to be told why");
 }
 
 #[tokio::test]
-async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
+async fn socket_that_never_reads_is_closed() {
     let times = SocketTimes { stall: Duration::from_millis(200), ..quick_pings() };
     let server = server(times).await;
     let text = "x".repeat(1_000);
@@ -78,10 +78,10 @@ async fn a_socket_that_takes_nothing_is_closed_though_its_owner_talks() {
 }
 
 #[tokio::test]
-async fn a_peer_that_joins_again_replaces_its_old_connection_and_starts_anew() {
+async fn rejoining_peer_replaces_its_old_connection() {
     let server = TestServer::start().await;
     let mut old = RepoPeer::join(&server, "me").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     old.until_agreed(&mut replica).await;
 
     let mut new = RepoPeer::join(&server, "me").await;
@@ -91,7 +91,7 @@ async fn a_peer_that_joins_again_replaces_its_old_connection_and_starts_anew() {
     assert_eq!(old.socket.closed_with.map(|close| close.code.into()), Some(4409));
 
     // Nothing that the old connection knew is taken for granted.
-    let mut fresh = Replica::empty(&server.document);
+    let mut fresh = PeerDocument::empty(&server.document);
     new.until_agreed(&mut fresh).await;
     assert_eq!(fresh.doc.get_heads(), replica.doc.get_heads());
     fresh.doc.put(ROOT, "name", "mine").unwrap();
@@ -100,7 +100,7 @@ async fn a_peer_that_joins_again_replaces_its_old_connection_and_starts_anew() {
 }
 
 #[tokio::test]
-async fn who_leaves_is_closed_without_complaint() {
+async fn leaving_peer_is_closed_normally() {
     let server = TestServer::start().await;
     let mut peer = RepoPeer::join(&server, "me").await;
     let leave = Message::Leave { sender: peer.id.clone() };
@@ -110,11 +110,11 @@ async fn who_leaves_is_closed_without_complaint() {
 }
 
 #[tokio::test]
-async fn the_end_is_told_to_all_and_everything_acknowledged_is_there_afterwards() {
+async fn shutdown_is_announced_and_keeps_acknowledged_changes() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     let mut repo = RepoPeer::join(&server, "me").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     repo.until_agreed(&mut replica).await;
     let mut plain = PlainPeer::connect(&server, &server.document).await;
     let mut legacy = server.legacy().await;
@@ -155,7 +155,7 @@ async fn the_end_is_told_to_all_and_everything_acknowledged_is_there_afterwards(
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_does_not_keep_the_server_from_stopping() {
+async fn client_that_never_reads_does_not_block_shutdown() {
     let server = TestServer::start().await;
     let silent = RepoPeer::join(&server, "silent").await;
     assert!(server.stop().await, "in time");
@@ -163,7 +163,7 @@ async fn a_client_that_never_reads_does_not_keep_the_server_from_stopping() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_never_stops_sending_does_not_keep_the_server_from_stopping() {
+async fn client_that_keeps_sending_does_not_block_shutdown() {
     let server = TestServer::start().await;
     let mut floods = server.legacy().await;
     let flood = tokio::spawn(async move {
@@ -189,7 +189,7 @@ async fn a_client_that_never_stops_sending_does_not_keep_the_server_from_stoppin
 
 /// The server ends it, as the client waits for that.
 #[tokio::test]
-async fn when_both_sides_have_said_goodbye_the_connection_is_over_at_once() {
+async fn connection_ends_after_both_close_frames() {
     let server = server(SocketTimes { goodbye: PATIENCE * 10, ..SocketTimes::default() }).await;
     for path in ["/ws/dashboard/", "/sync", "/sync/default"] {
         let leaves = server.connect(path).await;
@@ -205,11 +205,11 @@ async fn when_both_sides_have_said_goodbye_the_connection_is_over_at_once() {
 }
 
 #[tokio::test]
-async fn at_the_root_binary_is_automerge_repo_and_silence_is_legacy() {
+async fn root_socket_is_repo_on_binary_and_legacy_on_silence() {
     let server = TestServer::start().await;
     let socket = server.connect("/").await;
     let mut peer = RepoPeer::join_over(socket, "me", Default::default()).await;
-    peer.until_agreed(&mut Replica::empty(&server.document)).await;
+    peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     let mut silent = server.connect("/").await;
     assert_eq!(silent.json().await["type"], "login_update");
 }

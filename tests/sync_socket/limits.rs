@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::peer::{Replica, RepoPeer, new_id, receive};
 use super::support::{PATIENCE, Socket, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id, receive};
 
 async fn server(limits: Limits) -> TestServer {
     let folder = Arc::new(TempDir::new().expect("a folder"));
@@ -59,7 +59,7 @@ async fn answer_to(mut connection: TcpStream, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn full_server_says_so_until_somebody_leaves() {
+async fn full_server_rejects_connections_until_one_ends() {
     let server = server(Limits { connections: 2, ..Limits::default() }).await;
     let one = RepoPeer::join(&server, "one").await;
     let mut two = RepoPeer::join(&server, "two").await;
@@ -82,12 +82,12 @@ async fn full_server_says_so_until_somebody_leaves() {
     assert!(refusals(&server, "too_many_connections") >= 8.0);
 
     // Those who are in do not notice.
-    two.until_agreed(&mut Replica::empty(&server.document)).await;
+    two.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     one.socket.close().await;
     let newcomer = async {
         loop {
             let mut socket = server.connect("/sync").await;
-            socket.try_send(super::peer::join("three", Default::default()).encode()).await;
+            socket.try_send(crate::support::repo_peer::join("three", Default::default()).encode()).await;
             if matches!(receive(&mut socket).await, Some(Message::Peer { .. })) {
                 return;
             }
@@ -97,7 +97,7 @@ async fn full_server_says_so_until_somebody_leaves() {
 }
 
 #[tokio::test]
-async fn one_address_is_bounded_and_others_are_not() {
+async fn connections_are_limited_per_address() {
     let server = server(Limits { connections_per_address: 1, ..Limits::default() }).await;
     let _first = server.connect_from("127.0.0.2", "/ws/dashboard/", &[]).await;
     let message = refused(&mut server.connect_from("127.0.0.2", "/sync", &[]).await, 1013).await;
@@ -110,7 +110,7 @@ async fn one_address_is_bounded_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_its_clients_are_told_apart() {
+async fn clients_behind_a_trusted_proxy_are_distinguished() {
     let limits =
         Limits { connections_per_address: 1, trusted_proxies: vec!["127.0.0.2".parse().unwrap()], ..Limits::default() };
     let server = server(limits).await;
@@ -129,7 +129,7 @@ async fn behind_a_trusted_proxy_its_clients_are_told_apart() {
 }
 
 #[tokio::test]
-async fn who_is_refused_and_says_nothing_is_not_waited_for() {
+async fn rejected_idle_client_is_closed() {
     // One place, and eight who may be told at a time that there is none.
     let server = server(Limits { connections: 1, ..Limits::default() }).await;
     let mut inside = RepoPeer::join(&server, "inside").await;
@@ -138,7 +138,7 @@ async fn who_is_refused_and_says_nothing_is_not_waited_for() {
         silent.push(server.tcp_from("127.0.0.2").await);
     }
     assert_eq!(code_and_reason(server.connect("/sync/default").await).await.0, 1013);
-    inside.until_agreed(&mut Replica::empty(&server.document)).await;
+    inside.until_agreed(&mut PeerDocument::empty(&server.document)).await;
 }
 
 #[tokio::test]
@@ -149,11 +149,11 @@ async fn socket_that_never_joins_is_closed() {
     let message = refused(&mut silent, 1008).await;
     assert!(message.contains("no join came within 0.1 s"), "{message}");
     assert_eq!(refusals(&server, "handshake"), 1.0);
-    quiet.until_agreed(&mut Replica::empty(&server.document)).await;
+    quiet.until_agreed(&mut PeerDocument::empty(&server.document)).await;
 }
 
 #[tokio::test]
-async fn half_a_request_is_not_waited_for() {
+async fn incomplete_request_times_out() {
     let server = server(Limits { handshake: Duration::from_millis(100), ..Limits::default() }).await;
     for beginning in ["", "GET /data/ HTTP/1.1\r\nhost: loc"] {
         let mut connection = server.tcp_from("127.0.0.1").await;
@@ -164,11 +164,11 @@ async fn half_a_request_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn who_is_too_fast_is_slowed_down_and_loses_nothing() {
+async fn fast_sender_is_throttled_and_loses_nothing() {
     // So few that a busy machine sends more, too.
     let server = server(Limits { messages_per_second: 5, ..Limits::default() }).await;
     let mut peer = RepoPeer::join(&server, "fast").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     let mut edits = 0_i64;
     while refusals(&server, "slowed") < 3.0 {
@@ -178,16 +178,16 @@ async fn who_is_too_fast_is_slowed_down_and_loses_nothing() {
     }
     assert_eq!(server.metric("happierwork_connections{kind=\"repo\"}"), 1.0);
     let mut other = RepoPeer::join(&server, "other").await;
-    let mut copy = Replica::empty(&server.document);
+    let mut copy = PeerDocument::empty(&server.document);
     other.until_agreed(&mut copy).await;
     assert_eq!(copy.doc.get_heads(), replica.doc.get_heads());
 }
 
 #[tokio::test]
-async fn bytes_count_as_well_as_messages() {
+async fn bytes_are_rate_limited_like_messages() {
     let server = server(Limits { bytes_per_second: 10_000, ..Limits::default() }).await;
     let mut peer = RepoPeer::join(&server, "large").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     let noise: Vec<u8> = (0..1 << 17).map(|_| rand::random()).collect();
     replica.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
     peer.until_agreed(&mut replica).await;
@@ -195,16 +195,16 @@ async fn bytes_count_as_well_as_messages() {
 }
 
 #[tokio::test]
-async fn one_connection_syncs_as_many_documents_as_it_may() {
+async fn documents_per_connection_are_limited() {
     let server = server(Limits { documents_per_connection: 2, ..Limits::default() }).await;
     let mut peer = RepoPeer::join(&server, "greedy").await;
-    let mut kept = Replica::empty(&new_id());
-    for replica in [&mut Replica::empty(&new_id()), &mut kept] {
+    let mut kept = PeerDocument::empty(&new_id());
+    for replica in [&mut PeerDocument::empty(&new_id()), &mut kept] {
         replica.doc.put(ROOT, "name", "one of two").unwrap();
         peer.until_agreed(replica).await;
     }
     // One more is refused, with the reason. The others go on: the client would come back with the same documents.
-    peer.push(&mut Replica::empty(&server.document)).await;
+    peer.push(&mut PeerDocument::empty(&server.document)).await;
     match peer.next().await {
         Some(Message::DocUnavailable { document, message: Some(message), .. }) => {
             assert_eq!(
@@ -221,11 +221,11 @@ async fn one_connection_syncs_as_many_documents_as_it_may() {
 }
 
 #[tokio::test]
-async fn ephemerals_beyond_their_limits_are_dropped() {
+async fn ephemeral_messages_over_the_limit_are_dropped() {
     let server = server(Limits { ephemeral_bytes: 100, ephemerals_per_second: 1, ..Limits::default() }).await;
     let mut sender = RepoPeer::join(&server, "sender").await;
     let mut listener = RepoPeer::join(&server, "listener").await;
-    let (mut replica, mut copy) = (Replica::empty(&server.document), Replica::empty(&server.document));
+    let (mut replica, mut copy) = (PeerDocument::empty(&server.document), PeerDocument::empty(&server.document));
     sender.until_agreed(&mut replica).await;
     listener.until_agreed(&mut copy).await;
     let ephemeral = |count, size| {
@@ -250,7 +250,7 @@ async fn ephemerals_beyond_their_limits_are_dropped() {
 }
 
 #[tokio::test]
-async fn full_document_is_read_and_takes_nothing_more() {
+async fn full_document_is_read_only() {
     for limits in [
         Limits { document_changes: 3, ..Limits::default() },
         Limits { document_bytes: 2_000, ..Limits::default() },
@@ -259,7 +259,7 @@ async fn full_document_is_read_and_takes_nothing_more() {
     ] {
         let server = server(limits).await;
         let mut writer = RepoPeer::join(&server, "writer").await;
-        let mut replica = Replica::empty(&server.document);
+        let mut replica = PeerDocument::empty(&server.document);
         writer.until_agreed(&mut replica).await;
         let mut edits = 0_i64;
         let message = loop {
@@ -280,20 +280,20 @@ async fn full_document_is_read_and_takes_nothing_more() {
         assert!((2..=6).contains(&edits), "{edits} edits");
         assert!(message.contains("ask the operator of the server for room"), "{message}");
         assert_eq!(refusals(&server, "document_full"), 1.0);
-        let mut elsewhere = Replica::empty(&server.document);
+        let mut elsewhere = PeerDocument::empty(&server.document);
         // The connection goes on: what is there can be read, over the same socket.
         writer.send(&writer.sync(&server.document, elsewhere.generate().unwrap())).await;
         elsewhere.receive(&writer.next_sync(&server.document).await);
 
         let mut reader = RepoPeer::join(&server, "reader").await;
-        let mut copy = Replica::empty(&server.document);
+        let mut copy = PeerDocument::empty(&server.document);
         reader.until_agreed(&mut copy).await;
         assert_eq!(copy.doc.get_heads(), replica.doc.get_heads(), "what was there before, and no more");
     }
 }
 
 #[tokio::test]
-async fn an_edit_of_a_full_document_is_refused_with_the_reason() {
+async fn edit_of_a_full_document_is_rejected_with_a_reason() {
     let server = server(Limits { document_changes: 1, ..Limits::default() }).await;
     let path = "/api/documents/default/positions";
     let answer = posted(&server, path, r#"{"designation":"UI","department":"HR","budget":1,"location":"Pune"}"#).await;
@@ -301,7 +301,7 @@ async fn an_edit_of_a_full_document_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn requests_with_a_large_head_are_told_what_is_too_large() {
+async fn oversized_request_head_is_rejected() {
     let server = TestServer::start().await;
     let cookie = |size| [("cookie", "c".repeat(size))];
     let (status, headers, body) = server.http("GET", &format!("/data/?{}", "q".repeat(8 << 10)), &[]).await;
@@ -316,7 +316,7 @@ async fn requests_with_a_large_head_are_told_what_is_too_large() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_does_not_keep_its_connection() {
+async fn unread_answer_closes_its_connection() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
     let positions = (0..100).map(|n| plan::NewPosition {
@@ -354,13 +354,13 @@ pub async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
 async fn large_messages_share_memory_and_small_ones_pass() {
     let server = server(Limits { message_memory: 4 << 20, ..Limits::default() }).await;
     let mut small = RepoPeer::join(&server, "small").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     small.until_agreed(&mut replica).await;
     let hoarder = part_of_a_message(&server, 3_800_000).await;
     server.until_held(3_500_000).await;
 
     let mut large = RepoPeer::join(&server, "large").await;
-    let mut other = Replica::empty(&server.document);
+    let mut other = PeerDocument::empty(&server.document);
     large.until_agreed(&mut other).await;
     let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
     other.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
@@ -383,9 +383,9 @@ async fn large_messages_share_memory_and_small_ones_pass() {
 }
 
 #[tokio::test]
-async fn what_a_message_lists_takes_memory_until_the_next_and_there_is_not_more_of_it_than_there_is() {
+async fn listed_hashes_are_charged_to_the_memory_budget() {
     let server = server(Limits { message_memory: 800_000, ..Limits::default() }).await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     let mut one = RepoPeer::join(&server, "one").await;
     one.until_agreed(&mut replica).await;
     let heads = replica.doc.get_heads();

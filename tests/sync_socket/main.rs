@@ -9,7 +9,6 @@ mod lifetime;
 mod limits;
 mod new_documents;
 mod outgoing;
-mod peer;
 mod portions;
 mod refusals;
 mod returning;

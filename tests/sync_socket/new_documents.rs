@@ -11,8 +11,8 @@ use store::OpenFiles;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::{PATIENCE, PlainPeer, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
 
 async fn server(adjust: impl FnOnce(&mut Options)) -> TestServer {
     TestServer::start_in(Arc::new(TempDir::new().expect("a folder")), adjust).await
@@ -22,9 +22,9 @@ fn refusals(server: &TestServer, reason: &str) -> f64 {
     server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
 }
 
-fn documents(count: usize) -> Vec<Replica> {
+fn documents(count: usize) -> Vec<PeerDocument> {
     let made = |n| {
-        let mut replica = Replica::empty(&new_id());
+        let mut replica = PeerDocument::empty(&new_id());
         replica.doc.put(ROOT, "n", i64::try_from(n).unwrap()).unwrap();
         replica
     };
@@ -33,7 +33,7 @@ fn documents(count: usize) -> Vec<Replica> {
 
 /// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     let data = replica.generate().unwrap();
     let request = peer.request(&replica.id, data);
     peer.send(&request).await;
@@ -47,7 +47,7 @@ async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
 }
 
 /// Announces all documents at once, as a stock client does that made them offline, and syncs until all are stored.
-async fn bring_all(peer: &mut RepoPeer, replicas: &mut [Replica]) {
+async fn bring_all(peer: &mut RepoPeer, replicas: &mut [PeerDocument]) {
     for replica in &mut *replicas {
         peer.push(replica).await;
     }
@@ -67,13 +67,13 @@ async fn bring_all(peer: &mut RepoPeer, replicas: &mut [Replica]) {
     }
 }
 
-fn stored(server: &TestServer, replicas: &[Replica]) -> usize {
-    let file = |replica: &&Replica| server.folder.path().join(format!("documents/{}.automerge", replica.id));
+fn stored(server: &TestServer, replicas: &[PeerDocument]) -> usize {
+    let file = |replica: &&PeerDocument| server.folder.path().join(format!("documents/{}.automerge", replica.id));
     replicas.iter().filter(|replica| file(replica).exists()).count()
 }
 
 #[tokio::test]
-async fn connection_waits_for_its_share_of_missing_documents() {
+async fn connection_is_limited_to_its_share_of_pending_documents() {
     let server = server(|options| options.limits.pending_per_connection = 2).await;
     let mut stale = RepoPeer::join(&server, "stale").await;
     for _ in 0..2 {
@@ -83,7 +83,7 @@ async fn connection_waits_for_its_share_of_missing_documents() {
     assert!(message.contains("this connection waits for 2 such documents"), "{message}");
     assert_eq!(refusals(&server, "too_many_pending"), 1.0);
     // Its other documents go on, and others have a share of their own.
-    let known = stale.request(&server.document, Replica::empty(&server.document).generate().unwrap());
+    let known = stale.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap());
     stale.send(&known).await;
     assert!(matches!(stale.next().await, Some(Message::Sync { .. })));
     let mut other = RepoPeer::join(&server, "other").await;
@@ -94,7 +94,7 @@ async fn connection_waits_for_its_share_of_missing_documents() {
 async fn many_stale_links_at_once_do_not_close_the_connection() {
     let server = server(|options| options.limits.pending_per_connection = 2).await;
     let mut stale = RepoPeer::join(&server, "stale").await;
-    let mut links: Vec<Replica> = (0..200).map(|_| Replica::empty(&new_id())).collect();
+    let mut links: Vec<PeerDocument> = (0..200).map(|_| PeerDocument::empty(&new_id())).collect();
     for link in &mut links {
         let data = link.generate().unwrap();
         let request = stale.request(&link.id, data);
@@ -111,7 +111,7 @@ async fn many_stale_links_at_once_do_not_close_the_connection() {
 }
 
 #[tokio::test]
-async fn share_is_given_back_when_the_client_leaves() {
+async fn pending_share_is_released_on_disconnect() {
     let server = server(|options| options.max_pending = 1).await;
     let mut first = RepoPeer::join(&server, "first").await;
     assert_eq!(ask_in_vain(&mut first).await, None);
@@ -125,7 +125,7 @@ async fn share_is_given_back_when_the_client_leaves() {
 }
 
 #[tokio::test]
-async fn documents_are_brought_while_all_shares_are_taken() {
+async fn documents_can_be_created_at_the_pending_limit() {
     let server = server(|options| {
         (options.max_pending, options.limits.pending_per_connection) = (1, 1);
     })
@@ -144,7 +144,7 @@ async fn documents_are_brought_while_all_shares_are_taken() {
 }
 
 #[tokio::test]
-async fn client_that_brings_documents_too_fast_is_slowed_down() {
+async fn client_that_creates_too_fast_is_throttled() {
     let limits = Limits { new_documents_per_minute: 1_200, new_documents_at_once: 5, ..Limits::default() };
     let server = server(|options| options.limits = limits).await;
     let mut peer = RepoPeer::join(&server, "maker").await;
@@ -155,7 +155,7 @@ async fn client_that_brings_documents_too_fast_is_slowed_down() {
 }
 
 #[tokio::test]
-async fn http_client_that_creates_too_fast_is_told_to_wait() {
+async fn http_client_that_creates_too_fast_gets_429() {
     // The first is the default document.
     let limits = Limits { new_documents_per_minute: 1, new_documents_at_once: 1, ..Limits::default() };
     let server = server(|options| options.limits = limits).await;

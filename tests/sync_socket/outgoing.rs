@@ -8,18 +8,18 @@ use happierwork::server::Limits;
 use repo_protocol::{Message, PeerMetadata};
 use tempfile::TempDir;
 
-use super::peer::{Replica, RepoPeer, receive};
 use super::support::TestServer;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, receive};
 
 const DOCUMENT: usize = 8 << 20;
 
 #[tokio::test]
-async fn sockets_that_do_not_read_hold_bounded_memory() {
+async fn unread_sockets_hold_bounded_memory() {
     let limits = Limits { message_memory: 3 * DOCUMENT as u64, ..Limits::default() };
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| options.limits = limits).await;
     let mut writer = RepoPeer::join(&server, "writer").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     writer.until_agreed(&mut replica).await;
     let noise: Vec<u8> = (0..DOCUMENT).map(|_| rand::random()).collect();
     replica.doc.put(ROOT, "noise", ScalarValue::Bytes(noise)).unwrap();
@@ -49,7 +49,7 @@ async fn sockets_that_do_not_read_hold_bounded_memory() {
     drop(silent);
     server.until_held(0).await;
     let mut again = RepoPeer::join(&server, "again").await;
-    let mut empty = Replica::empty(&server.document);
+    let mut empty = PeerDocument::empty(&server.document);
     again.until_agreed(&mut empty).await;
     assert_eq!(empty.doc.get_heads(), replica.doc.get_heads());
 }
@@ -58,6 +58,6 @@ async fn sockets_that_do_not_read_hold_bounded_memory() {
 async fn ask_for_all(server: &TestServer, name: &str) -> RepoPeer {
     let socket = server.connect_with_small_buffers("/sync").await;
     let mut peer = RepoPeer::join_over(socket, name, PeerMetadata::default()).await;
-    peer.push(&mut Replica::empty(&server.document)).await;
+    peer.push(&mut PeerDocument::empty(&server.document)).await;
     peer
 }

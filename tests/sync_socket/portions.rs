@@ -3,15 +3,15 @@
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 
-use super::peer::{Replica, RepoPeer};
 use super::support::TestServer;
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 const CHANGES: i64 = 12_000;
 
 /// A peer with the server's document and very many changes of its own.
-async fn with_many_changes(server: &TestServer) -> (RepoPeer, Replica) {
+async fn with_many_changes(server: &TestServer) -> (RepoPeer, PeerDocument) {
     let mut peer = RepoPeer::join(server, "large").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     for number in 0..CHANGES {
         replica.doc.put(ROOT, "number", number).unwrap();
@@ -25,11 +25,11 @@ fn changes(server: &TestServer) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn edits_of_others_come_between_the_portions_of_a_message() {
+async fn other_edits_are_applied_between_portions() {
     let server = TestServer::start().await;
     let (mut large, mut many) = with_many_changes(&server).await;
     let mut small = RepoPeer::join(&server, "small").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     small.until_agreed(&mut replica).await;
     let before = changes(&server);
 
@@ -57,7 +57,7 @@ async fn edits_of_others_come_between_the_portions_of_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn interrupted_message_is_completed_after_reconnecting() {
+async fn interrupted_message_completes_after_reconnect() {
     let server = TestServer::start().await;
     let (mut large, mut many) = with_many_changes(&server).await;
     let before = changes(&server);

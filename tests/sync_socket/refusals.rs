@@ -8,21 +8,21 @@ use happierwork::server::Limits;
 use repo_protocol::Message;
 use tempfile::TempDir;
 
-use super::peer::{Replica, RepoPeer, new_id};
 use super::support::TestServer;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
 
 fn refusals(server: &TestServer, reason: &str) -> f64 {
     server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
 }
 
 /// Two tabs that write under one actor: two copies of a document, each with another change of the same number.
-async fn two_tabs(peer: &mut RepoPeer) -> (Replica, Replica) {
-    let mut one = Replica::empty(&new_id());
+async fn two_tabs(peer: &mut RepoPeer) -> (PeerDocument, PeerDocument) {
+    let mut one = PeerDocument::empty(&new_id());
     one.doc.put(ROOT, "name", "shared").unwrap();
     peer.until_agreed(&mut one).await;
     let actor = ActorId::from([7; 16]);
     let copy = AutoCommit::load(&one.doc.save()).unwrap().with_actor(actor.clone());
-    let mut other = Replica { doc: copy, ..Replica::empty(&one.id) };
+    let mut other = PeerDocument { doc: copy, ..PeerDocument::empty(&one.id) };
     one.doc.set_actor(actor);
     one.doc.put(ROOT, "tab", 1).unwrap();
     peer.until_agreed(&mut one).await;
@@ -32,12 +32,12 @@ async fn two_tabs(peer: &mut RepoPeer) -> (Replica, Replica) {
 }
 
 #[tokio::test]
-async fn one_refused_document_leaves_the_others_undisturbed() {
+async fn refused_document_does_not_affect_others() {
     let server = TestServer::start().await;
     let mut first = RepoPeer::join(&server, "first tab").await;
     let (_, mut forked) = two_tabs(&mut first).await;
     let mut peer = RepoPeer::join(&server, "second tab").await;
-    let mut good = Replica::empty(&server.document);
+    let mut good = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut good).await;
 
     let change = forked.doc.get_last_local_change().unwrap().raw_bytes().to_vec();
@@ -68,11 +68,11 @@ async fn one_refused_document_leaves_the_others_undisturbed() {
 }
 
 #[tokio::test]
-async fn a_message_may_hold_as_much_as_a_document() {
+async fn message_may_be_as_large_as_a_document() {
     const LETTERS: usize = 1_200_000;
     let server = TestServer::start().await;
     let mut peer = RepoPeer::join(&server, "author").await;
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     let text = replica.doc.put_object(ROOT, "text", ObjType::Text).unwrap();
     replica.doc.splice_text(&text, 0, 0, &"word ".repeat(LETTERS / 5)).unwrap();
     peer.until_agreed(&mut replica).await;
@@ -80,12 +80,12 @@ async fn a_message_may_hold_as_much_as_a_document() {
 }
 
 #[tokio::test]
-async fn a_message_that_holds_more_than_a_document_is_refused_once() {
+async fn oversized_message_is_refused_once() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let limits = Limits { document_operations: 1_000, ..Limits::default() };
     let server = TestServer::start_in(folder, |options| options.limits = limits).await;
     let mut peer = RepoPeer::join(&server, "author").await;
-    let mut replica = Replica::empty(&new_id());
+    let mut replica = PeerDocument::empty(&new_id());
     let text = replica.doc.put_object(ROOT, "text", ObjType::Text).unwrap();
     replica.doc.splice_text(&text, 0, 0, &"word ".repeat(1_000)).unwrap();
     peer.push(&mut replica).await;
@@ -94,7 +94,7 @@ async fn a_message_that_holds_more_than_a_document_is_refused_once() {
     peer.push(&mut replica).await;
     let why = peer.until_refused(&replica.id).await;
     assert!(why.contains("as many operations as it may have (1000)"), "{why}");
-    let mut good = Replica::empty(&server.document);
+    let mut good = PeerDocument::empty(&server.document);
     peer.send(&peer.request(&server.document, good.generate().unwrap())).await;
     loop {
         match peer.next().await {

@@ -8,20 +8,21 @@ use automerge::{ChangeHash, ROOT};
 use repo_protocol::PeerMetadata;
 use tempfile::TempDir;
 
-use super::peer::{Replica, RepoPeer, with_storage};
 use super::support::TestServer;
+use crate::support::repo_peer::{PeerDocument, RepoPeer, with_storage};
 
 /// A peer that syncs the whole document, and leaves.
-async fn visit(server: &TestServer, metadata: PeerMetadata) -> Replica {
+async fn visit(server: &TestServer, metadata: PeerMetadata) -> PeerDocument {
     let mut peer = RepoPeer::join_as(server, "visitor", metadata).await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     for number in 0..20 {
         peer.until_agreed(&mut replica).await;
         replica.doc.put(ROOT, format!("key {number}"), rand::random::<u64>()).unwrap();
     }
     peer.until_agreed(&mut replica).await;
     // The server has heard that the last answer arrived when it answers something else.
-    let request = peer.request(&super::peer::new_id(), Replica::empty(&server.document).generate().unwrap());
+    let request =
+        peer.request(&crate::support::repo_peer::new_id(), PeerDocument::empty(&server.document).generate().unwrap());
     peer.send(&request).await;
     peer.next().await;
     peer.socket.close().await;
@@ -30,7 +31,7 @@ async fn visit(server: &TestServer, metadata: PeerMetadata) -> Replica {
 }
 
 /// Comes back with an edit that was made offline. Returns the heads that the server's first message takes for shared.
-async fn come_back(server: &TestServer, metadata: PeerMetadata, replica: Replica) -> Vec<ChangeHash> {
+async fn come_back(server: &TestServer, metadata: PeerMetadata, replica: PeerDocument) -> Vec<ChangeHash> {
     let mut replica = replica.reopened();
     replica.doc.put(ROOT, "offline", rand::random::<u64>()).unwrap();
     let mut peer = RepoPeer::join_as(server, "visitor again", metadata).await;
@@ -43,7 +44,7 @@ async fn come_back(server: &TestServer, metadata: PeerMetadata, replica: Replica
 }
 
 #[tokio::test]
-async fn a_peer_with_a_storage_is_remembered_and_others_are_not() {
+async fn peers_with_storage_are_remembered() {
     let server = TestServer::start().await;
     let mut replica = visit(&server, with_storage("laptop")).await;
     let heads = replica.doc.get_heads();
@@ -57,7 +58,7 @@ async fn a_peer_with_a_storage_is_remembered_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_survives_a_restart_and_losing_it_loses_nothing() {
+async fn peer_records_survive_a_restart_and_are_optional() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     let records = folder.path().join(format!("documents/{}.peers", server.document));
@@ -80,7 +81,7 @@ async fn what_is_remembered_survives_a_restart_and_losing_it_loses_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_ephemeral_peers() {
+async fn ephemeral_peers_are_not_recorded() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     let records = folder.path().join(format!("documents/{}.peers", server.document));
@@ -91,7 +92,7 @@ async fn nothing_is_kept_of_ephemeral_peers() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_outlives_the_unloading_of_the_document() {
+async fn peer_records_survive_unloading() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| options.idle_after = Duration::from_millis(50)).await;
     let mut replica = visit(&server, with_storage("laptop")).await;

@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::MaybeTlsStream;
 
-use super::peer::{Replica, RepoPeer};
 use super::support::{PATIENCE, Socket, TestServer};
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 const STALLED: &str = "happierwork_refusals_total{reason=\"stalled\"}";
 /// Bytes that a slow line carries every [`TICK`]: some 800 kB/s at most.
@@ -76,10 +76,10 @@ fn noise() -> ScalarValue {
 }
 
 /// A server that holds something large.
-async fn with_large_document() -> (TestServer, Replica) {
+async fn with_large_document() -> (TestServer, PeerDocument) {
     let server = impatient().await;
     let mut writer = RepoPeer::join(&server, "writer").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     writer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "noise", noise()).unwrap();
     writer.until_agreed(&mut replica).await;
@@ -87,20 +87,20 @@ async fn with_large_document() -> (TestServer, Replica) {
 }
 
 #[tokio::test]
-async fn slow_download_arrives_on_one_connection() {
+async fn slow_download_completes_on_one_connection() {
     let (server, mut replica) = with_large_document().await;
     let mut peer = join_over(slow_line(server.address).await, "slow").await;
-    let mut copy = Replica::empty(&server.document);
+    let mut copy = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut copy).await;
     assert_eq!(copy.doc.get_heads(), replica.doc.get_heads());
     assert_eq!(server.metric(STALLED), 0.0);
 }
 
 #[tokio::test]
-async fn slow_upload_arrives_on_one_connection() {
+async fn slow_upload_completes_on_one_connection() {
     let server = impatient().await;
     let mut peer = join_over(slow_line(server.address).await, "slow").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "noise", noise()).unwrap();
     peer.until_agreed(&mut replica).await;
@@ -108,7 +108,7 @@ async fn slow_upload_arrives_on_one_connection() {
 }
 
 #[tokio::test]
-async fn replica_on_a_slow_line_sends_and_fetches_on_one_connection() {
+async fn slow_replica_syncs_on_one_connection() {
     let (server, held) = with_large_document().await;
     let line = slow_line(server.address).await;
     let home = TempDir::new().unwrap();
@@ -123,7 +123,7 @@ async fn replica_on_a_slow_line_sends_and_fetches_on_one_connection() {
 }
 
 #[tokio::test]
-async fn slow_reader_of_an_export_gets_all_of_it() {
+async fn slow_reader_gets_the_whole_export() {
     let (server, _) = with_large_document().await;
     let mut tcp = TcpStream::connect(slow_line(server.address).await).await.unwrap();
     let request =
@@ -136,16 +136,16 @@ async fn slow_reader_of_an_export_gets_all_of_it() {
 }
 
 #[tokio::test]
-async fn download_that_nobody_reads_is_closed() {
+async fn unread_download_is_closed() {
     let (server, _) = with_large_document().await;
     let socket = server.connect_with_small_buffers("/sync").await;
     let mut peer = RepoPeer::join_over(socket, "idle", Default::default()).await;
-    peer.push(&mut Replica::empty(&server.document)).await;
+    peer.push(&mut PeerDocument::empty(&server.document)).await;
     server.until_metric(STALLED, |stalled| stalled == 1.0).await;
 }
 
 #[tokio::test]
-async fn upload_that_stands_still_is_closed() {
+async fn stalled_upload_is_closed() {
     let server = impatient().await;
     let mut hoarder = super::limits::part_of_a_message(&server, 1 << 20).await;
     server.until_held(900_000).await;
@@ -161,7 +161,7 @@ async fn upload_that_stands_still_is_closed() {
 }
 
 #[tokio::test]
-async fn long_upload_gives_way_when_memory_is_scarce() {
+async fn long_upload_is_closed_when_memory_is_scarce() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| {
         let ping = Duration::from_millis(100);

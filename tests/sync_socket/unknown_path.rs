@@ -2,11 +2,11 @@
 
 use repo_protocol::Message;
 
-use super::peer::{join, receive};
 use super::support::TestServer;
+use crate::support::repo_peer::{join, receive};
 
 #[tokio::test]
-async fn socket_at_an_unknown_path_is_told_the_right_one() {
+async fn socket_at_an_unknown_path_gets_the_right_path() {
     let server = TestServer::start().await;
     for path in ["/app/sync", "/sync2"] {
         let mut socket = server.connect(path).await;
@@ -26,7 +26,7 @@ async fn socket_at_an_unknown_path_is_told_the_right_one() {
 }
 
 #[tokio::test]
-async fn foreign_page_is_refused_before_its_path_is_looked_at() {
+async fn origin_is_checked_before_the_path() {
     let server = TestServer::start().await;
     let mut socket = server.connect_with("/app/sync", &[("origin", "https://evil.example")]).await;
     assert_eq!(socket.closed().await.map(|close| close.code.into()), Some(4403));

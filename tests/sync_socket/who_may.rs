@@ -5,8 +5,8 @@ use std::sync::Arc;
 use repo_protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::peer::receive;
 use super::support::TestServer;
+use crate::support::repo_peer::receive;
 
 const FOREIGN: (&str, &str) = ("origin", "https://evil.example");
 
@@ -15,7 +15,7 @@ fn code(close: &Option<CloseFrame>) -> u16 {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_told_over_the_socket_that_they_may_not_use_it() {
+async fn foreign_origins_are_rejected_over_the_socket() {
     let server = TestServer::start().await;
     for path in ["/sync", "/sync/default", "/ws/dashboard/", "/ws/dashboard", "/x/ws/dashboard/y", "/"] {
         let mut socket = server.connect_with(path, &[FOREIGN]).await;
@@ -37,7 +37,7 @@ async fn pages_of_other_origins_are_told_over_the_socket_that_they_may_not_use_i
 }
 
 #[tokio::test]
-async fn on_loopback_only_loopback_names_are_answered() {
+async fn loopback_listener_accepts_only_loopback_hosts() {
     let server = TestServer::start().await;
     for path in ["/", "/metrics", "/healthz", "/sync"] {
         let (status, _, body) = server.http("GET", path, &[("host", "evil.example")]).await;
@@ -52,7 +52,7 @@ async fn on_loopback_only_loopback_names_are_answered() {
 
 /// A page of `evil.example` whose name was made to point at this server is of the server's own origin, to the browser.
 #[tokio::test]
-async fn open_server_refuses_names_that_nobody_gave_it() {
+async fn open_server_rejects_unknown_hosts() {
     let server = TestServer::start_in(Arc::new(tempfile::TempDir::new().expect("a folder")), |options| {
         options.listen = vec![([0, 0, 0, 0], 0).into()];
         options.hosts = vec!["plan.example.com".to_owned()];
@@ -85,7 +85,7 @@ async fn open_server_refuses_names_that_nobody_gave_it() {
 }
 
 #[tokio::test]
-async fn answers_are_for_pages_of_this_origin_only() {
+async fn cors_headers_allow_only_this_origin() {
     let server = TestServer::start_in(Arc::new(tempfile::TempDir::new().expect("a folder")), |options| {
         options.allowed_origins = vec!["https://plan.example.com".to_owned()];
     })
@@ -107,7 +107,7 @@ async fn answers_are_for_pages_of_this_origin_only() {
 }
 
 #[tokio::test]
-async fn a_sync_path_without_a_websocket_says_that_it_needs_one() {
+async fn sync_path_without_upgrade_answers_426() {
     let server = TestServer::start().await;
     for path in ["/sync", "/sync/", "/sync/default"] {
         let (status, headers, body) = server.http("GET", path, &[]).await;
@@ -120,7 +120,7 @@ async fn a_sync_path_without_a_websocket_says_that_it_needs_one() {
 }
 
 #[tokio::test]
-async fn a_malformed_document_id_is_refused_with_what_is_wrong_with_it() {
+async fn malformed_document_id_is_rejected_with_a_reason() {
     let server = TestServer::start().await;
     for id in ["nonsense", "4NMNnkMhL8jXrdJ9jamS58PAVdXv", "0OIl", "%20"] {
         let close = server.connect(&format!("/sync/{id}")).await.closed().await.expect("a close frame");
@@ -130,7 +130,7 @@ async fn a_malformed_document_id_is_refused_with_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn asking_for_an_upgrade_is_no_way_around() {
+async fn upgrade_requests_do_not_bypass_checks() {
     let server = TestServer::start().await;
     let upgrade = ("upgrade", "websocket");
     let whole = [

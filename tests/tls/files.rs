@@ -16,7 +16,7 @@ fn with_files(folder: &Path) -> std::process::Command {
 }
 
 #[test]
-fn what_is_wrong_with_the_files_is_said_with_the_remedy() {
+fn invalid_files_are_reported_with_a_remedy() {
     let authority = Authority::new("tests");
     let (one, other) = (authority.issue(&["127.0.0.1"]), authority.issue(&["127.0.0.1"]));
     let damaged = one.certificate.replace("-----END CERTIFICATE-----", "");
@@ -49,7 +49,7 @@ fn what_is_wrong_with_the_files_is_said_with_the_remedy() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn missing_file_is_named() {
     let folder = TempDir::new().unwrap();
     let files = Authority::new("tests").issue(&["127.0.0.1"]).write(folder.path());
     for (file, flag) in [(files.key, "--tls-key"), (files.certificate, "--tls-cert")] {
@@ -60,7 +60,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn one_without_the_other_is_a_wrong_flag() {
+fn certificate_without_key_is_a_flag_error() {
     for (flag, other) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
         let ended = program(&[flag, "file.pem"]).output().unwrap();
         assert_eq!(ended.status.code(), Some(2));
@@ -72,7 +72,7 @@ fn one_without_the_other_is_a_wrong_flag() {
 }
 
 #[test]
-fn chains_and_both_files_in_one_are_taken_and_the_addresses_are_printed_with_https_and_wss() {
+fn chains_and_combined_files_are_accepted() {
     let authority = Authority::new("tests");
     let one = authority.issue(&["127.0.0.1"]);
     let folder = TempDir::new().unwrap();

@@ -26,7 +26,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn versions_1_2_and_1_3_are_spoken_and_http_1_1_is_agreed_on() {
+async fn tls_1_2_and_1_3_negotiate_http_1_1() {
     let authority = Authority::new("tests");
     let server = server(&authority).await;
     for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
@@ -41,7 +41,7 @@ async fn versions_1_2_and_1_3_are_spoken_and_http_1_1_is_agreed_on() {
 }
 
 #[tokio::test]
-async fn plain_http_is_told_to_use_https() {
+async fn plain_http_is_answered_with_an_https_hint() {
     let server = server(&Authority::new("tests")).await;
     for request in
         ["GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", "POST /data/add/ HTTP/1.1\r\ncontent-length: 9\r\n\r\n{", "G"]
@@ -57,7 +57,7 @@ async fn plain_http_is_told_to_use_https() {
 }
 
 #[tokio::test]
-async fn what_is_neither_is_counted_and_who_only_looks_at_the_port_is_not() {
+async fn garbage_is_counted_and_port_scans_are_not() {
     let authority = Authority::new("tests");
     let server = server(&authority).await;
     drop(tcp(&server).await);
@@ -77,7 +77,7 @@ async fn what_is_neither_is_counted_and_who_only_looks_at_the_port_is_not() {
 }
 
 #[tokio::test]
-async fn protocols_that_are_not_spoken_are_refused_with_an_alert() {
+async fn unsupported_protocols_get_an_alert() {
     let authority = Authority::new("tests");
     let server = server(&authority).await;
     let mut config = (*authority.client()).clone();
@@ -88,7 +88,7 @@ async fn protocols_that_are_not_spoken_are_refused_with_an_alert() {
 }
 
 #[tokio::test]
-async fn who_does_not_finish_is_dropped_and_leaves_a_place() {
+async fn unfinished_handshake_is_dropped_and_releases_its_permit() {
     let limits = Limits { connections: 2, handshake: Duration::from_millis(200), ..Limits::default() };
     let server = server_with(&Authority::new("tests"), |options| options.limits = limits).await;
     // One says nothing at all, one stops in the middle of a record: they have all the places that there are.
@@ -103,7 +103,7 @@ async fn who_does_not_finish_is_dropped_and_leaves_a_place() {
 }
 
 #[tokio::test]
-async fn who_is_in_the_middle_of_it_has_a_place_and_others_are_told_that_there_is_none() {
+async fn handshakes_count_as_connections() {
     let limits = Limits { connections: 1, ..Limits::default() };
     let server = server_with(&Authority::new("tests"), |options| options.limits = limits).await;
     let half = tcp(&server).await;
@@ -117,7 +117,7 @@ async fn who_is_in_the_middle_of_it_has_a_place_and_others_are_told_that_there_i
 }
 
 #[tokio::test]
-async fn the_end_of_an_answer_and_of_a_socket_is_said_in_tls_too() {
+async fn connections_end_with_close_notify() {
     let authority = Authority::new("tests");
     let server = server(&authority).await;
     let mut stream = encrypted(tcp(&server).await, &authority.client()).await.unwrap();

@@ -5,9 +5,6 @@
 mod authority;
 mod files;
 mod handshake;
-#[path = "../sync_socket/peer.rs"]
-#[allow(dead_code, reason = "a part of it is used")]
-mod peer;
 mod reload;
 mod replica;
 mod secure;

@@ -61,7 +61,7 @@ fn self_signed(authority: bool) -> Issued {
 }
 
 #[tokio::test]
-async fn a_replica_syncs_with_a_server_whose_authority_it_was_told_to_trust() {
+async fn replica_trusts_a_given_authority() {
     let authority = Authority::new("tests");
     let server = server(&authority).await;
     server.edit(add("a")).await;
@@ -85,7 +85,7 @@ async fn a_replica_syncs_with_a_server_whose_authority_it_was_told_to_trust() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_signed_itself_can_be_trusted_itself() {
+async fn self_signed_certificate_can_be_trusted() {
     let issued = self_signed(false);
     let folder = Arc::new(TempDir::new().unwrap());
     let files = issued.write(folder.path());
@@ -97,7 +97,7 @@ async fn a_certificate_that_signed_itself_can_be_trusted_itself() {
 }
 
 #[tokio::test]
-async fn why_a_certificate_is_not_good_is_said_in_words() {
+async fn certificate_errors_are_explained() {
     let (ours, another) = (Authority::new("tests"), Authority::new("another"));
     for (issued, words) in [
         (another.issue(&["127.0.0.1"]), "nobody whom this computer trusts has signed its certificate"),
@@ -118,7 +118,7 @@ async fn why_a_certificate_is_not_good_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn who_mistakes_tls_for_none_or_none_for_tls_is_told() {
+async fn wrong_scheme_is_explained() {
     let authority = Authority::new("tests");
     let (encrypted, plain) = (server(&authority).await, TestServer::start().await);
     let said = problem(&encrypted, Endpoint::new(format!("ws://{}/sync", encrypted.address))).await.to_string();

@@ -23,7 +23,7 @@ async fn behind_a_proxy() -> TestServer {
 }
 
 #[tokio::test]
-async fn over_tls_every_answer_says_so() {
+async fn tls_answers_have_hsts() {
     // On all addresses, as names of other machines are no names of loopback.
     let everywhere = |options: &mut happierwork::server::Options| {
         options.listen = vec![(Ipv4Addr::UNSPECIFIED, 0).into()];
@@ -47,7 +47,7 @@ async fn over_tls_every_answer_says_so() {
 }
 
 #[tokio::test]
-async fn localhost_is_spared_as_browsers_would_apply_it_to_every_port_there() {
+async fn localhost_gets_no_hsts() {
     let server = server(&Authority::new("tests")).await;
     for host in ["localhost", "localhost:8000", "127.0.0.1:8000"] {
         assert_eq!(promised(&server, "/", &[("host", host)]).await, None, "{host}");
@@ -55,7 +55,7 @@ async fn localhost_is_spared_as_browsers_would_apply_it_to_every_port_there() {
 }
 
 #[tokio::test]
-async fn without_tls_nothing_is_said_whatever_a_client_claims() {
+async fn plain_http_has_no_hsts() {
     let server = TestServer::start().await;
     for headers in [&[][..], &[("x-forwarded-proto", "https")], &[("forwarded", "proto=https")]] {
         assert_eq!(promised(&server, "/", headers).await, None, "{headers:?}");
@@ -63,7 +63,7 @@ async fn without_tls_nothing_is_said_whatever_a_client_claims() {
 }
 
 #[tokio::test]
-async fn what_a_trusted_proxy_says_counts() {
+async fn trusted_proxy_enables_hsts() {
     let server = behind_a_proxy().await;
     for (said, secure) in [
         ("https", true),
@@ -82,7 +82,7 @@ async fn what_a_trusted_proxy_says_counts() {
 }
 
 #[tokio::test]
-async fn over_tls_a_trusted_proxy_may_still_say_that_its_client_came_without() {
+async fn trusted_proxy_can_report_a_plain_client_over_tls() {
     let limits = Limits { trusted_proxies: vec![Ipv4Addr::LOCALHOST.into()], ..Limits::default() };
     let server = server_with(&Authority::new("tests"), |options| options.limits = limits).await;
     assert_eq!(promised(&server, "/", &[("x-forwarded-proto", "http")]).await, None);

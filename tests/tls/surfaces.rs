@@ -6,11 +6,11 @@ use automerge::{AutoCommit, ROOT, ScalarValue};
 use serde_json::json;
 
 use super::authority::{Authority, server};
-use super::peer::{Replica, RepoPeer};
 use super::support::{PlainPeer, add};
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 #[tokio::test]
-async fn pages_the_api_legacy_clients_and_both_kinds_of_sync_are_served_as_without_it() {
+async fn every_surface_works_over_tls() {
     let server = server(&Authority::new("tests")).await;
     for (path, text) in
         [("/", "<html"), ("/healthz", "ok"), ("/readyz", "ok"), ("/metrics", "happierwork_"), ("/data/", "[]")]
@@ -23,7 +23,7 @@ async fn pages_the_api_legacy_clients_and_both_kinds_of_sync_are_served_as_witho
     let mut legacy = server.legacy().await;
     let mut plain = PlainPeer::connect(&server, &server.document).await;
     let mut repo = RepoPeer::join(&server, "peer").await;
-    let mut replica = Replica::empty(&server.document);
+    let mut replica = PeerDocument::empty(&server.document);
     repo.until_agreed(&mut replica).await;
 
     plain.add("by sync", "Head of Encryption", "Engineering", 12);
@@ -56,7 +56,7 @@ async fn pages_the_api_legacy_clients_and_both_kinds_of_sync_are_served_as_witho
 }
 
 #[tokio::test]
-async fn a_large_document_gets_to_a_client_that_reads_it_late() {
+async fn late_reader_receives_a_large_document() {
     let server = server(&Authority::new("tests")).await;
     let mut author = PlainPeer::connect(&server, &server.document).await;
     // More than the system takes for somebody who does not read.

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_doubles_up_to_half_a_minute() {
+    fn delay_doubles_up_to_thirty_seconds() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..9).map(|_| backoff.next(Pace::Usual, 1.0).as_millis()).collect();
         assert_eq!(waits, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_jitter_is_full() {
+    fn jitter_covers_the_whole_delay() {
         assert_eq!(delay(3, Pace::Usual, 0.0), Duration::ZERO);
         assert_eq!(delay(3, Pace::Usual, 0.5), Duration::from_millis(800));
         // Whatever a caller's randomness is worth.
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_asks_for_patience_gets_it() {
+    fn busy_and_refusing_servers_are_dialled_later() {
         assert_eq!(delay(0, Pace::Patient, 1.0), PATIENT);
         assert_eq!(delay(20, Pace::Patient, 1.0), LONGEST);
         assert_eq!(delay(0, Pace::Slowest, 0.0), LONGEST / 2);

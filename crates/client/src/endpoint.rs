@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_not_sent_over_a_network_in_the_clear_by_accident() {
+    fn token_requires_tls_or_loopback() {
         let endpoint = |url: &str| Endpoint::new(url).token(Token::new("secret").unwrap());
         let error = endpoint("ws://plan.example.com/sync").check().unwrap_err();
         assert_eq!(error, BadUrl::TokenInTheClear("ws://plan.example.com/sync".to_owned()));
@@ -149,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn neither_an_endpoint_nor_what_becomes_of_it_shows_the_token() {
+    fn debug_output_hides_the_token() {
         let endpoint = Endpoint::new("wss://plan.example.com/sync").token(Token::new("secret").unwrap());
         assert!(!format!("{endpoint:?} {:?}", endpoint.clone().check()).contains("secret"));
     }
 
     #[test]
-    fn the_same_server_is_one_with_the_same_address_token_and_trust() {
+    fn servers_are_equal_by_address_token_and_trust() {
         let endpoint = Endpoint::new("wss://plan.example.com/sync");
         let token = Token::new("secret").unwrap();
         let shown = endpoint.clone().token(token.clone());
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_not_trusted() {
+    fn invalid_certificates_are_rejected() {
         for text in [&b""[..], b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA"] {
             assert_eq!(Endpoint::new("wss://plan.example.com").trust(text).unwrap_err(), BadCertificate);
         }

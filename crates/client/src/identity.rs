@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_storage_id_stays_and_the_peer_id_does_not() {
+    fn storage_id_persists_and_peer_id_changes() {
         let home = tempfile::tempdir().unwrap();
         let folder = folder(&home.path().join("plan.automerge"));
         assert!(folder.ends_with("plan.automerge.sync"));

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_unseen_server_is_forgotten_first() {
+    fn least_recently_seen_server_is_evicted() {
         let mut servers = Servers::default();
         for number in 0..u8::try_from(MAX_SERVERS).unwrap() {
             servers.note(&format!("server {number}"), vec![ChangeHash([number; 32])], i64::from(number));

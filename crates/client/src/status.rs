@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn close_codes_are_honoured() {
+    fn close_codes_select_the_retry_policy() {
         let paces = |code| Problem::from_close(Some(code), "", None).pace();
         assert_eq!([1000, 1001, 1006, 1011, 1012, 4409].map(paces), [Pace::Usual; 6]);
         assert_eq!(paces(1013), Pace::Patient);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_an_error_message_come_before_the_reason() {
+    fn error_message_takes_precedence_over_close_reason() {
         let refused = Problem::from_close(Some(4403), "no", Some("this origin is not allowed".to_owned()));
         assert_eq!(refused.to_string(), "the server refuses: this origin is not allowed (close code 4403)");
         assert_eq!(Problem::from_close(None, "", Some("bye".to_owned())).pace(), Pace::Slowest);

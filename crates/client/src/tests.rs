@@ -47,7 +47,7 @@ fn rows(replica: &Replica) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_edit_that_was_not_stored_is_not_shown_and_can_be_made_again() {
+async fn failed_edit_is_invisible_and_can_be_retried() {
     let home = Home::new();
     let replica = home.open().await;
     replica.edit(add("a")).await.unwrap();
@@ -64,7 +64,7 @@ async fn an_edit_that_was_not_stored_is_not_shown_and_can_be_made_again() {
 }
 
 #[tokio::test]
-async fn a_failure_that_cannot_be_taken_back_is_mended_when_the_disk_is_well() {
+async fn replica_recovers_from_a_broken_disk() {
     let home = Home::new();
     let replica = home.open().await;
     replica.edit(add("a")).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_failure_that_cannot_be_taken_back_is_mended_when_the_disk_is_well() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_power_cut() {
+async fn acknowledged_edits_survive_a_power_cut() {
     let mut home = Home::new();
     let replica = home.open().await;
     for number in 0..20 {
@@ -95,7 +95,7 @@ async fn what_was_acknowledged_survives_a_power_cut() {
 }
 
 #[tokio::test]
-async fn a_long_log_is_compacted() {
+async fn long_log_is_compacted() {
     let home = Home::new();
     let replica = home.open().await;
     let file = home.real.path().join("plan.automerge");
@@ -112,7 +112,7 @@ async fn a_long_log_is_compacted() {
 }
 
 #[tokio::test]
-async fn names_that_authors_cannot_have_are_refused() {
+async fn invalid_author_names_are_rejected() {
     let home = Home::new();
     for name in ["", "\u{200b}", "a\nb", &"x".repeat(201)] {
         let options = ReplicaOptions::new(home.real.path().join("plan.automerge"), home.id.clone(), name);

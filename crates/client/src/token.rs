@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_shown_to_servers_and_to_nobody_else() {
+    fn token_is_sent_to_servers_and_hidden_from_debug() {
         let token = Token::new(" abc.DEF-123_~+/==\n").unwrap();
         let shown = token.shown();
         assert_eq!(*shown.borrow(), "Bearer abc.DEF-123_~+/==");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_token_is_refused_without_being_repeated() {
+    fn invalid_token_is_rejected_without_being_echoed() {
         let token = Token::new("good").unwrap();
         for text in ["", " ", "=", "se cret", "secret\r\nX: y", "sécret", "secret=more", "Bearer secret"] {
             assert_eq!(Token::new(text).unwrap_err(), BadToken, "{text:?}");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn all_clones_are_replaced_at_once() {
+    fn replacing_a_token_updates_all_clones() {
         let token = Token::new("old").unwrap();
         let mut shown = token.clone().shown();
         token.replace("new").unwrap();

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_checked_when_they_are_given() {
+    fn invalid_urls_are_rejected() {
         let url = ServerUrl::parse("ws://localhost:8000/sync?a=b").expect("valid");
         assert_eq!((url.host.as_str(), url.port, url.tls), ("localhost", 8_000, None));
         assert_eq!((url.authority.as_str(), url.path.as_str()), ("localhost:8000", "/sync?a=b"));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_on_this_computer_or_is_encrypted_is_private() {
+    fn loopback_and_tls_urls_are_private() {
         for text in ["ws://localhost:1", "ws://127.0.0.2:1", "ws://[::1]:1", "wss://example.com"] {
             assert!(ServerUrl::parse(text).expect("valid").is_private(), "{text}");
         }

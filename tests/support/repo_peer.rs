@@ -7,7 +7,7 @@ use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::support::{Socket, TestServer};
+use super::{Socket, TestServer};
 
 pub fn new_id() -> DocumentId {
     DocumentId::from_random(rand::random())
@@ -34,13 +34,13 @@ pub struct RepoPeer {
 }
 
 /// Its copy of one document.
-pub struct Replica {
+pub struct PeerDocument {
     pub id: DocumentId,
     pub doc: AutoCommit,
     pub state: sync::State,
 }
 
-impl Replica {
+impl PeerDocument {
     pub fn empty(id: &DocumentId) -> Self {
         let doc = AutoCommit::new().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
         Self { id: id.clone(), doc, state: sync::State::new() }
@@ -103,7 +103,7 @@ impl RepoPeer {
     }
 
     /// Says what there is to say about a document.
-    pub async fn push(&mut self, replica: &mut Replica) {
+    pub async fn push(&mut self, replica: &mut PeerDocument) {
         if let Some(data) = replica.generate() {
             let message = self.sync(&replica.id, data);
             self.send(&message).await;
@@ -136,14 +136,14 @@ impl RepoPeer {
     }
 
     /// Takes one message about this document, and answers it.
-    pub async fn turn(&mut self, replica: &mut Replica) {
+    pub async fn turn(&mut self, replica: &mut PeerDocument) {
         let data = self.next_sync(&replica.id).await;
         replica.receive(&data);
         self.push(replica).await;
     }
 
     /// Syncs until the server has said that it has all that is here, and it is here.
-    pub async fn until_agreed(&mut self, replica: &mut Replica) {
+    pub async fn until_agreed(&mut self, replica: &mut PeerDocument) {
         self.push(replica).await;
         while !replica.is_agreed() {
             self.turn(replica).await;

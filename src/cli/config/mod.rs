@@ -1,4 +1,7 @@
-//! Flags and environment, validated once, at the start.
+//! Command-line flags and environment variables, parsed by clap and validated once at startup.
+//!
+//! [`Cli`] is the whole command line. [`ServeArgs::options`] turns the server's flags into [`Options`]. The doc comments of
+//! the fields are the texts of `--help`.
 
 mod auth;
 mod limits;
@@ -21,25 +24,25 @@ pub use tls::TlsArgs;
 
 use crate::server::{Dashboard, Options, SocketTimes};
 
-/// Where the server listens unless told otherwise: like the backend that this replaces.
+/// The ports that the legacy backend used.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
 
-/// Plans positions and their budgets together, also without a connection.
+/// Collaborative planning of positions and salary budgets, online and offline.
 ///
-/// Without a command the server is started: the document in ./state.automerge, on 127.0.0.1:8000 and 127.0.0.1:8001.
+/// Without a command, runs the server: it opens ./state.automerge and listens on 127.0.0.1:8000 and 127.0.0.1:8001.
 #[derive(Debug, Parser)]
 #[command(name = "happierwork", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand; `None` runs the server.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// For the server, when no command is given.
+    /// Flags of the server, if there is no subcommand.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
 
 impl Cli {
-    /// The command line and the environment; ends the program with an explanation when they are not acceptable.
+    /// Parses the command line and the environment. Exits with an error message if they are invalid.
     #[must_use]
     pub fn read() -> Self {
         let matches: ArgMatches = without_empty_variables(Self::command()).get_matches();
@@ -47,7 +50,7 @@ impl Cli {
     }
 }
 
-/// A variable that is set to nothing counts as not set: that is how many platforms unset one.
+/// Treats an empty environment variable as unset. Many hosting platforms cannot unset one.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     command
         .mut_args(|argument| match argument.get_env().and_then(std::env::var_os) {
@@ -57,104 +60,104 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// What the program can do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server (this is what happens without a command)
+    /// Run the server (the default)
     Serve(Box<ServeArgs>),
-    /// Write the positions to standard output or a file; a running server is not disturbed
+    /// Export positions to standard output or a file; safe while a server is running
     Export(ExportArgs),
+    /// Import the legacy backend's data.json into a new or existing document
     #[cfg(feature = "legacy")]
-    /// Make a document from the data.json of the old backend, or add its rows to a document
     Import(ImportArgs),
-    /// Say whether a document's file is whole, and what would be cut if it is not; changes nothing
+    /// Check whether a document file is intact; changes nothing
     ///
-    /// Exit codes: 0 whole, 3 not whole, 1 the file cannot be read.
+    /// Reports what the server would truncate. Exit codes: 0 intact, 3 not intact, 1 the file cannot be read.
     Check(CheckArgs),
-    /// List, delete and restore documents, while no server runs
+    /// List, delete and restore documents; the server must not be running
     Document(DocumentArgs),
-    /// Make, list, retire and publish the keys that tokens are signed with
+    /// Create, list, retire and export the keys that sign tokens
     Key(KeyArgs),
-    /// Make a token: whoever shows it may do what it says
+    /// Create a bearer token
     Token(TokenArgs),
-    /// Add, change, disable and list the accounts that people log in to
+    /// Add, change, disable and list user accounts
     User(UserArgs),
 }
 
-/// How logs are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people
+    /// Plain text
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
 /// Flags of the server.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// An address to listen on; may be given several times [default: 127.0.0.1:8000 and 127.0.0.1:8001]
+    /// Address to listen on; repeatable [default: 127.0.0.1:8000 and 127.0.0.1:8001]
     #[arg(long, value_name = "ADDR", env = "HAPPIERWORK_LISTEN", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
-    /// Listen on 0.0.0.0 with this port, as hosting platforms set it (needs --auth, --jwks or --open); --listen goes
-    /// before it
+    /// Listen on 0.0.0.0 at this port, as set by hosting platforms (requires --auth, --jwks or --open); ignored if
+    /// --listen is given
     #[arg(long, value_name = "PORT", env = "PORT", hide_env_values = true)]
     pub port: Option<u16>,
-    /// Serve anybody who can reach an address beyond this machine: nobody is asked who they are
+    /// Allow unauthenticated access from other machines: anyone who can reach the server can read and change everything
     #[arg(long, env = "HAPPIERWORK_OPEN", value_parser = clap::builder::BoolishValueParser::new())]
     pub open: bool,
-    /// The default document; made when it does not exist
+    /// File of the default document; created if missing
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
     pub state: PathBuf,
-    /// The folder of all other documents; made when it is needed
+    /// Folder for all other documents; created when needed
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
     pub documents: PathBuf,
-    /// Permissions of new files, in octal: 640 lets the group read. Folders get the same, and x where there is r
+    /// Permissions of new files, in octal: 640 allows the group to read. Folders also get x wherever r is set
     #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
     pub file_mode: FileMode,
-    /// A web origin whose pages may use this server, besides its own and loopback ones; may be given several times
+    /// Web origin whose pages may use this server, in addition to its own and loopback origins; repeatable
     #[arg(long, value_name = "ORIGIN", env = "HAPPIERWORK_ALLOW_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allow_origin: Vec<String>,
-    /// A host name by which this server is reached, besides localhost and IP addresses; may be given several times (needed
-    /// with --open, and on loopback addresses)
+    /// Host name of this server, in addition to localhost and IP addresses; repeatable (required for access by name with
+    /// --open and on loopback addresses)
     #[arg(long, value_name = "NAME", env = "HAPPIERWORK_HOST", value_delimiter = ',', value_parser = host)]
     pub host: Vec<String>,
-    /// The largest WebSocket message that is taken, in bytes [default: a document of --max-document-bytes fits]
+    /// Maximum size of a WebSocket message, in bytes [default: fits a document of --max-document-bytes]
     #[arg(long, value_name = "BYTES", env = "HAPPIERWORK_MAX_MESSAGE",
           value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
     pub max_message: Option<u64>,
-    /// Unload a document that nobody has used for so many seconds
+    /// Unload a document after this many seconds without use
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_IDLE_AFTER", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400 * 365))]
     pub idle_after: u64,
-    /// Documents that do not exist and that all clients together may wait for
+    /// Maximum number of missing documents that all clients together may wait for
     #[arg(long, value_name = "COUNT", env = "HAPPIERWORK_MAX_PENDING", default_value_t = 10_000)]
     pub max_pending: usize,
-    /// How long sync messages may take to be applied, in seconds: what takes longer is not stored
+    /// Time limit for applying sync messages, in seconds; messages that take longer are not stored
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_APPLY_BUDGET", default_value_t = APPLY_BUDGET.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub apply_budget: u64,
-    /// For how many days the content of a deleted document stays on the disk
+    /// Keep the content of a deleted document on disk for this many days
     #[arg(long, value_name = "DAYS", env = "HAPPIERWORK_KEEP_DELETED", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(0..=36_500))]
     pub keep_deleted: u64,
-    /// How long the server may take to stop, in seconds
+    /// Time limit for a graceful shutdown, in seconds
     #[arg(long, value_name = "SECONDS", env = "HAPPIERWORK_GRACE", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub grace: u64,
-    /// How logs are written (to standard error)
+    /// Format of the log (written to standard error)
     #[arg(long, value_enum, env = "HAPPIERWORK_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, or per module as in info,runtime::hub=debug
+    /// Log filter: error, warn, info, debug, or per module, such as info,runtime::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
-    /// Who is let in.
+    /// Authentication.
     #[command(flatten)]
     pub auth: AuthArgs,
-    /// What connections are encrypted with.
+    /// TLS certificate and key.
     #[command(flatten)]
     pub tls: TlsArgs,
-    /// What clients may take.
+    /// Resource limits.
     #[command(flatten)]
     pub limits: LimitArgs,
 }
@@ -162,26 +165,26 @@ pub struct ServeArgs {
 /// Flags of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// What to write
+    /// Output format
     #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
     pub format: ExportFormat,
-    /// The document
+    /// File of the document
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
     pub state: PathBuf,
-    /// Where to write it [default: standard output]
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Permissions of that file if it is new, in octal, as for the server
+    /// Permissions of a new output file, in octal, as for the server
     #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
     pub file_mode: FileMode,
 }
 
-/// What `export` writes.
+/// The output format of `export`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// A JSON array of positions
     Json,
-    /// A table that opens in a spreadsheet
+    /// A table for spreadsheets
     Csv,
 }
 
@@ -189,22 +192,22 @@ pub enum ExportFormat {
 #[cfg(feature = "legacy")]
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The data.json of the old backend: a JSON array of positions
+    /// The legacy backend's data.json: a JSON array of positions
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The document; made when it does not exist
+    /// File of the document; created if missing
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
     pub state: PathBuf,
-    /// The name of a document that is made
+    /// Name of a new document
     #[arg(long, value_name = "NAME", default_value = "Imported plan")]
     pub name: String,
-    /// The total budget of a document that is made: in lakh, or with a unit, such as "20 crore"
+    /// Total budget of a new document: in lakh, or with a unit, such as "20 crore"
     #[arg(long, value_name = "AMOUNT")]
     pub total_budget: Option<String>,
     /// Permissions of new files, in octal, as for the server
     #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
     pub file_mode: FileMode,
-    /// Import the sound rows, and write those that cannot be imported to a new file beside FILE
+    /// Import the valid rows, and write the invalid ones to a new file next to FILE
     #[arg(long)]
     pub skip_odd: bool,
 }
@@ -212,82 +215,79 @@ pub struct ImportArgs {
 /// Flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The document's file
+    /// File of the document
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
 
-/// What to do with documents.
+/// Flags of `document`.
 #[derive(Debug, Args)]
 pub struct DocumentArgs {
-    /// What to do
+    /// The subcommand
     #[command(subcommand)]
     pub command: DocumentCommand,
 }
 
-/// What can be done with documents.
+/// The subcommands of `document`.
 #[derive(Debug, Subcommand)]
 pub enum DocumentCommand {
-    /// List the documents: id, owner, whether it is deleted
+    /// List documents with id, owner and state
     List(DocumentFiles),
-    /// Delete a document for good: no client brings it back
+    /// Delete a document; clients cannot bring it back
     Delete {
-        /// The document
+        /// Document id
         #[arg(value_name = "ID")]
         id: DocumentId,
-        /// Remove its content at once, instead of after the time that --keep-deleted gives
+        /// Remove the content immediately, instead of after --keep-deleted
         #[arg(long)]
         now: bool,
-        /// Where the documents are
+        /// The files of the documents
         #[command(flatten)]
         files: DocumentFiles,
     },
-    /// Bring a deleted document back whose content is still there
+    /// Restore a deleted document whose content is still on disk
     Restore {
-        /// The document
+        /// Document id
         #[arg(value_name = "ID")]
         id: DocumentId,
-        /// Where the documents are
+        /// The files of the documents
         #[command(flatten)]
         files: DocumentFiles,
     },
 }
 
-/// Where documents are.
+/// Flags that locate the documents.
 #[derive(Debug, Args)]
 pub struct DocumentFiles {
-    /// The default document
+    /// File of the default document
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
     pub state: PathBuf,
-    /// The folder of all other documents
+    /// Folder of all other documents
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
     pub documents: PathBuf,
 }
 
-/// Why flags that parse are no configuration.
+/// Flags that are valid one by one, but not together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Everybody on the network could read and change the plan.
+    /// The server would be open to the network without authentication.
     #[error(
-        "{0} can be reached from other machines, and this server asks nobody who they are. \
-         Give --auth DIR (and make accounts with `happierwork user add`), or --jwks FILE; \
+        "{0} is reachable from other machines, and authentication is off. \
+         Give --auth DIR (create accounts with `happierwork user add`) or --jwks FILE; \
          listen on a loopback address (127.0.0.1); \
-         or give --open if everybody who can reach it may read and change everything"
+         or give --open to let anyone who can reach the server read and change everything"
     )]
     NotLoopback(SocketAddr),
-    /// Two flags that say the opposite.
-    #[error(
-        "--open lets everybody in, and {0} only those who belong: give one of the two \
-         (or unset HAPPIERWORK_OPEN)"
-    )]
+    /// `--open` together with the named authentication flag.
+    #[error("--open turns authentication off, but {0} turns it on. Give only one of them (or unset HAPPIERWORK_OPEN)")]
     OpenAndAuth(&'static str),
-    /// A flag that would do nothing.
-    #[error("{0} says something about the tokens of a provider: give --jwks FILE with its keys, too")]
+    /// The named flag has no effect without `--jwks`.
+    #[error("{0} applies to the tokens of an identity provider: also give --jwks FILE with the provider's keys")]
     NeedsJwks(&'static str),
 }
 
 impl ServeArgs {
-    /// The addresses to listen on.
+    /// Returns the addresses to listen on.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         match self.port {
@@ -297,24 +297,24 @@ impl ServeArgs {
         }
     }
 
-    /// The server's options.
+    /// Converts the flags to the server's options.
     ///
     /// # Errors
-    /// When the flags ask for what is not safe.
+    /// If the flags contradict each other, or would expose an unauthenticated server without `--open`.
     pub fn options(&self) -> Result<Options, ConfigError> {
         let listen = self.addresses();
         let auth = self.auth.options()?;
         if self.open && auth.is_some() {
             return Err(ConfigError::OpenAndAuth(if self.auth.auth.is_some() { "--auth" } else { "--jwks" }));
         }
-        let anybody = auth.is_none() && !self.open;
-        if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && anybody) {
+        let needs_loopback = auth.is_none() && !self.open;
+        if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && needs_loopback) {
             return Err(ConfigError::NotLoopback(*address));
         }
         let mut limits = self.limits.limits();
         let max_message = self.max_message.unwrap_or_else(|| limits.largest_message());
         if limits.message_memory != 0 {
-            // A message that never finds room would come back for ever.
+            // A client resends a message that exceeds the memory limit for ever.
             limits.message_memory = limits.message_memory.max(max_message);
         }
         Ok(Options {
@@ -343,19 +343,19 @@ impl ServeArgs {
     }
 }
 
-/// An origin as browsers send it: scheme, host, maybe a port, and nothing else.
+/// Parses an origin as browsers send it: scheme, host and optional port.
 fn origin(text: &str) -> Result<String, String> {
     let uri: axum::http::Uri = text.parse().map_err(|_| "not an origin such as https://plan.example.com".to_owned())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err("needs scheme and host, such as https://plan.example.com".to_owned());
+        return Err("an origin needs a scheme and a host, such as https://plan.example.com".to_owned());
     };
     if uri.path_and_query().is_some_and(|path| path.as_str() != "/") || authority.as_str().contains('@') {
-        return Err("an origin has no path and no user: https://plan.example.com".to_owned());
+        return Err("an origin has no path and no user, such as https://plan.example.com".to_owned());
     }
     Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
 }
 
-/// A host name as a `Host` header has it, without a port.
+/// Parses a host name as it appears in a `Host` header, without a port.
 fn host(text: &str) -> Result<String, String> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
@@ -379,18 +379,25 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_are_consistent() {
+    fn clap_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn without_flags_it_listens_where_the_old_backend_did() {
+    fn flags_default_to_default_options() {
+        let mut options = serve(&[]).options().expect("options");
+        (options.listen, options.dashboard) = (Options::default().listen, Options::default().dashboard);
+        assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn default_addresses_are_those_of_the_legacy_backend() {
         let addresses: Vec<String> = serve(&[]).addresses().iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["127.0.0.1:8000", "127.0.0.1:8001"]);
     }
 
     #[test]
-    fn an_address_beyond_this_machine_needs_open_or_somebody_to_ask() {
+    fn public_address_requires_open_or_authentication() {
         for flags in [&["--listen", "0.0.0.0:1"][..], &["--listen", "[::]:1"], &["--port", "1"]] {
             assert!(matches!(serve(flags).options(), Err(ConfigError::NotLoopback(_))), "{flags:?}");
             for more in [&["--open"][..], &["--auth", "auth"], &["--jwks", "jwks.json"]] {
@@ -401,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn open_and_authentication_exclude_each_other() {
+    fn open_conflicts_with_authentication() {
         for (flags, named) in [(&["--auth", "auth"][..], "--auth"), (&["--jwks", "jwks.json"], "--jwks")] {
             let error = serve(&[&["--open"], flags].concat()).options().expect_err("both");
             assert_eq!(error, ConfigError::OpenAndAuth(named));
@@ -409,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_providers_tokens_needs_its_keys() {
+    fn jwt_flags_require_jwks() {
         for flag in ["--jwt-audience", "--jwt-issuer"] {
             assert_eq!(serve(&[flag, "x"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
             assert_eq!(serve(&[flag, "x", "--auth", "auth"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
@@ -418,19 +425,19 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_nobody_is_asked_and_editors_may_make_documents() {
+    fn authentication_is_off_by_default_and_editors_create() {
         let options = serve(&[]).options().expect("options");
         assert!(options.auth.is_none());
         assert_eq!(options.who_may_create, Some(Role::Editor));
         let options = serve(&["--auth", "auth", "--session-hours", "1", "--who-may-create", "nobody"]).options();
         let options = options.expect("options");
-        let auth = options.auth.expect("asked");
+        let auth = options.auth.expect("authentication");
         assert_eq!((auth.folder, auth.session), (Some("auth".into()), Duration::from_secs(3_600)));
         assert_eq!(options.who_may_create, None);
     }
 
     #[test]
-    fn hosts_are_checked_when_given() {
+    fn invalid_hosts_are_rejected() {
         assert_eq!(host("Plan.example.com."), Ok("plan.example.com".to_owned()));
         assert_eq!(host("plan"), Ok("plan".to_owned()));
         for bad in ["https://plan.example.com", "plan:8000", "*", "*.example.com", "a..b", ".", "", "a b", "plan/"] {
@@ -439,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_checked_when_given() {
+    fn invalid_origins_are_rejected() {
         assert_eq!(origin("https://Plan.example.com"), Ok("https://plan.example.com".to_owned()));
         assert_eq!(origin("http://plan:81/"), Ok("http://plan:81".to_owned()));
         for bad in ["plan.example.com", "*", "https://", "https://a/b", "https://u@a", ""] {

@@ -1,4 +1,4 @@
-//! `export`: the positions of a document's file, also while a server has it open.
+//! `export`: writes the positions of a document file as JSON or CSV, also while a server has the file open.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,28 +17,27 @@ use sync_engine::MessageLimits;
 
 use super::fail;
 use super::output::{note, print_bytes};
-use crate::config::{ExportArgs, ExportFormat};
+use crate::cli::config::{ExportArgs, ExportFormat};
 use crate::server::renderings::JSON_AND_CSV;
 use crate::server::table::{Table, omitted_in_json};
 
-/// Nothing is locked and nothing repaired: of a torn tail (or an append that is under way) only the whole part is read.
+/// Reads without locks and repairs nothing. An incomplete chunk at the end (a torn write, or an append in progress) is
+/// ignored.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
     let name = args.state.display();
     let bytes = match fs::read(&args.state) {
         Ok(bytes) => bytes,
-        Err(error) => return fail(format!("{name}: {error}; give another document with --state")),
+        Err(error) => return fail(format!("{name}: {error}; choose another document with --state")),
     };
     if let Err(damage) = judge(&args.state, &bytes) {
         return fail(format!("{name} cannot be exported: {damage}; see `happierwork check {name}`"));
     }
     let limits = MessageLimits::default();
-    // A file of our own is not hostile: a limit could only make a good chunk look torn.
+    // The file is trusted. A limit could make a valid chunk look torn.
     let scan = chunk::scan(&bytes, u64::MAX);
     if scan.whole_len() < bytes.len() {
         let rest = bytes.len() - scan.whole_len();
-        note(format_args!(
-            "happierwork: {name} ends with {rest} bytes of a write that is under way or was cut off; they are left out"
-        ));
+        note(format_args!("happierwork: ignored {rest} bytes of an incomplete write at the end of {name}"));
     }
     let id = DocumentId::from_random([0; 16]);
     let actor = ActorId::from([0u8; 16]);
@@ -49,9 +48,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     let view = document.view();
     let (out, omitted) = render(&read_view(&view), args.format);
     if omitted > 0 {
-        note(format_args!(
-            "happierwork: values that the export does not hold: {omitted}; the file {name} itself holds them"
-        ));
+        note(format_args!("happierwork: values that the export does not hold: {omitted}; they are still in {name}"));
     }
     let written = match &args.output {
         Some(path) => write(path, &out, args.file_mode).map_err(|error| format!("{}: {error}", path.display())),
@@ -63,7 +60,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
     }
 }
 
-/// Writes a file. One that is there already keeps its permissions.
+/// Writes a file. An existing file keeps its permissions.
 fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
     match create_new(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::write(path, bytes),
@@ -71,7 +68,7 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
     }
 }
 
-/// The export, and how many values of the document it does not hold.
+/// Returns the export and the number of values that it omits.
 fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
     match format {
         ExportFormat::Csv => {
@@ -82,7 +79,7 @@ fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
             let mut out = b"[".to_vec();
             view.join(Form::Json, b",\n", &mut out);
             out.extend_from_slice(b"]\n");
-            // A list of positions has no place for what stands in the root of the document.
+            // A list of positions cannot hold the fields of the document's root.
             let in_root = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing());
             (out, omitted_in_json(view) + in_root)
         }

@@ -1,4 +1,4 @@
-//! `key`: the keys that tokens are signed with.
+//! `key`: creates, lists, retires and exports the keys that sign tokens.
 
 use std::process::ExitCode;
 
@@ -8,9 +8,9 @@ use runtime::clock::now;
 
 use super::fail;
 use super::output::{OutputError, note, print};
-use crate::config::{KeyArgs, KeyCommand};
+use crate::cli::config::{KeyArgs, KeyCommand};
 
-/// Why nothing was done, or not said.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 enum KeyError {
     #[error(transparent)]
@@ -19,7 +19,7 @@ enum KeyError {
     Output(#[from] OutputError),
 }
 
-/// Prints what was asked for, and notes for people to standard error.
+/// Prints results to standard output, and notes for people to standard error.
 pub(super) fn run(args: &KeyArgs) -> ExitCode {
     match try_run(&args.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,14 +36,14 @@ fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
         KeyCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.keys()?)?,
         KeyCommand::Retire { kid, folder } => {
             AuthFolder::open(&folder.auth)?.change_keys(|keys| keys.retire(kid))?;
-            note(format_args!("{kid} is gone; what it signed is refused from now on"));
+            note(format_args!("{kid} retired; tokens signed with it are rejected from now on"));
         }
         KeyCommand::Export(folder) => {
             let keys = AuthFolder::open(&folder.auth)?.keys()?;
             let (public, secret) = keys.export();
             print(format_args!("{public:#}"))?;
             for kid in secret {
-                note(format_args!("{kid} is left out: it is a secret, and whoever has it can make tokens"));
+                note(format_args!("{kid} is left out: it is a shared secret that can also sign tokens"));
             }
         }
     }
@@ -52,11 +52,11 @@ fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
 
 fn list(keys: &OwnKeys) -> Result<(), OutputError> {
     let newest = keys.newest().map(auth::OwnKey::id);
-    print(format_args!("{:<16}  {:<5}  {:<20}  DOES", "KEY", "ALG", "MADE"))?;
+    print(format_args!("{:<16}  {:<5}  {:<20}  USE", "KEY", "ALG", "CREATED"))?;
     for key in keys.iter() {
-        let does = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };
-        let made = iso_ms(key.created.saturating_mul(1_000)).unwrap_or_default();
-        print(format_args!("{:<16}  {:<5}  {made:<20}  {does}", key.id(), key.algorithm().name()))?;
+        let usage = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };
+        let created = iso_ms(key.created.saturating_mul(1_000)).unwrap_or_default();
+        print(format_args!("{:<16}  {:<5}  {created:<20}  {usage}", key.id(), key.algorithm().name()))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `serve`: the server as a process.
+//! `serve`: runs the server as a process, with signals, log and startup message.
 
 use std::io;
 use std::path::Path;
@@ -10,24 +10,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{OutputError, note, print, print_bytes};
 use super::{FAILED, fail, logging};
-use crate::config::{LogFormat, ServeArgs};
+use crate::cli::config::{LogFormat, ServeArgs};
 use crate::server::{Limits, Started, Tls, start_on, within_open_files};
 
-/// Runs the server until it is told to stop. 0: it stopped in time; everything is written.
+/// Runs the server until SIGTERM or SIGINT. Exit code 0: it stopped within the grace period, and everything is stored.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
     let mut options = match args.options() {
         Ok(options) => options,
         Err(error) => return fail(error),
     };
-    let lines = match logging::start(args) {
-        Ok(lines) => lines,
+    let rate_limit = match logging::start(args) {
+        Ok(rate_limit) => rate_limit,
         Err(error) => return fail(error),
     };
-    // Every connection is an open file, and many systems allow a process 1,024 unless it asks for more.
+    // Every connection is an open file, and many systems allow a process 1,024 by default.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(open_files) => share(&mut options.limits, open_files),
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files could not be raised; it bounds how many may connect");
+            tracing::warn!(%error, "could not raise the open file limit, which bounds the number of connections");
         }
     }
     let runtime = match tokio::runtime::Runtime::new() {
@@ -37,42 +37,42 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     let (open, state, format) = (args.open, args.state.clone(), args.log_format);
     let disk = Arc::new(RealDisk::with_mode(args.file_mode));
     let code = runtime.block_on(async move {
-        tokio::spawn(lines.tell());
+        tokio::spawn(rate_limit.report_dropped());
         let shutdown = match shutdown_signal() {
             Ok(shutdown) => shutdown,
-            Err(error) => return fail(format!("signals cannot be listened for: {error}")),
+            Err(error) => return fail(format!("cannot install a signal handler: {error}")),
         };
         let hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => hangups,
-            Err(error) => return fail(format!("signals cannot be listened for: {error}")),
+            Err(error) => return fail(format!("cannot install a signal handler: {error}")),
         };
         match start_on(disk, options).await {
             Err(error) => failed(error, format),
             Ok(started) => {
                 if let Err(error) = announce(&started, &state, open, format) {
-                    // It serves all the same: its clients do not read what it prints.
-                    tracing::warn!(%error, addresses = ?started.addresses, "where the server listens could not be printed");
+                    // The server runs anyway: clients do not need the message.
+                    tracing::warn!(%error, addresses = ?started.addresses, "could not print the startup message");
                 }
                 tokio::spawn(reload(hangups, started.server.tls().cloned()));
                 if started.server.run(shutdown).await {
                     ExitCode::SUCCESS
                 } else {
-                    failed("it did not end in time: see the log", format)
+                    failed("the server did not stop within the grace period; see the log", format)
                 }
             }
         }
     });
-    // Whatever still waits for a disk that hangs is not waited for.
+    // Does not wait for threads that are blocked on a hanging disk.
     runtime.shutdown_background();
     code
 }
 
-/// Says why the server does not run, in the format of the log, and gives the exit code.
+/// Prints an error in the format of the log and returns the exit code.
 fn failed(error: impl std::fmt::Display, format: LogFormat) -> ExitCode {
     if format == LogFormat::Text {
         return fail(error);
     }
-    // Not by the log: `--log` may leave it out.
+    // Does not go through the log, since `--log` may filter it out.
     let (timestamp, message) = (jiff::Timestamp::now().to_string(), error.to_string());
     let line = serde_json::json!({
         "timestamp": timestamp, "level": "ERROR", "target": "happierwork", "message": message
@@ -81,7 +81,7 @@ fn failed(error: impl std::fmt::Display, format: LogFormat) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// Divides the open files that the system allows between connections and documents.
+/// Divides the open files that the system allows between connections and the store.
 fn share(limits: &mut Limits, open_files: u64) {
     let wanted = limits.connections;
     let (connections, store) = within_open_files(wanted, open_files);
@@ -89,14 +89,14 @@ fn share(limits: &mut Limits, open_files: u64) {
     if connections < wanted {
         tracing::warn!(
             open_files,
-            "--max-connections is {wanted}, but this system allows {open_files} open files: {connections} may connect; \
-             raise the limit of open files (ulimit -n) for more"
+            "--max-connections is {wanted}, but the system allows {open_files} open files: limited to {connections} \
+             connections; raise the open file limit (ulimit -n) for more"
         );
     }
 }
 
-/// Prints where the server is and what it serves, on standard output: the log goes to standard error. `--log-format json`
-/// makes it one JSON object on one line.
+/// Prints the startup message to standard output: document, URL and addresses. With `--log-format json` it is one JSON
+/// object on one line.
 fn announce(started: &Started, state: &Path, open: bool, format: LogFormat) -> Result<(), OutputError> {
     let path = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     match format {
@@ -116,10 +116,11 @@ fn as_text(started: &Started, path: &Path, open: bool) -> String {
     }
     if let Some(repair) = &started.repaired {
         let kept = repair.kept.display();
-        lines.push(format!("repaired  {} bytes of a torn write were cut off and kept in {kept}", repair.torn.len));
+        lines.push(format!("repaired  truncated {} bytes of a torn write, kept in {kept}", repair.torn.len));
     }
     if open {
-        lines.push("OPEN      everybody who can reach these addresses may read and change everything".to_owned());
+        lines
+            .push("OPEN      no authentication: anyone who can reach these addresses can change everything".to_owned());
     }
     lines.join("\n") + "\n"
 }
@@ -143,21 +144,20 @@ fn as_json(started: &Started, path: &Path, open: bool) -> serde_json::Value {
     })
 }
 
-/// Of each address, where the page is and where clients sync.
+/// Returns the HTTP URL and the sync URL of each address.
 fn addresses(started: &Started) -> impl Iterator<Item = (String, String)> + '_ {
     let (http, ws) = if started.server.tls().is_some() { ("https", "wss") } else { ("http", "ws") };
     started.addresses.iter().map(move |address| (format!("{http}://{address}/"), format!("{ws}://{address}/sync")))
 }
 
-/// Reads the certificate again whenever somebody says that it is another. A server without one goes on as well: the
-/// signal would end it.
+/// Reloads the TLS certificate on SIGHUP. Also runs without TLS: an unhandled SIGHUP would end the process.
 async fn reload(mut hangups: Signal, tls: Option<Tls>) {
     while hangups.recv().await.is_some() {
         match &tls {
-            None => tracing::info!("SIGHUP: there is nothing to read again (no --tls-cert was given)"),
+            None => tracing::info!("SIGHUP: nothing to reload (--tls-cert was not given)"),
             Some(tls) => match tls.reload().await {
-                Ok(()) => tracing::info!("SIGHUP: new connections are shown the certificate that is there now"),
-                Err(error) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
+                Ok(()) => tracing::info!("SIGHUP: certificate reloaded; new connections use it"),
+                Err(error) => tracing::error!(%error, "SIGHUP: certificate not reloaded; the old one stays in use"),
             },
         }
     }

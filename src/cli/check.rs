@@ -1,4 +1,4 @@
-//! `check`: is this file whole?
+//! `check`: reports whether a document file is intact.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,9 @@ use store::check::check;
 
 use super::output::print;
 use super::{NOT_WHOLE, fail};
-use crate::config::CheckArgs;
+use crate::cli::config::CheckArgs;
 
-/// 0: whole. 3: not whole. 1: it cannot be read.
+/// Exit codes: 0 intact, 3 not intact, 1 the file cannot be read.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     match check(&args.file) {
         Err(error) => fail(format!("{}: {error}", args.file.display())),

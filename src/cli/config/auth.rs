@@ -1,4 +1,4 @@
-//! The flags of who is let in, and of the commands that keep keys and accounts.
+//! Authentication flags of the server, and the flags of `key`, `token` and `user`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,36 +9,36 @@ use jiff::{Span, SpanRelativeTo};
 
 use super::ConfigError;
 
-/// Flags of the server.
+/// Authentication flags of the server.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Who is let in")]
+#[command(next_help_heading = "Authentication")]
 pub struct AuthArgs {
-    /// Let in only those with an account or a token; a folder made with `happierwork user add`
+    /// Require an account or a token. DIR holds keys and accounts; create it with `happierwork user add`
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
     pub auth: Option<PathBuf>,
-    /// Let in those with a token of a provider: its public keys, a JWK set
+    /// Accept tokens of an identity provider. FILE is a JWK set with its public keys
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_JWKS")]
     pub jwks: Option<PathBuf>,
-    /// What the provider calls this server: its tokens must name it as their audience (aud)
+    /// Required audience (aud) of the provider's tokens
     #[arg(long, value_name = "AUD", env = "HAPPIERWORK_JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
-    /// What the provider calls itself: its tokens must be issued by it (iss)
+    /// Required issuer (iss) of the provider's tokens
     #[arg(long, value_name = "ISS", env = "HAPPIERWORK_JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
-    /// How many hours a login lasts
+    /// Lifetime of a login, in hours
     #[arg(long, value_name = "HOURS", env = "HAPPIERWORK_SESSION_HOURS", default_value_t = 12,
           value_parser = clap::value_parser!(u64).range(1..=9_600))]
     pub session_hours: u64,
-    /// The least role that may make documents
+    /// Lowest role that may create documents
     #[arg(long, value_enum, env = "HAPPIERWORK_WHO_MAY_CREATE", default_value_t = WhoMayCreate::Editor)]
     pub who_may_create: WhoMayCreate,
 }
 
 impl AuthArgs {
-    /// As the server takes them; none: nobody is asked.
+    /// Converts the flags to options. `None` disables authentication.
     ///
     /// # Errors
-    /// When a flag would do nothing.
+    /// If a flag needs `--jwks`, which is missing.
     pub fn options(&self) -> Result<Option<AuthOptions>, ConfigError> {
         if self.jwks.is_none() {
             let flags = [("--jwt-audience", &self.jwt_audience), ("--jwt-issuer", &self.jwt_issuer)];
@@ -59,21 +59,21 @@ impl AuthArgs {
     }
 }
 
-/// Who may make documents.
+/// Who may create documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WhoMayCreate {
-    /// Everybody who is let in
+    /// All users
     Viewer,
-    /// Whoever may change documents
+    /// Editors and owners
     Editor,
     /// Owners only
     Owner,
-    /// There are only the documents that are there
+    /// No one; only existing documents can be used
     Nobody,
 }
 
 impl WhoMayCreate {
-    /// The least role that may.
+    /// Returns the lowest role that may create documents; `None` if no one may.
     #[must_use]
     pub fn role(self) -> Option<Role> {
         match self {
@@ -85,141 +85,145 @@ impl WhoMayCreate {
     }
 }
 
-/// Where keys and accounts are.
+/// The flag that locates keys and accounts.
 #[derive(Debug, Args)]
 pub struct FolderArgs {
-    /// The folder of keys and accounts, as given to the server
+    /// Folder of keys and accounts: the server's --auth
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
     pub auth: PathBuf,
 }
 
-/// `key`.
+/// Flags of `key`.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: KeyCommand,
 }
 
-/// What can be done with keys.
+/// The subcommands of `key`.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make a key, which signs from now on; prints its id
+    /// Create a key and print its id; new tokens are signed with it
     New {
-        /// What kind of key
+        /// Algorithm
         #[arg(long, value_enum, default_value_t = NewKey::Ed25519)]
         alg: NewKey,
-        /// Where.
+        /// The folder of keys.
         #[command(flatten)]
         folder: FolderArgs,
     },
-    /// List the keys; one of them signs, all of them verify
+    /// List keys; the newest signs, all of them verify
     List(FolderArgs),
-    /// Forget a key: all tokens that it signed are refused from now on
+    /// Remove a key; tokens signed with it are rejected from now on
     Retire {
-        /// The id of the key
+        /// Key id
         #[arg(value_name = "KID")]
         kid: String,
-        /// Where.
+        /// The folder of keys.
         #[command(flatten)]
         folder: FolderArgs,
     },
-    /// Print the public keys as a JWK set, for others who are to verify tokens
+    /// Print the public keys as a JWK set, for services that verify tokens
     Export(FolderArgs),
 }
 
-/// `token`.
+/// Flags of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Whose token: the name that is kept with what is changed with it
+    /// User name, recorded as the author of changes
     #[arg(long, value_name = "NAME")]
     pub user: String,
-    /// What it allows
+    /// Role granted by the token
     #[arg(long, value_enum)]
     pub role: Role,
-    /// The documents that it is good for: ids with commas between them, `default`, or * for all
+    /// Documents the token grants access to: comma-separated ids, `default`, or * for all
     #[arg(long, value_name = "LIST", default_value = "*")]
     pub documents: Documents,
-    /// How long it is good, such as 30m, 12h or 90d; 400d at the most
+    /// Lifetime, such as 30m, 12h or 90d; at most 400d
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = lifetime)]
     pub expires: i64,
-    /// Where.
+    /// The folder of keys and accounts.
     #[command(flatten)]
     pub folder: FolderArgs,
 }
 
-/// `user`.
+/// Flags of `user`.
 #[derive(Debug, Args)]
 pub struct UserArgs {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: UserCommand,
 }
 
-/// What can be done with accounts. Passwords are asked for, or read as one line of standard input if that is no terminal.
+/// The subcommands of `user`. Passwords are read from the terminal, or from one line of standard input.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Add an account; asks for its password
+    /// Add an account; prompts for a password
     Add(UserAddArgs),
-    /// Set another password; whoever is logged in to the account is logged out
+    /// Change a password; ends all sessions of the account
     Passwd(AccountArgs),
-    /// Change what an account may do; holds at once, also for whoever is logged in
+    /// Change the rights of an account; takes effect immediately, also in open sessions
     Set(UserSetArgs),
-    /// Let nobody log in to an account, and log out whoever is
+    /// Disable an account and end its sessions
     Disable(AccountArgs),
-    /// Let its user log in again
+    /// Enable a disabled account
     Enable(AccountArgs),
-    /// List the accounts
+    /// List accounts
     List(FolderArgs),
 }
 
-/// An account.
+/// Flags that name an account.
 #[derive(Debug, Args)]
 pub struct AccountArgs {
-    /// What its user types at the login, such as an e-mail address
+    /// Login name, such as an e-mail address
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Where.
+    /// The folder of accounts.
     #[command(flatten)]
     pub folder: FolderArgs,
 }
 
-/// `user add`.
+/// Flags of `user add`.
 #[derive(Debug, Args)]
 pub struct UserAddArgs {
-    /// What its user may do
+    /// Role of the user
     #[arg(long, value_enum)]
     pub role: Role,
-    /// With which documents: ids with commas between them, `default`, or * for all
+    /// Documents the user can access: comma-separated ids, `default`, or * for all
     #[arg(long, value_name = "LIST", default_value = "*")]
     pub documents: Documents,
-    /// Which account.
+    /// The account.
     #[command(flatten)]
     pub account: AccountArgs,
 }
 
-/// `user set`.
+/// Flags of `user set`.
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = true, args = ["role", "documents"])]
 pub struct UserSetArgs {
-    /// What its user may do
+    /// Role of the user
     #[arg(long, value_enum)]
     pub role: Option<Role>,
-    /// With which documents: ids with commas between them, `default`, or * for all
+    /// Documents the user can access: comma-separated ids, `default`, or * for all
     #[arg(long, value_name = "LIST")]
     pub documents: Option<Documents>,
-    /// Which account.
+    /// The account.
     #[command(flatten)]
     pub account: AccountArgs,
 }
 
-/// Seconds.
+/// Parses a token lifetime into seconds.
 fn lifetime(text: &str) -> Result<i64, String> {
-    let wrong = || "not a time such as 30m, 12h or 90d".to_owned();
+    let wrong = || "not a duration such as 30m, 12h or 90d".to_owned();
     let span: Span = text.parse().map_err(|_| wrong())?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     let seconds = duration.as_secs();
-    if (1..=MAX_LIFETIME).contains(&seconds) { Ok(seconds) } else { Err("a token lives for 1s to 400d".to_owned()) }
+    if (1..=MAX_LIFETIME).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("the lifetime of a token is 1s to 400d".to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_people_do_and_bounded() {
+    fn lifetimes_are_parsed_and_bounded() {
         for (text, seconds) in [("1s", 1), ("30m", 1_800), ("12h", 43_200), ("1h 30m", 5_400), ("400d", MAX_LIFETIME)] {
             assert_eq!(lifetime(text), Ok(seconds), "{text}");
         }

@@ -1,4 +1,4 @@
-//! `import`: the old backend's data.json becomes a document, in one change or not at all.
+//! `import`: adds the rows of the legacy backend's data.json to a document, in one change.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,16 +18,16 @@ use sync_engine::MessageLimits;
 
 use super::fail;
 use super::output::{OutputError, print};
-use crate::config::ImportArgs;
+use crate::cli::config::ImportArgs;
 use crate::legacy::{ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
 use crate::server::renderings::JSON_AND_CSV;
 
-/// Names that are tried for the file of skipped rows.
+/// Maximum number of names tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;
 
-/// Reads the whole file before anything is written. Rows that cannot be imported are reported with their lines; unless
-/// `--skip-odd` is given, nothing is imported then.
+/// Reads the whole file before it writes anything. Reports invalid rows with their lines, and imports nothing if there are
+/// any, unless `--skip-odd` is given.
 pub(super) fn run(args: &ImportArgs) -> ExitCode {
     match try_import(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,7 +43,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
     let read = |plan: &Plan| read_sound(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
-    // Before the state file is made: a file that is refused leaves no trace.
+    // Checked before the state file is created, so that a rejected import leaves no trace.
     let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
 
     let disk = RealDisk::with_mode(args.file_mode);
@@ -80,14 +80,14 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
-    // Before the import: if it fails, a file too many is harmless, and a row that is in neither place is not.
+    // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
     let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused, args.file_mode)?) };
     if !applied.chunks.is_empty() {
         store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.engine.save()))?;
     }
     document.publish(&mut applied, |_| false);
     let view = document.view();
-    let said = || {
+    let print_summary = || {
         print(format_args!(
             "{count} positions imported; {} now holds {}",
             args.state.display(),
@@ -101,29 +101,29 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         }
         print(id.url())
     };
-    // Whoever hears only of the failure would import everything again.
-    said().map_err(|error: OutputError| format!("{count} positions are imported, but {error}"))
+    // The positions are stored: without this the user would import them again.
+    print_summary().map_err(|error: OutputError| format!("{count} positions are imported, but {error}"))
 }
 
-/// Reads the rows. Budgets count in the unit of `plan`.
+/// Reads the rows, with budgets in the unit of `plan`.
 fn read_sound<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
     let rows = read_rows(json, &plan.scale(), now, &mut new_position_id).map_err(|error| error.to_string())?;
     match &rows.report {
         Some(report) if !args.skip_odd => Err(format!(
-            "{report}\nSo nothing was imported. Correct the rows, or import the other {} with --skip-odd.",
+            "{report}\nNothing was imported. Correct the rows, or import the other {} with --skip-odd.",
             rows.sound.len()
         )),
-        Some(report) if rows.sound.is_empty() => Err(format!("{report}\nSo nothing was imported: no row is left.")),
+        Some(report) if rows.sound.is_empty() => Err(format!("{report}\nNothing was imported: no valid row is left.")),
         _ => Ok(rows),
     }
 }
 
-/// The old backend counts in lakh of rupees.
+/// Returns an empty plan that counts in lakh of rupees, like the legacy backend.
 fn new_plan() -> Plan {
     Plan { currency: Some("INR".to_owned()), unit: DEFAULT_UNIT, ..Plan::default() }
 }
 
-/// Writes rows to a new file beside the source. Returns its path.
+/// Writes rows to a new file next to the source and returns its path.
 fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf, String> {
     let failed = |path: &Path, error: io::Error| {
         format!("{}: the skipped rows cannot be written: {error}\nNothing was imported.", path.display())
@@ -147,10 +147,10 @@ fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf
     Err(failed(source, io::ErrorKind::AlreadyExists.into()))
 }
 
-/// A new document is stored as one snapshot; an old one gets what was added.
+/// Stores `snapshot` for a new document, or appends `added` to an existing one.
 fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec<u8>>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    // Other documents are not touched: a folder that nobody has.
+    // The import touches no other document, so the store gets a folder that does not exist.
     let nowhere = state.path().with_extension("import-needs-no-documents");
     let store: Arc<dyn Store> =
         Arc::new(FileStore::open(state, id.clone(), nowhere).map_err(|error| error.to_string())?);

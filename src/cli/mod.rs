@@ -1,7 +1,8 @@
-//! The commands of the program: what they do, what they print, how they end.
+//! The command line: [`config`] parses flags and environment, and one module per subcommand runs it.
 //!
-//! Nothing here is used by a running server's surfaces; a command that works on a document's file locks it as the server
-//! does, or only reads it.
+//! `serve` runs the server. The other commands work on files: they take the server's locks, or only read.
+
+pub mod config;
 
 mod check;
 mod document;
@@ -17,14 +18,14 @@ mod user;
 
 use std::process::ExitCode;
 
-use crate::config::{Cli, Command};
+use config::{Cli, Command};
 
-/// Something failed.
+/// Exit code: the command failed.
 const FAILED: u8 = 1;
-/// A checked file is not whole. (2 is a wrong flag: clap's.)
+/// Exit code of `check`: the file is not intact. (clap exits with 2 for invalid flags.)
 const NOT_WHOLE: u8 = 3;
 
-/// Runs what was asked for.
+/// Runs the command and returns the exit code of the process.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
@@ -41,7 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Says what went wrong and how to go on, and gives the exit code for it.
+/// Prints an error to standard error and returns the exit code.
 fn fail(error: impl std::fmt::Display) -> ExitCode {
     output::note(format_args!("happierwork: {error}"));
     ExitCode::from(FAILED)

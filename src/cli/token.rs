@@ -1,4 +1,4 @@
-//! `token`: a token for a program, or for whoever has no account.
+//! `token`: creates a bearer token for a program, or for a user without an account.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ use runtime::clock::now;
 
 use super::fail;
 use super::output::{note, print};
-use crate::config::TokenArgs;
+use crate::cli::config::TokenArgs;
 
-/// Prints the token, and nothing else, to standard output.
+/// Prints only the token to standard output; notes go to standard error.
 pub(super) fn run(args: &TokenArgs) -> ExitCode {
     match make(args) {
         Ok(token) => {
@@ -17,7 +17,7 @@ pub(super) fn run(args: &TokenArgs) -> ExitCode {
                 return fail(error);
             }
             if matches!(&args.documents, Documents::Named(names) if names.is_empty()) {
-                note("this token is good for no document");
+                note("this token grants access to no document");
             }
             ExitCode::SUCCESS
         }
@@ -27,7 +27,7 @@ pub(super) fn run(args: &TokenArgs) -> ExitCode {
 
 fn make(args: &TokenArgs) -> Result<String, AuthError> {
     let folder = AuthFolder::create(&args.folder.auth)?;
-    // Somebody who has an account is called as it is, and refused as it is.
+    // A token for an account uses the account's name, and a disabled account gets none.
     let name = AccountName::new(&args.user)?;
     let accounts = folder.accounts()?;
     let account = accounts.get(&name);
@@ -43,17 +43,17 @@ fn make(args: &TokenArgs) -> Result<String, AuthError> {
     Ok(token)
 }
 
-/// The keys; with the first one, if there was none.
+/// Returns the keys, and creates the first one if there is none.
 pub(super) fn with_a_key(folder: &AuthFolder) -> Result<OwnKeys, AuthError> {
     let keys = folder.keys()?;
     if keys.newest().is_some() {
         return Ok(keys);
     }
     folder.change_keys(|keys| {
-        // Unless somebody else made one meanwhile.
+        // Another process may have created one meanwhile.
         if keys.newest().is_none() {
             let kid = keys.make(NewKey::Ed25519, now())?.id();
-            note(format_args!("made the first key, {kid}"));
+            note(format_args!("created the first key, {kid}"));
         }
         Ok(keys.clone())
     })

@@ -1,20 +1,20 @@
-//! What a command prints.
+//! Printing to standard output and standard error without panics.
 //!
-//! Standard output and standard error may be a full disk or a pipe that nobody reads any more. `println!` and `eprintln!` panic
-//! then, which would end a server that only wanted to say where it listens. The functions here report the failure or ignore it.
+//! Both may be a full disk or a closed pipe. `println!` and `eprintln!` panic then, which would end a server that only prints
+//! its addresses. The functions here return the error or ignore it.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Standard output could not be written.
+/// Writing to standard output failed.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output could not be written: {0}")]
 pub(super) struct OutputError(#[from] io::Error);
 
-/// Writes a line to standard output, and flushes it: what a program reads from a pipe is there at once.
+/// Writes a line to standard output and flushes it, so that a reader of a pipe gets it immediately.
 ///
 /// # Errors
-/// When it cannot be written. Some of it may have been.
+/// If the write fails. Part of the line may have been written.
 pub(super) fn print(line: impl Display) -> Result<(), OutputError> {
     print_bytes(format!("{line}\n").as_bytes())
 }
@@ -29,8 +29,8 @@ pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), OutputError> {
     Ok(out.flush()?)
 }
 
-/// Writes a line for people to standard error. A failure is ignored: there is no other place to report it.
+/// Writes a line for people to standard error. Errors are ignored: there is nowhere else to report them.
 pub(super) fn note(line: impl Display) {
-    // One write, so that lines of several processes in one file do not run into each other.
+    // One write per line, so that lines of several processes in one file do not interleave.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }

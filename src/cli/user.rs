@@ -1,4 +1,4 @@
-//! `user`: the accounts that people log in to.
+//! `user`: adds, changes, disables and lists user accounts.
 
 use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
@@ -9,24 +9,24 @@ use runtime::clock::now;
 use super::fail;
 use super::output::{OutputError, note, print};
 use super::token::with_a_key;
-use crate::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
+use crate::cli::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
 
-/// Why nothing was done.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 enum UserError {
     #[error(transparent)]
     Auth(#[from] AuthError),
-    #[error("the password could not be read: {0}; give it as one line of standard input")]
+    #[error("cannot read the password: {0}; pass it as one line of standard input")]
     Read(#[from] io::Error),
     #[error(transparent)]
     Output(#[from] OutputError),
-    #[error("the two passwords differ; nothing was changed")]
+    #[error("the passwords do not match; nothing was changed")]
     Differ,
-    #[error("no password was given; it is one line of standard input, or asked for on a terminal")]
+    #[error("no password was given; type it at the prompt, or pass it as one line of standard input")]
     NoPassword,
 }
 
-/// Changes accounts, and says so.
+/// Runs the subcommand and confirms changes on standard error.
 pub(super) fn run(args: &UserArgs) -> ExitCode {
     match try_run(&args.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,11 +41,11 @@ fn try_run(command: &UserCommand) -> Result<(), UserError> {
         UserCommand::Set(args) => set(args)?,
         UserCommand::Disable(args) => {
             let name = change(args, |account| account.disable(now()))?;
-            note(format_args!("{name} cannot log in any more, and is logged out everywhere"));
+            note(format_args!("{name} is disabled, and logged out everywhere"));
         }
         UserCommand::Enable(args) => {
             let name = change(args, Account::enable)?;
-            note(format_args!("{name} can log in again"));
+            note(format_args!("{name} is enabled, and can log in again"));
         }
         UserCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.accounts()?)?,
     }
@@ -55,7 +55,7 @@ fn try_run(command: &UserCommand) -> Result<(), UserError> {
 fn add(args: &UserAddArgs) -> Result<(), UserError> {
     let name = AccountName::new(&args.account.name).map_err(AuthError::from)?;
     let folder = AuthFolder::create(&args.account.folder.auth)?;
-    // Before somebody types a password in vain.
+    // Checked before the prompt for the password.
     if folder.accounts()?.get(&name).is_some() {
         return Err(AuthError::AccountExists(name).into());
     }
@@ -109,11 +109,11 @@ fn list(accounts: &Accounts) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// From whoever sits at the terminal, twice and unseen; or the first line of standard input.
+/// Prompts twice for a password without echo, or reads the first line of standard input if that is not a terminal.
 fn new_password() -> Result<HashedPassword, UserError> {
     let password = if io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ")?;
-        if rpassword::prompt_password("The same again: ")? != password {
+        if rpassword::prompt_password("Repeat password: ")? != password {
             return Err(UserError::Differ);
         }
         password
@@ -123,10 +123,10 @@ fn new_password() -> Result<HashedPassword, UserError> {
     HashedPassword::new(&password).map_err(UserError::from)
 }
 
-/// A line without its end; none, if there is nothing at all.
+/// Reads a line without its terminator; `None` at the end of the input.
 fn read_line(input: impl BufRead) -> Result<Option<String>, UserError> {
     let mut line = String::new();
-    // Longer than that is no password, however much comes.
+    // Bounds the memory: a longer line is not a valid password.
     input.take(MAX_PASSWORD as u64 + 3).read_line(&mut line)?;
     if line.is_empty() {
         return Ok(None);
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_the_first_line_without_its_end() {
+    fn password_is_the_first_line_without_terminator() {
         for (input, password) in [
             ("correct horse\n", Some("correct horse")),
             ("correct horse\r\nsecond", Some("correct horse")),
@@ -154,6 +154,6 @@ mod tests {
         let longest = "x".repeat(MAX_PASSWORD);
         assert_eq!(read_line(format!("{longest}\r\n").as_bytes()).expect("a line"), Some(longest.clone()));
         assert!(read_line(format!("{longest}x\n").as_bytes()).is_err());
-        assert!(read_line(&b"\xff\xfe\n"[..]).is_err(), "no text");
+        assert!(read_line(&b"\xff\xfe\n"[..]).is_err(), "not UTF-8");
     }
 }

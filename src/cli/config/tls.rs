@@ -1,4 +1,4 @@
-//! The flags of TLS.
+//! TLS flags of the server.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,19 @@ use clap::Args;
 
 use crate::server::TlsFiles;
 
-/// Flags of TLS: both, or none.
+/// TLS flags. Each requires the other.
 #[derive(Debug, Clone, Args)]
 pub struct TlsArgs {
-    /// Speak TLS on all addresses, with this certificate: PEM, the server's own first, then those that it was signed with.
-    /// Read again on SIGHUP
+    /// Serve TLS on all addresses with this certificate chain (PEM, the server's certificate first). Reloaded on SIGHUP
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_TLS_CERT", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's private key: PEM, not encrypted. Read again on SIGHUP
+    /// Private key of the certificate (PEM, unencrypted). Reloaded on SIGHUP
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 }
 
 impl TlsArgs {
-    /// As the server takes them.
+    /// Returns the certificate and key files; `None` disables TLS.
     #[must_use]
     pub fn files(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
@@ -32,17 +31,17 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::Cli;
+    use crate::cli::config::Cli;
 
     #[test]
-    fn a_certificate_goes_with_a_key() {
+    fn certificate_and_key_require_each_other() {
         let files =
             |flags: &[&str]| Cli::try_parse_from([&["happierwork"], flags].concat()).map(|cli| cli.serve.tls.files());
         assert_eq!(files(&[]).expect("parses"), None);
         let both = files(&["--tls-cert=a.pem", "--tls-key=b.pem"]).expect("parses");
         assert_eq!(both, Some(TlsFiles { certificate: "a.pem".into(), key: "b.pem".into() }));
         for one in ["--tls-cert=a.pem", "--tls-key=b.pem"] {
-            let error = files(&[one]).expect_err("one alone").to_string();
+            let error = files(&[one]).expect_err("the other is missing").to_string();
             assert!(error.contains("--tls-cert") || error.contains("--tls-key"), "{error}");
         }
     }

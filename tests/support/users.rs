@@ -13,8 +13,8 @@ use runtime::clock::now;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::TestServer;
-use super::support::process::{program, run};
+use super::TestServer;
+use super::process::{program, run};
 
 /// Where keys and accounts are.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! `document`: which documents there are, deleting them, and bringing them back, while no server runs.
+//! `document`: lists, deletes and restores documents while no server runs.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -13,9 +13,9 @@ use store::{FileStore, StateFile, Store};
 
 use super::fail;
 use super::output::{OutputError, print};
-use crate::config::{DocumentArgs, DocumentCommand, DocumentFiles};
+use crate::cli::config::{DocumentArgs, DocumentCommand, DocumentFiles};
 
-/// Locks what a server would lock: with one running it fails, and says so.
+/// Takes the locks of a server, so it fails while one is running.
 pub(super) fn run(args: &DocumentArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().build() {
         Ok(runtime) => runtime,
@@ -33,19 +33,23 @@ async fn try_run(args: &DocumentArgs) -> Result<(), String> {
         DocumentCommand::Delete { id, now, files } => {
             let documents = Documents::open(files).await?;
             documents.delete(id, *now).await?;
-            let rest = if *now { "its content is removed" } else { "`document restore` brings it back, for a while" };
-            print(format_args!("{id} is deleted; {rest}")).map_err(done)
+            let rest = if *now {
+                "its content is removed"
+            } else {
+                "`document restore` can bring it back until --keep-deleted"
+            };
+            print(format_args!("{id} deleted; {rest}")).map_err(done)
         }
         DocumentCommand::Restore { id, files } => {
             Documents::open(files).await?.restore(id).await?;
-            print(format_args!("{id} is back")).map_err(done)
+            print(format_args!("{id} restored")).map_err(done)
         }
     }
 }
 
-/// The change was made: whoever hears only of the failure would make it again.
+/// Reports a failed print after a successful change, so that the user does not repeat the change.
 fn done(error: OutputError) -> String {
-    format!("it is done, but {error}")
+    format!("the change was made, but {error}")
 }
 
 struct Documents {
@@ -59,7 +63,7 @@ impl Documents {
         let state = StateFile::open_carrying_id(Arc::new(RealDisk::default()), &files.state)
             .map_err(|error| error.to_string())?;
         let default = state.document().and_then(Document::carried_id);
-        // A store has a default document; where there is none yet, one that nobody will ever see.
+        // The store requires a default document. Without one, a random id stands in and is never stored.
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
         let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
         let mut records = HashMap::new();
@@ -85,7 +89,7 @@ impl Documents {
             let record = self.records.get(id).unwrap_or(&none);
             let owner = record.owner.as_deref().unwrap_or("-");
             let state = match &record.deleted {
-                Some(deletion) => said_of(deletion),
+                Some(deletion) => describe(deletion),
                 None if self.default.as_ref() == Some(id) => "default".to_owned(),
                 None => String::new(),
             };
@@ -96,14 +100,14 @@ impl Documents {
 
     async fn delete(&self, id: &DocumentId, now: bool) -> Result<(), String> {
         if self.default.as_ref() == Some(id) {
-            return Err("this is the default document; to begin anew, move its file away".to_owned());
+            return Err("the default document cannot be deleted; to start over, move its file away".to_owned());
         }
         let mut record = self.records.get(id).cloned().unwrap_or_default();
         if record.deleted.is_none() && !self.stored().await?.contains(id) {
-            return Err(format!("there is no document {id} here; `document list` shows those that there are"));
+            return Err(format!("there is no document {id}; list the documents with `happierwork document list`"));
         }
         let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false }).clone();
-        // First: whatever happens from here on, no client brings it back.
+        // Recorded first: even if the removal fails, clients cannot bring the document back.
         self.save(id, &record).await?;
         if now && !deletion.removed {
             self.store.remove(id).await.map_err(|error| error.to_string())?;
@@ -118,7 +122,7 @@ impl Documents {
         match record.deleted.take() {
             None => Err(format!("{id} is not deleted")),
             Some(Deletion { removed: true, .. }) => Err(format!(
-                "the content of {id} is gone from the disk; put its file back from a backup, under another id"
+                "the content of {id} is gone from the disk; restore its file from a backup under another id"
             )),
             Some(_) => self.save(id, &record).await,
         }
@@ -130,7 +134,7 @@ impl Documents {
     }
 }
 
-fn said_of(Deletion { by, at, removed }: &Deletion) -> String {
+fn describe(Deletion { by, at, removed }: &Deletion) -> String {
     let when = iso_ms(*at).unwrap_or_default();
     let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let rest = if *removed { ", its content is gone" } else { "" };

@@ -1,0 +1,57 @@
+//! Helpers for the offline replica of the `client` crate.
+
+use std::path::Path;
+
+use client::{Replica, ReplicaOptions};
+use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
+use primitives::DocumentId;
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+/// Options for a replica of the server's default document; the file is named after the author.
+pub fn options(home: &Path, document: &DocumentId, author: &str) -> ReplicaOptions {
+    ReplicaOptions::new(home.join(format!("{author}.automerge")), document.clone(), author)
+}
+
+/// An edit that adds a position.
+pub fn add(id: &str, budget: u64) -> Edit {
+    Edit::Add(NewPosition {
+        id: id.to_owned(),
+        designation: format!("Engineer {id}"),
+        department: "Engineering".to_owned(),
+        budget: Some(Budget::Int(budget)),
+        location: "Bengaluru".to_owned(),
+        created_at: None,
+        updated: None,
+    })
+}
+
+/// An edit that sets a position's budget.
+pub fn set_budget(id: &str, budget: u64) -> Edit {
+    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+    Edit::Patch { id: id.to_owned(), patch }
+}
+
+/// How many positions a replica shows.
+pub fn rows(replica: &Replica) -> usize {
+    read_view(replica.view()).len()
+}
+
+/// Waits until a replica is as wished; looks again after every change.
+pub async fn until(replica: &Replica, mut wished: impl FnMut(&Replica) -> bool) {
+    let mut changes = replica.changes();
+    let waiting = async {
+        while !wished(replica) {
+            // Lagging is no end.
+            let _ = changes.recv().await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("in time");
+}
+
+/// Waits until a replica and its server agree.
+pub async fn synced(replica: &Replica) {
+    let waiting = timeout(PATIENCE, replica.wait_until_synced()).await;
+    waiting.unwrap_or_else(|_| panic!("not synced in time, but {:?}", replica.status())).unwrap();
+}
