@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use plan::csv::{self, CsvRow};
-use plan::{Budget, Plan, Position, Renderings, Row, RowEvent, ViewChange, without_noise};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, Plan, Position, Renderings, Row, RowEvent, ViewChange, csv, without_noise};
 use primitives::iso_ms;
 use repo_protocol::presence;
 use runtime::hub::{RenderPeople, RenderPresence, RenderRows, Text};
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
@@ -14,7 +15,7 @@ use crate::legacy::frames::encode::{self, EntryRow};
 use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 
 /// How rows are kept rendered.
-pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: csv_line };
+pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: |position, out| csv::write_position(out, position) };
 /// How presence is told to legacy sockets.
 pub const PRESENCE: RenderPresence = |names| Text::from(encode::login_update(names.iter().copied()));
 /// How presence on legacy sockets is told to automerge-repo peers.
@@ -25,26 +26,37 @@ pub const PEOPLE: RenderPeople = |names| match names {
 /// How changes of rows are told to legacy sockets.
 pub const ROWS: RenderRows = row_frames;
 
-/// A position as the JSON API shows it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonPosition<'a> {
-    id: &'a str,
-    designation: &'a Option<Json>,
-    department: &'a Option<Json>,
-    budget: &'a Option<Json>,
-    location: &'a Option<Json>,
-    created_at: Option<Json>,
-    updated_at: Option<Json>,
-    updated_by: &'a Option<String>,
-    #[serde(skip_serializing_if = "Conflicts::is_empty")]
-    conflicts: Conflicts<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<&'a Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extra: Option<&'a BTreeMap<String, Json>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    omitted: Option<usize>,
+/// A position in the form of the JSON API. `shapes::Position` describes it.
+struct JsonPosition<'a>(&'a Position);
+
+impl Serialize for JsonPosition<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Position { id, fields, created_at, updated_at, updated_by, conflicts, extra } = self.0;
+        let mut object = serializer.serialize_struct("Position", plan::FIELDS.len() + 8)?;
+        object.serialize_field("id", &**id)?;
+        for (field, value) in fields.iter() {
+            object.serialize_field(field.key(), value)?;
+        }
+        object.serialize_field("createdAt", &created_at.map(time))?;
+        object.serialize_field("updatedAt", &updated_at.map(time))?;
+        object.serialize_field("updatedBy", updated_by)?;
+        let conflicts = Conflicts(conflicts, extra.as_ref().map(|extra| &extra.conflicts));
+        if !conflicts.is_empty() {
+            object.serialize_field("conflicts", &conflicts)?;
+        }
+        if let Some(extra) = extra {
+            if let Some(value) = &extra.value {
+                object.serialize_field("value", value)?;
+            }
+            if !extra.fields.is_empty() {
+                object.serialize_field("extra", &extra.fields)?;
+            }
+            if extra.omitted > 0 {
+                object.serialize_field("omitted", &extra.omitted)?;
+            }
+        }
+        object.end()
+    }
 }
 
 /// The losing values of the fields of the schema, and of those beyond it.
@@ -65,23 +77,8 @@ impl Serialize for Conflicts<'_> {
 }
 
 fn json(position: &Position, out: &mut Vec<u8>) {
-    let extra = position.extra.as_deref();
-    let row = JsonPosition {
-        id: &position.id,
-        designation: &position.designation,
-        department: &position.department,
-        budget: &position.budget,
-        location: &position.location,
-        created_at: position.created_at.map(time),
-        updated_at: position.updated_at.map(time),
-        updated_by: &position.updated_by,
-        conflicts: Conflicts(&position.conflicts, extra.map(|extra| &extra.conflicts)),
-        value: extra.and_then(|extra| extra.value.as_ref()),
-        extra: extra.map(|extra| &extra.fields).filter(|fields| !fields.is_empty()),
-        omitted: extra.map(|extra| extra.omitted).filter(|omitted| *omitted > 0),
-    };
     // Writing JSON values to memory cannot fail.
-    let _ = serde_json::to_writer(out, &row);
+    let _ = serde_json::to_writer(out, &JsonPosition(position));
 }
 
 /// A timestamp. One without an ISO form, as a document may hold any number, is shown as its number of milliseconds.
@@ -89,27 +86,15 @@ fn time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }
 
-fn text(value: &Option<Json>) -> Option<&str> {
-    value.as_ref().and_then(Json::as_str)
-}
-
-/// The budget as a number, also where another program wrote the digits of one as text.
-fn budget(position: &Position) -> Option<Budget> {
-    match position.budget.as_ref()? {
-        Json::String(text) => text.trim().parse().ok().and_then(|number| Budget::new_f64(number).ok()),
-        value => Budget::from_json(value).ok(),
-    }
-}
-
 /// A position as legacy clients are told it.
 #[must_use]
 pub fn entry_row(position: &Position) -> EntryRow<'_> {
     EntryRow {
         id: &position.id,
-        designation: text(&position.designation),
-        department: shown_department(text(&position.department).unwrap_or_default()),
-        budget: budget(position),
-        location: text(&position.location),
+        designation: position.text(DESIGNATION),
+        department: shown_department(position.text(DEPARTMENT).unwrap_or_default()),
+        budget: position.amount(BUDGET),
+        location: position.text(LOCATION),
         updated_by: position.updated_by.as_deref(),
         updated_at_ms: position.updated_at,
     }
@@ -125,37 +110,6 @@ fn legacy(position: &Position, out: &mut Vec<u8>) {
         return;
     }
     let _ = serde_json::to_writer(out, &entry_row(position).listed());
-}
-
-fn csv_line(position: &Position, out: &mut Vec<u8>) {
-    let shown = |value: &Option<Json>| value.as_ref().map(cell).unwrap_or_default();
-    let (designation, department) = (shown(&position.designation), shown(&position.department));
-    let (location, budget) = (shown(&position.location), budget(position));
-    // What is no amount is exported as it is, and not as an empty cell.
-    let other_budget = if budget.is_none() { shown(&position.budget) } else { String::new() };
-    csv::write_row(
-        out,
-        &CsvRow {
-            id: &position.id,
-            designation: &designation,
-            department: &department,
-            budget,
-            other_budget: &other_budget,
-            location: &location,
-            updated_by: position.updated_by.as_deref().unwrap_or_default(),
-            updated_at_ms: position.updated_at,
-            created_at_ms: position.created_at,
-        },
-    );
-}
-
-/// A value as a cell of CSV: texts as they are, nothing for null, and maps and lists as JSON.
-pub(super) fn cell(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        Json::Null => String::new(),
-        value => value.to_string(),
-    }
 }
 
 /// The total budget as legacy clients are told it; None while there is none.
