@@ -16,7 +16,8 @@ use futures_util::FutureExt;
 use happierwork::legacy;
 use happierwork::legacy::RENDERINGS;
 use happierwork::legacy::frames;
-use plan::{Author, Budget, BudgetPatch, Edit, Form, NewPosition, Plan, PlanPatch, PositionPatch, View, read_view};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
+use plan::{Author, Budget, Edit, Form, NewPosition, Plan, PlanPatch, PositionPatch, View, read_view};
 use primitives::DocumentId;
 use runtime::document::{AuthoredEdit, Document, Item};
 use sync_engine::{Incoming, MessageLimits, PeerKey};
@@ -48,13 +49,11 @@ fn snapshot(positions: usize, changes: usize) -> Vec<u8> {
 
 fn make_snapshot(positions: usize, changes: usize) -> Vec<u8> {
     let rows = (0..positions).map(|index| NewPosition {
-        id: format!("position-{index:05}"),
-        designation: format!("Engineer {index}"),
-        department: "UI".to_owned(),
-        budget: Some(Budget::Int(45_000)),
-        location: "Pune".to_owned(),
         created_at: Some(1_600_000_000_000 + i64::try_from(index).unwrap()),
-        updated: None,
+        ..NewPosition::new(format!("position-{index:05}"), format!("Engineer {index}"))
+            .with(DEPARTMENT, "UI")
+            .with(BUDGET, Budget::Int(45_000))
+            .with(LOCATION, "Pune")
     });
     let mut document = load(&[]);
     let plan = PlanPatch { name: Some("Growth".to_owned()), ..PlanPatch::default() };
@@ -265,7 +264,7 @@ fn library_applies_one_change(bencher: Bencher, changes: usize) {
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn one_edit_by_the_server(bencher: Bencher, changes: usize) {
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(1)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Int(1));
     bencher.with_inputs(|| Case::new(100, changes, 1)).bench_local_refs(|case| {
         let edit = Edit::Patch { id: "position-00007".to_owned(), patch: patch.clone() };
         let mut applied =

@@ -13,7 +13,8 @@ use std::time::Duration;
 use auth::Role;
 use client::{Replica, ReplicaOptions};
 use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
-use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use runtime::hub::Caller;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
@@ -120,13 +121,14 @@ fn conflict(replica: &Replica, id: &str) -> Option<(&'static str, String, String
     let view = read_view(replica.view());
     let position = &view.get(id)?.position;
     let losing = position.conflicts.get("budget")?;
-    Some(("budget", shown(&position.budget), losing.first()?.to_string()))
+    Some(("budget", shown(&position.fields[BUDGET]), losing.first()?.to_string()))
 }
 
 fn show(out: &mut impl Write, replica: &Replica) -> io::Result<()> {
-    for Position { id, designation, department, location, budget, .. } in positions(replica) {
-        let [designation, department, location] = [designation, department, location].map(|field| shown(&field));
-        writeln!(out, "  {id:<6} {designation:<16} {department:<8} {location:<10} {:>4} lakh", shown(&budget))?;
+    for Position { id, fields, .. } in positions(replica) {
+        let [designation, department, location, budget] =
+            [DESIGNATION, DEPARTMENT, LOCATION, BUDGET].map(|field| shown(&fields[field]));
+        writeln!(out, "  {id:<6} {designation:<16} {department:<8} {location:<10} {budget:>4} lakh")?;
     }
     Ok(())
 }
@@ -140,15 +142,12 @@ fn shown(value: &Option<Json>) -> String {
 }
 
 fn position(id: &str, designation: &str, department: &str, budget: u64, location: &str) -> Edit {
-    Edit::Add(NewPosition {
-        id: id.to_owned(),
-        designation: designation.to_owned(),
-        department: department.to_owned(),
-        budget: Some(Budget::Int(budget)),
-        location: location.to_owned(),
-        created_at: None,
-        updated: None,
-    })
+    Edit::Add(
+        NewPosition::new(id, designation)
+            .with(DEPARTMENT, department)
+            .with(BUDGET, Budget::Int(budget))
+            .with(LOCATION, location),
+    )
 }
 
 fn patch(id: &str, patch: PositionPatch) -> Edit {
@@ -156,15 +155,15 @@ fn patch(id: &str, patch: PositionPatch) -> Edit {
 }
 
 fn designation(id: &str, text: &str) -> Edit {
-    patch(id, PositionPatch { designation: Some(text.to_owned()), ..PositionPatch::default() })
+    patch(id, PositionPatch::set(DESIGNATION, text))
 }
 
 fn location(id: &str, text: &str) -> Edit {
-    patch(id, PositionPatch { location: Some(text.to_owned()), ..PositionPatch::default() })
+    patch(id, PositionPatch::set(LOCATION, text))
 }
 
 fn budget(id: &str, amount: u64) -> Edit {
-    patch(id, PositionPatch { budget: BudgetPatch::Set(Budget::Int(amount)), ..PositionPatch::default() })
+    patch(id, PositionPatch::set(BUDGET, Budget::Int(amount)))
 }
 
 fn server_options(home: &Path) -> Options {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, Renderings};
 use primitives::DocumentId;
 use runtime::document::{AuthoredEdit, Document, Item, Outcome};
@@ -119,13 +120,11 @@ fn actor() -> ActorId {
 }
 
 fn position(number: usize) -> NewPosition {
-    NewPosition {
-        id: format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8),
-        designation: DESIGNATIONS[number % DESIGNATIONS.len()].to_owned(),
-        department: DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned(),
-        budget: Some(Budget::Int(5 + number as u64 % 60)),
-        location: LOCATIONS[number / 7 % LOCATIONS.len()].to_owned(),
-        created_at: None,
-        updated: None,
-    }
+    NewPosition::new(
+        format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8),
+        DESIGNATIONS[number % DESIGNATIONS.len()].to_owned(),
+    )
+    .with(DEPARTMENT, DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned())
+    .with(BUDGET, Budget::Int(5 + number as u64 % 60))
+    .with(LOCATION, LOCATIONS[number / 7 % LOCATIONS.len()].to_owned())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::position::DEFAULT_UNIT;
 use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, read_view};
 use primitives::DocumentId;
@@ -160,12 +161,11 @@ fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec
 
 fn new_position(row: ImportedRow) -> NewPosition {
     NewPosition {
-        id: row.id,
-        designation: row.designation,
-        department: row.department,
-        budget: row.budget,
-        location: row.location,
         created_at: Some(row.created_at_ms),
         updated: Some((row.updated_by, row.updated_at_ms)),
+        ..NewPosition::new(row.id, row.designation)
+            .with(DEPARTMENT, row.department)
+            .with(BUDGET, row.budget)
+            .with(LOCATION, row.location)
     }
 }

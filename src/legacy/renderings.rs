@@ -1,21 +1,21 @@
 //! How the plan is written for legacy clients.
 
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Budget, Plan, Position, Row, RowEvent, ViewChange, without_noise};
 use runtime::hub::Text;
 
 use super::frames::encode::{self, EntryRow};
 use super::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
-use crate::server::renderings::{budget, text};
 
 /// A position as legacy clients are told it.
 #[must_use]
 pub fn entry_row(position: &Position) -> EntryRow<'_> {
     EntryRow {
         id: &position.id,
-        designation: text(&position.designation),
-        department: shown_department(text(&position.department).unwrap_or_default()),
-        budget: budget(position),
-        location: text(&position.location),
+        designation: position.text(DESIGNATION),
+        department: shown_department(position.text(DEPARTMENT).unwrap_or_default()),
+        budget: position.amount(BUDGET),
+        location: position.text(LOCATION),
         updated_by: position.updated_by.as_deref(),
         updated_at_ms: position.updated_at,
     }

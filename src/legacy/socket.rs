@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Done, Edit, EditError, MAX_ID, NewPosition, SharedView, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
@@ -90,15 +91,10 @@ impl LegacySocket {
     async fn handle(&mut self, request: Request) -> Vec<Text> {
         match request {
             Request::Add(row) => {
-                let position = NewPosition {
-                    id: new_position_id(),
-                    designation: row.designation,
-                    department: row.department,
-                    budget: Some(row.budget),
-                    location: row.location,
-                    created_at: None,
-                    updated: None,
-                };
+                let position = NewPosition::new(new_position_id(), row.designation)
+                    .with(DEPARTMENT, row.department)
+                    .with(BUDGET, row.budget)
+                    .with(LOCATION, row.location);
                 match self.edit(Edit::Add(position)).await {
                     Ok(_) => processed(),
                     Err(error) => failed(Action::Add, &error),

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{Extra, Form, Row, View, csv};
 use serde_json::Value as Json;
 
-use super::renderings::cell;
-
 /// Columns that a table may have beyond those of the schema. The fields of others are counted as omitted.
 const MAX_COLUMNS: usize = 200;
 /// The column of what stands in the place of a position that is no map.
@@ -49,7 +47,7 @@ impl Table {
             for name in &names {
                 out.push(b',');
                 if let Some(value) = cells.get(name) {
-                    csv::write_cell(&mut out, &cell(value));
+                    csv::write_cell(&mut out, &csv::cell_text(value));
                 }
             }
             out.extend_from_slice(csv::LINE_END);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, read_view};
 use primitives::DocumentId;
 use repo_protocol::Message;
@@ -43,15 +44,10 @@ impl Stage {
         self.rows += 1;
         let id = format!("row-{}", self.rows);
         for document in [&self.document, &self.server.document] {
-            let position = NewPosition {
-                id: id.clone(),
-                designation: "UI".to_owned(),
-                department: "Product".to_owned(),
-                budget: Some(Budget::Int(1)),
-                location: "Pune".to_owned(),
-                created_at: None,
-                updated: None,
-            };
+            let position = NewPosition::new(id.clone(), "UI")
+                .with(DEPARTMENT, "Product")
+                .with(BUDGET, Budget::Int(1))
+                .with(LOCATION, "Pune");
             self.server.app.hub.edit(&Caller::server(), document, Edit::Add(position), Self::author()).await.unwrap();
         }
         id

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use client::{Endpoint, Replica, ReplicaOptions, Token};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Budget, Edit, NewPosition};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -19,15 +20,8 @@ async fn edits_of_a_replica_are_attributed_to_its_user() {
     let options = ReplicaOptions::new(home.path().join("plan.automerge"), server.document.clone(), "somebody");
     let replica = Replica::open(options.online(endpoint)).await.unwrap();
     timeout(Duration::from_secs(20), replica.wait_until_synced()).await.expect("in time").unwrap();
-    let position = NewPosition {
-        id: "ui".to_owned(),
-        designation: "UI".to_owned(),
-        department: "Product".to_owned(),
-        budget: Some(Budget::Int(30)),
-        location: "Pune".to_owned(),
-        created_at: None,
-        updated: None,
-    };
+    let position =
+        NewPosition::new("ui", "UI").with(DEPARTMENT, "Product").with(BUDGET, Budget::Int(30)).with(LOCATION, "Pune");
     replica.edit(Edit::Add(position)).await.unwrap();
     timeout(Duration::from_secs(20), replica.wait_until_synced()).await.expect("in time").unwrap();
     let noted = server.folder.path().join(format!("documents/{}.authors.jsonl", server.document));

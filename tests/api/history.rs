@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use happierwork::legacy::RENDERINGS;
 use happierwork::legacy::renderings::row_frames;
+use plan::fields::BUDGET;
 use plan::history::{Page, Query};
-use plan::{Author, Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
+use plan::{Author, Budget, Edit, NewPosition, PositionPatch};
 use primitives::DocumentId;
 use runtime::document_log::Actors;
 use runtime::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
@@ -424,7 +425,7 @@ async fn history_readers_are_limited_and_block_no_one() {
         .collect();
     let reading = hub.past(&Caller::server(), &server.document, heads.clone()).await.unwrap().unwrap();
     set_budget(&server, "ui", 2).await;
-    assert_eq!(reading.past.positions()[0].budget, Some(json!(1)));
+    assert_eq!(reading.past.positions()[0].fields[BUDGET], Some(json!(1)));
 
     let caller = Caller::server();
     let mut others: FuturesUnordered<_> =
@@ -467,15 +468,7 @@ async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
     };
     let hub = Hub::new(Arc::clone(store) as _, settings, Arc::new(Metrics::new()));
     let id = DocumentId::from_random([3; 16]);
-    let ui = NewPosition {
-        id: "ui".to_owned(),
-        designation: "UI".to_owned(),
-        department: String::new(),
-        budget: Some(Budget::Int(1)),
-        location: String::new(),
-        created_at: None,
-        updated: None,
-    };
+    let ui = NewPosition::new("ui", "UI").with(BUDGET, Budget::Int(1));
     hub.edit(&Caller::server(), &id, Edit::Add(ui), author()).await.unwrap();
     (hub, id)
 }
@@ -485,7 +478,7 @@ fn author() -> Author {
 }
 
 fn budget(budget: u64) -> Edit {
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Int(budget));
     Edit::Patch { id: "ui".to_owned(), patch }
 }
 

@@ -1,5 +1,6 @@
 //! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
 
+use plan::fields::BUDGET;
 use plan::{Author, Budget, Edit, EditError, NewPosition};
 use runtime::hub::{Caller, EditFailure};
 use serde_json::json;
@@ -27,15 +28,7 @@ async fn dot_segment_ids_are_rejected_over_http() {
 #[tokio::test]
 async fn dot_segment_ids_are_rejected_by_edits() {
     let server = TestServer::start().await;
-    let position = |id: &str| NewPosition {
-        id: id.to_owned(),
-        designation: "UI".to_owned(),
-        department: String::new(),
-        budget: Some(Budget::Int(1)),
-        location: String::new(),
-        created_at: None,
-        updated: None,
-    };
+    let position = |id: &str| NewPosition::new(id, "UI").with(BUDGET, Budget::Int(1));
     for id in LOST {
         for edit in [Edit::Add(position(id)), Edit::AddAll(vec![position("good"), position(id)])] {
             let author = Author { name: "editor".to_owned(), now: 0 };

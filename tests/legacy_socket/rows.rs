@@ -2,7 +2,8 @@
 
 use automerge::ReadDoc;
 use automerge::transaction::Transactable;
-use plan::{Budget, BudgetPatch, Edit, PositionPatch};
+use plan::fields::BUDGET;
+use plan::{Budget, Edit, PositionPatch};
 use serde_json::{Value, json};
 
 use super::presence::processed;
@@ -62,7 +63,7 @@ async fn edit_is_sent_as_deletion_entry_and_trailer() {
     server.import(ROWS.as_bytes()).await;
     let mut observer = server.legacy().await;
 
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Float(7.5)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Float(7.5));
     server.edit(Edit::Patch { id: "dev".to_owned(), patch }).await;
     assert_eq!(observer.json().await, deleted("dev"));
     let edited = entry(&mut observer).await;

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, Edit, NewPosition, PositionPatch};
 use serde_json::Value;
 
 use super::support::{Socket, TestServer, add};
@@ -60,7 +61,7 @@ async fn simultaneous_adds_keep_both_rows() {
 }
 
 fn budget_of_first(budget: u64) -> Edit {
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Int(budget));
     Edit::Patch { id: "first".to_owned(), patch }
 }
 
@@ -81,22 +82,17 @@ async fn slow_reader_delays_no_one_and_catches_up() {
     let (mut stalled, mut reader) = (server.legacy_with_small_buffers().await, server.legacy().await);
     // Frames of 3 kB: together far more than a socket's buffers hold.
     let text = "x".repeat(1_000);
-    let first = NewPosition {
-        id: "first".to_owned(),
-        designation: text.clone(),
-        department: text.clone(),
-        budget: Some(Budget::Int(0)),
-        location: text,
-        created_at: None,
-        updated: None,
-    };
+    let first = NewPosition::new("first", text.clone())
+        .with(DEPARTMENT, text.clone())
+        .with(BUDGET, Budget::Int(0))
+        .with(LOCATION, text);
     server.edit(Edit::Add(first.clone())).await;
     for budget in 1..=EDITS {
         server.edit(budget_of_first(budget)).await;
         while reader.json().await["entry"]["budget"].as_str() != Some(budget.to_string().as_str()) {}
     }
     for row in 0..ROWS {
-        let short = NewPosition { id: format!("row {row}"), designation: "UI".to_owned(), ..first.clone() };
+        let short = NewPosition { id: format!("row {row}"), ..first.clone().with(DESIGNATION, "UI") };
         server.edit(Edit::Add(short)).await;
     }
     server.edit(Edit::Delete { id: "row 0".to_owned() }).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{EditFailed, Replica, ReplicaError, Status, new_document_id};
+use plan::fields::{BUDGET, DESIGNATION, LOCATION};
 use plan::{Edit, PlanPatch, PositionPatch, RowEvent, read_view};
 use primitives::DocumentId;
 use serde_json::{Value as Json, json};
@@ -18,7 +19,7 @@ fn plan(name: &str) -> PlanPatch {
 fn budget(replica: &Replica, id: &str) -> (Option<Json>, Option<Vec<Json>>) {
     let view = read_view(replica.view());
     let position = &view.get(id).expect("the row is there").position;
-    (position.budget.clone(), position.conflicts.get("budget").cloned())
+    (position.fields[BUDGET].clone(), position.conflicts.get("budget").cloned())
 }
 
 /// What a restart after `kill -9` would find: a copy of the file, taken while it is in use.
@@ -163,9 +164,9 @@ async fn conflict_is_equal_on_both_until_settled() {
         replica.disconnect().await.unwrap();
         replica.edit(set_budget("ui", value)).await.unwrap();
     }
-    let patch = PositionPatch { designation: Some("Designer".to_owned()), ..PositionPatch::default() };
+    let patch = PositionPatch::set(DESIGNATION, "Designer");
     ceo.edit(Edit::Patch { id: "ui".to_owned(), patch }).await.unwrap();
-    let patch = PositionPatch { location: Some("Pune".to_owned()), ..PositionPatch::default() };
+    let patch = PositionPatch::set(LOCATION, "Pune");
     cfo.edit(Edit::Patch { id: "ui".to_owned(), patch }).await.unwrap();
     for replica in [&ceo, &cfo] {
         replica.connect(&server.url("/sync")).await.unwrap();
@@ -182,7 +183,7 @@ async fn conflict_is_equal_on_both_until_settled() {
     {
         let view = read_view(ceo.view());
         let position = &view.get("ui").unwrap().position;
-        assert_eq!((&position.designation, &position.location), (&Some(json!("Designer")), &Some(json!("Pune"))));
+        assert_eq!((position.text(DESIGNATION), position.text(LOCATION)), (Some("Designer"), Some("Pune")));
     }
 
     cfo.edit(set_budget("ui", 37)).await.unwrap();

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use automerge::{Automerge, ChangeHash, sync};
 use happierwork::legacy::RENDERINGS;
-use plan::{
-    Author, Budget, BudgetPatch, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view,
-};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
+use plan::{Author, Budget, Done, Edit, NewPosition, PlanPatch, PositionPatch, SharedView, View, read_view};
 use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -315,20 +314,14 @@ impl World {
                 let id = self.new_name();
                 self.positions.push(id.clone());
                 added = Some(id.clone());
-                Edit::Add(NewPosition {
-                    id,
-                    designation: "by the API".to_owned(),
-                    department: "HR".to_owned(),
-                    budget: Some(budget),
-                    location: "Pune".to_owned(),
-                    created_at: None,
-                    updated: None,
-                })
+                Edit::Add(
+                    NewPosition::new(id, "by the API")
+                        .with(DEPARTMENT, "HR")
+                        .with(BUDGET, budget)
+                        .with(LOCATION, "Pune"),
+                )
             }
-            (4..9, Some(id)) => Edit::Patch {
-                id,
-                patch: PositionPatch { budget: BudgetPatch::Set(budget), ..PositionPatch::default() },
-            },
+            (4..9, Some(id)) => Edit::Patch { id, patch: PositionPatch::set(BUDGET, budget) },
             (_, Some(id)) => {
                 self.promises.may_be_deleted(&id);
                 Edit::Delete { id }

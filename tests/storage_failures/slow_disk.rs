@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition};
 use runtime::hub::Caller;
 use serde_json::{Value, json};
@@ -19,15 +20,7 @@ async fn reached(held: &mut Held) {
 }
 
 fn row(id: &str) -> Edit {
-    Edit::Add(NewPosition {
-        id: id.to_owned(),
-        designation: id.to_owned(),
-        department: "HR".to_owned(),
-        budget: Some(Budget::Int(7)),
-        location: "Pune".to_owned(),
-        created_at: None,
-        updated: None,
-    })
+    Edit::Add(NewPosition::new(id, id).with(DEPARTMENT, "HR").with(BUDGET, Budget::Int(7)).with(LOCATION, "Pune"))
 }
 
 fn syncs(disk: &FaultyDisk) -> usize {

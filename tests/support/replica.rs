@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use client::{Replica, ReplicaOptions};
-use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch, read_view};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
+use plan::{Budget, Edit, NewPosition, PositionPatch, read_view};
 use primitives::DocumentId;
 use tokio::time::timeout;
 
@@ -16,20 +17,17 @@ pub fn options(home: &Path, document: &DocumentId, author: &str) -> ReplicaOptio
 
 /// An edit that adds a position.
 pub fn add(id: &str, budget: u64) -> Edit {
-    Edit::Add(NewPosition {
-        id: id.to_owned(),
-        designation: format!("Engineer {id}"),
-        department: "Engineering".to_owned(),
-        budget: Some(Budget::Int(budget)),
-        location: "Bengaluru".to_owned(),
-        created_at: None,
-        updated: None,
-    })
+    Edit::Add(
+        NewPosition::new(id, format!("Engineer {id}"))
+            .with(DEPARTMENT, "Engineering")
+            .with(BUDGET, Budget::Int(budget))
+            .with(LOCATION, "Bengaluru"),
+    )
 }
 
 /// An edit that sets a position's budget.
 pub fn set_budget(id: &str, budget: u64) -> Edit {
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Int(budget));
     Edit::Patch { id: id.to_owned(), patch }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use happierwork::legacy;
 use happierwork::server::{App, Options, Started, start_on};
 use hyper::HeaderMap;
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Edit, NewPosition};
 use primitives::DocumentId;
 use runtime::hub::Caller;
@@ -251,13 +252,12 @@ impl TestServer {
         let rows = legacy::import(json, &plan::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
             .expect("a legacy file with only sound rows");
         let positions = rows.into_iter().map(|row| NewPosition {
-            id: row.id,
-            designation: row.designation,
-            department: row.department,
-            budget: row.budget,
-            location: row.location,
             created_at: Some(row.created_at_ms),
             updated: Some((row.updated_by, row.updated_at_ms)),
+            ..NewPosition::new(row.id, row.designation)
+                .with(DEPARTMENT, row.department)
+                .with(BUDGET, row.budget)
+                .with(LOCATION, row.location)
         });
         self.edit(Edit::AddAll(positions.collect())).await;
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::SocketTimes;
-use plan::{Budget, BudgetPatch, Edit, NewPosition, PositionPatch};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
+use plan::{Budget, Edit, NewPosition, PositionPatch};
 use repo_protocol::Message;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -52,20 +53,15 @@ async fn socket_that_never_reads_is_closed() {
     let times = SocketTimes { stall: Duration::from_millis(200), ..quick_pings() };
     let server = server(times).await;
     let text = "x".repeat(1_000);
-    let row = NewPosition {
-        id: "wide".to_owned(),
-        designation: text.clone(),
-        department: text.clone(),
-        budget: Some(Budget::Int(0)),
-        location: text,
-        created_at: None,
-        updated: None,
-    };
+    let row = NewPosition::new("wide", text.clone())
+        .with(DEPARTMENT, text.clone())
+        .with(BUDGET, Budget::Int(0))
+        .with(LOCATION, text);
     server.edit(Edit::Add(row)).await;
     let mut stalled = server.legacy_with_small_buffers().await;
     let stalls = async {
         for budget in 1.. {
-            let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+            let patch = PositionPatch::set(BUDGET, Budget::Int(budget));
             server.edit(Edit::Patch { id: "wide".to_owned(), patch }).await;
             stalled.try_send(Frame::Pong(Vec::new().into())).await;
             if server.metric(STALLED) > 0.0 {

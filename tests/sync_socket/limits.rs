@@ -319,14 +319,11 @@ async fn oversized_request_head_is_rejected() {
 async fn unread_answer_closes_its_connection() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
-    let positions = (0..100).map(|n| plan::NewPosition {
-        id: format!("{n}"),
-        designation: "d".repeat(1_000),
-        department: "HR".to_owned(),
-        budget: Some(plan::Budget::Int(1)),
-        location: "l".repeat(1_000),
-        created_at: None,
-        updated: None,
+    let positions = (0..100).map(|n| {
+        plan::NewPosition::new(format!("{n}"), "d".repeat(1_000))
+            .with(plan::fields::DEPARTMENT, "HR")
+            .with(plan::fields::BUDGET, plan::Budget::Int(1))
+            .with(plan::fields::LOCATION, "l".repeat(1_000))
     });
     server.edit(plan::Edit::AddAll(positions.collect())).await;
     let tcp = tokio::net::TcpSocket::new_v4().unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use client::{Endpoint, Problem, Replica, ReplicaOptions, Status};
+use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Budget, Edit, NewPosition, read_view};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -12,15 +13,12 @@ use super::authority::{Authority, Issued, server};
 use super::support::{PATIENCE, TestServer};
 
 fn add(id: &str) -> Edit {
-    Edit::Add(NewPosition {
-        id: id.to_owned(),
-        designation: format!("Engineer {id}"),
-        department: "Engineering".to_owned(),
-        budget: Some(Budget::Int(5)),
-        location: "Pune".to_owned(),
-        created_at: None,
-        updated: None,
-    })
+    Edit::Add(
+        NewPosition::new(id, format!("Engineer {id}"))
+            .with(DEPARTMENT, "Engineering")
+            .with(BUDGET, Budget::Int(5))
+            .with(LOCATION, "Pune"),
+    )
 }
 
 async fn open(home: &TempDir, server: &TestServer, endpoint: Endpoint) -> Replica {

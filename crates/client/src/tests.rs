@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use plan::fields::BUDGET;
 use plan::{Budget, Position};
 use store::faults::{FaultyDisk, Op};
 
@@ -28,15 +29,7 @@ impl Home {
 }
 
 fn add(id: &str) -> Edit {
-    Edit::Add(NewPosition {
-        id: id.to_owned(),
-        designation: "Engineer".to_owned(),
-        department: String::new(),
-        budget: Some(Budget::Int(1)),
-        location: String::new(),
-        created_at: None,
-        updated: None,
-    })
+    Edit::Add(NewPosition::new(id, "Engineer").with(BUDGET, Budget::Int(1)))
 }
 
 fn rows(replica: &Replica) -> Vec<String> {

@@ -29,15 +29,15 @@ mod tests {
 
     use super::*;
     use crate::Budget;
-    use crate::edit::{Author, BudgetPatch, Edit, EditError, NewPosition, PositionPatch, run};
+    use crate::edit::{Author, Edit, EditError, NewPosition, PositionPatch, run};
+    use crate::fields::BUDGET;
 
     fn edit(doc: &mut Automerge, edit: &Edit) -> Result<bool, EditError> {
         run(doc, edit, &Author { name: "cfo".to_owned(), now: 1_000 }).map(|done| done.changed)
     }
 
     fn patch(id: &str, budget: u64) -> Edit {
-        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..Default::default() };
-        Edit::Patch { id: id.into(), patch }
+        Edit::Patch { id: id.into(), patch: PositionPatch::set(BUDGET, Budget::Int(budget)) }
     }
 
     fn read(doc: &Automerge, id: &str) -> Condition {
@@ -49,15 +49,7 @@ mod tests {
     fn an_edit_is_made_only_while_its_condition_holds() {
         let mut doc = Automerge::new();
         for id in ["one", "two"] {
-            let position = NewPosition {
-                id: id.to_owned(),
-                designation: "UI".to_owned(),
-                department: String::new(),
-                budget: Some(Budget::Int(1)),
-                location: String::new(),
-                created_at: None,
-                updated: None,
-            };
+            let position = NewPosition::new(id, "UI").with(BUDGET, Budget::Int(1));
             assert!(edit(&mut doc, &Edit::Add(position)).unwrap());
         }
         let only_if = |condition, edit| Edit::OnlyIf { condition, edit: Box::new(edit) };

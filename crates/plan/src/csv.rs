@@ -1,45 +1,39 @@
-//! The export of positions as CSV that opens cleanly in a spreadsheet.
+//! CSV export of positions that opens cleanly in a spreadsheet.
 //!
-//! UTF-8 with a byte order mark (or spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where they
-//! are needed (RFC 4180). Texts that a spreadsheet would run as a formula are guarded.
+//! UTF-8 with a byte order mark (without it, spreadsheets on Windows guess another encoding), commas, CRLF, and quotes where
+//! RFC 4180 needs them. Texts that a spreadsheet would evaluate as a formula are escaped.
+
+use std::borrow::Cow;
+use std::io::Write;
 
 use primitives::iso_ms;
+use serde_json::Value as Json;
 
-use super::Budget;
 use super::formula_guard::{guard, needs_quotes};
+use super::position::{CREATED_AT, UPDATED_AT, UPDATED_BY};
+use super::{FieldId, FieldKind, Position};
 
-const COLUMNS: &str = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt";
-/// What every line ends with.
+const ID: &str = "id";
+/// The columns after those of [`FIELDS`](super::FIELDS).
+const LAST_COLUMNS: [&str; 3] = [UPDATED_BY, UPDATED_AT, CREATED_AT];
+/// The end of every line.
 pub const LINE_END: &[u8] = b"\r\n";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A position as a line of the table. What the document lacks stays an empty cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct CsvRow<'a> {
-    /// The id.
-    pub id: &'a str,
-    /// What the person does.
-    pub designation: &'a str,
-    /// The department.
-    pub department: &'a str,
-    /// The budget; `None`: an empty cell, or `other_budget`.
-    pub budget: Option<Budget>,
-    /// What stands in the budget's place, if that is no amount.
-    pub other_budget: &'a str,
-    /// The place.
-    pub location: &'a str,
-    /// Who last changed the position.
-    pub updated_by: &'a str,
-    /// When that was, in milliseconds since 1970.
-    pub updated_at_ms: Option<i64>,
-    /// When the position was made, in milliseconds since 1970.
-    pub created_at_ms: Option<i64>,
+fn columns() -> impl Iterator<Item = &'static str> {
+    [ID].into_iter().chain(FieldId::all().map(FieldId::key)).chain(LAST_COLUMNS)
 }
 
-/// What a file begins with: the byte order mark, the names of the columns that every table has, and these.
+/// The start of a file: the byte order mark and a line with the names of the standard columns, then of `further_columns`.
 #[must_use]
 pub fn header<'a>(further_columns: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
-    let mut out = format!("{BYTE_ORDER_MARK}{COLUMNS}").into_bytes();
+    let mut out = BYTE_ORDER_MARK.as_bytes().to_vec();
+    for (index, column) in columns().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(column.as_bytes());
+    }
     for column in further_columns {
         out.push(b',');
         write_cell(&mut out, column);
@@ -48,36 +42,46 @@ pub fn header<'a>(further_columns: impl IntoIterator<Item = &'a str>) -> Vec<u8>
     out
 }
 
-/// Whether every table has a column of this name.
+/// Whether `name` is the name of a standard column.
 #[must_use]
 pub fn is_column(name: &str) -> bool {
-    COLUMNS.split(',').any(|column| column == name)
+    columns().any(|column| column == name)
 }
 
-/// Adds one line.
-pub fn write_row(out: &mut Vec<u8>, row: &CsvRow<'_>) {
-    for text in [row.id, row.designation, row.department] {
-        write_cell(out, text);
+/// Appends the line of a position. Fields without a value are empty cells.
+pub fn write_position(out: &mut Vec<u8>, position: &Position) {
+    write_cell(out, &position.id);
+    for (field, value) in position.fields.iter() {
         out.push(b',');
-    }
-    // Numbers and times are ours: nothing in them needs quotes or could be a formula.
-    if let Some(budget) = row.budget {
-        out.extend_from_slice(budget.to_string().as_bytes());
-    } else {
-        write_cell(out, row.other_budget);
+        let amount = if field.kind() == FieldKind::Amount { position.amount(field) } else { None };
+        match (amount, value) {
+            // Writing to memory cannot fail. A number needs no quotes and is no formula.
+            (Some(amount), _) => drop(write!(out, "{amount}")),
+            // A value of another type than the field's is exported as it is.
+            (None, Some(value)) => write_cell(out, &cell_text(value)),
+            (None, None) => {}
+        }
     }
     out.push(b',');
-    for text in [row.location, row.updated_by] {
-        write_cell(out, text);
-        out.push(b',');
-    }
-    write_time(out, row.updated_at_ms);
+    write_cell(out, position.updated_by.as_deref().unwrap_or_default());
     out.push(b',');
-    write_time(out, row.created_at_ms);
+    write_time(out, position.updated_at);
+    out.push(b',');
+    write_time(out, position.created_at);
     out.extend_from_slice(LINE_END);
 }
 
-/// Adds a text as one cell.
+/// A value as the text of a cell: text as it is, `null` as an empty cell, lists and maps as JSON.
+#[must_use]
+pub fn cell_text(value: &Json) -> Cow<'_, str> {
+    match value {
+        Json::String(text) => Cow::Borrowed(text),
+        Json::Null => Cow::Borrowed(""),
+        value => Cow::Owned(value.to_string()),
+    }
+}
+
+/// Appends a text as one cell, escaped and quoted as needed.
 pub fn write_cell(out: &mut Vec<u8>, text: &str) {
     let text = guard(text);
     if needs_quotes(&text) {
@@ -89,7 +93,8 @@ pub fn write_cell(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// ISO 8601 in UTC. A time without such a form, as a document may hold any number, is its number of milliseconds.
+/// Appends a time as ISO 8601 in UTC. A time without an ISO form (a document may hold any number) is written as its number
+/// of milliseconds.
 fn write_time(out: &mut Vec<u8>, ms: Option<i64>) {
     if let Some(ms) = ms {
         out.extend_from_slice(iso_ms(ms).unwrap_or_else(|| ms.to_string()).as_bytes());
@@ -101,12 +106,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
     use crate::formula_guard::unguard;
 
-    fn file(rows: &[CsvRow<'_>]) -> Vec<u8> {
+    fn file(positions: &[Position]) -> Vec<u8> {
         let mut out = header([]);
-        rows.iter().for_each(|row| write_row(&mut out, row));
+        positions.iter().for_each(|position| write_position(&mut out, position));
         out
+    }
+
+    fn position(id: &str, fields: &[(FieldId, &str)]) -> Position {
+        let mut position = Position::new(id);
+        for (field, value) in fields {
+            position.fields[*field] = Some(Json::from(*value));
+        }
+        position
     }
 
     /// The cells as another implementation of the format reads them.
@@ -117,18 +131,19 @@ mod tests {
 
     #[test]
     fn a_file_for_spreadsheets() {
-        let row = CsvRow {
-            id: "a1",
-            designation: "Engineer, Senior",
-            department: "the \"best\"",
-            budget: Some(Budget::Float(12.5)),
-            other_budget: "not shown",
-            location: "line 1\nline 2",
-            updated_by: "=HYPERLINK(\"http://x\")",
-            updated_at_ms: Some(1_795_357_260_000),
-            created_at_ms: Some(1_654_342_380_123),
-        };
-        let empty = CsvRow { id: "-1", created_at_ms: Some(i64::MAX), ..CsvRow::default() };
+        let mut row = position(
+            "a1",
+            &[
+                (DESIGNATION, "Engineer, Senior"),
+                (DEPARTMENT, "the \"best\""),
+                (BUDGET, " 12.50"),
+                (LOCATION, "line 1\nline 2"),
+            ],
+        );
+        row.updated_by = Some("=HYPERLINK(\"http://x\")".to_owned());
+        (row.updated_at, row.created_at) = (Some(1_795_357_260_000), Some(1_654_342_380_123));
+        let mut empty = position("-1", &[]);
+        empty.created_at = Some(i64::MAX);
         let expected = "\u{feff}id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
             a1,\"Engineer, Senior\",\"the \"\"best\"\"\",12.5,\"line 1\nline 2\",\"'=HYPERLINK(\"\"http://x\"\")\",\
             2026-11-22T14:21:00.000Z,2022-06-04T11:33:00.123Z\r\n\
@@ -153,7 +168,8 @@ mod tests {
     fn no_separator_makes_a_formula() {
         for text in ["=1+1", "x;=1+1", "x;=1+1;y", "x;\"=1&\";y", "\"=1", " =1", "x\t＝1", "x|@y", "x\n-1", "x\r\n;;+1"]
         {
-            let row = CsvRow { id: "a", designation: text, location: text, updated_by: text, ..CsvRow::default() };
+            let mut row = position("a", &[(DESIGNATION, text), (LOCATION, text)]);
+            row.updated_by = Some(text.to_owned());
             let written = file(&[row]);
             for separator in *b",;\t|" {
                 let cells = cells_split_at(&written, separator, true);
@@ -165,7 +181,7 @@ mod tests {
     proptest! {
         #[test]
         fn other_separators_find_no_formula(text in "[=+@＝\t;|\r\n\" 'a-]{0,10}") {
-            let row = CsvRow { id: "a", designation: &text, location: &text, ..CsvRow::default() };
+            let row = position("a", &[(DESIGNATION, &text), (LOCATION, &text)]);
             let written = file(&[row]);
             for separator in *b",;\t|" {
                 prop_assert!(!cells_split_at(&written, separator, true).iter().any(|cell| runs(cell)));
@@ -177,8 +193,8 @@ mod tests {
 
         #[test]
         fn another_reader_reads_the_same(designation in "(?s).*", location in "[,\"\r\n' a]{0,8}") {
-            let row = CsvRow { id: "a", designation: &designation, location: &location, ..CsvRow::default() };
-            let cells = cells(&file(&[row, row]));
+            let row = position("a", &[(DESIGNATION, &designation), (LOCATION, &location)]);
+            let cells = cells(&file(&[row.clone(), row]));
             prop_assert_eq!(cells.len(), 3);
             prop_assert_eq!(unguard(&cells[2][1]), &*designation);
             prop_assert_eq!(unguard(&cells[2][4]), &*location);

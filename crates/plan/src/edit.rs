@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
-use primitives::{DocumentId, MAX_TEXT, is_blank};
+use primitives::{DocumentId, is_blank};
 
 use super::condition::Condition;
+use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue, check_length};
 use super::position::{
-    BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, DOCUMENT_ID, LOCATION, NAME, POSITIONS, Position,
-    TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, candidates, position_maps, read_plan, read_position,
+    CREATED_AT, CURRENCY, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
+    candidates, position_maps, read_plan, read_position,
 };
 use super::{Budget, check_position_id};
 
@@ -32,50 +33,56 @@ pub struct Author {
 pub struct NewPosition {
     /// Its key: opaque.
     pub id: String,
-    /// Must not be empty.
-    pub designation: String,
-    /// May be empty, and any text.
-    pub department: String,
-    /// In units of the plan. `None`: unknown; the position has no budget then.
-    pub budget: Option<Budget>,
-    /// May be empty.
-    pub location: String,
-    /// Milliseconds since 1970; the moment of the edit when absent.
+    /// The value of each field.
+    pub fields: FieldMap<FieldValue>,
+    /// Milliseconds since 1970. `None` stands for the time of the edit.
     pub created_at: Option<i64>,
-    /// Who wrote it last and when (milliseconds), where that is known from elsewhere; the author of the edit otherwise.
+    /// Name of the last editor, and the time of the last edit in milliseconds since 1970. `None` stands for the author and
+    /// the time of this edit.
     pub updated: Option<(String, i64)>,
 }
 
-/// What becomes of a position's budget.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum BudgetPatch {
-    /// It stays as it is.
-    #[default]
-    Keep,
-    /// It is deleted: unknown from then on.
-    Clear,
-    /// It is set, in units of the plan.
-    Set(Budget),
-}
+impl NewPosition {
+    /// A position with only an id and a designation. The other fields are empty, or unknown.
+    #[must_use]
+    pub fn new(id: impl Into<String>, designation: impl Into<String>) -> Self {
+        let fields = FieldMap::from_fn(|field| FieldValue::empty(field.kind()));
+        Self { id: id.into(), fields, created_at: None, updated: None }.with(DESIGNATION, designation.into())
+    }
 
-/// `None` keeps the budget.
-impl From<Option<Budget>> for BudgetPatch {
-    fn from(budget: Option<Budget>) -> Self {
-        budget.map_or(Self::Keep, Self::Set)
+    /// Sets a field.
+    #[must_use]
+    pub fn with(mut self, field: FieldId, value: impl Into<FieldValue>) -> Self {
+        self.fields[field] = value.into();
+        self
+    }
+
+    fn validate(&self) -> Result<(), EditError> {
+        check_position_id(&self.id).map_err(|error| EditError::Invalid { field: "id", reason: error.to_string() })?;
+        self.fields.iter().try_for_each(|(field, value)| check_field(field, value))
     }
 }
 
-/// What is to be changed of a position; absent fields stay.
+/// Changes to one position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PositionPatch {
-    /// Must not be empty.
-    pub designation: Option<String>,
-    /// See [`NewPosition`].
-    pub department: Option<String>,
-    /// See [`BudgetPatch`].
-    pub budget: BudgetPatch,
-    /// See [`NewPosition`].
-    pub location: Option<String>,
+    /// The new value of each field; `None` leaves the field as it is.
+    pub fields: FieldMap<Option<FieldValue>>,
+}
+
+impl PositionPatch {
+    /// A patch that sets one field.
+    #[must_use]
+    pub fn set(field: FieldId, value: impl Into<FieldValue>) -> Self {
+        Self::default().with(field, value)
+    }
+
+    /// Sets another field.
+    #[must_use]
+    pub fn with(mut self, field: FieldId, value: impl Into<FieldValue>) -> Self {
+        self.fields[field] = Some(value.into());
+        self
+    }
 }
 
 /// What a document says about itself; absent fields stay.
@@ -184,27 +191,8 @@ pub enum EditError {
     Automerge(#[from] AutomergeError),
 }
 
-impl NewPosition {
-    fn validate(&self) -> Result<(), EditError> {
-        check_position_id(&self.id).map_err(|error| EditError::Invalid { field: "id", reason: error.to_string() })?;
-        check_designation(&self.designation)?;
-        check_text(DEPARTMENT, &self.department)?;
-        check_text(LOCATION, &self.location)
-    }
-}
-
-fn check_designation(text: &str) -> Result<(), EditError> {
-    if is_blank(text) {
-        return Err(EditError::Invalid { field: DESIGNATION, reason: "must not be empty".to_owned() });
-    }
-    check_text(DESIGNATION, text)
-}
-
-fn check_text(field: &'static str, text: &str) -> Result<(), EditError> {
-    if text.chars().count() > MAX_TEXT {
-        return Err(EditError::Invalid { field, reason: format!("must not be longer than {MAX_TEXT} characters") });
-    }
-    Ok(())
+fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
+    value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
 
 /// Runs one edit as one change. An edit that finds everything as asked for makes none.
@@ -239,7 +227,8 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
             if !candidates(doc, &maps, &position.id).is_empty() {
                 return Err(EditError::Exists(position.id.clone()));
             }
-            let message = format!("{}: added {}", author.name, position.designation);
+            let designation = position.fields[DESIGNATION].as_text().unwrap_or_default();
+            let message = format!("{}: added {designation}", author.name);
             return commit(doc, author, message, |tx| {
                 let map = positions_map(tx, &maps)?;
                 add(tx, &map, position, author)
@@ -299,75 +288,71 @@ fn run_patch(
     patch: &PositionPatch,
     author: &Author,
 ) -> Result<Done, EditError> {
-    if let Some(designation) = &patch.designation {
-        check_designation(designation)?;
-    }
-    for (field, text) in [(DEPARTMENT, &patch.department), (LOCATION, &patch.location)] {
-        text.as_ref().map_or(Ok(()), |text| check_text(field, text))?;
-    }
+    let wanted = || patch.fields.iter().filter_map(|(field, value)| Some((field, value.as_ref()?)));
+    wanted().try_for_each(|(field, value)| check_field(field, value))?;
     let not_found = || EditError::NotFound(id.to_owned());
     let mut found = candidates(doc, maps, id);
     let row = found.pop().ok_or_else(not_found)?.row.ok_or_else(|| EditError::NotAMap(id.to_owned()))?;
     let losing: Vec<ObjId> = found.into_iter().filter_map(|candidate| candidate.row).collect();
     let now = read_position(doc, maps, &Arc::from(id)).ok_or_else(not_found)?.position;
 
-    // A field that stands as asked for is left alone, unless writing it settles a conflict.
-    let differs = |field: &'static str, is: &Option<serde_json::Value>, wanted: serde_json::Value| {
-        is.as_ref() != Some(&wanted) || now.conflicts.contains_key(field)
-    };
-    let texts: Vec<(&'static str, &str)> = [
-        (DESIGNATION, &now.designation, &patch.designation),
-        (DEPARTMENT, &now.department, &patch.department),
-        (LOCATION, &now.location, &patch.location),
-    ]
-    .into_iter()
-    .filter_map(|(field, is, wanted)| Some((field, is, wanted.as_deref()?)))
-    .filter(|(field, is, wanted)| differs(field, is, (*wanted).into()))
-    .map(|(field, _, wanted)| (field, wanted))
-    .collect();
-    let is_conflict = now.conflicts.contains_key(BUDGET);
-    let budget = match patch.budget {
-        BudgetPatch::Set(wanted) if !is_conflict && is_amount(now.budget.as_ref(), wanted) => BudgetPatch::Keep,
-        BudgetPatch::Clear if now.budget.is_none() => BudgetPatch::Keep,
-        wanted => wanted,
-    };
-
-    let mut said: Vec<String> = texts.iter().map(|(field, text)| format!("{field} {text}")).collect();
-    match budget {
-        BudgetPatch::Keep => {}
-        BudgetPatch::Clear => said.push(format!("no {BUDGET}")),
-        BudgetPatch::Set(budget) => said.push(format!("{BUDGET} {budget}")),
-    }
-    if said.is_empty() {
+    let mut changes: Vec<(FieldId, &FieldValue)> =
+        wanted().filter(|(field, value)| is_change(&now, *field, value)).collect();
+    if changes.is_empty() {
         return Ok(Done { changed: false });
     }
+    // Texts come before amounts in the message and in the operations.
+    changes.sort_by_key(|(field, _)| field.kind() == FieldKind::Amount);
     let name = name_of(&now).unwrap_or_else(|| id.to_owned());
+    let said: Vec<String> = changes.iter().map(|(field, value)| describe_change(*field, value)).collect();
     commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
-        for (field, text) in &texts {
-            put_text(tx, &row, field, text)?;
+        for (field, value) in &changes {
+            match value {
+                FieldValue::Amount(None) => delete_if_present(tx, &row, field.key())?,
+                value => put_field(tx, &row, *field, value)?,
+            }
         }
-        match budget {
-            BudgetPatch::Keep => {}
-            BudgetPatch::Clear => delete_if_there(tx, &row, BUDGET)?,
-            BudgetPatch::Set(budget) => put_number(tx, &row, BUDGET, budget)?,
-        }
-        // Of two positions under one id both are shown as one, so what the other one has there is settled as well. Its other
-        // fields stay.
-        let budget = (budget != BudgetPatch::Keep).then_some(BUDGET);
-        for field in texts.iter().map(|(field, _)| *field).chain(budget) {
-            losing.iter().try_for_each(|row| delete_if_there(tx, row, field))?;
+        // Two positions under one id are shown as one. Deleting the field from the losing rows settles their conflict about
+        // it; their other fields stay.
+        for (field, _) in &changes {
+            losing.iter().try_for_each(|row| delete_if_present(tx, row, field.key()))?;
         }
         tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(author.now))?;
         put_text(tx, &row, UPDATED_BY, &author.name)
     })
 }
 
-/// Whether a budget is this amount already, stored as a number.
-fn is_amount(budget: Option<&serde_json::Value>, amount: Budget) -> bool {
-    budget.and_then(serde_json::Value::as_f64) == Some(amount.as_f64())
+/// Whether setting a field to `value` changes the position. Writing the same value again changes it only if that settles a
+/// conflict.
+fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
+    let current = position.fields[field].as_ref();
+    let is_same = match value {
+        FieldValue::Text(text) => position.text(field) == Some(text),
+        FieldValue::Amount(Some(amount)) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
+        FieldValue::Amount(None) => return current.is_some(),
+    };
+    !is_same || position.conflicts.contains_key(field.key())
 }
 
-fn delete_if_there(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Result<(), AutomergeError> {
+/// A change of a field as the change message says it.
+fn describe_change(field: FieldId, value: &FieldValue) -> String {
+    match value {
+        FieldValue::Text(text) => format!("{field} {text}"),
+        FieldValue::Amount(Some(amount)) => format!("{field} {amount}"),
+        FieldValue::Amount(None) => format!("no {field}"),
+    }
+}
+
+/// Writes a field. An unknown amount writes nothing.
+fn put_field(tx: &mut Transaction<'_>, row: &ObjId, field: FieldId, value: &FieldValue) -> Result<(), AutomergeError> {
+    match value {
+        FieldValue::Text(text) => put_text(tx, row, field.key(), text),
+        FieldValue::Amount(Some(amount)) => put_number(tx, row, field.key(), *amount),
+        FieldValue::Amount(None) => Ok(()),
+    }
+}
+
+fn delete_if_present(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Result<(), AutomergeError> {
     if tx.get(row, field)?.is_some() { tx.delete(row, field) } else { Ok(()) }
 }
 
@@ -378,11 +363,13 @@ pub fn without_noise(number: f64) -> f64 {
 }
 
 fn name_of(position: &Position) -> Option<String> {
-    position.designation.as_ref()?.as_str().map(str::to_owned)
+    position.text(DESIGNATION).map(str::to_owned)
 }
 
 fn check_plan(plan: &PlanPatch) -> Result<(), EditError> {
-    plan.name.as_ref().map_or(Ok(()), |name| check_text(NAME, name))?;
+    if let Some(Err(reason)) = plan.name.as_deref().map(check_length) {
+        return Err(EditError::Invalid { field: NAME, reason });
+    }
     if plan.name.as_deref().is_some_and(is_blank) {
         return Err(EditError::Invalid { field: NAME, reason: "must not be empty".to_owned() });
     }
@@ -420,12 +407,7 @@ fn positions_map(tx: &mut Transaction<'_>, maps: &[ObjId]) -> Result<ObjId, Auto
 
 fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &Author) -> Result<(), AutomergeError> {
     let row = tx.put_object(map, position.id.as_str(), ObjType::Map)?;
-    put_text(tx, &row, DESIGNATION, &position.designation)?;
-    put_text(tx, &row, DEPARTMENT, &position.department)?;
-    if let Some(budget) = position.budget {
-        put_number(tx, &row, BUDGET, budget)?;
-    }
-    put_text(tx, &row, LOCATION, &position.location)?;
+    position.fields.iter().try_for_each(|(field, value)| put_field(tx, &row, field, value))?;
     let (who, when) = position.updated.as_ref().map_or((&author.name, author.now), |(who, when)| (who, *when));
     tx.put(&row, CREATED_AT, ScalarValue::Timestamp(position.created_at.unwrap_or(author.now)))?;
     tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(when))?;

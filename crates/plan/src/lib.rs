@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`position`] | the fields of a position and of the plan, read from a document |
+//! | [`fields`] | the table of editable fields, from which the other modules derive |
+//! | [`position`] | positions and the plan's settings, read from a document |
 //! | [`edit`] | edits as Automerge transactions, with preconditions |
 //! | [`view`] | all positions, kept up to date change by change, with conflicts |
 //! | [`history`] | what changed when, page by page |
@@ -15,6 +16,7 @@
 //! ```
 //! use automerge::Automerge;
 //! use plan::edit::run;
+//! use plan::fields::BUDGET;
 //! use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Renderings, View};
 //! use primitives::DocumentId;
 //!
@@ -22,15 +24,7 @@
 //! let author = Author { name: "cfo".to_owned(), now: 1_790_000_000_000 };
 //! let id = DocumentId::from_random([7; 16]);
 //! run(&mut doc, &Edit::Create { id, plan: PlanPatch::default(), positions: Vec::new() }, &author)?;
-//! let position = NewPosition {
-//!     id: "p1".to_owned(),
-//!     designation: "Data engineer".to_owned(),
-//!     department: "Data".to_owned(),
-//!     budget: Some(Budget::Int(30)),
-//!     location: "Pune".to_owned(),
-//!     created_at: None,
-//!     updated: None,
-//! };
+//! let position = NewPosition::new("p1", "Data engineer").with(BUDGET, Budget::Int(30));
 //! run(&mut doc, &Edit::Add(position), &author)?;
 //! assert_eq!(View::new(&doc, Renderings::default()).rows().count(), 1);
 //! # Ok::<(), plan::EditError>(())
@@ -43,6 +37,7 @@ mod condition;
 pub mod csv;
 pub mod edit;
 mod extra;
+pub mod fields;
 pub mod formula_guard;
 pub mod history;
 mod json_encoder;
@@ -55,9 +50,10 @@ pub mod view;
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use condition::Condition;
-pub use edit::{Author, BudgetPatch, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
+pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
 pub use past::{Past, SharedCopy};
-pub use position::{DEFAULT_UNIT, EDITABLE, Plan, Position};
+pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
 pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! { documentId, name, currency, unit, totalBudget,
-//!   positions: { "<id>": { designation, department, budget, location, createdAt, updatedAt, updatedBy } } }
+//!   positions: { "<id>": { <fields>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
 //! Reading never fails, and drops nothing silently: other programs write documents, too. A row with a missing or odd field
@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use super::extra::{Extra, ROW_ROOM, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
-use super::{Marks, Scale};
+use super::{Budget, FieldId, FieldMap, Marks, Scale};
 
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
@@ -31,25 +31,14 @@ pub const UNIT: &str = "unit";
 /// Root key of the total budget, in units.
 pub const TOTAL_BUDGET: &str = "totalBudget";
 
-/// A position's fields.
-pub const DESIGNATION: &str = "designation";
-/// See [`DESIGNATION`].
-pub const DEPARTMENT: &str = "department";
-/// In units of the plan; a number.
-pub const BUDGET: &str = "budget";
-/// See [`DESIGNATION`].
-pub const LOCATION: &str = "location";
-/// A timestamp; the order of rows.
+/// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
 pub const CREATED_AT: &str = "createdAt";
-/// A timestamp.
+/// Key of the time of a position's last edit, a timestamp.
 pub const UPDATED_AT: &str = "updatedAt";
-/// Who wrote last.
+/// Key of the name of a position's last editor.
 pub const UPDATED_BY: &str = "updatedBy";
 
-/// The fields that people edit, in the order in which they are shown.
-pub const EDITABLE: [&str; 4] = [DESIGNATION, DEPARTMENT, BUDGET, LOCATION];
-
-/// One lakh of rupees: what a budget of 1 means unless the document says otherwise.
+/// Default of [`Plan::unit`]: one lakh of rupees.
 pub const DEFAULT_UNIT: f64 = 100_000.0;
 
 /// A position as it can be read from the document.
@@ -57,14 +46,9 @@ pub const DEFAULT_UNIT: f64 = 100_000.0;
 pub struct Position {
     /// Its key in the map: opaque.
     pub id: Arc<str>,
-    /// What is there: usually text. `None` when the field is missing, or holds nothing that JSON can show.
-    pub designation: Option<Json>,
-    /// See `designation`.
-    pub department: Option<Json>,
-    /// Usually a number, in units of the plan. `None`: unknown.
-    pub budget: Option<Json>,
-    /// See `designation`.
-    pub location: Option<Json>,
+    /// The value of each editable field, usually of its kind (see [`FieldKind`](super::FieldKind)); other programs may have
+    /// written any other value. `None` if the field is missing, or holds nothing that JSON can show.
+    pub fields: FieldMap<Option<Json>>,
     /// Milliseconds since 1970.
     pub created_at: Option<i64>,
     /// Milliseconds since 1970.
@@ -184,8 +168,8 @@ pub(super) struct Reading {
 /// An object that a position was read from.
 pub(super) struct Source {
     pub object: ObjId,
-    /// Which field it is the text of; None: it is a row's map.
-    pub field: Option<&'static str>,
+    /// The key whose text this is; `None` for a row's map.
+    pub key: Option<PositionKey>,
 }
 
 /// Reads one position; None if it is not there.
@@ -209,13 +193,13 @@ pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<
             reader.encoder.omit(1);
             continue;
         };
-        for (field, values) in reader.read(row) {
-            fields.entry(field).or_default().splice(0..0, values);
+        for (key, values) in reader.read(row) {
+            fields.entry(key).or_default().splice(0..0, values);
         }
     }
-    let mut position = Position::empty(Arc::clone(id));
-    for (field, values) in fields {
-        position.set(field, values);
+    let mut position = Position::new(Arc::clone(id));
+    for (key, values) in fields {
+        position.set(key, values);
     }
     let RowReader { unknown, mut extra, encoder, sources, .. } = reader;
     for (key, values) in unknown {
@@ -233,54 +217,90 @@ pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<
 pub(super) fn reread_field(
     doc: &Automerge,
     row: &ObjId,
-    field: &'static str,
+    key: PositionKey,
     position: &mut Position,
     sources: &mut Vec<Source>,
 ) -> bool {
     let mut values = Vec::new();
     let now = Snapshot::now(doc);
-    let mut found = now.all(row, field);
-    if !EDITABLE.contains(&field) {
-        // Of these, the losing values are not shown.
+    let mut found = now.all(row, key.as_str());
+    if !key.is_editable() {
+        // The losing values of other fields are not shown.
         found.drain(..found.len().saturating_sub(1));
     }
     for (value, object) in found {
-        let shown = show_field(now, field, &value, &object).filter(|_| is_of_field(field, &value));
+        let shown = show_field(now, key, &value, &object).filter(|_| key.accepts(&value));
         let Some(shown) = shown else { return false };
         values.push(shown);
         if value.is_object() {
-            sources.push(Source { object, field: Some(field) });
+            sources.push(Source { object, key: Some(key) });
         }
     }
-    position.set(field, values);
+    position.set(key, values);
     true
 }
 
-/// Whether a value can be shown as this field. (The fields that people edit show whatever stands there.)
-fn is_of_field(field: &str, value: &Value<'_>) -> bool {
-    match (field, value) {
-        (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => match &**scalar {
-            ScalarValue::Timestamp(_) | ScalarValue::Int(_) | ScalarValue::Uint(_) | ScalarValue::Counter(_) => true,
-            ScalarValue::F64(number) => number.is_finite(),
-            _ => false,
-        },
-        (CREATED_AT | UPDATED_AT, Value::Object(_)) => false,
-        (UPDATED_BY, value) => {
-            matches!(value, Value::Object(ObjType::Text))
-                || matches!(value, Value::Scalar(scalar) if matches!(**scalar, ScalarValue::Str(_)))
+/// A key of a position's map that the schema knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum PositionKey {
+    /// An editable field.
+    Field(FieldId),
+    CreatedAt,
+    UpdatedAt,
+    UpdatedBy,
+}
+
+impl PositionKey {
+    /// `None` for keys beyond the schema.
+    pub(super) fn from_key(key: &str) -> Option<Self> {
+        match key {
+            CREATED_AT => Some(Self::CreatedAt),
+            UPDATED_AT => Some(Self::UpdatedAt),
+            UPDATED_BY => Some(Self::UpdatedBy),
+            key => FieldId::from_key(key).map(Self::Field),
         }
-        _ => true,
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Field(field) => field.key(),
+            Self::CreatedAt => CREATED_AT,
+            Self::UpdatedAt => UPDATED_AT,
+            Self::UpdatedBy => UPDATED_BY,
+        }
+    }
+
+    fn is_editable(self) -> bool {
+        matches!(self, Self::Field(_))
+    }
+
+    /// Whether a value can be shown under this key. Editable fields show any value.
+    fn accepts(self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Field(_), _) => true,
+            (Self::CreatedAt | Self::UpdatedAt, Value::Scalar(scalar)) => match &**scalar {
+                ScalarValue::Timestamp(_) | ScalarValue::Int(_) | ScalarValue::Uint(_) | ScalarValue::Counter(_) => {
+                    true
+                }
+                ScalarValue::F64(number) => number.is_finite(),
+                _ => false,
+            },
+            (Self::CreatedAt | Self::UpdatedAt, Value::Object(_)) => false,
+            (Self::UpdatedBy, value) => {
+                matches!(value, Value::Object(ObjType::Text))
+                    || matches!(value, Value::Scalar(scalar) if matches!(**scalar, ScalarValue::Str(_)))
+            }
+        }
     }
 }
 
 impl Position {
-    fn empty(id: Arc<str>) -> Self {
+    /// A position without any fields.
+    #[must_use]
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self {
-            id,
-            designation: None,
-            department: None,
-            budget: None,
-            location: None,
+            id: id.into(),
+            fields: FieldMap::default(),
             created_at: None,
             updated_at: None,
             updated_by: None,
@@ -289,46 +309,47 @@ impl Position {
         }
     }
 
-    /// Whether the fields of the schema are the same, whatever stands beside them.
+    /// The text of a field, if it holds one.
+    #[must_use]
+    pub fn text(&self, field: FieldId) -> Option<&str> {
+        self.fields[field].as_ref()?.as_str()
+    }
+
+    /// The amount of a field, if it holds one. Digits that another program wrote as text count as an amount.
+    #[must_use]
+    pub fn amount(&self, field: FieldId) -> Option<Budget> {
+        match self.fields[field].as_ref()? {
+            Json::String(text) => text.trim().parse().ok().and_then(|number| Budget::new_f64(number).ok()),
+            value => Budget::from_json(value).ok(),
+        }
+    }
+
+    /// Whether both positions have the same values for all keys of the schema.
     pub(super) fn has_fields_of(&self, other: &Self) -> bool {
-        let Self {
-            id,
-            designation,
-            department,
-            budget,
-            location,
-            created_at,
-            updated_at,
-            updated_by,
-            conflicts,
-            extra,
-        } = self;
+        let Self { id, fields, created_at, updated_at, updated_by, conflicts, extra } = self;
         let is_map = |extra: &Option<Box<Extra>>| extra.as_ref().is_none_or(|extra| extra.value.is_none());
-        (id, designation, department, budget, location)
-            == (&other.id, &other.designation, &other.department, &other.budget, &other.location)
+        (id, fields) == (&other.id, &other.fields)
             && (created_at, updated_at, updated_by, conflicts)
                 == (&other.created_at, &other.updated_at, &other.updated_by, &other.conflicts)
             && is_map(extra) == is_map(&other.extra)
     }
 
-    /// Sets a field of the schema from the values that stand there, the winner last.
-    fn set(&mut self, field: &'static str, mut values: Vec<Json>) {
+    /// Sets the values under a key of the schema. The winner is the last of `values`.
+    fn set(&mut self, key: PositionKey, mut values: Vec<Json>) {
         let winner = values.pop();
-        let losing = distinct(values, winner.as_ref());
-        if EDITABLE.contains(&field) && !losing.is_empty() {
-            self.conflicts.insert(field, losing);
-        } else {
-            self.conflicts.remove(field);
-        }
-        match field {
-            DESIGNATION => self.designation = winner,
-            DEPARTMENT => self.department = winner,
-            BUDGET => self.budget = winner,
-            LOCATION => self.location = winner,
-            CREATED_AT => self.created_at = winner.and_then(|value| as_milliseconds(&value)),
-            UPDATED_AT => self.updated_at = winner.and_then(|value| as_milliseconds(&value)),
-            UPDATED_BY => self.updated_by = winner.and_then(|value| value.as_str().map(str::to_owned)),
-            _ => {}
+        match key {
+            PositionKey::Field(field) => {
+                let losing = distinct(values, winner.as_ref());
+                if losing.is_empty() {
+                    self.conflicts.remove(field.key());
+                } else {
+                    self.conflicts.insert(field.key(), losing);
+                }
+                self.fields[field] = winner;
+            }
+            PositionKey::CreatedAt => self.created_at = winner.and_then(|value| as_milliseconds(&value)),
+            PositionKey::UpdatedAt => self.updated_at = winner.and_then(|value| as_milliseconds(&value)),
+            PositionKey::UpdatedBy => self.updated_by = winner.and_then(|value| value.as_str().map(str::to_owned)),
         }
     }
 }
@@ -351,22 +372,22 @@ impl<'a> RowReader<'a> {
 
     /// The schema's fields of a row: for each the values that stand there, the winner last. Rows are read from the one that
     /// is shown to the one that lost first.
-    fn read(&mut self, row: ObjId) -> BTreeMap<&'static str, Vec<Json>> {
+    fn read(&mut self, row: ObjId) -> BTreeMap<PositionKey, Vec<Json>> {
         let mut fields = BTreeMap::new();
         let snapshot = self.snapshot;
         for item in snapshot.entries(&row) {
-            let known = known_field(&item.key);
+            let known = PositionKey::from_key(&item.key);
             let (mut values, mut others) = (Vec::new(), Vec::new());
             let mut add = |value: &Value<'_>, object: ObjId| match known {
-                Some(field) if is_of_field(field, value) => {
-                    values.extend(self.show(field, value, &object));
+                Some(key) if key.accepts(value) => {
+                    values.extend(self.show(key, value, &object));
                     if value.is_object() {
-                        self.sources.push(Source { object, field: Some(field) });
+                        self.sources.push(Source { object, key: Some(key) });
                     }
                 }
                 _ => others.extend(self.encoder.member(&item.key, value, &object)),
             };
-            if item.conflict && known.is_none_or(|field| EDITABLE.contains(&field)) {
+            if item.conflict && known.is_none_or(PositionKey::is_editable) {
                 for (value, object) in snapshot.all(&row, &*item.key) {
                     add(&value, object);
                 }
@@ -374,35 +395,28 @@ impl<'a> RowReader<'a> {
                 let id = item.id();
                 add(&item.value.into(), id);
             }
-            if let Some(field) = known.filter(|_| !values.is_empty()) {
-                fields.insert(field, values);
+            if let Some(key) = known.filter(|_| !values.is_empty()) {
+                fields.insert(key, values);
             }
             if !others.is_empty() {
                 self.unknown.entry(item.key.to_string()).or_default().splice(0..0, others);
             }
         }
-        self.sources.push(Source { object: row, field: None });
+        self.sources.push(Source { object: row, key: None });
         fields
     }
 
     /// What stands in a field of the schema, whatever it is.
-    fn show(&mut self, field: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
-        show_field(self.snapshot, field, value, object).or_else(|| self.encoder.value(value, object))
+    fn show(&mut self, key: PositionKey, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+        show_field(self.snapshot, key, value, object).or_else(|| self.encoder.value(value, object))
     }
 }
 
-/// The schema's name of a field; None: the schema does not have it.
-pub(super) fn known_field(key: &str) -> Option<&'static str> {
-    [DESIGNATION, DEPARTMENT, BUDGET, LOCATION, CREATED_AT, UPDATED_AT, UPDATED_BY]
-        .into_iter()
-        .find(|field| *field == key)
-}
-
 /// A text or a scalar in a field of the schema; `None`: see [`Snapshot::show`].
-fn show_field(snapshot: Snapshot<'_>, field: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
-    match (field, value) {
+fn show_field(snapshot: Snapshot<'_>, key: PositionKey, value: &Value<'_>, object: &ObjId) -> Option<Json> {
+    match (key, value) {
         // Timestamps are numbers here: they order the rows.
-        (CREATED_AT | UPDATED_AT, Value::Scalar(scalar)) => match &**scalar {
+        (PositionKey::CreatedAt | PositionKey::UpdatedAt, Value::Scalar(scalar)) => match &**scalar {
             ScalarValue::Timestamp(ms) => Some(Json::from(*ms)),
             scalar => show_scalar(scalar),
         },

@@ -17,7 +17,7 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 use touched::{Touch, Touched};
 
 use super::extra::{Extra, read_root_extra};
-use super::position::{Plan, Position, Reading, position_maps, read_plan, read_position, reread_field};
+use super::position::{Plan, Position, PositionKey, Reading, position_maps, read_plan, read_position, reread_field};
 
 /// How a position is rendered: given by whoever serves it, so that this room knows no protocol.
 #[derive(Clone, Copy)]
@@ -28,6 +28,14 @@ pub struct Renderings {
     pub legacy: fn(&Position, &mut Vec<u8>),
     /// A line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
+}
+
+/// Renders nothing: for views that are only read as [`Position`]s.
+impl Default for Renderings {
+    fn default() -> Self {
+        fn nothing(_: &Position, _: &mut Vec<u8>) {}
+        Self { json: nothing, legacy: nothing, csv: nothing }
+    }
 }
 
 /// One of the forms in which rows are kept.
@@ -125,15 +133,15 @@ struct Entry {
     map: Option<ObjId>,
     /// What it was read from: the maps, and by field the objects. (Not the objects inside of a field beyond the schema: a
     /// change to one of these is rare enough to look for the row that it belongs to.)
-    objects: Vec<(ObjectKey, Option<&'static str>)>,
+    objects: Vec<(ObjectKey, Option<PositionKey>)>,
 }
 
 /// What an object inside of the document belongs to.
 #[derive(Clone)]
 struct Owner {
     id: Arc<str>,
-    /// The field that it stands in; `None`: it is a row's map, or stands in a field beyond the schema.
-    field: Option<&'static str>,
+    /// The key that it stands under. `None` for a row's map, and for objects under keys beyond the schema.
+    key: Option<PositionKey>,
 }
 
 /// The positions of one document, in order and rendered.
@@ -311,27 +319,27 @@ impl View {
         let Some(Reading { position, row, sources }) = read_position(doc, &self.maps, id) else {
             return before.map(|_| RowEvent::Deleted(Arc::clone(id)));
         };
-        let objects = sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.field))).collect();
+        let objects = sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.key))).collect();
         self.put(before.map(|entry| entry.row), position, row, objects)
     }
 
     /// Reads some fields of a row again; nothing else of it has changed. A row with something beyond the schema is read
     /// whole: what is shown of it within the bounds depends on all of it.
-    fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, fields: &BTreeSet<&'static str>) -> Option<RowEvent> {
+    fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, keys: &BTreeSet<PositionKey>) -> Option<RowEvent> {
         let Some(Entry { row, map: Some(map), .. }) = self.entries.get(id) else { return self.reread(doc, id) };
         if row.position.extra.is_some() {
             return self.reread(doc, id);
         }
         let mut position = row.position.clone();
         let mut sources = Vec::new();
-        for field in fields {
-            if !reread_field(doc, map, field, &mut position, &mut sources) {
+        for key in keys {
+            if !reread_field(doc, map, *key, &mut position, &mut sources) {
                 return self.reread(doc, id);
             }
         }
         let Entry { row, map, mut objects } = self.take(id)?;
-        objects.retain(|(_, field)| !field.is_some_and(|field| fields.contains(field)));
-        objects.extend(sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.field))));
+        objects.retain(|(_, key)| !key.is_some_and(|key| keys.contains(&key)));
+        objects.extend(sources.iter().filter_map(|source| Some((object_key(&source.object)?, source.key))));
         self.put(Some(row), position, map, objects)
     }
 
@@ -351,11 +359,11 @@ impl View {
         before: Option<Arc<Row>>,
         position: Position,
         map: Option<ObjId>,
-        objects: Vec<(ObjectKey, Option<&'static str>)>,
+        objects: Vec<(ObjectKey, Option<PositionKey>)>,
     ) -> Option<RowEvent> {
         let id = Arc::clone(&position.id);
-        for (object, field) in &objects {
-            self.owners.insert(object.clone(), Owner { id: Arc::clone(&id), field: *field });
+        for (object, key) in &objects {
+            self.owners.insert(object.clone(), Owner { id: Arc::clone(&id), key: *key });
         }
         let (row, event) = match before {
             Some(row) if row.position == position => (row, None),

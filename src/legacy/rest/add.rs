@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
 use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
@@ -40,17 +40,14 @@ pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, 
 
 fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<NewPosition, String> {
     let id = text(object, "id")?.unwrap_or_else(new_position_id);
-    let designation = text(object, DESIGNATION)?.ok_or_else(|| format!("{DESIGNATION}: is missing"))?;
+    let designation = text(object, DESIGNATION.key())?.ok_or_else(|| format!("{DESIGNATION}: is missing"))?;
     let budget = budget(object, scale)?.ok_or_else(|| format!("{BUDGET}: is missing"))?;
-    Ok(NewPosition {
-        id,
-        designation,
-        department: text(object, DEPARTMENT)?.unwrap_or_default(),
-        budget: Some(budget),
-        location: text(object, LOCATION)?.unwrap_or_default(),
-        created_at: None,
-        updated: object.get("lastUpdated").map_or(Ok(None), last_updated)?,
-    })
+    let mut position = NewPosition::new(id, designation)
+        .with(DEPARTMENT, text(object, DEPARTMENT.key())?.unwrap_or_default())
+        .with(BUDGET, budget)
+        .with(LOCATION, text(object, LOCATION.key())?.unwrap_or_default());
+    position.updated = object.get("lastUpdated").map_or(Ok(None), last_updated)?;
+    Ok(position)
 }
 
 /// The text of a field; None when it is absent or null.
@@ -64,7 +61,7 @@ pub(super) fn text(object: &Map<String, Value>, field: &str) -> Result<Option<St
 
 /// The budget, a number or a text as people type it; None when it is absent.
 pub(super) fn budget(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<Option<Budget>, String> {
-    object.get(BUDGET).map(|value| amount_of_json(value, scale).map_err(|error| error.to_string())).transpose()
+    object.get(BUDGET.key()).map(|value| amount_of_json(value, scale).map_err(|error| error.to_string())).transpose()
 }
 
 /// `[who, when]`; `None` for values of another form, in whose place the author and the time of the request are recorded.
@@ -99,7 +96,7 @@ mod tests {
             "location": "Ahmedabad", "lastUpdated": ["Amit Gupta", "Jun 4, 2022 11:33 am"], "color": "red",
         }))
         .unwrap();
-        assert_eq!((position.id.as_str(), position.budget), ("6e43578d", Some(Budget::Int(100_000))));
+        assert_eq!((position.id.as_str(), &position.fields[BUDGET]), ("6e43578d", &Budget::Int(100_000).into()));
         assert_eq!(position.updated, Some(("Amit Gupta".to_owned(), 1_654_342_380_000)));
     }
 
@@ -108,7 +105,7 @@ mod tests {
         for last_updated in [json!(null), json!("today"), json!(["a"]), json!(["a", "today"]), json!([" ", 5])] {
             let row = json!({ "id": null, "designation": "UI", "budget": 0, "lastUpdated": last_updated });
             let position = read_json(&row).unwrap();
-            assert_eq!((position.id.len(), position.updated, position.location.as_str()), (14, None, ""));
+            assert_eq!((position.id.len(), position.updated, &position.fields[LOCATION]), (14, None, &"".into()));
         }
     }
 

@@ -9,8 +9,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use plan::{Budget, BudgetPatch, Edit, Position, PositionPatch, Scale, read_view};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Budget, Edit, FieldValue, Position, PositionPatch, Scale, read_view};
 use runtime::hub::Caller;
 use serde_json::{Map, Value};
 
@@ -66,37 +66,38 @@ async fn make(app: &App, caller: &Caller, id: Id, edit: impl FnOnce(String) -> E
 
 /// Leaves out texts that are sent back as the legacy surface shows them: a client that sends a whole row back does not
 /// replace its department by `Other`.
-fn without_unchanged(patch: PositionPatch, position: &Position) -> PositionPatch {
+fn without_unchanged(mut patch: PositionPatch, position: &Position) -> PositionPatch {
     let shown = entry_row(position);
-    PositionPatch {
-        department: unless_shown(patch.department, shown.department, &position.department),
-        location: unless_shown(patch.location, shown.location.unwrap_or_default(), &position.location),
-        budget: match patch.budget {
-            // An unknown budget is shown as 0: a row that is sent back whole does not make it 0.
-            BudgetPatch::Set(sent) if shown.budget.is_none() && sent == Budget::Int(0) => BudgetPatch::Keep,
-            budget => budget,
-        },
-        ..patch
+    for (field, shown) in [(DEPARTMENT, shown.department), (LOCATION, shown.location.unwrap_or_default())] {
+        let sent = patch.fields[field].as_ref().and_then(FieldValue::as_text);
+        if sent.is_some_and(|sent| is_only_shown(sent, shown, position.fields[field].as_ref())) {
+            patch.fields[field] = None;
+        }
     }
+    // An unknown budget is shown as 0: a row that is sent back whole does not make it 0.
+    if shown.budget.is_none() && patch.fields[BUDGET] == Some(Budget::Int(0).into()) {
+        patch.fields[BUDGET] = None;
+    }
+    patch
 }
 
-/// A text that was sent, unless it is only how `stored` is shown.
-fn unless_shown(sent: Option<String>, shown: &str, stored: &Option<Value>) -> Option<String> {
-    sent.filter(|sent| sent != shown || stored.as_ref().is_some_and(|stored| stored == sent))
+/// Whether a text that was sent is only how `stored` is shown, and not what it is.
+fn is_only_shown(sent: &str, shown: &str, stored: Option<&Value>) -> bool {
+    sent == shown && stored.is_none_or(|stored| stored != sent)
 }
 
 fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<PositionPatch, String> {
     for field in [DESIGNATION, DEPARTMENT, BUDGET, LOCATION] {
-        if object.get(field).is_some_and(Value::is_null) {
+        if object.get(field.key()).is_some_and(Value::is_null) {
             return Err(format!("{field}: must not be null"));
         }
     }
-    Ok(PositionPatch {
-        designation: text(object, DESIGNATION)?,
-        department: text(object, DEPARTMENT)?,
-        budget: budget(object, scale)?.into(),
-        location: text(object, LOCATION)?,
-    })
+    let mut patch = PositionPatch::default();
+    patch.fields[DESIGNATION] = text(object, DESIGNATION.key())?.map(FieldValue::Text);
+    patch.fields[DEPARTMENT] = text(object, DEPARTMENT.key())?.map(FieldValue::Text);
+    patch.fields[BUDGET] = budget(object, scale)?.map(FieldValue::from);
+    patch.fields[LOCATION] = text(object, LOCATION.key())?.map(FieldValue::Text);
+    Ok(patch)
 }
 
 #[cfg(test)]
@@ -110,8 +111,7 @@ mod tests {
     fn the_four_fields_are_taken_and_nothing_else() {
         let body = json!({ "id": "x", "color": "red", "lastUpdated": 5, "location": "", "budget": "12.5" });
         let patch = read(body.as_object().unwrap(), &Plan::default().scale()).unwrap();
-        let budget = BudgetPatch::Set(Budget::Float(12.5));
-        assert_eq!(patch, PositionPatch { location: Some(String::new()), budget, ..PositionPatch::default() });
+        assert_eq!(patch, PositionPatch::set(LOCATION, "").with(BUDGET, Budget::Float(12.5)));
     }
 
     #[test]
@@ -138,9 +138,8 @@ mod tests {
             // Writing what stands there may settle a conflict.
             (Some(json!("Other")), "Other", "Other", Some("Other")),
         ] {
-            let left = unless_shown(Some(sent.to_owned()), shown, &stored);
-            assert_eq!(left.as_deref(), written, "{stored:?}");
+            let left = (!is_only_shown(sent, shown, stored.as_ref())).then_some(sent);
+            assert_eq!(left, written, "{stored:?}");
         }
-        assert_eq!(unless_shown(None, "Other", &None), None);
     }
 }

@@ -14,6 +14,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use super::common::{CommonAnswers, secured};
+use super::field_schemas::FieldSchemas;
 use super::patterns::Patterns;
 use super::{access, attribution, document, documents, export, history, login, position, positions, session};
 use crate::server::static_files::Static;
@@ -71,7 +72,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         export::automerge,
     ),
     components(schemas(Problem)),
-    modifiers(&CommonAnswers, &Patterns, &NoLicence),
+    modifiers(&CommonAnswers, &FieldSchemas, &Patterns, &NoLicence),
 )]
 pub struct Description;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use plan::{Budget, BudgetError, MAX_BUDGET};
+use plan::{Budget, BudgetError, FieldId, FieldKind, FieldValue, MAX_BUDGET};
 use runtime::hub::Caller;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -87,6 +87,14 @@ impl Fields {
     fn take(&mut self, field: &str) -> Option<Box<RawValue>> {
         let index = self.0.iter().position(|(name, _)| name == field)?;
         Some(self.0.swap_remove(index).1)
+    }
+
+    /// The value of a field of a position, if it was sent.
+    pub fn value(&mut self, field: FieldId) -> Result<Option<FieldValue>, Problem> {
+        Ok(match field.kind() {
+            FieldKind::Text { .. } => self.text(field.key())?.map(FieldValue::Text),
+            FieldKind::Amount => self.nullable_number(field.key())?.map(FieldValue::Amount),
+        })
     }
 
     /// The text of a field, if it was sent.

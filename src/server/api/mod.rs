@@ -11,6 +11,7 @@ mod describe;
 mod document;
 mod documents;
 mod export;
+mod field_schemas;
 mod fields;
 mod history;
 mod login;

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{Object, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
 /// A text of which a person sees something (`format::is_blank`). Invisible characters beyond U+FFFF are not listed.
-const NOT_BLANK: &str = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]";
+pub(super) const NOT_BLANK: &str = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]";
 /// The same without control characters: the name of an author (`format::check_author_name`).
 const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\u0000-\u001f\u007f-\u009f]*$";
 /// The id of a new position (`format::check_position_id`).
@@ -24,12 +24,10 @@ const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0
 const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
 
 /// Properties of bodies: schema, property, expression.
-const PROPERTIES: [(&str, &str, &str); 6] = [
+const PROPERTIES: [(&str, &str, &str); 4] = [
     ("NewDocument", "name", NOT_BLANK),
     ("DocumentPatch", "name", NOT_BLANK),
     ("NewPosition", "id", POSITION_ID),
-    ("NewPosition", "designation", NOT_BLANK),
-    ("PositionPatch", "designation", NOT_BLANK),
     ("Login", "email", NOT_BLANK),
 ];
 

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use plan::{BudgetPatch, Condition, Edit, Form, PositionPatch, Row, View, read_view};
+use plan::{Condition, Edit, FieldId, Form, PositionPatch, Row, View, read_view};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -56,36 +55,18 @@ pub async fn read(
 /// What is to be changed of a position; absent fields stay.
 #[derive(Debug, ToSchema)]
 #[schema(as = PositionPatch)]
+// `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[serde(deny_unknown_fields)]
-pub struct PatchBody {
-    /// What the person does; up to 1,000 characters, not only white space.
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 1000, example = "UX developer")]
-    designation: Option<String>,
-    /// Up to 1,000 characters.
-    #[schema(value_type = String, required = false, max_length = 1000, example = "Product")]
-    department: Option<String>,
-    /// A number, in units of the plan; null: unknown from now on.
-    #[schema(value_type = Option<f64>, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 12)]
-    budget: BudgetPatch,
-    /// Up to 1,000 characters.
-    #[schema(value_type = String, required = false, max_length = 1000, example = "Pune")]
-    location: Option<String>,
-}
+pub struct PatchBody {}
 
-impl PatchBody {
-    fn read(fields: Fields) -> Result<Self, Problem> {
-        let mut fields = fields.only(&[DESIGNATION, DEPARTMENT, BUDGET, LOCATION])?;
-        Ok(Self {
-            designation: fields.text(DESIGNATION)?,
-            department: fields.text(DEPARTMENT)?,
-            budget: match fields.nullable_number(BUDGET)? {
-                None => BudgetPatch::Keep,
-                Some(None) => BudgetPatch::Clear,
-                Some(Some(budget)) => BudgetPatch::Set(budget),
-            },
-            location: fields.text(LOCATION)?,
-        })
+fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
+    let keys: Vec<&str> = FieldId::all().map(FieldId::key).collect();
+    let mut fields = fields.only(&keys)?;
+    let mut patch = PositionPatch::default();
+    for field in FieldId::all() {
+        patch.fields[field] = fields.value(field)?;
     }
+    Ok(patch)
 }
 
 /// Change a position.
@@ -129,9 +110,8 @@ pub async fn change(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let PatchBody { designation, department, budget, location } = PatchBody::read(fields)?;
+    let patch = read_patch(fields)?;
     let view = write::open(&app, &caller, &id).await?;
-    let patch = PositionPatch { designation, department, budget, location };
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
     let view = write::write(&app, &caller, &id, edit, author).await?;
     shown(&read_view(&view), &row)

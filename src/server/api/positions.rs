@@ -1,12 +1,12 @@
 //! `/api/documents/{documentId}/positions`: all positions, and new ones.
 
+use std::iter;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use plan::position::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use plan::{Budget, Edit, Form, NewPosition, View, read_view};
+use plan::{Edit, FieldId, FieldValue, Form, NewPosition, View, read_view};
 use primitives::DocumentId;
 use utoipa::ToSchema;
 
@@ -73,37 +73,26 @@ fn assemble(id: &DocumentId, view: &View) -> Vec<u8> {
 /// A position to be made.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewPosition)]
+// `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "describes the body that `read` reads")]
 pub struct PositionBody {
     /// Up to 200 characters, and not that of another position: bring your own to be able to send a request again
     /// without making two. Made here when absent.
     #[schema(value_type = String, required = false, min_length = 1, max_length = 200, example = "0be30cc0d3f126")]
     id: String,
-    /// What the person does; up to 1,000 characters, not only white space.
-    #[schema(min_length = 1, max_length = 1000, example = "UI developer")]
-    designation: String,
-    /// Up to 1,000 characters.
-    #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Engineering")]
-    department: String,
-    /// A number, in units of the plan; null or absent: unknown.
-    #[schema(value_type = Option<f64>, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 11.5)]
-    budget: Option<Budget>,
-    /// Up to 1,000 characters.
-    #[schema(value_type = String, required = false, max_length = 1000, default = "", example = "Ahmedabad")]
-    location: String,
 }
 
-impl PositionBody {
-    fn read(fields: Fields) -> Result<Self, Problem> {
-        let mut fields = fields.only(&["id", DESIGNATION, DEPARTMENT, BUDGET, LOCATION])?;
-        Ok(Self {
-            id: fields.text("id")?.unwrap_or_else(new_position_id),
-            designation: required(fields.text(DESIGNATION)?, DESIGNATION)?,
-            department: fields.text(DEPARTMENT)?.unwrap_or_default(),
-            budget: fields.nullable_number(BUDGET)?.flatten(),
-            location: fields.text(LOCATION)?.unwrap_or_default(),
-        })
+fn read(fields: Fields) -> Result<NewPosition, Problem> {
+    let keys: Vec<&str> = iter::once("id").chain(FieldId::all().map(FieldId::key)).collect();
+    let mut fields = fields.only(&keys)?;
+    let mut position = NewPosition::new(fields.text("id")?.unwrap_or_else(new_position_id), "");
+    for field in FieldId::all() {
+        let value = fields.value(field)?;
+        let value = if field.is_required() { Some(required(value, field.key())?) } else { value };
+        position.fields[field] = value.unwrap_or(FieldValue::empty(field.kind()));
     }
+    Ok(position)
 }
 
 /// Make a position.
@@ -144,19 +133,11 @@ pub async fn create(
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let PositionBody { id: row, designation, department, budget, location } = PositionBody::read(fields)?;
+    let position = read(fields)?;
+    let row = position.id.clone();
     let view = write::open(&app, &caller, &id).await?;
     let path = format!("/api/documents/{id}/positions/{}", percent_encoded(&row));
-    let edit = Edit::Add(NewPosition {
-        id: row.clone(),
-        designation,
-        department,
-        budget,
-        location,
-        created_at: None,
-        updated: None,
-    });
-    let edit = if_unchanged(&headers, &read_view(&view), edit)?;
+    let edit = if_unchanged(&headers, &read_view(&view), Edit::Add(position))?;
     let view = write::write(&app, &caller, &id, edit, author).await?;
     let made = position::shown(&read_view(&view), &row)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, path)], made).into_response())

@@ -177,8 +177,9 @@ pub enum Listed {
     Broken(BrokenDocument),
 }
 
-/// A position. A field that is not set is null. `designation`, `department`, `budget` and `location` show whatever stands
-/// there, also where another program has written something of another type.
+/// A position. A field that is not set is null. A field shows whatever the document holds, even if another program has
+/// written a value of another type.
+// `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what server/renderings.rs writes; a test holds one against the other")]
@@ -186,18 +187,6 @@ pub struct Position {
     /// Opaque.
     #[schema(example = "0be30cc0d3f126")]
     id: String,
-    /// What the person does.
-    #[schema(required = true, example = "UI developer")]
-    designation: Option<String>,
-    /// Any text; the legacy client knows Engineering, HR, Sales, Product and Other.
-    #[schema(required = true, example = "Engineering")]
-    department: Option<String>,
-    /// In units of the plan; null: unknown.
-    #[schema(required = true, example = 11.5)]
-    budget: Option<f64>,
-    /// Where.
-    #[schema(required = true, example = "Ahmedabad")]
-    location: Option<String>,
     /// When the position was made. Lists begin with the newest.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     created_at: Option<String>,

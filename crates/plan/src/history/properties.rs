@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 use super::tests::{ALL, add, commit, map, plan, text};
 use super::*;
 use crate::Position;
+use crate::fields::FieldId;
 use crate::past::SharedCopy;
-use crate::position::EDITABLE;
 use crate::view::{Renderings, View, snapshot};
 
 const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
@@ -79,16 +79,10 @@ fn is_two(doc: &Automerge, heads: &[ChangeHash], id: &str) -> bool {
 }
 
 /// The values of an editable field, the winner first.
-fn values(position: Option<&Position>, field: &str) -> Vec<Json> {
+fn values(position: Option<&Position>, field: FieldId) -> Vec<Json> {
     let Some(position) = position else { return vec![Json::Null] };
-    let winner = match field {
-        "designation" => &position.designation,
-        "department" => &position.department,
-        "budget" => &position.budget,
-        _ => &position.location,
-    };
-    let losing = position.conflicts.get(field).cloned().unwrap_or_default();
-    [winner.clone().unwrap_or(Json::Null)].into_iter().chain(losing).collect()
+    let losing = position.conflicts.get(field.key()).cloned().unwrap_or_default();
+    [position.fields[field].clone().unwrap_or(Json::Null)].into_iter().chain(losing).collect()
 }
 
 #[derive(Debug, Clone)]
@@ -142,7 +136,7 @@ fn nest(doc: &mut AutoCommit, id: &str, value: i64) {
     }
 }
 
-const FIELDS: [&str; 7] = ["designation", "department", "budget", "location", "createdAt", "updatedAt", "updatedBy"];
+const KEYS: [&str; 7] = ["designation", "department", "budget", "location", "createdAt", "updatedAt", "updatedBy"];
 
 fn run(steps: Vec<Step>) -> Server {
     let mut doc = plan();
@@ -155,12 +149,12 @@ fn run(steps: Vec<Step>) -> Server {
         match step {
             Step::Put(who, id, field, value) => {
                 if let Some(row) = find(&people[who], id) {
-                    people[who].put(&row, FIELDS[usize::from(field)], value).unwrap();
+                    people[who].put(&row, KEYS[usize::from(field)], value).unwrap();
                 }
             }
             Step::Text(who, id, field, value) => {
                 if let Some(row) = find(&people[who], id) {
-                    text(&mut people[who], &row, FIELDS[usize::from(field)], &value);
+                    text(&mut people[who], &row, KEYS[usize::from(field)], &value);
                 }
             }
             Step::Splice(who, id, value) => {
@@ -182,7 +176,7 @@ fn run(steps: Vec<Step>) -> Server {
             }
             Step::DeleteField(who, id, field) => {
                 if let Some(row) = find(&people[who], id) {
-                    people[who].delete(&row, FIELDS[usize::from(field)]).unwrap();
+                    people[who].delete(&row, KEYS[usize::from(field)]).unwrap();
                 }
             }
             Step::Map(who) => {
@@ -246,9 +240,9 @@ proptest! {
                     (_, None) => prop_assert!(has(&entry.deleted, id), "{id} was deleted: {entry:?}"),
                     // Of two under one id, one was: then the other stands there.
                     _ if has(&entry.deleted, id) || has(&entry.added, id) || has(&entry.restored, id) => {}
-                    (was, is) => for field in EDITABLE {
+                    (was, is) => for field in FieldId::all() {
                         let set = entry.fields.iter().find(|set| {
-                            &*set.field == field && set.row.as_ref().is_some_and(|row| row.position == *id)
+                            &*set.field == field.key() && set.row.as_ref().is_some_and(|row| row.position == *id)
                         });
                         if values(was, field)[0] != values(is, field)[0] {
                             prop_assert!(set.is_some(), "{id}.{field}: {:?} {:?} {entry:?}", was, is);
@@ -344,9 +338,9 @@ proptest! {
                     let map = map(&people[who]).unwrap();
                     people[who].delete(&map, format!("row {id}")).unwrap();
                 }
-                (1 | 2, Some(row)) => people[who].put(&row, EDITABLE[field], value).unwrap(),
+                (1 | 2, Some(row)) => people[who].put(&row, KEYS[field], value).unwrap(),
                 (3, Some(row)) => {
-                    text(&mut people[who], &row, EDITABLE[field], &value.to_string());
+                    text(&mut people[who], &row, KEYS[field], &value.to_string());
                 }
                 _ => {
                     let mut other = people[(who + 1) % 3].fork();
@@ -370,9 +364,9 @@ proptest! {
             }
         }
         for (id, position) in rows_at(&server.doc, &server.doc.get_heads()) {
-            for field in EDITABLE {
+            for field in FieldId::all() {
                 let stands = values(Some(&position), field);
-                let Some(set) = last.get(&(Arc::clone(&id), Arc::from(field))).unwrap_or(&Some(Json::Null)) else { continue };
+                let Some(set) = last.get(&(Arc::clone(&id), Arc::from(field.key()))).unwrap_or(&Some(Json::Null)) else { continue };
                 prop_assert!(stands.contains(set), "{id}.{field}: {set} {stands:?}");
             }
         }

@@ -9,10 +9,9 @@ use automerge::ScalarValue;
 use primitives::MAX_TEXT;
 use serde_json::Value as Json;
 
+use crate::fields::{DESIGNATION, FIELDS, FieldId};
 use crate::json_encoder::show_scalar;
-use crate::position::{
-    BUDGET, CREATED_AT, CURRENCY, DEPARTMENT, DESIGNATION, LOCATION, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
-};
+use crate::position::{CREATED_AT, CURRENCY, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY};
 
 /// A position's number that stands for the plan.
 pub(super) const PLAN: u32 = u32::MAX;
@@ -24,9 +23,10 @@ pub(super) const NO_OPERATION: u32 = u32::MAX;
 /// Characters of a text that are shown: all that an edit through this server may write.
 const SHOWN: usize = MAX_TEXT;
 
-/// The fields of the schema, by their numbers: those of a position, then those of the plan.
-const NAMES: [&str; 11] =
-    [DESIGNATION, DEPARTMENT, BUDGET, LOCATION, CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET];
+/// The keys of the schema besides [`FIELDS`]: of a position, then of the plan.
+const OTHER_KEYS: [&str; 7] = [CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET];
+/// How many keys the schema has. Their numbers come first: those of [`FIELDS`], then those of [`OTHER_KEYS`].
+const SCHEMA_KEYS: usize = FIELDS.len() + OTHER_KEYS.len();
 /// Fields beyond the schema that a history tells apart. What is done to others is counted.
 const MAX_NAMES: usize = 10_000;
 
@@ -36,14 +36,18 @@ pub(super) struct Field(u16);
 
 impl Field {
     /// The position itself: that it is there.
-    pub(super) const ROW: Self = Self(NAMES.len() as u16);
+    pub(super) const ROW: Self = Self(SCHEMA_KEYS as u16);
     /// The designation.
-    pub(super) const DESIGNATION: Self = Self(0);
+    pub(super) const DESIGNATION: Self = Self(DESIGNATION.index() as u16);
 
-    /// Its place in a set of fields. Those beyond the schema share one.
+    /// The field's bit in a set of fields. Fields with high numbers, which are those beyond the schema, share the last bit.
     pub(super) fn bit(self) -> u16 {
-        1 << self.0.min(Self::ROW.0 + 1)
+        1 << self.0.min(15)
     }
+}
+
+fn schema_keys() -> impl Iterator<Item = &'static str> {
+    FieldId::all().map(FieldId::key).chain(OTHER_KEYS)
 }
 
 /// The names of the fields that a document has, or ever had.
@@ -55,7 +59,7 @@ pub(super) struct Names {
 impl Default for Names {
     fn default() -> Self {
         let mut names = Self { names: Vec::new(), numbers: HashMap::new() };
-        for name in NAMES {
+        for name in schema_keys() {
             names.add(name);
         }
         // No field has the number of the position itself.
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn fields_are_known_by_their_names() {
         let mut names = Names::default();
-        for name in NAMES {
+        for name in schema_keys() {
             assert_eq!(names.known(name).map(|field| names.name(field)).as_deref(), Some(name));
         }
         for name in ["", "headcount"] {
@@ -233,13 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_the_schema_has_a_bit_of_its_own() {
-        let mut names = Names::default();
-        let fields = NAMES.iter().filter_map(|name| names.known(name)).chain([Field::ROW]);
-        let bits: u16 = fields.map(Field::bit).sum();
-        assert_eq!(bits, (1 << 12) - 1);
-        let others = ["a", "b"].map(|name| names.field(name).unwrap().bit());
-        assert_eq!(others, [1 << 12; 2]);
+    fn fields_with_low_numbers_have_their_own_bit() {
+        let bits: u32 = (0..15).map(|number| u32::from(Field(number).bit())).sum();
+        assert_eq!(bits, (1 << 15) - 1);
+        assert_eq!([15, 16, u16::MAX].map(|number| Field(number).bit()), [1 << 15; 3]);
     }
 
     #[test]

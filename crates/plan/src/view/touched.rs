@@ -7,7 +7,7 @@ use automerge::legacy::{Key, ObjectId, OpType};
 use automerge::{Automerge, Change, ObjId, Prop, ROOT, ReadDoc};
 
 use super::{ObjectKey, Owner, View, object_key};
-use crate::position::{POSITIONS, known_field};
+use crate::position::{POSITIONS, PositionKey};
 
 /// Above this many operations in one batch it is cheaper to read all rows again than to look at every operation.
 const OPERATIONS_TO_REREAD_ALL: usize = 20_000;
@@ -30,19 +30,19 @@ pub(super) struct Touched {
 /// What is to be read again of a row.
 pub(super) enum Touch {
     Whole,
-    Fields(BTreeSet<&'static str>),
+    Fields(BTreeSet<PositionKey>),
 }
 
 impl Touched {
     /// `None`: something else than a field of the schema.
-    fn touch(&mut self, id: &Arc<str>, field: Option<&'static str>) {
-        let Some(field) = field else {
+    fn touch(&mut self, id: &Arc<str>, key: Option<PositionKey>) {
+        let Some(key) = key else {
             self.rows.insert(Arc::clone(id), Touch::Whole);
             return;
         };
         let touch = self.rows.entry(Arc::clone(id)).or_insert_with(|| Touch::Fields(BTreeSet::new()));
         if let Touch::Fields(fields) = touch {
-            fields.insert(field);
+            fields.insert(key);
         }
     }
 }
@@ -72,15 +72,15 @@ impl View {
                             if let Key::Map(key) = key {
                                 let id: Arc<str> = Arc::from(key.as_str());
                                 touched.rows.insert(Arc::clone(&id), Touch::Whole);
-                                made.extend(makes.map(|object| (object, Owner { id, field: None })));
+                                made.extend(makes.map(|object| (object, Owner { id, key: None })));
                             }
                         } else if let Some(owner) = self.owners.get(&place).or_else(|| made.get(&place)).cloned() {
-                            let field = owner.field.or_else(|| match key {
-                                Key::Map(key) => known_field(key),
+                            let key = owner.key.or_else(|| match key {
+                                Key::Map(key) => PositionKey::from_key(key),
                                 Key::Seq(_) => None,
                             });
-                            touched.touch(&owner.id, field);
-                            made.extend(makes.map(|object| (object, Owner { id: owner.id, field })));
+                            touched.touch(&owner.id, key);
+                            made.extend(makes.map(|object| (object, Owner { id: owner.id, key })));
                         } else {
                             others.insert(place);
                         }

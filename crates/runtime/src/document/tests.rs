@@ -5,10 +5,8 @@ use std::panic::AssertUnwindSafe;
 use automerge::sync::SyncDoc;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, ObjType, ROOT, ReadDoc, sync};
-use plan::{
-    Author, Budget, BudgetPatch, Edit, NewPosition, PlanPatch, Position, PositionPatch, RowEvent, read_view,
-    without_noise,
-};
+use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, PositionPatch, RowEvent, read_view, without_noise};
 use sync_engine::{BadMessage, MAX_ORPHANS};
 
 use super::*;
@@ -28,15 +26,7 @@ pub(super) fn author() -> Author {
 }
 
 pub(super) fn position(id: &str) -> NewPosition {
-    NewPosition {
-        id: id.to_owned(),
-        designation: "UI".to_owned(),
-        department: "Engineering".to_owned(),
-        budget: Some(Budget::Int(45)),
-        location: "Pune".to_owned(),
-        created_at: None,
-        updated: None,
-    }
+    NewPosition::new(id, "UI").with(DEPARTMENT, "Engineering").with(BUDGET, Budget::Int(45)).with(LOCATION, "Pune")
 }
 
 /// A document with one position, and its log.
@@ -123,7 +113,7 @@ fn every_prefix_of_the_log_is_a_document() {
     let (mut document, mut log) = plan();
     let mut ends = vec![log.len()];
     for budget in 1..20 {
-        let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(budget)), ..PositionPatch::default() };
+        let patch = PositionPatch::set(BUDGET, Budget::Int(budget));
         log.extend(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap());
         ends.push(log.len());
     }
@@ -336,24 +326,19 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
 fn edits_that_are_not_acceptable_change_nothing() {
     let (mut document, _) = plan();
     let heads = document.engine.heads();
-    let with = |change: fn(&mut NewPosition)| {
-        let mut bad = position("q");
-        change(&mut bad);
-        Edit::Add(bad)
-    };
     let patch = |patch: PositionPatch| Edit::Patch { id: "p".to_owned(), patch };
     for (bad, reason) in [
-        (with(|p| p.designation = " ".to_owned()), "designation: must not be empty"),
-        (with(|p| p.location = "x".repeat(1_001)), "location: must not be longer than 1000 characters"),
-        (with(|p| p.id = String::new()), "id: must not be empty"),
-        (with(|p| p.id = "a\nb".to_owned()), "id: must not hold control characters"),
-        (with(|p| p.id = "p".to_owned()), "there is a position with the id \"p\" already"),
+        (Edit::Add(position("q").with(DESIGNATION, " ")), "designation: must not be empty"),
+        (
+            Edit::Add(position("q").with(LOCATION, "x".repeat(1_001))),
+            "location: must not be longer than 1000 characters",
+        ),
+        (Edit::Add(position("")), "id: must not be empty"),
+        (Edit::Add(position("a\nb")), "id: must not hold control characters"),
+        (Edit::Add(position("p")), "there is a position with the id \"p\" already"),
         (Edit::AddAll(vec![position("q"), position("q")]), "there is a position with the id \"q\" already"),
         (Edit::Delete { id: "q".to_owned() }, "there is no position with the id \"q\""),
-        (
-            patch(PositionPatch { designation: Some(String::new()), ..Default::default() }),
-            "designation: must not be empty",
-        ),
+        (patch(PositionPatch::set(DESIGNATION, String::new())), "designation: must not be empty"),
         (Edit::Describe(PlanPatch { currency: Some("rupees".to_owned()), ..Default::default() }), "currency: must be"),
         (Edit::Describe(PlanPatch { unit: Some(Budget::Int(0)), ..Default::default() }), "unit: must be more than 0"),
         (Edit::SetTotalAmount(f64::NAN), "totalBudget: "),
@@ -367,11 +352,7 @@ fn edits_that_are_not_acceptable_change_nothing() {
 #[test]
 fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
     let (mut document, _) = plan();
-    let same = PositionPatch {
-        designation: Some("UI".to_owned()),
-        budget: BudgetPatch::Set(Budget::new_f64(45.0).unwrap()),
-        ..PositionPatch::default()
-    };
+    let same = PositionPatch::set(DESIGNATION, "UI").with(BUDGET, Budget::new_f64(45.0).unwrap());
     assert!(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch: same }).unwrap().is_empty());
     assert!(!edit(&mut document, Edit::SetTotalAmount(2e8)).unwrap().is_empty());
     assert!(edit(&mut document, Edit::SetTotalAmount(2e8)).unwrap().is_empty());
@@ -382,7 +363,7 @@ fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
 #[test]
 fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
     let (mut document, log) = plan();
-    let patch = PositionPatch { budget: BudgetPatch::Set(Budget::Int(45_000)), ..PositionPatch::default() };
+    let patch = PositionPatch::set(BUDGET, Budget::Int(45_000));
     let chunks = edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
     let mut doc = AutoCommit::load(&[log, chunks].concat()).unwrap();
     let change = doc.get_changes(&[]).pop().unwrap();
