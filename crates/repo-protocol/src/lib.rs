@@ -3,6 +3,7 @@
 //! This follows what the published JavaScript code (2.5.6) does, not what its README says: the metadata travels in
 //! `peerMetadata`, and cbor-x writes maps with 16-bit headers, absent values as `undefined`, and large numbers as
 //! floats. What samod sends is accepted too. Which message is allowed when is the server's business, not decided here.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 
 mod cbor;
 mod decode;
