@@ -6,6 +6,7 @@
 mod common;
 mod description;
 mod documents;
+mod fields;
 mod history;
 mod legacy_rest;
 mod position_ids;
