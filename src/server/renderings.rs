@@ -1,4 +1,4 @@
-//! How positions are written for those who are served: the JSON API, legacy clients, CSV.
+//! Renders positions for the JSON API, legacy clients and CSV, and presence for sync peers.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use serde_json::Value as Json;
 use crate::legacy::frames::encode::{self, EntryRow};
 use crate::legacy::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 
-/// How rows are kept rendered.
+/// Renders rows.
 pub const RENDERINGS: Renderings = Renderings { json, legacy, csv: |position, out| csv::write_position(out, position) };
-/// How presence is told to legacy sockets.
+/// Renders presence for legacy sockets.
 pub const PRESENCE: RenderPresence = |names| Text::from(encode::login_update(names.iter().copied()));
-/// How presence on legacy sockets is told to automerge-repo peers.
+/// Renders presence on legacy sockets for automerge-repo peers.
 pub const PEOPLE: RenderPeople = |names| match names {
     [] => presence::goodbye().into(),
     names => presence::snapshot(names.iter().map(String::as_str)).into(),
 };
-/// How changes of rows are told to legacy sockets.
+/// Renders changes of rows for legacy sockets.
 pub const ROWS: RenderRows = row_frames;
 
 /// A position in the form of the JSON API. `shapes::Position` describes it.
@@ -59,7 +59,7 @@ impl Serialize for JsonPosition<'_> {
     }
 }
 
-/// The losing values of the fields of the schema, and of those beyond it.
+/// The losing values of fields of the schema, and of fields beyond it.
 struct Conflicts<'a>(&'a BTreeMap<&'static str, Vec<Json>>, Option<&'a BTreeMap<String, Vec<Json>>>);
 
 impl Conflicts<'_> {
@@ -81,12 +81,12 @@ fn json(position: &Position, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &JsonPosition(position));
 }
 
-/// A timestamp. One without an ISO form, as a document may hold any number, is shown as its number of milliseconds.
+/// A time as ISO 8601. A time without an ISO form (a document may hold any number) is shown as its number of milliseconds.
 fn time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }
 
-/// A position as legacy clients are told it.
+/// A position in the legacy protocol.
 #[must_use]
 pub fn entry_row(position: &Position) -> EntryRow<'_> {
     EntryRow {
@@ -100,7 +100,7 @@ pub fn entry_row(position: &Position) -> EntryRow<'_> {
     }
 }
 
-/// Legacy clients know no row that is no map, and could not edit it.
+/// Whether the value of a position is not a map. Legacy clients cannot show or edit such a position.
 fn is_broken(position: &Position) -> bool {
     position.extra.as_ref().is_some_and(|extra| extra.value.is_some())
 }
@@ -112,26 +112,26 @@ fn legacy(position: &Position, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &entry_row(position).listed());
 }
 
-/// The total budget as legacy clients are told it; None while there is none.
+/// The total budget in the legacy protocol, if there is one.
 #[must_use]
 pub fn total_frame(plan: &Plan) -> Option<Text> {
     let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
     Some(Text::from(encode::total_budget(crore)))
 }
 
-/// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
+/// The total budget that legacy clients show: that of the plan, or the initial one of the client.
 #[must_use]
 pub fn shown_total_frame(plan: &Plan) -> Text {
     total_frame(plan).unwrap_or_else(|| Text::from(encode::total_budget(Budget::Int(INITIAL_TOTAL))))
 }
 
-/// A row for the client to put in front of its list, and the trailer that makes it draw.
+/// A row, which the client inserts at the start of its list, and the trailer that makes the client draw.
 pub fn entry_frames(row: &Row) -> [Text; 2] {
     [encode::entry(&entry_row(&row.position)).into(), encode::trailer().into()]
 }
 
-/// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
-/// schema. A trailer follows every entry.
+/// An edit is sent as a deletion and an entry, because the client cannot show an edit in another way. Edits beyond the schema are
+/// not sent. A trailer follows every entry.
 fn row_frames(change: &ViewChange) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for event in &change.rows {
