@@ -50,7 +50,7 @@ impl Serialize for JsonPosition<'_> {
     }
 }
 
-/// The losing values of the fields of the schema, and of those beyond it.
+/// The losing values of fields of the schema, and of fields beyond it.
 struct Conflicts<'a>(&'a BTreeMap<&'static str, Vec<Json>>, Option<&'a BTreeMap<String, Vec<Json>>>);
 
 impl Conflicts<'_> {
@@ -73,7 +73,7 @@ pub fn json(position: &Position, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &JsonPosition(position));
 }
 
-/// A timestamp. One without an ISO form, as a document may hold any number, is shown as its number of milliseconds.
+/// A time as ISO 8601. A time without an ISO form (a document may hold any number) is shown as its number of milliseconds.
 fn time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }

@@ -96,6 +96,9 @@ mod tests {
     use super::*;
     use crate::server::renderings::JSON_AND_CSV;
 
+    /// Standard columns: the id, the fields, `updatedBy`, `updatedAt`, `createdAt`.
+    const COLUMNS: usize = plan::FIELDS.len() + 4;
+
     fn plan() -> (AutoCommit, ObjId) {
         let mut doc = AutoCommit::new().with_actor(ActorId::from([1u8]));
         let positions = doc.put_object(ROOT, "positions", ObjType::Map).unwrap();
@@ -133,14 +136,14 @@ mod tests {
         doc.put(&other, "id", "mine").unwrap();
         doc.put(&positions, "d", 5).unwrap();
         let (cells, omitted) = read(&mut doc);
-        assert_eq!(cells[0][8..], ["headcount", "extra.id", "notes", "skills", "value"]);
+        assert_eq!(cells[0][COLUMNS..], ["headcount", "extra.id", "notes", "skills", "value"]);
         assert_eq!(
-            (cells[1][3].as_str(), &cells[1][8..]),
+            (cells[1][3].as_str(), &cells[1][COLUMNS..]),
             ("twelve", &["3", "", "", "[\"Rust\"]", ""].map(str::to_owned)[..])
         );
-        assert_eq!(cells[2][8..], ["", "", "", "", ""]);
-        assert_eq!(cells[3][8..], ["", "mine", "'=1+1", "", ""]);
-        assert_eq!((cells[4][0].as_str(), cells[4][12].as_str()), ("d", "5"));
+        assert_eq!(cells[2][COLUMNS..], ["", "", "", "", ""]);
+        assert_eq!(cells[3][COLUMNS..], ["", "mine", "'=1+1", "", ""]);
+        assert_eq!((cells[4][0].as_str(), cells[4][COLUMNS + 4].as_str()), ("d", "5"));
         assert_eq!(omitted, 0);
     }
 
@@ -158,8 +161,8 @@ mod tests {
         }
         doc.merge(&mut other).unwrap();
         let (cells, omitted) = read(&mut doc);
-        assert_eq!(cells[0][8..], ["headcount", "ratio"]);
-        assert_eq!((cells[1][3].as_str(), &cells[1][8..]), ("2", &["2", ""].map(str::to_owned)[..]));
+        assert_eq!(cells[0][COLUMNS..], ["headcount", "ratio"]);
+        assert_eq!((cells[1][3].as_str(), &cells[1][COLUMNS..]), ("2", &["2", ""].map(str::to_owned)[..]));
         assert_eq!(omitted, 4, "the scenario, the ratio, a budget, a headcount");
     }
 
@@ -171,6 +174,6 @@ mod tests {
             doc.put(&one, format!("c{column:04}"), 1).unwrap();
         }
         let (cells, omitted) = read(&mut doc);
-        assert_eq!((cells[1].len(), omitted), (8 + MAX_COLUMNS, 3));
+        assert_eq!((cells[1].len(), omitted), (COLUMNS + MAX_COLUMNS, 3));
     }
 }

@@ -11,7 +11,7 @@ use happierwork::legacy::RENDERINGS;
 use happierwork::legacy::renderings::row_frames;
 use plan::fields::BUDGET;
 use plan::history::{Page, Query};
-use plan::{Author, Budget, Edit, NewPosition, PositionPatch};
+use plan::{Author, Budget, Edit, FIELDS, NewPosition, PositionPatch};
 use primitives::DocumentId;
 use runtime::document_log::Actors;
 use runtime::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
@@ -119,7 +119,7 @@ async fn history_lists_new_and_previous_values() {
 
     assert_eq!(added["added"], json!([{ "position": "ui", "designation": "UI developer" }]));
     assert_eq!(set(added, "budget").unwrap()["old"], Value::Null);
-    assert_eq!(added["fields"].as_array().unwrap().len(), 7);
+    assert_eq!(added["fields"].as_array().unwrap().len(), FIELDS.len() + 3);
     assert_eq!(set(made, "name").unwrap()["new"], "New plan");
 }
 
@@ -315,9 +315,9 @@ async fn import_is_one_change_that_lists_every_row() {
     let import = &changes(&page)[0];
     assert_eq!(import["message"], format!("editor: added {rows} positions"));
     assert_eq!((import["added"].as_array().unwrap().len(), &import["omitted"]), (rows, &json!(0)));
-    assert_eq!(import["fields"].as_array().unwrap().len(), 7 * rows);
+    assert_eq!(import["fields"].as_array().unwrap().len(), (FIELDS.len() + 3) * rows);
     let one = all(&server, &format!("&position={}", list["positions"][7]["id"].as_str().unwrap()), 50).await;
-    assert_eq!((one.len(), one[0]["fields"].as_array().unwrap().len()), (1, 7));
+    assert_eq!((one.len(), one[0]["fields"].as_array().unwrap().len()), (1, FIELDS.len() + 3));
 }
 
 #[tokio::test]

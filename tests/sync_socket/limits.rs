@@ -278,7 +278,7 @@ async fn full_document_is_read_only() {
             }
         };
         assert!((2..=6).contains(&edits), "{edits} edits");
-        assert!(message.contains("ask the operator of the server for room"), "{message}");
+        assert!(message.contains("ask the operator of the server for a higher limit"), "{message}");
         assert_eq!(refusals(&server, "document_full"), 1.0);
         let mut elsewhere = PeerDocument::empty(&server.document);
         // The connection goes on: what is there can be read, over the same socket.

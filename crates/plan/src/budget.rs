@@ -1,4 +1,4 @@
-//! Budgets: a number of units (lakh of rupees in the demo document). [`super::amount`] reads how people write them.
+//! [`Budget`]: an amount in units of the plan (lakh of rupees in the demo document). [`super::amount`] parses amounts as text.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 /// The largest budget: 2^53 - 1, the largest whole number that JavaScript holds exactly.
 pub const MAX_BUDGET: u64 = (1 << 53) - 1;
 
-/// What a position may cost: a number from 0 to [`MAX_BUDGET`].
+/// An amount in units of the plan, from 0 to [`MAX_BUDGET`].
 ///
-/// A whole number is always an `Int`, also if it was made from a float or read from text.
+/// A whole number is always an `Int`, also if it was made from a float or parsed from text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Budget {
@@ -20,16 +20,16 @@ pub enum Budget {
     Float(f64),
 }
 
-/// Why something is not a budget.
+/// Why a value is not a budget.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BudgetError {
     /// A JSON value that is not a number.
     #[error("the budget must be a number, but it is {0}")]
     WrongType(&'static str),
-    /// Infinite, or not a number at all.
+    /// Infinite or NaN.
     #[error("the budget must be a finite number")]
     NotFinite,
-    /// Less than nothing.
+    /// Less than 0.
     #[error("the budget cannot be negative")]
     Negative,
     /// More than [`MAX_BUDGET`].
@@ -38,12 +38,18 @@ pub enum BudgetError {
 }
 
 impl Budget {
-    /// The budget of this whole number.
+    /// A budget from a whole number.
+    ///
+    /// # Errors
+    /// When it is too large.
     pub fn new_u64(number: u64) -> Result<Self, BudgetError> {
         if number > MAX_BUDGET { Err(BudgetError::TooLarge) } else { Ok(Self::Int(number)) }
     }
 
-    /// The budget of this number; an `Int` if it is whole.
+    /// A budget from a number; an `Int` if it is whole.
+    ///
+    /// # Errors
+    /// When it is negative, too large or not finite.
     pub fn new_f64(number: f64) -> Result<Self, BudgetError> {
         #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact")]
         const MAX: f64 = MAX_BUDGET as f64;
@@ -61,7 +67,10 @@ impl Budget {
         Ok(whole.map_or(Self::Float(number), Self::Int))
     }
 
-    /// The budget that a JSON number holds. Texts are read by [`parse_amount`](super::parse_amount).
+    /// A budget from a JSON number. For text see [`parse_amount`](super::parse_amount).
+    ///
+    /// # Errors
+    /// When the value is not a number, or the number is out of range.
     pub fn from_json(value: &Value) -> Result<Self, BudgetError> {
         match value {
             Value::Number(number) => match (number.as_u64(), number.as_f64()) {
@@ -77,9 +86,9 @@ impl Budget {
         }
     }
 
-    /// The budget as a float; exact, as no budget is beyond 2^53.
+    /// The budget as a float. Exact, because no budget exceeds 2^53.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "no budget is beyond 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "no budget exceeds 2^53")]
     pub fn as_f64(self) -> f64 {
         match self {
             Self::Int(number) => number as f64,
@@ -88,7 +97,7 @@ impl Budget {
     }
 }
 
-/// The form that the legacy clients get as text: `50000`, `12.5`.
+/// The form of the legacy protocol, of CSV and of change messages: `50000`, `12.5`.
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budgets_in_json() {
+    fn json_numbers_become_budgets() {
         for (value, budget) in [
             (json!(50000), Ok(Budget::Int(50_000))),
             (json!(12.5), Ok(Budget::Float(12.5))),

@@ -1,15 +1,15 @@
-//! What must still be so for an edit to be made: how two people who edit what they both read learn of each other.
+//! Preconditions of edits, which detect concurrent edits of the same state.
 
 use automerge::{Automerge, ChangeHash};
 
 use super::position::{Position, position_maps, read_position};
 
-/// Something that whoever edits has read, and relies on.
+/// A state that the author of an edit has read, and that must still hold.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// Nothing at all has changed since the document had these heads.
+    /// The document still has these heads.
     Heads(Vec<ChangeHash>),
-    /// This position stands as it was read.
+    /// The position is unchanged, including its conflicts and its content beyond the schema.
     Row(Box<Position>),
 }
 
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_is_made_only_while_its_condition_holds() {
+    fn edit_is_made_only_while_its_condition_holds() {
         let mut doc = Automerge::new();
         for id in ["one", "two"] {
             let position = NewPosition::new(id, "UI").with(BUDGET, Budget::Int(1));
@@ -55,7 +55,7 @@ mod tests {
         let only_if = |condition, edit| Edit::OnlyIf { condition, edit: Box::new(edit) };
         let (heads, row) = (Condition::Heads(doc.get_heads()), read(&doc, "one"));
 
-        // Another row's change is a change of the document, and none of this row.
+        // A change of another row changes the heads, but not this row.
         assert!(edit(&mut doc, &only_if(heads.clone(), patch("two", 2))).unwrap());
         assert!(matches!(edit(&mut doc, &only_if(heads, patch("two", 3))), Err(EditError::Changed)));
         assert!(edit(&mut doc, &only_if(row.clone(), patch("one", 2))).unwrap());

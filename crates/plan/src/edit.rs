@@ -1,8 +1,8 @@
-//! Edits as Automerge transactions: what the server and the Rust client write, and what they refuse to write.
+//! Edits as Automerge transactions, with validation. The server and the Rust client write through them.
 //!
-//! Texts are written whole, as new Text objects (what a JavaScript assignment writes), so that two people who set a
-//! field at once see a conflict instead of one vanishing in the other's text. Rows are never assigned whole after
-//! they were made. Every edit is one change, with a message that says who did what.
+//! A text is written as a new Text object, like an assignment in JavaScript, so that concurrent writes of a field give a visible
+//! conflict instead of a merged text. A row is never replaced after it was created. Every edit is one change, with a message
+//! that names its author and its effect.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use super::position::{
 };
 use super::{Budget, check_position_id};
 
-/// Who edits, and when.
+/// The author of an edit, and the time of the edit.
 #[derive(Debug, Clone)]
 pub struct Author {
-    /// Shown as `updatedBy`.
+    /// Name, stored as `updatedBy`.
     pub name: String,
     /// Milliseconds since 1970.
     pub now: i64,
 }
 
-/// A position to be made.
+/// A position to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewPosition {
-    /// Its key: opaque.
+    /// Key in the map of positions. Opaque; see [`check_position_id`].
     pub id: String,
     /// The value of each field.
     pub fields: FieldMap<FieldValue>,
@@ -85,7 +85,7 @@ impl PositionPatch {
     }
 }
 
-/// What a document says about itself; absent fields stay.
+/// Changes to the settings of a plan. `None` leaves a setting as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanPatch {
     /// The plan's name.
@@ -94,47 +94,47 @@ pub struct PlanPatch {
     pub currency: Option<String>,
     /// Currency units in one unit of a budget.
     pub unit: Option<Budget>,
-    /// In units.
+    /// In units of the plan.
     pub total_budget: Option<Budget>,
 }
 
 /// One edit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
-    /// Makes the document a plan: its id, what it says about itself, an empty map of positions, and these rows.
+    /// Creates a plan in an empty document.
     Create {
-        /// The id that the document carries from now on.
+        /// The document id, which is stored in the document.
         id: DocumentId,
-        /// Name, currency, unit and total.
+        /// The settings.
         plan: PlanPatch,
-        /// The rows that it begins with.
+        /// The initial positions.
         positions: Vec<NewPosition>,
     },
-    /// Makes a document that has none carry its id.
+    /// Stores its id in a document that has none.
     CarryId(DocumentId),
-    /// Makes one position.
+    /// Creates one position.
     Add(NewPosition),
-    /// Makes several positions, or none.
+    /// Creates all of these positions, or none if one is invalid.
     AddAll(Vec<NewPosition>),
     /// Changes fields of one position.
     Patch {
-        /// Which.
+        /// The position.
         id: String,
-        /// What.
+        /// The changes.
         patch: PositionPatch,
     },
     /// Deletes one position.
     Delete {
-        /// Which.
+        /// The position.
         id: String,
     },
-    /// Changes what the document says about itself.
+    /// Changes the settings of the plan.
     Describe(PlanPatch),
-    /// Sets the total budget to an amount of currency (not of units).
+    /// Sets the total budget to an amount in currency units (not in units of the plan).
     SetTotalAmount(f64),
-    /// Makes an edit if something is still as its author saw it. Checked here, so that nothing can come between.
+    /// Makes an edit if a precondition holds. Both happen in one step, so no other change can come between.
     OnlyIf {
-        /// What must be so.
+        /// The precondition.
         condition: Condition,
         /// The edit.
         edit: Box<Edit>,
@@ -142,7 +142,7 @@ pub enum Edit {
 }
 
 impl Edit {
-    /// How many rows it writes.
+    /// Number of positions that the edit writes.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
@@ -154,39 +154,39 @@ impl Edit {
     }
 }
 
-/// What an edit did.
+/// The result of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// False when everything was as asked for already: no change was made.
+    /// Whether a change was made. False if the edit has no effect.
     pub changed: bool,
 }
 
-/// Why an edit is refused. Nothing of it was stored.
+/// Why an edit is rejected. The document is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    /// There is no such position.
+    /// The position does not exist.
     #[error("there is no position with the id {0:?}")]
     NotFound(String),
-    /// There is one already.
+    /// A position with this id exists already.
     #[error("there is a position with the id {0:?} already")]
     Exists(String),
-    /// Something else than a map stands in the position's place: it has no fields.
+    /// The value in the position's place is not a map, so it has no fields.
     #[error(
         "the position {0:?} is not a map of fields, so it cannot be changed; delete it, or restore it from the history"
     )]
     NotAMap(String),
-    /// The condition of [`Edit::OnlyIf`] does not hold.
-    #[error("somebody else has changed it meanwhile; read it again, and decide again")]
+    /// The precondition of [`Edit::OnlyIf`] does not hold.
+    #[error("precondition failed: it has changed since you read it; read it again and retry")]
     Changed,
-    /// A field's value is not acceptable.
+    /// The value of a field is invalid.
     #[error("{field}: {reason}")]
     Invalid {
-        /// The field, as the JSON names it.
+        /// Key of the field, as in JSON.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The library refused: the document is not what it seemed to be.
+    /// The Automerge library failed.
     #[error("the document could not be edited: {0}")]
     Automerge(#[from] AutomergeError),
 }
@@ -195,10 +195,10 @@ fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
     value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
 
-/// Runs one edit as one change. An edit that finds everything as asked for makes none.
+/// Makes an edit as one change, or as none if it has no effect.
 ///
 /// # Errors
-/// When the edit is refused; the document is unchanged then.
+/// When the edit is rejected. The document is unchanged then.
 pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, EditError> {
     let plan = read_plan(doc);
     let maps = position_maps(doc);
@@ -356,7 +356,7 @@ fn delete_if_present(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Resu
     if tx.get(row, field)?.is_some() { tx.delete(row, field) } else { Ok(()) }
 }
 
-/// A number without what binary fractions added to it: what people type has fewer than 12 digits.
+/// Rounds a number to 12 significant digits, to remove the noise of binary fractions.
 #[must_use]
 pub fn without_noise(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
@@ -400,7 +400,7 @@ fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeE
     Ok(())
 }
 
-/// The map that new rows go into; made when the document has none.
+/// The map for new positions. Creates it if the document has none.
 fn positions_map(tx: &mut Transaction<'_>, maps: &[ObjId]) -> Result<ObjId, AutomergeError> {
     maps.last().map_or_else(|| tx.put_object(ROOT, POSITIONS, ObjType::Map), |map| Ok(map.clone()))
 }

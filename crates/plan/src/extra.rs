@@ -1,4 +1,4 @@
-//! What stands in a document beyond the schema. Other programs add fields of their own: nothing of them is dropped.
+//! Content of a document beyond the schema: fields that other programs have added. It is shown, and kept by edits.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::json_encoder::Encoder;
 use super::position::{CURRENCY, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT};
 use super::snapshot::Snapshot;
 
-/// Bytes of JSON that may be shown of a row beyond the schema, about. What exceeds them is counted.
-pub(super) const ROW_ROOM: usize = 64 << 10;
-/// The same for the root of a document.
-const ROOT_ROOM: usize = 256 << 10;
+/// Approximate limit of the JSON that is shown of a row beyond the schema, in bytes. Values beyond it are counted as omitted.
+pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
+/// The same limit for the root of a document.
+const MAX_ROOT_BYTES: usize = 256 << 10;
 
-/// What stands in a position, or in the root of a document, beyond the schema.
+/// Content of a position, or of the root of a document, beyond the schema.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extra {
-    /// By name: fields that the schema does not know, and values of `createdAt`, `updatedAt`, `updatedBy` or of a setting
-    /// that are not of the schema's type. As JSON: see the encoding in `document/json.rs`.
+    /// Fields that the schema does not know, and values of `createdAt`, `updatedAt`, `updatedBy` or of a setting that are not of
+    /// the schema's type. By key, as JSON in the encoding of the module `json_encoder`.
     pub fields: BTreeMap<String, Json>,
-    /// Of these fields, the values that lost against a concurrent write. In the root, also those of the settings.
+    /// The values of these fields that lost against a concurrent write, by key. In the root also those of the settings.
     pub conflicts: BTreeMap<String, Vec<Json>>,
-    /// What stands in the position's place, if that is no map. Such a position has no fields that could be changed.
+    /// The value in the place of a position, if it is not a map. Such a position has no fields and cannot be edited.
     pub value: Option<Json>,
-    /// How many values are not shown, because JSON does not hold them or because they exceed the bounds.
+    /// Number of values that are not shown, because JSON cannot represent them or because they exceed the limits.
     pub omitted: usize,
 }
 
@@ -33,20 +33,20 @@ impl Extra {
         self.fields.is_empty() && self.conflicts.is_empty() && self.value.is_none() && self.omitted == 0
     }
 
-    /// How many values lost against a concurrent write.
+    /// Number of values that lost against a concurrent write.
     #[must_use]
     pub fn losing(&self) -> usize {
         self.conflicts.values().map(Vec::len).sum()
     }
 
-    /// Adds the values that stand under a key, the winner last.
+    /// Adds the values under a key, the winner last.
     pub(super) fn add(&mut self, key: &str, mut values: Vec<Json>) {
         let Some(winner) = values.pop() else { return };
         self.lose(key, &winner, values);
         self.fields.insert(key.to_owned(), winner);
     }
 
-    /// Adds values that lost against this one.
+    /// Adds values that lost against `winner`.
     fn lose(&mut self, key: &str, winner: &Json, values: Vec<Json>) {
         let losing = distinct(values, Some(winner));
         if !losing.is_empty() {
@@ -55,7 +55,7 @@ impl Extra {
     }
 }
 
-/// Whether a root key holds what the schema has there, so that it is shown as that.
+/// Whether a root key holds a value of the schema's type.
 fn is_of_schema(key: &str, value: &Value<'_>, shown: Option<&Json>) -> bool {
     match key {
         POSITIONS => matches!(value, Value::Object(ObjType::Map)),
@@ -66,10 +66,10 @@ fn is_of_schema(key: &str, value: &Value<'_>, shown: Option<&Json>) -> bool {
     }
 }
 
-/// Reads what stands in the root beyond the schema.
+/// Reads the content of the root beyond the schema.
 pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
     let now = Snapshot::now(doc);
-    let mut encoder = Encoder::new(now, ROOT_ROOM);
+    let mut encoder = Encoder::new(now, MAX_ROOT_BYTES);
     let mut extra = Extra::default();
     for item in now.entries(&ROOT) {
         let id = item.id();
@@ -81,7 +81,7 @@ pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
         }
         let mut values = now.all(&ROOT, &*item.key);
         if item.key == POSITIONS {
-            // All maps of positions are shown as one.
+            // All maps of positions are shown as one map.
             values.retain(|(value, _)| !matches!(value, Value::Object(ObjType::Map)));
         }
         let encode = |(value, object): (Value<'_>, ObjId)| encoder.member(&item.key, &value, &object);
@@ -97,7 +97,7 @@ pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
     (!extra.is_empty()).then(|| Box::new(extra))
 }
 
-/// The values, each once, and without `except`.
+/// The distinct values, without `except`.
 pub(super) fn distinct(values: Vec<Json>, except: Option<&Json>) -> Vec<Json> {
     let mut found: Vec<Json> = Vec::new();
     for value in values {

@@ -1,21 +1,20 @@
-//! Texts in tables that no spreadsheet runs as a formula.
+//! Escapes texts in CSV files that a spreadsheet would evaluate as a formula.
 //!
-//! A spreadsheet may split a file at another separator than the one it was written with, and takes quotation marks that
-//! are not at the ends of a cell for text. So a formula can begin at the start of a text, and after each semicolon, tab,
-//! bar and line break in it. An apostrophe goes in front of each, so that the spreadsheet shows text. Reading takes
-//! exactly those apostrophes off again. The dashboard follows the same rule; `tests/fixtures/csv-guard.json` holds both
-//! together.
+//! A spreadsheet may split a file at another separator than the one it was written with, and treats quotation marks inside of a
+//! cell as text. So a formula can begin at the start of a text, and after each semicolon, tab, bar and line break in it. An
+//! apostrophe is inserted before each, so that the spreadsheet shows text; reading removes exactly these apostrophes. The
+//! dashboard uses the same rule, and both are tested with `tests/fixtures/csv-guard.json`.
 
 use std::borrow::Cow;
 
-/// The characters that begin a formula. Some spreadsheets take the full-width forms, too.
+/// Characters that begin a formula. Some spreadsheets also accept the full-width forms.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 /// A reader may skip these before a formula.
 const SKIPPED: [char; 5] = ['\'', '"', ' ', '\u{a0}', '\u{3000}'];
 /// A reader may begin a cell after each of these.
 const SEPARATORS: [char; 5] = [';', '\t', '|', '\r', '\n'];
 
-/// The text with an apostrophe in front of everything that could run as a formula.
+/// Inserts an apostrophe before everything that a spreadsheet could evaluate as a formula.
 #[must_use]
 pub fn guard(text: &str) -> Cow<'_, str> {
     let mut cells = cells(text);
@@ -33,7 +32,7 @@ pub fn guard(text: &str) -> Cow<'_, str> {
     guarded.into()
 }
 
-/// The text that [`guard`] was given.
+/// Reverts [`guard`].
 #[must_use]
 pub fn unguard(cell: &str) -> Cow<'_, str> {
     if !cell.contains('\'') {
@@ -48,15 +47,14 @@ pub fn unguard(cell: &str) -> Cow<'_, str> {
         .into()
 }
 
-/// Whether a cell is written in quotation marks: it holds a separator that some reader splits at, a quotation mark, or
-/// spaces at its ends.
+/// Whether a cell needs quotation marks: it contains a separator of some reader or a quotation mark, or begins or ends with a
+/// space.
 #[must_use]
 pub fn needs_quotes(cell: &str) -> bool {
     cell.contains([',', '"']) || cell.contains(SEPARATORS) || cell.starts_with(' ') || cell.ends_with(' ')
 }
 
-/// The parts of a text that a reader may take for cells, each with the separator behind it and the byte at which it
-/// starts.
+/// The parts of a text that a reader may treat as cells, each with its start in bytes and the separator after it.
 fn cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut start = 0;
     text.split_inclusive(SEPARATORS).map(move |cell| {
@@ -66,7 +64,7 @@ fn cells(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Whether a part of a text could run as a formula. Spreadsheets also skip tabs and line breaks at the start of a cell.
+/// Whether a spreadsheet could evaluate a part of a text as a formula. Spreadsheets also skip tabs and line breaks at the start of a cell.
 fn is_formula(start: usize, cell: &str) -> bool {
     let bare = cell.trim_start_matches(SKIPPED);
     bare.starts_with(FORMULA) || (start == 0 && bare.starts_with(['\t', '\r', '\n']))
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_guarded_as_on_the_page() {
+    fn cells_are_guarded_as_in_the_dashboard() {
         let fixture: Value = serde_json::from_str(include_str!("../../../tests/fixtures/csv-guard.json")).unwrap();
         for case in fixture["cells"].as_array().unwrap() {
             let part = |key: &str| case[key].as_str().unwrap();
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_were_never_guarded_stay() {
+    fn unguard_keeps_unguarded_cells() {
         for text in ["=1", "x;=1", "O'Brien", "'quoted'"] {
             assert_eq!(unguard(text), text);
         }

@@ -1,4 +1,4 @@
-//! Automerge values as JSON: the one encoding of everything that the schema does not describe.
+//! Encodes Automerge values beyond the schema as JSON.
 //!
 //! | Automerge | JSON |
 //! |---|---|
@@ -10,11 +10,11 @@
 //! | bytes | `{"$bytes": "<base64>"}` |
 //! | map, table | object |
 //! | list | array |
-//! | a scalar of a type that this version does not know | `null`, counted as omitted |
+//! | a scalar of an unknown type | `null`, counted as omitted |
 //!
-//! A value is encoded within a bound on its size and on its depth. What exceeds the bound is left out: never silently,
-//! but counted. So are values that lost against a concurrent write inside of a nested value. Formatting of rich text
-//! (marks) has no place in JSON and is not counted.
+//! Size and depth of an encoded value are limited. Values beyond the limits are left out and counted as omitted, and so are
+//! values inside of a nested value that lost against a concurrent write. Formatting of rich text (marks) is left out and not
+//! counted.
 
 use automerge::{ObjId, ObjType, ScalarValue, Value};
 use base64::Engine;
@@ -24,56 +24,56 @@ use serde_json::{Map, Value as Json};
 
 use super::snapshot::Snapshot;
 
-/// Maps and lists inside of each other that are encoded.
+/// Most levels of nested maps and lists.
 const MAX_DEPTH: usize = 32;
-/// Bytes that a member of a map or a list counts as, besides its key and its value.
+/// Bytes that count for a member of a map or a list besides its key and value.
 const MEMBER: usize = 8;
-/// The member that stands for bytes.
+/// The key of the object that represents bytes.
 const BYTES: &str = "$bytes";
 
-/// Encodes values of one document within one bound on their size.
+/// Encodes values of one document, with a common limit of their size.
 pub(super) struct Encoder<'a> {
     snapshot: Snapshot<'a>,
-    /// Bytes of JSON that still fit, about.
+    /// Approximate number of bytes of JSON that still fit.
     room: usize,
     omitted: usize,
     is_cut: bool,
 }
 
 impl<'a> Encoder<'a> {
-    /// `room`: how many bytes of JSON all values may have together, about.
+    /// `room` is the approximate limit of all values together, in bytes of JSON.
     pub(super) fn new(snapshot: Snapshot<'a>, room: usize) -> Self {
         Self { snapshot, room, omitted: 0, is_cut: false }
     }
 
-    /// How many values JSON does not hold. A map or a list that is cut short counts once.
+    /// Number of omitted values. A map or a list that is cut short counts once.
     pub(super) fn omitted(&self) -> usize {
         self.omitted
     }
 
-    /// Whether anything exceeded the bounds.
+    /// Whether a value exceeded the limits.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// The value under a key of a map. `None`: it exceeds the bounds, which is counted.
+    /// Encodes the value under a key of a map. `None` if it exceeds the limits; it is counted then.
     pub(super) fn member(&mut self, key: &str, value: &Value<'_>, object: &ObjId) -> Option<Json> {
         if self.take(MEMBER + key.len()) { self.value(value, object) } else { None }
     }
 
-    /// A value. `object`: the object that it is, if it is one. `None`: it exceeds the bounds, which is counted.
+    /// Encodes a value; `object` is its id if it is an object. `None` if it exceeds the limits; it is counted then.
     pub(super) fn value(&mut self, value: &Value<'_>, object: &ObjId) -> Option<Json> {
         self.encode(value, object, MAX_DEPTH)
     }
 
-    /// A value beside others that JSON does not hold.
+    /// Counts omitted values.
     pub(super) fn omit(&mut self, values: usize) {
         self.omitted += values;
     }
 
     fn encode(&mut self, value: &Value<'_>, object: &ObjId, depth: usize) -> Option<Json> {
         match value {
-            // Asked for its length first: a long text is not read to be dropped.
+            // The length is checked first, so that a long text is not read in vain.
             Value::Object(ObjType::Text) if self.snapshot.length(object) > self.room => {
                 self.exceed();
                 None
@@ -127,7 +127,7 @@ impl<'a> Encoder<'a> {
                 self.omit(self.snapshot.all(object, item.index).len().saturating_sub(1));
             }
             let id = item.id();
-            // The others keep their places.
+            // The other items keep their index.
             items.push(self.encode(&item.value.into(), &id, depth).unwrap_or(Json::Null));
         }
         Json::Array(items)
@@ -152,7 +152,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A value that is no object. `None`: JSON does not hold it.
+/// A scalar as JSON. `None` if JSON cannot represent it.
 pub(super) fn show_scalar(scalar: &ScalarValue) -> Option<Json> {
     match scalar {
         ScalarValue::Str(text) => Some(Json::String(text.to_string())),
@@ -176,7 +176,7 @@ pub(super) fn show_time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::String)
 }
 
-/// JavaScript has one kind of number: 45000 that came as a float is shown as 45000, not as 45000.0.
+/// JavaScript has one number type, so a float of 45000 is shown as 45000, not as 45000.0.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be integral and below 2^53")]
 fn show_float(number: f64) -> Option<Json> {
     if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    /// The value under `value` in the root, with this much room: its JSON, how much is omitted, and whether it is cut.
+    /// Encodes the root key `value` with this limit. Returns the JSON, the number of omitted values, and whether it is cut.
     fn encoded(doc: &mut AutoCommit, room: usize) -> (Option<Json>, usize, bool) {
         let doc = Automerge::load(&doc.save()).unwrap();
         let (value, object) = doc.get(ROOT, "value").unwrap().unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exceeds_the_room_is_left_out_and_counted() {
+    fn values_beyond_the_size_limit_are_counted() {
         let mut doc = AutoCommit::new();
         let map = doc.put_object(ROOT, "value", ObjType::Map).unwrap();
         doc.put(&map, "a", "x".repeat(1_000)).unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_deep_is_left_out_and_counted() {
+    fn values_beyond_the_depth_limit_are_counted() {
         let mut doc = AutoCommit::new();
         let mut list = doc.put_object(ROOT, "value", ObjType::List).unwrap();
         for _ in 0..2 * MAX_DEPTH {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn losing_values_inside_of_a_nested_value_are_counted() {
+    fn losing_values_inside_nested_values_are_counted() {
         let mut doc = AutoCommit::new().with_actor(ActorId::from([1u8]));
         let map = doc.put_object(ROOT, "value", ObjType::Map).unwrap();
         let list = doc.put_object(&map, "list", ObjType::List).unwrap();

@@ -1,7 +1,7 @@
-//! A document as it was.
+//! The plan at earlier heads.
 //!
-//! Automerge reads any moment of a document, which takes as long for each row as reading it now takes for several. So it is
-//! read from a copy, which is quickly made, and by whoever wants to know: the document goes on meanwhile.
+//! Automerge can read a document at any heads, but each row takes as long as several rows at the current heads. So readers use a
+//! copy, which is made quickly, on their own thread, while the document is in use.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::position::{Position, position_maps_at, read_position_at};
 use super::snapshot::Snapshot;
 use super::view::order_key;
 
-/// A document at some moment.
+/// A document at given heads.
 pub struct Past {
     doc: Arc<Automerge>,
     heads: Vec<ChangeHash>,
@@ -26,13 +26,13 @@ impl fmt::Debug for Past {
 }
 
 impl Past {
-    /// Its heads then, in order and each once.
+    /// The heads, sorted and without duplicates.
     #[must_use]
     pub fn heads(&self) -> &[ChangeHash] {
         &self.heads
     }
 
-    /// The positions as they were, in the order of the view. Takes long if there are many.
+    /// The positions at these heads, in the order of the view. Slow if there are many.
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
         let snapshot = Snapshot::at(&self.doc, &self.heads);
@@ -45,13 +45,13 @@ impl Past {
     }
 }
 
-/// A copy of a document for readers of the past. It is made when it is first needed, shared by all who read at that time, and
-/// dropped with the last of them.
+/// A copy of a document for readers of earlier heads. It is made on first use, shared by all current readers, and dropped with the
+/// last of them.
 #[derive(Default)]
 pub struct SharedCopy(Weak<Automerge>);
 
 impl SharedCopy {
-    /// A copy of the document that has all these heads. `None`: the document does not have them.
+    /// A copy of the document that has all these heads. `None` if the document lacks one.
     pub fn with(&mut self, doc: &Automerge, heads: &[ChangeHash]) -> Option<Arc<Automerge>> {
         let has_all = |doc: &Automerge| heads.iter().all(|head| doc.get_change_meta_by_hash(head).is_some());
         if let Some(copy) = self.0.upgrade().filter(|copy| has_all(copy)) {
@@ -65,7 +65,7 @@ impl SharedCopy {
         Some(copy)
     }
 
-    /// The document at these heads. `None`: it has never had them.
+    /// The document at these heads. `None` if the document lacks one.
     pub fn at(&mut self, doc: &Automerge, mut heads: Vec<ChangeHash>) -> Option<Past> {
         heads.sort_unstable();
         heads.dedup();

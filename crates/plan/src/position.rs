@@ -1,14 +1,13 @@
-//! The schema: what a plan and its positions look like inside the Automerge document, and how they are read.
+//! The schema of a plan inside an Automerge document, and how positions are read.
 //!
 //! ```text
 //! { documentId, name, currency, unit, totalBudget,
 //!   positions: { "<id>": { <fields>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
-//! Reading never fails, and drops nothing silently: other programs write documents, too. A row with a missing or odd field
-//! is shown with what can be read of it, and everything that the schema does not describe is kept in [`Extra`]. Texts are
-//! read whether they are Text objects (what this program and JavaScript assignments write) or scalar strings (what older
-//! programs write).
+//! Reading never fails and drops nothing silently, because other programs write documents as well. A row with missing or
+//! malformed fields is shown as far as it can be read, and content beyond the schema is kept in [`Extra`]. Texts may be Text
+//! objects (which this program and JavaScript assignments write) or scalar strings (which older programs write).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use automerge::{Automerge, ObjId, ObjType, ROOT, ScalarValue, Value};
 pub use primitives::{DOCUMENT_ID, POSITIONS};
 use serde_json::Value as Json;
 
-use super::extra::{Extra, ROW_ROOM, distinct};
+use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
 use super::{Budget, FieldId, FieldMap, Marks, Scale};
@@ -26,9 +25,9 @@ use super::{Budget, FieldId, FieldMap, Marks, Scale};
 pub const NAME: &str = "name";
 /// Root key of the currency, an ISO 4217 code.
 pub const CURRENCY: &str = "currency";
-/// Root key of the number of currency units that one unit of a budget stands for.
+/// Root key of the number of currency units in one unit of a budget.
 pub const UNIT: &str = "unit";
-/// Root key of the total budget, in units.
+/// Root key of the total budget, in units of the plan.
 pub const TOTAL_BUDGET: &str = "totalBudget";
 
 /// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
@@ -41,27 +40,27 @@ pub const UPDATED_BY: &str = "updatedBy";
 /// Default of [`Plan::unit`]: one lakh of rupees.
 pub const DEFAULT_UNIT: f64 = 100_000.0;
 
-/// A position as it can be read from the document.
+/// A position, as read from the document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
-    /// Its key in the map: opaque.
+    /// Key in the map of positions. Opaque.
     pub id: Arc<str>,
     /// The value of each editable field, usually of its kind (see [`FieldKind`](super::FieldKind)); other programs may have
     /// written any other value. `None` if the field is missing, or holds nothing that JSON can show.
     pub fields: FieldMap<Option<Json>>,
-    /// Milliseconds since 1970.
+    /// Creation time, in milliseconds since 1970.
     pub created_at: Option<i64>,
-    /// Milliseconds since 1970.
+    /// Time of the last edit, in milliseconds since 1970.
     pub updated_at: Option<i64>,
-    /// Who wrote last, as the writer said.
+    /// Name of the last editor, as that client wrote it.
     pub updated_by: Option<String>,
-    /// The values that lost against a concurrent write, by field; gone when somebody writes the field again.
+    /// The values that lost against a concurrent write, by field key. Writing the field again removes them.
     pub conflicts: BTreeMap<&'static str, Vec<Json>>,
-    /// What stands in the row beyond the schema. `None`, and without any cost, in most rows.
+    /// Content of the row beyond the schema. `None` in most rows.
     pub extra: Option<Box<Extra>>,
 }
 
-/// What the document says about itself.
+/// The settings of a plan: the root keys of its document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The plan's name.
@@ -70,12 +69,12 @@ pub struct Plan {
     pub currency: Option<String>,
     /// Currency units in one unit of a budget.
     pub unit: f64,
-    /// In units.
+    /// In units of the plan.
     pub total_budget: Option<f64>,
 }
 
 impl Plan {
-    /// What amounts in this plan count in, as programs write them.
+    /// The scale of amounts in this plan, for numbers as programs write them.
     #[must_use]
     pub fn scale(&self) -> Scale<'_> {
         Scale { marks: Marks::POINT, currency: self.currency.as_deref(), unit: self.unit, bare: self.unit }
@@ -88,7 +87,7 @@ impl Default for Plan {
     }
 }
 
-/// The maps of positions: one in a healthy document. When peers made several, all of them, the winner last.
+/// The maps of positions, the winner last. A document has one, unless peers created several concurrently.
 pub(super) fn position_maps_at(snapshot: Snapshot<'_>) -> Vec<ObjId> {
     snapshot
         .all(&ROOT, POSITIONS)
@@ -98,7 +97,7 @@ pub(super) fn position_maps_at(snapshot: Snapshot<'_>) -> Vec<ObjId> {
         .collect()
 }
 
-/// The maps of positions as they are: see [`position_maps_at`].
+/// The maps of positions at the current heads: see [`position_maps_at`].
 pub(super) fn position_maps(doc: &Automerge) -> Vec<ObjId> {
     position_maps_at(Snapshot::now(doc))
 }
@@ -108,7 +107,7 @@ fn root_value(snapshot: Snapshot<'_>, key: &str) -> Option<Json> {
     snapshot.show(&value, &object)
 }
 
-/// Reads what the document says about itself.
+/// Reads the settings of the plan.
 #[must_use]
 pub fn read_plan(doc: &Automerge) -> Plan {
     let now = Snapshot::now(doc);
@@ -122,23 +121,23 @@ pub fn read_plan(doc: &Automerge) -> Plan {
     }
 }
 
-/// The id that the document carries, if any: whatever text stands there.
+/// The text under the root key of the document id, if there is one. It need not be a valid id.
 #[must_use]
 pub fn read_document_id(doc: &Automerge) -> Option<String> {
     root_value(Snapshot::now(doc), DOCUMENT_ID)?.as_str().map(str::to_owned)
 }
 
-/// One of the values that stand under a position's id.
+/// One of the values under a position's id.
 pub(super) struct Candidate<'a> {
-    /// The map that it stands in.
+    /// The map of positions that contains it.
     pub map: ObjId,
-    /// The row's own map; `None` when what stands there is no map.
+    /// The row's own map; `None` if the value is not a map.
     pub row: Option<ObjId>,
-    /// What stands there, when that is no map.
+    /// The value, if it is not a map.
     other: Option<(Value<'a>, ObjId)>,
 }
 
-/// What stands under a position's id: several when two were made under one id; the winner last.
+/// The values under a position's id, the winner last. Several if positions with the same id were created concurrently.
 pub(super) fn candidates<'a>(doc: &'a Automerge, maps: &[ObjId], id: &str) -> Vec<Candidate<'a>> {
     candidates_at(Snapshot::now(doc), maps, id)
 }
@@ -157,10 +156,10 @@ fn candidates_at<'a>(snapshot: Snapshot<'a>, maps: &[ObjId], id: &str) -> Vec<Ca
     found
 }
 
-/// A position as read, and the objects that it was read from: a change to any of them can change it.
+/// A position, and the objects that it was read from. A change to one of them can change the position.
 pub(super) struct Reading {
     pub position: Position,
-    /// The row's own map, if there is just one: then a field can be read again by itself.
+    /// The row's own map, if there is only one. A single field can be read again from it.
     pub row: Option<ObjId>,
     pub sources: Vec<Source>,
 }
@@ -172,12 +171,12 @@ pub(super) struct Source {
     pub key: Option<PositionKey>,
 }
 
-/// Reads one position; None if it is not there.
+/// Reads one position, if it exists.
 pub(super) fn read_position(doc: &Automerge, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
     read_position_at(Snapshot::now(doc), maps, id)
 }
 
-/// The same at some heads; the maps must be those of these heads.
+/// Reads one position at the heads of `snapshot`. `maps` must be the maps of positions at these heads.
 pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<str>) -> Option<Reading> {
     let mut candidates = candidates_at(snapshot, maps, id);
     let winner = candidates.pop()?;
@@ -188,7 +187,7 @@ pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<
         reader.extra.value = Some(reader.encoder.value(&value, &object).unwrap_or(Json::Null));
     }
     for loser in candidates {
-        // A losing value that is no map has no field that it could be a conflict of.
+        // A losing value that is not a map cannot be shown as a conflict of a field.
         let Some(row) = loser.row else {
             reader.encoder.omit(1);
             continue;
@@ -212,8 +211,8 @@ pub(super) fn read_position_at(snapshot: Snapshot<'_>, maps: &[ObjId], id: &Arc<
     Some(Reading { position, row, sources })
 }
 
-/// Reads one field of the schema of a row again, and adds the texts that it was read from to `sources`. False: something
-/// stands there that the schema does not describe, and the row must be read whole.
+/// Reads the value of one key of a row again, and adds the texts that it was read from to `sources`. Returns false if a value does
+/// not match the schema, so that the whole row must be read.
 pub(super) fn reread_field(
     doc: &Automerge,
     row: &ObjId,
@@ -359,19 +358,19 @@ struct RowReader<'a> {
     snapshot: Snapshot<'a>,
     encoder: Encoder<'a>,
     sources: Vec<Source>,
-    /// Fields that the schema does not know: for each the values that stand there, the winner last.
+    /// The values of keys beyond the schema, the winner last.
     unknown: BTreeMap<String, Vec<Json>>,
     extra: Extra,
 }
 
 impl<'a> RowReader<'a> {
     fn new(snapshot: Snapshot<'a>) -> Self {
-        let encoder = Encoder::new(snapshot, ROW_ROOM);
+        let encoder = Encoder::new(snapshot, MAX_ROW_BYTES);
         Self { snapshot, encoder, sources: Vec::new(), unknown: BTreeMap::new(), extra: Extra::default() }
     }
 
-    /// The schema's fields of a row: for each the values that stand there, the winner last. Rows are read from the one that
-    /// is shown to the one that lost first.
+    /// Reads a row: the values of each key of the schema, the winner last. Call it for the winning row first, and for the row that
+    /// lost first last.
     fn read(&mut self, row: ObjId) -> BTreeMap<PositionKey, Vec<Json>> {
         let mut fields = BTreeMap::new();
         let snapshot = self.snapshot;
@@ -406,16 +405,16 @@ impl<'a> RowReader<'a> {
         fields
     }
 
-    /// What stands in a field of the schema, whatever it is.
+    /// Any value under a key of the schema.
     fn show(&mut self, key: PositionKey, value: &Value<'_>, object: &ObjId) -> Option<Json> {
         show_field(self.snapshot, key, value, object).or_else(|| self.encoder.value(value, object))
     }
 }
 
-/// A text or a scalar in a field of the schema; `None`: see [`Snapshot::show`].
+/// A text or a scalar under a key of the schema as JSON; see [`Snapshot::show`].
 fn show_field(snapshot: Snapshot<'_>, key: PositionKey, value: &Value<'_>, object: &ObjId) -> Option<Json> {
     match (key, value) {
-        // Timestamps are numbers here: they order the rows.
+        // Timestamps are shown as numbers, because they order the rows.
         (PositionKey::CreatedAt | PositionKey::UpdatedAt, Value::Scalar(scalar)) => match &**scalar {
             ScalarValue::Timestamp(ms) => Some(Json::from(*ms)),
             scalar => show_scalar(scalar),
@@ -424,7 +423,7 @@ fn show_field(snapshot: Snapshot<'_>, key: PositionKey, value: &Value<'_>, objec
     }
 }
 
-/// A point in time: a timestamp or any number of milliseconds (what `Date.now()` gives).
+/// A time in milliseconds since 1970: any number, such as that of `Date.now()` in JavaScript.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds; saturates")]
 pub fn as_milliseconds(value: &Json) -> Option<i64> {

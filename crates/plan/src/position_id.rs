@@ -1,19 +1,19 @@
-//! The rule for the ids of new positions.
+//! Validation of the ids of new positions.
 //!
 //! An id is one segment of a URL (`/api/documents/{documentId}/positions/{positionId}`). Clients and proxies rewrite some
 //! segments before the server sees them: `.` and `..` disappear, `%2e` counts as a dot, `\` becomes `/`, and an encoded
 //! `/` is often decoded. A position with such an id could be created and then never be read, changed or deleted by its URL.
 //!
-//! The rule holds for every surface that creates positions. Positions that arrive by sync are not checked: their ids are
-//! what some other program chose, and they are shown all the same.
+//! All protocols that create positions on this server check the id. Positions that arrive by sync are not checked, because
+//! another program chose their ids; they are shown as they are.
 
-/// Characters that the id of a new position may have.
+/// Most characters of the id of a new position.
 pub const MAX_ID: usize = 200;
 
 /// Why a text cannot be the id of a new position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPositionId {
-    /// Nothing but white space.
+    /// Empty, or only white space.
     #[error("must not be empty")]
     Empty,
     /// More than [`MAX_ID`] characters.
@@ -50,7 +50,7 @@ pub fn check_position_id(id: &str) -> Result<(), InvalidPositionId> {
     }
 }
 
-/// Whether URL parsers take this text for a step to the same or the parent folder, and remove it from a path.
+/// Whether URL parsers remove this segment from a path as a reference to the same or the parent folder.
 fn is_dot_segment(text: &str) -> bool {
     let dots = text.to_ascii_lowercase().replace("%2e", ".");
     dots == "." || dots == ".."
@@ -61,14 +61,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_urls_keep_are_accepted() {
+    fn ids_that_fit_into_urls_are_accepted() {
         for id in ["28f6d1a4b9c073", "a b", "ü%?#&=;", "...", ".a", "%2e%2e%2e", "%2f", "a.b", &"é".repeat(MAX_ID)] {
             assert_eq!(check_position_id(id), Ok(()), "{id:?}");
         }
     }
 
     #[test]
-    fn ids_that_urls_lose_are_refused() {
+    fn ids_that_urls_lose_are_rejected() {
         use InvalidPositionId::{Control, DotSegment, Empty, Separator, TooLong};
         for (id, reason) in [
             ("", Empty),

@@ -1,4 +1,4 @@
-//! A document at some heads.
+//! Reads a document at its current heads or at earlier ones, with one interface.
 
 use automerge::iter::{ListRange, MapRange};
 use automerge::{Automerge, ChangeHash, ObjId, ObjType, Prop, ReadDoc, Value};
@@ -6,26 +6,26 @@ use serde_json::Value as Json;
 
 use super::json_encoder::show_scalar;
 
-/// A document at some heads: as it is, or as it was.
+/// A document at given heads.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot<'a> {
     doc: &'a Automerge,
-    /// None: as it is.
+    /// `None` for the current heads.
     heads: Option<&'a [ChangeHash]>,
 }
 
 impl<'a> Snapshot<'a> {
-    /// As it is.
+    /// The document at its current heads.
     pub(super) fn now(doc: &'a Automerge) -> Self {
         Self { doc, heads: None }
     }
 
-    /// As it was when it had these heads, all of which must be known.
+    /// The document at these heads, all of which must be known.
     pub(super) fn at(doc: &'a Automerge, heads: &'a [ChangeHash]) -> Self {
         Self { doc, heads: Some(heads) }
     }
 
-    /// What stands under a key, the winner last.
+    /// All values under a key: the losing ones of a conflict, then the winner.
     pub(super) fn all(self, object: &ObjId, key: impl Into<Prop>) -> Vec<(Value<'a>, ObjId)> {
         match self.heads {
             None => self.doc.get_all(object, key),
@@ -42,7 +42,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// What a map holds: of each key the winner.
+    /// The entries of a map, with the winner of each key.
     pub(super) fn entries(self, object: &ObjId) -> MapRange<'a> {
         match self.heads {
             None => self.doc.map_range(object, ..),
@@ -50,7 +50,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// What a list holds: in each place the winner.
+    /// The items of a list, with the winner at each index.
     pub(super) fn items(self, object: &ObjId) -> ListRange<'a> {
         match self.heads {
             None => self.doc.list_range(object, ..),
@@ -58,7 +58,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The content of a text.
+    /// The content of a Text object.
     pub(super) fn text(self, object: &ObjId) -> String {
         match self.heads {
             None => self.doc.text(object),
@@ -75,7 +75,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// A text or a scalar as JSON; `None` for maps and lists, and for what JSON does not hold.
+    /// A text or a scalar as JSON. `None` for maps and lists, and for values that JSON cannot represent.
     pub(super) fn show(self, value: &Value<'_>, object: &ObjId) -> Option<Json> {
         match value {
             Value::Object(ObjType::Text) => Some(Json::String(self.text(object))),

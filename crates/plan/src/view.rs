@@ -1,10 +1,10 @@
-//! The view: the positions as JSON clients see them, kept current change by change and never rebuilt for one.
+//! [`View`]: all positions, read and rendered, and updated incrementally with each change.
 //!
-//! Which rows a change touches is read from the change's own operations. Automerge's patches would not do: they tell
-//! what became visible, and say nothing about the values that lost against a concurrent write (a third value for a
-//! field, or an edit to the losing one of two rows with one id, yields no patch), which this view shows as conflicts.
-//! Of a touched row the touched fields are read again (a row with fields beyond the schema is read whole), and it is
-//! rendered once, in every form that is served; an export joins the renderings.
+//! The view finds the rows that a change touches from the operations of the change. Automerge's patches are not enough: they
+//! describe visible values only. A write that loses against a concurrent one (a third value of a field, or an edit of the losing
+//! one of two rows with the same id) yields no patch, but the view shows it as a conflict. Only the touched fields of a row are
+//! read again; rows with content beyond the schema are read whole. Each row is rendered once in every form that is served, and
+//! lists and exports join the renderings.
 
 mod touched;
 
@@ -19,14 +19,14 @@ use touched::{Touch, Touched};
 use super::extra::{Extra, read_root_extra};
 use super::position::{Plan, Position, PositionKey, Reading, position_maps, read_plan, read_position, reread_field};
 
-/// How a position is rendered: given by whoever serves it, so that this room knows no protocol.
+/// Functions that render a position. The server passes them in, so that this crate does not depend on its protocols.
 #[derive(Clone, Copy)]
 pub struct Renderings {
-    /// The JSON API's form.
+    /// Renders the form of the JSON API.
     pub json: fn(&Position, &mut Vec<u8>),
-    /// The legacy protocol's form; empty for a row that legacy clients are not told of.
+    /// Renders the form of the legacy protocol. Writes nothing for a row that is not sent to legacy clients.
     pub legacy: fn(&Position, &mut Vec<u8>),
-    /// A line of CSV.
+    /// Renders a line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
 }
 
@@ -38,12 +38,12 @@ impl Default for Renderings {
     }
 }
 
-/// One of the forms in which rows are kept.
+/// A form in which rows are rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// The JSON API's.
+    /// For the JSON API.
     Json,
-    /// The legacy protocol's.
+    /// For the legacy protocol.
     Legacy,
     /// A line of CSV.
     Csv,
@@ -52,7 +52,7 @@ pub enum Form {
 /// A position with its renderings.
 #[derive(Debug, PartialEq)]
 pub struct Row {
-    /// As read.
+    /// The position.
     pub position: Position,
     forms: [Box<[u8]>; 3],
 }
@@ -68,28 +68,28 @@ impl Row {
         Self { position, forms }
     }
 
-    /// The row in one of the served forms.
+    /// The row in a rendered form.
     #[must_use]
     pub fn form(&self, form: Form) -> &[u8] {
         &self.forms[form as usize]
     }
 }
 
-/// What became of a row.
+/// A change of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowEvent {
-    /// It is new, or came back.
+    /// The row was created or restored.
     Added(Arc<Row>),
-    /// Something of it changed.
+    /// A field of the row changed.
     Edited(Arc<Row>),
-    /// Only something beyond the schema changed: see [`Position::extra`](super::position::Position::extra).
+    /// Only content beyond the schema changed: see [`Position::extra`](super::position::Position::extra).
     Extended(Arc<Row>),
-    /// It is gone.
+    /// The row was deleted.
     Deleted(Arc<str>),
 }
 
 impl RowEvent {
-    /// Which row.
+    /// The id of the row.
     #[must_use]
     pub fn id(&self) -> &Arc<str> {
         match self {
@@ -99,44 +99,43 @@ impl RowEvent {
     }
 }
 
-/// What a batch changed for those who look at rows.
+/// The changes of a view by one batch.
 #[derive(Debug, Default, PartialEq)]
 pub struct ViewChange {
-    /// Row by row.
+    /// The changed rows.
     pub rows: Vec<RowEvent>,
-    /// What the document says about itself, if that changed.
+    /// The settings of the plan, if they changed.
     pub plan: Option<Plan>,
 }
 
-/// The view, shared with readers. They see the last published state; the document writes it when publishing.
+/// A view that is shared with readers. They see the last published state; publishing updates the view.
 pub type SharedView = Arc<RwLock<View>>;
 
-/// Reads a shared view. (A panic while writing it cannot leave it half-written in a way that a reader could not bear:
-/// the document is reloaded then.)
+/// Locks a shared view for reading. Ignores poisoning: after a panic during an update the document is reloaded.
 pub fn read_view(view: &SharedView) -> RwLockReadGuard<'_, View> {
     view.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes it: what reads the document goes before, or holds everybody up.
+/// Locks a shared view for writing. Read the document before, because the lock blocks all readers.
 pub(super) fn write_view(view: &SharedView) -> RwLockWriteGuard<'_, View> {
     view.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// First the newest; then by id. Rows without a moment come last.
+/// Order of rows: the newest first, then by id. Rows without a creation time come last.
 pub(super) type OrderKey = (bool, Reverse<i64>, Arc<str>);
-/// An object inside of the document, without the library's index (which differs between copies of a document).
+/// An object id without the library's actor index, which differs between copies of a document.
 type ObjectKey = (u64, ActorId);
 
 struct Entry {
     row: Arc<Row>,
-    /// The row's own map, if there is just one.
+    /// The row's own map, if there is only one.
     map: Option<ObjId>,
-    /// What it was read from: the maps, and by field the objects. (Not the objects inside of a field beyond the schema: a
-    /// change to one of these is rare enough to look for the row that it belongs to.)
+    /// The objects that the row was read from, each with its key. Excludes objects inside of fields beyond the schema: these change
+    /// so rarely that their row is searched for.
     objects: Vec<(ObjectKey, Option<PositionKey>)>,
 }
 
-/// What an object inside of the document belongs to.
+/// The row and the key that an object belongs to.
 #[derive(Clone)]
 struct Owner {
     id: Arc<str>,
@@ -164,7 +163,7 @@ impl fmt::Debug for View {
 }
 
 impl View {
-    /// Reads the whole document.
+    /// Reads all positions of a document.
     #[must_use]
     pub fn new(doc: &Automerge, renderings: Renderings) -> Self {
         let maps = position_maps(doc);
@@ -188,19 +187,19 @@ impl View {
         view
     }
 
-    /// The document's heads that this view shows.
+    /// The heads of the document that the view shows.
     #[must_use]
     pub fn heads(&self) -> &[ChangeHash] {
         &self.heads
     }
 
-    /// What the document says about itself.
+    /// The settings of the plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What stands in the root of the document beyond the schema.
+    /// Content of the root of the document beyond the schema.
     #[must_use]
     pub fn extra(&self) -> Option<&Extra> {
         self.extra.as_deref()
@@ -229,7 +228,7 @@ impl View {
         self.order.values()
     }
 
-    /// All rows in one form, joined by `separator`. Rows that have no such form are left out.
+    /// Appends all rows in one form to `out`, joined by `separator`. Rows with an empty rendering are left out.
     pub fn join(&self, form: Form, separator: &[u8], out: &mut Vec<u8>) {
         let size: usize = self.rows().map(|row| row.form(form).len() + separator.len()).sum();
         out.reserve(size);
@@ -242,8 +241,8 @@ impl View {
         }
     }
 
-    /// Brings a view to where `doc` is now, after these changes. Readers are held up for as long as it takes to put rows in
-    /// their place, even when all of them are read again.
+    /// Updates a view after these changes, which `doc` has. Rows are read before the write lock is taken if all of them have to be
+    /// read again.
     pub fn update(view: &SharedView, doc: &Automerge, changes: &[Change]) -> ViewChange {
         let (touched, renderings) = {
             let view = read_view(view);
@@ -258,8 +257,8 @@ impl View {
         write_view(view).patch(doc, touched)
     }
 
-    /// Reads all of `doc` again, after something failed. Tells what was not shown before; if it is not known how far an
-    /// update had come that failed, tells everything as it is now.
+    /// Reads all of `doc` again after a failure. Returns the changes to the view; if an update of the view has panicked, returns
+    /// all rows as edited.
     pub fn reload(view: &SharedView, doc: &Automerge) -> ViewChange {
         let renderings = read_view(view).renderings;
         let fresh = Self::new(doc, renderings);
@@ -276,7 +275,7 @@ impl View {
         change
     }
 
-    /// Takes the place of all that was shown. Returns the old view, as letting go of it takes a while.
+    /// Replaces the view. Also returns the old view, because dropping it takes time.
     fn replace(&mut self, fresh: Self) -> (ViewChange, Self) {
         let old = std::mem::replace(self, fresh);
         let mut rows = Vec::new();
@@ -289,7 +288,7 @@ impl View {
         }
         let gone = old.entries.keys().filter(|id| !self.entries.contains_key(*id));
         rows.extend(gone.map(|id| RowEvent::Deleted(Arc::clone(id))));
-        // In an order that does not depend on a hash map's.
+        // An order that does not depend on the hash map.
         rows.sort_by(|one, other| one.id().cmp(other.id()));
         let plan = (self.plan != old.plan).then(|| self.plan.clone());
         (ViewChange { rows, plan }, old)
@@ -323,8 +322,8 @@ impl View {
         self.put(before.map(|entry| entry.row), position, row, objects)
     }
 
-    /// Reads some fields of a row again; nothing else of it has changed. A row with something beyond the schema is read
-    /// whole: what is shown of it within the bounds depends on all of it.
+    /// Reads some keys of a row again. A row with content beyond the schema is read whole, because the limits of what is shown
+    /// depend on the whole row.
     fn reread_fields(&mut self, doc: &Automerge, id: &Arc<str>, keys: &BTreeSet<PositionKey>) -> Option<RowEvent> {
         let Some(Entry { row, map: Some(map), .. }) = self.entries.get(id) else { return self.reread(doc, id) };
         if row.position.extra.is_some() {
@@ -343,7 +342,7 @@ impl View {
         self.put(Some(row), position, map, objects)
     }
 
-    /// Takes a row out of the view.
+    /// Removes a row from the view.
     fn take(&mut self, id: &str) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.order.remove(&order_key(&entry.row.position));
@@ -353,7 +352,7 @@ impl View {
         Some(entry)
     }
 
-    /// Puts a row into the view; `before` is the one that was taken out of its place.
+    /// Inserts a row into the view. `before` is the row that was removed from its place.
     fn put(
         &mut self,
         before: Option<Arc<Row>>,
@@ -395,7 +394,7 @@ fn object_key(object: &ObjId) -> Option<ObjectKey> {
     }
 }
 
-/// All rows as one comparable value: for checking a view against a fresh reading of the document.
+/// All rows as one comparable value, to compare a view with a new one.
 #[must_use]
 pub fn snapshot(view: &View) -> BTreeMap<Arc<str>, Position> {
     view.entries.iter().map(|(id, entry)| (Arc::clone(id), entry.row.position.clone())).collect()

@@ -1,4 +1,4 @@
-//! Step 1 of a batch: everything in it is applied in memory, and becomes chunks to be stored.
+//! Step 1 of a batch: applies its items in memory, and encodes the new changes for the log.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,29 +15,29 @@ use crate::engine::{Engine, Orphan};
 use crate::incoming::{Incoming, take_apart};
 use crate::peers::PeerKey;
 use crate::provenance::Bringer;
-use crate::quota::Headroom;
-use crate::receive::{has, has_at_once};
+use crate::quota::Quota;
+use crate::receive::{has, has_without_orphans};
 use crate::schema::{EditRefused, Schema};
 use crate::{causal_order, validation};
 
-/// Changes that may wait in memory for others that they depend on.
+/// Most orphaned changes that a document keeps in memory: changes whose dependencies are missing.
 pub const MAX_ORPHANS: usize = 10_000;
-/// Bytes that they may hold.
+/// Most bytes of orphaned changes.
 const MAX_ORPHAN_BYTES: usize = 32 << 20;
 
-/// Heads that a document may have after a batch.
+/// Heads after a batch above which the server merges them.
 const MAX_HEADS: usize = 256;
 
-/// What the first change of a new actor costs in any document, in changes of known actors.
+/// Fixed cost of the first change of a new actor, in units of a change of a known actor.
 const NEW_ACTOR: u64 = 4;
-/// It costs one more for each of so many changes times actors of the document.
+/// The first change of a new actor costs one more unit for each of this many changes times actors of the document.
 const CLOCKS_PER_CHANGE: u64 = 1_000_000;
 
-/// Who brought the changes of a batch, as far as that is known.
-type Bringers = HashMap<ChangeHash, Bringer>;
+/// The contributors of the changes of a batch, as far as they are known.
+type Contributors = HashMap<ChangeHash, Bringer>;
 
 impl<S: Schema> Engine<S> {
-    /// What of step 1 can be done before it is known what else belongs to the batch.
+    /// Decodes an item. This part of step 1 does not depend on the other items of the batch.
     #[must_use]
     pub fn prepare(&self, item: Item<S>) -> Prepared<S> {
         Prepared(match item {
@@ -49,17 +49,17 @@ impl<S: Schema> Engine<S> {
         })
     }
 
-    /// The same for a sync message that was taken apart already.
+    /// Prepares a sync message that is decoded already.
     #[must_use]
     pub fn prepare_sync(&self, peer: PeerKey, bytes: Bytes, incoming: Incoming) -> Prepared<S> {
         Prepared(Ready::Sync { peer, bytes, incoming: Ok(Some(incoming)) })
     }
 
-    /// Takes a portion of changes from the front of a sync message and prepares it: as many as cost no more than `cost` changes
-    /// of known actors, but at least one. Returns `None` if all that is left fits into one portion.
+    /// Removes a portion of changes from the front of a sync message and prepares it: as many as cost no more than `cost` changes
+    /// of known actors, but at least one. Returns `None` if all remaining changes fit into one portion.
     pub fn prepare_part(&self, peer: PeerKey, message: &mut Incoming, cost: usize) -> Option<Prepared<S>> {
-        let Headroom { changes, actors, .. } = self.headroom();
-        // A new actor goes into all clocks (see `load::apply`).
+        let Quota { changes, actors, .. } = self.quota();
+        // A new actor is added to all clocks (see `load::apply`).
         let new_actor = NEW_ACTOR + changes.saturating_mul(actors) / CLOCKS_PER_CHANGE;
         let new_actor = usize::try_from(new_actor).unwrap_or(usize::MAX);
         let cost_of = |change: &Change| if change.seq() == 1 { new_actor } else { 1 };
@@ -72,21 +72,21 @@ impl<S: Schema> Engine<S> {
         Some(Prepared(Ready::Part { peer, part }))
     }
 
-    /// Step 1: applies a batch in memory. The changes of all its messages go through one `apply_changes`.
+    /// Applies a batch in memory. The changes of all its messages go through one `apply_changes`.
     pub fn apply(&mut self, items: Vec<Item<S>>) -> Applied<S> {
         let prepared = items.into_iter().map(|item| self.prepare(item)).collect();
         self.apply_prepared(prepared)
     }
 
-    /// The same for items that are prepared. What comes of it may be [`spoiled`](Applied::spoiled).
+    /// Applies a batch of prepared items. The result may be [`spoiled`](Applied::spoiled).
     pub fn apply_prepared(&mut self, items: Vec<Prepared<S>>) -> Applied<S> {
-        // The library asserts in places what a forged change breaks.
+        // A forged change can violate assertions of the library.
         catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
             .unwrap_or(Err(BadMessage::Panicked))
-            .unwrap_or_else(Applied::ruined)
+            .unwrap_or_else(Applied::poisoned_by)
     }
 
-    /// An error: the document in memory is ruined.
+    /// Applies a batch. After an error the document in memory is unusable.
     fn try_to_apply(&mut self, items: Vec<Prepared<S>>) -> Result<Applied<S>, BadMessage> {
         let before = self.doc.get_heads();
         let mut outcomes: Vec<Option<Outcome<S>>> = Vec::with_capacity(items.len());
@@ -94,8 +94,8 @@ impl<S: Schema> Engine<S> {
         let mut received = Vec::new();
         let mut edits = Vec::new();
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
-        let mut headroom = self.headroom();
-        let mut bringers = Bringers::new();
+        let mut quota = self.quota();
+        let mut contributors = Contributors::new();
         let mut proven: Arc<HashSet<ChangeHash>> = Arc::default();
         for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
@@ -105,8 +105,8 @@ impl<S: Schema> Engine<S> {
                     Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                     Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
                     Ok(Some(incoming)) => {
-                        join_proven(&mut proven, incoming.continuing);
-                        match self.admit(peer, incoming.changes, &mut headroom, &mut bringers) {
+                        join_proven(&mut proven, incoming.proven);
+                        match self.admit(peer, incoming.changes, &mut quota, &mut contributors) {
                             Err(error) => {
                                 outcomes[index] = Some(Outcome::Refused(error));
                                 continue;
@@ -122,8 +122,8 @@ impl<S: Schema> Engine<S> {
                     }
                 },
                 Ready::Part { peer, part } => {
-                    join_proven(&mut proven, part.continuing);
-                    match self.admit(peer, part.changes, &mut headroom, &mut bringers) {
+                    join_proven(&mut proven, part.proven);
+                    match self.admit(peer, part.changes, &mut quota, &mut contributors) {
                         Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                         Ok(fresh) if fresh.is_empty() => {}
                         Ok(fresh) => {
@@ -135,11 +135,11 @@ impl<S: Schema> Engine<S> {
             }
         }
 
-        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut bringers, &proven)?;
+        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut contributors, &proven)?;
         let mut edited = HashMap::new();
         for (index, edit, by) in edits {
             let before = changes.len();
-            let outcome = match headroom.take_edit() {
+            let outcome = match quota.take_edit() {
                 Ok(()) => self.edit(&edit, &mut changes),
                 Err(full) => Err(EditRefused::Full(full)),
             };
@@ -150,7 +150,7 @@ impl<S: Schema> Engine<S> {
             outcomes[index] = Some(Outcome::Edited(outcome));
         }
         self.restore(&mut changes);
-        self.merge_heads(&mut changes, &mut headroom);
+        self.merge_heads(&mut changes, &mut quota);
 
         let mut changes = causal_order::sort(changes);
         let mut chunks = Vec::new();
@@ -160,10 +160,10 @@ impl<S: Schema> Engine<S> {
         }
         let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
             let hash = change.hash();
-            let here = edited.get(&hash).map(|by| (change, by, true));
-            here.or_else(|| bringers.get(&hash).map(|by| (change, by, false)))
+            let edit = edited.get(&hash).map(|by| (change, by, true));
+            edit.or_else(|| contributors.get(&hash).map(|by| (change, by, false)))
         }));
-        self.applied = !changes.is_empty();
+        self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
         let received = received
             .into_iter()
@@ -184,21 +184,24 @@ impl<S: Schema> Engine<S> {
         })
     }
 
-    /// Those of a peer's changes that are not here yet, if there is room for them and they may come from it.
+    /// Returns the changes of a peer that the document lacks, after checking the quota and the owners of their actors.
+    ///
+    /// # Errors
+    /// When the document is full, or an actor belongs to another user.
     fn admit(
         &mut self,
         peer: PeerKey,
         changes: Vec<Change>,
-        headroom: &mut Headroom,
-        bringers: &mut Bringers,
+        quota: &mut Quota,
+        contributors: &mut Contributors,
     ) -> Result<Vec<Change>, BadMessage> {
         let fresh = self.unknown(peer, changes);
-        headroom.take(&fresh)?;
-        self.claim(peer, &fresh, bringers)?;
+        quota.take(&fresh)?;
+        self.claim(peer, &fresh, contributors)?;
         Ok(fresh)
     }
 
-    /// Those of a peer's changes that are not here yet. What somebody may only read they cannot change.
+    /// The changes of a peer that the document lacks. None if the peer is read-only.
     fn unknown(&self, peer: PeerKey, changes: Vec<Change>) -> Vec<Change> {
         if self.peers.is_read_only(peer) {
             return Vec::new();
@@ -208,24 +211,27 @@ impl<S: Schema> Engine<S> {
 
     /// Whether a change is part of the history.
     fn has(&self, hash: &ChangeHash) -> bool {
-        if self.orphans.is_empty() { has_at_once(&self.doc, hash) } else { has(&self.doc, hash) }
+        if self.orphans.is_empty() { has_without_orphans(&self.doc, hash) } else { has(&self.doc, hash) }
     }
 
-    /// Notes who brings these changes, if that is known, unless some of them continue what somebody else has begun.
-    fn claim(&mut self, peer: PeerKey, changes: &[Change], bringers: &mut Bringers) -> Result<(), BadMessage> {
-        let Some(by) = self.bringers.get(&peer) else { return Ok(()) };
-        // What waits already, or came earlier in this batch, may be brought by anybody: it is a copy, and was noted when it
-        // came first.
-        let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !bringers.contains_key(hash);
+    /// Records the contributor of these changes, if the peer is authenticated.
+    ///
+    /// # Errors
+    /// When an actor belongs to another user.
+    fn claim(&mut self, peer: PeerKey, changes: &[Change], contributors: &mut Contributors) -> Result<(), BadMessage> {
+        let Some(by) = self.contributors.get(&peer) else { return Ok(()) };
+        // Any user may send a copy of an orphaned change, or of one that came earlier in this batch: its contributor is
+        // recorded already.
+        let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !contributors.contains_key(hash);
         let new: Vec<&Change> = changes.iter().filter(|change| is_new(&change.hash())).collect();
         if self.authors.claim(by, new.iter().copied(), self.doc.get_actor()).is_err() {
             return Err(BadMessage::ForeignActor);
         }
-        bringers.extend(new.into_iter().map(|change| (change.hash(), by.clone())));
+        contributors.extend(new.into_iter().map(|change| (change.hash(), by.clone())));
         Ok(())
     }
 
-    /// None: an acknowledgement whose bytes are known.
+    /// Decodes a sync message. `None` for an acknowledgement whose effect is cached.
     fn decode(&self, peer: PeerKey, bytes: &Bytes) -> Result<Option<Incoming>, BadMessage> {
         if self.peers.knows_acknowledgement(peer, bytes) {
             return Ok(None);
@@ -233,13 +239,13 @@ impl<S: Schema> Engine<S> {
         take_apart(bytes, &self.limits).map(Some)
     }
 
-    /// Applies what arrived in one call; when that fails, message by message, to find whose fault it is. An error: the
-    /// document is ruined.
+    /// Applies the received changes in one call, and if that fails, message by message to find the bad one. After an error the
+    /// document in memory is unusable.
     fn apply_arriving(
         &mut self,
         arriving: Vec<(usize, PeerKey, Vec<Change>)>,
         outcomes: &mut [Option<Outcome<S>>],
-        bringers: &mut Bringers,
+        contributors: &mut Contributors,
         proven: &HashSet<ChangeHash>,
     ) -> Result<Vec<Change>, BadMessage> {
         let mut applied = Vec::new();
@@ -247,13 +253,13 @@ impl<S: Schema> Engine<S> {
             return Ok(applied);
         }
         let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
-        if let Err(error) = self.apply_changes(all, &mut applied, bringers, proven)? {
+        if let Err(error) = self.apply_changes(all, &mut applied, contributors, proven)? {
             if let [(index, _, _)] = arriving.as_slice() {
                 outcomes[*index] = Some(Outcome::Refused(error));
                 return Ok(applied);
             }
             for (index, _, changes) in arriving {
-                if let Err(error) = self.apply_changes(changes, &mut applied, bringers, proven)? {
+                if let Err(error) = self.apply_changes(changes, &mut applied, contributors, proven)? {
                     outcomes[index] = Some(Outcome::Refused(error));
                 }
             }
@@ -261,12 +267,12 @@ impl<S: Schema> Engine<S> {
         Ok(applied)
     }
 
-    /// The inner error: nothing was applied. The outer one: the document is ruined.
+    /// Applies changes. After the inner error nothing was applied; after the outer error the document in memory is unusable.
     fn apply_changes(
         &mut self,
         mut changes: Vec<Change>,
         applied: &mut Vec<Change>,
-        bringers: &mut Bringers,
+        contributors: &mut Contributors,
         proven: &HashSet<ChangeHash>,
     ) -> Result<Result<(), BadMessage>, BadMessage> {
         let mut seen = HashSet::with_capacity(changes.len());
@@ -277,75 +283,75 @@ impl<S: Schema> Engine<S> {
         let before = self.doc.get_heads();
         let checked = self
             .check_orphans(&changes)
-            .and_then(|()| validation::check_counting(&self.doc, &changes, self.max_op))
+            .and_then(|()| validation::check_operation_numbers(&self.doc, &changes, self.max_op))
             .and_then(|all_known| {
-                let waiting = || self.orphans.values().map(|orphan| orphan.change.clone()).collect();
-                load::apply(&mut self.doc, changes.clone(), waiting)?;
+                let orphans = || self.orphans.values().map(|orphan| orphan.change.clone()).collect();
+                load::apply(&mut self.doc, changes.clone(), orphans)?;
                 Ok(all_known)
             });
         let all_known = match checked {
             Ok(all_known) => all_known,
             Err(error) => {
-                self.queue_orphans_again(&before)?;
+                self.requeue_orphans(&before)?;
                 return Ok(Err(error));
             }
         };
         let mut fresh = Vec::with_capacity(changes.len());
-        let mut waited = Vec::new();
-        // Those of these that wait are in the library's queue, and not yet among the orphans.
-        let all_wait_for_nothing = self.orphans.is_empty() && all_known;
+        let mut adopted = Vec::new();
+        // New orphans are in the library's queue, but not in `self.orphans` yet.
+        let no_orphans = self.orphans.is_empty() && all_known;
         for change in changes {
             let hash = change.hash();
-            if if all_wait_for_nothing { has_at_once(&self.doc, &hash) } else { has(&self.doc, &hash) } {
+            if if no_orphans { has_without_orphans(&self.doc, &hash) } else { has(&self.doc, &hash) } {
                 fresh.push(change);
             } else {
                 self.orphan_bytes += change.raw_bytes().len();
                 self.more_orphans = true;
-                let by = bringers.get(&hash).cloned();
+                let by = contributors.get(&hash).cloned();
                 self.orphans.insert(hash, Orphan { change, by });
             }
         }
-        // One that waited goes in with a change that it waited for.
+        // An orphan is applied together with the last of its missing dependencies.
         if !self.orphans.is_empty() && !fresh.is_empty() {
             let doc = &self.doc;
             for (hash, Orphan { change, by }) in self.orphans.extract_if(|hash, _| has(doc, hash)) {
-                waited.push(change);
-                bringers.extend(by.map(|by| (hash, by)));
+                adopted.push(change);
+                contributors.extend(by.map(|by| (hash, by)));
             }
             self.orphan_bytes = self.orphans.values().map(|orphan| orphan.change.raw_bytes().len()).sum();
         }
-        // What those that waited count on from was not known when they came; nor was it for any that came before its own.
-        let uncounted = if all_known { &[][..] } else { fresh.as_slice() };
-        if !waited.iter().chain(uncounted).all(|change| validation::follows(&self.doc, change)) {
-            return Err(BadMessage::Counting);
+        // The dependencies of former orphans were not known when they arrived, nor those of changes that came before their own.
+        let unchecked = if all_known { &[][..] } else { fresh.as_slice() };
+        if !adopted.iter().chain(unchecked).all(|change| validation::follows_dependencies(&self.doc, change)) {
+            return Err(BadMessage::OperationNumbers);
         }
-        fresh.append(&mut waited);
-        if !validation::continue_their_actors(&self.doc, &before, &fresh, proven) {
-            return Err(BadMessage::Discontinuous);
+        fresh.append(&mut adopted);
+        if !validation::have_predecessors(&self.doc, &before, &fresh, proven) {
+            return Err(BadMessage::MissingPredecessor);
         }
-        if !fresh.is_empty() && !validation::makes_again(&self.doc, &before, &fresh) {
-            return Err(BadMessage::NotMadeAgain);
+        if !fresh.is_empty() && !validation::is_reproducible(&self.doc, &before, &fresh) {
+            return Err(BadMessage::NotReproducible);
         }
         applied.append(&mut fresh);
         Ok(Ok(()))
     }
 
-    /// When the library refuses changes it may let go of others that wait, such as those of the same actor. Whoever has sent them
-    /// thinks that they are here, and we would not take them again.
-    fn queue_orphans_again(&mut self, before: &[ChangeHash]) -> Result<(), BadMessage> {
+    /// Queues the orphaned changes in the library again. When the library rejects changes it may drop queued ones, for example of
+    /// the same actor. Their senders believe that they were received, and would not send them again.
+    fn requeue_orphans(&mut self, before: &[ChangeHash]) -> Result<(), BadMessage> {
         if !self.orphans.is_empty() {
-            let waiting: Vec<Change> = self.orphans.values().map(|orphan| orphan.change.clone()).collect();
-            self.doc.apply_changes(waiting)?;
+            let orphans: Vec<Change> = self.orphans.values().map(|orphan| orphan.change.clone()).collect();
+            self.doc.apply_changes(orphans)?;
         }
-        // Nothing of what was refused may be here, nor anything that was not looked at.
-        if self.doc.get_heads() == before { Ok(()) } else { Err(BadMessage::NotMadeAgain) }
+        // No rejected or unchecked change may be in the document.
+        if self.doc.get_heads() == before { Ok(()) } else { Err(BadMessage::NotReproducible) }
     }
 
-    /// Refuses changes that would make too many wait for others, before the library has queued any of them.
+    /// Rejects changes that would make too many orphans, before the library queues any of them.
     fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
         let mut known: HashSet<ChangeHash> = HashSet::new();
         let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
-        // Dependencies come first in what a peer sends; a change that comes before its own is counted as an orphan.
+        // Peers send dependencies first. A change that comes before its own dependencies is counted as an orphan.
         for change in changes {
             if change.deps().iter().all(|dep| known.contains(dep) || self.has(dep)) {
                 known.insert(change.hash());
@@ -354,8 +360,8 @@ impl<S: Schema> Engine<S> {
                 bytes += change.raw_bytes().len();
             }
         }
-        let waits_for_more = count > self.orphans.len();
-        if waits_for_more && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
+        let has_new_orphans = count > self.orphans.len();
+        if has_new_orphans && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
             return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
         }
         Ok(())
@@ -368,17 +374,17 @@ impl<S: Schema> Engine<S> {
         Ok(done)
     }
 
-    /// Adds the change that was made here since the document had these heads, if there is one.
+    /// Adds the local change that was made since the document had these heads, if there is one.
     fn collect_local_change(&self, before: &[ChangeHash], changes: &mut Vec<Change>) {
         if self.doc.get_heads() != before {
             changes.extend(self.doc.get_last_local_change());
         }
     }
 
-    /// Makes one head of many: peers name all of them in every message, and nobody needs to know them apart. The document gets
-    /// at most one more change for every [`MAX_HEADS`] that others make.
-    fn merge_heads(&mut self, changes: &mut Vec<Change>, headroom: &mut Headroom) {
-        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || headroom.take_edit().is_err() {
+    /// Merges the heads by an empty change if there are more than [`MAX_HEADS`], because peers name all heads in every message.
+    /// The document gets at most one such change for every [`MAX_HEADS`] changes of peers.
+    fn merge_heads(&mut self, changes: &mut Vec<Change>, quota: &mut Quota) {
+        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || quota.take_edit().is_err() {
             return;
         }
         let time = changes.iter().map(Change::timestamp).max().unwrap_or_default();
@@ -387,7 +393,7 @@ impl<S: Schema> Engine<S> {
         changes.extend(self.doc.get_change_by_hash(&merged));
     }
 
-    /// What peers must not alter is restored by the same append.
+    /// Restores the values that peers must not alter, in the same batch.
     fn restore(&mut self, changes: &mut Vec<Change>) {
         if let Some(time) = changes.iter().map(Change::timestamp).max() {
             let before = self.doc.get_heads();
@@ -397,7 +403,7 @@ impl<S: Schema> Engine<S> {
     }
 }
 
-/// Merges the proven changes of another message of the batch. Rarely more than one message has any.
+/// Adds the proven changes of another message of the batch. Rarely more than one message has any.
 fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHash>>) {
     if proven.is_empty() {
         *proven = more;
@@ -424,7 +430,7 @@ mod tests {
         engine
     }
 
-    /// A message that carries just these changes.
+    /// A message with these changes.
     fn carrying(changes: &[Change]) -> Item<NoEdits> {
         let message = sync::Message {
             heads: changes.last().map(Change::hash).into_iter().collect(),
@@ -454,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn document_of_many_heads_is_merged_by_one_change() {
+    fn many_heads_are_merged_by_one_change() {
         let (mut engine, mut log) = (engine(&[]), Vec::new());
         for round in 0..3 {
             let changes: Vec<Change> =
@@ -467,6 +473,6 @@ mod tests {
             let _ = engine.publish(&mut applied, |_| true);
             assert_eq!((engine.heads().len(), engine.size().0), (1, 301 * (round + 1)));
         }
-        assert_eq!(Automerge::load(&log).unwrap().get_heads(), engine.heads(), "what is stored is what is shown");
+        assert_eq!(Automerge::load(&log).unwrap().get_heads(), engine.heads(), "the log and the document are equal");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a sync message is refused.
+//! Reasons to reject a sync message.
 
 use automerge::sync;
 use automerge_chunks::chunk::ChunkError;
@@ -6,78 +6,76 @@ use automerge_chunks::cost::Overweight;
 
 use crate::quota::DocumentFull;
 
-/// Why a sync message is refused. Its sender is told, and the document takes nothing more from its connection: later
-/// changes build on those that were refused.
+/// Why a sync message is rejected. The sender is told, and the document accepts nothing more from its connection, because later
+/// changes depend on the rejected ones.
 #[derive(Debug, thiserror::Error)]
 pub enum BadMessage {
     /// The envelope of heads, needs and filters does not parse.
     #[error("the sync message does not parse: {0}")]
     Message(#[from] sync::ReadMessageError),
-    /// A chunk is cut, garbled or of no known kind.
+    /// A chunk is truncated, corrupt or of an unknown type.
     #[error("a change in the sync message is corrupt: {0}")]
     Chunk(#[from] ChunkError),
-    /// The chunk is whole, but what it holds is not a change or a document.
+    /// A chunk is intact, but its content is not a change or a document.
     #[error("a change in the sync message is corrupt: {0}")]
     Content(String),
-    /// More than one message may make of the process.
-    #[error("the sync message holds more than a document may: {0}; ask the operator of the server for room")]
+    /// Decoding or applying the message would cost more than its limits allow.
+    #[error("the sync message holds more than a document may: {0}; ask the operator of the server for a higher limit")]
     Overweight(#[from] Overweight),
-    /// More chunks than one message may carry.
+    /// The message carries more chunks than [`MessageLimits::chunks`](crate::MessageLimits::chunks).
     #[error("the sync message carries {found} changes; {limit} are accepted")]
     TooManyChunks {
-        /// How many it carries.
+        /// The number in the message.
         found: u64,
-        /// How many are accepted.
+        /// The limit.
         limit: u64,
     },
-    /// More changes in a list, of heads or of others, than a document that people edit ever has heads.
+    /// A list of hashes is longer than [`MessageLimits::heads`](crate::MessageLimits::heads).
     #[error("the sync message names {found} changes in a list; {limit} are accepted")]
     TooManyHeads {
-        /// How many it names.
+        /// The number in the message.
         found: u64,
-        /// How many are accepted.
+        /// The limit.
         limit: usize,
     },
-    /// A Bloom filter without bits, or one that is to be looked into without end; or too many of them.
-    #[error("the sync message tells what its sender has in a way that cannot be used")]
+    /// A Bloom filter has no bits or too many probes, or there are too many filters.
+    #[error("the sync message has an unusable Bloom filter")]
     BadFilter,
     /// The changes are well-formed, but do not fit this document.
     #[error("a change in the sync message does not apply: {0}")]
     DoesNotApply(#[from] automerge::AutomergeError),
-    /// Operations are numbered behind those that they build on, and not far behind all others.
-    #[error("a change in the sync message does not count on from the changes that it builds on")]
-    Counting,
-    /// Of two changes of one actor neither builds on the other. Automerge takes whoever has the later one for having the
-    /// other, too.
+    /// The operations of a change are not numbered after those of its dependencies, or are numbered far beyond all others.
+    #[error("a change in the sync message has operation numbers that do not follow those of its dependencies")]
+    OperationNumbers,
+    /// A change does not depend on the previous change of its actor. Automerge presumes that a peer with the later change has
+    /// the earlier one.
     #[error("a change in the sync message does not build on the one before it of the same actor")]
-    Discontinuous,
-    /// An actor belongs to whoever began it.
-    #[error(
-        "a change in the sync message continues what another user has begun under the same actor id; write under one of your own"
-    )]
+    MissingPredecessor,
+    /// The actor of a change belongs to another user: the first who contributed a change of it.
+    #[error("a change in the sync message has an actor id that belongs to another user; use an actor id of your own")]
     ForeignActor,
-    /// A time that no clock tells.
-    #[error("a change in the sync message says that it was made before or after all time")]
+    /// The time of a change is outside of the range that Automerge can store.
+    #[error("a change in the sync message has a time out of range")]
     Time,
-    /// Nearly four thousand million operations, or a change that says so.
-    #[error("a change in the sync message is beyond the number of operations that a document can have")]
-    UsedUp,
-    /// It could be applied, and never read again.
-    #[error("a change in the sync message refers to what does not exist, or is written in an unusual way")]
-    NotMadeAgain,
-    /// The document is as large as it may be.
+    /// The operation numbers of a change are at the end of their range of 32 bits.
+    #[error("a change in the sync message exceeds the number of operations that a document can have")]
+    OperationNumbersExhausted,
+    /// The library can apply the change, but not reproduce it from the document: see [`validation`](crate::validation).
+    #[error("a change in the sync message refers to operations that do not exist, or has a non-canonical encoding")]
+    NotReproducible,
+    /// The document has reached one of its limits.
     #[error(transparent)]
     Full(#[from] DocumentFull),
-    /// Too much waits for changes that nobody has sent.
-    #[error("too many changes wait for others that were never sent ({0} at the most)")]
+    /// There are too many orphaned changes: changes whose dependencies are missing.
+    #[error("too many changes depend on changes that were never sent (limit: {0})")]
     TooManyOrphans(usize),
-    /// The library panicked on it.
+    /// The library panicked while it decoded or applied the message.
     #[error("the sync message could not be applied")]
     Panicked,
 }
 
 impl BadMessage {
-    /// Whether a message with wider limits might be taken.
+    /// Whether the message exceeds a limit, and might be accepted with higher limits.
     #[must_use]
     pub fn is_over_a_limit(&self) -> bool {
         use Overweight::{ActorChanges, Changes, Inflated, Operations, Text};

@@ -1,4 +1,4 @@
-//! What goes through a document as one batch, and what comes of it.
+//! Batches: their items, and the results of applying and publishing them.
 
 use automerge::{Change, sync};
 use bytes::Bytes;
@@ -9,20 +9,20 @@ use crate::peers::{Delivery, PeerKey};
 use crate::provenance::{self, Attribution, Bringer};
 use crate::schema::{EditRefused, Schema};
 
-/// One thing to be done in a batch. Cloning is cheap: message bytes are shared.
+/// An item of a batch. Cloning is cheap: message bytes are shared.
 pub enum Item<S: Schema> {
-    /// A sync message as it came.
+    /// A received sync message.
     Sync {
-        /// From whom.
+        /// The sender.
         peer: PeerKey,
         /// The encoded message.
         bytes: Bytes,
     },
-    /// An edit.
+    /// A local edit.
     Edit {
-        /// What.
+        /// The edit.
         edit: S::Edit,
-        /// By whom, as far as that is known for sure.
+        /// The authenticated user, if there is one.
         by: Option<Bringer>,
     },
 }
@@ -37,7 +37,7 @@ impl<S: Schema> Clone for Item<S> {
 }
 
 impl<S: Schema> Item<S> {
-    /// Whether this one alone takes long to apply.
+    /// Whether this single item takes long to apply.
     #[must_use]
     pub fn is_large(&self) -> bool {
         match self {
@@ -47,11 +47,11 @@ impl<S: Schema> Item<S> {
     }
 }
 
-/// An item that was taken apart, which is most of the work where it is large.
+/// A decoded item. Decoding is most of the work for large items.
 pub struct Prepared<S: Schema>(pub(crate) Ready<S>);
 
 impl<S: Schema> Prepared<S> {
-    /// About how many bytes it takes while it is applied, if that is much.
+    /// Estimated memory while the item is applied, in bytes. 0 for edits and acknowledgements.
     #[must_use]
     pub fn weight(&self) -> u64 {
         match &self.0 {
@@ -61,7 +61,7 @@ impl<S: Schema> Prepared<S> {
         }
     }
 
-    /// Operations that it brings.
+    /// Number of operations of the item's changes. 0 for edits.
     #[must_use]
     pub fn operations(&self) -> u64 {
         match &self.0 {
@@ -73,13 +73,13 @@ impl<S: Schema> Prepared<S> {
 }
 
 pub(crate) enum Ready<S: Schema> {
-    /// None: an acknowledgement whose bytes are known.
+    /// `incoming` is `Ok(None)` for an acknowledgement whose effect is cached.
     Sync {
         peer: PeerKey,
         bytes: Bytes,
         incoming: Result<Option<Incoming>, BadMessage>,
     },
-    /// Some of a message's changes; the message itself comes with the last of them.
+    /// A portion of a message's changes. The message itself follows as `Sync` with the last portion.
     Part {
         peer: PeerKey,
         part: Part,
@@ -90,14 +90,14 @@ pub(crate) enum Ready<S: Schema> {
     },
 }
 
-/// What became of an item, in the batch's order.
+/// The result of an item.
 #[derive(Debug)]
 pub enum Outcome<S: Schema> {
-    /// The sync message was taken.
+    /// The sync message was accepted.
     Synced,
-    /// The sync message is refused; the peer that sent it has to go.
+    /// The sync message was rejected. The owner must disconnect the peer from the document.
     Refused(BadMessage),
-    /// The edit was made, or refused.
+    /// The edit was made or rejected.
     Edited(Result<S::Done, EditRefused<S::Error>>),
 }
 
@@ -105,30 +105,30 @@ pub enum Outcome<S: Schema> {
 #[derive(Debug)]
 #[must_use = "the changes must be made durable, and then published"]
 pub struct Applied<S: Schema> {
-    /// Whole Automerge chunks to append to the log: the new changes in causal order. Empty: nothing changed.
+    /// Complete Automerge chunks to append to the log: the new changes in causal order. Empty if the document did not change.
     pub chunks: Vec<u8>,
-    /// How many changes these are.
+    /// Number of changes in `chunks`.
     pub change_count: usize,
-    /// What became of each item. To be told only after the append.
+    /// The result of each item, in the order of the batch. Report it only after the append.
     pub outcomes: Vec<Outcome<S>>,
-    /// For each item whether it brought changes: these are the ones that fail when the append does.
+    /// Whether each item contributed changes. These items fail if the append fails.
     pub brought_changes: Vec<bool>,
     pub(crate) changes: Vec<Change>,
     pub(crate) received: Vec<Received>,
     pub(crate) attributions: Vec<Attribution>,
-    pub(crate) spoiled: Option<BadMessage>,
+    pub(crate) poisoned: Option<BadMessage>,
 }
 
 impl<S: Schema> Applied<S> {
-    /// The document in memory is ruined: a change was applied that would make it unreadable, or the library failed
-    /// halfway. Nothing was made durable. It has to be read again ([`crate::Engine::reload`]), and the items to be tried one by
-    /// one to find whose fault it is; here is what to tell the one who sent the last that is left.
+    /// The error that left the document in memory unusable: a change that would make it unreadable was applied, or the library
+    /// panicked halfway. Nothing is durable yet. The owner must call [`Engine::reload`](crate::Engine::reload), and may apply
+    /// the items one by one to find the bad one, whose sender gets this error.
     #[must_use]
     pub fn spoiled(&self) -> Option<&BadMessage> {
-        self.spoiled.as_ref()
+        self.poisoned.as_ref()
     }
 
-    /// A batch of nothing yet.
+    /// The result of an empty batch.
     pub(crate) fn empty() -> Self {
         Self {
             chunks: Vec::new(),
@@ -138,22 +138,22 @@ impl<S: Schema> Applied<S> {
             changes: Vec::new(),
             received: Vec::new(),
             attributions: Vec::new(),
-            spoiled: None,
+            poisoned: None,
         }
     }
 
-    pub(crate) fn ruined(error: BadMessage) -> Self {
-        Self { spoiled: Some(error), ..Self::empty() }
+    pub(crate) fn poisoned_by(error: BadMessage) -> Self {
+        Self { poisoned: Some(error), ..Self::empty() }
     }
 
-    /// What is to be written down of who brought these changes in, before they are stored: whole lines. Empty: nothing is
-    /// known of that. `time_ms`: now.
+    /// The provenance of the changes as lines of the authors file, to be stored before the changes. Empty if no contributor is
+    /// known. `time_ms` is the current time.
     #[must_use]
     pub fn authors(&self, time_ms: i64) -> Vec<u8> {
         provenance::lines(&self.attributions, time_ms)
     }
 
-    /// The peers whose messages were taken.
+    /// The peers whose messages were accepted.
     pub fn senders(&self) -> impl Iterator<Item = PeerKey> + '_ {
         self.received.iter().map(|received| received.peer)
     }
@@ -163,15 +163,15 @@ impl<S: Schema> Applied<S> {
 pub(crate) struct Received {
     pub(crate) peer: PeerKey,
     pub(crate) bytes: Bytes,
-    /// None: an acknowledgement that was looked up by its bytes, if the document did not change.
+    /// The message, and whether it carried changes. `None` for an acknowledgement whose effect was cached when it was prepared.
     pub(crate) decoded: Option<(sync::Message, bool)>,
 }
 
-/// What is to be sent after a batch.
+/// The result of publishing a batch.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Sync messages. They must be delivered.
+    /// Sync messages. The owner must deliver all of them.
     pub deliveries: Vec<Delivery>,
-    /// What changed the document, in causal order.
+    /// The changes of the batch, in causal order.
     pub changes: Vec<Change>,
 }

@@ -1,15 +1,16 @@
-//! The order in which changes are appended to a log: each after all that it depends on. Then every prefix of the log is a
-//! whole document, and a write that a crash cuts off leaves a file that opens.
+//! Sorts changes for the log: each change after its dependencies.
+//!
+//! Then every prefix of the log is a complete document, and a write that a crash truncates leaves a file that opens.
 
 use std::collections::HashMap;
 
 use automerge::{Change, ChangeHash};
 
-/// Sorts changes so that each comes after those of them that it depends on. The same changes get the same order.
+/// Sorts changes so that each comes after its dependencies. The order does not depend on the order of the input.
 pub(crate) fn sort(mut changes: Vec<Change>) -> Vec<Change> {
     changes.sort_by_key(|change| (change.start_op(), change.hash()));
-    // A change begins to count its operations after those that it depends on, so numbers tell the order. But one without
-    // operations ends where it begins, and all that is made on it alone begins there as well.
+    // The operations of a change are numbered after those of its dependencies, so the numbers give the order. But a change
+    // without operations shares its start number with the changes that depend on it alone.
     if changes.iter().any(Change::is_empty) { by_dependencies(changes) } else { changes }
 }
 
@@ -18,17 +19,17 @@ fn by_dependencies(changes: Vec<Change>) -> Vec<Change> {
         changes.iter().enumerate().map(|(place, change)| (change.hash(), place)).collect();
     let mut seen = vec![false; changes.len()];
     let mut order = Vec::with_capacity(changes.len());
-    // By hand, as a chain may be as long as a message allows. `true`: what the change depends on is in the order already.
-    let mut waiting: Vec<(usize, bool)> = Vec::new();
+    // Not recursive, as a chain may be as long as a message allows. `true`: the dependencies are in the order already.
+    let mut stack: Vec<(usize, bool)> = Vec::new();
     for first in 0..changes.len() {
-        waiting.push((first, false));
-        while let Some((place, ready)) = waiting.pop() {
+        stack.push((first, false));
+        while let Some((place, ready)) = stack.pop() {
             if ready {
                 order.push(place);
             } else if !std::mem::replace(&mut seen[place], true) {
-                waiting.push((place, true));
+                stack.push((place, true));
                 let deps = changes[place].deps().iter().filter_map(|dep| places.get(dep));
-                waiting.extend(deps.filter(|dep| !seen[**dep]).map(|dep| (*dep, false)));
+                stack.extend(deps.filter(|dep| !seen[**dep]).map(|dep| (*dep, false)));
             }
         }
     }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_without_operations_come_after_their_dependencies() {
+    fn changes_without_operations_follow_their_dependencies() {
         let made = in_turn(1_000, 1_000);
         let mut shuffled = made.clone();
         shuffled.sort_by_key(Change::hash);

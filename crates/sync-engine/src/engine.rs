@@ -1,4 +1,4 @@
-//! One Automerge document and its peers: changes in, sync messages out.
+//! [`Engine`]: one document in memory with the sync states of its peers.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use crate::batch::{Applied, Published, Received};
 use crate::message_limits::MessageLimits;
 use crate::peers::{Delivery, PeerKey, Peers};
 use crate::provenance::{Authors, Bringer, Brought};
-use crate::quota::Headroom;
+use crate::quota::Quota;
 use crate::receive::has;
 use crate::schema::Schema;
 use crate::{generate, validation};
 
-/// Operations of a document that is small: some hundred positions.
+/// Operations up to which a document counts as small: it is then copied after loading, to save memory.
 const SMALL_DOCUMENT: u64 = 50_000;
 
 /// One document in memory, with the sync states of its peers.
@@ -24,84 +24,85 @@ pub struct Engine<S> {
     pub(crate) schema: S,
     pub(crate) peers: Peers,
     /// Changes were applied and are not published yet.
-    pub(crate) applied: bool,
+    pub(crate) has_unpublished: bool,
     pub(crate) limits: MessageLimits,
-    /// The number of the last operation.
+    /// The last operation number.
     pub(crate) max_op: u64,
-    /// Changes that wait for others. They are in the library's queue too; here to be written when they are applied.
+    /// Orphaned changes, whose dependencies are missing. The library queues them as well; they are kept here to be stored once
+    /// they are applied.
     pub(crate) orphans: HashMap<ChangeHash, Orphan>,
     pub(crate) orphan_bytes: usize,
-    /// More changes wait for others than when something was last published.
+    /// Changes were orphaned since the last publication.
     pub(crate) more_orphans: bool,
-    /// Bytes that the document takes in the store.
-    pub(crate) stored: u64,
-    /// Who brought which change in.
+    /// Size of the document in the store, in bytes.
+    pub(crate) stored_bytes: u64,
+    /// The provenance of the changes.
     pub(crate) authors: Authors,
-    /// Who the peers are, as far as that is known.
-    pub(crate) bringers: HashMap<PeerKey, Bringer>,
+    /// The authenticated peers.
+    pub(crate) contributors: HashMap<PeerKey, Bringer>,
 }
 
-/// A change that waits for others.
+/// A change whose dependencies are missing.
 pub(crate) struct Orphan {
     pub(crate) change: Change,
     pub(crate) by: Option<Bringer>,
 }
 
-/// How a peer stands to a document.
+/// Who a peer is, and whether it may write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Who it is, if that is known.
+    /// The authenticated user, to whom the peer's changes are attributed. `None` if the connection is not authenticated.
     pub by: Option<Bringer>,
-    /// It may read and not write: it is told so, and changes that it sends all the same are not taken.
+    /// The peer may only read. It is told so, and its changes are ignored.
     pub read_only: bool,
 }
 
-/// Why a document cannot be opened.
+/// Why a document cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The library does not read it, or would take too much memory for it.
+    /// The log is corrupt, or loading it would take too much memory.
     #[error("the document cannot be read: {0}")]
     NotLoaded(#[from] NotLoaded),
-    /// The library panicked on it.
+    /// The library panicked.
     #[error("the document cannot be read: the Automerge library failed on it")]
     Panicked,
 }
 
 impl<S: Schema> Engine<S> {
-    /// Takes over a document that was read from its log.
+    /// Makes an engine for a document that was read from its log, without peers.
     ///
-    /// `actor` must be fresh: two documents that write under one actor make changes that exclude each other.
+    /// `actor` must be new: two copies of a document that write under one actor make conflicting changes.
     #[must_use]
     pub fn new(doc: Automerge, actor: ActorId, mut schema: S, limits: MessageLimits) -> Self {
-        let doc = without_spare_room(doc).with_actor(actor);
+        let doc = without_spare_capacity(doc).with_actor(actor);
         let max_op = validation::max_op(&doc);
         schema.loaded(&doc);
         Self {
             doc,
             schema,
             peers: Peers::default(),
-            applied: false,
+            has_unpublished: false,
             limits,
             max_op,
             orphans: HashMap::new(),
             orphan_bytes: 0,
             more_orphans: false,
-            stored: 0,
+            stored_bytes: 0,
             authors: Authors::default(),
-            bringers: HashMap::new(),
+            contributors: HashMap::new(),
         }
     }
 
-    /// The document. It includes a batch that is not durable yet: see [`Engine::has_unpublished`].
+    /// The document. It includes changes that are not durable yet: see [`Engine::has_unpublished`].
     #[must_use]
     pub fn automerge(&self) -> &Automerge {
         &self.doc
     }
 
-    /// Whether a batch was applied and not published yet: readers must not see it.
+    /// Whether the document includes a batch that was applied and not published yet. Readers must not see it.
     #[must_use]
     pub fn has_unpublished(&self) -> bool {
-        self.applied
+        self.has_unpublished
     }
 
     /// The schema of the document.
@@ -110,13 +111,13 @@ impl<S: Schema> Engine<S> {
         &self.schema
     }
 
-    /// The number of the last operation.
+    /// The last operation number of the document.
     #[must_use]
     pub fn max_op(&self) -> u64 {
         self.max_op
     }
 
-    /// Changes that wait in memory for others that they depend on. They are not stored.
+    /// Number of orphaned changes: changes in memory whose dependencies are missing. They are not stored.
     #[must_use]
     pub fn waiting_changes(&self) -> usize {
         self.orphans.len()
@@ -128,53 +129,53 @@ impl<S: Schema> Engine<S> {
         &self.peers
     }
 
-    /// Sets who brought which change in, as read from the store.
+    /// Sets the provenance of the changes, as read from the store.
     pub fn set_authors(&mut self, authors: Authors) {
         self.authors = authors;
     }
 
-    /// Who brought which change in.
+    /// The provenance of the changes.
     #[must_use]
     pub fn authors(&self) -> &Authors {
         &self.authors
     }
 
-    /// Records that what [`Applied::authors`] returned for `time_ms` is stored.
+    /// Records the provenance of a batch, after the lines of [`Applied::authors`] for the same `time_ms` were stored.
     pub fn note_authors(&mut self, applied: &Applied<S>, time_ms: i64) {
         for attribution in &applied.attributions {
-            self.authors.note(attribution, time_ms);
+            self.authors.record(attribution, time_ms);
         }
     }
 
-    /// Who brought these changes in: of those that are here, and of which that is known.
+    /// The provenance of these changes. Changes that are unknown, or whose provenance is unknown, are left out.
     #[must_use]
     pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Brought)> {
-        let here = changes.iter().filter(|change| has(&self.doc, change));
-        here.filter_map(|change| Some((*change, self.authors.of(change)?))).collect()
+        let known = changes.iter().filter(|change| has(&self.doc, change));
+        known.filter_map(|change| Some((*change, self.authors.of(change)?))).collect()
     }
 
-    /// Whether anything was ever written: a document exists from its first change.
+    /// Whether the document has a change. A document exists from its first change.
     #[must_use]
     pub fn exists(&self) -> bool {
         !self.doc.get_heads().is_empty()
     }
 
-    /// The heads, those of a batch that is not durable yet included.
+    /// The heads, including changes that are not durable yet.
     #[must_use]
     pub fn heads(&self) -> Vec<ChangeHash> {
         self.doc.get_heads()
     }
 
-    /// How many changes the history has, and how many operations.
+    /// The number of changes in the history, and the number of operations.
     #[must_use]
     pub fn size(&self) -> (u64, u64) {
         let stats = self.doc.stats();
         (stats.num_changes, stats.num_ops)
     }
 
-    /// How much room it takes in the store: what is added is bounded by it (see [`MessageLimits`]).
+    /// Sets the size of the document in the store, which is limited by [`MessageLimits::document_bytes`].
     pub fn set_stored(&mut self, bytes: u64) {
-        self.stored = bytes;
+        self.stored_bytes = bytes;
     }
 
     /// The whole document as one snapshot chunk.
@@ -183,67 +184,67 @@ impl<S: Schema> Engine<S> {
         generate::save(&self.doc)
     }
 
-    /// A peer begins to sync; see [`Engine::publish`] for what it gets. `shared_heads`: what it is remembered to have.
+    /// Adds a peer. `shared_heads` are the heads that both sides had when it was last connected; empty for a new peer.
     pub fn join(&mut self, peer: PeerKey, mut shared_heads: Vec<ChangeHash>) {
-        // A restored backup may lack what a peer once had from us.
+        // A restored backup may lack changes that the peer has got from us.
         shared_heads.retain(|head| has(&self.doc, head));
         self.peers.join(peer, shared_heads);
     }
 
-    /// Says who a peer is, and what it may do. Once that changes, it is told with its next message, which is due then.
+    /// Sets who a peer is and whether it may write. If that changes, the peer's next message tells it, and is due.
     pub fn introduce(&mut self, peer: PeerKey, standing: Standing) {
         match standing.by {
-            Some(by) => self.bringers.insert(peer, by),
-            None => self.bringers.remove(&peer),
+            Some(by) => self.contributors.insert(peer, by),
+            None => self.contributors.remove(&peer),
         };
         self.peers.set_read_only(peer, standing.read_only);
     }
 
-    /// The peer's next message is due to it even if it has said nothing yet.
+    /// Generates the next message for a peer, even if the peer has sent nothing yet.
     pub fn greet(&mut self, peer: PeerKey) -> Option<Delivery> {
         self.peers.generate_one(&self.doc, peer)
     }
 
-    /// The same for a peer who has no room for it now: it is generated by [`Engine::drained`].
+    /// Marks the next message for a peer as due, for a peer that is not ready now. [`Engine::drained`] generates it.
     pub fn greet_later(&mut self, peer: PeerKey) {
-        self.peers.owe(peer);
+        self.peers.mark_behind(peer);
     }
 
-    /// A peer is gone. Returns the heads that it and the document were known to share.
+    /// Removes a peer. Returns the heads that both sides were known to have.
     pub fn leave(&mut self, peer: PeerKey) -> Option<Vec<ChangeHash>> {
-        self.bringers.remove(&peer);
+        self.contributors.remove(&peer);
         self.peers.leave(peer)
     }
 
-    /// The heads that a peer last said it has.
+    /// The heads in a peer's last message.
     #[must_use]
     pub fn their_heads(&self, peer: PeerKey) -> Option<&[ChangeHash]> {
         self.peers.their_heads(peer)
     }
 
-    /// Whether a peer has said that it accepts no changes: a read-only one, or one that cannot store any now.
+    /// Whether the peer's last message said that it accepts no changes: it is read-only, or cannot store any now.
     #[must_use]
     pub fn refuses_changes(&self, peer: PeerKey) -> bool {
         self.peers.refuses_changes(peer)
     }
 
-    /// Whether the exchange with a peer makes no progress, although it was begun anew.
+    /// Whether the exchange with a peer makes no progress even after resets, so that the peer is not answered any more.
     #[must_use]
     pub fn is_stalled(&self, peer: PeerKey) -> bool {
         self.peers.is_given_up(peer)
     }
 
-    /// A peer asked for this document, which does not exist: it gets nothing until it does.
+    /// Marks a peer that asked for this document, which does not exist. It gets no message until the document exists.
     pub fn wait_for_document(&mut self, peer: PeerKey) {
         self.peers.wait_for_document(peer);
     }
 
-    /// A peer who asked for this document has got it meanwhile, and is asked for it.
+    /// Unmarks a peer that asked for this document, because it has got the document meanwhile.
     pub fn stop_waiting(&mut self, peer: PeerKey) {
         self.peers.stop_waiting(peer);
     }
 
-    /// After the append failed and [`Engine::reload`]: what the batch said besides its changes is not lost.
+    /// Applies the messages without changes of a batch whose append failed, after [`Engine::reload`].
     pub fn settle_acknowledgements(
         &mut self,
         applied: Applied<S>,
@@ -252,62 +253,63 @@ impl<S: Schema> Engine<S> {
         let Applied { received, .. } = applied;
         for Received { peer, bytes, decoded } in received {
             if decoded.as_ref().is_none_or(|(_, carried)| !carried) {
-                self.settle(peer, &bytes, decoded);
+                self.receive(peer, &bytes, decoded);
             }
         }
         self.peers.generate(&self.doc, ready)
     }
 
-    /// Peers that are not answered any more, as they went on saying the same, are answered once more. To be called at times
-    /// far apart. Returns whether there are any; [`Engine::generate_due`] has the answers.
+    /// Makes a message due to the peers whose exchange is stalled. Call this rarely. Returns whether there are any; then call
+    /// [`Engine::generate_due`].
     pub fn retry_stalled(&mut self) -> bool {
         self.peers.retry_stalled()
     }
 
-    /// What is due to peers, without anything new: after [`Engine::reload`]. What is in memory must be what was published.
+    /// Generates the messages that are due without a batch, for example after [`Engine::reload`]. The document must be published.
     pub fn generate_due(&mut self, ready: impl FnMut(PeerKey) -> bool) -> Vec<Delivery> {
-        debug_assert!(!self.applied, "what is not durable yet must not be shown");
+        debug_assert!(!self.has_unpublished, "peers must not see changes that are not durable");
         self.peers.generate(&self.doc, ready)
     }
 
-    /// The socket of a peer takes messages again: one that covers all that happened since, if anything did.
+    /// Generates the message that is due to a peer, if there is one, when its socket accepts messages again.
     pub fn drained(&mut self, peer: PeerKey) -> Option<Delivery> {
         if self.peers.is_due(peer) { self.peers.generate_one(&self.doc, peer) } else { None }
     }
 
-    /// Whether messages of some size are kept for peers who may come yet.
+    /// Whether cached messages take more than a little memory.
     #[must_use]
     pub fn keeps_copies(&self) -> bool {
-        self.peers.keeps_copies()
+        self.peers.holds_cache()
     }
 
-    /// Lets go of them, unless somebody has come since this was last called. They cost time to make again, nothing else.
+    /// Drops cached messages, unless one was used since the last call. Generating them again costs only time.
     pub fn forget_unused_copies(&mut self) {
-        self.peers.forget_unused_copies();
+        self.peers.evict_unused_cache();
     }
 
-    /// Whether a peer is owed a message that it was not ready for.
+    /// Whether a message may be due to a peer.
     #[must_use]
     pub fn is_behind(&self, peer: PeerKey) -> bool {
         self.peers.is_due(peer)
     }
 
-    /// How much of its limits the document has used, in percent: of the limit that it is nearest to.
+    /// Used part of the document limit that is nearest to being reached, in percent.
     #[must_use]
     pub fn used_percent(&self) -> u64 {
-        self.headroom().used_percent()
+        self.quota().used_percent()
     }
 
-    pub(crate) fn headroom(&self) -> Headroom {
+    /// The size of the document, including orphaned changes, and its limits.
+    pub(crate) fn quota(&self) -> Quota {
         let MessageLimits { document_changes, document_bytes, document_operations, document_actor_changes, .. } =
             self.limits;
         let stats = self.doc.stats();
         let (changes, operations) = (stats.num_changes, stats.num_ops);
-        let waiting: usize = self.orphans.values().map(|orphan| orphan.change.len()).sum();
-        Headroom {
+        let orphaned_operations: usize = self.orphans.values().map(|orphan| orphan.change.len()).sum();
+        Quota {
             changes: changes + self.orphans.len() as u64,
-            bytes: self.stored,
-            operations: operations + waiting as u64,
+            bytes: self.stored_bytes,
+            operations: operations + orphaned_operations as u64,
             actors: stats.num_actors + self.orphans.values().filter(|orphan| orphan.change.seq() == 1).count() as u64,
             document_changes,
             document_bytes,
@@ -316,11 +318,12 @@ impl<S: Schema> Engine<S> {
         }
     }
 
-    fn settle(&mut self, peer: PeerKey, bytes: &Bytes, decoded: Option<(sync::Message, bool)>) {
+    /// Applies a message to the state of its sender.
+    fn receive(&mut self, peer: PeerKey, bytes: &Bytes, decoded: Option<(sync::Message, bool)>) {
         let (message, carried_changes) = match decoded {
             Some(decoded) => decoded,
             None if self.peers.acknowledge(peer, bytes) => return,
-            // Its lookup was dropped meanwhile, as the document has moved on.
+            // The cache was cleared meanwhile, because the document has changed.
             None => match sync::Message::decode(bytes) {
                 Ok(message) => (message, false),
                 Err(_) => return,
@@ -333,11 +336,11 @@ impl<S: Schema> Engine<S> {
         self.peers.receive(&self.doc, peer, message, keep);
     }
 
-    /// Step 3: the batch is durable. Moves the peers who sent something, and generates what is due to those that are `ready`
-    /// (the others are asked for again by [`Engine::drained`]).
+    /// Publishes a batch that is durable: updates the states of its senders, and generates the messages that are due to peers for
+    /// which `ready` returns true. For the others call [`Engine::drained`] later.
     pub fn publish(&mut self, applied: &mut Applied<S>, ready: impl FnMut(PeerKey) -> bool) -> Published {
         let changed = !applied.changes.is_empty();
-        self.applied = false;
+        self.has_unpublished = false;
         let more_orphans = std::mem::take(&mut self.more_orphans);
         if changed {
             self.peers.document_changed(&self.doc);
@@ -345,39 +348,41 @@ impl<S: Schema> Engine<S> {
             self.peers.needs_changed();
         }
         for Received { peer, bytes, decoded } in std::mem::take(&mut applied.received) {
-            self.settle(peer, &bytes, decoded);
+            self.receive(peer, &bytes, decoded);
         }
         let deliveries = self.peers.generate(&self.doc, ready);
         Published { deliveries, changes: std::mem::take(&mut applied.changes) }
     }
 
-    /// Drops what is in memory and reads what is durable. Peers are asked for everything that they have and the log has not.
+    /// Reads the document again from its durable log, and drops the document in memory. Peers are asked for all changes that the
+    /// log lacks.
     ///
     /// # Errors
-    /// When the log cannot be read; the engine must not be used then.
+    /// When the log cannot be loaded. The engine must not be used any more then.
     pub fn reload(&mut self, log: &[u8], actor: ActorId) -> Result<(), LoadError> {
         self.doc = load_log(log)?.with_actor(actor);
         self.max_op = validation::max_op(&self.doc);
-        self.applied = false;
+        self.has_unpublished = false;
         self.schema.loaded(&self.doc);
         self.orphans.clear();
         self.orphan_bytes = 0;
-        self.authors.forget_claims();
+        self.authors.drop_unstored_bindings();
         self.peers.reset();
         Ok(())
     }
 }
 
-/// The library leaves room to grow in every column that it reads; a copy has what it needs. For a document of a hundred
-/// positions that is an eighth of its memory; in one that is large it is little, and a second copy would not be.
-fn without_spare_room(doc: Automerge) -> Automerge {
+/// Copies a small document, because the library reserves spare capacity in every column that it loads, and none in a copy. That
+/// saves an eighth of the memory of a document of a hundred positions. In a large document the saving is small, and the copy is
+/// expensive.
+fn without_spare_capacity(doc: Automerge) -> Automerge {
     if doc.stats().num_ops <= SMALL_DOCUMENT { doc.clone() } else { doc }
 }
 
-/// Reads a document from its log; an empty log is a document that does not exist yet.
+/// Loads a document from its log. An empty log gives an empty document.
 ///
 /// # Errors
-/// When the bytes are not a chain of whole Automerge chunks, or take more memory than a document may.
+/// When the bytes are not a chain of complete Automerge chunks, or loading them would take too much memory.
 pub fn load_log(log: &[u8]) -> Result<Automerge, LoadError> {
     Ok(load::load(log)?)
 }

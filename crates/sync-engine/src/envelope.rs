@@ -1,41 +1,41 @@
-//! The outside of a sync message, looked at before the library makes anything of it.
+//! Checks the envelope of an encoded sync message before the library decodes it.
 //!
-//! A message begins with lists: heads, needs, what the sender has (with a Bloom filter each), chunks. An entry can take one
-//! byte on the wire and a hundred in memory. And a Bloom filter says itself how often to look into it: the library takes
-//! it at its word, for each change it thinks of sending, and divides by the filter's length.
+//! The envelope consists of lists: heads, needs, what the sender has (each entry with a Bloom filter), and chunks. An entry can
+//! take one byte on the wire and a hundred in memory. A Bloom filter states its own number of probes and its length; the
+//! library trusts both for every change that it considers, and divides by the length.
 //!
-//! What does not parse here is left to the library, which stops at the same place and has the words for it.
+//! A message that does not parse here passes the check: the library fails at the same place, with an error that says why.
 
 use automerge_chunks::reader::Reader;
 
 use crate::bad_message::BadMessage;
 use crate::message_limits::MessageLimits;
 
-/// Times that a Bloom filter wants to be looked into. Everybody uses 7.
+/// Probes of a Bloom filter. All implementations use 7.
 const MAX_PROBES: u64 = 64;
-/// Filters that a message may hold. Everybody sends one.
+/// Bloom filters in a message. All implementations send one.
 const MAX_FILTERS: u64 = 1_000;
 
-/// Checks how many of what a message lists.
+/// Checks the lengths of the lists and the Bloom filters.
 ///
 /// # Errors
-/// When it lists too many, or a Bloom filter cannot be used.
+/// When a list is too long, or a Bloom filter is unusable.
 pub(crate) fn check(bytes: &[u8], limits: &MessageLimits) -> Result<(), BadMessage> {
-    walk(Reader::new(bytes), limits).unwrap_or(Ok(()))
+    check_lists(Reader::new(bytes), limits).unwrap_or(Ok(()))
 }
 
-/// Whether a sync message carries changes, or may (as far as can be told without taking it apart).
+/// Whether a sync message carries changes. True if it does not parse.
 #[must_use]
 pub fn carries_chunks(bytes: &[u8]) -> bool {
     chunks(Reader::new(bytes)).is_none_or(|count| count > 0)
 }
 
-/// A sync message without the changes that it carries: its lists and its flags. The changes are passed over, not looked at.
-/// `None` if the message does not parse.
+/// A sync message with its lists and flags but without its changes, which are skipped and not decoded. `None` if the message
+/// does not parse.
 #[must_use]
 pub fn without_chunks(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut rest = Reader::new(bytes);
-    pass_lists(&mut rest)?;
+    skip_lists(&mut rest)?;
     let lists = &bytes[..bytes.len() - rest.len()];
     for _ in 0..rest.unsigned()? {
         rest.counted()?;
@@ -44,36 +44,37 @@ pub fn without_chunks(bytes: &[u8]) -> Option<Vec<u8>> {
     Some([lists, &[0], flags].concat())
 }
 
-/// How many bytes of a sync message are lists, which stay with its sender's state until it sends the next.
+/// Size in bytes of the lists of a sync message before its chunks. They are kept in the sender's state until its next message.
+/// The size of the whole message if it does not parse.
 #[must_use]
 pub fn listed(bytes: &[u8]) -> usize {
     let mut rest = Reader::new(bytes);
-    match pass_lists(&mut rest) {
+    match skip_lists(&mut rest) {
         Some(()) => bytes.len() - rest.len(),
         None => bytes.len(),
     }
 }
 
 fn chunks(mut rest: Reader<'_>) -> Option<u64> {
-    pass_lists(&mut rest)?;
+    skip_lists(&mut rest)?;
     rest.unsigned()
 }
 
-fn pass_lists(rest: &mut Reader<'_>) -> Option<()> {
+fn skip_lists(rest: &mut Reader<'_>) -> Option<()> {
     rest.byte()?;
-    hashes(rest)?;
-    hashes(rest)?;
+    skip_hashes(rest)?;
+    skip_hashes(rest)?;
     for _ in 0..rest.unsigned()? {
-        hashes(rest)?;
+        skip_hashes(rest)?;
         rest.counted()?;
     }
     Some(())
 }
 
-fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMessage>> {
+fn check_lists(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMessage>> {
     rest.byte()?;
     for _heads_and_needs in 0..2 {
-        let found = hashes(&mut rest)?;
+        let found = skip_hashes(&mut rest)?;
         if found > limits.heads as u64 {
             return Some(Err(BadMessage::TooManyHeads { found, limit: limits.heads }));
         }
@@ -84,7 +85,7 @@ fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMe
     }
     let (mut found, mut filtered) = (0, 0);
     for _ in 0..filters {
-        found += hashes(&mut rest)?;
+        found += skip_hashes(&mut rest)?;
         let filter = rest.counted()?;
         filtered += filter.len() as u64;
         if !is_usable(Reader::new(filter))? || filtered > limits.filters {
@@ -101,8 +102,8 @@ fn walk(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<(), BadMe
     Some(Ok(()))
 }
 
-/// Passes over hashes with their number in front, and tells it.
-fn hashes(rest: &mut Reader<'_>) -> Option<u64> {
+/// Skips a list of hashes, and returns its length.
+fn skip_hashes(rest: &mut Reader<'_>) -> Option<u64> {
     let count = rest.unsigned()?;
     rest.take(count.checked_mul(32)?)?;
     Some(count)
@@ -113,11 +114,11 @@ fn is_usable(mut filter: Reader<'_>) -> Option<bool> {
         return Some(true);
     }
     let (entries, bits, probes) = (filter.unsigned()?, filter.unsigned()?, filter.unsigned()?);
-    // One without entries is not looked into.
+    // A filter without entries is never probed.
     Some(entries == 0 || (bits > 0 && probes <= MAX_PROBES))
 }
 
-/// Whether the sender of a sync message has changes of the document: it names heads. False if the message does not parse.
+/// Whether a sync message names heads, so that its sender has changes of the document. False if the message does not parse.
 #[must_use]
 pub fn names_heads(bytes: &[u8]) -> bool {
     let mut rest = Reader::new(bytes);
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client with one edit sends to one that has nothing.
+    /// The message of a client with one edit to a client without the document.
     fn message() -> Vec<u8> {
         let (mut doc, mut empty) = (AutoCommit::new(), AutoCommit::new());
         doc.put(ROOT, "value", 1).unwrap();
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn message_without_chunks_says_the_rest() {
+    fn message_without_chunks_keeps_lists_and_flags() {
         let whole = message();
         let bare = without_chunks(&whole).unwrap();
         assert!(carries_chunks(&whole) && !carries_chunks(&bare));
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn message_cut_anywhere_has_no_rest() {
+    fn truncated_message_does_not_parse() {
         let whole = message();
         let flags = 3;
         for length in 0..whole.len() - flags {

@@ -1,17 +1,17 @@
-//! What a peer in some state is sent, and the state after it.
+//! Generates the next message for a peer's sync state.
 //!
-//! Follows `Automerge::generate_sync_message` (automerge 0.12) on the public fields of [`sync::State`], which still does
-//! the work where something has to be guessed by a Bloom filter or was asked for by its hash. For everybody else, which is
-//! whoever has named heads that are all known here, [`receive`](super::receive) noted exactly what the peer has, and:
+//! A reimplementation of `Automerge::generate_sync_message` (automerge 0.12) on the public fields of [`sync::State`]. The
+//! library's function is still called when changes have to be guessed with a Bloom filter or were requested by hash. If the
+//! peer has named only heads that this document has, [`receive`](super::receive) recorded exactly what the peer has. Then:
 //!
-//! - the changes to send are those after what it has and what is on its way to it. For the latter `sent_hashes` holds
-//!   the *heads* of what was sent instead of every hash: on one connection what was sent arrives, and in order. A state
-//!   stays small however much a peer was sent;
-//! - whoever lacks more than a third of the history gets the whole document, as the library does it; but the document is
-//!   saved once for all of them ([`Saved`]), and a few later edits are put behind that copy instead of saving it again;
-//! - `have` names our heads: with this message the peer has what is before them, and what it makes besides is what it
-//!   should send. The library names what was shared before, and makes a Bloom filter of what came later; one in a hundred
-//!   changes of the peer is taken for one of those, and has to be asked for.
+//! - The changes to send are those after what the peer has and what is on its way to it. For the latter `sent_hashes` holds
+//!   the *heads* of what was sent instead of every hash: a connection delivers everything, in order. So a state stays small
+//!   however much was sent.
+//! - A peer that lacks more than a third of the history gets the whole document, as in the library. But the document is saved
+//!   once for all such peers ([`Saved`]), and a few later edits are appended to that copy instead of saving again.
+//! - `have` names our heads: after this message the peer has everything up to them, and should send everything else. The
+//!   library names what was shared before, and adds a Bloom filter of what came later; with a false-positive rate of one in a
+//!   hundred, some changes of the peer are not sent and have to be requested.
 
 use std::collections::VecDeque;
 
@@ -22,19 +22,19 @@ use bytes::Bytes;
 
 use crate::receive::has;
 
-/// Edits after the last saved copy are put behind it while they take less than this part of its size.
+/// Edits after the saved copy are appended to it while they are smaller than its size divided by this.
 const TAIL_PART: usize = 4;
 
-/// Heads of which it is known how long the history was. Peers are mostly at one of these, or ahead of it.
+/// How many recent heads are kept with the length of the history. Most peers are at one of these, or ahead of it.
 const WAYPOINTS: usize = 16;
 
-/// The whole document, encoded once for everybody who needs all of it; and how to tell who does.
+/// The whole document, encoded once for all peers that need it, and the data to decide which do.
 #[derive(Clone, Default)]
 pub(crate) struct Saved {
     copy: Option<Whole>,
-    /// Somebody needed it since the document last moved on.
+    /// The copy was used since the document last changed.
     used: bool,
-    /// Recent heads, and how many changes there were.
+    /// Recent heads, each with the number of changes at that time.
     waypoints: VecDeque<(Vec<ChangeHash>, u64)>,
 }
 
@@ -45,8 +45,8 @@ struct Whole {
 }
 
 impl Saved {
-    /// The document has moved on, to this. A copy that nobody wanted meanwhile is let go of.
-    pub(crate) fn move_on(&mut self, doc: &Automerge) {
+    /// Records the new heads after a change of the document. Drops the copy if it was not used since the last change.
+    pub(crate) fn document_changed(&mut self, doc: &Automerge) {
         if !std::mem::take(&mut self.used) {
             self.copy = None;
         }
@@ -56,10 +56,10 @@ impl Saved {
         self.waypoints.push_back((doc.get_heads(), doc.stats().num_changes));
     }
 
-    /// Whether who has these changes, and all before them, lacks more than a third of all.
+    /// Whether a peer that has these changes and their ancestors lacks more than a third of the history.
     ///
-    /// Counted from the last waypoint that it is known to have passed, so what it has beyond that counts as lacking:
-    /// looking for that would cost more than it could save.
+    /// Counts from the last waypoint that the peer has passed, so changes that it has beyond that count as lacking: finding
+    /// them would cost more than it saves.
     fn is_for(&self, doc: &Automerge, has: &[ChangeHash]) -> bool {
         let all = doc.stats().num_changes;
         let passed = self.waypoints.iter().rev().find(|(heads, _)| heads.iter().all(|head| has.contains(head)));
@@ -71,17 +71,17 @@ impl Saved {
         lacking > all / 3
     }
 
-    /// Bytes of the copy.
+    /// Size of the copy in bytes.
     pub(crate) fn len(&self) -> usize {
         self.copy.as_ref().map_or(0, |copy| copy.bytes.len())
     }
 
-    /// Lets go of the copy.
-    pub(crate) fn forget(&mut self) {
+    /// Drops the copy.
+    pub(crate) fn evict(&mut self) {
         *self = Self::default();
     }
 
-    /// Whole chunks that make the document as it is.
+    /// The whole document as a chain of chunks.
     fn chunks(&mut self, doc: &Automerge) -> Vec<u8> {
         self.used = true;
         let heads = doc.get_heads();
@@ -97,21 +97,21 @@ impl Saved {
     }
 }
 
-/// The whole document as one chunk. What waits for other changes is not of it: it is nowhere on disk.
+/// The whole document as one chunk. Excludes orphaned changes, which are not on disk either.
 pub(crate) fn save(doc: &Automerge) -> Vec<u8> {
     doc.save_with_options(SaveOptions { retain_orphans: false, ..SaveOptions::default() })
 }
 
-/// The message that `doc` has for a peer in this state, if any, and the state after it.
+/// The next message of `doc` for a peer in this state, if there is one, and the state after it.
 pub(crate) fn generate(doc: &Automerge, state: &sync::State, saved: &mut Saved) -> (Option<Bytes>, sync::State) {
     let mut next = state.clone();
     let message = if knows_exactly(doc, state) { exact(doc, &mut next, saved) } else { guess(doc, &mut next, saved) };
     (message.map(|message| Bytes::from(message.encode())), next)
 }
 
-/// Whether there is nothing to say to a peer in this state, which is what most acknowledgements lead to: both sides have
-/// the same, have said so, and it asks for nothing.
-pub(crate) fn is_settled(doc: &Automerge, state: &sync::State) -> bool {
+/// Whether there is no message for a peer in this state: both sides have the same changes and have said so, and the peer
+/// requests nothing. Most acknowledgements lead to such a state.
+pub(crate) fn is_in_sync(doc: &Automerge, state: &sync::State) -> bool {
     let heads = doc.get_heads();
     state.have_responded
         && !state.needs_reset
@@ -120,12 +120,12 @@ pub(crate) fn is_settled(doc: &Automerge, state: &sync::State) -> bool {
         && state.their_need.as_ref().is_some_and(Vec::is_empty)
 }
 
-/// Whether it is known what the peer has, and that is all one needs to know.
+/// Whether it is known exactly which changes the peer has.
 fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
     let (Some(heads), Some(have), Some(need)) = (&state.their_heads, &state.their_have, &state.their_need) else {
         return false;
     };
-    // Whoever has made a state since has looked at the document as it was then: heads that were unknown may be here now.
+    // The document may have got the peer's heads after `receive` made this state, so they are looked up again.
     need.is_empty()
         && !state.peer_read_only
         && !state.needs_reset
@@ -161,7 +161,7 @@ fn exact(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     })
 }
 
-/// The entries of a message that brings the peer all that it has not got and was not sent.
+/// The chunks of a message with all changes that the peer lacks and was not sent.
 fn lacking(doc: &Automerge, heads: &[ChangeHash], state: &sync::State, saved: &mut Saved) -> Vec<Vec<u8>> {
     let mut has: Vec<ChangeHash> = state.their_heads.clone().unwrap_or_default();
     has.extend(&state.sent_hashes);
@@ -171,7 +171,7 @@ fn lacking(doc: &Automerge, heads: &[ChangeHash], state: &sync::State, saved: &m
     if !reads_documents(state) {
         return doc.get_changes(&has).iter().map(|change| change.raw_bytes().to_vec()).collect();
     }
-    // One entry: changes, or a document, or a document and changes.
+    // One entry: changes, or a document, or a document followed by changes.
     vec![if saved.is_for(doc, &has) { saved.chunks(doc) } else { doc.save_after(&has) }]
 }
 
@@ -183,14 +183,14 @@ fn reads_documents(state: &sync::State) -> bool {
     state.their_capabilities.as_ref().is_some_and(|known| known.contains(&Capability::MessageV2))
 }
 
-/// By the library: it does not know exactly either, but there are ways to find out.
+/// Lets the library generate the message, with Bloom filters and requests by hash.
 fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<Message> {
-    // What is on its way counts as what the peer has.
+    // Changes on their way to the peer count as changes that it has.
     let sent = std::mem::take(&mut state.sent_hashes);
     let said = state.their_have.clone();
     let mut brings_all = false;
     if let Some(first) = state.their_have.as_mut().and_then(|have| have.first_mut()) {
-        // Who last shared something with us that is lost here is asked for everything, and sent nothing.
+        // If a change that was shared with the peer is lost here, the library requests everything and sends nothing.
         let shared = first.last_sync.iter().all(|hash| has(doc, hash));
         brings_all = shared && state.their_need.is_some() && !state.peer_read_only;
         first.last_sync.extend(&sent);
@@ -199,7 +199,7 @@ fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     if let Some(message) = &mut message
         && message.changes.iter().any(is_document)
     {
-        // The library's copy has in it what waits for other changes, and is made again for everybody.
+        // The library's document includes orphaned changes, and is encoded anew for every peer.
         message.changes = ChunkList::from(vec![saved.chunks(doc)]);
     }
     state.their_have = said;
@@ -232,7 +232,7 @@ mod tests {
         let mut doc = (1_000..1_030).map(&mut edit_once).last().unwrap();
         let later = edit_once(2_000);
         let changes: Vec<_> = doc.get_changes(&known);
-        // All of them were sent; here the heads of what was sent stand for it.
+        // All of them were sent. The engine records only the heads of what was sent.
         let before = sync::State { in_flight: true, ..sync::State::new() };
         let to_ours = sync::State { sent_hashes: doc.get_heads().into_iter().collect(), ..before.clone() };
         let to_theirs = sync::State { sent_hashes: changes.iter().map(automerge::Change::hash).collect(), ..before };
@@ -256,7 +256,7 @@ mod tests {
                 for doc in [&doc, &later] {
                     let (message, next) = generate(doc, &ours, &mut Saved::default());
                     let message = sync::Message::decode(&message.unwrap()).unwrap();
-                    // (Of the heads that the peer named the library takes it to know that we have them; here it is told.)
+                    // The library assumes that the peer knows that we have the heads it named; here it is told.
                     theirs.last_sent_heads.clear();
                     theirs.in_flight = false;
                     let library = doc.generate_sync_message(&mut theirs.clone()).unwrap();

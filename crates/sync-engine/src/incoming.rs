@@ -1,7 +1,7 @@
-//! Strict reading of sync messages.
+//! Strict decoding of sync messages.
 //!
-//! The library's `receive_sync_message` answers Ok with nothing applied when a change in the message is corrupt. So
-//! every chunk of a message is taken apart and checked here, and the message is refused whole if any of them is bad.
+//! The library's `receive_sync_message` returns `Ok` and applies nothing when a change in the message is corrupt. So every chunk
+//! of a message is decoded and checked here, and the whole message is rejected if one is bad.
 
 use std::collections::HashSet;
 use std::panic::catch_unwind;
@@ -15,47 +15,48 @@ use crate::bad_message::BadMessage;
 use crate::message_limits::MessageLimits;
 use crate::{causal_order, envelope, validation};
 
-/// Bytes of an operation while it is applied, about: measured at the peak.
-const OPERATION: u64 = 500;
-/// Pairs of a change and an actor that take one byte while changes are applied, about: the library keeps a clock of four
-/// bytes for each actor at every 16th change, in lists that may be half empty.
+/// Approximate memory of an operation while it is applied, in bytes: measured at the peak.
+const OPERATION_BYTES: u64 = 500;
+/// Approximate number of pairs of a change and an actor that take one byte while changes are applied. The library keeps a clock
+/// of four bytes for each actor at every 16th change, in lists that may be half empty.
 const ACTOR_CHANGES_PER_BYTE: u64 = 2;
 
-/// A sync message that holds what it claims to hold.
+/// A decoded and checked sync message.
 #[derive(Debug)]
 pub struct Incoming {
-    /// The message; its changes were taken out.
+    /// The message without its changes.
     pub message: sync::Message,
-    /// The changes that it carried, in its order.
+    /// The changes of the message, in its order.
     pub changes: Vec<Change>,
-    /// Whether the message carried chunks at all: an acknowledgement does not.
+    /// Whether the message carried chunks. An acknowledgement carries none.
     pub carried_changes: bool,
-    /// Operations of these changes.
+    /// Number of operations of these changes.
     pub operations: u64,
-    /// About how many bytes it takes while it is applied.
+    /// Estimated memory while the message is applied, in bytes.
     pub weight: u64,
-    /// Changes proven to continue their actor, for a message that is applied in portions.
-    pub(crate) continuing: Arc<HashSet<ChangeHash>>,
+    /// Changes that need no search for their predecessor, for a message that is applied in portions: see
+    /// [`validation::with_proven_predecessor`].
+    pub(crate) proven: Arc<HashSet<ChangeHash>>,
 }
 
-/// Some of the changes of a message that is applied in portions.
+/// A portion of the changes of a message that is applied in portions.
 #[derive(Debug)]
 pub struct Part {
     pub(crate) changes: Vec<Change>,
     pub(crate) operations: u64,
     pub(crate) weight: u64,
-    pub(crate) continuing: Arc<HashSet<ChangeHash>>,
+    pub(crate) proven: Arc<HashSet<ChangeHash>>,
 }
 
 impl Incoming {
-    /// Prepares for application in portions: sorts the changes causally, and records which continue their actor
-    /// ([`validation::continuing`]).
+    /// Prepares the message for application in portions: sorts the changes causally, and finds the changes whose predecessor of
+    /// the same actor is in the message.
     pub fn prepare_for_portions(&mut self) {
         self.changes = causal_order::sort(std::mem::take(&mut self.changes));
-        self.continuing = Arc::new(validation::continuing(&self.changes));
+        self.proven = Arc::new(validation::with_proven_predecessor(&self.changes));
     }
 
-    /// Takes out this many changes from the front, with their part of the message's operations and weight.
+    /// Removes this many changes from the front, with their share of the message's operations and memory estimate.
     #[must_use]
     pub(crate) fn take_part(&mut self, changes: usize) -> Part {
         let all = self.changes.len().max(1) as u64;
@@ -65,12 +66,10 @@ impl Incoming {
         let weight = self.weight / all * changes.len() as u64;
         self.operations -= operations;
         self.weight -= weight;
-        Part { changes, operations, weight, continuing: Arc::clone(&self.continuing) }
+        Part { changes, operations, weight, proven: Arc::clone(&self.proven) }
     }
-}
 
-impl Incoming {
-    /// Takes a message apart.
+    /// Decodes and checks a message. [`take_apart`] also catches panics of the library.
     ///
     /// # Errors
     /// When the message or anything in it is malformed, corrupt or over a limit.
@@ -81,7 +80,7 @@ impl Incoming {
         let MessageLimits { changes: most, operations, inflated, text, actor_changes, .. } = *limits;
         let mut budget = Budget { inflated, changes: most, operations, text, actor_changes };
         let mut census = Census::default();
-        // All chunks are weighed before the library makes anything of the first.
+        // The cost of all chunks is checked before the library decodes the first.
         let mut weighed = Vec::with_capacity(chunks.len());
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
@@ -100,23 +99,22 @@ impl Incoming {
             changes.extend(changes_of(chunk)?);
         }
         let weight = (limits.inflated - budget.inflated)
-            + (limits.operations - budget.operations) * OPERATION
+            + (limits.operations - budget.operations) * OPERATION_BYTES
             + (limits.text - budget.text)
             + census.actor_changes() / ACTOR_CHANGES_PER_BYTE
             + bytes.len() as u64;
         let operations = limits.operations - budget.operations;
         let carried_changes = !chunks.is_empty();
-        Ok(Self { message, changes, carried_changes, operations, weight, continuing: Arc::default() })
+        Ok(Self { message, changes, carried_changes, operations, weight, proven: Arc::default() })
     }
 }
 
-/// Takes a sync message apart. It does not matter to which document it goes: this can be done before it is that document's
-/// turn.
+/// Decodes and checks a sync message. The result does not depend on the document, so this can be done ahead, on another thread.
 ///
 /// # Errors
 /// When the message or anything in it is malformed, corrupt or over a limit.
 pub fn take_apart(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, BadMessage> {
-    // The library's parsers are strict but not proven: a panic in them is the sender's fault, and costs only it.
+    // A panic in the library's parsers is handled like a corrupt message.
     catch_unwind(|| Incoming::decode(bytes, limits)).unwrap_or(Err(BadMessage::Panicked))
 }
 
@@ -146,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client that made `edits` edits sends to a peer that has nothing (`v2`: and reads whole documents).
+    /// The message of a client with this many edits to a peer without the document. `v2`: the peer accepts whole documents.
     fn message(edits: usize, v2: bool) -> Vec<u8> {
         let mut doc = AutoCommit::new();
         for edit in 0..edits {
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_documents_and_single_changes_are_taken_apart_alike() {
+    fn documents_and_single_changes_decode_alike() {
         for v2 in [false, true] {
             let incoming = Incoming::decode(&message(7, v2), &MessageLimits::default()).unwrap();
             assert_eq!((incoming.changes.len(), incoming.carried_changes), (7, true), "v2: {v2}");
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn flipped_byte_never_loses_a_change_silently() {
+    fn flipped_byte_never_drops_a_change_silently() {
         let whole = message(5, false);
         let changes = Incoming::decode(&whole, &MessageLimits::default()).unwrap().changes.len();
         for at in 0..whole.len() {
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_accepted_is_refused() {
+    fn message_over_a_limit_is_rejected() {
         let default = MessageLimits::default();
         for (limits, v2) in [
             (MessageLimits { operations: 4, ..default }, false),

@@ -1,23 +1,29 @@
-//! One Automerge document and its peers: changes in, sync messages out.
+//! Syncs one Automerge document with many peers.
 //!
-//! Pure: no clock, socket, disk, task or randomness; times, ids and actors are arguments. The owner of an [`Engine`] works in
-//! three steps:
+//! An [`Engine`] holds a document in memory and a sync state for each peer. It has no clock, socket, disk, task or randomness:
+//! times, ids and actors are arguments. Its owner processes every batch in three steps:
 //!
-//! 1. [`Engine::apply`] takes a batch of sync messages and local edits, and returns the chunks to be made durable;
-//! 2. the owner appends them to the log and waits for the disk;
-//! 3. [`Engine::publish`] moves the peers' states and generates the messages that are due to them.
+//! 1. [`Engine::apply`] applies sync messages and local edits in memory, and returns the new changes as chunks ([`Applied`]).
+//! 2. The owner appends the chunks to its log, and waits until they are durable.
+//! 3. [`Engine::publish`] updates the sync states and generates the messages that are due to peers ([`Published`]).
 //!
-//! No effect of a batch is visible before step 3. When step 2 fails, [`Engine::reload`] reads again what is durable.
+//! No effect of a batch is visible before step 3. If step 2 fails, [`Engine::reload`] reads the document again from the log.
 //!
-//! Peers in the same state share one message: states are interned, and messages and acknowledgements are computed once for each
-//! state. What a document is about is a [`Schema`]: the engine calls it for local edits and gives no meaning to content.
+//! | type | what it is for |
+//! |---|---|
+//! | [`Engine`] | the document with its peers |
+//! | [`Schema`] | defines the content: local edits, and values that peers must not alter |
+//! | [`MessageLimits`] | limits of messages and documents |
+//! | [`BadMessage`] | why a message is rejected |
+//! | [`Peers`] | the sync states; peers in the same state share messages and cached results |
+//! | [`Authors`] | the authenticated user who contributed each change |
 //!
 //! ```
 //! use automerge::sync::{State, SyncDoc};
 //! use automerge::{ActorId, AutoCommit, Automerge, ROOT, ReadDoc, transaction::Transactable};
 //! use sync_engine::{Engine, Item, MessageLimits, NoEdits, PeerKey};
 //!
-//! // A client has a document that the server lacks.
+//! // A client has a document that the engine lacks.
 //! let mut client = AutoCommit::new();
 //! client.put(ROOT, "name", "Growth 2027")?;
 //! let mut state = State::new();
@@ -25,9 +31,10 @@
 //! let peer = PeerKey(1);
 //! engine.join(peer, Vec::new());
 //!
-//! while let Some(message) = client.sync().generate_sync_message(&mut state) {
+//! loop {
+//!     let Some(message) = client.sync().generate_sync_message(&mut state) else { break };
 //!     let mut applied = engine.apply(vec![Item::Sync { peer, bytes: message.encode().into() }]);
-//!     // Here the owner appends `applied.chunks` to the log, and waits for the disk.
+//!     // Append `applied.chunks` to the log here, and wait for the disk.
 //!     for delivery in engine.publish(&mut applied, |_| true).deliveries {
 //!         client.sync().receive_sync_message(&mut state, automerge::sync::Message::decode(&delivery.message)?)?;
 //!     }

@@ -1,24 +1,24 @@
-//! What one sync message may hold, and what a document may.
+//! Limits of sync messages and documents.
 
 use automerge_chunks::cost::MAX_ACTOR_CHANGES;
 
-/// Changes that a document may have, unless its server says otherwise.
+/// Default limit of the changes of a document on a server.
 pub const DOCUMENT_CHANGES: u64 = 1_000_000;
-/// Bytes that a document may take in the store, unless its server says otherwise.
+/// Default limit of the size of a document in the store, in bytes.
 pub const DOCUMENT_BYTES: u64 = 256 << 20;
-/// Operations that a document may hold, unless its server says otherwise.
+/// Default limit of the operations of a document.
 pub const DOCUMENT_OPERATIONS: u64 = 5_000_000;
-/// Changes times actors of a document, unless its server says otherwise: their clocks take some 150 MB. Every session of a
-/// client is an actor, if it writes: 10,000 of them may make 50,000 changes.
+/// Default limit of changes times actors of a document, whose clocks then take about 150 MB. Every client session that writes is
+/// an actor: 10,000 sessions may make 50,000 changes.
 pub const DOCUMENT_ACTOR_CHANGES: u64 = 500_000_000;
 
 /// Heads that a peer may name.
 const HEADS: usize = 10_000;
 /// Changes in an ordinary message.
 const CHANGES: u64 = 500_000;
-/// Operations in an ordinary message: they take 100 MB while they are applied.
+/// Operations in an ordinary message. They take 100 MB while they are applied.
 const OPERATIONS: u64 = 200_000;
-/// Operations that a message may hold even where a document may not.
+/// Smallest limit of operations in a message, also if the document may have fewer.
 const LEAST_OPERATIONS: u64 = 1_000_000;
 /// Changes times actors of an ordinary message.
 const ACTOR_CHANGES: u64 = 16_000_000;
@@ -26,44 +26,44 @@ const ACTOR_CHANGES: u64 = 16_000_000;
 const INFLATED: u64 = 64 << 20;
 /// Bytes of keys and texts of an ordinary message.
 const TEXT: u64 = 128 << 20;
-/// The most of any of these, where a document has no limit: more than a process could hold.
+/// Largest value of a limit, for documents without limits: more than a process can hold.
 const MOST: u64 = 1 << 32;
 
-/// What one message may make of the process, checked before the library sees any of it.
+/// Limits of one sync message, which are checked before the library decodes it, and of its document.
 ///
-/// A client cannot split the changes that it has to send: everything that a document may hold must be able to arrive in
-/// one message. So these limits follow from those of documents ([`MessageLimits::for_documents`]). Most messages hold far
-/// less ([`MessageLimits::ordinary`]); a server takes messages that hold more one at a time.
+/// A client cannot split the changes that it has to send, so the content of a whole document must fit into one message. The
+/// limits of messages therefore follow from those of documents ([`MessageLimits::for_documents`]). Most messages are far
+/// smaller ([`MessageLimits::ordinary`]); a server decodes larger ones one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageLimits {
     /// Heads that a peer may name.
     pub heads: usize,
     /// Bytes of Bloom filters.
     pub filters: u64,
-    /// Chunks: changes that are sent one by one, documents.
+    /// Chunks: single changes and documents.
     pub chunks: u64,
-    /// Changes, those in documents included.
+    /// Changes, including those in document chunks.
     pub changes: u64,
     /// Operations of these changes.
     pub operations: u64,
-    /// Bytes that the compressed parts inflate to.
+    /// Bytes of the compressed parts after decompression.
     pub inflated: u64,
-    /// Bytes of keys and messages, each as often as it is repeated.
+    /// Bytes of keys and messages, counting every repetition.
     pub text: u64,
     /// Changes times actors.
     pub actor_changes: u64,
-    /// Changes that the document may have. Bounded by servers, not by replicas.
+    /// Changes of the document. Replicas do not limit it.
     pub document_changes: u64,
-    /// Bytes that the document may take in the store.
+    /// Size of the document in the store, in bytes.
     pub document_bytes: u64,
-    /// Operations that all its changes may hold.
+    /// Operations of the document.
     pub document_operations: u64,
-    /// Its changes times its actors.
+    /// Changes times actors of the document.
     pub document_actor_changes: u64,
 }
 
 impl Default for MessageLimits {
-    /// Takes what a document may hold on a server that runs with the default limits. The document itself is not bounded.
+    /// Message limits for documents of a server with the default limits. The document itself is not limited.
     fn default() -> Self {
         Self {
             document_changes: u64::MAX,
@@ -76,12 +76,12 @@ impl Default for MessageLimits {
 }
 
 impl MessageLimits {
-    /// For documents that may have so many changes, bytes in the store, and operations: each fits into one message.
-    /// Documents with narrower limits may still be sent an ordinary message, which is refused once it does not fit.
+    /// Limits for documents with at most this many changes, bytes in the store, and operations, so that each document fits into
+    /// one message. Messages are never limited to less than an ordinary message, also if the document's limits are lower.
     #[must_use]
     pub fn for_documents(changes: u64, bytes: u64, operations: u64) -> Self {
         let at_least = |limit: u64, ordinary: u64| limit.clamp(ordinary, MOST);
-        // A snapshot lists what a change implies, and bytes are counted as changes hold them.
+        // A document chunk stores explicitly what single changes imply, and `bytes` counts single changes.
         let unpacked = bytes.saturating_mul(2);
         Self {
             heads: HEADS,
@@ -100,15 +100,15 @@ impl MessageLimits {
         }
     }
 
-    /// The same for documents of so many changes times actors, at most [`MAX_ACTOR_CHANGES`]: one with more is not opened.
+    /// Sets the limit of changes times actors, at most [`MAX_ACTOR_CHANGES`]: documents with more cannot be opened.
     #[must_use]
     pub fn with_actor_changes(self, actor_changes: u64) -> Self {
         let document_actor_changes = actor_changes.min(MAX_ACTOR_CHANGES);
         Self { actor_changes: document_actor_changes.max(ACTOR_CHANGES), document_actor_changes, ..self }
     }
 
-    /// For a replica that takes messages of up to so many bytes from the server of its owner's choice. Documents of more
-    /// operations than one for 16 bytes do not occur.
+    /// Limits for a replica that accepts messages of up to this many bytes from its server. Presumes at least 16 bytes for each
+    /// operation.
     #[must_use]
     pub fn for_replica(max_message: u64) -> Self {
         let limits = Self::for_documents(max_message / 64, max_message, max_message / 16);
@@ -116,7 +116,7 @@ impl MessageLimits {
             .with_actor_changes(MAX_ACTOR_CHANGES)
     }
 
-    /// The part of these limits that any number of connections may use at a time.
+    /// The limits of an ordinary message. Any number of connections may use them at the same time.
     #[must_use]
     pub fn ordinary(&self) -> Self {
         Self {

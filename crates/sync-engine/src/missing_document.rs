@@ -1,4 +1,4 @@
-//! What a document that does not exist says to a peer.
+//! Sync messages for a document that does not exist.
 
 use std::panic::catch_unwind;
 
@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use crate::{generate, receive};
 
-/// What a document that does not exist answers to a sync message, or says first. None: nothing, or the message is none.
+/// The reply to a sync message for a document that does not exist, or the first message if there is none to reply to. `None` if
+/// there is no reply, or the message does not parse.
 #[must_use]
 pub fn answer_of_none(message: Option<&[u8]>) -> Option<Bytes> {
-    let (none, mut state) = (Automerge::new(), sync::State::new());
+    let (empty, mut state) = (Automerge::new(), sync::State::new());
     if let Some(message) = message {
         let message = catch_unwind(|| sync::Message::decode(message)).ok()?.ok()?;
-        state = receive::receive(&none, &state, message);
+        state = receive::receive(&empty, &state, message);
     }
-    generate::generate(&none, &state, &mut generate::Saved::default()).0
+    generate::generate(&empty, &state, &mut generate::Saved::default()).0
 }

@@ -1,12 +1,12 @@
-//! Who brought which change in.
+//! The provenance of changes: which authenticated user contributed each change to this server.
 //!
-//! What a change says of its author is what its maker wrote. Who brought it here is known from the connection by which it
-//! came, where connections are authenticated. That is kept beside the document, a line of JSON for each batch and user,
-//! written before the changes themselves: no change is ever stored of which it is not known who brought it, and a crash in
-//! between leaves at worst a line about changes that never came to be.
+//! The author inside a change is what its maker wrote. The contributor is known from the authenticated connection on which the
+//! change arrived. It is stored beside the document, as a line of JSON for each batch and user, and before the changes
+//! themselves. So the provenance of every stored change is known, and a crash in between leaves at worst a line about changes
+//! that were not stored.
 //!
-//! An actor belongs to the first user who brought a change of it. Without that anybody could forge the next change of
-//! somebody else's actor: what that one makes later would be refused everywhere, for good.
+//! An actor belongs to the first user who contributed a change of it. Otherwise any user could forge the next change of another
+//! user's actor, and the changes that the other user makes later would be rejected everywhere, forever.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use automerge::{ActorId, Change, ChangeHash};
 use primitives::strict_json;
 use serde::{Deserialize, Serialize};
 
-/// By which door something came in.
+/// The protocol over which a change arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {
@@ -25,44 +25,45 @@ pub enum Surface {
     Sync,
     /// Plain Automerge sync.
     Plain,
-    /// The legacy socket, and the legacy REST paths.
+    /// The legacy socket and the legacy REST endpoints.
     Legacy,
     /// The JSON API.
     Api,
 }
 
-/// An authenticated user who brings something in.
+/// An authenticated user on a surface, who contributes changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Bringer {
-    /// The name in the token.
+    /// User name, as in the token.
     pub user: Arc<str>,
-    /// The door.
+    /// The protocol that the user's client speaks.
     pub surface: Surface,
 }
 
-/// How a change came in.
+/// How a change arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brought {
-    /// By whom.
+    /// The user who contributed it.
     pub user: Arc<str>,
-    /// By which door.
+    /// The protocol over which it arrived.
     pub surface: Surface,
-    /// When, in milliseconds since 1970.
+    /// When it arrived, in milliseconds since 1970.
     pub time_ms: i64,
 }
 
-/// Whose an actor is.
+/// The owner of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
-    /// The server's own: it writes for all whom it serves.
+    /// The server, which writes for all its users.
     Server,
     User(u32),
 }
 
+/// The binding of an actor to its owner.
 #[derive(Debug, Clone, Copy)]
-struct Bound {
+struct Binding {
     owner: Owner,
-    /// Written down. (What was not is forgotten with the changes that were not stored.)
+    /// The binding is stored. Bindings of changes that could not be stored are dropped.
     durable: bool,
 }
 
@@ -73,54 +74,55 @@ struct Entry {
     time_ms: i64,
 }
 
-/// What is known of who brought what in, of one document.
+/// The provenance of all changes of one document, as stored in its authors file.
 #[derive(Debug, Default)]
 pub struct Authors {
     users: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
-    actors: HashMap<ActorId, Bound>,
+    actors: HashMap<ActorId, Binding>,
     changes: HashMap<ChangeHash, Entry>,
 }
 
-/// Changes of one batch that one user brought by one door; to be written down before they are stored.
+/// The changes of one batch that one user contributed over one surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribution {
     pub(crate) by: Bringer,
     pub(crate) changes: Vec<ChangeHash>,
-    /// Actors that become this user's by it.
+    /// Actors that are bound to this user by these changes.
     actors: Vec<ActorId>,
-    /// Actors under which the server wrote for this user.
+    /// The server's actors that it used for this user.
     server_actors: Vec<ActorId>,
 }
 
-/// The actor belongs to somebody else.
+/// The actor of a change belongs to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ForeignActor;
 
 impl Authors {
-    /// From what was written down. Lines that cannot be read are counted and skipped: what they said is not known any more,
-    /// and is not guessed.
+    /// Parses an authors file. Also returns the number of lines that do not parse, which are skipped.
     #[must_use]
     pub fn read(lines: &[u8]) -> (Self, usize) {
         let (mut authors, mut unreadable) = (Self::default(), 0);
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match strict_json::from_slice::<Line>(line).ok().and_then(Line::parse) {
-                Some((attribution, time_ms)) => authors.note(&attribution, time_ms),
+                Some((attribution, time_ms)) => authors.record(&attribution, time_ms),
                 None => unreadable += 1,
             }
         }
         (authors, unreadable)
     }
 
-    /// How a change came in; None if that is not known.
+    /// The provenance of a change, if it is known.
     #[must_use]
     pub fn of(&self, change: &ChangeHash) -> Option<Brought> {
         let Entry { user, surface, time_ms } = *self.changes.get(change)?;
         Some(Brought { user: Arc::clone(self.users.get(user as usize)?), surface, time_ms })
     }
 
-    /// Whether this user may bring these changes; the actors that were nobody's are this user's from now on. `own`: the actor
-    /// that the server itself writes under at the moment.
+    /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
+    ///
+    /// # Errors
+    /// When an actor belongs to another user or to the server. No actor is bound then.
     pub(crate) fn claim<'a>(
         &mut self,
         by: &Bringer,
@@ -128,9 +130,9 @@ impl Authors {
         own: &ActorId,
     ) -> Result<(), ForeignActor> {
         let user = self.number(&by.user);
-        let theirs = Bound { owner: Owner::User(user), durable: false };
+        let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
-            Some(bound) => bound.owner == theirs.owner,
+            Some(binding) => binding.owner == theirs.owner,
             None => change.actor_id() != own,
         };
         if !changes.clone().all(is_free) {
@@ -145,14 +147,14 @@ impl Authors {
         Ok(())
     }
 
-    /// What is to be written down of these changes, in the order in which they are stored. `made_here`: by the server, for
-    /// this user.
+    /// Groups changes, in the order in which they are stored, by contributor. The flag tells whether the server made the change
+    /// for this user.
     pub(crate) fn attribute<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a Change, &'a Bringer, bool)>,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
-        for (change, by, made_here) in changes {
+        for (change, by, made_by_server) in changes {
             let index = attributions.iter().position(|known| known.by == *by).unwrap_or_else(|| {
                 let by = by.clone();
                 let (changes, actors, server_actors) = (Vec::new(), Vec::new(), Vec::new());
@@ -162,8 +164,8 @@ impl Authors {
             let attribution = &mut attributions[index];
             attribution.changes.push(change.hash());
             let actor = change.actor_id();
-            if !self.actors.get(actor).is_some_and(|bound| bound.durable) {
-                let list = if made_here { &mut attribution.server_actors } else { &mut attribution.actors };
+            if !self.actors.get(actor).is_some_and(|binding| binding.durable) {
+                let list = if made_by_server { &mut attribution.server_actors } else { &mut attribution.actors };
                 if !list.contains(actor) {
                     list.push(actor.clone());
                 }
@@ -172,8 +174,8 @@ impl Authors {
         attributions
     }
 
-    /// It is written down.
-    pub(crate) fn note(&mut self, attribution: &Attribution, time_ms: i64) {
+    /// Records an attribution that is stored.
+    pub(crate) fn record(&mut self, attribution: &Attribution, time_ms: i64) {
         let Attribution { by, changes, actors, server_actors } = attribution;
         let user = self.number(&by.user);
         for change in changes {
@@ -181,24 +183,24 @@ impl Authors {
         }
         let theirs = actors.iter().map(|actor| (actor, Owner::User(user)));
         for (actor, owner) in theirs.chain(server_actors.iter().map(|actor| (actor, Owner::Server))) {
-            let known = self.actors.entry(actor.clone()).or_insert(Bound { owner, durable: true });
+            let known = self.actors.entry(actor.clone()).or_insert(Binding { owner, durable: true });
             // The first line that names an actor counts.
             if !known.durable {
-                *known = Bound { owner, durable: true };
+                *known = Binding { owner, durable: true };
             }
         }
     }
 
-    /// The document in memory was dropped: what was claimed for changes that were not stored is nobody's again.
-    pub(crate) fn forget_claims(&mut self) {
-        self.actors.retain(|_, bound| bound.durable);
+    /// Drops the bindings that are not stored, after the document was read again from its log.
+    pub(crate) fn drop_unstored_bindings(&mut self) {
+        self.actors.retain(|_, binding| binding.durable);
     }
 
     fn number(&mut self, user: &Arc<str>) -> u32 {
         if let Some(number) = self.numbers.get(user) {
             return *number;
         }
-        // Nobody gets to four thousand million names: each is in a line of its own.
+        // There cannot be 2^32 users: each has a line in the file.
         let number = u32::try_from(self.users.len()).unwrap_or(u32::MAX);
         self.users.push(Arc::clone(user));
         self.numbers.insert(Arc::clone(user), number);
@@ -206,7 +208,7 @@ impl Authors {
     }
 }
 
-/// A line of the file.
+/// A line of the authors file.
 #[derive(Serialize, Deserialize)]
 struct Line {
     user: Arc<str>,
@@ -236,7 +238,7 @@ fn parse_actors(actors: &[String]) -> Option<Vec<ActorId>> {
     actors.iter().map(|actor| ActorId::try_from(actor.as_str()).ok()).collect()
 }
 
-/// The lines of these attributions.
+/// Encodes attributions as lines of the authors file.
 pub(crate) fn lines(attributions: &[Attribution], time_ms: i64) -> Vec<u8> {
     let mut lines = Vec::new();
     for Attribution { by, changes, actors, server_actors } in attributions {

@@ -1,31 +1,33 @@
-//! How much may still be added to a document.
+//! The quota of a document: how much may still be added to it.
 //!
-//! Everything that is ever written to a document stays in its history, which is in memory as long as the document is open:
-//! without a bound one client could fill the memory and the disk of all.
+//! Everything that is ever written to a document stays in its history, which is in memory while the document is open. Without a
+//! quota one client could fill the memory and the disk.
 
 use automerge::Change;
 
-/// Why nothing is added to a document.
+/// Why changes are rejected: the document has reached one of its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentFull {
-    /// Its history is too long.
-    #[error("the document has as many changes as it may have ({0}); ask the operator of the server for room")]
+    /// Changes in the history.
+    #[error("the document has as many changes as it may have ({0}); ask the operator of the server for a higher limit")]
     Changes(u64),
-    /// It takes too much room.
-    #[error("the document has as many bytes as it may have ({0}); ask the operator of the server for room")]
+    /// Bytes in the store.
+    #[error("the document has as many bytes as it may have ({0}); ask the operator of the server for a higher limit")]
     Bytes(u64),
-    /// It takes too long to read.
-    #[error("the document has as many operations as it may have ({0}); ask the operator of the server for room")]
-    Operations(u64),
-    /// Too many actors have changed it too often.
+    /// Operations of all changes.
     #[error(
-        "the document has as many changes by as many actors as it may have ({0}, multiplied); export it and go on in a new one"
+        "the document has as many operations as it may have ({0}); ask the operator of the server for a higher limit"
+    )]
+    Operations(u64),
+    /// Changes times actors.
+    #[error(
+        "the document has reached the limit of changes times actors ({0}); export it and continue in a new document"
     )]
     ActorChanges(u64),
 }
 
-/// What a document holds, that of the batch under way included, and what it may hold.
-pub(crate) struct Headroom {
+/// The size of a document, including the batch being applied, and its limits.
+pub(crate) struct Quota {
     pub(crate) changes: u64,
     pub(crate) bytes: u64,
     pub(crate) operations: u64,
@@ -36,8 +38,8 @@ pub(crate) struct Headroom {
     pub(crate) document_actor_changes: u64,
 }
 
-impl Headroom {
-    /// How much of the limit is used that the document is nearest to, in percent.
+impl Quota {
+    /// Used part of the limit that is nearest to being reached, in percent.
     pub(crate) fn used_percent(&self) -> u64 {
         let used = [
             (self.changes, self.document_changes),
@@ -48,21 +50,27 @@ impl Headroom {
         used.into_iter().map(|(used, limit)| used / (limit / 100).max(1)).max().unwrap_or(0)
     }
 
-    /// Room for these changes, all of them or none. None of them: there is always room for nothing.
+    /// Reserves space for all of these changes, or for none. No changes always fit.
+    ///
+    /// # Errors
+    /// When they exceed a limit.
     pub(crate) fn take(&mut self, changes: &[Change]) -> Result<(), DocumentFull> {
         if changes.is_empty() {
             return Ok(());
         }
         let bytes = changes.iter().map(|change| change.raw_bytes().len() as u64).sum();
         let operations = changes.iter().map(|change| change.len() as u64).sum();
-        // The others continue what an actor has begun.
+        // Only the first change of an actor adds an actor.
         let actors = changes.iter().filter(|change| change.seq() == 1).count() as u64;
         self.take_sizes(changes.len() as u64, bytes, operations, actors)
     }
 
-    /// Room for an edit. How large it will be is not known yet; its values are bounded.
+    /// Reserves space for a local edit, whose size is not known yet.
+    ///
+    /// # Errors
+    /// When the document is full.
     pub(crate) fn take_edit(&mut self) -> Result<(), DocumentFull> {
-        // It may be the first one under the server's own actor.
+        // It may be the first change of the server's own actor.
         self.take_sizes(1, 0, 0, 1)?;
         self.actors -= 1;
         Ok(())
@@ -93,8 +101,8 @@ impl Headroom {
 mod tests {
     use super::*;
 
-    fn headroom() -> Headroom {
-        Headroom {
+    fn quota() -> Quota {
+        Quota {
             changes: 8,
             bytes: 80,
             operations: 800,
@@ -107,29 +115,29 @@ mod tests {
     }
 
     #[test]
-    fn what_a_batch_brings_adds_up() {
-        let mut headroom = headroom();
-        assert_eq!(headroom.take_sizes(1, 10, 100, 1), Ok(()));
-        assert_eq!(headroom.take_sizes(1, 11, 0, 0), Err(DocumentFull::Bytes(100)));
-        assert_eq!(headroom.take_sizes(1, 1, 101, 0), Err(DocumentFull::Operations(1_000)));
-        assert_eq!(headroom.take_sizes(1, 1, 0, 1), Err(DocumentFull::ActorChanges(30)));
-        assert_eq!(headroom.take_sizes(2, 1, 0, 0), Err(DocumentFull::Changes(10)));
-        assert_eq!(headroom.take_sizes(1, 10, 100, 0), Ok(()), "what was refused takes nothing");
+    fn sizes_of_a_batch_add_up() {
+        let mut quota = quota();
+        assert_eq!(quota.take_sizes(1, 10, 100, 1), Ok(()));
+        assert_eq!(quota.take_sizes(1, 11, 0, 0), Err(DocumentFull::Bytes(100)));
+        assert_eq!(quota.take_sizes(1, 1, 101, 0), Err(DocumentFull::Operations(1_000)));
+        assert_eq!(quota.take_sizes(1, 1, 0, 1), Err(DocumentFull::ActorChanges(30)));
+        assert_eq!(quota.take_sizes(2, 1, 0, 0), Err(DocumentFull::Changes(10)));
+        assert_eq!(quota.take_sizes(1, 10, 100, 0), Ok(()), "rejected changes take no space");
     }
 
     #[test]
-    fn use_is_told_of_the_limit_that_is_nearest() {
-        let headroom = Headroom { document_actor_changes: 2_000, ..headroom() };
-        assert_eq!(headroom.used_percent(), 80);
-        let headroom = Headroom { actors: 250, changes: 8, document_actor_changes: 2_000, ..headroom };
-        assert_eq!(headroom.used_percent(), 100);
-        assert_eq!(Headroom { document_changes: u64::MAX, ..headroom }.used_percent(), 100);
+    fn used_percent_is_that_of_the_nearest_limit() {
+        let quota = Quota { document_actor_changes: 2_000, ..quota() };
+        assert_eq!(quota.used_percent(), 80);
+        let quota = Quota { actors: 250, changes: 8, document_actor_changes: 2_000, ..quota };
+        assert_eq!(quota.used_percent(), 100);
+        assert_eq!(Quota { document_changes: u64::MAX, ..quota }.used_percent(), 100);
     }
 
     #[test]
-    fn a_full_document_takes_no_edit_but_acknowledgements() {
-        let mut headroom = Headroom { bytes: 100, ..headroom() };
-        assert_eq!(headroom.take_edit(), Err(DocumentFull::Bytes(100)));
-        assert_eq!(headroom.take(&[]), Ok(()));
+    fn full_document_takes_only_acknowledgements() {
+        let mut quota = Quota { bytes: 100, ..quota() };
+        assert_eq!(quota.take_edit(), Err(DocumentFull::Bytes(100)));
+        assert_eq!(quota.take(&[]), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine has to know of what a document is about.
+//! The interface between the engine and the content of documents.
 
 use std::fmt;
 
@@ -6,45 +6,45 @@ use automerge::Automerge;
 
 use crate::quota::DocumentFull;
 
-/// How local edits become changes, and what changes of peers must not alter. The engine itself gives no meaning to what is in a
-/// document.
+/// Defines the content of a document: how local edits become changes, and which values peers must not alter. The engine itself
+/// does not interpret the content.
 pub trait Schema {
     /// A local edit, with its author.
     type Edit: Clone + fmt::Debug;
-    /// What is told to the caller whose edit was made.
+    /// The result of an edit, for its caller.
     type Done: fmt::Debug;
-    /// Why an edit is not made.
+    /// Why an edit is rejected.
     type Error: fmt::Debug;
 
-    /// Notes what a document holds that was just read from its log.
+    /// Called when the document was read from its log.
     fn loaded(&mut self, doc: &Automerge);
 
-    /// Makes an edit as one change, or as none if the document is already as the edit wants it.
+    /// Makes an edit as one change, or as none if it changes nothing.
     ///
     /// # Errors
-    /// When the edit is not acceptable. The document is as before then.
+    /// When the edit is rejected. The document is unchanged then.
     fn edit(&mut self, doc: &mut Automerge, edit: &Self::Edit) -> Result<Self::Done, Self::Error>;
 
-    /// Called when a batch has changed the document: restores, by one change, what peers must not alter. `time` is that of the
-    /// latest change of the batch, in seconds since 1970.
+    /// Called when a batch has changed the document. Restores the values that peers must not alter, by at most one change.
+    /// `time` is that of the latest change of the batch, in seconds since 1970.
     fn restore(&mut self, doc: &mut Automerge, time: i64);
 
-    /// Whether this edit alone takes long to apply.
+    /// Whether this single edit takes long to apply.
     fn is_large(edit: &Self::Edit) -> bool;
 }
 
-/// Why an edit was not made.
+/// Why an edit is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum EditRefused<E> {
-    /// The document is as large as it may be.
+    /// The document has reached one of its limits.
     #[error(transparent)]
     Full(DocumentFull),
-    /// The schema refuses it.
+    /// The schema rejects it.
     #[error("{0}")]
     Schema(E),
 }
 
-/// Documents that are changed by their peers alone.
+/// A schema without local edits, for documents that only peers change.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoEdits;
 

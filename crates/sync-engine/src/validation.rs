@@ -1,14 +1,15 @@
-//! Changes that apply, and would ruin the document all the same.
+//! Rejects changes that the library applies although they corrupt the document.
 //!
-//! The library keeps no change as it came: it keeps operations, and makes a change again when somebody needs it, be it a
-//! peer or the file. Of a forged change it may not be able to: a predecessor that does not exist is not kept, nor is an
-//! unusual way to write the same. Then the change's hash is another one, and neither peers nor the library itself would
-//! ever read the document again. And the count of a change's operations, which is only known from what it builds on when
-//! a document is read from a snapshot, may not fit. Nothing of this is noticed when such a change is applied.
+//! The library does not keep the bytes of a change. It keeps the operations, and reproduces the change when a peer or the file
+//! needs it. It cannot reproduce some forged changes: it drops predecessors that do not exist, and normalizes non-canonical
+//! encodings. The reproduced change has another hash, so neither peers nor the library itself could ever load the document
+//! again. Also, operation numbers that do not follow those of the dependencies do not survive a snapshot, which does not store
+//! them. The library applies such changes without an error.
 //!
-//! Nor does the library notice that a change of an actor does not build on the one before it, and counts on it later.
+//! The library also presumes, without a check, that each change depends on the previous change of its actor.
 //!
-//! So before anything becomes durable, what was applied is made again; and the counting is checked before it is applied.
+//! So operation numbers are checked before changes are applied, and before anything becomes durable the applied changes are
+//! reproduced and compared.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -16,16 +17,16 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ChangeMetadata};
 
 use crate::bad_message::BadMessage;
 
-/// How far a change may begin to count behind all that is known here. One that was made on an older state of a document
-/// counts on behind the newest; by such steps the 32 bits in which operations are counted would be used up soon.
+/// Largest gap between the last operation number in use and the first of a change. Without this limit a few forged changes could
+/// use up the 32 bits of operation numbers.
 const MAX_GAP: u64 = 1 << 22;
-/// What is left for the server's own edits when peers have used up the rest.
+/// Operation numbers that are reserved for the server's own edits.
 const RESERVE: u64 = 1 << 22;
 
-/// Seconds before and after 1970. The library writes the differences of two such numbers.
+/// Largest time of a change, in seconds before or after 1970. The library stores differences of such numbers.
 const MAX_TIME: u64 = 1 << 53;
 
-/// The number of the last operation in a document.
+/// The last operation number of a document.
 pub(crate) fn max_op(doc: &Automerge) -> u64 {
     doc.get_heads().iter().filter_map(|head| max_op_of(doc, head)).max().unwrap_or(0)
 }
@@ -34,10 +35,15 @@ fn max_op_of(doc: &Automerge, hash: &ChangeHash) -> Option<u64> {
     doc.get_change_meta_by_hash(hash).map(|change| change.max_op)
 }
 
-/// Checks that changes count on from what they build on. `reach`: the last number in use.
+/// Checks the times of changes, and that their operation numbers follow those of their dependencies. `reach` is the last
+/// operation number in use.
 ///
-/// Says whether all that they build on was there to be looked at; if not, [`follows`] is to be asked when it is.
-pub(crate) fn check_counting(doc: &Automerge, changes: &[Change], reach: u64) -> Result<bool, BadMessage> {
+/// Returns whether all dependencies were known. If not, the caller must check each change with [`follows_dependencies`] once it
+/// is applied.
+///
+/// # Errors
+/// When a time or a number is invalid.
+pub(crate) fn check_operation_numbers(doc: &Automerge, changes: &[Change], reach: u64) -> Result<bool, BadMessage> {
     let mut arriving: HashMap<ChangeHash, u64> = HashMap::new();
     let mut reach = reach;
     let mut all_known = true;
@@ -53,12 +59,12 @@ pub(crate) fn check_counting(doc: &Automerge, changes: &[Change], reach: u64) ->
         if change.timestamp().unsigned_abs() > MAX_TIME {
             return Err(BadMessage::Time);
         }
-        let counts_on = if known { counts_on(change, before) } else { start > before };
-        if !counts_on || start > reach + MAX_GAP {
-            return Err(BadMessage::Counting);
+        let follows = if known { follows(change, before) } else { start > before };
+        if !follows || start > reach + MAX_GAP {
+            return Err(BadMessage::OperationNumbers);
         }
         if end > u64::from(u32::MAX) - RESERVE {
-            return Err(BadMessage::UsedUp);
+            return Err(BadMessage::OperationNumbersExhausted);
         }
         reach = reach.max(end);
         if changes.len() > 1 {
@@ -68,69 +74,70 @@ pub(crate) fn check_counting(doc: &Automerge, changes: &[Change], reach: u64) ->
     Ok(all_known)
 }
 
-/// The same for one change that was applied.
-pub(crate) fn follows(doc: &Automerge, change: &Change) -> bool {
+/// Whether the operation numbers of an applied change follow those of its dependencies.
+pub(crate) fn follows_dependencies(doc: &Automerge, change: &Change) -> bool {
     let ends: Option<Vec<u64>> = change.deps().iter().map(|dependency| max_op_of(doc, dependency)).collect();
-    ends.is_some_and(|ends| counts_on(change, ends.into_iter().max().unwrap_or(0)))
+    ends.is_some_and(|ends| follows(change, ends.into_iter().max().unwrap_or(0)))
 }
 
-/// Whether a change may follow those it builds on, of which `before` is the last operation. It may leave a gap, unless it
-/// has no operations: when the library reads it from a snapshot it takes the gap for operations that are missing.
-fn counts_on(change: &Change, before: u64) -> bool {
+/// Whether a change may follow dependencies whose last operation number is `before`. A gap is allowed, unless the change has no
+/// operations: the library would take it for missing operations when it loads a snapshot.
+fn follows(change: &Change, before: u64) -> bool {
     let start = change.start_op().get();
     if change.is_empty() { start == before + 1 } else { start > before }
 }
 
-/// Changes that are looked at near one, in the search for the one before it of the same actor: mostly it is among the first.
+/// Ancestors that are visited in the search for a change's predecessor before another method is tried. Mostly the predecessor is
+/// among the first.
 const NEAR: usize = 1_000;
-/// Steps that the searches of one call may take, and as many more for each change. Whoever comes back after long needs one
-/// search that may take more: what they do next builds on it.
+/// Steps that the searches of one call may take together: a fixed part, and a part for each change. One last search may exceed
+/// the limit, which a client needs that comes back after a long time; its later changes depend on that one.
 const STEPS: usize = 100_000;
 const STEPS_PER_CHANGE: usize = 100;
 
-/// Whether each change builds, directly or not, on the one before it of its actor. All of them were applied, to a document
-/// that had the heads `before`.
+/// Whether each change has the previous change of its actor among its ancestors. The changes were applied to a document with the
+/// heads `before`.
 ///
-/// The library takes that for granted: it counts for each actor up to which change somebody has got them, and fails on a
-/// file in which a change comes before the one that its number follows.
+/// The library presumes this: its clocks store for each actor the last change that is included, and it fails on a file in which
+/// a change comes before its predecessor.
 ///
-/// Most changes are told by what is known of the ones that they build on ([`Descent`]), at a cost that grows with their
-/// number alone. Others are searched for, within bounds that grow with the number of changes as well.
+/// Most changes are decided by [`Descent`], at a cost linear in their number. The others need a search of their ancestors, with a
+/// number of steps that is bounded in proportion to the number of changes.
 ///
-/// `proven` are changes that need no check: the result of [`continuing`] for the whole message.
-pub(crate) fn continue_their_actors(
+/// `proven` are changes that need no check: the result of [`with_proven_predecessor`] for the whole message.
+pub(crate) fn have_predecessors(
     doc: &Automerge,
     before: &[ChangeHash],
     changes: &[Change],
     proven: &HashSet<ChangeHash>,
 ) -> bool {
     let mut steps = 0;
-    continue_within(doc, before, changes, proven, &mut steps)
+    have_predecessors_within(doc, before, changes, proven, &mut steps)
 }
 
-/// The changes that depend, directly or not, on the previous change of their actor, where that one is among `changes` as well.
-/// This holds in every document. A portion of the changes alone might not prove it within the bounds of the search.
-pub(crate) fn continuing(changes: &[Change]) -> HashSet<ChangeHash> {
+/// The changes that certainly have the previous change of their actor among their ancestors, because it is in `changes` as well.
+/// The result does not depend on the document. For a portion of the changes alone, the bounded search might fail to find it.
+pub(crate) fn with_proven_predecessor(changes: &[Change]) -> HashSet<ChangeHash> {
     let descent = Descent::of(&[], changes, &mut 0);
-    let numbered = numbered(changes);
-    let continues = |index: usize, change: &Change| {
-        let last = change.seq().checked_sub(1).and_then(|last| numbered.get(&(change.actor_id(), last)));
-        last.is_some_and(|last| descent.is_below(*last, index))
+    let by_sequence = by_sequence(changes);
+    let is_proven = |index: usize, change: &Change| {
+        let last = change.seq().checked_sub(1).and_then(|last| by_sequence.get(&(change.actor_id(), last)));
+        last.is_some_and(|last| descent.is_ancestor(*last, index))
     };
     changes
         .iter()
         .enumerate()
-        .filter(|(index, change)| continues(*index, change))
+        .filter(|(index, change)| is_proven(*index, change))
         .map(|(_, change)| change.hash())
         .collect()
 }
 
-/// Changes by actor and number.
-fn numbered(changes: &[Change]) -> HashMap<(&ActorId, u64), usize> {
+/// Indices of changes by actor and sequence number.
+fn by_sequence(changes: &[Change]) -> HashMap<(&ActorId, u64), usize> {
     changes.iter().enumerate().map(|(index, change)| ((change.actor_id(), change.seq()), index)).collect()
 }
 
-fn continue_within(
+fn have_predecessors_within(
     doc: &Automerge,
     before: &[ChangeHash],
     changes: &[Change],
@@ -139,28 +146,29 @@ fn continue_within(
 ) -> bool {
     let most = STEPS + STEPS_PER_CHANGE * changes.len();
     let descent = Descent::of(before, changes, steps);
-    let numbered = numbered(changes);
+    let by_sequence = by_sequence(changes);
     changes.iter().enumerate().filter(|(_, change)| change.seq() > 1).all(|(index, change)| {
         *steps += 1;
         if !proven.is_empty() && proven.contains(&change.hash()) {
             return true;
         }
-        match numbered.get(&(change.actor_id(), change.seq() - 1)) {
-            Some(last) if descent.is_below(*last, index) => return true,
-            None if descent.has_all_before(index) => return true,
+        match by_sequence.get(&(change.actor_id(), change.seq() - 1)) {
+            Some(last) if descent.is_ancestor(*last, index) => return true,
+            None if descent.includes_document(index) => return true,
             _ => {}
         }
-        *steps < most && continues_nearby(doc, change, steps).unwrap_or_else(|| continues(doc, change, steps))
+        *steps < most
+            && find_near_predecessor(doc, change, steps).unwrap_or_else(|| has_predecessor(doc, change, steps))
     })
 }
 
-/// How changes descend from each other, as far as it can be told by a look at each.
+/// A partial order of changes: a decomposition into chains, made in one pass. It proves ancestry, but cannot disprove it.
 struct Descent {
-    /// The chain that a change is in, and its place there. A change is in the chain of one that it builds on, if that was the
-    /// end of its chain: so it builds on all that come before it in its chain.
+    /// For each change its chain, and its place in the chain. A change continues the chain of one of its dependencies that was
+    /// the end of its chain, so all earlier changes of its chain are its ancestors.
     places: Vec<(usize, usize)>,
-    /// Whether it builds on all that was in the document before.
-    on_all: Vec<bool>,
+    /// For each change whether all changes that were in the document before are its ancestors.
+    includes_document: Vec<bool>,
 }
 
 impl Descent {
@@ -177,8 +185,8 @@ impl Descent {
         }
         let mut missing: Vec<usize> = parents.iter().map(Vec::len).collect();
         let mut ready: VecDeque<usize> = (0..changes.len()).filter(|index| missing[*index] == 0).collect();
-        let mut descent = Self { places: vec![(0, 0); changes.len()], on_all: vec![false; changes.len()] };
-        // How many changes each chain has.
+        let mut descent = Self { places: vec![(0, 0); changes.len()], includes_document: vec![false; changes.len()] };
+        // The length of each chain.
         let mut chains: Vec<usize> = Vec::new();
         while let Some(index) = ready.pop_front() {
             *steps += 1 + parents[index].len();
@@ -190,8 +198,8 @@ impl Descent {
             });
             descent.places[index] = (chain, chains[chain]);
             chains[chain] += 1;
-            descent.on_all[index] =
-                parents[index].iter().any(|parent| descent.on_all[*parent]) || has_all(changes[index].deps(), before);
+            descent.includes_document[index] = parents[index].iter().any(|parent| descent.includes_document[*parent])
+                || has_all(changes[index].deps(), before);
             for child in &children[index] {
                 missing[*child] -= 1;
                 if missing[*child] == 0 {
@@ -202,38 +210,38 @@ impl Descent {
         descent
     }
 
-    /// Whether one change certainly builds on another one.
-    fn is_below(&self, above: usize, below: usize) -> bool {
-        let ((one, higher), (other, lower)) = (self.places[above], self.places[below]);
-        one == other && higher < lower
+    /// Whether `ancestor` is certainly an ancestor of `descendant`.
+    fn is_ancestor(&self, ancestor: usize, descendant: usize) -> bool {
+        let ((one, earlier), (other, later)) = (self.places[ancestor], self.places[descendant]);
+        one == other && earlier < later
     }
 
-    fn has_all_before(&self, index: usize) -> bool {
-        self.on_all[index]
+    fn includes_document(&self, index: usize) -> bool {
+        self.includes_document[index]
     }
 }
 
-/// Whether a change that depends on these builds on all these heads, at a first look.
+/// Whether the dependencies include all of these heads. False if there are more heads than dependencies.
 fn has_all(dependencies: &[ChangeHash], heads: &[ChangeHash]) -> bool {
-    // Dependencies are mostly one or two: a document of many heads is not gone through for each change.
+    // A change has mostly one or two dependencies. The heads of a document with many are not visited for each change.
     heads.len() <= dependencies.len() && {
         let dependencies: HashSet<&ChangeHash> = dependencies.iter().collect();
         heads.iter().all(|head| dependencies.contains(head))
     }
 }
 
-fn is_before(known: &ChangeMetadata<'_>, change: &Change) -> bool {
+fn is_predecessor(known: &ChangeMetadata<'_>, change: &Change) -> bool {
     known.seq + 1 == change.seq() && *known.actor == *change.actor_id()
 }
 
-/// None: it was not found within a few steps.
-fn continues_nearby(doc: &Automerge, change: &Change, steps: &mut usize) -> Option<bool> {
+/// Searches the nearest ancestors for the predecessor. `None` if [`NEAR`] of them do not decide it.
+fn find_near_predecessor(doc: &Automerge, change: &Change, steps: &mut usize) -> Option<bool> {
     let mut waiting: VecDeque<ChangeHash> = change.deps().iter().copied().collect();
     let mut seen: HashSet<ChangeHash> = waiting.iter().copied().collect();
     while let Some(hash) = waiting.pop_front() {
         *steps += 1;
         let known = doc.get_change_meta_by_hash(&hash)?;
-        if is_before(&known, change) {
+        if is_predecessor(&known, change) {
             return Some(true);
         }
         waiting.extend(known.deps.iter().copied().filter(|dependency| seen.insert(*dependency)));
@@ -244,20 +252,20 @@ fn continues_nearby(doc: &Automerge, change: &Change, steps: &mut usize) -> Opti
     Some(false)
 }
 
-/// The same, by what a change does not build on: near the newest changes that is little.
-fn continues(doc: &Automerge, change: &Change, steps: &mut usize) -> bool {
+/// Whether the predecessor is an ancestor: not among the changes that are not ancestors. These are few for a recent change.
+fn has_predecessor(doc: &Automerge, change: &Change, steps: &mut usize) -> bool {
     let others = doc.get_changes_meta(change.deps());
     *steps += others.len();
-    !others.iter().any(|known| is_before(known, change))
+    !others.iter().any(|known| is_predecessor(known, change))
 }
 
-/// Whether the library makes just these changes out of what came into the document after `before`.
-pub(crate) fn makes_again(doc: &Automerge, before: &[ChangeHash], changes: &[Change]) -> bool {
-    let mut made: Vec<ChangeHash> = doc.get_changes(before).iter().map(Change::hash).collect();
-    let mut came: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
-    made.sort_unstable();
-    came.sort_unstable();
-    made == came
+/// Whether the library reproduces exactly these changes from the document, for the heads `before` the changes were applied.
+pub(crate) fn is_reproducible(doc: &Automerge, before: &[ChangeHash], changes: &[Change]) -> bool {
+    let mut reproduced: Vec<ChangeHash> = doc.get_changes(before).iter().map(Change::hash).collect();
+    let mut received: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
+    reproduced.sort_unstable();
+    received.sort_unstable();
+    reproduced == received
 }
 
 #[cfg(test)]
@@ -266,29 +274,29 @@ mod tests {
 
     use super::*;
 
-    /// The steps it takes to look at the changes after the first `here`, which are in the document before.
-    fn steps(changes: &[Change], here: usize) -> usize {
+    /// The number of steps to check the changes after the first `applied` ones.
+    fn steps(changes: &[Change], applied: usize) -> usize {
         let mut doc = Automerge::new();
-        doc.apply_changes(changes[..here].to_vec()).unwrap();
+        doc.apply_changes(changes[..applied].to_vec()).unwrap();
         let before = doc.get_heads();
-        doc.apply_changes(changes[here..].to_vec()).unwrap();
+        doc.apply_changes(changes[applied..].to_vec()).unwrap();
         let mut steps = 0;
-        assert!(continue_within(&doc, &before, &changes[here..], &HashSet::new(), &mut steps));
+        assert!(have_predecessors_within(&doc, &before, &changes[applied..], &HashSet::new(), &mut steps));
         steps
     }
 
     #[test]
-    fn search_for_many_actors_takes_no_more_steps_than_for_one() {
+    fn many_actors_take_no_more_steps_than_one() {
         let (one, many) = (steps(&in_turn(9_000, 1), 0), steps(&in_turn(9_000, 900), 0));
         assert!(many <= one, "{many} steps, {one} for one actor");
         let (one, many) = (steps(&in_turn(1_800, 1), 900), steps(&in_turn(1_800, 900), 900));
-        assert!(many <= one + 900, "{many} steps behind what is there, {one} for one actor");
+        assert!(many <= one + 900, "{many} steps after what is there, {one} for one actor");
     }
 
     #[test]
-    fn portions_beside_concurrent_changes_need_no_search() {
+    fn portions_after_concurrent_changes_need_no_search() {
         let changes = in_turn(5_000, 900);
-        let proven = continuing(&changes);
+        let proven = with_proven_predecessor(&changes);
         assert_eq!(proven.len(), 5_000 - 900);
         let mut doc = Automerge::new();
         doc.apply_changes(vec![empty_change(u64::MAX, 1, Vec::new())]).unwrap();
@@ -296,14 +304,14 @@ mod tests {
             let before = doc.get_heads();
             doc.apply_changes(portion.to_vec()).unwrap();
             let mut steps = 0;
-            assert!(continue_within(&doc, &before, portion, &proven, &mut steps));
+            assert!(have_predecessors_within(&doc, &before, portion, &proven, &mut steps));
             assert!(steps <= 3 * portion.len(), "{steps}");
         }
     }
 
     #[test]
-    fn search_for_concurrent_changes_stays_within_its_budget() {
-        // A hundred actors that never see each other, and one change that has seen all: no chain holds them.
+    fn search_among_concurrent_changes_is_bounded() {
+        // A hundred actors make concurrent changes, then each a change that depends on all: no chain contains them.
         let mut changes: Vec<Change> = Vec::new();
         let mut last: Vec<Vec<ChangeHash>> = vec![Vec::new(); 100];
         for round in 1..=30 {
@@ -321,12 +329,12 @@ mod tests {
     }
 
     #[test]
-    fn change_that_skips_its_actors_last_one_is_found() {
+    fn change_without_its_predecessor_is_detected() {
         let mut changes = in_turn(3, 3);
         let first = changes[0].hash();
         changes.push(empty_change(1, 2, vec![first]));
         let mut doc = Automerge::new();
         doc.apply_changes(changes.clone()).unwrap();
-        assert!(!continue_their_actors(&doc, &[], &changes, &continuing(&changes)));
+        assert!(!have_predecessors(&doc, &[], &changes, &with_proven_predecessor(&changes)));
     }
 }

@@ -1,7 +1,6 @@
-//! Strict bodies: every error names the field that it is about.
+//! Strict request bodies: every error names its field.
 //!
-//! Read field by field instead of derived, as a derived reader tells in prose what went wrong and leaves it to the
-//! reader to find out where.
+//! Fields are read one by one, because errors of a derived deserializer name the field only in prose.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::server::{App, Problem, body};
 
-/// The fields of a JSON object that are not read yet, as they were sent.
+/// The unread fields of a JSON object, as sent.
 #[derive(Debug)]
 pub struct Fields(Vec<(String, Box<RawValue>)>);
 
@@ -46,7 +45,7 @@ fn is_json(kind: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// `"\\ud800"`: JSON can spell it, and it is no character.
+/// For `"\\ud800"`, which is valid JSON but not a character.
 const LONE_SURROGATE: &str = "holds a lone surrogate (half of a pair of \\u escapes), which is no character";
 
 impl Fields {
@@ -70,7 +69,7 @@ impl Fields {
         })
     }
 
-    /// Refuses fields that are not among these, and fields that were sent twice.
+    /// Rejects fields that are not among these, and fields that were sent twice.
     pub fn only(self, known: &[&str]) -> Result<Self, Problem> {
         for (index, (name, _)) in self.0.iter().enumerate() {
             if !known.contains(&name.as_str()) {
@@ -101,7 +100,7 @@ impl Fields {
     pub fn text(&mut self, field: &str) -> Result<Option<String>, Problem> {
         let Some(raw) = self.take(field) else { return Ok(None) };
         serde_json::from_str(raw.get()).map(Some).map_err(|_| {
-            // Text that was read once already, and is not text all the same: half of a pair of UTF-16 escapes.
+            // A string that does not decode: half of a pair of UTF-16 escapes.
             let is_text = raw.get().starts_with('"');
             refused(field, if is_text { LONE_SURROGATE } else { "must be text" })
         })
@@ -116,8 +115,7 @@ impl Fields {
         Ok(self.number(field)?.map(Some))
     }
 
-    /// The number of a field, if it was sent. (What serde cannot hold as a number was written as one, but is too
-    /// large.)
+    /// The number of a field, if it was sent. A number that serde cannot represent is too large.
     pub fn number(&mut self, field: &str) -> Result<Option<Budget>, Problem> {
         let Some(raw) = self.take(field) else { return Ok(None) };
         let reason = match serde_json::from_str(raw.get()) {
@@ -142,7 +140,7 @@ fn refused(field: &str, reason: &str) -> Problem {
     Problem::invalid(field, format!("{field}: {reason}"))
 }
 
-/// A field that must be there.
+/// The value of a required field.
 pub fn required<T>(value: Option<T>, field: &str) -> Result<T, Problem> {
     value.ok_or_else(|| refused(field, "is missing"))
 }

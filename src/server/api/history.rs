@@ -257,8 +257,8 @@ impl ChangedPosition {
 }
 
 impl ChangedField {
-    fn of(set: history::Set) -> Self {
-        let history::Set { row, field, old, new, settled, cut } = set;
+    fn of(set: history::FieldChange) -> Self {
+        let history::FieldChange { row, field, old, new, settled, cut } = set;
         let row = row.map(ChangedPosition::of);
         let (position, designation) = row.map_or((None, None), |row| (Some(row.position), row.designation));
         let is_time = position.is_some() && [CREATED_AT, UPDATED_AT].contains(&&*field);

@@ -1,8 +1,8 @@
-//! Schemas of the names that the API uses: roles, surfaces, documents. They describe what other modules write as text.
+//! Schemas of names in the API: roles, surfaces, documents. Other modules write these names as text.
 
 use utoipa::ToSchema;
 
-/// `viewer` reads, `editor` also changes, `owner` also says who else may, and deletes.
+/// `viewer` may read, `editor` may also change, `owner` may also grant access and delete.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Role, example = "editor")]
@@ -12,11 +12,11 @@ pub enum RoleName {
     Viewer,
     /// Reads and changes.
     Editor,
-    /// Reads, changes, and decides about the document as a whole.
+    /// Reads, changes, grants access and deletes.
     Owner,
 }
 
-/// The surface by which a change came in: `sync` is automerge-repo, `plain` is plain Automerge sync.
+/// The protocol over which a change arrived: `sync` is automerge-repo, `plain` is plain Automerge sync.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Surface)]
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn described_names_are_the_ones_in_use() {
+    fn described_names_equal_those_in_use() {
         assert_eq!(names::<RoleName>(), json!([Role::Viewer, Role::Editor, Role::Owner]));
         let surfaces = [Surface::Sync, Surface::Plain, Surface::Legacy, Surface::Api];
         assert_eq!(names::<SurfaceName>(), json!(surfaces.map(|surface| surface.to_string())));

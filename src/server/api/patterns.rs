@@ -1,29 +1,29 @@
-//! The names and forms of texts that the API accepts, in its description: enumerations, and regular expressions.
+//! Regular expressions of texts in the API description.
 //!
-//! In one table instead of beside each field, as a rule such as "not only white space" holds for many fields, and its
-//! expression is long. Each stands for a rule in code, which is named beside it.
+//! They are in one table instead of beside each field, because a rule such as "not only white space" applies to many fields and
+//! its expression is long. Each corresponds to a rule in code, which its comment names.
 
 use utoipa::Modify;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{Object, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
-/// A text of which a person sees something (`format::is_blank`). Invisible characters beyond U+FFFF are not listed.
+/// A text with a visible character (`primitives::is_blank`). Invisible characters beyond U+FFFF are not listed.
 pub(super) const NOT_BLANK: &str = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]";
-/// The same without control characters: the name of an author (`format::check_author_name`).
+/// The same without control characters: the name of an author (`primitives::check_author_name`).
 const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\u0000-\u001f\u007f-\u009f]*$";
-/// The id of a new position (`format::check_position_id`).
+/// The id of a new position (`plan::check_position_id`).
 const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
-/// `default`, or base58 (`format::DocumentId`, which also checks the checksum in it).
+/// `default`, or base58 (`primitives::DocumentId`, which also checks the checksum).
 const DOCUMENT_ID: &str = "^(default|[1-9A-HJ-NP-Za-km-z]{6,100})$";
-/// Hashes of changes with commas or dots in between (`past::hashes`).
+/// Change hashes, separated by commas or dots (`past::hashes`).
 const HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *)*$";
-/// Up to 100 of them (`attribution::MAX_CHANGES`).
+/// Up to 100 change hashes (`attribution::MAX_CHANGES`).
 const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0,99}$";
-/// The place of a change in the history (`document::history::Cursor`).
+/// A place in the history (`plan::history::Cursor`).
 const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
 
-/// Properties of bodies: schema, property, expression.
+/// Properties of request bodies: schema, property, expression.
 const PROPERTIES: [(&str, &str, &str); 4] = [
     ("NewDocument", "name", NOT_BLANK),
     ("DocumentPatch", "name", NOT_BLANK),
@@ -41,7 +41,7 @@ const PARAMETERS: [(&str, &str); 6] = [
     ("before", CURSOR),
 ];
 
-/// Writes the expressions into the description.
+/// Adds the expressions to the description.
 pub struct Patterns;
 
 impl Modify for Patterns {
@@ -58,14 +58,14 @@ impl Modify for Patterns {
             let pattern = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
             if let (Some((_, pattern)), Some(RefOr::T(Schema::Object(text)))) = (pattern, &mut parameter.schema) {
                 text.pattern = Some((*pattern).to_owned());
-                // The checksum in it is more than an expression can say.
+                // An expression cannot check the checksum.
                 text.format = (*pattern == DOCUMENT_ID).then(|| SchemaFormat::Custom("document-id".to_owned()));
             }
         }
     }
 }
 
-/// An absent parameter is absent: there is no way to send null.
+/// Removes `null` from the types of a parameter, because parameters cannot be null.
 fn without_null(value: &mut Object) {
     if let SchemaType::Array(types) = &value.schema_type {
         let mut types = types.iter().filter(|kind| **kind != Type::Null);
@@ -106,7 +106,7 @@ mod tests {
     use crate::server::api::describe::Description;
 
     #[test]
-    fn every_pattern_has_its_place() {
+    fn every_pattern_is_in_the_description() {
         let mut description = Description::openapi();
         for (schema, property, pattern) in PROPERTIES {
             let text = super::property(&mut description, schema, property);

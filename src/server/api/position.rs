@@ -1,7 +1,6 @@
 //! `/api/documents/{documentId}/positions/{positionId}`: one position.
 //!
-//! Its tag stands for this position and not for the document: whoever edits one row under `If-Match` need not care that
-//! others edit other rows.
+//! The ETag is that of the position, not of the document, so that edits of other positions do not fail an `If-Match`.
 
 use std::sync::Arc;
 
@@ -52,7 +51,7 @@ pub async fn read(
     Ok(conditional::answer(&headers, &tag(row), || body(row)))
 }
 
-/// What is to be changed of a position; absent fields stay.
+/// Changes to a position. Absent fields stay as they are.
 #[derive(Debug, ToSchema)]
 #[schema(as = PositionPatch)]
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
@@ -71,9 +70,9 @@ fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
 
 /// Change a position.
 ///
-/// Only the fields that are sent are written, so that two people who change different fields of one position at once
-/// both succeed. A field that holds the value already is left alone, unless writing it settles a conflict. All other fields
-/// stay, also those that this server does not know.
+/// Writes only the fields that are sent, so that concurrent changes of different fields of one position both succeed. A field that
+/// has the value already is not written, unless that resolves a conflict. All other fields stay as they are, including those that
+/// this server does not know.
 #[utoipa::path(
     patch,
     path = "/api/documents/{documentId}/positions/{positionId}",
@@ -151,7 +150,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The answer that shows a position.
+/// A response with a position.
 pub fn shown(view: &View, id: &str) -> Result<Response, Problem> {
     let row = find(view, id)?;
     Ok(conditional::tagged(&tag(row), body(row)))
@@ -166,14 +165,14 @@ fn find<'a>(view: &'a View, id: &str) -> Result<&'a Row, Problem> {
     view.get(id).map(AsRef::as_ref).ok_or_else(not_found)
 }
 
-/// Stands for all that is shown of a position.
+/// The ETag of a position, derived from its JSON.
 fn tag(row: &Row) -> String {
     let digest = Sha256::digest(row.form(Form::Json));
     let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")
 }
 
-/// The edit, to be made only if the position is still what the request says that it has read.
+/// Adds the precondition of the request to an edit.
 fn if_unchanged(request: &HeaderMap, view: &View, id: &str, edit: Edit) -> Result<Edit, Problem> {
     let row = find(view, id)?;
     match conditional::if_match(request, &[tag(row)]) {
@@ -182,6 +181,6 @@ fn if_unchanged(request: &HeaderMap, view: &View, id: &str, edit: Edit) -> Resul
             let condition = Condition::Row(Box::new(row.position.clone()));
             Ok(Edit::OnlyIf { condition, edit: Box::new(edit) })
         }
-        IfMatch::Other => Err(Problem::changed("the position has changed since; read it again, and decide again")),
+        IfMatch::Other => Err(Problem::changed("the position has changed since; read it again and retry")),
     }
 }

@@ -23,8 +23,8 @@ use crate::server::{App, Problem, conditional, large, new_position_id, write};
 
 /// List the positions.
 ///
-/// Poll with `If-None-Match`: as long as nothing changes the answer is 304, and costs next to nothing. Or read them as they
-/// were at any moment that the history tells of.
+/// Poll with `If-None-Match`: while nothing changes the response is 304, which costs next to nothing. With `at`, reads the
+/// positions at earlier heads from the history.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/positions",
@@ -60,7 +60,7 @@ pub async fn list(
     Ok(conditional::answer(&headers, &tag, || large::answer(&app, "application/json", assemble(&id, &view))))
 }
 
-/// From rows that are rendered already.
+/// Joins the rendered rows.
 fn assemble(id: &DocumentId, view: &View) -> Vec<u8> {
     // Ids and hashes are letters and digits.
     let heads = heads(view).join("\",\"");
@@ -70,15 +70,15 @@ fn assemble(id: &DocumentId, view: &View) -> Vec<u8> {
     out
 }
 
-/// A position to be made.
+/// A position to be created.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewPosition)]
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the body that `read` reads")]
 pub struct PositionBody {
-    /// Up to 200 characters, and not that of another position: bring your own to be able to send a request again
-    /// without making two. Made here when absent.
+    /// Up to 200 characters, and not the id of another position. Send one to be able to repeat a request without creating two
+    /// positions. Generated if absent.
     #[schema(value_type = String, required = false, min_length = 1, max_length = 200, example = "0be30cc0d3f126")]
     id: String,
 }
@@ -95,7 +95,7 @@ fn read(fields: Fields) -> Result<NewPosition, Problem> {
     Ok(position)
 }
 
-/// Make a position.
+/// Create a position.
 #[utoipa::path(
     post,
     path = "/api/documents/{documentId}/positions",

@@ -1,4 +1,4 @@
-//! The shapes of the API's answers.
+//! Schemas of the API's responses.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::server::{App, Problem};
 
-/// A document: what it says about itself.
+/// A document with its settings.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Document {
-    /// The id that the API's paths take.
+    /// The id, as used in paths.
     #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     pub id: String,
-    /// The URL by which automerge-repo clients find it.
+    /// The URL for automerge-repo clients.
     #[schema(example = "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     pub url: String,
-    /// Whether this is the document that legacy clients see, and that `default` names.
+    /// Whether this is the document that legacy clients use and that `default` names.
     pub default: bool,
     /// The plan's name.
     #[schema(required = true, example = "Growth 2027")]
@@ -29,53 +29,52 @@ pub struct Document {
     /// ISO 4217 code.
     #[schema(required = true, example = "INR")]
     pub currency: Option<String>,
-    /// Currency units in one unit of a budget; 100000: budgets count lakh.
+    /// Currency units in one unit of a budget; 100000 if budgets are in lakh.
     #[schema(value_type = f64, example = 100_000)]
     pub unit: Value,
-    /// In units.
+    /// In units of the plan.
     #[schema(value_type = Option<f64>, required = true, example = 2000)]
     pub total_budget: Value,
-    /// How many positions there are.
+    /// Number of positions.
     #[schema(example = 60)]
     pub positions: usize,
-    /// The heads of the document's history, in hexadecimal: two copies with the same heads are the same.
+    /// The heads of the document's history, in hexadecimal. Two copies with the same heads are equal.
     #[schema(example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     pub heads: Vec<String>,
-    /// Only where the root of the document holds more than the settings above: root keys that this server does not know, and
-    /// settings that are not of their type (these are null above, or the default), as JSON.
+    /// Present only if the root of the document holds more than the settings above: root keys that this server does not know, and
+    /// settings of the wrong type (which are null or the default above), as JSON.
     #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "scenario": "hiring freeze" }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<BTreeMap<String, Value>>,
-    /// Only where two people have set one root key at the same time: the values that lost, by key.
+    /// Present only if two users have set the same root key concurrently: the values that lost, by key.
     #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
-    /// Only where values of the root are not shown: how many. See `omitted` of `Position`.
+    /// Present only if values of the root are not shown: their number. See `omitted` of `Position`.
     #[schema(value_type = usize, required = false, example = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted: Option<usize>,
-    /// What you may do with it. Not in an export, which is the same for everybody.
+    /// Your right to the document. Absent in an export, which is the same for all users.
     #[schema(value_type = DocumentRight, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<DocumentRight>,
 }
 
-/// What somebody may do with a document: `read` it; `write`, which is also to change it; `own`, which is also to say who else
-/// may, and to delete it. (The default document can be deleted by nobody.) Where nobody is asked who they are, everybody may
-/// do everything.
+/// A right to a document: `read`; `write`, which includes `read`; `own`, which also allows granting access and deleting the
+/// document (except the default document). Without authentication every client has `own`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DocumentRight {
     /// Read.
     Read,
-    /// Change.
+    /// Read and change.
     Write,
-    /// Say who else may, and delete.
+    /// Read, change, grant access and delete.
     Own,
 }
 
 impl DocumentRight {
-    /// None: nothing, not even know that it exists.
+    /// `None` without any right: the document then appears not to exist.
     #[must_use]
     pub fn of(right: Right) -> Option<Self> {
         match right {
@@ -86,7 +85,7 @@ impl DocumentRight {
         }
     }
 
-    /// As it is written.
+    /// The name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -98,13 +97,13 @@ impl DocumentRight {
 }
 
 impl Document {
-    /// The document that this view shows, and what its reader may do.
+    /// The document of a view, with the right of the caller.
     #[must_use]
     pub fn to(caller: &Caller, app: &App, id: &DocumentId, view: &View) -> Self {
         Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
     }
 
-    /// The document that this view shows, for everybody.
+    /// The document of a view, without a right.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
         let Plan { name, currency, unit, total_budget } = view.plan().clone();
@@ -125,7 +124,7 @@ impl Document {
         }
     }
 
-    /// With what the root of the document holds beyond the settings.
+    /// Adds the content of the root beyond the settings.
     #[must_use]
     pub fn with_extra(self, view: &View) -> Self {
         let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return self };
@@ -143,7 +142,7 @@ pub fn heads(view: &View) -> Vec<String> {
     view.heads().iter().map(ToString::to_string).collect()
 }
 
-/// Whole numbers without a point, as whoever wrote them means them.
+/// A number; whole numbers are written without a decimal point.
 fn number(number: f64) -> Value {
     match Budget::new_f64(number) {
         Ok(Budget::Int(whole)) => whole.into(),
@@ -151,29 +150,29 @@ fn number(number: f64) -> Value {
     }
 }
 
-/// A document that is stored and cannot be opened.
+/// A stored document that cannot be opened.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BrokenDocument {
-    /// Its id.
+    /// The id.
     #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     pub id: String,
-    /// Its URL.
+    /// The URL.
     #[schema(example = "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     pub url: String,
     /// See `Document`.
     pub default: bool,
-    /// Why.
+    /// The reason.
     #[schema(example = "the server cannot open the document; its operator finds the reason in the log")]
     pub error: String,
 }
 
-/// One of a list of documents.
+/// An item of the list of documents.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Listed {
-    /// It can be opened.
+    /// A document that can be opened.
     Document(Document),
-    /// It cannot.
+    /// A document that cannot be opened.
     Broken(BrokenDocument),
 }
 
@@ -184,34 +183,34 @@ pub enum Listed {
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what server/renderings.rs writes; a test holds one against the other")]
 pub struct Position {
-    /// Opaque.
+    /// Opaque id.
     #[schema(example = "0be30cc0d3f126")]
     id: String,
-    /// When the position was made. Lists begin with the newest.
+    /// When the position was created. Lists begin with the newest.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     created_at: Option<String>,
     /// When it was last changed.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     updated_at: Option<String>,
-    /// Who last changed it, as the writer said.
+    /// Name of the last editor, as that client wrote it.
     #[schema(required = true, example = "Anita Rao")]
     updated_by: Option<String>,
-    /// Only where two people have set one field at the same time: the values that lost, by field. Writing the field
-    /// again settles it.
+    /// Present only if two users have set the same field concurrently: the values that lost, by field. Writing the field again
+    /// resolves the conflict.
     #[schema(required = false, example = json!({ "budget": [45] }))]
     conflicts: BTreeMap<String, Vec<Value>>,
-    /// Only where another program has put something else than a map in the position's place: that value. Such a position can
-    /// be deleted, and not changed.
+    /// Present only if another program has put a value that is not a map in the place of the position: that value. Such a position
+    /// can be deleted but not changed.
     #[schema(required = false, example = 5)]
     value: Option<Value>,
-    /// Only where the position has more fields than the above: fields that other programs have added, and a `createdAt`,
-    /// `updatedAt` or `updatedBy` that is not of its type (null above). As JSON: a timestamp is a text as above, bytes are
+    /// Present only if the position has other fields: fields that other programs have added, and a `createdAt`, `updatedAt` or
+    /// `updatedBy` of the wrong type (null above). As JSON: a timestamp is a text as above, bytes are
     /// `{"$bytes": "<base64>"}`. Edits keep them.
     #[schema(required = false, example = json!({ "headcount": 3, "notes": "from March" }))]
     extra: BTreeMap<String, Value>,
-    /// Only where values of the position are not shown: how many. These are NaN and infinite numbers (null), values that lost
-    /// against a concurrent write inside of a nested value, and what exceeds 64 KiB of one position or 32 levels (a list or
-    /// map that is cut short counts once). `export.automerge` holds them.
+    /// Present only if values of the position are not shown: their number. These are NaN and infinite numbers (null), values
+    /// inside of a nested value that lost against a concurrent write, and values beyond 64 KiB of one position or 32 levels (a
+    /// list or map that is cut short counts once). `export.automerge` has them.
     #[schema(required = false, example = 1)]
     omitted: usize,
 }
@@ -226,7 +225,7 @@ pub struct PositionList {
     document_id: String,
     /// See `Document`.
     heads: Vec<String>,
-    /// The newest first.
+    /// The positions, the newest first.
     positions: Vec<Position>,
 }
 
@@ -234,20 +233,20 @@ pub struct PositionList {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is assembled from rendered rows; a test holds one against the other")]
 pub struct Export {
-    /// What the document says about itself.
+    /// The document with its settings.
     document: Document,
-    /// The newest first.
+    /// The positions, the newest first.
     positions: Vec<Position>,
 }
 
-/// What can go wrong with every request.
+/// Errors of every request.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum AnyProblem {
-    /// A page of an origin that may not ask.
+    /// The origin of the page is not allowed.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
-    /// Something failed in the server; the reason is in its log.
+    /// The server failed. The reason is in its log.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
     /// The store fails, or the server is shutting down.
@@ -255,23 +254,23 @@ pub enum AnyProblem {
     Unavailable(Problem),
 }
 
-/// What can go wrong with requests about a document.
+/// Errors of requests for a document.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum DocumentProblem {
-    /// The path or the query cannot be read; `field` names the parameter, if it is one.
+    /// The path or the query is malformed; `field` names the parameter.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
-    /// There is no such document, or no such position in it; or it never had these heads.
+    /// The document, the position or the heads do not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
 }
 
-/// What can go wrong with requests that write.
+/// Errors of requests that write.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum WriteProblem {
-    /// A field (or the author) is missing, unknown, or not acceptable; `field` names it. Nothing was stored.
+    /// A field (or the author) is missing, unknown or invalid; `field` names it. Nothing was stored.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(Problem),
     /// The disk is full. Nothing was stored.
@@ -279,35 +278,35 @@ pub enum WriteProblem {
     Full(Problem),
 }
 
-/// What can go wrong with requests that depend on what they have read.
+/// Errors of requests with a precondition.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum ConditionProblem {
-    /// `If-Match` names another state than there is: somebody else has changed it.
+    /// `If-Match` does not match, because the resource has changed.
     #[response(status = 412, content_type = "application/problem+json")]
     Changed(Problem),
 }
 
-/// What can go wrong with requests that change who may do what.
+/// Errors of requests that change access rights.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum OwnershipProblem {
-    /// Nobody would own the document any more.
+    /// The document would have no owner.
     #[response(status = 409, content_type = "application/problem+json")]
     NoOwner(Problem),
 }
 
-/// What can be wrong with a body. Nothing is stored then.
+/// Errors of request bodies. Nothing was stored.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes; problems are made where they arise")]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
 pub enum BodyProblem {
-    /// Not JSON (the detail says where), or the path or the query cannot be read.
+    /// The body is not JSON (the detail says where), or the path or the query is malformed.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
     /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     Timeout(Problem),
-    /// More than 64 KiB.
+    /// The body exceeds 64 KiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
     /// The content type is not JSON.

@@ -1,6 +1,6 @@
-//! The currencies that an amount may name, and how people write them. The dashboard has the same table.
+//! The currencies of amounts and their spellings. The dashboard has the same table.
 
-/// ISO 4217 codes, in order.
+/// ISO 4217 codes, sorted.
 const CODES: &[&str] = &[
     "AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BGN", "BHD", "BIF",
     "BMD", "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CLP", "CNY", "COP", "CRC",
@@ -89,9 +89,9 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ("֏", &["AMD"]),
 ];
 
-/// The codes that a word may mean; empty if it names no currency.
+/// The codes that a word may mean; empty if it is not a currency.
 pub(super) fn codes_of(word: &str) -> &'static [&'static str] {
-    // No code and no spelling is longer.
+    // Longest code or spelling.
     if word.len() > 8 {
         return &[];
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_currencies_that_the_dashboard_knows() {
+    fn currencies_equal_those_of_the_dashboard() {
         let json = include_str!("../../../../tests/fixtures/currencies.json");
         let fixture: Fixture = serde_json::from_str(json).unwrap();
         assert_eq!(CODES, fixture.codes);

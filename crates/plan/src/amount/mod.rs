@@ -1,8 +1,8 @@
-//! Reads an amount of money as people type, paste and import it: `12.5`, `₹ 8 lakh`, `1.234,56 €`, `50000/-`.
+//! Parses amounts of money as people type, paste and import them: `12.5`, `₹ 8 lakh`, `1.234,56 €`, `50000/-`.
 //!
-//! An amount is taken exactly or refused with the reason; nothing is guessed or dropped. The dashboard reads amounts by
-//! the same grammar (`dashboard/src/plan/amount.ts`), and both are tested with `tests/fixtures/amounts.json`,
-//! from which `docs/amounts.md` is generated.
+//! An amount is parsed exactly or rejected with a reason; nothing is guessed or dropped. The dashboard has the same grammar
+//! (`dashboard/src/plan/amount.ts`), and both are tested with `tests/fixtures/amounts.json`, from which `docs/amounts.md` is
+//! generated.
 
 mod currency;
 mod number;
@@ -18,62 +18,62 @@ use serde_json::Value;
 
 use super::{Budget, BudgetError};
 
-/// What stands between groups of digits, and before decimals.
+/// The group and decimal marks of a number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
-    /// Between groups of digits.
+    /// Mark between groups of digits.
     pub group: char,
-    /// Before decimals.
+    /// Mark before decimals.
     pub decimal: char,
 }
 
 impl Marks {
-    /// As programs write numbers: `1,234.5`.
+    /// The format of programs: `1,234.5`.
     pub const POINT: Self = Self { group: ',', decimal: '.' };
 }
 
-/// What an amount counts in.
+/// How a number as text is interpreted: its format, currency and unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale<'a> {
-    /// The writer's marks.
+    /// The marks of the author's number format.
     pub marks: Marks,
     /// Code of the plan's currency. If `None`, an amount may name any currency.
     pub currency: Option<&'a str>,
-    /// Currency units in one unit of the plan, such as 100,000 for lakh. The result counts in it.
+    /// Currency units in one unit of the plan, such as 100,000 for lakh. Results are in units of the plan.
     pub unit: f64,
-    /// Currency units that a number without a unit word counts in; normally `unit`.
+    /// Currency units in one unit of a number without a unit word; normally `unit`.
     pub bare: f64,
 }
 
 /// Why a text is not an amount.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AmountError {
-    /// Nothing, white space, or the dash that tables put into an empty cell.
+    /// Empty, white space, or a dash as in an empty table cell.
     #[error("the budget is empty")]
     Empty,
     /// Not written as one number.
     #[error("the budget {0:?} is not a number")]
     NotANumber(String),
-    /// Marks that could be meant in several ways, or in none.
+    /// The marks have several interpretations, or none.
     #[error("the budget {0:?} is ambiguous; write the number without marks between groups of digits")]
     Grouping(String),
-    /// More than 0, and yet 0 as a 64-bit floating-point number.
+    /// More than 0, but 0 as a 64-bit floating-point number.
     #[error("the budget is too small to be stored; write 0 or a larger number")]
     TooSmall,
-    /// A currency that is not the plan's.
+    /// A currency other than the plan's.
     #[error("the budget {text:?} is in {named}, and this plan counts in {plan}")]
     OtherCurrency {
         /// The amount.
         text: String,
-        /// The currency that it names: a code, or a symbol that several currencies have.
+        /// The named currency: a code, or a symbol of several currencies.
         named: String,
         /// The plan's currency.
         plan: String,
     },
-    /// An abbreviation that means different units to different people.
+    /// An abbreviation with several meanings.
     #[error("the unit {0:?} is ambiguous; write it in full: thousand, lakh, million, crore or billion")]
     AmbiguousUnit(String),
-    /// A word beside the number that names nothing.
+    /// An unknown word beside the number.
     #[error("in the budget {text:?}, {word:?} is neither a unit nor a currency")]
     UnknownWord {
         /// The amount.
@@ -81,7 +81,7 @@ pub enum AmountError {
         /// The word.
         word: String,
     },
-    /// A number that is not a budget.
+    /// The number is not a valid budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
 }
@@ -118,16 +118,16 @@ impl Refusal {
     }
 }
 
-/// Whether a text holds no amount: nothing, white space, or the dash that tables put into an empty cell.
+/// Whether a text is blank: empty, white space, or a dash as in an empty table cell.
 #[must_use]
 pub fn is_blank_amount(text: &str) -> bool {
     text::is_blank(&text::clean(text))
 }
 
-/// Reads an amount, in units of the plan.
+/// Parses an amount. The result is in units of the plan.
 ///
 /// # Errors
-/// When the text is empty, is not an amount whose meaning is certain, is in another currency, or is not from 0 to
+/// When the text is empty or ambiguous, is in another currency, or is not between 0 and
 /// [`MAX_BUDGET`](super::MAX_BUDGET) units.
 pub fn parse_amount(text: &str, scale: &Scale<'_>) -> Result<Budget, AmountError> {
     let cleaned = text::clean(text);
@@ -137,10 +137,10 @@ pub fn parse_amount(text: &str, scale: &Scale<'_>) -> Result<Budget, AmountError
     read(&cleaned, scale).map_err(|refusal| refusal.about(text, scale))
 }
 
-/// The budget that a JSON value holds: a number that counts in [`Scale::bare`], or an amount as text.
+/// A budget from a JSON value: a number in units of [`Scale::bare`], or an amount as text.
 ///
 /// # Errors
-/// As [`parse_amount`], and for values of other types.
+/// See [`parse_amount`]; also for values of other types.
 pub fn amount_of_json(value: &Value, scale: &Scale<'_>) -> Result<Budget, AmountError> {
     match value {
         Value::String(text) => parse_amount(text, scale),
@@ -161,13 +161,13 @@ fn read(cleaned: &str, scale: &Scale<'_>) -> Result<Budget, Refusal> {
     if parts.is_negative { Err(Refusal::Negative) } else { Ok(budget) }
 }
 
-/// Refuses a word that is not the plan's currency, or no currency at all.
+/// Rejects a word that is not the plan's currency, or not a currency.
 fn check_currency(word: &str, currency: Option<&str>) -> Result<(), Refusal> {
     let named = codes_of(word);
     let own = currency.map_or("", str::trim);
     let unknown = || Err(Refusal::UnknownWord(word.to_owned()));
     if own.is_empty() {
-        // Without a currency to compare with, `top 5` is not five pa'anga.
+        // Without a plan currency, `top 5` is not five pa'anga.
         let is_lower_case_code = word.len() == 3 && named.first().is_some_and(|code| code.to_lowercase() == word);
         return if named.is_empty() || is_lower_case_code { unknown() } else { Ok(()) };
     }
@@ -183,9 +183,9 @@ fn check_currency(word: &str, currency: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// The number in the plan's unit. `power`: of ten, if the amount names its own unit.
+/// Converts the number to units of the plan. `power` is the power of ten of the unit word, if there is one.
 ///
-/// Only the exponent of the decimal number changes where a unit is a power of ten, so that nothing is rounded.
+/// For units that are powers of ten only the exponent changes, so that nothing is rounded.
 fn convert(decimal: &Decimal, power: Option<i64>, scale: &Scale<'_>) -> Result<Budget, Refusal> {
     let ((factor, up), (divisor, down)) = match power {
         Some(power) => ((1.0, power), decompose(scale.unit)),
@@ -209,7 +209,7 @@ fn decompose(number: f64) -> (f64, i64) {
     (mantissa, exponent.parse().unwrap_or(0) - i64::try_from(decimals).unwrap_or(0))
 }
 
-/// Enough of a text to recognize it by.
+/// The start of a text, for error messages.
 fn excerpt(text: &str) -> String {
     const LETTERS: usize = 40;
     let mut start: String = text.chars().take(LETTERS).collect();

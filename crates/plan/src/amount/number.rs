@@ -1,8 +1,8 @@
-//! The number in an amount: groups of digits, decimals and an exponent, by the writer's marks.
+//! Parses the number of an amount: groups of digits, decimals and an exponent, with the marks of a number format.
 
 use super::{Marks, Refusal};
 
-/// No text is long enough to make up for an exponent beyond this one.
+/// Largest exponent. No text is long enough to compensate for a larger one.
 const MAX_EXPONENT: i64 = 1_000_000_000;
 
 /// A number as an integer times a power of ten, so that units are converted without rounding.
@@ -10,16 +10,16 @@ const MAX_EXPONENT: i64 = 1_000_000_000;
 pub(super) struct Decimal {
     /// At least one ASCII digit.
     pub(super) digits: String,
-    /// Of ten.
+    /// Power of ten.
     pub(super) exponent: i64,
 }
 
-/// Whether a character may stand inside of a number.
+/// Whether a character may be inside of a number.
 pub(super) fn is_mark(letter: char) -> bool {
     matches!(letter, ' ' | '\'' | '٬' | '.' | ',' | '٫')
 }
 
-/// Reads a number, as [`super::text::split`] has found it.
+/// Parses a number that [`super::text::split`] has found.
 pub(super) fn read(number: &str, marks: Marks) -> Result<Decimal, Refusal> {
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -40,7 +40,7 @@ pub(super) fn read(number: &str, marks: Marks) -> Result<Decimal, Refusal> {
 struct Split<'a> {
     groups: Vec<&'a str>,
     fraction: &'a str,
-    /// Between the groups, if there are several.
+    /// Mark between the groups, if there are several.
     mark: Option<char>,
 }
 
@@ -56,7 +56,7 @@ fn split(text: &str, marks: Marks) -> Result<Split<'_>, Refusal> {
     } else if last == '٫' {
         true
     } else if !earlier.is_empty() {
-        // Group marks before it decide, unless three digits after it could be one more group.
+        // Group marks before it decide, unless three digits follow, which could be another group.
         earlier.contains(&'.') || earlier.contains(&',') || after.len() != 3 || !can_group(last, marks)
     } else {
         is_lone_decimal(last, before, after, marks)
@@ -70,12 +70,12 @@ fn split(text: &str, marks: Marks) -> Result<Split<'_>, Refusal> {
     Ok(Split { groups, fraction, mark })
 }
 
-/// Whether a mark can stand between groups of digits. A comma always can, unless decimals follow it.
+/// Whether a mark can separate groups of digits. A comma always can, unless decimals follow it.
 fn can_group(mark: char, marks: Marks) -> bool {
     mark != marks.decimal && (mark == ',' || mark == marks.group)
 }
 
-/// Whether the only mark of a number stands before decimals.
+/// Whether the only mark of a number is a decimal mark.
 fn is_lone_decimal(mark: char, before: &str, after: &str, marks: Marks) -> bool {
     if mark == marks.decimal {
         return true;

@@ -10,7 +10,7 @@ const LANGUAGES: [&str; 4] = ["en", "en-IN", "de", "fr"];
 const HEAD: &str = "\
 # Amounts
 
-<!-- Generated from tests/fixtures/amounts.json: UPDATE_DOCS=1 cargo test --lib the_page_of_amounts_is_current -->
+<!-- Generated from tests/fixtures/amounts.json: UPDATE_DOCS=1 cargo test -p plan page_of_amounts_is_current -->
 
 The legacy protocol, `happierwork import`, and the dashboard's cells, dialogs and tables read amounts of money by one
 grammar:
@@ -106,7 +106,7 @@ fn cell(outcome: &Outcome) -> String {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test that can write the page anew")]
-fn the_page_of_amounts_is_current() {
+fn page_of_amounts_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/amounts.md");
     let page = page();
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -114,5 +114,5 @@ fn the_page_of_amounts_is_current() {
         return;
     }
     let is_current = std::fs::read_to_string(&path).is_ok_and(|found| found == page);
-    assert!(is_current, "docs/amounts.md is stale; run: UPDATE_DOCS=1 cargo test --lib the_page_of_amounts_is_current");
+    assert!(is_current, "docs/amounts.md is stale; run: UPDATE_DOCS=1 cargo test -p plan page_of_amounts_is_current");
 }

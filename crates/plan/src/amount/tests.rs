@@ -77,7 +77,7 @@ fn kind(error: &AmountError) -> &'static str {
 }
 
 #[test]
-fn amounts_are_taken_or_refused_as_the_table_says() {
+fn amounts_match_the_table_of_cases() {
     let fixture = Fixture::read();
     let mut wrong = Vec::new();
     for group in &fixture.groups {
@@ -103,7 +103,7 @@ fn amounts_are_taken_or_refused_as_the_table_says() {
 const LAKH: Scale<'static> = Scale { marks: Marks::POINT, currency: Some("INR"), unit: 1e5, bare: 1e5 };
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn errors_state_the_reason() {
     for (text, message) in [
         ("", "the budget is empty"),
         ("lots", "the budget \"lots\" is not a number"),
@@ -142,7 +142,7 @@ fn json_values_are_numbers_or_amounts() {
 }
 
 #[test]
-fn units_of_hostile_documents_refuse_named_units() {
+fn hostile_units_of_documents_are_rejected() {
     for unit in [0.0, -5.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE] {
         let scale = Scale { unit, bare: unit, ..LAKH };
         assert_eq!(parse_amount("8", &scale), Ok(Budget::Int(8)), "{unit}");
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_is_read(number in 0.0..9e15) {
+    fn displayed_amounts_are_parsed_back(number in 0.0..9e15) {
         let budget = Budget::new_f64(number).expect("in range");
         prop_assert_eq!(parse_amount(&budget.to_string(), &LAKH), Ok(budget));
     }
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_answered(text in "[-+0-9,.٫٬ '()₹$a-zA-Z/eE\u{a0}\u{200b}५]{0,16}", comma in any::<bool>()) {
+    fn any_text_is_parsed_or_rejected(text in "[-+0-9,.٫٬ '()₹$a-zA-Z/eE\u{a0}\u{200b}५]{0,16}", comma in any::<bool>()) {
         let marks = if comma { Marks { group: '.', decimal: ',' } } else { Marks::POINT };
         if let Ok(budget) = parse_amount(&text, &Scale { marks, ..LAKH }) {
             prop_assert!(budget.as_f64() <= Budget::Int(MAX_BUDGET).as_f64());
@@ -238,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn any_unicode_is_answered(text in "\\PC{0,12}") {
+    fn any_unicode_is_parsed_or_rejected(text in "\\PC{0,12}") {
         let _ = parse_amount(&text, &LAKH);
     }
 }

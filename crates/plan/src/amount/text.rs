@@ -1,4 +1,4 @@
-//! The text of an amount: what is cleaned away, and where sign, currency, number and unit word are.
+//! Normalizes the text of an amount, and splits it into sign, currency, number and unit word.
 
 use super::Refusal;
 use super::currency::codes_of;
@@ -18,13 +18,13 @@ const UNIT_WORDS: &[(&str, i64)] = &[
     ("crores", 7),
     ("billion", 9),
 ];
-/// Abbreviations that mean different powers of ten to different people.
+/// Abbreviations with several meanings.
 const AMBIGUOUS: &[&str] = &["k", "t", "m", "mm", "mn", "mil", "mio", "mln", "b", "bn", "mrd", "tn"];
 /// The zeros of other scripts' decimal digits: Arabic, Indic, full-width. Nine more digits follow each.
 const ZEROS: [u32; 12] = [0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xff10];
 
-/// An amount without what has no meaning: one space for each run, one character for each kind of dash, apostrophe, plus
-/// sign and digit.
+/// Normalizes an amount: one space for each run of spaces, and one character for each kind of dash, apostrophe, plus sign and
+/// digit.
 pub(super) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let visible: String = text.chars().filter(|letter| !is_invisible(*letter)).collect();
@@ -50,14 +50,14 @@ pub(super) fn is_blank(cleaned: &str) -> bool {
     matches!(cleaned, "" | "-")
 }
 
-/// Formatters put these around amounts to keep their direction; pages put the others into texts.
+/// Invisible characters: formatters put direction marks around amounts, and web pages put others into texts.
 fn is_invisible(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A space that may stand inside of an amount.
+/// A space that may be inside of an amount.
 fn is_space(letter: char) -> bool {
     matches!(letter, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
@@ -68,15 +68,15 @@ fn ascii_digit(letter: char) -> Option<char> {
     char::from_digit(code - zero, 10)
 }
 
-/// A cleaned amount in its parts.
+/// The parts of a normalized amount.
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
     pub(super) is_negative: bool,
-    /// As written, without a final point. Not known to be currencies.
+    /// Words as written, without a final point. They need not be currencies.
     pub(super) currencies: Vec<&'a str>,
     /// Digits, marks and an exponent.
     pub(super) number: &'a str,
-    /// Of ten, if a unit is named.
+    /// Power of ten of the unit word, if there is one.
     pub(super) power: Option<i64>,
 }
 
@@ -97,7 +97,7 @@ impl Sign {
     }
 }
 
-/// Splits a cleaned text into sign, currencies, number and unit word.
+/// Splits a normalized text into sign, currencies, number and unit word.
 pub(super) fn split(cleaned: &str) -> Result<Parts<'_>, Refusal> {
     let mut body = cleaned;
     let mut sign = Sign::default();
@@ -162,7 +162,7 @@ fn length_of_number(text: &str) -> usize {
         let after_marks = at + marks(at);
         match digits(after_marks) {
             0 => break,
-            // Without a mark there is no digit either: all of them were taken.
+            // Without a mark there is no digit either: all digits are consumed.
             count => at = after_marks + count,
         }
     }
@@ -178,7 +178,7 @@ fn length_of_number(text: &str) -> usize {
     at
 }
 
-/// Reads unit word, currency and `/-` after a number. Adds the currency; returns the unit's power of ten.
+/// Parses unit word, currency and `/-` after a number. Adds the currency; returns the unit's power of ten.
 fn read_tail<'a>(tail: &'a str, currencies: &mut Vec<&'a str>) -> Result<Option<i64>, Refusal> {
     let mut power = None;
     let (mut has_stroke, mut has_currency) = (false, false);

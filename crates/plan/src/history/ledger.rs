@@ -1,89 +1,88 @@
-//! What all changes have set, and how one finds it again.
+//! [`Ledger`]: the writes of all changes, with indices.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use automerge::{ActorId, Automerge, ObjId, Prop, ReadDoc};
 
-use super::write::{Field, Left, NO_OPERATION, Names, PLAN, Words, Write};
+use super::write::{FieldNames, FieldNumber, InternedTexts, NO_OPERATION, NewValue, PLAN, Write};
 
-/// An operation, or the object that it made: its number, and the number of its actor.
+/// The id of an operation, or of the object that it created: operation number and actor number.
 pub(super) type Operation = (u64, u32);
 
-/// A text that was changed in its place.
+/// A text that was edited in place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spliced {
-    /// The write that made it.
+    /// The write that created it.
     pub write: u32,
-    /// About how many operations it has.
+    /// Approximate number of its operations.
     pub operations: usize,
 }
 
-/// Where a value stands that is read from the document: a key of a map.
+/// A key of a map, whose value is read from the document.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// The map; `None`: the root.
+    /// The map; `None` for the root.
     pub object: Option<Operation>,
-    /// The position that it is of, or [`PLAN`].
+    /// Number of the position, or [`PLAN`].
     pub position: u32,
-    pub field: Field,
-    /// About how many operations there are inside of what stands there.
+    pub field: FieldNumber,
+    /// Approximate number of operations inside of the value.
     pub operations: usize,
 }
 
-/// Operations that may be looked at to find out what stood in maps that were replaced: so many, and so many for each write
-/// that there is. Who replaces the same large map again and again, at the same time, must not keep anybody busy, nor make a
-/// history grow without bounds.
-const LOOKS: usize = 200_000;
-const LOOKS_PER_WRITE: usize = 4;
+/// Limit of the operations that are visited to find the content of replaced maps: a fixed part, and a part for each write. It
+/// bounds the time and memory for a document in which peers replace the same large map many times.
+const MAX_VISITS: usize = 200_000;
+const MAX_VISITS_PER_WRITE: usize = 4;
 
-/// A map of positions, or that is a position.
+/// The map of positions, or the map of one position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Map {
-    /// The position that it is, if it is one.
+    /// Number of the position, or [`PLAN`] for the map of positions.
     pub position: u32,
-    /// How often something was written into it.
+    /// Number of operations in it.
     pub writes: usize,
 }
 
-/// The writes of all changes, by the numbers of the changes.
+/// The writes of all changes, by change number.
 #[derive(Default)]
 pub(super) struct Ledger {
     actors: HashMap<ActorId, u32>,
     names: Vec<ActorId>,
-    /// Of each actor its changes, in their order.
+    /// The changes of each actor, in order.
     by_actor: Vec<Vec<u32>>,
-    /// Of each change the number of its first operation.
+    /// The number of the first operation of each change.
     starts: Vec<u64>,
-    /// Of each change its first write; and the end.
+    /// The number of the first write of each change, and the number of writes.
     firsts: Vec<u32>,
     writes: Vec<Write>,
-    pub(super) words: Words,
-    pub(super) fields: Names,
+    pub(super) words: InternedTexts,
+    pub(super) fields: FieldNames,
     positions: HashMap<Arc<str>, u32>,
     ids: Vec<Arc<str>>,
-    /// The maps of positions that there ever were.
+    /// All maps of positions that ever existed.
     pub(super) maps: HashMap<Operation, Map>,
-    /// The maps that positions ever were.
+    /// The maps of all positions that ever existed.
     pub(super) rows: HashMap<Operation, Map>,
-    /// Texts that were changed in their place. None: what such a text belongs to is not of the schema.
+    /// Texts that were edited in place. `None` for a text that is not the value of a field.
     pub(super) spliced: HashMap<Operation, Option<Spliced>>,
-    /// Where values stand that are read from the document.
+    /// Places of values that are read from the document.
     pub(super) places: Vec<Place>,
-    /// Objects inside of maps and lists: in which place these stand.
+    /// The place of each object inside of a map or list.
     pub(super) nested: HashMap<Operation, u32>,
-    /// Writes that took the place of several values, by change and operation: where these stood.
+    /// Writes that resolved a conflict, by change and operation, with the places of its values.
     pub(super) settled: HashMap<(u32, u32), Vec<u32>>,
-    /// Of changes that have done more than is told of them, as removing many positions at once: how much, about.
+    /// Approximate number of writes of a change that are not recorded, such as the removal of many positions at once.
     pub(super) unlisted: HashMap<u32, usize>,
-    /// Operations that were looked at: see [`LOOKS`].
-    looks: usize,
-    /// Writes that were operations, and did not only follow from others.
+    /// Visited operations: see [`MAX_VISITS`].
+    visits: usize,
+    /// Number of writes with an operation of their own.
     written: usize,
 }
 
 impl Ledger {
-    /// The number of an actor that is known, or of a new one.
+    /// The number of an actor, which is added if it is new.
     pub(super) fn actor(&mut self, actor: &ActorId) -> u32 {
         if let Some(number) = self.actors.get(actor) {
             return *number;
@@ -105,29 +104,29 @@ impl Ledger {
         changes.get(usize::try_from(sequence.checked_sub(1)?).ok()?).copied()
     }
 
-    /// How many changes of this actor there are.
+    /// Number of changes of an actor.
     pub(super) fn changes_of(&self, actor: &ActorId) -> u64 {
         self.known_actor(actor).map_or(0, |actor| self.by_actor[actor as usize].len() as u64)
     }
 
-    /// The operation as it is called here; None: its actor has made nothing yet.
+    /// The id of an operation. `None` if its actor is unknown.
     pub(super) fn operation(&self, counter: u64, actor: &ActorId) -> Option<Operation> {
         Some((counter, self.known_actor(actor)?))
     }
 
-    /// The object as the library calls it.
+    /// The library's id of an object.
     pub(super) fn object(&self, (counter, actor): Operation) -> ObjId {
-        // The last number is a hint for the library, which looks the actor up if it is wrong.
+        // The last number is a hint for the library, which visits the actor up if it is wrong.
         ObjId::Id(counter, self.names[actor as usize].clone(), 0)
     }
 
-    /// The number of a new place.
-    pub(super) fn place(&mut self, object: Option<Operation>, position: u32, field: Field) -> u32 {
+    /// Adds a place, and returns its number.
+    pub(super) fn place(&mut self, object: Option<Operation>, position: u32, field: FieldNumber) -> u32 {
         self.places.push(Place { object, position, field, operations: 0 });
         u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// The number of a position, known or not.
+    /// The number of a position, which is added if it is new.
     pub(super) fn position(&mut self, id: &str) -> u32 {
         if let Some(number) = self.positions.get(id) {
             return *number;
@@ -143,7 +142,7 @@ impl Ledger {
         self.positions.get(id).copied()
     }
 
-    /// None: it is the plan.
+    /// The id of a position; `None` for [`PLAN`].
     pub(super) fn id(&self, position: u32) -> Option<&Arc<str>> {
         self.ids.get(position as usize)
     }
@@ -166,10 +165,10 @@ impl Ledger {
         u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether one may look at what stands in a map into which so much was written.
-    pub(super) fn may_look(&mut self, writes: usize) -> bool {
-        self.looks += 1 + writes;
-        self.looks <= LOOKS + LOOKS_PER_WRITE * self.written
+    /// Whether the content of a map with this many operations may be visited, and counts them.
+    pub(super) fn may_visit(&mut self, writes: usize) -> bool {
+        self.visits += 1 + writes;
+        self.visits <= MAX_VISITS + MAX_VISITS_PER_WRITE * self.written
     }
 
     /// The number of the first operation of a change.
@@ -190,21 +189,21 @@ impl Ledger {
         u32::try_from(self.firsts.partition_point(|first| *first <= write)).unwrap_or(u32::MAX).saturating_sub(1)
     }
 
-    /// What a change has set.
+    /// The writes of a change.
     pub(super) fn writes(&self, change: u32) -> &[Write] {
         &self.writes[self.firsts[change as usize] as usize..self.firsts[change as usize + 1] as usize]
     }
 
-    /// What a change has set of a position, or of one field of it. The number of the first of these.
-    pub(super) fn writes_to(&self, change: u32, position: u32, field: Option<Field>) -> &[Write] {
+    /// The writes of a change to a position, or to one field of it.
+    pub(super) fn writes_to(&self, change: u32, position: u32, field: Option<FieldNumber>) -> &[Write] {
         let writes = self.writes(change);
         let from = writes.partition_point(|write| (write.position, Some(write.field)) < (position, field));
         let of_it = |write: &Write| write.position == position && field.is_none_or(|field| write.field == field);
         &writes[from..from + writes[from..].partition_point(of_it)]
     }
 
-    /// The write that an operation was.
-    pub(super) fn write_of(&self, (counter, actor): Operation, position: u32, field: Field) -> Option<u32> {
+    /// The write of an operation.
+    pub(super) fn write_of(&self, (counter, actor): Operation, position: u32, field: FieldNumber) -> Option<u32> {
         let changes = self.by_actor.get(actor as usize)?;
         let after = changes.partition_point(|change| self.starts[*change as usize] <= counter);
         let change = *changes.get(after.checked_sub(1)?)?;
@@ -219,8 +218,8 @@ impl Ledger {
         Some(first + u32::try_from(from + found).ok()?)
     }
 
-    /// Where a text stands that was made by an earlier change, and is changed in its place; None: nowhere that is of the
-    /// schema.
+    /// Finds the write of a text that an earlier change created and that is now edited in place. `None` if the text is not the
+    /// value of a field.
     pub(super) fn find_text(&self, doc: &Automerge, text: Operation) -> Option<Spliced> {
         let object = self.object(text);
         let parent = doc.parents(&object).ok()?.next()?;
@@ -233,11 +232,11 @@ impl Ledger {
             }
         };
         let write = self.write_of(text, position, field)?;
-        let is_text = matches!(self.write(write)?.left, Left::Text { .. });
+        let is_text = matches!(self.write(write)?.new_value, NewValue::Text { .. });
         is_text.then_some(Spliced { write, operations: 0 })
     }
 
-    /// A text that was changed in its place, and about how many operations it has.
+    /// The object of a text that was edited in place, and the approximate number of its operations.
     pub(super) fn spliced_text(&self, write: u32, actor: &ActorId) -> Option<(ObjId, usize)> {
         let start = self.start(self.change_of(write));
         let text = self.operation(start + u64::from(self.write(write)?.operation), actor)?;

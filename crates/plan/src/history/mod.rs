@@ -1,13 +1,13 @@
-//! What has changed in a document, when, and what it says about it: newest first, page by page.
+//! [`History`]: an index of the changes of a document, and pages of it, the newest first.
 //!
-//! Automerge makes every change again from its operations, and looks at all operations of a field to tell what it held at
-//! some moment. That cost grows with the history (see `docs/adr/0002-record-history-as-notes.md`). Here every change is
-//! looked at once, and what it has set is noted ([`ledger`], [`operations`]) in its order ([`order`]); a page ([`page`])
-//! only collects notes. There is a history only while somebody looks at it. It is made from a copy of the document, so that
-//! nobody waits for it but who has asked, and kept current change by change.
+//! Automerge reproduces a change from its operations, and visits all operations of a field to find its value at earlier heads.
+//! Both costs grow with the history (see `docs/adr/0002-record-history-as-notes.md`). The index visits every change once,
+//! records its writes (modules `operations` and `ledger`), and sorts the changes (module `order`); a page (module `page`) only
+//! collects records. The owner builds the index on demand from a copy of the document, so that only the reader waits, and
+//! updates it change by change.
 //!
-//! Kept in the document alone is what has to be read in its place: texts that were changed letter by letter, counters, bytes, maps
-//! and lists, and the values of a conflict that was settled.
+//! Some values are not in the index and are read from the document: texts that were edited in place, counters, bytes, maps and
+//! lists, and the values of a resolved conflict.
 
 mod ledger;
 mod operations;
@@ -23,10 +23,10 @@ use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 use ledger::Ledger;
 use order::Order;
 pub use order::{Cursor, NoCursor};
-pub use page::{Entry, MAX_ENTRIES, NoPage, Page, Query, Row, Set};
-use write::{Field, Left};
+pub use page::{Entry, FieldChange, MAX_ENTRIES, NoPage, Page, Query, Row};
+use write::{FieldNumber, NewValue};
 
-/// Changes that are read at a time to make a history: the library takes nearly 2 KB for each while it makes them again.
+/// Changes that are read at a time to build the index. The library takes nearly 2 KB for each while it reproduces them.
 const PORTION: usize = if cfg!(test) { 7 } else { 2_000 };
 
 /// The history of one document.
@@ -34,29 +34,29 @@ const PORTION: usize = if cfg!(test) { 7 } else { 2_000 };
 pub struct History {
     order: Order,
     ledger: Ledger,
-    /// Of each change which fields it sets.
+    /// The set of fields that each change writes: see [`FieldNumber::bit`].
     fields: Vec<u16>,
-    /// By the number of the position.
-    positions: Vec<Seen>,
-    /// The heads, with their numbers.
+    /// By position number.
+    positions: Vec<PositionIndex>,
+    /// The heads, with their change numbers.
     heads: HashMap<ChangeHash, u32>,
 }
 
-/// What is known of one position.
+/// The changes of one position.
 #[derive(Default)]
-struct Seen {
-    /// The changes that set something of it, in order.
+struct PositionIndex {
+    /// The changes that write to it, in order.
     changes: Vec<u32>,
-    /// The changes that set its designation, in order.
+    /// The changes that write its designation, in order.
     named: Vec<u32>,
     /// The changes that deleted it, in order.
     deleted: Vec<u32>,
 }
 
-/// Changes do not fit the history: what they build upon is missing.
+/// A change cannot be added, because a dependency is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what the changes build upon is not in the history")]
-pub struct Gap;
+#[error("a dependency of the changes is missing in the history")]
+pub struct MissingDependency;
 
 impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,12 +65,12 @@ impl std::fmt::Debug for History {
 }
 
 impl History {
-    /// The whole history of a document. Takes up to twice as long as loading the document.
+    /// Builds the index of a document. Takes up to twice as long as loading the document.
     ///
     /// # Errors
-    /// When the library gives changes that build upon others that it does not give.
-    pub fn of(doc: &Automerge) -> Result<Self, Gap> {
-        // As they are numbered, as the library finds those at once that were made together.
+    /// When the library returns changes without their dependencies.
+    pub fn of(doc: &Automerge) -> Result<Self, MissingDependency> {
+        // Sorted by operation number, because the library reproduces consecutive changes together.
         let mut changes: Vec<(u64, ChangeHash)> =
             doc.get_changes_meta(&[]).iter().map(|change| (change.start_op, change.hash)).collect();
         changes.sort_by_key(|(start, _)| *start);
@@ -81,19 +81,19 @@ impl History {
         Ok(history)
     }
 
-    /// How many changes it holds.
+    /// Number of changes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The heads of the document that it is the history of.
+    /// The heads of the indexed document.
     #[must_use]
     pub fn heads(&self) -> Vec<ChangeHash> {
         let mut heads: Vec<ChangeHash> = self.heads.keys().copied().collect();
@@ -101,25 +101,29 @@ impl History {
         heads
     }
 
-    /// Adds changes, in whatever order they are. `doc` must have them, and nothing that neither they nor the history have.
-    /// Those that are in the history are left out.
+    /// Adds changes, in any order. `doc` must have exactly the changes of the history and these. Changes that are in the history
+    /// already are ignored.
     ///
     /// # Errors
-    /// When something is missing that they build upon. The history must not be used then.
-    pub fn add<C: Borrow<Change>>(&mut self, doc: &Automerge, changes: impl IntoIterator<Item = C>) -> Result<(), Gap> {
+    /// When a dependency is missing. The history must not be used any more then.
+    pub fn add<C: Borrow<Change>>(
+        &mut self,
+        doc: &Automerge,
+        changes: impl IntoIterator<Item = C>,
+    ) -> Result<(), MissingDependency> {
         let mut waiting: Vec<C> = changes.into_iter().filter(|change| !self.add_one(doc, change.borrow())).collect();
         while !waiting.is_empty() {
             let before = waiting.len();
             waiting.retain(|change| !self.add_one(doc, change.borrow()));
             if waiting.len() == before {
-                return Err(Gap);
+                return Err(MissingDependency);
             }
         }
-        self.settle();
+        self.sort_added();
         Ok(())
     }
 
-    /// False: it builds upon changes that are not there yet.
+    /// Adds a change. Returns false if a dependency is not in the history yet.
     fn add_one(&mut self, doc: &Automerge, change: &Change) -> bool {
         let before = self.ledger.changes_of(change.actor_id());
         if change.seq() <= before {
@@ -139,7 +143,7 @@ impl History {
         true
     }
 
-    /// The number of a change that is in the history.
+    /// The number of a change, if it is in the history.
     fn number(&self, doc: &Automerge, hash: &ChangeHash) -> Option<u32> {
         if let Some(number) = self.heads.get(hash) {
             return Some(*number);
@@ -148,11 +152,11 @@ impl History {
         self.ledger.change(&known.actor, known.seq)
     }
 
-    /// Gives those that were added their place.
-    fn settle(&mut self) {
+    /// Sorts the added changes into the order, and updates the indices of positions.
+    fn sort_added(&mut self) {
         let mut in_order = true;
         let mut touched = Vec::new();
-        for change in self.order.settle() {
+        for change in self.order.sort_added() {
             let mut last = None;
             for write in self.ledger.writes(change) {
                 if write.position == write::PLAN {
@@ -160,7 +164,7 @@ impl History {
                 }
                 let at = write.position as usize;
                 if self.positions.len() <= at {
-                    self.positions.resize_with(at + 1, Seen::default);
+                    self.positions.resize_with(at + 1, PositionIndex::default);
                 }
                 let seen = &mut self.positions[at];
                 if last != Some(at) {
@@ -171,10 +175,10 @@ impl History {
                     touched.push(at);
                     seen.changes.push(change);
                 }
-                if write.field == Field::DESIGNATION && seen.named.last() != Some(&change) {
+                if write.field == FieldNumber::DESIGNATION && seen.named.last() != Some(&change) {
                     seen.named.push(change);
                 }
-                if write.field == Field::ROW && write.left == Left::Gone {
+                if write.field == FieldNumber::ROW && write.new_value == NewValue::Gone {
                     seen.deleted.push(change);
                 }
             }
@@ -183,8 +187,8 @@ impl History {
             touched.sort_unstable();
             touched.dedup();
             for at in touched {
-                let Seen { changes, named, deleted } = &mut self.positions[at];
-                // Two runs, each in order: they are merged.
+                let PositionIndex { changes, named, deleted } = &mut self.positions[at];
+                // Two sorted runs, which the sort merges.
                 changes.sort_by_key(|change| self.order.cursor(*change));
                 named.sort_by_key(|change| self.order.cursor(*change));
                 deleted.sort_by_key(|change| self.order.cursor(*change));
@@ -193,7 +197,7 @@ impl History {
     }
 }
 
-/// Reads these changes.
+/// Reproduces these changes.
 fn read(doc: &Automerge, hashes: impl Iterator<Item = ChangeHash> + Clone) -> Vec<Change> {
     let together = doc.bundle(hashes.clone()).and_then(|bundle| bundle.to_changes());
     together.unwrap_or_else(|_| hashes.filter_map(|hash| doc.get_change_by_hash(&hash)).collect())

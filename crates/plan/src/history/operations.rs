@@ -1,7 +1,7 @@
-//! What a change has set, read from its own operations.
+//! Derives the writes of a change from its operations.
 //!
-//! A change that was made by many operations on one register has set it once: to what the last of them left. What stood
-//! there before is what the operations say that they take the place of.
+//! Many operations of a change on one register count as one write, with the value after the last of them. The value before is
+//! that of the predecessors of the operations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,11 +10,11 @@ use automerge::{Automerge, Change, ChangeHash, ObjId, ObjType, ReadDoc, ScalarVa
 
 use super::ledger::{Ledger, Map, Operation};
 use super::typed::Typed;
-use super::write::{Field, Left, NO_OPERATION, NOTHING, PLAN, Write};
+use super::write::{FieldNumber, NO_OPERATION, NOTHING, NewValue, PLAN, Write};
 use crate::position::{DOCUMENT_ID, POSITIONS};
 use crate::snapshot::Snapshot;
 
-/// Reads what a change has set. All that it builds upon must have been added to the ledger.
+/// The writes of a change. All its dependencies must be in the ledger.
 pub(super) fn read(ledger: &mut Ledger, doc: &Automerge, change: &Change) -> Vec<Write> {
     let own = ledger.actor(change.actor_id());
     let (first, hash) = (change.start_op().get(), change.hash());
@@ -41,44 +41,44 @@ pub(super) fn read(ledger: &mut Ledger, doc: &Automerge, change: &Change) -> Vec
     reader.finish()
 }
 
-/// A register of the document, and what the change did to it so far.
+/// A register of the document, with the effect of the operations so far.
 struct Register {
     position: u32,
-    field: Field,
-    /// The object that it is a key of; None: the root.
+    field: FieldNumber,
+    /// The object that contains it; `None` for the root.
     object: Option<Operation>,
-    /// What stood there before, in ascending order: the last of it was shown.
+    /// The values before, in ascending order: the last is the winner.
     before: Vec<OpId>,
-    /// What was done last.
+    /// The number of the last operation.
     counter: u64,
-    left: Draft,
+    new_value: Draft,
 }
 
-/// What the last operation left in a register.
+/// The value of a register after the last operation.
 enum Draft {
     Gone,
     Made,
-    /// A position's own map.
+    /// The map of a position.
     Row,
     Scalar(ScalarValue),
     Text(usize),
     Counter,
-    /// A map or a list, or bytes. The number of its place.
+    /// A map, a list or bytes. The number of its place.
     Nested(u32),
-    /// Something inside of such a map or list that an earlier change has made was changed. The number of its place.
+    /// The content of a map or list of an earlier change was edited. The number of its place.
     Inside(u32),
-    /// A text that an earlier change has made was changed.
+    /// A text of an earlier change was edited in place. The number of its write.
     Splice(u32),
 }
 
-/// An object that the change itself has made.
+/// An object that the change created.
 #[derive(Clone, Copy)]
 enum Made {
     Map,
-    /// A position's map, by its register.
+    /// The map of a position. The index of its register.
     Row(usize),
     Text(usize),
-    /// An object that stands in this place, or inside of what stands there.
+    /// An object in this place, or inside of the value in this place.
     Nested(u32),
 }
 
@@ -87,22 +87,22 @@ struct Reader<'a> {
     doc: &'a Automerge,
     hash: [ChangeHash; 1],
     deps: &'a [ChangeHash],
-    /// The change's actor.
+    /// The number of the change's actor.
     own: u32,
-    /// The number of its first operation.
+    /// The number of the change's first operation.
     first: u64,
     registers: Vec<Register>,
     /// By object, position and field.
-    found: HashMap<(Option<Operation>, u32, Field), usize>,
+    found: HashMap<(Option<Operation>, u32, FieldNumber), usize>,
     made: HashMap<u64, Made>,
-    /// How much it has written into each of them.
+    /// Number of operations in each created object.
     written: HashMap<u64, usize>,
     texts: Vec<Typed>,
-    /// The map of positions that it has put into the root.
+    /// The map of positions that the change created.
     map: Option<u64>,
-    /// Positions that it has removed with the map that they stood in, and their maps.
+    /// Positions that the change removed together with their map of positions, and their own maps.
     removed: BTreeMap<u32, Option<Operation>>,
-    /// Maps that it has deleted, or put others in the place of: what it did inside of them before is nowhere to be seen.
+    /// Maps that the change deleted or replaced. Its operations in them have no visible effect.
     dead: HashSet<Operation>,
 }
 
@@ -150,7 +150,7 @@ impl Reader<'_> {
                     self.inside(*place, counter, op);
                 }
             }
-            // What is made and written by the same change is known here, or stands in the place of a position.
+            // An object of this change that is not in `made` is in the place of a position.
             (None, Key::Seq(_)) if self.is_own(object) => {}
             (None, Key::Seq(_)) => match self.ledger.nested.get(&object) {
                 Some(place) => self.inside(*place, counter, op),
@@ -162,13 +162,13 @@ impl Reader<'_> {
     fn set_position(&mut self, map: Operation, id: &str, counter: u64, op: &Op) {
         let position = self.ledger.position(id);
         self.dead.extend(op.pred.iter().filter_map(|id| self.ledger.operation(id.counter(), id.actor())));
-        let register = self.set(Some(map), position, Field::ROW, counter, op);
+        let register = self.set(Some(map), position, FieldNumber::ROW, counter, op);
         if matches!(op.action, OpType::Make(ObjType::Map)) {
             self.made.insert(counter, Made::Row(register));
         }
     }
 
-    /// An operation on a field of a position, or on a root key.
+    /// Applies an operation on a field of a position, or on a root key.
     fn set_field(&mut self, object: Option<Operation>, position: u32, key: &str, counter: u64, op: &Op) {
         if let Some(field) = self.ledger.fields.field(key) {
             self.set(object, position, field, counter, op);
@@ -177,7 +177,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An operation inside of a map or a list that stands in a field.
+    /// Applies an operation inside of a map or list in a field.
     fn inside(&mut self, place: u32, counter: u64, op: &Op) {
         if matches!(op.action, OpType::Make(_)) {
             self.made.insert(counter, Made::Nested(place));
@@ -188,13 +188,13 @@ impl Reader<'_> {
         let (object, position, field) = (at.object, at.position, at.field);
         let next = self.registers.len();
         if *self.found.entry((object, position, field)).or_insert(next) == next {
-            let left = Draft::Inside(place);
-            self.registers.push(Register { position, field, object, before: Vec::new(), counter, left });
+            let new_value = Draft::Inside(place);
+            self.registers.push(Register { position, field, object, before: Vec::new(), counter, new_value });
         }
     }
 
-    /// A map, a list or bytes in a field. The number of the place.
-    fn nest(&mut self, object: Option<Operation>, position: u32, field: Field, counter: u64, op: &Op) -> u32 {
+    /// Adds the place of a map, a list or bytes in a field, and returns its number.
+    fn nest(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, counter: u64, op: &Op) -> u32 {
         let place = self.ledger.place(object, position, field);
         if matches!(op.action, OpType::Make(_)) {
             self.made.insert(counter, Made::Nested(place));
@@ -203,19 +203,26 @@ impl Reader<'_> {
         place
     }
 
-    /// An operation on a register. Returns which.
-    fn set(&mut self, object: Option<Operation>, position: u32, field: Field, counter: u64, op: &Op) -> usize {
+    /// Applies an operation on a register, and returns the index of the register.
+    fn set(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, counter: u64, op: &Op) -> usize {
         let next = self.registers.len();
         let index = *self.found.entry((object, position, field)).or_insert(next);
         if index == next {
-            self.registers.push(Register { position, field, object, before: Vec::new(), counter, left: Draft::Gone });
+            self.registers.push(Register {
+                position,
+                field,
+                object,
+                before: Vec::new(),
+                counter,
+                new_value: Draft::Gone,
+            });
         }
         let is_foreign = |id: &&OpId| self.operation(id).is_none_or(|id| !self.is_own(id));
         let before: Vec<OpId> = op.pred.iter().filter(is_foreign).cloned().collect();
-        let left = match &op.action {
+        let new_value = match &op.action {
             OpType::Delete => Draft::Gone,
-            OpType::Make(ObjType::Map) if field == Field::ROW => Draft::Row,
-            OpType::Make(_) | OpType::Put(_) | OpType::Increment(_) if field == Field::ROW => Draft::Made,
+            OpType::Make(ObjType::Map) if field == FieldNumber::ROW => Draft::Row,
+            OpType::Make(_) | OpType::Put(_) | OpType::Increment(_) if field == FieldNumber::ROW => Draft::Made,
             OpType::Make(ObjType::Text) => {
                 self.texts.push(Typed::default());
                 self.made.insert(counter, Made::Text(self.texts.len() - 1));
@@ -234,11 +241,11 @@ impl Reader<'_> {
             register.before.sort_unstable();
         }
         register.counter = counter;
-        register.left = left;
+        register.new_value = new_value;
         index
     }
 
-    /// The map of positions was put in the place of another one, with all that stood there, or deleted.
+    /// Applies an operation that replaces or deletes the map of positions.
     fn replace_positions(&mut self, counter: u64, op: &Op) {
         self.map = matches!(op.action, OpType::Make(ObjType::Map)).then_some(counter);
         self.made.extend(self.map.map(|map| (map, Made::Map)));
@@ -246,7 +253,7 @@ impl Reader<'_> {
             let Some(map) = self.operation(id) else { continue };
             let Some(Map { writes, .. }) = self.ledger.maps.get(&map).copied() else { continue };
             self.dead.insert(map);
-            if !self.ledger.may_look(writes) {
+            if !self.ledger.may_visit(writes) {
                 *self.ledger.unlisted.entry(self.ledger.next_change()).or_default() += writes;
                 continue;
             }
@@ -261,7 +268,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text that another change has made is changed.
+    /// Applies an operation on a text of an earlier change.
     fn splice(&mut self, text: Operation, counter: u64) {
         let (ledger, doc) = (&mut *self.ledger, self.doc);
         let spliced = match ledger.spliced.get_mut(&text) {
@@ -274,26 +281,33 @@ impl Reader<'_> {
         let Some(spliced) = spliced else { return };
         spliced.operations += 1;
         let write = spliced.write;
-        let Some(Write { position, field, left, .. }) = ledger.write_mut(write) else { return };
-        if let Left::Text { spliced, .. } = left {
+        let Some(Write { position, field, new_value, .. }) = ledger.write_mut(write) else { return };
+        if let NewValue::Text { spliced, .. } = new_value {
             *spliced = true;
         }
         let (position, field) = (*position, *field);
         let next = self.registers.len();
         if *self.found.entry((Some(text), position, field)).or_insert(next) == next {
-            let left = Draft::Splice(write);
-            self.registers.push(Register { position, field, object: Some(text), before: Vec::new(), counter, left });
+            let new_value = Draft::Splice(write);
+            self.registers.push(Register {
+                position,
+                field,
+                object: Some(text),
+                before: Vec::new(),
+                counter,
+                new_value,
+            });
         }
     }
 
     fn finish(mut self) -> Vec<Write> {
         let registers = std::mem::take(&mut self.registers);
         let live: Vec<&Register> = registers.iter().filter(|register| self.is_live(register, &registers)).collect();
-        // Of what was set, where it was set to something.
-        let mut is_set: HashMap<(u32, Field), Option<&Register>> = HashMap::new();
-        for register in live.iter().filter(|register| !matches!(register.left, Draft::Splice(_))) {
+        // The register that holds the value of each written field, if there is a value.
+        let mut is_set: HashMap<(u32, FieldNumber), Option<&Register>> = HashMap::new();
+        for register in live.iter().filter(|register| !matches!(register.new_value, Draft::Splice(_))) {
             let set = is_set.entry((register.position, register.field)).or_default();
-            if !matches!(register.left, Draft::Gone) {
+            if !matches!(register.new_value, Draft::Gone) {
                 *set = Some(register);
             }
         }
@@ -302,30 +316,30 @@ impl Reader<'_> {
             self.ledger.maps.insert((map, self.own), made);
         }
         let mut writes = Vec::with_capacity(live.len());
-        // Positions that were made in the place of others, with the maps of the others.
+        // Positions that replaced others with the same id, with the maps of the others.
         let mut replaced: Vec<(u32, Vec<Operation>)> = Vec::new();
         for register in live {
             let Register { position, field, counter, .. } = *register;
-            let removed = if field == Field::ROW { self.removed.get(&position) } else { None };
+            let removed = if field == FieldNumber::ROW { self.removed.get(&position) } else { None };
             let had = !register.before.is_empty() || removed.is_some();
             let before = register.before.last().and_then(|id| self.operation(id));
-            let before = match register.left {
-                // Where a text was changed and then set, or its position replaced, that is told.
+            let before = match register.new_value {
+                // An edit in place is left out if the field was written or the position replaced as well.
                 Draft::Splice(_)
-                    if [field, Field::ROW].iter().any(|field| is_set.contains_key(&(position, *field))) =>
+                    if [field, FieldNumber::ROW].iter().any(|field| is_set.contains_key(&(position, *field))) =>
                 {
                     continue;
                 }
                 Draft::Splice(_) if self.removed.contains_key(&position) => continue,
                 Draft::Gone if !had => continue,
-                // Of two positions under one id, the field was set in one, and so deleted in the other.
+                // Of two positions under one id, the field was written in one and deleted in the other.
                 Draft::Gone
                     if let Some(Some(set)) = is_set.get(&(position, field))
-                        && field != Field::ROW
+                        && field != FieldNumber::ROW
                         && set.object != register.object =>
                 {
-                    self.settle(set, set);
-                    self.settle(set, register);
+                    self.record_resolved(set, set);
+                    self.record_resolved(set, register);
                     continue;
                 }
                 Draft::Splice(write) => write,
@@ -341,23 +355,23 @@ impl Reader<'_> {
                     replaced.push((position, rows));
                     NOTHING
                 }
-                _ if field == Field::ROW => NOTHING,
+                _ if field == FieldNumber::ROW => NOTHING,
                 _ => before.and_then(|id| self.ledger.write_of(id, position, field)).unwrap_or(NOTHING),
             };
-            let left = self.left(register);
-            if register.before.len() > 1 && field != Field::ROW && !matches!(left, Left::Cleared(_)) {
-                self.settle(register, register);
+            let new_value = self.new_value(register);
+            if register.before.len() > 1 && field != FieldNumber::ROW && !matches!(new_value, NewValue::Cleared(_)) {
+                self.record_resolved(register, register);
             }
-            writes.push(Write { position, operation: self.number(counter), before, field, had, left });
+            writes.push(Write { position, operation: self.number(counter), before, field, had, new_value });
         }
         let removed = std::mem::take(&mut self.removed).into_keys();
-        let removed = removed.filter(|position| !is_set.contains_key(&(*position, Field::ROW)));
-        writes.extend(removed.map(|position| gone(position, Field::ROW, NOTHING)));
+        let removed = removed.filter(|position| !is_set.contains_key(&(*position, FieldNumber::ROW)));
+        writes.extend(removed.map(|position| gone(position, FieldNumber::ROW, NOTHING)));
         writes.sort_by_key(|write| (write.register(), write.operation));
         let mut lost = Vec::new();
         for (position, rows) in replaced {
             for row in rows {
-                self.tell_what_was_replaced(position, row, &mut writes, &mut lost);
+                self.record_replaced(position, row, &mut writes, &mut lost);
             }
         }
         if !lost.is_empty() {
@@ -367,7 +381,7 @@ impl Reader<'_> {
         writes
     }
 
-    /// Whether what a register belongs to is still there in the end.
+    /// Whether the object of a register still exists after the change.
     fn is_live(&self, register: &Register, registers: &[Register]) -> bool {
         let Some(object) = register.object else { return true };
         if !self.is_own(object) {
@@ -377,22 +391,22 @@ impl Reader<'_> {
             Some(Made::Map) => self.map == Some(object.0),
             Some(Made::Row(row)) => {
                 let row = &registers[*row];
-                matches!(row.left, Draft::Row) && row.counter == object.0 && self.is_live(row, registers)
+                matches!(row.new_value, Draft::Row) && row.counter == object.0 && self.is_live(row, registers)
             }
             Some(Made::Text(_) | Made::Nested(_)) | None => true,
         }
     }
 
-    fn left(&mut self, register: &Register) -> Left {
-        match &register.left {
-            Draft::Gone if register.field == Field::ROW => Left::Gone,
-            Draft::Gone => Left::Cleared(self.place(register)),
-            Draft::Made | Draft::Row => Left::Made,
-            Draft::Nested(place) => Left::Nested(*place),
-            Draft::Inside(place) => Left::Inside(*place),
+    fn new_value(&mut self, register: &Register) -> NewValue {
+        match &register.new_value {
+            Draft::Gone if register.field == FieldNumber::ROW => NewValue::Gone,
+            Draft::Gone => NewValue::Cleared(self.place(register)),
+            Draft::Made | Draft::Row => NewValue::Made,
+            Draft::Nested(place) => NewValue::Nested(*place),
+            Draft::Inside(place) => NewValue::Inside(*place),
             Draft::Scalar(value) => self.ledger.words.scalar(value),
-            Draft::Splice(_) => Left::Splice,
-            Draft::Counter => Left::Counter(self.place(register)),
+            Draft::Splice(_) => NewValue::Splice,
+            Draft::Counter => NewValue::Counter(self.place(register)),
             Draft::Text(text) => {
                 if let Some(text) = self.texts[*text].text() {
                     return self.ledger.words.text(text);
@@ -412,8 +426,8 @@ impl Reader<'_> {
         self.ledger.place(register.object, register.position, register.field)
     }
 
-    /// Notes that a write took the place of values that stood in a register.
-    fn settle(&mut self, write: &Register, register: &Register) {
+    /// Records that a write resolved a conflict between the values of a register.
+    fn record_resolved(&mut self, write: &Register, register: &Register) {
         let key = (self.ledger.next_change(), self.number(write.counter));
         let known = self.ledger.settled.get(&key).into_iter().flatten();
         let mut known = known.filter_map(|place| self.ledger.places.get(*place as usize));
@@ -423,12 +437,12 @@ impl Reader<'_> {
         }
     }
 
-    /// A position was made in the place of another of the same id: what its fields held before is what they held in that
-    /// one, and those that it has not got are `lost`. Of several others the one that was shown comes first, and what it had
-    /// not got was shown of the next. The writes are sorted.
-    fn tell_what_was_replaced(&mut self, position: u32, row: Operation, writes: &mut [Write], lost: &mut Vec<Write>) {
+    /// Records that a position replaced another one with the same id. The old values of its fields are those of the replaced
+    /// position, and fields that it lacks are added to `lost`. If it replaced several, call this for the winner first; the next
+    /// ones supply the fields that the winner lacked. The writes must be sorted.
+    fn record_replaced(&mut self, position: u32, row: Operation, writes: &mut [Write], lost: &mut Vec<Write>) {
         let Some(Map { writes: large, .. }) = self.ledger.rows.get(&row).copied() else { return };
-        if !self.ledger.may_look(large) {
+        if !self.ledger.may_visit(large) {
             return;
         }
         for item in Snapshot::at(self.doc, self.deps).entries(&self.ledger.object(row)) {
@@ -463,7 +477,7 @@ impl Reader<'_> {
     }
 }
 
-/// What was not written by an operation of its own.
-fn gone(position: u32, field: Field, before: u32) -> Write {
-    Write { position, operation: NO_OPERATION, before, field, had: true, left: Left::Gone }
+/// The write of a field that was removed together with its position.
+fn gone(position: u32, field: FieldNumber, before: u32) -> Write {
+    Write { position, operation: NO_OPERATION, before, field, had: true, new_value: NewValue::Gone }
 }

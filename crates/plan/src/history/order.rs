@@ -1,39 +1,38 @@
-//! The order of a history: a change comes after all that it builds upon, and apart from that by time.
+//! The order of a history: causal, and by time among concurrent changes.
 //!
-//! The place of a change follows from itself and from what it builds upon, never from what comes later. So the places of
-//! two changes never trade: a page that somebody has read stays where it was while the document grows, and what arrives
-//! late (the work of a week without a network) is found where it belongs. A change that says it was made before what it
-//! builds upon counts as made at the same moment as that.
+//! The place of a change depends only on itself and its ancestors, never on later changes. So two changes never swap places:
+//! a page stays valid while the document grows, and a change that arrives late (after a week offline) is found at the time
+//! when it was made. If the time of a change is before that of an ancestor, it counts as the time of the ancestor.
 
 use std::fmt;
 use std::str::FromStr;
 
 use automerge::ChangeHash;
 
-/// Heads that are told of one state: what fits into a URL. A document that people work on has a few.
+/// Most heads that are reported for a change, so that they fit into a URL.
 pub(super) const MAX_HEADS: usize = 100;
 /// No change.
 const NONE: u32 = u32::MAX;
 
-/// Where a change stands in the history of its document, as a cursor: pages go on from there.
+/// The place of a change in the history, from which the next page continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// In seconds since 1970: the latest that it or anything that it builds upon says of itself.
-    moment: i64,
-    /// The length of the longest chain of changes that it builds upon.
+    /// The latest time of the change and its ancestors, in seconds since 1970.
+    time: i64,
+    /// The length of the longest chain of ancestors.
     depth: u32,
     hash: ChangeHash,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.moment, self.depth, self.hash)
+        write!(f, "{}.{}.{}", self.time, self.depth, self.hash)
     }
 }
 
-/// A text that is no cursor.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor; take the one that the last page gave as `next`")]
+#[error("not a cursor; send the `next` of the last page")]
 pub struct NoCursor;
 
 impl FromStr for Cursor {
@@ -43,71 +42,73 @@ impl FromStr for Cursor {
         let mut parts = text.splitn(3, '.');
         let mut part = || parts.next().ok_or(NoCursor);
         let cursor = Self {
-            moment: part()?.parse().map_err(|_| NoCursor)?,
+            time: part()?.parse().map_err(|_| NoCursor)?,
             depth: part()?.parse().map_err(|_| NoCursor)?,
             hash: part()?.parse().map_err(|_| NoCursor)?,
         };
-        // One form only.
+        // Only the canonical form is accepted.
         if cursor.to_string() == text { Ok(cursor) } else { Err(NoCursor) }
     }
 }
 
-/// The heads of a state, while one goes down the history: those found for a later state are looked for no further.
+/// The heads at the current place of a walk from the newest to the oldest change. Each step reuses the heads of the step before.
 #[derive(Default)]
 pub(super) struct Frontier {
     ids: Vec<u32>,
-    /// Changes that were looked at.
+    /// Visited changes.
     pub steps: usize,
 }
 
-/// All changes, by number as they were added and in their order.
+/// All changes, by number (in the order in which they were added) and in history order.
 #[derive(Default)]
 pub(super) struct Order {
     hashes: Vec<ChangeHash>,
-    moments: Vec<i64>,
+    times: Vec<i64>,
     depths: Vec<u32>,
-    /// Of those that build upon it directly, the first in the order.
-    followers: Vec<u32>,
-    /// To how many it is that one.
-    follows: Vec<u32>,
+    /// For each change the first of its dependents, in history order.
+    first_dependents: Vec<u32>,
+    /// For each change the number of its dependencies of which it is the first dependent.
+    first_dependent_of: Vec<u32>,
+    /// Change numbers in history order.
     ranked: Vec<u32>,
-    /// By rank: how many heads the document has with this change and all before it.
+    /// By rank: the number of heads of the document with this change and all changes before it.
     widths: Vec<u32>,
 }
 
 impl Order {
-    /// How many changes there are.
+    /// Number of changes.
     pub(super) fn len(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Adds a change that builds upon these. It has its place in the order after the next [`Order::settle`].
+    /// Adds a change with these dependencies. The next [`Order::sort_added`] puts it into the order.
     pub(super) fn add(&mut self, hash: ChangeHash, time: i64, parents: &[u32]) -> u32 {
-        // A document has no four thousand million changes: the library counts operations in as many bits.
+        // There cannot be 2^32 changes: the library has 32 bits for operation numbers.
         let id = u32::try_from(self.hashes.len()).unwrap_or(NONE);
         let parent = |id: &u32| self.cursor(*id);
-        let moment = parents.iter().map(|id| parent(id).moment).fold(time, i64::max);
+        let time = parents.iter().map(|id| parent(id).time).fold(time, i64::max);
         let depth = parents.iter().map(|id| parent(id).depth + 1).max().unwrap_or(0);
         self.hashes.push(hash);
-        self.moments.push(moment);
+        self.times.push(time);
         self.depths.push(depth);
-        self.followers.push(NONE);
-        self.follows.push(0);
+        self.first_dependents.push(NONE);
+        self.first_dependent_of.push(0);
         for parent in parents.iter().map(|id| *id as usize) {
-            let follower = self.followers[parent];
-            if follower == NONE || self.cursor(id) < self.cursor(follower) {
-                if follower != NONE {
-                    self.follows[follower as usize] -= 1;
+            let dependent = self.first_dependents[parent];
+            if dependent == NONE || self.cursor(id) < self.cursor(dependent) {
+                if dependent != NONE {
+                    self.first_dependent_of[dependent as usize] -= 1;
                 }
-                self.followers[parent] = id;
-                self.follows[id as usize] += 1;
+                self.first_dependents[parent] = id;
+                self.first_dependent_of[id as usize] += 1;
             }
         }
         id
     }
 
-    /// Gives those that were added their places. Returns them in order. Costs as much as comes after the first of them.
-    pub(super) fn settle(&mut self) -> Vec<u32> {
+    /// Sorts the added changes into the order, and returns them in order. The cost is linear in the number of changes after the
+    /// first of them.
+    pub(super) fn sort_added(&mut self) -> Vec<u32> {
         let added = u32::try_from(self.ranked.len()).unwrap_or(NONE)..u32::try_from(self.len()).unwrap_or(NONE);
         let mut fresh: Vec<u32> = added.collect();
         fresh.sort_unstable_by_key(|id| self.cursor(*id));
@@ -115,40 +116,40 @@ impl Order {
         let rank = self.below(&first);
         let mut ranked = std::mem::take(&mut self.ranked);
         ranked.extend(&fresh);
-        // Two runs, each in order: they are merged.
+        // Two sorted runs, which the sort merges.
         ranked[rank..].sort_by_key(|id| self.cursor(*id));
         self.widths.truncate(rank);
         let mut width = self.widths.last().copied().unwrap_or(0);
         for id in &ranked[rank..] {
-            width = width + 1 - self.follows[*id as usize];
+            width = width + 1 - self.first_dependent_of[*id as usize];
             self.widths.push(width);
         }
         self.ranked = ranked;
         fresh
     }
 
-    /// Where a change stands.
+    /// The place of a change.
     pub(super) fn cursor(&self, id: u32) -> Cursor {
         let at = id as usize;
-        Cursor { moment: self.moments[at], depth: self.depths[at], hash: self.hashes[at] }
+        Cursor { time: self.times[at], depth: self.depths[at], hash: self.hashes[at] }
     }
 
     pub(super) fn hash(&self, id: u32) -> ChangeHash {
         self.hashes[id as usize]
     }
 
-    /// How many come before.
+    /// Number of changes before a place.
     pub(super) fn below(&self, cursor: &Cursor) -> usize {
         self.ranked.partition_point(|id| self.cursor(*id) < *cursor)
     }
 
-    /// All, the oldest first.
+    /// Change numbers in history order, the oldest first.
     pub(super) fn ranked(&self) -> &[u32] {
         &self.ranked
     }
 
-    /// The heads of the document with this change and all before it in the order. None: they are many, or far away
-    /// (`frontier` has looked at more than `steps`). To be asked from the newest to the oldest.
+    /// The heads of the document with this change and all changes before it. `None` if there are more than [`MAX_HEADS`], or
+    /// `frontier` has visited more than `steps` changes. Call it for the newest change first.
     pub(super) fn heads_at(&self, id: u32, frontier: &mut Frontier, steps: usize) -> Option<Vec<ChangeHash>> {
         let here = self.cursor(id);
         let rank = self.below(&here);
@@ -165,8 +166,8 @@ impl Order {
             if frontier.steps > steps {
                 return None;
             }
-            let follower = self.followers[id as usize];
-            let is_head = follower == NONE || self.cursor(follower) > here;
+            let dependent = self.first_dependents[id as usize];
+            let is_head = dependent == NONE || self.cursor(dependent) > here;
             if is_head && !frontier.ids[..kept].contains(&id) {
                 frontier.ids.push(id);
             }
@@ -187,13 +188,13 @@ mod tests {
 
     fn hash(number: usize) -> ChangeHash {
         let mut bytes = [0; 32];
-        // Not in the order in which they are made.
+        // Not in the order in which the changes are made.
         bytes[..8].copy_from_slice(&(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         bytes[8..16].copy_from_slice(&(number as u64).to_be_bytes());
         ChangeHash(bytes)
     }
 
-    /// For each change its time and those that it builds upon (by how many back; some may be the same).
+    /// For each change its time and its dependencies, as distances back (which may repeat).
     type Graph = Vec<(i64, Vec<usize>)>;
 
     fn graphs() -> impl Strategy<Value = Graph> {
@@ -216,18 +217,18 @@ mod tests {
     }
 
     proptest! {
-        /// In whatever portions it arrives.
+        /// Changes arrive in portions of any size.
         #[test]
-        fn the_order_is_causal_and_never_changes_and_its_heads_are_known(graph in graphs(), portion in 1usize..10) {
+        fn order_is_causal_and_stable_and_heads_are_known(graph in graphs(), portion in 1usize..10) {
             let mut order = Order::default();
             let mut before: Vec<u32> = Vec::new();
             for change in 0..graph.len() {
                 order.add(hash(change), graph[change].0, &parents(&graph, change));
                 if change % portion == 0 || change + 1 == graph.len() {
-                    order.settle();
+                    order.sort_added();
                     let mut known = order.ranked().to_vec();
                     known.retain(|id| before.contains(id));
-                    prop_assert_eq!(&known, &before, "those that were there have not traded places");
+                    prop_assert_eq!(&known, &before, "known changes keep their order");
                     before = order.ranked().to_vec();
                 }
             }
@@ -248,28 +249,28 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_late_stands_where_it_was_made() {
+    fn late_change_is_placed_at_its_own_time() {
         let mut order = Order::default();
         let first = order.add(hash(1), 10, &[]);
         let second = order.add(hash(2), 20, &[first]);
         let third = order.add(hash(3), 30, &[second]);
-        order.settle();
+        order.sort_added();
         let late = order.add(hash(4), 25, &[first]);
-        assert_eq!(order.settle(), [late]);
+        assert_eq!(order.sort_added(), [late]);
         assert_eq!(order.ranked(), [first, second, late, third]);
-        // Whose clock is slow is not before what they have read.
+        // A change with a slow clock does not come before its ancestors.
         let slow = order.add(hash(5), 1, &[third]);
-        order.settle();
+        order.sort_added();
         assert_eq!(order.ranked(), [first, second, late, third, slow]);
     }
 
     #[test]
-    fn more_heads_than_a_url_holds_are_not_told() {
+    fn heads_beyond_the_limit_are_not_reported() {
         let mut order = Order::default();
         for number in 0..=MAX_HEADS {
             order.add(hash(number), i64::try_from(number).unwrap(), &[]);
         }
-        order.settle();
+        order.sort_added();
         let heads = |rank: usize, steps| order.heads_at(order.ranked()[rank], &mut Frontier::default(), steps);
         assert_eq!(heads(MAX_HEADS, usize::MAX), None);
         assert_eq!(heads(MAX_HEADS - 1, usize::MAX).map(|heads| heads.len()), Some(MAX_HEADS));
@@ -277,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written_and_in_no_other_form() {
-        let cursor = Cursor { moment: -7, depth: 3, hash: hash(9) };
+    fn cursor_parses_only_its_canonical_form() {
+        let cursor = Cursor { time: -7, depth: 3, hash: hash(9) };
         let text = cursor.to_string();
         assert_eq!(text.parse(), Ok(cursor));
         for other in [

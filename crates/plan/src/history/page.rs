@@ -1,4 +1,4 @@
-//! A page of a history. What it costs grows with what is on it, not with what is in the document.
+//! Pages of a history. The cost of a page depends on its content, not on the size of the document.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,96 +8,95 @@ use serde_json::Value as Json;
 
 use super::History;
 use super::order::{Cursor, Frontier};
-use super::write::{Field, Left, Write, cut, show};
+use super::write::{FieldNumber, NewValue, Write, cut, show};
 use crate::json_encoder::Encoder;
 use crate::snapshot::Snapshot;
 
-/// Entries that one page may have.
+/// Most entries of a page.
 pub const MAX_ENTRIES: usize = 500;
-/// Fields, and positions that came or went, that are told of one change.
+/// Most items (fields and positions) of an entry.
 const MAX_ITEMS: usize = 1_000;
-/// About how many bytes a page has when it is full. (The last entry may go beyond, by as much again.)
+/// Approximate size of a full page, in bytes. The last entry may exceed it by the same amount.
 const MAX_BYTES: usize = 1 << 20;
-/// Bytes that an item counts as, besides its texts.
+/// Bytes that count for an item besides its texts.
 const ITEM: usize = 100;
-/// Changes that are looked at for a page, whether they are on it or not.
+/// Most changes that are examined for a page, whether they are on it or not.
 const MAX_EXAMINED: usize = 200_000;
-/// Changes that are looked at for the heads that are told with the entries.
+/// Most changes that are visited to find the heads of the entries of a page.
 const MAX_STEPS: usize = 1_000_000;
-/// Bytes of JSON that are told of a nested value, about.
+/// Approximate limit of a nested value, in bytes of JSON.
 const NESTED: usize = 4 << 10;
-/// What is looked at for the changes on a page: operations of what is read from the document, all that a large change has
-/// done. (What the last entry needs may go beyond.)
+/// Cost limit of a page, in operations of values that are read from the document and items of large changes. The last entry may
+/// exceed it.
 const MAX_READ: usize = 500_000;
 
-/// Which part of a history.
+/// Selects a part of a history.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Only what was done to this position.
+    /// Only changes of this position.
     pub position: Option<String>,
-    /// Only what this field was set to: one of a position, or a root key of the document.
+    /// Only writes to this field of a position, or to this root key of the document.
     pub field: Option<String>,
-    /// Only what comes before this; all otherwise.
+    /// Only changes before this place.
     pub before: Option<Cursor>,
-    /// Entries, at the most: 1 to [`MAX_ENTRIES`].
+    /// Most entries: 1 to [`MAX_ENTRIES`].
     pub limit: usize,
 }
 
-/// Why there is no page.
+/// Why a query fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoPage {
-    /// There never was a position of this id.
+    /// No position ever had this id.
     #[error("there is no position with the id {0:?}, and there never was")]
     UnknownPosition(String),
-    /// No field was ever called this.
+    /// No field ever had this name.
     #[error("no position and no setting of this document ever had a field {0:?}")]
     UnknownField(String),
-    /// The library failed on what has to be read from the document.
+    /// The Automerge library failed to read a value from the document.
     #[error("the history could not be read; the reason is in the server's log")]
     Failed,
 }
 
-/// Part of a history, the newest first.
+/// A part of a history, the newest change first.
 #[derive(Debug)]
 pub struct Page {
     /// The heads of the document.
     pub heads: Vec<ChangeHash>,
-    /// What was found.
+    /// The changes.
     pub entries: Vec<Entry>,
-    /// Where to go on; None: there is nothing more.
+    /// Place from which the next page continues; `None` on the last page.
     pub next: Option<Cursor>,
-    /// How many changes were looked at.
+    /// Number of examined changes.
     pub examined: usize,
 }
 
-/// One change.
+/// One change with its effect.
 #[derive(Debug)]
 pub struct Entry {
     /// Its hash.
     pub hash: ChangeHash,
-    /// The heads of the document with it and with all that comes before it in the history. None: they are more than fit
-    /// into a URL.
+    /// The heads of the document with this change and all changes before it. `None` if they are too many for a URL.
     pub heads: Option<Vec<ChangeHash>>,
-    /// When it was made, as it says itself, in seconds since 1970; None: it says nothing.
+    /// The time in the change, in seconds since 1970.
     pub time: Option<i64>,
-    /// Under which actor it was made.
+    /// The actor of the change.
     pub actor: ActorId,
-    /// What it says about itself.
+    /// The message of the change.
     pub message: Option<String>,
-    /// Positions that it made. (Where peers have made two maps of positions, one that was made or deleted in one of them may
-    /// stand in the other.)
+    /// Positions that it created. If peers have created two maps of positions, a position that was created or deleted in one may
+    /// still exist in the other.
     pub added: Vec<Row>,
-    /// Positions that it brought back: they were deleted before.
+    /// Positions that it created again after they had been deleted.
     pub restored: Vec<Row>,
     /// Positions that it deleted.
     pub deleted: Vec<Row>,
-    /// What it set.
-    pub fields: Vec<Set>,
-    /// How much more it did than is told here.
+    /// Fields that it wrote.
+    pub fields: Vec<FieldChange>,
+    /// Number of items that are left out.
     pub omitted: usize,
 }
 
-/// A position, by what it was called after the change (and, if it was deleted, before).
+/// A position, with its designation after the change (before it, if it was deleted).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its id.
@@ -106,29 +105,28 @@ pub struct Row {
     pub designation: Option<Arc<str>>,
 }
 
-/// A field that was set.
+/// A field that a change wrote.
 #[derive(Debug, PartialEq)]
-pub struct Set {
-    /// Of which position; `None`: a root key of the document, such as a setting of the plan.
+pub struct FieldChange {
+    /// The position. `None` for a root key of the document, such as a setting of the plan.
     pub row: Option<Row>,
-    /// Which field. One inside of a map or a list is told as the field that these stand in.
+    /// Key of the field. A write inside of a map or list counts as a write to the field that contains it.
     pub field: Arc<str>,
-    /// What stood there for whoever set it; of several values, the one that was shown.
+    /// The value before, as its author saw it. In a conflict, the winner.
     pub old: Json,
-    /// What stands there since; null if the field was deleted.
+    /// The value after; `null` if the field was deleted.
     pub new: Json,
-    /// The values of a conflict that this write settled: all that stood there for whoever set it, the one that was shown
-    /// first. Empty, unless they were several.
+    /// If the write resolved a conflict: all values of the conflict as its author saw them, the winner first. Otherwise empty.
     pub settled: Vec<Json>,
-    /// One of these is longer than what is told of it.
+    /// Whether one of these values is truncated.
     pub cut: bool,
 }
 
 impl History {
-    /// A page. `doc` is the document that this is the history of.
+    /// Returns a page. `doc` must be the indexed document.
     ///
     /// # Errors
-    /// When it is to be about a position or a field that there never was.
+    /// When the position or the field of the query never existed.
     pub fn page(&self, doc: &Automerge, query: &Query) -> Result<Page, NoPage> {
         let position = match &query.position {
             None => None,
@@ -154,13 +152,13 @@ impl History {
         let mut last = None;
         for change in changes[..end].iter().rev() {
             page.examined += 1;
-            let told = self.told(*change, position, field);
-            if !told.is_empty() || (position.is_none() && field.is_none()) {
+            let writes = self.matching(*change, position, field);
+            if !writes.is_empty() || (position.is_none() && field.is_none()) {
                 if page.entries.len() >= query.limit.clamp(1, MAX_ENTRIES) || reader.is_full() {
                     page.next = last;
                     break;
                 }
-                page.entries.extend(reader.entry(*change, told, (position, field)));
+                page.entries.extend(reader.entry(*change, writes, (position, field)));
             }
             last = Some(self.order.cursor(*change));
             if page.examined >= MAX_EXAMINED && page.examined < end {
@@ -171,14 +169,14 @@ impl History {
         Ok(page)
     }
 
-    /// The number of a position that something was ever done to.
+    /// The number of a position that ever existed.
     pub(super) fn seen(&self, id: &str) -> Option<u32> {
         let position = self.ledger.known_position(id)?;
         self.positions.get(position as usize).filter(|seen| !seen.changes.is_empty()).map(|_| position)
     }
 
-    /// What a change has set, as far as it is asked for. (Of a field alone: of all positions; others are to be left out.)
-    fn told(&self, change: u32, position: Option<u32>, field: Option<Field>) -> &[Write] {
+    /// The writes of a change that match a filter. If there is only a field filter, the result may include other fields.
+    fn matching(&self, change: u32, position: Option<u32>, field: Option<FieldNumber>) -> &[Write] {
         if field.is_some_and(|field| self.fields[change as usize] & field.bit() == 0) {
             return &[];
         }
@@ -189,15 +187,15 @@ impl History {
     }
 }
 
-/// Reads what is told of changes.
+/// Makes the entries of a page.
 struct Reader<'a> {
     history: &'a History,
     doc: &'a Automerge,
     frontier: Frontier,
     bytes: usize,
-    /// What was looked at: see [`MAX_READ`].
+    /// Cost so far: see [`MAX_READ`].
     read: usize,
-    /// Designations that had to be read, by the change that set them and the position.
+    /// Designations that were read from the document, by the change that wrote them and the position.
     names: HashMap<(u32, u32), Option<Arc<str>>>,
 }
 
@@ -210,22 +208,22 @@ impl<'a> Reader<'a> {
         self.bytes >= MAX_BYTES || self.read >= MAX_READ
     }
 
-    /// None: the document does not have the change.
+    /// The entry of a change. `None` if the document lacks it.
     fn entry(
         &mut self,
         change: u32,
         writes: &[Write],
-        (position, field): (Option<u32>, Option<Field>),
+        (position, field): (Option<u32>, Option<FieldNumber>),
     ) -> Option<Entry> {
         let hash = self.history.order.hash(change);
-        let said = self.doc.get_change_meta_by_hash(&hash)?;
+        let metadata = self.doc.get_change_meta_by_hash(&hash)?;
         let heads = self.history.order.heads_at(change, &mut self.frontier, MAX_STEPS);
-        let message = said.message.as_deref().filter(|message| !message.is_empty());
+        let message = metadata.message.as_deref().filter(|message| !message.is_empty());
         let mut entry = Entry {
             hash,
             heads,
-            time: Some(said.timestamp).filter(|time| *time != 0),
-            actor: said.actor.clone().into_owned(),
+            time: Some(metadata.timestamp).filter(|time| *time != 0),
+            actor: metadata.actor.clone().into_owned(),
             message: message.map(|message| cut(message).0.to_owned()),
             added: Vec::new(),
             restored: Vec::new(),
@@ -233,27 +231,29 @@ impl<'a> Reader<'a> {
             fields: Vec::new(),
             omitted: 0,
         };
-        let told_heads = entry.heads.as_ref().map_or(0, Vec::len);
-        self.bytes += (3 + told_heads) * ITEM + entry.message.as_ref().map_or(0, String::len);
+        let heads_count = entry.heads.as_ref().map_or(0, Vec::len);
+        self.bytes += (3 + heads_count) * ITEM + entry.message.as_ref().map_or(0, String::len);
         let full = self.bytes + MAX_BYTES;
         let wanted = self.in_order(writes, field);
         entry.omitted = wanted.len().saturating_sub(MAX_ITEMS);
-        for (told, write) in wanted.iter().take(MAX_ITEMS).enumerate() {
+        for (index, write) in wanted.iter().take(MAX_ITEMS).enumerate() {
             if self.bytes >= full {
-                entry.omitted = wanted.len() - told;
+                entry.omitted = wanted.len() - index;
                 break;
             }
             let row = self.row(write.position, change);
             self.bytes += ITEM + row.as_ref().map_or(0, Row::bytes);
             match row {
-                Some(row) if write.field == Field::ROW && write.left == Left::Gone => entry.deleted.push(row),
-                Some(row) if write.field == Field::ROW && self.was_deleted(write.position, change) => {
+                Some(row) if write.field == FieldNumber::ROW && write.new_value == NewValue::Gone => {
+                    entry.deleted.push(row)
+                }
+                Some(row) if write.field == FieldNumber::ROW && self.was_deleted(write.position, change) => {
                     entry.restored.push(row);
                 }
-                Some(row) if write.field == Field::ROW => entry.added.push(row),
+                Some(row) if write.field == FieldNumber::ROW => entry.added.push(row),
                 row => {
                     let places = self.history.ledger.settled.get(&(change, write.operation));
-                    entry.fields.push(self.set(row, write, places.map_or(&[], Vec::as_slice), &hash, &said.deps));
+                    entry.fields.push(self.set(row, write, places.map_or(&[], Vec::as_slice), &hash, &metadata.deps));
                 }
             }
         }
@@ -263,10 +263,11 @@ impl<'a> Reader<'a> {
         Some(entry)
     }
 
-    /// What is to be told of a change, the first in the order in which it was done.
-    fn in_order<'w>(&mut self, writes: &'w [Write], field: Option<Field>) -> Vec<&'w Write> {
-        // One that took the place of another position is not told: its fields say what has changed.
-        let replaces = |write: &Write| write.field == Field::ROW && write.had && write.left != Left::Gone;
+    /// The writes of an entry, in the order of their operations. Only the first [`MAX_ITEMS`] are sorted.
+    fn in_order<'w>(&mut self, writes: &'w [Write], field: Option<FieldNumber>) -> Vec<&'w Write> {
+        // A position that replaced another one with the same id is left out: its fields show the change.
+        let replaces =
+            |write: &Write| write.field == FieldNumber::ROW && write.had && write.new_value != NewValue::Gone;
         let is_wanted = |write: &&Write| field.is_none_or(|field| write.field == field) && !replaces(write);
         let mut wanted: Vec<&Write> = writes.iter().filter(is_wanted).collect();
         let ledger = &self.history.ledger;
@@ -277,7 +278,7 @@ impl<'a> Reader<'a> {
         if wanted.len() > MAX_ITEMS {
             wanted.select_nth_unstable_by(MAX_ITEMS, order);
             wanted[..MAX_ITEMS].sort_unstable_by(order);
-            // As large as it is, it is looked at whole.
+            // The cost of a large change is that of all its writes.
             self.read += wanted.len();
         } else {
             wanted.sort_unstable_by(order);
@@ -290,24 +291,24 @@ impl<'a> Reader<'a> {
         Some(Row { position: Arc::clone(id), designation: self.designation(position, change) })
     }
 
-    /// Whether a position was deleted by a change before this one.
+    /// Whether an earlier change deleted the position.
     fn was_deleted(&self, position: u32, change: u32) -> bool {
         let History { order, positions, .. } = self.history;
         let first = positions.get(position as usize).and_then(|seen| seen.deleted.first());
         first.is_some_and(|first| order.cursor(*first) < order.cursor(change))
     }
 
-    /// What a position was called after a change.
+    /// The designation of a position after a change.
     fn designation(&mut self, position: u32, change: u32) -> Option<Arc<str>> {
         let History { order, ledger, positions, .. } = self.history;
         let named = &positions.get(position as usize)?.named;
         let here = order.cursor(change);
         let until = named.partition_point(|change| order.cursor(*change) <= here);
         let change = *named.get(until.checked_sub(1)?)?;
-        let write = ledger.writes_to(change, position, Some(Field::DESIGNATION)).last()?;
-        match write.left {
-            Left::Text { word, .. } => ledger.words.word(word).cloned(),
-            Left::Splice => {
+        let write = ledger.writes_to(change, position, Some(FieldNumber::DESIGNATION)).last()?;
+        match write.new_value {
+            NewValue::Text { word, .. } => ledger.words.word(word).cloned(),
+            NewValue::Splice => {
                 if let Some(known) = self.names.get(&(change, position)) {
                     return known.clone();
                 }
@@ -320,50 +321,57 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `places`: where the values stood that the write took the place of, if they were several.
-    fn set(&mut self, row: Option<Row>, write: &Write, places: &[u32], hash: &ChangeHash, deps: &[ChangeHash]) -> Set {
-        let (new, new_is_cut) = match write.left {
-            Left::Splice => self.text(write.before, &[*hash]),
-            left => self.value(left, &[*hash]),
+    /// The old and new value of a write. `places` are those of the values of a conflict that it resolved.
+    fn set(
+        &mut self,
+        row: Option<Row>,
+        write: &Write,
+        places: &[u32],
+        hash: &ChangeHash,
+        deps: &[ChangeHash],
+    ) -> FieldChange {
+        let (new, new_is_cut) = match write.new_value {
+            NewValue::Splice => self.text(write.before, &[*hash]),
+            new_value => self.value(new_value, &[*hash]),
         };
-        let (mut settled, settled_is_cut) = match write.left {
-            // Who writes one of several values again deletes the others.
-            Left::Cleared(place) => self.all(&[place], deps),
+        let (mut settled, settled_is_cut) = match write.new_value {
+            // Writing the winner of a conflict again deletes the other values.
+            NewValue::Cleared(place) => self.all(&[place], deps),
             _ => self.all(places, deps),
         };
-        let (old, old_is_cut) = match (write.left, self.history.ledger.write(write.before)) {
-            // Of several values those that were shown need not be among the deleted ones.
-            (Left::Cleared(_) | Left::Inside(_), _) => self.value(write.left, deps),
+        let (old, old_is_cut) = match (write.new_value, self.history.ledger.write(write.before)) {
+            // The winner need not be among the deleted values.
+            (NewValue::Cleared(_) | NewValue::Inside(_), _) => self.value(write.new_value, deps),
             (_, None) => (settled.first().cloned().unwrap_or(Json::Null), false),
-            (_, Some(Write { left: Left::Text { spliced: true, .. }, .. })) => self.text(write.before, deps),
-            (_, Some(before)) => self.value(before.left, deps),
+            (_, Some(Write { new_value: NewValue::Text { spliced: true, .. }, .. })) => self.text(write.before, deps),
+            (_, Some(before)) => self.value(before.new_value, deps),
         };
         if settled.len() < 2 {
             settled.clear();
         }
         self.bytes += bytes(&new) + bytes(&old) + settled.iter().map(bytes).sum::<usize>();
         let field = self.history.ledger.fields.name(write.field);
-        Set { row, field, old, new, settled, cut: new_is_cut || old_is_cut || settled_is_cut }
+        FieldChange { row, field, old, new, settled, cut: new_is_cut || old_is_cut || settled_is_cut }
     }
 
-    fn value(&mut self, left: Left, heads: &[ChangeHash]) -> (Json, bool) {
-        match left {
-            Left::Text { word, cut, .. } => {
+    fn value(&mut self, new_value: NewValue, heads: &[ChangeHash]) -> (Json, bool) {
+        match new_value {
+            NewValue::Text { word, cut, .. } => {
                 let word = self.history.ledger.words.word(word).map(|word| Json::from(&**word));
                 (word.unwrap_or(Json::Null), cut)
             }
-            Left::Counter(place) | Left::Cleared(place) | Left::Nested(place) | Left::Inside(place) => {
-                self.stood(place, heads).pop().unwrap_or((Json::Null, false))
+            NewValue::Counter(place) | NewValue::Cleared(place) | NewValue::Nested(place) | NewValue::Inside(place) => {
+                self.values_at(place, heads).pop().unwrap_or((Json::Null, false))
             }
-            left => (show(left), false),
+            new_value => (show(new_value), false),
         }
     }
 
-    /// The different values that stood in these places, the one that was shown first; and whether one of them is cut.
+    /// The distinct values in these places, the winner first, and whether one of them is truncated.
     fn all(&mut self, places: &[u32], heads: &[ChangeHash]) -> (Vec<Json>, bool) {
         let (mut values, mut is_cut): (Vec<Json>, bool) = (Vec::new(), false);
         for place in places {
-            for (value, cut) in self.stood(*place, heads).into_iter().rev() {
+            for (value, cut) in self.values_at(*place, heads).into_iter().rev() {
                 is_cut |= cut;
                 if !values.contains(&value) {
                     values.push(value);
@@ -373,7 +381,7 @@ impl<'a> Reader<'a> {
         (values, is_cut)
     }
 
-    /// A text that was changed in its place, as it was at some moment; and whether it is cut.
+    /// A text that was edited in place, at these heads, and whether it is truncated.
     fn text(&mut self, write: u32, heads: &[ChangeHash]) -> (Json, bool) {
         let History { order, ledger, .. } = self.history;
         let made = self.doc.get_change_meta_by_hash(&order.hash(ledger.change_of(write)));
@@ -384,12 +392,12 @@ impl<'a> Reader<'a> {
         shortened(text.map_or(Json::Null, Json::from))
     }
 
-    /// What stood in a place at some heads, each value with whether it is cut; the one that was shown last.
-    fn stood(&mut self, place: u32, heads: &[ChangeHash]) -> Vec<(Json, bool)> {
+    /// The values in a place at these heads, the winner last, each with whether it is truncated.
+    fn values_at(&mut self, place: u32, heads: &[ChangeHash]) -> Vec<(Json, bool)> {
         let History { ledger, positions, .. } = self.history;
         let Some(place) = ledger.places.get(place as usize) else { return Vec::new() };
         let object = place.object.map_or(ROOT, |object| ledger.object(object));
-        // The library looks at all that was ever written there.
+        // The library visits all operations that were ever made there.
         let seen = positions.get(place.position as usize).map_or(self.history.len(), |seen| seen.changes.len());
         self.read += 1 + seen + place.operations;
         let snapshot = Snapshot::at(self.doc, heads);
@@ -407,7 +415,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value, and whether it is not all.
+/// Truncates a long text, and returns whether it did.
 fn shortened(value: Json) -> (Json, bool) {
     match value.as_str().map(cut) {
         Some((text, true)) => (Json::from(text), true),

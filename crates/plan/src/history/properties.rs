@@ -1,4 +1,4 @@
-//! The same for whatever people do, concurrently and in whatever order it arrives.
+//! Properties of histories of random concurrent changes, which arrive in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn row(doc: &AutoCommit, id: &str) -> Option<ObjId> {
     value.is_object().then_some(row)
 }
 
-/// A server's copy with its history, fed change by change.
+/// A document with its history, updated change by change.
 struct Server {
     doc: Automerge,
     history: History,
@@ -40,13 +40,13 @@ impl Server {
         let unknown = |change: &Change| self.doc.get_change_by_hash(&change.hash()).is_none();
         let mut changes: Vec<Change> = from.get_changes(&[]).into_iter().filter(unknown).collect();
         self.doc.apply_changes(changes.clone()).unwrap();
-        // As a batch has them.
+        // In the order of a batch.
         changes.sort_by_key(|change| (change.start_op(), change.hash()));
         self.history.add(&self.doc, &changes).unwrap();
         assert_eq!(self.history.heads(), self.doc.get_heads());
     }
 
-    /// All of it, in pages of so many.
+    /// All entries, in pages of this size.
     fn pages(&self, query: &Query, limit: usize) -> Vec<Entry> {
         let (mut entries, mut before) = (Vec::new(), query.before);
         loop {
@@ -72,7 +72,7 @@ fn rows_at(doc: &Automerge, heads: &[ChangeHash]) -> Rows {
     snapshot(&View::new(&doc.fork_at(heads).unwrap(), NO_FORMS))
 }
 
-/// Whether peers have made this position independently of each other, and both stand there.
+/// Whether two positions with this id were created concurrently.
 fn is_two(doc: &Automerge, heads: &[ChangeHash], id: &str) -> bool {
     let maps = doc.get_all_at(ROOT, "positions", heads).unwrap();
     maps.iter().flat_map(|(_, map)| doc.get_all_at(map, id, heads).unwrap()).count() > 1
@@ -120,7 +120,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..50)
 }
 
-/// Something in a field beyond the schema: a map with a list in it, made if it is not there.
+/// The list inside of a map in a field beyond the schema. Created if it does not exist.
 fn nest(doc: &mut AutoCommit, id: &str, value: i64) {
     let Some(row) = row(doc, id) else { return };
     let Some((Value::Object(ObjType::Map), team)) = doc.get(&row, "team").unwrap() else {
@@ -203,9 +203,9 @@ fn run(steps: Vec<Step>) -> Server {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever three people do, concurrently and in whatever order it arrives.
+    /// Three peers make random concurrent changes, which arrive in any order.
     #[test]
-    fn every_change_is_told_once_and_every_difference_with_it(steps in steps(), limit in 1usize..6) {
+    fn every_change_and_difference_is_recorded_once(steps in steps(), limit in 1usize..6) {
         let server = run(steps);
         let entries = server.pages(&ALL, MAX_ENTRIES);
         prop_assert_eq!(as_text(&server.pages(&ALL, limit)), as_text(&entries), "pages add up");
@@ -214,8 +214,8 @@ proptest! {
         prop_assert_eq!(entries.first().map(|entry| entry.heads.clone()), Some(Some(server.doc.get_heads())));
 
         let all: BTreeSet<ChangeHash> = server.doc.get_changes(&[]).iter().map(Change::hash).collect();
-        let told: BTreeSet<ChangeHash> = entries.iter().map(|entry| entry.hash).collect();
-        prop_assert_eq!((entries.len(), &told), (all.len(), &all), "each once");
+        let recorded: BTreeSet<ChangeHash> = entries.iter().map(|entry| entry.hash).collect();
+        prop_assert_eq!((entries.len(), &recorded), (all.len(), &all), "each once");
 
         let mut copy = SharedCopy::default();
         let mut below: BTreeSet<ChangeHash> = BTreeSet::new();
@@ -238,7 +238,7 @@ proptest! {
                 match (before.get(id), after.get(id)) {
                     (None, _) => prop_assert!(has(&entry.added, id) || has(&entry.restored, id), "{id} was added: {entry:?}"),
                     (_, None) => prop_assert!(has(&entry.deleted, id), "{id} was deleted: {entry:?}"),
-                    // Of two under one id, one was: then the other stands there.
+                    // Of two positions with one id, one was added or deleted.
                     _ if has(&entry.deleted, id) || has(&entry.added, id) || has(&entry.restored, id) => {}
                     (was, is) => for field in FieldId::all() {
                         let set = entry.fields.iter().find(|set| {
@@ -252,19 +252,19 @@ proptest! {
                             && !is_two(&server.doc, &[entry.hash], id)
                         {
                             let team = |row: &Position| row.extra.as_ref().and_then(|extra| extra.fields.get("team").cloned());
-                            let told = entry.fields.iter().find(|set| {
+                            let recorded = entry.fields.iter().find(|set| {
                                 &*set.field == "team" && set.row.as_ref().is_some_and(|row| row.position == *id)
                             });
-                            prop_assert_eq!(told.is_some() || team(was) == team(is), true, "{}: {:?}", id, entry);
-                            if let Some(told) = told {
-                                prop_assert_eq!(&told.new, &team(is).unwrap_or(Json::Null), "{}: {:?}", id, entry);
-                                prop_assert_eq!(&told.old, &team(was).unwrap_or(Json::Null), "{}: {:?}", id, entry);
+                            prop_assert_eq!(recorded.is_some() || team(was) == team(is), true, "{}: {:?}", id, entry);
+                            if let Some(recorded) = recorded {
+                                prop_assert_eq!(&recorded.new, &team(is).unwrap_or(Json::Null), "{}: {:?}", id, entry);
+                                prop_assert_eq!(&recorded.old, &team(was).unwrap_or(Json::Null), "{}: {:?}", id, entry);
                             }
                         }
                         if let Some(set) = set {
                             let (was, is) = (values(was, field), values(is, field));
                             prop_assert!(was.contains(&set.old) || set.old.is_null(), "{id}.{field}: {was:?} {set:?}");
-                            // Of two positions under one id, the one that is shown may show a field of the other.
+                            // Of two positions with one id, the winner may show a field of the other.
                             let shows_another = || set.new.is_null() && is_two(&server.doc, &[entry.hash], id);
                             prop_assert!(is.contains(&set.new) || shows_another(), "{id}.{field}: {is:?} {set:?}");
                             if was.len() > 1 && !is_two(&server.doc, change.deps(), id) && !is_two(&server.doc, &[entry.hash], id) {
@@ -280,7 +280,7 @@ proptest! {
     }
 
     #[test]
-    fn a_filter_leaves_out_what_it_is_not_about(steps in steps(), limit in 1usize..6) {
+    fn filter_returns_only_matching_writes(steps in steps(), limit in 1usize..6) {
         let server = run(steps);
         let entries = server.pages(&ALL, MAX_ENTRIES);
         for position in [None, Some("row 0"), Some("row 1"), Some("row 2")] {
@@ -291,11 +291,11 @@ proptest! {
                 let query = Query { position: position.map(str::to_owned), field: field.map(str::to_owned), ..ALL };
                 let of_it = |row: &super::Row| position.is_none_or(|id| &*row.position == id);
                 let expected: Vec<String> = entries.iter().filter_map(|entry| {
-                    let set = |set: &&Set| {
+                    let set = |set: &&FieldChange| {
                         field.is_none_or(|field| &*set.field == field)
                             && match &set.row { Some(row) => of_it(row), None => position.is_none() }
                     };
-                    let fields: Vec<&Set> = entry.fields.iter().filter(set).collect();
+                    let fields: Vec<&FieldChange> = entry.fields.iter().filter(set).collect();
                     let rows = |rows: &[super::Row]| -> Vec<super::Row> {
                         rows.iter().filter(|row| field.is_none() && of_it(row)).cloned().collect()
                     };
@@ -306,8 +306,8 @@ proptest! {
                 }).collect();
                 let shown = |entry: &Entry| {
                     let Entry { hash, heads, added, restored, deleted, fields, .. } = entry;
-                    let fields: Vec<&Set> = fields.iter().collect();
-                    // A position that was replaced by an equal one has changed, and nothing of it.
+                    let fields: Vec<&FieldChange> = fields.iter().collect();
+                    // A position that was replaced by an equal one has changed, but none of its fields.
                     let any = !fields.is_empty() || !added.is_empty() || !restored.is_empty() || !deleted.is_empty();
                     let rows = (added.clone(), restored.clone(), deleted.clone());
                     any.then(|| format!("{:?}", (*hash, heads, rows.0, rows.1, rows.2, fields)))
@@ -318,7 +318,7 @@ proptest! {
         }
     }
 
-    /// Where positions do not come back, and texts are set as a whole.
+    /// For positions that are not created again, and texts that are written whole.
     #[test]
     fn what_was_set_last_is_what_stands_there(
         steps in proptest::collection::vec((0..3usize, 0..5u8, 0..4u8, 0..4usize, 0..9i64), 1..60)
@@ -356,8 +356,8 @@ proptest! {
         let mut last: BTreeMap<(Arc<str>, Arc<str>), Option<Json>> = BTreeMap::new();
         for entry in server.pages(&ALL, MAX_ENTRIES).into_iter().rev() {
             let change = server.doc.get_change_by_hash(&entry.hash).unwrap();
-            // Who writes one of several values again makes the library delete the others, and no more. If somebody has
-            // written over that one meanwhile, theirs stands there.
+            // Writing the winner of a conflict again only deletes the other values. If another peer has overwritten the
+            // winner concurrently, that value remains.
             let is_deletion = change.decode().operations.iter().all(|op| op.action == OpType::Delete);
             for set in entry.fields {
                 last.insert((set.row.unwrap().position, set.field), (!is_deletion).then_some(set.new));

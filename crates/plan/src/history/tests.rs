@@ -1,4 +1,4 @@
-//! A history tells of every change what it did for whoever made it, each once, in an order that never changes.
+//! A history has every change once, with the effect that its author saw, in a stable order.
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
@@ -38,14 +38,14 @@ pub(super) fn text(doc: &mut AutoCommit, object: &ObjId, key: &str, value: &str)
     text
 }
 
-pub(super) fn told(doc: &mut AutoCommit, query: &Query) -> Vec<Entry> {
+pub(super) fn history_of(doc: &mut AutoCommit, query: &Query) -> Vec<Entry> {
     let doc = Automerge::load(&doc.save()).unwrap();
     History::of(&doc).unwrap().page(&doc, query).unwrap().entries
 }
 
-/// What was set, as `position.field: old > new`.
+/// The written fields, as `position.field: old > new`.
 pub(super) fn sets(entry: &Entry) -> Vec<String> {
-    let of = |set: &Set| set.row.as_ref().map_or("plan".to_owned(), |row| row.position.to_string());
+    let of = |set: &FieldChange| set.row.as_ref().map_or("plan".to_owned(), |row| row.position.to_string());
     entry.fields.iter().map(|set| format!("{}.{}: {} > {}", of(set), set.field, set.old, set.new)).collect()
 }
 
@@ -55,7 +55,7 @@ fn names(rows: &[super::Row]) -> Vec<String> {
 }
 
 #[test]
-fn a_change_is_told_as_what_stood_there_and_what_does() {
+fn entry_has_old_and_new_values() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "cfo: added UI");
@@ -69,7 +69,7 @@ fn a_change_is_told_as_what_stood_there_and_what_does() {
     commit(&mut doc, 0, "");
     doc.delete(map(&doc).unwrap(), "ui").unwrap();
     commit(&mut doc, 40, "cfo: deleted UI");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let said: Vec<_> = entries.iter().map(|entry| (entry.time, entry.message.as_deref())).collect();
     let added = (Some(10), Some("cfo: added UI"));
     let expected = [
@@ -92,7 +92,7 @@ fn a_change_is_told_as_what_stood_there_and_what_does() {
 }
 
 #[test]
-fn both_of_two_who_set_a_field_at_once_are_told_with_what_they_saw() {
+fn concurrent_writes_keep_the_old_value_their_authors_saw() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -104,17 +104,17 @@ fn both_of_two_who_set_a_field_at_once_are_told_with_what_they_saw() {
     doc.merge(&mut other).unwrap();
     doc.put(&ui, "budget", 4).unwrap();
     commit(&mut doc, 25, "settled by a slow clock");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let set: Vec<_> = entries.iter().flat_map(sets).take(3).collect();
     assert_eq!(set, ["ui.budget: 3 > 4", "ui.budget: 1 > 2", "ui.budget: 1 > 3"]);
     let heads: Vec<usize> = entries.iter().map(|entry| entry.heads.as_ref().unwrap().len()).collect();
     assert_eq!(heads, [1, 2, 1, 1, 1]);
-    // Where the one who was first in time is alone, the other is not yet there.
+    // At the heads of the earlier change the later one does not exist yet.
     assert_eq!(entries[2].heads.as_deref(), Some(&[entries[2].hash][..]));
 }
 
 #[test]
-fn a_conflict_that_is_settled_by_one_of_its_values_is_told_as_that() {
+fn conflict_resolved_by_one_of_its_values_is_recorded() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -127,25 +127,25 @@ fn a_conflict_that_is_settled_by_one_of_its_values_is_told_as_that() {
     let mut stubborn = doc.fork().with_actor(ActorId::from([8u8]));
     let mut third = doc.fork().with_actor(ActorId::from([7u8]));
     let mut cleared = doc.fork().with_actor(ActorId::from([6u8]));
-    // The library writes neither of the first two: it deletes the other value.
+    // The library writes none of the two values again: it deletes the other one.
     for (doc, budget, expected) in
         [(&mut doc, 2, "ui.budget: 3 > 2"), (&mut stubborn, 3, "ui.budget: 3 > 3"), (&mut third, 4, "ui.budget: 3 > 4")]
     {
         doc.put(&ui, "budget", budget).unwrap();
         commit(doc, 30, "");
-        let entries = told(doc, &ALL);
+        let entries = history_of(doc, &ALL);
         assert_eq!(sets(&entries[0]), [expected]);
         assert_eq!(entries[0].fields[0].settled, [json!(3), json!(2)], "the one that was shown first");
         assert!(entries[1..].iter().flat_map(|entry| &entry.fields).all(|set| set.settled.is_empty()));
     }
     cleared.delete(&ui, "budget").unwrap();
     commit(&mut cleared, 30, "");
-    let entries = told(&mut cleared, &ALL);
+    let entries = history_of(&mut cleared, &ALL);
     assert_eq!((sets(&entries[0]), entries[0].fields[0].settled.len()), (vec!["ui.budget: 3 > null".to_owned()], 2));
 }
 
 #[test]
-fn a_settled_conflict_of_texts_names_both() {
+fn resolved_conflict_of_texts_has_both_values() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -157,13 +157,13 @@ fn a_settled_conflict_of_texts_names_both() {
     doc.merge(&mut other).unwrap();
     text(&mut doc, &ui, "designation", "UX");
     commit(&mut doc, 30, "");
-    let set = &told(&mut doc, &ALL)[0].fields[0];
+    let set = &history_of(&mut doc, &ALL)[0].fields[0];
     assert_eq!((&set.old, &set.new, &set.settled), (&json!("UY"), &json!("UX"), &vec![json!("UY"), json!("UX")]));
 }
 
-/// As the server writes it: into the position that is shown, and out of the other one.
+/// As the server writes it: sets the field in the winning position, and deletes it in the other one.
 #[test]
-fn a_conflict_of_two_positions_under_one_id_is_settled_once() {
+fn conflict_of_two_positions_with_one_id_is_resolved_once() {
     let mut doc = plan();
     let mut other = doc.fork().with_actor(ActorId::from([9u8]));
     let losing = add(&mut doc, "ui", "UI");
@@ -175,13 +175,13 @@ fn a_conflict_of_two_positions_under_one_id_is_settled_once() {
     doc.put(&shown, "budget", 4).unwrap();
     doc.delete(&losing, "budget").unwrap();
     commit(&mut doc, 20, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     assert_eq!(sets(&entries[0]), ["ui.budget: 1 > 4"]);
     assert_eq!(entries[0].fields[0].settled, [json!(1), json!(2)]);
 }
 
 #[test]
-fn what_takes_the_place_of_two_positions_under_one_id_is_told_with_what_both_showed() {
+fn replacement_of_two_positions_has_old_values_of_both() {
     let mut one = plan();
     let mut other = one.fork().with_actor(ActorId::from([1u8]));
     let row = add(&mut one, "a", "cook");
@@ -189,7 +189,7 @@ fn what_takes_the_place_of_two_positions_under_one_id_is_told_with_what_both_sho
     add(&mut other, "a", "cook");
     one.merge(&mut other).unwrap();
     add(&mut one, "a", "chef");
-    let entries = told(&mut one, &ALL);
+    let entries = history_of(&mut one, &ALL);
     assert_eq!(
         sets(&entries[0]),
         [r#"a.designation: "cook" > "chef""#, "a.budget: 1 > 1", r#"a.department: "Kitchen" > null"#]
@@ -197,7 +197,7 @@ fn what_takes_the_place_of_two_positions_under_one_id_is_told_with_what_both_sho
 }
 
 #[test]
-fn a_position_that_comes_back_is_restored() {
+fn recreated_position_is_restored() {
     let mut doc = plan();
     add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -205,21 +205,21 @@ fn a_position_that_comes_back_is_restored() {
     commit(&mut doc, 20, "");
     add(&mut doc, "ui", "UX");
     commit(&mut doc, 30, "");
-    // Made in the place of the other one: it was there before, and is.
+    // Replaced by another one with the same id: it existed before, and exists.
     let ui = doc.put_object(map(&doc).unwrap(), "ui", ObjType::Map).unwrap();
     doc.put(&ui, "budget", 7).unwrap();
     commit(&mut doc, 40, "");
-    // Made and deleted by one change.
+    // Created and deleted by one change.
     add(&mut doc, "brief", "Brief");
     doc.delete(map(&doc).unwrap(), "brief").unwrap();
     doc.put(&ui, "budget", 8).unwrap();
     commit(&mut doc, 50, "");
-    // Set and then deleted by one change.
+    // Written and then deleted by one change.
     doc.put(&ui, "budget", 9).unwrap();
     doc.delete(map(&doc).unwrap(), "ui").unwrap();
     commit(&mut doc, 60, "");
-    let entries = told(&mut doc, &Query { position: Some("ui".to_owned()), ..ALL });
-    let told: Vec<_> = entries
+    let entries = history_of(&mut doc, &Query { position: Some("ui".to_owned()), ..ALL });
+    let effects: Vec<_> = entries
         .iter()
         .map(|entry| (names(&entry.added), names(&entry.restored), names(&entry.deleted), sets(entry)))
         .map(|(added, restored, deleted, sets)| {
@@ -227,7 +227,7 @@ fn a_position_that_comes_back_is_restored() {
         })
         .collect();
     assert_eq!(
-        told,
+        effects,
         [
             "+ ^ -ui ? ",
             "+ ^ - ui.budget: 7 > 8",
@@ -244,7 +244,7 @@ fn a_position_that_comes_back_is_restored() {
 }
 
 #[test]
-fn texts_that_are_changed_in_their_place_are_told_as_they_were() {
+fn texts_edited_in_place_have_their_values_at_the_time() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
@@ -258,7 +258,7 @@ fn texts_that_are_changed_in_their_place_are_told_as_they_were() {
     commit(&mut doc, 50, "");
     doc.put(&ui, "budget", 3).unwrap();
     commit(&mut doc, 60, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let set: Vec<_> = entries[1..5].iter().map(|entry| sets(entry).join("; ")).collect();
     assert_eq!(
         set,
@@ -278,11 +278,11 @@ fn texts_that_are_changed_in_their_place_are_told_as_they_were() {
 }
 
 #[test]
-fn texts_are_read_however_they_were_written() {
+fn texts_are_read_for_any_way_of_writing() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     commit(&mut doc, 10, "");
-    // By one change: typed with a mistake that was taken back, and something put in front.
+    // By one change: typed with a mistake that was deleted, and with an insertion at the start.
     let location = text(&mut doc, &ui, "location", "Punee");
     doc.splice_text(&location, 4, 1, "").unwrap();
     doc.splice_text(&location, 0, 0, "near ").unwrap();
@@ -298,7 +298,7 @@ fn texts_are_read_however_they_were_written() {
     let long = "x".repeat(2_000);
     text(&mut doc, &ui, "department", &long);
     commit(&mut doc, 40, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let last = &entries[0].fields;
     assert_eq!((&last[1].old, last[1].new.as_str().unwrap().len(), last[1].cut), (&json!("a scalar"), 1_000, true));
     assert_eq!((sets(&entries[0])[0].as_str(), last[0].cut), ("ui.updatedAt: 7 > true", false));
@@ -314,7 +314,7 @@ fn texts_are_read_however_they_were_written() {
 }
 
 #[test]
-fn when_the_map_of_positions_is_replaced_all_that_stood_there_is_deleted() {
+fn replaced_map_of_positions_deletes_its_positions() {
     let mut doc = plan();
     for id in ["a", "b", "c"] {
         add(&mut doc, id, id);
@@ -325,32 +325,32 @@ fn when_the_map_of_positions_is_replaced_all_that_stood_there_is_deleted() {
     commit(&mut doc, 20, "");
     doc.put(&b, "budget", 9).unwrap();
     commit(&mut doc, 30, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     assert_eq!(names(&entries[1].deleted), ["a a", "c c"]);
     assert_eq!(
         (&entries[1].added, sets(&entries[1])),
         (&vec![], vec!["b.designation: \"b\" > \"other\"".to_owned(), "b.budget: 1 > 1".to_owned(),])
     );
-    let a = told(&mut doc, &Query { position: Some("a".to_owned()), ..ALL });
+    let a = history_of(&mut doc, &Query { position: Some("a".to_owned()), ..ALL });
     assert_eq!(a.iter().map(|entry| entry.deleted.len()).collect::<Vec<_>>(), [1, 0]);
 }
 
 #[test]
-fn a_large_change_is_told_in_part_and_whole_of_each_position() {
+fn large_change_is_partial_but_complete_for_a_position() {
     let mut doc = plan();
     for row in 0..600 {
         add(&mut doc, &format!("row {row:03}"), "UI");
     }
     commit(&mut doc, 10, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let listed = entries[0].added.len() + entries[0].fields.len();
     assert_eq!((listed, entries[0].omitted), (1_000, 800));
-    let last = told(&mut doc, &Query { position: Some("row 599".to_owned()), ..ALL });
+    let last = history_of(&mut doc, &Query { position: Some("row 599".to_owned()), ..ALL });
     assert_eq!((last[0].added.len(), last[0].fields.len(), last[0].omitted), (1, 2, 0));
 }
 
 #[test]
-fn a_page_of_large_changes_ends_early_and_the_next_goes_on() {
+fn page_of_large_changes_ends_early_and_continues() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     for change in 0..30 {
@@ -369,7 +369,7 @@ fn a_page_of_large_changes_ends_early_and_the_next_goes_on() {
     let (mut pages, mut found, mut before) = (0, 0, None);
     loop {
         let page = history.page(&doc, &Query { before, ..ALL }).unwrap();
-        let size = |set: &Set| set.new.as_str().map_or(0, str::len) + set.old.as_str().map_or(0, str::len);
+        let size = |set: &FieldChange| set.new.as_str().map_or(0, str::len) + set.old.as_str().map_or(0, str::len);
         let bytes: usize = page.entries.iter().flat_map(|entry| &entry.fields).map(size).sum();
         assert!(bytes < 3 << 20, "{bytes}");
         (pages, found, before) = (pages + 1, found + page.entries.len(), page.next);
@@ -382,7 +382,7 @@ fn a_page_of_large_changes_ends_early_and_the_next_goes_on() {
 }
 
 #[test]
-fn what_a_page_costs_does_not_grow_with_the_history() {
+fn cost_of_a_page_does_not_grow_with_the_history() {
     let mut doc = plan();
     let (often, seldom) = (add(&mut doc, "often", "UI"), add(&mut doc, "seldom", "UI"));
     commit(&mut doc, 1, "");
@@ -397,7 +397,7 @@ fn what_a_page_costs_does_not_grow_with_the_history() {
         let page = history.page(&doc, &query).unwrap();
         (page.entries.len(), page.next.is_some(), page.examined)
     };
-    // One more than is told, to know whether there is more.
+    // One more than the page has, to know whether there is a next page.
     assert_eq!(page(Query { limit: 50, ..ALL }), (50, true, 51));
     let middle = history.order.cursor(history.order.ranked()[1_000]);
     assert_eq!(page(Query { limit: 50, before: Some(middle), ..ALL }), (50, true, 51));
@@ -408,9 +408,9 @@ fn what_a_page_costs_does_not_grow_with_the_history() {
     assert_eq!(page(named), (1, false, 5));
 }
 
-/// Many who replace the map of positions at once, each all that stood there: what that lists is bounded.
+/// Many peers replace the map of positions concurrently. The number of recorded removals is bounded.
 #[test]
-fn who_replaces_everything_again_and_again_does_not_make_a_history_grow_without_bounds() {
+fn repeated_replacement_of_all_positions_is_bounded() {
     let mut doc = plan();
     for row in 0..1_000 {
         doc.put_object(map(&doc).unwrap(), format!("row {row}"), ObjType::Map).unwrap();

@@ -1,23 +1,23 @@
-//! A text that a change has made and written. Nearly always its letters follow each other; what is written in another way is
-//! read from the document.
+//! [`Typed`]: the content of a text that a change created and filled. Mostly every operation appends; other texts are read from the
+//! document.
 
 use automerge::ScalarValue;
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 
 use super::ledger::Operation;
 
-/// What was written so far.
+/// A text as written by the operations so far.
 #[derive(Default)]
 pub(super) struct Typed {
     text: String,
-    /// The number of the operation that wrote the last letter.
+    /// The number of the operation that wrote the last character.
     last: Option<u64>,
-    /// Something was not written at the end.
+    /// An operation did not append.
     jumps: bool,
 }
 
 impl Typed {
-    /// An operation on the text, by the actor `own`.
+    /// Applies an operation of the actor `own`.
     pub(super) fn take(&mut self, counter: u64, own: u32, op: &Op, operation: impl Fn(&OpId) -> Option<Operation>) {
         let follows = match &op.key {
             Key::Seq(ElementId::Head) => self.last.is_none(),
@@ -33,7 +33,7 @@ impl Typed {
         }
     }
 
-    /// The text; None: it is to be read.
+    /// The text. `None` if it must be read from the document.
     pub(super) fn text(&self) -> Option<&str> {
         (!self.jumps).then_some(&self.text)
     }

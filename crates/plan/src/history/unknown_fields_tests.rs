@@ -1,13 +1,13 @@
-//! A history tells of everything that a document holds, also beyond the schema.
+//! A history has changes of fields beyond the schema.
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, Automerge, ObjType, ROOT, ScalarValue};
 
-use super::tests::{ALL, add, commit, plan, sets, told};
+use super::tests::{ALL, add, commit, history_of, plan, sets};
 use super::*;
 
 #[test]
-fn root_keys_of_any_document_are_told_as_settings() {
+fn root_keys_of_any_document_are_settings() {
     let mut doc = AutoCommit::new();
     let todo = doc.put_object(ROOT, "todo", ObjType::List).unwrap();
     doc.put(ROOT, "positions", "a text").unwrap();
@@ -16,7 +16,7 @@ fn root_keys_of_any_document_are_told_as_settings() {
     doc.insert(&todo, 0, "buy milk").unwrap();
     doc.splice_text(&notes, 0, 0, "typed later").unwrap();
     commit(&mut doc, 20, "more");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     assert_eq!(entries.len(), 2);
     assert!(entries.iter().all(|entry| entry.added.is_empty() && entry.omitted == 0));
     let expected = [r#"plan.todo: [] > ["buy milk"]"#, r#"plan.notes: "" > "typed later""#];
@@ -28,7 +28,7 @@ fn root_keys_of_any_document_are_told_as_settings() {
 }
 
 #[test]
-fn unknown_fields_are_told_by_their_top_level_name() {
+fn unknown_fields_have_their_top_level_key() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     doc.put(&ui, "headcount", 3).unwrap();
@@ -47,7 +47,7 @@ fn unknown_fields_are_told_by_their_top_level_name() {
     commit(&mut doc, 30, "");
     doc.put(&ui, "team", "none").unwrap();
     commit(&mut doc, 40, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     assert_eq!(sets(&entries[0]), [r#"ui.team: {"lead":"Anita Rao","skills":["Rust","SQL"]} > "none""#]);
     let nested = r#"ui.team: {"lead":"Anita","skills":["Rust","SQL"]} > {"lead":"Anita Rao","skills":["Rust","SQL"]}"#;
     assert_eq!(sets(&entries[1]), [nested, r#"ui.name: null > "a field, not the plan's setting""#]);
@@ -59,7 +59,7 @@ fn unknown_fields_are_told_by_their_top_level_name() {
             r#"ui.due: null > "2026-11-22T14:21:00.020Z""#,
         ]
     );
-    let team = told(&mut doc, &Query { field: Some("team".to_owned()), position: Some("ui".to_owned()), ..ALL });
+    let team = history_of(&mut doc, &Query { field: Some("team".to_owned()), position: Some("ui".to_owned()), ..ALL });
     assert_eq!(team.len(), 4);
     let doc = Automerge::load(&doc.save()).unwrap();
     let unknown = Query { field: Some("color".to_owned()), ..ALL };
@@ -68,7 +68,7 @@ fn unknown_fields_are_told_by_their_top_level_name() {
 }
 
 #[test]
-fn a_large_nested_value_is_cut() {
+fn large_nested_value_is_truncated() {
     let mut doc = plan();
     let ui = add(&mut doc, "ui", "UI");
     let list = doc.put_object(&ui, "list", ObjType::List).unwrap();
@@ -76,7 +76,7 @@ fn a_large_nested_value_is_cut() {
         doc.insert(&list, index, 7).unwrap();
     }
     commit(&mut doc, 10, "");
-    let entries = told(&mut doc, &ALL);
+    let entries = history_of(&mut doc, &ALL);
     let set = entries[0].fields.iter().find(|set| &*set.field == "list").unwrap();
     assert!(set.cut && set.new.as_array().unwrap().len() < 1_000, "{}", set.new);
 }

@@ -1,6 +1,6 @@
-//! What a change has done to one register: a field of a position, a setting of the plan, or a position as such.
+//! [`Write`]: the effect of a change on one register (a field of a position, a setting of the plan, or a position itself).
 //!
-//! A document may have a million changes, so these are small, and texts that occur again and again are kept once.
+//! A document may have a million changes, so writes are small, and repeated texts are interned.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,29 +13,29 @@ use crate::fields::{DESIGNATION, FIELDS, FieldId};
 use crate::json_encoder::show_scalar;
 use crate::position::{CREATED_AT, CURRENCY, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY};
 
-/// A position's number that stands for the plan.
+/// The position number of the plan.
 pub(super) const PLAN: u32 = u32::MAX;
 /// No write.
 pub(super) const NOTHING: u32 = u32::MAX;
-/// What follows from an operation on something else: a field that is gone with the position that it was of.
+/// Instead of an operation number: the write follows from an operation on another object, such as the deletion of the position.
 pub(super) const NO_OPERATION: u32 = u32::MAX;
 
-/// Characters of a text that are shown: all that an edit through this server may write.
+/// Characters of a text that are kept: as many as an edit through this server may write.
 const SHOWN: usize = MAX_TEXT;
 
 /// The keys of the schema besides [`FIELDS`]: of a position, then of the plan.
 const OTHER_KEYS: [&str; 7] = [CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET];
 /// How many keys the schema has. Their numbers come first: those of [`FIELDS`], then those of [`OTHER_KEYS`].
 const SCHEMA_KEYS: usize = FIELDS.len() + OTHER_KEYS.len();
-/// Fields beyond the schema that a history tells apart. What is done to others is counted.
+/// Most field names of a history. Writes to other fields are only counted.
 const MAX_NAMES: usize = 10_000;
 
-/// The number of a field: of a position, or of the root of the document. See [`Names`].
+/// The number of a field of a position, or of a root key of the document. See [`FieldNames`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Field(u16);
+pub(super) struct FieldNumber(u16);
 
-impl Field {
-    /// The position itself: that it is there.
+impl FieldNumber {
+    /// The existence of the position.
     pub(super) const ROW: Self = Self(SCHEMA_KEYS as u16);
     /// The designation.
     pub(super) const DESIGNATION: Self = Self(DESIGNATION.index() as u16);
@@ -51,41 +51,41 @@ fn schema_keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// The names of the fields that a document has, or ever had.
-pub(super) struct Names {
+pub(super) struct FieldNames {
     names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, Field>,
+    numbers: HashMap<Arc<str>, FieldNumber>,
 }
 
-impl Default for Names {
+impl Default for FieldNames {
     fn default() -> Self {
         let mut names = Self { names: Vec::new(), numbers: HashMap::new() };
         for name in schema_keys() {
             names.add(name);
         }
-        // No field has the number of the position itself.
+        // `FieldNumber::ROW` has no name.
         names.names.push(Arc::from(""));
         names
     }
 }
 
-impl Names {
-    /// The number of a field, known or not. `None`: there are more fields than a history tells apart.
-    pub(super) fn field(&mut self, name: &str) -> Option<Field> {
+impl FieldNames {
+    /// The number of a field, which is added if it is new. `None` if there are too many fields.
+    pub(super) fn field(&mut self, name: &str) -> Option<FieldNumber> {
         self.known(name).or_else(|| (self.names.len() < MAX_NAMES).then(|| self.add(name)))
     }
 
-    /// The number of a field that something was ever done to, or that is one of the schema.
-    pub(super) fn known(&self, name: &str) -> Option<Field> {
+    /// The number of a field of the schema, or of a field that was ever written.
+    pub(super) fn known(&self, name: &str) -> Option<FieldNumber> {
         self.numbers.get(name).copied()
     }
 
-    /// The name of a field, as JSON names it.
-    pub(super) fn name(&self, field: Field) -> Arc<str> {
+    /// The key of a field.
+    pub(super) fn name(&self, field: FieldNumber) -> Arc<str> {
         self.names.get(usize::from(field.0)).cloned().unwrap_or_else(|| Arc::from(""))
     }
 
-    fn add(&mut self, name: &str) -> Field {
-        let field = Field(u16::try_from(self.names.len()).unwrap_or(u16::MAX));
+    fn add(&mut self, name: &str) -> FieldNumber {
+        let field = FieldNumber(u16::try_from(self.names.len()).unwrap_or(u16::MAX));
         let name: Arc<str> = Arc::from(name);
         self.names.push(Arc::clone(&name));
         self.numbers.insert(name, field);
@@ -93,14 +93,14 @@ impl Names {
     }
 }
 
-/// What a register holds after a write.
+/// The value of a register after a write.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Left {
-    /// Nothing.
+pub(super) enum NewValue {
+    /// No value.
     Gone,
-    /// A position is there.
+    /// The position exists.
     Made,
-    /// What JSON does not show: not a number.
+    /// A value that JSON cannot represent, such as NaN.
     Unshown,
     Null,
     Bool(bool),
@@ -109,72 +109,72 @@ pub(super) enum Left {
     Float(f64),
     /// A timestamp, in milliseconds.
     Time(i64),
-    /// A text; `cut`: it is longer than what is kept of it. `spliced`: what it holds later is not what it held when it was
-    /// made, and has to be read from the document.
+    /// A text. `cut`: it is longer than what is kept. `spliced`: it was edited in place later, so later values are read from the
+    /// document.
     Text {
         word: u32,
         cut: bool,
         spliced: bool,
     },
-    /// The text of an earlier write was changed in its place: read from the document.
+    /// The text of an earlier write was edited in place. It is read from the document.
     Splice,
-    /// A counter, which is read from the document. The number of the [`Place`](super::ledger::Place) where it stands.
+    /// A counter, which is read from the document. The number of its [`Place`](super::ledger::Place).
     Counter(u32),
-    /// A map, a list or bytes, which are read from the document. The number of the place.
+    /// A map, a list or bytes, which are read from the document. The number of its place.
     Nested(u32),
-    /// Something inside of the map or list of an earlier write was changed. The number of the place.
+    /// The content of the map or list of an earlier write changed. The number of its place.
     Inside(u32),
-    /// Values were deleted. Mostly nothing is left; but who writes one of several values again that stand there makes the
-    /// library delete the others. What is left is read from the document. The number as above.
+    /// Values were deleted. Mostly none is left, but writing the winner of a conflict again makes the library delete the others.
+    /// The remaining value is read from the document. The number of its place.
     Cleared(u32),
 }
 
-/// One write. Of a change's writes each register has one, the last.
+/// The write of a change to a register. A change has at most one for each register.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write {
     /// The number of the position, or [`PLAN`].
     pub position: u32,
-    /// Which operation of the change it was, or [`NO_OPERATION`].
+    /// The number of the last operation on the register, relative to the change, or [`NO_OPERATION`].
     pub operation: u32,
-    /// The write that it took the place of: of several that was the one that was shown. Or [`NOTHING`].
+    /// The write of the value before (in a conflict, of the winner), or [`NOTHING`].
     pub before: u32,
-    pub field: Field,
-    /// Something stood there before.
+    pub field: FieldNumber,
+    /// The register had a value before.
     pub had: bool,
-    pub left: Left,
+    pub new_value: NewValue,
 }
 
 impl Write {
-    /// Which register it was: what a change's writes are sorted by.
-    pub(super) fn register(&self) -> (u32, Field) {
+    /// The register, by which the writes of a change are sorted.
+    pub(super) fn register(&self) -> (u32, FieldNumber) {
         (self.position, self.field)
     }
 }
 
-/// Texts by number.
+/// Interned texts.
 #[derive(Default)]
-pub(super) struct Words {
+pub(super) struct InternedTexts {
     numbers: HashMap<Arc<str>, u32>,
     words: Vec<Arc<str>>,
 }
 
-impl Words {
-    pub(super) fn text(&mut self, text: &str) -> Left {
+impl InternedTexts {
+    pub(super) fn text(&mut self, text: &str) -> NewValue {
         let (text, cut) = cut(text);
-        Left::Text { word: self.number(text), cut, spliced: false }
+        NewValue::Text { word: self.number(text), cut, spliced: false }
     }
 
-    pub(super) fn scalar(&mut self, value: &ScalarValue) -> Left {
+    pub(super) fn scalar(&mut self, value: &ScalarValue) -> NewValue {
         match value {
             ScalarValue::Str(text) => self.text(text),
-            ScalarValue::Int(number) => Left::Int(*number),
-            ScalarValue::Timestamp(ms) => Left::Time(*ms),
-            ScalarValue::Uint(number) => Left::Uint(*number),
-            ScalarValue::F64(number) => Left::Float(*number),
-            ScalarValue::Boolean(flag) => Left::Bool(*flag),
-            ScalarValue::Null => Left::Null,
-            // These are read from the place where they stand.
-            ScalarValue::Counter(_) | ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => Left::Unshown,
+            ScalarValue::Int(number) => NewValue::Int(*number),
+            ScalarValue::Timestamp(ms) => NewValue::Time(*ms),
+            ScalarValue::Uint(number) => NewValue::Uint(*number),
+            ScalarValue::F64(number) => NewValue::Float(*number),
+            ScalarValue::Boolean(flag) => NewValue::Bool(*flag),
+            ScalarValue::Null => NewValue::Null,
+            // These are read from the document.
+            ScalarValue::Counter(_) | ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => NewValue::Unshown,
         }
     }
 
@@ -194,7 +194,7 @@ impl Words {
     }
 }
 
-/// What is shown of a text, and whether that is not all.
+/// The part of a text that is kept, and whether the text is longer.
 pub(super) fn cut(text: &str) -> (&str, bool) {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => (&text[..end], true),
@@ -202,14 +202,14 @@ pub(super) fn cut(text: &str) -> (&str, bool) {
     }
 }
 
-/// A number, a truth value or nothing, as the view shows it.
-pub(super) fn show(left: Left) -> Json {
-    let scalar = match left {
-        Left::Bool(flag) => ScalarValue::Boolean(flag),
-        Left::Int(number) => ScalarValue::Int(number),
-        Left::Uint(number) => ScalarValue::Uint(number),
-        Left::Float(number) => ScalarValue::F64(number),
-        Left::Time(ms) => ScalarValue::Timestamp(ms),
+/// A number, boolean or null as JSON, in the form of the view.
+pub(super) fn show(new_value: NewValue) -> Json {
+    let scalar = match new_value {
+        NewValue::Bool(flag) => ScalarValue::Boolean(flag),
+        NewValue::Int(number) => ScalarValue::Int(number),
+        NewValue::Uint(number) => ScalarValue::Uint(number),
+        NewValue::Float(number) => ScalarValue::F64(number),
+        NewValue::Time(ms) => ScalarValue::Timestamp(ms),
         _ => ScalarValue::Null,
     };
     show_scalar(&scalar).unwrap_or(Json::Null)
@@ -220,8 +220,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_known_by_their_names() {
-        let mut names = Names::default();
+    fn field_numbers_are_found_by_name() {
+        let mut names = FieldNames::default();
         for name in schema_keys() {
             assert_eq!(names.known(name).map(|field| names.name(field)).as_deref(), Some(name));
         }
@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn fields_with_low_numbers_have_their_own_bit() {
-        let bits: u32 = (0..15).map(|number| u32::from(Field(number).bit())).sum();
+        let bits: u32 = (0..15).map(|number| u32::from(FieldNumber(number).bit())).sum();
         assert_eq!(bits, (1 << 15) - 1);
-        assert_eq!([15, 16, u16::MAX].map(|number| Field(number).bit()), [1 << 15; 3]);
+        assert_eq!([15, 16, u16::MAX].map(|number| FieldNumber(number).bit()), [1 << 15; 3]);
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn of_long_texts_the_beginning_is_kept() {
+    fn long_texts_are_truncated() {
         let text = "ü".repeat(SHOWN);
         assert_eq!(cut(&text), (text.as_str(), false));
         assert_eq!(cut(&format!("{text}x")), (text.as_str(), true));

@@ -1,4 +1,4 @@
-//! The view is what a fresh reading of the document is, whatever happened and in whatever order it arrived.
+//! An updated view equals a new view of the document, for any changes in any order.
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT, ScalarValue};
@@ -31,7 +31,7 @@ fn row(doc: &mut AutoCommit, positions: &ObjId, id: &str, budget: i64) -> ObjId 
     row
 }
 
-/// A server's copy with its view, fed change by change.
+/// A document with its view, updated change by change.
 struct Server {
     doc: Automerge,
     view: SharedView,
@@ -74,7 +74,7 @@ impl Server {
 }
 
 #[test]
-fn a_change_is_told_as_what_became_of_its_rows() {
+fn update_returns_the_changed_rows() {
     let (mut doc, positions) = plan();
     let mut server = Server::new(&mut doc);
     let added = row(&mut doc, &positions, "a", 1);
@@ -90,7 +90,7 @@ fn a_change_is_told_as_what_became_of_its_rows() {
 }
 
 #[test]
-fn a_timestamp_is_read_again_as_it_was_read_first() {
+fn timestamp_is_reread_like_the_first_time() {
     let (mut doc, positions) = plan();
     let object = row(&mut doc, &positions, "a", 1);
     let mut server = Server::new(&mut doc);
@@ -100,7 +100,7 @@ fn a_timestamp_is_read_again_as_it_was_read_first() {
 }
 
 #[test]
-fn the_newest_row_is_first_and_rows_without_a_moment_come_last() {
+fn newest_row_is_first_and_untimed_rows_are_last() {
     let (mut doc, positions) = plan();
     for (id, created) in [("old", 1), ("new", 3), ("b", 2), ("a", 2)] {
         row(&mut doc, &positions, id, created);
@@ -113,11 +113,11 @@ fn the_newest_row_is_first_and_rows_without_a_moment_come_last() {
 }
 
 #[test]
-fn values_that_lost_are_named_until_the_field_is_written_again() {
+fn losing_values_are_shown_until_the_next_write() {
     let (mut doc, positions) = plan();
     let object = row(&mut doc, &positions, "a", 1);
     let mut server = Server::new(&mut doc);
-    // Three at once: the third, which loses as well, is no patch to the library.
+    // Three concurrent values: the library has no patch for the third, which loses as well.
     for (actor, budget) in [(3u8, 30), (2, 20), (1, 10)] {
         let mut fork = doc.fork().with_actor(ActorId::from([actor]));
         fork.put(&object, "budget", budget).unwrap();
@@ -125,7 +125,7 @@ fn values_that_lost_are_named_until_the_field_is_written_again() {
         if actor != 3 {
             doc.merge(&mut fork).unwrap();
         } else {
-            // Kept apart, so that the forks stay concurrent.
+            // Not merged yet, so that the forks stay concurrent.
             let mut other = fork.fork();
             server.take(&mut other);
         }
@@ -142,7 +142,7 @@ fn values_that_lost_are_named_until_the_field_is_written_again() {
 }
 
 #[test]
-fn of_two_rows_under_one_id_the_winner_is_shown_and_the_other_is_named_and_kept_current() {
+fn losing_row_with_the_same_id_is_shown_as_conflict() {
     let (mut doc, positions) = plan();
     let mut one = doc.fork().with_actor(ActorId::from([1u8]));
     let mut two = doc.fork().with_actor(ActorId::from([2u8]));
@@ -153,14 +153,14 @@ fn of_two_rows_under_one_id_the_winner_is_shown_and_the_other_is_named_and_kept_
     server.take(&mut one);
     assert_eq!(server.position("a").fields[BUDGET], Some(json!(20)));
     assert_eq!(server.position("a").conflicts["budget"], [json!(10)]);
-    // The library has no patch for this one either.
+    // The library has no patch for this change either.
     one.put(&losing, "budget", 11).unwrap();
     assert!(matches!(server.take(&mut one).rows.as_slice(), [RowEvent::Edited(_)]));
     assert_eq!(server.position("a").conflicts["budget"], [json!(11)]);
 }
 
 #[test]
-fn several_maps_of_positions_are_shown_as_one() {
+fn several_maps_of_positions_are_merged() {
     let mut doc = AutoCommit::new().with_actor(ActorId::from([0u8]));
     doc.put(ROOT, "name", "plan").unwrap();
     doc.commit();
@@ -176,7 +176,7 @@ fn several_maps_of_positions_are_shown_as_one() {
 }
 
 #[test]
-fn both_kinds_of_text_are_read_and_a_splice_is_seen() {
+fn texts_and_strings_are_read_and_splices_update() {
     let (mut doc, positions) = plan();
     let object = doc.put_object(&positions, "a", ObjType::Map).unwrap();
     doc.put(&object, "department", "scalar").unwrap();
@@ -189,7 +189,7 @@ fn both_kinds_of_text_are_read_and_a_splice_is_seen() {
 }
 
 #[test]
-fn odd_rows_are_shown_with_what_can_be_read_and_break_nothing() {
+fn malformed_rows_are_shown_as_far_as_possible() {
     let (mut doc, positions) = plan();
     doc.put(&positions, "a number", 5).unwrap();
     doc.put_object(&positions, "a list", ObjType::List).unwrap();
@@ -218,7 +218,7 @@ fn odd_rows_are_shown_with_what_can_be_read_and_break_nothing() {
 }
 
 #[test]
-fn unknown_fields_are_shown_and_kept_current() {
+fn unknown_fields_are_shown_and_updated() {
     let (mut doc, positions) = plan();
     let object = row(&mut doc, &positions, "a", 1);
     let mut server = Server::new(&mut doc);
@@ -228,7 +228,7 @@ fn unknown_fields_are_shown_and_kept_current() {
     let notes = text(&mut doc, &object, "notes", "from");
     server.take(&mut doc);
     assert_eq!(json!(server.extra("a").fields), json!({ "team": { "skills": ["Rust"] }, "notes": "from" }));
-    // Each inside of a value that stands there already.
+    // Each inside of an existing value.
     doc.splice_text(&notes, 4, 0, " March").unwrap();
     assert!(matches!(server.take(&mut doc).rows.as_slice(), [RowEvent::Extended(_)]));
     let inner = doc.insert_object(&skills, 1, ObjType::Map).unwrap();
@@ -242,7 +242,7 @@ fn unknown_fields_are_shown_and_kept_current() {
     doc.delete(&object, "notes").unwrap();
     server.take(&mut doc);
     assert_eq!(server.position("a").extra, None);
-    // A field of the schema that holds something nested, and no longer.
+    // A field of the schema with a nested value, which is then replaced.
     let odd = doc.put_object(&object, "budget", ObjType::List).unwrap();
     server.take(&mut doc);
     doc.insert(&odd, 0, 5).unwrap();
@@ -251,7 +251,7 @@ fn unknown_fields_are_shown_and_kept_current() {
 }
 
 #[test]
-fn unknown_root_keys_are_shown_and_kept_current() {
+fn unknown_root_keys_are_shown_and_updated() {
     let (mut doc, _) = plan();
     let mut server = Server::new(&mut doc);
     assert_eq!(server.view().extra(), None);
@@ -267,7 +267,7 @@ fn unknown_root_keys_are_shown_and_kept_current() {
 }
 
 #[test]
-fn conflicts_beyond_the_schema_name_the_losing_values() {
+fn conflicts_beyond_the_schema_show_losing_values() {
     let (mut doc, positions) = plan();
     let object = row(&mut doc, &positions, "a", 1);
     let mut other = doc.fork().with_actor(ActorId::from([9u8]));
@@ -284,7 +284,7 @@ fn conflicts_beyond_the_schema_name_the_losing_values() {
 }
 
 #[test]
-fn what_exceeds_the_bounds_of_a_row_is_counted() {
+fn values_beyond_the_row_limit_are_counted() {
     let (mut doc, positions) = plan();
     let object = row(&mut doc, &positions, "a", 1);
     let notes = text(&mut doc, &object, "notes", &"x".repeat(70_000));
@@ -297,7 +297,7 @@ fn what_exceeds_the_bounds_of_a_row_is_counted() {
 }
 
 #[test]
-fn a_document_of_another_kind_has_no_positions_and_no_plan() {
+fn document_of_another_kind_has_no_positions() {
     let mut doc = AutoCommit::new();
     doc.put(ROOT, "positions", "a text").unwrap();
     doc.put(ROOT, "unit", "a text").unwrap();
@@ -346,9 +346,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever three people do, concurrently and in whatever order it arrives: the view equals a fresh reading.
+    /// Three peers make random concurrent changes, which arrive in any order.
     #[test]
-    fn the_view_never_drifts(steps in steps()) {
+    fn view_equals_a_new_view_after_any_changes(steps in steps()) {
         let (mut doc, positions) = plan();
         row(&mut doc, &positions, "row 0", 1);
         let mut people: Vec<AutoCommit> =

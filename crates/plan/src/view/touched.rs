@@ -1,4 +1,4 @@
-//! Which rows changes touch, read from their operations.
+//! Finds the rows that changes touch, from the operations of the changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,32 +9,31 @@ use automerge::{Automerge, Change, ObjId, Prop, ROOT, ReadDoc};
 use super::{ObjectKey, Owner, View, object_key};
 use crate::position::{POSITIONS, PositionKey};
 
-/// Above this many operations in one batch it is cheaper to read all rows again than to look at every operation.
+/// Operations of a batch above which reading all rows again is cheaper than visiting every operation.
 const OPERATIONS_TO_REREAD_ALL: usize = 20_000;
-/// Above this many objects that no row is known to consist of, all rows are read again instead of looking for each object's
-/// row.
+/// Objects with an unknown row above which all rows are read again instead of searching for the row of each object.
 const OBJECTS_TO_FIND: usize = 1_000;
-/// Above this many levels between an object and its row, all rows are read again.
+/// Levels between an object and its row above which all rows are read again.
 const LEVELS_TO_FIND: usize = 200;
 
-/// What changes touch of the view.
+/// The parts of the view that changes touch.
 #[derive(Default)]
 pub(super) struct Touched {
-    /// All rows are to be read again.
+    /// All rows must be read again.
     pub all: bool,
-    /// Something in the root.
+    /// A root key was touched.
     pub plan: bool,
     pub rows: BTreeMap<Arc<str>, Touch>,
 }
 
-/// What is to be read again of a row.
+/// The part of a row that must be read again.
 pub(super) enum Touch {
     Whole,
     Fields(BTreeSet<PositionKey>),
 }
 
 impl Touched {
-    /// `None`: something else than a field of the schema.
+    /// Records a touched key; `None` for a key beyond the schema.
     fn touch(&mut self, id: &Arc<str>, key: Option<PositionKey>) {
         let Some(key) = key else {
             self.rows.insert(Arc::clone(id), Touch::Whole);
@@ -48,16 +47,16 @@ impl Touched {
 }
 
 impl View {
-    /// What these changes, which `doc` has, touch.
+    /// Finds what these changes touch. `doc` must have them.
     pub(super) fn touched(&self, doc: &Automerge, changes: &[Change]) -> Touched {
         let mut touched = Touched::default();
         if changes.iter().map(Change::len).sum::<usize>() > OPERATIONS_TO_REREAD_ALL {
             touched.all = true;
             return touched;
         }
-        // Objects that these changes make: no view has seen them yet.
+        // Objects that these changes create, which the view does not know.
         let mut made: HashMap<ObjectKey, Owner> = HashMap::new();
-        // Objects that neither are a row nor the value of a field of the schema.
+        // Objects that are neither a row nor the value of a key of the schema.
         let mut others: HashSet<ObjectKey> = HashSet::new();
         for change in changes {
             let change = change.decode();
@@ -92,7 +91,7 @@ impl View {
         touched
     }
 
-    /// Finds the rows that objects belong to, by the objects that they stand in.
+    /// Finds the rows of objects through their parents.
     fn find(&self, doc: &Automerge, objects: HashSet<ObjectKey>, touched: &mut Touched) {
         if objects.len() > OBJECTS_TO_FIND {
             touched.all = true;
@@ -107,7 +106,7 @@ impl View {
             for parent in parents.take(LEVELS_TO_FIND) {
                 let Prop::Map(key) = parent.prop else { continue };
                 if parent.obj == ROOT {
-                    // A map of positions that is not shown has nothing that a row shows.
+                    // A map of positions that is not shown contains nothing that a row shows.
                     touched.plan |= key != POSITIONS;
                     is_found = true;
                 } else if object_key(&parent.obj).is_some_and(|map| self.map_keys.contains(&map)) {

@@ -1,4 +1,4 @@
-//! Sharing states changes what is computed, never what is sent.
+//! Shared states send the same messages as a private state for each peer.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,18 +11,18 @@ use super::*;
 use crate::incoming::Incoming;
 use crate::message_limits::MessageLimits;
 
-/// A peer at the other end: the library itself.
+/// A remote peer, which uses the library.
 struct Remote {
     doc: AutoCommit,
     state: sync::State,
-    /// The server's opinion of this peer, kept privately: what sharing has to reproduce.
+    /// The server's state of this peer, not shared: the reference.
     private: sync::State,
-    /// On their way to the remote, and from it.
+    /// Messages in transit to the remote peer, and from it.
     down: VecDeque<Bytes>,
     up: VecDeque<Bytes>,
-    /// Whether its socket takes anything.
+    /// Whether its socket accepts messages.
     reads: bool,
-    /// Whether it has changes of its own.
+    /// Whether it has local changes.
     edited: bool,
 }
 
@@ -64,7 +64,7 @@ impl World {
         (!self.remotes.is_empty()).then(|| *self.remotes.keys().nth(index % self.remotes.len()).unwrap())
     }
 
-    /// The server takes what waits from up to `count` peers as one batch, then publishes.
+    /// The server applies the messages of up to `count` peers as one batch, then publishes.
     fn server_batch(&mut self, count: usize) {
         let mut batch = Vec::new();
         for (key, remote) in self.remotes.iter_mut().take(count) {
@@ -116,7 +116,7 @@ impl World {
         assert!(delivered.is_empty(), "nobody else got anything");
     }
 
-    /// The socket of a peer takes messages again.
+    /// The socket of a peer accepts messages again.
     fn drain(&mut self, key: PeerKey) {
         let doc = self.doc.document().clone();
         let remote = self.remotes.get_mut(&key).unwrap();
@@ -151,7 +151,7 @@ impl World {
         remote.up.extend(message.map(|message| Bytes::from(message.encode())));
     }
 
-    /// Loses what is on its way and comes back, with what both sides remember.
+    /// Loses the messages in transit and connects again, with the shared heads of both sides.
     fn reconnect(&mut self, key: PeerKey) {
         let shared = self.peers.leave(key).unwrap();
         let mut remote = self.remotes.remove(&key).unwrap();
@@ -225,7 +225,7 @@ proptest! {
 
     /// Any schedule through the shared states yields the messages of one private state per peer, and all converge.
     #[test]
-    fn shared_states_send_what_private_states_would(steps in steps()) {
+    fn shared_states_send_the_same_as_private_states(steps in steps()) {
         let mut world = World::new();
         for step in steps {
             match step {
@@ -261,7 +261,7 @@ proptest! {
 }
 
 #[test]
-fn a_thousand_viewers_cost_one_message_an_edit_and_one_acknowledgement() {
+fn thousand_viewers_cost_one_message_and_acknowledgement() {
     let mut world = World::new();
     for _ in 0..1_000 {
         world.join();
@@ -280,7 +280,7 @@ fn a_thousand_viewers_cost_one_message_an_edit_and_one_acknowledgement() {
 }
 
 #[test]
-fn newcomers_one_after_the_other_share_one_copy_of_the_document() {
+fn consecutive_newcomers_share_one_saved_document() {
     let mut world = World::new();
     world.join();
     world.settle();
