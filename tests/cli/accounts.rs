@@ -43,7 +43,7 @@ async fn account_password_is_read_from_standard_input() {
     assert_eq!((grant.role, grant.documents.to_string()), (Role::Owner, "default".to_owned()));
     assert_eq!(auth.login("cfo@example.com", "not this").await.err(), Some(LoginRefused::Wrong));
     let again = auth.given(&add, PASSWORD);
-    assert!(refused(&again).contains("there is an account cfo@example.com already"), "{}", again.err);
+    assert!(refused(&again).contains("the account cfo@example.com exists already"), "{}", again.err);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Accounts: who may log in, as what, and what they may see.
+//! Accounts that can log in, with their role and documents.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,29 +8,29 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AccountName, AuthError, Documents, Grant, HashedPassword, Role};
 
-/// One account, as it is kept in users.json.
+/// One account, as stored in users.json.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     password: HashedPassword,
-    /// What its sessions may do.
+    /// What the account's sessions may do with [`documents`](Self::documents).
     pub role: Role,
-    /// With which documents.
+    /// The documents that its sessions may see.
     pub documents: Documents,
-    /// Nobody can log in to it, and its tokens are refused.
+    /// Whether the account is disabled: logins fail, and its tokens are refused.
     #[serde(default)]
     pub disabled: bool,
-    /// Tokens of this user that were issued before this moment (in Unix seconds) are refused.
+    /// Tokens of this user that were issued before this time (Unix seconds) are refused.
     #[serde(default)]
     pub since: i64,
-    /// How often its sessions were ended. A session says at which count it began, and is refused at any other: so no clock decides
-    /// whether it began before or after, nor when the server has noticed.
+    /// Number of times that the account's sessions were ended. A session records the count at its login and is refused
+    /// at any other count, so the decision does not depend on clocks.
     #[serde(default)]
     pub generation: u64,
 }
 
 impl Account {
-    /// A new one.
+    /// Creates an enabled account.
     #[must_use]
     pub fn new(password: HashedPassword, role: Role, documents: Documents) -> Self {
         Self { password, role, documents, disabled: false, since: 0, generation: 0 }
@@ -40,78 +40,80 @@ impl Account {
         &self.password
     }
 
-    /// Sets another password. Tokens that were issued until now are refused from now on.
+    /// Changes the password, and revokes all tokens that were issued until now.
     pub fn set_password(&mut self, password: HashedPassword, now: i64) {
         self.password = password;
         self.end_sessions(now);
     }
 
-    /// Disables the account. Its tokens are refused, also when it is enabled again.
+    /// Disables the account, and revokes its tokens for good: they stay refused when it is enabled again.
     pub fn disable(&mut self, now: i64) {
         self.disabled = true;
         self.end_sessions(now);
     }
 
-    /// Enables it again: its user may log in.
+    /// Enables the account again. The user has to log in.
     pub fn enable(&mut self) {
         self.disabled = false;
     }
 
-    /// A token says the second in which it was issued. One of this very second is refused, too: so the next good one says the next
-    /// second, see [`issued`](Self::issued); and should that happen twice in a second, the one after.
+    /// Ends all sessions and refuses all tokens issued until now.
+    ///
+    /// Tokens have their issue time in whole seconds, so a token issued within this second is refused too. The next one
+    /// is dated to the next second (see [`issued`](Self::issued)), or later if this happens again within the second.
     fn end_sessions(&mut self, now: i64) {
         self.since = now.saturating_add(1).max(self.since.saturating_add(1));
         self.generation = self.generation.saturating_add(1);
     }
 
-    /// When a token that is made now says that it was issued.
+    /// Issue time (`iat`) for a token issued now: late enough for the account to accept it.
     #[must_use]
     pub fn issued(&self, now: i64) -> i64 {
         now.max(self.since)
     }
 
-    /// Whether a token is good, as far as that is for the account to say.
+    /// Whether the account accepts this token.
     pub(super) fn accepts(&self, token: &Grant) -> bool {
-        // The moment counts for sessions, too: what was ended before there was a count stays ended.
+        // Also for sessions: files from before `generation` existed rely on the issue time.
         let is_current = !token.session || token.generation == self.generation;
         !self.disabled && is_current && token.issued >= self.since
     }
 }
 
-/// All accounts, by name. In users.json.
+/// All accounts by name: the content of users.json.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Accounts {
     users: BTreeMap<AccountName, Account>,
 }
 
 impl Accounts {
-    /// Whether there is none.
+    /// Whether there is no account.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
 
-    /// All, in the order of their names.
+    /// Iterates over the accounts in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&AccountName, &Account)> {
         self.users.iter()
     }
 
-    /// One.
+    /// Returns the account of this name.
     #[must_use]
     pub fn get(&self, name: &AccountName) -> Option<&Account> {
         self.users.get(name)
     }
 
-    /// The account of a user, as a token names him.
+    /// Finds the account of the user that a token names.
     pub(super) fn of_user(&self, user: &str) -> Option<&Account> {
-        // As AccountName does it. A name that is written in another way would get past a disabled account.
+        // Lower case, like `AccountName`: otherwise another spelling would get past a disabled account.
         self.users.get(user.to_ascii_lowercase().as_str())
     }
 
-    /// Adds one.
+    /// Adds an account.
     ///
     /// # Errors
-    /// When there is one of that name.
+    /// When there is an account of that name.
     pub fn add(&mut self, name: AccountName, account: Account) -> Result<(), AuthError> {
         if self.users.contains_key(&name) {
             return Err(AuthError::AccountExists(name));
@@ -120,10 +122,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// One, to be changed.
+    /// Returns the account of this name for a change.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no account of that name.
     pub fn account(&mut self, name: &AccountName) -> Result<&mut Account, AuthError> {
         self.users.get_mut(name).ok_or_else(|| AuthError::NoAccount(name.clone()))
     }
@@ -141,7 +143,7 @@ impl<'de> Deserialize<'de> for Accounts {
     }
 }
 
-/// A map in which no name comes twice: who reads the file must not be in doubt which of two accounts counts.
+/// A map without repeated names: readers could disagree which of two accounts counts.
 struct Users(BTreeMap<AccountName, Account>);
 
 impl<'de> Deserialize<'de> for Users {
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn accounts_survive_a_round_trip() {
         let mut accounts = Accounts::default();
         accounts.add(name("cfo@example.com"), account()).expect("new");
         accounts
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_not_taken_again() {
+    fn duplicate_account_names_are_rejected() {
         let mut accounts = Accounts::default();
         accounts.add(name("cfo"), account()).expect("new");
         assert!(matches!(accounts.add(name("CFO "), account()), Err(AuthError::AccountExists(_))));
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_two_accounts_of_a_name_or_with_a_word_that_means_nothing_is_not_read() {
+    fn file_with_duplicate_or_unknown_keys_is_rejected() {
         let one = serde_json::to_string(&account()).expect("JSON");
         let read = |users: &str| serde_json::from_str::<Accounts>(&format!("{{\"users\":{{{users}}}}}"));
         assert!(read(&format!("\"cfo\":{one}")).is_ok());
@@ -214,7 +216,7 @@ mod tests {
         assert!(serde_json::from_str::<Accounts>("{}").is_err());
     }
 
-    /// A token of the user, as it is made at this moment: of a program, or of a session.
+    /// A token that is issued to the user at `now`: for a session or for a program.
     fn token(account: &Account, session: bool, now: i64) -> Grant {
         Grant {
             user: "cfo".into(),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_from_before_a_new_password_are_refused_and_those_from_after_it_are_not_also_within_a_second() {
+    fn password_change_revokes_tokens_of_the_same_second() {
         let mut account = account();
         for session in [false, true] {
             let mut before = Vec::new();
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_from_before_an_account_was_disabled_stay_refused_when_it_is_enabled_again() {
+    fn enabling_an_account_restores_no_tokens() {
         for session in [false, true] {
             let mut account = account();
             let before = token(&account, session, 1_000);
@@ -257,19 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ended_before_it_was_counted_stays_ended() {
+    fn sessions_ended_before_generations_existed_stay_ended() {
         let mut account = account();
         let before = token(&account, true, 1_000);
         account.set_password(account.password().clone(), 1_000);
-        // As it was written then.
+        // As older versions wrote the file.
         account.generation = 0;
         assert!(!account.accepts(&before) && account.accepts(&token(&account, true, 1_000)));
     }
 
     #[test]
-    fn a_session_that_began_before_its_end_is_over_whatever_the_clocks_say() {
+    fn ended_session_is_refused_regardless_of_clocks() {
         let mut account = account();
-        // The server has not noticed yet, and its clock is ahead of the one of the command.
+        // The server has not read the change yet, and its clock is ahead of the command's.
         let before = account.clone();
         account.set_password(account.password().clone(), 1_000);
         assert!(!account.accepts(&token(&before, true, 1_002)));
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_found_however_a_token_writes_the_name() {
+    fn account_lookup_ignores_ascii_case() {
         let mut accounts = Accounts::default();
         accounts.add(name("cfo@example.com"), account()).expect("new");
         for user in ["cfo@example.com", "CFO@example.com"] {

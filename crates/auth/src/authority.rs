@@ -1,7 +1,7 @@
-//! Says of a token whether it is good, and what it allows.
+//! Decides which tokens are valid, and what they grant.
 //!
-//! What it goes by are files: keys, accounts, and what was logged out. They may change at any time; a connection that is there already is
-//! asked about again then.
+//! The keys, accounts and revocations come from files that may change at any time. [`Authority::changes`] then tells
+//! the server to recheck its open connections.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -16,37 +16,44 @@ use tokio::time::MissedTickBehavior;
 use super::folder::{self, MAX_KEYS};
 use super::keys::{KeySet, Keys};
 use super::login::Logins;
-use super::revocations::{Revocations, Written};
-use super::token::{self, Expected, Genuine, Kind, is_over};
-use super::watched::Watched;
-use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Refused, Session};
+use super::revocations::{RevocationWrite, Revocations};
+use super::token::{self, Expected, Kind, is_expired};
+use super::watched::WatchedFiles;
+use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Principal, Refused, Session};
 
-/// How often it is looked whether the files have changed.
-const EVERY: Duration = Duration::from_millis(250);
+/// Interval between checks for changed files.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where keys and accounts are, and what tokens of a provider must say.
+/// Sources of keys and accounts, and requirements for a provider's tokens.
 #[derive(Debug, Clone)]
 pub struct AuthOptions {
-    /// The folder of our own keys and of the accounts.
+    /// Folder of the server's own keys and of the accounts.
     pub folder: Option<PathBuf>,
-    /// The public keys of a provider: a JWK set.
+    /// File with the public keys of an identity provider: a JWK set.
     pub jwks: Option<PathBuf>,
-    /// What a provider's tokens must name as their audience (`aud`).
+    /// Audience (`aud`) that the provider's tokens must name.
     pub audience: Option<String>,
-    /// Who must have issued a provider's tokens (`iss`).
+    /// Issuer (`iss`) that the provider's tokens must name.
     pub issuer: Option<String>,
-    /// How long a login lasts.
+    /// Lifetime of a session.
     pub session: Duration,
 }
 
-/// Decides who is who. Clones are the same one.
+impl Default for AuthOptions {
+    /// No source of keys, and sessions of 12 hours.
+    fn default() -> Self {
+        Self { folder: None, jwks: None, audience: None, issuer: None, session: Duration::from_secs(12 * 3_600) }
+    }
+}
+
+/// Authenticates tokens and logins. Clones share one state.
 #[derive(Clone)]
 pub struct Authority(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     folder: Option<AuthFolder>,
     expected: Expected,
-    /// Seconds.
+    /// Lifetime of a session in seconds.
     session: i64,
     keys: RwLock<Keys>,
     accounts: RwLock<Arc<Accounts>>,
@@ -58,21 +65,21 @@ pub(super) struct Inner {
 }
 
 struct Sources {
-    /// None without a folder.
+    /// `None` without a folder.
     own: Option<OwnSources>,
-    /// None without a provider.
+    /// `None` without a provider.
     provider: Option<Provider>,
 }
 
-/// Each of them is read apart from the others: should one be broken, what changes in the others counts all the same.
+/// Each file is read on its own: changes of one take effect even if another is broken.
 struct OwnSources {
-    keys: Watched,
-    accounts: Watched,
-    revocations: Watched,
+    keys: WatchedFiles,
+    accounts: WatchedFiles,
+    revocations: WatchedFiles,
 }
 
 struct Provider {
-    keys: Watched,
+    keys: WatchedFiles,
     path: PathBuf,
 }
 
@@ -80,7 +87,7 @@ impl Authority {
     /// Reads all files.
     ///
     /// # Errors
-    /// When one of them cannot be read or used, or there is no key by which a token could be good. It says which file, and what to do.
+    /// When a file cannot be read or is invalid, or there is no key at all. The error names the file and the remedy.
     pub fn open(options: &AuthOptions) -> Result<Self, AuthError> {
         let folder = options.folder.as_ref().map(AuthFolder::open).transpose()?;
         let (mut keys, mut accounts, mut revocations) = (Keys::default(), Accounts::default(), Revocations::default());
@@ -88,15 +95,13 @@ impl Authority {
             None => None,
             Some(folder) => {
                 let (keys_watched, read) =
-                    Watched::read("the keys", vec![folder.keys_file()], || own_keys(folder).map(Arc::new))?;
+                    WatchedFiles::read("the keys", vec![folder.keys_file()], || own_keys(folder).map(Arc::new))?;
                 keys.own = read;
                 let (accounts_watched, read) =
-                    Watched::read("the accounts", vec![folder.users_file()], || folder.accounts())?;
+                    WatchedFiles::read("the accounts", vec![folder.users_file()], || folder.accounts())?;
                 accounts = read;
                 let (revocations_watched, read) =
-                    Watched::read("the tokens that were logged out", vec![folder.revoked_file()], || {
-                        folder.revocations()
-                    })?;
+                    WatchedFiles::read("the revoked tokens", vec![folder.revoked_file()], || folder.revocations())?;
                 revocations = read;
                 Some(OwnSources { keys: keys_watched, accounts: accounts_watched, revocations: revocations_watched })
             }
@@ -104,10 +109,10 @@ impl Authority {
         let provider = match &options.jwks {
             None => None,
             Some(path) => {
-                let (watched, read) = Watched::read("the provider's keys", vec![path.clone()], || {
-                    foreign_keys(path, &keys.own).map(Arc::new)
+                let (watched, read) = WatchedFiles::read("the provider's keys", vec![path.clone()], || {
+                    provider_keys(path, &keys.own).map(Arc::new)
                 })?;
-                keys.foreign = read;
+                keys.provider = read;
                 Some(Provider { keys: watched, path: path.clone() })
             }
         };
@@ -128,39 +133,51 @@ impl Authority {
         })))
     }
 
-    /// What a token allows, at this moment (in Unix seconds).
+    /// Verifies a token at `now` (Unix seconds), and returns what it grants.
     ///
     /// # Errors
-    /// When it is not good.
+    /// When the token is not valid.
     pub fn verify(&self, token: &str, now: i64) -> Result<Grant, Refused> {
-        let genuine = Genuine::read(token, &self.0.keys(), &self.0.expected)?;
-        self.0.admit(genuine.now(now)?, now)
+        let (grant, not_before) = token::read(token, &self.0.keys(), &self.0.expected)?;
+        token::check_not_before(not_before, now)?;
+        self.0.admit(grant, now)
     }
 
-    /// What a token that was good before allows now. Its signature is not looked at again.
+    /// Authenticates a request by its token, at `now` (Unix seconds).
     ///
     /// # Errors
-    /// When it is not good any more: its time is over, its key was retired, its user disabled, it was logged out.
+    /// When there is no token, or [`verify`](Self::verify) refuses it.
+    pub fn authenticate(&self, token: Option<&str>, now: i64) -> Result<Principal, Refused> {
+        let grant = self.verify(token.ok_or(Refused::Missing)?, now)?;
+        Ok(Principal::User(Box::new(grant)))
+    }
+
+    /// Checks a grant again, without its token's signature, and returns what it grants now.
+    ///
+    /// # Errors
+    /// When the token has expired or was logged out, its key was retired, or its user was disabled.
     pub fn recheck(&self, grant: &Grant, now: i64) -> Result<Grant, Refused> {
         self.0.keys().get(&grant.key).ok_or(Refused::Invalid)?;
         self.0.admit(grant.clone(), now)
     }
 
-    /// Begins a session, at this moment (in Unix seconds).
+    /// Logs in, at `now` (Unix seconds).
     ///
     /// # Errors
-    /// When the name or the password is wrong, or somebody has tried too often.
+    /// When the name or the password is wrong, or there were too many attempts.
     pub async fn login(&self, account: &str, password: &str, from: IpAddr, now: i64) -> Result<Session, LoginRefused> {
         let (name, account) = self.0.logins.check(account, password, from, || self.0.accounts()).await?;
         let keys = self.0.keys();
         let Some(key) = keys.signing() else {
-            tracing::error!("nobody can log in: there is no key of our own to sign with; see `happierwork key new`");
+            tracing::error!(
+                "logins fail: there is no key to sign sessions with; create one with `happierwork key new`"
+            );
             return Err(LoginRefused::Unavailable);
         };
         let kind = Kind::Session { generation: account.generation };
         let made = token::issue(key, name.shared(), kind, account.issued(now), self.0.session);
         let (token, mut grant) = made.map_err(|error| {
-            tracing::error!(%error, "no session could be made");
+            tracing::error!(%error, "could not issue a session token");
             LoginRefused::Unavailable
         })?;
         (grant.role, grant.documents) = (account.role, account.documents);
@@ -168,53 +185,53 @@ impl Authority {
         Ok(Session { token, grant })
     }
 
-    /// Ends a token before its time. It is durable when this returns; a token that is over or out already is no error.
+    /// Revokes a token. Durable when this returns; a token that has expired or is revoked already is no error.
     ///
     /// # Errors
-    /// When it is not genuine, has no id to remember it by, or that cannot be written.
+    /// When the token is not valid, has no id (`jti`), or the revocation cannot be written.
     pub async fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
-        // It waits for the folder and for the disk. One at a time: each takes a thread meanwhile.
-        let _turn = self.0.logging_out.lock().await;
+        // Takes a thread while it waits for the folder's lock and the disk, so one at a time.
+        let _one_at_a_time = self.0.logging_out.lock().await;
         self.end(token, now)
     }
 
-    /// The same, on the thread that asks.
+    /// Like [`logout`](Self::logout), on the calling thread.
     pub(super) fn end(&self, token: &str, now: i64) -> Result<(), AuthError> {
-        let grant = Genuine::read(token, &self.0.keys(), &self.0.expected)?.grant;
-        if is_over(grant.expires, now) {
+        let (grant, _) = token::read(token, &self.0.keys(), &self.0.expected)?;
+        if is_expired(grant.expires, now) {
             return Ok(());
         }
         let id = grant.id.ok_or(AuthError::NoTokenId)?;
         heavily(|| self.0.revoke(id, grant.expires, now))
     }
 
-    /// Whether anybody can log in.
+    /// Whether there are any accounts.
     #[must_use]
     pub fn has_accounts(&self) -> bool {
         !self.0.accounts().is_empty()
     }
 
-    /// Moves on whenever keys, accounts, or what was logged out have changed: whoever is connected has to be asked about again.
+    /// Changes whenever keys, accounts or revocations have changed. Open connections must then be rechecked.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// Looks again and again whether the files have changed; for ever.
+    /// Checks for changed files forever.
     pub async fn watch(self) {
-        let mut ticks = tokio::time::interval(EVERY);
+        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let authority = self.clone();
-            // On a thread of its own: a network's file system may take its time.
+            // On a blocking thread: a network file system may be slow.
             if let Err(error) = tokio::task::spawn_blocking(move || authority.refresh()).await {
-                tracing::error!(%error, "looking for changed keys and accounts failed");
+                tracing::error!(%error, "checking for changed keys and accounts failed");
             }
         }
     }
 
-    /// Looks once. It waits for the disk.
+    /// Checks for changed files once. Blocks on the disk.
     pub fn refresh(&self) {
         self.0.refresh();
     }
@@ -229,16 +246,16 @@ impl Inner {
         Arc::clone(&self.accounts.read())
     }
 
-    fn is_out(&self, token: &str) -> bool {
+    fn is_revoked(&self, token: &str) -> bool {
         self.revocations.read().contains(token)
     }
 
-    /// What a genuine token allows now.
+    /// Checks expiry, revocation and account of a verified token, and returns what it grants now.
     fn admit(&self, mut grant: Grant, now: i64) -> Result<Grant, Refused> {
-        if is_over(grant.expires, now) {
+        if is_expired(grant.expires, now) {
             return Err(Refused::Expired);
         }
-        if grant.id.as_ref().is_some_and(|id| self.is_out(id)) {
+        if grant.id.as_ref().is_some_and(|id| self.is_revoked(id)) {
             return Err(Refused::LoggedOut);
         }
         match self.accounts().of_user(&grant.user) {
@@ -254,12 +271,12 @@ impl Inner {
     }
 
     fn revoke(&self, id: Arc<str>, expires: i64, now: i64) -> Result<(), AuthError> {
-        let folder = self.folder.as_ref().ok_or(AuthError::NowhereToKeep)?;
+        let folder = self.folder.as_ref().ok_or(AuthError::NoRevocationStore)?;
         let mut sources = self.sources.lock();
-        let watched = &mut sources.own.as_mut().ok_or(AuthError::NowhereToKeep)?.revocations;
+        let watched = &mut sources.own.as_mut().ok_or(AuthError::NoRevocationStore)?.revocations;
         let lock = folder.lock()?;
-        // Another server on the same folder may have written.
-        let others = watched.changed(|| folder.revocations())?;
+        // Another server that shares the folder may have written.
+        let others = watched.reload_if_changed(|| folder.revocations())?;
         {
             let mut revocations = self.revocations.write();
             if let Some(others) = others {
@@ -269,12 +286,12 @@ impl Inner {
                 return Ok(());
             }
         }
-        let written = self.revocations.read().with(&id, expires, now);
-        let written = written.map_err(|_| AuthError::Crypto("writing down what was logged out"))?;
+        let written = self.revocations.read().write_of(&id, expires, now);
+        let written = written.map_err(|_| AuthError::Crypto("encoding the revocation"))?;
         folder.write_revoked(&lock, &written)?;
-        watched.written();
-        let anew = matches!(written, Written::Anew(_));
-        self.revocations.write().add(id, expires, anew, now);
+        watched.note_written();
+        let rewritten = matches!(written, RevocationWrite::Rewritten(_));
+        self.revocations.write().add(id, expires, rewritten, now);
         drop((lock, sources));
         self.changed();
         Ok(())
@@ -298,9 +315,9 @@ impl Inner {
             }
         }
         if let Some(Provider { keys, path }) = &mut sources.provider
-            && let Some(keys) = keys.reread(|| foreign_keys(path, &self.keys().own))
+            && let Some(keys) = keys.reread(|| provider_keys(path, &self.keys().own))
         {
-            self.keys.write().foreign = Arc::new(keys);
+            self.keys.write().provider = Arc::new(keys);
             changed = true;
         }
         drop(sources);
@@ -318,11 +335,11 @@ fn own_keys(folder: &AuthFolder) -> Result<KeySet, AuthError> {
     folder.keys()?.prepare().map_err(|reason| AuthError::Content { path: folder.keys_file(), reason })
 }
 
-/// The keys of the provider; none of them may have the id of one of our own.
-fn foreign_keys(path: &Path, own: &KeySet) -> Result<KeySet, AuthError> {
+/// Reads the keys of the provider. None of them may have the id of one of our own.
+fn provider_keys(path: &Path, own: &KeySet) -> Result<KeySet, AuthError> {
     let gone = || AuthError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
     let (json, _) = folder::read(path, MAX_KEYS)?.ok_or_else(gone)?;
-    let read = KeySet::foreign(&json, own);
+    let read = KeySet::of_provider(&json, own);
     let (keys, left_out) = read.map_err(|reason| AuthError::Content { path: path.to_owned(), reason })?;
     for key in left_out {
         tracing::warn!(file = %path.display(), key, "a key is left out");

@@ -1,4 +1,4 @@
-//! What a token says, as it is written in it.
+//! The claims of a token, as encoded in it.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Documents, Role};
 
-/// Who issues our own tokens (`iss`).
+/// Issuer (`iss`) of our own tokens.
 pub(super) const ISSUER: &str = "happierwork";
 
-/// The claims of a token. Others may be in it, and are not looked at.
+/// The claims of a token. Unknown claims are ignored.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Claims {
     pub(super) sub: String,
@@ -18,11 +18,11 @@ pub(super) struct Claims {
     pub(super) role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) documents: Option<Documents>,
-    pub(super) exp: Moment,
+    pub(super) exp: NumericDate,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) nbf: Option<Moment>,
+    pub(super) nbf: Option<NumericDate>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) iat: Option<Moment>,
+    pub(super) iat: Option<NumericDate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,35 +35,35 @@ pub(super) struct Claims {
     pub(super) generation: u64,
 }
 
-/// Unix seconds. Some issuers write fractions; they are cut off.
+/// A time in Unix seconds (RFC 7519). Fractions, which some issuers write, are cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Moment(pub(super) i64);
+pub(super) struct NumericDate(pub(super) i64);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Seconds;
 
         impl Visitor<'_> for Seconds {
-            type Value = Moment;
+            type Value = NumericDate;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a moment in Unix seconds")
+                f.write_str("a time in Unix seconds")
             }
 
-            fn visit_i64<E>(self, seconds: i64) -> Result<Moment, E> {
-                Ok(Moment(seconds))
+            fn visit_i64<E>(self, seconds: i64) -> Result<NumericDate, E> {
+                Ok(NumericDate(seconds))
             }
 
-            fn visit_u64<E>(self, seconds: u64) -> Result<Moment, E> {
-                Ok(Moment(i64::try_from(seconds).unwrap_or(i64::MAX)))
+            fn visit_u64<E>(self, seconds: u64) -> Result<NumericDate, E> {
+                Ok(NumericDate(i64::try_from(seconds).unwrap_or(i64::MAX)))
             }
 
-            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Moment, E> {
+            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "cut off, and what is too large becomes the largest"
                 )]
-                Ok(Moment(seconds.floor() as i64))
+                Ok(NumericDate(seconds.floor() as i64))
             }
         }
 
@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// For whom a token is: one, or several.
+/// The audience (`aud`): one name or several.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Audience {
@@ -93,12 +93,12 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What others may call so is none of ours.
+/// Providers may use this name for something else, so other types count as 0.
 fn if_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(serde_json::Value::deserialize(deserializer)?.as_u64().unwrap_or_default())
 }
 
-/// Providers use this name for other things. Only `true` is ours.
+/// Providers may use this name for something else, so only `true` counts.
 fn if_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(serde_json::Value::deserialize(deserializer)? == serde_json::Value::Bool(true))
 }
@@ -108,19 +108,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_may_have_a_fraction_and_must_be_a_number() {
-        for (text, moment) in
+    fn dates_may_have_fractions_and_must_be_numbers() {
+        for (text, seconds) in
             [("7", 7), ("7.9", 7), ("-1", -1), ("1e300", i64::MAX), ("18446744073709551615", i64::MAX)]
         {
-            assert_eq!(serde_json::from_str::<Moment>(text).ok(), Some(Moment(moment)), "{text}");
+            assert_eq!(serde_json::from_str::<NumericDate>(text).ok(), Some(NumericDate(seconds)), "{text}");
         }
         for text in ["\"7\"", "null", "true", "[7]"] {
-            assert!(serde_json::from_str::<Moment>(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<NumericDate>(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_another_issuer_calls_a_session_is_none_of_ours() {
+    fn session_claims_of_other_types_are_ignored() {
         let session = |value: &str| {
             let json = format!("{{\"sub\":\"a\",\"exp\":1,\"session\":{value}}}");
             serde_json::from_str::<Claims>(&json).expect("claims").session

@@ -1,4 +1,4 @@
-//! What goes wrong with the files, and with what is asked of them.
+//! Errors of the auth files and of the operations on them.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,10 +7,11 @@ use super::name::InvalidName;
 use super::password::InvalidPassword;
 use super::{AccountName, Refused};
 
-/// Why something could not be read, changed or made. For operators: it names files. A client must not see it.
+/// Why an operation on keys, accounts or tokens failed. For operators: the text names files, so clients must not see
+/// it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// A file, or the folder, cannot be read.
+    /// A file or the folder cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]
     Read {
         /// Which.
@@ -18,7 +19,7 @@ pub enum AuthError {
         /// Why.
         source: io::Error,
     },
-    /// A file, or the folder, cannot be written.
+    /// A file or the folder cannot be written.
     #[error("{} cannot be written: {source}", .path.display())]
     Write {
         /// Which.
@@ -26,65 +27,65 @@ pub enum AuthError {
         /// Why.
         source: io::Error,
     },
-    /// The folder is not there.
+    /// The folder does not exist.
     #[error(
         "there is no folder {}; make it, and the first account in it, with \
          `happierwork user add NAME --role owner --auth {}`", .0.display(), .0.display()
     )]
     NoFolder(PathBuf),
-    /// A file with secrets is open to others.
+    /// Other users can access a file with secrets.
     #[error(
         "{} is open to others than its owner (mode {mode:03o}); close it with `chmod 600 {}`. \
-         If somebody may have read it: make another key with `happierwork key new`, and retire those in it",
+         If others may have read it, create another key with `happierwork key new` and retire the old ones",
         .path.display(), .path.display()
     )]
     Exposed {
         /// Which.
         path: PathBuf,
-        /// Its permissions.
+        /// The file's permissions.
         mode: u32,
     },
-    /// A file was there, and is not any more.
+    /// A file has disappeared.
     #[error("{} is gone; put it back", .0.display())]
     Gone(PathBuf),
-    /// A file is larger than anybody needs.
+    /// A file is too large.
     #[error("{} is larger than {limit} bytes", .path.display())]
     TooLarge {
         /// Which.
         path: PathBuf,
-        /// How large it may be.
+        /// The size limit in bytes.
         limit: u64,
     },
-    /// A file does not hold what it should.
-    #[error("{}: {reason}. It was left as it is: mend it, or put a backup in its place", .path.display())]
+    /// A file has invalid content.
+    #[error("{}: {reason}. The file was not changed: repair it or restore a backup", .path.display())]
     Content {
         /// Which.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the content.
         reason: String,
     },
-    /// Somebody else is changing the folder, and does not come to an end.
-    #[error("{} is locked by another happierwork{}; try again when it has ended", .path.display(), holder(*.pid))]
+    /// Another process holds the folder's lock.
+    #[error("{} is locked by another happierwork{}; try again when that has ended", .path.display(), holder(*.pid))]
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// Who has it.
+        /// Process id of the holder, if known.
         pid: Option<u32>,
     },
-    /// No token could ever be good.
+    /// The folder has no key to sign or verify tokens with.
     #[error("there is no key in {}; make one with `happierwork key new --auth {}`", .0.display(), .0.display())]
     NoKey(PathBuf),
-    /// There are no keys, and no folder to keep some in.
-    #[error("nothing says whose tokens are good: give --auth DIR, --jwks FILE, or both")]
+    /// Neither a folder nor a provider's keys are configured.
+    #[error("no source of keys: give --auth DIR, --jwks FILE, or both")]
     Nothing,
-    /// A name that no account can have.
+    /// The account name is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// A password that no account can have.
+    /// The password is invalid.
     #[error(transparent)]
     Password(#[from] InvalidPassword),
-    /// There is an account of that name.
-    #[error("there is an account {0} already; change it with `happierwork user set` or `user passwd`")]
+    /// An account of that name exists already.
+    #[error("the account {0} exists already; change it with `happierwork user set` or `user passwd`")]
     AccountExists(AccountName),
     /// There is no account of that name.
     #[error("there is no account {0}; see `happierwork user list`")]
@@ -92,28 +93,28 @@ pub enum AuthError {
     /// The account of that name is disabled.
     #[error("the account {0} is disabled; its tokens are refused until `happierwork user enable {0}`")]
     DisabledAccount(AccountName),
-    /// There is no key of that id.
+    /// There is no key with that id.
     #[error("there is no key {0}; see `happierwork key list`")]
     UnknownKey(String),
-    /// Without this key none could be made any more.
+    /// The last key cannot be retired.
     #[error("{0} is the only key; make another one first with `happierwork key new`")]
     OnlyKey(String),
-    /// A token would be refused for its length.
+    /// The token would be too long to be accepted.
     #[error("a token that names so many documents has {0} bytes, and would be refused; name fewer, or all with `*`")]
     TokenTooLong(usize),
-    /// A token would live longer than it may.
+    /// The lifetime is out of range.
     #[error("a token lives for 1 second to 400 days")]
     Lifetime,
-    /// A token that cannot be logged out.
+    /// The token has no id, so it cannot be revoked.
     #[error("a token without an id (jti) cannot be logged out; it ends when it expires, or when its key is retired")]
     NoTokenId,
-    /// There is no folder to remember in what was logged out.
-    #[error("there is nowhere to keep what was logged out; start the server with --auth DIR")]
-    NowhereToKeep,
-    /// The token is not good to begin with.
+    /// There is no folder to store revocations in.
+    #[error("revocations cannot be stored without a folder; start the server with --auth DIR")]
+    NoRevocationStore,
+    /// The token is not valid.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Cryptography itself failed.
+    /// A cryptographic operation failed.
     #[error("{0} failed")]
     Crypto(&'static str),
 }

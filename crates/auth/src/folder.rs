@@ -1,7 +1,7 @@
-//! The folder of `--auth`: keys.json, users.json, revoked.jsonl. Only their owner may read them.
+//! The folder of `--auth`: keys.json, users.json and revoked.jsonl, readable by their owner only.
 //!
-//! The server and the commands may change them at the same time. So a change is made under a lock, to what is in the file then, and
-//! written beside it, and put in its place when it is durable: whoever reads sees the old file or the new one, also after a crash.
+//! The server and the commands may change the files at the same time. A change takes the folder's lock, starts from the
+//! current content, and replaces the file durably: readers see the old or the new file, also after a crash.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use store::disk::{Disk, LockError, LockGuard, RealDisk, folder_of, give_to_folder_owner};
 use store::replace;
 
-use super::revocations::{Revocations, Written};
+use super::revocations::{RevocationWrite, Revocations};
 use super::{Accounts, AuthError, OwnKeys};
 
 const KEYS: &str = "keys.json";
@@ -23,11 +23,11 @@ const USERS: &str = "users.json";
 const REVOKED: &str = "revoked.jsonl";
 const LOCK: &str = "lock";
 
-/// Bytes of a file of keys, at the most.
+/// Largest accepted file of keys, in bytes.
 pub(super) const MAX_KEYS: u64 = 1 << 20;
-/// Bytes of users.json, at the most.
+/// Largest accepted users.json, in bytes.
 const MAX_USERS: u64 = 64 << 20;
-/// Bytes of revoked.jsonl, at the most.
+/// Largest accepted revoked.jsonl, in bytes.
 const MAX_REVOKED: u64 = 256 << 20;
 
 /// Only the owner may read and write.
@@ -35,34 +35,34 @@ const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 const DISK: RealDisk = RealDisk::for_secrets();
 
-/// How long it is waited for whoever has the lock. A change takes some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is tried.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long to wait for the lock. A change takes some milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between attempts to take the lock.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-/// The folder.
+/// The folder of keys, accounts and revocations.
 #[derive(Debug, Clone)]
 pub struct AuthFolder {
     path: PathBuf,
 }
 
-/// Nobody else changes the folder, until this is dropped.
+/// The folder's lock, held until this is dropped.
 #[derive(Debug)]
 pub(super) struct FolderLock(#[expect(dead_code, reason = "held")] LockGuard);
 
-/// Tells a file from itself after a change, without reading it.
+/// Identity of a file's content without reading it: changes whenever the file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileIdentity {
     device: u64,
     inode: u64,
     len: u64,
     modified: (i64, i64),
-    /// Moves when the permissions do, too.
+    /// `ctime`: changes with the permissions, too.
     changed: (i64, i64),
 }
 
 impl FileIdentity {
-    /// Of the file at this path; `None` if there is none, or it cannot be seen.
+    /// Reads the identity of the file at this path; `None` if there is no file, or no access to it.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {
@@ -76,19 +76,19 @@ impl FileIdentity {
 }
 
 impl AuthFolder {
-    /// A folder that is there.
+    /// Opens an existing folder.
     ///
     /// # Errors
-    /// When it is not.
+    /// When there is no such folder.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, AuthError> {
         let path = path.into();
         if path.is_dir() { Ok(Self { path }) } else { Err(AuthError::NoFolder(path)) }
     }
 
-    /// A folder that is made if it is not there.
+    /// Opens a folder, or creates it.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, AuthError> {
         let path = path.into();
         let made = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(&path);
@@ -96,7 +96,7 @@ impl AuthFolder {
         Ok(Self { path })
     }
 
-    /// Where it is.
+    /// Path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -114,37 +114,37 @@ impl AuthFolder {
         self.path.join(REVOKED)
     }
 
-    /// Our own keys; none, if there is no such file.
+    /// Reads our own keys; none if there is no such file.
     ///
     /// # Errors
-    /// When the file cannot be read, is open to others, or does not hold keys.
+    /// When the file cannot be read, is accessible to others, or is invalid.
     pub fn keys(&self) -> Result<OwnKeys, AuthError> {
         let path = self.keys_file();
         let keys: OwnKeys = read_json(&path, MAX_KEYS)?.unwrap_or_default();
-        // So that nobody changes what could not be used.
+        // Rejects unusable keys before anybody changes the file.
         keys.prepare().map_err(|reason| AuthError::Content { path, reason })?;
         Ok(keys)
     }
 
-    /// The accounts; none, if there is no such file.
+    /// Reads the accounts; none if there is no such file.
     ///
     /// # Errors
-    /// When the file cannot be read, is open to others, or does not hold accounts.
+    /// When the file cannot be read, is accessible to others, or is invalid.
     pub fn accounts(&self) -> Result<Accounts, AuthError> {
         Ok(read_json(&self.users_file(), MAX_USERS)?.unwrap_or_default())
     }
 
-    /// What was logged out.
+    /// Reads the revocations; none if there is no such file.
     pub(super) fn revocations(&self) -> Result<Revocations, AuthError> {
         let path = self.revoked_file();
         let bytes = read(&path, MAX_REVOKED)?.map(|(bytes, _)| bytes).unwrap_or_default();
         Revocations::read(&bytes).map_err(|reason| AuthError::Content { path, reason })
     }
 
-    /// Changes the keys; what others changed before is in them.
+    /// Changes the keys, starting from the file's current content.
     ///
     /// # Errors
-    /// Whatever the change itself says; then nothing was changed. Or when the file cannot be read or written.
+    /// Errors of `change` itself, after which nothing is changed; or when the file cannot be read or written.
     pub fn change_keys<T>(&self, change: impl FnOnce(&mut OwnKeys) -> Result<T, AuthError>) -> Result<T, AuthError> {
         let lock = self.lock()?;
         let mut keys = self.keys()?;
@@ -153,7 +153,7 @@ impl AuthFolder {
         Ok(result)
     }
 
-    /// Changes the accounts; what others changed before is in them.
+    /// Changes the accounts, starting from the file's current content.
     ///
     /// # Errors
     /// As for [`change_keys`](Self::change_keys).
@@ -168,7 +168,7 @@ impl AuthFolder {
         Ok(result)
     }
 
-    /// Waits until nobody else changes the folder.
+    /// Takes the folder's lock; waits for another holder for up to [`LOCK_TIMEOUT`].
     pub(super) fn lock(&self) -> Result<FolderLock, AuthError> {
         let path = self.path.join(LOCK);
         let mut waited = Duration::ZERO;
@@ -176,21 +176,21 @@ impl AuthFolder {
             match DISK.lock(&path) {
                 Ok(guard) => return Ok(FolderLock(guard)),
                 Err(LockError::Io(source)) => return Err(AuthError::Write { path, source }),
-                Err(LockError::Held(pid)) if waited >= PATIENCE => return Err(AuthError::Locked { path, pid }),
+                Err(LockError::Held(pid)) if waited >= LOCK_TIMEOUT => return Err(AuthError::Locked { path, pid }),
                 Err(LockError::Held(_)) => {
-                    std::thread::sleep(PAUSE);
-                    waited += PAUSE;
+                    std::thread::sleep(LOCK_RETRY);
+                    waited += LOCK_RETRY;
                 }
             }
         }
     }
 
-    /// Makes durable what was logged out.
-    pub(super) fn write_revoked(&self, _lock: &FolderLock, written: &Written) -> Result<(), AuthError> {
+    /// Stores revocations, durably.
+    pub(super) fn write_revoked(&self, _lock: &FolderLock, written: &RevocationWrite) -> Result<(), AuthError> {
         let path = self.revoked_file();
         let done = match written {
-            Written::Appended(line) => append(&path, line),
-            Written::Anew(all) => replace(&DISK, &path, all),
+            RevocationWrite::Appended(line) => append(&path, line),
+            RevocationWrite::Rewritten(all) => replace(&DISK, &path, all),
         };
         done.map_err(|source| AuthError::Write { path, source })
     }
@@ -203,10 +203,10 @@ impl AuthFolder {
     }
 }
 
-/// Reads a file with its permissions; `None` if there is none.
+/// Reads a file and its permissions; `None` if there is no file.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, u32)>, AuthError> {
     let failed = |source| AuthError::Read { path: path.to_owned(), source };
-    // To open a pipe, or a terminal, could take for ever.
+    // Opening a pipe or a terminal could block forever.
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Ok(metadata) if !metadata.is_file() => return Err(failed(io::Error::other("it is not a file"))),
@@ -222,7 +222,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, u32)>, Au
     Ok(Some((bytes, mode)))
 }
 
-/// Reads a file with secrets in it.
+/// Reads a file with secrets, and rejects it if others have access.
 fn read_json<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<T>, AuthError> {
     let Some((bytes, mode)) = read(path, limit)? else { return Ok(None) };
     if mode & 0o077 != 0 {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_one_for_all_and_is_given_back() {
+    fn folder_lock_is_exclusive_until_dropped() {
         let (folder, _) = file(b"");
         let [one, two] = [(), ()].map(|()| AuthFolder::open(folder.path()).expect("there"));
         let lock = one.lock().expect("free");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_told_from_another_in_its_place_and_from_itself_with_other_permissions() {
+    fn identity_changes_with_content_and_permissions() {
         use std::os::unix::fs::PermissionsExt;
 
         let (_folder, path) = file(b"old");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_not_read_whole() {
+    fn oversized_file_is_rejected() {
         let (_folder, path) = file(&[b'x'; 100]);
         assert_eq!(read(&path, 100).expect("read").expect("there").0.len(), 100);
         assert!(matches!(read(&path, 99), Err(AuthError::TooLarge { limit: 99, .. })));

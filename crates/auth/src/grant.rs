@@ -1,55 +1,67 @@
-//! What a good token says, and why another one is refused.
+//! What a valid token grants, and why a token is refused.
 
 use std::sync::Arc;
 
+use primitives::DocumentId;
+
 use super::{Documents, Role};
 
-/// What a token that is good says.
+/// What a valid token grants to its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Who.
+    /// Name of the user (`sub`), recorded as the author of their changes.
     pub user: Arc<str>,
-    /// What that person may do.
+    /// What the user may do with [`documents`](Self::documents).
     pub role: Role,
-    /// With which documents.
+    /// The documents that the user may see.
     pub documents: Documents,
-    /// Until when, in Unix seconds.
+    /// When the token expires, in Unix seconds (`exp`).
     pub expires: i64,
-    /// The id of the key that signed the token (`kid`).
+    /// Id of the key that signed the token (`kid`).
     pub key: Arc<str>,
-    /// The token's own id (`jti`). Without one it cannot be logged out.
+    /// The token's own id (`jti`). A token without one cannot be logged out.
     pub id: Option<Arc<str>>,
-    /// Made by a login: role and documents are those of the account as it is now.
+    /// Whether a login issued the token. Role and documents are then the current ones of the account.
     pub session: bool,
-    /// Of a session: how often those of its account had been ended when it began.
+    /// For a session: the account's session generation when the session began, see [`Account`](super::Account).
     pub generation: u64,
-    /// Since when, in Unix seconds; 0: the token does not say.
+    /// When the token was issued, in Unix seconds (`iat`); 0 if the token does not say.
     pub issued: i64,
 }
 
-/// Why somebody is not let in.
+impl Grant {
+    /// The role that this grant gives on a document; `None` if the document is not among the granted ones.
+    ///
+    /// `default` is the id of the server's default document, if it has one.
+    #[must_use]
+    pub fn role_for(&self, document: &DocumentId, default: Option<&DocumentId>) -> Option<Role> {
+        self.documents.include(document, default).then_some(self.role)
+    }
+}
+
+/// Why a request is not authenticated.
 ///
-/// Whoever asked is told one and the same sentence, whatever it was: a reason would tell an attacker how far a forged
-/// token got, or that an account is there. The operator's log has [`reason`](Self::reason).
+/// All reasons have the same message, so that an attacker does not learn how far a forged token got, or that an account
+/// exists. [`reason`](Self::reason) is for the operator's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("this needs a valid token: log in again, or ask the operator of this server for one")]
 pub enum Refused {
     /// There is no token.
     Missing,
-    /// It is no token, or none of a key that is known here, or it says what no token may say.
+    /// The token is malformed, its key is unknown, its signature is wrong, or its claims are not acceptable.
     Invalid,
-    /// Its time is over.
+    /// The token has expired.
     Expired,
-    /// Its time has not come yet.
+    /// The token is not valid yet (`nbf`).
     NotYet,
-    /// Its user is disabled or gone, or has another password since.
+    /// The user's account is disabled or removed, or its password has changed since.
     Disabled,
-    /// It was logged out.
+    /// The token was logged out.
     LoggedOut,
 }
 
 impl Refused {
-    /// For logs and metrics.
+    /// Short name of the reason, for logs and metrics.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -66,9 +78,39 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DocumentName;
+
+    fn grant(documents: Documents) -> Grant {
+        Grant {
+            user: "cfo".into(),
+            role: Role::Editor,
+            documents,
+            expires: 0,
+            key: "1".into(),
+            id: None,
+            session: false,
+            generation: 0,
+            issued: 0,
+        }
+    }
 
     #[test]
-    fn clients_are_told_the_same_whatever_the_reason_is() {
+    fn grant_covers_documents_by_id_and_the_default_by_name() {
+        let [one, two] = [1, 2].map(|seed| DocumentId::from_random([seed; 16]));
+        let covers = |documents: Documents, default: Option<&DocumentId>| {
+            [&one, &two].map(|id| grant(documents.clone()).role_for(id, default) == Some(Role::Editor))
+        };
+        let named = |name: DocumentName| Documents::Named([name].into());
+        assert_eq!(covers(Documents::All, Some(&one)), [true, true]);
+        assert_eq!(covers(Documents::none(), Some(&one)), [false, false]);
+        assert_eq!(covers(named(DocumentName::Default), Some(&one)), [true, false]);
+        assert_eq!(covers(named(DocumentName::Default), None), [false, false]);
+        assert_eq!(covers(named(DocumentName::Id(one.clone())), Some(&one)), [true, false]);
+        assert_eq!(covers(named(DocumentName::Id(two.clone())), Some(&one)), [false, true]);
+    }
+
+    #[test]
+    fn refusal_message_reveals_no_reason() {
         let all = [
             Refused::Missing,
             Refused::Invalid,

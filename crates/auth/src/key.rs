@@ -1,6 +1,6 @@
-//! One key: of our own, which signs, or of somebody else, which verifies.
+//! A single key: our own, which signs and verifies, or a provider's, which only verifies.
 //!
-//! A key has one algorithm, for ever. It is the key that says how a signature is to be checked, and never the token.
+//! A key has exactly one algorithm. The key decides how a signature is checked, never the token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use serde_json::{Value, json};
 use super::AuthError;
 use super::name::MAX_NAME;
 
-/// Bytes of a secret that we make, and the fewest that one may have: as many as the hash has.
+/// Length in bytes of a generated secret, and the shortest accepted one: the output size of the hash.
 const SECRET_BYTES: usize = 32;
 
-/// How tokens may be signed.
+/// A signature algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// Ed25519.
     EdDsa,
-    /// HMAC with SHA-256: whoever can verify can sign. For our own keys only.
+    /// HMAC with SHA-256. The verifier can sign, too, so only for our own keys.
     Hs256,
-    /// ECDSA on P-256. For keys of others.
+    /// ECDSA on P-256. For a provider's keys.
     Es256,
-    /// RSA, PKCS #1 v1.5. For keys of others.
+    /// RSA, PKCS #1 v1.5. For a provider's keys.
     Rs256,
 }
 
 impl Algorithm {
-    /// As tokens name it.
+    /// Name of the algorithm in tokens (`alg`).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Algorithm {
     }
 }
 
-/// What kinds of keys we make.
+/// The kinds of keys that can be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum NewKey {
     /// A key pair: others can verify with its public part, and not sign (Ed25519, EdDSA)
@@ -63,11 +63,11 @@ pub enum NewKey {
     Hs256,
 }
 
-/// A key of our own, as it is kept in keys.json: a JWK with its private part.
+/// One of our own keys, as stored in keys.json: a JWK with its private part.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OwnKey {
     kid: String,
-    /// In Unix seconds.
+    /// When the key was created, in Unix seconds.
     pub created: i64,
     #[serde(flatten)]
     material: Material,
@@ -100,12 +100,12 @@ enum Oct {
 }
 
 impl OwnKey {
-    /// A new one.
+    /// Generates a key.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system's random number generator fails.
     pub fn generate(kind: NewKey, created: i64) -> Result<Self, AuthError> {
-        let failed = || AuthError::Crypto("making a key");
+        let failed = || AuthError::Crypto("generating a key");
         let material = match kind {
             NewKey::Ed25519 => {
                 let pair = Ed25519KeyPair::generate().map_err(|_| failed())?;
@@ -125,13 +125,13 @@ impl OwnKey {
         Ok(Self { kid, created, material })
     }
 
-    /// Its name in tokens.
+    /// The key's id in tokens (`kid`).
     #[must_use]
     pub fn id(&self) -> &str {
         &self.kid
     }
 
-    /// How it signs.
+    /// The key's algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match self.material {
@@ -140,7 +140,7 @@ impl OwnKey {
         }
     }
 
-    /// What others need to verify with it, as a JWK. `None`: that would be the secret.
+    /// The public part as a JWK; `None` for a secret key, which has no public part.
     #[must_use]
     pub fn public(&self) -> Option<Value> {
         let Material::EdDsa { x, .. } = &self.material else { return None };
@@ -148,14 +148,14 @@ impl OwnKey {
         Some(json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": alg, "use": "sig" }))
     }
 
-    /// To sign with, and to verify with.
+    /// Prepares the key for signing and for verifying.
     pub(super) fn prepare(&self) -> Result<(SigningKey, VerifyingKey), String> {
         let kid = checked_kid(&self.kid)?;
         let broken = |part: &str| format!("the key {kid} has no proper {part}");
         let (signing, verifying) = match &self.material {
             Material::EdDsa { x, d, .. } => {
                 let (public, seed) = (decode(x).ok_or_else(|| broken("x"))?, decode(d).ok_or_else(|| broken("d"))?);
-                // It checks that the two belong together.
+                // Also checks that the two belong together.
                 let pair = Ed25519KeyPair::from_seed_and_public_key(&seed, &public);
                 let pair = pair.and_then(|pair| pair.to_pkcs8().map_err(Into::into));
                 let pkcs8 = pair.map_err(|_| format!("the parts of the key {kid} do not belong together"))?;
@@ -174,14 +174,14 @@ impl OwnKey {
     }
 }
 
-/// Never shown: it holds the private part.
+/// Hides the private part.
 impl fmt::Debug for OwnKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OwnKey({})", self.kid)
     }
 }
 
-/// What signs tokens.
+/// A key that signs tokens.
 pub(super) struct SigningKey {
     pub(super) kid: Arc<str>,
     algorithm: Algorithm,
@@ -189,7 +189,7 @@ pub(super) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Signs what a token is to say.
+    /// Signs a token with these claims.
     pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, AuthError> {
         let mut header = jsonwebtoken::Header::new(self.algorithm.jwt());
         header.kid = Some(self.kid.to_string());
@@ -197,11 +197,11 @@ impl SigningKey {
     }
 }
 
-/// What tokens are verified with.
+/// A key that verifies tokens.
 pub(super) struct VerifyingKey {
     pub(super) kid: Arc<str>,
     pub(super) algorithm: Algorithm,
-    /// Of our own: it is in keys.json.
+    /// Whether this is one of our own keys, from keys.json.
     pub(super) own: bool,
     key: DecodingKey,
     validation: Validation,
@@ -209,7 +209,8 @@ pub(super) struct VerifyingKey {
 
 impl VerifyingKey {
     pub(super) fn new(kid: Arc<str>, algorithm: Algorithm, own: bool, key: DecodingKey) -> Self {
-        // The signature is the library's, by this algorithm only. What the claims say is checked here, at the moment that is given.
+        // The library checks the signature with this algorithm only. The claims are checked in `token`, with the
+        // caller's time.
         let mut validation = Validation::new(algorithm.jwt());
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -218,13 +219,13 @@ impl VerifyingKey {
         Self { kid, algorithm, own, key, validation }
     }
 
-    /// What a token says, if it was signed by this key.
+    /// Returns the claims of a token that was signed by this key.
     pub(super) fn verify<C: serde::de::DeserializeOwned>(&self, token: &str) -> Option<C> {
         jsonwebtoken::decode(token, &self.key, &self.validation).ok().map(|token| token.claims)
     }
 }
 
-/// What may be the id of a key.
+/// Checks the id of a key (`kid`).
 pub(super) fn checked_kid(kid: &str) -> Result<Arc<str>, String> {
     if kid.is_empty() || kid.chars().count() > MAX_NAME || kid.chars().any(char::is_control) {
         return Err(format!(
@@ -238,7 +239,7 @@ fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What a member of a JWK holds.
+/// Decodes a member of a JWK.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }

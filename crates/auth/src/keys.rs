@@ -1,4 +1,4 @@
-//! The keys by which tokens are signed and verified: our own in keys.json, and those of a provider.
+//! The keys that sign and verify tokens: our own from keys.json, and those of a provider.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,42 +7,42 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::key::{NewKey, OwnKey, SigningKey, VerifyingKey};
-use super::{AuthError, foreign};
+use super::{AuthError, provider_keys};
 
-/// Our own keys, as in keys.json: a JWK set with private parts, in the order in which they were made.
+/// Our own keys, as stored in keys.json: a JWK set with private parts, in the order of creation.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OwnKeys {
     keys: Vec<OwnKey>,
 }
 
 impl OwnKeys {
-    /// All, the oldest first.
+    /// Iterates over the keys, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &OwnKey> {
         self.keys.iter()
     }
 
-    /// The one that signs: the newest; of several of one second, the one that was made last.
+    /// The key that signs: the newest, and the last one of those created within one second.
     #[must_use]
     pub fn newest(&self) -> Option<&OwnKey> {
         self.keys.iter().max_by_key(|key| key.created)
     }
 
-    /// Makes another one, which signs from now on.
+    /// Generates a key, which signs from now on.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system's random number generator fails.
     pub fn make(&mut self, kind: NewKey, now: i64) -> Result<&OwnKey, AuthError> {
-        // Also if the clock went back since the last one was made.
+        // Never older than the newest, even if the clock was set back.
         let created = self.newest().map_or(now, |newest| newest.created.max(now));
-        let place = self.keys.len();
+        let index = self.keys.len();
         self.keys.push(OwnKey::generate(kind, created)?);
-        Ok(&self.keys[place])
+        Ok(&self.keys[index])
     }
 
-    /// Forgets a key, private part and all. What it has signed is refused from now on.
+    /// Deletes a key. Tokens that it has signed are refused from now on.
     ///
     /// # Errors
-    /// When there is no such key, or no other one.
+    /// When there is no such key, or it is the only one.
     pub fn retire(&mut self, kid: &str) -> Result<(), AuthError> {
         if !self.keys.iter().any(|key| key.id() == kid) {
             return Err(AuthError::UnknownKey(kid.to_owned()));
@@ -54,7 +54,7 @@ impl OwnKeys {
         Ok(())
     }
 
-    /// What others need to verify our tokens: a JWK set. Also the ids of the keys that are not in it, since they are secrets.
+    /// The public keys as a JWK set, and the ids of the secret keys, which are not in it.
     #[must_use]
     pub fn export(&self) -> (Value, Vec<&str>) {
         let public: Vec<Value> = self.keys.iter().filter_map(OwnKey::public).collect();
@@ -62,7 +62,7 @@ impl OwnKeys {
         (json!({ "keys": public }), secret)
     }
 
-    /// Ready for use.
+    /// Prepares all keys for use.
     pub(super) fn prepare(&self) -> Result<KeySet, String> {
         let mut set = KeySet::default();
         let newest = self.newest().map(OwnKey::id);
@@ -77,31 +77,30 @@ impl OwnKeys {
     }
 }
 
-/// All keys that count: our own, and those of a provider. They are in two files, and neither of them has to be good for the
-/// other to count.
+/// All keys in use: our own and a provider's. They come from two files; either stays in use if the other is broken.
 #[derive(Clone, Default)]
 pub(super) struct Keys {
     pub(super) own: Arc<KeySet>,
-    pub(super) foreign: Arc<KeySet>,
+    pub(super) provider: Arc<KeySet>,
 }
 
 impl Keys {
-    /// Should both have a key of this id, it is ours.
+    /// Our own key wins if both have this id.
     pub(super) fn get(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.own.get(kid).or_else(|| self.foreign.get(kid))
+        self.own.get(kid).or_else(|| self.provider.get(kid))
     }
 
-    /// What signs; none: there are no keys of our own.
+    /// The key that signs; `None` if we have no keys of our own.
     pub(super) fn signing(&self) -> Option<&SigningKey> {
         self.own.signing.as_ref()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.own.by_id.is_empty() && self.foreign.by_id.is_empty()
+        self.own.by_id.is_empty() && self.provider.by_id.is_empty()
     }
 }
 
-/// The keys of a file, ready for use.
+/// The prepared keys of one file.
 #[derive(Default)]
 pub(super) struct KeySet {
     by_id: HashMap<Arc<str>, VerifyingKey>,
@@ -109,20 +108,20 @@ pub(super) struct KeySet {
 }
 
 impl KeySet {
-    /// The keys of a provider, none of which may have the id of one of our own. Says which of them are left out.
-    pub(super) fn foreign(json: &[u8], own: &Self) -> Result<(Self, Vec<String>), String> {
-        let foreign = foreign::read(json)?;
+    /// Reads a provider's keys, none of which may have the id of one of our own. Also returns why keys were left out.
+    pub(super) fn of_provider(json: &[u8], own: &Self) -> Result<(Self, Vec<String>), String> {
+        let read = provider_keys::read(json)?;
         let mut set = Self::default();
-        for key in foreign.keys {
+        for key in read.keys {
             if own.get(&key.kid).is_some() {
                 return Err(two_keys(&key.kid));
             }
             set.add(key)?;
         }
-        Ok((set, foreign.left_out))
+        Ok((set, read.left_out))
     }
 
-    /// An id must name one key: with two it would be the token's choice by which of them, and by which algorithm, it is verified.
+    /// Ids are unique: otherwise the token could choose by which key, and by which algorithm, it is verified.
     fn add(&mut self, key: VerifyingKey) -> Result<(), String> {
         let kid = Arc::clone(&key.kid);
         match self.by_id.insert(Arc::clone(&kid), key) {
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_key_signs_also_within_a_second_and_when_the_clock_went_back() {
+    fn newest_key_signs_even_if_the_clock_went_back() {
         let (mut keys, [_, second]) = two();
         let signs = |keys: &OwnKeys| keys.prepare().expect("keys").signing.expect("one").kid.to_string();
         assert_eq!(signs(&keys), second);
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_is_gone_and_the_last_one_stays() {
+    fn retired_key_is_deleted_but_never_the_last() {
         let (mut keys, [first, second]) = two();
         assert!(matches!(keys.retire("other"), Err(AuthError::UnknownKey(_))));
         keys.retire(&first).expect("another is left");
@@ -178,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_as_they_are_written() {
+    fn keys_survive_a_round_trip() {
         let (keys, ids) = two();
         let set = reread(&keys, |_| {}).expect("keys");
         assert!(ids.iter().all(|id| set.get(id).is_some()));
     }
 
     #[test]
-    fn two_keys_with_one_id_or_with_parts_that_do_not_fit_are_not_read() {
+    fn duplicate_ids_and_mismatched_parts_are_rejected() {
         let (keys, [first, _]) = two();
         for (change, word) in [
             ((|json| json["keys"][1]["kid"] = json["keys"][0]["kid"].clone()) as fn(&mut Value), "two keys"),
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exported_has_no_private_part_and_says_which_keys_are_missing() {
+    fn export_has_no_private_parts_and_names_secret_keys() {
         let (keys, [first, second]) = two();
         let (exported, secret) = keys.export();
         let exported = exported.to_string();
@@ -218,13 +217,13 @@ mod tests {
         for part in [&kept["keys"][0]["d"], &kept["keys"][1]["k"]] {
             assert!(!exported.contains(part.as_str().expect("text")), "{exported}");
         }
-        let (others, left_out) = KeySet::foreign(exported.as_bytes(), &KeySet::default()).expect("read");
+        let (others, left_out) = KeySet::of_provider(exported.as_bytes(), &KeySet::default()).expect("read");
         assert_eq!(left_out, Vec::<String>::new());
         assert!(others.get(&first).is_some(), "what is exported can be given with --jwks");
     }
 
     #[test]
-    fn keys_do_not_show_their_private_parts() {
+    fn debug_output_hides_private_parts() {
         let (keys, [first, second]) = two();
         assert_eq!(format!("{keys:?}"), format!("OwnKeys {{ keys: [OwnKey({first}), OwnKey({second})] }}"));
     }

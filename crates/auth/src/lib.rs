@@ -1,17 +1,37 @@
-//! Who somebody is, and what they may do: tokens, keys, accounts, and what ends them.
+//! Authentication and authorization: tokens, keys, accounts, and revocations.
 //!
-//! Knows no socket, no request, and nothing of what is in a document. The server shows an [`Authority`] the token of whoever
-//! asks, and gets a [`Grant`] for it, or is told that there is none.
+//! Knows no sockets, no requests, and nothing of what is in a document. The server passes a client's token to
+//! [`Authority::authenticate`] and gets a [`Principal`], or the reason why it is refused. A principal's [`Grant`] decides
+//! which role the user has on a document: see [`Grant::role_for`].
 //!
-//! | file | what |
+//! | file | purpose |
 //! |---|---|
-//! | `authority` | is this token good, now? The files it goes by, and that they may change |
-//! | `token`, `claims` | what a token is, and what it says |
-//! | `key`, `keys`, `foreign` | our own keys, and those of a provider |
+//! | `authority` | verifies tokens, logs in and out, watches the files |
+//! | `principal`, `grant` | who makes a request, and what the token grants |
+//! | `token`, `claims` | the format of tokens |
+//! | `key`, `keys`, `provider_keys` | our own keys, and those of an identity provider |
 //! | `accounts`, `password`, `name` | who can log in |
-//! | `login`, `throttle` | logging in, and how often somebody may try |
-//! | `revocations` | what was logged out |
-//! | `folder`, `watched` | the files: changed under a lock, replaced whole, read again when they have changed |
+//! | `login`, `throttle` | logins, and the limits on attempts |
+//! | `revocations` | tokens that were logged out |
+//! | `folder`, `watched` | the files: changed under a lock, replaced durably, read again when they change |
+//!
+//! ```
+//! use auth::{AuthFolder, AuthOptions, Authority, Documents, NewKey, Role};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = 1_800_000_000;
+//! let home = tempfile::tempdir()?;
+//! let folder = AuthFolder::create(home.path().join("auth"))?;
+//! folder.change_keys(|keys| keys.make(NewKey::Ed25519, now).map(drop))?;
+//! let (token, _) = folder.keys()?.issue("cfo", (Role::Editor, Documents::All), now, 3_600)?;
+//!
+//! let options = AuthOptions { folder: Some(folder.path().to_owned()), ..AuthOptions::default() };
+//! let principal = Authority::open(&options)?.authenticate(Some(&token), now)?;
+//! assert_eq!(principal.grant().map(|grant| &*grant.user), Some("cfo"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod accounts;
 mod authority;
@@ -19,13 +39,14 @@ mod claims;
 mod documents;
 mod error;
 mod folder;
-mod foreign;
 mod grant;
 mod key;
 mod keys;
 mod login;
 mod name;
 mod password;
+mod principal;
+mod provider_keys;
 mod revocations;
 mod role;
 #[cfg(test)]
@@ -45,6 +66,7 @@ pub use keys::OwnKeys;
 pub use login::{AT_A_TIME, LoginRefused, Session, WAITING};
 pub use name::{AccountName, InvalidName, MAX_NAME};
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
+pub use principal::Principal;
 pub use role::Role;
 pub use throttle::{Allowance, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
 pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, over_at};

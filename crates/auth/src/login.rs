@@ -1,7 +1,7 @@
-//! Logging in with a name and a password.
+//! Logins with a name and a password.
 //!
-//! Whoever asks learns nothing but whether both are right: an account that is not there, one that is disabled and a wrong password are
-//! answered alike, and cost the same.
+//! The answer reveals only whether name and password are right: an unknown account, a disabled account and a wrong
+//! password get the same answer, and cost the same.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,66 +18,68 @@ use super::password::{MAX_PASSWORD, Verifier};
 use super::throttle::Throttle;
 use super::{Account, AccountName, Accounts, Grant};
 
-/// Passwords that are looked at at the same time. Each takes 19 MiB, and a processor for some 20 ms.
+/// Passwords that are verified at the same time. Each takes 19 MiB, and about 20 ms of processor time.
 pub const AT_A_TIME: usize = 2;
-/// Passwords that wait for that, of accounts and networks that have not logged in lately.
+/// Logins that may wait for a verification, from accounts and networks that have not logged in lately.
 pub const WAITING: usize = 64;
-/// Passwords that wait for that, of accounts and networks that have.
+/// Logins that may wait for a verification, from accounts and networks that have logged in lately.
 pub const KNOWN_WAITING: usize = 64;
-/// Logins that one network may have waiting.
+/// Logins of one network that may wait for a verification.
 const FROM_ONE_NETWORK: usize = 16;
-/// Time between two log lines about logins for which there was no room.
+/// Shortest time between two log lines about refused logins when the queue is full.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What somebody has who has logged in.
+/// A successful login.
 #[derive(Clone)]
 pub struct Session {
-    /// To be shown with every request.
+    /// The session token, sent with every request.
     pub token: String,
-    /// What it says.
+    /// What the token grants.
     pub grant: Grant,
 }
 
-/// Without the token: whoever has it is let in.
+/// Hides the token, which is a credential.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("grant", &self.grant).finish_non_exhaustive()
     }
 }
 
-/// Why somebody could not log in.
+/// Why a login failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LoginRefused {
-    /// The name, or the password.
+    /// The name or the password is wrong.
     #[error("the name or the password is wrong")]
     Wrong,
-    /// Too many tries. How long to wait.
-    #[error("too many tries; try again in {} s", seconds(*.0))]
+    /// Too many attempts. Holds how long to wait.
+    #[error("too many attempts; try again in {} s", seconds(*.0))]
     Later(Duration),
-    /// Too many are logging in at this moment.
-    #[error("too many are logging in at the moment; try again in a few seconds")]
+    /// Too many logins are in progress.
+    #[error("too many logins at the moment; try again in a few seconds")]
     Busy,
     /// The server has no key to sign with.
-    #[error("nobody can log in at the moment; try again a little later")]
+    #[error("logins are unavailable at the moment; try again a little later")]
     Unavailable,
 }
 
-/// Rounded up, for whoever waits that long must be let through.
+/// Rounded up: a client that waits this long must be accepted.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// What logins share.
+/// State that all logins share.
 pub(super) struct Logins {
     throttle: Mutex<Throttle>,
     verifier: Arc<Verifier>,
-    /// For those who are looked at, and those who wait.
-    strangers: Arc<KeyedLimit<Payer>>,
-    /// The same for accounts and networks that have logged in lately: a flood of guesses from elsewhere leaves them room.
+    /// Permits to be verified or wait, for accounts and networks that have not logged in lately.
+    unknown: Arc<KeyedLimit<Payer>>,
+    /// Permits for accounts and networks that have logged in lately: a flood of guesses from elsewhere leaves them
+    /// room.
     known: Arc<KeyedLimit<Payer>>,
-    turns: Arc<Semaphore>,
-    /// Held by the stranger whose turn is next. So at most one of them is in line before somebody who is known.
-    line: Semaphore,
+    verifications: Arc<Semaphore>,
+    /// Held by the one unknown client that may queue for `verifications`: at most one of them is in line before a known
+    /// client.
+    unknown_line: Semaphore,
     logged_at: Mutex<Option<Instant>>,
 }
 
@@ -86,15 +88,15 @@ impl Logins {
         Self {
             throttle: Mutex::new(Throttle::default()),
             verifier: Arc::new(Verifier::new()),
-            strangers: places(WAITING),
-            known: places(KNOWN_WAITING),
-            turns: Arc::new(Semaphore::new(AT_A_TIME)),
-            line: Semaphore::new(1),
+            unknown: queue_permits(WAITING),
+            known: queue_permits(KNOWN_WAITING),
+            verifications: Arc::new(Semaphore::new(AT_A_TIME)),
+            unknown_line: Semaphore::new(1),
             logged_at: Mutex::default(),
         }
     }
 
-    /// The account, if this is its password. The accounts are asked for as they are at the moment.
+    /// Returns the account if this is its password. `accounts` is called before and after the verification.
     pub(super) async fn check(
         &self,
         account: &str,
@@ -102,47 +104,48 @@ impl Logins {
         from: IpAddr,
         accounts: impl Fn() -> Arc<Accounts>,
     ) -> Result<(AccountName, Account), LoginRefused> {
-        // Neither can be right, whatever accounts there are.
+        // Neither can be right for any account.
         let (Ok(name), true) = (AccountName::new(account), password.len() <= MAX_PASSWORD) else {
             return Err(LoginRefused::Wrong);
         };
         let is_known = self.throttle(|throttle, moment| throttle.is_known(name.as_str(), from, moment));
-        let place = self.place(is_known, from)?;
+        let queue_permit = self.queue_permit(is_known, from)?;
         let attempt = self.throttle(|throttle, moment| throttle.attempt(name.as_str(), from, moment));
-        attempt.map_err(|wait| told(&name, &accounts(), from, LoginRefused::Later(wait)))?;
-        let next = if is_known { None } else { self.line.acquire().await.ok() };
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
+        attempt.map_err(|wait| log_refusal(&name, &accounts(), from, LoginRefused::Later(wait)))?;
+        let next = if is_known { None } else { self.unknown_line.acquire().await.ok() };
+        let verification =
+            Arc::clone(&self.verifications).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
         drop(next);
 
         let expected = accounts().get(&name).map(|account| account.password().clone());
         let (verifier, password, hash) = (Arc::clone(&self.verifier), password.to_owned(), expected.clone());
-        let looked = tokio::task::spawn_blocking(move || {
+        let verified = tokio::task::spawn_blocking(move || {
             let is_right = with_low_priority(|| verifier.is_right(&password, hash.as_ref()));
-            // Not before: who goes away while a password is looked at does not make room for another one.
-            drop((place, turn));
+            // Released here, not by the future: a client that disconnects during a verification frees nothing.
+            drop((queue_permit, verification));
             is_right
         });
-        let is_right = looked.await.map_err(|_| LoginRefused::Unavailable)?;
+        let is_right = verified.await.map_err(|_| LoginRefused::Unavailable)?;
 
-        // It may have been changed meanwhile.
+        // The account may have changed during the verification.
         let accounts = accounts();
         let may = |account: &&Account| is_right && !account.disabled && expected.as_ref() == Some(account.password());
         let Some(account) = accounts.get(&name).filter(may) else {
-            return Err(told(&name, &accounts, from, LoginRefused::Wrong));
+            return Err(log_refusal(&name, &accounts, from, LoginRefused::Wrong));
         };
         let succeeded = self.throttle(|throttle, moment| throttle.succeeded(name.as_str(), from, moment));
-        succeeded.map_err(|wait| told(&name, &accounts, from, LoginRefused::Later(wait)))?;
+        succeeded.map_err(|wait| log_refusal(&name, &accounts, from, LoginRefused::Later(wait)))?;
         Ok((name, account.clone()))
     }
 
-    /// Room to wait for a turn.
-    fn place(&self, is_known: bool, from: IpAddr) -> Result<KeyedPermit<Payer>, LoginRefused> {
-        let places = if is_known { &self.known } else { &self.strangers };
-        places.take(Payer::at(from)).map_err(|full| {
+    /// A permit to be verified or to wait.
+    fn queue_permit(&self, is_known: bool, from: IpAddr) -> Result<KeyedPermit<Payer>, LoginRefused> {
+        let queue_permits = if is_known { &self.known } else { &self.unknown };
+        queue_permits.take(Payer::at(from)).map_err(|full| {
             let (now, mut logged_at) = (Instant::now(), self.logged_at.lock());
             if logged_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
                 *logged_at = Some(now);
-                tracing::warn!(%from, is_known, ?full, "more passwords come than can be looked at; logins are refused");
+                tracing::warn!(%from, is_known, ?full, "too many logins at a time; some are refused");
             }
             LoginRefused::Busy
         })
@@ -152,21 +155,21 @@ impl Logins {
         ask(&mut self.throttle.lock(), Instant::now())
     }
 
-    /// KiB that were filled for passwords so far, each as often as there were passes.
+    /// Argon2 work so far: KiB filled, times passes.
     #[cfg(test)]
     pub(super) fn work(&self) -> u64 {
         self.verifier.work()
     }
 }
 
-/// Room for those who are looked at, and for so many who wait; a share of it for each network.
-fn places(waiting: usize) -> Arc<KeyedLimit<Payer>> {
+/// Permits for the logins in progress and for `waiting` more, with a share for each network.
+fn queue_permits(waiting: usize) -> Arc<KeyedLimit<Payer>> {
     KeyedLimit::new(AT_A_TIME + waiting, AT_A_TIME + share_of(waiting, FROM_ONE_NETWORK))
 }
 
-/// In the log, for the operator. A name that no account has is not said: it may be a password that was typed in the wrong field.
-fn told(name: &AccountName, accounts: &Accounts, from: IpAddr, refused: LoginRefused) -> LoginRefused {
-    let account = accounts.get(name).map_or("(there is no such account)", |_| name.as_str());
+/// Logs a refusal. Unknown names are not logged: they may be passwords typed in the wrong field.
+fn log_refusal(name: &AccountName, accounts: &Accounts, from: IpAddr, refused: LoginRefused) -> LoginRefused {
+    let account = accounts.get(name).map_or("(no such account)", |_| name.as_str());
     tracing::info!(account, %from, reason = %refused, "a login was refused");
     refused
 }

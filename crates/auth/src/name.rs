@@ -1,4 +1,4 @@
-//! What users and accounts may be called.
+//! Names of users and accounts.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,26 +8,27 @@ pub use primitives::MAX_NAME;
 use primitives::check_author_name;
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not a name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {MAX_NAME} characters, and no control characters")]
 pub struct InvalidName;
 
-/// Whether this may be the name of a user: it is the author of their changes.
+/// Whether this is a valid user name. It is recorded as the author of the user's changes.
 pub(super) fn is_user_name(text: &str) -> bool {
     check_author_name(text) == Ok(text)
 }
 
-/// What a person types at the login, such as an e-mail address. Spaces around it and the case of ASCII letters make no difference.
+/// The name that a person types to log in, such as an e-mail address. Surrounding spaces and the case of ASCII letters
+/// do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountName(Arc<str>);
 
 impl AccountName {
-    /// The account that somebody means by this.
+    /// Normalizes a typed name.
     ///
     /// # Errors
-    /// When no account can be called so.
+    /// When the name is invalid.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         let text = text.trim();
         if is_user_name(text) { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(InvalidName) }
@@ -39,7 +40,7 @@ impl AccountName {
         &self.0
     }
 
-    /// The name, shared.
+    /// The name as a shared string.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spaces_around_a_name_and_the_case_of_its_ascii_letters_make_no_difference() {
+    fn spaces_and_ascii_case_do_not_matter() {
         for typed in ["cfo@example.com", " CFO@Example.com\n", "Cfo@example.COM "] {
             assert_eq!(AccountName::new(typed).map(|name| name.as_str().to_owned()), Ok("cfo@example.com".to_owned()));
         }
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_neither_empty_nor_too_long_nor_more_than_a_line() {
+    fn empty_long_and_multiline_names_are_rejected() {
         for bad in ["", " ", "a\nb", "a\u{7f}", "\u{85}a\u{85}b", &"é".repeat(201)] {
             assert_eq!(AccountName::new(bad), Err(InvalidName), "{bad:?}");
         }

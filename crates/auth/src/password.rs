@@ -1,7 +1,7 @@
-//! Passwords: how they are kept, and how they are looked at.
+//! Passwords: hashing and verification.
 //!
-//! Whoever guesses pays for every guess with memory and time, and so does the server. What it costs must not tell whether there is
-//! such an account: so a guess at one that is not there is hashed as well.
+//! Every guess costs memory and time. The cost must not reveal whether an account exists, so a guess for an unknown
+//! account is hashed as well.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,26 +12,26 @@ use serde::{Deserialize, Serialize};
 
 use super::AuthError;
 
-/// Characters in a password, at the least.
+/// Fewest characters of a password.
 pub const MIN_PASSWORD_CHARS: usize = 8;
-/// Bytes in a password, at the most.
+/// Most bytes of a password.
 pub const MAX_PASSWORD: usize = 1_024;
 
-/// What one hash takes: argon2id with 19 MiB, two passes, one lane.
+/// Cost of one hash: argon2id with 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// What a hash in users.json may take, at the most: whoever may write there must not stop the server with it.
+/// Highest accepted cost of a hash in users.json: an expensive one could stall the server.
 const MOST_MEMORY_KIB: u32 = 256 * 1_024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 4;
 
-/// Why a text is no password for an account.
+/// Why a text is not acceptable as a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a password has at least {MIN_PASSWORD_CHARS} characters, and at most {MAX_PASSWORD} bytes")]
 pub struct InvalidPassword;
 
-/// A hash as it is kept: a PHC string (`$argon2id$v=19$m=19456,t=2,p=1$…`).
+/// A stored hash: a PHC string (`$argon2id$v=19$m=19456,t=2,p=1$…`).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HashedPassword(PasswordHash);
@@ -40,7 +40,7 @@ impl HashedPassword {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// When it is too short or too long.
+    /// When the password is too short or too long.
     pub fn new(password: &str) -> Result<Self, AuthError> {
         if password.chars().count() < MIN_PASSWORD_CHARS || password.len() > MAX_PASSWORD {
             return Err(InvalidPassword.into());
@@ -50,9 +50,9 @@ impl HashedPassword {
         hash.map(Self).map_err(|_| AuthError::Crypto("hashing the password"))
     }
 
-    /// What a guess at an account that is not there is held against. Nothing hashes to it in practice, and if something did it would
-    /// not count.
-    fn nobody() -> Option<Self> {
+    /// The hash that guesses for unknown accounts are compared with. Nothing hashes to it in practice, and a match
+    /// would not count.
+    fn placeholder() -> Option<Self> {
         let params = hasher().params().try_into().ok()?;
         let (salt, hash) = (Salt::new(&[0; 16]).ok()?, Output::new(&[0; 32]).ok()?);
         let version = Some(Version::V0x13.into());
@@ -65,14 +65,14 @@ impl HashedPassword {
     }
 }
 
-/// Never shown: not in a log, not in an error.
+/// Hides the hash from logs and errors.
 impl fmt::Debug for HashedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HashedPassword")
     }
 }
 
-/// Why a text in users.json is no hash. It does not say the text.
+/// Why a text in users.json is not an acceptable hash. Does not contain the text.
 #[derive(Debug, thiserror::Error)]
 #[error("the password is not an argon2id hash of acceptable cost; set it with `happierwork user passwd`")]
 pub struct InvalidHash;
@@ -84,8 +84,8 @@ impl TryFrom<String> for HashedPassword {
         let hash = Self(PasswordHash::new(&text).map_err(|_| InvalidHash)?);
         let (memory, passes, lanes) = hash.cost().ok_or(InvalidHash)?;
         let whole = hash.0.algorithm == ARGON2ID_IDENT && hash.0.salt.is_some() && hash.0.hash.is_some();
-        let bearable = memory <= MOST_MEMORY_KIB && passes <= MOST_PASSES && lanes <= MOST_LANES;
-        if whole && bearable { Ok(hash) } else { Err(InvalidHash) }
+        let affordable = memory <= MOST_MEMORY_KIB && passes <= MOST_PASSES && lanes <= MOST_LANES;
+        if whole && affordable { Ok(hash) } else { Err(InvalidHash) }
     }
 }
 
@@ -96,27 +96,27 @@ impl From<HashedPassword> for String {
 }
 
 fn hasher() -> Argon2<'static> {
-    // These are the crate's own defaults, too, should it ever find ours impossible.
+    // These equal the crate's defaults, so falling back to those changes nothing.
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).unwrap_or_default();
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// Looks at guesses.
+/// Verifies passwords.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    nobody: Option<HashedPassword>,
-    /// KiB that were filled for all guesses so far, each as often as there were passes.
+    placeholder: Option<HashedPassword>,
+    /// Argon2 work so far: KiB filled, times passes.
     work: AtomicU64,
 }
 
 impl Verifier {
     pub(super) fn new() -> Self {
-        Self { nobody: HashedPassword::nobody(), work: AtomicU64::new(0) }
+        Self { placeholder: HashedPassword::placeholder(), work: AtomicU64::new(0) }
     }
 
-    /// Whether this is the password. `None`: there is no such account; the same work is done, and the answer is no.
+    /// Whether this is the password. Without an account (`None`) it does the same work and returns false.
     pub(super) fn is_right(&self, password: &str, expected: Option<&HashedPassword>) -> bool {
-        let Some(hash) = expected.or(self.nobody.as_ref()) else { return false };
+        let Some(hash) = expected.or(self.placeholder.as_ref()) else { return false };
         if let Some((memory, passes, _)) = hash.cost() {
             self.work.fetch_add(u64::from(memory) * u64::from(passes), Ordering::Relaxed);
         }
@@ -124,7 +124,7 @@ impl Verifier {
         matches && expected.is_some()
     }
 
-    /// See the field.
+    /// Argon2 work so far.
     #[cfg(test)]
     pub(super) fn work(&self) -> u64 {
         self.work.load(Ordering::Relaxed)
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_right_password_is_right_and_no_other() {
+    fn only_the_right_password_verifies() {
         let verifier = Verifier::new();
         let hash = HashedPassword::new("correct horse").expect("long enough");
         assert!(verifier.is_right("correct horse", Some(&hash)));
@@ -146,18 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_at_nobody_takes_what_a_guess_at_somebody_takes_and_is_never_right() {
+    fn unknown_account_costs_the_same_and_never_matches() {
         let verifier = Verifier::new();
         let hash = HashedPassword::new("correct horse").expect("long enough");
         verifier.is_right("wrong password", Some(&hash));
-        let at_somebody = verifier.work();
-        assert_eq!(at_somebody, 19 * 1_024 * 2);
+        let known_account = verifier.work();
+        assert_eq!(known_account, 19 * 1_024 * 2);
         assert!(!verifier.is_right("wrong password", None));
-        assert_eq!(verifier.work(), at_somebody * 2);
+        assert_eq!(verifier.work(), known_account * 2);
     }
 
     #[test]
-    fn a_hash_is_written_and_read_as_a_phc_string_with_a_salt_of_its_own() {
+    fn hashes_are_salted_phc_strings() {
         let [one, two] = [(), ()].map(|()| HashedPassword::new("correct horse").expect("long enough"));
         assert_ne!(one, two);
         let text = serde_json::to_string(&one).expect("JSON");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_neither_short_nor_endless() {
+    fn short_and_long_passwords_are_rejected() {
         for bad in ["", "1234567", "ééééééé", &"x".repeat(1_025)] {
             assert!(matches!(HashedPassword::new(bad), Err(AuthError::Password(InvalidPassword))));
         }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_or_would_take_too_much_is_not_read() {
+    fn malformed_and_expensive_hashes_are_rejected() {
         let tail = "$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let read = |head: &str| HashedPassword::try_from(format!("{head}{tail}")).is_ok();
         assert!(read("$argon2id$v=19$m=19456,t=2,p=1"));

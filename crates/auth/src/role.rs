@@ -1,10 +1,10 @@
-//! What somebody may do.
+//! Roles.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What somebody may do with the documents that are theirs to see. Each role may do what those before it may.
+/// What a user may do with the documents that they may see. Each role includes the rights of those before it.
 #[derive(
     Debug,
     Clone,
@@ -29,7 +29,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// As in tokens, files and flags.
+    /// Name of the role in tokens, files and flags.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_rise_from_viewer_to_owner_and_are_written_alike_everywhere() {
+    fn roles_are_ordered_and_have_one_spelling() {
         assert!(Role::Viewer < Role::Editor && Role::Editor < Role::Owner);
         for role in Role::value_variants() {
             let json = serde_json::to_string(role).expect("JSON");

@@ -1,13 +1,13 @@
-//! How often somebody may try a password.
+//! Limits on password attempts.
 //!
-//! Each name and each address has so many tries at once, and gets one back now and then. What is counted are tries: before the
-//! password is looked at, so that many at once do not get past the count; a right one is given back.
+//! Each account name and each network has a token bucket of attempts. Attempts are counted before the password is
+//! verified, so parallel ones cannot evade the limit; a right password gives its attempt back.
 //!
-//! Somebody else's wrong tries must not keep people out of their own account. So where an account has logged in lately, it has
-//! tries of its own there, which nobody uses up who is elsewhere.
+//! Wrong attempts by others must not lock users out. So a network from which an account has logged in lately has
+//! attempts of its own for that account.
 //!
-//! The tables are bounded, and nothing in them is forgotten before it has no more to say: an entry goes when all its tries are
-//! back. Should a table ever be full of others, a new name has to wait. So nobody gets new tries by trying many names.
+//! The tables are bounded. An entry is dropped only when its bucket is full again; if a table is full, new names have
+//! to wait. So nobody gains attempts by trying many names.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -18,42 +18,42 @@ use std::time::Duration;
 use limits::network_of;
 use tokio::time::Instant;
 
-/// Tries for one account: so many at once, and one more every so often.
+/// Attempts at one account.
 pub const PER_ACCOUNT: Allowance = Allowance { at_once: 10, every: Duration::from_secs(30) };
-/// Tries from one address.
+/// Attempts from one network.
 pub const PER_ADDRESS: Allowance = Allowance { at_once: 30, every: Duration::from_secs(2) };
-/// Sessions of one account. Each one that is logged out is remembered until it would have ended, so their number is bounded.
+/// Sessions of one account. Bounded, since each logged-out session is remembered until it would have expired.
 pub const SESSIONS: Allowance = Allowance { at_once: 1_000, every: Duration::from_secs(10) };
 
-/// Networks from which an account has logged in that are remembered: so many, the latest.
-const FAMILIAR: usize = 8;
-/// For so long.
-const LATELY: Duration = Duration::from_secs(30 * 86_400);
+/// Networks from which an account has logged in that are remembered, the latest ones.
+const MAX_KNOWN_NETWORKS: usize = 8;
+/// How long a login counts as recent.
+const RECENT: Duration = Duration::from_secs(30 * 86_400);
 
-/// Names, or addresses, of which something is known. As many wrong tries cannot be made in the 300 s after which the first of them
-/// are forgotten: two at a time are looked at.
-const MOST: usize = 1 << 16;
-/// A table with fewer entries is not looked through for those that can go.
-const FEW: usize = 1 << 10;
+/// Most entries of a table. Verification is too slow for that many wrong attempts within the 300 s after which the
+/// first entries are dropped.
+const MAX_ENTRIES: usize = 1 << 16;
+/// A table with fewer entries is not searched for droppable ones.
+const MIN_PRUNE: usize = 1 << 10;
 
-/// How often something may be done: a token bucket's size, and how often a token comes back.
+/// A token bucket's size, and its refill interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// So often at once.
+    /// Size of the bucket.
     pub at_once: u32,
-    /// And after that once in this time.
+    /// Time in which one token is refilled.
     pub every: Duration,
 }
 
 impl Allowance {
-    /// How long to wait for the next; none: now. `whole_at`: when all of them are back.
+    /// Time until the next token is available; `None` if one is available now. `whole_at` is when the bucket is full.
     fn wait(self, whole_at: Instant, now: Instant) -> Option<Duration> {
         let slack = self.every * (self.at_once - 1);
         let wait = whole_at.saturating_duration_since(now).saturating_sub(slack);
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// When all of them are back, after one more.
+    /// When the bucket is full again after taking one more token.
     fn count(self, whole_at: Instant, now: Instant) -> Instant {
         whole_at.max(now) + self.every
     }
@@ -61,20 +61,20 @@ impl Allowance {
 
 /// A network from which an account has logged in.
 #[derive(Debug)]
-struct Familiar {
+struct KnownNetwork {
     network: IpAddr,
     last: Instant,
-    /// When all tries from there are back.
+    /// When the bucket of attempts from there is full again.
     whole_at: Instant,
 }
 
-/// Tries by account and by address, and sessions by account.
+/// Buckets of attempts by account and by network, and of sessions by account.
 #[derive(Debug)]
 pub(super) struct Throttle {
     accounts: Table<Box<str>>,
-    /// Of accounts that have logged in. These are there, so their number needs no bound.
-    familiar: HashMap<Box<str>, Vec<Familiar>>,
-    /// Networks from which any account has logged in, and when it last did.
+    /// Known networks by account. Only existing accounts log in, so their number needs no bound.
+    known_network: HashMap<Box<str>, Vec<KnownNetwork>>,
+    /// Networks from which any account has logged in, with the time of the last login.
     networks: HashMap<IpAddr, Instant>,
     addresses: Table<IpAddr>,
     sessions: Table<Box<str>>,
@@ -83,11 +83,11 @@ pub(super) struct Throttle {
 impl Default for Throttle {
     fn default() -> Self {
         Self {
-            accounts: Table::new(PER_ACCOUNT, MOST),
-            familiar: HashMap::new(),
+            accounts: Table::new(PER_ACCOUNT, MAX_ENTRIES),
+            known_network: HashMap::new(),
             networks: HashMap::new(),
-            addresses: Table::new(PER_ADDRESS, MOST),
-            sessions: Table::new(SESSIONS, MOST),
+            addresses: Table::new(PER_ADDRESS, MAX_ENTRIES),
+            sessions: Table::new(SESSIONS, MAX_ENTRIES),
         }
     }
 }
@@ -95,49 +95,50 @@ impl Default for Throttle {
 impl Throttle {
     /// Whether this account, or any account from this network, has logged in lately.
     pub(super) fn is_known(&self, account: &str, from: IpAddr, now: Instant) -> bool {
-        let is_lately = |last: Instant| now.saturating_duration_since(last) < LATELY;
+        let is_lately = |last: Instant| now.saturating_duration_since(last) < RECENT;
         self.networks.get(&network_of(from)).is_some_and(|last| is_lately(*last))
-            || self.familiar.get(account).is_some_and(|known| known.iter().any(|known| is_lately(known.last)))
+            || self.known_network.get(account).is_some_and(|known| known.iter().any(|known| is_lately(known.last)))
     }
 
-    /// Counts a try.
+    /// Counts an attempt.
     ///
     /// # Errors
-    /// When there were too many of this account or address: how long to wait. Nothing was counted.
+    /// How long to wait, when there were too many attempts; nothing is counted then.
     pub(super) fn attempt(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
         let from = network_of(from);
-        let familiar = familiar(&mut self.familiar, account, from, now);
-        // Both are asked before either is counted: who has to wait for the one does not pay at the other.
-        let of_account = match &familiar {
-            Some(familiar) => PER_ACCOUNT.wait(familiar.whole_at, now),
+        let known_network = known_network(&mut self.known_network, account, from, now);
+        // Checks both limits before counting: a refusal by one does not count at the other.
+        let of_account = match &known_network {
+            Some(known_network) => PER_ACCOUNT.wait(known_network.whole_at, now),
             None => self.accounts.wait(account, now),
         };
         if let Some(wait) = of_account.max(self.addresses.wait(&from, now)) {
             return Err(wait);
         }
-        match familiar {
-            Some(familiar) => familiar.whole_at = PER_ACCOUNT.count(familiar.whole_at, now),
+        match known_network {
+            Some(known_network) => known_network.whole_at = PER_ACCOUNT.count(known_network.whole_at, now),
             None => self.accounts.count(account.into(), now),
         }
         self.addresses.count(from, now);
         Ok(())
     }
 
-    /// The try was right: the account has all its tries again, the address this one. Counts a session.
+    /// Notes a right password: refills the account's bucket, gives the attempt back to the network, and counts a
+    /// session.
     ///
     /// # Errors
-    /// When the account has begun too many sessions: how long to wait.
+    /// How long to wait, when the account has begun too many sessions.
     pub(super) fn succeeded(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
         let from = network_of(from);
-        match familiar(&mut self.familiar, account, from, now) {
-            Some(familiar) => (familiar.last, familiar.whole_at) = (now, now),
+        match known_network(&mut self.known_network, account, from, now) {
+            Some(known_network) => (known_network.last, known_network.whole_at) = (now, now),
             None => {
                 self.accounts.forget(account);
                 self.remember(account, from, now);
             }
         }
         self.addresses.give_back(&from, now);
-        if self.networks.len() < MOST || self.networks.contains_key(&from) {
+        if self.networks.len() < MAX_ENTRIES || self.networks.contains_key(&from) {
             self.networks.insert(from, now);
         }
         if let Some(wait) = self.sessions.wait(account, now) {
@@ -148,70 +149,76 @@ impl Throttle {
     }
 
     fn remember(&mut self, account: &str, network: IpAddr, now: Instant) {
-        let known = self.familiar.entry(account.into()).or_default();
+        let known = self.known_network.entry(account.into()).or_default();
         known.retain(|known| known.network != network);
-        if known.len() >= FAMILIAR
+        if known.len() >= MAX_KNOWN_NETWORKS
             && let Some(oldest) = known.iter().enumerate().min_by_key(|(_, known)| known.last).map(|(place, _)| place)
         {
             known.swap_remove(oldest);
         }
-        known.push(Familiar { network, last: now, whole_at: now });
+        known.push(KnownNetwork { network, last: now, whole_at: now });
     }
 }
 
-/// Whether an account has logged in from here lately.
-fn familiar<'a>(
-    all: &'a mut HashMap<Box<str>, Vec<Familiar>>,
+/// The entry of a network from which an account has logged in lately.
+fn known_network<'a>(
+    all: &'a mut HashMap<Box<str>, Vec<KnownNetwork>>,
     account: &str,
     network: IpAddr,
     now: Instant,
-) -> Option<&'a mut Familiar> {
+) -> Option<&'a mut KnownNetwork> {
     let mut known = all.get_mut(account)?.iter_mut();
-    known.find(|known| known.network == network && now.saturating_duration_since(known.last) < LATELY)
+    known.find(|known| known.network == network && now.saturating_duration_since(known.last) < RECENT)
 }
 
-/// For every key the moment at which all its tries are back: the whole state of a token bucket. (Not `token_bucket.rs`, which looks
-/// at the clock only when it is empty: whoever was idle may take two bursts there.)
+/// For every key the time at which its bucket is full: the whole state of a token bucket. (`limits::token_bucket` is
+/// not used because it reads the clock only when empty, and so may allow two bursts after idle time.)
 #[derive(Debug)]
 struct Table<K> {
     allowance: Allowance,
-    most: usize,
+    max_entries: usize,
     whole_at: HashMap<K, Instant>,
-    /// With so many entries it is looked for those that can go.
-    look_at: usize,
-    /// Not before this moment will any of them go.
-    none_before: Option<Instant>,
+    /// Number of entries at which droppable ones are searched for.
+    prune_at: usize,
+    /// No entry can be dropped before this time.
+    full_until: Option<Instant>,
 }
 
 impl<K: Hash + Eq> Table<K> {
-    fn new(allowance: Allowance, most: usize) -> Self {
-        Self { allowance, most, whole_at: HashMap::new(), look_at: FEW.min(most), none_before: None }
+    fn new(allowance: Allowance, max_entries: usize) -> Self {
+        Self {
+            allowance,
+            max_entries,
+            whole_at: HashMap::new(),
+            prune_at: MIN_PRUNE.min(max_entries),
+            full_until: None,
+        }
     }
 
-    /// How long to wait for the next try; none: it may be made now.
+    /// Time until the next attempt; `None` if it is allowed now.
     fn wait<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, now: Instant) -> Option<Duration>
     where
         K: Borrow<Q>,
     {
-        let Some(whole_at) = self.whole_at.get(key).copied() else { return self.wait_for_a_place(now) };
+        let Some(whole_at) = self.whole_at.get(key).copied() else { return self.wait_for_room(now) };
         self.allowance.wait(whole_at, now)
     }
 
-    fn wait_for_a_place(&mut self, now: Instant) -> Option<Duration> {
-        if self.whole_at.len() < self.look_at {
+    fn wait_for_room(&mut self, now: Instant) -> Option<Duration> {
+        if self.whole_at.len() < self.prune_at {
             return None;
         }
-        if let Some(before) = self.none_before.filter(|before| *before > now) {
+        if let Some(before) = self.full_until.filter(|before| *before > now) {
             return Some(before - now);
         }
         self.whole_at.retain(|_, whole_at| *whole_at > now);
-        // As many must come before it is looked again, so to look costs each of them little.
-        self.look_at = (self.whole_at.len() * 2).clamp(FEW.min(self.most), self.most);
-        if self.whole_at.len() < self.most {
+        // The table doubles before the next search, so searching stays cheap.
+        self.prune_at = (self.whole_at.len() * 2).clamp(MIN_PRUNE.min(self.max_entries), self.max_entries);
+        if self.whole_at.len() < self.max_entries {
             return None;
         }
-        self.none_before = self.whole_at.values().min().copied();
-        self.none_before.map(|before| before - now)
+        self.full_until = self.whole_at.values().min().copied();
+        self.full_until.map(|before| before - now)
     }
 
     fn count(&mut self, key: K, now: Instant) {
@@ -233,7 +240,7 @@ impl<K: Hash + Eq> Table<K> {
         K: Borrow<Q>,
     {
         self.whole_at.remove(key);
-        self.none_before = None;
+        self.full_until = None;
     }
 }
 
@@ -249,14 +256,14 @@ mod tests {
         Ipv4Addr::from_bits(number).into()
     }
 
-    /// 10,000 tries, one every `pause`, from addresses that `from` chooses: how many are let through.
+    /// Counts how many of 10,000 attempts are allowed, one every `pause`, from the addresses that `from` chooses.
     fn let_through(pause: Duration, from: impl Fn(u32) -> IpAddr) -> u32 {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         (0..10_000).map(|try_| u32::from(throttle.attempt("cfo", from(try_), start + pause * try_).is_ok())).sum()
     }
 
     #[test]
-    fn of_10000_tries_at_one_account_10_get_through_at_once_and_then_one_every_30_s() {
+    fn account_limit_is_10_attempts_then_one_per_30_s() {
         for from in [|_: u32| HERE, address] {
             assert_eq!(let_through(Duration::ZERO, from), 10);
             // For nearly 10,000 s.
@@ -265,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn from_one_address_30_get_through_at_once_and_then_one_every_2_s_whatever_the_account_is() {
+    fn network_limit_is_30_attempts_then_one_per_2_s() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         let mut tries = 0..;
         let mut let_through = |after: Duration| {
@@ -278,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_refused_is_told_the_time_to_wait_and_pays_nothing_by_asking() {
+    fn refusals_report_the_wait_and_count_nothing() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         for _ in 0..10 {
             throttle.attempt("cfo", HERE, start).expect("let through");
@@ -296,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn a_right_password_gives_the_account_all_its_tries_and_the_address_that_one() {
+    fn right_password_refills_the_account() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
-        // The first of them from somewhere new, the others from where the account is known.
+        // The first one from a new network, the others from a known one.
         for _ in 0..3 {
             for _ in 0..9 {
                 throttle.attempt("cfo", HERE, start).expect("let through");
@@ -316,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_known_where_they_are_is_not_kept_out_by_wrong_tries_from_elsewhere() {
+    fn foreign_attempts_do_not_lock_out_known_networks() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         let strangers = |throttle: &mut Throttle, at: Instant| {
             (100..300).filter(|other| throttle.attempt("cfo", address(*other), at).is_ok()).count()
@@ -334,15 +341,15 @@ mod tests {
         assert_eq!(strangers(&mut throttle, later), 1, "nobody else gets tries back by that");
         throttle.attempt("cfo", address(1), later).expect_err("somewhere new");
         throttle.attempt("ceo", HERE, later).expect("another account, as ever");
-        let much_later = later + LATELY;
+        let much_later = later + RECENT;
         assert_eq!(strangers(&mut throttle, much_later), 10);
         throttle.attempt("cfo", HERE, much_later).expect_err("it was too long ago");
     }
 
     #[test]
-    fn so_many_networks_of_an_account_are_remembered_the_latest() {
+    fn latest_networks_of_an_account_are_remembered() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
-        let one_more = u32::try_from(FAMILIAR).unwrap() + 1;
+        let one_more = u32::try_from(MAX_KNOWN_NETWORKS).unwrap() + 1;
         for number in 0..one_more {
             let now = start + Duration::from_secs(u64::from(number));
             for _ in 0..2 {
@@ -350,14 +357,14 @@ mod tests {
             }
         }
         let now = start + Duration::from_secs(60);
-        assert_eq!(throttle.familiar["cfo"].len(), FAMILIAR);
+        assert_eq!(throttle.known_network["cfo"].len(), MAX_KNOWN_NETWORKS);
         while throttle.attempt("cfo", address(1_000), now).is_ok() {}
         let known = (0..one_more).filter(|number| throttle.attempt("cfo", address(*number), now).is_ok());
         assert_eq!(known.collect::<Vec<_>>(), (1..one_more).collect::<Vec<_>>());
     }
 
     #[test]
-    fn one_account_cannot_begin_sessions_without_end() {
+    fn sessions_of_one_account_are_limited() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         let begun = (0..2_000).filter(|_| {
             throttle.attempt("cfo", HERE, start).expect("a right password is not held up");
@@ -369,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_one_ipv6_network_are_one_and_so_are_both_ways_to_write_an_ipv4_address() {
+    fn one_ipv6_network_counts_as_one_client() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         let mut ask = |name: u32, from: &str| throttle.attempt(&name.to_string(), from.parse().unwrap(), start).is_ok();
         assert!((0..30).all(|name| ask(name, &format!("2001:db8::{name:x}"))));
@@ -380,19 +387,19 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_new_tries_by_filling_the_tables() {
+    fn full_tables_grant_no_new_attempts() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         for _ in 0..10 {
             throttle.attempt("cfo", HERE, start).expect("let through");
         }
-        // More names than there is room for, each from an address of its own.
-        let names = u32::try_from(MOST).unwrap() * 2;
+        // More names than the table has room for, each from its own address.
+        let names = u32::try_from(MAX_ENTRIES).unwrap() * 2;
         let known = (0..names).filter(|name| throttle.attempt(&format!("user-{name}"), address(*name), start).is_ok());
-        assert_eq!(known.count(), MOST - 1);
-        assert_eq!(throttle.accounts.whole_at.len(), MOST, "the table is bounded");
-        assert_eq!(throttle.addresses.whole_at.len(), MOST, "and so is the other");
+        assert_eq!(known.count(), MAX_ENTRIES - 1);
+        assert_eq!(throttle.accounts.whole_at.len(), MAX_ENTRIES, "the table is bounded");
+        assert_eq!(throttle.addresses.whole_at.len(), MAX_ENTRIES, "and so is the other");
         throttle.attempt("cfo", address(names), start).expect_err("nothing is forgotten");
-        // Whom nobody has heard of has to wait until there is room, as all others in his place.
+        // A new name has to wait until there is room.
         assert_eq!(throttle.attempt("ceo", HERE, start), Err(Duration::from_secs(30)));
         let later = start + Duration::from_secs(31);
         throttle.attempt("ceo", HERE, later).expect("there is room");

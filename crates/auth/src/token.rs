@@ -1,4 +1,4 @@
-//! Tokens: a compact JWS from a key that is known here, and nothing else.
+//! Tokens: compact JWS, signed by a known key.
 
 use std::sync::Arc;
 
@@ -6,32 +6,32 @@ use primitives::strict_json;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::claims::{Audience, Claims, ISSUER, Moment};
+use super::claims::{Audience, Claims, ISSUER, NumericDate};
 use super::key::{SigningKey, VerifyingKey, decode};
 use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
 use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
 
-/// Bytes in a token, at the most.
+/// Longest accepted token, in bytes.
 pub const MAX_TOKEN: usize = 4 << 10;
-/// Seconds by which clocks may differ: so much longer is a token good, and so much earlier.
+/// Tolerated clock difference in seconds: a token is valid this much earlier and longer.
 pub const LEEWAY: i64 = 5;
-/// Seconds that a token lives, at the most.
+/// Longest lifetime of a token, in seconds.
 pub const MAX_LIFETIME: i64 = 400 * 86_400;
 
-/// Whose tokens, and for whom, besides the keys: of a provider.
+/// Issuer and audience required of a provider's tokens.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
 }
 
-/// What is looked at before the signature: which key, and whether it is a kind of token that is understood here.
+/// The header, checked before the signature: the key, and whether we understand this kind of token.
 #[derive(Deserialize)]
-struct Head {
+struct Header {
     alg: String,
     kid: Option<String>,
-    // Must be understood, or changes what is signed, or names another key than ours. None of it is.
+    // Parameters that change what is signed, name another key, or must be understood. None is supported.
     #[serde(default)]
     crit: Absent,
     #[serde(default)]
@@ -48,7 +48,7 @@ struct Head {
     x5u: Absent,
 }
 
-/// Whether a member is not there; one that is `null` is there.
+/// Whether a member is absent; `null` counts as present.
 struct Absent(bool);
 
 impl Default for Absent {
@@ -63,93 +63,87 @@ impl<'de> Deserialize<'de> for Absent {
     }
 }
 
-impl Head {
+impl Header {
     fn is_plain(&self) -> bool {
         [&self.crit, &self.b64, &self.enc, &self.zip, &self.jwk, &self.jku, &self.x5u].iter().all(|member| member.0)
     }
 }
 
-/// What a genuine token says: signed by a key that is known here, for us. Not yet: whether it is good now, and its user still is.
-#[derive(Debug)]
-pub(super) struct Genuine {
-    pub(super) grant: Grant,
-    not_before: Option<i64>,
+/// Verifies a token's signature, issuer and audience. Returns its grant, and the time before which it is not valid (`nbf`).
+///
+/// Does not check whether the token is valid now, nor whether its user still is: see [`check_not_before`] and
+/// `Authority::verify`.
+pub(super) fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<(Grant, Option<i64>), Refused> {
+    if token.len() > MAX_TOKEN {
+        return Err(Refused::Invalid);
+    }
+    decode_claims(token, keys, expected).map_err(|why| {
+        // Helps to set up a provider. At debug level, as any client can cause it.
+        tracing::debug!(why, "refused a token");
+        Refused::Invalid
+    })
 }
 
-impl Genuine {
-    /// Reads a token.
-    pub(super) fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Self, Refused> {
-        if token.len() > MAX_TOKEN {
-            return Err(Refused::Invalid);
-        }
-        read(token, keys, expected).map_err(|why| {
-            // For who sets up a provider. Not by default: everybody can bring it about.
-            tracing::debug!(why, "a token is refused");
-            Refused::Invalid
-        })
-    }
-
-    /// What it says, if its time has come.
-    pub(super) fn now(self, now: i64) -> Result<Grant, Refused> {
-        if self.not_before.is_some_and(|moment| moment.saturating_sub(LEEWAY) > now) {
-            return Err(Refused::NotYet);
-        }
-        Ok(self.grant)
+/// Refuses a token that is not valid yet.
+pub(super) fn check_not_before(not_before: Option<i64>, now: i64) -> Result<(), Refused> {
+    match not_before {
+        Some(moment) if moment.saturating_sub(LEEWAY) > now => Err(Refused::NotYet),
+        _ => Ok(()),
     }
 }
 
-/// When a token is over that says this of when it expires.
+/// When a token with this `exp` claim stops being accepted.
 #[must_use]
 pub fn over_at(expires: i64) -> i64 {
     expires.saturating_add(LEEWAY)
 }
 
-/// Whether the time of a token is over.
-pub(super) fn is_over(expires: i64, now: i64) -> bool {
+/// Whether a token with this `exp` claim has expired.
+pub(super) fn is_expired(expires: i64, now: i64) -> bool {
     over_at(expires) <= now
 }
 
-/// Why a token is not one of ours. For the log only.
-type Why = &'static str;
+/// Reason a token is refused, for the log only.
+type Reason = &'static str;
 
-fn read(token: &str, keys: &Keys, expected: &Expected) -> Result<Genuine, Why> {
+fn decode_claims(token: &str, keys: &Keys, expected: &Expected) -> Result<(Grant, Option<i64>), Reason> {
     let mut parts = token.split('.');
-    let head = parts.next().and_then(decode).and_then(|head| strict_json::from_slice::<Head>(&head).ok());
-    let head = head.filter(|_| parts.count() == 2).ok_or("it is no compact JWS")?;
-    if !head.is_plain() {
-        return Err("its head asks for what is not done here (crit, b64, enc, zip, jwk, jku or x5u)");
+    let header = parts.next().and_then(decode).and_then(|header| strict_json::from_slice::<Header>(&header).ok());
+    let header = header.filter(|_| parts.count() == 2).ok_or("it is not a compact JWS")?;
+    if !header.is_plain() {
+        return Err("its header has an unsupported parameter (crit, b64, enc, zip, jwk, jku or x5u)");
     }
-    let key = head.kid.as_deref().ok_or("it names no key (kid)")?;
-    let key = keys.get(key).ok_or("it names a key that is not known (kid)")?;
-    // The key's algorithm, and not the token's word.
-    if head.alg != key.algorithm.name() {
+    let key = header.kid.as_deref().ok_or("it names no key (kid)")?;
+    let key = keys.get(key).ok_or("it names an unknown key (kid)")?;
+    // The key determines the algorithm, never the token.
+    if header.alg != key.algorithm.name() {
         return Err("its algorithm is not that of its key");
     }
     let claims: Claims = key.verify(token).ok_or("its signature is wrong, or its claims cannot be read")?;
     let not_before = claims.nbf.map(|moment| moment.0);
-    Ok(Genuine { grant: grant(claims, key, expected)?, not_before })
+    Ok((grant(claims, key, expected)?, not_before))
 }
 
-fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Grant, Why> {
+fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Grant, Reason> {
     let issuer = if key.own { Some(ISSUER) } else { expected.issuer.as_deref() };
     if issuer.is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
-        return Err("its issuer (iss) is not the one that is expected");
+        return Err("its issuer (iss) is not the expected one");
     }
     if !is_for_us(claims.aud.as_ref(), key.own, expected) {
         return Err("its audience (aud) is not the one of --jwt-audience");
     }
     if !is_user_name(&claims.sub) {
-        return Err("its user (sub) has no acceptable name");
+        return Err("its user name (sub) is invalid");
     }
     if claims.jti.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_NAME) {
         return Err("its id (jti) is empty or too long");
     }
-    // Only our own logins make sessions; and what a session may do is in its account, and not in its token.
+    // Only our own logins issue sessions. A session's role and documents come from its account, not from the token.
     let session = claims.session && key.own;
     let (role, documents) = match claims.role {
         _ if session => (Role::Viewer, None),
         Some(role) => (role, claims.documents),
-        None => return Err("it says no role"),
+        None => return Err("it has no role"),
     };
     Ok(Grant {
         user: claims.sub.into(),
@@ -164,7 +158,7 @@ fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Gran
     })
 }
 
-/// A provider's token must be for us if we know what we are called there; and what names others only is not for us.
+/// A provider's token must name our audience if one is configured. A token for other audiences only is refused.
 fn is_for_us(audience: Option<&Audience>, own: bool, expected: &Expected) -> bool {
     match (audience, &expected.audience) {
         (Some(audience), Some(us)) => audience.includes(us),
@@ -174,10 +168,10 @@ fn is_for_us(audience: Option<&Audience>, own: bool, expected: &Expected) -> boo
 }
 
 impl OwnKeys {
-    /// Makes a token that says this, from now on and for so many seconds; with the newest key.
+    /// Issues a token of the newest key for a program, valid for `lifetime` seconds from `now`.
     ///
     /// # Errors
-    /// When there is no key, or the token would live or be longer than it may.
+    /// When there is no key, the name is invalid, or the token would be too long or live too long.
     pub fn issue(
         &self,
         user: &str,
@@ -194,18 +188,18 @@ impl OwnKeys {
     }
 }
 
-/// Whose token it is to be.
+/// Who a token is issued to.
 pub(super) enum Kind {
-    /// Of somebody who has logged in: what they may do is in their account.
+    /// A user who has logged in. Role and documents are in the account.
     Session {
-        /// How often its sessions had been ended.
+        /// The account's session generation.
         generation: u64,
     },
-    /// Of a program, which may do this.
+    /// A program, with this role and these documents.
     Program(Role, Documents),
 }
 
-/// Makes a token of our own, for so many seconds.
+/// Issues a token that is valid for `lifetime` seconds.
 pub(super) fn issue(
     key: &SigningKey,
     user: Arc<str>,
@@ -226,8 +220,8 @@ pub(super) fn issue(
         sub: user.to_string(),
         role,
         documents: documents.clone(),
-        exp: Moment(expires),
-        iat: Some(Moment(issued)),
+        exp: NumericDate(expires),
+        iat: Some(NumericDate(issued)),
         jti: Some(id.clone()),
         iss: Some(ISSUER.to_owned()),
         session,

@@ -1,4 +1,4 @@
-//! The files: who may read them, what must be in them, and that they change under a running authority.
+//! //! The files: permissions, content, and changes while an authority runs.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::thread;
@@ -10,16 +10,10 @@ fn refused(home: &Home) -> String {
 }
 
 #[test]
-fn a_folder_that_is_not_there_or_has_no_key_is_refused_with_the_command_that_makes_it() {
+fn missing_folder_or_key_names_the_command_to_run() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("auth");
-    let mut options = AuthOptions {
-        folder: Some(path.clone()),
-        jwks: None,
-        audience: None,
-        issuer: None,
-        session: Duration::from_secs(1),
-    };
+    let mut options = AuthOptions { folder: Some(path.clone()), ..AuthOptions::default() };
     for command in ["happierwork user add", "happierwork key new"] {
         let error = Authority::open(&options).err().expect("refused").to_string();
         assert!(error.contains(command) && error.contains(path.to_str().unwrap()), "{error}");
@@ -33,7 +27,7 @@ fn a_folder_that_is_not_there_or_has_no_key_is_refused_with_the_command_that_mak
 }
 
 #[test]
-fn what_is_made_only_its_owner_can_read() {
+fn new_files_are_private() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     home.open().end(&home.token("cfo"), NOW).unwrap();
@@ -45,7 +39,7 @@ fn what_is_made_only_its_owner_can_read() {
 }
 
 #[test]
-fn secrets_that_others_can_read_are_refused_with_the_remedy_and_left_alone() {
+fn secrets_with_open_permissions_are_rejected() {
     for name in ["keys.json", "users.json"] {
         for mode in [0o640, 0o604, 0o620, 0o666] {
             let home = Home::new();
@@ -57,7 +51,7 @@ fn secrets_that_others_can_read_are_refused_with_the_remedy_and_left_alone() {
             for word in [&*remedy, &format!("mode {mode:o}"), "key new"] {
                 assert!(error.contains(word), "{word:?} is not in {error}");
             }
-            // The commands do not go past it, either.
+            // The commands reject it, too.
             let changed = match name {
                 "keys.json" => home.folder.change_keys(|keys| keys.make(NewKey::Ed25519, NOW).map(drop)),
                 _ => home.folder.change_accounts(|_| Ok(())),
@@ -70,7 +64,7 @@ fn secrets_that_others_can_read_are_refused_with_the_remedy_and_left_alone() {
 }
 
 #[test]
-fn files_that_do_not_hold_what_they_should_are_refused_by_name_and_left_as_they_are() {
+fn malformed_files_are_rejected_and_left_alone() {
     for name in ["keys.json", "users.json", "revoked.jsonl"] {
         for content in ["nonsense\n", "{\"keys\": 7, \"users\": 7}\n", "[]\n"] {
             let home = Home::new();
@@ -88,7 +82,7 @@ fn files_that_do_not_hold_what_they_should_are_refused_by_name_and_left_as_they_
 }
 
 #[test]
-fn two_keys_of_one_id_are_refused() {
+fn duplicate_key_ids_are_rejected() {
     let home = Home::new();
     let mut keys = home.keys_json();
     let key = keys["keys"][0].clone();
@@ -98,7 +92,7 @@ fn two_keys_of_one_id_are_refused() {
 }
 
 #[test]
-fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
+fn broken_file_keeps_the_last_content_and_is_logged_once() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("cfo"));
@@ -106,27 +100,27 @@ fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
     for name in ["keys.json", "users.json", "revoked.jsonl"] {
         let before = *authority.changes().borrow();
         let good = fs::read_to_string(home.path(name)).unwrap();
-        let said = logged(|| {
+        let log = logged(|| {
             for _ in 0..5 {
                 home.write(name, "broken\n");
                 authority.refresh();
                 assert!(authority.verify(&token, NOW).is_ok() && authority.has_accounts());
             }
         });
-        assert_eq!(said.matches("ERROR").count(), 1, "{said}");
-        assert!(said.contains(name) && said.contains("goes on to count"), "{said}");
-        let said = logged(|| {
+        assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+        assert!(log.contains(name) && log.contains("stays in use"), "{log}");
+        let log = logged(|| {
             fs::remove_file(home.path(name)).unwrap();
             authority.refresh();
             assert!(authority.verify(&token, NOW).is_ok() && authority.has_accounts());
         });
-        assert!(said.contains("is gone"), "a file that is gone does not mean that nothing is in it: {said}");
+        assert!(log.contains("is gone"), "a missing file is not an empty file: {log}");
         assert_eq!(*authority.changes().borrow(), before);
-        let said = logged(|| {
+        let log = logged(|| {
             home.write(name, &good);
             authority.refresh();
         });
-        assert!(said.contains("were read again") && !said.contains("ERROR"), "{said}");
+        assert!(log.contains("were read again") && !log.contains("ERROR"), "{log}");
         assert_ne!(*authority.changes().borrow(), before);
         let again = *authority.changes().borrow();
         authority.refresh();
@@ -135,12 +129,12 @@ fn a_broken_file_under_a_running_authority_changes_nothing_and_is_said_once() {
 }
 
 #[test]
-fn trouble_that_comes_again_is_said_again() {
+fn recurring_error_is_logged_again() {
     let home = Home::new();
     let authority = home.open();
     let away = home.home.path().join("away");
     for _ in 0..2 {
-        let said = logged(|| {
+        let log = logged(|| {
             fs::rename(home.folder.path(), &away).unwrap();
             authority.refresh();
             authority.refresh();
@@ -148,25 +142,25 @@ fn trouble_that_comes_again_is_said_again() {
             authority.refresh();
             authority.refresh();
         });
-        assert_eq!(said.matches("is gone").count(), 1, "{said}");
-        assert_eq!(said.matches("there again").count(), 1, "{said}");
+        assert_eq!(log.matches("is gone").count(), 1, "{log}");
+        assert_eq!(log.matches("there again").count(), 1, "{log}");
     }
 }
 
 #[test]
-fn a_file_that_becomes_readable_by_others_goes_on_to_count_and_is_said() {
+fn file_opened_to_others_stays_in_use_with_an_error() {
     let home = Home::new();
     let (authority, token) = (home.open(), home.token("cfo"));
-    let said = logged(|| {
+    let log = logged(|| {
         fs::set_permissions(home.path("keys.json"), Permissions::from_mode(0o644)).unwrap();
         authority.refresh();
     });
-    assert!(said.contains("chmod 600"), "{said}");
+    assert!(log.contains("chmod 600"), "{log}");
     assert!(authority.verify(&token, NOW).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_command_changes_is_noticed_by_a_running_authority() {
+async fn running_authority_notices_changes() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let authority = home.open();
@@ -182,12 +176,12 @@ async fn what_a_command_changes_is_noticed_by_a_running_authority() {
 }
 
 #[test]
-fn many_who_change_the_accounts_at_once_lose_nothing() {
+fn concurrent_changes_lose_nothing() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     thread::scope(|scope| {
         for writer in 0..8 {
-            // Each with a folder of its own, as a process has it: locks are of open files.
+            // Each thread opens the folder itself, as a process does: locks belong to open files.
             let folder = AuthFolder::open(home.folder.path()).unwrap();
             scope.spawn(move || {
                 for round in 0..10 {
@@ -205,7 +199,7 @@ fn many_who_change_the_accounts_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_change_that_says_no_changes_nothing() {
+fn failed_change_writes_nothing() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let before = fs::read(home.path("users.json")).unwrap();
@@ -218,7 +212,7 @@ fn a_change_that_says_no_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_is_a_link_is_changed_where_it_leads() {
+fn symbolic_link_is_followed_by_changes() {
     let home = Home::new();
     let elsewhere = home.home.path().join("keys-elsewhere.json");
     fs::rename(home.path("keys.json"), &elsewhere).unwrap();
@@ -228,9 +222,9 @@ fn a_file_that_is_a_link_is_changed_where_it_leads() {
     assert!(fs::read_to_string(elsewhere).unwrap().contains(&kid));
 }
 
-/// Only root gives files away; for everybody else all of them are their own anyway.
+/// Only root can change owners; for other users, all files are their own anyway.
 #[test]
-fn what_root_changes_goes_on_to_belong_to_whose_it_was_and_what_root_makes_to_whose_the_folder_is() {
+fn changes_by_root_keep_the_owner() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let me = fs::metadata(home.folder.path()).unwrap().uid();
@@ -239,7 +233,7 @@ fn what_root_changes_goes_on_to_belong_to_whose_it_was_and_what_root_makes_to_wh
     for name in ["keys.json", "users.json"] {
         chown(home.path(name), Some(server), None).unwrap();
     }
-    // The lock is there already, as root has made it.
+    // Root has already made the lock file.
     home.change("cfo", |account| account.disable(NOW));
     home.new_key(NewKey::Ed25519);
     home.open().end(&home.token("ceo"), NOW).unwrap();

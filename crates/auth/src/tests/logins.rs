@@ -1,4 +1,4 @@
-//! Logging in.
+//! //! Logins.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use tokio::time::advance;
 
 use super::*;
 
-/// Of one look at a password.
+/// Work of one verification, see `Logins::work`.
 const WORK: u64 = 19 * 1_024 * 2;
 
 fn address(number: u32) -> IpAddr {
@@ -16,7 +16,7 @@ fn address(number: u32) -> IpAddr {
 }
 
 #[tokio::test]
-async fn the_right_password_begins_a_session_which_may_what_its_account_may_now() {
+async fn session_has_the_current_rights_of_its_account() {
     let home = Home::new();
     home.account("cfo@example.com", Role::Editor);
     let authority = home.open();
@@ -40,7 +40,7 @@ async fn the_right_password_begins_a_session_which_may_what_its_account_may_now(
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_account_and_with_its_password() {
+async fn password_change_and_account_removal_end_sessions() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
@@ -58,7 +58,7 @@ async fn a_session_ends_with_its_account_and_with_its_password() {
 }
 
 #[tokio::test]
-async fn who_logs_in_before_the_server_has_noticed_is_out_when_it_has() {
+async fn login_before_the_reload_ends_with_the_reload() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
@@ -82,7 +82,7 @@ async fn who_logs_in_before_the_server_has_noticed_is_out_when_it_has() {
 }
 
 #[tokio::test]
-async fn nobody_wrong_and_disabled_are_answered_alike_and_cost_the_same() {
+async fn all_failed_logins_look_and_cost_the_same() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     home.account("gone", Role::Editor);
@@ -106,7 +106,7 @@ async fn nobody_wrong_and_disabled_are_answered_alike_and_cost_the_same() {
 }
 
 #[tokio::test]
-async fn what_no_account_can_have_is_wrong_without_any_work() {
+async fn impossible_names_and_passwords_cost_nothing() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
@@ -118,16 +118,16 @@ async fn what_no_account_can_have_is_wrong_without_any_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_10000_guesses_at_one_account_10_are_looked_at_and_then_one_every_30_s() {
+async fn guesses_at_one_account_are_throttled() {
     for many_addresses in [false, true] {
         let home = Home::new();
         home.account("cfo", Role::Editor);
         let authority = home.open();
-        let (mut looked_at, mut told_to_wait) = (0, 0);
+        let (mut verified, mut told_to_wait) = (0, 0);
         for guess in 0..10_000 {
             let from = if many_addresses { address(guess) } else { HERE };
             match authority.login("cfo", "wrong password", from, NOW).await.unwrap_err() {
-                LoginRefused::Wrong => looked_at += 1,
+                LoginRefused::Wrong => verified += 1,
                 LoginRefused::Later(wait) => {
                     assert!(!wait.is_zero() && wait <= Duration::from_secs(30), "{wait:?}");
                     told_to_wait += 1;
@@ -137,9 +137,9 @@ async fn of_10000_guesses_at_one_account_10_are_looked_at_and_then_one_every_30_
             // 100 s for all of them.
             advance(Duration::from_millis(10)).await;
         }
-        assert_eq!((looked_at, told_to_wait), (10 + 3, 10_000 - 13));
-        assert_eq!(authority.0.logins.work(), looked_at * WORK, "refused before any work");
-        // The right one has to wait as well, and then counts.
+        assert_eq!((verified, told_to_wait), (10 + 3, 10_000 - 13));
+        assert_eq!(authority.0.logins.work(), verified * WORK, "refused before any work");
+        // The right password has to wait as well, and is then accepted.
         let LoginRefused::Later(wait) = authority.login("cfo", PASSWORD, HERE, NOW).await.unwrap_err() else {
             panic!("looked at");
         };
@@ -153,22 +153,22 @@ async fn of_10000_guesses_at_one_account_10_are_looked_at_and_then_one_every_30_
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_one_address_30_guesses_are_looked_at_whatever_the_names_are() {
+async fn guesses_from_one_address_are_throttled() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
-    let mut looked_at = 0;
+    let mut verified = 0;
     for guess in 0..200 {
         let refused = authority.login(&format!("user-{guess}"), "wrong password", HERE, NOW).await.unwrap_err();
-        looked_at += u32::from(refused == LoginRefused::Wrong);
+        verified += u32::from(refused == LoginRefused::Wrong);
     }
-    assert_eq!(looked_at, 30);
+    assert_eq!(verified, 30);
     assert!(matches!(authority.login("cfo", PASSWORD, HERE, NOW).await, Err(LoginRefused::Later(_))));
     assert!(authority.login("cfo", PASSWORD, address(1), NOW).await.is_ok(), "others are not concerned");
 }
 
 #[tokio::test]
-async fn many_at_once_wait_for_their_turn_and_more_than_that_are_sent_away() {
+async fn login_queue_is_bounded() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
@@ -184,12 +184,12 @@ async fn many_at_once_wait_for_their_turn_and_more_than_that_are_sent_away() {
     assert!(authority.login("cfo", PASSWORD, HERE, NOW).await.is_ok(), "and then there is room again");
 }
 
-/// Begins all of them; how many are not done at once.
+/// Polls all logins once, and counts those that are pending.
 fn waiting<F: Future>(logins: &mut [Pin<Box<F>>]) -> usize {
     logins.iter_mut().map(|login| usize::from(login.as_mut().now_or_never().is_none())).sum()
 }
 
-/// More than there is room for, from as many addresses, all wait when somebody comes who has logged in before.
+/// A flood from many addresses fills the queue when known users log in.
 #[tokio::test]
 async fn password_flood_leaves_room_for_known_accounts_and_networks() {
     let home = Home::new();
@@ -204,19 +204,19 @@ async fn password_flood_leaves_room_for_known_accounts_and_networks() {
     });
     let mut flood: Vec<_> = flood.map(Box::pin).collect();
     assert_eq!(waiting(&mut flood), AT_A_TIME + WAITING);
-    // The account elsewhere, and another account from there; both before those who have waited longer.
+    // The known account from a new network, and a new account from the known network. Both pass those that wait.
     let before = authority.0.logins.work();
     let honest = [("cfo", 2_000), ("ceo", 1_000)];
     let honest = honest.map(|(account, from)| authority.login(account, PASSWORD, address(from), NOW));
     for login in futures_util::future::join_all(honest).await {
         assert!(login.is_ok(), "{login:?}");
     }
-    let looked_at = (authority.0.logins.work() - before) / WORK;
-    assert!(looked_at <= 2 + 4, "with those that were in turn: {looked_at}");
+    let verified = (authority.0.logins.work() - before) / WORK;
+    assert!(verified <= 2 + 4, "with those that were in turn: {verified}");
 }
 
 #[tokio::test]
-async fn one_network_has_a_share_of_the_room_for_logins() {
+async fn one_network_has_a_share_of_the_login_queue() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
@@ -233,7 +233,7 @@ async fn one_network_has_a_share_of_the_room_for_logins() {
 }
 
 #[tokio::test]
-async fn without_a_key_of_our_own_nobody_logs_in() {
+async fn login_needs_a_key_of_our_own() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     fs::remove_file(home.path("keys.json")).unwrap();
@@ -242,24 +242,24 @@ async fn without_a_key_of_our_own_nobody_logs_in() {
 }
 
 #[test]
-fn the_log_names_accounts_and_neither_passwords_nor_what_was_typed_instead_of_a_name() {
+fn log_contains_no_passwords_and_no_unknown_names() {
     let home = Home::new();
     home.account("cfo", Role::Editor);
     let authority = home.open();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let said = logged(|| {
+    let log = logged(|| {
         runtime.block_on(async {
             for (name, password) in [("cfo", "secret-one"), ("secret-two", "secret-three"), ("cfo", PASSWORD)] {
                 let _ = authority.login(name, password, HERE, NOW).await;
             }
         });
     });
-    assert!(said.contains("\"cfo\"") && said.contains("127.0.0.1") && said.contains("logged in"), "{said}");
-    assert!(!said.contains("secret") && !said.contains(PASSWORD), "{said}");
+    assert!(log.contains("\"cfo\"") && log.contains("127.0.0.1") && log.contains("logged in"), "{log}");
+    assert!(!log.contains("secret") && !log.contains(PASSWORD), "{log}");
 }
 
 #[test]
-fn who_has_to_wait_is_told_whole_seconds_that_suffice() {
-    let said = LoginRefused::Later(Duration::from_millis(1_001)).to_string();
-    assert!(said.contains("in 2 s"), "{said}");
+fn reported_wait_is_rounded_up() {
+    let log = LoginRefused::Later(Duration::from_millis(1_001)).to_string();
+    assert!(log.contains("in 2 s"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! An authority on files in a folder of its own, and tokens of all kinds, good and forged.
+//! //! Tests of an authority on real files, with all kinds of valid and forged tokens.
 
 mod files;
 mod logins;
@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// The moment at which all of this happens.
+/// The time of all tests.
 const NOW: i64 = 1_800_000_000;
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse";
@@ -36,7 +36,7 @@ struct Home {
 }
 
 impl Home {
-    /// With one key.
+    /// A folder with one key.
     fn new() -> Self {
         let home = TempDir::new().unwrap();
         let folder = AuthFolder::create(home.path().join("auth")).unwrap();
@@ -52,10 +52,8 @@ impl Home {
     fn options(&self) -> AuthOptions {
         AuthOptions {
             folder: Some(self.folder.path().to_owned()),
-            jwks: None,
-            audience: None,
-            issuer: None,
             session: Duration::from_secs(3_600),
+            ..AuthOptions::default()
         }
     }
 
@@ -63,7 +61,7 @@ impl Home {
         Authority::open(&self.options()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// An account with the password.
+    /// Adds an account with the password [`PASSWORD`].
     fn account(&self, name: &str, role: Role) {
         let account = Account::new(HashedPassword::new(PASSWORD).unwrap(), role, Documents::All);
         self.folder.change_accounts(|accounts| accounts.add(AccountName::new(name).unwrap(), account)).unwrap();
@@ -74,7 +72,7 @@ impl Home {
         self.folder.change_accounts(|accounts| accounts.account(&name).map(change)).unwrap();
     }
 
-    /// A token of an hour, with the newest key.
+    /// A token of the newest key, valid for an hour.
     fn token(&self, user: &str) -> String {
         self.folder.keys().unwrap().issue(user, (Role::Editor, Documents::All), NOW, 3_600).unwrap().0
     }
@@ -83,7 +81,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Writes a file as its owner alone may read it.
+    /// Writes a file that only its owner may read.
     fn write(&self, name: &str, content: &str) {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
@@ -94,7 +92,7 @@ impl Home {
         serde_json::from_slice(&fs::read(self.path("keys.json")).unwrap()).unwrap()
     }
 
-    /// Opens an authority on this provider's keys besides our own.
+    /// Opens an authority that also accepts this provider's keys.
     fn with_provider(&self, keys: &[Value], adjust: impl FnOnce(&mut AuthOptions)) -> Result<Authority, AuthError> {
         let path = self.home.path().join("jwks.json");
         fs::write(&path, json!({ "keys": keys }).to_string()).unwrap();
@@ -104,7 +102,7 @@ impl Home {
     }
 }
 
-/// What signs a forged token.
+/// Signs tokens in tests.
 enum Signer {
     Ed25519(Ed25519KeyPair),
     Hmac(Vec<u8>),
@@ -114,7 +112,7 @@ enum Signer {
 }
 
 impl Signer {
-    /// Our own key number so much, as it is in keys.json.
+    /// Our own key with this index in keys.json.
     fn own(home: &Home, number: usize) -> (Self, String) {
         let key = home.keys_json()["keys"][number].clone();
         let part = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
@@ -137,7 +135,7 @@ impl Signer {
         Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
     }
 
-    /// As a provider publishes it.
+    /// The public key as a provider publishes it.
     fn jwk(&self, kid: &str) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {
@@ -183,19 +181,19 @@ impl Signer {
         }
     }
 
-    /// A token with exactly this head and these claims.
+    /// A token with exactly this header and these claims.
     fn token_of(&self, head: &Value, claims: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(head.to_string()), URL_SAFE_NO_PAD.encode(claims));
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(self.sign(message.as_bytes())))
     }
 
-    /// A token with these claims, that names this key.
+    /// A token with these claims that names this key.
     fn token(&self, kid: &str, claims: &Value) -> String {
         self.token_of(&json!({ "typ": "JWT", "alg": self.name(), "kid": kid }), &claims.to_string())
     }
 }
 
-/// Claims of ours that are fine, with some changed; `null` takes one away.
+/// Valid claims of ours with `changes`; `null` removes a claim.
 fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": "happierwork", "sub": "cfo", "role": "editor", "documents": "*", "exp": NOW + 60, "iat": NOW, "jti": "1",
@@ -210,16 +208,18 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-/// What is logged while this runs.
+/// Runs `run` and returns what it logs.
 fn logged(run: impl FnOnce()) -> String {
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
+            self.0.lock().extend(bytes);
             Ok(bytes.len())
         }
 
@@ -232,5 +232,5 @@ fn logged(run: impl FnOnce()) -> String {
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
     let subscriber = subscriber.with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, run);
-    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    String::from_utf8(lines.0.lock().clone()).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A provider's claims: it knows nothing of us but what it was told.
+/// A provider's claims, which do not name our issuer.
 fn provided(changes: Value) -> Value {
     let mut claims = claims(changes);
     if claims["iss"] == "happierwork" {
@@ -12,7 +12,7 @@ fn provided(changes: Value) -> Value {
 }
 
 #[test]
-fn tokens_of_a_provider_are_good_with_rs256_es256_and_eddsa() {
+fn provider_tokens_verify_with_rs256_es256_and_eddsa() {
     let home = Home::new();
     let signers = [Signer::rsa(), Signer::ecdsa(), Signer::ed25519()];
     let ids = ["rsa-1", "ec-1", "ed-1"];
@@ -21,7 +21,7 @@ fn tokens_of_a_provider_are_good_with_rs256_es256_and_eddsa() {
     for (signer, id) in signers.iter().zip(ids) {
         let grant = authority.verify(&signer.token(id, &provided(json!({}))), NOW).expect(id);
         assert_eq!((&*grant.user, grant.role, &*grant.key), ("cfo", Role::Editor, id));
-        // Each verifies its own only.
+        // Each key verifies its own tokens only.
         for (other, _) in signers.iter().zip(ids).filter(|(_, other)| *other != id) {
             assert_eq!(authority.verify(&other.token(id, &provided(json!({}))), NOW), Err(Refused::Invalid), "{id}");
         }
@@ -30,19 +30,19 @@ fn tokens_of_a_provider_are_good_with_rs256_es256_and_eddsa() {
 }
 
 #[test]
-fn a_provider_is_enough_and_nobody_can_log_out_or_in_then() {
+fn provider_alone_suffices_without_login_and_logout() {
     let home = Home::new();
     let signer = Signer::ed25519();
     let authority = home.with_provider(&[signer.jwk("1")], |options| options.folder = None).unwrap();
     let token = signer.token("1", &provided(json!({})));
     assert!(authority.verify(&token, NOW).is_ok());
     assert!(!authority.has_accounts());
-    assert!(matches!(authority.end(&token, NOW), Err(AuthError::NowhereToKeep)));
+    assert!(matches!(authority.end(&token, NOW), Err(AuthError::NoRevocationStore)));
     assert_eq!(authority.verify(&home.token("cfo"), NOW), Err(Refused::Invalid), "these keys are not given");
 }
 
 #[test]
-fn a_providers_token_must_be_for_us_and_from_it_where_that_is_known() {
+fn provider_token_needs_our_audience_and_its_issuer() {
     let home = Home::new();
     let signer = Signer::ed25519();
     let (issuer, us) = ("https://login.example.com", "happierwork-prod");
@@ -70,7 +70,7 @@ fn a_providers_token_must_be_for_us_and_from_it_where_that_is_known() {
 }
 
 #[test]
-fn why_a_providers_token_is_refused_is_in_the_log_for_whoever_sets_it_up() {
+fn debug_log_says_why_a_provider_token_is_refused() {
     let home = Home::new();
     let signer = Signer::ed25519();
     let authority = home.with_provider(&[signer.jwk("1")], |options| options.audience = Some("us".to_owned()));
@@ -81,13 +81,13 @@ fn why_a_providers_token_is_refused_is_in_the_log_for_whoever_sets_it_up() {
         ("1", json!({ "aud": "us", "role": null }), "no role"),
     ] {
         let token = signer.token(kid, &provided(changes));
-        let said = logged(|| assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid)));
-        assert!(said.contains("DEBUG") && said.contains(why) && !said.contains(&token), "{said}");
+        let log = logged(|| assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid)));
+        assert!(log.contains("DEBUG") && log.contains(why) && !log.contains(&token), "{log}");
     }
 }
 
 #[test]
-fn a_provider_makes_no_sessions_of_ours() {
+fn provider_tokens_are_never_sessions() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let signer = Signer::ed25519();
@@ -100,7 +100,7 @@ fn a_provider_makes_no_sessions_of_ours() {
 }
 
 #[test]
-fn a_set_with_a_secret_or_a_private_key_is_refused_with_the_reason() {
+fn jwk_set_with_secret_or_private_key_is_rejected() {
     let home = Home::new();
     let good = Signer::ed25519().jwk("good");
     let secret = Signer::Hmac(vec![7; 32]).jwk("secret");
@@ -117,7 +117,7 @@ fn a_set_with_a_secret_or_a_private_key_is_refused_with_the_reason() {
 }
 
 #[test]
-fn keys_that_are_for_something_else_are_left_out_and_said_and_without_any_other_the_set_is_refused() {
+fn unusable_provider_keys_are_skipped_and_logged() {
     let home = Home::new();
     let good = Signer::ecdsa();
     let changed = |changes: Value| {
@@ -137,20 +137,20 @@ fn keys_that_are_for_something_else_are_left_out_and_said_and_without_any_other_
         changed(json!({ "alg": "none" })),
         changed(json!({ "kty": "AKP" })),
     ] {
-        let said = logged(|| {
+        let log = logged(|| {
             let authority = home.with_provider(&[key.clone(), good.jwk("good")], |_| {}).unwrap();
             let claims = provided(json!({}));
             assert!(authority.verify(&good.token("good", &claims), NOW).is_ok());
             assert_eq!(authority.verify(&good.token("other", &claims), NOW), Err(Refused::Invalid), "{key}");
         });
-        assert!(said.contains("left out") && said.contains("other"), "{said}");
+        assert!(log.contains("left out") && log.contains("other"), "{log}");
         let error = home.with_provider(&[key], |_| {}).err().expect("no key is left").to_string();
         assert!(error.contains("none of its keys"), "{error}");
     }
 }
 
 #[test]
-fn a_set_with_a_broken_key_or_two_of_one_id_is_refused() {
+fn jwk_set_with_broken_or_duplicate_keys_is_rejected() {
     let home = Home::new();
     let (ed, ec, rsa) = (Signer::ed25519().jwk("1"), Signer::ecdsa().jwk("1"), Signer::rsa().jwk("1"));
     let changed = |key: &Value, name: &str, value: Value| {
@@ -173,7 +173,7 @@ fn a_set_with_a_broken_key_or_two_of_one_id_is_refused() {
         (vec![changed(&rsa, "n", json!(long))], "8200 bits"),
         (vec![changed(&rsa, "e", json!(null))], "no proper e"),
         (vec![], "none of its keys"),
-        (vec![json!("x")], "no JWK set"),
+        (vec![json!("x")], "not a JWK set"),
     ] {
         let error = home.with_provider(&keys, |_| {}).err().expect(word).to_string();
         assert!(error.contains(word) && error.contains("jwks.json"), "{word:?} is not in {error}");
@@ -184,7 +184,7 @@ fn a_set_with_a_broken_key_or_two_of_one_id_is_refused() {
 }
 
 #[test]
-fn a_providers_new_keys_are_read_and_those_that_are_gone_verify_no_more() {
+fn provider_key_rotation_takes_effect() {
     let home = Home::new();
     let (old, new) = (Signer::ed25519(), Signer::ecdsa());
     let authority = home.with_provider(&[old.jwk("old")], |_| {}).unwrap();
@@ -197,11 +197,11 @@ fn a_providers_new_keys_are_read_and_those_that_are_gone_verify_no_more() {
 }
 
 #[test]
-fn a_broken_file_of_the_provider_does_not_keep_what_a_retired_key_of_ours_has_signed_nor_the_other_way_round() {
+fn broken_key_file_does_not_block_changes_of_the_other() {
     let home = Home::new();
     let provider = Signer::ed25519();
     let authority = home.with_provider(&[provider.jwk("1")], |_| {}).unwrap();
-    let (retired, foreign) = (home.token("cfo"), provider.token("1", &provided(json!({}))));
+    let (retired, provider_token) = (home.token("cfo"), provider.token("1", &provided(json!({}))));
     let grant = authority.verify(&retired, NOW).unwrap();
     let path = home.home.path().join("jwks.json");
     for broken in [Some("nonsense"), None] {
@@ -212,7 +212,7 @@ fn a_broken_file_of_the_provider_does_not_keep_what_a_retired_key_of_ours_has_si
         home.new_key(NewKey::Ed25519);
         authority.refresh();
         assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "a new key of ours counts");
-        assert!(authority.verify(&foreign, NOW).is_ok(), "and the provider's, as they were read last");
+        assert!(authority.verify(&provider_token, NOW).is_ok(), "and the provider's, as they were read last");
     }
     home.folder.change_keys(|keys| keys.retire(&grant.key)).unwrap();
     authority.refresh();
@@ -223,20 +223,20 @@ fn a_broken_file_of_the_provider_does_not_keep_what_a_retired_key_of_ours_has_si
     home.write("keys.json", "nonsense");
     fs::write(&path, json!({ "keys": [new.jwk("2")] }).to_string()).unwrap();
     authority.refresh();
-    assert_eq!(authority.verify(&foreign, NOW), Err(Refused::Invalid));
+    assert_eq!(authority.verify(&provider_token, NOW), Err(Refused::Invalid));
     assert!(authority.verify(&new.token("2", &provided(json!({}))), NOW).is_ok());
 }
 
 #[test]
-fn a_providers_key_does_not_take_the_place_of_one_of_ours_under_a_running_authority() {
+fn provider_key_cannot_replace_ours_at_runtime() {
     let home = Home::new();
     let provider = Signer::ed25519();
     let authority = home.with_provider(&[provider.jwk("1")], |_| {}).unwrap();
     let own = home.keys_json()["keys"][0]["kid"].as_str().unwrap().to_owned();
     let path = home.home.path().join("jwks.json");
     fs::write(&path, json!({ "keys": [provider.jwk(&own)] }).to_string()).unwrap();
-    let said = logged(|| authority.refresh());
-    assert!(said.contains("two keys"), "{said}");
+    let log = logged(|| authority.refresh());
+    assert!(log.contains("two keys"), "{log}");
     assert!(authority.verify(&home.token("cfo"), NOW).is_ok());
     assert_eq!(authority.verify(&provider.token(&own, &provided(json!({}))), NOW), Err(Refused::Invalid));
     assert!(authority.verify(&provider.token("1", &provided(json!({}))), NOW).is_ok());

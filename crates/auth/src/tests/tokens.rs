@@ -1,8 +1,8 @@
-//! Which tokens are good, and that all others are refused.
+//! //! Valid tokens are accepted, and all others refused.
 
 use super::*;
 
-/// Signed by our own key, with claims that are fine but for these.
+/// Verifies a token of our own key with valid claims and these changes.
 fn verify(changes: Value) -> Result<Grant, Refused> {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
@@ -10,7 +10,7 @@ fn verify(changes: Value) -> Result<Grant, Refused> {
 }
 
 #[test]
-fn a_good_token_says_who_what_where_and_how_long() {
+fn valid_token_yields_its_grant() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let documents = Documents::Named([DocumentName::Default].into());
@@ -30,7 +30,7 @@ fn a_good_token_says_who_what_where_and_how_long() {
 }
 
 #[test]
-fn tokens_that_we_make_are_good_with_either_kind_of_key() {
+fn issued_tokens_verify_with_both_kinds_of_keys() {
     for kind in [NewKey::Ed25519, NewKey::Hs256] {
         let home = Home::new();
         let kid = home.new_key(kind);
@@ -43,7 +43,7 @@ fn tokens_that_we_make_are_good_with_either_kind_of_key() {
 }
 
 #[test]
-fn two_tokens_have_two_ids() {
+fn token_ids_are_unique() {
     let home = Home::new();
     let authority = home.open();
     let [one, two] = [(), ()].map(|()| authority.verify(&home.token("cfo"), NOW).unwrap().id.unwrap());
@@ -52,7 +52,7 @@ fn two_tokens_have_two_ids() {
 }
 
 #[test]
-fn a_token_is_good_from_its_beginning_to_its_end_and_5_s_more_as_clocks_differ() {
+fn validity_has_a_leeway_of_5_s() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -72,13 +72,13 @@ fn a_token_is_good_from_its_beginning_to_its_end_and_5_s_more_as_clocks_differ()
 }
 
 #[test]
-fn a_wrong_signature_is_refused() {
+fn wrong_signature_is_refused() {
     let home = Home::new();
     let (_, kid) = Signer::own(&home, 0);
     let authority = home.open();
     let good = home.token("cfo");
     assert!(authority.verify(&good, NOW).is_ok());
-    // Somebody else's key under our id.
+    // A foreign key under our key's id.
     assert_eq!(authority.verify(&Signer::ed25519().token(&kid, &claims(json!({}))), NOW), Err(Refused::Invalid));
     // One bit of any part.
     let bytes = good.as_bytes();
@@ -88,7 +88,7 @@ fn a_wrong_signature_is_refused() {
         let forged = String::from_utf8(forged).unwrap();
         assert_eq!(authority.verify(&forged, NOW), Err(Refused::Invalid), "byte {at}");
     }
-    // The signature of another token, none, and one that is cut off.
+    // The signature of another token, an empty one, and a truncated one.
     let (message, signature) = good.rsplit_once('.').unwrap();
     let other = home.token("ceo");
     let (_, others) = other.rsplit_once('.').unwrap();
@@ -98,7 +98,7 @@ fn a_wrong_signature_is_refused() {
 }
 
 #[test]
-fn the_algorithm_is_the_keys_and_never_the_tokens_word() {
+fn algorithm_is_chosen_by_the_key() {
     let home = Home::new();
     home.new_key(NewKey::Hs256);
     let rsa = Signer::rsa();
@@ -113,7 +113,7 @@ fn the_algorithm_is_the_keys_and_never_the_tokens_word() {
             assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid), "{alg}");
         }
     }
-    // A public key taken for a secret: whoever knows it could sign.
+    // A public key used as a secret, which an attacker could know.
     let exported = home.folder.keys().unwrap().export().0;
     let x = exported["keys"][0]["x"].as_str().unwrap().to_owned();
     let jwk = rsa.jwk("provider");
@@ -126,14 +126,14 @@ fn the_algorithm_is_the_keys_and_never_the_tokens_word() {
             assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid), "{kid}");
         }
     }
-    // The right key by another name: each key has its own algorithm.
+    // The right key under another id: each key has its own algorithm.
     assert!(authority.verify(&hmac.token(&hmac_kid, &claims), NOW).is_ok());
     assert_eq!(authority.verify(&own.token(&hmac_kid, &claims), NOW), Err(Refused::Invalid));
     assert_eq!(authority.verify(&hmac.token(&kid, &claims), NOW), Err(Refused::Invalid));
 }
 
 #[test]
-fn a_token_names_a_key_that_is_known() {
+fn unknown_key_id_is_refused() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -147,7 +147,7 @@ fn a_token_names_a_key_that_is_known() {
 }
 
 #[test]
-fn a_head_that_asks_for_more_than_a_plain_signature_is_refused() {
+fn unsupported_header_parameters_are_refused() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -174,7 +174,7 @@ fn a_head_that_asks_for_more_than_a_plain_signature_is_refused() {
 }
 
 #[test]
-fn what_is_not_three_parts_of_json_is_refused() {
+fn malformed_tokens_are_refused() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -201,13 +201,13 @@ fn what_is_not_three_parts_of_json_is_refused() {
     for claims in ["", "null", "[]", "\"x\"", "{", "{\"sub\":\"cfo\"", "{}"] {
         assert_eq!(authority.verify(&signer.token_of(&head, claims), NOW), Err(Refused::Invalid), "{claims}");
     }
-    // Who reads the one and who reads the other would not agree.
+    // Readers could disagree which of two equal keys counts.
     let twice = claims(json!({})).to_string().replacen('{', "{\"sub\":\"ceo\",", 1);
     assert_eq!(authority.verify(&signer.token_of(&head, &twice), NOW), Err(Refused::Invalid));
 }
 
 #[test]
-fn a_token_of_more_than_4_kib_is_refused_before_anything_else_is_looked_at() {
+fn oversized_token_is_refused() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -219,7 +219,7 @@ fn a_token_of_more_than_4_kib_is_refused_before_anything_else_is_looked_at() {
 }
 
 #[test]
-fn without_an_end_or_with_none_that_is_a_moment_it_is_refused() {
+fn missing_or_malformed_expiry_is_refused() {
     for exp in [json!(null), json!("1900000000"), json!(true), json!([NOW + 60])] {
         assert_eq!(verify(json!({ "exp": exp })), Err(Refused::Invalid), "{exp}");
     }
@@ -230,7 +230,7 @@ fn without_an_end_or_with_none_that_is_a_moment_it_is_refused() {
 }
 
 #[test]
-fn a_user_has_a_name_of_one_line() {
+fn invalid_user_names_are_refused() {
     let long = "x".repeat(201);
     for sub in
         [json!(null), json!(""), json!(" "), json!(" cfo"), json!("a\nb"), json!("a\u{7}"), json!(7), json!(long)]
@@ -241,7 +241,7 @@ fn a_user_has_a_name_of_one_line() {
 }
 
 #[test]
-fn documents_are_all_or_a_list_and_without_the_claim_none() {
+fn malformed_documents_claim_is_refused() {
     for documents in [json!("default"), json!(""), json!(true), json!({}), json!(["*"]), json!(["x"]), json!([1])] {
         assert_eq!(verify(json!({ "documents": documents })), Err(Refused::Invalid), "{documents}");
     }
@@ -250,14 +250,14 @@ fn documents_are_all_or_a_list_and_without_the_claim_none() {
 }
 
 #[test]
-fn a_role_is_one_of_three() {
+fn unknown_roles_are_refused() {
     for role in [json!(null), json!("admin"), json!("OWNER"), json!(["owner"]), json!(3), json!("")] {
         assert_eq!(verify(json!({ "role": role })), Err(Refused::Invalid), "{role}");
     }
 }
 
 #[test]
-fn our_own_tokens_are_issued_by_us_and_for_nobody_else() {
+fn foreign_issuer_or_audience_is_refused() {
     for changes in
         [json!({ "iss": null }), json!({ "iss": "other" }), json!({ "aud": "other" }), json!({ "aud": ["a", "b"] })]
     {
@@ -266,7 +266,7 @@ fn our_own_tokens_are_issued_by_us_and_for_nobody_else() {
 }
 
 #[test]
-fn a_token_with_an_id_that_nobody_could_remember_is_refused() {
+fn malformed_token_ids_are_refused() {
     for id in [json!(""), json!("x".repeat(201)), json!(7)] {
         assert_eq!(verify(json!({ "jti": id })), Err(Refused::Invalid), "{id}");
     }
@@ -274,7 +274,7 @@ fn a_token_with_an_id_that_nobody_could_remember_is_refused() {
 }
 
 #[test]
-fn a_token_of_a_disabled_user_is_refused_and_on_a_connection_that_is_there_too() {
+fn disabled_user_is_refused_also_on_open_connections() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("CFO"));
@@ -287,11 +287,11 @@ fn a_token_of_a_disabled_user_is_refused_and_on_a_connection_that_is_there_too()
     home.change("cfo", Account::enable);
     authority.refresh();
     assert_eq!(authority.verify(&token, NOW), Err(Refused::Disabled), "it is from before");
-    assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "others are not concerned");
+    assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "other users are unaffected");
 }
 
 #[test]
-fn a_token_from_before_the_password_was_changed_is_refused() {
+fn password_change_revokes_earlier_tokens() {
     let home = Home::new();
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("cfo"));
@@ -309,7 +309,7 @@ fn a_token_from_before_the_password_was_changed_is_refused() {
 }
 
 #[test]
-fn a_token_that_was_logged_out_stays_out_also_after_a_restart() {
+fn revocation_survives_a_restart() {
     let home = Home::new();
     let (authority, token) = (home.open(), home.token("cfo"));
     let (grant, before) = (authority.verify(&token, NOW).unwrap(), *authority.changes().borrow());
@@ -325,7 +325,7 @@ fn a_token_that_was_logged_out_stays_out_also_after_a_restart() {
 }
 
 #[test]
-fn what_one_server_logs_out_is_out_at_another_on_the_same_folder() {
+fn revocation_applies_to_servers_sharing_the_folder() {
     let home = Home::new();
     let (one, two) = (home.open(), home.open());
     let tokens = [home.token("cfo"), home.token("ceo"), home.token("cto")];
@@ -341,7 +341,7 @@ fn what_one_server_logs_out_is_out_at_another_on_the_same_folder() {
 }
 
 #[test]
-fn a_token_that_cannot_be_remembered_or_is_not_genuine_is_not_logged_out() {
+fn invalid_tokens_cannot_be_logged_out() {
     let home = Home::new();
     let (signer, kid) = Signer::own(&home, 0);
     let authority = home.open();
@@ -354,7 +354,7 @@ fn a_token_that_cannot_be_remembered_or_is_not_genuine_is_not_logged_out() {
 }
 
 #[test]
-fn a_connection_is_asked_about_again_without_its_token() {
+fn recheck_needs_no_token() {
     let home = Home::new();
     let authority = home.open();
     let grant = authority.verify(&home.token("cfo"), NOW).unwrap();
@@ -363,7 +363,7 @@ fn a_connection_is_asked_about_again_without_its_token() {
 }
 
 #[test]
-fn a_new_key_signs_the_old_one_verifies_and_a_retired_one_does_not() {
+fn key_rotation_and_retirement() {
     let home = Home::new();
     let (authority, old) = (home.open(), home.token("cfo"));
     let old_key = authority.verify(&old, NOW).unwrap().key.to_string();
@@ -381,7 +381,7 @@ fn a_new_key_signs_the_old_one_verifies_and_a_retired_one_does_not() {
 }
 
 #[test]
-fn nobody_makes_a_token_that_lives_or_is_longer_than_it_may() {
+fn issuing_rejects_bad_lifetimes_sizes_and_names() {
     let home = Home::new();
     let keys = home.folder.keys().unwrap();
     for seconds in [0, -1, MAX_LIFETIME + 1] {

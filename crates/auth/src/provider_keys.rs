@@ -1,4 +1,4 @@
-//! The keys of somebody else: a JWK set as identity providers publish it. Public keys, and nothing else.
+//! The public keys of an identity provider: a JWK set.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::key::{Algorithm, VerifyingKey, checked_kid, decode};
 
-/// Bits of an RSA key. Fewer are not safe; more would take long.
+/// Accepted sizes of RSA keys in bits: smaller ones are not safe, larger ones are slow.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 #[derive(Deserialize)]
@@ -33,22 +33,22 @@ struct Jwk {
     d: Option<IgnoredAny>,
 }
 
-/// The keys of a set that verify tokens, and what is to be said of the others.
-pub(super) struct Foreign {
+/// The usable keys of a set, and why the others are not used.
+pub(super) struct ProviderKeys {
     pub(super) keys: Vec<VerifyingKey>,
     pub(super) left_out: Vec<String>,
 }
 
-/// Reads a set. A key that cannot be used here is left out, as a provider may have keys for others as well; one that must not be there
-/// is an error.
-pub(super) fn read(json: &[u8]) -> Result<Foreign, String> {
-    let set: Set = strict_json::from_slice(json).map_err(|error| format!("this is no JWK set: {error}"))?;
-    let mut foreign = Foreign { keys: Vec::new(), left_out: Vec::new() };
+/// Reads a JWK set. Skips keys that cannot be used here, as a provider may publish keys for other purposes. A set with
+/// a secret or private key is an error.
+pub(super) fn read(json: &[u8]) -> Result<ProviderKeys, String> {
+    let set: Set = strict_json::from_slice(json).map_err(|error| format!("this is not a JWK set: {error}"))?;
+    let mut read = ProviderKeys { keys: Vec::new(), left_out: Vec::new() };
     for jwk in &set.keys {
         let name = jwk.kid.as_deref().unwrap_or("without an id");
         if jwk.kty == "oct" {
             return Err(format!(
-                "the key {name:?} is a secret (kty \"oct\"): whoever can read it can make tokens. \
+                "the key {name:?} is a secret (kty \"oct\"), with which anybody could make tokens.  \
                  The keys of a provider are its public ones"
             ));
         }
@@ -58,19 +58,19 @@ pub(super) fn read(json: &[u8]) -> Result<Foreign, String> {
             ));
         }
         match jwk.algorithm() {
-            Ok(algorithm) => foreign.keys.push(jwk.prepare(algorithm)?),
-            Err(why) => foreign.left_out.push(format!("{name:?}: {why}")),
+            Ok(algorithm) => read.keys.push(jwk.prepare(algorithm)?),
+            Err(why) => read.left_out.push(format!("{name:?}: {why}")),
         }
     }
-    if foreign.keys.is_empty() {
-        let why: String = foreign.left_out.iter().map(|why| format!(" ({why})")).collect();
+    if read.keys.is_empty() {
+        let why: String = read.left_out.iter().map(|why| format!(" ({why})")).collect();
         return Err(format!("none of its keys can verify tokens{why}"));
     }
-    Ok(foreign)
+    Ok(read)
 }
 
 impl Jwk {
-    /// By its type and, if it says one, its `alg`.
+    /// Determines the algorithm from the key's type and, if present, its `alg`.
     fn algorithm(&self) -> Result<Algorithm, String> {
         if self.purpose.as_ref().is_some_and(|purpose| purpose != "sig")
             || self.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
