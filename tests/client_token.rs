@@ -174,7 +174,7 @@ async fn dropped_handshake_differs_from_a_foreign_protocol() {
     for wanted in [
         |problem: &Problem| matches!(problem, Problem::Unreachable(_)),
         |problem: &Problem| matches!(problem, Problem::Handshake(words) if words.contains("HTTP")),
-        |problem: &Problem| matches!(problem, Problem::Handshake(words) if words.contains("another")),
+        |problem: &Problem| matches!(problem, Problem::Handshake(words) if words.contains("invalid")),
     ] {
         replica.connect(&url).await.unwrap();
         let failed = replica.wait_for(|status| matches!(status, Status::Offline { last_error: Some(_), .. }));

@@ -3,7 +3,7 @@
 use plan::{FieldId, FieldKind};
 use serde_json::{Value, json};
 
-use crate::common::TestServer;
+use crate::support::TestServer;
 
 const DOCUMENT: &str = "/api/documents/default";
 const POSITIONS: &str = "/api/documents/default/positions";

@@ -1,4 +1,4 @@
-//! Whether the replica is online, and when it tries again if it is not.
+//! The replica's connection: the current session, or the time of the next attempt.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,41 +16,42 @@ use super::identity::Identity;
 use super::link::{Event, Link, Outgoing};
 use super::{Problem, Status};
 
-/// Messages from the server that may wait for the replica; then the server waits.
+/// Capacity of the queue of messages from the server. When it is full, the connection stops reading.
 const INBOX: usize = 64;
-/// Messages that may wait for the socket. Few: what is generated late covers more.
+/// Capacity of the queue of messages to the server. Small, since a message that is generated later covers more.
 const OUTBOX: usize = 2;
-/// A session that lasted so long was a good one, even if it never got to the end of its work.
-const GOOD: Duration = Duration::from_secs(60);
+/// A session that lasted this long resets the back-off, even if it never synced completely.
+const GOOD_SESSION: Duration = Duration::from_secs(60);
 
 /// One connection, from dialling to its end.
 pub(super) struct Session {
-    /// The server as a peer of the document; another one in every session, as sync states do not outlive theirs.
+    /// The server as a peer of the document. New in every session, since sync states end with their session.
     pub(super) key: PeerKey,
     pub(super) outgoing: mpsc::Sender<Outgoing>,
+    /// The handshake is complete.
     pub(super) joined: bool,
-    /// By what name to remember the server.
+    /// The server's storage id, under which its heads are remembered.
     pub(super) storage: Option<StorageId>,
-    /// The server said that it has not got the document.
+    /// The server reported that it does not have the document.
     pub(super) unavailable: bool,
-    /// The server does not accept our changes, for this reason.
+    /// Why the server rejects the replica's changes, if it does.
     pub(super) refused: Option<String>,
-    /// It will not do so on this connection.
+    /// The server rejects changes for the rest of this connection.
     pub(super) refused_for_good: bool,
-    /// Both sides had the same at some moment.
+    /// Both sides were in sync at some time in this session.
     pub(super) good: bool,
     events: mpsc::Receiver<Event>,
     stop: CancellationToken,
     began: Instant,
 }
 
-/// What a connection asks the replica to do.
+/// Why the connection wakes the replica's task.
 pub(super) enum Wake {
-    /// Something came.
+    /// The link reported an event.
     Event(Event),
-    /// There is room for another message.
+    /// The outbox has room for another message.
     Room,
-    /// It is time for the next attempt.
+    /// The next attempt to connect is due.
     Redial,
 }
 
@@ -60,7 +61,7 @@ enum State {
     Up(Session),
 }
 
-/// The connection to the server, if one is wanted.
+/// The connection to the server, and the state of reconnecting.
 pub(super) struct Connection {
     identity: Identity,
     document: DocumentId,
@@ -73,7 +74,7 @@ pub(super) struct Connection {
     last_error: Option<Problem>,
     retry_at: Option<SystemTime>,
     sessions: u64,
-    /// All connections that have not ended yet, those included that are saying goodbye.
+    /// All links that have not ended yet, including those that are closing.
     links: JoinSet<()>,
 }
 
@@ -95,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// The session, from when it is dialled.
+    /// The current session. A session starts when it is dialled.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             State::Up(session) => Some(session),
@@ -103,12 +104,12 @@ impl Connection {
         }
     }
 
-    /// Whether this server is being talked to, or dialled, already.
-    pub(super) fn is_up_to(&self, server: &Server) -> bool {
+    /// Whether there is a session with this server, or one being dialled.
+    pub(super) fn is_connected_to(&self, server: &Server) -> bool {
         matches!(self.state, State::Up(_)) && self.wanted.as_ref().is_some_and(|wanted| wanted.is(server))
     }
 
-    /// The status, as far as it does not depend on the document. None: it does, as there is a connection.
+    /// The status, unless there is a session: `None` means that it depends on the document.
     pub(super) fn status(&self) -> Option<Status> {
         match &self.state {
             State::Up(session) if session.joined => None,
@@ -121,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Waits for what is next. `behind`: something waits for room in the outbox. Cancel safe.
+    /// Waits for the next wake-up. `behind` tells that a message waits for room in the outbox. Cancel safe.
     pub(super) async fn next(&mut self, behind: bool) -> Wake {
         match &mut self.state {
             State::Off => std::future::pending().await,
@@ -134,7 +135,7 @@ impl Connection {
                 };
                 tokio::select! {
                     () = sleep_until(*until) => {}
-                    // What was refused may be welcome now.
+                    // The server may accept the new token.
                     () = replaced => self.backoff.reset(),
                 }
                 Wake::Redial
@@ -147,7 +148,7 @@ impl Connection {
         }
     }
 
-    /// What came already, without waiting.
+    /// Returns an event that is already there.
     pub(super) fn try_next(&mut self) -> Option<Event> {
         match self.session()?.events.try_recv() {
             Ok(event) => Some(event),
@@ -156,8 +157,8 @@ impl Connection {
         }
     }
 
-    /// Goes online, now.
-    pub(super) fn want(&mut self, server: Server) {
+    /// Connects to a server, and reconnects until [`stay_offline`](Self::stay_offline).
+    pub(super) fn go_online(&mut self, server: Server) {
         self.wanted = Some(server);
         self.backoff.reset();
         self.dial();
@@ -197,43 +198,43 @@ impl Connection {
         });
     }
 
-    /// Ends the session, if there is one; it says goodbye by itself. What still comes from it is not heard.
-    pub(super) fn hang_up(&mut self) -> Option<Session> {
+    /// Ends the session, if there is one. Its link closes in the background; later events from it are discarded.
+    pub(super) fn disconnect(&mut self) -> Option<Session> {
         let State::Up(session) = std::mem::replace(&mut self.state, State::Off) else { return None };
         session.stop.cancel();
         if session.joined {
             self.since = SystemTime::now();
         }
-        if session.good || session.began.elapsed() >= GOOD {
+        if session.good || session.began.elapsed() >= GOOD_SESSION {
             self.backoff.reset();
         }
         Some(session)
     }
 
-    /// Stays offline until somebody wants otherwise.
-    pub(super) fn rest(&mut self) {
+    /// Stays offline until the next [`go_online`](Self::go_online).
+    pub(super) fn stay_offline(&mut self) {
         self.wanted = None;
         self.state = State::Off;
         self.last_error = None;
         self.retry_at = None;
     }
 
-    /// Tries again after a while: soon after an outage, later and later while it lasts.
+    /// Schedules the next attempt, with back-off.
     pub(super) fn retry_after(&mut self, problem: Problem) {
-        let wait = self.backoff.next(problem.pace(), rand::random());
+        let wait = self.backoff.next(problem.retry_class(), rand::random());
         tracing::info!(document = %self.document, %problem, ?wait, "offline");
         self.last_error = Some(problem);
         self.retry_at = Some(SystemTime::now() + wait);
         self.state = State::Waiting(Instant::now() + wait);
     }
 
-    /// Waits until all goodbyes are said (they are bounded in time).
+    /// Waits until all links have closed, which takes a bounded time.
     pub(super) async fn close(mut self) {
         while self.links.join_next().await.is_some() {}
     }
 }
 
-/// The task of a connection is gone without a word.
+/// The event for a link whose task ended without one.
 fn ended() -> Event {
     Event::Ended(Problem::Lost("its task ended".to_owned()))
 }

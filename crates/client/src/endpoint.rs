@@ -1,4 +1,4 @@
-//! How a server is named: where it is, what to show it, and by what to know it.
+//! A server as the program names it: address, token and trusted certificates.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::tls::Trust;
 use super::token::Token;
 use super::url::ServerUrl;
 
-/// A server, as a program names it. An address alone is one, too.
+/// A server to connect to: its URL and, optionally, a token and trusted certificates. A URL alone converts into one.
 ///
 /// ```no_run
-/// # use crate::{Endpoint, Token};
+/// # use client::{Endpoint, Token};
 /// # fn endpoint() -> Result<Endpoint, Box<dyn std::error::Error>> {
 /// Ok(Endpoint::new("wss://plan.example.com/sync").token(Token::new("eyJ0eXAi…")?).trust(&std::fs::read("ca.pem")?)?)
 /// # }
@@ -28,30 +28,30 @@ pub struct Endpoint {
     in_the_clear: bool,
 }
 
-/// Why a text is no certificate that could be trusted.
+/// A text without a PEM certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no certificate in it: give the contents of a PEM file (-----BEGIN CERTIFICATE-----)")]
+#[error("no certificate found: pass the contents of a PEM file (-----BEGIN CERTIFICATE-----)")]
 pub struct BadCertificate;
 
 impl Endpoint {
-    /// The server at an address such as `wss://plan.example.com/sync`, or `ws://127.0.0.1:8000/sync` without encryption.
-    /// It is looked at when it is used.
+    /// The server at a URL such as `wss://plan.example.com/sync`, or `ws://127.0.0.1:8000/sync` without encryption. The URL
+    /// is validated when the endpoint is used.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), token: None, authorities: Vec::new(), in_the_clear: false }
     }
 
-    /// The same, shown this token.
+    /// Sends this token with every connection.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// The same, known by certificates that these (PEM) have signed, or by one of these itself: for an authority of one's
-    /// own. Those that this computer trusts anyway count besides.
+    /// Trusts these certificates (PEM), in addition to those that the operating system trusts. Each may be an authority or
+    /// the server's own certificate.
     ///
     /// # Errors
-    /// When there is no certificate in it.
+    /// If `pem` contains no certificate.
     pub fn trust(mut self, pem: &[u8]) -> Result<Self, BadCertificate> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let certificates = certificates.ok().filter(|certificates| !certificates.is_empty()).ok_or(BadCertificate)?;
@@ -59,22 +59,22 @@ impl Endpoint {
         Ok(self)
     }
 
-    /// The same, and the token may be sent to another computer over `ws://`, where everybody on the way can read it. For
-    /// networks that encrypt by themselves.
+    /// Allows to send the token unencrypted (`ws://`) to another computer. Only for networks that are encrypted by other
+    /// means.
     #[must_use]
     pub fn token_in_the_clear(mut self) -> Self {
         self.in_the_clear = true;
         self
     }
 
-    /// Looks at the address.
+    /// Validates the endpoint.
     pub(super) fn check(self) -> Result<Server, BadUrl> {
         let url = ServerUrl::parse(&self.url)?;
         if self.token.is_some() && !self.in_the_clear && !url.is_private() {
             return Err(BadUrl::TokenInTheClear(self.url));
         }
         let trust = url.tls.is_some().then(|| Arc::new(Trust::new(self.authorities)));
-        Ok(Server { url, token: self.token.map(|token| token.shown()), trust })
+        Ok(Server { url, token: self.token.map(|token| token.subscribe()), trust })
     }
 }
 
@@ -96,18 +96,18 @@ impl From<String> for Endpoint {
     }
 }
 
-/// A server whose address is one.
+/// A validated endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     pub(super) url: ServerUrl,
-    /// None: nothing is shown.
+    /// The `Authorization` header; `None` sends none.
     pub(super) token: Option<watch::Receiver<HeaderValue>>,
-    /// None: without TLS.
+    /// How to verify the server; `None` without TLS.
     pub(super) trust: Option<Arc<Trust>>,
 }
 
 impl Server {
-    /// Whether a connection to the one is as good as a connection to the other.
+    /// Whether a connection to one serves as a connection to the other.
     pub(super) fn is(&self, other: &Self) -> bool {
         let same_token = match (&self.token, &other.token) {
             (Some(ours), Some(theirs)) => ours.same_channel(theirs),
@@ -116,12 +116,12 @@ impl Server {
         same_token && self.url == other.url && self.trust == other.trust
     }
 
-    /// What to show now.
+    /// Returns the current `Authorization` header, and marks it as used.
     pub(super) fn authorization(&mut self) -> Option<HeaderValue> {
         self.token.as_mut().map(|token| token.borrow_and_update().clone())
     }
 
-    /// Done when there is another token than the one that was shown last. Cancel safe.
+    /// Completes when the token was replaced since the last [`authorization`](Self::authorization). Cancel safe.
     pub(super) async fn token_replaced(&mut self) {
         if let Some(token) = &mut self.token
             && token.changed().await.is_ok()

@@ -1,4 +1,4 @@
-//! What can go wrong with a replica, besides its connection ([`Problem`](super::Problem)).
+//! Errors of a replica. Errors of its connection are [`Problem`](super::Problem)s.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use repo_protocol::InvalidPeerName;
 use runtime::document::EditRefused;
 use store::{OpenError, StoreError};
 
-/// Why a replica cannot be opened or made. What is in its file was not changed.
+/// Why a replica cannot be opened or created. Its file was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
     /// The file is in use, damaged, or not a document.
@@ -19,53 +19,53 @@ pub enum ReplicaError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file holds another document.
-    #[error("{} holds the document {found}, not {wanted}: give another file, or that id", .file.display())]
+    #[error("{} holds document {found}, not {wanted}; use another file or the other id", .file.display())]
     OtherDocument {
         /// The file.
         file: PathBuf,
-        /// What it holds.
+        /// The document in the file.
         found: DocumentId,
-        /// What it should hold.
+        /// The document that was requested.
         wanted: DocumentId,
     },
-    /// A new plan was to be made in a file that holds one.
-    #[error("there is a document in {} already: open it, or give another file", .0.display())]
+    /// A new plan cannot be created in a file that holds a document.
+    #[error("{} already holds a document; open it, or use another file", .0.display())]
     Exists(PathBuf),
-    /// The new plan was refused, or not stored.
-    #[error("the new plan could not be made: {0}")]
+    /// The new plan was rejected or could not be stored.
+    #[error("the new plan could not be created: {0}")]
     Create(#[from] EditFailed),
-    /// The folder beside the file, which keeps the name of this replica.
+    /// The folder next to the file, which keeps the storage id of this replica, cannot be used.
     #[error("{} cannot be written: {source}", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the disk said.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The name in [`ReplicaOptions::author`](super::ReplicaOptions::author).
+    /// [`ReplicaOptions::author`](super::ReplicaOptions::author) is invalid.
     #[error("the author's name {0}")]
     Author(#[from] InvalidAuthorName),
-    /// The address of the server.
+    /// The server's URL is invalid.
     #[error(transparent)]
     Url(#[from] BadUrl),
-    /// Never for the names made here; the type says that names are checked.
+    /// A generated peer name is invalid. Does not occur in practice.
     #[error(transparent)]
     Name(#[from] InvalidPeerName),
 }
 
-/// Why an edit was not made. Nothing of it was stored or sent.
+/// Why an edit failed. Nothing of it was stored or sent.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EditFailed {
-    /// It is not acceptable.
+    /// The edit is invalid, or its precondition failed.
     #[error("{0}")]
     Refused(Arc<EditRefused>),
-    /// It could not be made durable.
+    /// The edit could not be stored.
     #[error("{0}")]
     NotStored(Arc<StoreError>),
-    /// What is durable cannot be read at the moment, so nothing can be added to it.
-    #[error("the replica's file cannot be read at the moment")]
+    /// The file cannot be read at the moment, so nothing can be added to it.
+    #[error("the replica's file is temporarily unreadable")]
     Unreadable,
-    /// The library panicked on it.
+    /// Automerge panicked.
     #[error("the Automerge library failed on this edit")]
     Panicked,
     /// The replica was closed.
@@ -73,15 +73,15 @@ pub enum EditFailed {
     Closed(#[from] Closed),
 }
 
-/// The replica was closed. What was acknowledged before is on disk.
+/// The replica was closed. All edits that were acknowledged before are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the replica is closed")]
 pub struct Closed;
 
-/// Why a replica does not go online.
+/// Why [`Replica::connect`](super::Replica::connect) failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// The address.
+    /// The URL is invalid.
     #[error(transparent)]
     Url(#[from] BadUrl),
     /// The replica was closed.
@@ -89,16 +89,16 @@ pub enum ConnectError {
     Closed(#[from] Closed),
 }
 
-/// Why a text is not the address of a server.
+/// Why a URL cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadUrl {
     /// Not a WebSocket URL.
-    #[error("{0:?} is not an address of a server: give one such as wss://plan.example.com/sync")]
+    #[error("{0:?} is not a WebSocket URL such as wss://plan.example.com/sync")]
     NotWebSocket(String),
-    /// A user, or a password, in the address.
-    #[error("the address of a server has no user and no password in it: give a token beside it")]
+    /// The URL contains a user or a password.
+    #[error("the server's URL must not contain a user or password; pass a token instead")]
     Credentials,
-    /// Everybody on the way to the server could read the token.
-    #[error("at {0:?} everybody on the way can read the token: give a wss:// address")]
+    /// The token would be sent unencrypted to another computer.
+    #[error("{0:?} would send the token unencrypted; use a wss:// URL")]
     TokenInTheClear(String),
 }

@@ -1,6 +1,6 @@
-//! From a connection to a WebSocket: the client's half of RFC 6455's handshake.
+//! The client side of the WebSocket handshake (RFC 6455).
 //!
-//! Not tungstenite's, which writes the whole request to the log (at the level `trace`): the request holds the token.
+//! Replaces tungstenite's handshake, which logs the whole request, and with it the token, at the level `trace`.
 
 use std::pin::{Pin, pin};
 
@@ -20,12 +20,13 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::Problem;
 use super::url::ServerUrl;
 
-/// Bytes of a refusal that are read, and characters of it that are told.
-const MAX_WORDS: usize = 4 << 10;
-const MAX_TOLD: usize = 200;
+/// Maximum number of bytes read from the body of a rejection.
+const MAX_BODY: usize = 4 << 10;
+/// Maximum number of characters of that body in the error message.
+const MAX_MESSAGE: usize = 200;
 
-/// Asks for a WebSocket, and shows who asks.
-pub(super) async fn ask<S>(
+/// Upgrades a connection to a WebSocket.
+pub(super) async fn upgrade<S>(
     stream: S,
     url: &ServerUrl,
     authorization: Option<HeaderValue>,
@@ -35,7 +36,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let lost = |error: hyper::Error| match error.is_parse() {
-        true => Problem::Handshake("it does not answer as an HTTP server does".to_owned()),
+        true => Problem::Handshake("it does not speak HTTP".to_owned()),
         false => Problem::Unreachable(error.to_string()),
     };
     let key = generate_key();
@@ -48,13 +49,13 @@ where
     if let Some(authorization) = authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }
-    // What is checked when the address is given is what could be wrong here.
+    // Cannot fail in practice: the URL was validated.
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| Problem::Unreachable(error.to_string()))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     let mut connection = pin!(connection.with_upgrades());
-    let response = beside(connection.as_mut(), sender.send_request(request)).await.map_err(lost)?;
+    let response = drive(connection.as_mut(), sender.send_request(request)).await.map_err(lost)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(beside(connection, refusal(response)).await);
+        return Err(drive(connection, refusal(response)).await);
     }
     let headers = response.headers();
     let is = |name: HeaderName, wanted: &str| {
@@ -65,51 +66,51 @@ where
     if !is(header::CONNECTION, "upgrade")
         || !is(header::UPGRADE, "websocket")
         || accepted != Some(derive_accept_key(key.as_bytes()).as_bytes())
-        || has_more(headers)
+        || has_unoffered(headers)
     {
-        return Err(Problem::Handshake("it answers the handshake with another".to_owned()));
+        return Err(Problem::Handshake("its answer to the handshake is invalid".to_owned()));
     }
-    let upgraded = beside(connection, hyper::upgrade::on(response)).await.map_err(lost)?;
+    let upgraded = drive(connection, hyper::upgrade::on(response)).await.map_err(lost)?;
     let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else {
-        return Err(Problem::Handshake("its connection cannot be taken over".to_owned()));
+        return Err(Problem::Handshake("the connection cannot be upgraded".to_owned()));
     };
     let (stream, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
     Ok(WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await)
 }
 
-/// Whether the server wants what was not offered.
-fn has_more(headers: &HeaderMap) -> bool {
+/// Whether the server selected an extension or subprotocol that was not offered.
+fn has_unoffered(headers: &HeaderMap) -> bool {
     headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) || headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL)
 }
 
-/// Does what needs the connection to go on meanwhile.
-async fn beside<T>(mut connection: Pin<&mut impl Future>, work: impl Future<Output = T>) -> T {
+/// Runs `work` while the connection task makes progress.
+async fn drive<T>(mut connection: Pin<&mut impl Future>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let mut ended = false;
     loop {
         tokio::select! {
             biased;
             done = work.as_mut() => return done,
-            // Whoever waits for more of it hears so.
+            // `work` gets an error if it needs more of the connection.
             _ = connection.as_mut(), if !ended => ended = true,
         }
     }
 }
 
-/// Anything but a WebSocket, with the first of its words if they are for people.
+/// Converts an answer other than 101 into an error, with the first line of a plain text body.
 async fn refusal(response: Response<Incoming>) -> Problem {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_text = kind.starts_with("text/plain");
-    let body = Limited::new(response.into_body(), MAX_WORDS).collect().await;
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    let words = String::from_utf8_lossy(&body);
-    let words = words.lines().next().filter(|words| is_text && !words.trim().is_empty());
-    let words: String =
-        words.unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(MAX_TOLD).collect();
-    let message = match &*words {
+    let text = String::from_utf8_lossy(&body);
+    let line = text.lines().next().filter(|line| is_text && !line.trim().is_empty());
+    let line: String =
+        line.unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(MAX_MESSAGE).collect();
+    let message = match &*line {
         "" => format!("it answers {status}"),
-        words => format!("it answers {status}: {words}"),
+        line => format!("it answers {status}: {line}"),
     };
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Problem::Refused { code: None, message },

@@ -1,7 +1,7 @@
-//! Who this replica is to servers.
+//! The peer id and storage id of a replica.
 //!
-//! The peer id is new with every opening. The storage id stays with the file: servers remember by it what this replica
-//! has, so that coming back costs a message about the difference.
+//! The peer id is new each time the replica is opened. The storage id is kept next to the file: servers remember the heads of
+//! this replica by it, so that reconnecting transfers only the difference.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use store::disk::{make_folders, write_small};
 
 use super::ReplicaError;
 
-/// In the folder beside the replica's file.
+/// The file of the storage id, in the folder next to the replica's file.
 const FILE: &str = "storage-id";
 
 /// Peer id and storage id.
@@ -22,7 +22,7 @@ pub(super) struct Identity {
     pub(super) storage: StorageId,
 }
 
-/// The folder beside a replica's file: its storage id, and what it remembers of servers.
+/// Returns the folder next to a replica's file. It holds the storage id and the records of servers.
 pub(super) fn folder(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".sync");
@@ -30,13 +30,13 @@ pub(super) fn folder(file: &Path) -> PathBuf {
 }
 
 impl Identity {
-    /// The storage id that is kept in `folder`, made there when there is none, and a new peer id. Blocks for a moment.
+    /// Reads the storage id from `folder`, or creates it there, and generates a peer id. Does blocking I/O.
     pub(super) fn load(folder: &Path) -> Result<Self, ReplicaError> {
         let failed = |source: io::Error| ReplicaError::Folder { folder: folder.to_owned(), source };
         let peer = PeerId::new(&format!("happierwork-replica-{}", random_name()))?;
         let path = folder.join(FILE);
         match std::fs::read_to_string(&path) {
-            // One that a crash has cut is replaced: that costs a full comparison, once.
+            // An id that a crash has truncated is replaced, which costs one full sync.
             Ok(text) => {
                 if let Ok(storage) = StorageId::new(text.trim()) {
                     return Ok(Self { peer, storage });

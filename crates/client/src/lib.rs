@@ -1,21 +1,41 @@
-//! An offline-capable replica: one document on disk, edited at any time, synced when a server can be reached.
+//! An offline-capable replica of one plan: a document on disk that can be edited at any time, and that syncs whenever its server is
+//! reachable.
 //!
-//! A replica is a [`Document`] whose one peer is the server, over automerge-repo's WebSocket protocol; so any
-//! automerge-repo server will do. It keeps the server's promise, too: an edit is durable before it is acknowledged,
-//! shown or sent.
+//! [`Replica`] is the handle, [`ReplicaOptions`] configures it, [`Endpoint`] names a server, and [`Status`] tells whether both are in
+//! sync. A replica speaks automerge-repo's WebSocket protocol, so any automerge-repo server can be its server. An edit is durable
+//! before it is acknowledged, visible or sent.
 //!
-//! | file | holds |
+//! ```
+//! use client::{Replica, ReplicaOptions, new_document_id};
+//! use plan::{Edit, PlanPatch, read_view};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let home = tempfile::tempdir()?;
+//! # let file = home.path().join("plan.automerge");
+//! let options = ReplicaOptions::new(file, new_document_id(), "ceo@example.com");
+//! let replica = Replica::create(options, PlanPatch::default(), Vec::new()).await?;
+//!
+//! // Edits work offline. They are on disk when this returns.
+//! let rename = PlanPatch { name: Some("Growth 2027".to_owned()), ..PlanPatch::default() };
+//! replica.edit(Edit::Describe(rename)).await?;
+//! assert_eq!(read_view(replica.view()).plan().name.as_deref(), Some("Growth 2027"));
+//!
+//! // The replica connects in the background, and reconnects with back-off.
+//! replica.connect("ws://127.0.0.1:8000/sync").await?;
+//! replica.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | holds |
 //! |---|---|
-//! | `task` | the task that owns the document: batches, the three steps |
-//! | `connection` | online or not, and when to try again |
+//! | `task` | the task that owns the document: apply, append, publish |
+//! | `connection`, `backoff` | the current session, and when to reconnect |
 //! | `link` | one connection, from dialling to its end |
-//! | `servers`, `identity` | what is kept beside the replica's file |
-//! | `handshake`, `tls` | from a socket to a WebSocket, and by what a server is known |
-//! | `endpoint`, `token`, `url` | how a server is named |
-//! | `backoff` | how long to wait before the next attempt |
-//!
-//! What may not enter: the server's rooms (sockets of a server, the hub). A replica is an other party, and runs
-//! where no server does.
+//! | `handshake`, `tls` | the WebSocket handshake, and verification of the server's certificate |
+//! | `endpoint`, `token`, `url` | a server as the program names it |
+//! | `servers`, `identity` | what is stored next to the replica's file |
 
 mod backoff;
 mod connection;
@@ -57,31 +77,32 @@ use task::{Command, ReplicaTask};
 pub use token::{BadToken, Token};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Commands that may wait for the replica; a caller that has more waits itself.
+/// Capacity of the queue of commands. When it is full, callers wait.
 const MAILBOX: usize = 256;
-/// Events that a listener may be behind before it is told that it missed some.
+/// Number of events that a listener may lag behind before it misses some.
 const EVENTS: usize = 256;
 
-/// Where a replica is kept, and what it is a replica of.
+/// Configuration of a replica.
 #[derive(Debug, Clone)]
 pub struct ReplicaOptions {
-    /// The file: a chain of Automerge chunks, readable by any binding. Beside it stands a folder, `<file>.sync`.
+    /// The replica's file: a chain of Automerge chunks, readable by any Automerge binding. The replica also creates a folder,
+    /// `<file>.sync`.
     pub file: PathBuf,
-    /// The document.
+    /// Id of the document.
     pub document: DocumentId,
-    /// Where to go online at once, such as `wss://plan.example.com/sync`. None: offline until [`Replica::connect`].
+    /// Server to connect to. `None` keeps the replica offline until [`Replica::connect`].
     pub server: Option<Endpoint>,
-    /// Whose edits these are: shown as `updatedBy`. 1 to 200 characters, no control characters.
+    /// Author of the edits, stored as `updatedBy`: 1 to 200 characters, no control characters.
     pub author: String,
-    /// Time between two pings. A server that is silent for three of these is given up.
+    /// Interval between pings. The connection is dropped when the server is silent for three intervals.
     pub ping: Duration,
-    /// Bytes in one message of the server. The first one holds the whole document; how many operations and changes that
-    /// may have follows from its size.
+    /// Maximum size of a message from the server, in bytes. The first message holds the whole document, so this also bounds
+    /// the operations and changes of the document.
     pub max_message: usize,
 }
 
 impl ReplicaOptions {
-    /// A replica that stays offline, with the usual limits: pings every 20 s, messages of up to 512 MiB.
+    /// Options of an offline replica with the default limits: a ping every 20 s, messages of up to 512 MiB.
     pub fn new(file: impl Into<PathBuf>, document: DocumentId, author: impl Into<String>) -> Self {
         Self {
             file: file.into(),
@@ -93,7 +114,7 @@ impl ReplicaOptions {
         }
     }
 
-    /// The same, online with this server.
+    /// Sets the server to connect to.
     #[must_use]
     pub fn online(mut self, server: impl Into<Endpoint>) -> Self {
         self.server = Some(server.into());
@@ -101,7 +122,7 @@ impl ReplicaOptions {
     }
 }
 
-/// A replica that runs. Cheap to clone; it is closed by [`Replica::close`], or when the last clone is dropped.
+/// Handle to a running replica. Cheap to clone. The replica is closed by [`Replica::close`], or when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Replica {
     document: DocumentId,
@@ -113,30 +134,29 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Opens a replica. A file that is missing or empty is fine: the document is fetched at the first connection.
+    /// Opens a replica. If the file is missing or empty, the document is fetched at the first connection.
     ///
-    /// Edits before the first fetch are possible. A position added then brings a `positions` map of its own, which
-    /// stays beside the one of the server's document: the view is their union everywhere. To make a document that no
-    /// server has, use [`Replica::create`].
+    /// Edits are possible before the first fetch. A position added then creates a `positions` map that conflicts with that of the
+    /// server's document; every view shows the union of both. To create a document that no server has, use
+    /// [`Replica::create`].
     ///
     /// # Errors
-    /// When the file is in use, damaged, or holds another document; when the author cannot be called so; when the address is
-    /// none.
+    /// If the file is in use, damaged, or holds another document, or if the author or the URL is invalid.
     pub async fn open(mut options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let server = options.server.take().map(Endpoint::check).transpose()?;
         let replica = Self::start(options).await?;
         if let Some(server) = server {
-            // The task has just been started, and ends only when it is asked to.
+            // The task was just started, and ends only on request.
             let _ = replica.ask(|reply| Command::Connect { server, reply }).await;
         }
         Ok(replica)
     }
 
-    /// Makes a new plan in a file that is missing or empty, durable when this returns. Servers get it at the first
-    /// connection. See [`new_document_id`] for the id.
+    /// Creates a new plan in a missing or empty file. It is durable when this returns, and sent to the server at the first
+    /// connection. Use [`new_document_id`] for the id.
     ///
     /// # Errors
-    /// As for [`Replica::open`]; when there is a document in the file already, and when the plan is not acceptable.
+    /// As for [`Replica::open`], and if the file already holds a document or the plan is invalid.
     pub async fn create(
         mut options: ReplicaOptions,
         plan: PlanPatch,
@@ -163,16 +183,16 @@ impl Replica {
         Self::start_on(Arc::new(RealDisk::default()), options).await
     }
 
-    /// Opens the replica and stays offline. Its file is on this disk.
+    /// Opens the replica offline, with its file on the given disk.
     async fn start_on(disk: Arc<dyn store::disk::Disk>, options: ReplicaOptions) -> Result<Self, ReplicaError> {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         let author = check_author_name(&author)?.to_owned();
-        // Locking, repairing and reading may take a while.
+        // Locks, repairs and reads the file: blocking I/O.
         let opening = tokio::task::spawn_blocking(move || read(disk, file, id, max_message));
         let (mut document, store, identity, lengths, repaired) = match opening.await {
             Ok(opened) => opened?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is going down, and whoever waits here goes down with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         };
         let id = document.id().clone();
@@ -196,101 +216,98 @@ impl Replica {
         Ok(replica)
     }
 
-    /// The document's id.
+    /// Returns the id of the document.
     #[must_use]
     pub fn document(&self) -> &DocumentId {
         &self.document
     }
 
-    /// What was cut off the file when it was opened: the torn end of a write that a crash had interrupted.
+    /// Returns what was truncated when the file was opened: an incomplete write, interrupted by a crash.
     #[must_use]
     pub fn repaired(&self) -> Option<&Repair> {
         self.repaired.as_deref()
     }
 
-    /// Makes an edit, and returns when it is durable on this computer, online or not. It is in the view then.
+    /// Applies an edit, online or offline. It is durable on this computer, and visible in the view, when this returns.
     ///
     /// # Errors
-    /// When it is not acceptable, or could not be made durable. Nothing of it was stored or sent then.
+    /// If the edit is invalid or could not be stored. Nothing of it was stored or sent then.
     pub async fn edit(&self, edit: Edit) -> Result<Done, EditFailed> {
         self.ask(|reply| Command::Edit { edit, reply }).await?
     }
 
-    /// The positions and the plan as they are now, conflicts included (see [`read_view`]). Stays current. Whoever holds
-    /// its lock holds up the replica, so it must not be held across an `await`.
+    /// Returns the view of the plan and its positions, including conflicts (see [`read_view`]). It stays current. Do not hold its
+    /// lock across an `await`: the replica waits for it.
     #[must_use]
     pub fn view(&self) -> &SharedView {
         &self.view
     }
 
-    /// The heads that the view shows: two replicas with the same heads have the same document. Empty before the first
-    /// fetch.
+    /// Returns the heads of the view. Replicas with equal heads have equal documents. Empty before the first fetch.
     #[must_use]
     pub fn heads(&self) -> Vec<ChangeHash> {
         read_view(&self.view).heads().to_vec()
     }
 
-    /// How the replica stands with its server now.
+    /// Returns the current status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
-    /// The status, to be waited for.
+    /// Returns a receiver of status changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
-    /// Waits until the server has said that it has all that this replica has, and the other way round; it does not wait
-    /// for what the server has not told yet. Takes for ever while there is no server.
+    /// Waits until the replica and its server have confirmed equal heads. Never returns while the server is unreachable.
     ///
     /// # Errors
-    /// When the replica is closed meanwhile.
+    /// If the replica is closed meanwhile.
     pub async fn wait_until_synced(&self) -> Result<(), Closed> {
         self.wait_for(|status| *status == Status::Synced).await.map(|_| ())
     }
 
-    /// Waits until the status is as wished, and returns it.
+    /// Waits until the status satisfies `predicate`, and returns it.
     ///
     /// # Errors
-    /// When the replica is closed meanwhile.
-    pub async fn wait_for(&self, wished: impl FnMut(&Status) -> bool) -> Result<Status, Closed> {
+    /// If the replica is closed meanwhile.
+    pub async fn wait_for(&self, predicate: impl FnMut(&Status) -> bool) -> Result<Status, Closed> {
         let mut status = self.status.clone();
-        let found = status.wait_for(wished).await.map_err(|_| Closed)?;
+        let found = status.wait_for(predicate).await.map_err(|_| Closed)?;
         Ok(found.clone())
     }
 
-    /// What changes from now on, whoever changed it. A listener that is too far behind is told so
-    /// ([`broadcast::error::RecvError::Lagged`]), and reads the view.
+    /// Subscribes to all changes of the view, local and remote. A listener that lags too far behind gets
+    /// [`broadcast::error::RecvError::Lagged`], and has to read the view again.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Arc<ViewChange>> {
         self.changes.subscribe()
     }
 
-    /// Goes online, and stays so as far as the network allows: whenever the connection is lost, it is made again. An
-    /// attempt that is due later is made now. Does not wait for the connection.
+    /// Connects to a server, and reconnects whenever the connection is lost. A scheduled attempt starts immediately.
+    /// Does not wait for the connection.
     ///
     /// # Errors
-    /// When the address is none, or the replica is closed.
+    /// If the URL is invalid, or the replica is closed.
     pub async fn connect(&self, server: impl Into<Endpoint>) -> Result<(), ConnectError> {
         let server = server.into().check()?;
         Ok(self.ask(|reply| Command::Connect { server, reply }).await?)
     }
 
-    /// Goes offline, and stays so until [`Replica::connect`].
+    /// Disconnects, and stays offline until [`Replica::connect`].
     ///
     /// # Errors
-    /// When the replica is closed.
+    /// If the replica is closed.
     pub async fn disconnect(&self) -> Result<(), Closed> {
         self.ask(|reply| Command::Disconnect { reply }).await
     }
 
-    /// Says goodbye to the server, and lets go of the file: it can be opened again when this returns. Edits made before
-    /// are on disk in any case; those that the server has not got yet are sent next time.
+    /// Disconnects, and releases the file. Edits that the server does not have yet are sent after the next connection.
     ///
     /// # Errors
-    /// When it is closed already.
+    /// If the replica is already closed.
     pub async fn close(&self) -> Result<(), Closed> {
         self.ask(|reply| Command::Close { reply }).await
     }
@@ -304,7 +321,7 @@ impl Replica {
 
 type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
 
-/// Locks, repairs and reads the file. Blocks.
+/// Locks, repairs and reads the file. Does blocking I/O.
 fn read(
     disk: Arc<dyn store::disk::Disk>,
     file: PathBuf,
@@ -315,7 +332,7 @@ fn read(
     let repaired = state.repaired().cloned();
     let lengths = state.lengths();
     let content = state.take_document().unwrap_or_default();
-    // A document without an id may be any; one with another id must not be mixed up with ours.
+    // A document without an id is accepted. One with another id must not be mixed up with this one.
     if let Some(found) = Document::carried_id(&content).filter(|found| *found != id) {
         return Err(ReplicaError::OtherDocument { file, found, wanted: id });
     }
@@ -327,7 +344,7 @@ fn read(
     Ok((document, store, identity, lengths, repaired))
 }
 
-/// A new document's id: random, in the form in which automerge-repo makes them.
+/// Generates a random document id, as automerge-repo does.
 #[must_use]
 pub fn new_document_id() -> DocumentId {
     DocumentId::from_random(rand::random())

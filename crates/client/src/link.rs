@@ -1,7 +1,7 @@
-//! One connection to a server, from dialling to its end: a task of its own, so that pings are answered while the
-//! replica waits for its disk.
+//! One connection to a server, from dialling to its end. It runs as a task of its own, so that it answers pings while the
+//! replica waits for the disk.
 //!
-//! It knows the protocol's envelope and no Automerge; what the messages say is the replica's business.
+//! It handles the messages of automerge-repo's protocol. The replica's task handles the sync messages inside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,60 +30,60 @@ use super::tls::{self, Trust};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
 
-/// How long reaching the server and shaking hands may take.
+/// Deadline of connecting and the handshakes.
 const DIAL: Duration = Duration::from_secs(15);
-/// How long a goodbye may take, and the wait for a close frame after an `error` message.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// Pings in a row after which nothing moved: the server is dead, or the network is.
+/// Deadline of closing the connection, and of the close frame after an `error` message.
+const CLOSE: Duration = Duration::from_secs(2);
+/// Number of successive pings without traffic after which the connection counts as dead.
 const MISSED_PINGS: u32 = 2;
 
-/// In the clear, or over TLS; either way what counts is what moves on the wire.
+/// A plain or TLS stream. The byte counters are below TLS, on the wire.
 type Stream = Either<Metered<TcpStream>, Box<TlsStream<Metered<TcpStream>>>>;
 type Socket = WebSocketStream<Stream>;
 
-/// What a connection tells the replica.
+/// What a link reports to the replica.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The handshake is done. The server's storage, if it has one that outlives the connection.
+    /// The handshake is complete. Contains the server's storage id, if its storage is persistent.
     Joined(Option<StorageId>),
-    /// A sync message about the document. `asked`: the server has not got it, and asks whether we have.
+    /// A sync message about the document. `asked` is set if the server does not have the document and requests it.
     Sync { data: Bytes, asked: bool },
-    /// The server has not got the document.
+    /// The server does not have the document.
     Unavailable,
-    /// The server does not accept our changes to the document, and says why. The connection goes on.
+    /// The server rejects the replica's changes, for this reason. The connection stays open.
     Refused(String),
-    /// The connection is over; nothing comes after this.
+    /// The connection has ended. This is the last event.
     Ended(Problem),
 }
 
-/// What the replica sends.
+/// A message from the replica to the server.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    /// A sync message about a document that is here.
+    /// A sync message about a document that the replica has.
     Sync(Bytes),
-    /// The first sync message about a document that is not here yet.
+    /// The first sync message about a document that the replica does not have yet.
     Request(Bytes),
-    /// The answer to somebody who asks for a document that is not here.
+    /// The answer to a request for a document that the replica does not have.
     Unavailable,
 }
 
-/// What it takes to connect.
+/// The parameters of a connection.
 pub(super) struct Link {
     pub(super) url: ServerUrl,
-    /// Shown to the server.
+    /// The `Authorization` header of the handshake.
     pub(super) authorization: Option<HeaderValue>,
-    /// By what to know it. None: without TLS.
+    /// How to verify the server; `None` without TLS.
     pub(super) trust: Option<Arc<Trust>>,
     pub(super) document: DocumentId,
     pub(super) identity: Identity,
-    /// Between two pings.
+    /// Interval between pings.
     pub(super) ping: Duration,
-    /// Bytes in one message.
+    /// Maximum size of a message, in bytes.
     pub(super) max_message: usize,
 }
 
-/// The two ends of a connection that stands.
-struct Standing {
+/// A connection after the handshake.
+struct Established {
     sink: SplitSink<Socket, Frame>,
     source: SplitStream<Socket>,
     meter: Arc<Meter>,
@@ -91,7 +91,7 @@ struct Standing {
 }
 
 impl Link {
-    /// Runs the connection until it ends or `stop` is cancelled, which says goodbye.
+    /// Runs the connection until it ends, or until `stop` is cancelled, which closes it gracefully.
     pub(super) async fn run(
         self,
         events: mpsc::Sender<Event>,
@@ -100,22 +100,22 @@ impl Link {
     ) {
         let dialled = tokio::select! {
             biased;
-            // Nobody knows us yet, so there is nobody to take leave of.
+            // Before the handshake there is nothing to close.
             () = stop.cancelled() => return,
             dialled = timeout(DIAL, self.dial()) => dialled.unwrap_or(Err(Problem::Silent)),
         };
         let problem = match dialled {
-            Ok((mut standing, storage)) => {
+            Ok((mut established, storage)) => {
                 if events.send(Event::Joined(storage)).await.is_err() {
-                    return self.leave(standing).await;
+                    return self.leave(established).await;
                 }
-                match self.talk(&mut standing, &events, &mut outgoing, &stop).await {
+                match self.talk(&mut established, &events, &mut outgoing, &stop).await {
                     Some(problem) => {
-                        // Answers their close frame, where there was one.
-                        let _ = timeout(GOODBYE, standing.sink.close()).await;
+                        // Answers the server's close frame, if there was one.
+                        let _ = timeout(CLOSE, established.sink.close()).await;
                         problem
                     }
-                    None => return self.leave(standing).await,
+                    None => return self.leave(established).await,
                 }
             }
             Err(problem) => problem,
@@ -123,10 +123,10 @@ impl Link {
         let _ = events.send(Event::Ended(problem)).await;
     }
 
-    async fn dial(&self) -> Result<(Standing, Option<StorageId>), Problem> {
+    async fn dial(&self) -> Result<(Established, Option<StorageId>), Problem> {
         let socket = TcpStream::connect((self.url.host.as_str(), self.url.port)).await;
         let socket = socket.map_err(|error| Problem::Unreachable(error.to_string()))?;
-        // Messages are whole: waiting to fill packets would only make them late.
+        // Every write is a whole message, so Nagle's algorithm would only delay it.
         let _ = socket.set_nodelay(true);
         limit_unsent(&socket);
         let socket = Metered::new(socket);
@@ -134,7 +134,7 @@ impl Link {
         let config =
             WebSocketConfig::default().max_message_size(Some(self.max_message)).max_frame_size(Some(self.max_message));
         let stream = self.encrypt(socket).await?;
-        let socket = handshake::ask(stream, &self.url, self.authorization.clone(), config).await?;
+        let socket = handshake::upgrade(stream, &self.url, self.authorization.clone(), config).await?;
         let (mut sink, mut source) = socket.split();
         let join = Message::Join {
             sender: self.identity.peer.clone(),
@@ -142,31 +142,31 @@ impl Link {
             versions: vec![PROTOCOL_VERSION.to_owned()],
         };
         sink.send(frame(&join)).await.map_err(|error| Problem::Lost(error.to_string()))?;
-        let mut words = None;
+        let mut fatal = None;
         loop {
             let bytes = match source.next().await {
                 Some(Ok(Frame::Binary(bytes))) => bytes,
-                Some(Ok(Frame::Text(_))) => return Err(Problem::Handshake("it sends text".to_owned())),
-                Some(Ok(Frame::Close(close))) => return Err(closed(close, words)),
+                Some(Ok(Frame::Text(_))) => return Err(Problem::Handshake("it sent a text frame".to_owned())),
+                Some(Ok(Frame::Close(close))) => return Err(closed(close, fatal)),
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => return Err(words.map_or_else(|| broken(&error), refused)),
-                None => return Err(closed(None, words)),
+                Some(Err(error)) => return Err(fatal.map_or_else(|| broken(&error), refused)),
+                None => return Err(closed(None, fatal)),
             };
             match repo_protocol::decode(&bytes).map_err(|error| Problem::Handshake(error.to_string()))? {
                 Message::Peer { sender, metadata, version, .. } if version == PROTOCOL_VERSION => {
                     let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
-                    return Ok((Standing { sink, source, meter, server: sender }, storage));
+                    return Ok((Established { sink, source, meter, server: sender }, storage));
                 }
                 Message::Peer { version, .. } => {
                     return Err(Problem::Handshake(format!("it speaks version {version:?}, not {PROTOCOL_VERSION:?}")));
                 }
-                Message::Error { message, .. } => words = Some(message),
+                Message::Error { message, .. } => fatal = Some(message),
                 _ => {}
             }
         }
     }
 
-    /// Over TLS, if that is spoken there: then the server has proved who it is.
+    /// Performs the TLS handshake and verifies the server, if the URL is `wss://`.
     async fn encrypt(&self, socket: Metered<TcpStream>) -> Result<Stream, Problem> {
         let (Some(trust), Some(name)) = (&self.trust, &self.url.tls) else { return Ok(Either::Left(socket)) };
         let connector = TlsConnector::from(trust.config().await?);
@@ -177,42 +177,42 @@ impl Link {
         Ok(Either::Right(Box::new(stream)))
     }
 
-    /// None: `stop` was cancelled, or the replica is gone.
+    /// Exchanges messages. Returns `None` if `stop` was cancelled or the replica is gone.
     async fn talk(
         &self,
-        standing: &mut Standing,
+        established: &mut Established,
         events: &mpsc::Sender<Event>,
         outgoing: &mut mpsc::Receiver<Outgoing>,
         stop: &CancellationToken,
     ) -> Option<Problem> {
-        let Standing { sink, source, meter, server } = standing;
+        let Established { sink, source, meter, server } = established;
         let mut pings = interval_at(Instant::now() + self.ping, self.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut counts, mut missed) = ((meter.read(), meter.written()), 0);
         let mut unflushed = false;
-        // What an `error` message said: the close frame that follows it has the code.
-        let mut words: Option<(String, Instant)> = None;
+        // The text of an `error` message, and the deadline of the close frame that follows with the code.
+        let mut fatal: Option<(String, Instant)> = None;
         loop {
-            let until = words.as_ref().map(|(_, until)| *until);
+            let until = fatal.as_ref().map(|(_, until)| *until);
             let sent = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
-                    return words.map(|(words, _)| refused(words));
+                    return fatal.map(|(message, _)| refused(message));
                 }
                 _ = pings.tick() => {
                     let (read, written) = (meter.read(), meter.written());
-                    // A large message is on its way, in or out: the other side is slow, not dead.
+                    // While a large message is in transit, the other side is slow and not dead.
                     let moved = read != counts.0 || (unflushed && written != counts.1);
                     missed = if moved { 0 } else { missed + 1 };
                     counts = (read, written);
                     if missed > MISSED_PINGS {
-                        return Some(words.map_or(Problem::Silent, |(words, _)| refused(words)));
+                        return Some(fatal.map_or(Problem::Silent, |(message, _)| refused(message)));
                     }
                     if unflushed { Ok(()) } else { unflushed = true; sink.feed(Frame::Ping(Bytes::new())).await }
                 }
                 flushed = sink.flush(), if unflushed => { unflushed = false; flushed }
-                // Never waits: nothing is fed before the last flush is through.
+                // `feed` does not block: the last flush is complete.
                 next = outgoing.recv(), if !unflushed => match next {
                     Some(next) => { unflushed = true; sink.feed(self.envelope(next, server)).await }
                     None => return None,
@@ -220,34 +220,34 @@ impl Link {
                 incoming = source.next() => match incoming {
                     Some(Ok(Frame::Binary(bytes))) => match self.open(&bytes, server) {
                         Ok(Some(Received::Event(event))) => {
-                            // Waits while the replica is busy, and so does the server then.
+                            // Backpressure: while the replica is busy, the link stops reading.
                             if events.send(event).await.is_err() {
                                 return None;
                             }
                             Ok(())
                         }
-                        Ok(Some(Received::LastWords(message))) => {
-                            words = Some((message, Instant::now() + GOODBYE));
+                        Ok(Some(Received::Fatal(message))) => {
+                            fatal = Some((message, Instant::now() + CLOSE));
                             Ok(())
                         }
                         Ok(None) => Ok(()),
                         Err(problem) => return Some(problem),
                     },
                     Some(Ok(Frame::Text(_))) => return Some(Problem::BadServer("a text frame".to_owned())),
-                    Some(Ok(Frame::Close(close))) => return Some(closed(close, words.map(|(words, _)| words))),
-                    // An answer to a ping waits to be written.
+                    Some(Ok(Frame::Close(close))) => return Some(closed(close, fatal.map(|(message, _)| message))),
+                    // The answer to a ping has to be flushed.
                     Some(Ok(_)) => { unflushed = true; Ok(()) }
                     Some(Err(error)) => Err(error),
-                    None => return Some(closed(None, words.map(|(words, _)| words))),
+                    None => return Some(closed(None, fatal.map(|(message, _)| message))),
                 },
             };
             if let Err(error) = sent {
-                return Some(words.map_or_else(|| broken(&error), |(words, _)| refused(words)));
+                return Some(fatal.map_or_else(|| broken(&error), |(message, _)| refused(message)));
             }
         }
     }
 
-    /// What a frame says about this document. Other documents, and messages of others, are not for us.
+    /// Decodes a frame. Messages about other documents or from other peers are ignored.
     fn open(&self, bytes: &Bytes, server: &PeerId) -> Result<Option<Received>, Problem> {
         let message = repo_protocol::decode(bytes).map_err(|error| Problem::BadServer(error.to_string()))?;
         let about_us = |sender: &PeerId, document: &DocumentId| sender == server && *document == self.document;
@@ -262,7 +262,7 @@ impl Link {
             Message::Error { document: Some(document), message, .. } if document == self.document => {
                 Event::Refused(message)
             }
-            Message::Error { document: None, message, .. } => return Ok(Some(Received::LastWords(message))),
+            Message::Error { document: None, message, .. } => return Ok(Some(Received::Fatal(message))),
             _ => return Ok(None),
         };
         Ok(Some(Received::Event(event)))
@@ -277,36 +277,38 @@ impl Link {
         })
     }
 
-    /// Says goodbye, and waits a moment for the server to take note: else it holds a dead connection until it pings.
-    async fn leave(&self, standing: Standing) {
-        let Standing { mut sink, mut source, .. } = standing;
-        let goodbye = async {
+    /// Closes the connection gracefully: sends `leave` and a close frame, and waits for the server's close frame. Otherwise
+    /// the server would keep a dead connection until its next ping.
+    async fn leave(&self, established: Established) {
+        let Established { mut sink, mut source, .. } = established;
+        let closing = async {
             let _ = sink.send(frame(&Message::Leave { sender: self.identity.peer.clone() })).await;
             let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             let _ = sink.send(Frame::Close(Some(close))).await;
-            // Up to its close frame; it waits for us to end the socket.
+            // After its close frame, the server waits for the client to end the socket.
             while let Some(Ok(frame)) = source.next().await {
                 if frame.is_close() {
                     break;
                 }
             }
         };
-        let _ = timeout(GOODBYE, goodbye).await;
+        let _ = timeout(CLOSE, closing).await;
     }
 }
 
 enum Received {
     Event(Event),
-    LastWords(String),
+    /// An `error` message about the whole connection. A close frame follows.
+    Fatal(String),
 }
 
 fn frame(message: &Message) -> Frame {
     Frame::Binary(message.encode().into())
 }
 
-fn closed(close: Option<CloseFrame>, words: Option<String>) -> Problem {
+fn closed(close: Option<CloseFrame>, error: Option<String>) -> Problem {
     let code = close.as_ref().map(|close| close.code.into());
-    Problem::from_close(code, close.as_ref().map_or("", |close| close.reason.as_str()), words)
+    Problem::from_close(code, close.as_ref().map_or("", |close| close.reason.as_str()), error)
 }
 
 fn refused(message: String) -> Problem {

@@ -1,8 +1,8 @@
-//! A replica serves nobody: its rows are read as they are, and kept in no written form.
+//! A replica serves no clients, so its view keeps no rendered rows.
 
 use plan::{Position, Renderings};
 
-/// Rows are not rendered.
+/// Renders nothing.
 pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}

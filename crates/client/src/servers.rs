@@ -1,5 +1,6 @@
-//! What a replica is known to share with the servers that it has met, so that coming back costs a message about the
-//! difference. Losing it loses nothing but speed.
+//! Records of servers: the heads that a replica shares with each, so that reconnecting transfers only the difference.
+//!
+//! The records are an optimization. Without them the next sync compares the whole history.
 
 use automerge::ChangeHash;
 use primitives::DocumentId;
@@ -8,32 +9,32 @@ use store::{PeerRecord, Store};
 
 use super::now_ms;
 
-/// Servers that are remembered; the longest unseen is forgotten first.
+/// Maximum number of records. The server that was not seen for the longest time is evicted first.
 const MAX_SERVERS: usize = 16;
 
-/// The remembered servers.
+/// The records of servers, the most recently seen last.
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     records: Vec<PeerRecord>,
 }
 
 impl Servers {
-    /// What was saved. What cannot be read counts as nothing.
+    /// Loads the records. Unreadable records count as none.
     pub(super) async fn load(store: &dyn Store, id: &DocumentId) -> Self {
         let records = store.load_peers(id).await.unwrap_or_else(|error| {
-            tracing::warn!(document = %id, %error, "what is known of servers cannot be read; they are synced anew");
+            tracing::warn!(document = %id, %error, "cannot read the records of servers; the next sync is a full one");
             Vec::new()
         });
         Self { records }
     }
 
-    /// What this server was known to have.
+    /// Returns the heads that this server had when it was last seen.
     pub(super) fn shared_heads(&self, storage: &StorageId) -> Vec<ChangeHash> {
         let record = self.records.iter().find(|record| record.storage_id == storage.as_str());
         record.map(|record| record.shared_heads.iter().copied().map(ChangeHash).collect()).unwrap_or_default()
     }
 
-    /// Remembers what a server has, from now on and across restarts.
+    /// Stores the heads of a server.
     pub(super) async fn remember(
         &mut self,
         storage: &StorageId,
@@ -46,7 +47,7 @@ impl Servers {
         }
         self.note(storage.as_str(), shared, now_ms() / 1_000);
         if let Err(error) = store.save_peers(id, self.records.clone()).await {
-            tracing::warn!(document = %id, %error, "what is known of the server cannot be saved");
+            tracing::warn!(document = %id, %error, "cannot save the record of the server");
         }
     }
 
@@ -56,7 +57,6 @@ impl Servers {
             self.records.remove(0);
         }
         let shared_heads = shared.into_iter().map(|head| head.0).collect();
-        // The latest is the last.
         self.records.push(PeerRecord { storage_id: storage.to_owned(), shared_heads, seen });
     }
 }

@@ -1,5 +1,5 @@
-//! The task that owns a replica's document: takes batches, makes them durable, publishes them. The same three steps as
-//! in the server, with one peer.
+//! The task that owns a replica's document. It applies batches, appends them to the log and publishes them, as the server's
+//! document task does, with the server as its only peer.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +18,12 @@ use super::link::{Event, Outgoing};
 use super::servers::Servers;
 use super::{EditFailed, Problem, Status, now_ms};
 
-/// Edits and messages taken as one batch.
+/// Maximum number of edits and messages in a batch.
 const MAX_BATCH: usize = 1_024;
-/// Bytes of sync messages taken as one batch (the last may go beyond).
+/// Maximum size of the sync messages in a batch, in bytes. The last message may exceed it.
 const MAX_BATCH_BYTES: usize = 8 << 20;
 
-/// How the task is asked for something.
+/// A request from a [`Replica`](super::Replica) handle.
 pub(super) enum Command {
     Edit { edit: Edit, reply: oneshot::Sender<Result<Done, EditFailed>> },
     Connect { server: Server, reply: oneshot::Sender<()> },
@@ -34,11 +34,11 @@ pub(super) enum Command {
 enum Input {
     Command(Command),
     Wake(Wake),
-    /// Nobody has a handle to this replica any more.
+    /// All handles were dropped.
     Abandoned,
 }
 
-/// Who waits for an item of a batch.
+/// The source of an item of a batch.
 enum Sender {
     Caller(oneshot::Sender<Result<Done, EditFailed>>),
     Server,
@@ -49,7 +49,7 @@ struct Batch {
     items: Vec<Item>,
     senders: Vec<Sender>,
     bytes: usize,
-    /// The server asked whether we have the document.
+    /// The server requested the document.
     asked: bool,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct ReplicaTask {
 }
 
 impl ReplicaTask {
-    /// Runs until the replica is closed, or nobody has a handle to it.
+    /// Runs until the replica is closed or all handles are dropped.
     pub(super) async fn run(mut self) {
         let closed = loop {
             let document = &self.document;
@@ -83,7 +83,7 @@ impl ReplicaTask {
                 wake = self.connection.next(behind) => Input::Wake(wake),
             };
             let flow = self.batch(input).await;
-            self.tell_status();
+            self.update_status();
             if let ControlFlow::Break(reply) = flow {
                 break reply;
             }
@@ -96,7 +96,7 @@ impl ReplicaTask {
         }
     }
 
-    /// Takes what waits as one batch, up to something that has to wait for the batch.
+    /// Commits the queued inputs as one batch, up to the first that must run after the batch.
     async fn batch(&mut self, first: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
         let mut batch = Batch::default();
         let mut next = Some(first);
@@ -123,7 +123,7 @@ impl ReplicaTask {
         event.or_else(|| self.commands.try_recv().ok().map(Input::Command))
     }
 
-    /// Puts an input into the batch. What does not belong there comes back.
+    /// Adds an input to the batch, or returns it if it does not belong there.
     fn sort(&mut self, input: Input, batch: &mut Batch) -> Option<Input> {
         match input {
             Input::Command(Command::Edit { edit, reply }) => {
@@ -154,28 +154,28 @@ impl ReplicaTask {
     async fn act(&mut self, input: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
         match input {
             Input::Command(Command::Connect { server, reply }) => {
-                if !self.connection.is_up_to(&server) {
-                    self.hang_up().await;
-                    self.connection.want(server);
+                if !self.connection.is_connected_to(&server) {
+                    self.disconnect().await;
+                    self.connection.go_online(server);
                 }
                 // The caller may look at the status at once.
-                self.tell_status();
+                self.update_status();
                 let _ = reply.send(());
             }
             Input::Command(Command::Disconnect { reply }) => {
-                self.hang_up().await;
-                self.connection.rest();
-                self.tell_status();
+                self.disconnect().await;
+                self.connection.stay_offline();
+                self.update_status();
                 let _ = reply.send(());
             }
             Input::Command(Command::Close { reply }) => {
-                self.hang_up().await;
-                self.connection.rest();
+                self.disconnect().await;
+                self.connection.stay_offline();
                 return ControlFlow::Break(Some(reply));
             }
             Input::Abandoned => {
-                self.hang_up().await;
-                self.connection.rest();
+                self.disconnect().await;
+                self.connection.stay_offline();
                 return ControlFlow::Break(None);
             }
             Input::Wake(Wake::Redial) => self.connection.dial(),
@@ -192,7 +192,7 @@ impl ReplicaTask {
         ControlFlow::Continue(())
     }
 
-    /// The handshake is done: we speak first, as there is no other way for the server to know the document.
+    /// Starts to sync after the handshake. The replica speaks first: the server does not know which document it wants.
     fn joined(&mut self, storage: Option<StorageId>) {
         let Some(session) = self.connection.session() else { return };
         session.joined = true;
@@ -205,16 +205,17 @@ impl ReplicaTask {
         }
     }
 
-    /// There is room: the outbox was asked, or is new. If the connection has ended meanwhile, so has its sync state.
+    /// Sends a message. The caller has checked that the outbox has room. If the connection has ended meanwhile, its sync state
+    /// has ended too, so nothing is lost.
     fn send(&mut self, outgoing: Outgoing) {
         if let Some(session) = self.connection.session() {
             let _ = session.outgoing.try_send(outgoing);
         }
     }
 
-    /// Ends the session, and remembers what the server is known to have.
-    async fn hang_up(&mut self) {
-        let Some(session) = self.connection.hang_up() else { return };
+    /// Ends the session, and stores the heads that the server is known to have.
+    async fn disconnect(&mut self) {
+        let Some(session) = self.connection.disconnect() else { return };
         if let (Some(shared), Some(storage)) = (self.document.engine.leave(session.key), session.storage) {
             self.servers.remember(&storage, shared, &**self.log.store(), self.document.id()).await;
         }
@@ -222,12 +223,12 @@ impl ReplicaTask {
 
     async fn drop_connection(&mut self, problem: Problem) {
         if self.connection.session().is_some() {
-            self.hang_up().await;
+            self.disconnect().await;
             self.connection.retry_after(problem);
         }
     }
 
-    /// Applies, makes durable, publishes. Nothing is told to anybody in between.
+    /// Applies a batch, appends it to the log and publishes it. No effect is visible before it is durable.
     async fn commit(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
         if !self.log.mend(&mut self.document).await {
             let problem = Problem::Disk("the file cannot be read".to_owned());
@@ -254,7 +255,7 @@ impl ReplicaTask {
             _ => None,
         });
         if self.publish(applied).is_none() {
-            // The batch is durable; but the server may have missed a message that was made for it.
+            // The batch is durable, but a message for the server may be lost.
             tracing::error!(document = %self.document.id(), "the Automerge library failed while publishing");
             self.log.reload(&mut self.document).await;
             self.drop_connection(Problem::Lost("the Automerge library failed".to_owned())).await;
@@ -263,11 +264,11 @@ impl ReplicaTask {
             self.drop_connection(problem).await;
         }
         if self.connection.session().is_some_and(|session| self.document.engine.is_stalled(session.key)) {
-            // A new connection begins with nothing that one side is wrong about.
-            self.drop_connection(Problem::Lost("the server goes on saying the same".to_owned())).await;
+            // A new connection resets the sync state of both sides.
+            self.drop_connection(Problem::Lost("the sync does not progress".to_owned())).await;
         }
-        // Before the callers hear: who waits for `Synced` next must not find the one from before the edit.
-        self.tell_status();
+        // Before the callers get their answers: a caller that then waits for `Synced` must not see the old status.
+        self.update_status();
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             if let (Sender::Caller(reply), Outcome::Edited(result)) = (sender, outcome) {
                 let _ = reply.send(result.map_err(|error| EditFailed::Refused(Arc::new(error))));
@@ -275,14 +276,14 @@ impl ReplicaTask {
         }
     }
 
-    /// None: the library panicked.
+    /// Publishes a batch. Returns `None` if Automerge panicked.
     fn publish(&mut self, mut applied: Applied) -> Option<()> {
         let outgoing = self.connection.session().map(|session| session.outgoing.clone());
         let mut permit = None;
         let document = &mut self.document;
         let published = catch_unwind(AssertUnwindSafe(|| {
             document.publish(&mut applied, |_| {
-                // Without room the message is not generated; later one will cover more.
+                // Without room no message is generated. A later one covers more.
                 permit = outgoing.as_ref().and_then(|outgoing| outgoing.try_reserve().ok());
                 permit.is_some()
             })
@@ -292,16 +293,16 @@ impl ReplicaTask {
             permit.send(Outgoing::Sync(delivery.message));
         }
         if published.changed {
-            // Nobody may be listening.
+            // Fails if there are no listeners.
             let _ = self.changes.send(Arc::new(published.view));
         }
         Some(())
     }
 
-    /// The batch is lost: callers are told, and the server is synced anew later, as it thinks that we have its part.
+    /// Fails a batch. Callers get the error. The connection is dropped, since the server assumes that its changes arrived.
     async fn fail(&mut self, senders: Vec<Sender>, error: &EditFailed, problem: Problem) {
         self.drop_connection(problem).await;
-        self.tell_status();
+        self.update_status();
         for sender in senders {
             if let Sender::Caller(reply) = sender {
                 let _ = reply.send(Err(error.clone()));
@@ -309,7 +310,7 @@ impl ReplicaTask {
         }
     }
 
-    /// Applying panicked: what the batch held is tried one by one, so that only the culprit fails.
+    /// Retries the items of a batch one by one after a panic, so that only the culprit fails.
     async fn recover_from_panic(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
         tracing::error!(document = %self.document.id(), "the Automerge library failed while applying");
         self.log.reload(&mut self.document).await;
@@ -325,7 +326,7 @@ impl ReplicaTask {
         }
     }
 
-    fn tell_status(&mut self) {
+    fn update_status(&mut self) {
         let status = self.connection.status().unwrap_or_else(|| self.status_of_session());
         let good = matches!(status, Status::Synced | Status::Unavailable);
         if let Some(session) = self.connection.session() {
@@ -342,7 +343,7 @@ impl ReplicaTask {
         let Some(session) = self.connection.session() else { return Status::Connecting };
         let (ours, theirs) = (self.document.engine.heads(), self.document.engine.their_heads(session.key));
         if self.document.engine.exists() {
-            // Heads name the whole history: who has the same ones has the same changes.
+            // Heads identify the whole history: equal heads mean equal changes.
             let refuses = session.refused_for_good || self.document.engine.refuses_changes(session.key);
             match &session.refused {
                 _ if theirs == Some(&ours) => Status::Synced,

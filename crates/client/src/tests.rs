@@ -1,4 +1,4 @@
-//! A replica whose disk fails: what is told, and what is there afterwards.
+//! A replica on a failing disk.
 
 use std::io::ErrorKind;
 
@@ -8,7 +8,7 @@ use store::faults::{FaultyDisk, Op};
 
 use super::*;
 
-/// The file is on a disk that fails on command; the folder beside it is a real one.
+/// The replica's file is on a disk that fails on command, and its folder on a real disk.
 struct Home {
     real: tempfile::TempDir,
     disk: FaultyDisk,
@@ -67,7 +67,7 @@ async fn replica_recovers_from_a_broken_disk() {
     for _ in 0..3 {
         assert!(matches!(replica.edit(add("b")).await, Err(EditFailed::NotStored(_))));
     }
-    // What is not written anyway needs no disk.
+    // A rejected edit needs no disk.
     assert!(matches!(replica.edit(add("a")).await, Err(EditFailed::Refused(_))));
     home.disk.heal();
     replica.edit(add("b")).await.unwrap();
@@ -82,7 +82,7 @@ async fn acknowledged_edits_survive_a_power_cut() {
     for number in 0..20 {
         replica.edit(add(&format!("{number:02}"))).await.unwrap();
     }
-    // Whatever is still open is lost.
+    // The crash loses everything unsynced.
     home.disk = home.disk.crash(|_| 0);
     assert_eq!(rows(&home.open().await), rows(&replica));
 }

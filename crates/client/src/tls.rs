@@ -1,4 +1,4 @@
-//! By what a server is known: the authorities that this computer trusts, and those that the program names.
+//! Verification of the server's certificate: the authorities of the operating system, and those of the program.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use tokio::sync::OnceCell;
 
 use super::Problem;
 
-/// What a server that speaks TLS has to prove.
+/// The authorities that a server's certificate is verified against.
 #[derive(Debug)]
 pub(super) struct Trust {
     authorities: Vec<CertificateDer<'static>>,
-    /// Made for the first connection: reading what this computer trusts takes some milliseconds.
+    /// Built for the first connection: reading the system's authorities takes some milliseconds.
     config: OnceCell<Arc<ClientConfig>>,
 }
 
@@ -25,19 +25,19 @@ impl PartialEq for Trust {
 }
 
 impl Trust {
-    /// In what this computer trusts, and in these.
+    /// Trusts the system's authorities, and these.
     pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Self {
         Self { authorities, config: OnceCell::new() }
     }
 
-    /// As rustls takes it. What does not work is tried again the next time.
+    /// Returns the rustls configuration. A failure is not cached.
     pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
         let make = || async {
             let authorities = self.authorities.clone();
             match tokio::task::spawn_blocking(move || config(authorities)).await {
                 Ok(config) => config.map(Arc::new),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down, and whoever waits here goes down with it.
+                // The runtime is shutting down, and this task with it.
                 Err(_) => std::future::pending().await,
             }
         };
@@ -45,23 +45,22 @@ impl Trust {
     }
 }
 
-/// Blocks.
+/// Builds the configuration. Does blocking I/O.
 fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Problem> {
     let mut roots = RootCertStore::empty();
     for authority in authorities {
         let added = roots.add(authority);
-        added.map_err(|error| Problem::Untrusted(format!("a certificate to know it by cannot be used: {error}")))?;
+        added.map_err(|error| Problem::Untrusted(format!("a given certificate cannot be used: {error}")))?;
     }
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::debug!(%error, "some of the authorities that this computer trusts cannot be read");
+        tracing::debug!(%error, "cannot read some of the system's trusted authorities");
     }
-    // Computers carry some that nobody can use any more.
+    // Systems contain certificates that can no longer be parsed.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         return Err(Problem::Untrusted(
-            "this computer names no authority that it trusts: install its list of them (ca-certificates), or name the \
-             server's authority"
+            "this system has no trusted authorities; install ca-certificates, or pass the server's authority to `trust`"
                 .to_owned(),
         ));
     }
@@ -72,13 +71,13 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Pro
     Ok(config)
 }
 
-/// Why there is no encrypted connection to `host`, in words.
+/// Describes a failed TLS handshake with `host`.
 pub(super) fn problem(error: &Error, host: &str) -> Problem {
     let why = match error {
         Error::InvalidCertificate(error) => match error {
             CertificateError::UnknownIssuer => {
-                "nobody whom this computer trusts has signed its certificate; if it has \
-                an authority of its own, name that"
+                "its certificate is not signed by a trusted authority; if it has an authority of its own, pass that \
+                 to `trust`"
                     .to_owned()
             }
             CertificateError::NotValidForName => format!("its certificate is not for {host}"),
@@ -87,29 +86,31 @@ pub(super) fn problem(error: &Error, host: &str) -> Problem {
             }
             CertificateError::Expired => "its certificate has expired".to_owned(),
             CertificateError::ExpiredContext { time, not_after } => {
-                format!("its certificate has expired: it was good until {}, and it is {}", day(*not_after), day(*time))
+                format!("its certificate expired on {} (today is {})", day(*not_after), day(*time))
             }
-            CertificateError::NotValidYet => "its certificate is not good yet".to_owned(),
+            CertificateError::NotValidYet => "its certificate is not valid yet".to_owned(),
             CertificateError::NotValidYetContext { time, not_before } => {
-                format!("its certificate is not good before {}, and it is {}", day(*not_before), day(*time))
+                format!("its certificate is not valid before {} (today is {})", day(*not_before), day(*time))
             }
-            error if error.to_string().contains("CaUsedAsEndEntity") => "its certificate is that of an authority: it \
-                needs one of its own, signed by that or by itself (with basicConstraints CA:FALSE)"
-                .to_owned(),
-            error => format!("its certificate is not good: {error}"),
+            error if error.to_string().contains("CaUsedAsEndEntity") => {
+                "its certificate is an authority's; the server \
+                needs one of its own, signed by the authority or by itself (with basicConstraints CA:FALSE)"
+                    .to_owned()
+            }
+            error => format!("its certificate is invalid: {error}"),
         },
-        Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
+        Error::NoCertificatesPresented => "it has no certificate".to_owned(),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            return Problem::Unreachable("it does not speak TLS: maybe its address begins with ws://".to_owned());
+            return Problem::Unreachable("it does not speak TLS; its URL may begin with ws://".to_owned());
         }
-        error => return Problem::Unreachable(format!("no encrypted connection can be made: {error}")),
+        error => return Problem::Unreachable(format!("the TLS handshake failed: {error}")),
     };
     Problem::Untrusted(why)
 }
 
-/// A day of the calendar, in UTC.
+/// Formats the date, in UTC.
 fn day(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).ok();
     let moment = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    moment.map_or_else(|| "another age".to_owned(), |moment| moment.strftime("%Y-%m-%d").to_string())
+    moment.map_or_else(|| "an unknown date".to_owned(), |moment| moment.strftime("%Y-%m-%d").to_string())
 }

@@ -1,4 +1,4 @@
-//! What a replica shows a server to be let in.
+//! The bearer token that a replica sends to its server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,39 +6,38 @@ use std::sync::Arc;
 use hyper::header::HeaderValue;
 use tokio::sync::watch;
 
-/// A bearer token, shown to a server with every connection that is made. All clones are one token: a program that has got
-/// a new one replaces it wherever it is used, and replicas that wait to try again do so at once. A connection that
-/// stands is not ended by that.
+/// A bearer token, sent with every new connection. All clones share one value: [`replace`](Self::replace) changes it
+/// everywhere, and replicas that wait for their next attempt retry at once. Existing connections are not affected.
 ///
-/// It is never written to a log, and `Debug` does not show it.
+/// The token is never logged, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(Arc<watch::Sender<HeaderValue>>);
 
-/// Why a text is no token. (It does not say which.)
+/// A text that is not a bearer token. The message does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token is made of letters, digits and -._~+/ and may end in =; this text is not")]
+#[error("not a bearer token: a token has letters, digits and -._~+/ and may end in =")]
 pub struct BadToken;
 
 impl Token {
-    /// A token as the server's operator, or a login, gave it.
+    /// Creates a token from the text that the server's operator or a login returned.
     ///
     /// # Errors
-    /// When it cannot be one.
+    /// If the text is not a bearer token.
     pub fn new(text: &str) -> Result<Self, BadToken> {
         Ok(Self(Arc::new(watch::Sender::new(header(text)?))))
     }
 
-    /// From the next connection on, this is shown instead.
+    /// Replaces the token in all clones, from the next connection on.
     ///
     /// # Errors
-    /// When it cannot be a token. The old one stays then.
+    /// If the text is not a bearer token. The old one stays then.
     pub fn replace(&self, text: &str) -> Result<(), BadToken> {
         self.0.send_replace(header(text)?);
         Ok(())
     }
 
-    /// What to show now, and whether that has changed.
-    pub(super) fn shown(&self) -> watch::Receiver<HeaderValue> {
+    /// Subscribes to the `Authorization` header of this token.
+    pub(super) fn subscribe(&self) -> watch::Receiver<HeaderValue> {
         self.0.subscribe()
     }
 }
@@ -49,7 +48,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The whole `Authorization` header. Spaces around the token, which come with copying it, are not part of it.
+/// Builds the `Authorization` header. White space around the token is ignored: it comes with copying.
 fn header(text: &str) -> Result<HeaderValue, BadToken> {
     let token = text.trim();
     let body = token.trim_end_matches('=');
@@ -58,7 +57,7 @@ fn header(text: &str) -> Result<HeaderValue, BadToken> {
         return Err(BadToken);
     }
     let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| BadToken)?;
-    // What writes headers to a log leaves it out.
+    // Keeps the header out of `Debug` output.
     header.set_sensitive(true);
     Ok(header)
 }
@@ -70,7 +69,7 @@ mod tests {
     #[test]
     fn token_is_sent_to_servers_and_hidden_from_debug() {
         let token = Token::new(" abc.DEF-123_~+/==\n").unwrap();
-        let shown = token.shown();
+        let shown = token.subscribe();
         assert_eq!(*shown.borrow(), "Bearer abc.DEF-123_~+/==");
         assert!(!format!("{token:?} {shown:?}").contains("abc"));
     }
@@ -82,14 +81,14 @@ mod tests {
             assert_eq!(Token::new(text).unwrap_err(), BadToken, "{text:?}");
             assert_eq!(token.replace(text), Err(BadToken), "{text:?}");
         }
-        assert_eq!(*token.shown().borrow(), "Bearer good");
+        assert_eq!(*token.subscribe().borrow(), "Bearer good");
         assert!(!BadToken.to_string().contains("secret"));
     }
 
     #[test]
     fn replacing_a_token_updates_all_clones() {
         let token = Token::new("old").unwrap();
-        let mut shown = token.clone().shown();
+        let mut shown = token.clone().subscribe();
         token.replace("new").unwrap();
         assert!(shown.has_changed().unwrap());
         assert_eq!(*shown.borrow_and_update(), "Bearer new");

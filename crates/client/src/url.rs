@@ -1,4 +1,4 @@
-//! The address of a server.
+//! The URL of a server.
 
 use std::net::IpAddr;
 
@@ -7,15 +7,15 @@ use rustls::pki_types::ServerName;
 
 use super::BadUrl;
 
-/// A `ws://` or `wss://` URL, checked when it is given and not only when it is dialled.
+/// A parsed `ws://` or `wss://` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerUrl {
-    /// What the server's certificate has to be for. None: without TLS.
+    /// The name that the server's certificate must be for; `None` without TLS.
     pub(super) tls: Option<ServerName<'static>>,
-    /// Without the brackets of an IPv6 address.
+    /// Host name or address, without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
-    /// Host and port, as they were written.
+    /// Host and port as written, for the `Host` header.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
@@ -24,7 +24,7 @@ pub(super) struct ServerUrl {
 impl ServerUrl {
     pub(super) fn parse(text: &str) -> Result<Self, BadUrl> {
         let bad = || BadUrl::NotWebSocket(text.to_owned());
-        // It would be shown wherever the address is.
+        // Credentials would appear wherever the URL is shown.
         if text.contains('@') {
             return Err(BadUrl::Credentials);
         }
@@ -47,7 +47,7 @@ impl ServerUrl {
         Ok(Self { tls, host, port, authority, path })
     }
 
-    /// Whether what is sent there can be read on no network: it does not leave this computer, or is encrypted.
+    /// Whether traffic is encrypted or stays on this computer.
     pub(super) fn is_private(&self) -> bool {
         self.tls.is_some()
             || self.host.eq_ignore_ascii_case("localhost")
