@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plan::EditError;
-use plan::history::NoPage;
+use plan::history::PageError;
 use primitives::{DocumentId, InvalidDocumentId};
 use runtime::hub::{Denied, EditFailure, ReadFailure, Unavailable};
 use serde::Serialize;
@@ -238,10 +238,9 @@ impl From<ReadFailure> for Problem {
     fn from(failure: ReadFailure) -> Self {
         match failure {
             ReadFailure::Unavailable(error) => error.into(),
-            ReadFailure::NoPage(NoPage::UnknownPosition(_) | NoPage::UnknownField(_)) | ReadFailure::UnknownHeads => {
-                Self::not_found(failure.to_string())
-            }
-            ReadFailure::NoPage(NoPage::Failed) => {
+            ReadFailure::PageError(PageError::UnknownPosition(_) | PageError::UnknownField(_))
+            | ReadFailure::UnknownHeads => Self::not_found(failure.to_string()),
+            ReadFailure::PageError(PageError::Failed) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "internal", "Something failed here", failure.to_string())
             }

@@ -237,7 +237,7 @@ impl ReplicaTask {
         let copies = items.clone();
         let document = &mut self.document;
         let mut applied = document.engine.apply(items);
-        if applied.spoiled().is_some() {
+        if applied.poisoned().is_some() {
             return self.recover_from_panic(copies, senders).await;
         }
         if !applied.chunks.is_empty() {

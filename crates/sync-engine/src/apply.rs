@@ -12,9 +12,9 @@ use bytes::Bytes;
 use crate::bad_message::BadMessage;
 use crate::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use crate::engine::{Engine, Orphan};
-use crate::incoming::{Incoming, take_apart};
+use crate::incoming::{Incoming, decode_message};
 use crate::peers::PeerKey;
-use crate::provenance::Bringer;
+use crate::provenance::Contributor;
 use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
 use crate::schema::{EditRefused, Schema};
@@ -34,7 +34,7 @@ const NEW_ACTOR: u64 = 4;
 const CLOCKS_PER_CHANGE: u64 = 1_000_000;
 
 /// The contributors of the changes of a batch, as far as they are known.
-type Contributors = HashMap<ChangeHash, Bringer>;
+type Contributors = HashMap<ChangeHash, Contributor>;
 
 impl<S: Schema> Engine<S> {
     /// Decodes an item. This part of step 1 does not depend on the other items of the batch.
@@ -78,7 +78,7 @@ impl<S: Schema> Engine<S> {
         self.apply_prepared(prepared)
     }
 
-    /// Applies a batch of prepared items. The result may be [`spoiled`](Applied::spoiled).
+    /// Applies a batch of prepared items. The result may be [`poisoned`](Applied::poisoned).
     pub fn apply_prepared(&mut self, items: Vec<Prepared<S>>) -> Applied<S> {
         // A forged change can violate assertions of the library.
         catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
@@ -90,7 +90,7 @@ impl<S: Schema> Engine<S> {
     fn try_to_apply(&mut self, items: Vec<Prepared<S>>) -> Result<Applied<S>, BadMessage> {
         let before = self.doc.get_heads();
         let mut outcomes: Vec<Option<Outcome<S>>> = Vec::with_capacity(items.len());
-        let mut brought_changes = vec![false; items.len()];
+        let mut contributed_changes = vec![false; items.len()];
         let mut received = Vec::new();
         let mut edits = Vec::new();
         let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
@@ -113,7 +113,7 @@ impl<S: Schema> Engine<S> {
                             }
                             Ok(fresh) if fresh.is_empty() => {}
                             Ok(fresh) => {
-                                brought_changes[index] = true;
+                                contributed_changes[index] = true;
                                 arriving.push((index, peer, fresh));
                             }
                         }
@@ -127,7 +127,7 @@ impl<S: Schema> Engine<S> {
                         Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                         Ok(fresh) if fresh.is_empty() => {}
                         Ok(fresh) => {
-                            brought_changes[index] = true;
+                            contributed_changes[index] = true;
                             arriving.push((index, peer, fresh));
                         }
                     }
@@ -146,7 +146,7 @@ impl<S: Schema> Engine<S> {
             if let Some(by) = by {
                 edited.extend(changes[before..].iter().map(|change| (change.hash(), by.clone())));
             }
-            brought_changes[index] = changes.len() > before;
+            contributed_changes[index] = changes.len() > before;
             outcomes[index] = Some(Outcome::Edited(outcome));
         }
         self.restore(&mut changes);
@@ -176,7 +176,7 @@ impl<S: Schema> Engine<S> {
             chunks,
             change_count,
             outcomes,
-            brought_changes,
+            contributed_changes,
             changes,
             received,
             attributions,
@@ -236,7 +236,7 @@ impl<S: Schema> Engine<S> {
         if self.peers.knows_acknowledgement(peer, bytes) {
             return Ok(None);
         }
-        take_apart(bytes, &self.limits).map(Some)
+        decode_message(bytes, &self.limits).map(Some)
     }
 
     /// Applies the received changes in one call, and if that fails, message by message to find the bad one. After an error the

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::bad_message::BadMessage;
 use crate::incoming::{Incoming, Part};
 use crate::peers::{Delivery, PeerKey};
-use crate::provenance::{self, Attribution, Bringer};
+use crate::provenance::{self, Attribution, Contributor};
 use crate::schema::{EditRefused, Schema};
 
 /// An item of a batch. Cloning is cheap: message bytes are shared.
@@ -23,7 +23,7 @@ pub enum Item<S: Schema> {
         /// The edit.
         edit: S::Edit,
         /// The authenticated user, if there is one.
-        by: Option<Bringer>,
+        by: Option<Contributor>,
     },
 }
 
@@ -53,10 +53,10 @@ pub struct Prepared<S: Schema>(pub(crate) Ready<S>);
 impl<S: Schema> Prepared<S> {
     /// Estimated memory while the item is applied, in bytes. 0 for edits and acknowledgements.
     #[must_use]
-    pub fn weight(&self) -> u64 {
+    pub fn memory_estimate(&self) -> u64 {
         match &self.0 {
-            Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.weight,
-            Ready::Part { part, .. } => part.weight,
+            Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.memory_estimate,
+            Ready::Part { part, .. } => part.memory_estimate,
             _ => 0,
         }
     }
@@ -86,7 +86,7 @@ pub(crate) enum Ready<S: Schema> {
     },
     Edit {
         edit: S::Edit,
-        by: Option<Bringer>,
+        by: Option<Contributor>,
     },
 }
 
@@ -112,7 +112,7 @@ pub struct Applied<S: Schema> {
     /// The result of each item, in the order of the batch. Report it only after the append.
     pub outcomes: Vec<Outcome<S>>,
     /// Whether each item contributed changes. These items fail if the append fails.
-    pub brought_changes: Vec<bool>,
+    pub contributed_changes: Vec<bool>,
     pub(crate) changes: Vec<Change>,
     pub(crate) received: Vec<Received>,
     pub(crate) attributions: Vec<Attribution>,
@@ -124,7 +124,7 @@ impl<S: Schema> Applied<S> {
     /// panicked halfway. Nothing is durable yet. The owner must call [`Engine::reload`](crate::Engine::reload), and may apply
     /// the items one by one to find the bad one, whose sender gets this error.
     #[must_use]
-    pub fn spoiled(&self) -> Option<&BadMessage> {
+    pub fn poisoned(&self) -> Option<&BadMessage> {
         self.poisoned.as_ref()
     }
 
@@ -134,7 +134,7 @@ impl<S: Schema> Applied<S> {
             chunks: Vec::new(),
             change_count: 0,
             outcomes: Vec::new(),
-            brought_changes: Vec::new(),
+            contributed_changes: Vec::new(),
             changes: Vec::new(),
             received: Vec::new(),
             attributions: Vec::new(),

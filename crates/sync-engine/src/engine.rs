@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::batch::{Applied, Published, Received};
 use crate::message_limits::MessageLimits;
 use crate::peers::{Delivery, PeerKey, Peers};
-use crate::provenance::{Authors, Bringer, Brought};
+use crate::provenance::{Authors, Contributor, Provenance};
 use crate::quota::Quota;
 use crate::receive::has;
 use crate::schema::Schema;
@@ -39,20 +39,20 @@ pub struct Engine<S> {
     /// The provenance of the changes.
     pub(crate) authors: Authors,
     /// The authenticated peers.
-    pub(crate) contributors: HashMap<PeerKey, Bringer>,
+    pub(crate) contributors: HashMap<PeerKey, Contributor>,
 }
 
 /// A change whose dependencies are missing.
 pub(crate) struct Orphan {
     pub(crate) change: Change,
-    pub(crate) by: Option<Bringer>,
+    pub(crate) by: Option<Contributor>,
 }
 
 /// Who a peer is, and whether it may write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct PeerRole {
     /// The authenticated user, to whom the peer's changes are attributed. `None` if the connection is not authenticated.
-    pub by: Option<Bringer>,
+    pub by: Option<Contributor>,
     /// The peer may only read. It is told so, and its changes are ignored.
     pub read_only: bool,
 }
@@ -119,7 +119,7 @@ impl<S: Schema> Engine<S> {
 
     /// Number of orphaned changes: changes in memory whose dependencies are missing. They are not stored.
     #[must_use]
-    pub fn waiting_changes(&self) -> usize {
+    pub fn orphaned_changes(&self) -> usize {
         self.orphans.len()
     }
 
@@ -149,7 +149,7 @@ impl<S: Schema> Engine<S> {
 
     /// The provenance of these changes. Changes that are unknown, or whose provenance is unknown, are left out.
     #[must_use]
-    pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Brought)> {
+    pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Provenance)> {
         let known = changes.iter().filter(|change| has(&self.doc, change));
         known.filter_map(|change| Some((*change, self.authors.of(change)?))).collect()
     }
@@ -192,7 +192,7 @@ impl<S: Schema> Engine<S> {
     }
 
     /// Sets who a peer is and whether it may write. If that changes, the peer's next message tells it, and is due.
-    pub fn introduce(&mut self, peer: PeerKey, standing: Standing) {
+    pub fn introduce(&mut self, peer: PeerKey, standing: PeerRole) {
         match standing.by {
             Some(by) => self.contributors.insert(peer, by),
             None => self.contributors.remove(&peer),
@@ -245,7 +245,7 @@ impl<S: Schema> Engine<S> {
     }
 
     /// Applies the messages without changes of a batch whose append failed, after [`Engine::reload`].
-    pub fn settle_acknowledgements(
+    pub fn receive_acknowledgements(
         &mut self,
         applied: Applied<S>,
         ready: impl FnMut(PeerKey) -> bool,
@@ -278,12 +278,12 @@ impl<S: Schema> Engine<S> {
 
     /// Whether cached messages take more than a little memory.
     #[must_use]
-    pub fn keeps_copies(&self) -> bool {
+    pub fn holds_cache(&self) -> bool {
         self.peers.holds_cache()
     }
 
     /// Drops cached messages, unless one was used since the last call. Generating them again costs only time.
-    pub fn forget_unused_copies(&mut self) {
+    pub fn evict_unused_cache(&mut self) {
         self.peers.evict_unused_cache();
     }
 

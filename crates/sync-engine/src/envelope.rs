@@ -47,7 +47,7 @@ pub fn without_chunks(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Size in bytes of the lists of a sync message before its chunks. They are kept in the sender's state until its next message.
 /// The size of the whole message if it does not parse.
 #[must_use]
-pub fn listed(bytes: &[u8]) -> usize {
+pub fn envelope_size(bytes: &[u8]) -> usize {
     let mut rest = Reader::new(bytes);
     match skip_lists(&mut rest) {
         Some(()) => bytes.len() - rest.len(),

@@ -33,7 +33,7 @@ pub struct Incoming {
     /// Number of operations of these changes.
     pub operations: u64,
     /// Estimated memory while the message is applied, in bytes.
-    pub weight: u64,
+    pub memory_estimate: u64,
     /// Changes that need no search for their predecessor, for a message that is applied in portions: see
     /// [`validation::with_proven_predecessor`].
     pub(crate) proven: Arc<HashSet<ChangeHash>>,
@@ -44,7 +44,7 @@ pub struct Incoming {
 pub struct Part {
     pub(crate) changes: Vec<Change>,
     pub(crate) operations: u64,
-    pub(crate) weight: u64,
+    pub(crate) memory_estimate: u64,
     pub(crate) proven: Arc<HashSet<ChangeHash>>,
 }
 
@@ -63,13 +63,13 @@ impl Incoming {
         let rest = self.changes.split_off(changes.min(self.changes.len()));
         let changes = std::mem::replace(&mut self.changes, rest);
         let operations = changes.iter().map(|change| change.len() as u64).sum::<u64>().min(self.operations);
-        let weight = self.weight / all * changes.len() as u64;
+        let memory_estimate = self.memory_estimate / all * changes.len() as u64;
         self.operations -= operations;
-        self.weight -= weight;
-        Part { changes, operations, weight, proven: Arc::clone(&self.proven) }
+        self.memory_estimate -= memory_estimate;
+        Part { changes, operations, memory_estimate, proven: Arc::clone(&self.proven) }
     }
 
-    /// Decodes and checks a message. [`take_apart`] also catches panics of the library.
+    /// Decodes and checks a message. [`decode_message`] also catches panics of the library.
     ///
     /// # Errors
     /// When the message or anything in it is malformed, corrupt or over a limit.
@@ -98,14 +98,14 @@ impl Incoming {
         for chunk in weighed {
             changes.extend(changes_of(chunk)?);
         }
-        let weight = (limits.inflated - budget.inflated)
+        let memory_estimate = (limits.inflated - budget.inflated)
             + (limits.operations - budget.operations) * OPERATION_BYTES
             + (limits.text - budget.text)
             + census.actor_changes() / ACTOR_CHANGES_PER_BYTE
             + bytes.len() as u64;
         let operations = limits.operations - budget.operations;
         let carried_changes = !chunks.is_empty();
-        Ok(Self { message, changes, carried_changes, operations, weight, proven: Arc::default() })
+        Ok(Self { message, changes, carried_changes, operations, memory_estimate, proven: Arc::default() })
     }
 }
 
@@ -113,7 +113,7 @@ impl Incoming {
 ///
 /// # Errors
 /// When the message or anything in it is malformed, corrupt or over a limit.
-pub fn take_apart(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, BadMessage> {
+pub fn decode_message(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, BadMessage> {
     // A panic in the library's parsers is handled like a corrupt message.
     catch_unwind(|| Incoming::decode(bytes, limits)).unwrap_or(Err(BadMessage::Panicked))
 }

@@ -64,14 +64,14 @@ mod validation;
 pub use apply::MAX_ORPHANS;
 pub use bad_message::BadMessage;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
-pub use engine::{Engine, LoadError, Standing, load_log};
-pub use envelope::{carries_chunks, listed, names_heads, without_chunks};
-pub use incoming::{Incoming, Part, take_apart};
+pub use engine::{Engine, LoadError, PeerRole, load_log};
+pub use envelope::{carries_chunks, envelope_size, names_heads, without_chunks};
+pub use incoming::{Incoming, Part, decode_message};
 pub use message_limits::{
     DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, MessageLimits,
 };
-pub use missing_document::answer_of_none;
+pub use missing_document::reply_without_document;
 pub use peers::{Delivery, PeerKey, Peers};
-pub use provenance::{Authors, Bringer, Brought, Surface};
+pub use provenance::{Authors, Contributor, Provenance, Surface};
 pub use quota::DocumentFull;
 pub use schema::{EditRefused, NoEdits, Schema};

@@ -10,7 +10,7 @@ use crate::{generate, receive};
 /// The reply to a sync message for a document that does not exist, or the first message if there is none to reply to. `None` if
 /// there is no reply, or the message does not parse.
 #[must_use]
-pub fn answer_of_none(message: Option<&[u8]>) -> Option<Bytes> {
+pub fn reply_without_document(message: Option<&[u8]>) -> Option<Bytes> {
     let (empty, mut state) = (Automerge::new(), sync::State::new());
     if let Some(message) = message {
         let message = catch_unwind(|| sync::Message::decode(message)).ok()?.ok()?;

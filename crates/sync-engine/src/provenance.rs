@@ -33,7 +33,7 @@ pub enum Surface {
 
 /// An authenticated user on a surface, who contributes changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Bringer {
+pub struct Contributor {
     /// User name, as in the token.
     pub user: Arc<str>,
     /// The protocol that the user's client speaks.
@@ -42,7 +42,7 @@ pub struct Bringer {
 
 /// How a change arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Brought {
+pub struct Provenance {
     /// The user who contributed it.
     pub user: Arc<str>,
     /// The protocol over which it arrived.
@@ -86,7 +86,7 @@ pub struct Authors {
 /// The changes of one batch that one user contributed over one surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribution {
-    pub(crate) by: Bringer,
+    pub(crate) by: Contributor,
     pub(crate) changes: Vec<ChangeHash>,
     /// Actors that are bound to this user by these changes.
     actors: Vec<ActorId>,
@@ -114,9 +114,9 @@ impl Authors {
 
     /// The provenance of a change, if it is known.
     #[must_use]
-    pub fn of(&self, change: &ChangeHash) -> Option<Brought> {
+    pub fn of(&self, change: &ChangeHash) -> Option<Provenance> {
         let Entry { user, surface, time_ms } = *self.changes.get(change)?;
-        Some(Brought { user: Arc::clone(self.users.get(user as usize)?), surface, time_ms })
+        Some(Provenance { user: Arc::clone(self.users.get(user as usize)?), surface, time_ms })
     }
 
     /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
@@ -125,7 +125,7 @@ impl Authors {
     /// When an actor belongs to another user or to the server. No actor is bound then.
     pub(crate) fn claim<'a>(
         &mut self,
-        by: &Bringer,
+        by: &Contributor,
         changes: impl Iterator<Item = &'a Change> + Clone,
         own: &ActorId,
     ) -> Result<(), ForeignActor> {
@@ -151,7 +151,7 @@ impl Authors {
     /// for this user.
     pub(crate) fn attribute<'a>(
         &self,
-        changes: impl IntoIterator<Item = (&'a Change, &'a Bringer, bool)>,
+        changes: impl IntoIterator<Item = (&'a Change, &'a Contributor, bool)>,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
         for (change, by, made_by_server) in changes {
@@ -225,7 +225,7 @@ impl Line {
     fn parse(self) -> Option<(Attribution, i64)> {
         let Self { user, surface, time, changes, actors, server_actors } = self;
         let attribution = Attribution {
-            by: Bringer { user, surface },
+            by: Contributor { user, surface },
             changes: changes.iter().map(|hash| ChangeHash::from_str(hash).ok()).collect::<Option<_>>()?,
             actors: parse_actors(&actors)?,
             server_actors: parse_actors(&server_actors)?,

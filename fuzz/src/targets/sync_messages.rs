@@ -42,12 +42,12 @@ pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
     for message in messages {
         let honest = item(2, &MESSAGES[0]);
         let mut applied = document.engine.apply(vec![item(1, message.as_ref()), honest.clone()]);
-        if applied.spoiled().is_some() {
+        if applied.poisoned().is_some() {
             // The document is read again, and its batch tried one by one.
             assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
             document.reload(&log, actor()).expect("what is durable can be read");
             applied = document.engine.apply(vec![honest]);
-            assert!(applied.spoiled().is_none());
+            assert!(applied.poisoned().is_none());
         }
         assert!(
             matches!(applied.outcomes.last(), Some(Outcome::Synced)),

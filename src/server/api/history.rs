@@ -14,7 +14,7 @@ use primitives::{DocumentId, iso_ms};
 use runtime::document::AttributedPage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sync_engine::Brought;
+use sync_engine::Provenance;
 use utoipa::{IntoParams, ToSchema};
 
 use super::names::SurfaceName;
@@ -60,7 +60,7 @@ impl HistoryQuery {
     fn check(self) -> Result<history::Query, Problem> {
         let Self { position, field, before, limit } = self;
         let before = before.map(|cursor| {
-            cursor.parse().map_err(|error: history::NoCursor| Problem::bad_parameter("before", error.to_string()))
+            cursor.parse().map_err(|error: history::InvalidCursor| Problem::bad_parameter("before", error.to_string()))
         });
         let limit = limit.map(|limit| {
             let number = limit.parse().ok().filter(|limit| (1..=MAX_ENTRIES).contains(limit));
@@ -218,7 +218,7 @@ pub async fn read(
     Ok(conditional::answer(&headers, &tag, || Json(shown(&id, heads, page, brought)).into_response()))
 }
 
-fn shown(id: &DocumentId, heads: Vec<String>, page: Page, brought: Vec<Option<Brought>>) -> History {
+fn shown(id: &DocumentId, heads: Vec<String>, page: Page, brought: Vec<Option<Provenance>>) -> History {
     History {
         document_id: id.to_string(),
         heads,
@@ -228,7 +228,7 @@ fn shown(id: &DocumentId, heads: Vec<String>, page: Page, brought: Vec<Option<Br
 }
 
 impl Change {
-    fn of((entry, brought): (Entry, Option<Brought>)) -> Self {
+    fn of((entry, brought): (Entry, Option<Provenance>)) -> Self {
         let Entry { hash, heads, time, actor, message, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {

@@ -22,8 +22,8 @@ use std::collections::HashMap;
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 use ledger::Ledger;
 use order::Order;
-pub use order::{Cursor, NoCursor};
-pub use page::{Entry, FieldChange, MAX_ENTRIES, NoPage, Page, Query, Row};
+pub use order::{Cursor, InvalidCursor};
+pub use page::{Entry, FieldChange, MAX_ENTRIES, Page, PageError, Query, Row};
 use write::{FieldNumber, NewValue};
 
 /// Changes that are read at a time to build the index. The library takes nearly 2 KB for each while it reproduces them.

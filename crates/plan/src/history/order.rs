@@ -33,21 +33,21 @@ impl fmt::Display for Cursor {
 /// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor; send the `next` of the last page")]
-pub struct NoCursor;
+pub struct InvalidCursor;
 
 impl FromStr for Cursor {
-    type Err = NoCursor;
+    type Err = InvalidCursor;
 
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let mut parts = text.splitn(3, '.');
-        let mut part = || parts.next().ok_or(NoCursor);
+        let mut part = || parts.next().ok_or(InvalidCursor);
         let cursor = Self {
-            time: part()?.parse().map_err(|_| NoCursor)?,
-            depth: part()?.parse().map_err(|_| NoCursor)?,
-            hash: part()?.parse().map_err(|_| NoCursor)?,
+            time: part()?.parse().map_err(|_| InvalidCursor)?,
+            depth: part()?.parse().map_err(|_| InvalidCursor)?,
+            hash: part()?.parse().map_err(|_| InvalidCursor)?,
         };
         // Only the canonical form is accepted.
-        if cursor.to_string() == text { Ok(cursor) } else { Err(NoCursor) }
+        if cursor.to_string() == text { Ok(cursor) } else { Err(InvalidCursor) }
     }
 }
 
@@ -293,7 +293,7 @@ mod tests {
             text[..text.len() - 1].to_owned(),
         ] {
             if other != text {
-                assert_eq!(other.parse::<Cursor>(), Err(NoCursor), "{other}");
+                assert_eq!(other.parse::<Cursor>(), Err(InvalidCursor), "{other}");
             }
         }
     }

@@ -45,7 +45,7 @@ pub struct Query {
 
 /// Why a query fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoPage {
+pub enum PageError {
     /// No position ever had this id.
     #[error("there is no position with the id {0:?}, and there never was")]
     UnknownPosition(String),
@@ -127,16 +127,16 @@ impl History {
     ///
     /// # Errors
     /// When the position or the field of the query never existed.
-    pub fn page(&self, doc: &Automerge, query: &Query) -> Result<Page, NoPage> {
+    pub fn page(&self, doc: &Automerge, query: &Query) -> Result<Page, PageError> {
         let position = match &query.position {
             None => None,
-            Some(id) => Some(self.seen(id).ok_or_else(|| NoPage::UnknownPosition(id.clone()))?),
+            Some(id) => Some(self.seen(id).ok_or_else(|| PageError::UnknownPosition(id.clone()))?),
         };
         let field = match &query.field {
             None => None,
             Some(name) => {
                 let known = self.ledger.fields.known(name);
-                Some(known.ok_or_else(|| NoPage::UnknownField(name.clone()))?)
+                Some(known.ok_or_else(|| PageError::UnknownField(name.clone()))?)
             }
         };
         let changes = match position {

@@ -240,7 +240,7 @@ fn recreated_position_is_restored() {
     let brief = Query { position: Some("brief".to_owned()), ..ALL };
     let doc = Automerge::load(&doc.save()).unwrap();
     let unknown = History::of(&doc).unwrap().page(&doc, &brief).unwrap_err();
-    assert_eq!(unknown, NoPage::UnknownPosition("brief".to_owned()));
+    assert_eq!(unknown, PageError::UnknownPosition("brief".to_owned()));
 }
 
 #[test]

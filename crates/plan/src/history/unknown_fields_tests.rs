@@ -64,7 +64,7 @@ fn unknown_fields_have_their_top_level_key() {
     let doc = Automerge::load(&doc.save()).unwrap();
     let unknown = Query { field: Some("color".to_owned()), ..ALL };
     let unknown = History::of(&doc).unwrap().page(&doc, &unknown).unwrap_err();
-    assert_eq!(unknown, NoPage::UnknownField("color".to_owned()));
+    assert_eq!(unknown, PageError::UnknownField("color".to_owned()));
 }
 
 #[test]

@@ -4,21 +4,21 @@ use automerge::sync::MessageFlags;
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT, sync};
 use plan::Edit;
-use sync_engine::{Authors, BadMessage, Bringer, Standing, Surface, answer_of_none};
+use sync_engine::{Authors, BadMessage, Contributor, PeerRole, Surface, reply_without_document};
 
 use super::tests::{Remote, author, carrying, load, plan, position};
 use super::*;
 
 const NOW: i64 = 1_795_357_260_000;
 
-fn by(user: &str) -> Bringer {
-    Bringer { user: user.into(), surface: Surface::Sync }
+fn by(user: &str) -> Contributor {
+    Contributor { user: user.into(), surface: Surface::Sync }
 }
 
 fn user(document: &mut Document, key: u64, user: &str, read_only: bool) -> Remote {
     let remote = Remote::new(key);
     document.engine.join(remote.key, Vec::new());
-    document.engine.introduce(remote.key, Standing { by: Some(by(user)), read_only });
+    document.engine.introduce(remote.key, PeerRole { by: Some(by(user)), read_only });
     remote
 }
 
@@ -60,7 +60,7 @@ fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart
         written.extend(run(&mut document, vec![message]).1);
     }
     let edit = Edit::Add(position("q"));
-    let api = Bringer { user: "coo".into(), surface: Surface::Api };
+    let api = Contributor { user: "coo".into(), surface: Surface::Api };
     written.extend(
         run(&mut document, vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: Some(api) }]).1,
     );
@@ -72,9 +72,9 @@ fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart
     for authors in [document.engine.authors(), &read] {
         let of = |index: usize| authors.of(&changes[index]);
         assert_eq!(of(0), None, "it was there before anybody was asked");
-        assert_eq!(of(1), Some(Brought { user: "ceo".into(), surface: Surface::Sync, time_ms: NOW }));
+        assert_eq!(of(1), Some(Provenance { user: "ceo".into(), surface: Surface::Sync, time_ms: NOW }));
         assert_eq!(of(2).unwrap().user.as_ref(), "cfo");
-        assert_eq!(of(3), Some(Brought { user: "coo".into(), surface: Surface::Api, time_ms: NOW }));
+        assert_eq!(of(3), Some(Provenance { user: "coo".into(), surface: Surface::Api, time_ms: NOW }));
     }
     let _ = log;
 }
@@ -242,13 +242,13 @@ fn who_may_write_after_all_brings_what_was_not_taken_before() {
     remote.settle(&mut document);
     let before = document.engine.heads();
     assert_ne!(remote.doc.get_heads(), before);
-    document.engine.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: false });
+    document.engine.introduce(remote.key, PeerRole { by: Some(by("cfo")), read_only: false });
     let told = document.engine.greet(remote.key).expect("it is told");
     remote.receive(&told.message);
     remote.settle(&mut document);
     assert_eq!(document.engine.heads(), remote.doc.get_heads());
     // And back.
-    document.engine.introduce(remote.key, Standing { by: Some(by("cfo")), read_only: true });
+    document.engine.introduce(remote.key, PeerRole { by: Some(by("cfo")), read_only: true });
     let told = document.engine.greet(remote.key).expect("it is told");
     remote.receive(&told.message);
     assert!(remote.state.peer_read_only);
@@ -280,10 +280,10 @@ fn a_document_that_is_not_there_answers_as_one_that_is_empty() {
     empty.engine.join(peer, Vec::new());
     let mut applied = empty.engine.apply(vec![Item::Sync { peer, bytes: bytes.clone() }]);
     let said = empty.publish(&mut applied, |_| true).deliveries;
-    assert_eq!(answer_of_none(Some(&bytes)), Some(said[0].message.clone()));
+    assert_eq!(reply_without_document(Some(&bytes)), Some(said[0].message.clone()));
     empty.engine.join(PeerKey(1), Vec::new());
-    assert_eq!(answer_of_none(None), Some(empty.engine.greet(PeerKey(1)).unwrap().message));
-    assert_eq!(answer_of_none(Some(b"nonsense")), None);
+    assert_eq!(reply_without_document(None), Some(empty.engine.greet(PeerKey(1)).unwrap().message));
+    assert_eq!(reply_without_document(Some(b"nonsense")), None);
 }
 
 #[test]
@@ -301,6 +301,6 @@ fn history_tells_the_user_beside_the_name_in_a_change() {
     let query = Query { before: None, limit: 10, position: None, field: None };
     let AttributedPage { page, brought } = document.history_page(&query).unwrap().unwrap();
     assert_eq!(page.entries[0].hash, forged[0].hash());
-    assert_eq!(brought[0], Some(Brought { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
+    assert_eq!(brought[0], Some(Provenance { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
     assert_eq!(brought[1], None);
 }

@@ -9,7 +9,7 @@ use automerge_chunks::cost::Overweight;
 use automerge_chunks::testing::in_turn;
 use plan::{Author, Edit, PlanPatch};
 use sha2::{Digest, Sha256};
-use sync_engine::{BadMessage, DocumentFull, Incoming, listed};
+use sync_engine::{BadMessage, DocumentFull, Incoming, envelope_size};
 
 use super::tests::{NO_FORMS, carrying, load, plan};
 use super::*;
@@ -273,7 +273,7 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
     {
         let lists = [vec![0x42], long(heads), long(needs), vec![1], long(shared), vec![0]].concat();
         let message = [lists.as_slice(), &[0]].concat();
-        assert_eq!(listed(&message), lists.len());
+        assert_eq!(envelope_size(&message), lists.len());
         let taken = decode(&message);
         assert!(taken.is_ok() == is_taken && (is_taken || matches!(taken, Err(BadMessage::TooManyHeads { .. }))));
     }
@@ -352,8 +352,8 @@ fn nobody(counter: u64) -> OpId {
 fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
     document.engine.join(PEER, Vec::new());
     let mut applied = document.engine.apply(vec![carrying(PEER, &[], changes)]);
-    let spoiled = applied.spoiled().map(ToString::to_string);
-    let result = if let Some(error) = spoiled {
+    let poisoned = applied.poisoned().map(ToString::to_string);
+    let result = if let Some(error) = poisoned {
         assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
         document.reload(log, ActorId::from([2])).unwrap();
         Err(error)
@@ -625,7 +625,7 @@ fn message_of_many_actors_is_weighed_by_changes_times_actors() {
     let changes = |count| in_turn(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
     let ordinary = MessageLimits::default().ordinary();
     let taken = Incoming::decode(&message(changes(2_000)), &ordinary).unwrap();
-    assert!(taken.weight > 2_000 * 2_000 / 4, "{}", taken.weight);
+    assert!(taken.memory_estimate > 2_000 * 2_000 / 4, "{}", taken.memory_estimate);
     let many = message(changes(4_001));
     let refused = Incoming::decode(&many, &ordinary).unwrap_err();
     assert!(matches!(refused, BadMessage::Overweight(Overweight::ActorChanges)) && refused.is_over_a_limit());

@@ -12,11 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash};
-use plan::history::{History, NoPage, Page, Query};
+use plan::history::{History, Page, PageError, Query};
 use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, position};
 pub use plan_schema::{AuthoredEdit, PlanSchema};
 use primitives::DocumentId;
-use sync_engine::{Brought, Delivery, Engine, LoadError, MessageLimits, PeerKey, load_log};
+use sync_engine::{Delivery, Engine, LoadError, MessageLimits, PeerKey, Provenance, load_log};
 
 /// See [`sync_engine::Item`].
 pub type Item = sync_engine::Item<PlanSchema>;
@@ -58,7 +58,7 @@ pub struct AttributedPage {
     /// The page.
     pub page: Page,
     /// For each entry of the page: who brought the change in, if that is known.
-    pub brought: Vec<Option<Brought>>,
+    pub brought: Vec<Option<Provenance>>,
 }
 
 impl Document {
@@ -152,10 +152,10 @@ impl Document {
 
     /// A page of the history; `None` if there is no history at the moment.
     #[must_use]
-    pub fn history_page(&self, query: &Query) -> Option<Result<AttributedPage, NoPage>> {
+    pub fn history_page(&self, query: &Query) -> Option<Result<AttributedPage, PageError>> {
         let history = self.history.as_ref()?;
         let page = catch_unwind(AssertUnwindSafe(|| history.page(self.engine.automerge(), query)));
-        Some(page.unwrap_or(Err(NoPage::Failed)).map(|page| {
+        Some(page.unwrap_or(Err(PageError::Failed)).map(|page| {
             let brought = page.entries.iter().map(|entry| self.engine.authors().of(&entry.hash)).collect();
             AttributedPage { page, brought }
         }))

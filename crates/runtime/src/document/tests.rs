@@ -221,7 +221,7 @@ fn what_waits_for_another_change_is_in_no_copy() {
     document.engine.join(PeerKey(3), Vec::new());
     let mut applied = document.engine.apply(vec![carrying(PeerKey(3), &heads, &changes[1..])]);
     document.publish(&mut applied, |_| true);
-    assert_eq!(document.engine.waiting_changes(), 1);
+    assert_eq!(document.engine.orphaned_changes(), 1);
     let whole = |bytes: &[u8]| {
         let mut copy = AutoCommit::load(bytes).unwrap();
         assert!(copy.get_changes(&[]).iter().all(|change| change.hash() != changes[1].hash()));
@@ -291,7 +291,7 @@ fn a_reload_asks_peers_for_what_was_not_stored() {
     let applied = document.engine.apply(vec![remote.message().unwrap()]);
     assert_eq!(applied.change_count, 1);
     document.reload(&log, ActorId::from([2u8])).unwrap();
-    for delivery in document.engine.settle_acknowledgements(applied, |_| true) {
+    for delivery in document.engine.receive_acknowledgements(applied, |_| true) {
         remote.receive(&delivery.message);
     }
     remote.settle(&mut document);
@@ -425,7 +425,7 @@ fn who_sends_too_much_that_waits_for_others_is_refused_and_nobody_else() {
     let applied = document.engine.apply(items);
     assert!(matches!(applied.outcomes[0], Outcome::Refused(BadMessage::TooManyOrphans(_))), "{:?}", applied.outcomes);
     assert!(matches!(applied.outcomes[1], Outcome::Synced), "{:?}", applied.outcomes);
-    assert_eq!((applied.change_count, document.engine.waiting_changes()), (1, 0));
+    assert_eq!((applied.change_count, document.engine.orphaned_changes()), (1, 0));
 }
 
 #[test]

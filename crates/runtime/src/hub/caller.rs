@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use auth::Grant;
 use limits::Payer;
-use sync_engine::{Bringer, Standing, Surface};
+use sync_engine::{Contributor, PeerRole, Surface};
 
 use super::access::Right;
 use super::outbox::ConnectionKey;
@@ -108,8 +108,8 @@ impl Caller {
 
     /// Who brings in what comes from here, as far as that is known.
     #[must_use]
-    pub fn bringer(&self) -> Option<Bringer> {
-        Some(Bringer { user: self.user()?, surface: self.0.surface })
+    pub fn bringer(&self) -> Option<Contributor> {
+        Some(Contributor { user: self.user()?, surface: self.0.surface })
     }
 
     /// Whose share of what is scarce a connection of this caller uses.
@@ -122,7 +122,7 @@ impl Caller {
         self.0.surface == Surface::Sync
     }
 
-    pub(super) fn standing(&self, right: Right) -> Standing {
-        Standing { by: self.bringer(), read_only: right < Right::Write }
+    pub(super) fn standing(&self, right: Right) -> PeerRole {
+        PeerRole { by: self.bringer(), read_only: right < Right::Write }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use automerge::ChangeHash;
 use bytes::Bytes;
-use plan::history::{History, NoPage, Query};
+use plan::history::{History, PageError, Query};
 use plan::{Author, Done, Edit, EditError, Past, SharedView};
 use primitives::DocumentId;
 use store::StoreError;
-use sync_engine::{Brought, DocumentFull, Incoming};
+use sync_engine::{DocumentFull, Incoming, Provenance};
 use tokio::sync::oneshot;
 
 use super::access::Denied;
@@ -107,7 +107,7 @@ pub(super) enum Command {
     /// The history was made that somebody asked for; None: that has failed.
     HistoryMade(Option<Box<History>>),
     /// A page of the history. None: there is no history (any more).
-    HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, NoPage>>> },
+    HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>> },
     /// Who brought these changes in, as far as that is known. None: the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// The document as it was with these heads. None: the document does not exist.
@@ -117,7 +117,7 @@ pub(super) enum Command {
 }
 
 /// Changes, and how they came in.
-pub type Attributed = Vec<(ChangeHash, Brought)>;
+pub type Attributed = Vec<(ChangeHash, Provenance)>;
 
 /// Why a document cannot be used at all.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -178,7 +178,7 @@ pub enum ReadFailure {
     Unavailable(#[from] Unavailable),
     /// There is no such page of the history.
     #[error(transparent)]
-    NoPage(#[from] NoPage),
+    PageError(#[from] PageError),
     /// The document has never had these heads.
     #[error("the document never had these heads, or has lost them; the history tells which it had")]
     UnknownHeads,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use offload::heavily;
 use primitives::DocumentId;
-use sync_engine::{BadMessage, Incoming, MessageLimits, answer_of_none, carries_chunks, take_apart, without_chunks};
+use sync_engine::{
+    BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, reply_without_document, without_chunks,
+};
 
 use super::Hub;
 use super::access::{Denied, Right};
@@ -97,7 +99,7 @@ impl Hub {
         let incoming = if may_be_anothers || (bytes.len() >= SIZEABLE && brings_changes) {
             let taken_apart = tokio::select! {
                 biased;
-                taken_apart = self.take_apart(&peer, &bytes, &mut share, &mut turn) => taken_apart,
+                taken_apart = self.decode_message(&peer, &bytes, &mut share, &mut turn) => taken_apart,
                 () = closing.cancelled() => return Ok(()),
             };
             match taken_apart {
@@ -151,7 +153,7 @@ impl Hub {
         let brings = message.is_some_and(carries_chunks);
         if !request && !brings && !self.inner.access.is_deleted(id) {
             let waiter = Waiter::Document(id.clone());
-            if let (Some(data), Some(place)) = (answer_of_none(message), peer.outbox.place(&waiter)) {
+            if let (Some(data), Some(place)) = (reply_without_document(message), peer.outbox.place(&waiter)) {
                 place.fill(Outgoing::Sync { document: id.clone(), data });
             }
             return;
@@ -161,7 +163,7 @@ impl Hub {
     }
 
     /// None: there is no room for it at the moment.
-    async fn take_apart(
+    async fn decode_message(
         &self,
         peer: &SyncPeer,
         bytes: &Bytes,
@@ -171,7 +173,7 @@ impl Hub {
         let limits = &self.inner.settings.limits;
         let ordinary = limits.ordinary();
         match self.take_apart_in_turn(peer, bytes, &ordinary).await {
-            Ok(incoming) => Ok(share.hold(incoming.weight).is_ok().then_some(incoming)),
+            Ok(incoming) => Ok(share.hold(incoming.memory_estimate).is_ok().then_some(incoming)),
             // A message may hold a whole document. One that does is taken apart and applied while no other one is, and may
             // take more than there is.
             Err(error) if error.is_over_a_limit() && ordinary != *limits => {
@@ -189,10 +191,10 @@ impl Hub {
         limits: &MessageLimits,
     ) -> Result<Incoming, BadMessage> {
         if bytes.len() < MAYBE_HEAVY {
-            return take_apart(bytes, limits);
+            return decode_message(bytes, limits);
         }
         let _turn = self.inner.turns.take(peer.caller.principal(peer.key)).await;
-        heavily(|| take_apart(bytes, limits))
+        heavily(|| decode_message(bytes, limits))
     }
 
     /// A peer sent something bad: it is counted, logged, and told to the peer, once. The document takes nothing more from its

@@ -92,7 +92,7 @@ fn payer_of(senders: &[Sender]) -> Option<Payer> {
 
 /// Whether peers had a part in how long a batch took.
 fn blames_peers(applied: &Applied, senders: &[Sender]) -> bool {
-    let brought = applied.brought_changes.iter().zip(&applied.outcomes);
+    let brought = applied.contributed_changes.iter().zip(&applied.outcomes);
     senders.iter().zip(brought).any(|(sender, (brought, outcome))| {
         matches!(sender, Sender::Peer(_)) && (*brought || matches!(outcome, Outcome::Refused(_)))
     })
@@ -178,7 +178,7 @@ impl DocumentTask {
                     }
                     (item, _) => document.engine.prepare(item),
                 };
-                *weight += ready.weight();
+                *weight += ready.memory_estimate();
                 prepared.push(ready);
             }
         });
@@ -214,7 +214,7 @@ impl DocumentTask {
         let started = Instant::now();
         let mut applied = self.pipeline.applying.run(large, || document.engine.apply_prepared(prepared));
         let taken = taken + started.elapsed();
-        if let Some(error) = applied.spoiled() {
+        if let Some(error) = applied.poisoned() {
             return Box::pin(self.recover(document, error, items, senders)).await;
         }
         if taken >= budget && blames_peers(&applied, &senders) {

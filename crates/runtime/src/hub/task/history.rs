@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::ChangeHash;
 use offload::{Habit, heavily};
 use plan::Past;
-use plan::history::{History, NoPage, Query};
+use plan::history::{History, PageError, Query};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -93,10 +93,10 @@ impl DocumentTask {
         &mut self,
         document: &Document,
         query: &Query,
-        reply: oneshot::Sender<Option<Result<AttributedPage, NoPage>>>,
+        reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>>,
     ) {
         let page = self.history.collecting.run(false, || document.history_page(query));
-        if let Some(Err(NoPage::Failed)) = page {
+        if let Some(Err(PageError::Failed)) = page {
             tracing::error!(document = %self.id, "the Automerge library failed while a page of the history was read");
         }
         let _ = reply.send(page);

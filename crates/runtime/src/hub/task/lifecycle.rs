@@ -172,7 +172,7 @@ impl DocumentTask {
     pub(super) fn upkeep_interval(&self, document: &Document) -> Duration {
         if self.pipeline.log.is_broken()
             || !self.creation.exists
-            || document.engine.keeps_copies()
+            || document.engine.holds_cache()
             || !self.rescue.suspended.is_empty()
         {
             QUICK_UPKEEP
@@ -198,7 +198,7 @@ impl DocumentTask {
         }
         self.hide_if_unused(document);
         self.forget_history_if_unused(document);
-        document.engine.forget_unused_copies();
+        document.engine.evict_unused_cache();
         let used = !self.subscribers.peers.is_empty()
             || !self.subscribers.refused.is_empty()
             || !self.subscribers.watchers.is_empty()

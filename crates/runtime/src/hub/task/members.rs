@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::StoreError;
-use sync_engine::{carries_chunks, listed};
+use sync_engine::{carries_chunks, envelope_size};
 
 use super::commit::Sender;
 use super::suspended::Cause;
@@ -56,7 +56,7 @@ impl DocumentTask {
         if message.len() < SIZEABLE_LISTS && !member.lists.holds() {
             return true;
         }
-        let listed = listed(message);
+        let listed = envelope_size(message);
         if member.lists.hold_all(if listed < SIZEABLE_LISTS { 0 } else { listed as u64 }).is_ok() {
             return true;
         }
@@ -113,7 +113,7 @@ impl DocumentTask {
     ) -> Result<(), StoreError> {
         // What somebody brought may have been refused.
         let taken = |outcome: &Outcome| matches!(outcome, Outcome::Synced | Outcome::Edited(Ok(_)));
-        let brought = applied.brought_changes.iter().zip(&applied.outcomes);
+        let brought = applied.contributed_changes.iter().zip(&applied.outcomes);
         let maker = senders.iter().zip(brought).find(|(_, (brought, outcome))| **brought && taken(outcome));
         let user = maker.and_then(|(sender, _)| match sender {
             Sender::Peer(key) => self.subscribers.peers.get(key)?.peer.caller.user(),

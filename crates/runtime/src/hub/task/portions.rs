@@ -151,7 +151,7 @@ impl DocumentTask {
             batch.drained.push(key);
             document.engine.prepare_sync(key, bytes, rest)
         };
-        batch.weight += prepared.weight();
+        batch.weight += prepared.memory_estimate();
         batch.commands += 1;
         batch.items.push(item);
         batch.incoming.push(None);

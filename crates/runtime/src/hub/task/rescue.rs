@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use store::StoreError;
-use sync_engine::{BadMessage, carries_chunks, take_apart};
+use sync_engine::{BadMessage, carries_chunks, decode_message};
 use tokio::time::{Instant, sleep};
 
 use super::DocumentTask;
@@ -69,7 +69,7 @@ impl DocumentTask {
         message: &str,
     ) {
         let outcomes = std::mem::take(&mut applied.outcomes);
-        for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.brought_changes) {
+        for ((sender, outcome), brought) in senders.into_iter().zip(outcomes).zip(&applied.contributed_changes) {
             match (sender, outcome) {
                 (Sender::Caller { reply, .. }, Outcome::Edited(Ok(_))) => {
                     let _ = reply.send(Err(failure()));
@@ -81,7 +81,7 @@ impl DocumentTask {
             }
         }
         if !self.pipeline.log.is_lost() {
-            self.deliver(|ready| document.engine.settle_acknowledgements(applied, ready));
+            self.deliver(|ready| document.engine.receive_acknowledgements(applied, ready));
         }
     }
 
@@ -127,7 +127,7 @@ impl DocumentTask {
     fn prepare_alone(&self, document: &Document, item: &Item) -> Prepared {
         match item {
             Item::Sync { peer, bytes } if carries_chunks(bytes) => {
-                match take_apart(bytes, &self.hub.inner.settings.limits) {
+                match decode_message(bytes, &self.hub.inner.settings.limits) {
                     Ok(incoming) => document.engine.prepare_sync(*peer, bytes.clone(), incoming),
                     Err(_) => document.engine.prepare(item.clone()),
                 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sync_engine::{BadMessage, Standing};
+use sync_engine::{BadMessage, PeerRole};
 use tokio::time::{Instant, timeout};
 
 use super::{DocumentTask, Member};
@@ -69,9 +69,9 @@ impl DocumentTask {
     }
 
     /// Who a peer is to the document, and whether it may write now.
-    pub(super) fn standing(&self, Member { peer, right, .. }: &Member) -> Standing {
+    pub(super) fn standing(&self, Member { peer, right, .. }: &Member) -> PeerRole {
         let standing = peer.caller.standing(*right);
-        Standing { read_only: standing.read_only || self.rescue.suspended.contains_key(&peer.key), ..standing }
+        PeerRole { read_only: standing.read_only || self.rescue.suspended.contains_key(&peer.key), ..standing }
     }
 
     fn stored(&self) -> u64 {
