@@ -1,14 +1,14 @@
-//! Automerge's container format: a file, and the payload of a sync message, is a chain of chunks.
+//! Automerge's container format: files and the payloads of sync messages are chains of chunks.
 //!
 //! ```text
 //! 85 6f 4a 83 | checksum (4) | type (1) | length (LEB128) | body
 //! ```
 //!
-//! The checksum is the start of SHA-256 over type, length and body. A compressed change (type 2) carries the checksum
-//! of the change that it inflates to. Source: <https://automerge.org/automerge-binary-format-spec/>.
+//! The checksum is the first 4 bytes of SHA-256 over type, length and body. A compressed change (type 2) carries the
+//! checksum of the change that it inflates to. Source: <https://automerge.org/automerge-binary-format-spec/>.
 //!
-//! The library's own lenient readers (`load_incremental`, `OnPartialLoad::Ignore`) report success after they dropped
-//! what they could not read; so whoever must know what a file or a message holds asks here first.
+//! The library's lenient readers (`load_incremental`, `OnPartialLoad::Ignore`) silently drop what they cannot read.
+//! Call [`scan`] first to know what a file or a message holds.
 
 use std::io::Read;
 use std::ops::Range;
@@ -18,10 +18,10 @@ use sha2::{Digest, Sha256};
 /// The first four bytes of every chunk.
 pub const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 
-/// Magic, checksum and type; the length follows.
+/// Length of magic, checksum and type in bytes. The body's length follows.
 const FIXED_HEADER: usize = 9;
 
-/// What a chunk holds.
+/// The kind of content of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkKind {
     /// A whole document with its history.
@@ -46,69 +46,68 @@ impl ChunkKind {
     }
 }
 
-/// What the chunk at the start of `bytes` says that it holds. Nothing of it is checked.
+/// The kind that the header of the chunk at the start of `bytes` claims, unchecked.
 #[must_use]
 pub fn kind(bytes: &[u8]) -> Option<ChunkKind> {
     bytes.get(FIXED_HEADER - 1).copied().and_then(ChunkKind::from_byte)
 }
 
-/// The chunk at the start of `bytes` by its header alone, and what follows it. Nothing of it is checked.
+/// Splits off the chunk at the start of `bytes` by its header alone, unchecked. Returns it and the rest.
 pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, length_bytes) = read_leb128(bytes.get(FIXED_HEADER..)?).ok()?;
     let end = usize::try_from(length).ok()?.checked_add(FIXED_HEADER + length_bytes)?;
     bytes.split_at_checked(end)
 }
 
-/// The kind of the chunk at the start of `bytes`, which end with it, and what comes after its header. Nothing of it is
-/// checked.
+/// The claimed kind and the body of `bytes`, which are one chunk. Unchecked.
 pub(super) fn body(bytes: &[u8]) -> Option<(ChunkKind, &[u8])> {
     let kind = kind(bytes)?;
     let (_, length_bytes) = read_leb128(&bytes[FIXED_HEADER..]).ok()?;
     Some((kind, &bytes[FIXED_HEADER + length_bytes..]))
 }
 
-/// A chunk whose header, length and checksum are right. (Its columns may still be nonsense: the library finds that out.)
+/// A chunk with a valid header, length and checksum. (Only loading it shows whether its columns are valid.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// What it holds.
+    /// The kind of content.
     pub kind: ChunkKind,
-    /// All of it, header included: what goes into a file.
+    /// The whole chunk, header included, as stored in a file.
     pub bytes: &'a [u8],
     body_start: usize,
-    /// SHA-256 of type, length and (inflated) body. Of a change it is the hash by which the change is known.
+    /// SHA-256 of type, length and (inflated) body: the change hash, for a change.
     hash: [u8; 32],
 }
 
-/// Why the bytes at some place are not a chunk.
+/// Why bytes are not a valid chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
-    /// The chunk goes on after the end of the input.
+    /// The chunk extends beyond the end of the input.
     #[error("the chunk is cut short")]
     Short,
-    /// The four magic bytes are not there.
+    /// The magic bytes are missing.
     #[error("this is not the start of an Automerge chunk")]
     Magic,
-    /// A type that this version does not know.
+    /// The type is unknown.
     #[error("the chunk is of the unknown type {0}")]
     Kind(u8),
-    /// A length that does not fit, or is written in more bytes than needed.
+    /// The length does not fit, or is not minimally encoded.
     #[error("the chunk's length is malformed")]
     Length,
-    /// The content is not what the checksum was made of.
+    /// The checksum does not match the content.
     #[error("the chunk's checksum does not match its content")]
     Checksum,
-    /// The body of a compressed change does not inflate, or only to more than the caller accepts.
+    /// The compressed change cannot be inflated, or not within the caller's limit in bytes.
     #[error("the compressed change does not inflate within {0} bytes")]
     Inflate(u64),
 }
 
 impl<'a> Chunk<'a> {
-    /// The chunk at the start of `input`, and what follows it.
+    /// Parses the chunk at the start of `input`. Returns it and the rest.
     ///
-    /// A compressed change is inflated to check it, to at most `inflate_limit` bytes.
+    /// Inflates a compressed change, to at most `inflate_limit` bytes, to check it.
     ///
     /// # Errors
-    /// When the input does not start with a whole and correct chunk.
+    /// When the input does not start with a whole, valid chunk.
     pub fn parse(input: &'a [u8], inflate_limit: u64) -> Result<(Self, &'a [u8]), ChunkError> {
         let magic = &input[..input.len().min(MAGIC.len())];
         if magic != &MAGIC[..magic.len()] {
@@ -141,13 +140,13 @@ impl<'a> Chunk<'a> {
         Ok((Self { kind, bytes: &input[..end], body_start, hash: digest.into() }, &input[end..]))
     }
 
-    /// What comes after the header.
+    /// The part after the header.
     pub(super) fn body(&self) -> &'a [u8] {
         &self.bytes[self.body_start..]
     }
 
-    /// The hashes of changes in this chunk such that all its other changes come before them; None if that cannot be
-    /// told without loading it.
+    /// The heads of this chunk: all its other changes are ancestors of them. `None` if only loading the chunk could
+    /// tell.
     #[must_use]
     pub fn heads(&self) -> Option<Vec<[u8; 32]>> {
         match self.kind {
@@ -158,7 +157,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// A document's body begins with its actors, each with its length, and then its heads.
+/// Parses the start of a document's body: length-prefixed actors, then heads.
 fn document_heads(body: &[u8]) -> Option<Vec<[u8; 32]>> {
     let mut rest = body;
     let number = |rest: &mut &[u8]| {
@@ -193,7 +192,7 @@ fn read_leb128(input: &[u8]) -> Result<(u64, usize), ChunkError> {
         }
         value |= part << (7 * index);
         if byte & 0x80 == 0 {
-            // An overlong form would give one chunk two spellings.
+            // Overlong encodings would give one chunk two encodings.
             return if index > 0 && *byte == 0 { Err(ChunkError::Length) } else { Ok((value, index + 1)) };
         }
     }
@@ -213,32 +212,32 @@ fn leb128(mut value: u64) -> Vec<u8> {
     }
 }
 
-/// What a walk over the chunks of a file found.
+/// Result of a [`scan`] of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// The whole chunks, in order and without gaps, from the start of the file.
+    /// The valid chunks, in order and without gaps, from the start of the file.
     pub chunks: Vec<(ChunkKind, Range<usize>)>,
-    /// What comes after the last of them.
+    /// What follows the last valid chunk.
     pub end: ScanEnd,
 }
 
-/// How a walk over the chunks of a file ended.
+/// How a [`scan`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScanEnd {
-    /// With the end of the file: it is whole.
+    /// At the end of the file: it is whole.
     Whole,
-    /// With bytes that are no chunk, and no valid chunk after them: an append that was cut off. It can be cut away.
+    /// At invalid bytes, without valid chunks after them: an interrupted append, which may be cut off.
     TornTail {
-        /// Where the torn region starts: the length of the whole part.
+        /// Offset of the torn region: the length of the whole part.
         at: usize,
         /// What is wrong with it.
         error: ChunkError,
     },
-    /// With bytes that are no chunk although valid chunks follow: damage. Nothing may be cut, as the rest is good.
+    /// At invalid bytes before valid chunks: damage. Nothing may be cut off, as the rest is valid.
     Damage {
-        /// Where the bad region starts.
+        /// Offset of the invalid bytes.
         at: usize,
-        /// Where the next valid chunk starts, or what may well be one.
+        /// Offset of the next valid chunk, or of bytes that look like one.
         next: usize,
         /// What is wrong with it.
         error: ChunkError,
@@ -246,16 +245,16 @@ pub enum ScanEnd {
 }
 
 impl Scan {
-    /// The length of the part that is whole from the start.
+    /// Length of the whole part in bytes.
     #[must_use]
     pub fn whole_len(&self) -> usize {
         self.chunks.last().map_or(0, |(_, range)| range.end)
     }
 }
 
-/// Walks over the chunks of a file.
+/// Splits a file into chunks and verifies them.
 ///
-/// `inflate_limit` bounds, in bytes, what one compressed change may inflate to.
+/// `inflate_limit` bounds, in bytes, the inflated size of one compressed change.
 #[must_use]
 pub fn scan(bytes: &[u8], inflate_limit: u64) -> Scan {
     let mut chunks = Vec::new();
@@ -279,12 +278,13 @@ pub fn scan(bytes: &[u8], inflate_limit: u64) -> Scan {
     Scan { chunks, end: ScanEnd::Whole }
 }
 
-/// How many times its own length a bad region is hashed at the most.
+/// Limit on hashing while searching an invalid region, as a multiple of its length.
 const SEARCH: usize = 16;
 
-/// Where the next chunk starts, and how many bytes were hashed to find it. What is in a bad region came from a peer, who may
-/// have filled it with heads of chunks that each reach to its end. When that has cost enough, what looks like a chunk is
-/// taken for one: then nothing is cut.
+/// Returns the offset of the next chunk, and how many bytes were hashed to find it.
+///
+/// A peer may have filled the region with headers that each claim the rest of the file. Once the limit is reached,
+/// anything that looks like a chunk counts as one, so that nothing is cut off.
 fn next_chunk(bytes: &[u8], from: usize, inflate_limit: u64) -> (Option<usize>, usize) {
     let allowed = bytes.len().saturating_sub(from).saturating_mul(SEARCH);
     let mut hashed = 0;
@@ -301,7 +301,7 @@ fn next_chunk(bytes: &[u8], from: usize, inflate_limit: u64) -> (Option<usize>, 
     (None, hashed)
 }
 
-/// The length of what looks like a chunk that is all there.
+/// The claimed length of bytes that look like a complete chunk.
 fn claimed_length(input: &[u8]) -> Option<usize> {
     if !input.starts_with(&MAGIC) {
         return None;
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_scans_to_its_end() {
+    fn whole_file_scans_to_its_end() {
         let bytes = file();
         let scan = scan(&bytes, LIMIT);
         let kinds: Vec<_> = scan.chunks.iter().map(|(kind, _)| *kind).collect();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_is_a_torn_tail_after_its_whole_chunks() {
+    fn truncated_file_has_a_torn_tail() {
         let bytes = file();
         let ends: Vec<_> = scan(&bytes, LIMIT).chunks.iter().map(|(_, range)| range.end).collect();
         for cut in 0..bytes.len() {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_byte_before_a_valid_chunk_is_damage_and_in_the_last_chunk_a_torn_tail() {
+    fn flipped_byte_is_damage_or_a_torn_tail() {
         let whole = file();
         let ranges: Vec<_> = scan(&whole, LIMIT).chunks.into_iter().map(|(_, range)| range).collect();
         for at in 0..whole.len() {
@@ -368,7 +368,7 @@ mod tests {
                     assert_eq!((bad, next), (ranges[index].start, ranges[index + 1].start), "byte {at}");
                 }
                 ScanEnd::TornTail { at: bad, .. } => assert_eq!((index, bad), (2, ranges[2].start), "byte {at}"),
-                // Bits of a deflate stream that carry nothing (its padding) are not covered by the checksum.
+                // The checksum does not cover the padding bits of a deflate stream.
                 ScanEnd::Whole => {
                     let heads = |file: &[u8]| AutoCommit::load(file).expect("loads").get_heads();
                     assert_eq!((index, heads(&bytes)), (2, heads(&whole)), "the flip of byte {at} went unnoticed");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heads_of_a_chunk_are_the_librarys() {
+    fn heads_equal_those_of_the_library() {
         let mut doc = AutoCommit::new();
         doc.put(ROOT, "name", "plan").expect("put");
         let base = doc.clone();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_chunk_full_of_heads_of_chunks_is_not_hashed_once_for_each() {
+    fn search_for_the_next_chunk_is_bounded() {
         let (count, head) = (2_000, FIXED_HEADER + 3);
         let length = count * head;
         let mut bytes = Vec::with_capacity(length);
@@ -409,25 +409,25 @@ mod tests {
             let rest = length - (index + 1) * head;
             bytes.extend(MAGIC);
             bytes.extend([0, 0, 0, 0, 1]);
-            // Three bytes long, whatever the number.
+            // Always three bytes long.
             let rest = u32::try_from(rest.max(1 << 14)).expect("small");
             bytes.extend([(rest & 0x7f) as u8 | 0x80, (rest >> 7 & 0x7f) as u8 | 0x80, (rest >> 14) as u8]);
         }
         bytes.resize(length + (1 << 14), 0);
         let (found, hashed) = next_chunk(&bytes, 1, LIMIT);
         assert!(hashed <= SEARCH * bytes.len(), "{hashed} bytes of {}", bytes.len());
-        assert!(found.is_some(), "what cannot be told is not cut");
+        assert!(found.is_some(), "undecided regions are not cut off");
     }
 
     #[test]
-    fn a_bomb_is_refused_before_it_is_inflated() {
+    fn decompression_bomb_is_rejected() {
         let bytes = file();
         let (_, range) = scan(&bytes, LIMIT).chunks.pop().expect("three chunks");
         assert_eq!(Chunk::parse(&bytes[range], 1_000), Err(ChunkError::Inflate(1_000)));
     }
 
     #[test]
-    fn lengths_that_lie_are_refused() {
+    fn false_lengths_are_rejected() {
         let mut huge = MAGIC.to_vec();
         huge.extend([0, 0, 0, 0, 1]);
         let with = |length: &[u8]| [huge.as_slice(), length].concat();

@@ -1,69 +1,70 @@
-//! What a chunk would make of the process that loads it, found out without making any of it.
+//! Estimates what loading a chunk would cost, without loading it.
 //!
-//! A chunk is columns: runs of equal values, in a document deflated on top. So a few bytes can say "a million million
-//! times nothing", and the library would count them out. Here only the heads of the runs are read; columns are inflated one
-//! by one, into no more than what is left of a [`Budget`].
+//! A chunk consists of columns: run-length encoded, and deflated in documents. A few bytes can encode billions of
+//! values, which the library would materialize. This module reads only the headers of the runs, and inflates columns
+//! one by one within a [`Budget`].
 //!
 //! The layout is that of automerge 0.12 (`storage/change.rs`, `storage/document.rs`, `storage/bundle/storage.rs`):
 //!
 //! | chunk | before the columns | columns |
 //! |---|---|---|
 //! | change | dependencies, actor, seq, start op, time, message, other actors | of operations |
-//! | document | actors, heads | heads of both kinds, then of changes, then of operations |
-//! | bundle | dependencies, actors | of changes, then of operations, each behind its heads |
+//! | document | actors, heads | column headers of changes and operations, then the columns of changes, then of operations |
+//! | bundle | dependencies, actors | of changes, then of operations, each after its column headers |
 //!
-//! What is malformed is refused: a column that is read in another way here than there could hide something.
+//! Malformed chunks are rejected: a column that the library reads differently could hide its cost.
 
 use std::borrow::Cow;
 
 use super::chunk::{self, Chunk, ChunkKind, inflate};
 use super::reader::Reader;
 
-/// The longest actor id that is accepted. They are 16 bytes; a public key has 32 or 64.
+/// Longest accepted actor id in bytes. Usual are 16; a public key has 32 or 64.
 const MAX_ACTOR: u64 = 256;
-/// Changes times actors of a document that is opened: its clocks take some 0.6 GB.
+/// Largest product of changes and actors of a document that is opened: its clocks take about 0.6 GB.
 pub const MAX_ACTOR_CHANGES: u64 = 2_000_000_000;
-/// Operations of one change from which on the library makes the same for it, however many more it claims.
+/// Number of claimed operations of one change above which the library allocates no more.
 const CLAIM: u64 = 16;
-/// Changes of one chunk that may claim operations that are not there: one that was made on an older state of a document
-/// begins to count behind what was there besides.
+/// Number of changes of one chunk that may claim operations that are missing: a change made on an older state starts
+/// counting after concurrent operations.
 const GAPS: u64 = 10_000;
-/// Operations are counted in 32 bits.
+/// Operation counters have 32 bits.
 const MAX_OP: u64 = u32::MAX as u64;
 
-/// What the chunks of one message may still hold.
+/// Remaining allowance for the chunks of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes of inflated columns.
     pub inflated: u64,
     /// Changes.
     pub changes: u64,
-    /// Operations; and links between them (predecessors, successors) as many again, and between changes.
+    /// Operations. Links between operations (predecessors, successors), and between changes, have a limit of the same
+    /// size.
     pub operations: u64,
-    /// Bytes of keys, messages and names, each as often as it is repeated.
+    /// Bytes of keys, messages and names, including repetitions.
     pub text: u64,
-    /// Changes times actors ([`Census::actor_changes`]). Not used up chunk by chunk: a limit for all chunks together.
+    /// Limit of changes times actors ([`Census::actor_changes`]) of all chunks together. Not used up chunk by chunk.
     pub actor_changes: u64,
 }
 
-/// How many changes and actors chunks bring. The library keeps a clock of all actors at every 16th change, so what it needs
-/// for them grows with the product.
+/// Number of changes and actors in chunks. The library keeps a clock of all actors at every 16th change, so memory
+/// grows with the product of both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     /// Changes.
     pub changes: u64,
-    /// Actors: those whose first change is here, and those that documents and bundles list.
+    /// Actors whose first change is included, and those that documents and bundles list.
     pub actors: u64,
 }
 
 impl Census {
-    /// Changes times actors.
+    /// Product of changes and actors.
     #[must_use]
     pub fn actor_changes(self) -> u64 {
         self.changes.saturating_mul(self.actors)
     }
 
-    /// MiB that the library's clocks of them take, about.
+    /// Approximate size of the library's clocks in MiB.
     #[must_use]
     pub fn clock_mebibytes(self) -> u64 {
         (self.actor_changes() / 16 * 5) >> 20
@@ -75,10 +76,10 @@ impl Census {
     }
 }
 
-/// Why a chunk is not to be loaded.
+/// Why a chunk must not be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Overweight {
-    /// Its columns inflate to too much.
+    /// Its columns inflate to too many bytes.
     #[error("its columns inflate to too many bytes")]
     Inflated,
     /// Too many changes.
@@ -96,15 +97,15 @@ pub enum Overweight {
     /// Too many changes by too many actors.
     #[error("it holds too many changes by too many actors")]
     ActorChanges,
-    /// Not what such a chunk looks like.
+    /// The chunk is malformed.
     #[error("its columns are malformed")]
     Malformed,
 }
 
-/// Takes what a chunk holds from what is left, and adds its changes and actors to `census`, which begins at zero.
+/// Deducts the cost of a chunk from `budget`, and adds its changes and actors to `census`.
 ///
 /// # Errors
-/// When it holds more than that, or is malformed.
+/// When the chunk exceeds the budget, or is malformed.
 pub fn weigh(chunk: &Chunk<'_>, budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
     match chunk.kind {
         ChunkKind::Change => change(chunk.body(), budget, census),
@@ -118,8 +119,9 @@ pub fn weigh(chunk: &Chunk<'_>, budget: &mut Budget, census: &mut Census) -> Res
     }
 }
 
-/// Adds the changes and actors of a chunk whose checksum was checked before. Nothing but that is looked at, and what is
-/// malformed counts for nothing: the library refuses to load it.
+/// Adds the changes and actors of a chunk whose checksum is valid to `census`.
+///
+/// Ignores malformed chunks: the library refuses to load them.
 pub fn count(bytes: &[u8], census: &mut Census) {
     let _ = chunk::body(bytes).map(|(kind, body)| match kind {
         ChunkKind::Change => count_change(body, census),
@@ -149,7 +151,7 @@ fn count_change(body: &[u8], census: &mut Census) -> Result<(), Overweight> {
     Ok(())
 }
 
-/// Every actor's first change has this number, and all others build on it.
+/// Every actor's first change has sequence number 1.
 fn count_seq(seq: u64, census: &mut Census) {
     census.add(1, u64::from(seq == 1));
 }
@@ -177,7 +179,7 @@ fn spend(left: &mut u64, amount: u64, or: Overweight) -> Result<(), Overweight> 
     Ok(())
 }
 
-/// For what is missing or does not parse.
+/// Turns missing or unparsable input into an error.
 fn whole<T>(read: Option<T>) -> Result<T, Overweight> {
     read.ok_or(Overweight::Malformed)
 }
@@ -194,7 +196,7 @@ fn change(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), O
     actors(&mut rest)?;
     let columns = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
     spend(&mut budget.changes, 1, Overweight::Changes)?;
-    // A change's columns are never deflated on their own.
+    // The columns of a change are never deflated individually.
     let extent = columns.extent(budget)?;
     spend(&mut budget.operations, extent.rows, Overweight::Operations)
 }
@@ -207,9 +209,9 @@ fn document(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(),
     let operations = whole(Columns::heads(&mut rest))?;
     let changes = changes.with_data(&mut rest)?;
     let operations = operations.with_data(&mut rest)?;
-    let (of_changes, of_operations) = extents(&changes, &operations, actors, budget, census)?;
-    let claims = claims_of_document(&changes, of_changes)?;
-    check_claims(&claims, of_operations)
+    let (change_extent, operation_extent) = extents(&changes, &operations, actors, budget, census)?;
+    let claims = claims_of_document(&changes, change_extent)?;
+    check_claims(&claims, operation_extent)
 }
 
 fn bundle(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), Overweight> {
@@ -218,17 +220,17 @@ fn bundle(body: &[u8], budget: &mut Budget, census: &mut Census) -> Result<(), O
     let actors = actors(&mut rest)?;
     let changes = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
     let operations = whole(Columns::heads(&mut rest))?.with_data(&mut rest)?;
-    let (_, of_operations) = extents(&changes, &operations, actors, budget, census)?;
+    let (_, operation_extent) = extents(&changes, &operations, actors, budget, census)?;
     let starts = changes.numbers(bundle_columns::START_OP)?;
     let ends = changes.numbers(bundle_columns::MAX_OP)?;
     if starts.len() != ends.len() {
         return Err(Overweight::Malformed);
     }
     let claims: Option<Vec<u64>> = starts.iter().zip(&ends).map(|(start, end)| (end + 1).checked_sub(*start)).collect();
-    check_claims(&whole(claims)?, of_operations)
+    check_claims(&whole(claims)?, operation_extent)
 }
 
-/// The columns that this room looks into, as the library numbers them: four bits of name and more, then three of kind.
+/// The columns that this module reads, by the library's numbers: name, then three bits of type (and one for deflate).
 mod document_columns {
     pub(super) const MAX_OP: u32 = (1 << 4) | super::DELTA;
     pub(super) const DEPENDENCIES: u32 = (4 << 4) | super::GROUP;
@@ -246,16 +248,16 @@ fn extents(
     budget: &mut Budget,
     census: &mut Census,
 ) -> Result<(Extent, Extent), Overweight> {
-    let of_changes = changes.extent(budget)?;
-    spend(&mut budget.changes, of_changes.rows, Overweight::Changes)?;
-    census.add(of_changes.rows, actors);
+    let change_extent = changes.extent(budget)?;
+    spend(&mut budget.changes, change_extent.rows, Overweight::Changes)?;
+    census.add(change_extent.rows, actors);
     check_census(census, budget)?;
-    let of_operations = operations.extent(budget)?;
-    spend(&mut budget.operations, of_operations.rows, Overweight::Operations)?;
-    Ok((of_changes, of_operations))
+    let operation_extent = operations.extent(budget)?;
+    spend(&mut budget.operations, operation_extent.rows, Overweight::Operations)?;
+    Ok((change_extent, operation_extent))
 }
 
-/// How many operations each change of a document says that it has: those after what it depends on.
+/// Number of operations that each change of a document claims: those after its dependencies.
 fn claims_of_document(changes: &Columns<'_>, extent: Extent) -> Result<Vec<u64>, Overweight> {
     let max_ops = changes.numbers(document_columns::MAX_OP)?;
     let counts = changes.numbers(document_columns::DEPENDENCIES)?;
@@ -267,7 +269,7 @@ fn claims_of_document(changes: &Columns<'_>, extent: Extent) -> Result<Vec<u64>,
     for (index, (max_op, count)) in max_ops.iter().zip(counts).enumerate() {
         let mut before = 0;
         for _ in 0..count {
-            // On earlier changes only: the library takes it for granted.
+            // The library assumes that dependencies are earlier changes.
             let dependency = dependencies.next().and_then(|at| usize::try_from(at).ok()).filter(|at| *at < index);
             before = before.max(max_ops[whole(dependency)?]);
         }
@@ -276,14 +278,14 @@ fn claims_of_document(changes: &Columns<'_>, extent: Extent) -> Result<Vec<u64>,
     Ok(claims)
 }
 
-/// The library makes room for what changes claim before it has seen any of their operations.
+/// The library allocates for the claimed operations before it reads any.
 fn check_claims(claims: &[u64], operations: Extent) -> Result<(), Overweight> {
     let claimed: u64 = claims.iter().map(|claim| (*claim).min(CLAIM)).sum();
     let there = operations.rows + operations.links + CLAIM * GAPS;
     if claimed > there { Err(Overweight::Operations) } else { Ok(()) }
 }
 
-/// Passes over hashes with their number in front.
+/// Skips a count and as many hashes.
 fn hashes(rest: &mut Reader<'_>) -> Option<()> {
     let bytes = rest.unsigned()?.checked_mul(32)?;
     rest.take(bytes).map(|_| ())
@@ -311,23 +313,23 @@ const DELTA: u32 = 3;
 const BOOLEAN: u32 = 4;
 const STRING: u32 = 5;
 const RAW: u32 = 7;
-/// In the number of a column: its bytes are deflated.
+/// Bit of a column's number: its bytes are deflated.
 const DEFLATED: u32 = 8;
-/// The group of bytes, not of rows, that the changes of a bundle have. In a document it has another kind.
+/// The group of raw bytes, not rows, in the changes of a bundle. In a document this column has another type.
 const EXTRA_BYTES: u32 = 6 << 4;
 
-/// Some columns: where their heads and their data are.
+/// A group of columns: their headers, and their data.
 struct Columns<'a> {
     heads: Vec<(u32, u64)>,
     data: Reader<'a>,
 }
 
-/// How far columns reach.
+/// Size of a group of columns.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extent {
-    /// Of the longest column.
+    /// Number of rows of the longest column.
     rows: u64,
-    /// What the groups have together.
+    /// Total number of rows in grouped columns.
     links: u64,
 }
 
@@ -352,7 +354,7 @@ impl<'a> Columns<'a> {
         self.heads.iter().map(move |(spec, length)| Ok((*spec, whole(data.take(*length))?)))
     }
 
-    /// Walks over all of them.
+    /// Counts rows and links, within `budget`.
     fn extent(&self, budget: &mut Budget) -> Result<Extent, Overweight> {
         let mut extent = Extent::default();
         let mut group = None;
@@ -377,7 +379,7 @@ impl<'a> Columns<'a> {
                 DELTA => runs(&bytes, |rest, _| whole(rest.signed()).map(|_| ()))?,
                 _ => runs(&bytes, |rest, _| whole(rest.unsigned()).map(|_| ()))?,
             };
-            // A group is followed by its columns, in which there are as many rows as it says.
+            // A group's columns follow it, with as many rows as it says.
             match spec & 7 {
                 GROUP => {
                     group = Some(spec >> 4);
@@ -393,7 +395,7 @@ impl<'a> Columns<'a> {
         Ok(extent)
     }
 
-    /// The values of one column of changes, of which it is known by [`Columns::extent`] that they are not too many.
+    /// The values of one column. [`Columns::extent`] must have checked their number.
     fn numbers(&self, wanted: u32) -> Result<Vec<u64>, Overweight> {
         let mut numbers = Vec::new();
         for column in self.each() {
@@ -401,11 +403,11 @@ impl<'a> Columns<'a> {
             if spec & !DEFLATED != wanted {
                 continue;
             }
-            // Weighed before, so it is known to fit.
+            // `extent` has checked the inflated size.
             let bytes = inflated(spec, bytes, u64::MAX)?;
             let mut sum = 0i64;
             runs(&bytes, |rest, times| {
-                // Deltas add up, other numbers stand for themselves.
+                // Deltas add up; other numbers are absolute.
                 let (delta, plain) = match wanted & 7 {
                     DELTA => (whole(rest.signed())?, 0),
                     _ => (0, whole(rest.unsigned())?),
@@ -425,7 +427,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A column's bytes, inflated to `limit` bytes at the most.
+/// A column's bytes, inflated to at most `limit` bytes.
 fn inflated(spec: u32, bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Overweight> {
     if spec & DEFLATED == 0 {
         return Ok(Cow::Borrowed(bytes));
@@ -433,8 +435,8 @@ fn inflated(spec: u32, bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Overwe
     inflate(bytes, limit).map(Cow::Owned).map_err(|_| Overweight::Inflated)
 }
 
-/// Walks over runs: a positive number before one value that repeats, a negative one before as many values, and a zero
-/// before a number of nulls. Returns how many rows that makes.
+/// Reads runs and returns the number of rows. A run is a positive count and one repeated value, a negative count and as
+/// many values, or a zero and a count of nulls.
 fn runs<'a>(
     bytes: &'a [u8],
     mut value: impl FnMut(&mut Reader<'a>, u64) -> Result<(), Overweight>,
@@ -461,7 +463,7 @@ fn runs<'a>(
     Ok(rows)
 }
 
-/// Numbers of false and of true in turn.
+/// Reads alternating counts of false and true, and returns the number of rows.
 fn booleans(bytes: &[u8]) -> Result<u64, Overweight> {
     let mut rest = Reader::new(bytes);
     let mut rows = 0u64;

@@ -1,11 +1,11 @@
-//! Automerge's binary format, seen from outside: a file or a message is a chain of *chunks*, each with a magic number, a checksum, a
-//! kind and a length ([specification](https://automerge.org/automerge-binary-format-spec/)).
+//! Automerge's binary format without its library: files and messages are chains of *chunks*, each with a magic number,
+//! a checksum, a kind and a length ([specification](https://automerge.org/automerge-binary-format-spec/)).
 //!
-//! | module | what it does |
+//! | module | purpose |
 //! |---|---|
 //! | [`chunk`] | splits bytes into chunks, verifies checksums, inflates columns within a limit |
-//! | [`cost`] | estimates what a chunk will cost in memory before the library builds it |
-//! | [`load`] | loads a chain of chunks strictly: an error instead of a document with parts left out |
+//! | [`cost`] | estimates the memory that a chunk takes, before the library builds it |
+//! | [`load`] | loads a chain of chunks strictly: an error instead of a partial document |
 //!
 //! Pure: no clock, no disk, no socket.
 //!

@@ -1,8 +1,9 @@
-//! Reading a document from its log, or building it from changes, at a cost that does not grow with the square of its actors.
+//! Loads a document from its log, or builds it from changes, at a cost that does not grow quadratically with its
+//! actors.
 //!
-//! The library keeps a clock of all actors at every 16th change. Each new actor is inserted into every one of these clocks:
-//! a thousand sessions that are added to a document of twenty thousand move 50 GB. Into an empty document they are inserted
-//! before there is any clock. So where it would take long, a document is built anew, out of all its changes at once.
+//! The library keeps a clock of all actors at every 16th change, and inserts each new actor into every clock: adding a
+//! thousand sessions to a document of twenty thousand moves 50 GB. In an empty document all actors are inserted before
+//! there are clocks. So when insertion would be slow, the document is rebuilt from all its changes at once.
 
 use std::panic::catch_unwind;
 
@@ -11,23 +12,23 @@ use automerge::{Automerge, AutomergeError, Change, ReadDoc};
 use super::chunk::{self, ChunkKind};
 use super::cost::{Census, MAX_ACTOR_CHANGES, count};
 
-/// Bytes that may be moved to insert actors: some tenths of a second.
+/// Bytes that inserting actors may move: a few tenths of a second.
 const MAX_MOVED: u64 = 1 << 30;
-/// How many bytes could be moved for each pair of a change and an actor in the time in which a document is built anew.
+/// Bytes that could be moved, per pair of change and actor, in the time of a rebuild.
 const MOVED_PER_PAIR: u64 = 20;
-/// Operations of a document that may be built anew: they take 100 MB while they are applied.
+/// Most operations of a document that may be rebuilt: applying them takes 100 MB.
 const MAX_OPERATIONS: u64 = 200_000;
 
-/// Why a document is not read.
+/// Why a document cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLoaded {
-    /// The library does not read it.
+    /// The library rejects the document.
     #[error(transparent)]
     Automerge(#[from] AutomergeError),
-    /// The library panicked on it.
-    #[error("the Automerge library failed on it")]
+    /// The library panicked.
+    #[error("the Automerge library panicked on it")]
     Panicked,
-    /// The library would take more memory for it than one document may: nothing was built.
+    /// Loading would take more memory than one document may use. Nothing was built.
     #[error(
         "it holds {} changes by {} actors, and the clocks that Automerge keeps of them would take about {} MiB, more than \
          a document may",
@@ -36,10 +37,10 @@ pub enum NotLoaded {
     TooManyActors(Census),
 }
 
-/// Reads a document from a chain of whole chunks; an empty one is an empty document.
+/// Loads a document from a chain of whole chunks. An empty chain is an empty document.
 ///
 /// # Errors
-/// When the library does not read it, or would take too much memory for it.
+/// When the library rejects it, or would take too much memory for it.
 pub fn load(log: &[u8]) -> Result<Automerge, NotLoaded> {
     let (mut snapshot, mut changes) = (Census::default(), Census::default());
     let (mut snapshot_len, mut rest) = (0, log);
@@ -58,7 +59,7 @@ pub fn load(log: &[u8]) -> Result<Automerge, NotLoaded> {
         return Err(NotLoaded::TooManyActors(all));
     }
     catch_unwind(|| {
-        if !is_better_built(snapshot, changes) {
+        if !should_rebuild(snapshot, changes) {
             return Automerge::load(log);
         }
         let mut doc = Automerge::load(&log[..snapshot_len])?;
@@ -72,11 +73,12 @@ pub fn load(log: &[u8]) -> Result<Automerge, NotLoaded> {
     .map_err(NotLoaded::Automerge)
 }
 
-/// Applies changes to a document in which `waiting` ones wait for others. An error: it is as it was, but that the library may
-/// have let go of some that wait.
+/// Applies changes to a document. `waiting` returns its orphaned changes, which wait for their dependencies.
+///
+/// On an error the document is unchanged, except that the library may have dropped some orphaned changes.
 ///
 /// # Errors
-/// When the library refuses them.
+/// When the library rejects the changes.
 pub fn apply(
     doc: &mut Automerge,
     changes: Vec<Change>,
@@ -86,7 +88,7 @@ pub fn apply(
     let here = Census { changes: stats.num_changes, actors: stats.num_actors };
     let actors = changes.iter().filter(|change| change.seq() == 1).count() as u64;
     let more = Census { changes: changes.len() as u64, actors };
-    if !is_better_built(here, more) || stats.num_ops > MAX_OPERATIONS {
+    if !should_rebuild(here, more) || stats.num_ops > MAX_OPERATIONS {
         return doc.apply_changes(changes);
     }
     let mut all = doc.get_changes(&[]);
@@ -98,20 +100,20 @@ pub fn apply(
     Ok(())
 }
 
-/// Whether a document is better built anew than added to.
-fn is_better_built(here: Census, more: Census) -> bool {
+/// Whether rebuilding a document is cheaper than adding to it.
+fn should_rebuild(here: Census, more: Census) -> bool {
     let all = Census { changes: here.changes + more.changes, actors: here.actors + more.actors };
     let moved = moved(here, more.actors);
     moved > MAX_MOVED && moved / MOVED_PER_PAIR > all.actor_changes()
 }
 
-/// Bytes that are moved in the clocks of a document when so many actors are added to it.
+/// Bytes that are moved in a document's clocks when `actors` actors are added.
 fn moved(here: Census, actors: u64) -> u64 {
     let clock = here.actors.saturating_add(actors).saturating_mul(4);
     (here.changes / 16).saturating_mul(clock / 2).saturating_mul(actors)
 }
 
-/// The changes of a chain of chunks; `None` if there are others than single changes, or any does not parse.
+/// The changes of a chain of chunks; `None` if any chunk is not a valid single change.
 fn changes_of(mut rest: &[u8]) -> Option<Vec<Change>> {
     let mut changes = Vec::new();
     while !rest.is_empty() {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_and_actors_are_counted_alike_in_all_kinds_of_chunks() {
+    fn all_kinds_of_chunks_are_counted_alike() {
         let changes = in_turn(300, 20);
         let doc = document_of(&changes);
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn log_of_too_many_actors_is_refused_before_it_is_built() {
+    fn log_of_too_many_actors_is_rejected_unbuilt() {
         // The library would take a gigabyte for it.
         let changes = in_turn(45_000, 45_000);
         let refused = load(&log(&changes)).map(|_| ());
@@ -168,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn many_new_actors_are_built_in_with_the_same_outcome() {
+    fn rebuild_yields_the_same_document() {
         let changes = in_turn(5_000, 5_000);
         let mut doc = document_of(&changes[..3_000]);
         let stored = [doc.save(), log(&changes[3_000..])].concat();
         let here = Census { changes: 3_000, actors: 3_000 };
         let more = Census { changes: 2_000, actors: 2_000 };
-        assert!(is_better_built(here, more), "else this tests nothing");
-        assert!(!is_better_built(here, Census { changes: 2_000, actors: 1 }));
+        assert!(should_rebuild(here, more), "the test needs a rebuild");
+        assert!(!should_rebuild(here, Census { changes: 2_000, actors: 1 }));
         apply(&mut doc, changes[3_000..].to_vec(), Vec::new).unwrap();
         assert_eq!(doc.get_heads(), document_of(&changes).get_heads());
         assert_eq!(load(&stored).unwrap().get_heads(), doc.get_heads());

@@ -1,23 +1,23 @@
-//! Reading numbers and counted bytes as Automerge writes them. Total: what is not there is None, never a panic.
+//! Reads numbers and length-prefixed bytes in Automerge's encoding. Never panics: missing input yields `None`.
 
-/// What is left of some bytes.
+/// A cursor over bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Reads `bytes` from their start.
+    /// Starts at the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Bytes that are left.
+    /// Number of remaining bytes.
     #[must_use]
     pub fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether everything was read.
+    /// Whether no bytes remain.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
@@ -37,13 +37,13 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// Bytes with their length in front.
+    /// Reads length-prefixed bytes.
     pub fn counted(&mut self) -> Option<&'a [u8]> {
         let length = self.unsigned()?;
         self.take(length)
     }
 
-    /// An unsigned LEB128 number.
+    /// Reads an unsigned LEB128 number.
     pub fn unsigned(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for index in 0..10 {
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A signed LEB128 number.
+    /// Reads a signed LEB128 number.
     pub fn signed(&mut self) -> Option<i64> {
         let mut value = 0i64;
         for index in 0..10 {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_do_not_fit_or_do_not_end_are_none() {
+    fn oversized_and_truncated_numbers_are_none() {
         for bytes in [&[][..], &[0x80], &[0xff; 10], &[0xff; 11]] {
             assert_eq!(Reader::new(bytes).unsigned(), None, "{bytes:?}");
         }
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_read_as_the_library_writes_them(unsigned: u64, signed: i64) {
+        fn numbers_survive_a_round_trip(unsigned: u64, signed: i64) {
             let mut bytes = write_unsigned(unsigned);
             bytes.extend(write_signed(signed));
             let mut reader = Reader::new(&bytes);

@@ -1,4 +1,4 @@
-//! Changes for tests.
+//! Builds changes for tests.
 
 use std::num::NonZeroU64;
 
@@ -21,7 +21,7 @@ pub fn empty_change(actor: u64, seq: u64, deps: Vec<ChangeHash>) -> Change {
     })
 }
 
-/// `count` empty changes, each on top of the one before, by `actors` actors in turn.
+/// `count` empty changes, each depending on the one before, by `actors` actors in turn.
 #[must_use]
 pub fn in_turn(count: u64, actors: u64) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();

@@ -1,4 +1,4 @@
-//! What may be in use at a time.
+//! Limits on concurrent use.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How much may be in use at a time: in total, and by each key.
+/// A limit on concurrent use: in total, and per key.
 #[derive(Debug)]
 pub struct KeyedLimit<K: Hash + Eq + Clone> {
     total: usize,
@@ -17,20 +17,20 @@ pub struct KeyedLimit<K: Hash + Eq + Clone> {
 #[derive(Debug)]
 struct InUse<K> {
     total: usize,
-    /// Holds no zeros: a key that uses nothing is forgotten.
+    /// Contains no zeros: keys that use nothing are removed.
     by_key: HashMap<K, usize>,
 }
 
-/// Which bound is reached.
+/// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// The one of all keys together.
+    /// The limit for all keys together.
     Total,
-    /// The one of this key: others find room.
+    /// The limit for this key. Other keys have room.
     Key,
 }
 
-/// One that is in use, until this is dropped.
+/// A counted use, released on drop.
 #[derive(Debug)]
 pub struct KeyedPermit<K: Hash + Eq + Clone> {
     limit: Arc<KeyedLimit<K>>,
@@ -40,51 +40,52 @@ pub struct KeyedPermit<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> KeyedLimit<K> {
-    /// `total` of all keys together, and `each` of one key; `usize::MAX` is no limit.
+    /// Allows `total` uses in all, and `each` per key; `usize::MAX` disables a limit.
     #[must_use]
     pub fn new(total: usize, each: usize) -> Arc<Self> {
         let in_use = Mutex::new(InUse { total: 0, by_key: HashMap::new() });
         Arc::new(Self { total, each, in_use })
     }
 
-    /// How much all keys may use together.
+    /// The limit for all keys together.
     #[must_use]
     pub fn total(&self) -> usize {
         self.total
     }
 
-    /// How much one key may use.
+    /// The limit for one key.
     #[must_use]
     pub fn each(&self) -> usize {
         self.each
     }
 
-    /// One more in use. `None` as a key: nobody is charged, and it is counted in total.
+    /// Counts one use. With `None` as the key, only the total is counted.
     ///
     /// # Errors
-    /// When a bound is reached; nothing is counted.
+    /// When a limit is reached; nothing is counted then.
     pub fn take(self: &Arc<Self>, key: Option<K>) -> Result<KeyedPermit<K>, Full> {
         self.count(true, key, 1)
     }
 
-    /// The same for what is counted in total by another permit.
+    /// Like [`take`](Self::take), but does not count in the total: another permit does.
     ///
     /// # Errors
-    /// When the key's bound is reached; nothing is counted.
+    /// When the key's limit is reached; nothing is counted then.
     pub fn take_share(self: &Arc<Self>, key: K) -> Result<KeyedPermit<K>, Full> {
         self.count(false, Some(key), 1)
     }
 
-    /// The same for an amount. A key that uses nothing else may use more than its bound, or it could never have this.
+    /// Like [`take_share`](Self::take_share), for an amount. A key that uses nothing may exceed its limit once, as it
+    /// could never get a larger amount otherwise.
     ///
     /// # Errors
-    /// When the key uses something and its bound would be exceeded; nothing is counted.
+    /// When the key uses something and would exceed its limit; nothing is counted then.
     pub fn take_share_of(self: &Arc<Self>, key: K, amount: usize) -> Result<KeyedPermit<K>, Full> {
         self.count(false, Some(key), amount)
     }
 
     fn count(self: &Arc<Self>, in_total: bool, key: Option<K>, amount: usize) -> Result<KeyedPermit<K>, Full> {
-        // A key without a bound needs no entry.
+        // A key without a limit needs no entry.
         let key = key.filter(|_| self.each < usize::MAX);
         let mut in_use = self.in_use.lock();
         if in_total && in_use.total >= self.total {
@@ -92,7 +93,7 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         }
         if let Some(key) = &key {
             let used = in_use.by_key.get(key).copied().unwrap_or_default();
-            // An amount may be larger than the bound; a single one is not, unless nothing is allowed.
+            // A first amount may exceed the limit. A single use may not, which matters for a limit of 0.
             if used + amount > self.each && (used > 0 || amount == 1) {
                 return Err(Full::Key);
             }
@@ -103,7 +104,7 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         Ok(KeyedPermit { limit: Arc::clone(self), in_total, key, amount })
     }
 
-    /// How much is in use, and by how many keys.
+    /// The amount in use, and the number of keys that use it.
     #[must_use]
     pub fn used(&self) -> (usize, usize) {
         let in_use = self.in_use.lock();
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_leaves_room_for_others_up_to_the_total() {
+    fn one_key_leaves_room_for_others() {
         let limit = KeyedLimit::new(4, 2);
         let mut held: Vec<_> = (0..2).map(|_| limit.take(Some("a")).expect("room")).collect();
         assert_eq!(limit.take(Some("a")).unwrap_err(), Full::Key);
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn share_of_what_is_counted_elsewhere_is_not_counted_twice() {
+    fn share_is_not_counted_in_the_total() {
         let limit = KeyedLimit::new(1, 1);
         let _total = limit.take(None).expect("room");
         let _share = limit.take_share("a").expect("room");
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_amount_may_exceed_the_bound_of_its_key() {
+    fn first_amount_may_exceed_the_limit() {
         let limit = KeyedLimit::new(usize::MAX, 100);
         let large = limit.take_share_of("a", 300).expect("it is all that is in use");
         assert_eq!(limit.take_share_of("a", 10).unwrap_err(), Full::Key);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn key_without_a_bound_is_not_remembered() {
+    fn unlimited_key_needs_no_entry() {
         let limit = KeyedLimit::new(usize::MAX, usize::MAX);
         let held: Vec<_> = (0..1_000).map(|_| limit.take(Some("a")).expect("room")).collect();
         assert_eq!(limit.used(), (1_000, 0));

@@ -1,8 +1,15 @@
-//! Limits with shares: a bound for all clients together, and a smaller one for each of them, so that one cannot use up what is
-//! there for all.
+//! Limits for all clients together with a smaller limit for each, so that no client can use up everything.
 //!
-//! [`KeyedLimit`] bounds what is in use at a time, [`KeyedRate`] how often something happens. Both are keyed: mostly by a
-//! [`Payer`], the user who is charged, or the network where users are not known.
+//! [`KeyedLimit`] limits concurrent use, [`KeyedRate`] the rate of events. The key is usually a [`Payer`]: the user
+//! that is charged, or the network where users are unknown.
+//!
+//! ```
+//! use limits::{Full, KeyedLimit};
+//! let connections = KeyedLimit::new(100, 2);
+//! let held = [connections.take(Some("cfo")), connections.take(Some("cfo"))];
+//! assert_eq!(connections.take(Some("cfo")).unwrap_err(), Full::Key);
+//! assert!(connections.take(Some("ceo")).is_ok());
+//! ```
 
 mod concurrency;
 mod rate;
@@ -14,18 +21,20 @@ use std::sync::Arc;
 pub use concurrency::{Full, KeyedLimit, KeyedPermit};
 pub use rate::{KeyedRate, Rate, Wait};
 
-/// Who is charged for what a client uses.
+/// The principal that is charged for a client's use.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Payer {
-    /// A user, over however many connections.
+    /// A user, over all their connections.
     User(Arc<str>),
-    /// Where users are not known: all clients in one network (see [`network_of`]).
+    /// All clients in one network, where users are unknown (see [`network_of`]).
     Network(IpAddr),
 }
 
 impl Payer {
-    /// Who pays for what comes from this address, if users are not known. `None` for this machine's own addresses: programs of
-    /// its operator, or a proxy that does not say who its clients are, which would all share one client's part.
+    /// The network that is charged for clients at this address.
+    ///
+    /// `None` for loopback addresses: they belong to the operator's programs, or to a proxy that does not say who its
+    /// clients are, which would all share one client's limit.
     #[must_use]
     pub fn at(address: IpAddr) -> Option<Self> {
         let address = address.to_canonical();
@@ -33,7 +42,7 @@ impl Payer {
     }
 }
 
-/// The part of an address that stands for one client: whoever has one IPv6 address has at least all of its /64.
+/// The network that counts as one client: a /64 for IPv6, as every IPv6 client has at least one.
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -42,7 +51,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// One client's share of a limit: a quarter of it; or as much as an honest client may need at once (`least`), up to a half.
+/// One client's share of a limit: a quarter, or `least` (what an honest client may need at once), up to a half.
 #[must_use]
 pub fn share_of(limit: usize, least: usize) -> usize {
     (limit / 4).max(least.min(limit / 2)).max(1).min(limit)
@@ -60,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_client_pay_together_and_loopback_does_not() {
+    fn one_network_is_one_payer_and_loopback_is_none() {
         let payer = |address: &str| Payer::at(address.parse().expect("an address"));
         assert_eq!(payer("2001:db8:0:1::1"), payer("2001:db8:0:1:ffff::2"));
         assert_eq!(payer("::ffff:192.0.2.1"), payer("192.0.2.1"));

@@ -1,4 +1,4 @@
-//! How often something may happen.
+//! Limits on the rate of events.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,39 +8,39 @@ use tokio::time::Instant;
 
 use super::token_bucket::TokenBucket;
 
-/// With fewer keys, none of them is looked for that can be forgotten.
-const FEW: usize = 1_024;
+/// With fewer keys, idle ones are not removed.
+const MIN_KEYS: usize = 1_024;
 
-/// A second, and at once after a quiet time. A rate of 0 is no limit.
+/// A rate of events. A rate of 0 disables the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// Events a second.
+    /// Events per second.
     pub per_second: f64,
-    /// Events at once.
+    /// Burst: events at once after an idle time.
     pub at_once: f64,
 }
 
-/// How often something may happen: in total, and for each key.
+/// A limit on the rate of events: in total, and per key.
 #[derive(Debug)]
 pub struct KeyedRate<K> {
     total: TokenBucket,
     each: Rate,
     by_key: HashMap<K, TokenBucket>,
-    /// With so many keys, those are looked for that can be forgotten.
-    look_at: usize,
+    /// Number of keys at which idle ones are removed.
+    prune_at: usize,
 }
 
-/// Something may not happen yet.
+/// An event must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// For so long, as all keys together are too fast.
+    /// All keys together are too fast. Holds how long to wait.
     Total(Duration),
-    /// For so long, as this key is too fast: others need not wait.
+    /// This key is too fast; others need not wait. Holds how long to wait.
     Key(Duration),
 }
 
 impl Wait {
-    /// How long.
+    /// How long to wait.
     #[must_use]
     pub fn duration(self) -> Duration {
         match self {
@@ -50,17 +50,17 @@ impl Wait {
 }
 
 impl<K: Hash + Eq + Clone> KeyedRate<K> {
-    /// `total` for all keys together, and `each` for one key.
+    /// Allows `total` for all keys together, and `each` per key.
     #[must_use]
     pub fn new(total: Rate, each: Rate, now: Instant) -> Self {
         let total = TokenBucket::new(total.per_second, total.at_once, now);
-        Self { total, each, by_key: HashMap::new(), look_at: FEW }
+        Self { total, each, by_key: HashMap::new(), prune_at: MIN_KEYS }
     }
 
-    /// Counts one event. `None` as a key: nobody is charged, and it is counted in total.
+    /// Counts one event. With `None` as the key, only the total is counted.
     ///
     /// # Errors
-    /// When it may not happen yet: nothing is counted.
+    /// When the event must wait; nothing is counted then.
     pub fn take(&mut self, key: Option<&K>, now: Instant) -> Result<(), Wait> {
         let key = key.filter(|_| self.each.per_second > 0.0);
         if let Some(key) = key {
@@ -74,12 +74,12 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
         })
     }
 
-    /// Charges `amount` to a key, below zero if need be. Returns for how long the key should pause then.
+    /// Charges `amount` to a key, going into debt if necessary. Returns how long the key should pause.
     pub fn spend(&mut self, key: &K, amount: f64, now: Instant) -> Option<Duration> {
         (self.each.per_second > 0.0).then(|| self.bucket(key, now).spend(amount, || now)).flatten()
     }
 
-    /// Takes back an event that was counted and did not happen.
+    /// Returns the token of an event that did not happen.
     pub fn give_back(&mut self, key: Option<&K>) {
         self.total.give_back(1.0);
         if let Some(bucket) = key.and_then(|key| self.by_key.get_mut(key)) {
@@ -88,10 +88,11 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
     }
 
     fn bucket(&mut self, key: &K, now: Instant) -> &mut TokenBucket {
-        if self.by_key.len() >= self.look_at {
-            // A full bucket says nothing. As many keys must come before the next look, so each of them pays little for it.
+        if self.by_key.len() >= self.prune_at {
+            // A full bucket holds no information. The number of keys doubles before the next search, so searching stays
+            // cheap.
             self.by_key.retain(|_, bucket| !bucket.is_full(now));
-            self.look_at = (self.by_key.len() * 2).max(FEW);
+            self.prune_at = (self.by_key.len() * 2).max(MIN_KEYS);
         }
         let Rate { per_second, at_once } = self.each;
         self.by_key.entry(key.clone()).or_insert_with(|| TokenBucket::new(per_second, at_once, now))
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_leaves_room_for_others_up_to_the_total() {
+    fn one_key_leaves_room_for_others() {
         let now = Instant::now();
         let mut rate = rate(now);
         for _ in 0..2 {
@@ -119,23 +120,23 @@ mod tests {
         }
         let total = Err(Wait::Total(Duration::from_millis(500)));
         assert_eq!((rate.take(Some(&3), now), rate.take(None, now)), (total, total));
-        // Who waited for all did not pay for it.
+        // An event that waits for the total costs its key nothing.
         rate.give_back(Some(&1));
         assert_eq!(rate.take(Some(&3), now), Ok(()));
         assert_eq!(rate.take(Some(&3), now + Duration::from_secs(1)), Ok(()));
     }
 
     #[test]
-    fn keys_that_have_all_their_tokens_back_are_forgotten() {
+    fn idle_keys_are_removed() {
         let now = Instant::now();
         let none = Rate { per_second: 0.0, at_once: 0.0 };
         let mut rate = KeyedRate::new(none, Rate { per_second: 1.0, at_once: 1.0 }, now);
         for second in 0..10 {
-            for key in 0..FEW {
+            for key in 0..MIN_KEYS {
                 assert_eq!(rate.take(Some(&(second, key)), now + Duration::from_secs(second)), Ok(()));
             }
         }
-        assert!(rate.by_key.len() <= 2 * FEW, "{}", rate.by_key.len());
+        assert!(rate.by_key.len() <= 2 * MIN_KEYS, "{}", rate.by_key.len());
         assert!(rate.take(Some(&(9, 0)), now + Duration::from_secs(9)).is_err(), "and no others");
     }
 }

@@ -1,16 +1,16 @@
-//! How often something may happen: so much at once, and so much a second after that.
+//! A token bucket: a burst at once, then a steady rate.
 //!
-//! The clock is only looked at when the bucket is empty, and the bucket filled then for all the time since: what stays below
-//! its rate pays a subtraction. So whoever was idle may take two bursts, one behind the other; never more.
+//! The clock is read only when the bucket is empty, which then refills for all the time since the last read: below the
+//! rate, a take costs one subtraction. So after idle time two bursts in a row may pass, but never more.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What may still be taken.
+/// A token bucket.
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
-    /// A second; 0: without a limit.
+    /// Tokens per second; 0 disables the limit.
     rate: f64,
     burst: f64,
     left: f64,
@@ -18,13 +18,14 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket that takes `burst` at once, and is filled with `rate` a second. A rate of 0 limits nothing.
+    /// A full bucket of `burst` tokens, refilled with `rate` tokens per second. A rate of 0 disables the limit.
     #[must_use]
     pub fn new(rate: f64, burst: f64, now: Instant) -> Self {
         Self { rate, burst, left: burst, filled: now }
     }
 
-    /// Takes so much, beyond what is there if need be. Some: for so long nothing more should be taken.
+    /// Takes `amount`, going into debt if necessary. Returns how long to pause until the debt is paid; `None` without a
+    /// debt.
     pub fn spend(&mut self, amount: f64, now: impl FnOnce() -> Instant) -> Option<Duration> {
         if self.rate == 0.0 {
             return None;
@@ -36,10 +37,10 @@ impl TokenBucket {
         (self.left < 0.0).then(|| Duration::from_secs_f64(-self.left / self.rate))
     }
 
-    /// Takes so much if it is there.
+    /// Takes `amount` if it is available.
     ///
     /// # Errors
-    /// When it is not: nothing was taken, and after so long there is enough.
+    /// How long until `amount` is available, if it is not. Nothing is taken then.
     pub fn take(&mut self, amount: f64, now: impl FnOnce() -> Instant) -> Result<(), Duration> {
         if self.rate == 0.0 {
             return Ok(());
@@ -54,12 +55,12 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Takes back what was taken and not used.
+    /// Returns tokens that were taken and not used.
     pub fn give_back(&mut self, amount: f64) {
         self.left = (self.left + amount).min(self.burst);
     }
 
-    /// Whether everything may be taken at once: the bucket is as good as a new one.
+    /// Whether the bucket is full, like a new one.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.left >= self.burst
@@ -79,11 +80,11 @@ mod tests {
     use super::*;
 
     fn never() -> Instant {
-        panic!("nobody needs to know what time it is")
+        panic!("the clock must not be read")
     }
 
     #[test]
-    fn a_burst_goes_through_without_a_look_at_the_clock_and_then_the_rate_counts() {
+    fn burst_passes_without_reading_the_clock() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(10.0, 20.0, start);
         for _ in 0..20 {
@@ -97,11 +98,11 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(bucket.spend(1.0, || much_later), None);
         }
-        assert!(bucket.spend(1.0, || much_later).is_some(), "nobody saves up more than a burst");
+        assert!(bucket.spend(1.0, || much_later).is_some(), "idle time saves up no more than a burst");
     }
 
     #[test]
-    fn what_is_not_there_is_not_taken_and_when_it_will_be_is_said() {
+    fn refused_take_reports_the_wait() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(2.0, 1.0, start);
         assert_eq!(bucket.take(1.0, never), Ok(()));
@@ -112,16 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_zero_limits_nothing() {
+    fn zero_rate_disables_the_limit() {
         let mut bucket = TokenBucket::new(0.0, 0.0, Instant::now());
         assert_eq!(bucket.spend(1e12, never), None);
         assert_eq!(bucket.take(1e12, never), Ok(()));
     }
 
     proptest! {
-        /// Whatever the schedule: from the start on no more goes through than the burst and what the rate gives.
+        /// For any schedule, no more passes than the burst and the rate allow.
         #[test]
-        fn nobody_gets_more_than_the_burst_and_the_rate(steps in prop::collection::vec((0u64..400, 1u64..5), 1..200)) {
+        fn burst_and_rate_are_never_exceeded(steps in prop::collection::vec((0u64..400, 1u64..5), 1..200)) {
             let start = Instant::now();
             let mut bucket = TokenBucket::new(10.0, 7.0, start);
             let (mut millis, mut taken) = (0, 0.0);

@@ -1,18 +1,17 @@
-//! The rule for names of authors: what a change carries as `updatedBy`.
+//! The rule for author names, which changes carry as `updatedBy`.
 //!
-//! It holds wherever a name comes from outside: `?author=` of the API, a legacy login, `lastUpdated` of an imported row,
-//! the options of a replica, accounts and tokens. Documents that arrive by sync are not checked: their names are shown
-//! as they are.
+//! It applies to names from `?author=` of the API, legacy logins, `lastUpdated` of imported rows, options of a replica,
+//! accounts and tokens. Documents that arrive by sync are not checked: their names are shown unchanged.
 
 use super::text::is_blank;
 
-/// Unicode characters that the name of an author may have.
+/// Most Unicode characters of an author name.
 pub const MAX_NAME: usize = 200;
 
-/// Why a text cannot be the name of an author.
+/// Why a text is not a valid author name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAuthorName {
-    /// Nothing that a person could see.
+    /// No visible character.
     #[error("must not be empty")]
     Empty,
     /// More than [`MAX_NAME`] characters.
@@ -23,7 +22,7 @@ pub enum InvalidAuthorName {
     Control,
 }
 
-/// Checks the name of an author. Returns it without the white space around it.
+/// Checks an author name, and returns it without surrounding white space.
 ///
 /// # Errors
 /// When the name is blank, longer than [`MAX_NAME`] characters, or holds control characters.
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_accepted_as_on_the_page() {
+    fn names_follow_the_rules_of_the_dashboard() {
         let rules: Value = serde_json::from_str(include_str!("../../../tests/fixtures/texts.json")).unwrap();
         for case in rules["names"].as_array().unwrap() {
             let times = usize::try_from(case["repeat"].as_u64().unwrap_or(1)).unwrap();
@@ -57,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_name_is_removed() {
+    fn surrounding_white_space_is_removed() {
         assert_eq!(check_author_name(" Anita Rao\n"), Ok("Anita Rao"));
         assert_eq!(check_author_name("\u{200b}"), Err(InvalidAuthorName::Empty));
         assert_eq!(check_author_name("a\nb"), Err(InvalidAuthorName::Control));

@@ -1,32 +1,32 @@
-//! Document ids, as automerge-repo writes them: base58check over a few random bytes.
+//! Document ids in automerge-repo's format: base58check over random bytes.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Ids made here (and by automerge-repo) hold 16 random bytes; an `idFactory` of a client may choose another length.
+/// Accepted numbers of bytes. We and automerge-repo generate 16; a client's `idFactory` may choose another length.
 const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 
-/// The name of a document: base58check text such as `4NMNnkMhL8jXrdJ9jamS58PAVdXu`.
+/// Id of a document: base58check text such as `4NMNnkMhL8jXrdJ9jamS58PAVdXu`.
 ///
-/// Always valid, and only letters and digits: safe as a file name and in a URL. Cloning is cheap.
+/// Always valid, and consists of letters and digits only: safe as a file name and in a URL. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(Arc<str>);
 
 /// Why a text is not a document id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDocumentId {
-    /// A letter outside of base58, or a checksum that does not match: most likely a typing error.
+    /// A character outside of base58, or a wrong checksum: most likely a typing error.
     #[error("the document id is not valid base58check (is a character missing or mistyped?)")]
     NotBase58Check,
-    /// Valid base58check, but of a length that no automerge-repo peer makes.
+    /// Valid base58check of an unsupported length.
     #[error("the document id holds {0} bytes; 1 to 64 are accepted")]
     Length(usize),
 }
 
 impl DocumentId {
-    /// The id of these random bytes, marked as a version 4 UUID, as automerge-repo does it.
+    /// Makes an id of random bytes, marked as a version 4 UUID as automerge-repo does.
     #[must_use]
     pub fn from_random(mut random: [u8; 16]) -> Self {
         random[6] = (random[6] & 0x0f) | 0x40;
@@ -40,7 +40,7 @@ impl DocumentId {
         &self.0
     }
 
-    /// The URL by which automerge-repo clients find the document: `automerge:<id>`.
+    /// The document's URL in automerge-repo: `automerge:<id>`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("automerge:{}", self.0)
@@ -51,7 +51,7 @@ impl FromStr for DocumentId {
     type Err = InvalidDocumentId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Longer than any accepted id: refused before the quadratic base58 decoder sees it.
+        // Longer than any accepted id: rejected before the quadratic base58 decoder runs.
         if text.len() > 100 {
             return Err(InvalidDocumentId::Length(text.len() * 3 / 4));
         }
@@ -86,21 +86,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_automerge_repo_is_read_and_written_unchanged() {
+    fn automerge_repo_id_survives_a_round_trip() {
         let id: DocumentId = "4NMNnkMhL8jXrdJ9jamS58PAVdXu".parse().expect("valid");
         assert_eq!(id.as_str(), "4NMNnkMhL8jXrdJ9jamS58PAVdXu");
         assert_eq!(id.url(), "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu");
     }
 
     #[test]
-    fn made_ids_are_valid_and_distinct() {
+    fn generated_ids_are_valid_and_distinct() {
         let (one, two) = (DocumentId::from_random([1; 16]), DocumentId::from_random([2; 16]));
         assert_ne!(one, two);
         assert_eq!(one.as_str().parse::<DocumentId>(), Ok(one));
     }
 
     #[test]
-    fn what_is_not_an_id_is_told_why() {
+    fn invalid_ids_are_rejected_with_the_reason() {
         for text in ["", "../../etc/passwd", "4NMNnkMhL8jXrdJ9jamS58PAVdXv", "0OIl", "état"] {
             assert_eq!(text.parse::<DocumentId>(), Err(InvalidDocumentId::NotBase58Check), "{text}");
         }

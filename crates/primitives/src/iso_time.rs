@@ -1,13 +1,14 @@
-//! Timestamps as programs read them: ISO 8601 in UTC, always with milliseconds, so that every timestamp has one width.
+//! ISO 8601 timestamps in UTC, always with milliseconds, so that all have one width.
 
 use jiff::Timestamp;
 
-/// Midnight of 1 January of the year 0000. Earlier years are written with a sign, and so with more letters.
+/// Midnight of 1 January of the year 0000 in milliseconds since 1970. Earlier years are written with a sign, in more
+/// characters.
 const FIRST: i64 = -62_167_219_200_000;
 
-/// The instant in the one form that the API, the exports and the history use: `2026-11-22T14:21:00.020Z`.
+/// Formats an instant, in milliseconds since 1970, for the API, exports and the history: `2026-11-22T14:21:00.020Z`.
 ///
-/// Takes milliseconds since 1970. `None`: the year is not one of 0000 to 9999.
+/// Returns `None` if the year is not between 0000 and 9999.
 #[must_use]
 pub fn iso_ms(ms_since_epoch: i64) -> Option<String> {
     let instant = Timestamp::from_millisecond(ms_since_epoch).ok().filter(|_| ms_since_epoch >= FIRST)?;
@@ -35,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn years_beyond_four_digits_have_no_form() {
+    fn years_beyond_four_digits_are_rejected() {
         for ms in [i64::MIN, FIRST - 1, 253_402_300_800_000, i64::MAX] {
             assert_eq!(iso_ms(ms), None, "{ms}");
         }

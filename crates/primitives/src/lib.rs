@@ -6,7 +6,7 @@
 //! use primitives::DocumentId;
 //!
 //! let id = DocumentId::from_random([7; 16]);
-//! assert_eq!(id.url().parse::<DocumentId>(), Ok(id));
+//! assert_eq!(id.as_str().parse::<DocumentId>(), Ok(id));
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 

@@ -1,6 +1,6 @@
-//! Names of the root keys that tell whose document it is and what it holds.
+//! Names of the root keys of a plan document.
 
 /// Root key of the map of positions.
 pub const POSITIONS: &str = "positions";
-/// Root key under which a document carries its own id.
+/// Root key of the document's own id.
 pub const DOCUMENT_ID: &str = "documentId";

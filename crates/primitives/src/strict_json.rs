@@ -1,7 +1,7 @@
-//! JSON in which every key of an object appears once.
+//! JSON in which no object has a repeated key.
 //!
-//! `{"budget": 5, "budget": 50}` is JSON, and readers disagree about what it says; serde_json keeps the last value of a
-//! map. Everything that this program reads is read by these functions, so that no value is dropped without a word.
+//! Readers disagree about `{"budget": 5, "budget": 50}`; serde_json keeps the last value. These functions reject it
+//! instead of dropping a value silently, so all input is read by them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -32,7 +32,7 @@ fn check<'de, R: serde_json::de::Read<'de>>(mut json: serde_json::Deserializer<R
     UniqueKeys.deserialize(&mut json)
 }
 
-/// Reads any value and keeps nothing of it but the keys of the objects around it.
+/// Reads any value, and checks that the keys of its objects are unique.
 #[derive(Clone, Copy)]
 struct UniqueKeys;
 
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for UniqueKeys {
     }
 }
 
-/// Enough of a text to recognize it by, in quotation marks.
+/// The first characters of a text, in quotation marks: enough to recognize it in an error.
 #[must_use]
 pub fn shortened(text: &str) -> String {
     const CHARACTERS: usize = 40;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_appear_once_are_read() {
+    fn unique_keys_are_accepted() {
         for json in ["{}", "[]", "5", "null", "\"a\"", r#"{"a": {"b": 1}, "b": [{"b": 1}, {"b": -2.5}], "c": true}"#] {
             assert_eq!(from_str::<Value>(json).unwrap(), serde_json::from_str::<Value>(json).unwrap());
             assert_eq!(from_slice::<Value>(json.as_bytes()).unwrap(), serde_json::from_str::<Value>(json).unwrap());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_keys_are_an_error_at_any_depth() {
+    fn repeated_keys_are_rejected_at_any_depth() {
         for json in [
             r#"{"a": 1, "a": 1}"#,
             r#"{"b": {"a": 1, "c": 2, "a": 3}}"#,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_syntax_and_depth_stay() {
+    fn other_errors_are_those_of_serde_json() {
         for json in ["", "{", "[1,]", "{\"a\": 1} x", "1e999"] {
             let expected = serde_json::from_str::<Value>(json).unwrap_err().to_string();
             assert_eq!(from_str::<Value>(json).unwrap_err().to_string(), expected);

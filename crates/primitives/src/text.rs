@@ -1,13 +1,13 @@
-//! Texts of positions: how long they may be, and which of them are blank.
+//! Limits and blankness of the texts of positions.
 
-/// Unicode characters that one text of a position may have. The dashboard counts in the same way.
+/// Most Unicode characters of one text of a position. The dashboard counts in the same way.
 pub const MAX_TEXT: usize = 1_000;
 
-/// Whether a person sees nothing of this text.
+/// Whether a text has no visible character.
 ///
-/// White space, control characters, and what Unicode lets programs ignore when they draw text (zero-width spaces, byte
-/// order marks, soft hyphens, variation selectors) leave no mark. `tests/fixtures/texts.json` lists all of them; the
-/// dashboard follows the same list.
+/// Invisible are white space, control characters, and what Unicode allows to ignore in display (zero-width spaces, byte
+/// order marks, soft hyphens, variation selectors). `tests/fixtures/texts.json` lists all of them for the dashboard,
+/// too.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blank_characters_are_those_of_the_page() {
+    fn blank_characters_are_those_of_the_dashboard() {
         let rules: Value = serde_json::from_str(include_str!("../../../tests/fixtures/texts.json")).unwrap();
         let ranges: Vec<(u32, u32)> = rules["blankRanges"]
             .as_array()

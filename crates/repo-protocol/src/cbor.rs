@@ -1,4 +1,4 @@
-//! Reading CBOR with bounds: minicbor's pull decoder, plus a depth limit, plus errors that name the key.
+//! Reads CBOR within bounds: minicbor's pull decoder with a depth limit, and errors that name the key.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use minicbor::decode::{Decoder, Error};
 
 use super::DecodeError;
 
-/// The protocol itself nests three deep; the rest is for keys that are skipped.
+/// Deepest accepted nesting. The protocol needs three levels; the rest is for skipped keys.
 const MAX_DEPTH: usize = 16;
-/// RFC 8746: an array of unsigned bytes. cbor-x writes it when it is told to tag typed arrays.
+/// Tag of an array of unsigned bytes (RFC 8746). cbor-x writes it when told to tag typed arrays.
 const TYPED_ARRAY_OF_BYTES: Tag = Tag::new(64);
-/// The first byte of a 16-bit float, which minicbor reads only with another dependency.
+/// First byte of a 16-bit float, which minicbor reads only with another dependency.
 const FLOAT16: u8 = 0xf9;
 
 /// A cursor over one frame.
@@ -19,7 +19,7 @@ pub(super) struct Reader<'b> {
     decoder: Decoder<'b>,
 }
 
-/// How much is left of a map or an array: a count, or unknown until its end mark.
+/// Number of remaining entries of a map or an array; unknown if it is terminated by an end mark.
 pub(super) struct Remaining(Option<u64>);
 
 impl<'b> Reader<'b> {
@@ -38,18 +38,18 @@ impl<'b> Reader<'b> {
         self.decoder.position()
     }
 
-    /// Whether the value here is what JavaScript takes for no value at all.
+    /// Whether the value is null or undefined.
     pub(super) fn is_absent(&self) -> Result<bool, DecodeError> {
         Ok(matches!(self.kind()?, Type::Null | Type::Undefined))
     }
 
-    /// Refuses bytes after the value.
+    /// Rejects trailing bytes.
     pub(super) fn end(&self) -> Result<(), DecodeError> {
         let offset = self.position();
         if offset < self.decoder.input().len() { Err(DecodeError::TrailingBytes { offset }) } else { Ok(()) }
     }
 
-    /// Steps over one value, whatever it is.
+    /// Skips one value of any type.
     pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
         self.skip_within(MAX_DEPTH)
     }
@@ -96,7 +96,7 @@ impl<'b> Reader<'b> {
         Ok(Remaining(self.decoder.array().map_err(|e| malformed(offset, &e))?))
     }
 
-    /// Whether the map or array has another entry; steps over its end mark.
+    /// Whether the map or array has another entry. Skips the end mark.
     pub(super) fn more(&mut self, remaining: &mut Remaining) -> Result<bool, DecodeError> {
         match &mut remaining.0 {
             Some(0) => Ok(false),
@@ -112,7 +112,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// The next key of a map, or `None` for a key that is not text (which is stepped over; ours all are text).
+    /// The next key of a map; `None` for a key that is not text, which is skipped. Known keys are text.
     pub(super) fn key(&mut self) -> Result<Option<Cow<'b, str>>, DecodeError> {
         if !matches!(self.kind()?, Type::String | Type::StringIndef) {
             self.skip()?;
@@ -130,13 +130,13 @@ impl<'b> Reader<'b> {
             if whole.len() + part.len() > limit {
                 return Err(DecodeError::TooLong { key, limit });
             }
-            // Borrows when there is one part, which is what everybody sends.
+            // Borrows if there is one part, as in all known clients.
             whole += part;
         }
         Ok(whole)
     }
 
-    /// A byte string: plain, in parts, or tagged as a typed array.
+    /// Reads a byte string: plain, in parts, or tagged as a typed array.
     pub(super) fn bytes(&mut self, key: &'static str) -> Result<Cow<'b, [u8]>, DecodeError> {
         let mut offset = self.position();
         if self.kind()? == Type::Tag && self.decoder.tag().map_err(|e| malformed(offset, &e))? != TYPED_ARRAY_OF_BYTES {
@@ -160,7 +160,7 @@ impl<'b> Reader<'b> {
         self.decoder.bool().map_err(|e| malformed(offset, &e))
     }
 
-    /// A whole number from 0 to 2^53 - 1, also when it is written as a float (cbor-x does, from 2^32 on).
+    /// Reads a whole number from 0 to 2^53 - 1, also encoded as a float, as cbor-x does from 2^32 on.
     pub(super) fn whole_number(&mut self, key: &'static str) -> Result<u64, DecodeError> {
         const MAX: f64 = 9_007_199_254_740_991.0;
         let number = self.number(key)?;
@@ -172,7 +172,7 @@ impl<'b> Reader<'b> {
         Ok(number as u64)
     }
 
-    /// Any finite number.
+    /// Reads any finite number.
     pub(super) fn number(&mut self, key: &'static str) -> Result<f64, DecodeError> {
         let offset = self.position();
         let number = match self.kind()? {
@@ -180,7 +180,7 @@ impl<'b> Reader<'b> {
             Type::F16 => self.half()?,
             _ => {
                 self.expect(key, "a number", is_integer)?;
-                // Beyond 2^53 this rounds, as JavaScript would.
+                // Rounds beyond 2^53, as JavaScript does.
                 #[expect(clippy::cast_precision_loss, reason = "JavaScript knows no other numbers")]
                 self.decoder.int().map(|int| i128::from(int) as f64).map_err(|e| malformed(offset, &e))?
             }
@@ -191,7 +191,8 @@ impl<'b> Reader<'b> {
         Ok(number)
     }
 
-    /// A 16-bit float: some encoders write every float as short as they can. One sign bit, 5 of exponent, 10 of fraction.
+    /// Reads a 16-bit float: one sign bit, 5 of exponent, 10 of fraction. Some encoders shorten every float if
+    /// possible.
     fn half(&mut self) -> Result<f64, DecodeError> {
         let offset = self.position();
         let Some(&[FLOAT16, high, low]) = self.decoder.input().get(offset..offset + 3) else {

@@ -1,8 +1,8 @@
-//! Frames to messages.
+//! Decodes frames.
 //!
-//! In two passes: first find where the value of every key begins, stepping over all of them; then read the ones that
-//! this kind of message has. So the order of the keys does not matter, the last of a repeated key wins (as in cbor-x),
-//! and what a key holds in messages of unknown kinds is nobody's business.
+//! Works in two passes: the first locates the value of every key, the second reads those that this kind of message has.
+//! So the order of keys does not matter, the last of repeated keys wins (as in cbor-x), and the values of unknown
+//! messages are not read.
 
 use std::collections::HashMap;
 
@@ -12,26 +12,32 @@ use primitives::DocumentId;
 use super::cbor::Reader;
 use super::{DecodeError, Ephemeral, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, RemoteHeads, StorageId, detach};
 
-/// Texts that are short in every client: kinds, versions, sessions, heads.
+/// Longest accepted text in bytes, for values that are short in every client: kinds, versions, sessions, heads.
 const MAX_TEXT: usize = 512;
-/// The reason in an `error`.
+/// Longest accepted reason in an `error`, in bytes.
 const MAX_REASON: usize = 64 * 1024;
-/// Storage ids in one message, and heads of all of them. It bounds how much larger than the frame the message can be.
+/// Most storage ids, or heads of all of them, in one message. Bounds how much larger than its frame a message can be.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Bytes of entries that no message of version 1 has, in one message. Room for what a later client may add; more would only
-/// make the server read and hold what nobody uses.
+/// Most bytes of unknown entries in one message: room for extensions by later clients.
 const MAX_UNKNOWN: usize = 16 * 1024;
 
-/// Documents that somebody knows already, by their ids.
+/// Looks up the ids of known documents.
 pub type KnownDocuments<'a> = dyn Fn(&str) -> Option<DocumentId> + 'a;
 
-/// Reads one binary frame. The `data` of the message is a part of the frame, unless it is a small part (see [`detach`]).
+/// Decodes one binary frame. The `data` of the message is a slice of the frame, unless it is a small part of it (see
+/// [`detach`]).
+///
+/// # Errors
+/// When the frame is not a valid message.
 pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
     decode_known(frame, &|_| None)
 }
 
-/// The same for whoever knows the ids of some documents already: they need not be checked again.
+/// Like [`decode`], but does not check the ids of `known` documents again.
+///
+/// # Errors
+/// As for [`decode`].
 pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message, DecodeError> {
     let mut fields = Fields::locate(frame)?;
     fields.known = Some(known);
@@ -64,7 +70,7 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
             sender: fields.sender()?,
             target: fields.target()?,
             document: fields.document()?,
-            // Whatever another program puts there is no reason to end the connection.
+            // Another type of value is no reason to end the connection.
             message: fields.message.and_then(|_| fields.text("message", fields.message, MAX_REASON).ok()),
         },
         "ephemeral" => Message::Ephemeral(Ephemeral {
@@ -94,7 +100,7 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
             document: fields.document.map(|_| fields.document()).transpose()?,
             message: fields.text("message", fields.message, MAX_REASON)?,
         },
-        // It is ignored, and nothing of its frame is kept.
+        // Unknown messages are ignored, so nothing of the frame is kept.
         _ => return Ok(Message::Unknown { sender: fields.sender().ok(), kind }),
     };
     if fields.unknown > MAX_UNKNOWN {
@@ -103,11 +109,11 @@ pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message
     Ok(message)
 }
 
-/// Where in the frame the value of each key begins. Absent, null and undefined are the same.
+/// Offset of each key's value in the frame. Absent, null and undefined are the same.
 struct Fields<'b> {
     frame: Reader<'b>,
     known: Option<&'b KnownDocuments<'b>>,
-    /// Bytes of entries whose key no message has.
+    /// Bytes of entries with unknown or repeated keys.
     unknown: usize,
     kind: Option<usize>,
     sender: Option<usize>,
@@ -159,7 +165,7 @@ impl<'b> Fields<'b> {
                 Some("targetId") => &mut fields.target,
                 Some("documentId") => &mut fields.document,
                 Some("data") => &mut fields.data,
-                // `metadata` is the README's name for it, which some implementations took at its word.
+                // Some implementations use `metadata`, the README's name.
                 Some("peerMetadata" | "metadata") => &mut fields.metadata,
                 Some("supportedProtocolVersions") => &mut fields.versions,
                 Some("selectedProtocolVersion") => &mut fields.version,
@@ -204,7 +210,7 @@ impl<'b> Fields<'b> {
         known.map_or_else(|| Ok(text.parse()?), Ok)
     }
 
-    /// Never empty: a stock client never sends that, and one that got it would die of it.
+    /// Never empty: stock clients never send that, and crash when they receive it.
     fn data(&self, frame: &Bytes) -> Result<Bytes, DecodeError> {
         let data = match self.required("data", self.data)?.bytes("data")? {
             std::borrow::Cow::Borrowed(part) => detach(frame, part),
@@ -236,7 +242,7 @@ impl<'b> Fields<'b> {
                 Some("storageId") if absent => metadata.storage_id = None,
                 Some("isEphemeral") if absent => metadata.is_ephemeral = false,
                 Some("storageId") => {
-                    // To the stock peer an empty name is no name.
+                    // Stock peers treat an empty id as none.
                     let name = reader.text("storageId", MAX_TEXT)?;
                     metadata.storage_id = if name.is_empty() { None } else { Some(storage_id(&name, "storageId")?) };
                     continue;
@@ -255,9 +261,9 @@ impl<'b> Fields<'b> {
     fn new_heads(&self) -> Result<Vec<(StorageId, RemoteHeads)>, DecodeError> {
         let mut reader = self.required("newHeads", self.new_heads)?;
         let mut heads: Vec<(StorageId, RemoteHeads)> = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         let mut remaining = reader.map("newHeads")?;
-        // Of all storages together: lists in a list would multiply.
+        // For all stores together: lists within a list multiply.
         let mut left = MAX_ENTRIES;
         while reader.more(&mut remaining)? {
             if heads.len() == MAX_ENTRIES {
@@ -266,10 +272,10 @@ impl<'b> Fields<'b> {
             let store = storage_id(&reader.text("newHeads", MAX_TEXT)?, "newHeads")?;
             let value = remote_heads(&mut reader, left)?;
             left -= value.heads.len();
-            match places.get(&store) {
-                Some(&place) => heads[place] = (store, value),
+            match indexes.get(&store) {
+                Some(&index) => heads[index] = (store, value),
                 None => {
-                    places.insert(store.clone(), heads.len());
+                    indexes.insert(store.clone(), heads.len());
                     heads.push((store, value));
                 }
             }
@@ -298,7 +304,7 @@ fn texts(reader: &mut Reader<'_>, key: &'static str, most: usize) -> Result<Vec<
     list(reader, key, most, |reader| Ok(reader.text(key, MAX_TEXT)?.into_owned()))
 }
 
-// The vector grows with the entries that are really there; what the header claims is never believed.
+// The vector grows with the actual entries; the length in the header is not trusted.
 fn list<'b, T>(
     reader: &mut Reader<'b>,
     key: &'static str,

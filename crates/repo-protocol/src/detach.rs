@@ -1,15 +1,15 @@
-//! Parts of a frame that outlive it.
+//! Slices that outlive their frame.
 //!
-//! A slice of [`Bytes`] keeps the whole allocation alive: 100 bytes that wait in a queue would hold the 16 MiB frame in which
-//! they came, which no count of queued bytes sees.
+//! A slice of [`Bytes`] keeps the whole allocation alive: 100 queued bytes could hold a 16 MiB frame, which a count of
+//! queued bytes would miss.
 
 use bytes::Bytes;
 
-/// Parts up to this size are always copied, since frames as small share one read buffer with others: in bytes.
+/// Slices up to this size in bytes are always copied: small frames share a read buffer with others.
 const SMALL: usize = 1 << 10;
 
-/// A part of a frame, to be kept after the frame was dealt with. A part that is most of its frame shares the frame's memory;
-/// a smaller one is copied. So the result holds at most twice its own length, or a copy.
+/// Returns a part of a frame for keeping after the frame is processed. Shares the frame's memory if the part is most of
+/// it, and copies otherwise, so it holds at most twice its length.
 #[must_use]
 pub fn detach(frame: &Bytes, part: &[u8]) -> Bytes {
     if part.len() <= SMALL || part.len() < frame.len() / 2 {
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_part_lets_go_of_its_frame() {
+    fn small_part_is_copied() {
         let frame = Bytes::from(vec![7; 1 << 20]);
         let part = detach(&frame, &frame[..100]);
         assert_eq!(part, [7; 100].as_slice());

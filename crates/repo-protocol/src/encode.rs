@@ -1,10 +1,10 @@
-//! Messages to frames: plain CBOR maps of known length, their keys in the order in which the JavaScript code writes them.
+//! Encodes messages: CBOR maps of known length, with keys in the order of the JavaScript code.
 
 use primitives::DocumentId;
 
 use super::{Ephemeral, Message, PeerId, PeerMetadata};
 
-/// CBOR's major types, in the upper three bits of a value's first byte.
+/// CBOR's major types, in the upper three bits of the first byte.
 const UNSIGNED: u8 = 0x00;
 const BYTES: u8 = 0x40;
 const TEXT: u8 = 0x60;
@@ -12,7 +12,7 @@ const ARRAY: u8 = 0x80;
 const MAP: u8 = 0xa0;
 
 impl Message {
-    /// The message as a binary frame.
+    /// Encodes the message as a binary frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
@@ -124,8 +124,10 @@ impl Message {
     }
 }
 
-/// A `sync` message up to its data, which is the same for many peers and so need not be copied for each: this and the
-/// data are the frame. ([`Message::Sync`] but for the order of the keys.) `length`: bytes of data, not none.
+/// The beginning of a `sync` frame up to its data, of which there are `length` bytes (not 0). Append the data to get
+/// the frame.
+///
+/// Unlike [`Message::encode`], this needs no copy of data that goes to many peers. Only the order of the keys differs.
 #[must_use]
 pub fn sync_head(sender: &PeerId, target: &PeerId, document: &DocumentId, length: usize) -> Vec<u8> {
     let mut out = Writer::new("sync", 5, 0);
@@ -137,11 +139,11 @@ pub fn sync_head(sender: &PeerId, target: &PeerId, document: &DocumentId, length
     out.0
 }
 
-/// A frame, or what is in one, being written.
+/// Writes CBOR.
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Begins a message; `payload` is a hint of what is large in it.
+    /// Begins a message; `payload` hints at the size of large values.
     fn new(kind: &str, keys: u64, payload: usize) -> Self {
         let mut out = Self(Vec::with_capacity(payload + 256));
         out.head(MAP, keys);
@@ -149,7 +151,7 @@ impl Writer {
         out
     }
 
-    /// Begins the content of an ephemeral message that says who is here.
+    /// Begins the content of an ephemeral presence message.
     pub(super) fn presence(keys: u64) -> Self {
         let mut out = Self(Vec::new());
         out.map(1);
@@ -170,7 +172,7 @@ impl Writer {
         self.0
     }
 
-    /// The beginning of a value: its major type, and a number in as few bytes as it fits.
+    /// Writes the head of a value: its major type and a number, in as few bytes as possible.
     #[expect(clippy::cast_possible_truncation, reason = "every arm knows that the number fits")]
     fn head(&mut self, major: u8, number: u64) {
         match number {
@@ -225,7 +227,7 @@ impl Writer {
         self.0.push(if metadata.is_ephemeral { 0xf5 } else { 0xf4 });
     }
 
-    /// Above 32 bits a float, as cbor-x does: it reads large integers as `BigInt`, which is not equal to any number.
+    /// Writes a float above 32 bits, as cbor-x does: it reads large integers as `BigInt`, which equals no number.
     fn count(&mut self, count: u64) {
         if u32::try_from(count).is_ok() {
             self.head(UNSIGNED, count);

@@ -1,100 +1,100 @@
-//! Why a frame is not a message.
+//! Errors of decoding.
 
 use primitives::InvalidDocumentId;
 
 use super::InvalidPeerName;
 
-/// Why a frame is not a message of automerge-repo's protocol. The text is made to be sent to whoever wrote the client.
+/// Why a frame is not a valid message. The text is sent to the client, for its developer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are not one whole CBOR value.
+    /// The bytes are not valid CBOR.
     #[error("the frame is not valid CBOR at byte {offset}: {reason}")]
     NotCbor {
-        /// Where in the frame.
+        /// Offset in the frame.
         offset: usize,
-        /// What is wrong there.
+        /// What is wrong.
         reason: String,
     },
     /// The frame ends before its value does.
     #[error("the frame is cut off: it ends in the middle of a CBOR value")]
     Truncated,
-    /// A whole value, and then more.
+    /// Bytes follow the message.
     #[error("the frame goes on after its message, from byte {offset}: there must be one message per frame")]
     TrailingBytes {
-        /// Where the message ended.
+        /// Offset of the end of the message.
         offset: usize,
     },
-    /// Values inside of values, more than anybody needs.
+    /// Values are nested too deeply.
     #[error("the frame nests values more than {limit} deep")]
     TooDeep {
-        /// How deep is accepted.
+        /// Deepest accepted nesting.
         limit: usize,
     },
-    /// A key that this kind of message needs is not there (or is null or undefined).
+    /// A required key is missing, null or undefined.
     #[error("{key:?} is missing")]
     Missing {
         /// The key.
         key: &'static str,
     },
-    /// A key holds another type of value.
+    /// A value has the wrong type.
     #[error("{key:?} must be {expected}, but it is {found}")]
     WrongType {
         /// The key.
         key: &'static str,
-        /// What belongs there.
+        /// The expected value.
         expected: &'static str,
-        /// What is there.
+        /// The actual value.
         found: String,
     },
-    /// A number that makes no sense at this key.
+    /// A number is out of range.
     #[error("{key:?} must be {expected}, but it is {found}")]
     BadNumber {
         /// The key.
         key: &'static str,
-        /// What belongs there.
+        /// The expected value.
         expected: &'static str,
-        /// What is there.
+        /// The actual value.
         found: String,
     },
-    /// More of what no message of version 1 has than a later version may add.
+    /// There are too many bytes of unknown keys.
     #[error("the frame holds {found} bytes of unknown or repeated keys; {limit} are accepted")]
     UnknownKeys {
-        /// How many bytes it holds.
+        /// Bytes of unknown or repeated keys.
         found: usize,
-        /// How many are accepted.
+        /// Most accepted bytes.
         limit: usize,
     },
-    /// Data without a single byte.
+    /// The data is empty.
     #[error("{key:?} is empty")]
     Empty {
         /// The key.
         key: &'static str,
     },
-    /// A text that is longer than the protocol needs.
+    /// A text is too long.
     #[error("{key:?} is longer than {limit} bytes")]
     TooLong {
         /// The key.
         key: &'static str,
-        /// The longest that is accepted.
+        /// Longest accepted length in bytes.
         limit: usize,
     },
-    /// A list that is longer than the protocol needs.
+    /// A list is too long.
     #[error("{key:?} lists more than {limit} entries")]
     TooMany {
         /// The key.
         key: &'static str,
-        /// The most that are accepted.
+        /// Most accepted entries.
         limit: usize,
     },
     /// The document id is malformed.
     #[error("\"documentId\" is malformed: {0}")]
     Document(#[from] InvalidDocumentId),
-    /// The name of a peer or of a store is empty or too long.
+    /// The id of a peer or a store is empty or too long.
     #[error("{key:?} is malformed: {source}")]
     Name {
         /// The key.
         key: &'static str,
-        /// What is wrong with the name.
+        /// What is wrong with the id.
         source: InvalidPeerName,
     },
 }

@@ -1,12 +1,12 @@
-//! The names that peers and their stores give themselves: opaque text of bounded length.
+//! Ids that peers and their stores choose: opaque text of bounded length.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Longer than anything that automerge-repo makes (`storage-server-<host>-<pid>`, UUIDs), and short enough to copy.
+/// Accepted lengths in bytes. automerge-repo's ids are shorter (`storage-server-<host>-<pid>`, UUIDs).
 const LENGTH: std::ops::RangeInclusive<usize> = 1..=512;
 
-/// Why a text cannot name a peer or a store.
+/// Why a text is not a valid id of a peer or a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must have 1 to 512 bytes, this one has {length}")]
 pub struct InvalidPeerName {
@@ -14,14 +14,17 @@ pub struct InvalidPeerName {
     length: usize,
 }
 
-macro_rules! name {
+macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name with this text, of 1 to 512 bytes.
+            /// Checks an id: 1 to 512 bytes.
+            ///
+            /// # Errors
+            /// When the text is empty or too long.
             pub fn new(text: &str) -> Result<Self, InvalidPeerName> {
                 if !LENGTH.contains(&text.len()) {
                     return Err(InvalidPeerName { what: $what, length: text.len() });
@@ -29,7 +32,7 @@ macro_rules! name {
                 Ok(Self(text.into()))
             }
 
-            /// The name as text.
+            /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -51,7 +54,7 @@ macro_rules! name {
         }
 
         impl fmt::Debug for $name {
-            // Quoted: the text is the peer's choice, and may hold line breaks.
+            // Quoted: the peer chooses the text, which may contain line breaks.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&*self.0, f)
             }
@@ -59,13 +62,13 @@ macro_rules! name {
     };
 }
 
-name!(
-    /// The name that a peer gave itself for this run of its program. Cloning is cheap.
+id_type!(
+    /// Id of a peer for one run of its program. Cloning is cheap.
     PeerId,
     "a peer id"
 );
-name!(
-    /// The name of a peer's store, the same after a restart. Cloning is cheap.
+id_type!(
+    /// Id of a peer's store, which survives restarts. Cloning is cheap.
     StorageId,
     "a storage id"
 );

@@ -1,8 +1,15 @@
 //! automerge-repo's WebSocket protocol, version 1: one CBOR map per binary frame.
 //!
-//! This follows what the published JavaScript code (2.5.6) does, not what its README says: the metadata travels in
-//! `peerMetadata`, and cbor-x writes maps with 16-bit headers, absent values as `undefined`, and large numbers as
-//! floats. What samod sends is accepted too. Which message is allowed when is the server's business, not decided here.
+//! This follows the published JavaScript code (2.5.6), not its README: metadata is in `peerMetadata`, and cbor-x writes
+//! maps with 16-bit headers, absent values as `undefined`, and large numbers as floats. Messages of samod are accepted,
+//! too. Whether a message is allowed at some time is for the server to decide.
+//!
+//! ```
+//! use repo_protocol::{Message, PeerId, decode};
+//! let leave = Message::Leave { sender: PeerId::new("client-1").unwrap() };
+//! let frame = leave.encode().into();
+//! assert_eq!(decode(&frame), Ok(leave));
+//! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 
 mod cbor;
@@ -23,146 +30,146 @@ pub use error::DecodeError;
 pub use ids::{InvalidPeerName, PeerId, StorageId};
 use primitives::DocumentId;
 
-/// The one version of the protocol that exists; what a `join` without versions means.
+/// The only version of the protocol. Assumed for a `join` without versions.
 pub const PROTOCOL_VERSION: &str = "1";
 
-/// One message of the protocol.
+/// A message of the protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// The client's first message.
     Join {
-        /// Who joins.
+        /// The joining peer.
         sender: PeerId,
-        /// What the client says about itself.
+        /// Metadata about the client.
         metadata: PeerMetadata,
-        /// The versions that the client speaks; `["1"]` when it does not say.
+        /// The versions that the client supports; `["1"]` if it does not say.
         versions: Vec<String>,
     },
     /// The server's answer to a `join`.
     Peer {
-        /// The server's name.
+        /// The server's peer id.
         sender: PeerId,
-        /// The client's name.
+        /// The client's peer id.
         target: PeerId,
-        /// What the server says about itself.
+        /// Metadata about the server.
         metadata: PeerMetadata,
         /// The version that the server chose.
         version: String,
     },
     /// An Automerge sync message about a document that the sender has.
     Sync {
-        /// Who sends it.
+        /// The sending peer.
         sender: PeerId,
-        /// Whom it is for.
+        /// The receiving peer.
         target: PeerId,
-        /// The document that it is about.
+        /// The document.
         document: DocumentId,
         /// The Automerge sync message; never empty.
         data: Bytes,
     },
-    /// An Automerge sync message about a document that the sender does not have and would like to get.
+    /// An Automerge sync message about a document that the sender requests.
     Request {
-        /// Who sends it.
+        /// The sending peer.
         sender: PeerId,
-        /// Whom it is for.
+        /// The receiving peer.
         target: PeerId,
-        /// The document that is asked for.
+        /// The requested document.
         document: DocumentId,
         /// The Automerge sync message; never empty.
         data: Bytes,
     },
     /// The sender cannot provide a document that the receiver syncs or has asked for.
     DocUnavailable {
-        /// Who sends it.
+        /// The sending peer.
         sender: PeerId,
-        /// Whom it is for.
+        /// The receiving peer.
         target: PeerId,
-        /// The document that was asked for.
+        /// The requested document.
         document: DocumentId,
-        /// Why, for people; `None` if the document just does not exist. Stock clients do not look at it.
+        /// The reason, for people; `None` if the document does not exist. Stock clients ignore it.
         message: Option<String>,
     },
-    /// Something that is passed on to everybody at the document, and kept by nobody.
+    /// A message that is relayed to all peers of a document, and not stored.
     Ephemeral(Ephemeral),
-    /// A wish to be told about what other stores have.
+    /// Subscribes to the heads of other stores.
     RemoteSubscriptionChange {
-        /// Who sends it.
+        /// The sending peer.
         sender: PeerId,
-        /// Whom it is for.
+        /// The receiving peer.
         target: PeerId,
-        /// The stores to be told about from now on.
+        /// Stores to subscribe to.
         add: Vec<StorageId>,
-        /// The stores not to be told about any more.
+        /// Stores to unsubscribe from.
         remove: Vec<StorageId>,
     },
-    /// News of what other stores have.
+    /// Heads of other stores.
     RemoteHeadsChanged {
-        /// Who sends it.
+        /// The sending peer.
         sender: PeerId,
-        /// Whom it is for.
+        /// The receiving peer.
         target: PeerId,
         /// The document that changed.
         document: DocumentId,
-        /// What each store has, each store once.
+        /// Heads by store, each store once.
         heads: Vec<(StorageId, RemoteHeads)>,
     },
     /// The sender is about to close the socket.
     Leave {
-        /// Who leaves.
+        /// The leaving peer.
         sender: PeerId,
     },
-    /// The sender refuses something. Without a document it refuses to go on, and will close the socket.
+    /// The sender rejects something. Without a document, it closes the socket afterwards.
     Error {
-        /// Who refuses; samod leaves it out.
+        /// The rejecting peer; samod omits it.
         sender: Option<PeerId>,
-        /// Who is refused; samod leaves it out.
+        /// The rejected peer; samod omits it.
         target: Option<PeerId>,
-        /// The one document that takes no changes from the receiver: the socket stays open. No part of version 1 as it is
-        /// published, in which every `error` is the last message; peers that do not know it leave it out and ignore it.
+        /// The document that accepts no changes from the receiver, if the socket stays open. An extension: in version 1
+        /// as published, every `error` is the last message. Peers that do not know this key ignore the message.
         document: Option<DocumentId>,
         /// The reason, for people.
         message: String,
     },
-    /// A message of a kind that does not exist in version 1. Peers ignore it.
+    /// A message of an unknown kind, which peers ignore.
     Unknown {
-        /// Its kind.
+        /// The kind.
         kind: String,
-        /// Who sends it, if it says so in the usual place.
+        /// The sending peer, if it is in the usual key.
         sender: Option<PeerId>,
     },
 }
 
-/// The content of an ephemeral message. Sender, count and session together name it, wherever it is passed on to.
+/// An ephemeral message. Sender, session and count identify it wherever it is relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ephemeral {
-    /// Who first sent it.
+    /// The original sender.
     pub sender: PeerId,
-    /// Whom this copy is for.
+    /// The receiver of this copy.
     pub target: PeerId,
-    /// The number of the message within the session; at most 2^53 - 1, as in JavaScript.
+    /// Number of the message within the session; at most 2^53 - 1, as in JavaScript.
     pub count: u64,
-    /// A random name of the sender's process.
+    /// Random id of the sender's process.
     pub session: String,
-    /// The document that it is about.
+    /// The document.
     pub document: DocumentId,
     /// The content, opaque to the server; never empty.
     pub data: Bytes,
 }
 
-/// What a peer says about itself when it joins.
+/// Metadata about a peer, sent when it joins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PeerMetadata {
-    /// The name of the peer's store, if it has one: peers with one are remembered.
+    /// Id of the peer's store, if it has one. Such peers are remembered.
     pub storage_id: Option<StorageId>,
-    /// Whether the peer will be forgotten when it leaves (a browser tab without storage).
+    /// Whether the peer is forgotten when it leaves (a browser tab without storage).
     pub is_ephemeral: bool,
 }
 
-/// What a store has of a document.
+/// The heads that a store has of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoteHeads {
-    /// The heads, as automerge-repo writes them (base58check).
+    /// The heads in automerge-repo's encoding (base58check).
     pub heads: Vec<String>,
-    /// When this was so, in milliseconds since 1970 by the first sender's clock; always finite.
+    /// Time of this state in milliseconds since 1970, by the first sender's clock; always finite.
     pub timestamp: f64,
 }

@@ -1,11 +1,11 @@
-//! The content of an ephemeral message as automerge-repo's `Presence` (2.5.6) reads it.
+//! Content of ephemeral presence messages in the format of automerge-repo's `Presence` (2.5.6).
 
 use super::encode::Writer;
 
-/// What the names of people on legacy clients are marked with.
+/// Marks people on legacy clients.
 const SURFACE: &str = "legacy";
 
-/// These people are here. (The rest of what the sender has said of itself stays.)
+/// Announces all people that are present. Does not replace other presence state of the sender.
 #[must_use]
 pub fn snapshot<'a>(people: impl ExactSizeIterator<Item = &'a str>) -> Vec<u8> {
     let mut out = Writer::presence(2);
@@ -22,7 +22,7 @@ pub fn snapshot<'a>(people: impl ExactSizeIterator<Item = &'a str>) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The sender is not here any more, and what it has said of itself does not hold.
+/// Announces that the sender has left, and withdraws its presence state.
 #[must_use]
 pub fn goodbye() -> Vec<u8> {
     let mut out = Writer::presence(1);
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_names_people_and_how_they_are_here() {
+    fn snapshot_names_people_and_their_surface() {
         let expected = [
             &b"\xa1\x6a__presence\xa2\x64type\x68snapshot\x65state\xa1\x66people\x82"[..],
             b"\xa2\x64name\x63CFO\x67surface\x66legacy",
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goodbye_says_nothing_else() {
+    fn goodbye_has_no_state() {
         assert_eq!(goodbye(), b"\xa1\x6a__presence\xa1\x64type\x67goodbye");
     }
 }

@@ -1,4 +1,4 @@
-//! Golden frames of the JavaScript code, frames of samod, and every other form of them.
+//! Golden frames of the JavaScript code, frames of samod, and all other encodings.
 
 use std::collections::BTreeMap;
 
@@ -34,14 +34,14 @@ fn document() -> DocumentId {
     DOCUMENT.parse().expect("a valid id")
 }
 
-/// Builds frames by hand, in any form that CBOR allows.
+/// Builds a frame by hand, in any encoding.
 fn frame(build: impl FnOnce(&mut minicbor::Encoder<Vec<u8>>)) -> Bytes {
     let mut encoder = minicbor::Encoder::new(Vec::new());
     build(&mut encoder);
     encoder.into_writer().into()
 }
 
-/// A `sync` whose `data` is what `value` writes.
+/// A `sync` whose value of `key` is written by `value`, after a valid `data`.
 fn sync_with(key: &str, value: impl FnOnce(&mut minicbor::Encoder<Vec<u8>>)) -> Bytes {
     frame(|e| {
         e.map(6).unwrap().str("type").unwrap().str("sync").unwrap();
@@ -60,7 +60,7 @@ fn data_of(frame: &Bytes) -> Bytes {
 }
 
 #[test]
-fn the_frames_of_the_javascript_code_are_understood() {
+fn javascript_frames_are_decoded() {
     let (client, server) = (peer("client-é"), peer("server"));
     let data = Bytes::from_static(&[0x42, 0, 0, 1, 0]);
     let stored = PeerMetadata { storage_id: Some(store(STORE)), is_ephemeral: false };
@@ -179,7 +179,7 @@ fn encoding_differs_from_cbor_x_by_the_map_headers_only() {
 }
 
 #[test]
-fn large_data_is_a_part_of_the_frame_and_no_copy() {
+fn large_data_is_not_copied() {
     let frame = frame(|e| {
         e.map(5).unwrap().str("type").unwrap().str("sync").unwrap();
         e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
@@ -190,7 +190,7 @@ fn large_data_is_a_part_of_the_frame_and_no_copy() {
 }
 
 #[test]
-fn the_frames_of_samod_are_understood() {
+fn samod_frames_are_decoded() {
     let join = frame(|e| {
         e.map(4).unwrap().str("type").unwrap().str("join").unwrap().str("senderId").unwrap().str("s").unwrap();
         e.str("supportedProtocolVersions").unwrap().array(1).unwrap().str("1").unwrap();
@@ -221,7 +221,7 @@ fn the_frames_of_samod_are_understood() {
 }
 
 #[test]
-fn every_form_of_bytes_text_and_numbers_is_accepted() {
+fn all_encodings_of_values_are_accepted() {
     let tagged = sync_with("data", |e| {
         e.tag(minicbor::data::Tag::new(64)).unwrap().bytes(&[1, 2, 3]).unwrap();
     });
@@ -266,7 +266,7 @@ fn every_form_of_bytes_text_and_numbers_is_accepted() {
 }
 
 #[test]
-fn the_last_of_a_repeated_key_wins_and_unknown_keys_are_skipped() {
+fn last_repeated_key_wins_and_unknown_keys_are_skipped() {
     assert_eq!(
         data_of(&sync_with("data", |e| {
             e.bytes(&[9, 9]).unwrap();
@@ -287,7 +287,7 @@ fn the_last_of_a_repeated_key_wins_and_unknown_keys_are_skipped() {
 }
 
 #[test]
-fn a_head_and_the_data_are_the_message_with_its_keys_in_another_order() {
+fn sync_head_and_data_decode_as_a_sync() {
     let (sender, target) = (peer("server"), peer("client-é"));
     for data in [&[1][..], &[7; 70_000]] {
         let message = Message::Sync {
@@ -349,7 +349,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(message in any_message()) {
+    fn messages_survive_a_round_trip(message in any_message()) {
         prop_assert_eq!(decode(&message.encode().into()), Ok(message));
     }
 }

@@ -1,4 +1,4 @@
-//! What is no message, by accident or on purpose: it is named, and it costs nothing.
+//! Malformed and hostile frames: errors name the problem, and cost little.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,55 +6,55 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn what_is_wrong_is_named() {
-    let told = |frame: &Bytes| decode(frame).unwrap_err().to_string();
-    assert_eq!(told(&Bytes::new()), "the frame is cut off: it ends in the middle of a CBOR value");
-    assert_eq!(told(&Bytes::from_static(b"[\"add\"]")), "\"the frame\" must be a map, but it is bytes");
-    assert_eq!(told(&Bytes::from_static(&[0xa0])), "\"type\" is missing");
+fn errors_name_the_problem() {
+    let error_of = |frame: &Bytes| decode(frame).unwrap_err().to_string();
+    assert_eq!(error_of(&Bytes::new()), "the frame is cut off: it ends in the middle of a CBOR value");
+    assert_eq!(error_of(&Bytes::from_static(b"[\"add\"]")), "\"the frame\" must be a map, but it is bytes");
+    assert_eq!(error_of(&Bytes::from_static(&[0xa0])), "\"type\" is missing");
     assert_eq!(
-        told(&sync_with("type", |e| {
+        error_of(&sync_with("type", |e| {
             e.u8(1).unwrap();
         })),
         "\"type\" must be text, but it is a number"
     );
     assert_eq!(
-        told(&sync_with("senderId", |e| {
+        error_of(&sync_with("senderId", |e| {
             e.null().unwrap();
         })),
         "\"senderId\" is missing"
     );
     assert_eq!(
-        told(&sync_with("targetId", |e| {
+        error_of(&sync_with("targetId", |e| {
             e.str("").unwrap();
         })),
         "\"targetId\" is malformed: a peer id must have 1 to 512 bytes, this one has 0"
     );
     assert_eq!(
-        told(&sync_with("data", |e| {
+        error_of(&sync_with("data", |e| {
             e.bytes(&[]).unwrap();
         })),
         "\"data\" is empty"
     );
     assert_eq!(
-        told(&sync_with("data", |e| {
+        error_of(&sync_with("data", |e| {
             e.str("no").unwrap();
         })),
         "\"data\" must be bytes, but it is text"
     );
     assert_eq!(
-        told(&sync_with("data", |e| {
+        error_of(&sync_with("data", |e| {
             e.tag(minicbor::data::Tag::new(1)).unwrap().bytes(&[1]).unwrap();
         })),
         "\"data\" must be bytes, but it is a tagged value"
     );
     assert_eq!(
-        told(&sync_with("documentId", |e| {
+        error_of(&sync_with("documentId", |e| {
             e.str("nonsense").unwrap();
         })),
         "\"documentId\" is malformed: the document id is not valid base58check (is a character missing or mistyped?)"
     );
     assert_eq!(
-        told(&sync_with("senderId", |e| {
+        error_of(&sync_with("senderId", |e| {
             e.str(&"x".repeat(513)).unwrap();
         })),
         "\"senderId\" is longer than 512 bytes"
@@ -65,7 +65,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn a_frame_cut_anywhere_is_an_error() {
+fn truncated_frames_are_errors() {
     for (name, frame) in golden() {
         for length in 0..frame.len() {
             assert_eq!(decode(&frame.slice(..length)), Err(DecodeError::Truncated), "{name} cut to {length}");
@@ -74,8 +74,8 @@ fn a_frame_cut_anywhere_is_an_error() {
 }
 
 #[test]
-fn bombs_are_defused() {
-    // An unknown key whose value is 100,000 lists, maps or tags inside of each other.
+fn nesting_and_length_bombs_are_rejected() {
+    // An unknown key whose value nests 100,000 lists, maps or tags.
     for opening in [&[0x81][..], &[0x9f], &[0xa1, 0x00], &[0xbf, 0x00], &[0xc1], &[0xa1]] {
         let mut bytes = vec![0xa1, 0x61, b'x'];
         bytes.extend(opening.repeat(100_000));
@@ -94,7 +94,7 @@ fn bombs_are_defused() {
             assert!(decode(&bytes.into()).is_err(), "{major:x} {key}");
         }
     }
-    // More entries than the protocol needs.
+    // More entries than accepted.
     let many = frame(|e| {
         e.map(4).unwrap().str("type").unwrap().str("remote-subscription-change").unwrap();
         e.str("senderId").unwrap().str("a").unwrap().str("targetId").unwrap().str("b").unwrap();
@@ -104,7 +104,7 @@ fn bombs_are_defused() {
         });
     });
     assert_eq!(decode(&many), Err(DecodeError::TooMany { key: "add", limit: 10_000 }));
-    // The same in lists in a list.
+    // The same in nested lists.
     let many = |stores: usize, heads: usize| {
         frame(|e| {
             e.map(5).unwrap().str("type").unwrap().str("remote-heads-changed").unwrap();
@@ -140,7 +140,7 @@ proptest! {
     }
 }
 
-/// A `sync` with 100 bytes of data, beside which `key` holds so many bytes.
+/// A `sync` with 100 bytes of data, and `padding` bytes under `key`.
 fn padded(key: &str, padding: usize) -> Bytes {
     frame(|e| {
         e.map(6).unwrap().str("type").unwrap().str("sync").unwrap();
@@ -152,7 +152,7 @@ fn padded(key: &str, padding: usize) -> Bytes {
 }
 
 #[test]
-fn small_data_does_not_keep_its_frame() {
+fn small_data_does_not_hold_its_frame() {
     for key in ["novelty", "data"] {
         let frame = padded(key, 10_000);
         let data = data_of(&frame);
@@ -162,7 +162,7 @@ fn small_data_does_not_keep_its_frame() {
 }
 
 #[test]
-fn large_unknown_keys_are_refused() {
+fn large_unknown_keys_are_rejected() {
     assert!(decode(&padded("novelty", 16_000)).is_ok());
     let refused = decode(&padded("novelty", 20_000));
     assert!(matches!(refused, Err(DecodeError::UnknownKeys { limit: 16_384, .. })), "{refused:?}");
