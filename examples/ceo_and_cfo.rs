@@ -1,7 +1,7 @@
-//! Two people plan the same budget on two laptops without a network, and lose nothing of each other's work.
+//! Two people edit the same plan offline on two laptops, and both keep their work after syncing.
 //!
-//! `cargo run --example ceo_and_cfo` starts a server in this process and two replicas, takes both offline, edits, and
-//! brings them together again. It ends with an error if the two do not agree.
+//! `cargo run --example ceo_and_cfo` starts a server in this process and two replicas, edits both offline, and reconnects
+//! them. It fails if the replicas do not converge.
 
 #![allow(clippy::disallowed_methods, reason = "deals with the world")]
 
@@ -10,9 +10,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use auth::Role;
 use client::{Replica, ReplicaOptions};
-use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
+use happierwork::server::{self, Options};
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
 use runtime::hub::Caller;
@@ -27,7 +26,7 @@ async fn main() -> Result<()> {
     tokio::time::timeout(Duration::from_secs(30), play(&mut io::stdout())).await?
 }
 
-/// The whole story, told to `out`.
+/// Runs the example and writes its output to `out`.
 pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     let home = tempfile::tempdir()?;
     let started = server::start(server_options(home.path())).await?;
@@ -42,7 +41,7 @@ pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     hub.edit(&Caller::server(), &id, Edit::Describe(plan), author()).await?;
     hub.edit(&Caller::server(), &id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
 
-    // Each laptop has a file of its own. This is all that a program needs to be offline-capable.
+    // Each laptop has its own file. A program needs nothing else to work offline.
     let open = |name: &str| {
         Replica::open(ReplicaOptions::new(home.path().join(format!("{name}.automerge")), id.clone(), name).online(&url))
     };
@@ -97,7 +96,7 @@ pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     Ok(())
 }
 
-/// Waits until both have the same document, and checks it.
+/// Waits until both replicas have equal heads, and compares their positions.
 async fn agree(one: &Replica, other: &Replica) -> Result<()> {
     let (mut changes_of_one, mut changes_of_other) = (one.changes(), other.changes());
     while one.heads() != other.heads() {
@@ -116,7 +115,7 @@ fn positions(replica: &Replica) -> Vec<Position> {
     read_view(replica.view()).rows().map(|row| row.position.clone()).collect()
 }
 
-/// The field that two people set at once, the value that counts, and the one that does not.
+/// Returns the conflicting field, the winning value, and the losing one.
 fn conflict(replica: &Replica, id: &str) -> Option<(&'static str, String, String)> {
     let view = read_view(replica.view());
     let position = &view.get(id)?.position;
@@ -167,24 +166,5 @@ fn budget(id: &str, amount: u64) -> Edit {
 }
 
 fn server_options(home: &Path) -> Options {
-    Options {
-        listen: vec![([127, 0, 0, 1], 0).into()],
-        tls: None,
-        state: home.join("state.automerge"),
-        documents: home.join("documents"),
-        allowed_origins: Vec::new(),
-        hosts: Vec::new(),
-        auth: None,
-        who_may_create: Some(Role::Editor),
-        max_message: 64 << 20,
-        idle_after: Duration::from_secs(60),
-        max_pending: 100,
-        apply_budget: runtime::hub::APPLY_BUDGET,
-        limits: Limits::default(),
-        dashboard: Dashboard::none(),
-        keep_deleted: Duration::from_secs(86_400),
-        times: SocketTimes::default(),
-        grace: Duration::from_secs(5),
-        additional: Some(happierwork::legacy::surface),
-    }
+    Options { state: home.join("state.automerge"), documents: home.join("documents"), ..Options::default() }
 }

@@ -1,10 +1,9 @@
-//! The real hub, its real store and real Automerge peers, in a world that is simulated: the network delays, reorders
-//! between connections, and cuts; the disk fails, fills up, tears writes, and forgets in a crash what was not synced; and one
-//! peer sends what no library makes.
+//! The real hub, the real store and real Automerge peers in a simulated world. The network delays, reorders between
+//! connections, and breaks. The disk fails, fills up, tears writes, and loses unsynced data in a crash. One peer is hostile.
 //!
-//! One seed makes the same choices in every run, and almost always the same run: what is left to the machine is how the
-//! thread that reads a document falls between what others do meanwhile. `SEED=17 cargo test --test simulation one_seed -- --nocapture` runs it again and tells what
-//! happens; `SEEDS=10000 cargo test --release --test simulation` runs that many.
+//! A seed makes the same choices in every run, and almost always the same run: only the timing of the thread that loads a
+//! document is not deterministic. `SEED=17 cargo test --test simulation one_seed -- --nocapture` repeats one seed and prints
+//! every step; `SEEDS=10000 cargo test --release --test simulation` runs many.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
 
@@ -26,16 +25,16 @@ use std::env;
 use mutants::Mutant;
 use world::{Trouble, World};
 
-/// Runs of every kind unless `SEEDS` says otherwise: what fits into everyday tests.
+/// Default number of seeds per kind of fault; `SEEDS` overrides it.
 const SEEDS: u64 = 400;
-/// A broken build has to be found out within so many.
+/// Number of seeds within which every mutant has to be detected.
 const SEEDS_FOR_A_MUTANT: u64 = 1_000;
 
 fn seeds() -> u64 {
     env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("SEEDS is a number"))
 }
 
-/// Runs the seeds `0..count` on all cores; returns the first that violates something, and what.
+/// Runs the seeds `0..count` on all cores; returns the first seed with a violation, and its description.
 fn first_violation(count: u64, trouble: Trouble, mutant: Mutant) -> Option<(u64, String)> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let next = std::sync::atomic::AtomicU64::new(0);
@@ -70,7 +69,7 @@ fn no_violation(trouble: Trouble) {
     }
 }
 
-/// Replays one run, and tells it step by step.
+/// Repeats one run and prints every step.
 #[test]
 fn one_seed() {
     let seed = env::var("SEED").map_or(0, |seed| seed.parse().expect("SEED is a number"));
@@ -79,7 +78,7 @@ fn one_seed() {
         Ok("LyingDisk") => Trouble::LyingDisk,
         _ => Trouble::NetworkAndDisk,
     };
-    World::told(seed, trouble, Mutant::None).expect("no violation");
+    World::traced(seed, trouble, Mutant::None).expect("no violation");
 }
 
 #[test]
@@ -101,7 +100,7 @@ fn lying_disk_is_healed_by_clients() {
 fn mutants_are_detected() {
     for mutant in Mutant::BROKEN {
         let found = first_violation(SEEDS_FOR_A_MUTANT, Trouble::NetworkAndDisk, mutant);
-        let (seed, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not found out"));
+        let (seed, violation) = found.unwrap_or_else(|| panic!("{mutant:?} was not detected"));
         println!("{mutant:?}: seed {seed}: {violation}");
     }
 }

@@ -46,7 +46,7 @@ async fn reload_affects_only_new_connections() {
     new.write(folder.path());
     assert!(shows(address, &authority, &old).await, "not before it is told");
     server.signal("HUP");
-    server.until_logged("the certificate that is there now");
+    server.until_logged("certificate reloaded");
     assert!(shows(address, &authority, &new).await);
     // A session of before is not a way around.
     let mut resumed = connect_to(&url, &[], Some(client)).await;
@@ -70,7 +70,7 @@ async fn reload_affects_only_new_connections() {
 
     old.write(folder.path());
     server.signal("HUP");
-    server.until_logged("the certificate that is there now");
+    server.until_logged("certificate reloaded");
     assert!(shows(address, &authority, &old).await);
     drop((socket, resumed));
     let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();

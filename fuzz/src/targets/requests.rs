@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Role;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
-use happierwork::server::{self, Dashboard, Limits, Options, SocketTimes};
+use happierwork::server::{self, Limits, Options};
 use http_body_util::BodyExt;
 use store::faults::FaultyDisk;
 use tempfile::TempDir;
@@ -58,23 +57,15 @@ impl Life {
 fn options(folder: &Path) -> Options {
     Options {
         listen: Vec::new(),
-        tls: None,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
-        allowed_origins: Vec::new(),
-        hosts: Vec::new(),
-        auth: None,
-        who_may_create: Some(Role::Editor),
         max_message: 16 << 20,
-        idle_after: Duration::from_secs(300),
         max_pending: 1_000,
         apply_budget: Duration::from_secs(3_600),
         limits: Limits { new_documents_per_minute: 0, ..Limits::default() },
-        dashboard: Dashboard::none(),
         keep_deleted: Duration::from_secs(86_400),
-        times: SocketTimes::default(),
-        grace: Duration::from_secs(10),
         additional: Some(happierwork::legacy::surface),
+        ..Options::default()
     }
 }
 
