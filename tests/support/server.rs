@@ -113,6 +113,13 @@ impl TestServer {
         let _ = self.stop.take().expect("not stopped yet").send(());
         let in_time = self.running.take().expect("runs").await.expect("the server does not panic");
         self.end_runtime().await;
+        // Closed connections may hold the application, and with it the locks of its files, for a moment longer.
+        let released = async {
+            while Arc::strong_count(&self.app) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(2), released).await;
         in_time
     }
 

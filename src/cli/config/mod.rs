@@ -387,6 +387,7 @@ mod tests {
     fn flags_default_to_default_options() {
         let mut options = serve(&[]).options().expect("options");
         (options.listen, options.dashboard) = (Options::default().listen, Options::default().dashboard);
+        options.additional = None;
         assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
     }
 
