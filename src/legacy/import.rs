@@ -24,7 +24,7 @@ pub struct ImportedRow {
     pub designation: String,
     /// The department, as it is in the file.
     pub department: String,
-    /// In units of the plan, whatever form the file has it in. `None`: unknown.
+    /// In units of the plan. `None`: unknown.
     pub budget: Option<Budget>,
     /// The place, as it is in the file.
     pub location: String,

@@ -47,7 +47,7 @@ use crate::server::upgrade::Socket;
 use crate::server::websockets::upgrade;
 use crate::server::{AdditionalSurface, App, close_codes};
 use frames::encode;
-use presence::Room;
+use presence::PresenceBoard;
 use socket::LegacySocket;
 
 /// The forms in which rows are kept for all surfaces, this one included.
@@ -55,14 +55,14 @@ pub const RENDERINGS: Renderings = crate::server::renderings::renderings(renderi
 
 /// The legacy surface of one server.
 struct Legacy {
-    room: Arc<Room>,
+    board: Arc<PresenceBoard>,
 }
 
 /// The legacy surface of a new server, on which nobody is logged in.
 #[must_use]
 pub fn surface() -> Arc<dyn AdditionalSurface> {
-    let room = Room::new(|names| Text::from(encode::login_update(names.iter().copied())));
-    Arc::new(Legacy { room: Arc::new(room) })
+    let board = PresenceBoard::new(|names| Text::from(encode::login_update(names.iter().copied())));
+    Arc::new(Legacy { board: Arc::new(board) })
 }
 
 impl AdditionalSurface for Legacy {
@@ -99,7 +99,7 @@ impl AdditionalSurface for Legacy {
                     return refuse(&app, socket, &Spoken::Text, code, &reason, &origin).await;
                 }
             };
-            match LegacySocket::begin(connection.key, caller, outbox, &app, Arc::clone(&self.room)).await {
+            match LegacySocket::begin(connection.key, caller, outbox, &app, Arc::clone(&self.board)).await {
                 Ok(surface) => connection.run(socket, surface, first).await,
                 Err(error) => {
                     let is_denied = matches!(error, Unavailable::Denied(_));

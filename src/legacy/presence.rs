@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::hub::{ConnectionKey, Outbox, Outgoing, Text, Waiter};
 
-/// How presence is written: given by whoever speaks the protocol.
+/// Renders presence as a frame.
 pub type RenderPresence = fn(&[&str]) -> Text;
 
 /// Names that are listed; how many there are beside them is said.
 const MAX_PEOPLE: usize = 100;
 
 /// All legacy sockets.
-pub struct Room {
+pub struct PresenceBoard {
     render: RenderPresence,
     state: Mutex<State>,
 }
@@ -39,8 +39,8 @@ struct Owed {
     mark: Option<Text>,
 }
 
-impl Room {
-    /// An empty room.
+impl PresenceBoard {
+    /// A board without sockets.
     #[must_use]
     pub fn new(render: RenderPresence) -> Self {
         Self { render, state: Mutex::default() }
@@ -55,7 +55,7 @@ impl Room {
         state.members.insert(key, member);
     }
 
-    /// A socket leaves, in whatever way. True if that changes who is here.
+    /// A socket leaves. Returns whether that changes who is here.
     pub fn leave(&self, key: ConnectionKey) -> bool {
         let mut state = self.lock();
         let Some(member) = state.members.remove(&key) else { return false };
@@ -181,9 +181,9 @@ mod tests {
     use super::*;
     use runtime::hub::{OutboxReceiver, outbox};
 
-    fn enter(room: &Room, key: u64) -> OutboxReceiver {
+    fn enter(board: &PresenceBoard, key: u64) -> OutboxReceiver {
         let (sender, receiver) = outbox(CancellationToken::new());
-        room.enter(ConnectionKey(key), sender);
+        board.enter(ConnectionKey(key), sender);
         receiver
     }
 
@@ -197,60 +197,60 @@ mod tests {
             .collect()
     }
 
-    fn room() -> Room {
-        Room::new(|names| Text::from(names.join("+")))
+    fn board() -> PresenceBoard {
+        PresenceBoard::new(|names| Text::from(names.join("+")))
     }
 
     #[test]
     fn two_tabs_of_one_person_are_one_name_until_both_leave() {
-        let room = room();
-        let mut observer = enter(&room, 1);
-        let (_one, _two) = (enter(&room, 2), enter(&room, 3));
-        room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
-        room.rename(ConnectionKey(3), Some("jane".to_owned()), false);
-        room.leave(ConnectionKey(2));
+        let board = board();
+        let mut observer = enter(&board, 1);
+        let (_one, _two) = (enter(&board, 2), enter(&board, 3));
+        board.rename(ConnectionKey(2), Some("jane".to_owned()), false);
+        board.rename(ConnectionKey(3), Some("jane".to_owned()), false);
+        board.leave(ConnectionKey(2));
         assert_eq!(heard(&mut observer), ["\"jane\""]);
-        room.leave(ConnectionKey(3));
+        board.leave(ConnectionKey(3));
         assert_eq!(heard(&mut observer), ["\"\""]);
     }
 
     #[test]
     fn who_is_behind_gets_the_latest_mark_and_presence_and_no_more() {
-        let room = room();
-        let mut slow = enter(&room, 1);
+        let board = board();
+        let mut slow = enter(&board, 1);
         for mark in 0..100 {
-            room.mark(&Text::from(mark.to_string()));
+            board.mark(&Text::from(mark.to_string()));
         }
-        let _other = enter(&room, 2);
-        room.rename(ConnectionKey(2), Some("jane".to_owned()), false);
+        let _other = enter(&board, 2);
+        board.rename(ConnectionKey(2), Some("jane".to_owned()), false);
         heard(&mut slow);
         assert_eq!(slow.take_waiters(), [Waiter::Connection]);
-        room.drained(ConnectionKey(1));
+        board.drained(ConnectionKey(1));
         assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
     }
 
     #[test]
     fn socket_that_does_not_read_holds_one_presence() {
-        let room = room();
-        let mut slow = enter(&room, 1);
-        let _other = enter(&room, 2);
+        let board = board();
+        let mut slow = enter(&board, 1);
+        let _other = enter(&board, 2);
         for name in 0..10 {
-            room.rename(ConnectionKey(2), Some(name.to_string()), true);
+            board.rename(ConnectionKey(2), Some(name.to_string()), true);
         }
         assert_eq!(heard(&mut slow), ["\"9\""]);
     }
 
     #[test]
     fn presence_lists_a_bounded_number_of_names() {
-        let room = room();
+        let board = board();
         let _sockets: Vec<_> = (0..MAX_PEOPLE + 23)
             .map(|key| {
-                let socket = enter(&room, key as u64);
-                room.rename(ConnectionKey(key as u64), Some(format!("{key:03}")), false);
+                let socket = enter(&board, key as u64);
+                board.rename(ConnectionKey(key as u64), Some(format!("{key:03}")), false);
                 socket
             })
             .collect();
-        let heard = heard(&mut enter(&room, 1_000));
+        let heard = heard(&mut enter(&board, 1_000));
         assert_eq!(heard[0].matches('+').count(), MAX_PEOPLE, "{heard:?}");
         assert!(heard[0].ends_with("and 23 more\""), "{heard:?}");
     }

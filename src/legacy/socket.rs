@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::frames::{self, Action, LegacyError, Request, encode};
-use super::presence::Room;
+use super::presence::PresenceBoard;
 use super::renderings::{entry_frames, shown_total_frame, total_frame};
 use crate::server::App;
 use crate::server::close_codes;
@@ -33,7 +33,7 @@ pub struct LegacySocket {
     key: ConnectionKey,
     caller: Caller,
     hub: Hub,
-    room: Arc<Room>,
+    board: Arc<PresenceBoard>,
     document: DocumentId,
     /// The document's rows and plan; kept for as long as this socket watches the document.
     view: SharedView,
@@ -42,7 +42,7 @@ pub struct LegacySocket {
 }
 
 impl LegacySocket {
-    /// Enters the room (which says who is here), and looks at the document from now on.
+    /// Joins the presence board, which tells it who is here, and watches the document from now on.
     ///
     /// # Errors
     /// When the document cannot be opened.
@@ -51,24 +51,24 @@ impl LegacySocket {
         caller: Caller,
         outbox: Outbox,
         app: &App,
-        room: Arc<Room>,
+        board: Arc<PresenceBoard>,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (hub, document) = (app.hub.clone(), app.default_id.clone());
-        room.enter(key, outbox.clone());
+        board.enter(key, outbox.clone());
         let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
             Ok(view) => view,
             Err(error) => {
-                room.leave(key);
+                board.leave(key);
                 return Err(error);
             }
         };
         let total = total_frame(read_view(&view).plan());
-        // The room's first frame is before it in the same outbox, so there is a place.
+        // The board's first frame is before it in the same outbox, so there is a place.
         if let (Some(total), Some(place)) = (total, outbox.place(&runtime::hub::Waiter::Connection)) {
             place.fill(Outgoing::Texts(Arc::from([total])));
         }
         let shows = app.ephemerals.of_socket(&caller, Instant::now());
-        Ok(Self { key, caller, hub, room, document, view, shows })
+        Ok(Self { key, caller, hub, board, document, view, shows })
     }
 
     /// Whether something may be shown to all now. It is acknowledged if not, and lost.
@@ -83,7 +83,7 @@ impl LegacySocket {
     fn author(&self) -> Author {
         let name = match self.caller.user() {
             Some(user) => Some(user.to_string()),
-            None => self.room.name(self.key).filter(|name| !name.is_empty()),
+            None => self.board.name(self.key).filter(|name| !name.is_empty()),
         };
         Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
     }
@@ -106,7 +106,7 @@ impl LegacySocket {
                 // Who is known is not somebody else by saying so.
                 let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
                 self.rename(Some(name.clone()), true).await;
-                self.room.mark(&Text::from(encode::login_trailer(&name)));
+                self.board.mark(&Text::from(encode::login_trailer(&name)));
                 processed()
             }
             Request::LogoutObject { .. } => {
@@ -115,7 +115,7 @@ impl LegacySocket {
             }
             Request::Tracking(tracking) => {
                 if self.may_show() {
-                    self.room.mark(&Text::from(encode::tracking(&tracking.element_id())));
+                    self.board.mark(&Text::from(encode::tracking(&tracking.element_id())));
                 }
                 processed()
             }
@@ -126,8 +126,8 @@ impl LegacySocket {
 
     /// Takes a name, or gives it up. All sockets are told if that changes who is here, or `always`; peers if it does.
     async fn rename(&self, name: Option<String>, always: bool) {
-        if self.room.rename(self.key, name, always) {
-            self.hub.announce(self.room.people()).await;
+        if self.board.rename(self.key, name, always) {
+            self.hub.announce(self.board.people()).await;
         }
     }
 
@@ -141,7 +141,7 @@ impl LegacySocket {
             Err(EditFailure::Edit(EditError::NotFound(_))) if id.chars().count() > MAX_ID => Ok(()),
             // Two people may delete one row: the second hears the same as the first.
             Err(EditFailure::Edit(EditError::NotFound(_))) => {
-                self.room.mark(&Text::from(encode::deleted(&id)));
+                self.board.mark(&Text::from(encode::deleted(&id)));
                 Ok(())
             }
             other => other.map(|_| ()),
@@ -163,7 +163,7 @@ impl LegacySocket {
         match self.edit(Edit::SetTotalAmount(amount.as_f64())).await {
             Ok(done) if done.changed => processed(),
             Ok(_) if self.may_show() => {
-                self.room.mark(&self.shown_total());
+                self.board.mark(&self.shown_total());
                 processed()
             }
             Ok(_) => [processed(), vec![self.shown_total()]].concat(),
@@ -241,12 +241,12 @@ impl Protocol for LegacySocket {
     }
 
     fn drained(&mut self) {
-        self.room.drained(self.key);
+        self.board.drained(self.key);
     }
 
     async fn gone(&mut self) {
-        if self.room.leave(self.key) {
-            self.hub.announce(self.room.people()).await;
+        if self.board.leave(self.key) {
+            self.hub.announce(self.board.people()).await;
         }
         self.hub.leave(self.key, [self.document.clone()]).await;
     }

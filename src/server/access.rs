@@ -231,7 +231,7 @@ mod tests {
             }
         }
         let origin = HeaderValue::from_static("http://localhost:4300");
-        assert!(access.allows(&origin, Some("localhost:8443"), true), "whoever works on a page of their own may ask");
+        assert!(access.allows(&origin, Some("localhost:8443"), true), "pages of loopback are allowed");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl<'a> Found<'a> {
         if let Some(token) = parameter(uri) {
             return Self::Given(token);
         }
-        // A browser sends a cookie with whatever request any page makes it send.
+        // A browser sends the cookie with the requests of any page.
         match cookie(headers, secure) {
             Some(token) if comes_from_our_page(method, headers, access, secure) => Self::Cookie(token),
             _ => Self::Nothing,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn over_tls_the_cookie_counts_that_only_this_host_can_have_set_and_no_other() {
+    fn tls_accepts_only_the_host_prefixed_cookie() {
         let (plain, secure) = ("happierwork_session=plain", "__Host-happierwork_session=secure");
         let both = format!("{plain}; {secure}");
         for (cookies, over_tls, without) in [

@@ -56,7 +56,7 @@ pub fn tagged(tag: &str, mut response: Response) -> Response {
 /// What the `If-Match` header of a writing request says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMatch {
-    /// Write whatever stands there now.
+    /// Write unconditionally.
     Anything,
     /// Write if this is still what stands there; it is, at this moment.
     This,

@@ -22,7 +22,7 @@ use super::sync::repo::RepoSocket;
 use super::upgrade::Socket;
 use super::{App, close_codes};
 
-/// A connection of whoever asks.
+/// A connection of the identified client.
 ///
 /// # Errors
 /// When nobody is let in by this token (any more), or the user has too many connections.

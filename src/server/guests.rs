@@ -158,7 +158,7 @@ impl Guests {
     }
 
     /// Who stands behind our proxies: of the addresses that were added one after the other, the last that is not a
-    /// proxy's. What is before it was written by whoever is not trusted.
+    /// proxy's. The entries before it are not trusted.
     fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let mut last = None;
         for value in headers.get_all(FORWARDED_FOR) {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_cannot_take_the_room_of_others_and_is_forgotten_when_it_has_left() {
+    fn one_address_leaves_room_for_others_and_is_forgotten() {
         let guests = guests(0, 2, &[]);
         let seats = [guests.seat(ip("10.0.0.1")).unwrap(), guests.seat(ip("::ffff:10.0.0.1")).unwrap()];
         assert_eq!(guests.seat(ip("10.0.0.1")).unwrap_err(), Full::Address);
@@ -247,7 +247,7 @@ mod tests {
         let _connections: Vec<_> = (0..3).map(|_| guests.seat(proxy).expect("a proxy is not one client")).collect();
         let claim = |values: &[&str]| guests.seat_behind_proxy(proxy, &forwarded(values));
         let _seat = claim(&["192.0.2.1"]).unwrap().expect("a seat");
-        // Whatever the client itself has written before it, and through however many of our proxies it came.
+        // With any entries that the client wrote itself, and through any number of trusted proxies.
         for values in [&["8.8.8.8, 192.0.2.1"][..], &["nonsense", "192.0.2.1"], &["192.0.2.1, 10.0.0.2"]] {
             assert_eq!(claim(values).unwrap_err(), Full::Address, "{values:?}");
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn user_has_a_quarter_of_all_connections_over_however_many_addresses() {
+    fn user_has_a_quarter_of_connections_over_all_addresses() {
         let guests = guests(100, 0, &[]);
         let (intern, ceo) = (Arc::from("intern"), Arc::from("ceo"));
         let seats: Vec<_> = std::iter::from_fn(|| guests.seat_of_user(&intern).ok()).take(101).collect();

@@ -50,7 +50,7 @@ pub struct Limits {
 
 /// Seconds' worth of messages that may come at once.
 pub const MESSAGES_BURST: f64 = 2.0;
-/// Seconds' worth of bytes that may come at once: whoever syncs a large document for the first time is not slowed down.
+/// Burst of bytes, in seconds of the rate: the first sync of a large document is not throttled.
 pub const BYTES_BURST: f64 = 8.0;
 /// Minutes' worth of new documents that may be created at once.
 pub const NEW_DOCUMENTS_BURST: u32 = 10;

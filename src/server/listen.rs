@@ -182,7 +182,7 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
     app.hub.metrics().refuse(refusal);
     let goodbye = match app.guests.goodbye() {
         None if full == Full::House => {
-            // Whoever comes next would hear the same: all wait, where the system lets them wait.
+            // The next client would get the same answer: all wait in the backlog of the system.
             let goodbye = app.guests.next_goodbye().await;
             if let Ok(seat) = app.guests.seat(peer) {
                 return Some(Place::Seat(seat));

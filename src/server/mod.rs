@@ -1,7 +1,7 @@
 //! The server: listeners, routes, one file per surface, and who may ask.
 //!
-//! Every surface is on every listening port. This room translates between protocols ([`crate::wire`]) and documents
-//! ([`runtime::hub`]); it decides nothing about documents.
+//! Every surface is on every listening port. The server translates between protocols and
+//! documents ([`runtime::hub`]); it decides nothing about documents.
 
 pub mod access;
 mod additional_surface;

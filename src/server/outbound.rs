@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_reads_what_was_put_in_however_little_the_socket_takes_at_once() {
+    async fn partial_writes_deliver_everything() {
         for space in [1, 7, 1_000, 1 << 20] {
             let (server, io) = tokio::io::duplex(space);
             let client = tokio::spawn(client(io));

@@ -81,7 +81,7 @@ pub async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     not_allowed(&method, &uri)
 }
 
-/// The same; the `Allow` header is for whoever knows what it takes.
+/// The same. The router adds the `Allow` header.
 pub fn not_allowed(method: &Method, uri: &Uri) -> Problem {
     let detail = format!("{} does not take {method}; the Allow header says what it takes", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not for this path", detail)

@@ -22,7 +22,7 @@ pub trait Protocol: Send {
         out: &mut Outbound,
     ) -> impl Future<Output = Result<(), Farewell>> + Send;
 
-    /// What a document or a room has for the other side.
+    /// A message of a document, or of the protocol itself, for the other side.
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
 
     /// The socket takes messages again that found no place in its outbox.

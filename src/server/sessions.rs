@@ -1,7 +1,7 @@
 //! Connections of users, while they last: a token may expire, a key be retired, an account be disabled or get another
 //! role. Whom that concerns is closed, or may do something else, at once.
 //!
-//! All of them are looked after in one place. A connection itself has nothing to check, whatever it sends and receives.
+//! All of them are looked after in one place. A connection itself checks nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use runtime::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
 use runtime::metrics::Refusal;
 use tokio::sync::Notify;
 
-/// A clock may be set: nobody relies on a token that expires in a week being looked at then and not before.
-const AT_LEAST: Duration = Duration::from_secs(60);
-/// Between two looks at the clock: whatever it says, looking is not all that is done.
-const AT_MOST: Duration = Duration::from_millis(100);
+/// The longest time between two checks, as the clock may be set meanwhile.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// The shortest time between two checks, even if the clock jumps.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// All connections of users. Clones are the same.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Sessions {
     pub async fn run(self, hub: Hub) {
         let mut changes = self.0.authority.changes();
         loop {
-            let next = self.next_end().map_or(AT_LEAST, |end| until(end, now()));
+            let next = self.next_end().map_or(LONGEST_INTERVAL, |end| until(end, now()));
             tokio::select! {
                 changed = changes.changed() => {
                     if changed.is_err() {
@@ -141,7 +141,7 @@ pub fn renew(authority: &Authority, caller: &Caller) -> Result<(), Refused> {
 /// How long to sleep until this moment, at the most.
 fn until(end: i64, now: i64) -> Duration {
     let seconds = u64::try_from(end.saturating_sub(now)).unwrap_or(0);
-    Duration::from_secs(seconds).clamp(AT_MOST, AT_LEAST)
+    Duration::from_secs(seconds).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
 impl Drop for Session {
@@ -160,8 +160,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_looked_again_when_a_token_is_over_which_is_after_it_expires_and_not_for_those_who_are_closed_already()
-     {
+    async fn next_check_is_when_a_token_of_an_open_session_expires() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let auth = AuthFolder::create(folder.path().join("auth")).expect("made");
         auth.change_keys(|keys| keys.make(NewKey::Ed25519, now()).map(|_| ())).expect("a key");
@@ -193,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn between_two_looks_there_is_time_for_other_things_whatever_the_clock_says() {
+    fn checks_are_never_back_to_back() {
         for (end, now, expected) in [
             (1_000, 990, Duration::from_secs(10)),
-            (1_000, 0, AT_LEAST),
-            (1_000, 1_000, AT_MOST),
-            (1_000, 2_000, AT_MOST),
-            (i64::MAX, i64::MIN, AT_LEAST),
-            (i64::MIN, i64::MAX, AT_MOST),
+            (1_000, 0, LONGEST_INTERVAL),
+            (1_000, 1_000, SHORTEST_INTERVAL),
+            (1_000, 2_000, SHORTEST_INTERVAL),
+            (i64::MAX, i64::MIN, LONGEST_INTERVAL),
+            (i64::MIN, i64::MAX, SHORTEST_INTERVAL),
         ] {
             assert_eq!(until(end, now), expected, "{end} {now}");
         }

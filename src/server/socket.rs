@@ -92,7 +92,7 @@ impl Connection {
         tracing::debug!(connection = self.key.0, ?end, "closed");
         if let Some((code, reason)) = self.goodbye(&end, &protocol) {
             if P::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
-                // Whoever sent what is bad, or too large, is no such client, and not waited for.
+                // The sender of a bad message is not a stock client: it is not waited for.
                 let waited = matches!(&end, End::Ours(farewell) if farewell.kind != FarewellKind::BadMessage);
                 let _ = timeout(self.times.goodbye, self.be_heard(&mut socket, &mut out, waited)).await;
                 sleep(BREATH).await;

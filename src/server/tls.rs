@@ -158,7 +158,7 @@ impl Tls {
         let config = match tokio::task::spawn_blocking(move || read(&files)).await {
             Ok(config) => config?,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime ends, and whoever waits here with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         };
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -171,7 +171,7 @@ impl Tls {
         &self.files.certificate
     }
 
-    /// Makes an encrypted connection of a fresh one. Whoever speaks HTTP without TLS is told to use it.
+    /// Makes an encrypted connection of a fresh one. A client that speaks plain HTTP is told to use TLS.
     ///
     /// # Errors
     /// When it does not come to that.
@@ -192,7 +192,7 @@ impl Tls {
     }
 }
 
-/// Answers whatever was asked, and waits until that was read: a socket that is closed before may take the answer with it.
+/// Answers a plain HTTP request, and waits until the answer was read: a socket that is closed before may take the answer with it.
 async fn decline(socket: &mut TcpStream) -> io::Result<()> {
     let length = SPEAK_TLS.len();
     let answer = format!(

@@ -73,7 +73,7 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
         let places = (guest, seat);
         let Some(socket) = socket.await else { return };
         if let Some(RefusedUpgrade { code, reason }) = refused {
-            // Whoever has no seat has the right to a goodbye instead.
+            // A client without a connection permit is still told why it is refused.
             let standing = places.0.as_ref().is_some_and(|guest| guest.refused().is_some());
             let goodbye = if standing { None } else { app.guests.goodbye() };
             dismiss(&app, socket, &spoken, code, &reason, standing || goodbye.is_some(), &origin).await;

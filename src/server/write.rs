@@ -6,7 +6,7 @@ use runtime::hub::{Caller, EditFailure};
 
 use super::{App, Problem};
 
-/// Makes an edit, and returns the document with it: whoever writes and then reads finds what they wrote.
+/// Makes an edit, and returns the document with it: clients read their own writes.
 ///
 /// # Errors
 /// When it is refused, or could not be made durable.
@@ -22,7 +22,7 @@ pub async fn write(
     app.hub.view(caller, id).await?.ok_or(EditFailure::Unknown)
 }
 
-/// The document, for whoever reads.
+/// The document, for readers.
 ///
 /// # Errors
 /// When it does not exist, or cannot be opened.

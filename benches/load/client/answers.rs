@@ -29,7 +29,7 @@ pub struct Answer {
     pub heads: Vec<ChangeHash>,
     /// The edits that a peer with these heads has.
     pub covered: Covered,
-    /// How many changes the message brings; None: all of them.
+    /// How many changes the message brings; `None` for a whole document.
     pub changes: Option<u32>,
 }
 
@@ -81,7 +81,7 @@ impl Answers {
     }
 }
 
-/// How many changes a message brings; None: a whole document.
+/// How many changes a message brings; `None` for a whole document.
 pub fn count_changes(message: &Message) -> Fallible<Option<u32>> {
     let mut changes = 0;
     for mut chunks in message.changes.iter() {

@@ -118,7 +118,7 @@ impl Viewer {
             }
             self.socket.write_now()?;
             if let Some(asleep) = &mut asleep {
-                // Whoever could wake it is gone with the whole crowd.
+                // An error means that the whole crowd has ended.
                 let _ = asleep.wait_for(|asleep| !asleep).await;
             }
             self.socket.turn().await?;

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 pub async fn serve(listen: SocketAddr, folder: PathBuf) -> io::Result<()> {
     let repo = Repo::build_tokio()
         .with_storage(TokioFilesystemStorage::new(folder))
-        // A sync server gives a document to whoever asks, and does not announce it to everybody else.
+        // A sync server answers requests for a document, and does not announce it to other peers.
         .with_share_policy(ShareConfig::read_write().with_announce(false))
         .load()
         .await;

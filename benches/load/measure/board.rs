@@ -42,7 +42,7 @@ impl Board {
         self.moved.notify_waiters();
     }
 
-    /// A client failed: whoever waits is woken, and will see it.
+    /// A client failed: all waiting tasks are woken, and see it.
     pub fn note_failure(&self, what: String) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         self.moved.notify_waiters();

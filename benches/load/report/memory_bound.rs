@@ -1,4 +1,4 @@
-//! What the server may take of memory, whatever clients send: the one place where the sum of docs/operations.md is
+//! The upper bound of the server's memory under any load: the one place where the sum of docs/operations.md is
 //! calculated, from the defaults of the flags and on two processors.
 
 use happierwork::server::MESSAGE_MEMORY;
@@ -31,17 +31,17 @@ pub fn mib(connections: u64, documents: u64, operations: u64) -> f64 {
         + f64::from(OPERATION) * operations as f64 / MIB
 }
 
-/// The bound with so many connections, whatever they send, in MiB.
-pub fn whatever_is_sent_mib(connections: u64) -> f64 {
+/// The bound with this number of connections under any load, in MiB.
+pub fn upper_bound_mib(connections: u64) -> f64 {
     mib(connections, 0, DOCUMENT_OPERATIONS)
 }
 
-/// How [`whatever_is_sent_mib`] is calculated.
+/// How [`upper_bound_mib`] is calculated.
 pub fn words(connections: u64) -> String {
     format!(
         "{} MiB, its bound: {PROCESS_MIB} MiB + {CONNECTION_KIB} KiB × {} + {TIMES} × {} MiB (`--max-message-memory`) + {OPERATION} B \
          × {} (`--max-document-operations`: one message that holds a whole document)",
-        thousands(whatever_is_sent_mib(connections)),
+        thousands(upper_bound_mib(connections)),
         thousands(connections as f64),
         exact(MESSAGE_MEMORY as f64 / MIB),
         thousands(DOCUMENT_OPERATIONS as f64),

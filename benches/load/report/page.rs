@@ -1,4 +1,4 @@
-//! The page from top to bottom. What it says is true whatever the figures are.
+//! The page from top to bottom. Its text holds for any figures.
 
 use std::fmt::Write;
 

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_failures_are_free_and_then_pauses_double_up_to_the_longest() {
+    fn pauses_double_after_the_free_failures() {
         let (mut damper, now) = (Damper::default(), Instant::now());
         let mut pauses = Vec::new();
         for _ in 0..14 {

@@ -1,5 +1,5 @@
 //! A document and its log: how the changes of a batch become durable, and how to get back to solid ground when they do
-//! not. What a server ([`crate::hub`]) and an offline replica ([`client`]) have in common.
+//! not. What a server ([`crate::hub`]) and an offline replica (the `client` crate) have in common.
 //!
 //! After a failed write nothing in memory is trusted: the document is read again from what is durable. A document that
 //! the store refuses is mended by writing a full copy, as soon as that works.
@@ -140,7 +140,7 @@ impl DocumentLog {
                     self.lengths = lengths;
                     self.refused = false;
                 }
-                // The next append fails as well, and tells whoever waits for it.
+                // The next append fails as well, and its sender is told.
                 Err(error) => tracing::warn!(document = %self.id, %error, "the document still cannot be written"),
             }
         }

@@ -268,7 +268,7 @@ impl Hub {
         Ok(self.view(caller, id).await?.map(|view| read_view(&view).plan().clone()))
     }
 
-    /// Makes an edit, and returns when it is durable and published: whoever reads then finds it.
+    /// Makes an edit, and returns when it is durable and published: later reads see it.
     ///
     /// # Errors
     /// When it is not acceptable, or could not be made durable.
@@ -354,7 +354,7 @@ impl Hub {
         }
     }
 
-    /// Whether changes can be made durable now, or could be a second ago; in words for whoever asks.
+    /// Whether changes can be made durable now, or could be a second ago.
     ///
     /// # Errors
     /// When they cannot.

@@ -1,4 +1,4 @@
-//! What an operator can watch and alert on. Handles only: whoever does the work counts it.
+//! Metrics for operators. This module only holds the handles; the code that does the work counts.
 //!
 //! One set per server, not one per process, so that servers in one process (tests) do not count for each other.
 

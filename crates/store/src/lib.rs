@@ -3,11 +3,11 @@
 //! | file | holds |
 //! |---|---|
 //! | [`file`](mod@file) | the embedded default: one append-only log per document, in Automerge's own format |
-//! | [`memory`] | a stand-in for tests |
-//! | [`conformance`] | what every implementation must do, as a suite to run against it |
+//! | `memory` | an in-memory store for tests (feature `testing`) |
+//! | `conformance` | what every implementation must do, as a suite to run against it (feature `testing`) |
 //! | [`check`] | is this file whole, and what would be cut? |
 //! | [`disk`] | what the file store asks of an operating system |
-//! | [`faults`] | a disk in memory that fails and crashes on command, for tests |
+//! | `faults` | a disk in memory that fails and crashes on command (feature `testing`) |
 
 pub mod check;
 #[cfg(any(test, feature = "testing"))]

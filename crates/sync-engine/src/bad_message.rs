@@ -60,7 +60,7 @@ pub enum BadMessage {
     /// The operation numbers of a change are at the end of their range of 32 bits.
     #[error("a change in the sync message exceeds the number of operations that a document can have")]
     OperationNumbersExhausted,
-    /// The library can apply the change, but not reproduce it from the document: see [`validation`](crate::validation).
+    /// The library can apply the change, but not reproduce it from the document.
     #[error("a change in the sync message refers to operations that do not exist, or has a non-canonical encoding")]
     NotReproducible,
     /// The document has reached one of its limits.

@@ -57,7 +57,7 @@ pub struct AddRow {
     pub designation: String,
     /// As sent; may be empty, or other than the five that the client's form offers.
     pub department: String,
-    /// In units of the plan, whatever form it was sent in.
+    /// In units of the plan.
     pub budget: Budget,
     /// As sent; may be empty.
     pub location: String,

@@ -49,7 +49,7 @@ pub fn failure(failure: EditFailure) -> Response {
     }
 }
 
-/// The object that a body holds, as JSON clients of old send it: whatever the content type says.
+/// The object that a body holds, as JSON clients of old send it. The content type is ignored.
 ///
 /// # Errors
 /// The answer to give.

@@ -3,7 +3,7 @@
 //! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where
 //! the original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients
 //! alike. The content type of a body is not checked, as in the original. Where nobody is asked who
-//! they are (see [`login`]), whoever writes here is `Admin`, as in the original.
+//! they are (see `login`), the author is `Admin`, as in the original.
 
 mod add;
 mod answer;

@@ -51,7 +51,7 @@ pub(super) fn inflated(gzip: &'static [u8], length: usize) -> io::Result<Bytes> 
         let mut bytes = Vec::with_capacity(length);
         GzDecoder::new(gzip).read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
     })?;
-    // Whoever was first: all get the same bytes.
+    // Several may decompress it at once; all get the same bytes.
     Ok(known().get_or_insert_default().entry(place).or_insert(bytes).clone())
 }
 

@@ -19,7 +19,7 @@ const INDEX: &str = "/index.html";
 /// Names below this hold a hash of their content: what is there never changes.
 const HASHED: &str = "/assets/";
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// To be asked for each time. (Whoever has it already gets a 304.)
+/// Revalidated each time; 304 if it has not changed.
 const ASK: HeaderValue = HeaderValue::from_static("no-cache");
 /// Nothing comes from elsewhere, and nothing is run but the page's own files and Automerge's WebAssembly. `'self'` covers
 /// WebSockets in every browser that knows `'wasm-unsafe-eval'`. (Safari learned the one in 15.4, and the other in 16.)

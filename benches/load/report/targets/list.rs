@@ -77,7 +77,7 @@ fn strangers_goal() -> String {
 }
 
 fn strangers_mib() -> f64 {
-    memory_bound::whatever_is_sent_mib(STRANGERS)
+    memory_bound::upper_bound_mib(STRANGERS)
 }
 
 /// All targets.

@@ -1,5 +1,5 @@
 //! An honest user who comes again and again, as a person with a browser and a laptop does: edits over HTTP, exports, logs
-//! in, makes plans, and reconnects under the same peer id. Whatever is refused is counted.
+//! in, makes plans, and reconnects under the same peer id. Refusals are counted.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -29,7 +29,7 @@ const EXPORT: u32 = 5;
 const RECONNECT: u32 = 5;
 const LOG_IN: u32 = 20;
 const MAKE: u32 = 20;
-/// Whatever takes longer counts as refused.
+/// Requests that take longer count as refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who visits.

@@ -47,7 +47,7 @@ fn next(log: &[u8], actor: &[u8], value: i64) -> (Change, Vec<u8>) {
 }
 
 #[test]
-fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart_too() {
+fn provenance_is_independent_of_the_change_and_survives_restart() {
     let (mut document, log) = plan();
     let (mut ceo, mut cfo) = (user(&mut document, 8, "ceo", false), user(&mut document, 9, "cfo", false));
     ceo.settle(&mut document);
@@ -80,7 +80,7 @@ fn it_is_known_who_brought_a_change_whatever_the_change_says_and_after_a_restart
 }
 
 #[test]
-fn nobody_goes_on_under_the_actor_of_somebody_else_and_everybody_may_hand_on_a_copy() {
+fn foreign_actor_is_refused_and_copies_are_accepted() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     user(&mut document, 9, "cfo", false);
@@ -119,7 +119,7 @@ fn of_two_who_bring_the_same_new_actor_at_once_one_gets_it() {
 }
 
 #[test]
-fn a_copy_may_be_handed_on_in_the_same_batch_as_what_it_is_a_copy_of_and_nothing_more() {
+fn copy_is_accepted_in_the_batch_of_its_original() {
     let (mut document, log) = plan();
     for (key, name) in [(8, "ceo"), (9, "cfo"), (10, "coo")] {
         user(&mut document, key, name, false);
@@ -169,7 +169,7 @@ fn a_change_that_waited_is_of_the_one_who_brought_it() {
 }
 
 #[test]
-fn an_actor_is_nobodys_again_when_its_changes_could_not_be_stored() {
+fn actor_is_released_when_its_changes_were_not_stored() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     user(&mut document, 9, "cfo", false);
@@ -204,7 +204,7 @@ fn lines_that_cannot_be_read_are_counted_and_cost_no_other() {
 }
 
 #[test]
-fn who_may_only_read_is_told_so_and_changes_nothing_however_often_it_tries() {
+fn read_only_peer_is_told_and_changes_nothing() {
     let (mut document, log) = plan();
     let mut viewer = user(&mut document, 9, "intern", true);
     viewer.settle(&mut document);

@@ -229,7 +229,7 @@ fn a_document_of_a_few_bytes_does_not_make_millions_of_anything() {
 }
 
 #[test]
-fn many_columns_that_inflate_to_a_little_each_are_counted_together() {
+fn inflated_sizes_of_columns_are_summed() {
     let zeros = deflated(&vec![0; 20 << 20]);
     let of_operations: Vec<_> = (0..4).map(|id| ((id << 4) | 0xf, zeros.clone())).collect();
     assert!(decode(document(2, 1, &of_operations)).unwrap_err().contains("inflate"));
@@ -348,7 +348,7 @@ fn nobody(counter: u64) -> OpId {
     OpId(counter, ActorId::from([66; 16]))
 }
 
-/// What becomes of a change; and whatever that is, the document must be readable from its log and from a snapshot.
+/// The outcome of a change. With any outcome the document must be readable from its log and from a snapshot.
 fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
     document.engine.join(PEER, Vec::new());
     let mut applied = document.engine.apply(vec![carrying(PEER, &[], changes)]);
@@ -415,7 +415,7 @@ fn the_library_takes_what_it_cannot_read_again() {
 }
 
 #[test]
-fn an_object_or_a_place_in_a_list_that_does_not_exist_is_refused() {
+fn unknown_object_or_list_element_is_refused() {
     let elsewhere =
         |obj, key| legacy::Op { action: OpType::Put(1.into()), obj, key, pred: Vec::new().into(), insert: false };
     for op in [
@@ -535,7 +535,7 @@ fn whoever_goes_on_after_many_changes_of_others_is_taken() {
 }
 
 #[test]
-fn a_change_that_comes_before_what_it_does_not_count_on_from_is_refused() {
+fn change_numbered_before_its_dependency_is_refused() {
     let (mut document, mut log) = plan();
     let first = Change::from(forged(&document, vec![put("a", 1, vec![]), put("b", 1, vec![])]));
     let mut second = forged(&document, vec![put("c", 1, vec![])]);

@@ -95,7 +95,7 @@ impl Remote {
     }
 }
 
-/// A message that carries just these changes, whatever the receiver is thought to have.
+/// A message that carries just these changes, regardless of what the receiver has.
 pub(super) fn carrying(peer: PeerKey, heads: &[ChangeHash], changes: &[Change]) -> Item {
     let message = sync::Message {
         heads: heads.to_vec(),
@@ -253,7 +253,7 @@ fn what_waits_for_another_change_is_in_no_copy() {
 }
 
 #[test]
-fn what_waits_for_another_change_is_not_lost_when_somebody_sends_what_excludes_it() {
+fn orphaned_change_survives_a_conflicting_change() {
     let (mut document, log) = plan();
     let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
     let mut twin = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
@@ -361,7 +361,7 @@ fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
 }
 
 #[test]
-fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
+fn edit_has_a_message_and_is_readable_text() {
     let (mut document, log) = plan();
     let patch = PositionPatch::set(BUDGET, Budget::Int(45_000));
     let chunks = edit(&mut document, Edit::Patch { id: "p".to_owned(), patch }).unwrap();
@@ -376,7 +376,7 @@ fn an_edit_says_who_did_what_and_is_read_as_plain_text_by_others() {
 }
 
 #[test]
-fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
+fn change_is_acknowledged_despite_a_later_message_in_the_batch() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
@@ -405,7 +405,7 @@ fn a_change_is_acknowledged_even_if_its_sender_says_more_in_the_same_batch() {
 }
 
 #[test]
-fn who_sends_too_much_that_waits_for_others_is_refused_and_nobody_else() {
+fn only_the_sender_of_too_many_orphans_is_refused() {
     let (mut document, _) = plan();
     let mut attacker = AutoCommit::new().with_actor(ActorId::from([6u8]));
     for value in 0..=i64::try_from(MAX_ORPHANS).unwrap() + 1 {
@@ -441,7 +441,7 @@ fn a_total_that_people_type_has_no_noise_of_binary_fractions() {
 }
 
 #[test]
-fn what_could_not_be_told_when_publishing_failed_is_told_after_the_reload() {
+fn reload_reports_rows_that_a_failed_publish_missed() {
     let (mut document, mut log) = plan();
     assert!(row(&mut document, "p").is_some(), "somebody looks");
     let mut remote = Remote::new(9);

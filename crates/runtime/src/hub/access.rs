@@ -223,7 +223,7 @@ impl Access {
         by_token.max(by_record.min(most))
     }
 
-    /// The same for a document that does not exist: whoever may make it may do everything with it, and others may wait for it.
+    /// The same for a document that does not exist: users who may create it have all rights, and others may wait for it.
     pub(super) fn right_before(&self, caller: &Caller, id: &DocumentId) -> Right {
         let right = self.right(caller, id);
         if self.is_deleted(id) {
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_record_waits_for_another_change_of_it_and_for_no_other_record() {
+    async fn changes_of_one_record_are_serialized() {
         let access = Access::new(Arc::new(MemoryStore::default()), None, None);
         let [slow, other] = [7, 8].map(|seed| DocumentId::from_random([seed; 16]));
         let set = |record: &mut AccessRecord| record.set(&"cfo".into(), Some(Role::Editor));

@@ -48,7 +48,7 @@ mod tests {
     use crate::memory_budget::Memory;
 
     #[tokio::test]
-    async fn who_has_used_up_its_share_waits_until_a_message_was_dealt_with() {
+    async fn exhausted_share_waits_until_a_message_is_processed() {
         let (allowance, memory) = (Allowance::default(), Memory::new(0));
         let mut taken = Vec::new();
         for _ in 0..MESSAGES {

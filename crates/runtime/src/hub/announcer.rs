@@ -8,7 +8,7 @@ use primitives::DocumentId;
 
 use super::outbox::Ephemeral;
 
-/// How presence is written for sync peers; nobody is here if there are no names. Given by whoever speaks the protocol.
+/// Renders presence for sync peers. No names: nobody is logged in.
 pub type RenderPeople = fn(&[String]) -> Bytes;
 
 /// The server as one who makes ephemeral messages.

@@ -85,7 +85,7 @@ pub struct Ephemeral {
     pub session: Arc<str>,
     /// Its number within the session.
     pub count: u64,
-    /// Whatever the application sends.
+    /// A message of the application.
     pub data: Bytes,
 }
 
@@ -173,7 +173,7 @@ impl Shared {
         }
         match outgoing {
             Some(outgoing) => state.put(outgoing),
-            // Whoever found no place meanwhile is to be told that there is one, which only the connection does.
+            // Senders that found no place are told by the connection that there is one.
             None if !state.behind.is_empty() => state.waiting.push_back(Outgoing::Texts(Arc::from([]))),
             None => return,
         }

@@ -67,7 +67,7 @@ impl Hub {
         .await
     }
 
-    /// Does something that must not end in the middle, also if whoever has asked for it goes away meanwhile.
+    /// Runs work that must complete even if its caller goes away.
     async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,

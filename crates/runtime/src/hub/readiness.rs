@@ -32,7 +32,7 @@ impl Readiness {
             return error.clone().map_or(Ok(()), Err);
         }
         let store = Arc::clone(store);
-        // In a task of its own: whoever asks may go away, and the disk is busy all the same. Nobody else tries until it is over.
+        // In a task of its own: the caller may go away while the disk is still busy. There is one probe at a time.
         let probe = tokio::spawn(async move {
             let error = store.probe().await.err().map(Arc::new);
             let was_well = last.as_ref().is_none_or(|answer| answer.error.is_none());
@@ -47,7 +47,7 @@ impl Readiness {
         match probe.await {
             Ok(answer) => answer,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is going down, and whoever waits here goes down with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         }
     }

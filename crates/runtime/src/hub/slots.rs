@@ -99,7 +99,7 @@ impl Hub {
         slot.into_iter().for_each(|slot| self.recheck(slot));
     }
 
-    /// What many may do has changed, or may have. Waits for no document: whoever calls this has others to look after.
+    /// Rechecks the rights of many clients, which may have changed. Does not wait for any document.
     pub fn recheck_all(&self) {
         let open: Vec<Slot> = self.documents().values().cloned().collect();
         open.into_iter().for_each(|slot| self.recheck(slot));
@@ -112,7 +112,7 @@ impl Hub {
             && !slot.recheck_waits.swap(true, Ordering::SeqCst)
         {
             self.inner.tasks.spawn(async move {
-                // Refused only when the task ends; the next one asks anew whoever comes.
+                // The send fails only when the task ends; its successor checks the rights of all clients that come.
                 if let Ok(room) = slot.commands.reserve().await {
                     // Before it is sent: what changes from here on is told once more.
                     slot.recheck_waits.store(false, Ordering::SeqCst);

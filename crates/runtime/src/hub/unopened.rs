@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_in_a_row_is_remembered_twice_as_long_up_to_half_a_minute() {
+    fn pause_doubles_with_each_failure_up_to_30_seconds() {
         let (unopened, id) = (Unopened::default(), DocumentId::from_random([7; 16]));
         let pauses: Vec<u64> = (0..6)
             .map(|_| {

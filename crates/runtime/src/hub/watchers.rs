@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::outbox::{ConnectionKey, FarewellKind, Outbox, Outgoing, Waiter};
 use super::text::Text;
 
-/// How changes of rows are written: given by whoever speaks the protocol. The view is the one after the change.
+/// Renders changes of rows as frames of a protocol.
 pub type RenderRows = fn(&ViewChange) -> Vec<Text>;
 
 /// All watchers of one document.
@@ -92,7 +92,7 @@ impl Watchers {
             return;
         }
         for watcher in self.watchers.values_mut() {
-            // Whoever has missed something hears of all at once, or it would hear in the wrong order.
+            // A watcher that has missed changes gets all of them in one message, which keeps their order.
             let place = if watcher.missed.is_empty() { watcher.outbox.place(&self.waiter) } else { None };
             match place {
                 Some(place) => place.fill(Outgoing::Texts(Arc::clone(&texts))),

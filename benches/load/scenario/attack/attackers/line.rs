@@ -28,7 +28,7 @@ pub struct Line {
 }
 
 enum Reading {
-    /// Whatever comes is thrown away.
+    /// Incoming data is discarded.
     On(JoinHandle<()>),
     Off(#[expect(dead_code, reason = "kept open")] OwnedReadHalf),
 }

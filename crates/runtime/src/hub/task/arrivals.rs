@@ -81,7 +81,7 @@ impl Arrivals {
         let mut due: Vec<ConnectionKey> =
             self.owed.extract_if(|_, due| all || *due <= now).map(|(peer, _)| peer).collect();
         self.next = self.announced.values().chain(self.owed.values()).min().copied();
-        // The same order in every run, whatever the hash map's.
+        // The order must not depend on the hash map.
         due.sort_unstable();
         due
     }

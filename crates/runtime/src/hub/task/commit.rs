@@ -194,7 +194,7 @@ impl DocumentTask {
         mut senders: Vec<Sender>,
         taken: Duration,
     ) {
-        // Whoever brings something is a reason to look whether the disk is well again.
+        // New changes are a reason to check whether the disk works again.
         if !self.mend(document).await {
             return self.refuse_batch(document, senders);
         }

@@ -81,7 +81,7 @@ impl DocumentTask {
     /// The document cannot be opened: everybody who asks is told so, for a while; then it is tried again, if anybody is
     /// still here. (Else the next one who comes does.) Peers are remembered: they wait without asking again.
     pub(super) async fn refuse_all(&mut self, unavailable: Unavailable) -> ControlFlow<()> {
-        // What cannot be opened must not keep the disk, and whoever reads it, busy.
+        // A document that cannot be opened must not keep the disk busy.
         let until = Instant::now() + self.hub.inner.unopened.pause(&self.id);
         loop {
             let command = tokio::select! {
@@ -143,7 +143,7 @@ impl DocumentTask {
                 let _ = reply.send(Err(unavailable.clone()));
             }
             Command::HistoryPage { reply, .. } => {
-                // Whoever asks for the history again is told why there is none.
+                // The caller asks again, and is told then why there is no history.
                 let _ = reply.send(None);
             }
             Command::Past { reply, .. } => {

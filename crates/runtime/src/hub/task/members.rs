@@ -41,7 +41,7 @@ impl DocumentTask {
             .peers
             .insert(key, Member { peer, right, owes_unavailable: false, listens: false, lists, wait: None });
         self.subscribers.newcomers = true;
-        // Whoever watches storages hears what is known of them here.
+        // A peer that watches storages is told their known heads.
         if self.hub.inner.storages.any() {
             let watched = self.hub.inner.storages.watched_by(key);
             self.tell_of_storages(document, key, &watched);

@@ -93,7 +93,7 @@ impl DocumentTask {
         }
         let message = Arc::new(announcer.people(&self.id, &people.names));
         for member in listeners.iter().filter_map(|key| self.subscribers.peers.get(key)) {
-            // Whoever is behind hears it the next time.
+            // A peer that is behind gets the next one.
             if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
                 place.fill(Outgoing::Ephemeral(Arc::clone(&message)));
             }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_is_told_at_once_again_and_again_and_that_they_left_once() {
+    fn names_are_repeated_and_departure_is_told_once() {
         let (mut people, now) = (People::default(), Instant::now());
         people.change(names(&["CFO"]), now);
         assert_eq!(people.due, Some(now));

@@ -148,7 +148,7 @@ impl DocumentTask {
         }
     }
 
-    /// Those who sent something may have other heads now: whoever watches their storages is told.
+    /// Senders may have new heads: peers that watch their storages are told.
     fn tell_of_senders(&mut self, document: &Document, senders: &[ConnectionKey]) {
         if !self.hub.inner.storages.any() {
             return;
@@ -170,7 +170,7 @@ impl DocumentTask {
         }
     }
 
-    /// A peer told what it knows of a storage that is not here: passed on to whoever watches that one.
+    /// Forwards what a peer knows of a storage that is not connected here to the peers that watch it.
     pub(super) fn hear_of_storage(&mut self, from: ConnectionKey, heads: Arc<RemoteHeads>) {
         let watchers = self.hub.inner.storages.watchers(&heads.storage);
         let Some(Member { peer, .. }) = self.subscribers.peers.get(&from).filter(|_| !watchers.is_empty()) else {

@@ -215,7 +215,7 @@ impl DocumentTask {
         }
     }
 
-    /// The append failed: whatever brought changes is told that they were not stored; nothing in memory is trusted.
+    /// The append failed: senders of changes are told that these were not stored, and the document is reloaded.
     pub(super) async fn append_failed(
         &mut self,
         document: &mut Document,
