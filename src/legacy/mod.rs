@@ -26,18 +26,21 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::get;
+use frames::encode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 pub use import::{ImportError, ImportedRow, ImportedRows, import, read_rows};
 pub use import_report::{ImportReport, RefusedRow, RowProblem};
 use plan::{Position, Renderings};
+use presence::PresenceBoard;
 use repo_protocol::presence as repo_presence;
 use runtime::hub::{RenderPeople, RenderRows, Text, Unavailable};
+use socket::LegacySocket;
 use sync_engine::Surface;
 use tokio_tungstenite::tungstenite::Message;
 pub use when::{format_when, parse_when};
 
-use crate::server::authentication::Identified;
+use crate::server::authentication::Authentication;
 use crate::server::connect::connection;
 use crate::server::dismiss::refuse;
 use crate::server::origin::SocketOrigin;
@@ -46,9 +49,6 @@ use crate::server::spoken::Spoken;
 use crate::server::upgrade::Socket;
 use crate::server::websockets::upgrade;
 use crate::server::{AdditionalSurface, App, close_codes};
-use frames::encode;
-use presence::PresenceBoard;
-use socket::LegacySocket;
 
 /// The forms in which rows are kept for all surfaces, this one included.
 pub const RENDERINGS: Renderings = crate::server::renderings::renderings(renderings::listed);
@@ -88,12 +88,12 @@ impl AdditionalSurface for Legacy {
         self: Arc<Self>,
         app: Arc<App>,
         socket: Socket,
-        identified: Identified,
+        authentication: Authentication,
         first: Option<Message>,
         origin: Arc<SocketOrigin>,
     ) -> BoxFuture<'static, ()> {
         async move {
-            let (connection, outbox, caller) = match connection(&app, &identified, Surface::Legacy, &origin) {
+            let (connection, outbox, caller) = match connection(&app, &authentication, Surface::Legacy, &origin) {
                 Ok(connection) => connection,
                 Err(RefusedUpgrade { code, reason }) => {
                     return refuse(&app, socket, &Spoken::Text, code, &reason, &origin).await;

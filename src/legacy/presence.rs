@@ -176,10 +176,10 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
+    use runtime::hub::{OutboxReceiver, outbox};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use runtime::hub::{OutboxReceiver, outbox};
 
     fn enter(board: &PresenceBoard, key: u64) -> OutboxReceiver {
         let (sender, receiver) = outbox(CancellationToken::new());

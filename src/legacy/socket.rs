@@ -18,12 +18,11 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::frames::{self, Action, LegacyError, Request, encode};
 use super::presence::PresenceBoard;
 use super::renderings::{entry_frames, shown_total_frame, total_frame};
-use crate::server::App;
-use crate::server::close_codes;
 use crate::server::ephemerals::EphemeralRate;
 use crate::server::ids::new_position_id;
 use crate::server::outbound::Outbound;
 use crate::server::protocol::Protocol;
+use crate::server::{App, close_codes};
 
 /// Who wrote, when nobody has logged in.
 pub const NOBODY: &str = "Admin";

@@ -9,7 +9,7 @@ use runtime::hub::{RenderPeople, RenderRows, Text};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
-use super::authentication::Identified;
+use super::authentication::Authentication;
 use super::origin::SocketOrigin;
 use super::upgrade::Socket;
 
@@ -32,7 +32,7 @@ pub trait AdditionalSurface: Send + Sync {
         self: Arc<Self>,
         app: Arc<App>,
         socket: Socket,
-        identified: Identified,
+        authentication: Authentication,
         first: Option<Message>,
         origin: Arc<SocketOrigin>,
     ) -> BoxFuture<'static, ()>;

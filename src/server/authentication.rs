@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use auth::{Grant, Refused};
+use auth::{Grant, Principal, Refused};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -32,28 +32,18 @@ const SECURE_COOKIE: &str = "__Host-happierwork_session";
 /// The parameter of a URL that holds a token.
 pub const PARAMETER: &str = "token";
 
-/// Whom a request comes from.
-#[derive(Debug, Clone)]
-pub enum Identified {
-    /// On a server that asks nobody; who is charged for what they use.
-    Anybody(Option<Payer>),
-    /// A user.
-    User(Box<Grant>),
-    /// Nobody who could be told.
-    Nobody(Refused),
-}
+/// The principal of a request, or why it has none. Every request has this as an extension.
+pub type Authentication = Result<Principal, Refused>;
 
-impl Identified {
-    /// Who calls, by this door.
-    ///
-    /// # Errors
-    /// When that is nobody.
-    pub fn caller(&self, surface: Surface) -> Result<Caller, Refused> {
-        match self {
-            Self::Anybody(payer) => Ok(Caller::anybody_paid_by(surface, payer.clone())),
-            Self::User(grant) => Ok(Caller::known(surface, Grant::clone(grant))),
-            Self::Nobody(refused) => Err(*refused),
-        }
+/// The caller of a request over this surface.
+///
+/// # Errors
+/// When the request is not authenticated.
+pub fn caller_of(authentication: &Authentication, surface: Surface) -> Result<Caller, Refused> {
+    match authentication {
+        Ok(Principal::Anonymous(payer)) => Ok(Caller::anybody_paid_by(surface, payer.clone())),
+        Ok(Principal::User(grant)) => Ok(Caller::known(surface, Grant::clone(grant))),
+        Err(refused) => Err(*refused),
     }
 }
 
@@ -79,18 +69,14 @@ impl App {
     }
 
     /// Whom a request comes from, by its head.
-    pub fn identify<B>(&self, request: &axum::http::Request<B>) -> Identified {
-        let Some(authority) = &self.authority else { return Identified::Anybody(self.payer(request)) };
-        let found = self.token_of(request);
-        let Some(token) = found.token() else { return Identified::Nobody(Refused::Missing) };
-        match authority.verify(token, now()) {
-            Ok(grant) => Identified::User(Box::new(grant)),
-            Err(refused) => {
+    pub fn authenticate<B>(&self, request: &axum::http::Request<B>) -> Authentication {
+        let Some(authority) = &self.authority else { return Ok(Principal::Anonymous(self.payer(request))) };
+        authority.authenticate(self.token_of(request).token(), now()).inspect_err(|refused| {
+            if *refused != Refused::Missing {
                 self.hub.metrics().refuse(Refusal::Unauthorized);
                 tracing::debug!(reason = refused.reason(), "a token that does not count");
-                Identified::Nobody(refused)
             }
-        }
+        })
     }
 }
 
@@ -227,8 +213,8 @@ pub fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Caller, 
     if let Some(known) = parts.extensions.get::<Caller>() {
         return Ok(known.clone());
     }
-    let caller = match parts.extensions.get::<Identified>() {
-        Some(identified) => identified.caller(surface)?,
+    let caller = match parts.extensions.get::<Authentication>() {
+        Some(authentication) => caller_of(authentication, surface)?,
         // Nothing but a mistake in the order of layers leads here: nobody is let in by it.
         None if app.authority.is_some() => return Err(Refused::Missing),
         None => Caller::anybody(surface),

@@ -10,7 +10,7 @@ use sync_engine::Surface;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::authentication::Identified;
+use super::authentication::{Authentication, caller_of};
 use super::dismiss::refuse;
 use super::origin::SocketOrigin;
 use super::pace::Pace;
@@ -22,19 +22,19 @@ use super::sync::repo::RepoSocket;
 use super::upgrade::Socket;
 use super::{App, close_codes};
 
-/// A connection of the identified client.
+/// A connection of an authenticated client.
 ///
 /// # Errors
 /// When nobody is let in by this token (any more), or the user has too many connections.
 pub fn connection(
     app: &App,
-    identified: &Identified,
+    authentication: &Authentication,
     surface: Surface,
     origin: &Arc<SocketOrigin>,
 ) -> Result<(Connection, Outbox, Caller), RefusedUpgrade> {
     let unauthorized =
         |refused: Refused| RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() };
-    let caller = identified.caller(surface).map_err(unauthorized)?;
+    let caller = caller_of(authentication, surface).map_err(unauthorized)?;
     let seat = caller.user().map(|user| app.guests.seat_of_user(&user)).transpose().map_err(|full| {
         app.hub.metrics().refuse(Refusal::TooManyFromUser);
         RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: full.to_string() }
@@ -64,11 +64,11 @@ pub fn connection(
 pub async fn run_repo(
     app: Arc<App>,
     socket: Socket,
-    identified: &Identified,
+    authentication: &Authentication,
     first: Option<Message>,
     origin: Arc<SocketOrigin>,
 ) {
-    match connection(&app, identified, Surface::Sync, &origin) {
+    match connection(&app, authentication, Surface::Sync, &origin) {
         Ok((connection, outbox, caller)) => {
             let surface = RepoSocket::new(connection.key, caller, outbox, &app);
             connection.run(socket, surface, first).await;
@@ -81,12 +81,12 @@ pub async fn run_repo(
 pub async fn run_plain(
     app: Arc<App>,
     socket: Socket,
-    identified: &Identified,
+    authentication: &Authentication,
     document: DocumentId,
     origin: Arc<SocketOrigin>,
 ) {
     let spoken = Spoken::Plain(Ok(document.clone()));
-    let (connection, outbox, caller) = match connection(&app, identified, Surface::Plain, &origin) {
+    let (connection, outbox, caller) = match connection(&app, authentication, Surface::Plain, &origin) {
         Ok(connection) => connection,
         Err(RefusedUpgrade { code, reason }) => return refuse(&app, socket, &spoken, code, &reason, &origin).await,
     };
@@ -100,11 +100,11 @@ pub async fn run_plain(
 pub async fn run_text(
     app: Arc<App>,
     socket: Socket,
-    identified: Identified,
+    authentication: Authentication,
     first: Option<Message>,
     origin: Arc<SocketOrigin>,
 ) {
     if let Some(surface) = app.additional.clone() {
-        surface.run(app, socket, identified, first, origin).await;
+        surface.run(app, socket, authentication, first, origin).await;
     }
 }

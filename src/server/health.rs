@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use auth::{Documents, Refused};
+use auth::{Documents, Principal, Refused};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use super::authentication::Identified;
+use super::authentication::Authentication;
 use super::{App, Problem};
 
 /// Whether this is one of the operators' paths. They are answered also when there is no room for clients: a server that
@@ -23,18 +23,18 @@ pub fn router() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))
 }
 
-fn sees_all(app: &App, identified: Option<&Extension<Identified>>) -> bool {
-    match identified {
+fn sees_all(app: &App, authentication: Option<&Extension<Authentication>>) -> bool {
+    match authentication {
         _ if app.authority.is_none() => true,
-        Some(Extension(Identified::User(grant))) => grant.documents == Documents::All,
+        Some(Extension(Ok(Principal::User(grant)))) => grant.documents == Documents::All,
         _ => false,
     }
 }
 
 /// Ready means that a change would be stored now: it is tried out.
-async fn ready(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {
+async fn ready(State(app): State<Arc<App>>, authentication: Option<Extension<Authentication>>) -> Response {
     // Which documents there are is not for everybody.
-    let is_nobody = !sees_all(&app, identified.as_ref());
+    let is_nobody = !sees_all(&app, authentication.as_ref());
     match app.hub.ready().await {
         Ok(()) => "ok\n".into_response(),
         Err(_) if is_nobody => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
@@ -43,10 +43,10 @@ async fn ready(State(app): State<Arc<App>>, identified: Option<Extension<Identif
 }
 
 /// What happens here tells much about those who use it: where users are known it is for those who may see all documents.
-async fn metrics(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {
-    if !sees_all(&app, identified.as_ref()) {
-        return match identified {
-            Some(Extension(Identified::User(_))) => {
+async fn metrics(State(app): State<Arc<App>>, authentication: Option<Extension<Authentication>>) -> Response {
+    if !sees_all(&app, authentication.as_ref()) {
+        return match authentication {
+            Some(Extension(Ok(Principal::User(_)))) => {
                 let detail = "metrics are for tokens that name all documents (*)";
                 Problem::new(StatusCode::FORBIDDEN, "denied", "You may not do this", detail).into_response()
             }

@@ -11,7 +11,6 @@ use runtime::metrics::Refusal;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
-use super::authentication::Identified;
 use super::guests::{Full, Guest};
 use super::refused_upgrade::RefusedUpgrade;
 use super::secure::{is_secure, strict_transport};
@@ -98,8 +97,8 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
         app.hub.metrics().refuse(Refusal::LargeRequest);
         return with_headers(problem.into_response(), strict);
     }
-    let identified = app.identify(&request);
-    if let Identified::Nobody(refused) = &identified
+    let authentication = app.authenticate(&request);
+    if let Err(refused) = &authentication
         && is_socket(&app, &request)
         && websockets::is_path(&app, request.uri().path())
         && request.extensions().get::<RefusedUpgrade>().is_none()
@@ -108,7 +107,7 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
             .extensions_mut()
             .insert(RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() });
     }
-    request.extensions_mut().insert(identified);
+    request.extensions_mut().insert(authentication);
     with_headers(next.run(request).await, strict)
 }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
-use super::authentication::Identified;
+use super::authentication::Authentication;
 use super::connect::{run_repo, run_text};
 use super::origin::SocketOrigin;
 use super::outbound::Outbound;
@@ -49,14 +49,14 @@ pub async fn first_message(socket: &mut Socket) -> First {
 }
 
 /// Waits for the first frame, and hands the connection on.
-pub async fn run(app: Arc<App>, mut socket: Socket, identified: &Identified, origin: Arc<SocketOrigin>) {
+pub async fn run(app: Arc<App>, mut socket: Socket, authentication: &Authentication, origin: Arc<SocketOrigin>) {
     match first_message(&mut socket).await {
-        First::Silence => run_text(app, socket, identified.clone(), None, origin).await,
+        First::Silence => run_text(app, socket, authentication.clone(), None, origin).await,
         First::Message(message @ Message::Binary(_)) => {
-            run_repo(app, socket, identified, Some(message), origin).await;
+            run_repo(app, socket, authentication, Some(message), origin).await;
         }
         First::Message(message @ Message::Text(_)) => {
-            run_text(app, socket, identified.clone(), Some(message), origin).await;
+            run_text(app, socket, authentication.clone(), Some(message), origin).await;
         }
         First::Message(_) | First::Gone => {}
     }

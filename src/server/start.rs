@@ -22,7 +22,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::AdditionalSurface;
 use super::access::Access;
 use super::compression::Compression;
 use super::ephemerals::EphemeralRates;
@@ -31,7 +30,7 @@ use super::pace::UserPaces;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::sessions::Sessions;
 use super::sync::PeerRegistry;
-use super::{App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
+use super::{AdditionalSurface, App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
 
 /// How a server is to be run.
 #[derive(Debug, Clone)]

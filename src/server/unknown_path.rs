@@ -4,13 +4,12 @@
 use runtime::metrics::Refusal;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::App;
-use super::close_codes;
 use super::dismiss::dismiss;
 use super::origin::SocketOrigin;
 use super::root_socket::{First, first_message};
 use super::spoken::Spoken;
 use super::upgrade::Socket;
+use super::{App, close_codes};
 
 /// Short enough for a close frame.
 const REASON: &str = "There is no WebSocket at this path. Connect to /sync, /sync/{documentId} or /ws/dashboard/.";

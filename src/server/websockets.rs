@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use runtime::metrics::Refusal;
 
-use super::authentication::{Identified, picked};
+use super::authentication::{Authentication, picked};
 use super::connect::{run_plain, run_repo, run_text};
 use super::dismiss::{dismiss, refuse};
 use super::guests::Guest;
@@ -64,7 +64,7 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
         }
     };
     // Refused above, if it is nobody.
-    let identified = request.extensions_mut().remove::<Identified>().unwrap_or(Identified::Nobody(Refused::Missing));
+    let authentication = request.extensions_mut().remove::<Authentication>().unwrap_or(Err(Refused::Missing));
     let origin = Arc::new(SocketOrigin::of(&app, &request));
     let (response, socket) = upgrade.accept(app.max_message, picked(request.headers()));
     let connections = app.connections.clone();
@@ -80,14 +80,14 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
             return;
         }
         match spoken {
-            Spoken::Repo => run_repo(app, socket, &identified, None, origin).await,
-            Spoken::Plain(Ok(document)) => run_plain(app, socket, &identified, document, origin).await,
+            Spoken::Repo => run_repo(app, socket, &authentication, None, origin).await,
+            Spoken::Plain(Ok(document)) => run_plain(app, socket, &authentication, document, origin).await,
             Spoken::Plain(Err(error)) => {
                 let reason = error.to_string();
                 refuse(&app, socket, &Spoken::Plain(Err(error)), close_codes::BAD_ID, &reason, &origin).await;
             }
-            Spoken::Text => run_text(app, socket, identified, None, origin).await,
-            Spoken::FirstFrame => root_socket::run(app, socket, &identified, origin).await,
+            Spoken::Text => run_text(app, socket, authentication, None, origin).await,
+            Spoken::FirstFrame => root_socket::run(app, socket, &authentication, origin).await,
             Spoken::Unknown => unknown_path::run(&app, socket, &origin).await,
         }
     });

@@ -12,7 +12,6 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::repo_peer::{PeerDocument, RepoPeer};
 use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::Options;
@@ -21,6 +20,8 @@ use store::faults::{FaultyDisk, Op};
 use support::{PATIENCE, PlainPeer, TestServer, add};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
+
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 const STATE: &str = "home/state.automerge";
 

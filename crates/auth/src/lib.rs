@@ -16,7 +16,7 @@
 //! | `folder`, `watched` | the files: changed under a lock, replaced durably, read again when they change |
 //!
 //! ```
-//! use auth::{AuthFolder, AuthOptions, Authority, Documents, NewKey, Role};
+//! use auth::{AuthFolder, AuthOptions, Authority, Documents, NewKey, Principal, Role};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +28,7 @@
 //!
 //! let options = AuthOptions { folder: Some(folder.path().to_owned()), ..AuthOptions::default() };
 //! let principal = Authority::open(&options)?.authenticate(Some(&token), now)?;
-//! assert_eq!(principal.grant().map(|grant| &*grant.user), Some("cfo"));
+//! assert!(matches!(principal, Principal::User(grant) if &*grant.user == "cfo"));
 //! # Ok(())
 //! # }
 //! ```

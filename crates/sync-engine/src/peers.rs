@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use automerge::{Automerge, ChangeHash, sync};
 use bytes::Bytes;
+use stall::Stall;
 
 use crate::generate::{Saved, generate, is_in_sync};
 use crate::receive::receive;
-use stall::Stall;
 
 /// Identifies one peer of one document. The caller assigns keys and never reuses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

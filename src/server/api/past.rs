@@ -14,8 +14,7 @@ use runtime::hub::Caller;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::server::renderings;
-use crate::server::{App, Problem, conditional, large};
+use crate::server::{App, Problem, conditional, large, renderings};
 
 /// At which moment.
 #[derive(Deserialize, IntoParams)]

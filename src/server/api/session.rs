@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auth::Documents;
+use auth::{Documents, Principal};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::names::{DocumentNames, RoleName};
 use crate::server::App;
-use crate::server::authentication::Identified;
+use crate::server::authentication::Authentication;
 
 /// Who somebody is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,9 +55,9 @@ struct User {
     security(()),
     responses((status = 200, description = "Who you are here", body = Session)),
 )]
-pub async fn read(State(app): State<Arc<App>>, identified: Option<Extension<Identified>>) -> Response {
-    let user = match identified {
-        Some(Extension(Identified::User(grant))) => Some(User {
+pub async fn read(State(app): State<Arc<App>>, authentication: Option<Extension<Authentication>>) -> Response {
+    let user = match authentication {
+        Some(Extension(Ok(Principal::User(grant)))) => Some(User {
             name: grant.user.to_string(),
             role: grant.role.to_string(),
             documents: grant.documents.clone(),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use auth::{DocumentName, Documents, Role};
+use auth::Role;
 use plan::Edit;
 use primitives::{DocumentId, strict_json};
 use serde::{Deserialize, Serialize};
@@ -217,7 +217,7 @@ impl Access {
             return Right::None;
         }
         let Some(grant) = caller.grant() else { return Right::Own };
-        let by_token = if self.names(&grant.documents, id) { Right::from(grant.role) } else { Right::None };
+        let by_token = grant.role_for(id, self.default.as_ref()).map_or(Right::None, Right::from);
         let by_record = record.map_or(Right::None, |record| record.right_of(&grant.user));
         let most = if grant.role == Role::Viewer { Right::Read } else { Right::Own };
         by_token.max(by_record.min(most))
@@ -327,16 +327,6 @@ impl Access {
             .iter()
             .filter(|(_, record)| record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed));
         deleted.map(|(id, _)| id.clone()).collect()
-    }
-
-    fn names(&self, documents: &Documents, id: &DocumentId) -> bool {
-        match documents {
-            Documents::All => true,
-            Documents::Named(names) => {
-                names.contains(&DocumentName::Id(id.clone()))
-                    || (self.default.as_ref() == Some(id) && names.contains(&DocumentName::Default))
-            }
-        }
     }
 }
 
