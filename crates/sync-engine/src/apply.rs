@@ -210,7 +210,7 @@ impl<S: Schema> Engine<S> {
     }
 
     /// Whether a change is part of the history.
-    fn has(&self, hash: &ChangeHash) -> bool {
+    pub(crate) fn has(&self, hash: &ChangeHash) -> bool {
         if self.orphans.is_empty() { has_without_orphans(&self.doc, hash) } else { has(&self.doc, hash) }
     }
 

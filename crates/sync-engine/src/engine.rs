@@ -339,7 +339,7 @@ impl<S: Schema> Engine<S> {
     /// Publishes a batch that is durable: updates the states of its senders, and generates the messages that are due to peers for
     /// which `ready` returns true. For the others call [`Engine::drained`] later.
     pub fn publish(&mut self, applied: &mut Applied<S>, ready: impl FnMut(PeerKey) -> bool) -> Published {
-        let changed = !applied.changes.is_empty();
+        let changed = applied.has_changes();
         self.has_unpublished = false;
         let more_orphans = std::mem::take(&mut self.more_orphans);
         if changed {
@@ -351,7 +351,7 @@ impl<S: Schema> Engine<S> {
             self.receive(peer, &bytes, decoded);
         }
         let deliveries = self.peers.generate(&self.doc, ready);
-        Published { deliveries, changes: std::mem::take(&mut applied.changes) }
+        Published { deliveries, changes: applied.take_changes() }
     }
 
     /// Reads the document again from its durable log, and drops the document in memory. Peers are asked for all changes that the

@@ -118,7 +118,11 @@ pub fn decode_message(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, 
     catch_unwind(|| Incoming::decode(bytes, limits)).unwrap_or(Err(BadMessage::Panicked))
 }
 
-fn changes_of(chunk: Chunk<'_>) -> Result<Vec<Change>, BadMessage> {
+/// The changes in a chunk.
+///
+/// # Errors
+/// When the library cannot read it.
+pub(crate) fn changes_of(chunk: Chunk<'_>) -> Result<Vec<Change>, BadMessage> {
     match chunk.kind {
         ChunkKind::Change | ChunkKind::CompressedChange => {
             let change =
