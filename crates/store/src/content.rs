@@ -8,7 +8,7 @@ use std::fmt;
 use automerge::legacy::ObjectId;
 use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, Value};
 use automerge_chunks::chunk::{Chunk, ChunkError, ChunkKind, Scan, ScanEnd, scan};
-use automerge_chunks::load::{self, NotLoaded};
+use automerge_chunks::load::{self, LogLoadError};
 use primitives::{DOCUMENT_ID, POSITIONS};
 
 /// A file holds what was accepted (and so inflated) before, and loading it inflates it again. A bound here could not
@@ -235,7 +235,7 @@ fn ever_had_positions(document: &Automerge, maps: &[ObjId]) -> bool {
 /// The strict load: an error when anything in `bytes` would be left out.
 fn load(bytes: &[u8]) -> Result<Automerge, Damage> {
     let loaded = load::load(bytes).map_err(|error| match error {
-        NotLoaded::TooManyActors(_) => Damage::TooManyActors(error.to_string()),
+        LogLoadError::TooManyActors(_) => Damage::TooManyActors(error.to_string()),
         error => Damage::Unloadable(error.to_string()),
     })?;
     match loaded.get_missing_deps(&[]).len() {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use log::{Log, NotAppended, NotOpened, Opened};
-use offload::{BriefWait, block_in_place, can_block_in_place, run_blocking};
+use offload::{ShortWait, block_in_place, can_block_in_place, run_blocking};
 use parking_lot::Mutex;
 pub use pool::OpenFiles;
 use pool::Pool;
@@ -74,7 +74,7 @@ struct Inner {
     slots: Mutex<HashMap<DocumentId, Arc<Slot>>>,
     refused: Mutex<BTreeMap<DocumentId, Refusal>>,
     probing: Mutex<()>,
-    writing: BriefWait,
+    writing: ShortWait,
     pool: Pool,
     /// A permit for each call that opens files. Whoever waits for one may hold a document's log, and whoever has one waits
     /// for no log.
@@ -129,7 +129,7 @@ impl FileStore {
             documents_lock: Mutex::default(),
             refused: Mutex::default(),
             probing: Mutex::default(),
-            writing: BriefWait::default(),
+            writing: ShortWait::default(),
             pool: Pool::new(open_files.kept),
             calls: Arc::new(Semaphore::new(open_files.at_once)),
             rewrites: Arc::new(Semaphore::new(open_files.at_once)),
