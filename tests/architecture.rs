@@ -27,11 +27,9 @@ const PURE: [&str; 5] = ["automerge-chunks", "plan", "primitives", "repo-protoco
 /// Lines that a file may have.
 const MAX_LINES: usize = 500;
 /// Files that may have more, and why.
-const LONGER: [(&str, &str); 6] = [
+const LONGER: [(&str, &str); 4] = [
     ("benches/core.rs", "one benchmark for each cost of the core"),
     ("crates/runtime/src/document/hostile_tests.rs", "one attack beside the other"),
-    ("crates/store/src/faults.rs", "the model of a disk that fails"),
-    ("crates/store/src/file/mod.rs", "the file store and its lock order"),
     ("tests/access/rights.rs", "the access matrix"),
     ("tests/api/history.rs", "one endpoint"),
 ];

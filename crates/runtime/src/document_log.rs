@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use offload::run_cpu_bound;
 use plan::ViewChange;
 use primitives::DocumentId;
-use store::{Lengths, Refusal, Store, StoreError};
+use store::{Lengths, Store, StoreError, UnavailableReason};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -153,9 +153,9 @@ impl DocumentLog {
                 Ok(())
             }
             Err(error) => {
-                // The failed write may have been taken back, or not: the store knows.
-                let refused = self.store.health().refused;
-                self.refused = refused.contains(&(self.id.clone(), Refusal::Unwritable));
+                // Only the store knows whether the failed write was rolled back.
+                let unavailable = self.store.health().unavailable;
+                self.refused = unavailable.contains(&(self.id.clone(), UnavailableReason::NeedsRecovery));
                 Err(error)
             }
         }
