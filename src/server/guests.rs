@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use limits::{self, KeyedLimit, KeyedPermit, network_of, fair_share};
+use limits::{self, KeyedLimit, KeyedPermit, fair_share, network_of};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;

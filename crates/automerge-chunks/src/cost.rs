@@ -180,7 +180,7 @@ fn deduct(left: &mut u64, amount: u64, error: TooCostly) -> Result<(), TooCostly
 }
 
 /// Turns missing or unparsable input into an error.
-fn whole<T>(read: Option<T>) -> Result<T, TooCostly> {
+fn required<T>(read: Option<T>) -> Result<T, TooCostly> {
     read.ok_or(TooCostly::Malformed)
 }
 

@@ -5,8 +5,8 @@ use std::{fmt, io};
 
 use automerge::ReadDoc;
 
-use super::integrity::{Damage, IdSource, TornTail, VerifiedContent};
 use super::file::is_named_as_document;
+use super::integrity::{Damage, IdSource, TornTail, VerifiedContent};
 
 /// Result of checking a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

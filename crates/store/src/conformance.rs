@@ -187,7 +187,10 @@ async fn snapshot_with_other_changes_is_rejected<Open: FnMut() -> Arc<dyn Store>
         assert!(matches!(rejected, Err(StoreError::InvalidSnapshot { .. })), "{name}: {rejected:?}");
     }
     let nothing = store.compact(&id(2), editor.save()).await;
-    assert!(matches!(nothing, Err(StoreError::InvalidSnapshot { reason: SnapshotError::NothingStored, .. })), "{nothing:?}");
+    assert!(
+        matches!(nothing, Err(StoreError::InvalidSnapshot { reason: SnapshotError::NothingStored, .. })),
+        "{nothing:?}"
+    );
     assert_eq!(load(&store, &id(1)).await.map(|loaded| loaded.bytes), Some([chunk, next].concat()));
 }
 
@@ -220,7 +223,8 @@ async fn closed_document_opens_again<Open: FnMut() -> Arc<dyn Store>>(mut open: 
 
 async fn peer_records_are_replaced<Open: FnMut() -> Arc<dyn Store>>(mut open: Open) {
     let store = open();
-    let record = |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
+    let record =
+        |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
     assert_eq!(store.load_peers(&id(1)).await.expect("loads"), []);
     store.save_peers(&id(1), vec![record("ceo"), record("cfo")]).await.expect("saves");
     store.save_peers(&id(1), vec![record("cfo")]).await.expect("saves");

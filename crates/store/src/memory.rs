@@ -53,7 +53,8 @@ impl MemoryStore {
 
     fn append_now(&self, id: &DocumentId, bytes: &[u8]) -> Result<Lengths, StoreError> {
         debug_assert!(integrity::are_whole_chunks(bytes), "only whole chunks are appended");
-        let failing = self.failing_appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        let failing =
+            self.failing_appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
         if failing.is_ok() {
             return Err(StoreError::write(id, io::Error::from(io::ErrorKind::StorageFull)));
         }
@@ -73,10 +74,12 @@ impl MemoryStore {
         is_valid: impl FnOnce(&VerifiedContent, &VerifiedContent) -> bool,
     ) -> Result<Lengths, StoreError> {
         let invalid = |reason| StoreError::InvalidSnapshot { id: id.clone(), reason };
-        let content = VerifiedContent::from_whole_chunks(&new).map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
+        let content =
+            VerifiedContent::from_whole_chunks(&new).map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
         let mut documents = self.documents.lock();
         let document = documents.entry(id.clone()).or_default();
-        let old = VerifiedContent::from_whole_chunks(document).map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
+        let old = VerifiedContent::from_whole_chunks(document)
+            .map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
         if !is_valid(&content, &old) {
             return Err(invalid(SnapshotError::DifferentHeads));
         }

@@ -113,7 +113,11 @@ impl NewFile {
         let file = Arc::clone(&self.file);
         if let Err(error) = disk.rename(&self.path, target) {
             // A failed rename may have taken effect. It has not if the temporary file still exists.
-            return Err(if self.discard(disk) { ReplaceError::Unchanged(error) } else { ReplaceError::Indeterminate(error) });
+            return Err(if self.discard(disk) {
+                ReplaceError::Unchanged(error)
+            } else {
+                ReplaceError::Indeterminate(error)
+            });
         }
         disk.sync_dir(parent_folder(target)).map_err(ReplaceError::Indeterminate)?;
         Ok(file)

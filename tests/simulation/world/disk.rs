@@ -91,7 +91,9 @@ impl World {
     /// like an interrupted copy, so the server does not start on it.
     pub(super) fn truncate_like_an_operator(&self) {
         let bytes = self.disk.content(STATE).unwrap_or_default();
-        if let Err(Damage::Truncated { torn_tail, missing: MissingContent::Positions }) = check_content(Path::new(STATE), &bytes) {
+        if let Err(Damage::Truncated { torn_tail, missing: MissingContent::Positions }) =
+            check_content(Path::new(STATE), &bytes)
+        {
             self.disk.put(STATE, &bytes[..usize::try_from(torn_tail.at).expect("a length in memory")]);
         }
     }

@@ -159,12 +159,7 @@ impl Log {
     ///
     /// # Errors
     /// When the disk fails.
-    pub(super) fn create(
-        disk: &Arc<dyn Disk>,
-        path: &Path,
-        requested_path: &Path,
-        bytes: &[u8],
-    ) -> io::Result<Self> {
+    pub(super) fn create(disk: &Arc<dyn Disk>, path: &Path, requested_path: &Path, bytes: &[u8]) -> io::Result<Self> {
         let new = NewFile::write(&**disk, path, bytes)?;
         let id = new.lock()?;
         let file = match new.commit(&**disk, path) {

@@ -46,9 +46,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::disk::{Disk, LockGuard, with_suffix};
 use super::integrity::IdSource;
-use super::{
-    AccessRecords, Health, Lengths, Loaded, OpenError, PeerRecord, Store, StoreError, UnavailableReason,
-};
+use super::{AccessRecords, Health, Lengths, Loaded, OpenError, PeerRecord, Store, StoreError, UnavailableReason};
 
 /// Extension of document files.
 const EXTENSION: &str = ".automerge";
@@ -235,8 +233,9 @@ impl Store for FileStore {
             let mut log: LogGuard = Arc::clone(&entry.log).lock_owned().await;
             // Only the open log knows the durable part of a document that needs recovery, and only its handle leads to a file
             // that another program removed.
-            let must_stay_open =
-                |log: &mut Log| log.needs_recovery() || log.check_external_change().is_ok_and(|change| change.is_some());
+            let must_stay_open = |log: &mut Log| {
+                log.needs_recovery() || log.check_external_change().is_ok_and(|change| change.is_some())
+            };
             if !log.as_mut().is_some_and(must_stay_open) {
                 *log = None;
                 inner.open_files.remove(&id);

@@ -94,7 +94,12 @@ pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8
     .await
 }
 
-fn recover_log(inner: &Inner, id: &DocumentId, log_guard: &mut Option<Log>, copy: &[u8]) -> Result<Lengths, StoreError> {
+fn recover_log(
+    inner: &Inner,
+    id: &DocumentId,
+    log_guard: &mut Option<Log>,
+    copy: &[u8],
+) -> Result<Lengths, StoreError> {
     inner.ensure_open(id, log_guard).map_err(|error| error.while_writing(id))?;
     let Some(log) = log_guard else {
         VerifiedContent::from_whole_chunks(copy).map_err(|damage| snapshot_error(id, damage))?;

@@ -9,8 +9,8 @@ use primitives::DocumentId;
 
 use super::log::{Log, LogOpenError, OpenedLog};
 use super::{EXTENSION, FOLDER_LOCK, lock_path};
-use crate::integrity::IdSource;
 use crate::disk::{Disk, LockGuard, RealDisk, parent_folder};
+use crate::integrity::IdSource;
 use crate::{Lengths, Location, OpenError, Repair};
 
 /// The file of the default document: locked, opened and, if necessary, repaired.
@@ -61,7 +61,8 @@ impl StateFile {
     /// # Errors
     /// When the disk fails.
     pub fn create_folder(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
-        create_folders(disk, parent_folder(path)).map_err(|error| OpenError::io(Location::State(path.to_owned()), error))
+        create_folders(disk, parent_folder(path))
+            .map_err(|error| OpenError::io(Location::State(path.to_owned()), error))
     }
 
     fn open_as(disk: Arc<dyn Disk>, path: &Path, id_source: IdSource) -> Result<Self, OpenError> {

@@ -117,7 +117,8 @@ impl DocumentTask {
             return document.engine.greet_later(key);
         };
         let large = self.makes_first_message();
-        if let Some(delivery) = if large { run_cpu_bound(|| document.engine.greet(key)) } else { document.engine.greet(key) }
+        if let Some(delivery) =
+            if large { run_cpu_bound(|| document.engine.greet(key)) } else { document.engine.greet(key) }
         {
             self.fill(place, delivery, &mut self.hub.memory().outgoing());
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::faults::Op;
-use crate::{OpenFileLimits, PeerRecord, UnavailableReason, StoreError};
+use crate::{OpenFileLimits, PeerRecord, StoreError, UnavailableReason};
 
 fn records() -> Vec<PeerRecord> {
     vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], last_seen: 1_750_000_000 }]

@@ -47,7 +47,11 @@ async fn first_append_creates_a_missing_file() {
     let chunk = TestEditor::new().edit();
     store.append(&default_id(), chunk.clone()).await.expect("appends");
     assert_eq!(fs::read(folder.path().join("state.automerge")).expect("there"), chunk);
-    assert_eq!(names(&folder), ["state.automerge", "state.automerge.lock"], "the folder of the documents is not created");
+    assert_eq!(
+        names(&folder),
+        ["state.automerge", "state.automerge.lock"],
+        "the folder of the documents is not created"
+    );
 }
 
 #[test]

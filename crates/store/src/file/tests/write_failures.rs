@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use super::*;
-use crate::faults::{Op, DiskFault};
-use crate::{UnavailableReason, StoreError};
+use crate::faults::{DiskFault, Op};
+use crate::{StoreError, UnavailableReason};
 
 const STATE: &str = "home/state.automerge";
 
@@ -64,7 +64,10 @@ async fn failed_rollback_makes_the_document_need_recovery() {
 
         let rejected = store.append(&default_id(), TestEditor::from_bytes(&first).edit()).await;
         assert!(matches!(rejected, Err(StoreError::NeedsRecovery { .. })), "{case}: {rejected:?}");
-        assert!(matches!(store.compact(&default_id(), copy_before.clone()).await, Err(StoreError::NeedsRecovery { .. })));
+        assert!(matches!(
+            store.compact(&default_id(), copy_before.clone()).await,
+            Err(StoreError::NeedsRecovery { .. })
+        ));
         assert_eq!(store.health().unavailable, [(default_id(), UnavailableReason::NeedsRecovery)], "{case}");
         store.close(&default_id()).await;
         assert_eq!(stored(&store, &default_id()).await, first, "{case}: the durable content can still be read");
