@@ -164,8 +164,8 @@ mod tests {
     fn log_of_too_many_actors_is_rejected_unbuilt() {
         // The library would take a gigabyte for it.
         let changes = round_robin_changes(45_000, 45_000);
-        let refused = load(&log(&changes)).map(|_| ());
-        assert!(matches!(refused, Err(LogLoadError::TooManyActors(ChangeCounts { changes: 45_000, actors: 45_000 }))));
+        let rejected = load(&log(&changes)).map(|_| ());
+        assert!(matches!(rejected, Err(LogLoadError::TooManyActors(ChangeCounts { changes: 45_000, actors: 45_000 }))));
         assert!(load(&log(&changes[..1_000])).is_ok());
     }
 

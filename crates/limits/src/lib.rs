@@ -33,8 +33,8 @@ pub enum Payer {
 impl Payer {
     /// The network that is charged for clients at this address.
     ///
-    /// `None` for loopback addresses: they belong to the operator's programs, or to a proxy that does not say who its
-    /// clients are, which would all share one client's limit.
+    /// `None` for loopback addresses: they belong to the operator's programs, or to a proxy that does not forward its
+    /// clients' addresses. Those clients would all share one limit.
     #[must_use]
     pub fn at(address: IpAddr) -> Option<Self> {
         let address = address.to_canonical();

@@ -62,7 +62,7 @@ pub enum StoreError {
     InvalidSnapshot {
         /// The document.
         id: DocumentId,
-        /// What is wrong with the new content.
+        /// Why the new content is rejected.
         reason: SnapshotError,
     },
     /// A folder of the store cannot be written or listed.

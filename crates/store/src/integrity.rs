@@ -22,7 +22,7 @@ pub struct TornTail {
     pub at: u64,
     /// Length of the tail in bytes.
     pub len: u64,
-    /// What is wrong with it.
+    /// Why the bytes are invalid.
     pub error: ChunkError,
 }
 
@@ -60,7 +60,7 @@ pub enum Damage {
         at: u64,
         /// Offset of the next valid chunk in bytes.
         next: u64,
-        /// What is wrong with it.
+        /// Why the bytes are invalid.
         error: ChunkError,
     },
     /// All chunks are valid, but Automerge cannot load them.

@@ -198,7 +198,7 @@ pub struct Lengths {
 /// A torn tail that was truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
-    /// Position of the tail, and what is wrong with it.
+    /// Position of the tail, and why it is invalid.
     pub torn_tail: TornTail,
     /// File to which the truncated bytes were copied.
     pub saved_to: PathBuf,

@@ -26,7 +26,7 @@ pub(super) fn truncate(
     file.sync()?;
     tracing::warn!(
         file = %path.display(), kept = %saved_to.display(),
-        "the file ended in the middle of a write; its last {torn_tail} were truncated, and kept beside it"
+        "the file ended in the middle of a write; its last {torn_tail} were truncated, and copied to another file"
     );
     Ok(Repair { torn_tail, saved_to })
 }
