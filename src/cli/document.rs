@@ -60,7 +60,7 @@ struct Documents {
 
 impl Documents {
     async fn open(files: &DocumentFiles) -> Result<Self, String> {
-        let state = StateFile::open_carrying_id(Arc::new(RealDisk::default()), &files.state)
+        let state = StateFile::open_with_embedded_id(Arc::new(RealDisk::default()), &files.state)
             .map_err(|error| error.to_string())?;
         let default = state.document().and_then(Document::carried_id);
         // The store requires a default document. Without one, a random id stands in and is never stored.

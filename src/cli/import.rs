@@ -13,7 +13,7 @@ use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document::{AuthoredEdit, Document, Item, Outcome};
 use runtime::document_log::Actors;
-use store::disk::{RealDisk, create_new};
+use store::disk::{RealDisk, create_new_file};
 use store::{FileMode, FileStore, StateFile, Store};
 use sync_engine::MessageLimits;
 
@@ -48,8 +48,8 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
 
     let disk = RealDisk::with_mode(args.file_mode);
-    StateFile::make_folder(&disk, &args.state).map_err(|error| error.to_string())?;
-    let state = StateFile::open_carrying_id(Arc::new(disk), &args.state);
+    StateFile::create_folder(&disk, &args.state).map_err(|error| error.to_string())?;
+    let state = StateFile::open_with_embedded_id(Arc::new(disk), &args.state);
     let mut state = state.map_err(|error| error.to_string())?;
     let content = state.take_document();
     let empty = content.is_none();
@@ -133,7 +133,7 @@ fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf
     for number in 1..=MAX_NAMES {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let path = source.with_file_name(format!("{stem}.skipped{suffix}.json"));
-        match create_new(&path, mode) {
+        match create_new_file(&path, mode) {
             Ok(mut file) => {
                 let written = file.write_all(format!("[\n{}\n]\n", rows.join(",\n")).as_bytes());
                 return written

@@ -115,8 +115,8 @@ fn as_text(started: &Started, path: &Path, open: bool) -> String {
         lines.push(format!("listening {http}  ({sync})"));
     }
     if let Some(repair) = &started.repaired {
-        let kept = repair.kept.display();
-        lines.push(format!("repaired  truncated {} bytes of a torn write, kept in {kept}", repair.torn.len));
+        let kept = repair.saved_to.display();
+        lines.push(format!("repaired  truncated {} bytes of a torn write, kept in {kept}", repair.torn_tail.len));
     }
     if open {
         lines
@@ -128,10 +128,9 @@ fn as_text(started: &Started, path: &Path, open: bool) -> String {
 fn as_json(started: &Started, path: &Path, open: bool) -> serde_json::Value {
     let listening: Vec<_> =
         addresses(started).map(|(http, sync)| serde_json::json!({ "http": http, "sync": sync })).collect();
-    let repaired = started
-        .repaired
-        .as_ref()
-        .map(|repair| serde_json::json!({ "bytes": repair.torn.len, "kept": repair.kept.display().to_string() }));
+    let repaired = started.repaired.as_ref().map(
+        |repair| serde_json::json!({ "bytes": repair.torn_tail.len, "kept": repair.saved_to.display().to_string() }),
+    );
     serde_json::json!({
         "event": "started",
         "document": path.display().to_string(),

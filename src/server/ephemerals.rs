@@ -35,8 +35,8 @@ impl EphemeralRates {
     pub fn new(limits: &Limits, now: Instant) -> Self {
         let per_second = f64::from(limits.ephemerals_per_second);
         let sockets =
-            |sockets: f64| Rate { per_second: per_second * sockets, at_once: per_second * EPHEMERALS_BURST * sockets };
-        let none = Rate { per_second: 0.0, at_once: 0.0 };
+            |sockets: f64| Rate { per_second: per_second * sockets, burst: per_second * EPHEMERALS_BURST * sockets };
+        let none = Rate { per_second: 0.0, burst: 0.0 };
         let of_users = KeyedRate::new(none, sockets(SOCKETS_OF_ONE_USER), now);
         Self { of_socket: sockets(1.0), of_users: Arc::new(Mutex::new(of_users)) }
     }
@@ -44,8 +44,8 @@ impl EphemeralRates {
     /// The rate of a new socket.
     #[must_use]
     pub fn of_socket(&self, caller: &Caller, now: Instant) -> EphemeralRate {
-        let Rate { per_second, at_once } = self.of_socket;
-        let socket = TokenBucket::new(per_second, at_once, now);
+        let Rate { per_second, burst } = self.of_socket;
+        let socket = TokenBucket::new(per_second, burst, now);
         EphemeralRate { socket, payer: caller.payer(), of_users: Arc::clone(&self.of_users) }
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use limits::{self, KeyedLimit, KeyedPermit, network_of, share_of};
+use limits::{self, KeyedLimit, KeyedPermit, fair_share, network_of};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
@@ -101,7 +101,7 @@ impl Guests {
         let house = House {
             proxies: limits.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             connections: KeyedLimit::new(limit(limits.connections), limit(limits.connections_per_address)),
-            users: KeyedLimit::new(usize::MAX, limit(share_of(limits.connections, OF_ONE_USER))),
+            users: KeyedLimit::new(usize::MAX, limit(fair_share(limits.connections, OF_ONE_USER))),
             goodbyes: Arc::new(Semaphore::new(goodbyes)),
         };
         Self { house: Arc::new(house) }
@@ -129,7 +129,7 @@ impl Guests {
             return Ok(None);
         }
         let client = self.client(headers).unwrap_or(peer);
-        self.house.connections.take_share(network_of(client)).map(Some).map_err(|_| Full::Address)
+        self.house.connections.take_for_key(network_of(client)).map(Some).map_err(|_| Full::Address)
     }
 
     /// Room for a WebSocket of this user.
@@ -137,7 +137,7 @@ impl Guests {
     /// # Errors
     /// When the user has as many as may be: a quarter of all connections.
     pub fn seat_of_user(&self, user: &Arc<str>) -> Result<UserSeat, Full> {
-        self.house.users.take_share(Arc::clone(user)).map_err(|_| Full::User)
+        self.house.users.take_for_key(Arc::clone(user)).map_err(|_| Full::User)
     }
 
     /// From where a request comes: the other side of its connection, or what a trusted proxy says.

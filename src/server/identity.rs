@@ -6,7 +6,7 @@ use std::path::Path;
 
 use repo_protocol::{InvalidPeerName, PeerId, StorageId};
 use store::FileMode;
-use store::disk::{make_folders, write_small};
+use store::disk::{create_folders, write_file};
 
 /// In the folder of the documents.
 const FILE: &str = "storage-id";
@@ -37,7 +37,7 @@ impl Identity {
             return Ok(Self { peer, storage });
         }
         let storage = StorageId::new(&format!("happierwork-{:032x}", u128::from_be_bytes(rand::random())))?;
-        let written = make_folders(documents, mode).and_then(|()| write_small(&path, storage.as_str(), mode));
+        let written = create_folders(documents, mode).and_then(|()| write_file(&path, storage.as_str(), mode));
         if let Err(error) = written {
             tracing::warn!(%error, folder = %documents.display(), "the storage id could not be kept");
         }

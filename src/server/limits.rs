@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use store::OpenFiles;
+use store::OpenFileLimits;
 use sync_engine::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 
 /// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
@@ -13,7 +13,7 @@ pub struct Limits {
     /// Connections in total.
     pub connections: usize,
     /// Descriptors that the store may have.
-    pub open_files: OpenFiles,
+    pub open_files: OpenFileLimits,
     /// Connections from one address; a /64 of IPv6 is one address.
     pub connections_per_address: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -76,7 +76,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            open_files: OpenFiles::default(),
+            open_files: OpenFileLimits::default(),
             connections_per_address: 2_000,
             trusted_proxies: Vec::new(),
             handshake: Duration::from_secs(10),
@@ -105,10 +105,10 @@ const OTHER_FILES: usize = 32;
 /// never need more, so that a client who takes all the connections that there may be leaves the documents writable. `wanted`: the limit of
 /// connections otherwise; 0 for none.
 #[must_use]
-pub fn within_open_files(wanted: usize, open_files: u64) -> (usize, OpenFiles) {
+pub fn within_open_files(wanted: usize, open_files: u64) -> (usize, OpenFileLimits) {
     let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    let store = OpenFiles::within(open_files);
-    let rest = open_files.saturating_sub(OTHER_FILES + store.most());
+    let store = OpenFileLimits::for_descriptor_limit(open_files);
+    let rest = open_files.saturating_sub(OTHER_FILES + store.max_descriptors());
     // Some more connections are told that there is no room: an eighth, and 8 at the least.
     let most = (rest / 9 * 8).min(rest.saturating_sub(8)).min(open_files / 4 * 3).max(1);
     (if wanted == 0 { most } else { wanted.min(most) }, store)
@@ -142,7 +142,7 @@ mod tests {
         for open_files in [128, 256, 1_024, 4_096, 65_536, 1_048_576] {
             let (connections, store) = within_open_files(0, open_files);
             let last_words = (connections / 8).clamp(8, 512);
-            let all = connections + last_words + store.most() + OTHER_FILES;
+            let all = connections + last_words + store.max_descriptors() + OTHER_FILES;
             assert!(all as u64 <= open_files, "{all} of {open_files}");
             assert!(connections as u64 >= open_files / 4, "{connections} of {open_files}");
         }

@@ -24,8 +24,8 @@ impl UserPaces {
     #[must_use]
     pub fn new(limits: &Limits, now: Instant) -> Self {
         let per_second = f64::from(limits.bytes_per_second);
-        let each = Rate { per_second, at_once: per_second * BYTES_BURST };
-        Self(Mutex::new(KeyedRate::new(Rate { per_second: 0.0, at_once: 0.0 }, each, now)))
+        let each = Rate { per_second, burst: per_second * BYTES_BURST };
+        Self(Mutex::new(KeyedRate::new(Rate { per_second: 0.0, burst: 0.0 }, each, now)))
     }
 
     fn spend(&self, payer: &Payer, bytes: f64, now: Instant) -> Option<Duration> {

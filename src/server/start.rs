@@ -195,17 +195,17 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let authority = options.auth.as_ref().map(Authority::open).transpose()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    StateFile::make_folder(&*disk, &options.state)?;
+    StateFile::create_folder(&*disk, &options.state)?;
     let mode = disk.mode();
-    let state = StateFile::open_carrying_id(disk, &options.state)?;
-    let repaired = state.repaired().cloned();
+    let state = StateFile::open_with_embedded_id(disk, &options.state)?;
+    let repaired = state.repair().cloned();
     let carried = state.document().and_then(Document::carried_id);
     let created = state.document().is_none();
     let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
     // It makes the folder of the documents, which is then there to be locked.
     let identity = Identity::load(&options.documents, mode)?;
     let store: Arc<dyn Store> =
-        Arc::new(FileStore::open_within(state, document.clone(), &options.documents, options.limits.open_files)?);
+        Arc::new(FileStore::open_with_limits(state, document.clone(), &options.documents, options.limits.open_files)?);
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let surface = options.additional.map(|surface| surface());
     let additional = surface.as_deref();

@@ -12,7 +12,7 @@ use plan::{Author, Budget, Edit, PlanPatch};
 use repo_protocol::{self, Message, PeerMetadata};
 use runtime::hub::{Caller, Unavailable, outbox};
 use serde_json::{Value, json};
-use store::faults::{FaultyDisk, Held, Op};
+use store::faults::{FaultyDisk, Op, PausedCall};
 use sync_engine::Surface;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,8 +70,8 @@ fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
 }
 
 /// From here on the document waits for the disk, until what is returned first is dropped.
-async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (Held, BoxFuture<'a, bool>) {
-    let mut held = disk.hold(Op::Sync);
+async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (PausedCall, BoxFuture<'a, bool>) {
+    let mut held = disk.pause(Op::Sync);
     let first = begin(server, PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() });
     timeout(PATIENCE, held.reached()).await.unwrap();
     (held, first)

@@ -554,7 +554,7 @@ async fn failed_creation_grants_no_ownership() {
             other => panic!("the document is refused, not {other:?}"),
         }
     }
-    assert_eq!(disk.failed(), [Op::Write]);
+    assert_eq!(disk.failed_calls(), [Op::Write]);
 
     let mut other = PeerDocument::empty(&id);
     other.doc.put(ROOT, "name", "second").unwrap();

@@ -54,9 +54,9 @@ async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
         let disk = disk_with(&file[..cut]);
         let state = open(&disk).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
         assert_eq!(disk.content(STATE).as_deref(), Some(&file[..whole_len]), "cut at {cut}");
-        match state.repaired() {
+        match state.repair() {
             Some(repair) => {
-                assert_eq!(disk.content(&repair.kept).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
+                assert_eq!(disk.content(&repair.saved_to).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
             }
             None => assert_eq!(whole_len, cut, "cut off, and not said"),
         }
@@ -66,7 +66,7 @@ async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
         drop(store);
         let disk = disk.crash(|_| 0);
         let state = open(&disk).unwrap_or_else(|error| panic!("again after {cut}: {error}"));
-        assert!(state.repaired().is_none(), "cut at {cut}");
+        assert!(state.repair().is_none(), "cut at {cut}");
         let now = disk.content(STATE).unwrap();
         assert_eq!(now, &file[..whole_len + chunks[whole].len()], "cut at {cut}");
         assert_eq!(changes_in(&now), changes_in(&file) - 5 + whole, "cut at {cut}");

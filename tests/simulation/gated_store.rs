@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use primitives::DocumentId;
-use store::{FileStore, Health, Lengths, Loaded, PeerRecord, Records, Store, StoreError};
+use store::{AccessRecords, FileStore, Health, Lengths, Loaded, PeerRecord, Store, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
@@ -136,7 +136,7 @@ impl Store for GatedStore {
         self.serially(self.inner.append_authors(id, lines))
     }
 
-    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+    fn load_access(&self) -> BoxFuture<'_, Result<AccessRecords, StoreError>> {
         self.serially(self.inner.load_access())
     }
 

@@ -185,7 +185,7 @@ impl TestServer {
         }
     }
 
-    /// A socket at this path.
+    /// Opens a socket at this path.
     pub async fn connect(&self, path: &str) -> Socket {
         self.connect_with(path, &[]).await
     }
@@ -194,7 +194,7 @@ impl TestServer {
         connect_to(&self.url(path), headers, self.tls.clone()).await
     }
 
-    /// A socket from another address of this machine, such as 127.0.0.2.
+    /// Opens a socket from another address of this machine, such as 127.0.0.2.
     pub async fn connect_from(&self, source: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
         let tcp = self.tcp_from(source).await;
         let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
@@ -206,7 +206,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// A socket that was asked for under another host name.
+    /// Opens a socket with another host name in the request.
     pub async fn connect_as(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
         let tcp = TcpStream::connect(self.address).await.expect("connects");
         let mut request = ClientRequestBuilder::new(format!("ws://{host}{path}").parse().expect("a URL"));
@@ -218,7 +218,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// A connection from another address of this machine, on which nothing was said yet.
+    /// Opens a TCP connection from another address of this machine.
     pub async fn tcp_from(&self, source: &str) -> TcpStream {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
         tcp.bind(SocketAddr::new(source.parse().expect("an address"), 0)).expect("bound");
@@ -232,14 +232,14 @@ impl TestServer {
         socket
     }
 
-    /// The same, but its operating system takes little that is not read.
+    /// Like [`legacy`](Self::legacy), with a small receive buffer.
     pub async fn legacy_with_small_buffers(&self) -> Socket {
         let mut socket = self.connect_with_small_buffers("/ws/dashboard/").await;
         assert_eq!(socket.json().await["type"], "login_update");
         socket
     }
 
-    /// A socket whose side of the connection buffers little.
+    /// Opens a socket with a small receive buffer.
     pub async fn connect_with_small_buffers(&self, path: &str) -> Socket {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
         tcp.set_recv_buffer_size(128 << 10).expect("set");
@@ -249,7 +249,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// Puts the rows of a legacy data.json into the document. Those without an id get `row 0`, `row 1` …
+    /// Imports the rows of a legacy data.json into the document. Rows without an id get `row 0`, `row 1` …
     pub async fn import(&self, json: &[u8]) {
         let mut ids = 0;
         let mut new_id = || {
@@ -269,7 +269,7 @@ impl TestServer {
         self.edit(Edit::AddAll(positions.collect())).await;
     }
 
-    /// Makes an edit as the API would, by somebody called `editor`.
+    /// Makes an edit like the API, by the user `editor`.
     pub async fn edit(&self, edit: Edit) {
         let author = Author { name: "editor".to_owned(), now: 1_750_000_000_000 };
         self.app.hub.edit(&Caller::server(), &self.document, edit, author).await.expect("stored");
@@ -282,7 +282,7 @@ impl TestServer {
         value.unwrap_or_else(|| panic!("no line {line} in\n{text}"))
     }
 
-    /// Waits until a line of `/metrics` has a value that is as wanted.
+    /// Waits until the value of a line of `/metrics` satisfies `wanted`.
     pub async fn until_metric(&self, line: &str, wanted: impl Fn(f64) -> bool) {
         let seen = async {
             while !wanted(self.metric(line)) {
@@ -292,7 +292,7 @@ impl TestServer {
         timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{line} stays at {}", self.metric(line)));
     }
 
-    /// Waits until large messages take about so many bytes: at least that, or nothing.
+    /// Waits until large messages reserve at least `bytes`, or, for 0, nothing.
     pub async fn until_held(&self, bytes: u64) {
         let memory = self.app.hub.memory();
         let held = async {
@@ -303,14 +303,14 @@ impl TestServer {
         tokio::time::timeout(PATIENCE, held).await.expect("in time");
     }
 
-    /// The positions as the server shows them now, by id.
+    /// Ids of the positions in the published view.
     pub async fn positions(&self) -> Vec<String> {
         let view = self.app.hub.view(&Caller::server(), &self.document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
 
-    /// Returns the heads of a document and its number of rows, as the server shows them now.
+    /// Returns the heads and the number of rows of a document's published view.
     pub async fn content(&self, document: &DocumentId) -> (Vec<ChangeHash>, usize) {
         let view = self.app.hub.view(&Caller::server(), document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);

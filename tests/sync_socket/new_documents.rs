@@ -7,7 +7,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::{Limits, Options};
 use repo_protocol::Message;
-use store::OpenFiles;
+use store::OpenFileLimits;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -179,7 +179,7 @@ fn open_files(server: &TestServer) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_documents_need_few_open_files() {
     // The default document's file is always open.
-    let most = OpenFiles::default().kept + 1;
+    let most = OpenFileLimits::default().kept_open + 1;
     let server = server(|_| {}).await;
     let mut peer = RepoPeer::join(&server, "maker").await;
     let mut replicas = documents(200);

@@ -329,7 +329,7 @@ fn read(
     max_message: usize,
 ) -> Result<Read, ReplicaError> {
     let mut state = StateFile::open_on(disk, &file)?;
-    let repaired = state.repaired().cloned();
+    let repaired = state.repair().cloned();
     let lengths = state.lengths();
     let content = state.take_document().unwrap_or_default();
     // A document without an id is accepted. One with another id must not be mixed up with this one.

@@ -51,13 +51,13 @@ impl Servers {
         }
     }
 
-    fn note(&mut self, storage: &str, shared: Vec<ChangeHash>, seen: i64) {
+    fn note(&mut self, storage: &str, shared: Vec<ChangeHash>, last_seen: i64) {
         self.records.retain(|record| record.storage_id != storage);
         if self.records.len() >= MAX_SERVERS {
             self.records.remove(0);
         }
         let shared_heads = shared.into_iter().map(|head| head.0).collect();
-        self.records.push(PeerRecord { storage_id: storage.to_owned(), shared_heads, seen });
+        self.records.push(PeerRecord { storage_id: storage.to_owned(), shared_heads, last_seen });
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use automerge::ActorId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use offload::heavily;
+use offload::run_cpu_bound;
 use plan::ViewChange;
 use primitives::DocumentId;
-use store::{Lengths, Refusal, Store, StoreError};
+use store::{Lengths, Store, StoreError, UnavailableReason};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -134,7 +134,7 @@ impl DocumentLog {
             self.reload(document).await;
         }
         if self.refused && !self.lost {
-            match self.store.recover(&self.id, heavily(|| document.engine.save())).await {
+            match self.store.recover(&self.id, run_cpu_bound(|| document.engine.save())).await {
                 Ok(lengths) => {
                     tracing::info!(document = %self.id, "the document can be written again");
                     self.lengths = lengths;
@@ -153,9 +153,9 @@ impl DocumentLog {
                 Ok(())
             }
             Err(error) => {
-                // The failed write may have been taken back, or not: the store knows.
-                let refused = self.store.health().refused;
-                self.refused = refused.contains(&(self.id.clone(), Refusal::Unwritable));
+                // Only the store knows whether the failed write was rolled back.
+                let unavailable = self.store.health().unavailable;
+                self.refused = unavailable.contains(&(self.id.clone(), UnavailableReason::NeedsRecovery));
                 Err(error)
             }
         }
@@ -185,7 +185,7 @@ impl DocumentLog {
         let reloaded = match self.store.load(&self.id).await {
             Ok(loaded) => {
                 let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-                heavily(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())
+                run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };
@@ -225,7 +225,7 @@ impl DocumentLog {
             return;
         }
         self.tried_at = log;
-        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), heavily(|| document.engine.save()));
+        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), run_cpu_bound(|| document.engine.save()));
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
             match store.compact(&id, bytes).await {
                 Ok(_) => done(),

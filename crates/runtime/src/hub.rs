@@ -58,7 +58,7 @@ use readiness::Readiness;
 pub use refusals::Refusals;
 use remote_storages::WatchedStorages;
 use slots::Slot;
-use store::{OpenError, Refusal, Store, StoreError};
+use store::{OpenError, Store, StoreError, UnavailableReason};
 use sync_engine::MessageLimits;
 pub use text::Text;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -363,8 +363,8 @@ impl Hub {
             return Err("the server is shutting down".to_owned());
         }
         let health = self.inner.store.health();
-        // A file that is not in its place is looked for again.
-        if health.refused.iter().any(|(_, refusal)| *refusal != Refusal::Displaced) {
+        // `readiness` below checks again whether files are in their places.
+        if health.unavailable.iter().any(|(_, reason)| *reason != UnavailableReason::ExternalChange) {
             return Err(health.to_string());
         }
         let slow = self.inner.quarantines.all(Instant::now());
@@ -381,7 +381,7 @@ impl Hub {
             StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 "the disk is full".to_owned()
             }
-            StoreError::Displaced { .. } | StoreError::Open(OpenError::Displaced(_)) => {
+            StoreError::ExternalChange { .. } | StoreError::Open(OpenError::ExternalChange(_)) => {
                 "files of documents were moved, deleted or replaced; which, and what to do, is in the log".to_owned()
             }
             _ => "nothing can be written to the disk; the reason is in the log".to_owned(),

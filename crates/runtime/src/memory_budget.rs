@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 
 /// Bytes that a holder has for nothing.
 pub const FREE: u64 = 64 << 10;
@@ -38,7 +38,7 @@ impl Memory {
     #[must_use]
     pub fn new(limit: u64) -> Self {
         let each =
-            usize::try_from(limit).ok().filter(|limit| *limit > 0).map_or(usize::MAX, |limit| share_of(limit, 0));
+            usize::try_from(limit).ok().filter(|limit| *limit > 0).map_or(usize::MAX, |limit| fair_share(limit, 0));
         Self(Arc::new(Inner {
             limit: if limit == 0 { u64::MAX } else { limit },
             held: AtomicU64::new(0),
@@ -112,7 +112,7 @@ impl Outgoing<'_> {
             return Ok(message);
         }
         let length = message.len();
-        let permit = payer.map(|payer| self.memory.0.outgoing.take_share_of(payer, length)).transpose();
+        let permit = payer.map(|payer| self.memory.0.outgoing.take_amount_for_key(payer, length)).transpose();
         let permit = permit.map_err(|_| OutOfMemory)?;
         let counted = match &self.last {
             Some((raw, counted)) if raw.as_ptr() == message.as_ptr() && raw.len() == length => counted.clone(),

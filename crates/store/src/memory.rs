@@ -1,4 +1,4 @@
-//! A store in memory, for tests.
+//! An in-memory store for tests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -10,50 +10,51 @@ use futures_util::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use primitives::DocumentId;
 
-use super::content::{self, Content};
-use super::{Health, Lengths, Loaded, PeerRecord, Records, SnapshotError, Store, StoreError};
+use super::integrity::{self, VerifiedContent};
+use super::{AccessRecords, Health, Lengths, Loaded, PeerRecord, SnapshotError, Store, StoreError};
 
-/// Documents in memory. Keeps every promise of a [`Store`], except that "durable" means until the process ends.
+/// Keeps documents in memory. Fulfils every guarantee of a [`Store`], except that they are lost when the process ends.
 #[derive(Default)]
 pub struct MemoryStore {
     documents: Arc<Mutex<BTreeMap<DocumentId, Vec<u8>>>>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
-    beside: Mutex<Beside>,
-    failing: AtomicUsize,
+    sidecars: Mutex<Sidecars>,
+    failing_appends: AtomicUsize,
 }
 
-/// What is kept beside documents.
+/// Data about documents that is stored next to them.
 #[derive(Clone, Default)]
-struct Beside {
+struct Sidecars {
     authors: HashMap<DocumentId, Vec<u8>>,
     access: BTreeMap<DocumentId, Vec<u8>>,
 }
 
 impl MemoryStore {
-    /// An empty one.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the next process would find after this one was killed: the documents, and no remembered peers.
+    /// The store that a new process would find after a crash: all documents, but no remembered peers.
     #[must_use]
     pub fn crash(&self) -> Self {
         Self {
             documents: Arc::new(Mutex::new(self.documents.lock().clone())),
-            beside: Mutex::new(self.beside.lock().clone()),
+            sidecars: Mutex::new(self.sidecars.lock().clone()),
             ..Self::default()
         }
     }
 
-    /// Lets the next `count` appends fail as a full disk does.
+    /// Makes the next `count` appends fail with [`StoreError::Full`].
     pub fn fail_appends(&self, count: usize) {
-        self.failing.store(count, Ordering::SeqCst);
+        self.failing_appends.store(count, Ordering::SeqCst);
     }
 
     fn append_now(&self, id: &DocumentId, bytes: &[u8]) -> Result<Lengths, StoreError> {
-        debug_assert!(content::are_chunks(bytes), "only whole chunks are appended");
-        let failing = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        debug_assert!(integrity::are_whole_chunks(bytes), "only whole chunks are appended");
+        let failing =
+            self.failing_appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
         if failing.is_ok() {
             return Err(StoreError::write(id, io::Error::from(io::ErrorKind::StorageFull)));
         }
@@ -70,15 +71,17 @@ impl MemoryStore {
         &self,
         id: &DocumentId,
         new: Vec<u8>,
-        fits: impl FnOnce(&Content, &Content) -> bool,
+        is_valid: impl FnOnce(&VerifiedContent, &VerifiedContent) -> bool,
     ) -> Result<Lengths, StoreError> {
-        let refused = |why| StoreError::Snapshot { id: id.clone(), why };
-        let content = Content::whole(&new).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
+        let invalid = |reason| StoreError::InvalidSnapshot { id: id.clone(), reason };
+        let content =
+            VerifiedContent::from_whole_chunks(&new).map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
         let mut documents = self.documents.lock();
         let document = documents.entry(id.clone()).or_default();
-        let old = Content::whole(document).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
-        if !fits(&content, &old) {
-            return Err(refused(SnapshotError::OtherHeads));
+        let old = VerifiedContent::from_whole_chunks(document)
+            .map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
+        if !is_valid(&content, &old) {
+            return Err(invalid(SnapshotError::DifferentHeads));
         }
         *document = new;
         Ok(lengths(document))
@@ -86,7 +89,7 @@ impl MemoryStore {
 }
 
 fn lengths(bytes: &[u8]) -> Lengths {
-    let snapshot = content::snapshot_len(bytes);
+    let snapshot = integrity::snapshot_len(bytes);
     Lengths { snapshot, log: bytes.len() as u64 - snapshot }
 }
 
@@ -98,7 +101,7 @@ impl Store for MemoryStore {
                 bytes: bytes.clone(),
                 document: None,
                 snapshot_len: lengths(bytes).snapshot,
-                repaired: None,
+                repair: None,
             }))
         }
         .boxed()
@@ -113,9 +116,9 @@ impl Store for MemoryStore {
         let id = id.clone();
         async move {
             if !self.documents.lock().contains_key(&id) {
-                return Err(StoreError::Snapshot { id, why: SnapshotError::NothingStored });
+                return Err(StoreError::InvalidSnapshot { id, reason: SnapshotError::NothingStored });
             }
-            self.replace(&id, snapshot, Content::same_as)
+            self.replace(&id, snapshot, VerifiedContent::has_same_changes)
         }
         .boxed()
     }
@@ -130,7 +133,7 @@ impl Store for MemoryStore {
 
     fn recover(&self, id: &DocumentId, full_copy: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
-        async move { self.replace(&id, full_copy, Content::contains) }.boxed()
+        async move { self.replace(&id, full_copy, VerifiedContent::contains_changes_of) }.boxed()
     }
 
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
@@ -148,26 +151,26 @@ impl Store for MemoryStore {
     }
 
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        ready(Ok(self.beside.lock().authors.get(id).cloned().unwrap_or_default())).boxed()
+        ready(Ok(self.sidecars.lock().authors.get(id).cloned().unwrap_or_default())).boxed()
     }
 
     fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.beside.lock().authors.entry(id).or_default().extend(lines);
+            self.sidecars.lock().authors.entry(id).or_default().extend(lines);
             Ok(())
         }
         .boxed()
     }
 
-    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
-        ready(Ok(self.beside.lock().access.clone().into_iter().collect())).boxed()
+    fn load_access(&self) -> BoxFuture<'_, Result<AccessRecords, StoreError>> {
+        ready(Ok(self.sidecars.lock().access.clone().into_iter().collect())).boxed()
     }
 
     fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.beside.lock().access.insert(id, record);
+            self.sidecars.lock().access.insert(id, record);
             Ok(())
         }
         .boxed()
@@ -195,23 +198,23 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{self, Author, id};
+    use crate::conformance::{self, TestEditor, id};
 
     #[tokio::test]
-    async fn the_memory_store_keeps_every_promise_of_a_store() {
+    async fn memory_store_passes_the_conformance_suite() {
         conformance::run(|| {
-            let mut now = Arc::new(MemoryStore::new());
+            let mut store = Arc::new(MemoryStore::new());
             move || -> Arc<dyn Store> {
-                now = Arc::new(now.crash());
-                Arc::clone(&now) as Arc<dyn Store>
+                store = Arc::new(store.crash());
+                Arc::clone(&store) as Arc<dyn Store>
             }
         })
         .await;
     }
 
     #[tokio::test]
-    async fn it_can_fail_as_a_full_disk_does() {
-        let (store, chunk) = (MemoryStore::new(), Author::new().edit());
+    async fn failing_append_stores_nothing() {
+        let (store, chunk) = (MemoryStore::new(), TestEditor::new().edit());
         store.fail_appends(1);
         assert!(matches!(store.append(&id(1), chunk.clone()).await, Err(StoreError::Full { .. })));
         assert!(store.load(&id(1)).await.expect("loads").is_none());

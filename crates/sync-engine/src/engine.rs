@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
-use automerge_chunks::load::{self, NotLoaded};
+use automerge_chunks::load::{self, LogLoadError};
 use bytes::Bytes;
 
 use crate::batch::{Applied, Published, Received};
@@ -62,7 +62,7 @@ pub struct PeerRole {
 pub enum LoadError {
     /// The log is corrupt, or loading it would take too much memory.
     #[error("the document cannot be read: {0}")]
-    NotLoaded(#[from] NotLoaded),
+    Log(#[from] LogLoadError),
     /// The library panicked.
     #[error("the document cannot be read: the Automerge library failed on it")]
     Panicked,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use offload::heavily;
+use offload::run_cpu_bound;
 use plan::{Form, View, read_view};
 use runtime::hub::Unavailable;
 use utoipa::ToSchema;
@@ -62,7 +62,7 @@ pub async fn json(
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
-        let out = heavily(|| {
+        let out = run_cpu_bound(|| {
             let mut out = b"{\"document\":".to_vec();
             // Writing to memory cannot fail.
             let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
@@ -116,7 +116,7 @@ pub async fn csv(
     let view = write::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
-        let Table { csv, omitted } = heavily(|| Table::of(&view));
+        let Table { csv, omitted } = run_cpu_bound(|| Table::of(&view));
         with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
 }

@@ -8,7 +8,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
-use offload::heavily;
+use offload::run_cpu_bound;
 use primitives::DocumentId;
 use runtime::hub::Caller;
 use serde::Deserialize;
@@ -60,7 +60,7 @@ pub async fn list(
     let tag = conditional::tag_of_heads(read.past.heads());
     Ok(conditional::answer(headers, &tag, || {
         // What was never changes, so nobody needs to wait for anything.
-        let body = heavily(|| {
+        let body = run_cpu_bound(|| {
             let positions = read.past.positions();
             let names: Vec<String> = read.past.heads().iter().map(ToString::to_string).collect();
             let heads = names.join("\",\"");

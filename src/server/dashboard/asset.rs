@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use offload::heavily;
+use offload::run_cpu_bound;
 
 /// One file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ pub(super) fn inflated(gzip: &'static [u8], length: usize) -> io::Result<Bytes> 
     if let Some(bytes) = known().as_ref().and_then(|files| files.get(&place)) {
         return Ok(bytes.clone());
     }
-    let bytes = heavily(|| {
+    let bytes = run_cpu_bound(|| {
         let mut bytes = Vec::with_capacity(length);
         GzDecoder::new(gzip).read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
     })?;

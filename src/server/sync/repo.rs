@@ -300,7 +300,7 @@ impl Protocol for RepoSocket {
                 return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
             }
         };
-        let decoded = repo_protocol::decode_known(&bytes, &|id| self.documents.get(id).cloned());
+        let decoded = repo_protocol::decode_with_known(&bytes, &|id| self.documents.get(id).cloned());
         match decoded {
             Ok(message) => self.dispatch(message, share, out).await,
             Err(error) => {

@@ -121,7 +121,7 @@ impl World {
         };
         world.create_plan()?;
         if trouble == Trouble::LyingDisk || mutant == Mutant::NoSync {
-            world.disk.lie();
+            world.disk.ignore_syncs();
         }
         Ok(world)
     }

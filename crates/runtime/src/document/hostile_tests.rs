@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use automerge::legacy::{self, ElementId, Key, ObjectId, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, Change, ChangeHash, ExpandedChange, ObjType, ROOT, ScalarValue, sync};
-use automerge_chunks::cost::Overweight;
-use automerge_chunks::testing::in_turn;
+use automerge_chunks::cost::TooCostly;
+use automerge_chunks::testing::round_robin_changes;
 use plan::{Author, Edit, PlanPatch};
 use sha2::{Digest, Sha256};
 use sync_engine::{BadMessage, DocumentFull, Incoming, envelope_size};
@@ -622,13 +622,13 @@ fn the_same_change_in_other_words_is_refused() {
 
 #[test]
 fn message_of_many_actors_is_weighed_by_changes_times_actors() {
-    let changes = |count| in_turn(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
+    let changes = |count| round_robin_changes(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
     let ordinary = MessageLimits::default().ordinary();
     let taken = Incoming::decode(&message(changes(2_000)), &ordinary).unwrap();
     assert!(taken.memory_estimate > 2_000 * 2_000 / 4, "{}", taken.memory_estimate);
     let many = message(changes(4_001));
     let refused = Incoming::decode(&many, &ordinary).unwrap_err();
-    assert!(matches!(refused, BadMessage::Overweight(Overweight::ActorChanges)) && refused.is_over_a_limit());
+    assert!(matches!(refused, BadMessage::TooCostly(TooCostly::ActorChanges)) && refused.is_over_a_limit());
     Incoming::decode(&many, &MessageLimits::default()).expect("taken when its turn has come");
     let limit = MessageLimits::default().with_actor_changes(0).document_actor_changes;
     assert_eq!(limit, 0);
@@ -638,7 +638,7 @@ fn message_of_many_actors_is_weighed_by_changes_times_actors() {
 fn document_takes_so_many_changes_by_so_many_actors() {
     let limits = MessageLimits::default().with_actor_changes(900);
     let mut document = Document::load(super::tests::id(), &[], ActorId::from([1u8]), NO_FORMS, limits).unwrap();
-    let changes = in_turn(31, 31);
+    let changes = round_robin_changes(31, 31);
     let heads = [changes[29].hash()];
     let send = |document: &mut Document, changes: &[Change]| {
         document.engine.join(PEER, Vec::new());

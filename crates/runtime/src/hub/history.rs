@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use automerge::ChangeHash;
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use plan::Past;
 use plan::history::Query;
 use primitives::DocumentId;
@@ -40,7 +40,7 @@ impl Readers {
     pub(super) fn new(turns: usize) -> Self {
         Self {
             pages: Semaphore::new(PAGES),
-            places: KeyedLimit::new(turns + WAITING, turns + share_of(WAITING, 1)),
+            places: KeyedLimit::new(turns + WAITING, turns + fair_share(WAITING, 1)),
             turns: Arc::new(Semaphore::new(turns)),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use limits::{KeyedRate, Payer, Rate, Wait, share_of};
+use limits::{KeyedRate, Payer, Rate, Wait, fair_share};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -38,10 +38,10 @@ impl NewDocuments {
     pub(super) fn new(per_minute: u32, at_once: u32) -> Self {
         let at_once = at_once.max(1);
         let per_second = f64::from(per_minute) / 60.0;
-        let share = share_of(at_once as usize, OF_ONE_USER);
+        let share = fair_share(at_once as usize, OF_ONE_USER);
         let share = f64::from(u32::try_from(share).unwrap_or(at_once));
-        let total = Rate { per_second, at_once: f64::from(at_once) };
-        let each = Rate { per_second: per_second / 4.0, at_once: share };
+        let total = Rate { per_second, burst: f64::from(at_once) };
+        let each = Rate { per_second: per_second / 4.0, burst: share };
         Self {
             rate: Mutex::new(KeyedRate::new(total, each, Instant::now())),
             queues: Mutex::default(),

@@ -32,7 +32,7 @@ impl Remembered {
             .into_iter()
             .map(|record| {
                 let shared_heads = record.shared_heads.into_iter().map(ChangeHash).collect();
-                (Arc::from(record.storage_id), Record { shared_heads, seen: record.seen })
+                (Arc::from(record.storage_id), Record { shared_heads, seen: record.last_seen })
             })
             .collect();
         Self { records, dirty: false }
@@ -63,7 +63,7 @@ impl Remembered {
         let record = |(storage, record): (&Arc<str>, &Record)| PeerRecord {
             storage_id: storage.to_string(),
             shared_heads: record.shared_heads.iter().map(|head| head.0).collect(),
-            seen: record.seen,
+            last_seen: record.seen,
         };
         Some(self.records.iter().map(record).collect())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use offload::heavily;
+use offload::run_cpu_bound;
 use primitives::DocumentId;
 use sync_engine::{
     BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, reply_without_document, without_chunks,
@@ -194,7 +194,7 @@ impl Hub {
             return decode_message(bytes, limits);
         }
         let _turn = self.inner.turns.take(peer.caller.principal(peer.key)).await;
-        heavily(|| decode_message(bytes, limits))
+        run_cpu_bound(|| decode_message(bytes, limits))
     }
 
     /// A peer sent something bad: it is counted, logged, and told to the peer, once. The document takes nothing more from its

@@ -23,7 +23,7 @@ use arrivals::Arrivals;
 use ephemerals::Sources;
 use futures_util::FutureExt;
 use lifecycle::UPKEEP;
-use offload::Habit;
+use offload::AdaptiveOffload;
 use portions::Portions;
 use primitives::DocumentId;
 use store::Lengths;
@@ -90,9 +90,9 @@ struct Subscribers {
 struct Pipeline {
     log: DocumentLog,
     /// Whether these steps took long the last time.
-    preparing: Habit,
-    applying: Habit,
-    publishing: Habit,
+    preparing: AdaptiveOffload,
+    applying: AdaptiveOffload,
+    publishing: AdaptiveOffload,
     /// The current batch is large.
     large_batch: bool,
     /// The permit for work that takes much memory, while a batch has it.
@@ -189,9 +189,9 @@ impl DocumentTask {
             },
             pipeline: Pipeline {
                 log,
-                preparing: Habit::default(),
-                applying: Habit::default(),
-                publishing: Habit::default(),
+                preparing: AdaptiveOffload::default(),
+                applying: AdaptiveOffload::default(),
+                publishing: AdaptiveOffload::default(),
                 large_batch: false,
                 turn: None,
                 portions: Portions::default(),

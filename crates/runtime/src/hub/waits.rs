@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use tokio::time::Instant;
 
 use super::caller::Caller;
@@ -69,7 +69,7 @@ impl Waits {
     pub(super) fn new(per_connection: usize, documents: usize) -> Self {
         Self {
             connections: KeyedLimit::new(usize::MAX, per_connection),
-            payers: KeyedLimit::new(usize::MAX, share_of(documents, per_connection)),
+            payers: KeyedLimit::new(usize::MAX, fair_share(documents, per_connection)),
             documents: KeyedLimit::new(documents, usize::MAX),
             logged_at: Mutex::default(),
         }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::ChangeHash;
-use offload::{Habit, heavily};
+use offload::{AdaptiveOffload, run_cpu_bound};
 use plan::Past;
 use plan::history::{History, PageError, Query};
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ pub(super) struct Keeper {
     /// It is being made.
     making: bool,
     last_look: Option<Instant>,
-    collecting: Habit,
+    collecting: AdaptiveOffload,
 }
 
 impl Keeper {
@@ -50,12 +50,12 @@ impl DocumentTask {
     }
 
     fn make_history(&self, document: &mut Document) {
-        let copy = heavily(|| document.copy());
+        let copy = run_cpu_bound(|| document.copy());
         let (hub, id) = (self.hub.clone(), self.id.clone());
         self.hub.inner.tasks.spawn(async move {
             // It takes memory as long as it is made.
             let turn = hub.document_turn().await;
-            let made = heavily(|| {
+            let made = run_cpu_bound(|| {
                 let made = catch_unwind(AssertUnwindSafe(|| History::of(&copy)));
                 drop(copy);
                 made
@@ -80,7 +80,7 @@ impl DocumentTask {
     pub(super) fn history_made(&mut self, document: &mut Document, made: Option<Box<History>>) {
         self.history.making = false;
         let may_show = self.may_look_back().is_ok();
-        let kept = made.filter(|_| may_show).is_some_and(|history| heavily(|| document.keep_history(history)));
+        let kept = made.filter(|_| may_show).is_some_and(|history| run_cpu_bound(|| document.keep_history(history)));
         if let Some(history) = document.history().filter(|_| kept) {
             self.hub.inner.metrics.history_changes.increment(history.len() as u64);
         }
@@ -122,7 +122,7 @@ impl DocumentTask {
         let past = match self.may_look_back() {
             Err(unavailable) => Err(unavailable.into()),
             Ok(()) if !document.engine.exists() => Ok(None),
-            Ok(()) => heavily(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
+            Ok(()) => run_cpu_bound(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
         };
         let _ = reply.send(past);
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offload::heavily;
+use offload::run_cpu_bound;
 use plan::SharedView;
 use store::{Lengths, Loaded};
 use sync_engine::{Authors, LoadError};
@@ -65,7 +65,7 @@ impl DocumentTask {
                 Document::load(id, &log, actor, renderings, limits)
             }
         };
-        let document = heavily(|| catch_unwind(AssertUnwindSafe(read))).unwrap_or(Err(LoadError::Panicked));
+        let document = run_cpu_bound(|| catch_unwind(AssertUnwindSafe(read))).unwrap_or(Err(LoadError::Panicked));
         let document = document.map_err(|error| {
             unopened.failed(&self.id, true);
             failed(&error, "the server cannot read it; its operator finds the reason in the log")
@@ -230,7 +230,7 @@ impl DocumentTask {
         }
         let Lengths { snapshot, log } = self.pipeline.log.lengths();
         let large = document.shown().is_none() && snapshot + log >= LARGE_DOCUMENT;
-        let view = if large { heavily(|| document.view()) } else { document.view() };
+        let view = if large { run_cpu_bound(|| document.view()) } else { document.view() };
         self.shown.set(&view);
         Ok(view)
     }

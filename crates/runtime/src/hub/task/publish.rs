@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use automerge::ChangeHash;
-use offload::heavily;
+use offload::run_cpu_bound;
 use plan::{ViewChange, read_view};
 use store::Lengths;
 use sync_engine::Delivery;
@@ -117,7 +117,8 @@ impl DocumentTask {
             return document.engine.greet_later(key);
         };
         let large = self.makes_first_message();
-        if let Some(delivery) = if large { heavily(|| document.engine.greet(key)) } else { document.engine.greet(key) }
+        if let Some(delivery) =
+            if large { run_cpu_bound(|| document.engine.greet(key)) } else { document.engine.greet(key) }
         {
             self.fill(place, delivery, &mut self.hub.memory().outgoing());
         }

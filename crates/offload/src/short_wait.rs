@@ -1,4 +1,4 @@
-//! Waits that are usually shorter than a hand-over to another worker.
+//! Blocking waits that are usually shorter than a hand-over to another worker.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,31 +9,31 @@ use tokio::runtime::Handle;
 
 use super::{LONG, block_in_place};
 
-/// Runs short waits for a device on the worker thread itself, without a hand-over.
+/// Runs short blocking waits for a device on the worker thread itself, without a hand-over.
 ///
-/// A run is in place as long as the last one was short and no other run is in progress; otherwise the worker hands its
-/// tasks over first.
+/// A run happens in place if the last run was short and no other run is in progress. Otherwise the worker hands its tasks
+/// over first.
 ///
 /// The waiting worker may be the one that polls the I/O driver. Tokio parks its other workers while one polls, and does
 /// not wake them for a single ready task. So a watchdog thread notices waits that take longer than 10 ms and wakes
 /// another worker.
 #[derive(Default)]
-pub struct BriefWait {
+pub struct ShortWait {
     /// Whether the last run took longer than [`LONG`].
-    slow: AtomicBool,
+    last_was_slow: AtomicBool,
     /// Whether a run is waiting in place.
     waiting: AtomicBool,
     /// Started by the first run; `None` if the runtime has no other worker.
     watchdog: OnceLock<Option<Watchdog>>,
 }
 
-impl BriefWait {
-    /// Runs `work`.
+impl ShortWait {
+    /// Runs `work`, which blocks, and returns its result.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        let in_place = !self.slow.load(Ordering::Relaxed) && !self.waiting.swap(true, Ordering::Acquire);
+        let in_place = !self.last_was_slow.load(Ordering::Relaxed) && !self.waiting.swap(true, Ordering::Acquire);
         let started = Instant::now();
         let result = if in_place { self.run_in_place(work) } else { block_in_place(work) };
-        self.slow.store(started.elapsed() > LONG, Ordering::Relaxed);
+        self.last_was_slow.store(started.elapsed() > LONG, Ordering::Relaxed);
         if in_place {
             self.waiting.store(false, Ordering::Release);
         }
@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn slow_run_moves_the_next_run_off_the_worker() {
-        let wait = BriefWait::default();
+        let wait = ShortWait::default();
         let runs_in_place = || wait.waiting.load(Ordering::Relaxed);
         assert!(wait.run(runs_in_place));
         wait.run(|| thread::sleep(LONG * 2));
@@ -184,7 +184,7 @@ mod tests {
         let waits = tokio::spawn(async {
             let (here, there) = channel();
             tokio::spawn(async move { here.send(()).expect("the wait is in progress") });
-            BriefWait::default().run(|| there.recv_timeout(TIMEOUT).expect("the other task has run meanwhile"));
+            ShortWait::default().run(|| there.recv_timeout(TIMEOUT).expect("the other task has run meanwhile"));
         });
         waits.await.expect("ended");
     }
@@ -198,7 +198,7 @@ mod tests {
         let (waiting, waits) = channel();
         let first = runtime.spawn(async move {
             one_in.read_u8().await.expect("received");
-            BriefWait::default().run(|| {
+            ShortWait::default().run(|| {
                 waiting.send(()).expect("the test waits");
                 there.recv_timeout(TIMEOUT).expect("the other socket was read meanwhile");
             });
