@@ -14,7 +14,7 @@ use runtime::clock::now_ms;
 use runtime::document::{AuthoredEdit, Document, Item, Outcome};
 use runtime::document_log::Actors;
 use store::disk::{RealDisk, create_new_file};
-use store::{FileMode, FileStore, StateFile, Store};
+use store::{Appended, Batch, FileMode, FileStore, Position, StateFile, Store};
 use sync_engine::MessageLimits;
 
 use super::fail;
@@ -155,8 +155,12 @@ fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec
     let nowhere = state.path().with_extension("import-needs-no-documents");
     let store: Arc<dyn Store> =
         Arc::new(FileStore::open(state, id.clone(), nowhere).map_err(|error| error.to_string())?);
-    runtime.block_on(store.append(id, snapshot.unwrap_or(added))).map_err(|error| error.to_string())?;
-    Ok(())
+    let batch = Batch::changes(snapshot.unwrap_or(added), Vec::new());
+    match runtime.block_on(store.append(id, Position::START, batch)).map_err(|error| error.to_string())? {
+        Appended::Stored { .. } => Ok(()),
+        // The file is locked, so nothing else appends to it.
+        Appended::Behind => Err("the document was changed during the import; nothing was imported".to_owned()),
+    }
 }
 
 fn new_position(row: ImportedRow) -> NewPosition {

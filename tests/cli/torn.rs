@@ -8,7 +8,8 @@ use automerge::{ActorId, AutoCommit, ROOT};
 use automerge_chunks::chunk;
 use primitives::DocumentId;
 use store::faults::FaultyDisk;
-use store::{FileStore, OpenError, StateFile, Store};
+use store::conformance::AppendChunks;
+use store::{FileStore, OpenError, StateFile};
 
 const STATE: &str = "home/state.automerge";
 
@@ -62,7 +63,7 @@ async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
         }
         // What was torn comes again, and survives another reopening (after a power cut, too).
         let store = FileStore::open(state, id.clone(), "home/documents").unwrap();
-        store.append(&id, chunks[whole].clone()).await.unwrap();
+        store.append_chunks(&id, chunks[whole].clone()).await.unwrap();
         drop(store);
         let disk = disk.crash(|_| 0);
         let state = open(&disk).unwrap_or_else(|error| panic!("again after {cut}: {error}"));

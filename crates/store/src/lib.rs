@@ -6,6 +6,7 @@
 //! | [`file`](mod@file) | [`FileStore`], used in production: one append-only log per document, in Automerge's own format |
 //! | `memory` | `MemoryStore`, for tests (feature `testing`) |
 //! | `conformance` | the guarantees of a [`Store`] as a test suite (feature `testing`) |
+//! | `position` | [`Position`], [`Batch`]: the log of a document that several processes write |
 //! | [`check`] | checks a document file without changing it |
 //! | [`disk`] | the file system calls of the file store, as a trait |
 //! | `faults` | a simulated disk that fails and crashes on command (feature `testing`) |
@@ -25,6 +26,7 @@ mod lock_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 mod peer_records;
+mod position;
 mod replace;
 
 use std::fmt;
@@ -35,11 +37,15 @@ pub use error::{Location, OpenError, SnapshotError, StoreError};
 pub use external_change::{ExternalChange, ExternalChangeKind};
 pub use file::{FileStore, OpenFileLimits, StateFile};
 pub use file_mode::{FileMode, InvalidFileMode};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
+use futures_util::stream::BoxStream;
 pub use integrity::{Damage, MissingContent, TornTail};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
 pub use peer_records::PeerRecord;
+pub use position::{
+    AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, News, Position, Tip,
+};
 use primitives::DocumentId;
 pub use replace::replace;
 
@@ -69,25 +75,51 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(async move { Ok(loaded.await?.map(|loaded| loaded.bytes)) })
     }
 
-    /// Appends `bytes` to a document, and creates the document if necessary. After `Ok`, the bytes survive a power cut.
+    /// Appends a batch to a document after the batch at `after`, and creates the document if necessary. After
+    /// [`Appended::Stored`], the batch survives a power cut. A store that several processes write answers
+    /// [`Appended::Behind`] if the log does not end at `after`: then nothing was stored, and the caller reads what it lacks with
+    /// [`after`](Self::after) first. So whoever writes has read everything before.
     ///
-    /// `bytes` are whole chunks. All dependencies of their changes must be stored or among them: a change without its
-    /// dependencies would make the document look damaged when it is next opened.
+    /// The chunks are whole. All dependencies of their changes must be stored or among them: a change without its dependencies
+    /// would make the document look damaged when it is next opened. The author lines become durable before or together with
+    /// the chunks.
     ///
     /// # Errors
-    /// When nothing of `bytes` was stored. After [`StoreError::NeedsRecovery`], the document accepts no writes until
+    /// When no chunk of the batch was stored. After [`StoreError::NeedsRecovery`], the document accepts no writes until
     /// [`recover`](Self::recover).
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
+    fn append(&self, id: &DocumentId, after: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>>;
 
-    /// Replaces what was stored when this call began by `snapshot`, which must have the same heads. Concurrent appends are
-    /// kept.
+    /// Reads the batches that were appended to a document after `at`. A store with a single writer always answers
+    /// [`After::Same`].
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the log is damaged.
+    fn after(&self, _id: &DocumentId, _at: Position) -> BoxFuture<'_, Result<After, StoreError>> {
+        Box::pin(ready(Ok(After::Same)))
+    }
+
+    /// The positions of those of these documents that have a log. A store with a single writer answers none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn positions(&self, _ids: Vec<DocumentId>) -> BoxFuture<'_, Result<Vec<(DocumentId, Position)>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// Replaces the log up to `at` by `snapshot`, which must have the heads that the document had there. Later and concurrent
+    /// appends are kept. A store with a single writer replaces what was stored when this call began.
     ///
     /// A crash at any time leaves either the old or the new content.
     ///
     /// # Errors
     /// When the snapshot is invalid or a write failed. The old content is in place and accepts appends, except after
     /// [`StoreError::NeedsRecovery`].
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
+    fn compact(
+        &self,
+        id: &DocumentId,
+        at: Position,
+        snapshot: Vec<u8>,
+    ) -> BoxFuture<'_, Result<Lengths, StoreError>>;
 
     /// Lists the stored documents and the default document, sorted by id.
     ///
@@ -127,23 +159,49 @@ pub trait Store: Send + Sync + 'static {
     /// When the disk fails.
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>>;
 
-    /// Appends whole lines about the authors of a document's changes. After `Ok`, they survive a power cut.
+    /// Loads the access records of all documents.
     ///
     /// # Errors
-    /// When a write failed. A retry may store the lines twice.
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// When the store cannot be read.
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>>;
 
-    /// Loads the access rights of all documents.
+    /// Loads the access record of one document; `None` if it has none.
     ///
     /// # Errors
-    /// When the disk fails.
-    fn load_access(&self) -> BoxFuture<'_, Result<AccessRecords, StoreError>>;
+    /// When the store cannot be read.
+    fn load_access_of(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredAccess>, StoreError>> {
+        let (all, id) = (self.load_access(), id.clone());
+        Box::pin(async move { Ok(all.await?.into_iter().find(|stored| stored.document == id)) })
+    }
 
-    /// Atomically and durably replaces the access rights of a document.
+    /// Atomically and durably replaces the access record of a document, if its version is still `expected` (0: there is no
+    /// record). In a store that several processes write, the change is a batch of the document's log as well: a process that
+    /// has not read it cannot append to the document. A store with a single writer does not compare versions.
     ///
     /// # Errors
     /// When a write failed.
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>>;
+
+    /// The latest control revision, and the changes outside of documents since `revision`. A store with a single writer has none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {
+        Box::pin(ready(Ok((revision, Vec::new()))))
+    }
+
+    /// What other processes tell about this store. `None` if there is a single writer. Call it once.
+    fn news(&self) -> Option<BoxStream<'static, News>> {
+        None
+    }
+
+    /// Sends a message to the other processes that use this store. It may be lost.
+    fn tell(&self, _message: Vec<u8>) {}
 
     /// Permanently removes the content of a document, which must be closed. Keeps its access rights and the authors of its
     /// changes.
@@ -162,8 +220,16 @@ pub trait Store: Send + Sync + 'static {
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The stored access rights of each document. The store does not interpret them.
-pub type AccessRecords = Vec<(DocumentId, Vec<u8>)>;
+/// A stored access record. The store does not interpret it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAccess {
+    /// The document that it belongs to.
+    pub document: DocumentId,
+    /// Grows with each change. Always 0 in a store with a single writer.
+    pub version: u64,
+    /// The record, as it was passed to [`Store::change_access`].
+    pub record: Vec<u8>,
+}
 
 /// A loaded document.
 #[derive(Debug, Clone)]
@@ -176,6 +242,8 @@ pub struct Loaded {
     pub snapshot_len: u64,
     /// The repair, if this load opened the document and truncated a torn tail.
     pub repair: Option<Repair>,
+    /// Where the log ends. Always [`Position::START`] in a store with a single writer.
+    pub position: Position,
 }
 
 impl Loaded {

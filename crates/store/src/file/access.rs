@@ -7,7 +7,7 @@ use primitives::DocumentId;
 
 use super::Inner;
 use crate::replace::replace;
-use crate::{AccessRecords, Location, OpenError, StoreError};
+use crate::{Location, OpenError, StoreError, StoredAccess};
 
 const EXTENSION: &str = ".access.json";
 
@@ -16,7 +16,7 @@ impl Inner {
         self.documents.join(format!("{id}{EXTENSION}"))
     }
 
-    pub(super) fn load_access(&self) -> Result<AccessRecords, StoreError> {
+    pub(super) fn load_access(&self) -> Result<Vec<StoredAccess>, StoreError> {
         let files = match self.disk.list_files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| StoreError::from(self.folder_error(error)))?,
@@ -29,7 +29,7 @@ impl Inner {
                 file.read(0..file.len()?)
             };
             let bytes = read().map_err(|error| OpenError::io(Location::Documents(path.clone()), error))?;
-            Ok((id, bytes))
+            Ok(StoredAccess { document: id, version: 0, record: bytes })
         })
         .collect()
     }

@@ -8,7 +8,7 @@ use super::log::{AppendError, Log, LogOpenError, OpenedLog};
 use super::{Inner, lock_path};
 use crate::disk::parent_folder;
 use crate::integrity::{self, IdSource};
-use crate::{Lengths, Loaded, OpenError, Repair, StoreError, UnavailableReason};
+use crate::{Lengths, Loaded, OpenError, Position, Repair, StoreError, UnavailableReason};
 
 impl Inner {
     /// Opens the log of a document, if it exists and is not open. Returns the repair, if a torn tail was truncated.
@@ -50,7 +50,7 @@ impl Inner {
         let Some(log) = log.as_mut() else { return Ok(None) };
         let bytes = log.read().map_err(|source| StoreError::Read { id: id.clone(), source })?;
         let (document, snapshot_len) = (log.take_document(), log.lengths().snapshot);
-        Ok(Some(Loaded { bytes, document, snapshot_len, repair }))
+        Ok(Some(Loaded { bytes, document, snapshot_len, repair, position: Position::START }))
     }
 
     /// Reads the file of a document without opening its log.

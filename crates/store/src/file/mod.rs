@@ -46,7 +46,10 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::disk::{Disk, LockGuard, with_suffix};
 use super::integrity::IdSource;
-use super::{AccessRecords, Health, Lengths, Loaded, OpenError, PeerRecord, Store, StoreError, UnavailableReason};
+use super::{
+    AccessChanged, Appended, Batch, Health, Lengths, Loaded, OpenError, PeerRecord, Position, Store, StoreError,
+    StoredAccess, UnavailableReason,
+};
 
 /// Extension of document files.
 const EXTENSION: &str = ".automerge";
@@ -212,11 +215,26 @@ impl Store for FileStore {
         self.with_log(id.clone(), |inner, id, _| inner.read_file(id)).boxed()
     }
 
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
-        self.with_log_in_place(id.clone(), false, move |inner, id, log| inner.append(id, log, &bytes)).boxed()
+    fn append(&self, id: &DocumentId, _: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>> {
+        let Batch { chunks, authors, .. } = batch;
+        // The authors have a file of their own.
+        let opens_files = !authors.is_empty();
+        let append = move |inner: &Inner, id: &DocumentId, log: &mut Option<Log>| {
+            if opens_files {
+                inner.append_authors(id, &authors)?;
+            }
+            let lengths = inner.append(id, log, &chunks)?;
+            Ok(Appended::Stored { at: Position::START, lengths })
+        };
+        self.with_log_in_place(id.clone(), opens_files, append).boxed()
     }
 
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(
+        &self,
+        id: &DocumentId,
+        _: Position,
+        snapshot: Vec<u8>,
+    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         rewrite::compact(Arc::clone(&self.inner), id.clone(), snapshot).boxed()
     }
 
@@ -265,17 +283,22 @@ impl Store for FileStore {
         self.with_log(id.clone(), |inner, id, _| inner.load_authors(id)).boxed()
     }
 
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with_log_in_place(id.clone(), true, move |inner, id, _| inner.append_authors(id, &lines)).boxed()
-    }
-
-    fn load_access(&self) -> BoxFuture<'_, Result<AccessRecords, StoreError>> {
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
         let inner = Arc::clone(&self.inner);
         run_blocking(move || inner.load_access()).boxed()
     }
 
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with_log(id.clone(), move |inner, id, _| inner.save_access(id, &record)).boxed()
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        _: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>> {
+        let save = move |inner: &Inner, id: &DocumentId, _: &mut Option<Log>| {
+            inner.save_access(id, &record)?;
+            Ok(AccessChanged::Stored(0))
+        };
+        self.with_log(id.clone(), save).boxed()
     }
 
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {

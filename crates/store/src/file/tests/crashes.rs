@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use proptest::prelude::*;
 
 use super::*;
-use crate::StoreError;
+use crate::{Position, StoreError};
 use crate::faults::Op;
 
 #[tokio::test]
@@ -15,10 +15,10 @@ async fn power_cut_during_compaction_leaves_the_old_or_new_file() {
             let disk = disk();
             let (store, mut editor) = (open_on(&disk).expect("opens"), TestEditor::new());
             let old = [editor.edit(), editor.edit()].concat();
-            store.append(&default_id(), old.clone()).await.expect("appends");
+            store.append_chunks(&default_id(), old.clone()).await.expect("appends");
             let snapshot = editor.save();
             disk.fail_all_after(step);
-            let compacted = store.compact(&default_id(), snapshot.clone()).await;
+            let compacted = store.compact(&default_id(), Position::START, snapshot.clone()).await;
             let crashed = disk.crash(|n| match choice {
                 0 => 0,
                 1 => n,
@@ -103,14 +103,14 @@ impl CrashTest {
         match step {
             Step::Append(edits) => {
                 let chunks: Vec<u8> = (0..edits).flat_map(|_| self.editor.edit()).collect();
-                match self.store().append(&self.id, chunks).await {
+                match self.store().append_chunks(&self.id, chunks).await {
                     Ok(_) => self.acknowledged += edits,
                     Err(_) => self.reload().await,
                 }
             }
             Step::Compact => {
                 let snapshot = self.editor.save();
-                let compacted = self.store().compact(&self.id, snapshot).await;
+                let compacted = self.store().compact(&self.id, Position::START, snapshot).await;
                 assert!(
                     self.acknowledged == 0 || !matches!(compacted, Err(StoreError::InvalidSnapshot { .. })),
                     "{compacted:?}"

@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::faults::{DiskFault, Op};
-use crate::{AccessRecords, Health, Lengths, Loaded, PeerRecord, StoreError, UnavailableReason};
+use crate::{
+    AccessChanged, Appended, Batch, Health, Lengths, Loaded, PeerRecord, Position, StoreError, StoredAccess,
+    UnavailableReason,
+};
 
 /// A disk with an injected fault, and the content that stores on it have acknowledged.
 #[derive(Clone)]
@@ -122,7 +125,7 @@ impl RetryingStore {
             || self.store.health().unavailable.contains(&(id.clone(), UnavailableReason::NeedsRecovery));
         assert!(needs_recovery() || !matches!(error, StoreError::NeedsRecovery { .. }));
         if needs_recovery() {
-            let rejected = self.store.append(id, TestEditor::new().edit()).await;
+            let rejected = self.store.append_chunks(id, TestEditor::new().edit()).await;
             assert!(matches!(rejected, Err(StoreError::NeedsRecovery { .. })), "{rejected:?}");
             self.store.recover(id, acknowledged).await.expect("recovers on a working disk");
             assert!(!needs_recovery());
@@ -160,25 +163,31 @@ impl Store for RetryingStore {
         async move { self.retry(&id, None, || self.store.load(&id)).await }.boxed()
     }
 
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn append(&self, id: &DocumentId, at: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>> {
         let id = id.clone();
         async move {
-            let after = [self.case.acknowledged(&id), bytes.clone()].concat();
+            let after = [self.case.acknowledged(&id), batch.chunks.clone()].concat();
             let append = || {
                 let is_stored = self.case.acknowledged(&id) == after;
-                self.store.append(&id, if is_stored { Vec::new() } else { bytes.clone() })
+                let chunks = if is_stored { Vec::new() } else { batch.chunks.clone() };
+                self.store.append(&id, at, Batch { chunks, ..batch.clone() })
             };
-            let lengths = self.retry(&id, Some(after.clone()), append).await?;
+            let appended = self.retry(&id, Some(after.clone()), append).await?;
             self.acknowledge(&id, after).await;
-            Ok(lengths)
+            Ok(appended)
         }
         .boxed()
     }
 
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(
+        &self,
+        id: &DocumentId,
+        at: Position,
+        snapshot: Vec<u8>,
+    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move {
-            let compact = || self.store.compact(&id, snapshot.clone());
+            let compact = || self.store.compact(&id, at, snapshot.clone());
             let lengths = self.retry(&id, Some(snapshot.clone()), compact).await?;
             self.acknowledge(&id, snapshot).await;
             Ok(lengths)
@@ -236,18 +245,18 @@ impl Store for RetryingStore {
         async move { self.retry(&id, None, || self.store.load_authors(&id)).await }.boxed()
     }
 
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        let id = id.clone();
-        async move { self.retry(&id, None, || self.store.append_authors(&id, lines.clone())).await }.boxed()
-    }
-
-    fn load_access(&self) -> BoxFuture<'_, Result<AccessRecords, StoreError>> {
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
         async { self.retry(&default_id(), None, || self.store.load_access()).await }.boxed()
     }
 
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>> {
         let id = id.clone();
-        async move { self.retry(&id, None, || self.store.save_access(&id, record.clone())).await }.boxed()
+        async move { self.retry(&id, None, || self.store.change_access(&id, expected, record.clone())).await }.boxed()
     }
 
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::faults::Op;
-use crate::{OpenFileLimits, PeerRecord, StoreError, UnavailableReason};
+use crate::{OpenFileLimits, PeerRecord, Position, StoreError, UnavailableReason};
 
 fn records() -> Vec<PeerRecord> {
     vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], last_seen: 1_750_000_000 }]
@@ -16,7 +16,7 @@ async fn first_append_creates_the_folder_and_a_file_named_by_id() {
     let (store, chunk) = (open(folder.path()).expect("opens"), TestEditor::new().edit());
     assert!(store.load(&id(2)).await.expect("loads").is_none());
     assert!(!folder.path().join("documents").exists(), "loading creates no folder");
-    store.append(&id(2), chunk.clone()).await.expect("appends");
+    store.append_chunks(&id(2), chunk.clone()).await.expect("appends");
     assert_eq!(fs::read(folder.path().join(format!("documents/{}.automerge", id(2)))).expect("there"), chunk);
 }
 
@@ -27,10 +27,10 @@ async fn unknown_ids_leave_no_entries() {
     for number in 2..50 {
         store.load(&id(number)).await.expect("loads");
         store.close(&id(number)).await;
-        assert!(store.compact(&id(number), TestEditor::new().save()).await.is_err());
+        assert!(store.compact(&id(number), Position::START, TestEditor::new().save()).await.is_err());
     }
     assert_eq!(open_entries(&store), 1, "the default document's");
-    store.append(&id(2), TestEditor::new().edit()).await.expect("appends");
+    store.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
     assert_eq!(open_entries(&store), 2);
     store.close(&id(2)).await;
     assert_eq!(open_entries(&store), 1);
@@ -49,10 +49,10 @@ async fn folder_is_locked_as_soon_as_it_exists() {
         FileStore::open(state, default_id(), &documents)
     };
     let (first, second) = (other("one.automerge").expect("opens"), other("two.automerge").expect("opens"));
-    first.append(&id(2), TestEditor::new().edit()).await.expect("appends");
+    first.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
     let wanted =
         format!("is in use by process {}; stop it, or give another folder with --documents", std::process::id());
-    let text = second.append(&id(3), TestEditor::new().edit()).await.expect_err("rejected").to_string();
+    let text = second.append_chunks(&id(3), TestEditor::new().edit()).await.expect_err("rejected").to_string();
     assert!(text.contains(&wanted), "{text}");
     assert!(second.load(&id(2)).await.is_err(), "a load fails as well, as the other store may be writing");
     let text = other("three.automerge").err().expect("rejected").to_string();
@@ -83,7 +83,7 @@ async fn state_file_takes_precedence_over_a_file_with_its_id() {
 async fn only_documents_are_listed() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
-    store.append(&id(2), TestEditor::new().edit()).await.expect("appends");
+    store.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
     store.save_peers(&id(3), records()).await.expect("saves");
     let documents = folder.path().join("documents");
     fs::write(documents.join("notes.automerge"), b"hello").expect("written");
@@ -101,14 +101,14 @@ async fn truncated_document_is_quarantined_and_not_recreated() {
     let snapshot = editor.save();
     editor.edit();
     let whole = editor.save();
-    store.append(&id(2), good.clone()).await.expect("appends");
+    store.append_chunks(&id(2), good.clone()).await.expect("appends");
     let path = folder.path().join(format!("documents/{}.automerge", id(3)));
     for remnant in [&b""[..], &whole[..whole.len() - 1], &[&snapshot[..], &whole[..20]].concat()] {
         fs::write(&path, remnant).expect("written");
         for _ in 0..2 {
             assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::Damaged { .. }))));
         }
-        assert!(store.append(&id(3), good.clone()).await.is_err(), "it is not recreated");
+        assert!(store.append_chunks(&id(3), good.clone()).await.is_err(), "it is not recreated");
         assert!(store.list().await.expect("lists").contains(&id(3)));
         assert_eq!(fs::read(&path).expect("there"), remnant);
         assert_eq!(store.health().unavailable, [(id(3), UnavailableReason::Quarantined)]);
@@ -124,14 +124,14 @@ async fn damaged_document_is_quarantined_and_others_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
     let good = TestEditor::new().edit();
-    store.append(&id(2), good.clone()).await.expect("appends");
+    store.append_chunks(&id(2), good.clone()).await.expect("appends");
     let path = folder.path().join(format!("documents/{}.automerge", id(3)));
     fs::write(&path, b"not a document").expect("written");
 
     for _ in 0..2 {
         assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::NotAutomerge { .. }))));
     }
-    assert!(store.append(&id(3), good.clone()).await.is_err());
+    assert!(store.append_chunks(&id(3), good.clone()).await.is_err());
     assert!(store.recover(&id(3), good.clone()).await.is_err(), "only the operator replaces a damaged file");
     assert_eq!(fs::read(&path).expect("there"), b"not a document");
     let health = store.health();
@@ -184,7 +184,7 @@ async fn removal_deletes_all_copies_of_only_that_document() {
     let store = open(folder.path()).expect("opens");
     let (gone, other) = (id(2), id(3));
     for id in [&gone, &other] {
-        store.append(id, TestEditor::new().edit()).await.expect("appends");
+        store.append_chunks(id, TestEditor::new().edit()).await.expect("appends");
         for left in ["automerge.new", "automerge.torn-96", "automerge.torn-96-2", "automerge.unsynced", "peers.new"] {
             std::fs::write(documents.join(format!("{id}.{left}")), "a copy").expect("written");
         }
@@ -213,7 +213,7 @@ async fn reading_documents_keeps_no_file_open() {
     let disk = disk();
     let store = open_with_limits(&disk, OpenFileLimits { kept_open: 100, concurrent_calls: 2 });
     for number in 2..30 {
-        store.append(&id(number), TestEditor::new().edit()).await.expect("appends");
+        store.append_chunks(&id(number), TestEditor::new().edit()).await.expect("appends");
     }
     drop(store);
     let store = open_with_limits(&disk, OpenFileLimits { kept_open: 100, concurrent_calls: 2 });
@@ -235,7 +235,7 @@ async fn most_recently_written_files_stay_open() {
     for _ in 0..3 {
         for (id, editor, all) in &mut editors {
             let chunk = editor.edit();
-            store.append(id, chunk.clone()).await.expect("appends");
+            store.append_chunks(id, chunk.clone()).await.expect("appends");
             all.extend(chunk);
             assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
         }
@@ -244,14 +244,14 @@ async fn most_recently_written_files_stay_open() {
     let before = opened();
     for (id, editor, all) in editors.iter_mut().rev().take(4) {
         let chunk = editor.edit();
-        store.append(id, chunk.clone()).await.expect("appends");
+        store.append_chunks(id, chunk.clone()).await.expect("appends");
         all.extend(chunk);
     }
     assert_eq!(opened(), before, "they were open");
     // A compaction opens a file and closes one.
     let (first, editor, all) = &mut editors[0];
     let snapshot = editor.save();
-    store.compact(first, snapshot.clone()).await.expect("compacts");
+    store.compact(first, Position::START, snapshot.clone()).await.expect("compacts");
     *all = snapshot;
     assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
     drop(store);

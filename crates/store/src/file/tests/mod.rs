@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use primitives::DocumentId;
 
-use crate::conformance::{self, TestEditor, id};
+use crate::conformance::{self, AppendChunks, TestEditor, id};
 use crate::disk::Disk;
 use crate::faults::FaultyDisk;
 use crate::{FileStore, OpenError, StateFile, Store};
@@ -73,7 +73,7 @@ async fn store_is_shared_between_tasks() {
         tokio::spawn(async move {
             let (mut editor, id) = (TestEditor::new(), id(number % 4 + 2));
             if number < 14 {
-                store.append(&id, editor.edit()).await.expect("appends");
+                store.append_chunks(&id, editor.edit()).await.expect("appends");
             }
             store.load(&id).await.expect("loads");
             store.close(&id).await;

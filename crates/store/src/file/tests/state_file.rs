@@ -7,6 +7,7 @@ use automerge_chunks::chunk::scan;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Position;
 
 /// A folder with a state file of this content.
 fn folder_with(bytes: &[u8]) -> (TempDir, PathBuf) {
@@ -45,7 +46,7 @@ async fn first_append_creates_a_missing_file() {
     let store = open(folder.path()).expect("opens");
     assert_eq!(names(&folder), ["state.automerge.lock"], "opening alone creates no document");
     let chunk = TestEditor::new().edit();
-    store.append(&default_id(), chunk.clone()).await.expect("appends");
+    store.append_chunks(&default_id(), chunk.clone()).await.expect("appends");
     assert_eq!(fs::read(folder.path().join("state.automerge")).expect("there"), chunk);
     assert_eq!(
         names(&folder),
@@ -130,7 +131,7 @@ async fn truncated_file_is_repaired_and_accepts_appends() {
         }
         let store = FileStore::open(state, default_id(), folder.path().join("documents")).expect("opens");
         let next = TestEditor::from_bytes(&whole[..kept]).edit();
-        store.append(&default_id(), next.clone()).await.expect("appends");
+        store.append_chunks(&default_id(), next.clone()).await.expect("appends");
         drop(store);
         let state = StateFile::open(&path).expect("opens again");
         assert_eq!(fs::read(&path).expect("there"), [&whole[..kept], &next].concat(), "cut at {cut}");
@@ -239,7 +240,7 @@ async fn compaction_keeps_symbolic_link_and_permissions() {
     assert!(open_error(&target).contains("is in use by process"), "both names lead to one file");
     let snapshot = TestEditor::from_bytes(&fs::read(&link).expect("there")).save();
     let store = FileStore::open(state, default_id(), folder.path().join("documents")).expect("opens");
-    store.compact(&default_id(), snapshot.clone()).await.expect("compacts");
+    store.compact(&default_id(), Position::START, snapshot.clone()).await.expect("compacts");
     assert_eq!(fs::read(&target).expect("there"), snapshot);
     assert_eq!(fs::metadata(&target).expect("there").permissions().mode() & 0o777, 0o600);
     assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
