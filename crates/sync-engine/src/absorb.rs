@@ -12,7 +12,7 @@ use automerge_chunks::chunk::Chunk;
 use automerge_chunks::load;
 
 use crate::batch::Applied;
-use crate::engine::{Engine, LoadError, load_log};
+use crate::engine::{Engine, load_log};
 use crate::incoming::changes_of;
 use crate::provenance::Authors;
 use crate::schema::Schema;
@@ -49,25 +49,17 @@ pub enum MustReload {
 impl<S: Schema> Engine<S> {
     /// Applies batches that other processes have appended to the log, in the order of the log.
     ///
-    /// `pending` is a batch that was applied in memory and could not be appended because the log had moved on. Its changes that the
-    /// log has meanwhile got from elsewhere are removed from its chunks. The result must be published once its chunks are durable.
-    /// It includes the absorbed changes, so it must be published also if its chunks are empty.
+    /// `pending` is the batch that was applied in memory and could not be appended because the log had moved on; the default if
+    /// there is none. Its changes that the log has meanwhile got from elsewhere are removed from its chunks. It must be published
+    /// once its chunks are durable. It includes the absorbed changes, so it must be published also if its chunks are empty.
     ///
     /// # Errors
-    /// When the document in memory cannot take them. It is unusable then.
-    pub fn absorb(
-        &mut self,
-        entries: &[LogEntry<'_>],
-        pending: Option<Applied<S>>,
-    ) -> Result<Applied<S>, MustReload> {
+    /// When the document in memory cannot take them. It must be rewound or reloaded then.
+    pub fn absorb(&mut self, entries: &[LogEntry<'_>], pending: &mut Applied<S>) -> Result<(), MustReload> {
         catch_unwind(AssertUnwindSafe(|| self.try_to_absorb(entries, pending))).unwrap_or(Err(MustReload::Incomplete))
     }
 
-    fn try_to_absorb(
-        &mut self,
-        entries: &[LogEntry<'_>],
-        pending: Option<Applied<S>>,
-    ) -> Result<Applied<S>, MustReload> {
+    fn try_to_absorb(&mut self, entries: &[LogEntry<'_>], applied: &mut Applied<S>) -> Result<(), MustReload> {
         if !self.orphans.is_empty() {
             return Err(MustReload::Orphans);
         }
@@ -90,14 +82,13 @@ impl<S: Schema> Engine<S> {
         for entry in entries {
             self.authors.append_lines(entry.authors);
         }
-        let mut applied = pending.unwrap_or_else(Applied::empty);
         applied.remove_stored(&hashes);
         if self.authors.contradicts(&applied.attributions) {
             return Err(MustReload::ForeignActor);
         }
         applied.absorbed.extend(fresh);
         self.has_unpublished = applied.has_changes();
-        Ok(applied)
+        Ok(())
     }
 
     /// Reads the document again from its log without resetting the peers: for a batch that was applied in memory and must be applied
@@ -105,20 +96,19 @@ impl<S: Schema> Engine<S> {
     /// which are durable and must be published before the items are applied again.
     ///
     /// # Errors
-    /// When the log cannot be loaded, or lacks published changes. The engine must be reloaded then.
-    pub fn rewind(
-        &mut self,
-        log: &[u8],
-        authors: Authors,
-        actor: ActorId,
-        published: &[ChangeHash],
-    ) -> Result<Applied<S>, LoadError> {
-        let doc = load_log(log)?.with_actor(actor);
+    /// When there are orphaned changes, whose senders would not send them again, or the log cannot be loaded, or lacks published
+    /// changes. The engine must be reloaded then.
+    pub fn rewind(&mut self, log: &[u8], authors: Authors, actor: ActorId) -> Result<Applied<S>, MustReload> {
+        if !self.orphans.is_empty() {
+            return Err(MustReload::Orphans);
+        }
+        let doc = load_log(log).map_err(|_| MustReload::Incomplete)?.with_actor(actor);
+        let published = self.published.as_slice();
         let fresh = catch_unwind(AssertUnwindSafe(|| {
             let lacks = |head: &ChangeHash| doc.get_change_meta_by_hash(head).is_none();
             (!published.iter().any(lacks)).then(|| doc.get_changes(published))
         }));
-        let Ok(Some(fresh)) = fresh else { return Err(LoadError::Panicked) };
+        let Ok(Some(fresh)) = fresh else { return Err(MustReload::Incomplete) };
         self.doc = doc;
         self.max_op = validation::max_op(&self.doc);
         self.schema.loaded(&self.doc);
@@ -147,7 +137,7 @@ fn changes_in(entries: &[LogEntry<'_>]) -> Result<Vec<Change>, MustReload> {
 #[cfg(test)]
 mod tests {
     use automerge::{Automerge, sync};
-    use automerge_chunks::testing::in_turn;
+    use automerge_chunks::testing::round_robin_changes;
     use bytes::Bytes;
 
     use super::*;
@@ -186,11 +176,11 @@ mod tests {
             self.engine.apply(vec![Item::Sync { peer: PEER, bytes: carrying(changes) }])
         }
 
-        fn absorb(&mut self, log: &Log, pending: Option<Applied<NoEdits>>) -> Result<Applied<NoEdits>, MustReload> {
+        fn absorb(&mut self, log: &Log, mut pending: Applied<NoEdits>) -> Result<Applied<NoEdits>, MustReload> {
             let entries: Vec<LogEntry<'_>> =
                 log.0[self.read..].iter().map(|(chunks, authors)| LogEntry { chunks, authors }).collect();
             self.read = log.0.len();
-            self.engine.absorb(&entries, pending)
+            self.engine.absorb(&entries, &mut pending).map(|()| pending)
         }
 
         /// Appends a batch and publishes it.
@@ -220,18 +210,18 @@ mod tests {
     #[test]
     fn pending_batch_is_stored_after_absorbed_one() {
         let (mut one, mut two, mut log) = (Node::new(1, "ceo"), Node::new(2, "cfo"), Log::default());
-        let changes = in_turn(6, 6);
+        let changes = round_robin_changes(6, 6);
         let applied = one.apply(&changes[..3]);
         assert_eq!(one.store(&mut log, applied).len(), 3);
 
         let pending = two.apply(&changes[..4]);
-        let applied = two.absorb(&log, Some(pending)).unwrap();
+        let applied = two.absorb(&log, pending).unwrap();
         assert_eq!(applied.change_count, 1, "three are in the log already");
         assert!(matches!(applied.outcomes[..], [Outcome::Synced]));
         assert_eq!(two.store(&mut log, applied).len(), 4, "published together");
         assert_eq!(Automerge::load(&log.chunks()).unwrap().get_heads(), two.engine.heads());
 
-        let absorbed = one.absorb(&log, None).unwrap();
+        let absorbed = one.absorb(&log, Applied::default()).unwrap();
         assert!(absorbed.chunks.is_empty() && absorbed.has_changes());
         assert_eq!(one.store(&mut log, absorbed).len(), 1);
         assert_eq!(one.engine.heads(), two.engine.heads());
@@ -245,11 +235,11 @@ mod tests {
     #[test]
     fn pending_changes_stored_by_another_node_leave_nothing_to_append() {
         let (mut one, mut two, mut log) = (Node::new(1, "ceo"), Node::new(2, "ceo"), Log::default());
-        let changes = in_turn(3, 1);
+        let changes = round_robin_changes(3, 1);
         let applied = one.apply(&changes);
         one.store(&mut log, applied);
         let pending = two.apply(&changes);
-        let applied = two.absorb(&log, Some(pending)).unwrap();
+        let applied = two.absorb(&log, pending).unwrap();
         assert!(applied.chunks.is_empty() && applied.has_changes());
         assert_eq!(two.store(&mut log, applied).len(), 3);
         assert_eq!(log.0.len(), 1);
@@ -266,9 +256,9 @@ mod tests {
         let applied = one.apply(&ours);
         one.store(&mut log, applied);
         let pending = two.apply(&theirs);
-        assert_eq!(two.absorb(&log, Some(pending)).map(|_| ()), Err(MustReload::Contradiction));
+        assert_eq!(two.absorb(&log, pending).map(|_| ()), Err(MustReload::Contradiction));
         let (authors, _) = Authors::read(&log.0[0].1);
-        let rewound = two.engine.rewind(&log.chunks(), authors, ActorId::from([3u8]), &[]).unwrap();
+        let rewound = two.engine.rewind(&log.chunks(), authors, ActorId::from([3u8])).unwrap();
         assert_eq!(two.store(&mut log, rewound).len(), 1);
         assert!(matches!(two.apply(&theirs).outcomes[..], [Outcome::Refused(_)]));
     }
@@ -276,25 +266,25 @@ mod tests {
     #[test]
     fn actor_of_another_user_requires_a_reload() {
         let (mut one, mut two, mut log) = (Node::new(1, "ceo"), Node::new(2, "cfo"), Log::default());
-        let changes = in_turn(2, 1);
+        let changes = round_robin_changes(2, 1);
         let applied = one.apply(&changes[..1]);
         one.store(&mut log, applied);
         let pending = two.apply(&changes);
-        assert_eq!(two.absorb(&log, Some(pending)).map(|_| ()), Err(MustReload::ForeignActor));
+        assert_eq!(two.absorb(&log, pending).map(|_| ()), Err(MustReload::ForeignActor));
     }
 
     #[test]
     fn orphans_and_unreadable_chunks_require_a_reload() {
         let (mut one, mut log) = (Node::new(1, "ceo"), Log::default());
-        let changes = in_turn(3, 1);
+        let changes = round_robin_changes(3, 1);
         assert!(one.apply(&changes[1..]).chunks.is_empty());
         log.0.push((changes[0].raw_bytes().to_vec(), Vec::new()));
-        assert_eq!(one.absorb(&log, None).map(|_| ()), Err(MustReload::Orphans));
+        assert_eq!(one.absorb(&log, Applied::default()).map(|_| ()), Err(MustReload::Orphans));
         let mut two = Node::new(2, "cfo");
         let lacking = Log(vec![(changes[1].raw_bytes().to_vec(), Vec::new())]);
-        assert_eq!(two.absorb(&lacking, None).map(|_| ()), Err(MustReload::Incomplete));
+        assert_eq!(two.absorb(&lacking, Applied::default()).map(|_| ()), Err(MustReload::Incomplete));
         let mut three = Node::new(3, "cfo");
         let cut = Log(vec![(changes[0].raw_bytes()[..20].to_vec(), Vec::new())]);
-        assert_eq!(three.absorb(&cut, None).map(|_| ()), Err(MustReload::Incomplete));
+        assert_eq!(three.absorb(&cut, Applied::default()).map(|_| ()), Err(MustReload::Incomplete));
     }
 }

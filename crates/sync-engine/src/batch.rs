@@ -124,17 +124,9 @@ pub struct Applied<S: Schema> {
     pub(crate) poisoned: Option<BadMessage>,
 }
 
-impl<S: Schema> Applied<S> {
-    /// The error that left the document in memory unusable: a change that would make it unreadable was applied, or the library
-    /// panicked halfway. Nothing is durable yet. The owner must call [`Engine::reload`](crate::Engine::reload), and may apply
-    /// the items one by one to find the bad one, whose sender gets this error.
-    #[must_use]
-    pub fn poisoned(&self) -> Option<&BadMessage> {
-        self.poisoned.as_ref()
-    }
-
-    /// The result of an empty batch.
-    pub(crate) fn empty() -> Self {
+/// An empty batch.
+impl<S: Schema> Default for Applied<S> {
+    fn default() -> Self {
         Self {
             chunks: Vec::new(),
             change_count: 0,
@@ -147,6 +139,21 @@ impl<S: Schema> Applied<S> {
             poisoned: None,
         }
     }
+}
+
+impl<S: Schema> Applied<S> {
+    /// The error that left the document in memory unusable: a change that would make it unreadable was applied, or the library
+    /// panicked halfway. Nothing is durable yet. The owner must call [`Engine::reload`](crate::Engine::reload), and may apply
+    /// the items one by one to find the bad one, whose sender gets this error.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<&BadMessage> {
+        self.poisoned.as_ref()
+    }
+
+    /// The result of an empty batch.
+    pub(crate) fn empty() -> Self {
+        Self::default()
+    }
 
     /// Whether publishing the batch changes the document.
     #[must_use]
@@ -156,12 +163,12 @@ impl<S: Schema> Applied<S> {
 
     /// Removes changes that are in the log already from those to be stored.
     pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>) {
-        let before = self.changes.len();
         let (removed, mut kept): (Vec<Change>, Vec<Change>) =
             std::mem::take(&mut self.changes).into_iter().partition(|change| stored.contains(&change.hash()));
-        if kept.len() < before {
-            self.chunks = kept.iter_mut().flat_map(|change| change.bytes().into_owned()).collect();
-            self.change_count = kept.len();
+        // The chunks may have been moved into the append that failed.
+        self.chunks = kept.iter_mut().flat_map(|change| change.bytes().into_owned()).collect();
+        self.change_count = kept.len();
+        if !removed.is_empty() {
             self.absorbed.extend(removed);
             let actors: HashSet<&ActorId> = kept.iter().map(Change::actor_id).collect();
             self.attributions.retain_mut(|attribution| attribution.remove_stored(stored, &actors));

@@ -25,6 +25,8 @@ pub struct Engine<S> {
     pub(crate) peers: Peers,
     /// Changes were applied and are not published yet.
     pub(crate) has_unpublished: bool,
+    /// The heads of the last published state.
+    pub(crate) published: Vec<ChangeHash>,
     pub(crate) limits: MessageLimits,
     /// The last operation number.
     pub(crate) max_op: u64,
@@ -77,11 +79,13 @@ impl<S: Schema> Engine<S> {
         let doc = without_spare_capacity(doc).with_actor(actor);
         let max_op = validation::max_op(&doc);
         schema.loaded(&doc);
+        let published = doc.get_heads();
         Self {
             doc,
             schema,
             peers: Peers::default(),
             has_unpublished: false,
+            published,
             limits,
             max_op,
             orphans: HashMap::new(),
@@ -343,6 +347,7 @@ impl<S: Schema> Engine<S> {
         self.has_unpublished = false;
         let more_orphans = std::mem::take(&mut self.more_orphans);
         if changed {
+            self.published = self.doc.get_heads();
             self.peers.document_changed(&self.doc);
         } else if more_orphans {
             self.peers.needs_changed();
@@ -363,6 +368,7 @@ impl<S: Schema> Engine<S> {
         self.doc = load_log(log)?.with_actor(actor);
         self.max_op = validation::max_op(&self.doc);
         self.has_unpublished = false;
+        self.published = self.doc.get_heads();
         self.schema.loaded(&self.doc);
         self.orphans.clear();
         self.orphan_bytes = 0;
