@@ -71,7 +71,7 @@ use runtime::document_log::{Actors, DocumentLog};
 use servers::Servers;
 pub use status::{Problem, Status};
 use store::disk::RealDisk;
-use store::{self, FileStore, Lengths, Repair, StateFile};
+use store::{self, FileStore, Lengths, Position, Repair, StateFile};
 use sync_engine::MessageLimits;
 use task::{Command, ReplicaTask};
 pub use token::{BadToken, Token};
@@ -210,7 +210,7 @@ impl Replica {
             changes: changes.clone(),
             repaired: repaired.map(Arc::new),
         };
-        let log = DocumentLog::new(Arc::new(store), id, Actors::default(), lengths);
+        let log = DocumentLog::new(Arc::new(store), id, Actors::default(), Position::START, lengths);
         let task = ReplicaTask { document, log, servers, connection, author, commands: mailbox, status, changes };
         tokio::spawn(task.run());
         Ok(replica)

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use plan::{Author, Done, Edit, ViewChange};
 use repo_protocol::StorageId;
 use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
-use runtime::document_log::DocumentLog;
+use runtime::document_log::{Append, DocumentLog};
+use store::StoreError;
 use sync_engine::BadMessage;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -241,7 +242,13 @@ impl ReplicaTask {
             return self.recover_from_panic(copies, senders).await;
         }
         if !applied.chunks.is_empty() {
-            if let Err(error) = self.log.append_batch(&mut self.document, &mut applied, now_ms()).await {
+            let appended = self.log.append_batch(&mut self.document, &mut applied, now_ms()).await;
+            let stored = appended.and_then(|append| match append {
+                Append::Stored => Ok(()),
+                // The file is locked, so no other process appends to it.
+                Append::Behind => Err(StoreError::Contended { id: self.document.id().clone() }),
+            });
+            if let Err(error) = stored {
                 tracing::error!(document = %self.document.id(), %error, "changes could not be stored");
                 self.log.reload(&mut self.document).await;
                 let problem = Problem::Disk(error.to_string());

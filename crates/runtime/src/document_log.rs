@@ -12,7 +12,10 @@ use futures_util::future::BoxFuture;
 use offload::run_cpu_bound;
 use plan::ViewChange;
 use primitives::DocumentId;
-use store::{Lengths, Store, StoreError, UnavailableReason};
+use store::{
+    After, Appended, Batch, BatchKind, Lengths, Loaded, Position, Store, StoreError, UnavailableReason,
+};
+use sync_engine::{Authors, LogEntry};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -50,11 +53,34 @@ impl Actors {
     }
 }
 
+/// The outcome of appending a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Append {
+    /// The batch is durable.
+    Stored,
+    /// Nothing was stored: another process has appended to the log.
+    Behind,
+}
+
+/// How a document took over what other processes have appended.
+#[derive(Debug)]
+pub enum CaughtUp {
+    /// The changes are in the document, and in the batch to publish.
+    Absorbed {
+        /// Access records that were stored in between, with their versions.
+        access: Vec<(u64, Vec<u8>)>,
+    },
+    /// The document in memory cannot take them: see [`DocumentLog::rewind`].
+    MustRewind,
+}
+
 /// The log of one document, and how it is.
 pub struct DocumentLog {
     store: Arc<dyn Store>,
     id: DocumentId,
     actors: Actors,
+    /// Where the log ends, as far as it is known here.
+    position: Position,
     lengths: Lengths,
     /// The store refuses the document until a full copy was written.
     refused: bool,
@@ -70,12 +96,19 @@ pub struct DocumentLog {
 }
 
 impl DocumentLog {
-    /// The log of a document that was just loaded. `lengths`: how large it is in the store.
-    pub fn new(store: Arc<dyn Store>, id: DocumentId, actors: Actors, lengths: Lengths) -> Self {
+    /// The log of a document that was just loaded. `lengths` is its size in the store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        id: DocumentId,
+        actors: Actors,
+        position: Position,
+        lengths: Lengths,
+    ) -> Self {
         Self {
             store,
             id,
             actors,
+            position,
             lengths,
             refused: false,
             lost: false,
@@ -146,23 +179,8 @@ impl DocumentLog {
         }
     }
 
-    async fn append(&mut self, chunks: Vec<u8>) -> Result<(), StoreError> {
-        match self.store.append(&self.id, chunks).await {
-            Ok(lengths) => {
-                self.lengths = lengths;
-                Ok(())
-            }
-            Err(error) => {
-                // Only the store knows whether the failed write was rolled back.
-                let unavailable = self.store.health().unavailable;
-                self.refused = unavailable.contains(&(self.id.clone(), UnavailableReason::NeedsRecovery));
-                Err(error)
-            }
-        }
-    }
-
-    /// Makes a batch durable: first the lines of who brought its changes in, as no change may be stored of which that is not
-    /// known; then its chunks.
+    /// Makes a batch durable: the lines of its authors, and its chunks. [`Append::Behind`]: another process has appended to the
+    /// log meanwhile, nothing was stored, and the batch must be taken through [`DocumentLog::catch_up`] first.
     ///
     /// # Errors
     /// When it is not durable: then `document` must be given to [`DocumentLog::reload`] before it is used again.
@@ -171,20 +189,30 @@ impl DocumentLog {
         document: &mut Document,
         applied: &mut Applied,
         time_ms: i64,
-    ) -> Result<(), StoreError> {
-        let authors = applied.authors(time_ms);
-        if !authors.is_empty() {
-            self.store.append_authors(&self.id, authors).await?;
-            document.engine.note_authors(applied, time_ms);
+    ) -> Result<Append, StoreError> {
+        let batch = Batch::changes(std::mem::take(&mut applied.chunks), applied.authors(time_ms));
+        match self.store.append(&self.id, self.position, batch).await {
+            Ok(Appended::Stored { at, lengths }) => {
+                (self.position, self.lengths) = (at, lengths);
+                document.engine.note_authors(applied, time_ms);
+                Ok(Append::Stored)
+            }
+            Ok(Appended::Behind) => Ok(Append::Behind),
+            Err(error) => {
+                // The failed write may have been taken back, or not: the store knows.
+                let unavailable = self.store.health().unavailable;
+                self.refused = unavailable.contains(&(self.id.clone(), UnavailableReason::NeedsRecovery));
+                // The lines of the authors may be stored without the chunks.
+                document.engine.note_authors(applied, time_ms);
+                Err(error)
+            }
         }
-        self.append(std::mem::take(&mut applied.chunks)).await
     }
 
     /// Drops what is in memory and reads what is durable.
     pub async fn reload(&mut self, document: &mut Document) {
-        let reloaded = match self.store.load(&self.id).await {
-            Ok(loaded) => {
-                let log = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
+        let reloaded = match self.load().await {
+            Ok(log) => {
                 run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
@@ -197,6 +225,88 @@ impl DocumentLog {
             }
             Err(error) => tracing::error!(document = %self.id, error, "the document could not be read again"),
         }
+    }
+
+    /// Reads the log, and notes where it ends.
+    async fn load(&mut self) -> Result<Vec<u8>, StoreError> {
+        let loaded = self.store.load(&self.id).await?;
+        self.position = loaded.as_ref().map_or(Position::START, |loaded| loaded.position);
+        self.lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, Loaded::lengths);
+        Ok(loaded.map(|loaded| loaded.bytes).unwrap_or_default())
+    }
+
+    /// Where the log ends, as far as it is known here.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Reads the batches that other processes have appended, and absorbs them into the document. `pending` is a batch that was
+    /// applied in memory and is not stored; the default if there is none. Afterwards it includes the absorbed changes, and must be
+    /// published once its chunks are stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn catch_up(
+        &mut self,
+        document: &mut Document,
+        pending: &mut Applied,
+    ) -> Result<CaughtUp, StoreError> {
+        match self.store.after(&self.id, self.position).await? {
+            After::Same => Ok(CaughtUp::Absorbed { access: Vec::new() }),
+            After::Reload => Ok(CaughtUp::MustRewind),
+            After::Batches(batches) => Ok(self.absorb(document, &batches, pending)),
+        }
+    }
+
+    /// Absorbs the batches that follow the known end of the log.
+    pub fn absorb(
+        &mut self,
+        document: &mut Document,
+        batches: &[(Position, Batch)],
+        pending: &mut Applied,
+    ) -> CaughtUp {
+        let (mut access, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut end = self.position;
+        for (at, batch) in batches {
+            end = *at;
+            match batch.kind {
+                BatchKind::Changes => {
+                    bytes += batch.chunks.len() as u64;
+                    entries.push(LogEntry { chunks: &batch.chunks, authors: &batch.authors });
+                }
+                BatchKind::Access => access.push((at.seq, batch.chunks.clone())),
+                BatchKind::Deletion => return CaughtUp::MustRewind,
+            }
+        }
+        match run_cpu_bound(|| document.engine.absorb(&entries, pending)) {
+            Ok(()) => {
+                self.position = end;
+                self.lengths.log += bytes;
+                CaughtUp::Absorbed { access }
+            }
+            Err(error) => {
+                tracing::debug!(document = %self.id, %error, "the document is read again");
+                CaughtUp::MustRewind
+            }
+        }
+    }
+
+    /// Drops the changes that are not stored and reads the log again, without resetting the peers. Returns the changes since the last
+    /// published state, which must be published; `None` if the document must be reloaded instead.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn rewind(&mut self, document: &mut Document) -> Result<Option<Applied>, StoreError> {
+        // Later lines than those of the log do no harm: they are absorbed once more with their batch.
+        let log = self.load().await?;
+        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await?);
+        let actor = self.actors.fresh();
+        let rewound = run_cpu_bound(|| document.rewind(&log, authors, actor));
+        rewound.map(Some).or_else(|error| {
+            tracing::debug!(document = %self.id, %error, "the document is reloaded");
+            Ok(None)
+        })
     }
 
     /// What changed for those who look at rows when the document was last read again.
@@ -225,9 +335,10 @@ impl DocumentLog {
             return;
         }
         self.tried_at = log;
-        let (store, id, bytes) = (Arc::clone(&self.store), self.id.clone(), run_cpu_bound(|| document.engine.save()));
+        let (store, id, at) = (Arc::clone(&self.store), self.id.clone(), self.position);
+        let bytes = run_cpu_bound(|| document.engine.save());
         let mut compaction: BoxFuture<'static, ()> = Box::pin(async move {
-            match store.compact(&id, bytes).await {
+            match store.compact(&id, at, bytes).await {
                 Ok(_) => done(),
                 Err(error) => {
                     tracing::warn!(document = %id, %error, "the log could not be compacted; it goes on growing")

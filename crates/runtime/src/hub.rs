@@ -12,8 +12,10 @@ mod allowance;
 mod announcer;
 mod caller;
 mod command;
+mod hints;
 mod history;
 mod new_documents;
+mod news;
 mod outbox;
 mod ownership;
 mod quarantine;
@@ -61,7 +63,7 @@ use slots::Slot;
 use store::{OpenError, Store, StoreError, UnavailableReason};
 use sync_engine::MessageLimits;
 pub use text::Text;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -143,6 +145,8 @@ struct Inner {
     document_turns: Arc<Semaphore>,
     readers: Readers,
     readiness: Readiness,
+    /// The latest change outside of documents that was taken over from the store.
+    control_revision: AsyncMutex<u64>,
     /// Cancelled at the start of a shutdown: nothing waits any more for permission to create a document.
     draining: CancellationToken,
     stopping: AtomicBool,
@@ -178,6 +182,7 @@ impl Hub {
             document_turns: Arc::new(Semaphore::new(turns())),
             readers: Readers::new(turns()),
             readiness: Readiness::default(),
+            control_revision: AsyncMutex::new(0),
             draining: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             writing: AtomicUsize::new(0),

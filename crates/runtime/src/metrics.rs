@@ -112,6 +112,8 @@ pub struct Metrics {
     pub compactions: Counter,
     /// Times a document was dropped from memory and read again.
     pub reloads: Counter,
+    /// Appends that found that another process had appended first.
+    pub appends_behind: Counter,
     /// Changes that were looked at for a history: once each, however often it is read.
     pub history_changes: Counter,
     /// Portions of large HTTP answers that were compressed, of up to 64 KiB each.
@@ -190,6 +192,10 @@ impl Metrics {
         describe_counter!("happierwork_stored_bytes_total", "Bytes appended to documents");
         describe_counter!("happierwork_compactions_total", "Logs replaced by a snapshot");
         describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
+        describe_counter!(
+            "happierwork_appends_behind_total",
+            "Appends that another server's append to the same document came before, and that were made again"
+        );
         describe_counter!("happierwork_reloads_put_off_total", "Documents not read again at once, as it keeps failing");
         describe_counter!("happierwork_history_changes_total", "Changes looked at to tell the history of documents");
         describe_counter!("happierwork_compressed_portions_total", "Portions of large HTTP answers compressed");
@@ -216,6 +222,7 @@ impl Metrics {
             bytes_stored: counter!("happierwork_stored_bytes_total"),
             compactions: counter!("happierwork_compactions_total"),
             reloads: counter!("happierwork_reloads_total"),
+            appends_behind: counter!("happierwork_appends_behind_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),

@@ -46,6 +46,12 @@ pub enum StoreError {
         /// What happened.
         change: ExternalChange,
     },
+    /// Other processes kept appending to the document. The call stored nothing.
+    #[error("document {id} was not written: other processes keep writing to it")]
+    Contended {
+        /// The document.
+        id: DocumentId,
+    },
     /// A read failed.
     #[error("document {id} could not be read: {source}")]
     Read {
@@ -86,6 +92,9 @@ impl StoreError {
             }
             Self::ExternalChange { .. } | Self::Open(OpenError::ExternalChange(_)) => {
                 "the document's file was moved or replaced on the server; the change was not stored"
+            }
+            Self::Contended { .. } => {
+                "too many change the document at once; the change was not stored, try again"
             }
             Self::InvalidSnapshot { .. } => "the server refused the new copy of the document and keeps the old one",
             Self::Read { .. } | Self::Open(_) => {

@@ -16,7 +16,9 @@ use plan::history::{History, Page, PageError, Query};
 use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, position};
 pub use plan_schema::{AuthoredEdit, PlanSchema};
 use primitives::DocumentId;
-use sync_engine::{Delivery, Engine, LoadError, MessageLimits, PeerKey, Provenance, load_log};
+use sync_engine::{
+    Authors, Delivery, Engine, LoadError, MessageLimits, MustReload, PeerKey, Provenance, load_log,
+};
 
 /// See [`sync_engine::Item`].
 pub type Item = sync_engine::Item<PlanSchema>;
@@ -189,6 +191,17 @@ impl Document {
         };
         self.note_history(&changes);
         Published { deliveries, view, changed }
+    }
+
+    /// Drops the changes that are not stored and reads the log again, without resetting the peers: see [`Engine::rewind`]. The
+    /// projections stay as they are until the result is published.
+    ///
+    /// # Errors
+    /// When the document must be reloaded instead.
+    pub fn rewind(&mut self, log: &[u8], authors: Authors, actor: ActorId) -> Result<Applied, MustReload> {
+        let rewound = self.engine.rewind(log, authors, actor)?;
+        self.copy = SharedCopy::default();
+        Ok(rewound)
     }
 
     /// Drops what is in memory and reads what is durable: see [`Engine::reload`]. The view never showed more than what is durable,

@@ -5,13 +5,14 @@
 //! answered as if it did not exist.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use auth::Role;
 use plan::Edit;
 use primitives::{DocumentId, strict_json};
 use serde::{Deserialize, Serialize};
-use store::{Store, StoreError};
+use store::{AccessChanged, Store, StoreError, StoredAccess};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::caller::Caller;
@@ -145,13 +146,24 @@ impl AccessRecord {
     }
 }
 
+/// An access record, and its version in the store.
+#[derive(Clone, Default)]
+struct Versioned {
+    version: u64,
+    record: Arc<AccessRecord>,
+}
+
+fn parse(record: &[u8]) -> Result<AccessRecord, serde_json::Error> {
+    strict_json::from_slice(record)
+}
+
 /// Who may do what with all documents of a server.
 pub(super) struct Access {
     store: Arc<dyn Store>,
     default: Option<DocumentId>,
     /// None: nobody but the operator makes documents.
     may_create: Option<Role>,
-    records: RwLock<HashMap<DocumentId, Arc<AccessRecord>>>,
+    records: RwLock<HashMap<DocumentId, Versioned>>,
     /// Documents that exist, as far as that is known without a look at the disk.
     existing: RwLock<HashSet<DocumentId>>,
     /// Of each record that is being changed: held while it is read, changed, and written.
@@ -167,10 +179,9 @@ impl Access {
     /// Reads all records, and which documents there are.
     pub(super) async fn load(&self) -> Result<(), AccessError> {
         let mut records = HashMap::new();
-        for (id, bytes) in self.store.load_access().await? {
-            let record =
-                strict_json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
-            records.insert(id, Arc::new(record));
+        for StoredAccess { document: id, version, record } in self.store.load_access().await? {
+            let record = parse(&record).map_err(|source| AccessError::Record { id: id.clone(), source })?;
+            records.insert(id, Versioned { version, record: Arc::new(record) });
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
         let existing = self.store.list().await?.into_iter().collect();
@@ -262,27 +273,106 @@ impl Access {
     }
 
     pub(super) fn record(&self, id: &DocumentId) -> Option<Arc<AccessRecord>> {
+        self.versioned(id).map(|versioned| versioned.record)
+    }
+
+    fn versioned(&self, id: &DocumentId) -> Option<Versioned> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Changes the record of a document, durably.
+    /// Takes over a record that another process has stored. Returns whether it differs from the one known here.
+    ///
+    /// # Errors
+    /// When it cannot be read: then nothing may be allowed by the one known here either.
+    pub(super) fn take(&self, id: &DocumentId, version: u64, record: &[u8]) -> Result<bool, StoreError> {
+        let record = parse(record).map_err(|error| StoreError::Read {
+            id: id.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidData, format!("its access record: {error}")),
+        })?;
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let known = records.entry(id.clone()).or_default();
+        if version <= known.version {
+            return Ok(false);
+        }
+        known.version = version;
+        let differs = *known.record != record;
+        if differs {
+            known.record = Arc::new(record);
+        }
+        Ok(differs)
+    }
+
+    /// Reads the record of a document again from the store. Returns whether it differs from the one known here.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn refresh(&self, id: &DocumentId) -> Result<bool, StoreError> {
+        match self.store.load_access_of(id).await? {
+            Some(StoredAccess { version, record, .. }) => self.take(id, version, &record),
+            None => Ok(false),
+        }
+    }
+
+    /// Changes the record of a document, durably. If another process has changed it meanwhile, the change is made to what that one
+    /// has stored.
     pub(super) async fn change<T>(
         &self,
         id: &DocumentId,
-        change: impl FnOnce(&mut AccessRecord) -> T + Send,
+        mut change: impl FnMut(&mut AccessRecord) -> T + Send,
     ) -> Result<T, StoreError> {
         let turn = self.turn(id);
         let _turn = turn.lock().await;
-        let before = self.record(id).unwrap_or_default();
+        loop {
+            let (record, result) = self.changed(id, &mut change);
+            if self.store_record(id, record).await? {
+                return Ok(result);
+            }
+            self.refresh(id).await?;
+        }
+    }
+
+    /// Changes the record of a document, durably, unless another process has changed it meanwhile. Returns whether it was changed.
+    pub(super) async fn try_to_change(
+        &self,
+        id: &DocumentId,
+        mut change: impl FnMut(&mut AccessRecord) + Send,
+    ) -> Result<bool, StoreError> {
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        let (record, ()) = self.changed(id, &mut change);
+        let stored = self.store_record(id, record).await?;
+        if !stored {
+            self.refresh(id).await?;
+        }
+        Ok(stored)
+    }
+
+    /// The record after a change; `None` if that leaves it as it is.
+    fn changed<T>(
+        &self,
+        id: &DocumentId,
+        change: &mut impl FnMut(&mut AccessRecord) -> T,
+    ) -> (Option<Versioned>, T) {
+        let Versioned { version, record: before } = self.versioned(id).unwrap_or_default();
         let mut record = AccessRecord::clone(&before);
         let result = change(&mut record);
-        if record != *before {
-            // Writing names and numbers to a vector cannot fail.
-            let bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
-            self.store.save_access(id, bytes).await?;
-            self.records.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(record));
+        let changed = (record != *before).then(|| Versioned { version, record: Arc::new(record) });
+        (changed, result)
+    }
+
+    /// Stores a record in place of the version that it was made from. Returns whether that was still the stored version.
+    async fn store_record(&self, id: &DocumentId, record: Option<Versioned>) -> Result<bool, StoreError> {
+        let Some(Versioned { version, record }) = record else { return Ok(true) };
+        // Writing names and numbers to a vector cannot fail.
+        let bytes = serde_json::to_vec_pretty(&*record).unwrap_or_default();
+        match self.store.change_access(id, version, bytes).await? {
+            AccessChanged::Stored(version) => {
+                let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+                records.insert(id.clone(), Versioned { version, record });
+                Ok(true)
+            }
+            AccessChanged::Behind => Ok(false),
         }
-        Ok(result)
     }
 
     /// Lets a user do something with a document; None: only what their token says. Whoever asks for it has to be an owner, also
@@ -325,7 +415,7 @@ impl Access {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
         let deleted = records
             .iter()
-            .filter(|(_, record)| record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed));
+            .filter(|(_, Versioned { record, .. })| record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed));
         deleted.map(|(id, _)| id.clone()).collect()
     }
 }

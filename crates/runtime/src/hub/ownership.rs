@@ -58,7 +58,7 @@ impl Hub {
         let (hub, id) = (self.clone(), id.clone());
         self.to_the_end(async move {
             let by = deletion.by.clone();
-            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
+            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion.clone());
             hub.inner.access.change(&id, delete).await.map_err(|error| EditFailure::from(&error))?;
             tracing::info!(document = %id, by = by.as_deref(), "deleted");
             hub.recheck_document(&id);

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Hub;
 use super::command::{Command, Unavailable};
+use super::hints::Hints;
 use super::shown::Shown;
 use super::task::DocumentTask;
 
@@ -19,6 +20,8 @@ const MAILBOX: usize = 1_024;
 pub(super) struct Slot {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) shown: Arc<Shown>,
+    /// What other processes have appended, as far as they have told.
+    pub(super) hints: Arc<Hints>,
     /// Somebody waits for room in the mailbox to say that rights may have changed.
     recheck_waits: Arc<AtomicBool>,
 }
@@ -67,9 +70,14 @@ impl Hub {
             return Err(Unavailable::Stopping);
         }
         let (commands, mailbox) = mpsc::channel(MAILBOX);
-        let slot = Slot { commands, shown: Arc::default(), recheck_waits: Arc::default() };
+        let slot = Slot {
+            commands,
+            shown: Arc::default(),
+            hints: Arc::default(),
+            recheck_waits: Arc::default(),
+        };
         documents.insert(id.clone(), slot.clone());
-        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, Arc::clone(&slot.shown));
+        let task = DocumentTask::new(self.clone(), id.clone(), mailbox, &slot);
         self.inner.tasks.spawn(task.run());
         Ok(slot)
     }

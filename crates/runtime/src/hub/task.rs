@@ -1,6 +1,7 @@
 //! The task that owns one document: takes batches, makes them durable, publishes them.
 
 mod arrivals;
+mod catch_up;
 mod commands;
 mod commit;
 mod ephemerals;
@@ -26,7 +27,7 @@ use lifecycle::UPKEEP;
 use offload::AdaptiveOffload;
 use portions::Portions;
 use primitives::DocumentId;
-use store::Lengths;
+use store::{Lengths, Position};
 use suspended::Suspended;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -36,7 +37,9 @@ use super::access::Right;
 use super::command::{Command, SyncPeer};
 use super::outbox::{ConnectionKey, RemoteHeads, Waiter};
 use super::remembered::Remembered;
+use super::hints::Hints;
 use super::shown::Shown;
+use super::slots::Slot;
 use super::waits::{AwaitedDocument, Wait};
 use super::watchers::Watchers;
 use crate::back_off::Damper;
@@ -57,6 +60,7 @@ pub(super) struct DocumentTask {
     waiter: Waiter,
     mailbox: mpsc::Receiver<Command>,
     shown: Arc<Shown>,
+    hints: Arc<Hints>,
     /// Sync states of returning peers.
     remembered: Remembered,
     subscribers: Subscribers,
@@ -158,13 +162,14 @@ struct Member {
 }
 
 impl DocumentTask {
-    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, shown: Arc<Shown>) -> Self {
+    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, slot: &Slot) -> Self {
         let waiter = Waiter::Document(id.clone());
         let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
         let log = DocumentLog::new(
             Arc::clone(&hub.inner.store),
             id.clone(),
             hub.inner.settings.actors.clone(),
+            Position::START,
             Lengths { snapshot: 0, log: 0 },
         );
         let settings = &hub.inner.settings;
@@ -176,7 +181,8 @@ impl DocumentTask {
             id,
             waiter,
             mailbox,
-            shown,
+            shown: Arc::clone(&slot.shown),
+            hints: Arc::clone(&slot.hints),
             remembered: Remembered::default(),
             subscribers: Subscribers {
                 peers: HashMap::new(),
@@ -233,6 +239,7 @@ impl DocumentTask {
                     None => ControlFlow::Break(()),
                 },
                 () = self.pipeline.portions.ready(), if self.pipeline.portions.are_waiting() => self.batch_caught(&mut document, None).await,
+                () = self.hints.arrived() => self.hints_caught(&mut document).await,
                 () = sleep_until(wake) => ControlFlow::Continue(()),
             };
             if flow.is_break() {
@@ -261,6 +268,13 @@ impl DocumentTask {
             self.hub.inner.metrics.documents_nearly_full.decrement(1.0);
         }
         Box::pin(self.close()).await;
+    }
+
+    async fn hints_caught(&mut self, document: &mut Document) -> ControlFlow<()> {
+        match AssertUnwindSafe(Box::pin(self.take_hints(document))).catch_unwind().await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => Box::pin(self.recover_from_panic(document)).await,
+        }
     }
 
     async fn batch_caught(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {

@@ -14,9 +14,11 @@ use sync_engine::{Incoming, carries_chunks};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::catch_up::Retry;
 use super::{DocumentTask, HEAVY};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, EditRefused, Item, Outcome, Prepared};
+use crate::document_log::Append;
 use crate::hub::access::Right;
 use crate::hub::allowance::Allowed;
 use crate::hub::caller::Caller;
@@ -228,11 +230,24 @@ impl DocumentTask {
             if !existed && creating.is_none() {
                 return Box::pin(self.refuse_to_make(document, applied, senders)).await;
             }
-            if !existed && let Err(error) = Box::pin(self.give_to_maker(document, &applied, &senders)).await {
-                return Box::pin(self.append_failed(document, applied, senders, &error)).await;
+            if !existed {
+                match Box::pin(self.give_to_maker(document, &applied, &senders)).await {
+                    Ok(true) => {}
+                    Ok(false) => return Box::pin(self.read_log_and_commit_again(document, applied, items, senders)).await,
+                    Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
+                }
             }
-            if let Err(error) = self.append(document, &mut applied).await {
-                return Box::pin(self.append_failed(document, applied, senders, &error)).await;
+            match self.append(document, &mut applied).await {
+                Ok(Append::Stored) => {}
+                Ok(Append::Behind) => {
+                    let has_edits = items.iter().any(|item| matches!(item, Item::Edit { .. }));
+                    match Box::pin(self.append_after_others(document, &mut applied, has_edits)).await {
+                        Ok(Retry::Append) => {}
+                        Ok(Retry::Items) => return Box::pin(self.commit_again(document, items, senders)).await,
+                        Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
+                    }
+                }
+                Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
             }
             drop(creating);
             self.rescue.failing.works();
@@ -252,15 +267,22 @@ impl DocumentTask {
     }
 
     /// Makes the chunks of a batch durable.
-    async fn append(&mut self, document: &mut Document, applied: &mut Applied) -> Result<(), StoreError> {
+    pub(super) async fn append(
+        &mut self,
+        document: &mut Document,
+        applied: &mut Applied,
+    ) -> Result<Append, StoreError> {
         let bytes = applied.chunks.len() as u64;
         let started = Instant::now();
-        self.hub.in_store(self.pipeline.log.append_batch(document, applied, now_ms())).await?;
+        let appended = self.hub.in_store(self.pipeline.log.append_batch(document, applied, now_ms())).await?;
+        if appended == Append::Behind {
+            return Ok(appended);
+        }
         let metrics = &self.hub.inner.metrics;
         metrics.append_seconds.record(started.elapsed());
         metrics.changes.increment(applied.change_count as u64);
         metrics.bytes_stored.increment(bytes);
-        Ok(())
+        Ok(Append::Stored)
     }
 
     /// Who is charged for the document that is about to be made, if it does not exist and a peer brings changes that may make

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offload::run_cpu_bound;
 use plan::SharedView;
-use store::{Lengths, Loaded};
+use store::{Lengths, Loaded, Position};
 use sync_engine::{Authors, LoadError};
 use tokio::time::{Instant, sleep_until};
 
@@ -53,7 +53,9 @@ impl DocumentTask {
         };
         let lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, |loaded| loaded.lengths());
         let settings = &self.hub.inner.settings;
-        self.pipeline.log = DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), lengths);
+        let position = loaded.as_ref().map_or(Position::START, |loaded| loaded.position);
+        self.pipeline.log =
+            DocumentLog::new(Arc::clone(store), self.id.clone(), settings.actors.clone(), position, lengths);
         let actor = settings.actors.fresh();
         // Messages that hold more are taken apart before they come to the document.
         let (id, renderings, limits) = (self.id.clone(), settings.renderings, settings.limits.ordinary());

@@ -11,7 +11,7 @@ use super::suspended::Cause;
 use super::{DocumentTask, Member};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Item, Outcome, Prepared};
-use crate::hub::access::{Denied, Right};
+use crate::hub::access::{AccessRecord, Denied, Right};
 use crate::hub::caller::Caller;
 use crate::hub::command::SyncPeer;
 use crate::hub::outbox::ConnectionKey;
@@ -104,13 +104,14 @@ impl DocumentTask {
         false
     }
 
-    /// The document is about to come to be: it belongs to the user who makes it, from before anybody can see it.
+    /// The document is about to come to be: it belongs to the user who makes it, from before anybody can see it. Returns false if a
+    /// user at another process is making it: then the log is to be read first.
     pub(super) async fn give_to_maker(
         &mut self,
         document: &mut Document,
         applied: &Applied,
         senders: &[Sender],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         // What somebody brought may have been refused.
         let taken = |outcome: &Outcome| matches!(outcome, Outcome::Synced | Outcome::Edited(Ok(_)));
         let brought = applied.contributed_changes.iter().zip(&applied.outcomes);
@@ -119,12 +120,13 @@ impl DocumentTask {
             Sender::Peer(key) => self.subscribers.peers.get(key)?.peer.caller.user(),
             Sender::Caller { caller, .. } => caller.user(),
         });
-        let Some(user) = user else { return Ok(()) };
+        let Some(user) = user else { return Ok(true) };
         // Also in the place of somebody who was about to make it and could not: that was noted before it failed.
-        self.hub.inner.access.change(&self.id, |record| record.owner = Some(user)).await?;
+        let give = |record: &mut AccessRecord| record.owner = Some(Arc::clone(&user));
+        let given = self.hub.inner.access.try_to_change(&self.id, give).await?;
         // Others have waited for a document of this id. It is not theirs.
         self.recheck(document);
-        Ok(())
+        Ok(given)
     }
 
     /// What waited for this document was allowed when it was sent, and may have waited long: for the disk, for its turn, or as

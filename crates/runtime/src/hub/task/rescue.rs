@@ -124,7 +124,7 @@ impl DocumentTask {
     }
 
     /// Takes an item apart once more. It was taken with the limits of any message before, and not only of ordinary ones.
-    fn prepare_alone(&self, document: &Document, item: &Item) -> Prepared {
+    pub(super) fn prepare_alone(&self, document: &Document, item: &Item) -> Prepared {
         match item {
             Item::Sync { peer, bytes } if carries_chunks(bytes) => {
                 match decode_message(bytes, &self.hub.inner.settings.limits) {
