@@ -160,8 +160,8 @@ fn imports(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
         if relative.to_str().unwrap().contains("test") {
             continue;
         }
-        let path = module_path(relative);
-        let modules: Vec<&str> = path.iter().map(|part| part.trim_end_matches(".rs")).collect();
+        let file_module = module_path(relative);
+        let modules: Vec<&str> = file_module.iter().map(|part| part.trim_end_matches(".rs")).collect();
         let from = folder_of(&modules);
         let text = fs::read_to_string(path).unwrap();
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();

@@ -325,7 +325,7 @@ async fn any_failing_call_loses_nothing_and_service_resumes() {
     assert!(rehearsal.is_ready().await);
     let calls = rehearsal.disk.calls().split_off(calls);
     let sessions = DiskFault::ALL.into_iter().flat_map(|fault| {
-        let struck = calls.iter().filter(|op| fault.strikes(**op)).count();
+        let struck = calls.iter().filter(|op| fault.affects(**op)).count();
         (0..struck).map(move |skip| (fault, skip))
     });
     let sessions: Vec<_> = sessions.collect();
