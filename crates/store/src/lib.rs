@@ -7,6 +7,8 @@
 //! | `conformance` | what every implementation must do, as a suite to run against it (feature `testing`) |
 //! | [`check`] | is this file whole, and what would be cut? |
 //! | [`disk`] | what the file store asks of an operating system |
+//! | [`sql`] | documents in a database that several nodes share |
+//! | [`position`] | where the log of a document stands |
 //! | `faults` | a disk in memory that fails and crashes on command (feature `testing`) |
 
 pub mod check;
@@ -24,7 +26,10 @@ mod lock_file;
 pub mod memory;
 mod mode;
 mod peers;
+pub mod position;
 mod replace;
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+pub mod sql;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,6 +44,7 @@ use futures_util::future::BoxFuture;
 pub use memory::MemoryStore;
 pub use mode::{FileMode, InvalidFileMode};
 pub use peers::PeerRecord;
+pub use position::{AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, News, Position, Tip};
 use primitives::DocumentId;
 pub use replace::replace;
 
