@@ -8,6 +8,8 @@ use primitives::DocumentId;
 use super::ExternalChange;
 use super::disk::LockError;
 use super::integrity::Damage;
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+use super::sql::DatabaseError;
 
 /// Why a call on a store failed. The text is for the log and may contain paths;
 /// [`public_message`](Self::public_message) is for clients.
@@ -52,6 +54,10 @@ pub enum StoreError {
         /// The document.
         id: DocumentId,
     },
+    /// A call on the database failed.
+    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// A read failed.
     #[error("document {id} could not be read: {source}")]
     Read {
@@ -93,6 +99,8 @@ impl StoreError {
             Self::ExternalChange { .. } | Self::Open(OpenError::ExternalChange(_)) => {
                 "the document's file was moved or replaced on the server; the change was not stored"
             }
+            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+            Self::Database(error) => error.public_message(),
             Self::Contended { .. } => {
                 "too many change the document at once; the change was not stored, try again"
             }
@@ -100,6 +108,17 @@ impl StoreError {
             Self::Read { .. } | Self::Open(_) => {
                 "the server cannot open the document; its operator finds the reason in the log"
             }
+        }
+    }
+
+    /// Whether there is no room left to write.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+            Self::Database(error) => matches!(error, DatabaseError::Full(_)),
+            _ => false,
         }
     }
 

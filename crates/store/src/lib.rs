@@ -6,7 +6,8 @@
 //! | [`file`](mod@file) | [`FileStore`], used in production: one append-only log per document, in Automerge's own format |
 //! | `memory` | `MemoryStore`, for tests (feature `testing`) |
 //! | `conformance` | the guarantees of a [`Store`] as a test suite (feature `testing`) |
-//! | `position` | [`Position`], [`Batch`]: the log of a document that several processes write |
+//! | [`sql`] | `SqlStore`: documents in a database that several processes share |
+//! | [`position`] | [`Position`], [`Batch`]: the log of a document that several processes write |
 //! | [`check`] | checks a document file without changing it |
 //! | [`disk`] | the file system calls of the file store, as a trait |
 //! | `faults` | a simulated disk that fails and crashes on command (feature `testing`) |
@@ -26,8 +27,10 @@ mod lock_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 mod peer_records;
-mod position;
+pub mod position;
 mod replace;
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+pub mod sql;
 
 use std::fmt;
 use std::path::PathBuf;

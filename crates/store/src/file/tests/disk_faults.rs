@@ -110,7 +110,12 @@ impl RetryingStore {
             StoreError::Open(OpenError::Io { .. }) => outcome.is_empty(),
             StoreError::Read { .. } => !is_full,
             StoreError::NeedsRecovery { .. } | StoreError::Folder { .. } => true,
-            StoreError::Open(_) | StoreError::InvalidSnapshot { .. } | StoreError::ExternalChange { .. } => false,
+            StoreError::Open(_)
+            | StoreError::InvalidSnapshot { .. }
+            | StoreError::ExternalChange { .. }
+            | StoreError::Contended { .. } => false,
+            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+            StoreError::Database(_) => false,
         };
         assert!(expected, "{fault:?}: {error:?}");
         self.case.assert_survives_power_cut(id, outcome).await;
