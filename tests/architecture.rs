@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("store", &["automerge-chunks", "offload", "primitives"]),
     ("auth", &["limits", "offload", "primitives", "store"]),
     ("runtime", &["auth", "automerge-chunks", "limits", "offload", "plan", "primitives", "store", "sync-engine"]),
-    ("client", &["offload", "plan", "primitives", "repo-protocol", "runtime", "store", "sync-engine"]),
+    ("client", &["limits", "offload", "plan", "primitives", "repo-protocol", "runtime", "store", "sync-engine"]),
 ];
 
 /// Crates without clock, disk, socket, task or randomness.

@@ -13,7 +13,7 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ExpandedChange, ROOT, sync};
 use plan::{Author, Edit, PlanPatch};
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use support::{PlainPeer, TestServer};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -85,9 +85,9 @@ async fn slow_sender_is_suspended_before_the_document() {
     let refused = server
         .app
         .hub
-        .edit(&Caller::server(), &server.document, rename, Author { name: "cfo".to_owned(), now: 0 })
+        .edit(&Requester::server(), &server.document, rename, Author { name: "cfo".to_owned(), now: 0 })
         .await;
-    assert!(refused.unwrap_err().to_string().contains("takes no changes for a while"));
+    assert!(refused.unwrap_err().to_string().contains("temporarily read-only"));
     assert_eq!(witness.doc.get_heads(), before);
 }
 

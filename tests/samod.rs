@@ -12,7 +12,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use futures_util::{SinkExt, StreamExt};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use samod::{AutomergeUrl, BackoffConfig, DialError, Dialer, DocHandle, Repo, Transport, Url};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};
@@ -191,7 +191,7 @@ async fn samod_clients_share_a_new_document_that_is_stored() {
     let found = timeout(PATIENCE, found).await.expect("in time");
     until(&found, |doc| doc.get(ROOT, "title").unwrap().is_some()).await;
     let id = id.to_string().parse().expect("an id");
-    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id), "the server has stored it");
+    assert!(server.app.hub.list(&Requester::server()).await.unwrap().contains(&id), "the server has stored it");
     one.stop().await;
     two.stop().await;
 }

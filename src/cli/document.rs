@@ -67,9 +67,7 @@ impl Documents {
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
         let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
         let mut records = HashMap::new();
-        for StoredAccess { document: id, record, .. } in
-            store.load_access().await.map_err(|error| error.to_string())?
-        {
+        for StoredAccess { document: id, record, .. } in store.load_access().await.map_err(|error| error.to_string())? {
             let record = strict_json::from_slice(&record).map_err(|error| format!("{id}.access.json: {error}"))?;
             records.insert(id, record);
         }

@@ -12,7 +12,7 @@ use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, rea
 use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document::{AuthoredEdit, Document, Item, Outcome};
-use runtime::document_log::Actors;
+use runtime::document_log::ActorSource;
 use store::disk::{RealDisk, create_new_file};
 use store::{Appended, Batch, FileMode, FileStore, Position, StateFile, Store};
 use sync_engine::MessageLimits;
@@ -55,8 +55,13 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let empty = content.is_none();
     let content = content.unwrap_or_default();
     let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    let mut document =
-        Document::of(id.clone(), content, Actors::default().fresh(), JSON_AND_CSV, MessageLimits::default());
+    let mut document = Document::from_automerge(
+        id.clone(),
+        content,
+        ActorSource::default().fresh(),
+        JSON_AND_CSV,
+        MessageLimits::default(),
+    );
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
     let ImportedRows { sound, refused, report } = match rows_of_new_plan {
         Some(rows) if empty => rows,

@@ -34,7 +34,7 @@ pub use import_report::{ImportReport, RefusedRow, RowProblem};
 use plan::{Position, Renderings};
 use presence::PresenceBoard;
 use repo_protocol::presence as repo_presence;
-use runtime::hub::{RenderPeople, RenderRows, Text, Unavailable};
+use runtime::hub::{RenderPresence, RenderRows, Text, Unavailable};
 use socket::LegacySocket;
 use sync_engine::Surface;
 use tokio_tungstenite::tungstenite::Message;
@@ -119,7 +119,7 @@ impl AdditionalSurface for Legacy {
         renderings::row_frames
     }
 
-    fn render_people(&self) -> RenderPeople {
+    fn render_presence(&self) -> RenderPresence {
         |names| match names {
             [] => repo_presence::goodbye().into(),
             names => repo_presence::snapshot(names.iter().map(String::as_str)).into(),

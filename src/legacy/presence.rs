@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::hub::{ConnectionKey, Outbox, Outgoing, Text, Waiter};
+use runtime::hub::{ConnectionKey, DrainListener, Outbox, Outgoing, Text};
 
 /// Renders presence as a frame.
 pub type RenderPresence = fn(&[&str]) -> Text;
@@ -165,10 +165,10 @@ impl Member {
     }
 
     fn tell(&self, outgoing: Outgoing) -> bool {
-        let place = self.outbox.place(&Waiter::Connection);
-        let told = place.is_some();
-        if let Some(place) = place {
-            place.fill(outgoing);
+        let permit = self.outbox.try_reserve(&DrainListener::Connection);
+        let told = permit.is_some();
+        if let Some(permit) = permit {
+            permit.send(outgoing);
         }
         told
     }
@@ -224,7 +224,7 @@ mod tests {
         let _other = enter(&board, 2);
         board.rename(ConnectionKey(2), Some("jane".to_owned()), false);
         heard(&mut slow);
-        assert_eq!(slow.take_waiters(), [Waiter::Connection]);
+        assert_eq!(slow.take_drain_listeners(), [DrainListener::Connection]);
         board.drained(ConnectionKey(1));
         assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
     }

@@ -9,9 +9,9 @@ use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Done, Edit, EditError, MAX_ID, NewPosition, SharedView, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::hub::{Caller, ConnectionKey, EditFailure, Farewell, FarewellKind, Hub, Outbox, Outgoing, Text};
-use runtime::memory_budget::Share;
-use runtime::metrics::{ConnectionKind, Refusal};
+use runtime::hub::{CloseKind, CloseReason, ConnectionKey, EditFailure, Hub, Outbox, Outgoing, Requester, Text};
+use runtime::memory_budget::Reservation;
+use runtime::metrics::{ConnectionKind, RefusalReason};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -30,7 +30,7 @@ pub const NOBODY: &str = "Admin";
 /// One legacy client.
 pub struct LegacySocket {
     key: ConnectionKey,
-    caller: Caller,
+    caller: Requester,
     hub: Hub,
     board: Arc<PresenceBoard>,
     document: DocumentId,
@@ -47,7 +47,7 @@ impl LegacySocket {
     /// When the document cannot be opened.
     pub async fn begin(
         key: ConnectionKey,
-        caller: Caller,
+        caller: Requester,
         outbox: Outbox,
         app: &App,
         board: Arc<PresenceBoard>,
@@ -63,8 +63,8 @@ impl LegacySocket {
         };
         let total = total_frame(read_view(&view).plan());
         // The board's first frame is before it in the same outbox, so there is a place.
-        if let (Some(total), Some(place)) = (total, outbox.place(&runtime::hub::Waiter::Connection)) {
-            place.fill(Outgoing::Texts(Arc::from([total])));
+        if let (Some(total), Some(permit)) = (total, outbox.try_reserve(&runtime::hub::DrainListener::Connection)) {
+            permit.send(Outgoing::Texts(Arc::from([total])));
         }
         let shows = app.ephemerals.of_socket(&caller, Instant::now());
         Ok(Self { key, caller, hub, board, document, view, shows })
@@ -74,7 +74,7 @@ impl LegacySocket {
     fn may_show(&mut self) -> bool {
         let may = self.shows.take();
         if !may {
-            self.hub.metrics().refuse(Refusal::Ephemeral);
+            self.hub.metrics().record_refusal(RefusalReason::Ephemeral);
         }
         may
     }
@@ -126,7 +126,7 @@ impl LegacySocket {
     /// Takes a name, or gives it up. All sockets are told if that changes who is here, or `always`; peers if it does.
     async fn rename(&self, name: Option<String>, always: bool) {
         if self.board.rename(self.key, name, always) {
-            self.hub.announce(self.board.people()).await;
+            self.hub.set_legacy_presence(self.board.people()).await;
         }
     }
 
@@ -176,7 +176,7 @@ impl LegacySocket {
 
     /// The answers to a frame that is no request.
     fn refused(&self, error: &LegacyError) -> Vec<Text> {
-        self.hub.metrics().refuse(Refusal::Undecodable);
+        self.hub.metrics().record_refusal(RefusalReason::Undecodable);
         let mut answers: Vec<Text> = error.frames().into_iter().map(Text::from).collect();
         if matches!(error, LegacyError::BadArgument { action: Action::SetTotal, .. }) {
             answers.push(self.shown_total());
@@ -197,7 +197,12 @@ fn failed(action: Action, error: &EditFailure) -> Vec<Text> {
 impl Protocol for LegacySocket {
     const KIND: ConnectionKind = ConnectionKind::Legacy;
 
-    async fn receive(&mut self, message: Frame, _share: Share, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(
+        &mut self,
+        message: Frame,
+        _reservation: Reservation,
+        out: &mut Outbound,
+    ) -> Result<(), CloseReason> {
         let request = match &message {
             Frame::Text(text) => {
                 let plan = read_view(&self.view).plan().clone();
@@ -215,7 +220,7 @@ impl Protocol for LegacySocket {
         Ok(())
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), CloseReason> {
         match outgoing {
             Outgoing::Texts(texts) => texts.iter().for_each(|text| out.text(text.bytes())),
             Outgoing::Presence(text) => out.text(text.bytes()),
@@ -228,14 +233,14 @@ impl Protocol for LegacySocket {
         out.text(&encode::error(message).into());
     }
 
-    fn close_code(&self, kind: FarewellKind) -> u16 {
+    fn close_code(&self, kind: CloseKind) -> u16 {
         match kind {
-            FarewellKind::Left => 1000,
-            FarewellKind::BadMessage => 1008,
-            FarewellKind::Forbidden => close_codes::FORBIDDEN,
-            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
-            FarewellKind::Replaced | FarewellKind::TryAgainLater => 1013,
-            FarewellKind::GoingAway => 1001,
+            CloseKind::Left => 1000,
+            CloseKind::BadMessage => 1008,
+            CloseKind::Forbidden => close_codes::FORBIDDEN,
+            CloseKind::Unauthorized => close_codes::UNAUTHORIZED,
+            CloseKind::Replaced | CloseKind::TryAgainLater => 1013,
+            CloseKind::GoingAway => 1001,
         }
     }
 
@@ -245,7 +250,7 @@ impl Protocol for LegacySocket {
 
     async fn gone(&mut self) {
         if self.board.leave(self.key) {
-            self.hub.announce(self.board.people()).await;
+            self.hub.set_legacy_presence(self.board.people()).await;
         }
         self.hub.leave(self.key, [self.document.clone()]).await;
     }

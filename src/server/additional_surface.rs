@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures_util::future::BoxFuture;
 use plan::Position;
-use runtime::hub::{RenderPeople, RenderRows, Text};
+use runtime::hub::{RenderPresence, RenderRows, Text};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
@@ -44,5 +44,5 @@ pub trait AdditionalSurface: Send + Sync {
     fn render_rows(&self) -> RenderRows;
 
     /// Writes who is logged in on its sockets, for automerge-repo peers.
-    fn render_people(&self) -> RenderPeople;
+    fn render_presence(&self) -> RenderPresence;
 }

@@ -1,4 +1,4 @@
-//! Who asks: from the tokens that a request brings to the [`Caller`] that the hub is asked with.
+//! Who asks: from the tokens that a request brings to the [`Requester`] that the hub is asked with.
 //!
 //! A token comes as `Authorization: Bearer`, as a WebSocket subprotocol, as `?token=` (all that the stock JavaScript
 //! client can do), or as the cookie that a login sets. The first of these that is there counts; a bad one is not made up
@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use limits::Payer;
 use runtime::clock::now;
-use runtime::hub::Caller;
-use runtime::metrics::Refusal;
+use runtime::hub::Requester;
+use runtime::metrics::RefusalReason;
 use sync_engine::Surface;
 
 use super::access::Access;
@@ -39,10 +39,10 @@ pub type Authentication = Result<Principal, Refused>;
 ///
 /// # Errors
 /// When the request is not authenticated.
-pub fn caller_of(authentication: &Authentication, surface: Surface) -> Result<Caller, Refused> {
+pub fn caller_of(authentication: &Authentication, surface: Surface) -> Result<Requester, Refused> {
     match authentication {
-        Ok(Principal::Anonymous(payer)) => Ok(Caller::anybody_paid_by(surface, payer.clone())),
-        Ok(Principal::User(grant)) => Ok(Caller::known(surface, Grant::clone(grant))),
+        Ok(Principal::Anonymous(payer)) => Ok(Requester::anonymous_charged_to(surface, payer.clone())),
+        Ok(Principal::User(grant)) => Ok(Requester::authenticated(surface, Grant::clone(grant))),
         Err(refused) => Err(*refused),
     }
 }
@@ -52,7 +52,7 @@ impl App {
     ///
     /// # Errors
     /// When their token does not count any more.
-    pub fn renew(&self, caller: &Caller) -> Result<(), Refused> {
+    pub fn renew(&self, caller: &Requester) -> Result<(), Refused> {
         self.authority.as_ref().map_or(Ok(()), |authority| renew(authority, caller))
     }
 
@@ -73,7 +73,7 @@ impl App {
         let Some(authority) = &self.authority else { return Ok(Principal::Anonymous(self.payer(request))) };
         authority.authenticate(self.token_of(request).token(), now()).inspect_err(|refused| {
             if *refused != Refused::Missing {
-                self.hub.metrics().refuse(Refusal::Unauthorized);
+                self.hub.metrics().record_refusal(RefusalReason::Unauthorized);
                 tracing::debug!(reason = refused.reason(), "a token that does not count");
             }
         })
@@ -194,7 +194,7 @@ impl From<Refused> for Problem {
 }
 
 /// Who asks, for the JSON API.
-pub struct Asker(pub Caller);
+pub struct Asker(pub Requester);
 
 impl FromRequestParts<Arc<App>> for Asker {
     type Rejection = Problem;
@@ -208,16 +208,16 @@ impl FromRequestParts<Arc<App>> for Asker {
 ///
 /// # Errors
 /// When authentication is required and the request has none that is valid.
-pub fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Caller, Refused> {
+pub fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Requester, Refused> {
     // One for all parts of a request: who reads its body, which may take a while, renews it for the others.
-    if let Some(known) = parts.extensions.get::<Caller>() {
+    if let Some(known) = parts.extensions.get::<Requester>() {
         return Ok(known.clone());
     }
     let caller = match parts.extensions.get::<Authentication>() {
         Some(authentication) => caller_of(authentication, surface)?,
         // Nothing but a mistake in the order of layers leads here: nobody is let in by it.
         None if app.authority.is_some() => return Err(Refused::Missing),
-        None => Caller::anybody(surface),
+        None => Requester::anonymous(surface),
     };
     parts.extensions.insert(caller.clone());
     Ok(caller)

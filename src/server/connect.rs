@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use auth::Refused;
 use primitives::DocumentId;
-use runtime::hub::{Caller, Outbox, outbox};
-use runtime::metrics::Refusal;
+use runtime::hub::{Outbox, Requester, outbox};
+use runtime::metrics::RefusalReason;
 use sync_engine::Surface;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -31,12 +31,12 @@ pub fn connection(
     authentication: &Authentication,
     surface: Surface,
     origin: &Arc<SocketOrigin>,
-) -> Result<(Connection, Outbox, Caller), RefusedUpgrade> {
+) -> Result<(Connection, Outbox, Requester), RefusedUpgrade> {
     let unauthorized =
         |refused: Refused| RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() };
     let caller = caller_of(authentication, surface).map_err(unauthorized)?;
     let seat = caller.user().map(|user| app.guests.seat_of_user(&user)).transpose().map_err(|full| {
-        app.hub.metrics().refuse(Refusal::TooManyFromUser);
+        app.hub.metrics().record_refusal(RefusalReason::TooManyFromUser);
         RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: full.to_string() }
     })?;
     let (sender, receiver) = outbox(app.stopping.child_token());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use limits::token_bucket::TokenBucket;
 use limits::{KeyedRate, Payer, Rate};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use tokio::time::Instant;
 
 use super::limits::{EPHEMERALS_BURST, Limits};
@@ -43,7 +43,7 @@ impl EphemeralRates {
 
     /// The rate of a new socket.
     #[must_use]
-    pub fn of_socket(&self, caller: &Caller, now: Instant) -> EphemeralRate {
+    pub fn of_socket(&self, caller: &Requester, now: Instant) -> EphemeralRate {
         let Rate { per_second, burst } = self.of_socket;
         let socket = TokenBucket::new(per_second, burst, now);
         EphemeralRate { socket, payer: caller.payer(), of_users: Arc::clone(&self.of_users) }
@@ -75,7 +75,7 @@ mod tests {
         let rates = EphemeralRates::new(&Limits { ephemerals_per_second: 10, ..Limits::default() }, Instant::now());
         let sent = |network: u8| {
             let payer = Payer::at(Ipv4Addr::new(192, 0, 2, network).into());
-            let mut socket = rates.of_socket(&Caller::anybody_paid_by(Surface::Sync, payer), Instant::now());
+            let mut socket = rates.of_socket(&Requester::anonymous_charged_to(Surface::Sync, payer), Instant::now());
             (0..100).filter(|_| socket.take()).count()
         };
         assert_eq!(sent(1), 20, "one socket");

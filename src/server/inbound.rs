@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use runtime::memory_budget::FREE;
+use runtime::memory_budget::FREE_BYTES;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -20,7 +20,7 @@ use super::stream::Reader;
 /// it; a larger message gets a buffer of its own size while it comes in.
 const READ_BUFFER: usize = 2 << 10;
 /// Bytes that are read between two looks at how much it was: a message may be large, or consist of endless empty frames.
-const ACCOUNTED: u64 = FREE;
+const ACCOUNTED: u64 = FREE_BYTES;
 
 /// The side of a connection that is read.
 pub struct Inbound {
@@ -93,7 +93,7 @@ impl Inbound {
     /// connections that sent something large once would hold all of that, and nobody would account for it; so another one
     /// takes over after a large message, of which nothing was read beyond its end.
     fn let_go(&mut self) {
-        if self.unfinished() > FREE && self.frames.is_between() {
+        if self.unfinished() > FREE_BYTES && self.frames.is_between() {
             self.protocol = WebSocketContext::from_partially_read(Vec::new(), Role::Server, Some(self.config));
         }
     }
@@ -126,7 +126,7 @@ impl Read for Polled<'_, '_> {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         // Of a large message nothing is read beyond its end (see `Inbound::let_go`).
-        let most = if *self.read - self.whole > FREE { self.frames.left() } else { u64::MAX };
+        let most = if *self.read - self.whole > FREE_BYTES { self.frames.left() } else { u64::MAX };
         let most = usize::try_from(most).map_or(buffer.len(), |most| buffer.len().min(most));
         let mut buffer = ReadBuf::new(&mut buffer[..most]);
         match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer) {

@@ -1,18 +1,18 @@
-//! Large answers, which hold a share of the memory until they have been written: to make one takes a moment, to read it as long
+//! Large answers, which hold a reservation of the memory until they have been written: to make one takes a moment, to read it as long
 //! as the client likes.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use runtime::hub::Unavailable;
-use runtime::memory_budget::Share;
-use runtime::metrics::Refusal;
+use runtime::memory_budget::Reservation;
+use runtime::metrics::RefusalReason;
 
 use super::{App, Problem};
 
 struct Held {
     bytes: Vec<u8>,
-    _share: Share,
+    _reservation: Reservation,
 }
 
 impl AsRef<[u8]> for Held {
@@ -26,13 +26,13 @@ impl AsRef<[u8]> for Held {
 /// # Errors
 /// When there is no room for it now.
 pub fn body(app: &App, bytes: Vec<u8>) -> Result<Bytes, Problem> {
-    let mut share = app.hub.memory().share();
-    share.hold(bytes.len() as u64).map_err(|full| {
-        app.hub.metrics().refuse(Refusal::Memory);
+    let mut reservation = app.hub.memory_budget().reservation();
+    reservation.resize(bytes.len() as u64).map_err(|full| {
+        app.hub.metrics().record_refusal(RefusalReason::Memory);
         Problem::from(Unavailable::from(full))
     })?;
     // As long as anybody has any of it, be it what is still to be written to a socket.
-    Ok(Bytes::from_owner(Held { bytes, _share: share }))
+    Ok(Bytes::from_owner(Held { bytes, _reservation: reservation }))
 }
 
 /// The answer with these bytes, or why there is none.
@@ -45,20 +45,20 @@ pub fn answer(app: &App, kind: &'static str, bytes: Vec<u8>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use runtime::memory_budget::Memory;
+    use runtime::memory_budget::MemoryBudget;
 
     use super::*;
 
     #[test]
     fn what_is_not_written_yet_takes_memory() {
-        let memory = Memory::new(0);
-        let mut share = memory.share();
-        share.hold(1 << 20).expect("there is no limit");
-        let body = Bytes::from_owner(Held { bytes: vec![0; 1 << 20], _share: share });
+        let memory = MemoryBudget::new(0);
+        let mut reservation = memory.reservation();
+        reservation.resize(1 << 20).expect("there is no limit");
+        let body = Bytes::from_owner(Held { bytes: vec![0; 1 << 20], _reservation: reservation });
         let rest = body.slice(1_000_000..);
         drop(body);
-        assert_eq!(memory.held(), 1 << 20);
+        assert_eq!(memory.used(), 1 << 20);
         drop(rest);
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.used(), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
-use runtime::memory_budget::FREE;
+use runtime::memory_budget::FREE_BYTES;
 use runtime::metrics::Metrics;
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
@@ -51,7 +51,7 @@ pub async fn say_goodbye(Socket { mut inbound, mut writer }: Socket, mut out: Ou
     let discard = async {
         let until = inbound.read() + MAX_DISCARD;
         // What is large is not put together only to find the close frame behind it.
-        while inbound.unfinished() <= FREE && inbound.read() < until {
+        while inbound.unfinished() <= FREE_BYTES && inbound.read() < until {
             match inbound.next().await {
                 Ok(Some(Message::Close(_))) => return,
                 Ok(_) => {}

@@ -11,10 +11,10 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use runtime::byte_counter::{Meter, Metered, limit_unsent};
+use runtime::byte_counter::{ByteCounter, CountedStream, limit_unsent};
 use runtime::clock::now_ms;
 use runtime::hub::Hub;
-use runtime::metrics::{Metrics, Refusal};
+use runtime::metrics::{Metrics, RefusalReason};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -138,7 +138,7 @@ fn watch(app: &App) -> JoinSet<()> {
 
 async fn add_up_metrics(app: Arc<App>, stop: CancellationToken) {
     while timeout(METRICS_PAUSE, stop.cancelled()).await.is_err() {
-        app.hub.metrics().add_up();
+        app.hub.metrics().run_upkeep();
     }
 }
 
@@ -176,10 +176,10 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
         Err(full) => full,
     };
     let refusal = match full {
-        Full::House => Refusal::TooManyConnections,
-        Full::Address | Full::User => Refusal::TooManyFromAddress,
+        Full::House => RefusalReason::TooManyConnections,
+        Full::Address | Full::User => RefusalReason::TooManyFromAddress,
     };
-    app.hub.metrics().refuse(refusal);
+    app.hub.metrics().record_refusal(refusal);
     let goodbye = match app.guests.goodbye() {
         None if full == Full::House => {
             // The next client would get the same answer: all wait in the backlog of the system.
@@ -199,7 +199,7 @@ async fn place(app: &App, peer: IpAddr) -> Option<Place> {
 }
 
 /// Done when nothing has moved on a connection for so long: its other side does not take our answer.
-async fn stalled(meter: &Meter, patience: Duration) {
+async fn stalled(meter: &ByteCounter, patience: Duration) {
     let mut before = None;
     loop {
         let moved = Some((meter.read(), meter.written()));
@@ -243,8 +243,8 @@ fn serve(
                 None => return,
             },
         };
-        let stream = Metered::new(stream);
-        let meter = stream.meter();
+        let stream = CountedStream::new(stream);
+        let meter = stream.counter();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(patience)
@@ -255,7 +255,7 @@ fn serve(
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stalled(&meter, stall) => {
-                metrics.refuse(Refusal::Stalled);
+                metrics.record_refusal(RefusalReason::Stalled);
                 return tracing::debug!(%peer, "closed: nothing moved on it");
             }
             () = stopping.cancelled() => {
@@ -289,7 +289,7 @@ async fn encrypt(
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("not done within {} s", patience.as_secs_f64()),
     };
-    metrics.refuse(Refusal::TlsHandshake);
+    metrics.record_refusal(RefusalReason::TlsHandshake);
     tracing::debug!(%peer, error, "no TLS handshake");
     None
 }

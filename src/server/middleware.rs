@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use runtime::metrics::Refusal;
+use runtime::metrics::RefusalReason;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::access::ListenerKind;
@@ -80,7 +80,7 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
     let strict = strict_transport(&app.guests, request.extensions(), request.headers());
     let secure = is_secure(&app.guests, request.extensions(), request.headers());
     if let Err(refused) = app.access.check(request.headers(), authority, listener.loopback, secure) {
-        app.hub.metrics().refuse(Refusal::Origin);
+        app.hub.metrics().record_refusal(RefusalReason::Origin);
         if !is_socket(&app, &request) {
             return with_headers(Problem::from(refused).into_response(), strict);
         }
@@ -94,7 +94,7 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
     if !is_socket(&app, &request)
         && let Some(problem) = too_large(&request)
     {
-        app.hub.metrics().refuse(Refusal::LargeRequest);
+        app.hub.metrics().record_refusal(RefusalReason::LargeRequest);
         return with_headers(problem.into_response(), strict);
     }
     let authentication = app.authenticate(&request);

@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use plan::read_view;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use sync_engine::Surface;
 
 use super::spoken::Spoken;
@@ -55,7 +55,7 @@ async fn about(app: &App) -> Response {
 
 async fn plan(app: &App) -> String {
     let url = app.default_id.url();
-    let view = app.hub.view(&Caller::anybody(Surface::Api), &app.default_id).await.ok().flatten();
+    let view = app.hub.view(&Requester::anonymous(Surface::Api), &app.default_id).await.ok().flatten();
     let says = match view {
         Some(view) => {
             let view = read_view(&view);

@@ -1,7 +1,7 @@
 //! What a protocol does with what comes and goes on a WebSocket.
 
-use runtime::hub::{Farewell, FarewellKind, Outgoing};
-use runtime::memory_budget::Share;
+use runtime::hub::{CloseKind, CloseReason, Outgoing};
+use runtime::memory_budget::Reservation;
 use runtime::metrics::ConnectionKind;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -14,16 +14,16 @@ pub trait Protocol: Send {
     /// For the metrics.
     const KIND: ConnectionKind;
 
-    /// What the other side sent. `share`: what it takes of the memory, until it is dealt with. Answers go into `out`.
+    /// What the other side sent. `reservation`: what it takes of the memory, until it is dealt with. Answers go into `out`.
     fn receive(
         &mut self,
         message: Message,
-        share: Share,
+        reservation: Reservation,
         out: &mut Outbound,
-    ) -> impl Future<Output = Result<(), Farewell>> + Send;
+    ) -> impl Future<Output = Result<(), CloseReason>> + Send;
 
     /// A message of a document, or of the protocol itself, for the other side.
-    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell>;
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), CloseReason>;
 
     /// The socket takes messages again that found no place in its outbox.
     fn drained(&mut self) {}
@@ -37,15 +37,15 @@ pub trait Protocol: Send {
     }
 
     /// The close code for this end.
-    fn close_code(&self, kind: FarewellKind) -> u16 {
+    fn close_code(&self, kind: CloseKind) -> u16 {
         match kind {
-            FarewellKind::BadMessage => CloseCode::Policy.into(),
-            FarewellKind::Left => CloseCode::Normal.into(),
-            FarewellKind::Replaced => close_codes::REPLACED,
-            FarewellKind::Forbidden => close_codes::FORBIDDEN,
-            FarewellKind::Unauthorized => close_codes::UNAUTHORIZED,
-            FarewellKind::TryAgainLater => CloseCode::Again.into(),
-            FarewellKind::GoingAway => CloseCode::Away.into(),
+            CloseKind::BadMessage => CloseCode::Policy.into(),
+            CloseKind::Left => CloseCode::Normal.into(),
+            CloseKind::Replaced => close_codes::REPLACED,
+            CloseKind::Forbidden => close_codes::FORBIDDEN,
+            CloseKind::Unauthorized => close_codes::UNAUTHORIZED,
+            CloseKind::TryAgainLater => CloseCode::Again.into(),
+            CloseKind::GoingAway => CloseCode::Away.into(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::future::pending;
 use std::pin::Pin;
 
 use runtime::hub::{ConnectionKey, Hub};
-use runtime::memory_budget::{OutOfMemory, Share};
-use runtime::metrics::Refusal;
+use runtime::memory_budget::{OutOfMemory, Reservation};
+use runtime::metrics::RefusalReason;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::liveness::Upload;
@@ -21,7 +21,7 @@ pub struct ReadBudget {
     hub: Hub,
     rate: Pace,
     /// The memory of the message that is coming in.
-    share: Share,
+    reservation: Reservation,
     /// Bytes read when that message began.
     begun: u64,
     /// That message, once it is large.
@@ -48,11 +48,11 @@ impl ReadBudget {
     /// # Errors
     /// When there is no memory for these.
     pub fn begin(key: ConnectionKey, hub: Hub, rate: Pace, read: u64, unfinished: u64) -> Result<Self, OutOfMemory> {
-        let mut share = hub.memory().share();
-        share.hold(unfinished)?;
-        let upload = share.holds().then(|| Upload::new(Instant::now(), read));
+        let mut reservation = hub.memory_budget().reservation();
+        reservation.resize(unfinished)?;
+        let upload = reservation.is_used().then(|| Upload::new(Instant::now(), read));
         let (begun, yield_at) = (read - unfinished, read + READ_IN_A_TURN);
-        Ok(Self { key, hub, rate, share, begun, upload, yield_at, pause: None, was_throttled: false })
+        Ok(Self { key, hub, rate, reservation, begun, upload, yield_at, pause: None, was_throttled: false })
     }
 
     /// Whether the connection is not to be read from.
@@ -75,24 +75,24 @@ impl ReadBudget {
     /// When there is no memory for that message.
     pub fn count(&mut self, messages: u32, read: u64) -> Result<(), OutOfMemory> {
         if let Some(too_fast) = self.rate.count(messages, read, Instant::now) {
-            self.hub.metrics().refuse(Refusal::Slowed);
+            self.hub.metrics().record_refusal(RefusalReason::Slowed);
             if !std::mem::replace(&mut self.was_throttled, true) {
                 tracing::info!(connection = self.key.0, "rate limit exceeded; the connection is throttled");
             }
             self.pause = Some(Box::pin(sleep(too_fast)));
         }
-        self.share.hold(read - self.begun)?;
-        if self.share.holds() {
+        self.reservation.resize(read - self.begun)?;
+        if self.reservation.is_used() {
             self.upload.get_or_insert_with(|| Upload::new(Instant::now(), read));
         }
         Ok(())
     }
 
     /// The memory of a message that is complete. The next begins.
-    pub fn complete(&mut self, read: u64) -> Share {
+    pub fn complete(&mut self, read: u64) -> Reservation {
         self.begun = read;
         self.upload = None;
-        std::mem::replace(&mut self.share, self.hub.memory().share())
+        std::mem::replace(&mut self.reservation, self.hub.memory_budget().reservation())
     }
 
     /// Whether it is another connection's turn: tokio lets one task make 128 reads, up to 8 MiB here, while the other sockets of its
@@ -122,7 +122,7 @@ impl ReadBudget {
             return Err(UploadProblem::Stalled);
         }
         // A slow line is no fault as long as the room is not needed.
-        if upload.age(now) >= times.message && self.hub.memory().is_scarce() {
+        if upload.age(now) >= times.message && self.hub.memory_budget().is_scarce() {
             return Err(UploadProblem::OutOfMemory);
         }
         Ok(())

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use auth::{Authority, Refused, over_at};
 use runtime::clock::now;
-use runtime::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
-use runtime::metrics::Refusal;
+use runtime::hub::{CloseKind, ConnectionKey, Hub, Outbox, Requester};
+use runtime::metrics::RefusalReason;
 use tokio::sync::Notify;
 
 /// The longest time between two checks, as the clock may be set meanwhile.
@@ -31,7 +31,7 @@ struct Inner {
 }
 
 struct Live {
-    caller: Caller,
+    caller: Requester,
     outbox: Outbox,
 }
 
@@ -52,7 +52,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When its token has ceased to count since it was looked at.
-    pub fn enter(&self, key: ConnectionKey, caller: &Caller, outbox: &Outbox) -> Result<Option<Session>, Refused> {
+    pub fn enter(&self, key: ConnectionKey, caller: &Requester, outbox: &Outbox) -> Result<Option<Session>, Refused> {
         let Some(grant) = caller.grant() else { return Ok(None) };
         let at = (grant.expires, key);
         let first = {
@@ -105,15 +105,15 @@ impl Sessions {
             match self.0.authority.recheck(&before, now) {
                 Ok(grant) if grant == *before => {}
                 Ok(grant) => {
-                    caller.renew(grant);
+                    caller.update_grant(grant);
                     moved = true;
                 }
                 Err(_) if outbox.is_closed() => {}
                 Err(refused) => {
-                    hub.metrics().refuse(Refusal::Unauthorized);
+                    hub.metrics().record_refusal(RefusalReason::Unauthorized);
                     tracing::info!(user = &*before.user, reason = refused.reason(), "a session has ended");
-                    outbox.close(FarewellKind::Unauthorized, refused.to_string());
-                    caller.end();
+                    outbox.close(CloseKind::Unauthorized, refused.to_string());
+                    caller.revoke();
                 }
             }
         }
@@ -129,11 +129,11 @@ impl Sessions {
 ///
 /// # Errors
 /// When it allows nothing any more.
-pub fn renew(authority: &Authority, caller: &Caller) -> Result<(), Refused> {
+pub fn renew(authority: &Authority, caller: &Requester) -> Result<(), Refused> {
     let Some(before) = caller.grant() else { return Ok(()) };
     let grant = authority.recheck(&before, now())?;
     if grant != *before {
-        caller.renew(grant);
+        caller.update_grant(grant);
     }
     Ok(())
 }
@@ -180,12 +180,12 @@ mod tests {
             let (_, grant) = issued.expect("issued");
             expected.push(grant.expires + LEEWAY);
             let (sender, receiver) = outbox(CancellationToken::new());
-            let caller = Caller::known(Surface::Api, grant);
+            let caller = Requester::authenticated(Surface::Api, grant);
             let session = sessions.enter(ConnectionKey(key), &caller, &sender).expect("good").expect("a place");
             entered.push((session, sender, receiver));
         }
         assert_eq!(sessions.next_end(), Some(expected[1]));
-        entered[1].1.close(FarewellKind::Unauthorized, "over");
+        entered[1].1.close(CloseKind::Unauthorized, "over");
         assert_eq!(sessions.next_end(), Some(expected[0]), "though it is still there");
         drop(entered);
         assert_eq!(sessions.next_end(), None);

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use runtime::hub::{ConnectionKey, Farewell, FarewellKind, Hub, OutboxReceiver, Outgoing, Unavailable, Waiter};
-use runtime::memory_budget::{FREE, OutOfMemory, Share};
-use runtime::metrics::{ConnectionKind, Refusal};
+use runtime::hub::{CloseKind, CloseReason, ConnectionKey, DrainListener, Hub, OutboxReceiver, Outgoing, Unavailable};
+use runtime::memory_budget::{FREE_BYTES, OutOfMemory, Reservation};
+use runtime::metrics::{ConnectionKind, RefusalReason};
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -46,7 +46,7 @@ pub enum End {
     /// The other side closed (with this code, if it gave one), or is gone.
     Theirs(Option<u16>),
     /// The server ends it.
-    Ours(Farewell),
+    Ours(CloseReason),
     /// A message over the limit.
     TooLarge {
         /// The limit in bytes.
@@ -93,7 +93,7 @@ impl Connection {
         if let Some((code, reason)) = self.goodbye(&end, &protocol) {
             if P::KIND == ConnectionKind::Repo && !matches!(end, End::Theirs(_)) {
                 // The sender of a bad message is not a stock client: it is not waited for.
-                let waited = matches!(&end, End::Ours(farewell) if farewell.kind != FarewellKind::BadMessage);
+                let waited = matches!(&end, End::Ours(close_reason) if close_reason.kind != CloseKind::BadMessage);
                 let _ = timeout(self.times.goodbye, self.be_heard(&mut socket, &mut out, waited)).await;
                 sleep(BREATH).await;
             }
@@ -119,7 +119,7 @@ impl Connection {
         if write(writer, out, self.hub.metrics()).await.is_err() || !waited {
             return;
         }
-        while inbound.unfinished() <= FREE {
+        while inbound.unfinished() <= FREE_BYTES {
             match inbound.next().await {
                 Ok(Some(Message::Pong(content))) if content == LAST => return,
                 Ok(Some(Message::Close(_))) | Err(_) => return,
@@ -164,7 +164,7 @@ impl Connection {
             while let Some(outgoing) = self.outbox.try_next() {
                 protocol.send(outgoing, out)?;
             }
-            self.receive(protocol, message, self.hub.memory().share(), out).await?;
+            self.receive(protocol, message, self.hub.memory_budget().reservation(), out).await?;
         }
         loop {
             let writing = !out.is_empty();
@@ -188,7 +188,7 @@ impl Connection {
                         self.report_drained(protocol).await;
                     }
                 }
-                () = &mut closing => return Err(End::Ours(self.outbox.farewell())),
+                () = &mut closing => return Err(End::Ours(self.outbox.close_reason())),
                 message = inbound.next(), if is_read && !budget.is_paused() => {
                     liveness.heard();
                     // That it answers our pings inside long messages is not held against it.
@@ -200,11 +200,11 @@ impl Connection {
                         Some(Message::Ping(content)) => out.pong(&content),
                         Some(Message::Pong(_) | Message::Frame(_)) | None => {}
                         Some(message) => {
-                            let share = budget.complete(inbound.read());
-                            if let Err(farewell) = self.receive(protocol, message, share, out).await {
+                            let reservation = budget.complete(inbound.read());
+                            if let Err(close_reason) = self.receive(protocol, message, reservation, out).await {
                                 // Answers that were due before it went wrong are still told.
                                 let _ = timeout(self.times.goodbye, write(writer, out, self.hub.metrics())).await;
-                                return Err(End::Ours(farewell));
+                                return Err(End::Ours(close_reason));
                             }
                         }
                     }
@@ -232,16 +232,21 @@ impl Connection {
 
     /// Those who found the outbox full may go on.
     async fn report_drained<P: Protocol>(&self, protocol: &mut P) {
-        for waiter in self.outbox.take_waiters() {
+        for waiter in self.outbox.take_drain_listeners() {
             match waiter {
-                Waiter::Document(document) => self.hub.drained(self.key, &document).await,
-                Waiter::Connection => protocol.drained(),
+                DrainListener::Document(document) => self.hub.notify_drained(self.key, &document).await,
+                DrainListener::Connection => protocol.drained(),
             }
         }
     }
 
     /// Takes what waits in the outbox, up to what one write takes.
-    fn collect<P: Protocol>(&mut self, protocol: &mut P, first: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
+    fn collect<P: Protocol>(
+        &mut self,
+        protocol: &mut P,
+        first: Outgoing,
+        out: &mut Outbound,
+    ) -> Result<(), CloseReason> {
         protocol.send(first, out)?;
         while out.waiting() < WRITE_TOGETHER {
             let Some(outgoing) = self.outbox.try_next() else { break };
@@ -254,23 +259,23 @@ impl Connection {
         &self,
         protocol: &mut P,
         message: Message,
-        share: Share,
+        reservation: Reservation,
         out: &mut Outbound,
-    ) -> Result<(), Farewell> {
+    ) -> Result<(), CloseReason> {
         self.hub.metrics().bytes_received.increment(message.len() as u64);
-        protocol.receive(message, share, out).await
+        protocol.receive(message, reservation, out).await
     }
 
-    fn without_memory(&self) -> Farewell {
-        self.hub.metrics().refuse(Refusal::Memory);
-        Farewell::from(Unavailable::from(OutOfMemory))
+    fn without_memory(&self) -> CloseReason {
+        self.hub.metrics().record_refusal(RefusalReason::Memory);
+        CloseReason::from(Unavailable::from(OutOfMemory))
     }
 
-    fn too_late(&self) -> Farewell {
-        self.hub.metrics().refuse(Refusal::Handshake);
+    fn too_late(&self) -> CloseReason {
+        self.hub.metrics().record_refusal(RefusalReason::Handshake);
         let message =
             format!("no join came within {} s; connect again and send it first", self.handshake.as_secs_f64());
-        Farewell { kind: FarewellKind::BadMessage, message }
+        CloseReason { kind: CloseKind::BadMessage, message }
     }
 
     fn broken(&self, error: &Error) -> End {
@@ -279,8 +284,8 @@ impl Connection {
             // Gone without a word: no news, and nobody's fault.
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => End::Theirs(None),
             Error::Protocol(_) | Error::Utf8(_) => {
-                self.hub.metrics().refuse(Refusal::Undecodable);
-                End::Ours(Farewell { kind: FarewellKind::BadMessage, message: error.to_string() })
+                self.hub.metrics().record_refusal(RefusalReason::Undecodable);
+                End::Ours(CloseReason { kind: CloseKind::BadMessage, message: error.to_string() })
             }
             _ => End::Theirs(None),
         }
@@ -291,31 +296,31 @@ impl Connection {
         match end {
             // A close frame is answered with its own code.
             End::Theirs(code) => Some((*code, String::new())),
-            End::Ours(farewell) => {
-                let code = protocol.close_code(farewell.kind);
-                use FarewellKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};
-                if matches!(farewell.kind, BadMessage | Forbidden | TryAgainLater | Unauthorized) {
-                    self.origin.log_refusal(code, &farewell.message);
+            End::Ours(close_reason) => {
+                let code = protocol.close_code(close_reason.kind);
+                use CloseKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};
+                if matches!(close_reason.kind, BadMessage | Forbidden | TryAgainLater | Unauthorized) {
+                    self.origin.log_refusal(code, &close_reason.message);
                 }
-                Some((Some(code), farewell.message.clone()))
+                Some((Some(code), close_reason.message.clone()))
             }
             End::TooLarge { limit } => {
-                self.hub.metrics().refuse(Refusal::TooLarge);
+                self.hub.metrics().record_refusal(RefusalReason::TooLarge);
                 let (code, reason) = (CloseCode::Size.into(), format!("messages may have at most {limit} bytes"));
                 self.origin.log_refusal(code, &reason);
                 Some((Some(code), reason))
             }
             End::Stalled => {
-                self.hub.metrics().refuse(Refusal::Stalled);
+                self.hub.metrics().record_refusal(RefusalReason::Stalled);
                 None
             }
         }
     }
 }
 
-impl From<Farewell> for End {
-    fn from(farewell: Farewell) -> Self {
-        Self::Ours(farewell)
+impl From<CloseReason> for End {
+    fn from(close_reason: CloseReason) -> Self {
+        Self::Ours(close_reason)
     }
 }
 

@@ -11,8 +11,8 @@ use plan::{Author, Budget, Edit, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document::Document;
-use runtime::document_log::Actors;
-use runtime::hub::{APPLY_BUDGET, AccessError, Announcer, Caller, EditFailure, Hub, HubSettings, Unavailable};
+use runtime::document_log::ActorSource;
+use runtime::hub::{APPLY_BUDGET, AccessError, EditFailure, Hub, HubSettings, LegacyPresence, Requester, Unavailable};
 use runtime::metrics::Metrics;
 use store::disk::{Disk, RealDisk};
 use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
@@ -212,8 +212,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let settings = HubSettings {
         renderings: additional.map_or(JSON_AND_CSV, |surface| renderings(surface.render_position())),
         rows: additional.map_or(|_| Vec::new(), |surface| surface.render_rows()),
-        announcer: additional
-            .map(|surface| Arc::new(Announcer::new(identity.peer.as_str(), &session, surface.render_people()))),
+        legacy_presence: additional
+            .map(|surface| Arc::new(LegacyPresence::new(identity.peer.as_str(), &session, surface.render_presence()))),
         limits: MessageLimits::for_documents(
             options.limits.document_changes,
             options.limits.document_bytes,
@@ -227,7 +227,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         message_memory: options.limits.message_memory,
         new_documents_per_minute: options.limits.new_documents_per_minute,
         new_documents_at_once: options.limits.new_documents_at_once,
-        actors: Actors::default(),
+        actors: ActorSource::default(),
         default_document: Some(document.clone()),
         may_create: options.who_may_create,
     };
@@ -279,10 +279,10 @@ async fn open_default(
 ) -> Result<usize, StartError> {
     if let Some(edit) = missing {
         let author = Author { name: "server".to_owned(), now: now_ms() };
-        let written = hub.edit(&Caller::server(), document, edit, author).await;
+        let written = hub.edit(&Requester::server(), document, edit, author).await;
         written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
     }
-    Ok(hub.view(&Caller::server(), document).await?.map_or(0, |view| read_view(&view).len()))
+    Ok(hub.view(&Requester::server(), document).await?.map_or(0, |view| read_view(&view).len()))
 }
 
 /// An empty plan, in lakh of rupees until somebody says otherwise.

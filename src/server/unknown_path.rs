@@ -1,7 +1,7 @@
 //! A WebSocket at a path that has none. A stock Node client dies of an HTTP refusal of the upgrade; so the socket is accepted,
 //! told the right paths in the client's own protocol, and closed.
 
-use runtime::metrics::Refusal;
+use runtime::metrics::RefusalReason;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::dismiss::dismiss;
@@ -16,7 +16,7 @@ const REASON: &str = "There is no WebSocket at this path. Connect to /sync, /syn
 
 /// Refuses the socket. The client's first message shows which protocol it speaks; a silent one gets the close frame alone.
 pub async fn run(app: &App, mut socket: Socket, origin: &SocketOrigin) {
-    app.hub.metrics().refuse(Refusal::UnknownPath);
+    app.hub.metrics().record_refusal(RefusalReason::UnknownPath);
     let goodbye = app.guests.goodbye();
     let mut spoken = Spoken::Unknown;
     if goodbye.is_some() {

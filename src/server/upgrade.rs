@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
-use runtime::byte_counter::Metered;
+use runtime::byte_counter::CountedStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::inbound::Inbound;
@@ -75,7 +75,7 @@ impl Upgrade {
         let socket = async move {
             let upgraded = self.on_upgrade.await.inspect_err(|error| tracing::debug!(%error, "no upgrade")).ok()?;
             // The very type that `super::listen` serves connections with.
-            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<Metered<Stream>>>() else {
+            let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<CountedStream<Stream>>>() else {
                 tracing::error!("an upgraded connection is of an unknown kind");
                 return None;
             };

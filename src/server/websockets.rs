@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use runtime::metrics::Refusal;
+use runtime::metrics::RefusalReason;
 
 use super::authentication::{Authentication, picked};
 use super::connect::{run_plain, run_repo, run_text};
@@ -58,7 +58,7 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, spoken: Spoken) -> Res
     let seat = match behind_proxy {
         Ok(seat) => seat,
         Err(full) => {
-            app.hub.metrics().refuse(Refusal::TooManyFromAddress);
+            app.hub.metrics().record_refusal(RefusalReason::TooManyFromAddress);
             refused.get_or_insert(RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: full.to_string() });
             None
         }

@@ -2,7 +2,7 @@
 
 use plan::{Author, Edit, SharedView};
 use primitives::DocumentId;
-use runtime::hub::{Caller, EditFailure};
+use runtime::hub::{EditFailure, Requester};
 
 use super::{App, Problem};
 
@@ -12,7 +12,7 @@ use super::{App, Problem};
 /// When it is refused, or could not be made durable.
 pub async fn write(
     app: &App,
-    caller: &Caller,
+    caller: &Requester,
     id: &DocumentId,
     edit: Edit,
     author: Author,
@@ -26,6 +26,6 @@ pub async fn write(
 ///
 /// # Errors
 /// When it does not exist, or cannot be opened.
-pub async fn open(app: &App, caller: &Caller, id: &DocumentId) -> Result<SharedView, Problem> {
+pub async fn open(app: &App, caller: &Requester, id: &DocumentId) -> Result<SharedView, Problem> {
     app.hub.view(caller, id).await?.ok_or_else(|| Problem::no_document(id))
 }

@@ -99,7 +99,9 @@ async fn one_user_cannot_exhaust_pending_documents() {
         for _ in 0..2 {
             match ask_in_vain(&mut peer).await {
                 None => waiting += 1,
-                Some(reason) => assert!(reason.contains("your connections wait for 4 such documents"), "{reason}"),
+                Some(reason) => {
+                    assert!(reason.contains("your connections already wait for 4 such documents"), "{reason}")
+                }
             }
         }
         peers.push(peer);

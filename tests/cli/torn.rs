@@ -7,8 +7,8 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
 use automerge_chunks::chunk;
 use primitives::DocumentId;
-use store::faults::FaultyDisk;
 use store::conformance::AppendChunks;
+use store::faults::FaultyDisk;
 use store::{FileStore, OpenError, StateFile};
 
 const STATE: &str = "home/state.automerge";

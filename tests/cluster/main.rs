@@ -10,8 +10,8 @@ use happierwork::legacy::RENDERINGS;
 use plan::fields::BUDGET;
 use plan::{Author, Budget, Condition, Edit, EditError, NewPosition, PositionPatch, read_view};
 use primitives::DocumentId;
-use runtime::document_log::Actors;
-use runtime::hub::{APPLY_BUDGET, Caller, EditFailure, Hub, HubSettings};
+use runtime::document_log::ActorSource;
+use runtime::hub::{APPLY_BUDGET, EditFailure, Hub, HubSettings, Requester};
 use runtime::metrics::Metrics;
 use store::{After, MemoryStore, Position, Store};
 use sync_engine::MessageLimits;
@@ -22,7 +22,7 @@ fn settings() -> HubSettings {
     HubSettings {
         renderings: RENDERINGS,
         rows: happierwork::legacy::renderings::row_frames,
-        announcer: None,
+        legacy_presence: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,
         idle_after: Duration::from_secs(100),
@@ -33,7 +33,7 @@ fn settings() -> HubSettings {
         message_memory: 0,
         default_document: None,
         may_create: None,
-        actors: Actors::default(),
+        actors: ActorSource::default(),
     }
 }
 
@@ -60,7 +60,7 @@ fn author() -> Author {
 }
 
 async fn edit(hub: &Hub, edit: Edit) -> Result<(), EditFailure> {
-    hub.edit(&Caller::server(), &id(), edit, author()).await.map(|_| ())
+    hub.edit(&Requester::server(), &id(), edit, author()).await.map(|_| ())
 }
 
 fn add(name: &str) -> Edit {
@@ -72,12 +72,12 @@ fn budget(name: &str, budget: u64) -> Edit {
 }
 
 async fn heads(hub: &Hub) -> Vec<automerge::ChangeHash> {
-    let view = hub.view(&Caller::server(), &id()).await.unwrap();
+    let view = hub.view(&Requester::server(), &id()).await.unwrap();
     view.map(|view| read_view(&view).heads().to_vec()).unwrap_or_default()
 }
 
 async fn positions(hub: &Hub) -> usize {
-    let view = hub.view(&Caller::server(), &id()).await.unwrap();
+    let view = hub.view(&Requester::server(), &id()).await.unwrap();
     view.map_or(0, |view| read_view(&view).len())
 }
 
@@ -138,8 +138,7 @@ async fn of_two_conditional_edits_at_two_nodes_one_wins() {
             let only_if = Edit::OnlyIf { condition, edit: Box::new(budget("ui", value)) };
             async move { edit(hub, only_if).await }
         };
-        let (one, two) =
-            tokio::join!(conditional(&hubs[0], 2 * round + 1), conditional(&hubs[1], 2 * round + 2));
+        let (one, two) = tokio::join!(conditional(&hubs[0], 2 * round + 1), conditional(&hubs[1], 2 * round + 2));
         let lost = [&one, &two].into_iter().find_map(|done| done.as_ref().err());
         assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
         assert!(matches!(lost, Some(EditFailure::Edit(EditError::Changed))), "{lost:?}");

@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use primitives::DocumentId;
 use store::{
-    AccessChanged, Appended, Batch, FileStore, Health, Lengths, Loaded, PeerRecord, Position, Store, StoreError, StoredAccess,
+    AccessChanged, Appended, Batch, FileStore, Health, Lengths, Loaded, PeerRecord, Position, Store, StoreError,
+    StoredAccess,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
@@ -106,12 +107,7 @@ impl Store for GatedStore {
         .boxed()
     }
 
-    fn compact(
-        &self,
-        id: &DocumentId,
-        at: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         self.serially(self.inner.compact(id, at, snapshot))
     }
 

@@ -28,7 +28,7 @@ const TOGETHER: usize = 8;
 /// What those are told whose change could not be stored.
 const FULL: &str = "the server's disk is full; the change was not stored";
 const CANNOT_WRITE: &str = "the server cannot write at the moment; the change was not stored";
-const CANNOT_READ: &str = "the server cannot read the document at the moment; nothing was stored, try again later";
+const CANNOT_READ: &str = "the document is temporarily unreadable; nothing was stored, try again later";
 const CANNOT_OPEN: &str = "the server cannot open the document; its operator finds the reason in the log";
 
 struct Session {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::{Value, json};
 use store::faults::{FaultyDisk, Op, PausedCall};
 use tokio::task::JoinSet;
@@ -122,7 +122,7 @@ async fn changes_during_a_sync_are_batched() {
     let author = || Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
     let before = syncs(&disk);
     let mut paused = disk.pause(Op::Sync);
-    let caller = Caller::server();
+    let caller = Requester::server();
     let edit = |id: &str| server.app.hub.edit(&caller, &server.document, row(id), author()).boxed();
     let mut first = edit("first");
     assert!((&mut first).now_or_never().is_none());
@@ -155,7 +155,7 @@ async fn hanging_disk_does_not_block_shutdown() {
         } else {
             let (hub, document) = (server.app.hub.clone(), server.document.clone());
             let author = Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
-            tokio::spawn(async move { hub.edit(&Caller::server(), &document, row("slow"), author).await });
+            tokio::spawn(async move { hub.edit(&Requester::server(), &document, row("slow"), author).await });
         }
         reached(&mut paused).await;
         let in_time = timeout(PATIENCE, server.stop()).await.expect("it stops");

@@ -13,7 +13,7 @@ use hyper::HeaderMap;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Edit, NewPosition};
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use rustls::ClientConfig;
 use serde_json::Value;
 use store::disk::{Disk, RealDisk};
@@ -272,7 +272,7 @@ impl TestServer {
     /// Makes an edit like the API, by the user `editor`.
     pub async fn edit(&self, edit: Edit) {
         let author = Author { name: "editor".to_owned(), now: 1_750_000_000_000 };
-        self.app.hub.edit(&Caller::server(), &self.document, edit, author).await.expect("stored");
+        self.app.hub.edit(&Requester::server(), &self.document, edit, author).await.expect("stored");
     }
 
     /// The value of one line of `/metrics`, such as `happierwork_documents_open`.
@@ -294,9 +294,9 @@ impl TestServer {
 
     /// Waits until large messages reserve at least `bytes`, or, for 0, nothing.
     pub async fn until_held(&self, bytes: u64) {
-        let memory = self.app.hub.memory();
+        let memory = self.app.hub.memory_budget();
         let held = async {
-            while if bytes == 0 { memory.held() > 0 } else { memory.held() < bytes } {
+            while if bytes == 0 { memory.used() > 0 } else { memory.used() < bytes } {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -305,14 +305,14 @@ impl TestServer {
 
     /// Ids of the positions in the published view.
     pub async fn positions(&self) -> Vec<String> {
-        let view = self.app.hub.view(&Caller::server(), &self.document).await.expect("opens").expect("exists");
+        let view = self.app.hub.view(&Requester::server(), &self.document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
 
     /// Returns the heads and the number of rows of a document's published view.
     pub async fn content(&self, document: &DocumentId) -> (Vec<ChangeHash>, usize) {
-        let view = self.app.hub.view(&Caller::server(), document).await.expect("opens").expect("exists");
+        let view = self.app.hub.view(&Requester::server(), document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);
         (view.heads().to_vec(), view.len())
     }

@@ -364,7 +364,7 @@ async fn large_messages_share_memory_and_small_ones_pass() {
     large.push(&mut other).await;
     // That is the connection's own: it has not come to any document yet.
     let message = refused(&mut large.socket, 1013).await;
-    assert!(message.contains("no room for so large a message"), "{message}");
+    assert!(message.contains("no memory for a message of this size"), "{message}");
     assert_eq!(refusals(&server, "memory"), 1.0);
     replica.doc.put(ROOT, "name", "a small change").unwrap();
     small.until_agreed(&mut replica).await;
@@ -403,7 +403,7 @@ async fn listed_hashes_are_charged_to_the_memory_budget() {
     let mut other = RepoPeer::join(&server, "other").await;
     other.send(&other.sync(&replica.id, says(10_000))).await;
     let message = other.until_refused(&replica.id).await;
-    assert!(message.contains("no room for so large a message"), "{message}");
+    assert!(message.contains("no memory for a message of this size"), "{message}");
     one.send(&one.sync(&replica.id, says(1))).await;
     server.until_held(0).await;
 }

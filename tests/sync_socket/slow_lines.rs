@@ -172,6 +172,6 @@ async fn long_upload_is_closed_when_memory_is_scarce() {
     let mut hoarder = super::limits::part_of_a_message(&server, 1_500_000).await;
     let mut told = Vec::new();
     timeout(PATIENCE, hoarder.read_to_end(&mut told)).await.expect("closed").unwrap();
-    assert!(String::from_utf8_lossy(&told).contains("no room for so large a message"));
+    assert!(String::from_utf8_lossy(&told).contains("no memory for a message of this size"));
     server.until_held(0).await;
 }

@@ -1,7 +1,7 @@
 //! A limit for all clients together, and a smaller limit for each, so that one client cannot exhaust a resource.
 //!
 //! [`KeyedLimit`] limits concurrent use, [`KeyedRate`] the rate of events. The key is usually a [`Payer`]: the user
-//! that is charged, or the network where users are unknown.
+//! that is charged, or the network where users are unknown. [`BackOff`] delays the next attempt after failures.
 //!
 //! ```
 //! use limits::{Full, KeyedLimit};
@@ -11,6 +11,7 @@
 //! assert!(connections.take(Some("ceo")).is_ok());
 //! ```
 
+mod back_off;
 mod concurrency;
 mod rate;
 pub mod token_bucket;
@@ -18,6 +19,7 @@ pub mod token_bucket;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+pub use back_off::{BackOff, BackOffPolicy, equal_jitter, full_jitter};
 pub use concurrency::{Full, KeyedLimit, KeyedPermit};
 pub use rate::{KeyedRate, Rate, Wait};
 

@@ -11,6 +11,7 @@
 //! | a wait that is usually shorter than a thread switch | [`ShortWait`] |
 //! | a repeated computation of unknown length | [`AdaptiveOffload`] |
 //! | anything that blocks, from async code | [`run_blocking`] |
+//! | a spawned task whose panic belongs to the caller | [`join`] |
 //!
 //! ```
 //! # #[tokio::main]
@@ -37,6 +38,7 @@ pub use adaptive::AdaptiveOffload;
 use parking_lot::Mutex;
 pub use short_wait::ShortWait;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinHandle;
 
 /// Work that took longer than this is offloaded the next time. A hand-over to another worker costs about 10 µs.
 const LONG: Duration = Duration::from_millis(1);
@@ -73,7 +75,16 @@ pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
 /// # Panics
 /// When `work` panics, or outside of a tokio runtime.
 pub async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    join(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits for a spawned task and returns its result. A panic of the task resumes in the caller. When the runtime shuts down
+/// first, the future stays pending: the caller's task is dropped with the runtime.
+///
+/// # Panics
+/// When the task panics.
+pub async fn join<T>(task: JoinHandle<T>) -> T {
+    match task.await {
         Ok(result) => result,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(_) => std::future::pending().await,

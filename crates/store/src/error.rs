@@ -101,9 +101,7 @@ impl StoreError {
             }
             #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
             Self::Database(error) => error.public_message(),
-            Self::Contended { .. } => {
-                "too many change the document at once; the change was not stored, try again"
-            }
+            Self::Contended { .. } => "too many change the document at once; the change was not stored, try again",
             Self::InvalidSnapshot { .. } => "the server refused the new copy of the document and keeps the old one",
             Self::Read { .. } | Self::Open(_) => {
                 "the server cannot open the document; its operator finds the reason in the log"

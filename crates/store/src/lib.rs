@@ -46,9 +46,7 @@ pub use integrity::{Damage, MissingContent, TornTail};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
 pub use peer_records::PeerRecord;
-pub use position::{
-    AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, News, Position, Tip,
-};
+pub use position::{AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, News, Position, Tip};
 use primitives::DocumentId;
 pub use replace::replace;
 
@@ -117,12 +115,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the snapshot is invalid or a write failed. The old content is in place and accepts appends, except after
     /// [`StoreError::NeedsRecovery`].
-    fn compact(
-        &self,
-        id: &DocumentId,
-        at: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>>;
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
 
     /// Lists the stored documents and the default document, sorted by id.
     ///

@@ -217,12 +217,7 @@ impl Store for MemoryStore {
         ready(Ok(ids.into_iter().filter_map(position).collect())).boxed()
     }
 
-    fn compact(
-        &self,
-        id: &DocumentId,
-        at: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move {
             let invalid = |reason| StoreError::InvalidSnapshot { id: id.clone(), reason };

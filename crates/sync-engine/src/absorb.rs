@@ -164,8 +164,7 @@ mod tests {
 
     impl Node {
         fn new(actor: u8, user: &str) -> Self {
-            let mut engine =
-                Engine::new(Automerge::new(), ActorId::from([actor]), NoEdits, MessageLimits::default());
+            let mut engine = Engine::new(Automerge::new(), ActorId::from([actor]), NoEdits, MessageLimits::default());
             engine.join(PEER, Vec::new());
             let by = Contributor { user: user.into(), surface: Surface::Sync };
             engine.introduce(PEER, PeerRole { by: Some(by), read_only: false });

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use plan::EditError;
 use primitives::strict_json;
-use runtime::hub::{Caller, EditFailure};
+use runtime::hub::{EditFailure, Requester};
 use serde_json::{Map, Value, json};
 
 use super::caller::legacy_refusal;
@@ -67,7 +67,7 @@ pub async fn read_object(headers: &HeaderMap, body: Body) -> Result<Map<String, 
 ///
 /// # Errors
 /// The answer to give.
-pub async fn read_object_of(app: &App, caller: &Caller, request: Request) -> Result<Map<String, Value>, Response> {
+pub async fn read_object_of(app: &App, caller: &Requester, request: Request) -> Result<Map<String, Value>, Response> {
     let (head, body) = request.into_parts();
     let object = read_object(&head.headers, body).await;
     app.renew(caller).map_err(legacy_refusal)?;

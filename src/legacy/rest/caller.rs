@@ -7,14 +7,14 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use sync_engine::Surface;
 
 use crate::server::App;
 use crate::server::authentication::caller;
 
 /// Who asks, for the legacy REST paths.
-pub struct LegacyAsker(pub Caller);
+pub struct LegacyAsker(pub Requester);
 
 impl FromRequestParts<Arc<App>> for LegacyAsker {
     type Rejection = Response;

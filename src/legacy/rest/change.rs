@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Budget, Edit, FieldValue, Position, PositionPatch, Scale, read_view};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
@@ -56,7 +56,7 @@ pub async fn delete(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAske
     make(&app, &caller, id, |id| Edit::Delete { id }, "Data deleted successfully").await
 }
 
-async fn make(app: &App, caller: &Caller, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
+async fn make(app: &App, caller: &Requester, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
     let Ok(Path(id)) = id else { return answer::error(StatusCode::NOT_FOUND, "Entry not found") };
     match write::write(app, caller, &app.default_id, edit(id), author(caller)).await {
         Ok(_) => answer::message(StatusCode::OK, done),

@@ -15,7 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runtime::clock::now;
-use runtime::metrics::Refusal;
+use runtime::metrics::RefusalReason;
 use serde_json::{Map, Value, json};
 
 use super::answer;
@@ -66,7 +66,7 @@ async fn check(app: &App, authority: &Authority, head: &Parts, email: &str, obje
         Ok(session) => welcome(app, head, &session),
         Err(LoginRefused::Wrong) => wrong(app),
         Err(LoginRefused::Later(wait)) => {
-            app.hub.metrics().refuse(Refusal::Unauthorized);
+            app.hub.metrics().record_refusal(RefusalReason::Unauthorized);
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let reason = format!("Too many attempts; try again in {seconds} s");
             let mut response = answer::error(StatusCode::TOO_MANY_REQUESTS, &reason);
@@ -74,7 +74,7 @@ async fn check(app: &App, authority: &Authority, head: &Parts, email: &str, obje
             response
         }
         Err(LoginRefused::Busy) => {
-            app.hub.metrics().refuse(Refusal::TooManyLogins);
+            app.hub.metrics().record_refusal(RefusalReason::TooManyLogins);
             let reason = "Too many are logging in at the moment; try again in a few seconds";
             let mut response = answer::error(StatusCode::SERVICE_UNAVAILABLE, reason);
             response.headers_mut().insert(header::RETRY_AFTER, BUSY_FOR.into());
@@ -87,7 +87,7 @@ async fn check(app: &App, authority: &Authority, head: &Parts, email: &str, obje
 }
 
 fn wrong(app: &App) -> Response {
-    app.hub.metrics().refuse(Refusal::Unauthorized);
+    app.hub.metrics().record_refusal(RefusalReason::Unauthorized);
     answer::error(StatusCode::UNAUTHORIZED, "Invalid credentials")
 }
 
@@ -118,7 +118,7 @@ pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
     let is_ours = is_from_our_page(request.headers(), &app.access, secure);
     if app.authority.is_some() && !is_ours && found.token().is_none() {
         // A page on another port of this machine: the browser has sent it our cookie along, and would take it back for it.
-        app.hub.metrics().refuse(Refusal::Origin);
+        app.hub.metrics().record_refusal(RefusalReason::Origin);
         let reason = "Pages of other origins cannot log you out; a program brings the token that it wants to end";
         return answer::error(StatusCode::FORBIDDEN, reason);
     }

@@ -20,7 +20,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use plan::Author;
 use runtime::clock::now_ms;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 
 use super::socket::NOBODY;
 use crate::server::App;
@@ -50,7 +50,7 @@ async fn wrong_method() -> Response {
     answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
 }
 
-fn author(caller: &Caller) -> Author {
+fn author(caller: &Requester) -> Author {
     let name = caller.user().map_or_else(|| NOBODY.to_owned(), |user| user.to_string());
     Author { name, now: now_ms() }
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use plan::{Budget, Condition, Edit, PlanPatch, View, read_view};
 use runtime::clock::now_ms;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use utoipa::ToSchema;
 
 use super::fields::Fields;
@@ -157,7 +157,7 @@ pub async fn delete(
 
 /// What stands for a document as somebody is shown it. What they may do is a part of that where users are known: it can
 /// change while the document does not.
-pub fn tag(caller: &Caller, document: &Document, view: &View) -> String {
+pub fn tag(caller: &Requester, document: &Document, view: &View) -> String {
     match document.access {
         Some(access) if caller.grant().is_some() => with_access(view, access),
         _ => conditional::tag_of_heads(view.heads()),

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
 use plan::{Budget, Edit, PlanPatch, read_view};
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use utoipa::ToSchema;
 
 use super::document::tag;
@@ -47,7 +47,7 @@ pub async fn list(State(app): State<Arc<App>>, Asker(caller): Asker) -> Result<R
 }
 
 /// None: nothing was ever written to it.
-async fn list_one(app: &App, caller: &Caller, id: DocumentId) -> Option<Listed> {
+async fn list_one(app: &App, caller: &Requester, id: DocumentId) -> Option<Listed> {
     match app.hub.view(caller, &id).await {
         Ok(view) => view.map(|view| Listed::Document(Document::to(caller, app, &id, &read_view(&view)))),
         Err(error) => Some(Listed::Broken(BrokenDocument {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use plan::{Budget, BudgetError, FieldId, FieldKind, FieldValue, MAX_BUDGET};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl FromRequest<Arc<App>> for Fields {
             let sent = sent.map_or_else(|| "none was given".to_owned(), |kind| format!("not {kind}"));
             return Err(Problem::unsupported_media_type(format!("the Content-Type must be application/json; {sent}")));
         }
-        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = request.extensions().get::<Requester>().cloned();
         let (head, body) = request.into_parts();
         let body = body::read(&head.headers, body).await?;
         if let Some(caller) = caller {

@@ -211,7 +211,7 @@ pub async fn read(
     Asked(query): Asked,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let AttributedPage { page, brought } =
+    let AttributedPage { page, provenance: brought } =
         app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
     let tag = conditional::tag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();

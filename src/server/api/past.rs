@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use offload::run_cpu_bound;
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -51,7 +51,7 @@ pub fn hashes(parameter: &'static str, text: &str) -> Result<Vec<ChangeHash>, Pr
 /// The list of positions as it was.
 pub async fn list(
     app: &App,
-    caller: &Caller,
+    caller: &Requester,
     id: &DocumentId,
     heads: Vec<ChangeHash>,
     headers: &HeaderMap,

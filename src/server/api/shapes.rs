@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plan::{Budget, Extra, Plan, View};
 use primitives::DocumentId;
-use runtime::hub::{Caller, Right};
+use runtime::hub::{Requester, Right};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
@@ -99,7 +99,7 @@ impl DocumentRight {
 impl Document {
     /// The document of a view, with the right of the caller.
     #[must_use]
-    pub fn to(caller: &Caller, app: &App, id: &DocumentId, view: &View) -> Self {
+    pub fn to(caller: &Requester, app: &App, id: &DocumentId, view: &View) -> Self {
         Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
     }
 

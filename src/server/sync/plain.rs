@@ -5,10 +5,10 @@
 use primitives::DocumentId;
 use repo_protocol::detach;
 use runtime::hub::{
-    Allowance, Caller, ConnectionKey, Denied, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, SyncPeer,
+    CloseKind, CloseReason, ConnectionKey, Denied, Hub, MailboxQuota, Outbox, Outgoing, Refusals, Requester, SyncPeer,
 };
-use runtime::memory_budget::Share;
-use runtime::metrics::{ConnectionKind, Refusal};
+use runtime::memory_budget::Reservation;
+use runtime::metrics::{ConnectionKind, RefusalReason};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::server::outbound::Outbound;
@@ -28,14 +28,14 @@ impl PlainSocket {
     /// When the server stops.
     pub async fn begin(
         key: ConnectionKey,
-        caller: Caller,
+        caller: Requester,
         hub: Hub,
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, runtime::hub::Unavailable> {
-        let (allowance, refusals) = (Allowance::default(), Refusals::default());
-        let peer = SyncPeer { caller, key, outbox, storage: None, allowance, refusals };
-        hub.greet(&document, peer.clone()).await?;
+        let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
+        let peer = SyncPeer { requester: caller, key, outbox, storage: None, mailbox_quota, refusals };
+        hub.start_sync(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
 }
@@ -43,35 +43,40 @@ impl PlainSocket {
 impl Protocol for PlainSocket {
     const KIND: ConnectionKind = ConnectionKind::Plain;
 
-    async fn receive(&mut self, message: Frame, share: Share, _out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(
+        &mut self,
+        message: Frame,
+        reservation: Reservation,
+        _out: &mut Outbound,
+    ) -> Result<(), CloseReason> {
         let Frame::Binary(bytes) = message else {
-            self.hub.metrics().refuse(Refusal::Undecodable);
+            self.hub.metrics().record_refusal(RefusalReason::Undecodable);
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
-            return Err(Farewell { kind: FarewellKind::BadMessage, message });
+            return Err(CloseReason { kind: CloseKind::BadMessage, message });
         };
-        // A small frame may share its buffer with others.
+        // A small frame may reservation its buffer with others.
         let bytes = detach(&bytes, &bytes);
-        self.hub.sync(&self.document, self.peer.clone(), bytes, false, share).await
+        self.hub.sync(&self.document, self.peer.clone(), bytes, false, reservation).await
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), CloseReason> {
         match outgoing {
             Outgoing::Sync { data, .. } => {
                 out.binary(&[], &data);
                 Ok(())
             }
             // There is no other document for which the connection could go on.
-            Outgoing::Refused { kind, message, .. } => Err(Farewell { kind, message: message.to_string() }),
+            Outgoing::Refused { kind, message, .. } => Err(CloseReason { kind, message: message.to_string() }),
             Outgoing::Unavailable { document, reason } => {
                 let message = match reason {
                     Some(reason) => reason.to_string(),
                     None => format!("document {document} is temporarily unavailable; try again later"),
                 };
-                Err(Farewell { kind: FarewellKind::TryAgainLater, message })
+                Err(CloseReason { kind: CloseKind::TryAgainLater, message })
             }
             Outgoing::Missing(id) => {
                 let message = Denied::Missing(id).to_string();
-                Err(Farewell { kind: FarewellKind::Forbidden, message })
+                Err(CloseReason { kind: CloseKind::Forbidden, message })
             }
             Outgoing::Ephemeral(_) | Outgoing::RemoteHeads(_) | Outgoing::Texts(_) | Outgoing::Presence(_) => Ok(()),
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use repo_protocol::PeerId;
-use runtime::hub::{ConnectionKey, FarewellKind, Outbox};
+use runtime::hub::{CloseKind, ConnectionKey, Outbox};
 use tokio_util::sync::CancellationToken;
 
 /// All joined peers.
@@ -59,7 +59,7 @@ impl PeerRegistry {
                     }
                 }
             };
-            before.outbox.close(FarewellKind::Replaced, "this peer id has joined again over another connection");
+            before.outbox.close(CloseKind::Replaced, "this peer id has joined again over another connection");
             before.gone.cancelled().await;
         }
     }

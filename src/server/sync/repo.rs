@@ -9,11 +9,11 @@ use bytes::Bytes;
 use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use runtime::hub::{
-    Allowance, Caller, ConnectionKey, Ephemeral, Farewell, FarewellKind, Hub, Outbox, Outgoing, Refusals, RemoteHeads,
-    SyncPeer,
+    CloseKind, CloseReason, ConnectionKey, Ephemeral, Hub, MailboxQuota, Outbox, Outgoing, Refusals, RemoteHeads,
+    Requester, SyncPeer,
 };
-use runtime::memory_budget::Share;
-use runtime::metrics::{ConnectionKind, Refusal};
+use runtime::memory_budget::Reservation;
+use runtime::metrics::{ConnectionKind, RefusalReason};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -30,10 +30,10 @@ const MAX_LOGGED: usize = 200;
 /// One automerge-repo peer.
 pub struct RepoSocket {
     key: ConnectionKey,
-    caller: Caller,
+    caller: Requester,
     hub: Hub,
     outbox: Outbox,
-    allowance: Allowance,
+    mailbox_quota: MailboxQuota,
     refusals: Refusals,
     identity: Arc<Identity>,
     registry: PeerRegistry,
@@ -57,7 +57,7 @@ struct Joined {
 impl RepoSocket {
     /// A peer that has not joined yet.
     #[must_use]
-    pub fn new(key: ConnectionKey, caller: Caller, outbox: Outbox, app: &App) -> Self {
+    pub fn new(key: ConnectionKey, caller: Requester, outbox: Outbox, app: &App) -> Self {
         let limits = &app.limits;
         let ephemerals = app.ephemerals.of_socket(&caller, Instant::now());
         Self {
@@ -65,7 +65,7 @@ impl RepoSocket {
             caller,
             hub: app.hub.clone(),
             outbox,
-            allowance: Allowance::default(),
+            mailbox_quota: MailboxQuota::default(),
             refusals: Refusals::default(),
             identity: Arc::clone(&app.identity),
             registry: app.peers.clone(),
@@ -86,19 +86,19 @@ impl RepoSocket {
         metadata: PeerMetadata,
         versions: &[String],
         out: &mut Outbound,
-    ) -> Result<(), Farewell> {
+    ) -> Result<(), CloseReason> {
         if !versions.iter().any(|version| version == PROTOCOL_VERSION) {
-            self.hub.metrics().refuse(Refusal::Handshake);
+            self.hub.metrics().record_refusal(RefusalReason::Handshake);
             let theirs = versions.join(", ");
             return Err(bad(format!("unsupported protocol version: this server speaks 1, you offered {theirs:?}")));
         }
         if sender == self.identity.peer {
-            self.hub.metrics().refuse(Refusal::Handshake);
+            self.hub.metrics().record_refusal(RefusalReason::Handshake);
             return Err(bad("this peer id is the server's own; join under another one"));
         }
         match &self.joined {
             Some(joined) if joined.peer != sender => {
-                self.hub.metrics().refuse(Refusal::Handshake);
+                self.hub.metrics().record_refusal(RefusalReason::Handshake);
                 return Err(bad(format!("this connection has joined as {} already", joined.peer)));
             }
             Some(_) => {}
@@ -125,9 +125,9 @@ impl RepoSocket {
         document: DocumentId,
         data: Bytes,
         request: bool,
-        share: Share,
+        reservation: Reservation,
         out: &mut Outbound,
-    ) -> Result<(), Farewell> {
+    ) -> Result<(), CloseReason> {
         if !self.documents.contains(&document) {
             if self.documents.len() >= self.max_documents {
                 self.refuse_document(document, out);
@@ -137,20 +137,20 @@ impl RepoSocket {
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
         let peer = SyncPeer {
-            caller: self.caller.clone(),
+            requester: self.caller.clone(),
             key: self.key,
             outbox: self.outbox.clone(),
             storage,
-            allowance: self.allowance.clone(),
+            mailbox_quota: self.mailbox_quota.clone(),
             refusals: self.refusals.clone(),
         };
-        self.hub.sync(&document, peer, data, request, share).await
+        self.hub.sync(&document, peer, data, request, reservation).await
     }
 
     /// One document more than a connection may sync. The others go on: were the socket closed, the client would come back
     /// with the same documents for ever.
     fn refuse_document(&mut self, document: DocumentId, out: &mut Outbound) {
-        self.hub.metrics().refuse(Refusal::TooManyDocuments);
+        self.hub.metrics().record_refusal(RefusalReason::TooManyDocuments);
         if !std::mem::replace(&mut self.logged_documents, true) {
             let limit = self.max_documents;
             tracing::warn!(
@@ -177,7 +177,7 @@ impl RepoSocket {
         if joined.peer == *sender {
             return true;
         }
-        self.hub.metrics().refuse(Refusal::ForeignSender);
+        self.hub.metrics().record_refusal(RefusalReason::ForeignSender);
         if !std::mem::replace(&mut self.logged_foreign, true) {
             tracing::info!(connection = self.key.0, peer = ?joined.peer, ?sender, "ignored a message of another sender");
         }
@@ -186,7 +186,7 @@ impl RepoSocket {
 
     /// A document takes no changes from this peer: an `error` that names it, after which the socket stays open. A peer that
     /// has only asked for the document does not go on waiting for it.
-    fn tell_refused(&self, document: DocumentId, kind: FarewellKind, why: &str, out: &mut Outbound) {
+    fn tell_refused(&self, document: DocumentId, kind: CloseKind, why: &str, out: &mut Outbound) {
         let Some(joined) = &self.joined else { return };
         let message = format!("document automerge:{document}: {why}");
         let (sender, target) = (self.identity.peer.clone(), joined.peer.clone());
@@ -197,39 +197,44 @@ impl RepoSocket {
             message,
         };
         out.binary(&error.encode(), &Bytes::new());
-        if kind == FarewellKind::BadMessage {
+        if kind == CloseKind::BadMessage {
             let unavailable = Message::DocUnavailable { sender, target, document, message: None };
             out.binary(&unavailable.encode(), &Bytes::new());
         }
     }
 
     fn ignore(&mut self, kind: &str) {
-        self.hub.metrics().refuse(Refusal::UnknownType);
+        self.hub.metrics().record_refusal(RefusalReason::UnknownType);
         if !std::mem::replace(&mut self.logged_unknown, true) {
             tracing::info!(connection = self.key.0, kind, "ignored a message of a type that is not for a server");
         }
     }
 
-    async fn dispatch(&mut self, message: Message, share: Share, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn dispatch(
+        &mut self,
+        message: Message,
+        reservation: Reservation,
+        out: &mut Outbound,
+    ) -> Result<(), CloseReason> {
         let message = match message {
             Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
             message if self.joined.is_none() => {
-                self.hub.metrics().refuse(Refusal::Handshake);
+                self.hub.metrics().record_refusal(RefusalReason::Handshake);
                 return Err(bad(format!("the first message must be a join, not {}", kind_of(&message))));
             }
             message => message,
         };
         match message {
             Message::Sync { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, false, share, out).await
+                self.sync(document, data, false, reservation, out).await
             }
             Message::Request { sender, document, data, .. } if self.is_from_joined(&sender) => {
-                self.sync(document, data, true, share, out).await
+                self.sync(document, data, true, reservation, out).await
             }
             Message::Ephemeral(message) if self.is_from_joined(&message.sender) => {
                 // Ephemeral means that it may be lost.
                 if message.data.len() > self.max_ephemeral || !self.ephemerals.take() {
-                    self.hub.metrics().refuse(Refusal::Ephemeral);
+                    self.hub.metrics().record_refusal(RefusalReason::Ephemeral);
                     return Ok(());
                 }
                 let message = Ephemeral {
@@ -265,7 +270,7 @@ impl RepoSocket {
                 Ok(())
             }
             Message::Leave { sender } if self.is_from_joined(&sender) => {
-                Err(Farewell { kind: FarewellKind::Left, message: String::new() })
+                Err(CloseReason { kind: CloseKind::Left, message: String::new() })
             }
             // That a client has not got a document is no news: it would have sent it.
             Message::DocUnavailable { sender, .. } if self.is_from_joined(&sender) => Ok(()),
@@ -292,19 +297,24 @@ impl RepoSocket {
 impl Protocol for RepoSocket {
     const KIND: ConnectionKind = ConnectionKind::Repo;
 
-    async fn receive(&mut self, message: Frame, share: Share, out: &mut Outbound) -> Result<(), Farewell> {
+    async fn receive(
+        &mut self,
+        message: Frame,
+        reservation: Reservation,
+        out: &mut Outbound,
+    ) -> Result<(), CloseReason> {
         let bytes = match message {
             Frame::Binary(bytes) => bytes,
             _ => {
-                self.hub.metrics().refuse(Refusal::Undecodable);
+                self.hub.metrics().record_refusal(RefusalReason::Undecodable);
                 return Err(bad("automerge-repo messages are binary frames of CBOR; this was a text frame"));
             }
         };
         let decoded = repo_protocol::decode_with_known(&bytes, &|id| self.documents.get(id).cloned());
         match decoded {
-            Ok(message) => self.dispatch(message, share, out).await,
+            Ok(message) => self.dispatch(message, reservation, out).await,
             Err(error) => {
-                self.hub.metrics().refuse(Refusal::Undecodable);
+                self.hub.metrics().record_refusal(RefusalReason::Undecodable);
                 // As a text, which the log quotes: parts of it may be the peer's.
                 tracing::warn!(connection = self.key.0, error = error.to_string(), "refused a message");
                 Err(bad(error.to_string()))
@@ -312,7 +322,7 @@ impl Protocol for RepoSocket {
         }
     }
 
-    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), Farewell> {
+    fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), CloseReason> {
         let Some(joined) = &self.joined else { return Ok(()) };
         if let Outgoing::Sync { document, data } = &outgoing {
             out.binary(&repo_protocol::sync_head(&self.identity.peer, &joined.peer, document, data.len()), data);
@@ -377,8 +387,8 @@ pub fn error_message(identity: &Identity, target: Option<&PeerId>, message: &str
     Message::Error { sender, target: target.cloned(), document: None, message: message.to_owned() }.encode()
 }
 
-fn bad(message: impl Into<String>) -> Farewell {
-    Farewell { kind: FarewellKind::BadMessage, message: message.into() }
+fn bad(message: impl Into<String>) -> CloseReason {
+    CloseReason { kind: CloseKind::BadMessage, message: message.into() }
 }
 
 fn kind_of(message: &Message) -> &str {

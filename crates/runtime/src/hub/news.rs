@@ -5,7 +5,7 @@ use primitives::DocumentId;
 use store::{Control, ControlKind, News, StoreError};
 
 use super::Hub;
-use super::slots::Slot;
+use super::registry::DocumentHandle;
 
 impl Hub {
     /// Follows the news of the store in a task of its own, until the shutdown begins. Does nothing for a store with a single
@@ -24,9 +24,9 @@ impl Hub {
     async fn take_news(&self, news: News) {
         match news {
             News::Moved { id, at, batch } => {
-                let slot = self.documents().get(&id).cloned();
-                if let Some(slot) = slot {
-                    slot.hints.push(at, batch);
+                let handle = self.registry().get(&id).cloned();
+                if let Some(handle) = handle {
+                    handle.hints.push(at, batch);
                 }
             }
             News::Control(_) => self.take_control().await,
@@ -41,14 +41,14 @@ impl Hub {
 
     /// Tells every open document where its log ends in the store.
     async fn compare_positions(&self) {
-        let open: Vec<(DocumentId, Slot)> =
-            self.documents().iter().map(|(id, slot)| (id.clone(), slot.clone())).collect();
+        let open: Vec<(DocumentId, DocumentHandle)> =
+            self.registry().iter().map(|(id, handle)| (id.clone(), handle.clone())).collect();
         let ids = open.iter().map(|(id, _)| id.clone()).collect();
         match self.inner.store.positions(ids).await {
             Ok(positions) => {
                 for (id, at) in positions {
-                    if let Some((_, slot)) = open.iter().find(|(open, _)| *open == id) {
-                        slot.hints.push(at, None);
+                    if let Some((_, handle)) = open.iter().find(|(open, _)| *open == id) {
+                        handle.hints.push(at, None);
                     }
                 }
             }
@@ -63,7 +63,9 @@ impl Hub {
             Ok((latest, changes)) => {
                 let mut failed = false;
                 for Control { kind, key } in changes {
-                    if kind == ControlKind::Access && let Ok(id) = key.parse::<DocumentId>() {
+                    if kind == ControlKind::Access
+                        && let Ok(id) = key.parse::<DocumentId>()
+                    {
                         failed |= self.refresh_access(&id).await.is_err();
                     }
                 }

@@ -229,12 +229,7 @@ impl Store for FileStore {
         self.with_log_in_place(id.clone(), opens_files, append).boxed()
     }
 
-    fn compact(
-        &self,
-        id: &DocumentId,
-        _: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(&self, id: &DocumentId, _: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         rewrite::compact(Arc::clone(&self.inner), id.clone(), snapshot).boxed()
     }
 

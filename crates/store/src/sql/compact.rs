@@ -196,7 +196,8 @@ enum Missing {
 
 /// The chunks of a full copy that a stored document lacks: all of them if nothing is stored.
 fn missing_chunks(copy: &[u8], stored: &[u8]) -> Result<Vec<u8>, Missing> {
-    let new = VerifiedContent::from_whole_chunks(copy).map_err(|damage| Missing::Refused(SnapshotError::Unloadable(damage)))?;
+    let new = VerifiedContent::from_whole_chunks(copy)
+        .map_err(|damage| Missing::Refused(SnapshotError::Unloadable(damage)))?;
     if stored.is_empty() {
         return Ok(copy.to_vec());
     }

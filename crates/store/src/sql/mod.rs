@@ -147,12 +147,15 @@ impl<E: Engine> SqlStore<E> {
                 set.map_err(|error| engine.open_error(error))?;
                 let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
                 let value = rows.first().and_then(|row| row.bytes(0).ok());
-                value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
+                value.ok_or_else(|| {
+                    engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}")))
+                })
             }
         };
         let storage_id = shared(STORAGE_ID, random::<16>().to_vec()).await?;
-        let storage_id = <[u8; 16]>::try_from(&storage_id[..])
-            .map_err(|_| engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes")))?;
+        let storage_id = <[u8; 16]>::try_from(&storage_id[..]).map_err(|_| {
+            engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes"))
+        })?;
         let hint_key = shared(HINT_KEY, random::<32>().to_vec()).await?.to_vec();
         let node = random::<8>();
         engine.join(ClusterKeys { storage_id, hint_key, node });
@@ -278,7 +281,10 @@ impl<E: Engine> SqlStore<E> {
     }
 
     /// Runs a statement that reads.
-    async fn query(&self, statement: impl Fn() -> engine::Statement + Send + Sync) -> Result<Vec<engine::Row>, DatabaseError> {
+    async fn query(
+        &self,
+        statement: impl Fn() -> engine::Statement + Send + Sync,
+    ) -> Result<Vec<engine::Row>, DatabaseError> {
         Ok(self.retry(|| self.engine.query(statement()), |failure| failure != Failure::Rejected).await?)
     }
 

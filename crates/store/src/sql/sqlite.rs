@@ -325,10 +325,9 @@ impl Engine for Sqlite {
 
     fn open_error(&self, error: EngineError) -> DatabaseOpenError {
         match error.failure {
-            Failure::Retry => DatabaseOpenError::Unreachable {
-                location: self.path.display().to_string(),
-                detail: error.detail,
-            },
+            Failure::Retry => {
+                DatabaseOpenError::Unreachable { location: self.path.display().to_string(), detail: error.detail }
+            }
             _ => DatabaseOpenError::File { path: self.path.clone(), detail: error.detail },
         }
     }

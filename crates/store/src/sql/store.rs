@@ -46,12 +46,7 @@ impl<E: Engine> Store for SqlStore<E> {
         async move { Ok(SqlStore::positions(self, &ids).await?) }.boxed()
     }
 
-    fn compact(
-        &self,
-        id: &DocumentId,
-        at: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move { Ok(SqlStore::compact(self, &id, at, snapshot).await?) }.boxed()
     }
@@ -88,7 +83,10 @@ impl<E: Engine> Store for SqlStore<E> {
     fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
         async move {
             let records = SqlStore::load_access(self).await?;
-            Ok(records.into_iter().map(|(document, version, record)| StoredAccess { document, version, record }).collect())
+            Ok(records
+                .into_iter()
+                .map(|(document, version, record)| StoredAccess { document, version, record })
+                .collect())
         }
         .boxed()
     }

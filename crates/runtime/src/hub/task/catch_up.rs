@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::{Position, StoreError};
 
 use super::DocumentTask;
-use super::commit::Sender;
+use super::commit::ItemSource;
 use crate::document::{Applied, Document, Item};
 use crate::document_log::{Append, CaughtUp};
 use crate::hub::hints::Waiting;
@@ -63,12 +63,12 @@ impl DocumentTask {
     }
 
     /// A user at another process is making the document: reads what there is, and applies the items again.
-    pub(super) async fn read_log_and_commit_again(
+    pub(super) async fn rewind_and_commit(
         &mut self,
         document: &mut Document,
         applied: Applied,
         items: Vec<Item>,
-        senders: Vec<Sender>,
+        senders: Vec<ItemSource>,
     ) {
         match self.rewind(document).await {
             Ok(_) => self.commit_again(document, items, senders).await,
@@ -82,8 +82,8 @@ impl DocumentTask {
             Some(applied) => self.publish(document, applied).await,
             None => {
                 self.reload(document).await;
-                if !self.pipeline.log.is_lost() {
-                    self.begin_anew(document);
+                if !self.pipeline.log.needs_reload() {
+                    self.restart_sync(document);
                 }
             }
         }
@@ -91,7 +91,7 @@ impl DocumentTask {
     }
 
     /// Applies the items of a batch once more.
-    pub(super) async fn commit_again(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<Sender>) {
+    pub(super) async fn commit_again(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<ItemSource>) {
         let prepared = items.iter().map(|item| self.prepare_alone(document, item)).collect();
         Box::pin(self.commit(document, items, prepared, senders, Duration::ZERO)).await;
     }
@@ -100,7 +100,7 @@ impl DocumentTask {
     fn take_access(&mut self, document: &mut Document, records: &[(u64, Vec<u8>)]) -> Result<bool, StoreError> {
         let mut changed = false;
         for (version, record) in records {
-            changed |= self.hub.inner.access.take(&self.id, *version, record)?;
+            changed |= self.hub.inner.access.take_over(&self.id, *version, record)?;
         }
         if changed {
             self.recheck(document);
@@ -112,7 +112,7 @@ impl DocumentTask {
     pub(super) async fn take_hints(&mut self, document: &mut Document) {
         let Waiting { batches, latest, .. } = self.hints.take();
         // What is not known cannot be compared: mending reads the log.
-        if self.pipeline.log.is_lost() {
+        if self.pipeline.log.needs_reload() {
             return;
         }
         let mut end = self.pipeline.log.position();
@@ -160,7 +160,7 @@ impl DocumentTask {
         if let Err(error) = taken {
             tracing::warn!(document = %self.id, %error, "changes of other servers could not be read; they will be again");
         }
-        self.note_existence(document);
-        self.settle_arrivals(document);
+        self.record_existence(document);
+        self.answer_pending_requests(document);
     }
 }

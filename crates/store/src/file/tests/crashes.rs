@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Position, StoreError};
 use crate::faults::Op;
+use crate::{Position, StoreError};
 
 #[tokio::test]
 async fn power_cut_during_compaction_leaves_the_old_or_new_file() {

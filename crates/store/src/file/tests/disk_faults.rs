@@ -184,12 +184,7 @@ impl Store for RetryingStore {
         .boxed()
     }
 
-    fn compact(
-        &self,
-        id: &DocumentId,
-        at: Position,
-        snapshot: Vec<u8>,
-    ) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move {
             let compact = || self.store.compact(&id, at, snapshot.clone());

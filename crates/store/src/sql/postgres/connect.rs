@@ -74,8 +74,7 @@ impl Connector {
             }
             Tls::VerifyFull => {
                 config.ssl_mode(SslMode::Require);
-                let client = tls(url)
-                    .map_err(|detail| DatabaseOpenError::Tls { location: url.location(), detail })?;
+                let client = tls(url).map_err(|detail| DatabaseOpenError::Tls { location: url.location(), detail })?;
                 Some(MakeRustlsConnect::new(client))
             }
         };
@@ -256,7 +255,9 @@ fn tls(url: &ServerUrl) -> Result<ClientConfig, String> {
         Some(path) => {
             let unreadable = |error| format!("`{}` has no certificates: {error}", path.display());
             for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-                roots.add(certificate.map_err(unreadable)?).map_err(|error| format!("`{}`: {error}", path.display()))?;
+                roots
+                    .add(certificate.map_err(unreadable)?)
+                    .map_err(|error| format!("`{}`: {error}", path.display()))?;
             }
             if roots.is_empty() {
                 return Err(format!("`{}` has no certificates", path.display()));

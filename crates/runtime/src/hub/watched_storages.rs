@@ -1,5 +1,5 @@
-//! Who wants to know what other storages have (automerge-repo's "remote heads"): a client asks the server to be told
-//! when, say, the CFO's laptop has got its changes.
+//! Subscriptions to the heads of other storages (automerge-repo's "remote heads"): a client asks the server to report
+//! when, say, the CFO's laptop has its changes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::outbox::ConnectionKey;
 
-/// Storages that one connection may watch.
+/// Maximum number of storages that one connection may watch.
 const MAX_WATCHED: usize = 1_000;
 
-/// Storages, and the connections that watch them.
+/// The watched storages of the server, and the connections that watch them.
 #[derive(Default)]
 pub(super) struct WatchedStorages {
-    /// So that a server in which nobody watches anything pays one load per batch.
+    /// Number of watched storages. It lets a server without watchers pay one atomic load per batch.
     count: AtomicUsize,
     watchers: Mutex<Watchers>,
 }
@@ -25,27 +25,27 @@ struct Watchers {
 }
 
 impl WatchedStorages {
-    /// Whether anybody watches anything.
-    pub(super) fn any(&self) -> bool {
+    /// Whether any storage is watched.
+    pub(super) fn is_used(&self) -> bool {
         self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether anybody watches this storage.
+    /// Whether this storage is watched.
     pub(super) fn is_watched(&self, storage: &str) -> bool {
-        self.any() && self.lock().by_storage.contains_key(storage)
+        self.is_used() && self.lock().by_storage.contains_key(storage)
     }
 
-    /// Who watches this storage.
+    /// The connections that watch this storage.
     pub(super) fn watchers(&self, storage: &str) -> Vec<ConnectionKey> {
         self.lock().by_storage.get(storage).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// What this connection watches.
+    /// The storages that this connection watches.
     pub(super) fn watched_by(&self, key: ConnectionKey) -> Vec<Arc<str>> {
         self.lock().by_connection.get(&key).map(|storages| storages.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Watches these. Returns those that are new, and how many were refused as they are too many.
+    /// Adds storages for a connection. Returns those that are new, and the number of those over the limit.
     pub(super) fn watch(&self, key: ConnectionKey, storages: Vec<Arc<str>>) -> (Vec<Arc<str>>, usize) {
         let mut watchers = self.lock();
         let mut added = Vec::new();
@@ -63,22 +63,23 @@ impl WatchedStorages {
         (added, refused)
     }
 
+    /// Removes storages of a connection.
     pub(super) fn unwatch(&self, key: ConnectionKey, storages: &[Arc<str>]) {
         let mut watchers = self.lock();
         for storage in storages {
             if let Some(watched) = watchers.by_connection.get_mut(&key) {
                 watched.remove(storage);
             }
-            watchers.release(key, storage);
+            watchers.remove(key, storage);
         }
         self.count.store(watchers.by_storage.len(), Ordering::Relaxed);
     }
 
-    /// A connection is gone.
-    pub(super) fn forget(&self, key: ConnectionKey) {
+    /// Removes a closed connection.
+    pub(super) fn remove_connection(&self, key: ConnectionKey) {
         let mut watchers = self.lock();
         for storage in watchers.by_connection.remove(&key).unwrap_or_default() {
-            watchers.release(key, &storage);
+            watchers.remove(key, &storage);
         }
         self.count.store(watchers.by_storage.len(), Ordering::Relaxed);
     }
@@ -89,7 +90,7 @@ impl WatchedStorages {
 }
 
 impl Watchers {
-    fn release(&mut self, key: ConnectionKey, storage: &Arc<str>) {
+    fn remove(&mut self, key: ConnectionKey, storage: &Arc<str>) {
         if let Some(keys) = self.by_storage.get_mut(storage) {
             keys.remove(&key);
             if keys.is_empty() {

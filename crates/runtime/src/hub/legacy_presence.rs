@@ -1,4 +1,4 @@
-//! How sync peers are told who is here by other ways than theirs: in ephemeral messages of the server's own peer.
+//! Presence of legacy users for automerge-repo peers: ephemeral messages of the server's own peer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,39 +8,39 @@ use primitives::DocumentId;
 
 use super::outbox::Ephemeral;
 
-/// Renders presence for sync peers. No names: nobody is logged in.
-pub type RenderPeople = fn(&[String]) -> Bytes;
+/// Renders the names of the users that are online as the payload of an ephemeral message.
+pub type RenderPresence = fn(&[String]) -> Bytes;
 
-/// The server as one who makes ephemeral messages.
+/// The users that are logged in on legacy sockets, and the source of the messages that announce them.
 #[derive(Debug)]
-pub struct Announcer {
+pub struct LegacyPresence {
     peer: Arc<str>,
     session: Arc<str>,
-    render: RenderPeople,
+    render: RenderPresence,
     names: Mutex<Vec<String>>,
-    /// Of the last message. Peers ignore what is not newer than what they have seen of a session.
+    /// Count of the last message. Peers ignore a message whose count is not higher than the last one of its session.
     count: AtomicU64,
 }
 
-impl Announcer {
-    /// Speaks as `peer`, which is what the server calls itself. `session`: a name that no other process has.
+impl LegacyPresence {
+    /// Sends messages as `peer`, the server's peer id. `session` must differ between processes.
     #[must_use]
-    pub fn new(peer: &str, session: &str, render: RenderPeople) -> Self {
+    pub fn new(peer: &str, session: &str, render: RenderPresence) -> Self {
         Self { peer: peer.into(), session: session.into(), render, names: Mutex::default(), count: AtomicU64::new(0) }
     }
 
-    /// Sets who is logged in.
+    /// Replaces the names of the logged-in users.
     pub(super) fn set_names(&self, names: Vec<String>) {
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
-    /// Who is logged in.
+    /// The names of the logged-in users.
     pub(super) fn names(&self) -> Vec<String> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The next message about a document: these are here.
-    pub(super) fn people(&self, document: &DocumentId, names: &[String]) -> Ephemeral {
+    /// The next message about a document, with these names.
+    pub(super) fn message(&self, document: &DocumentId, names: &[String]) -> Ephemeral {
         Ephemeral {
             document: document.clone(),
             sender: Arc::clone(&self.peer),

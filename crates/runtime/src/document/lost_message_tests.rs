@@ -1,4 +1,4 @@
-//! A sync message is lost on a connection that goes on: both sides notice that they get nowhere, and begin anew.
+//! Lost sync messages on a connection that stays open: both sides notice the stall, and start over.
 
 use std::collections::VecDeque;
 
@@ -12,16 +12,16 @@ use proptest::prelude::*;
 use super::tests::{author, plan, position};
 use super::*;
 
-/// The only peer of a document here.
+/// The only peer of the document.
 const PEER: PeerKey = PeerKey(7);
-/// Messages after which an exchange that has not come to rest never will.
+/// Number of messages after which an exchange counts as endless.
 const MANY: usize = 200;
 
 /// One side of a connection.
 enum End {
     /// Our document: the server's, or a replica's.
     Ours { document: Box<Document>, edits: usize },
-    /// The library, as stock clients use it.
+    /// Automerge as stock clients use it.
     Stock { doc: Box<AutoCommit>, state: sync::State, edits: i64 },
 }
 
@@ -92,7 +92,7 @@ impl End {
     }
 }
 
-/// Two ends, what is on its way from each to the other, and which of these messages are lost.
+/// Two ends, the messages in transit, and which of them get lost.
 struct Link {
     ends: [End; 2],
     on_the_way: [VecDeque<Bytes>; 2],
@@ -124,7 +124,7 @@ impl Link {
         self.send(at, messages);
     }
 
-    /// Delivers one message from each side. False: there is none.
+    /// Delivers one message from each side. Returns false if there is none.
     fn step(&mut self) -> bool {
         let mut any = false;
         for from in [0, 1] {
@@ -146,7 +146,7 @@ impl Link {
         Err(format!("no rest after {:?} messages, lost: {:?}", self.sent, self.lost))
     }
 
-    /// Everything that two people do, with what is lost on the way.
+    /// Runs the edits of both ends, with lost messages.
     fn run(mut self, steps: &[u8]) -> Result<(), String> {
         for step in steps {
             match step % 4 {
@@ -157,7 +157,7 @@ impl Link {
             }
         }
         self.settle()?;
-        // What was lost last is noticed when something is said again, and arrives.
+        // The loss of the last message is only noticed when a later one arrives.
         self.lost = [None, None];
         for _ in 0..2 {
             for at in [0, 1] {
@@ -183,7 +183,7 @@ fn replica() -> End {
     End::ours(Document::load(id, &[], ActorId::from([2u8]), forms, MessageLimits::default()).unwrap())
 }
 
-/// Every message of an ordinary exchange, lost in turn, in each direction and in both.
+/// Loses each message of an ordinary exchange in turn, in each direction and in both.
 fn each_lost_in_turn(other: impl Fn() -> End) -> Result<(), String> {
     const STEPS: [u8; 10] = [3, 0, 3, 1, 3, 0, 1, 3, 0, 1];
     for one in (0..12).map(Some).chain([None]) {
@@ -195,12 +195,12 @@ fn each_lost_in_turn(other: impl Fn() -> End) -> Result<(), String> {
 }
 
 #[test]
-fn a_lost_message_to_or_from_a_stock_client_is_made_up_for() {
+fn stock_client_recovers_from_a_lost_message() {
     each_lost_in_turn(|| End::stock(9)).unwrap();
 }
 
 #[test]
-fn a_lost_message_to_or_from_a_replica_is_made_up_for() {
+fn replica_recovers_from_a_lost_message() {
     each_lost_in_turn(replica).unwrap();
 }
 
@@ -208,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_is_lost_whenever_both_sides_converge(
+    fn both_sides_converge_after_any_lost_message(
         steps in proptest::collection::vec(any::<u8>(), 1..40),
         lost in (proptest::option::of(0..40usize), proptest::option::of(0..40usize)),
         stock in any::<bool>(),

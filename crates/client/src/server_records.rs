@@ -14,11 +14,11 @@ const MAX_SERVERS: usize = 16;
 
 /// The records of servers, the most recently seen last.
 #[derive(Debug, Default)]
-pub(super) struct Servers {
+pub(super) struct ServerRecords {
     records: Vec<PeerRecord>,
 }
 
-impl Servers {
+impl ServerRecords {
     /// Loads the records. Unreadable records count as none.
     pub(super) async fn load(store: &dyn Store, id: &DocumentId) -> Self {
         let records = store.load_peers(id).await.unwrap_or_else(|error| {
@@ -35,7 +35,7 @@ impl Servers {
     }
 
     /// Stores the heads of a server.
-    pub(super) async fn remember(
+    pub(super) async fn save(
         &mut self,
         storage: &StorageId,
         shared: Vec<ChangeHash>,
@@ -45,19 +45,19 @@ impl Servers {
         if shared.is_empty() || shared == self.shared_heads(storage) {
             return;
         }
-        self.note(storage.as_str(), shared, now_ms() / 1_000);
+        self.insert(storage.as_str(), shared, now_ms() / 1_000);
         if let Err(error) = store.save_peers(id, self.records.clone()).await {
             tracing::warn!(document = %id, %error, "cannot save the record of the server");
         }
     }
 
-    fn note(&mut self, storage: &str, shared: Vec<ChangeHash>, last_seen: i64) {
+    fn insert(&mut self, storage: &str, shared: Vec<ChangeHash>, seen: i64) {
         self.records.retain(|record| record.storage_id != storage);
         if self.records.len() >= MAX_SERVERS {
             self.records.remove(0);
         }
         let shared_heads = shared.into_iter().map(|head| head.0).collect();
-        self.records.push(PeerRecord { storage_id: storage.to_owned(), shared_heads, last_seen });
+        self.records.push(PeerRecord { storage_id: storage.to_owned(), shared_heads, last_seen: seen });
     }
 }
 
@@ -67,16 +67,16 @@ mod tests {
 
     #[test]
     fn least_recently_seen_server_is_evicted() {
-        let mut servers = Servers::default();
+        let mut records = ServerRecords::default();
         for number in 0..u8::try_from(MAX_SERVERS).unwrap() {
-            servers.note(&format!("server {number}"), vec![ChangeHash([number; 32])], i64::from(number));
+            records.insert(&format!("server {number}"), vec![ChangeHash([number; 32])], i64::from(number));
         }
-        servers.note("server 0", vec![ChangeHash([99; 32])], 100);
-        servers.note("a new one", vec![ChangeHash([50; 32])], 101);
-        let shared = |name: &str| servers.shared_heads(&StorageId::new(name).unwrap());
+        records.insert("server 0", vec![ChangeHash([99; 32])], 100);
+        records.insert("a new one", vec![ChangeHash([50; 32])], 101);
+        let shared = |name: &str| records.shared_heads(&StorageId::new(name).unwrap());
         assert_eq!(shared("server 0"), [ChangeHash([99; 32])]);
         assert_eq!(shared("a new one"), [ChangeHash([50; 32])]);
         assert!(shared("server 1").is_empty());
-        assert_eq!(servers.records.len(), MAX_SERVERS);
+        assert_eq!(records.records.len(), MAX_SERVERS);
     }
 }

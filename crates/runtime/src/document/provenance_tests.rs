@@ -1,4 +1,4 @@
-//! Who brought what in, and who may: with whole documents.
+//! Provenance and rights of peers, tested with whole documents.
 
 use automerge::sync::MessageFlags;
 use automerge::transaction::Transactable;
@@ -22,7 +22,7 @@ fn user(document: &mut Document, key: u64, user: &str, read_only: bool) -> Remot
     remote
 }
 
-/// A batch through all steps. Returns the outcomes, and what was written down.
+/// Runs a batch through all steps. Returns the outcomes, and the provenance lines.
 fn run(document: &mut Document, items: Vec<Item>) -> (Vec<Outcome>, Vec<u8>) {
     let mut applied = document.engine.apply(items);
     let lines = applied.authors(NOW);
@@ -32,11 +32,11 @@ fn run(document: &mut Document, items: Vec<Item>) -> (Vec<Outcome>, Vec<u8>) {
     (outcomes, lines)
 }
 
-fn brought_by(document: &Document, change: &ChangeHash) -> Option<String> {
-    document.engine.authors().of(change).map(|brought| brought.user.to_string())
+fn contributor_of(document: &Document, change: &ChangeHash) -> Option<String> {
+    document.engine.authors().of(change).map(|provenance| provenance.user.to_string())
 }
 
-/// The next change of an actor, from a copy of the document.
+/// The next change of an actor, made in a copy of the document, and that copy.
 fn next(log: &[u8], actor: &[u8], value: i64) -> (Change, Vec<u8>) {
     let mut doc = AutoCommit::load(log).unwrap().with_actor(ActorId::from(actor));
     let before = doc.get_heads();
@@ -71,7 +71,7 @@ fn provenance_is_independent_of_the_change_and_survives_restart() {
     assert_eq!(unreadable, 0);
     for authors in [document.engine.authors(), &read] {
         let of = |index: usize| authors.of(&changes[index]);
-        assert_eq!(of(0), None, "it was there before anybody was asked");
+        assert_eq!(of(0), None, "it is older than authentication");
         assert_eq!(of(1), Some(Provenance { user: "ceo".into(), surface: Surface::Sync, time_ms: NOW }));
         assert_eq!(of(2).unwrap().user.as_ref(), "cfo");
         assert_eq!(of(3), Some(Provenance { user: "coo".into(), surface: Surface::Api, time_ms: NOW }));
@@ -80,7 +80,7 @@ fn provenance_is_independent_of_the_change_and_survives_restart() {
 }
 
 #[test]
-fn foreign_actor_is_refused_and_copies_are_accepted() {
+fn foreign_actor_is_rejected_and_copies_are_accepted() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     user(&mut document, 9, "cfo", false);
@@ -100,12 +100,12 @@ fn foreign_actor_is_refused_and_copies_are_accepted() {
     let relayed = run(&mut document, sends(9, &[first.clone(), second.clone()])).0;
     assert!(matches!(relayed[0], Outcome::Synced), "{relayed:?}");
     for change in [&first, &second] {
-        assert_eq!(brought_by(&document, &change.hash()).as_deref(), Some("ceo"));
+        assert_eq!(contributor_of(&document, &change.hash()).as_deref(), Some("ceo"));
     }
 }
 
 #[test]
-fn of_two_who_bring_the_same_new_actor_at_once_one_gets_it() {
+fn new_actor_belongs_to_its_first_contributor() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     user(&mut document, 9, "cfo", false);
@@ -132,18 +132,18 @@ fn copy_is_accepted_in_the_batch_of_its_original() {
     let (outcomes, written) = run(&mut document, items);
     assert!(matches!(outcomes[..2], [Outcome::Synced, Outcome::Synced]), "{outcomes:?}");
     assert!(matches!(outcomes[2], Outcome::Refused(BadMessage::ForeignActor)), "{outcomes:?}");
-    assert_eq!(brought_by(&document, &first.hash()).as_deref(), Some("ceo"));
-    assert_eq!(brought_by(&document, &second.hash()), None);
+    assert_eq!(contributor_of(&document, &first.hash()).as_deref(), Some("ceo"));
+    assert_eq!(contributor_of(&document, &second.hash()), None);
     assert_eq!(Authors::read(&written).0.of(&first.hash()).unwrap().user.as_ref(), "ceo");
 }
 
 #[test]
-fn nobody_writes_under_the_actor_of_the_server() {
+fn server_actor_is_reserved() {
     let (mut document, log) = plan();
     user(&mut document, 9, "cfo", false);
     let own = document.engine.automerge().get_actor().clone();
     let forge = |log: &[u8], value| next(log, own.to_bytes(), value).0;
-    // Before the server has written anything for anybody who is known, and after.
+    // Before and after the server has written a change for a known user.
     for round in 0..2 {
         let forged = forge(&log, round);
         let items = vec![carrying(PeerKey(9), &[forged.hash()], std::slice::from_ref(&forged))];
@@ -155,17 +155,17 @@ fn nobody_writes_under_the_actor_of_the_server() {
 }
 
 #[test]
-fn a_change_that_waited_is_of_the_one_who_brought_it() {
+fn orphaned_change_is_attributed_to_its_contributor() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     user(&mut document, 9, "cfo", false);
     let (first, then) = next(&log, b"ceo's device", 1);
     let (second, _) = next(&then, b"cfo's device", 2);
     let waits = run(&mut document, vec![carrying(PeerKey(9), &[second.hash()], std::slice::from_ref(&second))]);
-    assert!(waits.1.is_empty(), "nothing is stored, and nothing written down");
+    assert!(waits.1.is_empty(), "nothing is stored, and no provenance recorded");
     run(&mut document, vec![carrying(PeerKey(8), &[first.hash()], std::slice::from_ref(&first))]);
-    assert_eq!(brought_by(&document, &first.hash()).as_deref(), Some("ceo"));
-    assert_eq!(brought_by(&document, &second.hash()).as_deref(), Some("cfo"));
+    assert_eq!(contributor_of(&document, &first.hash()).as_deref(), Some("ceo"));
+    assert_eq!(contributor_of(&document, &second.hash()).as_deref(), Some("cfo"));
 }
 
 #[test]
@@ -179,8 +179,8 @@ fn actor_is_released_when_its_changes_were_not_stored() {
     document.reload(&log, ActorId::from([2u8])).unwrap();
     let (outcomes, _) = run(&mut document, from(9));
     assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
-    assert_eq!(brought_by(&document, &change.hash()).as_deref(), Some("cfo"));
-    // What was written down before the append failed stays.
+    assert_eq!(contributor_of(&document, &change.hash()).as_deref(), Some("cfo"));
+    // Provenance that was recorded before the append failed is kept.
     let (change, _) = next(&log, b"another device", 1);
     let from = |key| vec![carrying(PeerKey(key), &[change.hash()], std::slice::from_ref(&change))];
     let applied = document.engine.apply(from(8));
@@ -191,7 +191,7 @@ fn actor_is_released_when_its_changes_were_not_stored() {
 }
 
 #[test]
-fn lines_that_cannot_be_read_are_counted_and_cost_no_other() {
+fn unreadable_provenance_lines_are_skipped_and_counted() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);
     let (change, _) = next(&log, b"a device", 1);
@@ -204,13 +204,13 @@ fn lines_that_cannot_be_read_are_counted_and_cost_no_other() {
 }
 
 #[test]
-fn read_only_peer_is_told_and_changes_nothing() {
+fn read_only_peer_is_notified_and_changes_nothing() {
     let (mut document, log) = plan();
     let mut viewer = user(&mut document, 9, "intern", true);
     viewer.settle(&mut document);
-    assert!(viewer.state.peer_read_only, "a stock client knows that there is no use in sending changes");
+    assert!(viewer.state.peer_read_only, "a stock client stops sending changes");
     assert_eq!(viewer.doc.get_heads(), document.engine.heads(), "reading works");
-    // One that does not care, and sends what it has made over and over.
+    // A modified client, which ignores the role and sends its change repeatedly.
     let (change, _) = next(&log, b"a modified client", 1);
     let heads = document.engine.heads();
     let mut answers = 0;
@@ -225,15 +225,15 @@ fn read_only_peer_is_told_and_changes_nothing() {
         }
     }
     assert_eq!(document.engine.heads(), heads);
-    assert!(answers <= 1, "{answers} answers to ten messages that say the same");
-    // What others write still reaches it.
+    assert!(answers <= 1, "{answers} answers to ten equal messages");
+    // It still receives changes of others.
     let edit = Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None };
     let mut applied = document.engine.apply(vec![edit]);
     assert_eq!(document.publish(&mut applied, |_| true).deliveries.len(), 1);
 }
 
 #[test]
-fn who_may_write_after_all_brings_what_was_not_taken_before() {
+fn peer_made_writable_sends_its_earlier_changes() {
     let (mut document, _) = plan();
     let mut remote = user(&mut document, 9, "cfo", true);
     remote.settle(&mut document);
@@ -243,19 +243,19 @@ fn who_may_write_after_all_brings_what_was_not_taken_before() {
     let before = document.engine.heads();
     assert_ne!(remote.doc.get_heads(), before);
     document.engine.introduce(remote.key, PeerRole { by: Some(by("cfo")), read_only: false });
-    let told = document.engine.greet(remote.key).expect("it is told");
-    remote.receive(&told.message);
+    let delivery = document.engine.greet(remote.key).expect("a message with the new role");
+    remote.receive(&delivery.message);
     remote.settle(&mut document);
     assert_eq!(document.engine.heads(), remote.doc.get_heads());
-    // And back.
+    // And read-only again.
     document.engine.introduce(remote.key, PeerRole { by: Some(by("cfo")), read_only: true });
-    let told = document.engine.greet(remote.key).expect("it is told");
-    remote.receive(&told.message);
+    let delivery = document.engine.greet(remote.key).expect("a message with the new role");
+    remote.receive(&delivery.message);
     assert!(remote.state.peer_read_only);
 }
 
 #[test]
-fn a_thousand_who_may_only_read_are_one_peer() {
+fn read_only_peers_share_one_state() {
     let (mut document, _) = plan();
     let mut viewers: Vec<Remote> = (10..40).map(|key| user(&mut document, key, "intern", true)).collect();
     for viewer in &mut viewers {
@@ -271,7 +271,7 @@ fn a_thousand_who_may_only_read_are_one_peer() {
 }
 
 #[test]
-fn a_document_that_is_not_there_answers_as_one_that_is_empty() {
+fn missing_document_answers_like_an_empty_one() {
     let mut empty = load(&[]);
     let mut remote = Remote::new(9);
     remote.doc.put(ROOT, "name", "mine").unwrap();
@@ -287,7 +287,7 @@ fn a_document_that_is_not_there_answers_as_one_that_is_empty() {
 }
 
 #[test]
-fn history_tells_the_user_beside_the_name_in_a_change() {
+fn history_reports_user_and_claimed_name() {
     let (mut document, log) = plan();
     let intern = user(&mut document, 10, "an intern", false);
     let mut doc = AutoCommit::load(&log).unwrap();
@@ -297,10 +297,10 @@ fn history_tells_the_user_beside_the_name_in_a_change() {
     let forged: Vec<Change> = doc.get_changes(&before).into_iter().collect();
     run(&mut document, vec![carrying(intern.key, &doc.get_heads(), &forged)]);
     let history = History::of(&document.copy()).unwrap();
-    assert!(document.keep_history(Box::new(history)));
+    assert!(document.set_history(Box::new(history)));
     let query = Query { before: None, limit: 10, position: None, field: None };
-    let AttributedPage { page, brought } = document.history_page(&query).unwrap().unwrap();
+    let AttributedPage { page, provenance } = document.history_page(&query).unwrap().unwrap();
     assert_eq!(page.entries[0].hash, forged[0].hash());
-    assert_eq!(brought[0], Some(Provenance { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
-    assert_eq!(brought[1], None);
+    assert_eq!(provenance[0], Some(Provenance { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
+    assert_eq!(provenance[1], None);
 }

@@ -1,5 +1,7 @@
-//! What returning peers are remembered to share with a document, so that coming back with offline edits costs a message
-//! about the difference. Losing it loses nothing but speed.
+//! The heads that returning peers share with a document, so that a peer with offline edits only transfers the
+//! difference.
+//!
+//! The records are an optimization: without them a peer compares the whole history.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,15 +9,15 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use store::PeerRecord;
 
-/// Storages remembered per document; the longest unseen is forgotten first.
+/// Maximum number of records per document. The peer that was not seen for the longest time is evicted first.
 const MAX_RECORDS: usize = 1_000;
 
-/// A peer with more heads than this is not worth remembering: comparing anew costs it little more.
+/// Peers with more heads are not recorded: comparing the whole history costs them little more.
 const MAX_HEADS: usize = 100;
 
-/// The remembered peers of one document.
+/// The peer records of one document, by storage id.
 #[derive(Default)]
-pub(super) struct Remembered {
+pub(super) struct PeerRecords {
     records: HashMap<Arc<str>, Record>,
     dirty: bool,
 }
@@ -26,7 +28,8 @@ struct Record {
     seen: i64,
 }
 
-impl Remembered {
+impl PeerRecords {
+    /// The stored records of a document.
     pub(super) fn new(records: Vec<PeerRecord>) -> Self {
         let records = records
             .into_iter()
@@ -38,12 +41,13 @@ impl Remembered {
         Self { records, dirty: false }
     }
 
-    /// What this storage was known to have.
+    /// The heads that this storage shared with the document when it was last seen.
     pub(super) fn shared_heads(&self, storage: &str) -> Vec<ChangeHash> {
         self.records.get(storage).map(|record| record.shared_heads.clone()).unwrap_or_default()
     }
 
-    pub(super) fn remember(&mut self, storage: Arc<str>, shared_heads: Vec<ChangeHash>, seen: i64) {
+    /// Records the shared heads of a storage. `seen`: seconds since 1970.
+    pub(super) fn insert(&mut self, storage: Arc<str>, shared_heads: Vec<ChangeHash>, seen: i64) {
         if shared_heads.is_empty() || shared_heads.len() > MAX_HEADS {
             return;
         }
@@ -55,7 +59,7 @@ impl Remembered {
         self.dirty = true;
     }
 
-    /// The records to be stored, if anything has changed since they last were.
+    /// All records, if any has changed since the last call.
     pub(super) fn take_dirty(&mut self) -> Option<Vec<PeerRecord>> {
         if !std::mem::take(&mut self.dirty) {
             return None;
@@ -74,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_unseen_is_forgotten_first() {
-        let mut remembered = Remembered::default();
+    fn least_recently_seen_peer_is_evicted() {
+        let mut records = PeerRecords::default();
         for seen in 0..=MAX_RECORDS {
             let storage = format!("storage {seen}");
-            remembered.remember(storage.into(), vec![ChangeHash([1; 32])], i64::try_from(seen).unwrap());
+            records.insert(storage.into(), vec![ChangeHash([1; 32])], i64::try_from(seen).unwrap());
         }
-        assert!(remembered.shared_heads("storage 0").is_empty());
-        assert_eq!(remembered.shared_heads("storage 1"), [ChangeHash([1; 32])]);
-        assert_eq!(remembered.take_dirty().map(|records| records.len()), Some(MAX_RECORDS));
-        assert!(remembered.take_dirty().is_none());
+        assert!(records.shared_heads("storage 0").is_empty());
+        assert_eq!(records.shared_heads("storage 1"), [ChangeHash([1; 32])]);
+        assert_eq!(records.take_dirty().map(|records| records.len()), Some(MAX_RECORDS));
+        assert!(records.take_dirty().is_none());
     }
 }

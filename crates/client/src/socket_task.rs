@@ -12,7 +12,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::header::HeaderValue;
 use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
-use runtime::byte_counter::{Meter, Metered, limit_unsent};
+use runtime::byte_counter::{ByteCounter, CountedStream, limit_unsent};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -26,7 +26,7 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Identity;
-use super::tls::{self, Trust};
+use super::tls::{self, TrustStore};
 use super::url::ServerUrl;
 use super::{Problem, handshake};
 
@@ -38,16 +38,16 @@ const CLOSE: Duration = Duration::from_secs(2);
 const MISSED_PINGS: u32 = 2;
 
 /// A plain or TLS stream. The byte counters are below TLS, on the wire.
-type Stream = Either<Metered<TcpStream>, Box<TlsStream<Metered<TcpStream>>>>;
+type Stream = Either<CountedStream<TcpStream>, Box<TlsStream<CountedStream<TcpStream>>>>;
 type Socket = WebSocketStream<Stream>;
 
-/// What a link reports to the replica.
+/// What the socket task reports to the replica.
 #[derive(Debug)]
 pub(super) enum Event {
     /// The handshake is complete. Contains the server's storage id, if its storage is persistent.
     Joined(Option<StorageId>),
-    /// A sync message about the document. `asked` is set if the server does not have the document and requests it.
-    Sync { data: Bytes, asked: bool },
+    /// A sync message about the document. `requested` is set if the server does not have the document and requests it.
+    Sync { data: Bytes, requested: bool },
     /// The server does not have the document.
     Unavailable,
     /// The server rejects the replica's changes, for this reason. The connection stays open.
@@ -68,12 +68,12 @@ pub(super) enum Outgoing {
 }
 
 /// The parameters of a connection.
-pub(super) struct Link {
+pub(super) struct SocketTask {
     pub(super) url: ServerUrl,
     /// The `Authorization` header of the handshake.
     pub(super) authorization: Option<HeaderValue>,
     /// How to verify the server; `None` without TLS.
-    pub(super) trust: Option<Arc<Trust>>,
+    pub(super) trust: Option<Arc<TrustStore>>,
     pub(super) document: DocumentId,
     pub(super) identity: Identity,
     /// Interval between pings.
@@ -86,11 +86,11 @@ pub(super) struct Link {
 struct Established {
     sink: SplitSink<Socket, Frame>,
     source: SplitStream<Socket>,
-    meter: Arc<Meter>,
+    counter: Arc<ByteCounter>,
     server: PeerId,
 }
 
-impl Link {
+impl SocketTask {
     /// Runs the connection until it ends, or until `stop` is cancelled, which closes it gracefully.
     pub(super) async fn run(
         self,
@@ -107,15 +107,15 @@ impl Link {
         let problem = match dialled {
             Ok((mut established, storage)) => {
                 if events.send(Event::Joined(storage)).await.is_err() {
-                    return self.leave(established).await;
+                    return self.close_gracefully(established).await;
                 }
-                match self.talk(&mut established, &events, &mut outgoing, &stop).await {
+                match self.exchange(&mut established, &events, &mut outgoing, &stop).await {
                     Some(problem) => {
                         // Answers the server's close frame, if there was one.
                         let _ = timeout(CLOSE, established.sink.close()).await;
                         problem
                     }
-                    None => return self.leave(established).await,
+                    None => return self.close_gracefully(established).await,
                 }
             }
             Err(problem) => problem,
@@ -129,8 +129,8 @@ impl Link {
         // Every write is a whole message, so Nagle's algorithm would only delay it.
         let _ = socket.set_nodelay(true);
         limit_unsent(&socket);
-        let socket = Metered::new(socket);
-        let meter = socket.meter();
+        let socket = CountedStream::new(socket);
+        let counter = socket.counter();
         let config =
             WebSocketConfig::default().max_message_size(Some(self.max_message)).max_frame_size(Some(self.max_message));
         let stream = self.encrypt(socket).await?;
@@ -155,7 +155,7 @@ impl Link {
             match repo_protocol::decode(&bytes).map_err(|error| Problem::Handshake(error.to_string()))? {
                 Message::Peer { sender, metadata, version, .. } if version == PROTOCOL_VERSION => {
                     let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
-                    return Ok((Established { sink, source, meter, server: sender }, storage));
+                    return Ok((Established { sink, source, counter, server: sender }, storage));
                 }
                 Message::Peer { version, .. } => {
                     return Err(Problem::Handshake(format!("it speaks version {version:?}, not {PROTOCOL_VERSION:?}")));
@@ -167,7 +167,7 @@ impl Link {
     }
 
     /// Performs the TLS handshake and verifies the server, if the URL is `wss://`.
-    async fn encrypt(&self, socket: Metered<TcpStream>) -> Result<Stream, Problem> {
+    async fn encrypt(&self, socket: CountedStream<TcpStream>) -> Result<Stream, Problem> {
         let (Some(trust), Some(name)) = (&self.trust, &self.url.tls) else { return Ok(Either::Left(socket)) };
         let connector = TlsConnector::from(trust.config().await?);
         let stream = connector.connect(name.clone(), socket).await.map_err(|error| {
@@ -178,17 +178,17 @@ impl Link {
     }
 
     /// Exchanges messages. Returns `None` if `stop` was cancelled or the replica is gone.
-    async fn talk(
+    async fn exchange(
         &self,
         established: &mut Established,
         events: &mpsc::Sender<Event>,
         outgoing: &mut mpsc::Receiver<Outgoing>,
         stop: &CancellationToken,
     ) -> Option<Problem> {
-        let Established { sink, source, meter, server } = established;
+        let Established { sink, source, counter, server } = established;
         let mut pings = interval_at(Instant::now() + self.ping, self.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut counts, mut missed) = ((meter.read(), meter.written()), 0);
+        let (mut counts, mut missed) = ((counter.read(), counter.written()), 0);
         let mut unflushed = false;
         // The text of an `error` message, and the deadline of the close frame that follows with the code.
         let mut fatal: Option<(String, Instant)> = None;
@@ -201,7 +201,7 @@ impl Link {
                     return fatal.map(|(message, _)| refused(message));
                 }
                 _ = pings.tick() => {
-                    let (read, written) = (meter.read(), meter.written());
+                    let (read, written) = (counter.read(), counter.written());
                     // While a large message is in transit, the other side is slow and not dead.
                     let moved = read != counts.0 || (unflushed && written != counts.1);
                     missed = if moved { 0 } else { missed + 1 };
@@ -214,13 +214,13 @@ impl Link {
                 flushed = sink.flush(), if unflushed => { unflushed = false; flushed }
                 // `feed` does not block: the last flush is complete.
                 next = outgoing.recv(), if !unflushed => match next {
-                    Some(next) => { unflushed = true; sink.feed(self.envelope(next, server)).await }
+                    Some(next) => { unflushed = true; sink.feed(self.encode(next, server)).await }
                     None => return None,
                 },
                 incoming = source.next() => match incoming {
-                    Some(Ok(Frame::Binary(bytes))) => match self.open(&bytes, server) {
+                    Some(Ok(Frame::Binary(bytes))) => match self.decode(&bytes, server) {
                         Ok(Some(Received::Event(event))) => {
-                            // Backpressure: while the replica is busy, the link stops reading.
+                            // Backpressure: while the replica is busy, the task stops reading.
                             if events.send(event).await.is_err() {
                                 return None;
                             }
@@ -248,17 +248,17 @@ impl Link {
     }
 
     /// Decodes a frame. Messages about other documents or from other peers are ignored.
-    fn open(&self, bytes: &Bytes, server: &PeerId) -> Result<Option<Received>, Problem> {
+    fn decode(&self, bytes: &Bytes, server: &PeerId) -> Result<Option<Received>, Problem> {
         let message = repo_protocol::decode(bytes).map_err(|error| Problem::BadServer(error.to_string()))?;
-        let about_us = |sender: &PeerId, document: &DocumentId| sender == server && *document == self.document;
+        let is_ours = |sender: &PeerId, document: &DocumentId| sender == server && *document == self.document;
         let event = match message {
-            Message::Sync { sender, document, data, .. } if about_us(&sender, &document) => {
-                Event::Sync { data, asked: false }
+            Message::Sync { sender, document, data, .. } if is_ours(&sender, &document) => {
+                Event::Sync { data, requested: false }
             }
-            Message::Request { sender, document, data, .. } if about_us(&sender, &document) => {
-                Event::Sync { data, asked: true }
+            Message::Request { sender, document, data, .. } if is_ours(&sender, &document) => {
+                Event::Sync { data, requested: true }
             }
-            Message::DocUnavailable { sender, document, .. } if about_us(&sender, &document) => Event::Unavailable,
+            Message::DocUnavailable { sender, document, .. } if is_ours(&sender, &document) => Event::Unavailable,
             Message::Error { document: Some(document), message, .. } if document == self.document => {
                 Event::Refused(message)
             }
@@ -268,7 +268,7 @@ impl Link {
         Ok(Some(Received::Event(event)))
     }
 
-    fn envelope(&self, outgoing: Outgoing, server: &PeerId) -> Frame {
+    fn encode(&self, outgoing: Outgoing, server: &PeerId) -> Frame {
         let (sender, target, document) = (self.identity.peer.clone(), server.clone(), self.document.clone());
         frame(&match outgoing {
             Outgoing::Sync(data) => Message::Sync { sender, target, document, data },
@@ -279,7 +279,7 @@ impl Link {
 
     /// Closes the connection gracefully: sends `leave` and a close frame, and waits for the server's close frame. Otherwise
     /// the server would keep a dead connection until its next ping.
-    async fn leave(&self, established: Established) {
+    async fn close_gracefully(&self, established: Established) {
         let Established { mut sink, mut source, .. } = established;
         let closing = async {
             let _ = sink.send(frame(&Message::Leave { sender: self.identity.peer.clone() })).await;
