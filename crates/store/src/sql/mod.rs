@@ -24,6 +24,7 @@
 //! | `engine` | what a database must offer |
 //! | `postgres`, `sqlite`, `mysql` | the databases |
 //! | `hint` | the format of notifications between nodes |
+//! | `database` | opens the database that a URL names |
 //! | `url`, `error` | connection strings, errors |
 
 mod access;
@@ -31,6 +32,7 @@ mod accounts;
 mod append;
 mod chain;
 mod compact;
+mod database;
 mod dialect;
 mod document;
 mod engine;
@@ -64,6 +66,7 @@ use tokio::time::Instant;
 
 pub use accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
 pub use chain::ChainDamage;
+pub use database::{Database, DatabaseOptions, open};
 pub use document::StoredDocument;
 pub use engine::{Engine, EngineError, Failure, NewsMode};
 pub use error::{DatabaseError, DatabaseOpenError};
