@@ -14,8 +14,8 @@ use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::access::Refused;
-use super::guests::Full;
+use super::security::origin::ForbiddenOrigin;
+use super::transport::connection_limits::TooManyConnections;
 
 /// Seconds after which there may be room for a connection.
 const FULL_FOR: u64 = 5;
@@ -141,25 +141,27 @@ impl From<InvalidDocumentId> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(error: Refused) -> Self {
+impl From<ForbiddenOrigin> for Problem {
+    fn from(error: ForbiddenOrigin) -> Self {
         let detail = error.to_string();
         match error {
-            Refused::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", detail),
-            Refused::Host { .. } => {
+            ForbiddenOrigin::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", detail),
+            ForbiddenOrigin::Host { .. } => {
                 Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The host name is not this server's", detail)
             }
         }
     }
 }
 
-impl From<Full> for Problem {
-    fn from(full: Full) -> Self {
-        let (status, kind) = match full {
-            Full::House => (StatusCode::SERVICE_UNAVAILABLE, "full"),
-            Full::Address | Full::User => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
+impl From<TooManyConnections> for Problem {
+    fn from(limit: TooManyConnections) -> Self {
+        let (status, kind) = match limit {
+            TooManyConnections::Total => (StatusCode::SERVICE_UNAVAILABLE, "full"),
+            TooManyConnections::Address | TooManyConnections::User => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-connections")
+            }
         };
-        Self::new(status, kind, "There is no room for another connection", full.to_string()).retry_after(FULL_FOR)
+        Self::new(status, kind, "There is no room for another connection", limit.to_string()).retry_after(FULL_FOR)
     }
 }
 

@@ -8,10 +8,10 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-/// The forms in which rows are kept rendered; `other` is that of the additional surface.
+/// The renderings of rows, with that of the additional surface.
 #[must_use]
-pub const fn renderings(other: fn(&Position, &mut Vec<u8>)) -> Renderings {
-    Renderings { json, legacy: other, csv: |position, out| csv::write_position(out, position) }
+pub const fn renderings(additional: fn(&Position, &mut Vec<u8>)) -> Renderings {
+    Renderings { json, additional, csv: |position, out| csv::write_position(out, position) }
 }
 
 /// The forms that need no additional surface.

@@ -17,7 +17,7 @@ use super::fields::{Fields, required};
 use super::names::RoleName;
 use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
 use super::target::{DocumentPath, Target, checked};
-use crate::server::authentication::Asker;
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
 /// Who may do what with a document.
@@ -65,7 +65,11 @@ impl FromRequestParts<Arc<App>> for TargetUser {
     params(DocumentPath),
     responses((status = 200, description = "Who may do what", body = Access), AnyProblem, DocumentProblem),
 )]
-pub async fn read(State(app): State<Arc<App>>, Asker(caller): Asker, Target(id): Target) -> Result<Response, Problem> {
+pub async fn read(
+    State(app): State<Arc<App>>,
+    ApiCaller(caller): ApiCaller,
+    Target(id): Target,
+) -> Result<Response, Problem> {
     let record = app.hub.access_record(&caller, &id).await?;
     let users = record.users.iter().map(|(user, role)| (user.to_string(), *role)).collect();
     let access = Access { owner: record.owner.as_ref().map(ToString::to_string), users };
@@ -105,7 +109,7 @@ pub struct RoleBody {
 )]
 pub async fn allow(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     TargetUser(user): TargetUser,
     fields: Fields,
@@ -141,7 +145,7 @@ pub async fn allow(
 )]
 pub async fn disallow(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     TargetUser(user): TargetUser,
 ) -> Result<Response, Problem> {

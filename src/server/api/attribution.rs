@@ -19,7 +19,7 @@ use super::names::SurfaceName;
 use super::past::hashes;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::server::authentication::Asker;
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
 /// Changes of one request. A line of so many hashes is well below what a head of a request may take.
@@ -90,7 +90,7 @@ struct AttributedChange {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     Changes(changes): Changes,
 ) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::server::authentication::{COOKIE, PARAMETER as TOKEN};
+use crate::server::security::authentication::{COOKIE, PARAMETER as TOKEN};
 
 /// Names of the security schemes.
 const BEARER: &str = "bearer";

@@ -17,7 +17,7 @@ use super::common::{CommonAnswers, secured};
 use super::field_schemas::FieldSchemas;
 use super::patterns::Patterns;
 use super::{access, attribution, document, documents, export, history, login, position, positions, session};
-use crate::server::static_files::Static;
+use crate::server::static_files::StaticFile;
 use crate::server::{App, Problem};
 
 /// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
@@ -99,14 +99,14 @@ pub fn router() -> Router<Arc<App>> {
 
 /// What is said of authentication depends on whether this server asks who its users are.
 async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    fn file(text: String) -> Static {
-        Static::new(HeaderValue::from_static("application/json"), text)
+    fn file(text: String) -> StaticFile {
+        StaticFile::new(HeaderValue::from_static("application/json"), text)
     }
-    static OPEN: LazyLock<Static> = LazyLock::new(|| file(DESCRIPTION.to_json().unwrap_or_default()));
-    static SECURED: LazyLock<Static> =
+    static OPEN: LazyLock<StaticFile> = LazyLock::new(|| file(DESCRIPTION.to_json().unwrap_or_default()));
+    static SECURED: LazyLock<StaticFile> =
         LazyLock::new(|| file(secured(DESCRIPTION.clone()).to_json().unwrap_or_default()));
     let file = if app.authority.is_some() { &SECURED } else { &OPEN };
-    file.answer(&headers).await
+    file.response(&headers).await
 }
 
 /// A file of the page.
@@ -114,7 +114,7 @@ async fn page(name: &str, headers: &HeaderMap) -> Response {
     match find(name) {
         Some(file) => {
             let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
-            (policy, file.answer(headers).await).into_response()
+            (policy, file.response(headers).await).into_response()
         }
         None => {
             Problem::not_found(format!("there is nothing at /api/{name}; see /api/ for what there is")).into_response()
@@ -123,8 +123,8 @@ async fn page(name: &str, headers: &HeaderMap) -> Response {
 }
 
 /// The same file each time: there are a dozen.
-fn find(name: &str) -> Option<Arc<Static>> {
-    static FILES: LazyLock<Mutex<HashMap<String, Arc<Static>>>> = LazyLock::new(Mutex::default);
+fn find(name: &str) -> Option<Arc<StaticFile>> {
+    static FILES: LazyLock<Mutex<HashMap<String, Arc<StaticFile>>>> = LazyLock::new(Mutex::default);
     // Without a validator, which would be another server.
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from("openapi.json").validator_url("none").display_request_duration(true)));
@@ -134,7 +134,7 @@ fn find(name: &str) -> Option<Arc<Static>> {
     }
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).ok().flatten()?;
     let kind = HeaderValue::try_from(file.content_type).ok()?;
-    let file = Arc::new(Static::new(kind, file.bytes.into_owned()));
+    let file = Arc::new(StaticFile::new(kind, file.bytes.into_owned()));
     Some(Arc::clone(known().entry(name.to_owned()).or_insert(file)))
 }
 

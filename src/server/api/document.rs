@@ -17,9 +17,9 @@ use super::shapes::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
 use super::target::{AuthorQuery, DocumentPath, Target, Writer};
-use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
-use crate::server::{App, Problem, write};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, document_view};
 
 /// Read a document's settings.
 #[utoipa::path(
@@ -42,11 +42,11 @@ use crate::server::{App, Problem, write};
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
     Ok(conditional::answer(&headers, &tag(&caller, &document, &view), || Json(document).into_response()))
@@ -111,17 +111,17 @@ impl DocumentPatch {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     Writer(author): Writer,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let DocumentPatch { name, currency, unit, total_budget } = DocumentPatch::read(fields)?;
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
     Ok(conditional::tagged(&tag(&caller, &document, &view), Json(document).into_response()))
@@ -148,7 +148,7 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
 ) -> Result<Response, Problem> {
     app.hub.delete(&caller, &id, now_ms()).await?;

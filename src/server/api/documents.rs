@@ -17,8 +17,8 @@ use super::document::tag;
 use super::fields::{Fields, required};
 use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, WriteProblem};
 use super::target::{AuthorQuery, Writer};
-use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, write};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view};
 
 /// Documents that are opened at a time to be listed.
 const OPEN_TOGETHER: usize = 8;
@@ -34,7 +34,7 @@ const OPEN_TOGETHER: usize = 8;
     tag = "documents",
     responses((status = 200, description = "All documents", body = Vec<Listed>), AnyProblem),
 )]
-pub async fn list(State(app): State<Arc<App>>, Asker(caller): Asker) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, ApiCaller(caller): ApiCaller) -> Result<Response, Problem> {
     let mut ids = app.hub.list(&caller).await?;
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
     let listed: Vec<Listed> = stream::iter(ids)
@@ -114,7 +114,7 @@ impl NewDocument {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Writer(author): Writer,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -122,7 +122,7 @@ pub async fn create(
     let id = DocumentId::from_random(rand::random());
     let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
     let document = Document::to(&caller, &app, &id, &view);

@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
 use super::target::{DocumentPath, Target, percent_encoded};
-use crate::server::authentication::Asker;
+use crate::server::security::authentication::ApiCaller;
 use crate::server::table::{Table, omitted_in_json};
-use crate::server::{App, Problem, conditional, large, write};
+use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
 /// How many values of the document an export does not hold.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");
@@ -55,11 +55,11 @@ pub struct AutomergeFile(Vec<u8>);
 )]
 pub async fn json(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let out = heavily(|| {
@@ -109,11 +109,11 @@ pub async fn json(
 )]
 pub async fn csv(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
         let Table { csv, omitted } = heavily(|| Table::of(&view));
@@ -148,7 +148,7 @@ pub async fn csv(
 )]
 pub async fn automerge(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -157,7 +157,7 @@ pub async fn automerge(
         // Nothing is known of it but its bytes.
         Err(error @ Unavailable::TooLarge(_)) => {
             let bytes = app.hub.export(&caller, &id).await?.ok_or(error)?;
-            let mut response = large::answer(&app, "application/octet-stream", bytes);
+            let mut response = reserved_body::response(&app, "application/octet-stream", bytes);
             let disposition = HeaderValue::from_static("attachment; filename=\"plan.automerge\"");
             response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
             return Ok(response);
@@ -180,7 +180,7 @@ pub async fn automerge(
 }
 
 fn file(app: &App, view: &View, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = large::answer(app, kind, bytes);
+    let mut response = reserved_body::response(app, kind, bytes);
     if !response.status().is_success() {
         return response;
     }

@@ -34,7 +34,7 @@ impl FromRequest<Arc<App>> for Fields {
         let (head, body) = request.into_parts();
         let body = body::read(&head.headers, body).await?;
         if let Some(caller) = caller {
-            app.renew(&caller)?;
+            app.recheck(&caller)?;
         }
         Self::parse(&body)
     }

@@ -20,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::names::SurfaceName;
 use super::shapes::{AnyProblem, DocumentProblem};
 use super::target::{DocumentPath, Target};
-use crate::server::authentication::Asker;
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem, conditional};
 
 /// Entries of a page when nobody says how many.
@@ -206,7 +206,7 @@ struct ChangedField {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     Asked(query): Asked,
     headers: HeaderMap,

@@ -13,7 +13,7 @@ use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 use crate::server::Problem;
-use crate::server::authentication::PARAMETER as TOKEN;
+use crate::server::security::authentication::PARAMETER as TOKEN;
 
 /// The query parameters that the operations of one path take.
 #[derive(Debug, Clone)]

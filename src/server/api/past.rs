@@ -14,7 +14,7 @@ use runtime::hub::Caller;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::server::{App, Problem, conditional, large, renderings};
+use crate::server::{App, Problem, conditional, renderings, reserved_body};
 
 /// At which moment.
 #[derive(Deserialize, IntoParams)]
@@ -74,7 +74,7 @@ pub async fn list(
             out.extend_from_slice(b"]}");
             out
         });
-        large::answer(app, "application/json", body)
+        reserved_body::response(app, "application/json", body)
     }))
 }
 

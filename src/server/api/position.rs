@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::fields::Fields;
 use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
 use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosition, Writer};
-use crate::server::authentication::Asker;
 use crate::server::conditional::{self, IfMatch};
-use crate::server::{App, Problem, write};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, document_view};
 
 /// Read a position.
 #[utoipa::path(
@@ -40,12 +40,12 @@ use crate::server::{App, Problem, write};
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     let row = find(&view, &row)?;
     Ok(conditional::answer(&headers, &tag(row), || body(row)))
@@ -102,7 +102,7 @@ fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     Writer(author): Writer,
@@ -110,9 +110,9 @@ pub async fn change(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let patch = read_patch(fields)?;
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     shown(&read_view(&view), &row)
 }
 
@@ -138,15 +138,15 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     TargetPosition(row): TargetPosition,
     Writer(author): Writer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Delete { id: row.clone() })?;
-    write::write(&app, &caller, &id, edit, author).await?;
+    document_view::edit(&app, &caller, &id, edit, author).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

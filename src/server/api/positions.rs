@@ -18,8 +18,8 @@ use super::shapes::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
 };
 use super::target::{AuthorQuery, DocumentPath, Target, Writer, percent_encoded};
-use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, large, new_position_id, write};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view, new_position_id, reserved_body};
 
 /// List the positions.
 ///
@@ -46,7 +46,7 @@ use crate::server::{App, Problem, conditional, large, new_position_id, write};
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     At(at): At,
     headers: HeaderMap,
@@ -54,10 +54,10 @@ pub async fn list(
     if let Some(heads) = at {
         return past::list(&app, &caller, &id, heads, &headers).await;
     }
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     let tag = conditional::tag_of_heads(view.heads());
-    Ok(conditional::answer(&headers, &tag, || large::answer(&app, "application/json", assemble(&id, &view))))
+    Ok(conditional::answer(&headers, &tag, || reserved_body::response(&app, "application/json", assemble(&id, &view))))
 }
 
 /// Joins the rendered rows.
@@ -127,7 +127,7 @@ fn read(fields: Fields) -> Result<NewPosition, Problem> {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
+    ApiCaller(caller): ApiCaller,
     Target(id): Target,
     Writer(author): Writer,
     headers: HeaderMap,
@@ -135,10 +135,10 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let position = read(fields)?;
     let row = position.id.clone();
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let path = format!("/api/documents/{id}/positions/{}", percent_encoded(&row));
     let edit = if_unchanged(&headers, &read_view(&view), Edit::Add(position))?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     let made = position::shown(&read_view(&view), &row)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, path)], made).into_response())
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::names::{DocumentNames, RoleName};
 use crate::server::App;
-use crate::server::authentication::Authentication;
+use crate::server::security::authentication::Authentication;
 
 /// Who somebody is.
 #[derive(Debug, Serialize, ToSchema)]

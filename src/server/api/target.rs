@@ -11,7 +11,7 @@ use runtime::clock::now_ms;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::server::authentication::Asker;
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
 /// Who writes when nobody says so.
@@ -83,7 +83,7 @@ impl FromRequestParts<Arc<App>> for Writer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Asker(caller) = Asker::from_request_parts(parts, app).await?;
+        let ApiCaller(caller) = ApiCaller::from_request_parts(parts, app).await?;
         let query: Result<Query<AuthorQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(AuthorQuery { author }) = query.map_err(|rejection| {
             Problem::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
