@@ -14,6 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use crate::server::{App, Problem, body};
 
@@ -56,17 +57,35 @@ impl Fields {
         })?;
         // Some programs put a byte order mark in front; RFC 8259 lets a reader ignore it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        serde_json::from_str(text).map_err(|error| match error.classify() {
-            Category::Data => Problem::new(
+        let mut json = serde_json::Deserializer::from_str(text);
+        let fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = error.path().iter().next().and_then(|segment| match segment {
+                Segment::Map { key } => Some(key.clone()),
+                _ => None,
+            });
+            Self::not_an_object(text, field, &error.into_inner())
+        })?;
+        json.end().map_err(|error| Self::not_an_object(text, None, &error))?;
+        Ok(fields)
+    }
+
+    /// The error of a body that is not a JSON object. `field` is the field in which parsing stopped.
+    fn not_an_object(text: &str, field: Option<String>, error: &serde_json::Error) -> Problem {
+        match (error.classify(), field) {
+            (Category::Data, _) => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "A value is not acceptable",
                 "the body must be a JSON object",
             ),
             _ if text.trim().is_empty() => Problem::bad_request("the body is empty; it must be a JSON object"),
-            // The reason ends with line and column.
-            _ => Problem::bad_request(format!("the body is not JSON: {error}")),
-        })
+            // The text of the error ends with line and column.
+            (_, Some(field)) => Problem {
+                field: Some(field.clone()),
+                ..Problem::bad_request(format!("{field}: the body is not JSON here: {error}"))
+            },
+            (_, None) => Problem::bad_request(format!("the body is not JSON: {error}")),
+        }
     }
 
     /// Rejects fields that are not among these, and fields that were sent twice.
@@ -189,8 +208,18 @@ mod tests {
     #[test]
     fn bad_json_is_told_where() {
         let (status, field, detail) = problem(Fields::parse(b"{\n  \"budget\": NaN }"));
-        assert_eq!((status, field), (400, None));
-        assert!(detail.contains("line 2 column 13"), "{detail}");
+        assert_eq!((status, field.as_deref()), (400, Some("budget")));
+        assert_eq!(detail, "budget: the body is not JSON here: expected value at line 2 column 13");
+        for (body, field) in [
+            ("{\"a\": 1, \"b\": {\"c\": nul}}", Some("b")),
+            ("{\"a\": \"unterminated}", Some("a")),
+            ("{\"a\": 1, b: 2}", None),
+            ("{\"a\": 1", None),
+            ("{\"a\": 1}}", None),
+            ("{]", None),
+        ] {
+            assert_eq!(problem(Fields::parse(body.as_bytes())).1.as_deref(), field, "{body}");
+        }
         for body in [&b""[..], b" \n", b"{", b"{\"a\": 1} x", b"\xff", b"{\"a\": \xff}"] {
             assert_eq!(problem(Fields::parse(body)).0, 400, "{body:?}");
         }
