@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use auth::{Authority, Refused, over_at};
+use auth::{Authority, Refused, valid_until};
 use runtime::clock::now;
 use runtime::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
 use runtime::metrics::Refusal;
@@ -93,7 +93,7 @@ impl Sessions {
     /// When the next token is over of those that are not closed already.
     fn next_end(&self) -> Option<i64> {
         let live = self.live();
-        live.iter().find(|(_, live)| !live.outbox.is_closed()).map(|((expires, _), _)| over_at(*expires))
+        live.iter().find(|(_, live)| !live.outbox.is_closed()).map(|((expires, _), _)| valid_until(*expires))
     }
 
     /// Closes those whose token does not count any more. True: somebody may do something else now.

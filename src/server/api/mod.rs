@@ -1,29 +1,29 @@
 //! `/api`: the JSON API.
 //!
-//! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what
-//! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
-//! wish that is silently ignored. So are queries. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
+//! Lists are concatenations of rendered rows. Their entity tags change with the document, so polling an unchanged list is cheap.
+//! Bodies and queries are strict: an unknown field or parameter is an error that names it. `/api/openapi.json` describes the
+//! API, and `/api/` shows the description as a page.
 
 mod access;
 mod attribution;
-mod common;
-mod describe;
+mod body_fields;
+mod common_responses;
 mod document;
 mod documents;
+mod enum_schemas;
 mod export;
+mod extract;
 mod field_schemas;
-mod fields;
 mod history;
 mod login;
-mod names;
-mod parameters;
-mod past;
+mod openapi;
 mod patterns;
 mod position;
 mod positions;
+mod positions_at;
+mod query_parameters;
+mod schemas;
 mod session;
-mod shapes;
-mod target;
 
 use std::sync::Arc;
 
@@ -31,24 +31,24 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, put};
 
-use self::parameters::Parameters;
+use self::query_parameters::QueryParameters;
 use super::App;
 
-/// The API's paths.
+/// The routes of the API and of its description.
 pub fn router() -> Router<Arc<App>> {
-    routes().into_iter().fold(describe::router(), |router, (path, methods)| {
-        let strict = from_fn_with_state(Parameters::of(&describe::DESCRIPTION, path), parameters::refuse_unknown);
-        router.route(path, methods.route_layer(strict))
+    routes().into_iter().fold(openapi::router(), |router, (path, methods)| {
+        let parameters = QueryParameters::of(&openapi::OPENAPI, path);
+        router.route(path, methods.route_layer(from_fn_with_state(parameters, query_parameters::reject_unknown)))
     })
 }
 
-/// What is described. A table, so that a test can hold it against the description.
+/// The routes that the description contains. A test compares both.
 fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 12] {
     [
         ("/api/documents", get(documents::list).post(documents::create)),
         ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
         ("/api/documents/{documentId}/access", get(access::read)),
-        ("/api/documents/{documentId}/access/{user}", put(access::allow).delete(access::disallow)),
+        ("/api/documents/{documentId}/access/{user}", put(access::grant).delete(access::revoke)),
         ("/api/documents/{documentId}/positions", get(positions::list).post(positions::create)),
         (
             "/api/documents/{documentId}/positions/{positionId}",
