@@ -24,7 +24,7 @@ pub struct CsvTable {
 impl CsvTable {
     /// Renders the positions of a view.
     #[must_use]
-    pub fn of(view: &View) -> Self {
+    pub fn from_view(view: &View) -> Self {
         let mut names: BTreeSet<&str> = view.rows().flat_map(|row| extra_cells(row)).map(|(name, _)| name).collect();
         let dropped: BTreeSet<&str> = names.iter().skip(MAX_COLUMNS).copied().collect();
         names.retain(|name| !dropped.contains(name));

@@ -29,36 +29,37 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, put};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use self::openapi::ApiDoc;
 use self::query_parameters::QueryParameters;
 use super::App;
 
 /// The routes of the API and of its description.
 pub fn router() -> Router<Arc<App>> {
-    routes().into_iter().fold(openapi::router(), |router, (path, methods)| {
-        let parameters = QueryParameters::of(&openapi::OPENAPI, path);
-        router.route(path, methods.route_layer(from_fn_with_state(parameters, query_parameters::reject_unknown)))
-    })
+    openapi::router().merge(routes())
 }
 
-/// The routes that the description contains. A test compares both.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 12] {
-    [
-        ("/api/documents", get(documents::list).post(documents::create)),
-        ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
-        ("/api/documents/{documentId}/access", get(access::read)),
-        ("/api/documents/{documentId}/access/{user}", put(access::grant).delete(access::revoke)),
-        ("/api/documents/{documentId}/positions", get(positions::list).post(positions::create)),
-        (
-            "/api/documents/{documentId}/positions/{positionId}",
-            get(position::read).patch(position::change).delete(position::delete),
-        ),
-        ("/api/session", get(session::read)),
-        ("/api/documents/{documentId}/history", get(history::read)),
-        ("/api/documents/{documentId}/attribution", get(attribution::read)),
-        ("/api/documents/{documentId}/export.json", get(export::json)),
-        ("/api/documents/{documentId}/export.csv", get(export::csv)),
-        ("/api/documents/{documentId}/export.automerge", get(export::automerge)),
-    ]
+/// The routes with their descriptions, both from the `utoipa::path` of the handlers.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    let routes = [
+        routes!(documents::list, documents::create),
+        routes!(document::read, document::change, document::delete),
+        routes!(access::read),
+        routes!(access::grant, access::revoke),
+        routes!(positions::list, positions::create),
+        routes!(position::read, position::change, position::delete),
+        routes!(session::read),
+        routes!(history::read),
+        routes!(attribution::read),
+        routes!(export::json),
+        routes!(export::csv),
+        routes!(export::automerge),
+    ];
+    routes.into_iter().fold(OpenApiRouter::with_openapi(ApiDoc::openapi()), |router, (schemas, paths, methods)| {
+        let strict = from_fn_with_state(QueryParameters::of(&paths), query_parameters::reject_unknown);
+        router.routes((schemas, paths, methods.route_layer(strict)))
+    })
 }

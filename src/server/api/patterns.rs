@@ -100,14 +100,12 @@ fn parameters(description: &mut OpenApi) -> impl Iterator<Item = &mut Parameter>
 mod tests {
     use std::collections::BTreeSet;
 
-    use utoipa::OpenApi as _;
-
     use super::*;
-    use crate::server::api::openapi::ApiDoc;
+    use crate::server::api::openapi::describe;
 
     #[test]
     fn every_pattern_is_in_the_description() {
-        let mut description = ApiDoc::openapi();
+        let mut description = describe();
         for (schema, property, pattern) in PROPERTIES {
             let text = super::property(&mut description, schema, property);
             assert_eq!(text.and_then(|text| text.pattern.as_deref()), Some(pattern), "{schema}.{property}");

@@ -9,22 +9,22 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{OpenApi, PathItem, RefOr};
+use utoipa::openapi::path::{Operation, ParameterIn, Paths};
+use utoipa::openapi::{PathItem, RefOr};
 
 use crate::server::Problem;
 use crate::server::authentication::PARAMETER as TOKEN;
 
-/// The query parameters of the operations of one path.
+/// The query parameters of the operations of a route, by method.
 #[derive(Debug, Clone)]
 pub struct QueryParameters(Arc<Vec<(Method, Vec<String>)>>);
 
 impl QueryParameters {
-    /// The parameters in the description of a path.
+    /// The parameters in the description of a route.
     #[must_use]
-    pub fn of(description: &OpenApi, path: &str) -> Self {
-        let operations = description.paths.paths.get(path).map(operations).unwrap_or_default();
-        let named = operations.into_iter().map(|(method, operation)| (method, query_parameters(operation)));
+    pub fn of(route: &Paths) -> Self {
+        let operations = route.paths.values().flat_map(operations);
+        let named = operations.map(|(method, operation)| (method, query_parameters(operation)));
         Self(Arc::new(named.collect()))
     }
 
