@@ -11,7 +11,7 @@
 //! | `ws` | WebSockets, and the sync protocols on them |
 //! | `api` | the HTTP API below `/api` |
 //! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
-//! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `table`, `renderings` | helpers of HTTP handlers |
+//! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
 //!
 //! `ws` may import from `security` and `transport`, and `security` from `transport`; not the other way round.
 
@@ -20,6 +20,7 @@ mod additional_surface;
 mod api;
 pub(crate) mod body;
 pub(crate) mod conditional;
+pub mod csv_table;
 mod dashboard;
 pub(crate) mod document_view;
 mod fallback;
@@ -35,7 +36,6 @@ mod routes;
 pub(crate) mod security;
 mod start;
 mod static_files;
-pub mod table;
 pub(crate) mod transport;
 pub(crate) mod ws;
 

@@ -18,7 +18,7 @@ pub async fn list(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCalle
         Err(problem) => return response::problem(&problem),
     };
     let view = read_view(&view);
-    conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
+    conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
         let mut rows = vec![b'['];
         view.join(Form::Additional, b",", &mut rows);
         rows.push(b']');

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use auth::{Authority, Refused, over_at};
+use auth::{Authority, Refused, valid_until};
 use runtime::clock::now;
 use runtime::hub::{Caller, ConnectionKey, FarewellKind, Hub, Outbox};
 use runtime::metrics::Refusal;
@@ -98,7 +98,7 @@ impl SessionMonitor {
     /// When the next token of an open connection expires (Unix time in seconds).
     fn next_expiry(&self) -> Option<i64> {
         let sessions = self.sessions();
-        sessions.iter().find(|(_, session)| !session.outbox.is_closed()).map(|((expires, _), _)| over_at(*expires))
+        sessions.iter().find(|(_, session)| !session.outbox.is_closed()).map(|((expires, _), _)| valid_until(*expires))
     }
 
     /// Closes connections whose token is no longer valid. Returns whether the rights of others have changed.

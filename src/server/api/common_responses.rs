@@ -1,5 +1,5 @@
-//! What the description says of every operation: how requests authenticate, and the answers of the layers around all
-//! handlers (limits, origins, authentication, strict queries).
+//! The parts of the API description that all operations share: security schemes, and the responses of the middleware (limits,
+//! origins, authentication, strict queries).
 
 use utoipa::Modify;
 use utoipa::openapi::header::Header;
@@ -15,23 +15,23 @@ const BEARER: &str = "bearer";
 const SESSION: &str = "cookie";
 const QUERY: &str = "token";
 
-/// Answers to any request to the API.
-const ANSWERS: [(&str, &str); 9] = [
-    ("400", "The path or the query cannot be read, or a query parameter is unknown; `field` names the parameter."),
-    ("401", "This server asks who you are, and the request has no token that counts."),
-    ("403", "Your role does not allow this; or the request comes from a web page that is not allowed."),
+/// Responses that the middleware may give to any request of the API: status and description.
+const RESPONSES: [(&str, &str); 9] = [
+    ("400", "The path or the query is malformed, or a query parameter is unknown; `field` names the parameter."),
+    ("401", "This server requires authentication, and the request has no valid token."),
+    ("403", "Your role does not allow this, or the origin of the web page is not allowed."),
     ("414", "The URL is longer than 8 KiB."),
-    ("421", "The host name of the request is not one of this server's."),
-    ("429", "Too many connections from your address, or too many new documents; try again later."),
+    ("421", "The request is for another host name."),
+    ("429", "Too many connections from your address, or too many new documents."),
     ("431", "The headers are larger than 16 KiB."),
-    ("500", "Something failed in the server; the reason is in its log."),
-    ("503", "The document or the server is not available at the moment."),
+    ("500", "The server failed. Its log has the reason."),
+    ("503", "The document or the server is temporarily unavailable."),
 ];
 
-/// Adds [`ANSWERS`] and the security schemes.
-pub struct CommonAnswers;
+/// Adds [`RESPONSES`] and the security schemes.
+pub struct CommonResponses;
 
-impl Modify for CommonAnswers {
+impl Modify for CommonResponses {
     fn modify(&self, description: &mut OpenApi) {
         let components = description.components.get_or_insert_default();
         for (name, scheme) in schemes() {
@@ -41,7 +41,7 @@ impl Modify for CommonAnswers {
             for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete] {
                 let Some(operation) = operation else { continue };
                 if path.starts_with("/api/") {
-                    add_answers(operation);
+                    add_responses(operation);
                 }
                 add_headers(operation);
             }
@@ -49,7 +49,7 @@ impl Modify for CommonAnswers {
     }
 }
 
-/// The description for a server that asks who its users are: any of the schemes will do.
+/// The description for a server with authentication: each operation accepts any of the schemes.
 #[must_use]
 pub fn secured(mut description: OpenApi) -> OpenApi {
     let none: [&str; 0] = [];
@@ -58,9 +58,9 @@ pub fn secured(mut description: OpenApi) -> OpenApi {
 }
 
 fn schemes() -> [(&'static str, SecurityScheme); 3] {
-    let bearer = "The token that a login returns, or one that the server's operator has made.";
+    let bearer = "The token that a login returns, or that the operator of the server has issued.";
     let cookie = "The cookie that a login sets, for web pages. Over HTTPS its name begins with `__Host-`.";
-    let query = "The token as a parameter of the URL, for clients that cannot set headers. URLs end up in logs: prefer the header.";
+    let query = "The token as a query parameter, for clients that cannot set headers. Prefer the header, because URLs end up in logs.";
     let mut http = Http::new(HttpAuthScheme::Bearer);
     http.bearer_format = Some("JWT".to_owned());
     http.description = Some(bearer.to_owned());
@@ -71,9 +71,9 @@ fn schemes() -> [(&'static str, SecurityScheme); 3] {
     ]
 }
 
-/// Adds the answers that the operation does not describe itself.
-fn add_answers(operation: &mut Operation) {
-    for (status, text) in ANSWERS {
+/// Adds the responses that the operation does not describe itself.
+fn add_responses(operation: &mut Operation) {
+    for (status, text) in RESPONSES {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(text)));
     }
 }
@@ -83,16 +83,14 @@ fn problem(text: &str) -> Response {
     ResponseBuilder::new().description(text).content("application/problem+json", content).build()
 }
 
-/// Adds the headers that go with a status, whoever answers it.
+/// Adds the headers of each status. They are the same for handlers and middleware.
 fn add_headers(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let (name, header) = match status.as_str() {
-            "304" => ("ETag", header("What you have already", text())),
+            "304" => ("ETag", header("The tag of your copy", text())),
             "401" => ("WWW-Authenticate", header("`Bearer`", text())),
-            "429" | "503" => {
-                ("Retry-After", header("Seconds after which to try again, where that is known", seconds()))
-            }
+            "429" | "503" => ("Retry-After", header("Seconds to wait before a retry, if known", seconds())),
             _ => continue,
         };
         response.headers.entry(name.to_owned()).or_insert(RefOr::T(header));

@@ -99,7 +99,7 @@ impl DocumentRight {
 impl Document {
     /// The document of a view, with the right of the caller.
     #[must_use]
-    pub fn to(caller: &Caller, app: &App, id: &DocumentId, view: &View) -> Self {
+    pub fn for_caller(caller: &Caller, app: &App, id: &DocumentId, view: &View) -> Self {
         Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
     }
 
@@ -168,8 +168,9 @@ pub struct BrokenDocument {
 
 /// An item of the list of documents.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Listed)]
 #[serde(untagged)]
-pub enum Listed {
+pub enum ListedDocument {
     /// A document that can be opened.
     Document(Document),
     /// A document that cannot be opened.
@@ -181,7 +182,7 @@ pub enum Listed {
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what server/renderings.rs writes; a test holds one against the other")]
+#[expect(dead_code, reason = "describes what server/renderings.rs writes; a test compares both")]
 pub struct Position {
     /// Opaque id.
     #[schema(example = "0be30cc0d3f126")]
@@ -218,7 +219,7 @@ pub struct Position {
 /// The positions of a document.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test holds one against the other")]
+#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test compares both")]
 pub struct PositionList {
     /// The document's id.
     #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
@@ -231,7 +232,7 @@ pub struct PositionList {
 
 /// A document with all of its positions.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test holds one against the other")]
+#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test compares both")]
 pub struct Export {
     /// The document with its settings.
     document: Document,

@@ -1,12 +1,12 @@
-//! Schemas of names in the API: roles, surfaces, documents. Other modules write these names as text.
+//! Schemas of the enumerations in the API: roles, protocols, documents of a token. Handlers write their values as text.
 
 use utoipa::ToSchema;
 
-/// `viewer` may read, `editor` may also change, `owner` may also grant access and delete.
+/// `viewer` can read, `editor` can also change, `owner` can also grant access and delete.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Role, example = "editor")]
-#[expect(dead_code, reason = "describes `auth::Role`; a test holds one against the other")]
+#[expect(dead_code, reason = "describes `auth::Role`; a test compares both")]
 pub enum RoleName {
     /// Reads.
     Viewer,
@@ -20,7 +20,7 @@ pub enum RoleName {
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Surface)]
-#[expect(dead_code, reason = "describes `document::Surface`; a test holds one against the other")]
+#[expect(dead_code, reason = "describes `sync_engine::Surface`; a test compares both")]
 pub enum SurfaceName {
     /// automerge-repo.
     Sync,
@@ -32,11 +32,11 @@ pub enum SurfaceName {
     Api,
 }
 
-/// The documents that a token is for: `*` for all, or a list of ids and `default`.
+/// The documents that a token grants: `*` for all, or a list of ids and `default`.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = TokenDocuments)]
-#[expect(dead_code, reason = "describes `auth::Documents`; a test holds one against the other")]
+#[expect(dead_code, reason = "describes `auth::Documents`; a test compares both")]
 pub enum DocumentNames {
     /// All documents.
     All(AllDocuments),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn described_names_equal_those_in_use() {
+    fn described_values_equal_those_in_use() {
         assert_eq!(names::<RoleName>(), json!([Role::Viewer, Role::Editor, Role::Owner]));
         let surfaces = [Surface::Sync, Surface::Plain, Surface::Legacy, Surface::Api];
         assert_eq!(names::<SurfaceName>(), json!(surfaces.map(|surface| surface.to_string())));

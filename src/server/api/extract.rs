@@ -1,4 +1,4 @@
-//! What a request is about, and who makes it: read from the path and the query.
+//! Extractors: the document, the position and the author of a request.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use utoipa::IntoParams;
 use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
-/// Who writes when nobody says so.
-const ANYBODY: &str = "api";
+/// Author of a change if the request names none.
+const DEFAULT_AUTHOR: &str = "api";
 
-/// The document of a path.
+/// Path parameter: a document.
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Path)]
@@ -27,7 +27,7 @@ pub struct DocumentPath {
     document_id: String,
 }
 
-/// The position of a path.
+/// Path parameter: a position.
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Path)]
@@ -37,20 +37,20 @@ pub struct PositionPath {
     position_id: String,
 }
 
-/// Who writes.
+/// Query parameter: the author of a change.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuthorQuery {
-    /// The name that the change carries, and that is shown as `updatedBy`. `api` when absent. Where users log in it is
-    /// theirs, whatever is given here.
+    /// The author of the change, shown as `updatedBy`; `api` if absent. Ignored if the request is authenticated: then the
+    /// author is the user.
     #[param(max_length = 200, min_length = 1, example = "Anita Rao")]
     author: Option<String>,
 }
 
-/// The document that a request is about.
-pub struct Target(pub DocumentId);
+/// Extracts the document id of the path; `default` stands for the default document.
+pub struct TargetDocument(pub DocumentId);
 
-impl FromRequestParts<Arc<App>> for Target {
+impl FromRequestParts<Arc<App>> for TargetDocument {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
@@ -60,7 +60,7 @@ impl FromRequestParts<Arc<App>> for Target {
     }
 }
 
-/// The position that a request is about.
+/// Extracts the position id of the path.
 pub struct TargetPosition(pub String);
 
 impl FromRequestParts<Arc<App>> for TargetPosition {
@@ -73,41 +73,38 @@ impl FromRequestParts<Arc<App>> for TargetPosition {
 }
 
 fn bad_path(rejection: PathRejection) -> Problem {
-    Problem::bad_request(format!("the path cannot be read: {}", rejection.body_text()))
+    Problem::bad_request(format!("the path is malformed: {}", rejection.body_text()))
 }
 
-/// Who makes a change, and when.
-pub struct Writer(pub Author);
+/// Extracts the author of an edit. Authenticated users cannot choose another name.
+pub struct EditAuthor(pub Author);
 
-impl FromRequestParts<Arc<App>> for Writer {
+impl FromRequestParts<Arc<App>> for EditAuthor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let ApiCaller(caller) = ApiCaller::from_request_parts(parts, app).await?;
         let query: Result<Query<AuthorQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
-        let Query(AuthorQuery { author }) = query.map_err(|rejection| {
-            Problem::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
-        })?;
-        let author = author.map(|name| checked("author", &name)).transpose()?;
-        // Nobody writes in the name of somebody else.
+        let Query(AuthorQuery { author }) = query.map_err(Problem::bad_query)?;
+        let author = author.map(|name| check_name("author", &name)).transpose()?;
         let user = caller.user().map(|user| user.to_string());
-        let name = user.or(author).unwrap_or_else(|| ANYBODY.to_owned());
+        let name = user.or(author).unwrap_or_else(|| DEFAULT_AUTHOR.to_owned());
         Ok(Self(Author { name, now: now_ms() }))
     }
 }
 
-/// A name that can be shown.
+/// Checks a name that other users will see.
 ///
 /// # Errors
-/// When it cannot; `field` says what it was given as.
-pub fn checked(field: &str, name: &str) -> Result<String, Problem> {
+/// When the name is invalid. The problem names `field`.
+pub fn check_name(field: &str, name: &str) -> Result<String, Problem> {
     match check_author_name(name) {
         Ok(name) => Ok(name.to_owned()),
         Err(reason) => Err(Problem::invalid(field, format!("{field}: {reason}"))),
     }
 }
 
-/// A text as a segment of a path, or as the value of a header's extended parameter (RFC 8187).
+/// Encodes a text as a path segment, or as the value of an extended header parameter (RFC 8187).
 pub fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         match byte {
@@ -123,16 +120,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_can_be_shown_are_taken() {
-        assert_eq!(checked("author", "Anita Rao").unwrap(), "Anita Rao");
-        assert_eq!(checked("author", &"é".repeat(200)).unwrap().chars().count(), 200);
+    fn invalid_names_are_rejected() {
+        assert_eq!(check_name("author", "Anita Rao").unwrap(), "Anita Rao");
+        assert_eq!(check_name("author", &"é".repeat(200)).unwrap().chars().count(), 200);
         for name in ["", "\u{200b}", "a\nb", &"x".repeat(201)] {
-            assert_eq!(checked("author", name).unwrap_err().field.as_deref(), Some("author"), "{name:?}");
+            assert_eq!(check_name("author", name).unwrap_err().field.as_deref(), Some("author"), "{name:?}");
         }
     }
 
     #[test]
-    fn whatever_is_not_plain_is_encoded() {
+    fn reserved_characters_are_percent_encoded() {
         assert_eq!(percent_encoded("a/b c%é?"), "a%2Fb%20c%25%C3%A9%3F");
         assert_eq!(percent_encoded("0be30cc0-d3f1_26.~"), "0be30cc0-d3f1_26.~");
     }

@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}/positions?at=…`: the positions as they were.
+//! `/api/documents/{documentId}/positions?at=…`: the positions at earlier heads.
 
 use std::sync::Arc;
 
@@ -16,39 +16,39 @@ use utoipa::IntoParams;
 
 use crate::server::{App, Problem, conditional, renderings, reserved_body};
 
-/// At which moment.
+/// Query parameter: heads of the document.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AtQuery {
-    /// The positions as they were when the document had these heads: hashes in hexadecimal, with commas in between, as
-    /// `heads` and the history tell them. As they are when absent.
+    /// Read the positions at these heads of the document: hashes in hexadecimal, separated by commas, as in `heads` and in the
+    /// history. Absent: the current heads.
     #[param(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     at: Option<String>,
 }
 
-/// The heads that a request asks for; None: as it is now.
-pub struct At(pub Option<Vec<ChangeHash>>);
+/// Extracts the heads of the query; `None` stands for the current heads.
+pub struct AtHeads(pub Option<Vec<ChangeHash>>);
 
-impl FromRequestParts<Arc<App>> for At {
+impl FromRequestParts<Arc<App>> for AtHeads {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let query: Result<Query<AtQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(AtQuery { at }) = query.map_err(Problem::bad_query)?;
-        at.as_deref().map(|at| hashes("at", at)).transpose().map(Self)
+        at.as_deref().map(|at| parse_hashes("at", at)).transpose().map(Self)
     }
 }
 
-/// Reads the hashes of changes that a parameter names.
-pub fn hashes(parameter: &'static str, text: &str) -> Result<Vec<ChangeHash>, Problem> {
+/// Parses the change hashes of a parameter, separated by commas or dots.
+pub fn parse_hashes(parameter: &'static str, text: &str) -> Result<Vec<ChangeHash>, Problem> {
     let hashes: Result<Vec<ChangeHash>, _> = text.split([',', '.']).map(|hash| hash.trim().parse()).collect();
     hashes.map_err(|_| {
-        let detail = "must be hashes of 64 hexadecimal digits, with commas in between, as the history tells them";
+        let detail = "must be hashes of 64 hexadecimal digits, separated by commas, as in the history";
         Problem::bad_parameter(parameter, detail)
     })
 }
 
-/// The list of positions as it was.
+/// Lists the positions at these heads.
 pub async fn list(
     app: &App,
     caller: &Caller,
@@ -57,9 +57,8 @@ pub async fn list(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let read = app.hub.past(caller, id, heads).await?.ok_or_else(|| Problem::no_document(id))?;
-    let tag = conditional::tag_of_heads(read.past.heads());
-    Ok(conditional::answer(headers, &tag, || {
-        // What was never changes, so nobody needs to wait for anything.
+    let tag = conditional::etag_of_heads(read.past.heads());
+    Ok(conditional::respond(headers, &tag, || {
         let body = heavily(|| {
             let positions = read.past.positions();
             let names: Vec<String> = read.past.heads().iter().map(ToString::to_string).collect();
@@ -83,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_read_with_commas_or_dots_in_between() {
+    fn hashes_are_separated_by_commas_or_dots() {
         let (one, two) = ("a3".repeat(32), "0b".repeat(32));
         for text in [format!("{one},{two}"), format!("{one}.{two}"), format!("{one}, {two}")] {
-            let heads: Vec<String> = hashes("at", &text).unwrap().iter().map(ToString::to_string).collect();
+            let heads: Vec<String> = parse_hashes("at", &text).unwrap().iter().map(ToString::to_string).collect();
             assert_eq!(heads, [one.as_str(), &two], "{text}");
         }
         for text in ["", ",", "now", &one[1..], &format!("{one},"), &format!("\"{one}\""), &format!("{one}{two}")] {
-            let problem = hashes("at", text).unwrap_err();
+            let problem = parse_hashes("at", text).unwrap_err();
             assert_eq!((problem.status, problem.field.as_deref()), (400, Some("at")), "{text}");
         }
     }

@@ -1,6 +1,6 @@
-//! `/api/openapi.json` and `/api/`: the description of the API, for programs and for people.
+//! `/api/openapi.json`: the OpenAPI description. `/api/`: Swagger UI, which shows it.
 //!
-//! The page is served from this program: it asks nothing of any other server.
+//! The files of Swagger UI are embedded. The page makes no requests to other servers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -10,85 +10,65 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use utoipa::OpenApi;
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::common::{CommonAnswers, secured};
+use super::common_responses::{CommonResponses, secured};
 use super::field_schemas::FieldSchemas;
+use super::login;
 use super::patterns::Patterns;
-use super::{access, attribution, document, documents, export, history, login, position, positions, session};
 use crate::server::static_files::StaticFile;
 use crate::server::{App, Problem};
 
-/// The page's own scripts and style sheets, the pictures inside of these, and requests to this server to try things
-/// out. (The page's scripts set styles, which is what needs `unsafe-inline`.)
+/// Content security policy of Swagger UI: its own files, and requests to this server. Its scripts set styles, which needs
+/// `unsafe-inline`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The description.
-#[derive(OpenApi)]
+/// The parts of the description that belong to no route of the API. `super::routes` adds the others.
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Happierwork API",
-        description = "Positions and their budgets, in documents that many people edit at once.\n\n\
-            What is written here is on disk before it is answered, and seen at once by everybody else, whichever \
-            protocol they speak. A plan is an Automerge document: `default` names the one that legacy clients see.\n\n\
-            Answers carry an `ETag`. Send it back as `If-None-Match` to get 304 while nothing has changed, or as \
-            `If-Match` to write only what you have read (weak and strong tags are the same here). Errors are problem \
-            details (RFC 9457). Where the server asks who you are, send a token \
-            (`Authorization: Bearer`); what it does not let you see is answered as if it did not exist.",
+        description = "Positions and their budgets, in documents that many users edit concurrently.\n\n\
+            A plan is an Automerge document. `default` names the document that legacy clients use. A write is on disk \
+            before the response, and clients of all protocols see it immediately.\n\n\
+            Responses have an `ETag`. Send it as `If-None-Match` to get 304 while nothing has changed, or as \
+            `If-Match` to write only if nothing has changed (weak and strong tags are equivalent). Errors are problem \
+            details (RFC 9457). If the server requires authentication, send a token (`Authorization: Bearer`). A \
+            document that the token does not grant appears not to exist.",
     ),
-    // Relative to the description's own URL, so that it holds below a path prefix, too.
+    // Relative to the URL of the description, so that it is right below a path prefix, too.
     servers((url = "..")),
     tags(
         (name = "documents", description = "Plans."),
-        (name = "positions", description = "Who is planned, and at what cost."),
-        (name = "history", description = "What has changed, when, by whom."),
-        (name = "exports", description = "To take away: `.automerge` holds everything, with its history; `.json` and `.csv` hold the document as it is, and count what they do not hold."),
-        (name = "access", description = "Who may do what with a document."),
-        (name = "session", description = "Who you are."),
+        (name = "positions", description = "Planned positions and their budgets."),
+        (name = "history", description = "Changes, their times and their authors."),
+        (name = "exports", description = "Files. `.automerge` contains everything, with the history. `.json` and `.csv` contain the current state, and count the values that they omit."),
+        (name = "access", description = "Roles of users in a document."),
+        (name = "session", description = "Authentication."),
     ),
-    paths(
-        documents::list,
-        documents::create,
-        document::read,
-        document::change,
-        document::delete,
-        access::read,
-        access::allow,
-        access::disallow,
-        session::read,
-        login::log_in,
-        login::log_out,
-        positions::list,
-        positions::create,
-        position::read,
-        position::change,
-        position::delete,
-        history::read,
-        attribution::read,
-        export::json,
-        export::csv,
-        export::automerge,
-    ),
+    paths(login::log_in, login::log_out),
     components(schemas(Problem)),
-    modifiers(&CommonAnswers, &FieldSchemas, &Patterns, &NoLicence),
 )]
-pub struct Description;
+pub struct ApiDoc;
 
-/// Leaves out the licence: utoipa takes the one of Cargo.toml, and there is none.
-struct NoLicence;
+/// The description without security requirements.
+static OPENAPI: LazyLock<OpenApi> = LazyLock::new(describe);
 
-impl utoipa::Modify for NoLicence {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        description.info.license = None;
+/// Collects the description of all routes, and completes it.
+pub(super) fn describe() -> OpenApi {
+    let mut description = super::routes().into_openapi();
+    // utoipa takes the licence from Cargo.toml, which has none.
+    description.info.license = None;
+    for modifier in [&CommonResponses as &dyn Modify, &FieldSchemas, &Patterns] {
+        modifier.modify(&mut description);
     }
+    description
 }
 
-/// The description, made once.
-pub static DESCRIPTION: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Description::openapi);
-
-/// The description's paths, and the page's.
+/// The routes of the description and of Swagger UI.
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/api/openapi.json", get(description))
@@ -97,19 +77,18 @@ pub fn router() -> Router<Arc<App>> {
         .route("/api/{file}", get(async |Path(file): Path<String>, headers: HeaderMap| page(&file, &headers).await))
 }
 
-/// What is said of authentication depends on whether this server asks who its users are.
+/// The description. It requires authentication if this server does.
 async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     fn file(text: String) -> StaticFile {
         StaticFile::new(HeaderValue::from_static("application/json"), text)
     }
-    static OPEN: LazyLock<StaticFile> = LazyLock::new(|| file(DESCRIPTION.to_json().unwrap_or_default()));
-    static SECURED: LazyLock<StaticFile> =
-        LazyLock::new(|| file(secured(DESCRIPTION.clone()).to_json().unwrap_or_default()));
+    static OPEN: LazyLock<StaticFile> = LazyLock::new(|| file(OPENAPI.to_json().unwrap_or_default()));
+    static SECURED: LazyLock<StaticFile> = LazyLock::new(|| file(secured(OPENAPI.clone()).to_json().unwrap_or_default()));
     let file = if app.authority.is_some() { &SECURED } else { &OPEN };
     file.response(&headers).await
 }
 
-/// A file of the page.
+/// A file of Swagger UI.
 async fn page(name: &str, headers: &HeaderMap) -> Response {
     match find(name) {
         Some(file) => {
@@ -117,25 +96,25 @@ async fn page(name: &str, headers: &HeaderMap) -> Response {
             (policy, file.response(headers).await).into_response()
         }
         None => {
-            Problem::not_found(format!("there is nothing at /api/{name}; see /api/ for what there is")).into_response()
+            Problem::not_found(format!("there is no resource /api/{name}; /api/ describes the API")).into_response()
         }
     }
 }
 
-/// The same file each time: there are a dozen.
+/// Returns a file of Swagger UI, and keeps it: there are about twelve.
 fn find(name: &str) -> Option<Arc<StaticFile>> {
     static FILES: LazyLock<Mutex<HashMap<String, Arc<StaticFile>>>> = LazyLock::new(Mutex::default);
-    // Without a validator, which would be another server.
+    // The validator would be another server.
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from("openapi.json").validator_url("none").display_request_duration(true)));
-    let known = || FILES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(file) = known().get(name) {
+    let files = || FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = files().get(name) {
         return Some(Arc::clone(file));
     }
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).ok().flatten()?;
-    let kind = HeaderValue::try_from(file.content_type).ok()?;
-    let file = Arc::new(StaticFile::new(kind, file.bytes.into_owned()));
-    Some(Arc::clone(known().entry(name.to_owned()).or_insert(file)))
+    let content_type = HeaderValue::try_from(file.content_type).ok()?;
+    let file = Arc::new(StaticFile::new(content_type, file.bytes.into_owned()));
+    Some(Arc::clone(files().entry(name.to_owned()).or_insert(file)))
 }
 
 #[cfg(test)]
@@ -147,20 +126,22 @@ mod tests {
     use super::*;
 
     fn described() -> Value {
-        serde_json::to_value(Description::openapi()).unwrap()
+        serde_json::to_value(&*OPENAPI).unwrap()
     }
 
     #[test]
-    fn what_is_routed_is_described_and_nothing_else() {
+    fn routes_and_described_paths_are_equal() {
         let description = described();
         let described: BTreeSet<&str> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let routes = super::super::routes().into_openapi();
         let legacy = ["/accounts/api/login/", "/accounts/api/logout/"];
-        let routed: BTreeSet<&str> = super::super::routes().iter().map(|(path, _)| *path).chain(legacy).collect();
-        assert_eq!(described, routed);
+        assert!(legacy.iter().all(|path| described.contains(path)));
+        assert_eq!(described, routes.paths.paths.keys().map(String::as_str).collect());
+        assert_eq!(described.len(), 12 + legacy.len());
     }
 
     #[test]
-    fn everything_that_is_referred_to_is_there() {
+    fn references_resolve() {
         let description = described();
         let mut references = Vec::new();
         collect(&description, &mut references);
@@ -183,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_every_layer_are_described() {
-        let description = serde_json::to_value(secured(Description::openapi())).unwrap();
+    fn responses_of_middleware_are_described() {
+        let description = serde_json::to_value(secured(OPENAPI.clone())).unwrap();
         let schemes = description["components"]["securitySchemes"].as_object().unwrap();
         let named: Vec<&String> = description["security"]
             .as_array()
@@ -197,8 +178,8 @@ mod tests {
             for (method, operation) in operations.as_object().unwrap() {
                 let responses = &operation["responses"];
                 for status in ["400", "401", "403", "421", "429", "503"] {
-                    let is_there = responses[status].is_object();
-                    assert!(is_there || !path.starts_with("/api/"), "{method} {path}: {status}");
+                    let is_described = responses[status].is_object();
+                    assert!(is_described || !path.starts_with("/api/"), "{method} {path}: {status}");
                 }
                 for (status, header) in [("401", "WWW-Authenticate"), ("429", "Retry-After"), ("304", "ETag")] {
                     let response = &responses[status];
@@ -227,7 +208,7 @@ mod tests {
                     let content = response["content"].as_object();
                     assert_eq!(content.is_none(), matches!(&**status, "204" | "304"), "{at} {status}");
                     let problem = content.is_some_and(|content| content.contains_key("application/problem+json"));
-                    // Logging in and out is the legacy protocol's, with errors of its own.
+                    // Login and logout belong to the legacy protocol, which has its own error format.
                     if path.starts_with("/api/") {
                         assert_eq!(problem, status.as_str() >= "400", "{at} {status}");
                     }

@@ -1,46 +1,46 @@
-//! The table of positions as CSV, with a column for every field that other programs have added.
+//! The CSV export: a line per position, with a column for each field that other programs have added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{Extra, Form, Row, View, csv};
 use serde_json::Value as Json;
 
-/// Columns that a table may have beyond those of the schema. The fields of others are counted as omitted.
+/// Maximum number of columns for fields beyond the schema. The values of further fields count as omitted.
 const MAX_COLUMNS: usize = 200;
-/// The column of what stands in the place of a position that is no map.
+/// Column for the value in the place of a position that is not a map.
 const VALUE: &str = "value";
-/// In front of the name of a field that every table has a column for already.
+/// Prefix of the column of an added field that has the name of a standard column.
 const PREFIX: &str = "extra.";
 
-/// A table as CSV.
+/// The positions of a document as CSV.
 #[derive(Debug, PartialEq)]
-pub struct Table {
-    /// The file.
+pub struct CsvTable {
+    /// Content of the file.
     pub csv: Vec<u8>,
-    /// How many values of the document the file does not hold. The document's settings, which no table has, are not counted.
+    /// Number of values of the document that the file does not contain. The document's settings do not count.
     pub omitted: usize,
 }
 
-impl Table {
-    /// The positions that a view shows.
+impl CsvTable {
+    /// Renders the positions of a view.
     #[must_use]
-    pub fn of(view: &View) -> Self {
-        let mut names: BTreeSet<&str> = view.rows().flat_map(|row| cells(row)).map(|(name, _)| name).collect();
+    pub fn from_view(view: &View) -> Self {
+        let mut names: BTreeSet<&str> = view.rows().flat_map(|row| extra_cells(row)).map(|(name, _)| name).collect();
         let dropped: BTreeSet<&str> = names.iter().skip(MAX_COLUMNS).copied().collect();
         names.retain(|name| !dropped.contains(name));
-        let heads = heads(&names);
+        let column_names = column_names(&names);
 
-        let mut out = csv::header(heads.iter().map(String::as_str));
+        let mut out = csv::header(column_names.iter().map(String::as_str));
         let mut omitted = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing() + extra.omitted);
         if names.is_empty() {
             view.join(Form::Csv, b"", &mut out);
         }
         for row in view.rows() {
-            omitted += omitted_of(row);
+            omitted += omitted_in_row(row);
             if names.is_empty() {
                 continue;
             }
-            let cells: BTreeMap<&str, &Json> = cells(row).collect();
+            let cells: BTreeMap<&str, &Json> = extra_cells(row).collect();
             omitted += cells.keys().filter(|name| dropped.contains(*name)).count();
             let line = row.form(Form::Csv);
             out.extend_from_slice(line.strip_suffix(csv::LINE_END).unwrap_or(line));
@@ -56,32 +56,33 @@ impl Table {
     }
 }
 
-/// The names of the columns. One that every table has is given to no other.
-fn heads(names: &BTreeSet<&str>) -> Vec<String> {
-    let head = |name: &&str| {
-        let mut head = (*name).to_owned();
-        while csv::is_column(&head) || (head != **name && names.contains(head.as_str())) {
-            head.insert_str(0, PREFIX);
+/// The column names of added fields, all distinct from each other and from the standard columns.
+fn column_names(names: &BTreeSet<&str>) -> Vec<String> {
+    let column_name = |name: &&str| {
+        let mut column = (*name).to_owned();
+        while csv::is_column(&column) || (column != **name && names.contains(column.as_str())) {
+            column.insert_str(0, PREFIX);
         }
-        head
+        column
     };
-    names.iter().map(head).collect()
+    names.iter().map(column_name).collect()
 }
 
-/// What a row has beyond the schema.
-fn cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
+/// Name and value of each field of a row beyond the schema.
+fn extra_cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
     let extra = row.position.extra.as_deref();
     let fields = extra.into_iter().flat_map(|extra| &extra.fields).map(|(name, value)| (name.as_str(), value));
     fields.chain(extra.and_then(|extra| extra.value.as_ref()).map(|value| (VALUE, value)))
 }
 
-/// How many values of a row no cell holds: those that lost against a concurrent write, and those that JSON does not hold.
-fn omitted_of(row: &Row) -> usize {
+/// Number of values of a row that no cell contains: those that lost against a concurrent write, and those that JSON cannot
+/// represent.
+fn omitted_in_row(row: &Row) -> usize {
     let losing: usize = row.position.conflicts.values().map(Vec::len).sum();
     losing + row.position.extra.as_deref().map_or(0, |extra: &Extra| extra.losing() + extra.omitted)
 }
 
-/// How many values of a document its JSON does not hold.
+/// Number of values of a document that its JSON export does not contain.
 #[must_use]
 pub fn omitted_in_json(view: &View) -> usize {
     let rows = view.rows().filter_map(|row| row.position.extra.as_deref());
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
     use crate::server::renderings::JSON_AND_CSV;
 
-    /// Standard columns: the id, the fields, `updatedBy`, `updatedAt`, `createdAt`.
+    /// Number of standard columns: the id, the fields, `updatedBy`, `updatedAt`, `createdAt`.
     const COLUMNS: usize = plan::FIELDS.len() + 4;
 
     fn plan() -> (AutoCommit, ObjId) {
@@ -111,10 +112,10 @@ mod tests {
         row
     }
 
-    /// The cells of a table as another implementation reads them, and how much is omitted.
+    /// The cells of the export as another implementation reads them, and the number of omitted values.
     fn read(doc: &mut AutoCommit) -> (Vec<Vec<String>>, usize) {
         let doc = Automerge::load(&doc.save()).unwrap();
-        let table = Table::of(&View::new(&doc, JSON_AND_CSV));
+        let table = CsvTable::from_view(&View::new(&doc, JSON_AND_CSV));
         let text = String::from_utf8(table.csv).unwrap();
         let text = text.strip_prefix('\u{feff}').unwrap();
         let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_cell_holds_is_counted() {
+    fn values_without_a_cell_are_counted() {
         let (mut doc, positions) = plan();
         let one = row(&mut doc, &positions, "a");
         doc.put(ROOT, "scenario", "frozen").unwrap();
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_bounded_and_the_others_counted() {
+    fn columns_are_bounded_and_further_fields_counted() {
         let (mut doc, positions) = plan();
         let one = row(&mut doc, &positions, "a");
         for column in 0..MAX_COLUMNS + 3 {

@@ -1,7 +1,7 @@
-//! Strict queries: a parameter that an operation does not take is an error, like an unknown field of a body.
+//! Strict queries: an unknown query parameter is an error, like an unknown field of a body.
 //!
-//! `?departement=HR` that is ignored lists everybody, and nobody notices. The description of the API says which parameters
-//! an operation takes; this layer enforces the same list, so that the two cannot differ, and no handler can forget it.
+//! If a misspelled parameter such as `?departement=HR` were ignored, the client would silently get a list without the filter. A
+//! layer on each route accepts exactly the parameters in the API description, so handlers and description cannot diverge.
 
 use std::sync::Arc;
 
@@ -9,40 +9,40 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{OpenApi, PathItem, RefOr};
+use utoipa::openapi::path::{Operation, ParameterIn, Paths};
+use utoipa::openapi::{PathItem, RefOr};
 
 use crate::server::Problem;
 use crate::server::security::authentication::PARAMETER as TOKEN;
 
-/// The query parameters that the operations of one path take.
+/// The query parameters of the operations of a route, by method.
 #[derive(Debug, Clone)]
-pub struct Parameters(Arc<Vec<(Method, Vec<String>)>>);
+pub struct QueryParameters(Arc<Vec<(Method, Vec<String>)>>);
 
-impl Parameters {
-    /// What the description says of a path.
+impl QueryParameters {
+    /// The parameters in the description of a route.
     #[must_use]
-    pub fn of(description: &OpenApi, path: &str) -> Self {
-        let operations = description.paths.paths.get(path).map(operations).unwrap_or_default();
-        let named = operations.into_iter().map(|(method, operation)| (method, query_parameters(operation)));
+    pub fn of(route: &Paths) -> Self {
+        let operations = route.paths.values().flat_map(operations);
+        let named = operations.map(|(method, operation)| (method, query_parameters(operation)));
         Self(Arc::new(named.collect()))
     }
 
     fn check(&self, method: &Method, query: &str) -> Result<(), Problem> {
-        // Answers to HEAD are those to GET, without a body.
+        // HEAD requests are handled as GET.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let known = self.0.iter().find(|(known, _)| known == method).map_or(&[][..], |(_, names)| names);
         let mut seen = Vec::new();
         for (name, _) in form_urlencoded::parse(query.as_bytes()) {
             if name != TOKEN && !known.iter().any(|known| *known == name) {
                 let detail = match known {
-                    [] => "there is no such parameter; this request takes none".to_owned(),
-                    known => format!("there is no such parameter; those that there are: {}", known.join(", ")),
+                    [] => "unknown parameter; this request has no parameters".to_owned(),
+                    known => format!("unknown parameter; the parameters are: {}", known.join(", ")),
                 };
                 return Err(Problem::bad_parameter(&name, detail));
             }
             if seen.contains(&name) {
-                return Err(Problem::bad_parameter(&name, "was sent twice"));
+                return Err(Problem::bad_parameter(&name, "duplicate parameter"));
             }
             seen.push(name);
         }
@@ -50,8 +50,8 @@ impl Parameters {
     }
 }
 
-/// Refuses a request whose query holds a parameter that is unknown, or sent twice.
-pub async fn refuse_unknown(State(parameters): State<Parameters>, request: Request, next: Next) -> Response {
+/// Rejects requests with an unknown or duplicate query parameter.
+pub async fn reject_unknown(State(parameters): State<QueryParameters>, request: Request, next: Next) -> Response {
     match parameters.check(request.method(), request.uri().query().unwrap_or_default()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_and_repeated_parameters_are_named() {
+    fn unknown_and_duplicate_parameters_are_named() {
         let known = vec![(Method::GET, vec!["limit".to_owned(), "field".to_owned()]), (Method::DELETE, Vec::new())];
-        let parameters = Parameters(Arc::new(known));
+        let parameters = QueryParameters(Arc::new(known));
         for (method, query) in [
             (Method::GET, ""),
             (Method::GET, "&"),
@@ -97,11 +97,11 @@ mod tests {
             assert!(parameters.check(&method, query).is_ok(), "{method} {query}");
         }
         for (method, query, name, reason) in [
-            (Method::GET, "limit=5&Field=budget", "Field", "those that there are: limit, field"),
-            (Method::GET, "limit=5&limit=5", "limit", "was sent twice"),
-            (Method::GET, "l%69mits", "limits", "no such parameter"),
-            (Method::HEAD, "_=1", "_", "no such parameter"),
-            (Method::DELETE, "limit=5", "limit", "this request takes none"),
+            (Method::GET, "limit=5&Field=budget", "Field", "the parameters are: limit, field"),
+            (Method::GET, "limit=5&limit=5", "limit", "duplicate parameter"),
+            (Method::GET, "l%69mits", "limits", "unknown parameter"),
+            (Method::HEAD, "_=1", "_", "unknown parameter"),
+            (Method::DELETE, "limit=5", "limit", "this request has no parameters"),
         ] {
             let problem = parameters.check(&method, query).unwrap_err();
             assert_eq!((problem.status, problem.field.as_deref()), (400, Some(name)), "{method} {query}");
