@@ -17,8 +17,8 @@ use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
 use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
-use crate::server::security::authentication::ApiCaller;
 use crate::server::conditional::{self, Precondition};
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem, document_view};
 
 /// Read a document's settings.

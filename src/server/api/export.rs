@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::extract::{DocumentPath, TargetDocument, percent_encoded};
 use super::schemas::{AnyProblem, Document, DocumentProblem, Export};
-use crate::server::security::authentication::ApiCaller;
 use crate::server::csv_table::{CsvTable, omitted_in_json};
-use crate::server::{App, Problem, conditional, reserved_body, document_view};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
 /// Number of values of the document that a file does not contain.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");

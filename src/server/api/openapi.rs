@@ -83,7 +83,8 @@ async fn description(State(app): State<Arc<App>>, headers: HeaderMap) -> Respons
         StaticFile::new(HeaderValue::from_static("application/json"), text)
     }
     static OPEN: LazyLock<StaticFile> = LazyLock::new(|| file(OPENAPI.to_json().unwrap_or_default()));
-    static SECURED: LazyLock<StaticFile> = LazyLock::new(|| file(secured(OPENAPI.clone()).to_json().unwrap_or_default()));
+    static SECURED: LazyLock<StaticFile> =
+        LazyLock::new(|| file(secured(OPENAPI.clone()).to_json().unwrap_or_default()));
     let file = if app.authority.is_some() { &SECURED } else { &OPEN };
     file.response(&headers).await
 }

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::body_fields::BodyFields;
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, PositionPath, TargetDocument, TargetPosition};
 use super::schemas::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
-use crate::server::security::authentication::ApiCaller;
 use crate::server::conditional::{self, Precondition};
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem, document_view};
 
 /// Read a position.

@@ -19,7 +19,7 @@ use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
 };
 use crate::server::security::authentication::ApiCaller;
-use crate::server::{App, Problem, conditional, reserved_body, new_position_id, document_view};
+use crate::server::{App, Problem, conditional, document_view, new_position_id, reserved_body};
 
 /// List the positions.
 ///
