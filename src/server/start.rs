@@ -1,4 +1,4 @@
-//! From options to a server that listens: opens the store, finds or makes the default document, binds the addresses.
+//! Starts a server from its [`Options`]: binds the addresses, opens the store, and loads or creates the default document.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,55 +22,56 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access::Access;
-use super::compression::Compression;
-use super::ephemerals::EphemeralRates;
-use super::guests::Guests;
-use super::pace::UserPaces;
 use super::renderings::{JSON_AND_CSV, renderings};
-use super::sessions::Sessions;
-use super::sync::PeerRegistry;
-use super::{AdditionalSurface, App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
+use super::security::origin::OriginPolicy;
+use super::security::session_monitor::SessionMonitor;
+use super::transport::compression::Compression;
+use super::transport::connection_limits::ConnectionLimiter;
+use super::ws::ephemeral_rate::EphemeralRateLimits;
+use super::ws::rate_limit::UserRateLimits;
+use super::ws::server_identity::ServerIdentity;
+use super::ws::sync::PeerRegistry;
+use super::{AdditionalSurface, App, Dashboard, Limits, Server, SocketTimeouts, Tls, TlsError, TlsFiles};
 
-/// How a server is to be run.
+/// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The addresses to listen on.
     pub listen: Vec<SocketAddr>,
-    /// What all of them speak TLS with. None: they do not.
+    /// Certificate and key for TLS on all addresses; `None` disables TLS.
     pub tls: Option<TlsFiles>,
-    /// The default document's file.
+    /// File of the default document.
     pub state: PathBuf,
-    /// The folder of further documents.
+    /// Folder of all other documents.
     pub documents: PathBuf,
-    /// Origins allowed besides our own and loopback.
+    /// Web origins allowed in addition to the server's own and loopback origins.
     pub allowed_origins: Vec<String>,
-    /// Host names that are this server's, besides IP addresses and loopback names: lower case, without a port. Others are
-    /// refused on loopback listeners, and on all of them where nobody is asked who they are.
+    /// Host names accepted in addition to IP addresses and loopback names: lower case, without a port. Other names are rejected on
+    /// loopback listeners, and on all listeners if authentication is off.
     pub hosts: Vec<String>,
-    /// Who is asked who they are, and by what; none: nobody is asked, and everybody may do everything.
+    /// Authentication; `None` disables it, so that all clients may do everything.
     pub auth: Option<AuthOptions>,
-    /// The least role that may make documents; none: nobody may.
+    /// The lowest role that may create documents; `None` if no user may.
     pub who_may_create: Option<Role>,
-    /// Bytes in one WebSocket message.
+    /// Maximum size of a WebSocket message, in bytes.
     pub max_message: usize,
-    /// A document that nobody uses for so long is unloaded.
+    /// Time without use after which a document is unloaded.
     pub idle_after: Duration,
-    /// Documents that do not exist but are waited for.
+    /// Maximum number of missing documents that all clients together may wait for.
     pub max_pending: usize,
-    /// How long a batch of sync messages may take to be applied.
+    /// Time limit for applying a batch of sync messages.
     pub apply_budget: Duration,
-    /// What clients may take.
+    /// Limits of clients.
     pub limits: Limits,
-    /// The page at `/`.
+    /// The dashboard at `/`.
     pub dashboard: Dashboard,
-    /// How long the content of deleted documents stays on the disk.
+    /// Time for which the content of a deleted document stays on disk.
     pub keep_deleted: Duration,
-    /// How long sockets may take.
-    pub times: SocketTimes,
-    /// How long the end may take.
+    /// Time limits of WebSockets.
+    pub timeouts: SocketTimeouts,
+    /// Time limit for a graceful shutdown.
     pub grace: Duration,
-    /// Makes a further protocol for the server.
+    /// Creates a further protocol for the server.
     pub additional: Option<fn() -> Arc<dyn AdditionalSurface>>,
 }
 
@@ -94,64 +95,64 @@ impl Default for Options {
             limits,
             dashboard: Dashboard::none(),
             keep_deleted: Duration::from_secs(30 * 86_400),
-            times: SocketTimes::default(),
+            timeouts: SocketTimeouts::default(),
             grace: Duration::from_secs(10),
             additional: None,
         }
     }
 }
 
-/// A server that listens, and what there is to say about it.
+/// A server that is ready to run, with the data for the startup message.
 pub struct Started {
-    /// To be run.
+    /// The server. Call [`Server::run`].
     pub server: Server,
-    /// Where it listens; ports that were 0 are known now.
+    /// The bound addresses, with their actual ports.
     pub addresses: Vec<SocketAddr>,
     /// The default document.
     pub document: DocumentId,
-    /// How many positions it holds.
+    /// Number of positions in the default document.
     pub positions: usize,
-    /// Whether there was no document before.
+    /// Whether the default document was created now.
     pub created: bool,
-    /// What was cut off its file when it was opened.
+    /// The incomplete write that was truncated from the file of the default document.
     pub repaired: Option<Repair>,
 }
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The default document's file, or the folder of the others.
+    /// The file of the default document, or the folder of the others, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The default document could not be made, or not be given its id.
+    /// The default document could not be created, or its id could not be stored in it.
     #[error("the document in {} could not be written: {source}", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error of the edit.
         source: EditFailure,
     },
     /// The default document cannot be opened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// Who may do what.
+    /// The access records cannot be loaded.
     #[error(transparent)]
     Access(AccessError),
-    /// Keys, accounts, tokens.
+    /// Keys or accounts cannot be loaded.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// An address.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}{}", bind_hint(.source))]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The certificate, or its key.
+    /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The names under which we speak to peers.
+    /// A generated peer or storage id is invalid. Does not occur.
     #[error(transparent)]
     Identity(#[from] repo_protocol::InvalidPeerName),
 }
@@ -167,21 +168,21 @@ impl From<AccessError> for StartError {
 
 fn bind_hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the program that has it, or give another address with --listen",
+        io::ErrorKind::AddrInUse => "; stop the program that uses it, or give another address with --listen",
         io::ErrorKind::PermissionDenied => "; give a port above 1023 with --listen",
         _ => "; give another address with --listen",
     }
 }
 
-/// Opens everything, and listens. Connections are answered once the server runs.
+/// Opens the store, and binds the addresses. [`Server::run`] then serves connections.
 ///
 /// # Errors
-/// When anything of it fails; nothing is left running.
+/// If any step fails. No tasks are left running.
 pub async fn start(options: Options) -> Result<Started, StartError> {
     start_on(Arc::new(RealDisk::default()), options).await
 }
 
-/// The same on another disk than this computer's.
+/// Like [`start`], on another [`Disk`].
 ///
 /// # Errors
 /// As for [`start`].
@@ -199,11 +200,11 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let mode = disk.mode();
     let state = StateFile::open_with_embedded_id(disk, &options.state)?;
     let repaired = state.repair().cloned();
-    let carried = state.document().and_then(Document::carried_id);
+    let stored_id = state.document().and_then(Document::carried_id);
     let created = state.document().is_none();
-    let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    // It makes the folder of the documents, which is then there to be locked.
-    let identity = Identity::load(&options.documents, mode)?;
+    let document = stored_id.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
+    // Also creates the folder of the documents, which the store locks.
+    let identity = ServerIdentity::load(&options.documents, mode)?;
     let store: Arc<dyn Store> =
         Arc::new(FileStore::open_with_limits(state, document.clone(), &options.documents, options.limits.open_files)?);
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
@@ -236,9 +237,9 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         hub.stop().await;
         return Err(error.into());
     }
-    let missing =
-        carried.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
-    let positions = match open_default(&hub, &document, missing, &options.state).await {
+    let initial_edit =
+        stored_id.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
+    let positions = match open_default(&hub, &document, initial_edit, &options.state).await {
         Ok(positions) => positions,
         Err(error) => {
             hub.stop().await;
@@ -249,16 +250,16 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         hub,
         default_id: document.clone(),
         identity: Arc::new(identity),
-        access: Access::new(options.allowed_origins, options.hosts, authority.is_none()),
-        sessions: authority.clone().map(Sessions::new),
+        origin_policy: OriginPolicy::new(options.allowed_origins, options.hosts, authority.is_none()),
+        session_monitor: authority.clone().map(SessionMonitor::new),
         authority,
-        times: options.times,
+        timeouts: options.timeouts,
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
-        guests: Guests::new(&options.limits),
+        connection_limiter: ConnectionLimiter::new(&options.limits),
         compression: Compression::new(),
-        ephemerals: EphemeralRates::new(&options.limits, Instant::now()),
-        paces: Arc::new(UserPaces::new(&options.limits, Instant::now())),
+        ephemeral_rate_limits: EphemeralRateLimits::new(&options.limits, Instant::now()),
+        user_rate_limits: Arc::new(UserRateLimits::new(&options.limits, Instant::now())),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
@@ -270,14 +271,14 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     Ok(Started { server, addresses, document, positions, created, repaired })
 }
 
-/// Opens the default document, after adding what is `missing` in it. Returns how many positions it holds.
+/// Opens the default document after applying `initial_edit`. Returns the number of its positions.
 async fn open_default(
     hub: &Hub,
     document: &DocumentId,
-    missing: Option<Edit>,
+    initial_edit: Option<Edit>,
     state: &Path,
 ) -> Result<usize, StartError> {
-    if let Some(edit) = missing {
+    if let Some(edit) = initial_edit {
         let author = Author { name: "server".to_owned(), now: now_ms() };
         let written = hub.edit(&Requester::server(), document, edit, author).await;
         written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
@@ -285,7 +286,7 @@ async fn open_default(
     Ok(hub.view(&Requester::server(), document).await?.map_or(0, |view| read_view(&view).len()))
 }
 
-/// An empty plan, in lakh of rupees until somebody says otherwise.
+/// An empty plan, in lakh of rupees.
 fn new_plan(id: DocumentId) -> Edit {
     let plan = PlanPatch {
         name: Some("New plan".to_owned()),

@@ -22,7 +22,7 @@ use runtime::hub::APPLY_BUDGET;
 use store::FileMode;
 pub use tls::TlsArgs;
 
-use crate::server::{Dashboard, Options, SocketTimes};
+use crate::server::{Dashboard, Options, SocketTimeouts};
 
 /// The ports that the legacy backend used.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -333,7 +333,7 @@ impl ServeArgs {
             limits,
             dashboard: Dashboard::embedded(),
             keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
-            times: SocketTimes::default(),
+            timeouts: SocketTimeouts::default(),
             grace: Duration::from_secs(self.grace),
             #[cfg(feature = "legacy")]
             additional: Some(crate::legacy::surface),
