@@ -111,7 +111,7 @@ pub enum InvalidDatabaseUrl {
     /// A parameter that is not supported.
     #[error(
         "only these parameters are supported: sslmode, sslrootcert, target_session_attrs, channel_binding, options, \
-         application_name, connect_timeout, host, socket"
+         application_name, connect_timeout, host, port, socket"
     )]
     Parameter,
     /// A value of a parameter that is not supported.
@@ -172,12 +172,18 @@ impl ServerUrl {
             application_name: None,
             connect_timeout: Duration::from_secs(5),
         };
+        let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+        let parameters = parameters.map(|parameter| parameter.split_once('=').ok_or(InvalidDatabaseUrl::Parameter));
+        let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
+        let port = match parameters.iter().find(|(name, _)| *name == "port") {
+            Some((_, port)) => parse_port(port)?,
+            None => default_port,
+        };
         for host in hosts.split(',').filter(|host| !host.is_empty()) {
-            url.hosts.push(HostPort::parse(host, default_port)?);
+            url.hosts.push(HostPort::parse(host, port)?);
         }
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').ok_or(InvalidDatabaseUrl::Parameter)?;
-            url.set(name, decode(value)?, default_port)?;
+        for (name, value) in parameters {
+            url.set(name, decode(value)?, port)?;
         }
         if url.hosts.is_empty() {
             return Err(InvalidDatabaseUrl::NoHost);
@@ -218,6 +224,8 @@ impl ServerUrl {
                 Ok(seconds @ 1..=300) => self.connect_timeout = Duration::from_secs(seconds),
                 _ => return Err(InvalidDatabaseUrl::Value("connect_timeout", "1 to 300 seconds")),
             },
+            // Was read before the hosts.
+            "port" => {}
             "host" | "socket" => self.hosts = vec![HostPort { host: value, port: default_port }],
             _ => return Err(InvalidDatabaseUrl::Parameter),
         }
@@ -236,7 +244,7 @@ impl HostPort {
         };
         let port = match port.ok_or(InvalidDatabaseUrl::Port)? {
             "" => default_port,
-            port => port.parse().ok().filter(|port| *port != 0).ok_or(InvalidDatabaseUrl::Port)?,
+            port => parse_port(port)?,
         };
         match decode(host)? {
             host if host.is_empty() => Err(InvalidDatabaseUrl::NoHost),
@@ -311,6 +319,10 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+fn parse_port(text: &str) -> Result<u16, InvalidDatabaseUrl> {
+    text.parse().ok().filter(|port| *port != 0).ok_or(InvalidDatabaseUrl::Port)
+}
+
 /// Decodes `%2F` and the like.
 fn decode(text: &str) -> Result<String, InvalidDatabaseUrl> {
     let mut parts = text.split('%');
@@ -358,7 +370,8 @@ mod tests {
         assert_eq!(url.location(), "a:1,b:5432,[::1]:3");
         assert!(!url.hosts[1].is_local() && url.hosts[2].is_local());
         assert_eq!(server("postgres://%2Frun%2Fpostgresql/d").hosts[0].host, "/run/postgresql");
-        assert_eq!(server("postgres:///d?host=/run/postgresql").location(), "/run/postgresql");
+        let socket = server("postgres:///d?host=/run/postgresql&port=7");
+        assert_eq!((socket.location().as_str(), socket.hosts[0].port), ("/run/postgresql", 7));
     }
 
     #[test]
