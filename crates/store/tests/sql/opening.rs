@@ -114,6 +114,33 @@ async fn mariadb_says_why_it_was_not_opened() {
 }
 
 #[tokio::test]
+async fn certificates_are_verified() {
+    let (place, server) = (PostgresPlace::new().await, servers::postgres());
+    let url = |host: &str, database: &str, server: &servers::Server| {
+        let (port, certificate) = (server.port, server.certificate.display());
+        format!("{USER}:{PASSWORD}@{host}:{port}/{database}?sslmode=verify-full&sslrootcert={certificate}")
+    };
+    let trusted = format!("postgres://{}&channel_binding=require", url("127.0.0.1", &place.name, server));
+    let engine = Postgres::open(&server_url(&trusted), PostgresOptions::default()).await.expect("connects");
+    let store = SqlStore::open(engine, SqlOptions::default()).await.expect("opens");
+    store.probe().await.expect("writes");
+    let is_encrypted = "SELECT COUNT(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = $1";
+    let client = postgres_client("postgres").await;
+    let encrypted: i64 = client.query_one(is_encrypted, &[&place.name]).await.expect("reads").get(0);
+    assert!(encrypted > 0);
+    drop(store);
+    let error = open_postgres(&format!("postgres://{}", url("localhost", &place.name, server))).await;
+    assert!(matches!(error, DatabaseOpenError::Tls { .. }), "another name: {error:?}");
+
+    let (place, server) = (MySqlPlace::new().await, servers::mariadb());
+    let trusted = format!("mysql://{}", url("127.0.0.1", &place.name, server));
+    let engine = MySql::open(&server_url(&trusted), 2).await.expect("connects");
+    SqlStore::open(engine, SqlOptions::default()).await.expect("opens").probe().await.expect("writes");
+    let error = open_mysql(&format!("mysql://{}", url("localhost", &place.name, server))).await;
+    assert!(matches!(error, DatabaseOpenError::Tls { .. }), "another name: {error:?}");
+}
+
+#[tokio::test]
 async fn postgres_opens_over_a_unix_socket() {
     let place = PostgresPlace::new().await;
     let server = servers::postgres();

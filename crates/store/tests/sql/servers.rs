@@ -15,10 +15,12 @@ const INSTALL: &str = "install postgresql and mariadb-server (Debian: apt-get in
 pub const USER: &str = "admin";
 pub const PASSWORD: &str = "correct-horse";
 
-/// A server that is running.
+/// A server that is running. It offers TLS with a certificate for `127.0.0.1` and `db.test`.
 pub struct Server {
     pub port: u16,
     pub socket: PathBuf,
+    /// The certificate as a PEM file.
+    pub certificate: PathBuf,
     /// The server stops when this closes: when this process ends.
     _alive: ChildStdin,
 }
@@ -36,13 +38,16 @@ pub fn postgres() -> &'static Server {
         let mut init = as_user("postgres", &initdb);
         init.args(["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--username", USER, "--pgdata"]).arg(&data);
         run(init.arg("--pwfile").arg(&password));
-        let port = free_port();
+        let (port, certificate, key) = (free_port(), folder.join("certificate.pem"), folder.join("key.pem"));
+        let tls = |name: &str, path: &Path| format!("{name}={}", path.display());
+        certify("postgres", &certificate, &key);
         let mut server = as_user("postgres", &postgres);
         server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k"]).arg(&folder);
         server.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "shared_buffers=64MB"]);
+        server.args(["-c", "ssl=on", "-c", &tls("ssl_cert_file", &certificate), "-c", &tls("ssl_key_file", &key)]);
         let alive = start(server, &folder);
         wait_for(&folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Server { port, socket: folder, _alive: alive }
+        Server { port, socket: folder, certificate, _alive: alive }
     })
 }
 
@@ -54,20 +59,23 @@ pub fn mariadb() -> &'static Server {
         let folder = folder("mysql");
         let data = folder.join("data");
         let mut init = as_user("mysql", &install);
-        init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--datadir"]);
-        run(init.arg(&data));
+        init.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        run(init.arg(format!("--datadir={}", data.display())));
         let setup = folder.join("setup.sql");
         let sql = format!("CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;");
         fs::write(&setup, sql.replace("; ", ";\n")).expect("written");
         let (port, socket) = (free_port(), folder.join("socket"));
+        let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+        certify("mysql", &certificate, &key);
         let mut server = as_user("mysql", &mariadbd);
         server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=300"]);
         server.arg(format!("--port={port}")).arg(format!("--datadir={}", data.display()));
         server.arg(format!("--socket={}", socket.display())).arg(format!("--init-file={}", setup.display()));
         server.arg(format!("--pid-file={}", folder.join("pid").display()));
+        server.arg(format!("--ssl-cert={}", certificate.display())).arg(format!("--ssl-key={}", key.display()));
         let alive = start(server, &folder);
         wait_for(&folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Server { port, socket, _alive: alive }
+        Server { port, socket, certificate, _alive: alive }
     })
 }
 
@@ -79,6 +87,18 @@ fn folder(user: &str) -> PathBuf {
         run(Command::new("chown").arg(user).arg(&folder));
     }
     folder
+}
+
+/// Makes a certificate whose key only the user of a server may read.
+fn certify(user: &str, certificate: &Path, key: &Path) {
+    let names = vec!["127.0.0.1".to_owned(), "db.test".to_owned()];
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).expect("made");
+    fs::write(certificate, cert.pem()).expect("written");
+    fs::write(key, signing_key.serialize_pem()).expect("written");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("set");
+    if is_root() {
+        run(Command::new("chown").arg(user).args([certificate, key]));
+    }
 }
 
 fn is_root() -> bool {
