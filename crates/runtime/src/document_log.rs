@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use offload::run_cpu_bound;
 use plan::ViewChange;
 use primitives::DocumentId;
-use store::{After, Appended, Batch, BatchKind, Lengths, Loaded, Position, Store, StoreError, UnavailableReason};
+use store::{After, Appended, Batch, BatchKind, Lengths, Position, Store, StoreError, UnavailableReason};
 use sync_engine::{Authors, LogEntry};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -274,10 +274,24 @@ impl DocumentLog {
 
     /// Reads the log, and notes where it ends.
     async fn load(&mut self) -> Result<Vec<u8>, StoreError> {
-        let loaded = self.store.load(&self.id).await?;
-        self.position = loaded.as_ref().map_or(Position::START, |loaded| loaded.position);
-        self.lengths = loaded.as_ref().map_or(Lengths { snapshot: 0, log: 0 }, Loaded::lengths);
-        Ok(loaded.map(|loaded| loaded.bytes).unwrap_or_default())
+        loop {
+            if let Some(loaded) = self.store.load(&self.id).await? {
+                (self.position, self.lengths) = (loaded.position, loaded.lengths());
+                return Ok(loaded.bytes);
+            }
+            (self.position, self.lengths) = (Position::START, Lengths { snapshot: 0, log: 0 });
+            // The log of a document that does not exist may begin with access records.
+            let After::Batches(batches) = self.store.after(&self.id, Position::START).await? else {
+                return Ok(Vec::new());
+            };
+            if let Some((end, _)) = batches.last()
+                && batches.iter().all(|(_, batch)| batch.kind != BatchKind::Changes)
+            {
+                self.position = *end;
+                return Ok(Vec::new());
+            }
+            // Another process has created the document in between.
+        }
     }
 
     /// The known end of the log.

@@ -102,6 +102,8 @@ struct Pipeline {
     large_batch: bool,
     /// The permit of a batch that takes much memory.
     permit: Option<OwnedSemaphorePermit>,
+    /// How often the current batch was applied again because another process had appended first.
+    retries: u32,
     /// Large messages that are applied in portions.
     portions: Portions,
 }
@@ -201,6 +203,7 @@ impl DocumentTask {
                 publishing: AdaptiveOffload::default(),
                 large_batch: false,
                 permit: None,
+                retries: 0,
                 portions: Portions::default(),
             },
             recovery: Recovery {

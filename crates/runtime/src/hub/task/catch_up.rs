@@ -94,6 +94,12 @@ impl DocumentTask {
 
     /// Applies the items of a batch once more.
     pub(super) async fn commit_again(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<ItemSource>) {
+        self.pipeline.retries += 1;
+        if self.pipeline.retries > MAX_ATTEMPTS {
+            tracing::error!(document = %self.id, "other servers keep changing the document; a batch is refused");
+            self.pipeline.retries = 0;
+            return self.refuse_batch(document, senders);
+        }
         let prepared = items.iter().map(|item| self.prepare_alone(document, item)).collect();
         Box::pin(self.commit(document, items, prepared, senders, Duration::ZERO)).await;
     }

@@ -238,7 +238,11 @@ impl DocumentTask {
             if !existed {
                 match Box::pin(self.record_owner(document, &applied, &senders)).await {
                     Ok(true) => {}
-                    Ok(false) => return Box::pin(self.rewind_and_commit(document, applied, items, senders)).await,
+                    Ok(false) => {
+                        // The items need a permit of their own when they are applied again.
+                        drop(creation_permit);
+                        return Box::pin(self.rewind_and_commit(document, applied, items, senders)).await;
+                    }
                     Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
                 }
             }
@@ -248,13 +252,17 @@ impl DocumentTask {
                     let has_edits = items.iter().any(|item| matches!(item, Item::Edit { .. }));
                     match Box::pin(self.append_after_others(document, &mut applied, has_edits)).await {
                         Ok(Retry::Append) => {}
-                        Ok(Retry::Items) => return Box::pin(self.commit_again(document, items, senders)).await,
+                        Ok(Retry::Items) => {
+                            drop(creation_permit);
+                            return Box::pin(self.commit_again(document, items, senders)).await;
+                        }
                         Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
                     }
                 }
                 Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
             }
             drop(creation_permit);
+            self.pipeline.retries = 0;
             self.recovery.append_gate.reset();
             let metrics = Arc::clone(&self.hub.inner.metrics);
             self.pipeline.log.compact_if_due(document, move || metrics.compactions.increment(1));
