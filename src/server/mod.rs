@@ -36,6 +36,7 @@ mod routes;
 pub(crate) mod security;
 mod start;
 mod static_files;
+mod storage;
 pub(crate) mod transport;
 pub(crate) mod ws;
 

@@ -2,20 +2,20 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{AuthError, AuthOptions, Authority, Role};
-use plan::{Author, Budget, Edit, PlanPatch, read_view};
+use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::document::Document;
 use runtime::document_log::ActorSource;
 use runtime::hub::{APPLY_BUDGET, AccessError, EditFailure, Hub, HubSettings, LegacyPresence, Requester, Unavailable};
 use runtime::metrics::Metrics;
 use store::disk::{Disk, RealDisk};
-use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
+use store::sql::{DatabaseError, DatabaseOpenError, DatabaseOptions};
+use store::{OpenError, Repair, StoreError};
 use sync_engine::MessageLimits;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -25,11 +25,11 @@ use tokio_util::task::TaskTracker;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
 use super::security::session_monitor::SessionMonitor;
+use super::storage::{Missing, Storage};
 use super::transport::compression::Compression;
 use super::transport::connection_limits::ConnectionLimiter;
 use super::ws::ephemeral_rate::EphemeralRateLimits;
 use super::ws::rate_limit::UserRateLimits;
-use super::ws::server_identity::ServerIdentity;
 use super::ws::sync::PeerRegistry;
 use super::{AdditionalSurface, App, Dashboard, Limits, Server, SocketTimeouts, Tls, TlsError, TlsFiles};
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Certificate and key for TLS on all addresses; `None` disables TLS.
     pub tls: Option<TlsFiles>,
+    /// The database of all documents, in place of files.
+    pub database: Option<DatabaseOptions>,
     /// File of the default document.
     pub state: PathBuf,
     /// Folder of all other documents.
@@ -75,6 +77,17 @@ pub struct Options {
     pub additional: Option<fn() -> Arc<dyn AdditionalSurface>>,
 }
 
+impl Options {
+    /// Where the default document is, for messages to the operator. Contains no password.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match &self.database {
+            Some(database) => database.url.to_string(),
+            None => std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone()).display().to_string(),
+        }
+    }
+}
+
 /// The defaults of the command line, except that the server listens on a free port of 127.0.0.1 and has no dashboard.
 impl Default for Options {
     fn default() -> Self {
@@ -82,6 +95,7 @@ impl Default for Options {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             tls: None,
+            database: None,
             state: PathBuf::from("state.automerge"),
             documents: PathBuf::from("documents"),
             allowed_origins: Vec::new(),
@@ -124,11 +138,17 @@ pub enum StartError {
     /// The file of the default document, or the folder of the others, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    OpenDatabase(#[from] DatabaseOpenError),
+    /// The database fails after it was opened.
+    #[error(transparent)]
+    Database(DatabaseError),
     /// The default document could not be created, or its id could not be stored in it.
-    #[error("the document in {} could not be written: {source}", .path.display())]
+    #[error("the document in {location} could not be written: {source}")]
     Write {
-        /// The file.
-        path: PathBuf,
+        /// The file or the database.
+        location: String,
         /// The error of the edit.
         source: EditFailure,
     },
@@ -187,7 +207,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
 /// # Errors
 /// As for [`start`].
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
-    let tls = options.tls.map(Tls::open).transpose()?;
+    let tls = options.tls.clone().map(Tls::open).transpose()?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -196,17 +216,9 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let authority = options.auth.as_ref().map(Authority::open).transpose()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    StateFile::create_folder(&*disk, &options.state)?;
-    let mode = disk.mode();
-    let state = StateFile::open_with_embedded_id(disk, &options.state)?;
-    let repaired = state.repair().cloned();
-    let stored_id = state.document().and_then(Document::carried_id);
-    let created = state.document().is_none();
-    let document = stored_id.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    // Also creates the folder of the documents, which the store locks.
-    let identity = ServerIdentity::load(&options.documents, mode)?;
-    let store: Arc<dyn Store> =
-        Arc::new(FileStore::open_with_limits(state, document.clone(), &options.documents, options.limits.open_files)?);
+    let location = options.location();
+    let Storage { store, database, identity, default_document: document, missing, repair } =
+        Storage::open(&options, disk).await?;
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let surface = options.additional.map(|surface| surface());
     let additional = surface.as_deref();
@@ -237,13 +249,13 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         hub.stop().await;
         return Err(error.into());
     }
-    let initial_edit =
-        stored_id.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
-    let positions = match open_default(&hub, &document, initial_edit, &options.state).await {
-        Ok(positions) => positions,
+    hub.follow_news();
+    let opened = open_default(hub.clone(), document.clone(), missing).await;
+    let (created, positions) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             hub.stop().await;
-            return Err(error);
+            return Err(error.into_start_error(location));
         }
     };
     let app = App {
@@ -267,23 +279,49 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
-    let server = Server::new(Arc::new(app), listeners, tls, options.grace);
-    Ok(Started { server, addresses, document, positions, created, repaired })
+    let server = Server::new(Arc::new(app), database, listeners, tls, options.grace);
+    Ok(Started { server, addresses, document, positions, created, repaired: repair })
 }
 
-/// Opens the default document after applying `initial_edit`. Returns the number of its positions.
-async fn open_default(
-    hub: &Hub,
-    document: &DocumentId,
-    initial_edit: Option<Edit>,
-    state: &Path,
-) -> Result<usize, StartError> {
-    if let Some(edit) = initial_edit {
-        let author = Author { name: "server".to_owned(), now: now_ms() };
-        let written = hub.edit(&Requester::server(), document, edit, author).await;
-        written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
+/// Why the default document cannot be opened.
+enum DefaultDocumentError {
+    Write(EditFailure),
+    Unavailable(Unavailable),
+}
+
+impl DefaultDocumentError {
+    fn into_start_error(self, location: String) -> StartError {
+        match self {
+            Self::Write(source) => StartError::Write { location, source },
+            Self::Unavailable(unavailable) => unavailable.into(),
+        }
     }
-    Ok(hub.view(&Requester::server(), document).await?.map_or(0, |view| read_view(&view).len()))
+}
+
+/// Opens the default document after adding what it lacks. Returns whether it was created, and the number of its positions.
+async fn open_default(hub: Hub, document: DocumentId, missing: Missing) -> Result<(bool, usize), DefaultDocumentError> {
+    let edit = match missing {
+        Missing::Nothing => None,
+        Missing::Id => Some(Edit::CarryId(document.clone())),
+        Missing::Document => Some(new_plan(document.clone())),
+        Missing::DocumentUnlessStored => {
+            let condition = Condition::Heads(Vec::new());
+            Some(Edit::OnlyIf { condition, edit: Box::new(new_plan(document.clone())) })
+        }
+    };
+    let mut created = missing == Missing::Document;
+    if let Some(edit) = edit {
+        let author = Author { name: "server".to_owned(), now: now_ms() };
+        match hub.edit(&Requester::server(), &document, edit, author).await {
+            Ok(_) => created |= missing == Missing::DocumentUnlessStored,
+            Err(EditFailure::Edit(EditError::Changed)) if missing == Missing::DocumentUnlessStored => {}
+            Err(error) => return Err(DefaultDocumentError::Write(error)),
+        }
+    }
+    match hub.view(&Requester::server(), &document).await {
+        Ok(view) => Ok((created, view.map_or(0, |view| read_view(&view).len()))),
+        Err(error) => Err(DefaultDocumentError::Unavailable(error)),
+    }
 }
 
 /// An empty plan, in lakh of rupees.

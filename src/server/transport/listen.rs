@@ -16,6 +16,7 @@ use runtime::byte_counter::{ByteCounter, CountedStream, limit_unsent};
 use runtime::clock::now_ms;
 use runtime::hub::Hub;
 use runtime::metrics::{Metrics, RefusalReason};
+use store::sql::Database;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -45,6 +46,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A server that is bound to its addresses. [`run`](Self::run) serves connections.
 pub struct Server {
     app: Arc<App>,
+    /// The database of the documents, if there is one. It is shut down after the documents.
+    database: Option<Arc<dyn Database>>,
     listeners: Vec<TcpListener>,
     tls: Option<Tls>,
     grace: Duration,
@@ -53,11 +56,12 @@ pub struct Server {
 impl Server {
     pub(in crate::server) fn new(
         app: Arc<App>,
+        database: Option<Arc<dyn Database>>,
         listeners: Vec<TcpListener>,
         tls: Option<Tls>,
         grace: Duration,
     ) -> Self {
-        Self { app, listeners, tls, grace }
+        Self { app, database, listeners, tls, grace }
     }
 
     /// The state that all request handlers share.
@@ -80,7 +84,7 @@ impl Server {
     /// Serves until `shutdown` completes, and then shuts down. Returns false if that took longer than the grace period.
     /// Acknowledged changes are on disk in either case.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        let Self { app, listeners, tls, grace } = self;
+        let Self { app, database, listeners, tls, grace } = self;
         let router = router(&app);
         let accepting = CancellationToken::new();
         let mut loops = JoinSet::new();
@@ -113,7 +117,12 @@ impl Server {
             return closed;
         }
         if !stored {
-            tracing::warn!("the disk hangs; some documents were not closed");
+            tracing::warn!("the disk or the database hangs; some documents were not closed");
+        }
+        if let Some(database) = database
+            && timeout_at(deadline.max(Instant::now() + LAST_WRITES), database.shut_down()).await.is_err()
+        {
+            tracing::warn!("the connections to the database were not closed");
         }
         closed && stored
     }

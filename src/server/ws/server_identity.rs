@@ -27,18 +27,25 @@ impl ServerIdentity {
     /// # Errors
     /// Never: the ids that this function creates are valid names.
     pub fn load(documents: &Path, mode: FileMode) -> Result<Self, InvalidPeerName> {
-        let random = u128::from_be_bytes(rand::random());
-        let peer = PeerId::new(&format!("happierwork-{random:032x}"))?;
         let path = documents.join(FILE);
         let saved = std::fs::read_to_string(&path).ok().and_then(|text| StorageId::new(text.trim()).ok());
         if let Some(storage) = saved {
-            return Ok(Self { peer, storage });
+            return Self::new(storage);
         }
         let storage = StorageId::new(&format!("happierwork-{:032x}", u128::from_be_bytes(rand::random())))?;
         let written = create_folders(documents, mode).and_then(|()| write_file(&path, storage.as_str(), mode));
         if let Err(error) = written {
             tracing::warn!(%error, folder = %documents.display(), "the storage id could not be saved");
         }
-        Ok(Self { peer, storage })
+        Self::new(storage)
+    }
+
+    /// Creates a peer id for a server whose documents have this storage id.
+    ///
+    /// # Errors
+    /// Never: the id that this function creates is a valid name.
+    pub fn new(storage: StorageId) -> Result<Self, InvalidPeerName> {
+        let random = u128::from_be_bytes(rand::random());
+        Ok(Self { peer: PeerId::new(&format!("happierwork-{random:032x}"))?, storage })
     }
 }

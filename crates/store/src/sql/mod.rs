@@ -143,23 +143,11 @@ impl<E: Engine> SqlStore<E> {
     /// If the database cannot be used. [`DatabaseOpenError::is_temporary`] tells whether to try again.
     pub async fn open(engine: E, options: SqlOptions) -> Result<Self, DatabaseOpenError> {
         schema::migrate(&engine).await?;
-        let shared = |name, fresh: Vec<u8>| {
-            let engine = &engine;
-            async move {
-                let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
-                set.map_err(|error| engine.open_error(error))?;
-                let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
-                let value = rows.first().and_then(|row| row.bytes(0).ok());
-                value.ok_or_else(|| {
-                    engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}")))
-                })
-            }
-        };
-        let storage_id = shared(STORAGE_ID, random::<16>().to_vec()).await?;
+        let storage_id = shared_value(&engine, STORAGE_ID, random::<16>().to_vec()).await?;
         let storage_id = <[u8; 16]>::try_from(&storage_id[..]).map_err(|_| {
             engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes"))
         })?;
-        let hint_key = shared(HINT_KEY, random::<32>().to_vec()).await?.to_vec();
+        let hint_key = shared_value(&engine, HINT_KEY, random::<32>().to_vec()).await?.to_vec();
         let node = random::<8>();
         engine.join(ClusterKeys { storage_id, hint_key, node });
         let node = node.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -340,6 +328,19 @@ pub struct Node {
     pub seen_ms: i64,
     /// Its version.
     pub version: String,
+}
+
+/// The value in `meta` that all nodes share: `fresh`, unless there is one.
+async fn shared_value<E: Engine>(
+    engine: &E,
+    name: &'static str,
+    fresh: Vec<u8>,
+) -> Result<bytes::Bytes, DatabaseOpenError> {
+    let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
+    set.map_err(|error| engine.open_error(error))?;
+    let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
+    let value = rows.first().and_then(|row| row.bytes(0).ok());
+    value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
 /// Keeps the row of this node fresh, and drops the rows of nodes that are gone.
