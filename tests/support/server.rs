@@ -17,6 +17,7 @@ use runtime::hub::Requester;
 use rustls::ClientConfig;
 use serde_json::Value;
 use store::disk::{Disk, RealDisk};
+use store::sql::{DatabaseOptions, DatabaseUrl};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -45,9 +46,22 @@ pub struct TestServer {
     runtime: Option<Runtime>,
 }
 
+/// Makes the servers of all tests keep their documents in a database: `sqlite`, a file in their folder. For a run of tests whose
+/// subject is not the files.
+const TEST_DATABASE: &str = "HAPPIERWORK_TEST_DATABASE";
+
 /// Options for a server in `folder`.
 pub fn options(folder: &Path) -> Options {
+    let database = std::env::var(TEST_DATABASE).ok().map(|kind| {
+        assert_eq!(kind, "sqlite", "{TEST_DATABASE}");
+        DatabaseOptions {
+            url: DatabaseUrl::Sqlite(folder.join("plan.db")),
+            listen: None,
+            wait: Duration::from_secs(10),
+        }
+    });
     Options {
+        database,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         max_message: 16 << 20,

@@ -80,20 +80,25 @@ pub async fn upgrade(app: Arc<App>, mut request: Request, protocol: ProtocolKind
             let is_rejected = permits.0.as_ref().is_some_and(|connection| connection.rejection().is_some());
             let close_permit = if is_rejected { None } else { app.connection_limiter.try_close_permit() };
             let graceful = is_rejected || close_permit.is_some();
-            refuse_with(&app, socket, &protocol, code, &reason, graceful, &client).await;
+            Box::pin(refuse_with(&app, socket, &protocol, code, &reason, graceful, &client)).await;
             return;
         }
+        // Boxed, because a task reserves memory for the largest of its futures, and the sockets of other protocols need less.
         match protocol {
-            ProtocolKind::Repo => serve_repo(app, socket, &authentication, None, client).await,
-            ProtocolKind::Plain(Ok(document)) => serve_plain(app, socket, &authentication, document, client).await,
+            ProtocolKind::Repo => Box::pin(serve_repo(app, socket, &authentication, None, client)).await,
+            ProtocolKind::Plain(Ok(document)) => {
+                Box::pin(serve_plain(app, socket, &authentication, document, client)).await;
+            }
             ProtocolKind::Plain(Err(error)) => {
                 let reason = error.to_string();
                 let protocol = ProtocolKind::Plain(Err(error));
-                refuse(&app, socket, &protocol, close_codes::BAD_ID, &reason, &client).await;
+                Box::pin(refuse(&app, socket, &protocol, close_codes::BAD_ID, &reason, &client)).await;
             }
-            ProtocolKind::Text => serve_text(app, socket, authentication, None, client).await,
-            ProtocolKind::FirstMessage => serve_by_first_message(app, socket, &authentication, client).await,
-            ProtocolKind::Unknown => refuse_unknown_path(&app, socket, &client).await,
+            ProtocolKind::Text => Box::pin(serve_text(app, socket, authentication, None, client)).await,
+            ProtocolKind::FirstMessage => {
+                Box::pin(serve_by_first_message(app, socket, &authentication, client)).await;
+            }
+            ProtocolKind::Unknown => Box::pin(refuse_unknown_path(&app, socket, &client)).await,
         }
     });
     response.into_response()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::time::Instant;
 
@@ -79,6 +80,13 @@ pub struct DatabaseOptions {
 /// # Errors
 /// If it cannot be used, or not be reached for [`DatabaseOptions::wait`].
 pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+    let (options, runtime) = (options.clone(), tokio::runtime::Handle::current());
+    // On a thread of its own: the compiler cannot show that the drivers' futures are `Send` where callers need it
+    // (rust-lang/rust#64552).
+    run_blocking(move || runtime.block_on(try_until_deadline(&options))).await
+}
+
+async fn try_until_deadline(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
     let deadline = Instant::now() + options.wait;
     let mut backoff = Backoff::new(options.wait);
     let mut said = false;

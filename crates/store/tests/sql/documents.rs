@@ -40,7 +40,8 @@ pub async fn unknown_document_is_none<P: Place>() {
 
 pub async fn appends_come_back_in_order<P: Place>() {
     let place = P::new().await;
-    let (store, mut author, mut expected, mut at) = (place.open().await, TestEditor::new(), Vec::new(), Position::START);
+    let (store, mut author, mut expected, mut at) =
+        (place.open().await, TestEditor::new(), Vec::new(), Position::START);
     for number in 1..=5 {
         let chunk = author.edit();
         (at, _) = append(&store, 1, at, &chunk).await;
@@ -111,7 +112,11 @@ pub async fn lengths_separate_snapshot_and_log<P: Place>() {
     let other = place.open().await;
     let (_, lengths) = append(&other, 1, at, &next).await;
     assert_eq!(lengths, Lengths { snapshot: s, log: c + next.len() as u64 }, "of a node that has not loaded it");
-    assert_eq!(append(&store, 2, Position::START, &TestEditor::new().edit()).await.1.snapshot, 0, "no leading snapshot");
+    assert_eq!(
+        append(&store, 2, Position::START, &TestEditor::new().edit()).await.1.snapshot,
+        0,
+        "no leading snapshot"
+    );
 }
 
 pub async fn compaction_keeps_every_change<P: Place>() {
@@ -192,7 +197,8 @@ pub async fn closed_document_opens_again<P: Place>() {
 pub async fn peers_are_remembered<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let record = |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
+    let record =
+        |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
     assert_eq!(store.load_peers(&id(1)).await.expect("loads"), []);
     store.save_peers(&id(1), vec![record("ceo"), record("cfo")]).await.expect("saves");
     store.save_peers(&id(1), vec![record("cfo")]).await.expect("saves");
