@@ -65,8 +65,8 @@ pub enum Append {
 pub enum CaughtUp {
     /// The changes are in the document, and in the batch to publish.
     Absorbed {
-        /// Access records that were stored in between, with their versions.
-        access: Vec<(u64, Vec<u8>)>,
+        /// The access record of the document was changed in between.
+        access_changed: bool,
     },
     /// The document in memory cannot take them: see [`DocumentLog::rewind`].
     MustRewind,
@@ -216,7 +216,7 @@ impl DocumentLog {
     /// When the store cannot be read.
     pub async fn catch_up(&mut self, document: &mut Document, pending: &mut Applied) -> Result<CaughtUp, StoreError> {
         match self.store.after(&self.id, self.position).await? {
-            After::Same => Ok(CaughtUp::Absorbed { access: Vec::new() }),
+            After::Same => Ok(CaughtUp::Absorbed { access_changed: false }),
             After::Reload => Ok(CaughtUp::MustRewind),
             After::Batches(batches) => Ok(self.absorb(document, &batches, pending)),
         }
@@ -229,7 +229,7 @@ impl DocumentLog {
         batches: &[(Position, Batch)],
         pending: &mut Applied,
     ) -> CaughtUp {
-        let (mut access, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut access_changed, mut entries, mut bytes) = (false, Vec::new(), 0);
         let mut end = self.position;
         for (at, batch) in batches {
             end = *at;
@@ -238,7 +238,7 @@ impl DocumentLog {
                     bytes += batch.chunks.len() as u64;
                     entries.push(LogEntry { chunks: &batch.chunks, authors: &batch.authors });
                 }
-                BatchKind::Access => access.push((at.seq, batch.chunks.clone())),
+                BatchKind::Access => access_changed = true,
                 BatchKind::Deletion => return CaughtUp::MustRewind,
             }
         }
@@ -246,7 +246,7 @@ impl DocumentLog {
             Ok(()) => {
                 self.position = end;
                 self.lengths.log += bytes;
-                CaughtUp::Absorbed { access }
+                CaughtUp::Absorbed { access_changed }
             }
             Err(error) => {
                 tracing::debug!(document = %self.id, %error, "the document is rewound");

@@ -9,7 +9,7 @@ use super::enum_schemas::RoleName;
 
 /// Credentials.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what legacy_rest/login.rs reads")]
+#[expect(dead_code, reason = "describes what legacy/rest/login.rs reads")]
 pub struct Login {
     /// Name of the account, such as an e-mail address.
     #[schema(min_length = 1, example = "cfo@example.com")]
@@ -21,7 +21,7 @@ pub struct Login {
 
 /// A successful login. A server without authentication returns only `message`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what legacy_rest/login.rs answers")]
+#[expect(dead_code, reason = "describes what legacy/rest/login.rs returns")]
 pub struct LoggedIn {
     /// `Login successful`.
     #[schema(example = "Login successful")]
@@ -42,7 +42,7 @@ pub struct LoggedIn {
 
 /// A success message of the legacy paths.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what legacy_rest/answer.rs answers")]
+#[expect(dead_code, reason = "describes what legacy/rest/response.rs returns")]
 pub struct Message {
     /// The result.
     #[schema(example = "Logged out")]
@@ -51,7 +51,7 @@ pub struct Message {
 
 /// An error of the legacy paths.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what legacy_rest/answer.rs answers")]
+#[expect(dead_code, reason = "describes what legacy/rest/response.rs returns")]
 pub struct LegacyError {
     /// The cause, and what to do.
     #[schema(example = "Invalid credentials")]

@@ -66,6 +66,9 @@ pub enum Denied {
     Default,
 }
 
+/// How often one change of a record may find that another process has changed the record first.
+const MAX_ATTEMPTS: u32 = 100;
+
 /// Maximum number of users in one access record. The whole record is rewritten at each change.
 pub const MAX_USERS: usize = 1_000;
 
@@ -327,13 +330,14 @@ impl Access {
     ) -> Result<T, StoreError> {
         let lock = self.record_lock(id);
         let _guard = lock.lock().await;
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let (record, result) = self.changed(id, &mut change);
             if self.store_record(id, record).await? {
                 return Ok(result);
             }
             self.refresh(id).await?;
         }
+        Err(StoreError::Contended { id: id.clone() })
     }
 
     /// Changes the record of a document durably, unless another process has changed it meanwhile. Returns whether it was changed.

@@ -37,7 +37,9 @@ impl DocumentTask {
         }
         match self.pipeline.log.catch_up(document, applied).await? {
             // What was checked before the rights changed must be checked again.
-            CaughtUp::Absorbed { access } if self.take_access(document, &access)? => self.rewind(document).await,
+            CaughtUp::Absorbed { access_changed: true } if self.refresh_access(document).await? => {
+                self.rewind(document).await
+            }
             CaughtUp::Absorbed { .. } => Ok(Retry::Append),
             CaughtUp::MustRewind => self.rewind(document).await,
         }
@@ -96,12 +98,9 @@ impl DocumentTask {
         Box::pin(self.commit(document, items, prepared, senders, Duration::ZERO)).await;
     }
 
-    /// Takes over access records that were stored with these versions. Returns whether any right may have changed.
-    fn take_access(&mut self, document: &mut Document, records: &[(u64, Vec<u8>)]) -> Result<bool, StoreError> {
-        let mut changed = false;
-        for (version, record) in records {
-            changed |= self.hub.inner.access.take_over(&self.id, *version, record)?;
-        }
+    /// Reads the access record of the document again. Returns whether any right may have changed.
+    async fn refresh_access(&mut self, document: &mut Document) -> Result<bool, StoreError> {
+        let changed = self.hub.inner.access.refresh(&self.id).await?;
         if changed {
             self.recheck(document);
         }
@@ -131,25 +130,22 @@ impl DocumentTask {
             return;
         }
         let mut applied = Applied::default();
-        let mut caught_up = Ok(CaughtUp::Absorbed { access: Vec::new() });
-        if !following.is_empty() {
-            caught_up = Ok(self.pipeline.log.absorb(document, &following, &mut applied));
-        }
-        if missed && let Ok(CaughtUp::Absorbed { access }) = caught_up {
-            caught_up = match self.take_access(document, &access) {
-                Ok(_) => self.pipeline.log.catch_up(document, &mut applied).await,
-                Err(error) => Err(error),
-            };
+        let mut caught_up = Ok(self.pipeline.log.absorb(document, &following, &mut applied));
+        let mut access_changed = false;
+        if let Ok(CaughtUp::Absorbed { access_changed: changed }) = caught_up
+            && missed
+        {
+            access_changed = changed;
+            caught_up = self.pipeline.log.catch_up(document, &mut applied).await;
         }
         let taken = match caught_up {
-            Ok(CaughtUp::Absorbed { access }) => {
-                let taken = self.take_access(document, &access);
+            Ok(CaughtUp::MustRewind) => self.rewind(document).await.map(|_| ()),
+            Ok(CaughtUp::Absorbed { access_changed: changed }) => {
                 if applied.has_changes() {
                     self.publish(document, applied).await;
                 }
-                taken.map(|_| ())
+                if changed || access_changed { self.refresh_access(document).await.map(|_| ()) } else { Ok(()) }
             }
-            Ok(CaughtUp::MustRewind) => self.rewind(document).await.map(|_| ()),
             Err(error) => {
                 if applied.has_changes() {
                     self.publish(document, applied).await;
