@@ -91,13 +91,14 @@ impl AdditionalSurface for Legacy {
         client: Arc<ClientInfo>,
     ) -> BoxFuture<'static, ()> {
         async move {
-            let (connection, outbox, caller) = match open_connection(&app, &authentication, Surface::Legacy, &client) {
+            let (connection, outbox, requester) = match open_connection(&app, &authentication, Surface::Legacy, &client)
+            {
                 Ok(connection) => connection,
                 Err(RefusedUpgrade { code, reason }) => {
                     return refuse(&app, socket, &ProtocolKind::Text, code, &reason, &client).await;
                 }
             };
-            match LegacySocket::begin(connection.key, caller, outbox, &app, Arc::clone(&self.board)).await {
+            match LegacySocket::begin(connection.key, requester, outbox, &app, Arc::clone(&self.board)).await {
                 Ok(protocol) => connection.run(socket, protocol, first).await,
                 Err(error) => {
                     let is_denied = matches!(error, Unavailable::Denied(_));

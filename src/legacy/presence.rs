@@ -88,7 +88,7 @@ impl PresenceBoard {
         changed
     }
 
-    /// The first [`MAX_NAMES`] non-empty names in alphabetical order, for automerge-repo peers.
+    /// The first 100 non-empty names in alphabetical order, for automerge-repo peers.
     pub fn names(&self) -> Vec<String> {
         let state = self.lock();
         state.names.keys().filter(|name| !name.is_empty()).take(MAX_NAMES).cloned().collect()

@@ -31,7 +31,7 @@ pub const DEFAULT_AUTHOR: &str = "Admin";
 /// One legacy client.
 pub struct LegacySocket {
     key: ConnectionKey,
-    caller: Requester,
+    requester: Requester,
     hub: Hub,
     board: Arc<PresenceBoard>,
     document: DocumentId,
@@ -45,17 +45,17 @@ impl LegacySocket {
     /// Joins the presence board, and watches the default document.
     ///
     /// # Errors
-    /// If the document cannot be opened, or the caller may not read it.
+    /// If the document cannot be opened, or the requester may not read it.
     pub async fn begin(
         key: ConnectionKey,
-        caller: Requester,
+        requester: Requester,
         outbox: Outbox,
         app: &App,
         board: Arc<PresenceBoard>,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (hub, document) = (app.hub.clone(), app.default_id.clone());
         board.join(key, outbox.clone());
-        let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
+        let view = match hub.watch(&requester, &document, key, outbox.clone()).await {
             Ok(view) => view,
             Err(error) => {
                 board.leave(key);
@@ -67,8 +67,8 @@ impl LegacySocket {
         if let (Some(total), Some(permit)) = (total, outbox.try_reserve(&runtime::hub::DrainListener::Connection)) {
             permit.send(Outgoing::Texts(Arc::from([total])));
         }
-        let broadcasts = app.ephemeral_rate_limits.for_socket(&caller, Instant::now());
-        Ok(Self { key, caller, hub, board, document, view, broadcasts })
+        let broadcasts = app.ephemeral_rate_limits.for_socket(&requester, Instant::now());
+        Ok(Self { key, requester, hub, board, document, view, broadcasts })
     }
 
     /// Counts a broadcast. Returns false if it exceeds the rate limit: then the frame is acknowledged and dropped.
@@ -81,7 +81,7 @@ impl LegacySocket {
     }
 
     fn author(&self) -> Author {
-        let name = match self.caller.user() {
+        let name = match self.requester.user() {
             Some(user) => Some(user.to_string()),
             None => self.board.name(self.key).filter(|name| !name.is_empty()),
         };
@@ -104,7 +104,7 @@ impl LegacySocket {
             Request::Login { .. } | Request::LogoutObject { .. } if !self.allow_broadcast() => processed(),
             Request::Login { name } => {
                 // An authenticated user cannot choose another name.
-                let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
+                let name = self.requester.user().map_or(name, |user| user.to_string()).trim().to_owned();
                 self.rename(Some(name.clone()), true).await;
                 self.board.mark(&Text::from(encode::login_trailer(&name)));
                 processed()
@@ -133,7 +133,7 @@ impl LegacySocket {
     }
 
     async fn edit(&self, edit: Edit) -> Result<Done, EditFailure> {
-        self.hub.edit(&self.caller, &self.document, edit, self.author()).await
+        self.hub.edit(&self.requester, &self.document, edit, self.author()).await
     }
 
     async fn delete(&self, id: String) -> Vec<Text> {

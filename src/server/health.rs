@@ -23,7 +23,7 @@ pub fn router() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))
 }
 
-/// Whether the caller may read all documents, or authentication is off.
+/// Whether the requester may read all documents, or authentication is off.
 fn may_read_all(app: &App, authentication: Option<&Extension<Authentication>>) -> bool {
     match authentication {
         _ if app.authority.is_none() => true,

@@ -88,7 +88,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    /// 404: the document does not exist, or the caller must not see it. The response does not say which.
+    /// 404: the document does not exist, or the requester must not see it. The response does not say which.
     #[must_use]
     pub fn no_document(id: &DocumentId) -> Self {
         Self::not_found(format!("there is no document {id}; GET /api/documents lists the documents"))

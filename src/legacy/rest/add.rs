@@ -13,18 +13,22 @@ use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
 use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
 
-use super::authentication::LegacyCaller;
+use super::authentication::LegacyRequester;
 use super::{author, response};
 use crate::legacy::parse_date;
 use crate::server::{App, document_view, new_position_id};
 
 /// Adds a position at the top of the list.
-pub async fn add(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, request: Request) -> Response {
-    let object = match response::read_object_of(&app, &caller, request).await {
+pub async fn add(
+    State(app): State<Arc<App>>,
+    LegacyRequester(requester): LegacyRequester,
+    request: Request,
+) -> Response {
+    let object = match response::read_object_of(&app, &requester, request).await {
         Ok(object) => object,
         Err(response) => return response,
     };
-    let plan = match document_view::open(&app, &caller, &app.default_id).await {
+    let plan = match document_view::open(&app, &requester, &app.default_id).await {
         Ok(view) => read_view(&view).plan().clone(),
         Err(problem) => return response::problem(&problem),
     };
@@ -32,7 +36,7 @@ pub async fn add(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller
         Ok(position) => position,
         Err(reason) => return response::error(StatusCode::BAD_REQUEST, &reason),
     };
-    match document_view::edit(&app, &caller, &app.default_id, Edit::Add(position), author(&caller)).await {
+    match document_view::edit(&app, &requester, &app.default_id, Edit::Add(position), author(&requester)).await {
         Ok(_) => response::message(StatusCode::CREATED, "Data added successfully"),
         Err(error) => response::failure(error),
     }

@@ -11,16 +11,16 @@ use runtime::hub::Requester;
 use sync_engine::Surface;
 
 use crate::server::App;
-use crate::server::security::authentication::caller;
+use crate::server::security::authentication::requester;
 
-/// Extractor: the caller of a request to the legacy REST paths. Rejects unauthenticated requests.
-pub struct LegacyCaller(pub Requester);
+/// Extractor: the requester of a request to the legacy REST paths. Rejects unauthenticated requests.
+pub struct LegacyRequester(pub Requester);
 
-impl FromRequestParts<Arc<App>> for LegacyCaller {
+impl FromRequestParts<Arc<App>> for LegacyRequester {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        caller(parts, app, Surface::Legacy).map(Self).map_err(unauthorized)
+        requester(parts, app, Surface::Legacy).map(Self).map_err(unauthorized)
     }
 }
 

@@ -15,7 +15,7 @@ use runtime::hub::Requester;
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
-use super::authentication::LegacyCaller;
+use super::authentication::LegacyRequester;
 use super::{author, response};
 use crate::legacy::renderings::entry_row;
 use crate::server::{App, document_view};
@@ -26,15 +26,15 @@ type Id = Result<Path<String>, PathRejection>;
 /// Changes the fields of a position.
 pub async fn update(
     State(app): State<Arc<App>>,
-    LegacyCaller(caller): LegacyCaller,
+    LegacyRequester(requester): LegacyRequester,
     id: Id,
     request: Request,
 ) -> Response {
-    let object = match response::read_object_of(&app, &caller, request).await {
+    let object = match response::read_object_of(&app, &requester, request).await {
         Ok(object) => object,
         Err(response) => return response,
     };
-    let view = match document_view::open(&app, &caller, &app.default_id).await {
+    let view = match document_view::open(&app, &requester, &app.default_id).await {
         Ok(view) => view,
         Err(problem) => return response::problem(&problem),
     };
@@ -46,19 +46,19 @@ pub async fn update(
         Some(row) => without_unchanged(patch, &row.position),
         None => patch,
     }) {
-        Ok(patch) => make(&app, &caller, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
+        Ok(patch) => make(&app, &requester, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
         Err(reason) => response::error(StatusCode::BAD_REQUEST, &reason),
     }
 }
 
 /// Deletes a position.
-pub async fn delete(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, id: Id) -> Response {
-    make(&app, &caller, id, |id| Edit::Delete { id }, "Data deleted successfully").await
+pub async fn delete(State(app): State<Arc<App>>, LegacyRequester(requester): LegacyRequester, id: Id) -> Response {
+    make(&app, &requester, id, |id| Edit::Delete { id }, "Data deleted successfully").await
 }
 
-async fn make(app: &App, caller: &Requester, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
+async fn make(app: &App, requester: &Requester, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
     let Ok(Path(id)) = id else { return response::error(StatusCode::NOT_FOUND, "Entry not found") };
-    match document_view::edit(app, caller, &app.default_id, edit(id), author(caller)).await {
+    match document_view::edit(app, requester, &app.default_id, edit(id), author(requester)).await {
         Ok(_) => response::message(StatusCode::OK, done),
         Err(error) => response::failure(error),
     }

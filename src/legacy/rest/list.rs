@@ -7,13 +7,17 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use plan::{Form, read_view};
 
-use super::authentication::LegacyCaller;
+use super::authentication::LegacyRequester;
 use super::response;
 use crate::server::{App, conditional, document_view, reserved_body};
 
 /// Lists all rows, newest first. Budgets are numbers.
-pub async fn list(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, headers: HeaderMap) -> Response {
-    let view = match document_view::open(&app, &caller, &app.default_id).await {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    LegacyRequester(requester): LegacyRequester,
+    headers: HeaderMap,
+) -> Response {
+    let view = match document_view::open(&app, &requester, &app.default_id).await {
         Ok(view) => view,
         Err(problem) => return response::problem(&problem),
     };

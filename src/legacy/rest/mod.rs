@@ -49,8 +49,8 @@ async fn wrong_method() -> Response {
     response::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
 }
 
-/// The author of an edit by this caller.
-fn author(caller: &Requester) -> Author {
-    let name = caller.user().map_or_else(|| DEFAULT_AUTHOR.to_owned(), |user| user.to_string());
+/// The author of an edit by this requester.
+fn author(requester: &Requester) -> Author {
+    let name = requester.user().map_or_else(|| DEFAULT_AUTHOR.to_owned(), |user| user.to_string());
     Author { name, now: now_ms() }
 }

@@ -63,14 +63,18 @@ pub async fn read_object(headers: &HeaderMap, body: Body) -> Result<Map<String, 
     }
 }
 
-/// Reads the body of an authenticated request, and checks the caller's token again afterwards.
+/// Reads the body of an authenticated request, and checks the requester's token again afterwards.
 ///
 /// # Errors
 /// The response to send if the body cannot be read, or the token is no longer valid.
-pub async fn read_object_of(app: &App, caller: &Requester, request: Request) -> Result<Map<String, Value>, Response> {
+pub async fn read_object_of(
+    app: &App,
+    requester: &Requester,
+    request: Request,
+) -> Result<Map<String, Value>, Response> {
     let (head, body) = request.into_parts();
     let object = read_object(&head.headers, body).await;
-    app.recheck(caller).map_err(unauthorized)?;
+    app.recheck(requester).map_err(unauthorized)?;
     object
 }
 

@@ -17,7 +17,7 @@ use super::body_fields::{BodyFields, required};
 use super::enum_schemas::RoleName;
 use super::extract::{DocumentPath, TargetDocument, check_name};
 use super::schemas::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem};
 
 /// The roles of users in a document.
@@ -67,10 +67,10 @@ impl FromRequestParts<Arc<App>> for TargetUser {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
 ) -> Result<Response, Problem> {
-    let record = app.hub.access_record(&caller, &id).await?;
+    let record = app.hub.access_record(&requester, &id).await?;
     let users = record.users.iter().map(|(user, role)| (user.to_string(), *role)).collect();
     let access = Access { owner: record.owner.as_ref().map(ToString::to_string), users };
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(access)).into_response())
@@ -109,7 +109,7 @@ pub struct RoleBody {
 )]
 pub async fn grant(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     TargetUser(user): TargetUser,
     fields: BodyFields,
@@ -121,7 +121,7 @@ pub async fn grant(
         "owner" => Role::Owner,
         _ => return Err(Problem::invalid("role", "role: must be viewer, editor or owner")),
     };
-    app.hub.set_role(&caller, &id, &user, Some(role)).await?;
+    app.hub.set_role(&requester, &id, &user, Some(role)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -145,10 +145,10 @@ pub async fn grant(
 )]
 pub async fn revoke(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     TargetUser(user): TargetUser,
 ) -> Result<Response, Problem> {
-    app.hub.set_role(&caller, &id, &user, None).await?;
+    app.hub.set_role(&requester, &id, &user, None).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -19,7 +19,7 @@ use super::enum_schemas::SurfaceName;
 use super::extract::{DocumentPath, TargetDocument};
 use super::positions_at::parse_hashes;
 use super::schemas::{AnyProblem, DocumentProblem};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem};
 
 /// Maximum number of hashes in a request. They fit well into the limit for request headers.
@@ -90,11 +90,11 @@ struct AttributedChange {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     ChangeHashes(changes): ChangeHashes,
 ) -> Result<Response, Problem> {
-    let known = app.hub.attribution(&caller, &id, changes).await?.ok_or_else(|| Problem::no_document(&id))?;
+    let known = app.hub.attribution(&requester, &id, changes).await?.ok_or_else(|| Problem::no_document(&id))?;
     let changes = known.into_iter().map(|(hash, provenance)| AttributedChange {
         hash: hash.to_string(),
         user: provenance.user.to_string(),

@@ -32,11 +32,11 @@ impl FromRequest<Arc<App>> for BodyFields {
             let sent = sent.map_or_else(|| "it is missing".to_owned(), |kind| format!("it is {kind}"));
             return Err(Problem::unsupported_media_type(format!("the Content-Type must be application/json; {sent}")));
         }
-        let caller = request.extensions().get::<Requester>().cloned();
+        let requester = request.extensions().get::<Requester>().cloned();
         let (head, body) = request.into_parts();
         let body = body::read(&head.headers, body).await?;
-        if let Some(caller) = caller {
-            app.recheck(&caller)?;
+        if let Some(requester) = requester {
+            app.recheck(&requester)?;
         }
         Self::parse(&body)
     }

@@ -18,7 +18,7 @@ use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
 use crate::server::conditional::{self, Precondition};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, document_view};
 
 /// Read a document's settings.
@@ -42,14 +42,14 @@ use crate::server::{App, Problem, document_view};
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
-    let document = Document::for_caller(&caller, &app, &id, &view).with_extra(&view);
-    Ok(conditional::respond(&headers, &etag(&caller, &document, &view), || Json(document).into_response()))
+    let document = Document::for_requester(&requester, &app, &id, &view).with_extra(&view);
+    Ok(conditional::respond(&headers, &etag(&requester, &document, &view), || Json(document).into_response()))
 }
 
 /// Changes to the settings of a document. Absent fields stay as they are.
@@ -111,20 +111,20 @@ impl DocumentPatch {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     EditAuthor(author): EditAuthor,
     headers: HeaderMap,
     fields: BodyFields,
 ) -> Result<Response, Problem> {
     let DocumentPatch { name, currency, unit, total_budget } = DocumentPatch::read(fields)?;
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
-    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     let view = read_view(&view);
-    let document = Document::for_caller(&caller, &app, &id, &view).with_extra(&view);
-    Ok(conditional::with_etag(&etag(&caller, &document, &view), Json(document).into_response()))
+    let document = Document::for_requester(&requester, &app, &id, &view).with_extra(&view);
+    Ok(conditional::with_etag(&etag(&requester, &document, &view), Json(document).into_response()))
 }
 
 /// Delete a document.
@@ -148,18 +148,18 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
 ) -> Result<Response, Problem> {
-    app.hub.delete(&caller, &id, now_ms()).await?;
+    app.hub.delete(&requester, &id, now_ms()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The entity tag of a document for this caller. With authentication it includes the caller's right, which can change while the
+/// The entity tag of a document for this requester. With authentication it includes the requester's right, which can change while the
 /// document does not.
-pub fn etag(caller: &Requester, document: &Document, view: &View) -> String {
+pub fn etag(requester: &Requester, document: &Document, view: &View) -> String {
     match document.access {
-        Some(right) if caller.grant().is_some() => etag_with_right(view, right),
+        Some(right) if requester.grant().is_some() => etag_with_right(view, right),
         _ => conditional::etag_of_heads(view.heads()),
     }
 }

@@ -17,7 +17,7 @@ use super::body_fields::{BodyFields, required};
 use super::document::etag;
 use super::extract::{AuthorQuery, EditAuthor};
 use super::schemas::{AnyProblem, BodyProblem, BrokenDocument, Document, ListedDocument, WriteProblem};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional, document_view};
 
 /// Number of documents that one request opens concurrently.
@@ -33,11 +33,11 @@ const MAX_CONCURRENT_OPENS: usize = 8;
     tag = "documents",
     responses((status = 200, description = "All documents", body = Vec<ListedDocument>), AnyProblem),
 )]
-pub async fn list(State(app): State<Arc<App>>, ApiCaller(caller): ApiCaller) -> Result<Response, Problem> {
-    let mut ids = app.hub.list(&caller).await?;
+pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiRequester) -> Result<Response, Problem> {
+    let mut ids = app.hub.list(&requester).await?;
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
     let listed: Vec<ListedDocument> = stream::iter(ids)
-        .map(|id| list_one(&app, &caller, id))
+        .map(|id| list_one(&app, &requester, id))
         .buffered(MAX_CONCURRENT_OPENS)
         .filter_map(std::future::ready)
         .collect()
@@ -46,10 +46,10 @@ pub async fn list(State(app): State<Arc<App>>, ApiCaller(caller): ApiCaller) -> 
 }
 
 /// `None` if nothing was ever written to the document.
-async fn list_one(app: &App, caller: &Requester, id: DocumentId) -> Option<ListedDocument> {
-    match app.hub.view(caller, &id).await {
+async fn list_one(app: &App, requester: &Requester, id: DocumentId) -> Option<ListedDocument> {
+    match app.hub.view(requester, &id).await {
         Ok(view) => {
-            view.map(|view| ListedDocument::Document(Document::for_caller(caller, app, &id, &read_view(&view))))
+            view.map(|view| ListedDocument::Document(Document::for_requester(requester, app, &id, &read_view(&view))))
         }
         Err(error) => Some(ListedDocument::Broken(BrokenDocument {
             id: id.to_string(),
@@ -115,7 +115,7 @@ impl NewDocument {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     EditAuthor(author): EditAuthor,
     fields: BodyFields,
 ) -> Result<Response, Problem> {
@@ -123,11 +123,11 @@ pub async fn create(
     let id = DocumentId::from_random(rand::random());
     let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
-    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
-    let document = Document::for_caller(&caller, &app, &id, &view);
-    let tag = etag(&caller, &document, &view);
+    let document = Document::for_requester(&requester, &app, &id, &view);
+    let tag = etag(&requester, &document, &view);
     Ok(conditional::with_etag(
         &tag,
         (StatusCode::CREATED, [(header::LOCATION, location)], Json(document)).into_response(),

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::extract::{DocumentPath, TargetDocument, percent_encoded};
 use super::schemas::{AnyProblem, Document, DocumentProblem, Export};
 use crate::server::csv_table::{CsvTable, omitted_in_json};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
 /// Number of values of the document that a file does not contain.
@@ -55,11 +55,11 @@ pub struct AutomergeFile(Vec<u8>);
 )]
 pub async fn json(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
     Ok(conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
         let out = run_cpu_bound(|| {
@@ -109,11 +109,11 @@ pub async fn json(
 )]
 pub async fn csv(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
     Ok(conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
         let CsvTable { csv, omitted } = run_cpu_bound(|| CsvTable::from_view(&view));
@@ -147,15 +147,15 @@ pub async fn csv(
 )]
 pub async fn automerge(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = match app.hub.view(&caller, &id).await {
+    let view = match app.hub.view(&requester, &id).await {
         Ok(view) => view.ok_or_else(|| Problem::no_document(&id))?,
         // The document is too large to open, so only its bytes are available.
         Err(error @ Unavailable::TooLarge(_)) => {
-            let bytes = app.hub.export(&caller, &id).await?.ok_or(error)?;
+            let bytes = app.hub.export(&requester, &id).await?.ok_or(error)?;
             let mut response = reserved_body::response(&app, "application/octet-stream", bytes);
             let disposition = HeaderValue::from_static("attachment; filename=\"plan.automerge\"");
             response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
@@ -169,7 +169,7 @@ pub async fn automerge(
     if known.status().is_redirection() {
         return Ok(known);
     }
-    let Some(bytes) = app.hub.export(&caller, &id).await? else {
+    let Some(bytes) = app.hub.export(&requester, &id).await? else {
         return Err(Problem::no_document(&id));
     };
     // The file may already contain a change that the view does not. The copy is then newer than its tag, and the next

@@ -11,7 +11,7 @@ use runtime::clock::now_ms;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem};
 
 /// Author of a change if the request names none.
@@ -83,11 +83,11 @@ impl FromRequestParts<Arc<App>> for EditAuthor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let ApiCaller(caller) = ApiCaller::from_request_parts(parts, app).await?;
+        let ApiRequester(requester) = ApiRequester::from_request_parts(parts, app).await?;
         let query: Result<Query<AuthorQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(AuthorQuery { author }) = query.map_err(Problem::bad_query)?;
         let author = author.map(|name| check_name("author", &name)).transpose()?;
-        let user = caller.user().map(|user| user.to_string());
+        let user = requester.user().map(|user| user.to_string());
         let name = user.or(author).unwrap_or_else(|| DEFAULT_AUTHOR.to_owned());
         Ok(Self(Author { name, now: now_ms() }))
     }

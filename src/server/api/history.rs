@@ -20,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::enum_schemas::SurfaceName;
 use super::extract::{DocumentPath, TargetDocument};
 use super::schemas::{AnyProblem, DocumentProblem};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional};
 
 /// Number of entries on a page if the request has no `limit`.
@@ -205,13 +205,13 @@ struct ChangedField {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     PageQuery(query): PageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let AttributedPage { page, provenance } =
-        app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
+        app.hub.history(&requester, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
     let tag = conditional::etag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();
     Ok(conditional::respond(&headers, &tag, || Json(History::from_page(&id, heads, page, provenance)).into_response()))

@@ -15,7 +15,7 @@ use super::body_fields::BodyFields;
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, PositionPath, TargetDocument, TargetPosition};
 use super::schemas::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
 use crate::server::conditional::{self, Precondition};
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, document_view};
 
 /// Read a position.
@@ -40,12 +40,12 @@ use crate::server::{App, Problem, document_view};
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
     let row = find(&view, &row)?;
     Ok(conditional::respond(&headers, &etag(row), || json_response(row)))
@@ -102,7 +102,7 @@ fn read_patch(fields: BodyFields) -> Result<PositionPatch, Problem> {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
     EditAuthor(author): EditAuthor,
@@ -110,9 +110,9 @@ pub async fn change(
     fields: BodyFields,
 ) -> Result<Response, Problem> {
     let patch = read_patch(fields)?;
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
-    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     respond_with(&read_view(&view), &row)
 }
 
@@ -138,15 +138,15 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
     EditAuthor(author): EditAuthor,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Delete { id: row.clone() })?;
-    document_view::edit(&app, &caller, &id, edit, author).await?;
+    document_view::edit(&app, &requester, &id, edit, author).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

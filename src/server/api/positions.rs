@@ -18,7 +18,7 @@ use super::positions_at::{self, AtHeads, AtQuery};
 use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
 };
-use crate::server::security::authentication::ApiCaller;
+use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional, document_view, new_position_id, reserved_body};
 
 /// List the positions.
@@ -46,15 +46,15 @@ use crate::server::{App, Problem, conditional, document_view, new_position_id, r
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     AtHeads(at): AtHeads,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(heads) = at {
-        return positions_at::list(&app, &caller, &id, heads, &headers).await;
+        return positions_at::list(&app, &requester, &id, heads, &headers).await;
     }
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
     let tag = conditional::etag_of_heads(view.heads());
     Ok(conditional::respond(&headers, &tag, || reserved_body::response(&app, "application/json", assemble(&id, &view))))
@@ -127,7 +127,7 @@ fn read(fields: BodyFields) -> Result<NewPosition, Problem> {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ApiCaller(caller): ApiCaller,
+    ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     EditAuthor(author): EditAuthor,
     headers: HeaderMap,
@@ -135,10 +135,10 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let position = read(fields)?;
     let row = position.id.clone();
-    let view = document_view::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &requester, &id).await?;
     let path = format!("/api/documents/{id}/positions/{}", percent_encoded(&row));
     let edit = if_unchanged(&headers, &read_view(&view), Edit::Add(position))?;
-    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     let response = position::respond_with(&read_view(&view), &row)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, path)], response).into_response())
 }

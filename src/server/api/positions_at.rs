@@ -51,12 +51,12 @@ pub fn parse_hashes(parameter: &'static str, text: &str) -> Result<Vec<ChangeHas
 /// Lists the positions at these heads.
 pub async fn list(
     app: &App,
-    caller: &Requester,
+    requester: &Requester,
     id: &DocumentId,
     heads: Vec<ChangeHash>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let read = app.hub.past(caller, id, heads).await?.ok_or_else(|| Problem::no_document(id))?;
+    let read = app.hub.past(requester, id, heads).await?.ok_or_else(|| Problem::no_document(id))?;
     let tag = conditional::etag_of_heads(read.past.heads());
     Ok(conditional::respond(headers, &tag, || {
         let body = run_cpu_bound(|| {

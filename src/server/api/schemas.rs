@@ -97,10 +97,10 @@ impl DocumentRight {
 }
 
 impl Document {
-    /// The document of a view, with the right of the caller.
+    /// The document of a view, with the right of the requester.
     #[must_use]
-    pub fn for_caller(caller: &Requester, app: &App, id: &DocumentId, view: &View) -> Self {
-        Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
+    pub fn for_requester(requester: &Requester, app: &App, id: &DocumentId, view: &View) -> Self {
+        Self { access: DocumentRight::of(app.hub.right(requester, id)), ..Self::of(app, id, view) }
     }
 
     /// The document of a view, without a right.

@@ -35,11 +35,11 @@ pub const PARAMETER: &str = "token";
 /// The principal of a request, or why authentication failed. Every request has this as an extension.
 pub type Authentication = Result<Principal, Refused>;
 
-/// The caller of a request over this surface.
+/// The requester of a request through this surface.
 ///
 /// # Errors
 /// When the request is not authenticated.
-pub fn caller_of(authentication: &Authentication, surface: Surface) -> Result<Requester, Refused> {
+pub fn requester_of(authentication: &Authentication, surface: Surface) -> Result<Requester, Refused> {
     match authentication {
         Ok(Principal::Anonymous(payer)) => Ok(Requester::anonymous_charged_to(surface, payer.clone())),
         Ok(Principal::User(grant)) => Ok(Requester::authenticated(surface, Grant::clone(grant))),
@@ -48,12 +48,12 @@ pub fn caller_of(authentication: &Authentication, surface: Surface) -> Result<Re
 }
 
 impl App {
-    /// Checks a caller's token again, after the body of a request has arrived. Updates the caller's grant.
+    /// Checks a requester's token again, after the body of a request has arrived. Updates the requester's grant.
     ///
     /// # Errors
     /// If the token is no longer valid.
-    pub fn recheck(&self, caller: &Requester) -> Result<(), Refused> {
-        self.authority.as_ref().map_or(Ok(()), |authority| recheck(authority, caller))
+    pub fn recheck(&self, requester: &Requester) -> Result<(), Refused> {
+        self.authority.as_ref().map_or(Ok(()), |authority| recheck(authority, requester))
     }
 
     /// The token of a request.
@@ -193,34 +193,34 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Extractor: the caller of an API request. Rejects unauthenticated requests.
-pub struct ApiCaller(pub Requester);
+/// Extractor: the requester of an API request. Rejects unauthenticated requests.
+pub struct ApiRequester(pub Requester);
 
-impl FromRequestParts<Arc<App>> for ApiCaller {
+impl FromRequestParts<Arc<App>> for ApiRequester {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        Ok(Self(caller(parts, app, Surface::Api)?))
+        Ok(Self(requester(parts, app, Surface::Api)?))
     }
 }
 
-/// The caller of a request over this surface.
+/// The requester of a request through this surface.
 ///
 /// # Errors
 /// When authentication is required and the request has none that is valid.
-pub fn caller(parts: &mut Parts, app: &App, surface: Surface) -> Result<Requester, Refused> {
-    // All extractors of a request share one caller, so that a recheck after the body affects all of them.
-    if let Some(caller) = parts.extensions.get::<Requester>() {
-        return Ok(caller.clone());
+pub fn requester(parts: &mut Parts, app: &App, surface: Surface) -> Result<Requester, Refused> {
+    // All extractors of a request share one requester, so that a recheck after the body affects all of them.
+    if let Some(requester) = parts.extensions.get::<Requester>() {
+        return Ok(requester.clone());
     }
-    let caller = match parts.extensions.get::<Authentication>() {
-        Some(authentication) => caller_of(authentication, surface)?,
+    let requester = match parts.extensions.get::<Authentication>() {
+        Some(authentication) => requester_of(authentication, surface)?,
         // Only a wrong order of layers leads here. It must not grant access.
         None if app.authority.is_some() => return Err(Refused::Missing),
         None => Requester::anonymous(surface),
     };
-    parts.extensions.insert(caller.clone());
-    Ok(caller)
+    parts.extensions.insert(requester.clone());
+    Ok(requester)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ struct Inner {
 }
 
 struct Session {
-    caller: Requester,
+    requester: Requester,
     outbox: Outbox,
 }
 
@@ -48,21 +48,21 @@ impl SessionMonitor {
         Self(Arc::new(Inner { authority, sessions: Mutex::default(), earlier: Notify::new() }))
     }
 
-    /// Registers a connection. Returns `None` for a caller without a grant.
+    /// Registers a connection. Returns `None` for a requester without a grant.
     ///
     /// # Errors
-    /// If the token of the caller is no longer valid.
+    /// If the token of the requester is no longer valid.
     pub fn register(
         &self,
         key: ConnectionKey,
-        caller: &Requester,
+        requester: &Requester,
         outbox: &Outbox,
     ) -> Result<Option<SessionRegistration>, Refused> {
-        let Some(grant) = caller.grant() else { return Ok(None) };
+        let Some(grant) = requester.grant() else { return Ok(None) };
         let key = (grant.expires, key);
         let is_first = {
             let mut sessions = self.sessions();
-            sessions.insert(key, Session { caller: caller.clone(), outbox: outbox.clone() });
+            sessions.insert(key, Session { requester: requester.clone(), outbox: outbox.clone() });
             sessions.first_key_value().is_some_and(|(first, _)| *first == key)
         };
         let registration = SessionRegistration { monitor: self.clone(), key };
@@ -70,7 +70,7 @@ impl SessionMonitor {
             self.0.earlier.notify_one();
         }
         // Covers changes between the authentication of the request and the registration.
-        recheck(&self.0.authority, caller)?;
+        recheck(&self.0.authority, requester)?;
         Ok(Some(registration))
     }
 
@@ -105,12 +105,12 @@ impl SessionMonitor {
     fn recheck_all(&self, hub: &Hub) -> bool {
         let now = now();
         let mut changed = false;
-        for Session { caller, outbox } in self.sessions().values() {
-            let Some(before) = caller.grant() else { continue };
+        for Session { requester, outbox } in self.sessions().values() {
+            let Some(before) = requester.grant() else { continue };
             match self.0.authority.recheck(&before, now) {
                 Ok(grant) if grant == *before => {}
                 Ok(grant) => {
-                    caller.update_grant(grant);
+                    requester.update_grant(grant);
                     changed = true;
                 }
                 Err(_) if outbox.is_closed() => {}
@@ -118,7 +118,7 @@ impl SessionMonitor {
                     hub.metrics().record_refusal(RefusalReason::Unauthorized);
                     tracing::info!(user = &*before.user, reason = refused.reason(), "a session has ended");
                     outbox.close(CloseKind::Unauthorized, refused.to_string());
-                    caller.revoke();
+                    requester.revoke();
                 }
             }
         }
@@ -130,15 +130,15 @@ impl SessionMonitor {
     }
 }
 
-/// Checks a caller's token again, and updates the caller's grant.
+/// Checks a requester's token again, and updates the requester's grant.
 ///
 /// # Errors
 /// If the token is no longer valid.
-pub fn recheck(authority: &Authority, caller: &Requester) -> Result<(), Refused> {
-    let Some(before) = caller.grant() else { return Ok(()) };
+pub fn recheck(authority: &Authority, requester: &Requester) -> Result<(), Refused> {
+    let Some(before) = requester.grant() else { return Ok(()) };
     let grant = authority.recheck(&before, now())?;
     if grant != *before {
-        caller.update_grant(grant);
+        requester.update_grant(grant);
     }
     Ok(())
 }
@@ -185,8 +185,9 @@ mod tests {
             let (_, grant) = issued.expect("issued");
             expected.push(grant.expires + LEEWAY);
             let (sender, receiver) = outbox(CancellationToken::new());
-            let caller = Requester::authenticated(Surface::Api, grant);
-            let registration = monitor.register(ConnectionKey(key), &caller, &sender).expect("valid").expect("a grant");
+            let requester = Requester::authenticated(Surface::Api, grant);
+            let registration =
+                monitor.register(ConnectionKey(key), &requester, &sender).expect("valid").expect("a grant");
             registered.push((registration, sender, receiver));
         }
         assert_eq!(monitor.next_expiry(), Some(expected[1]));

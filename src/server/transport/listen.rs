@@ -213,10 +213,10 @@ async fn admit(app: &App, peer: IpAddr) -> Option<Admission> {
 }
 
 /// Returns once no bytes have been read or written for `timeout`.
-async fn stalled(meter: &ByteCounter, timeout: Duration) {
+async fn stalled(counter: &ByteCounter, timeout: Duration) {
     let mut before = None;
     loop {
-        let transferred = Some((meter.read(), meter.written()));
+        let transferred = Some((counter.read(), counter.written()));
         if std::mem::replace(&mut before, transferred) == transferred {
             return;
         }
@@ -258,7 +258,7 @@ fn serve(
             },
         };
         let stream = CountedStream::new(stream);
-        let meter = stream.counter();
+        let counter = stream.counter();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
@@ -268,7 +268,7 @@ fn serve(
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stalled(&meter, stall) => {
+            () = stalled(&counter, stall) => {
                 metrics.record_refusal(RefusalReason::Stalled);
                 return tracing::debug!(%peer, "closed a stalled connection");
             }

@@ -43,10 +43,10 @@ impl EphemeralRateLimits {
 
     /// The rate limit of a new socket.
     #[must_use]
-    pub fn for_socket(&self, caller: &Requester, now: Instant) -> EphemeralRateLimit {
+    pub fn for_socket(&self, requester: &Requester, now: Instant) -> EphemeralRateLimit {
         let Rate { per_second, burst } = self.per_socket;
         let socket = TokenBucket::new(per_second, burst, now);
-        EphemeralRateLimit { socket, payer: caller.payer(), users: Arc::clone(&self.users) }
+        EphemeralRateLimit { socket, payer: requester.payer(), users: Arc::clone(&self.users) }
     }
 }
 

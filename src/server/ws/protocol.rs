@@ -14,7 +14,7 @@ pub trait Protocol: Send {
     /// Label of these connections in the metrics.
     const KIND: ConnectionKind;
 
-    /// Handles a message from the peer, and queues answers in `out`. `reservation` is the message's memory reservation; it is
+    /// Handles a message from the peer, and queues answers in `out`. `reservation` is that of the message's memory; it is
     /// released when the message has been processed.
     ///
     /// # Errors

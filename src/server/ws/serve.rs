@@ -20,7 +20,7 @@ use super::sync::plain::PlainSocket;
 use super::sync::repo::RepoSocket;
 use super::upgrade::WebSocket;
 use crate::server::App;
-use crate::server::security::authentication::{Authentication, caller_of};
+use crate::server::security::authentication::{Authentication, requester_of};
 
 /// Creates the connection of an authenticated client.
 ///
@@ -34,8 +34,8 @@ pub fn open_connection(
 ) -> Result<(Connection, Outbox, Requester), RefusedUpgrade> {
     let unauthorized =
         |refused: Refused| RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() };
-    let caller = caller_of(authentication, surface).map_err(unauthorized)?;
-    let permit = caller.user().map(|user| app.connection_limiter.acquire_for_user(&user)).transpose();
+    let requester = requester_of(authentication, surface).map_err(unauthorized)?;
+    let permit = requester.user().map(|user| app.connection_limiter.acquire_for_user(&user)).transpose();
     let permit = permit.map_err(|limit| {
         app.hub.metrics().record_refusal(RefusalReason::TooManyFromUser);
         RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: limit.to_string() }
@@ -43,10 +43,10 @@ pub fn open_connection(
     let (sender, receiver) = outbox(app.stopping.child_token());
     let key = app.hub.new_connection();
     let session = match &app.session_monitor {
-        Some(monitor) => monitor.register(key, &caller, &sender).map_err(unauthorized)?,
+        Some(monitor) => monitor.register(key, &requester, &sender).map_err(unauthorized)?,
         None => None,
     };
-    let user_limit = caller.payer().map(|payer| (Arc::clone(&app.user_rate_limits), payer));
+    let user_limit = requester.payer().map(|payer| (Arc::clone(&app.user_rate_limits), payer));
     let connection = Connection {
         key,
         hub: app.hub.clone(),
@@ -59,7 +59,7 @@ pub fn open_connection(
         _session: session,
         _permit: permit,
     };
-    Ok((connection, sender, caller))
+    Ok((connection, sender, requester))
 }
 
 /// Serves an automerge-repo client until the connection is closed. `first`: a message that was already read.
@@ -71,8 +71,8 @@ pub async fn serve_repo(
     client: Arc<ClientInfo>,
 ) {
     match open_connection(&app, authentication, Surface::Sync, &client) {
-        Ok((connection, outbox, caller)) => {
-            let protocol = RepoSocket::new(connection.key, caller, outbox, &app);
+        Ok((connection, outbox, requester)) => {
+            let protocol = RepoSocket::new(connection.key, requester, outbox, &app);
             connection.run(socket, protocol, first).await;
         }
         Err(RefusedUpgrade { code, reason }) => {
@@ -90,11 +90,11 @@ pub async fn serve_plain(
     client: Arc<ClientInfo>,
 ) {
     let kind = ProtocolKind::Plain(Ok(document.clone()));
-    let (connection, outbox, caller) = match open_connection(&app, authentication, Surface::Plain, &client) {
+    let (connection, outbox, requester) = match open_connection(&app, authentication, Surface::Plain, &client) {
         Ok(connection) => connection,
         Err(RefusedUpgrade { code, reason }) => return refuse(&app, socket, &kind, code, &reason, &client).await,
     };
-    match PlainSocket::begin(connection.key, caller, app.hub.clone(), outbox, document).await {
+    match PlainSocket::begin(connection.key, requester, app.hub.clone(), outbox, document).await {
         Ok(protocol) => connection.run(socket, protocol, None).await,
         Err(error) => refuse(&app, socket, &kind, close_codes::TRY_AGAIN, &error.to_string(), &client).await,
     }

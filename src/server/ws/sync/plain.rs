@@ -28,13 +28,13 @@ impl PlainSocket {
     /// If the document is not available.
     pub async fn begin(
         key: ConnectionKey,
-        caller: Requester,
+        requester: Requester,
         hub: Hub,
         outbox: Outbox,
         document: DocumentId,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
-        let peer = SyncPeer { requester: caller, key, outbox, storage: None, mailbox_quota, refusals };
+        let peer = SyncPeer { requester, key, outbox, storage: None, mailbox_quota, refusals };
         hub.start_sync(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
@@ -54,7 +54,7 @@ impl Protocol for PlainSocket {
             let message = "Automerge sync messages are binary frames; this was a text frame".to_owned();
             return Err(CloseReason { kind: CloseKind::BadMessage, message });
         };
-        // Copied, because a small frame may reservation a large buffer with other frames.
+        // Copied, because a small frame may share a large buffer with other frames.
         let bytes = detach(&bytes, &bytes);
         self.hub.sync(&self.document, self.peer.clone(), bytes, false, reservation).await
     }

@@ -30,7 +30,7 @@ const MAX_LOGGED: usize = 200;
 /// One automerge-repo peer.
 pub struct RepoSocket {
     key: ConnectionKey,
-    caller: Requester,
+    requester: Requester,
     hub: Hub,
     outbox: Outbox,
     mailbox_quota: MailboxQuota,
@@ -57,12 +57,12 @@ struct Joined {
 impl RepoSocket {
     /// A peer that has not joined yet.
     #[must_use]
-    pub fn new(key: ConnectionKey, caller: Requester, outbox: Outbox, app: &App) -> Self {
+    pub fn new(key: ConnectionKey, requester: Requester, outbox: Outbox, app: &App) -> Self {
         let limits = &app.limits;
-        let ephemerals = app.ephemeral_rate_limits.for_socket(&caller, Instant::now());
+        let ephemerals = app.ephemeral_rate_limits.for_socket(&requester, Instant::now());
         Self {
             key,
-            caller,
+            requester,
             hub: app.hub.clone(),
             outbox,
             mailbox_quota: MailboxQuota::default(),
@@ -105,7 +105,7 @@ impl RepoSocket {
             }
             Some(_) => {}
             None => {
-                let registration = self.registry.register(self.caller.user(), &sender, self.key, &self.outbox).await;
+                let registration = self.registry.register(self.requester.user(), &sender, self.key, &self.outbox).await;
                 // The sync state of an ephemeral peer is not kept.
                 let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                 let storage = storage.map(|storage| Arc::from(storage.as_str()));
@@ -139,7 +139,7 @@ impl RepoSocket {
         }
         let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
         let peer = SyncPeer {
-            requester: self.caller.clone(),
+            requester: self.requester.clone(),
             key: self.key,
             outbox: self.outbox.clone(),
             storage,
