@@ -111,11 +111,8 @@ impl<E: Engine> SqlStore<E> {
     /// Tells the other nodes about a batch that is durable.
     pub(super) fn tell_moved(&self, id: &DocumentId, row: &NewBatch) {
         let is_small = row.chunks.len() + row.authors.len() <= MAX_HINTED;
-        let batch = is_small.then(|| Batch {
-            kind: row.kind,
-            chunks: row.chunks.to_vec(),
-            authors: row.authors.to_vec(),
-        });
+        let batch =
+            is_small.then(|| Batch { kind: row.kind, chunks: row.chunks.to_vec(), authors: row.authors.to_vec() });
         self.engine.tell(News::Moved { id: id.clone(), at: row.at, batch });
     }
 

@@ -31,7 +31,9 @@ pub(super) struct SnapshotRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainDamage {
     /// A row is missing.
-    #[error("row {missing} of its batches is missing, and row {next} is there; restore the row from a backup of the database")]
+    #[error(
+        "row {missing} of its batches is missing, and row {next} is there; restore the row from a backup of the database"
+    )]
     Gap {
         /// The first missing number.
         missing: u64,
@@ -42,7 +44,9 @@ pub enum ChainDamage {
     #[error("row {0} of its batches is missing; restore the row from a backup of the database")]
     Missing(u64),
     /// A row was changed, or comes from another history.
-    #[error("row {0} of its batches does not match its hash and the rows before it; restore the row from a backup of the database")]
+    #[error(
+        "row {0} of its batches does not match its hash and the rows before it; restore the row from a backup of the database"
+    )]
     Tip(u64),
     /// A row of a later version.
     #[error("row {seq} of its batches has the kind {kind} of a later version; upgrade this node")]
@@ -203,7 +207,8 @@ mod tests {
     #[test]
     fn a_snapshot_replaces_the_batches_up_to_it() {
         let rows = rows(&["one ", "two ", "three"]);
-        let chain = Chain::verify(Some(snapshot(&rows[1], b"both ")), rows[1..].to_vec()).expect("whole").expect("there");
+        let chain =
+            Chain::verify(Some(snapshot(&rows[1], b"both ")), rows[1..].to_vec()).expect("whole").expect("there");
         assert_eq!((chain.at.seq, chain.snapshot.seq, &chain.bytes[..]), (3, 2, &b"both three"[..]));
         assert_eq!(chain.authors, b"a\na\n", "authors of the row at the snapshot are still in it");
     }

@@ -28,7 +28,9 @@ pub enum DatabaseError {
     #[error("the database is full; free some space: {0}")]
     Full(EngineError),
     /// A value is larger than the database accepts. Nothing of the call was stored.
-    #[error("document {id} was not written: {len} bytes are more than the {max} bytes that the database accepts{advice}")]
+    #[error(
+        "document {id} was not written: {len} bytes are more than the {max} bytes that the database accepts{advice}"
+    )]
     TooLarge {
         /// The document.
         id: DocumentId,
@@ -70,7 +72,9 @@ impl DatabaseError {
         match self {
             Self::Full(_) => "The server's database is full. The change was not stored.",
             Self::TooLarge { .. } => "The change is too large for the server's database. It was not stored.",
-            Self::OutcomeUnknown { .. } => "The server lost the connection to its database. Reload to see what was stored.",
+            Self::OutcomeUnknown { .. } => {
+                "The server lost the connection to its database. Reload to see what was stored."
+            }
             Self::Unavailable(_) => "The server's database is not available at the moment. The change was not stored.",
             Self::Damaged { .. } | Self::Schema(_) => {
                 "The server cannot open the document. Its operator finds the reason in the log."
@@ -92,7 +96,9 @@ impl From<EngineError> for DatabaseError {
         match error.failure {
             Failure::NotSent | Failure::Retry | Failure::Unknown => Self::Unavailable(error),
             Failure::Full => Self::Full(error),
-            Failure::NoSuchTable | Failure::TableExists | Failure::NoPrivilege | Failure::Rejected => Self::Refused(error),
+            Failure::NoSuchTable | Failure::TableExists | Failure::NoPrivilege | Failure::Rejected => {
+                Self::Refused(error)
+            }
         }
     }
 }
@@ -130,7 +136,9 @@ pub enum DatabaseOpenError {
         detail: String,
     },
     /// There is no such database.
-    #[error("the server at {location} has no database `{name}`. Create it (CREATE DATABASE {name}), or correct the URL")]
+    #[error(
+        "the server at {location} has no database `{name}`. Create it (CREATE DATABASE {name}), or correct the URL"
+    )]
     NoSuchDatabase {
         /// Hosts.
         location: String,
@@ -161,7 +169,9 @@ pub enum DatabaseOpenError {
         minimum: String,
     },
     /// The schema was made by a later version of this program.
-    #[error("the database has schema version {found}, and this program knows versions up to {known}. Upgrade this node")]
+    #[error(
+        "the database has schema version {found}, and this program knows versions up to {known}. Upgrade this node"
+    )]
     SchemaNewer {
         /// The version in the database.
         found: u64,
@@ -175,7 +185,9 @@ pub enum DatabaseOpenError {
         table: String,
     },
     /// A setting of the server lets it lose data that it has acknowledged.
-    #[error("the database at {location} has {setting}, with which it loses acknowledged changes when it crashes. {advice}")]
+    #[error(
+        "the database at {location} has {setting}, with which it loses acknowledged changes when it crashes. {advice}"
+    )]
     UnsafeSetting {
         /// Hosts.
         location: String,
@@ -216,6 +228,7 @@ pub enum DatabaseOpenError {
 
 impl DatabaseOpenError {
     /// The error of a statement at the start.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(super) fn of_statement(error: EngineError, location: String, user: String) -> Self {
         let detail = error.detail;
         match error.failure {

@@ -211,7 +211,9 @@ mod tests {
     fn messages_of_a_later_version_ask_to_look_at_all() {
         let seal = Seal::new(b"key", [1; 8]);
         let look = Message::News(News::LookAtAll);
-        for (bytes, expected) in [(vec![200, 1, 2, 3], vec![look.clone()]), (vec![ALIVE, 200], vec![Message::Alive, look])] {
+        for (bytes, expected) in
+            [(vec![200, 1, 2, 3], vec![look.clone()]), (vec![ALIVE, 200], vec![Message::Alive, look])]
+        {
             assert_eq!(seal.open(&seal.seal(&bytes)).map(|(_, messages)| messages), Some(expected));
         }
     }

@@ -12,6 +12,22 @@
 //! └──────────────────┘   └────┴────┴────┴────┘
 //! ```
 //!
+//! ```no_run
+//! use store::sql::{SqlOptions, SqlStore, Sqlite};
+//! use store::{Appended, Batch, Position};
+//!
+//! # async fn example(id: primitives::DocumentId, chunk: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Sqlite::open("plan.db".as_ref()).await?;
+//! let store = SqlStore::open(engine, SqlOptions::default()).await?;
+//! let at = store.load(&id).await?.map_or(Position::START, |stored| stored.position);
+//! match store.append(&id, at, Batch::changes(chunk, Vec::new())).await? {
+//!     Appended::Stored { at, .. } => println!("durable at {at}"),
+//!     Appended::Behind => println!("another node was faster: {:?}", store.after(&id, at).await?),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | holds |
 //! |---|---|
 //! | `document` | loading, what follows a position, positions of many documents |
@@ -145,12 +161,15 @@ impl<E: Engine> SqlStore<E> {
                 set.map_err(|error| engine.open_error(error))?;
                 let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
                 let value = rows.first().and_then(|row| row.bytes(0).ok());
-                value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
+                value.ok_or_else(|| {
+                    engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}")))
+                })
             }
         };
         let storage_id = shared(STORAGE_ID, random::<16>().to_vec()).await?;
-        let storage_id = <[u8; 16]>::try_from(&storage_id[..])
-            .map_err(|_| engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes")))?;
+        let storage_id = <[u8; 16]>::try_from(&storage_id[..]).map_err(|_| {
+            engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes"))
+        })?;
         let hint_key = shared(HINT_KEY, random::<32>().to_vec()).await?.to_vec();
         let node = random::<8>();
         engine.join(ClusterKeys { storage_id, hint_key, node });
@@ -276,13 +295,16 @@ impl<E: Engine> SqlStore<E> {
     }
 
     /// Runs a statement that reads.
-    async fn query(&self, statement: impl Fn() -> engine::Statement + Send + Sync) -> Result<Vec<engine::Row>, DatabaseError> {
-        Ok(self.retry(|| self.engine.query(statement()), |failure| failure != Failure::Rejected).await?)
+    async fn query(
+        &self,
+        statement: impl Fn() -> engine::Statement + Send + Sync,
+    ) -> Result<Vec<engine::Row>, DatabaseError> {
+        Ok(self.retry(|| self.engine.query(statement()), |_| true).await?)
     }
 
     /// Runs a statement that writes, and that has the same effect if it is run twice.
     async fn execute(&self, statement: impl Fn() -> engine::Statement + Send + Sync) -> Result<u64, DatabaseError> {
-        Ok(self.retry(|| self.engine.execute(statement()), |failure| failure != Failure::Rejected).await?)
+        Ok(self.retry(|| self.engine.execute(statement()), |_| true).await?)
     }
 
     /// Calls until the call succeeds, fails for good, or patience ends. `again` says after which failures to call again.

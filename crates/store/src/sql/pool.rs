@@ -53,7 +53,8 @@ impl<C> Pool<C> {
         connect: impl Future<Output = Result<C, EngineError>>,
     ) -> Result<Lease<'_, C>, EngineError> {
         let permit = timeout(patience, self.permits.acquire()).await;
-        let permit = permit.map_err(|_| EngineError::new(Failure::NotSent, "all connections to the database are busy"))?;
+        let permit =
+            permit.map_err(|_| EngineError::new(Failure::NotSent, "all connections to the database are busy"))?;
         let permit = permit.map_err(|_| EngineError::new(Failure::NotSent, "the store was shut down"))?;
         let generation = self.generation.load(Ordering::Acquire);
         let connection = match self.pop(generation, is_usable) {

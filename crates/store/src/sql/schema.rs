@@ -147,9 +147,8 @@ async fn migrate_locked<S: SchemaSession>(session: &mut S, dialect: Dialect) -> 
 }
 
 /// Tables that an empty database does not have.
-const OUR_TABLES: [&str; 11] = [
-    "document", "batch", "snapshot", "author", "access", "control", "peer", "account", "revoked", "attempt", "node",
-];
+const OUR_TABLES: [&str; 11] =
+    ["document", "batch", "snapshot", "author", "access", "control", "peer", "account", "revoked", "attempt", "node"];
 
 fn set_number(dialect: Dialect, name: &str, number: u64) -> Statement {
     sql::set_meta(dialect, name, number.to_string().into_bytes())

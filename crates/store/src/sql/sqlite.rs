@@ -180,10 +180,7 @@ fn commit(connection: &Connection, group: Vec<(Vec<Step>, Answer<Outcome>)>) {
 ///
 /// # Errors
 /// If the whole transaction has failed. An error of this call alone is in the result.
-fn savepoint(
-    connection: &Connection,
-    steps: &[Step],
-) -> Result<Result<Outcome, EngineError>, EngineError> {
+fn savepoint(connection: &Connection, steps: &[Step]) -> Result<Result<Outcome, EngineError>, EngineError> {
     let all = |sql| connection.execute_batch(sql).map_err(|error| write_error(&error));
     all("SAVEPOINT call")?;
     let mut affected = 0;
@@ -328,10 +325,9 @@ impl Engine for Sqlite {
 
     fn open_error(&self, error: EngineError) -> DatabaseOpenError {
         match error.failure {
-            Failure::Retry => DatabaseOpenError::Unreachable {
-                location: self.path.display().to_string(),
-                detail: error.detail,
-            },
+            Failure::Retry => {
+                DatabaseOpenError::Unreachable { location: self.path.display().to_string(), detail: error.detail }
+            }
             _ => DatabaseOpenError::File { path: self.path.clone(), detail: error.detail },
         }
     }

@@ -330,13 +330,10 @@ pub(super) fn control_revision() -> Statement {
 
 /// Records a revoked token.
 pub(super) fn revoke(dialect: Dialect, token: &str, expires: i64) -> Statement {
-    Statement::new(format!(
-        "INSERT INTO revoked (token, expires) SELECT $1, $2{} WHERE 1 = 1",
-        dialect.one_row()
-    ))
-    .with(token)
-    .with(expires)
-    .skipping_duplicates(dialect)
+    Statement::new(format!("INSERT INTO revoked (token, expires) SELECT $1, $2{} WHERE 1 = 1", dialect.one_row()))
+        .with(token)
+        .with(expires)
+        .skipping_duplicates(dialect)
 }
 
 /// The revoked tokens that have not expired. Columns: token, expires.
@@ -361,13 +358,10 @@ pub(super) fn attempts(bucket: &str) -> Statement {
 
 /// Adds the first attempt of a bucket. No row if there is one.
 pub(super) fn first_attempt(dialect: Dialect, bucket: &str, whole_at: i64) -> Statement {
-    Statement::new(format!(
-        "INSERT INTO attempt (bucket, whole_at) SELECT $1, $2{} WHERE 1 = 1",
-        dialect.one_row()
-    ))
-    .with(bucket)
-    .with(whole_at)
-    .skipping_duplicates(dialect)
+    Statement::new(format!("INSERT INTO attempt (bucket, whole_at) SELECT $1, $2{} WHERE 1 = 1", dialect.one_row()))
+        .with(bucket)
+        .with(whole_at)
+        .skipping_duplicates(dialect)
 }
 
 /// Moves when the bucket is full again. No row if another attempt was counted meanwhile.
@@ -389,7 +383,12 @@ pub(super) fn peers(document: &DocumentId) -> Statement {
 }
 
 /// Remembers peers: pairs of key and record.
-pub(super) fn put_peers(dialect: Dialect, document: &DocumentId, peers: Vec<([u8; 16], Vec<u8>)>, now_ms: i64) -> Statement {
+pub(super) fn put_peers(
+    dialect: Dialect,
+    document: &DocumentId,
+    peers: Vec<([u8; 16], Vec<u8>)>,
+    now_ms: i64,
+) -> Statement {
     let mut sql = "INSERT INTO peer (document, seen, peer, record) VALUES ".to_owned();
     let mut statement = Statement::new("").id(document).with(now_ms);
     for (index, (key, record)) in peers.into_iter().enumerate() {

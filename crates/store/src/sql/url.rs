@@ -353,7 +353,8 @@ mod tests {
 
     #[test]
     fn parts_of_a_url_are_found() {
-        let url = server("postgresql://us%40er:p%2Fw@db.example.com:6543/plan%20a?application_name=a%26b&options=-c%20x=1");
+        let url =
+            server("postgresql://us%40er:p%2Fw@db.example.com:6543/plan%20a?application_name=a%26b&options=-c%20x=1");
         assert_eq!(url.user.as_deref(), Some("us@er"));
         assert_eq!(url.password.as_ref().map(Password::reveal), Some("p/w"));
         assert_eq!(url.hosts, [HostPort { host: "db.example.com".into(), port: 6543 }]);
@@ -421,9 +422,12 @@ mod tests {
         ] {
             assert_eq!(parse(url), Err(error), "{url}");
         }
-        for (name, value) in
-            [("sslmode", "x"), ("target_session_attrs", "read-only"), ("channel_binding", "x"), ("connect_timeout", "0")]
-        {
+        for (name, value) in [
+            ("sslmode", "x"),
+            ("target_session_attrs", "read-only"),
+            ("channel_binding", "x"),
+            ("connect_timeout", "0"),
+        ] {
             let error = parse(&format!("postgres://h/d?{name}={value}")).expect_err("invalid");
             assert!(matches!(error, Error::Value(of, _) if of == name), "{error}");
         }
@@ -432,7 +436,9 @@ mod tests {
     #[test]
     fn passwords_are_shown_nowhere() {
         // With characters that should have been encoded, parts of the password are taken for other parts of the URL.
-        for password in ["hunter2", "hun@ter2", "hun/ter2", "hun?ter2", "hun?ter2=1", "hun#ter2", "hun%ter2", "hun:ter2"] {
+        for password in
+            ["hunter2", "hun@ter2", "hun/ter2", "hun?ter2", "hun?ter2=1", "hun#ter2", "hun%ter2", "hun:ter2"]
+        {
             for scheme in ["postgres", "mysql", "redis"] {
                 let text = format!("{scheme}://me:{password}@db/plan?sslmode=disable");
                 let shown = match parse(&text) {

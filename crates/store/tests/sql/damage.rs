@@ -12,7 +12,10 @@ pub async fn damaged_rows_are_named<P: Place>() {
         ("DELETE FROM batch WHERE seq = 2", ChainDamage::Gap { missing: 2, next: 3 }),
         ("UPDATE batch SET authors = chunks WHERE seq = 2", ChainDamage::Tip(2)),
         ("UPDATE batch SET kind = 9 WHERE seq = 2", ChainDamage::UnknownKind { seq: 2, kind: 9 }),
-        ("UPDATE batch SET tip = (SELECT t FROM (SELECT tip AS t FROM batch WHERE seq = 1) x) WHERE seq = 2", ChainDamage::Tip(2)),
+        (
+            "UPDATE batch SET tip = (SELECT t FROM (SELECT tip AS t FROM batch WHERE seq = 1) x) WHERE seq = 2",
+            ChainDamage::Tip(2),
+        ),
     ] {
         let place = P::new().await;
         let (store, mut author, mut at) = (place.open().await, Author::new(), Position::START);

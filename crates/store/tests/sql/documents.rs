@@ -7,7 +7,12 @@ use store::{After, Appended, Batch, BatchKind, Lengths, PeerRecord, Position, Sn
 use crate::place::Place;
 
 /// Appends changes after a position.
-pub async fn append<E: Engine>(store: &SqlStore<E>, document: u8, after: Position, chunks: &[u8]) -> (Position, Lengths) {
+pub async fn append<E: Engine>(
+    store: &SqlStore<E>,
+    document: u8,
+    after: Position,
+    chunks: &[u8],
+) -> (Position, Lengths) {
     let batch = Batch::changes(chunks.to_vec(), Vec::new());
     match store.append(&id(document), after, batch).await.expect("appends") {
         Appended::Stored { at, lengths } => (at, lengths),
@@ -114,7 +119,9 @@ pub async fn compaction_keeps_every_change<P: Place>() {
     let (store, mut author, mut at) = (place.open().await, Author::new(), Position::START);
     for number in 0..4 {
         let batch = Batch::changes(author.edit(), format!("author {number}\n").into_bytes());
-        let Appended::Stored { at: next, .. } = store.append(&id(1), at, batch).await.expect("appends") else { panic!() };
+        let Appended::Stored { at: next, .. } = store.append(&id(1), at, batch).await.expect("appends") else {
+            panic!()
+        };
         at = next;
     }
     let snapshot = author.save();
@@ -194,7 +201,11 @@ pub async fn peers_are_remembered<P: Place>() {
     let other = place.open().await;
     other.save_peers(&id(1), vec![record("of another node \0 ")]).await.expect("saves");
     store.save_peers(&id(1), vec![]).await.expect("saves");
-    assert_eq!(store.load_peers(&id(1)).await.expect("loads"), [record("of another node \0 ")], "a node forgets its own");
+    assert_eq!(
+        store.load_peers(&id(1)).await.expect("loads"),
+        [record("of another node \0 ")],
+        "a node forgets its own"
+    );
     let many: Vec<PeerRecord> = (0..500).map(|number| record(&format!("peer {number:03}"))).collect();
     store.save_peers(&id(3), many.clone()).await.expect("saves");
     assert_eq!(place.open().await.load_peers(&id(3)).await.expect("loads"), many);

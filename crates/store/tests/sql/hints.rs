@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::documents::append;
 use crate::place::{Place, PostgresPlace, options, postgres_client};
+use crate::servers;
 
 /// The first of the news that is wanted, within some seconds.
 async fn hear<T>(news: &mut BoxStream<'static, News>, wanted: impl Fn(&News) -> Option<T>) -> T {
@@ -99,6 +100,28 @@ async fn nodes_poll_while_notifications_are_not_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transaction_pooler_needs_a_direct_connection_for_hints() {
+    let place = PostgresPlace::new().await;
+    let port = servers::pgbouncer();
+    let pooled = async |listen| {
+        let pooled = PostgresOptions { listen, ..PostgresOptions::default() };
+        let engine = Postgres::open(&place.url_at(port), pooled).await.expect("connects");
+        SqlStore::open(engine, options()).await.expect("opens")
+    };
+    let (store, deaf) = (pooled(Some(place.url())).await, pooled(None).await);
+    notified(&store).await;
+    let mut news = store.news();
+    let (first, _) = append(&deaf, 1, Position::START, &Author::new().edit()).await;
+    hear(&mut news, |news| matches!(news, News::Moved { at, .. } if *at == first).then_some(())).await;
+    let (second, _) = append(&store, 1, first, &Author::new().edit()).await;
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!((store.news_mode(), deaf.news_mode()), (NewsMode::Notified, NewsMode::Polling));
+    hear(&mut deaf.news(), |news| (*news == News::LookAtAll).then_some(())).await;
+    assert_eq!(deaf.positions(&[id(1)]).await.expect("reads"), [(id(1), second)]);
+    deaf.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_node_makes_the_others_look() {
     let place = PostgresPlace::new().await;
     let quick = PostgresOptions {
@@ -129,7 +152,10 @@ async fn notifications_of_other_programs_are_ignored() {
     let client = postgres_client(&place.name).await;
     let channel: String = store.storage_id()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     for payload in ["", "hello", "AQAAAAAAAAAABA"] {
-        client.batch_execute(&format!("SELECT pg_notify('happierwork_{channel}', '{payload}')")).await.expect("notifies");
+        client
+            .batch_execute(&format!("SELECT pg_notify('happierwork_{channel}', '{payload}')"))
+            .await
+            .expect("notifies");
     }
     assert!(timeout(Duration::from_millis(500), news.next()).await.is_err());
 }

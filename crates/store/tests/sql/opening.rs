@@ -48,7 +48,8 @@ async fn postgres_says_why_it_was_not_opened() {
     // Something that accepts connections and says nothing.
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
     let silent = silent.local_addr().expect("bound").port();
-    let error = open_postgres(&format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{silent}/{name}?connect_timeout=1")).await;
+    let error =
+        open_postgres(&format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{silent}/{name}?connect_timeout=1")).await;
     assert!(error.is_temporary(), "{error:?}");
 }
 
@@ -63,12 +64,18 @@ async fn postgres_refuses_unsafe_settings_and_missing_rights() {
     assert!(matches!(&error, DatabaseOpenError::NoPrivilege { user, .. } if user.starts_with("weak")), "{error:?}");
     // Without the right to create tables, a node can use those that are there.
     place.open().await;
-    client.batch_execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO weak_{name}")).await.expect("grants");
+    client
+        .batch_execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO weak_{name}"))
+        .await
+        .expect("grants");
     let engine = Postgres::open(&server_url(&weak), PostgresOptions::default()).await.expect("connects");
     SqlStore::open(engine, SqlOptions::default()).await.expect("opens").probe().await.expect("writes");
     client.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await.expect("set");
     let error = open_postgres(&weak).await;
-    assert!(matches!(&error, DatabaseOpenError::UnsafeSetting { setting, .. } if setting == "synchronous_commit = off"), "{error:?}");
+    assert!(
+        matches!(&error, DatabaseOpenError::UnsafeSetting { setting, .. } if setting == "synchronous_commit = off"),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("Set synchronous_commit = on"), "{error}");
 }
 
@@ -108,7 +115,8 @@ async fn mariadb_says_why_it_was_not_opened() {
     }
     let error = open_mysql(&format!("mysql://weak_{name}:{PASSWORD}@127.0.0.1:{port}/{name}")).await;
     assert!(matches!(error, DatabaseOpenError::NoPrivilege { .. }), "{error:?}");
-    let via_socket = format!("mysql://{USER}:{PASSWORD}@localhost/{name}?socket={}", servers::mariadb().socket.display());
+    let via_socket =
+        format!("mysql://{USER}:{PASSWORD}@localhost/{name}?socket={}", servers::mariadb().socket.display());
     let engine = MySql::open(&server_url(&via_socket), 4).await.expect("connects");
     SqlStore::open(engine, SqlOptions::default()).await.expect("opens");
 }
@@ -159,7 +167,8 @@ async fn sqlite_says_why_it_was_not_opened() {
         Err(error) => error,
     };
     let text = place.folder.path().join("text");
-    std::fs::write(&text, "not a database, and longer than a header of SQLite needs to be. ".repeat(20)).expect("written");
+    std::fs::write(&text, "not a database, and longer than a header of SQLite needs to be. ".repeat(20))
+        .expect("written");
     let error = open(&text).await;
     assert!(matches!(&error, DatabaseOpenError::File { path, .. } if *path == text), "{error:?}");
     let missing = place.folder.path().join("missing/plan.db");

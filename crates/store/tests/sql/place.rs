@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use store::sql::{DatabaseOpenError, DatabaseUrl, Engine, MySql, Postgres, PostgresOptions, ServerUrl, SqlOptions, SqlStore, Sqlite};
+use store::sql::{
+    DatabaseOpenError, DatabaseUrl, Engine, MySql, Postgres, PostgresOptions, ServerUrl, SqlOptions, SqlStore, Sqlite,
+};
 use tempfile::TempDir;
 
 use crate::servers::{self, PASSWORD, USER};

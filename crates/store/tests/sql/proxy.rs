@@ -79,7 +79,8 @@ async fn forward(
         let mut buffer = vec![0; 1 << 20];
         while let Ok(len @ 1..) = from_client.read(&mut buffer).await {
             let bytes = &buffer[..len];
-            let is_marked = marker.lock().as_ref().is_some_and(|marker| bytes.windows(marker.len()).any(|at| at == marker));
+            let is_marked =
+                marker.lock().as_ref().is_some_and(|marker| bytes.windows(marker.len()).any(|at| at == marker));
             if is_marked {
                 cutting.store(true, Ordering::SeqCst);
             }

@@ -46,9 +46,9 @@ impl Connector {
     pub(super) fn new(url: &ServerUrl) -> Result<Self, DatabaseOpenError> {
         let tls = match url.tls() {
             Tls::Off => None,
-            Tls::VerifyFull => Some(
-                tls(url).map_err(|detail| DatabaseOpenError::Tls { location: url.location(), detail })?,
-            ),
+            Tls::VerifyFull => {
+                Some(tls(url).map_err(|detail| DatabaseOpenError::Tls { location: url.location(), detail })?)
+            }
         };
         if tls.is_none() && !url.hosts.iter().all(HostPort::is_local) {
             tracing::warn!(database = %url.location(), "the connection to the database is not encrypted");
@@ -154,9 +154,9 @@ impl Connector {
             Refused::Error(Error::Io(IoError::Tls(_)) | Error::Driver(DriverError::NoClientSslFlagFromServer)) => {
                 DatabaseOpenError::Tls { location, detail }
             }
-            Refused::Error(Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled)) => {
-                DatabaseOpenError::Login { location, user, detail }
-            }
+            Refused::Error(Error::Driver(
+                DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled,
+            )) => DatabaseOpenError::Login { location, user, detail },
             Refused::Error(_) | Refused::Timeout | Refused::ReadOnly(_) => {
                 DatabaseOpenError::Unreachable { location, detail }
             }

@@ -162,9 +162,7 @@ async fn send(client: &Client, statement: &Statement, wants: Wants) -> Result<An
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
         values.iter().map(|value| (value as &(dyn ToSql + Sync), value.ty())).collect();
     Ok(match wants {
-        Wants::Rows => {
-            Answer::Rows(client.query_typed(&statement.sql, &parameters).await?.iter().map(read).collect())
-        }
+        Wants::Rows => Answer::Rows(client.query_typed(&statement.sql, &parameters).await?.iter().map(read).collect()),
         Wants::Count => Answer::Count(client.execute_typed(&statement.sql, &parameters).await?),
     })
 }

@@ -93,7 +93,15 @@ impl Exchange {
         let shared = || Arc::clone(&self.shared);
         vec![
             tokio::spawn(receive(shared(), listen.clone(), channel.clone(), Arc::clone(&seal), keys.node)),
-            tokio::spawn(send(shared(), notify.clone(), channel, seal, outgoing, options.clone(), Arc::clone(&self.left))),
+            tokio::spawn(send(
+                shared(),
+                notify.clone(),
+                channel,
+                seal,
+                outgoing,
+                options.clone(),
+                Arc::clone(&self.left),
+            )),
             tokio::spawn(watch(shared(), options.clone())),
         ]
     }
