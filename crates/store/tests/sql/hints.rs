@@ -126,7 +126,7 @@ async fn a_silent_node_makes_the_others_look() {
     let place = PostgresPlace::new().await;
     let quick = PostgresOptions {
         heartbeat: Duration::from_millis(50),
-        silence: Duration::from_millis(300),
+        silence: Duration::from_secs(3),
         look: Duration::from_secs(3_600),
         ..PostgresOptions::default()
     };
@@ -135,10 +135,10 @@ async fn a_silent_node_makes_the_others_look() {
     let leaving = SqlStore::open(engine().await, options()).await.expect("opens");
     let dying = SqlStore::open(engine().await, options()).await.expect("opens");
     notified(&store).await;
-    sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_millis(500)).await;
     let mut news = store.news();
     leaving.shut_down().await;
-    assert!(timeout(Duration::from_secs(1), news.next()).await.is_err(), "a node that leaves says so");
+    assert!(timeout(Duration::from_secs(4), news.next()).await.is_err(), "a node that leaves says so");
     drop(dying);
     hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
 }
@@ -146,7 +146,13 @@ async fn a_silent_node_makes_the_others_look() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications_of_other_programs_are_ignored() {
     let place = PostgresPlace::new().await;
-    let store = place.open().await;
+    let patient = PostgresOptions {
+        silence: Duration::from_secs(60),
+        look: Duration::from_secs(3_600),
+        ..PostgresOptions::default()
+    };
+    let engine = Postgres::open(&place.url(), patient).await.expect("connects");
+    let store = SqlStore::open(engine, options()).await.expect("opens");
     notified(&store).await;
     let mut news = store.news();
     let client = postgres_client(&place.name).await;
