@@ -1,6 +1,6 @@
-//! What the core costs, without sockets and disk: `cargo bench --bench core`.
+//! Micro-benchmarks of the core, without sockets and disk: `cargo bench --bench core`.
 //!
-//! Where the library has an operation of its own for the same thing, it is measured beside ours.
+//! Where the library has an operation for the same task, both are measured.
 #![allow(missing_docs, reason = "a program, not a library")]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be set up must stop")]
 
@@ -21,7 +21,7 @@ use primitives::DocumentId;
 use runtime::document::{AuthoredEdit, Document, Item};
 use sync_engine::{Incoming, MessageLimits, PeerKey};
 
-/// Changes in the history.
+/// Number of changes in the history.
 const HISTORIES: [usize; 3] = [100, 10_000, 100_000];
 const VIEWERS: u64 = 1_000;
 
@@ -37,7 +37,7 @@ fn author() -> Author {
     Author { name: "cfo".to_owned(), now: 1_700_000_000_000 }
 }
 
-/// A plan of so many positions and with so many changes, as a snapshot. Made once.
+/// A snapshot of a plan with this number of positions and changes. Made once.
 fn snapshot(positions: usize, changes: usize) -> Vec<u8> {
     /// By positions and changes.
     type Snapshots = HashMap<(usize, usize), Vec<u8>>;
@@ -79,11 +79,11 @@ fn load(log: &[u8]) -> Document {
     Document::load(id(), log, ActorId::from([9u8; 16]), RENDERINGS, MessageLimits::default()).unwrap()
 }
 
-/// A document in use: a writer and viewers are in sync with it, and have exchanged a few edits.
+/// A document in use: a writer and viewers are in sync, and have exchanged a few edits.
 struct Case {
     document: Document,
     writer: Peer,
-    /// Speaks for all viewers, who are in the same state and say the same.
+    /// Represents all viewers, which have the same state and send the same messages.
     viewer: Peer,
     viewers: u64,
     edits: usize,
@@ -136,7 +136,7 @@ impl Case {
         self.exchange(None, acknowledgement);
     }
 
-    /// What the writer says about its next edit.
+    /// The writer's message with its next edit.
     fn edit(&mut self) -> Bytes {
         self.edits += 1;
         edit(&mut self.writer.doc, self.positions / 2, i64::try_from(self.edits).unwrap());
@@ -178,7 +178,7 @@ fn publish_one_edit_to_1000_peers(bencher: Bencher, changes: usize) {
         });
 }
 
-/// A case in which one edit was published, and what a viewer answers.
+/// A case after publishing one edit, and a viewer's answer.
 fn published(changes: usize, viewers: u64) -> (Case, Bytes) {
     let mut case = Case::new(100, changes, viewers);
     let edit = case.edit();
@@ -190,7 +190,7 @@ fn published(changes: usize, viewers: u64) -> (Case, Bytes) {
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
     bencher.with_inputs(|| published(changes, VIEWERS)).bench_local_refs(|(case, acknowledgement)| {
-        // As they come: in batches.
+        // In batches, as they arrive in practice.
         let peers: Vec<u64> = (1..=VIEWERS).collect();
         for batch in peers.chunks(25) {
             let items = batch.iter().map(|peer| sync(PeerKey(*peer), acknowledgement)).collect();
@@ -208,7 +208,7 @@ fn receive_1_acknowledgement_nobody_sent_before(bencher: Bencher, changes: usize
     });
 }
 
-/// The library's own, on a document that was just written to as well.
+/// The library's own operation, also right after an edit.
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
 fn library_receives_1_acknowledgement(bencher: Bencher, changes: usize) {
     bencher
@@ -312,7 +312,7 @@ fn save_a_document(bencher: Bencher, changes: usize) {
     bencher.bench_local(|| document.engine.save());
 }
 
-/// The history, of which a page must not cost more the longer it is.
+/// The history. The cost of a page must not depend on the length of the history.
 mod history {
     use plan::history::{History, Query};
 
@@ -360,7 +360,7 @@ mod history {
             .bench_local_refs(|history| history.add(&whole, [last]).unwrap());
     }
 
-    /// What holds up the writers of a document while somebody reads what it was, or makes its history.
+    /// Work that delays the writers of a document while a client reads an earlier state or the history is built.
     #[divan::bench(args = [(100, 100), (100, 10_000), (100, 100_000), (5_000, 20_000)], sample_count = 10, sample_size = 1)]
     fn document_copied(bencher: Bencher, (positions, changes): (usize, usize)) {
         let mut document = load(&snapshot(positions, changes));
@@ -382,7 +382,7 @@ fn repo_codec_encodes_a_sync_message(bencher: Bencher) {
     bencher.bench_local(|| sync_frame(black_box(&message)));
 }
 
-/// Bytes that come from elsewhere: how many a second are taken apart and checked.
+/// Throughput of decoding and checking incoming bytes.
 mod decoders {
     use divan::counter::BytesCount;
 
@@ -408,7 +408,7 @@ mod decoders {
         sync_message(bencher, Case::new(100, 100, 0).edit());
     }
 
-    /// Of 5,000 positions. It has to be within the limits of a message.
+    /// With 5,000 positions. Must be within the limits of a message.
     #[divan::bench(args = [0, 100_000], sample_count = 10, sample_size = 1)]
     fn sync_message_with_a_document_of_so_many_changes(bencher: Bencher, changes: usize) {
         let message = sync::Message {
@@ -442,7 +442,7 @@ mod decoders {
     }
 }
 
-/// What it costs to let somebody in.
+/// Cost of authentication.
 mod auth {
     use std::time::Duration;
 
@@ -461,7 +461,7 @@ mod auth {
 
     const NOW: i64 = 1_800_000_000;
 
-    /// An authority with a thousand accounts, some tokens that were logged out, and maybe a provider.
+    /// An authority with a thousand accounts, some revoked tokens, and optionally an identity provider.
     fn authority(kind: NewKey, provider: Option<Value>) -> (TempDir, Authority, String) {
         let home = TempDir::new().unwrap();
         let folder = AuthFolder::create(home.path().join("auth")).unwrap();

@@ -14,7 +14,7 @@ use client::{Replica, ReplicaOptions};
 use happierwork::server::{self, Options};
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, Position, PositionPatch, read_view};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -38,8 +38,8 @@ pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     }));
     let author = || Author { name: "seed".to_owned(), now: 1_767_225_600_000 };
     let plan = PlanPatch { name: Some("Growth 2027".to_owned()), ..PlanPatch::default() };
-    hub.edit(&Caller::server(), &id, Edit::Describe(plan), author()).await?;
-    hub.edit(&Caller::server(), &id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
+    hub.edit(&Requester::server(), &id, Edit::Describe(plan), author()).await?;
+    hub.edit(&Requester::server(), &id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
 
     // Each laptop has its own file. A program needs nothing else to work offline.
     let open = |name: &str| {

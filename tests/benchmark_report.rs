@@ -1,4 +1,4 @@
-//! The report of the load generator: the page and its charts, from made-up results.
+//! The report of the load generator, page and charts, from fixed results.
 
 #[path = "../benches/load/report/mod.rs"]
 mod report;
@@ -19,7 +19,7 @@ fn fixture() -> Results {
     serde_json::from_str(RESULTS).expect("results")
 }
 
-/// All files that the report of these results is made of, by name.
+/// All files of the report of these results, by name.
 fn written(results: &Results) -> BTreeMap<String, String> {
     let docs = TempDir::new().expect("a folder");
     report::write(results, docs.path()).expect("written");
@@ -44,7 +44,7 @@ fn page(results: &Results) -> String {
     written(results).remove("benchmarks.md").expect("a page")
 }
 
-/// The row that begins like this: its cells.
+/// The cells of the table row that starts with `start`.
 fn row<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
     let line = page.lines().find(|line| line.starts_with(&format!("| {start}"))).expect(start);
     line.trim_matches('|').split(" | ").map(str::trim).collect()
@@ -159,10 +159,10 @@ fn tables_have_a_row_per_case_and_server() {
     let failed = page.lines().find(|line| line.contains("| sync-server **did not converge** (")).expect("a row");
     let number = failed.split(['(', ')']).nth(1).expect("a note");
     assert!(page.contains(&format!("\n{number}. failed in 3 of 3 runs: 812 of 5000 viewers have joined")), "{page}");
-    // That note was made by the report, as the results have none.
+    // The report generates this note; the results contain none.
     assert!(page.contains(". the load generator used"));
-    assert!(page.contains("| samod **did not converge**, 51.8 % delivered |"), "how far it came");
-    assert!(page.contains("| RSS | per connection | RSS before |"), "figures that no other scenario has");
+    assert!(page.contains("| samod **did not converge**, 51.8 % delivered |"), "the share that was delivered");
+    assert!(page.contains("| RSS | per connection | RSS before |"), "figures that only this scenario has");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn chart_without_figures_is_removed() {
     assert!(!files.contains_key("history.svg") && files.contains_key("cpu.svg"));
     assert!(!files["benchmarks.md"].contains("history.svg"));
     results.measurements.clear();
-    report::write(&results, docs.path()).expect("nothing was measured, and that is written");
+    report::write(&results, docs.path()).expect("a report without measurements");
 }
 
 #[test]
@@ -189,6 +189,6 @@ fn charts_are_small_and_complete() {
     }
     let lines = |name: &str| files[name].matches("<path class=\"line").count();
     assert_eq!((lines("cpu.svg"), lines("latency.svg"), lines("history.svg")), (5, 5, 2));
-    // Five servers with three sizes, of which one did not converge; and the legend.
+    // Five servers with three sizes each, minus one that did not converge, plus the legend.
     assert_eq!(files["flat-out.svg"].matches("class=\"mark").count(), 5 * 3 - 1 + 5);
 }

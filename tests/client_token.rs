@@ -1,4 +1,4 @@
-//! The token that a replica shows its server: which one, when, and to nobody else.
+//! The token that a replica sends to its server, and to no one else.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 mod support;
@@ -22,10 +22,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// It could not be anything else's.
+/// A string that cannot occur in logs by accident.
 const SECRET: &str = "eyJ0b2tlbiI6InNlY3JldCJ9.c2lnbmF0dXJl";
 
-/// A server that lets in whoever shows `Bearer good`, and says of everybody what was shown.
+/// A server that accepts only `Bearer good`. Reports the `Authorization` header of every connection.
 async fn gatekeeper() -> (String, mpsc::UnboundedReceiver<Option<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/sync", listener.local_addr().unwrap());
@@ -67,7 +67,7 @@ async fn greet(socket: &mut WebSocketStream<TcpStream>) {
 }
 
 async fn next(shown: &mut mpsc::UnboundedReceiver<Option<String>>) -> Option<String> {
-    timeout(PATIENCE, shown.recv()).await.expect("somebody comes in time").unwrap()
+    timeout(PATIENCE, shown.recv()).await.expect("a connection in time").unwrap()
 }
 
 async fn refused(replica: &Replica) {
@@ -86,13 +86,13 @@ async fn replaced_token_reconnects_immediately() {
     let replica = Replica::open(options).await.unwrap();
     assert_eq!(next(&mut shown).await.as_deref(), Some("Bearer old"));
     refused(&replica).await;
-    // By itself it would come back after 15 s at the earliest.
+    // Without the new token, the replica would reconnect after 15 s at the earliest.
     token.replace("good").unwrap();
     let next = timeout(Duration::from_secs(10), next(&mut shown)).await.expect("at once");
     assert_eq!(next.as_deref(), Some("Bearer good"));
     timeout(PATIENCE, replica.wait_for(Status::is_online)).await.expect("in time").unwrap();
 
-    // Who is in stays in.
+    // A new token does not close an accepted connection.
     token.replace("another").unwrap();
     replica.connect(Endpoint::new(&url).token(token.clone())).await.unwrap();
     assert!(replica.status().is_online() && shown.try_recv().is_err());
@@ -138,7 +138,7 @@ async fn http_refusal_is_reported_with_its_message() {
             let length = body.len();
             let answer = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}");
             stream.write_all(answer.as_bytes()).await.unwrap();
-            // Kept open: nobody waits for its end.
+            // Kept open: the client does not wait for its end.
             tokio::spawn(async move { while stream.read(&mut head).await.is_ok_and(|count| count > 0) {} });
         }
     });
@@ -183,7 +183,7 @@ async fn dropped_handshake_differs_from_a_foreign_protocol() {
     }
 }
 
-/// Everything that is logged, by every library, at every level.
+/// Collects all log lines of all libraries at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -221,6 +221,6 @@ async fn logs_contain_no_token_at_any_level() {
     replica.close().await.unwrap();
     assert!(!shown.contains(SECRET), "{shown}");
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(log.contains("TRACE tungstenite"), "what libraries log is not seen: {log}");
+    assert!(log.contains("TRACE tungstenite"), "the log lacks the lines of libraries: {log}");
     assert!(!log.contains(SECRET), "{log}");
 }

@@ -1,4 +1,4 @@
-//! What one peer sends, or one file holds, harms nobody else.
+//! Harmful messages and files affect only their sender or document.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
@@ -13,7 +13,7 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ExpandedChange, ROOT, sync};
 use plan::{Author, Edit, PlanPatch};
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use support::{PlainPeer, TestServer};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
@@ -34,7 +34,7 @@ fn carrying(change: &[u8]) -> Message {
     Message::binary(message.encode())
 }
 
-/// Whether a peer who had nothing to do with it still gets what others write.
+/// Checks that an unrelated peer still receives the edits of others.
 async fn goes_on(server: &TestServer, witness: &mut PlainPeer, name: &str) {
     let before = witness.doc.get_heads();
     server.edit(Edit::Describe(PlanPatch { name: Some(name.to_owned()), ..PlanPatch::default() })).await;
@@ -55,7 +55,7 @@ async fn slow_sender_is_suspended_before_the_document() {
     assert_eq!(u16::from(close.code), 1013);
     assert!(close.reason.contains("took too long"), "{}", close.reason);
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_slow\"}"), 1.0);
-    // The first who is slow costs nobody else anything. (Edits of the server are not what a peer has brought.)
+    // One slow sender does not affect others. (Edits of the server have no sender.)
     assert_eq!(server.http("GET", "/readyz", &[]).await.0, 200);
     let before = {
         goes_on(&server, &mut witness, "still written").await;
@@ -69,15 +69,15 @@ async fn slow_sender_is_suspended_before_the_document() {
         assert!(slow.socket.closed().await.expect("told why").reason.contains("took too long"));
     }
 
-    // Where it is slow for several, the document may be what is slow.
+    // With several slow senders, the document itself may be slow.
     let (status, _, why) = server.http("GET", "/readyz", &[]).await;
     assert_eq!(status, 503);
     assert!(why.contains(server.document.as_str()) && why.contains("took too long"), "{why}");
-    // It can be read by everybody, and written by nobody.
+    // The document is read-only.
     let (status, ..) = server.http("GET", "/api/documents/default", &[]).await;
     assert_eq!(status, 200);
     let newcomer = PlainPeer::connect(&server, &server.document).await;
-    assert_eq!(before, newcomer.doc.clone().get_heads(), "nothing of it was stored");
+    assert_eq!(before, newcomer.doc.clone().get_heads(), "the slow changes are not stored");
     let mut back = PlainPeer::connect_as(&server, &server.document, slow.doc).await;
     while back.turn().await {}
     assert_eq!(u16::from(back.socket.closed_with.expect("told why").code), 1013);
@@ -85,9 +85,9 @@ async fn slow_sender_is_suspended_before_the_document() {
     let refused = server
         .app
         .hub
-        .edit(&Caller::server(), &server.document, rename, Author { name: "cfo".to_owned(), now: 0 })
+        .edit(&Requester::server(), &server.document, rename, Author { name: "cfo".to_owned(), now: 0 })
         .await;
-    assert!(refused.unwrap_err().to_string().contains("takes no changes for a while"));
+    assert!(refused.unwrap_err().to_string().contains("temporarily read-only"));
     assert_eq!(witness.doc.get_heads(), before);
 }
 
@@ -127,7 +127,7 @@ async fn harmful_change_closes_only_its_sender() {
 
     let again = TestServer::start_in(folder, |_| {}).await;
     let mut reader = PlainPeer::connect(&again, &again.document).await;
-    assert_eq!(reader.doc.get_heads(), heads, "and it is the same after a restart");
+    assert_eq!(reader.doc.get_heads(), heads, "unchanged after a restart");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn repeated_offender_is_suspended() {
         doc.put(ROOT, "k", value).unwrap();
         doc.commit();
     }
-    // The second change of an actor whose first nobody knows: the library asserts that this does not happen.
+    // A second change of an actor without its first one, which trips an assertion of the library.
     let mut orphan = doc.get_last_local_change().unwrap().decode();
     orphan.deps.clear();
     let orphan = Change::from(orphan);
@@ -181,7 +181,7 @@ async fn damaged_file_affects_only_its_document() {
     let mut legacy = server.legacy().await;
     legacy.send(support::add("served")).await;
     assert_eq!(legacy.json().await["status"], "Data processed");
-    assert_eq!(std::fs::read(&file).unwrap(), damaged, "it is left as it was");
+    assert_eq!(std::fs::read(&file).unwrap(), damaged, "the file is unchanged");
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn file_with_too_many_actors_is_not_opened() {
     let id = DocumentId::from_random([7; 16]);
     let mut file = Vec::new();
     let mut deps = Vec::new();
-    // Its clocks would take half a gigabyte.
+    // The library's clocks for this file would take half a gigabyte.
     for actor in 0..45_000_u64 {
         let change = Change::from(ExpandedChange {
             operations: Vec::new(),

@@ -1,4 +1,4 @@
-//! The page at `/`: its files, as browsers ask for them; and a server that was built without it.
+//! The dashboard at `/` as browsers request it, and a server that was built without it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod support;
@@ -20,7 +20,7 @@ const INDEX: &str = "<!doctype html><title>The plan</title>";
 const SCRIPT: &str = "console.log('as long as a script that is worth compressing has to be, and then a little more')";
 const WASM: &[u8] = b"\0asm\x01\0\0\0";
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n, and nothing that any program could show to anybody, nor compress";
-/// Whatever a page was compressed with when the server was built: the server does not look into it.
+/// Stands for the compressed page that the build embeds. The server does not decompress it.
 const AS_BROTLI: &[u8] = b"the page, in fewer bytes";
 
 static GZIPPED: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -176,7 +176,7 @@ async fn missing_path_does_not_return_the_page() {
     {
         ask(&server, path, &[]).await.problem(404);
     }
-    assert_eq!(ask(&server, "/data/", &[]).await.text(), "[]", "other surfaces are where they were");
+    assert_eq!(ask(&server, "/data/", &[]).await.text(), "[]", "other endpoints are unchanged");
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn websocket_at_the_root_works_with_the_dashboard() {
     let server = with_page().await;
     let (mut socket, answer) = tokio_tungstenite::connect_async(format!("ws://{}/", server.address)).await.unwrap();
     assert_eq!(answer.status(), 101);
-    // Silent for a second, and so a legacy client.
+    // A client that sends nothing for a second is a legacy client.
     let greeting = socket.next().await.unwrap().unwrap();
     assert!(greeting.to_text().unwrap().contains("login_update"), "{greeting:?}");
 }
@@ -228,19 +228,19 @@ async fn page_is_public_and_data_requires_login() {
     for path in ["/", "/assets/index-a1b2.js", "/about"] {
         let page = ask(&server, path, &[]).await;
         assert_eq!(page.status, 200, "{path}");
-        assert!(!page.text().contains(server.document.as_str()), "{path} says which plan there is");
+        assert!(!page.text().contains(server.document.as_str()), "{path} reveals the document");
     }
     assert_eq!(ask(&server, "/api/documents", &[]).await.status, 401);
 }
 
-/// Whatever this program was built with: what is there can be unpacked, and one page names files that are there.
+/// The dashboard that this program was built with, if any: all files decompress, and the page references existing files.
 #[tokio::test]
 async fn embedded_page_is_complete() {
     let folder = Arc::new(TempDir::new().unwrap());
     let server = TestServer::start_in(folder, |options| options.dashboard = Dashboard::embedded()).await;
     let page = ask(&server, "/", &[]).await;
     assert_eq!(page.status, 200);
-    if !Dashboard::embedded().is_there() {
+    if !Dashboard::embedded().exists() {
         assert_ne!(option_env!("HAPPIERWORK_DASHBOARD"), Some("required"));
         assert!(page.text().contains("without the dashboard"), "{}", page.text());
         return;

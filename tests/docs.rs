@@ -1,4 +1,4 @@
-//! What README and docs/ say is so.
+//! Checks the README and docs/ against the program.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn decision_records() -> Vec<String> {
     names
 }
 
-/// The repository's demo document, copied: tests never write to the tracked one.
+/// A folder with a copy of the repository's demo document.
 fn demo() -> Arc<TempDir> {
     let folder = TempDir::new().expect("a folder");
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("state.automerge");
@@ -109,7 +109,7 @@ fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -158,7 +158,7 @@ async fn resource_bounds_name_existing_flags_metrics_and_tests() {
     }
 }
 
-/// Whether a page has a heading under which an anchor leads there.
+/// Whether a page has a heading with this anchor.
 fn has_heading(page: &str, anchor: &str) -> bool {
     let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let anchors = headings.map(|heading| {

@@ -1,4 +1,4 @@
-//! What the fuzzer once made panic, and the inputs that it begins with: they are all dealt with.
+//! Runs the fuzz targets on their seeds and on all inputs that once caused a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
@@ -24,7 +24,7 @@ fn all(name: &str, target: fn(&[u8])) {
     }
     assert!(inputs > 0, "there is nothing to run {name} on");
     target(&[]);
-    // A little of what the fuzzer does for long: bytes from a generator that is the same everywhere.
+    // A short fuzzing run on bytes from a deterministic generator.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for length in 0..400 {
         let bytes: Vec<u8> = (0..length % 64)

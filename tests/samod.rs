@@ -1,4 +1,4 @@
-//! A samod client, which is another implementation of automerge-repo's protocol, beside all others.
+//! Clients built with samod, another implementation of automerge-repo's protocol.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use futures_util::{SinkExt, StreamExt};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use samod::{AutomergeUrl, BackoffConfig, DialError, Dialer, DocHandle, Repo, Transport, Url};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Dials `/sync`; samod's own WebSocket transport would need OpenSSL.
+/// Dials `/sync`. (samod's own WebSocket transport would need OpenSSL.)
 struct Sync(Url);
 
 impl Dialer for Sync {
@@ -70,12 +70,12 @@ fn ids(doc: &Automerge) -> Vec<String> {
     doc.keys(positions).collect()
 }
 
-/// Waits until the document is as wanted.
+/// Waits until the document satisfies `wanted`.
 async fn until(handle: &DocHandle, wanted: impl Fn(&Automerge) -> bool) {
     let mut changes = Box::pin(handle.changes());
     let seen = async {
         while !handle.with_document(|doc| wanted(doc)) {
-            // A change may have come before the stream was there.
+            // A change may have arrived before the stream existed.
             let _ = timeout(Duration::from_millis(100), changes.next()).await;
         }
     };
@@ -184,14 +184,14 @@ async fn samod_clients_share_a_new_document_that_is_stored() {
             if let Some(handle) = two.find(id.clone()).await.expect("it runs") {
                 return handle;
             }
-            // Not yet with the server: asked again.
+            // The server does not have it yet: retry.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let found = timeout(PATIENCE, found).await.expect("in time");
     until(&found, |doc| doc.get(ROOT, "title").unwrap().is_some()).await;
     let id = id.to_string().parse().expect("an id");
-    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id), "the server has stored it");
+    assert!(server.app.hub.list(&Requester::server()).await.unwrap().contains(&id), "the server has stored it");
     one.stop().await;
     two.stop().await;
 }

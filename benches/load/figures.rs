@@ -1,4 +1,4 @@
-//! What is done with the figures of a case.
+//! Processes the figures of a case.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::results::Measurement;
 /// Figures of one case by name.
 pub type Figures = BTreeMap<String, f64>;
 
-/// What came of measuring a case once.
+/// Result of measuring a case once.
 pub struct Taken {
     pub figures: Figures,
-    /// What went wrong, if the figures are of what was reached until then.
+    /// The failure, if the figures describe what was reached until then.
     pub failure: Option<String>,
 }
 
@@ -20,13 +20,13 @@ impl From<Figures> for Taken {
     }
 }
 
-/// An edit that is later than this was not made at its pace.
+/// Largest delay of an edit in a run that has kept its rate.
 const LATE_MS: f64 = 20.0;
-/// What is compared with the floor, and what the comparison is called.
+/// Figures that are compared with the floor, and the names of the comparisons.
 const COMPARED: [(&str, &str); 3] =
     [("cpu_us_per_delivered_edit", "cpu_to_floor"), ("p50_ms", "p50_to_floor"), ("p99_ms", "p99_to_floor")];
 
-/// Adds how many times the floor's figures these are.
+/// Adds the ratios of these figures to those of the floor.
 pub fn compare_with(floor: &Figures, figures: &mut Figures) {
     for (name, ratio) in COMPARED {
         if let (Some(ours), Some(theirs)) = (figures.get(name), floor.get(name)) {
@@ -35,7 +35,7 @@ pub fn compare_with(floor: &Figures, figures: &mut Figures) {
     }
 }
 
-/// The median of each figure; of `converged` the least: once not converged is not converged.
+/// The median of each figure. `converged` is the minimum: one failure counts.
 pub fn medians(runs: &[Figures]) -> Figures {
     let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (name, figure) in runs.iter().flatten() {
@@ -49,7 +49,7 @@ pub fn medians(runs: &[Figures]) -> Figures {
     all.into_iter().map(median).collect()
 }
 
-/// What a reader must know about these figures.
+/// Notes for the readers of these figures.
 pub fn remarks(figures: &Figures) -> Vec<String> {
     let mut remarks = Vec::new();
     if let (Some(generator), Some(server)) = (figures.get("generator_cpu_s"), figures.get("server_cpu_s"))
@@ -63,7 +63,7 @@ pub fn remarks(figures: &Figures) -> Vec<String> {
     remarks
 }
 
-/// Shows a measurement on standard error.
+/// Prints a measurement to standard error.
 pub fn show(measurement: &Measurement) {
     let figures: Vec<String> =
         measurement.figures.iter().map(|(name, figure)| format!("{name} {}", short(*figure))).collect();
@@ -73,7 +73,7 @@ pub fn show(measurement: &Measurement) {
     }
 }
 
-/// Three digits or more.
+/// Formats a number with at least three digits.
 fn short(figure: f64) -> String {
     match figure.abs() {
         0.0 => "0".to_owned(),

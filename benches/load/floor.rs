@@ -1,5 +1,5 @@
-//! The floor: what it costs to hand bytes to everybody, without any document. An ordinary axum WebSocket server that
-//! passes on what writers send, and reads a small answer for every delivery. Frames are as long as the real ones.
+//! The baseline ("floor"): the cost of relaying bytes without a document. An ordinary axum WebSocket server that
+//! relays the frames of writers, and reads a short answer for every delivery. Frames are as long as the real ones.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +19,9 @@ use crate::Fallible;
 use crate::measure::Board;
 use crate::plan::{Plan, rows, set_budget};
 
-/// Edits that may wait for a slow viewer before it loses some.
+/// Number of edits that are queued for a slow viewer before some are dropped.
 const BEHIND: usize = 16_384;
-/// As in the server that is measured.
+/// Like in the measured server.
 const BUFFER: usize = 4 << 10;
 
 const JOIN: u8 = 1;
@@ -30,17 +30,17 @@ const EDIT: u8 = 3;
 const ANSWER: u8 = 4;
 const SAVED: u8 = 5;
 
-/// A frame, as clients see it.
+/// The meaning of a frame.
 pub enum Frame {
-    /// The server knows this client.
+    /// The server has accepted this client.
     Welcome,
-    /// The edit of a writer with this number.
+    /// An edit of the writer with this number.
     Edit { writer: usize, number: u32 },
     /// Anything else.
     Other,
 }
 
-/// How long the real server's frames are.
+/// Lengths of the real server's frames.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
     /// One edit, delivered to a viewer.
@@ -51,7 +51,7 @@ pub struct Lengths {
 
 static ANSWER_FRAME: LazyLock<Vec<u8>> = LazyLock::new(|| padded(&[ANSWER], lengths().answer));
 
-/// Measured with the library, for the small document.
+/// Measured with the library on the small document.
 pub fn lengths() -> Lengths {
     static LENGTHS: LazyLock<Lengths> = LazyLock::new(|| measure().unwrap_or(Lengths { delivery: 400, answer: 250 }));
     *LENGTHS
@@ -119,7 +119,7 @@ pub fn answer() -> &'static [u8] {
     &ANSWER_FRAME
 }
 
-/// What a frame says.
+/// Parses a frame.
 pub fn read(frame: &[u8]) -> Fallible<Frame> {
     match frame {
         [WELCOME, ..] => Ok(Frame::Welcome),
@@ -132,8 +132,8 @@ pub fn read(frame: &[u8]) -> Fallible<Frame> {
     }
 }
 
-/// A writer's side. The floor keeps nobody waiting and drops what a viewer is too slow for; so its writers wait for the
-/// viewers, which the real server's writers need not.
+/// The writers' side. The floor never blocks writers, and drops edits for slow viewers. So its writers wait for the
+/// viewers, unlike those of the real server.
 pub struct FloorVoice {
     board: Arc<Board>,
     viewers: u32,
@@ -159,7 +159,7 @@ impl FloorVoice {
         self.welcome
     }
 
-    /// How many of this writer's edits are done with: saved, and on average seen by the viewers.
+    /// Number of this writer's edits that were saved and, on average, seen by the viewers.
     pub fn acknowledged(&self, all_made: u32, made: u32) -> u32 {
         let seen = self.board.noted().delivered / u64::from(self.viewers.max(1));
         let unseen = u64::from(all_made).saturating_sub(seen);

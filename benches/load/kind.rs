@@ -1,16 +1,16 @@
-//! The servers that there are.
+//! The kinds of servers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::contenders::Contender;
 
-/// Which server.
+/// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The one that all this is about.
+    /// The server under test.
     Happierwork,
-    /// The same, where users are known and all clients bring a token.
+    /// The server under test with authentication: all clients send a token.
     WithUsers,
     /// See [`crate::floor`].
     Floor,
@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All that there are.
+    /// All kinds.
     pub const ALL: [Self; 5] = [
         Self::Happierwork,
         Self::Floor,
@@ -27,21 +27,21 @@ impl Kind {
         Self::Other(Contender::AutomergeRepo),
         Self::Other(Contender::Samod),
     ];
-    /// Those that can be told what a delivery of bytes costs.
+    /// Servers for measuring the delivery of bytes.
     pub const WITH_FLOOR: [Self; 2] = [Self::Happierwork, Self::Floor];
-    /// Those that keep documents.
+    /// Servers of documents.
     pub const WITH_DOCUMENTS: [Self; 4] = [
         Self::Happierwork,
         Self::Other(Contender::SyncServer),
         Self::Other(Contender::AutomergeRepo),
         Self::Other(Contender::Samod),
     ];
-    /// What only this server has.
+    /// For features that only the server under test has.
     pub const OURS: [Self; 1] = [Self::Happierwork];
-    /// What it costs to know users.
+    /// For the cost of authentication.
     pub const USERS: [Self; 2] = [Self::Happierwork, Self::WithUsers];
 
-    /// Its name in results.
+    /// Name in results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Happierwork => "happierwork",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// How long clients may take to join, and edits to arrive. The others have as long as the whole run can spare.
+    /// Longest time for clients to join, and for edits to arrive. For the other servers, as long as the run allows.
     pub fn patience(self) -> Duration {
         match self {
             Self::Happierwork | Self::WithUsers | Self::Floor => Duration::from_secs(30),
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// What exactly is measured.
+    /// The measured version.
     pub fn version(self) -> String {
         match self {
             Self::Happierwork | Self::WithUsers => env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// Whether it can be started; if not, what to do about it.
+    /// Whether it can be started. The error says how to install it.
     pub fn installed(self) -> Result<(), String> {
         match self {
             Self::Happierwork | Self::WithUsers | Self::Floor => Ok(()),
@@ -77,19 +77,19 @@ impl Kind {
     }
 }
 
-/// Where clients connect.
+/// The address for clients.
 #[derive(Debug, Clone)]
 pub struct Address {
-    /// What it is that listens there.
+    /// Kind of the server.
     pub kind: Kind,
-    /// Where.
+    /// Socket address.
     pub socket: SocketAddr,
-    /// The path of its WebSocket.
+    /// Path of the WebSocket.
     pub path: &'static str,
 }
 
 impl Address {
-    /// Whether it is a server of documents, in automerge-repo's protocol.
+    /// Whether it is a document server with automerge-repo's protocol.
     pub fn knows_documents(&self) -> bool {
         self.kind != Kind::Floor
     }

@@ -1,4 +1,4 @@
-//! The load generator: drives the real server, and others beside it, with real protocol clients over loopback.
+//! The load generator: drives the real server, and others for comparison, with real protocol clients over loopback.
 //!
 //! ```sh
 //! cargo bench --bench load -- --list
@@ -7,14 +7,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`scenario`] | what is measured, one file each |
-//! | [`client`] | writers, viewers, and the socket under both |
-//! | [`kind`], [`server`] | servers, and how they are run as processes |
-//! | [`floor`] | the server that only passes bytes on |
-//! | [`contenders`] | other servers of documents |
+//! | [`scenario`] | the measured scenarios, one file each |
+//! | [`client`] | writers, viewers, and their sockets |
+//! | [`kind`], [`server`] | the servers, and running them as child processes |
+//! | [`floor`] | the baseline server that only relays bytes |
+//! | [`contenders`] | other document servers |
 //! | [`plan`] | the documents |
 //! | [`measure`] | processor time, memory, latencies |
-//! | [`run`], [`figures`], [`results`] | what came of it |
+//! | [`run`], [`figures`], [`results`] | the results |
 //! | [`report`] | the page and its charts |
 
 mod client;
@@ -44,12 +44,12 @@ use crate::results::Results;
 use crate::run::Run;
 use crate::server::Workplace;
 
-/// A result, of which the error is for people.
+/// A result whose error is a message for the user.
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Sockets of the largest case, and files besides.
+/// Number of files of the largest case: its sockets, and some others.
 const FILES: u64 = 12_000;
-/// How often each case is measured, unless told otherwise.
+/// How many times each case is measured by default.
 const RUNS: u32 = 3;
 
 /// Measures the server, and others beside it.
@@ -62,19 +62,19 @@ struct Cli {
     options: Options,
 }
 
-/// Servers that are part of this program, and what else is a process of its own.
+/// Parts of this program that run as separate processes.
 #[derive(Debug, Subcommand)]
 enum Server {
-    /// The server that only passes bytes on.
+    /// The baseline server that only relays bytes.
     #[command(hide = true)]
     Floor { port: u16 },
     /// samod's server.
     #[command(hide = true, name = contenders::SAMOD)]
     Samod { port: u16, folder: PathBuf },
-    /// Those who mean harm.
+    /// The unauthenticated attackers.
     #[command(hide = true)]
     Attack { port: u16, document: DocumentId, seconds: u64 },
-    /// One who means harm, and is known; takes orders from standard input.
+    /// The hostile user. Reads commands from standard input.
     #[command(hide = true)]
     Hostile,
 }
@@ -205,7 +205,7 @@ fn run(options: &Options) -> Fallible<()> {
     if failed.is_empty() { Ok(()) } else { Err(format!("these scenarios failed: {}", failed.join(", ")).into()) }
 }
 
-/// What the repository shows is of runs of everything.
+/// The repository contains only reports of full runs.
 fn report_folder(options: &Options, target: &Path) -> PathBuf {
     if options.quick || !options.only.is_empty() || !options.server.is_empty() || !options.attacks.is_empty() {
         return target.join("bench");
@@ -213,22 +213,22 @@ fn report_folder(options: &Options, target: &Path) -> PathBuf {
     docs()
 }
 
-/// Where the repository shows what was measured.
+/// Folder of the published report.
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
-/// Where cargo builds: this program is in `<target>/release/deps`.
+/// Cargo's target folder: this program is in `<target>/release/deps`.
 fn target() -> PathBuf {
     let here = std::env::current_exe().ok();
     let found = here.as_deref().and_then(|path| path.ancestors().nth(3)).map(Path::to_owned);
     found.unwrap_or_else(|| PathBuf::from("target"))
 }
 
-/// The server that is measured: `HAPPIERWORK_BIN`, or what is built as it is shipped.
+/// The server under test: `HAPPIERWORK_BIN`, or a build with the release settings.
 ///
-/// `cargo bench` builds the server too, with the settings of the load generator, in the very place of the release build.
-/// So it is built again here, which takes no time when nothing has changed, and kept elsewhere.
+/// `cargo bench` also builds the server, with the settings of the load generator, in the place of the release build.
+/// So it is built again here, which is quick if nothing has changed, and copied to another place.
 fn binary(target: &Path) -> Fallible<PathBuf> {
     if let Some(path) = std::env::var_os("HAPPIERWORK_BIN") {
         return Ok(std::path::absolute(path)?);
@@ -243,13 +243,13 @@ fn binary(target: &Path) -> Fallible<PathBuf> {
     }
     let kept = target.join("bench/happierwork");
     std::fs::create_dir_all(target.join("bench"))?;
-    // First away with it: a program that is being run cannot be written.
+    // Removed first: a running program cannot be overwritten.
     let _ = std::fs::remove_file(&kept);
     std::fs::copy(target.join("release/happierwork"), &kept)?;
     Ok(kept)
 }
 
-/// Every connection is a file here, and another in the server.
+/// Every connection is an open file here, and another one in the server.
 fn allow_files() -> Fallible<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < FILES {

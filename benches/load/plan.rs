@@ -27,7 +27,7 @@ const LOCATIONS: [&str; 4] = ["Ahmedabad", "Bengaluru", "Mumbai", "Pune"];
 const AUTHORS: usize = 4;
 
 /// Nobody looks at the rows here.
-const NO_RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };
+const NO_RENDERINGS: Renderings = Renderings { json: nothing, additional: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}
 

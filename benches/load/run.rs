@@ -1,4 +1,4 @@
-//! One run of the load generator: what was asked for, and what was measured so far.
+//! One run of the load generator: its options and its measurements so far.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use crate::plan::{LARGE, Plan, SMALL};
 use crate::results::Measurement;
 use crate::server::Workplace;
 
-/// How often the time that clients have, which is [`Kind::patience`], a case may take.
+/// Time limit of a case, in multiples of [`Kind::patience`].
 const PATIENCE: u32 = 4;
 
 /// One run.
 pub struct Run {
-    /// The short form.
+    /// Whether this is the short form.
     pub quick: bool,
-    /// How often each case is measured.
+    /// How many times each case is measured.
     pub runs: u32,
-    /// How long the soak takes.
+    /// Duration of the soak test.
     pub minutes: u32,
-    /// Which servers, by name; empty: all.
+    /// Names of the servers; empty for all.
     pub servers: Vec<String>,
-    /// Which attacks of a hostile user, by name; empty: all.
+    /// Names of the hostile user's attacks; empty for all.
     pub attacks: Vec<String>,
-    /// What was measured.
+    /// The measurements.
     pub measurements: Vec<Measurement>,
-    /// Servers that cannot be started here.
+    /// Servers that are not installed here.
     missing: Vec<Kind>,
     place: Workplace,
     runtime: Runtime,
@@ -37,7 +37,7 @@ pub struct Run {
     copies: Vec<Plan>,
 }
 
-/// What is measured: names of a case.
+/// The names of a case.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub scenario: &'a str,
@@ -71,7 +71,7 @@ impl Run {
         })
     }
 
-    /// A document with so many positions and so many changes after they were made. Made once.
+    /// A document with this number of positions and of changes after they were added. Made once.
     pub fn plan(&mut self, positions: usize, history: usize) -> Fallible<Plan> {
         if let Some(plan) = self.plans.get(&(positions, history)) {
             return Ok(plan.clone());
@@ -84,12 +84,12 @@ impl Run {
         Ok(plan)
     }
 
-    /// Does what is not a matter of cases, and takes as long as it takes.
+    /// Runs work that is not a case, without a time limit.
     pub fn alone<T>(&self, work: impl AsyncFnOnce(&Workplace) -> Fallible<T>) -> Fallible<T> {
         self.runtime.block_on(work(&self.place))
     }
 
-    /// The servers for a case in which the others are only shown when there is time.
+    /// The servers of a case that measures others only if there is time.
     pub fn others_if_time(&self) -> &'static [Kind] {
         if self.quick { &Kind::OURS } else { &Kind::WITH_DOCUMENTS }
     }
@@ -99,7 +99,7 @@ impl Run {
         self.plan(SMALL, 0)
     }
 
-    /// So many documents with 100 positions each.
+    /// This number of documents with 100 positions each.
     pub fn many_small(&mut self, count: usize) -> Fallible<Vec<Plan>> {
         let small = self.small()?;
         while self.copies.len() < count {
@@ -113,8 +113,8 @@ impl Run {
         self.plan(LARGE, 0)
     }
 
-    /// Measures a case with several servers, as often as is asked for, in turns. A case that fails is reported as failed,
-    /// and the run goes on. Comparisons with the floor are made within one turn.
+    /// Measures a case with several servers, alternating, as many times as requested. A failed case is reported, and
+    /// the run continues. Comparisons with the floor are made within one round.
     pub fn measure<T: Into<Taken>>(
         &mut self,
         subject: Subject<'_>,
@@ -124,7 +124,7 @@ impl Run {
         self.measure_times(self.runs, PATIENCE, subject, kinds, measure);
     }
 
-    /// The same, once, for what takes long.
+    /// Like [`measure`](Self::measure), once, for slow cases.
     pub fn measure_once<T: Into<Taken>>(
         &mut self,
         subject: Subject<'_>,
@@ -148,7 +148,7 @@ impl Run {
         for round in 0..runs {
             let mut turn: Vec<Option<Figures>> = Vec::new();
             for (index, kind) in kinds.iter().enumerate() {
-                // The others are there for orientation: once is enough.
+                // The other servers are only for orientation: one measurement is enough.
                 if round > 0 && matches!(kind, Kind::Other(_)) {
                     turn.push(None);
                     continue;

@@ -1,4 +1,4 @@
-//! A server as a process of its own, in a folder of its own, on a free port.
+//! Runs a server as a child process, in a folder of its own, on a free port.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,33 +24,33 @@ use crate::measure::Process;
 use crate::plan::Plan;
 use crate::{Fallible, contenders};
 
-/// How long a server may take to begin.
+/// Longest time until a server accepts connections.
 const BEGIN: Duration = Duration::from_secs(30);
-/// Between two looks whether it has begun.
+/// Interval between checks whether it accepts connections.
 const LOOK: Duration = Duration::from_millis(1);
-/// How long a server that is ready may take to answer.
+/// Longest response time of a server that has started.
 const ANSWER: Duration = Duration::from_millis(250);
 
-/// The servers that run, for when this program is ended from outside.
+/// Running servers, to be stopped if this program is interrupted.
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where all servers of a run have their folders.
+/// Folder that contains the folders of all servers of a run.
 pub struct Workplace {
     binary: PathBuf,
     folder: TempDir,
 }
 
 impl Workplace {
-    /// A temporary folder below this one, which is on a real disk: syncing to it must cost what it costs.
+    /// A temporary folder below this one, which is on a real disk: a sync must have its real cost.
     pub fn new(binary: PathBuf, below: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(below)?;
         Ok(Self { binary, folder: TempDir::with_prefix_in("run-", below)? })
     }
 
-    /// Ends all servers and takes the folder away when this program is told to end.
+    /// When this program is interrupted, stops all servers and removes the folder.
     pub fn clean_up_on_signals(&self) -> io::Result<()> {
         let folder = self.folder.path().to_owned();
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -68,7 +68,7 @@ impl Workplace {
         Ok(())
     }
 
-    /// A folder for one server.
+    /// Creates a folder for one server.
     pub fn folder(&self) -> io::Result<TempDir> {
         TempDir::new_in(self.folder.path())
     }
@@ -76,9 +76,9 @@ impl Workplace {
 
 /// A running server. Killed when dropped.
 pub struct Server {
-    /// Where it listens.
+    /// Address of the server.
     pub address: Address,
-    /// Where its files are.
+    /// Folder of the server's files.
     pub folder: TempDir,
     binary: PathBuf,
     more: &'static [&'static str],
@@ -86,12 +86,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that has these documents on disk, of which the first is the default one. Ends when it is ready.
+    /// Starts a server with these documents on disk, the first of which is the default one. Returns when it is ready.
     pub async fn start(kind: Kind, plans: &[Plan], place: &Workplace) -> Fallible<Self> {
         Self::start_with(kind, plans, place, &[]).await
     }
 
-    /// The same, with more arguments, which only ours takes.
+    /// Like [`start`](Self::start), with additional arguments, which only our server accepts.
     pub async fn start_with(kind: Kind, plans: &[Plan], place: &Workplace, more: &'static [&str]) -> Fallible<Self> {
         let folder = place.folder()?;
         for (number, plan) in plans.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Runs a command of the program on the folder of keys and accounts. Returns what it prints.
+    /// Runs a command of the program on the folder of keys and accounts. Returns its output.
     pub fn run(&self, arguments: &[&str], input: &str) -> Fallible<String> {
         run(&self.binary, arguments, self.folder.path(), input)
     }
@@ -124,7 +124,7 @@ impl Server {
         pid(&self.child)
     }
 
-    /// Ends it as a crash would.
+    /// Kills the server, like a crash.
     pub fn kill(&mut self) -> io::Result<()> {
         let pid = self.pid();
         running().retain(|running| *running != pid);
@@ -132,8 +132,8 @@ impl Server {
         self.child.wait().map(drop)
     }
 
-    /// Tells it to stop (`SIGTERM`), and waits. Returns its exit code and how long it took; no code if it was ended by a
-    /// signal, or had to be killed as it took longer than the limit.
+    /// Sends `SIGTERM` and waits. Returns the exit code and the duration. No exit code if a signal ended it, or if it
+    /// exceeded the limit and was killed.
     pub async fn terminate(&mut self, limit: Duration) -> Fallible<(Option<i32>, Duration)> {
         let begun = Instant::now();
         kill(self.pid(), Signal::SIGTERM)?;
@@ -150,13 +150,13 @@ impl Server {
         Ok((None, begun.elapsed()))
     }
 
-    /// Starts it again, in the same folder and on the same port. Does not wait until it is ready.
+    /// Starts the server again, in the same folder and on the same port. Does not wait until it is ready.
     pub fn restart(&mut self) -> io::Result<()> {
         self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port(), self.more)?;
         Ok(())
     }
 
-    /// A failure, with what the server said last if it has ended: then it is the reason.
+    /// Adds the last output of the server to an error if the server has ended, as that is the cause.
     pub fn explain(&mut self, failure: impl std::fmt::Display) -> String {
         let Ok(Some(status)) = self.child.try_wait() else { return failure.to_string() };
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -164,7 +164,7 @@ impl Server {
         format!("{failure}; the server has ended ({status}): {}", words.last().unwrap_or(&""))
     }
 
-    /// Waits until it answers.
+    /// Waits until the server responds.
     pub async fn until_ready(&mut self) -> Fallible<()> {
         let deadline = Instant::now() + BEGIN;
         while !is_ready(&self.address).await {
@@ -213,7 +213,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
-/// Puts a document where a server will look for it.
+/// Puts a document where the server looks for it.
 fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> {
     match kind {
         Kind::Happierwork | Kind::WithUsers if default => std::fs::write(folder.join("state.automerge"), &plan.bytes),
@@ -226,10 +226,10 @@ fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> 
     }
 }
 
-/// Makes a key and a token, which all clients bring in the URL.
+/// Creates a key and a token, which all clients send in the URL.
 fn path_with_token(binary: &Path, folder: &Path) -> Fallible<&'static str> {
     let token = run(binary, &["token", "--user", "everybody", "--role", "editor", "--documents", "*"], folder, "")?;
-    // One for each server of a run: so much may stay.
+    // Leaked once for each server of a run.
     Ok(format!("/sync?token={token}").leak())
 }
 
@@ -239,7 +239,7 @@ fn run(binary: &Path, arguments: &[&str], folder: &Path, input: &str) -> Fallibl
     command.args(arguments).arg("--auth").arg(folder.join("auth"));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // What is not read is not wanted.
+        // The output is not needed.
         let _ = stdin.write_all(input.as_bytes());
     }
     let done = child.wait_with_output()?;
@@ -265,7 +265,7 @@ async fn is_ready(server: &Address) -> bool {
         && answer.starts_with(b"HTTP/1.1 200")
 }
 
-/// Joins, and leaves. Those from npm accept connections some time before they listen to what is said on them.
+/// Joins and leaves. The servers from npm accept connections some time before they process messages.
 async fn probe(server: &Address) -> Fallible<()> {
     let mut socket = Socket::connect(Ipv4Addr::LOCALHOST, server.socket, server.path).await?;
     let nothing = DocumentId::from_random([0; 16]);

@@ -16,7 +16,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             if let Err(error) = print(&report) {
                 return fail(error);
             }
-            if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) }
+            if report.is_intact() { ExitCode::SUCCESS } else { ExitCode::from(NOT_WHOLE) }
         }
     }
 }

@@ -9,7 +9,7 @@ use runtime::clock::now_ms;
 use runtime::document::Document;
 use runtime::hub::{AccessRecord, Deletion};
 use store::disk::RealDisk;
-use store::{FileStore, StateFile, Store};
+use store::{FileStore, StateFile, Store, StoredAccess};
 
 use super::fail;
 use super::output::{OutputError, print};
@@ -60,15 +60,15 @@ struct Documents {
 
 impl Documents {
     async fn open(files: &DocumentFiles) -> Result<Self, String> {
-        let state = StateFile::open_carrying_id(Arc::new(RealDisk::default()), &files.state)
+        let state = StateFile::open_with_embedded_id(Arc::new(RealDisk::default()), &files.state)
             .map_err(|error| error.to_string())?;
         let default = state.document().and_then(Document::carried_id);
         // The store requires a default document. Without one, a random id stands in and is never stored.
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
         let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
         let mut records = HashMap::new();
-        for (id, bytes) in store.load_access().await.map_err(|error| error.to_string())? {
-            let record = strict_json::from_slice(&bytes).map_err(|error| format!("{id}.access.json: {error}"))?;
+        for StoredAccess { document: id, record, .. } in store.load_access().await.map_err(|error| error.to_string())? {
+            let record = strict_json::from_slice(&record).map_err(|error| format!("{id}.access.json: {error}"))?;
             records.insert(id, record);
         }
         Ok(Self { store, default, records })
@@ -130,7 +130,9 @@ impl Documents {
 
     async fn save(&self, id: &DocumentId, record: &AccessRecord) -> Result<(), String> {
         let bytes = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
-        self.store.save_access(id, bytes).await.map_err(|error| error.to_string())
+        // The files are locked, so the record is the one that was read.
+        self.store.change_access(id, 0, bytes).await.map_err(|error| error.to_string())?;
+        Ok(())
     }
 }
 

@@ -11,15 +11,15 @@ use plan::{Form, View, read_view};
 use primitives::DocumentId;
 use runtime::document::Document;
 use store::FileMode;
-use store::check::judge;
-use store::disk::create_new;
+use store::check::check_content;
+use store::disk::create_new_file;
 use sync_engine::MessageLimits;
 
 use super::fail;
 use super::output::{note, print_bytes};
 use crate::cli::config::{ExportArgs, ExportFormat};
+use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::renderings::JSON_AND_CSV;
-use crate::server::table::{Table, omitted_in_json};
 
 /// Reads without locks and repairs nothing. An incomplete chunk at the end (a torn write, or an append in progress) is
 /// ignored.
@@ -29,7 +29,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
         Ok(bytes) => bytes,
         Err(error) => return fail(format!("{name}: {error}; choose another document with --state")),
     };
-    if let Err(damage) = judge(&args.state, &bytes) {
+    if let Err(damage) = check_content(&args.state, &bytes) {
         return fail(format!("{name} cannot be exported: {damage}; see `happierwork check {name}`"));
     }
     let limits = MessageLimits::default();
@@ -62,7 +62,7 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
 
 /// Writes a file. An existing file keeps its permissions.
 fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
-    match create_new(path, mode) {
+    match create_new_file(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::write(path, bytes),
         created => created?.write_all(bytes),
     }
@@ -72,7 +72,7 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
 fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
     match format {
         ExportFormat::Csv => {
-            let Table { csv, omitted } = Table::of(view);
+            let CsvTable { csv, omitted } = CsvTable::from_view(view);
             (csv, omitted)
         }
         ExportFormat::Json => {

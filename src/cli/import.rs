@@ -12,9 +12,9 @@ use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, rea
 use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document::{AuthoredEdit, Document, Item, Outcome};
-use runtime::document_log::Actors;
-use store::disk::{RealDisk, create_new};
-use store::{FileMode, FileStore, StateFile, Store};
+use runtime::document_log::ActorSource;
+use store::disk::{RealDisk, create_new_file};
+use store::{Appended, Batch, FileMode, FileStore, Position, StateFile, Store};
 use sync_engine::MessageLimits;
 
 use super::fail;
@@ -43,28 +43,33 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
-    let read = |plan: &Plan| read_sound(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
+    let read = |plan: &Plan| read_valid(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
     // Checked before the state file is created, so that a rejected import leaves no trace.
     let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
 
     let disk = RealDisk::with_mode(args.file_mode);
-    StateFile::make_folder(&disk, &args.state).map_err(|error| error.to_string())?;
-    let state = StateFile::open_carrying_id(Arc::new(disk), &args.state);
+    StateFile::create_folder(&disk, &args.state).map_err(|error| error.to_string())?;
+    let state = StateFile::open_with_embedded_id(Arc::new(disk), &args.state);
     let mut state = state.map_err(|error| error.to_string())?;
     let content = state.take_document();
     let empty = content.is_none();
     let content = content.unwrap_or_default();
     let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    let mut document =
-        Document::of(id.clone(), content, Actors::default().fresh(), JSON_AND_CSV, MessageLimits::default());
+    let mut document = Document::from_automerge(
+        id.clone(),
+        content,
+        ActorSource::default().fresh(),
+        JSON_AND_CSV,
+        MessageLimits::default(),
+    );
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
-    let ImportedRows { sound, refused, report } = match rows_of_new_plan {
+    let ImportedRows { valid, invalid, report } = match rows_of_new_plan {
         Some(rows) if empty => rows,
         _ => read(&plan)?,
     };
-    let count = sound.len();
-    let unknown = sound.iter().filter(|row| row.budget.is_none()).count();
-    let positions = sound.into_iter().map(new_position).collect();
+    let count = valid.len();
+    let unknown = valid.iter().filter(|row| row.budget.is_none()).count();
+    let positions = valid.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {
             name: Some(args.name.clone()),
@@ -82,7 +87,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
     // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
-    let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused, args.file_mode)?) };
+    let skipped = if invalid.is_empty() { None } else { Some(write_skipped(&args.file, &invalid, args.file_mode)?) };
     if !applied.chunks.is_empty() {
         store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.engine.save()))?;
     }
@@ -107,14 +112,14 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
 }
 
 /// Reads the rows, with budgets in the unit of `plan`.
-fn read_sound<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
+fn read_valid<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
     let rows = read_rows(json, &plan.scale(), now, &mut new_position_id).map_err(|error| error.to_string())?;
     match &rows.report {
         Some(report) if !args.skip_odd => Err(format!(
             "{report}\nNothing was imported. Correct the rows, or import the other {} with --skip-odd.",
-            rows.sound.len()
+            rows.valid.len()
         )),
-        Some(report) if rows.sound.is_empty() => Err(format!("{report}\nNothing was imported: no valid row is left.")),
+        Some(report) if rows.valid.is_empty() => Err(format!("{report}\nNothing was imported: no valid row is left.")),
         _ => Ok(rows),
     }
 }
@@ -133,7 +138,7 @@ fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf
     for number in 1..=MAX_NAMES {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let path = source.with_file_name(format!("{stem}.skipped{suffix}.json"));
-        match create_new(&path, mode) {
+        match create_new_file(&path, mode) {
             Ok(mut file) => {
                 let written = file.write_all(format!("[\n{}\n]\n", rows.join(",\n")).as_bytes());
                 return written
@@ -155,8 +160,12 @@ fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec
     let nowhere = state.path().with_extension("import-needs-no-documents");
     let store: Arc<dyn Store> =
         Arc::new(FileStore::open(state, id.clone(), nowhere).map_err(|error| error.to_string())?);
-    runtime.block_on(store.append(id, snapshot.unwrap_or(added))).map_err(|error| error.to_string())?;
-    Ok(())
+    let batch = Batch::changes(snapshot.unwrap_or(added), Vec::new());
+    match runtime.block_on(store.append(id, Position::START, batch)).map_err(|error| error.to_string())? {
+        Appended::Stored { .. } => Ok(()),
+        // The file is locked, so nothing else appends to it.
+        Appended::Behind => Err("the document was changed during the import; nothing was imported".to_owned()),
+    }
 }
 
 fn new_position(row: ImportedRow) -> NewPosition {

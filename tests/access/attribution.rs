@@ -2,7 +2,7 @@
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::{Value, json};
 use sync_engine::Surface;
 
@@ -50,7 +50,7 @@ async fn change_is_attributed_before_it_is_acknowledged() {
     assert_eq!((&line["user"], &line["surface"]), (&json!("cfo"), &json!("legacy")));
     assert_eq!(line["serverActors"].as_array().unwrap().len(), 1, "the server wrote it, under an actor of its own");
     // And the row says so too.
-    let row = server.app.hub.view(&Caller::anybody(Surface::Api), &server.document).await.unwrap().unwrap();
+    let row = server.app.hub.view(&Requester::anonymous(Surface::Api), &server.document).await.unwrap().unwrap();
     let rows: Vec<_> = plan::read_view(&row).rows().map(|row| row.position.updated_by.clone()).collect();
     assert_eq!(rows, [Some("cfo".to_owned())]);
 }

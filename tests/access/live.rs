@@ -10,9 +10,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use plan::{Author, Budget, Edit, PlanPatch};
 use repo_protocol::{self, Message, PeerMetadata};
-use runtime::hub::{Caller, Unavailable, outbox};
+use runtime::hub::{Requester, Unavailable, outbox};
 use serde_json::{Value, json};
-use store::faults::{FaultyDisk, Held, Op};
+use store::faults::{FaultyDisk, Op, PausedCall};
 use sync_engine::Surface;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,7 +61,7 @@ async fn server_on(users: &Users, disk: &FaultyDisk) -> TestServer {
 /// An edit by the server, which is on its way when this returns. Whether it was made.
 fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
     let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
-    let caller = Caller::server();
+    let caller = Requester::server();
     let mut made =
         async move { server.app.hub.edit(&caller, &server.document, Edit::Describe(patch), author).await.is_ok() }
             .boxed();
@@ -70,8 +70,8 @@ fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
 }
 
 /// From here on the document waits for the disk, until what is returned first is dropped.
-async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (Held, BoxFuture<'a, bool>) {
-    let mut held = disk.hold(Op::Sync);
+async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (PausedCall, BoxFuture<'a, bool>) {
+    let mut held = disk.pause(Op::Sync);
     let first = begin(server, PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() });
     timeout(PATIENCE, held.reached()).await.unwrap();
     (held, first)
@@ -245,7 +245,7 @@ async fn stuck_document_rechecks_rights_of_queued_changes() {
             break frame;
         }
     };
-    assert!(told["error"].as_str().unwrap().contains("may read"), "{told}");
+    assert!(told["error"].as_str().unwrap().contains("edit access"), "{told}");
     let bearer = format!("Bearer {cfo}");
     let (_, _, plan) = server.http("GET", "/api/documents/default", &[("authorization", bearer.as_str())]).await;
     assert!(plan.contains("\"first\"") && plan.contains("1099") && !plan.contains("stolen"), "{plan}");
@@ -269,7 +269,7 @@ async fn stuck_document_rechecks_rights_of_viewers() {
     };
     let (held, first) = stick(&server, &disk).await;
 
-    let callers = [(); 3].map(|()| Caller::known(Surface::Legacy, grant(Documents::All)));
+    let callers = [(); 3].map(|()| Requester::authenticated(Surface::Legacy, grant(Documents::All)));
     let outboxes = [(); 3].map(|()| outbox(CancellationToken::new()));
     let mut watch: Vec<_> = callers
         .iter()
@@ -282,8 +282,8 @@ async fn stuck_document_rechecks_rights_of_viewers() {
     assert!(watch.iter_mut().all(|watch| watch.now_or_never().is_none()));
     // Nobody is a watcher yet who could be told.
     server.app.hub.recheck_all();
-    callers[0].renew(grant(Documents::none()));
-    callers[1].end();
+    callers[0].update_grant(grant(Documents::none()));
+    callers[1].revoke();
     drop(held);
     assert!(first.await);
     let [renewed, over, stays] = join_all(watch).await.try_into().expect("three");

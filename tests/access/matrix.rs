@@ -8,7 +8,7 @@ use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition, PlanPatch, read_view};
 use primitives::DocumentId;
 use repo_protocol::Message;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -36,7 +36,7 @@ impl Stage {
     async fn make(&self, id: &DocumentId) {
         let plan = PlanPatch { name: Some("A plan".to_owned()), ..PlanPatch::default() };
         let create = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
-        self.server.app.hub.edit(&Caller::server(), id, create, Self::author()).await.unwrap();
+        self.server.app.hub.edit(&Requester::server(), id, create, Self::author()).await.unwrap();
     }
 
     /// A new row in both documents.
@@ -48,7 +48,12 @@ impl Stage {
                 .with(DEPARTMENT, "Product")
                 .with(BUDGET, Budget::Int(1))
                 .with(LOCATION, "Pune");
-            self.server.app.hub.edit(&Caller::server(), document, Edit::Add(position), Self::author()).await.unwrap();
+            self.server
+                .app
+                .hub
+                .edit(&Requester::server(), document, Edit::Add(position), Self::author())
+                .await
+                .unwrap();
         }
         id
     }
@@ -60,7 +65,7 @@ impl Stage {
 
     /// The server's copy of the document says this of the key.
     async fn holds(&self, id: &DocumentId, key: &str) -> bool {
-        let bytes = self.server.app.hub.export(&Caller::server(), id).await.unwrap().unwrap_or_default();
+        let bytes = self.server.app.hub.export(&Requester::server(), id).await.unwrap().unwrap_or_default();
         automerge::Automerge::load(&bytes).is_ok_and(|doc| doc.get(ROOT, key).unwrap().is_some())
     }
 
@@ -200,7 +205,7 @@ impl Stage {
         let row = self.row().await;
         let deletes = operation == "DELETE /api/documents/{documentId}";
         let document = if deletes { doomed.clone() } else { self.document.clone() };
-        let view = self.server.app.hub.view(&Caller::server(), &document).await.unwrap().unwrap();
+        let view = self.server.app.hub.view(&Requester::server(), &document).await.unwrap().unwrap();
         let heads: Vec<String> = read_view(&view).heads().iter().map(ToString::to_string).collect();
         let path = path
             .replace("{heads}", &heads.join(","))

@@ -13,8 +13,8 @@ use plan::fields::BUDGET;
 use plan::history::{Page, Query};
 use plan::{Author, Budget, Edit, FIELDS, NewPosition, PositionPatch};
 use primitives::DocumentId;
-use runtime::document_log::Actors;
-use runtime::hub::{APPLY_BUDGET, Caller, Hub, HubSettings, ReadFailure, outbox};
+use runtime::document_log::ActorSource;
+use runtime::hub::{APPLY_BUDGET, Hub, HubSettings, ReadFailure, Requester, outbox};
 use runtime::metrics::Metrics;
 use serde_json::{Value, json};
 use store::MemoryStore;
@@ -423,11 +423,11 @@ async fn history_readers_are_limited_and_block_no_one() {
         .iter()
         .map(|head| head.as_str().unwrap().parse().unwrap())
         .collect();
-    let reading = hub.past(&Caller::server(), &server.document, heads.clone()).await.unwrap().unwrap();
+    let reading = hub.past(&Requester::server(), &server.document, heads.clone()).await.unwrap().unwrap();
     set_budget(&server, "ui", 2).await;
     assert_eq!(reading.past.positions()[0].fields[BUDGET], Some(json!(1)));
 
-    let caller = Caller::server();
+    let caller = Requester::server();
     let mut others: FuturesUnordered<_> =
         (0..1_000).map(|_| hub.past(&caller, &server.document, heads.clone())).collect();
     let mut held = vec![reading];
@@ -453,7 +453,7 @@ async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
     let settings = HubSettings {
         renderings: RENDERINGS,
         rows: row_frames,
-        announcer: None,
+        legacy_presence: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,
         idle_after: IDLE,
@@ -464,12 +464,12 @@ async fn hub(store: &Arc<MemoryStore>) -> (Hub, DocumentId) {
         message_memory: 0,
         default_document: None,
         may_create: None,
-        actors: Actors::default(),
+        actors: ActorSource::default(),
     };
     let hub = Hub::new(Arc::clone(store) as _, settings, Arc::new(Metrics::new()));
     let id = DocumentId::from_random([3; 16]);
     let ui = NewPosition::new("ui", "UI").with(BUDGET, Budget::Int(1));
-    hub.edit(&Caller::server(), &id, Edit::Add(ui), author()).await.unwrap();
+    hub.edit(&Requester::server(), &id, Edit::Add(ui), author()).await.unwrap();
     (hub, id)
 }
 
@@ -483,7 +483,7 @@ fn budget(budget: u64) -> Edit {
 }
 
 async fn page(hub: &Hub, id: &DocumentId) -> Page {
-    hub.history(&Caller::server(), id, Query { limit: 50, ..Query::default() }).await.unwrap().unwrap().page
+    hub.history(&Requester::server(), id, Query { limit: 50, ..Query::default() }).await.unwrap().unwrap().page
 }
 
 fn looked_at(hub: &Hub) -> String {
@@ -496,13 +496,13 @@ async fn unused_history_is_dropped() {
     let (hub, id) = hub(&Arc::default()).await;
     // Somebody who looks at rows keeps the document open.
     let (outbox, _receiver) = outbox(CancellationToken::new());
-    hub.watch(&Caller::server(), &id, hub.new_connection(), outbox).await.unwrap();
+    hub.watch(&Requester::server(), &id, hub.new_connection(), outbox).await.unwrap();
     page(&hub, &id).await;
     tokio::time::sleep(IDLE / 2).await;
     page(&hub, &id).await;
     assert_eq!(looked_at(&hub), "1");
     tokio::time::sleep(IDLE * 2).await;
-    hub.edit(&Caller::server(), &id, budget(2), author()).await.unwrap();
+    hub.edit(&Requester::server(), &id, budget(2), author()).await.unwrap();
     assert_eq!(looked_at(&hub), "1", "there is none that the edit could be noted in");
     assert_eq!(page(&hub, &id).await.entries.len(), 2);
     assert_eq!(looked_at(&hub), "3");
@@ -515,9 +515,9 @@ async fn failed_change_is_not_in_the_history() {
     let (hub, id) = hub(&store).await;
     page(&hub, &id).await;
     store.fail_appends(1);
-    hub.edit(&Caller::server(), &id, budget(2), author()).await.unwrap_err();
+    hub.edit(&Requester::server(), &id, budget(2), author()).await.unwrap_err();
     assert_eq!(page(&hub, &id).await.entries.len(), 1);
-    hub.edit(&Caller::server(), &id, budget(3), author()).await.unwrap();
+    hub.edit(&Requester::server(), &id, budget(3), author()).await.unwrap();
     let page = page(&hub, &id).await;
     let budgets: Vec<_> =
         page.entries.iter().flat_map(|entry| &entry.fields).filter(|set| &*set.field == "budget").collect();
@@ -529,7 +529,7 @@ async fn failed_change_is_not_in_the_history() {
 async fn concurrent_readers_share_one_complete_history() {
     let server = TestServer::start_in(folder_with(500), |_| {}).await;
     let hub = &server.app.hub;
-    let caller = Caller::server();
+    let caller = Requester::server();
     let (one, two, three, edit) = tokio::join!(
         page(hub, &server.document),
         page(hub, &server.document),

@@ -2,7 +2,7 @@
 
 use plan::fields::BUDGET;
 use plan::{Author, Budget, Edit, EditError, NewPosition};
-use runtime::hub::{Caller, EditFailure};
+use runtime::hub::{EditFailure, Requester};
 use serde_json::json;
 
 use crate::support::{PlainPeer, TestServer};
@@ -32,7 +32,7 @@ async fn dot_segment_ids_are_rejected_by_edits() {
     for id in LOST {
         for edit in [Edit::Add(position(id)), Edit::AddAll(vec![position("good"), position(id)])] {
             let author = Author { name: "editor".to_owned(), now: 0 };
-            let refused = server.app.hub.edit(&Caller::server(), &server.document, edit, author).await;
+            let refused = server.app.hub.edit(&Requester::server(), &server.document, edit, author).await;
             assert!(matches!(refused, Err(EditFailure::Edit(EditError::Invalid { field: "id", .. }))), "{id:?}");
         }
     }

@@ -7,8 +7,9 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
 use automerge_chunks::chunk;
 use primitives::DocumentId;
+use store::conformance::AppendChunks;
 use store::faults::FaultyDisk;
-use store::{FileStore, OpenError, StateFile, Store};
+use store::{FileStore, OpenError, StateFile};
 
 const STATE: &str = "home/state.automerge";
 
@@ -54,19 +55,19 @@ async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
         let disk = disk_with(&file[..cut]);
         let state = open(&disk).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
         assert_eq!(disk.content(STATE).as_deref(), Some(&file[..whole_len]), "cut at {cut}");
-        match state.repaired() {
+        match state.repair() {
             Some(repair) => {
-                assert_eq!(disk.content(&repair.kept).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
+                assert_eq!(disk.content(&repair.saved_to).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
             }
             None => assert_eq!(whole_len, cut, "cut off, and not said"),
         }
         // What was torn comes again, and survives another reopening (after a power cut, too).
         let store = FileStore::open(state, id.clone(), "home/documents").unwrap();
-        store.append(&id, chunks[whole].clone()).await.unwrap();
+        store.append_chunks(&id, chunks[whole].clone()).await.unwrap();
         drop(store);
         let disk = disk.crash(|_| 0);
         let state = open(&disk).unwrap_or_else(|error| panic!("again after {cut}: {error}"));
-        assert!(state.repaired().is_none(), "cut at {cut}");
+        assert!(state.repair().is_none(), "cut at {cut}");
         let now = disk.content(STATE).unwrap();
         assert_eq!(now, &file[..whole_len + chunks[whole].len()], "cut at {cut}");
         assert_eq!(changes_in(&now), changes_in(&file) - 5 + whole, "cut at {cut}");

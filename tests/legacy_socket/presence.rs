@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use happierwork::server::Limits;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -177,7 +177,7 @@ async fn total_budget_is_stored_and_sent_after_presence() {
     drop((ceo, observer, newcomer));
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, |_| {}).await;
-    let plan = server.app.hub.plan(&Caller::server(), &server.document).await.unwrap().unwrap();
+    let plan = server.app.hub.plan(&Requester::server(), &server.document).await.unwrap().unwrap();
     assert_eq!(plan.total_budget, Some(3_100.0), "31 crore are 3100 lakh");
     let mut newcomer = server.connect("/ws/dashboard/").await;
     assert_eq!(newcomer.json().await, presence(&[]));

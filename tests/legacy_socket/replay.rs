@@ -211,7 +211,7 @@ async fn play(scenario: &str, steps: &[Step]) {
     }
     // The original's data file was missing, or not readable: what can go wrong here is the disk.
     if scenario.contains("_data_file_") {
-        disk.break_op(Op::Write, ErrorKind::Other);
+        disk.fail_always(Op::Write, ErrorKind::Other);
     }
 
     let mut clients: BTreeMap<String, Socket> = BTreeMap::new();

@@ -8,7 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use primitives::DocumentId;
-use store::{FileStore, Health, Lengths, Loaded, PeerRecord, Records, Store, StoreError};
+use store::{
+    AccessChanged, Appended, Batch, FileStore, Health, Lengths, Loaded, PeerRecord, Position, Store, StoreError,
+    StoredAccess,
+};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
@@ -76,7 +79,7 @@ impl Store for GatedStore {
         self.serially(self.inner.load(id))
     }
 
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn append(&self, id: &DocumentId, after: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>> {
         let (inner, turn, mut open, busy, id) = (
             Arc::clone(&self.inner),
             Arc::clone(&self.one_at_a_time),
@@ -85,27 +88,27 @@ impl Store for GatedStore {
             id.clone(),
         );
         let early = self.mutant == Mutant::PublishBeforeAppend;
-        let length = bytes.len() as u64;
+        let length = batch.chunks.len() as u64;
         let write = async move {
             // The world is torn down while something waits: then it never was written.
             let _ = open.wait_for(|open| *open).await;
             let _busy = busy.enter();
             let _turn = turn.lock().await;
             sleep(LATENCY).await;
-            inner.append(&id, bytes).await
+            inner.append(&id, after, batch).await
         };
         if !early {
             return write.boxed();
         }
         async move {
             tokio::spawn(write);
-            Ok(Lengths { snapshot: 0, log: length })
+            Ok(Appended::Stored { at: Position::START, lengths: Lengths { snapshot: 0, log: length } })
         }
         .boxed()
     }
 
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
-        self.serially(self.inner.compact(id, snapshot))
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+        self.serially(self.inner.compact(id, at, snapshot))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
@@ -132,16 +135,17 @@ impl Store for GatedStore {
         self.serially(self.inner.load_authors(id))
     }
 
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.serially(self.inner.append_authors(id, lines))
-    }
-
-    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
         self.serially(self.inner.load_access())
     }
 
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.serially(self.inner.save_access(id, record))
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>> {
+        self.serially(self.inner.change_access(id, expected, record))
     }
 
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use automerge::ActorId;
 use happierwork::legacy::RENDERINGS;
 use primitives::DocumentId;
-use runtime::document_log::Actors;
+use runtime::document_log::ActorSource;
 use runtime::hub::{APPLY_BUDGET, Hub, HubSettings};
 use runtime::metrics::Metrics;
 use store::faults::FaultyDisk;
@@ -52,14 +52,14 @@ impl Life {
         let store = FileStore::open(state, id.clone(), DOCUMENTS).map_err(|error| error.to_string())?;
         let (store, gate, busy) = GatedStore::new(store, mutant);
         let count = AtomicU64::new(0);
-        let actors = Actors::new(move || {
+        let actors = ActorSource::new(move || {
             let count = count.fetch_add(1, Ordering::Relaxed);
             ActorId::from([&number.to_be_bytes()[..], &count.to_be_bytes()].concat())
         });
         let settings = HubSettings {
             renderings: RENDERINGS,
             rows: mutant.rows(),
-            announcer: None,
+            legacy_presence: None,
             limits: MessageLimits::default(),
             apply_budget: APPLY_BUDGET,
             idle_after: IDLE,

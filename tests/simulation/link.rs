@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use primitives::DocumentId;
 use runtime::hub::{
-    Allowance, Caller, ConnectionKey, Farewell, OutboxReceiver, Outgoing, Refusals, SyncPeer, Waiter, outbox,
+    CloseReason, ConnectionKey, DrainListener, MailboxQuota, OutboxReceiver, Outgoing, Refusals, Requester, SyncPeer,
+    outbox,
 };
 use sync_engine::Surface;
 use tokio::sync::mpsc;
@@ -37,13 +38,14 @@ impl Link {
     pub fn open(life: &Life, document: &DocumentId, storage: Option<Arc<str>>) -> Self {
         let key = life.hub.new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
-        let (allowance, refusals) = (Allowance::default(), Refusals::default());
-        let peer = SyncPeer { caller: Caller::anybody(Surface::Sync), key, outbox, storage, allowance, refusals };
+        let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
+        let peer =
+            SyncPeer { requester: Requester::anonymous(Surface::Sync), key, outbox, storage, mailbox_quota, refusals };
         let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
         let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
         let task = life.spawn(async move {
             while let Some(Up { bytes, request }) = arrived.recv().await {
-                if hub.sync(&id, sender.clone(), bytes, request, hub.memory().share()).await.is_err() {
+                if hub.sync(&id, sender.clone(), bytes, request, hub.memory_budget().reservation()).await.is_err() {
                     return;
                 }
             }
@@ -65,13 +67,13 @@ impl Link {
             match self.receiver.try_next() {
                 Some(outgoing) => taken.push(outgoing),
                 None => {
-                    let waiters = self.receiver.take_waiters();
+                    let waiters = self.receiver.take_drain_listeners();
                     if !waiters.is_empty() {
                         let (hub, key) = (life.hub.clone(), self.key);
                         life.spawn(async move {
                             for waiter in waiters {
-                                if let Waiter::Document(document) = waiter {
-                                    hub.drained(key, &document).await;
+                                if let DrainListener::Document(document) = waiter {
+                                    hub.notify_drained(key, &document).await;
                                 }
                             }
                         });
@@ -84,8 +86,8 @@ impl Link {
     }
 
     /// Why the server wants to end it, if it does.
-    pub fn farewell(&self) -> Option<Farewell> {
-        self.receiver.closing().is_cancelled().then(|| self.receiver.farewell())
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.receiver.closing().is_cancelled().then(|| self.receiver.close_reason())
     }
 
     /// The server notices that it is gone.

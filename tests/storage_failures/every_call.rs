@@ -13,7 +13,7 @@ use automerge::Automerge;
 use futures_util::{StreamExt, stream};
 use primitives::DocumentId;
 use serde_json::{Value, json};
-use store::faults::{FaultyDisk, Trouble};
+use store::faults::{DiskFault, FaultyDisk};
 use store::{FileStore, StateFile, Store};
 use tokio::time::{sleep, timeout};
 
@@ -28,12 +28,12 @@ const TOGETHER: usize = 8;
 /// What those are told whose change could not be stored.
 const FULL: &str = "the server's disk is full; the change was not stored";
 const CANNOT_WRITE: &str = "the server cannot write at the moment; the change was not stored";
-const CANNOT_READ: &str = "the server cannot read the document at the moment; nothing was stored, try again later";
+const CANNOT_READ: &str = "the document is temporarily unreadable; nothing was stored, try again later";
 const CANNOT_OPEN: &str = "the server cannot open the document; its operator finds the reason in the log";
 
 struct Session {
     case: String,
-    trouble: Option<Trouble>,
+    fault: Option<DiskFault>,
     disk: FaultyDisk,
     server: TestServer,
     legacy: Socket,
@@ -47,18 +47,18 @@ struct Session {
 }
 
 impl Session {
-    async fn begin(trouble: Option<Trouble>, skip: usize) -> Self {
+    async fn begin(fault: Option<DiskFault>, skip: usize) -> Self {
         let disk = disk();
         let server = server(&disk).await;
         let legacy = server.legacy().await;
         let witness = PlainPeer::connect(&server, &server.document).await;
         let writer = PlainPeer::connect(&server, &server.document).await;
-        if let Some(trouble) = trouble {
-            disk.trouble(trouble, skip);
+        if let Some(fault) = fault {
+            disk.inject(fault, skip);
         }
         Self {
-            case: format!("{trouble:?} after {skip} calls"),
-            trouble,
+            case: format!("{fault:?} after {skip} calls"),
+            fault,
             disk,
             server,
             legacy,
@@ -71,7 +71,7 @@ impl Session {
     }
 
     fn is_full(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::Full | Trouble::StaysFull))
+        matches!(self.fault, Some(DiskFault::FullOnce | DiskFault::FullFromThen))
     }
 
     /// Everything that can be done, each once.
@@ -178,7 +178,7 @@ impl Session {
 
     /// A refusal has a reason, and says it in words that are documented.
     fn is_documented(&self, message: &str) {
-        assert!(!self.disk.failed().is_empty(), "{}: refused for no reason: {message}", self.case);
+        assert!(!self.disk.failed_calls().is_empty(), "{}: refused for no reason: {message}", self.case);
         if self.is_full() {
             return assert_eq!(message, FULL, "{}", self.case);
         }
@@ -235,7 +235,7 @@ impl Session {
         let load = async |id| {
             let loaded = store.load(id).await.expect("opens after a power cut");
             let loaded = loaded.unwrap_or_else(|| panic!("{}: document {id} is lost", self.case));
-            assert_eq!(loaded.repaired, None, "{}: what is durable is whole", self.case);
+            assert_eq!(loaded.repair, None, "{}: what is durable is whole", self.case);
             Automerge::load(&loaded.bytes).expect("whole changes")
         };
         let plan = load(&self.server.document).await;
@@ -270,10 +270,10 @@ impl Session {
     /// Works, makes the disk well, and goes on as if nothing had been.
     async fn go_through(mut self) {
         self.work("before").await;
-        let lasts = matches!(self.trouble, Some(Trouble::StaysFull | Trouble::Dies));
+        let lasts = matches!(self.fault, Some(DiskFault::FullFromThen | DiskFault::FailFromThen));
         let is_ready = self.is_ready().await;
         assert!(
-            !is_ready || !lasts || self.disk.failed().is_empty(),
+            !is_ready || !lasts || self.disk.failed_calls().is_empty(),
             "{}: ready, and nothing can be written",
             self.case
         );
@@ -324,19 +324,19 @@ async fn any_failing_call_loses_nothing_and_service_resumes() {
     rehearsal.work("before").await;
     assert!(rehearsal.is_ready().await);
     let calls = rehearsal.disk.calls().split_off(calls);
-    let sessions = Trouble::ALL.into_iter().flat_map(|trouble| {
-        let struck = calls.iter().filter(|op| trouble.strikes(**op)).count();
-        (0..struck).map(move |skip| (trouble, skip))
+    let sessions = DiskFault::ALL.into_iter().flat_map(|fault| {
+        let struck = calls.iter().filter(|op| fault.affects(**op)).count();
+        (0..struck).map(move |skip| (fault, skip))
     });
     let sessions: Vec<_> = sessions.collect();
     assert!(sessions.len() > 100, "{calls:?}");
-    let run = async |trouble, skip| {
-        let session = Session::begin(Some(trouble), skip).await;
+    let run = async |fault, skip| {
+        let session = Session::begin(Some(fault), skip).await;
         let case = session.case.clone();
         timeout(PATIENCE, session.go_through()).await.unwrap_or_else(|_| panic!("{case}: it does not come to an end"));
     };
     let mut running =
-        stream::iter(sessions).map(|(trouble, skip)| tokio::spawn(run(trouble, skip))).buffer_unordered(TOGETHER);
+        stream::iter(sessions).map(|(fault, skip)| tokio::spawn(run(fault, skip))).buffer_unordered(TOGETHER);
     while let Some(ended) = running.next().await {
         ended.expect("every promise was kept");
     }

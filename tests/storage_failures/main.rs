@@ -58,7 +58,7 @@ async fn full_disk_rejects_additions_until_there_is_room() {
     let disk = disk();
     let server = server(&disk).await;
     let (mut sender, mut observer) = (server.legacy().await, server.legacy().await);
-    disk.break_op(Op::Write, ErrorKind::StorageFull);
+    disk.fail_always(Op::Write, ErrorKind::StorageFull);
     sender.send(add("lost")).await;
     let error = sender.json().await["error"].clone();
     assert_eq!(error, "Failed to add data: the server's disk is full; the change was not stored");
@@ -81,7 +81,7 @@ async fn sync_peer_resends_a_change_that_was_not_stored() {
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     let mut other = PlainPeer::connect(&server, &server.document).await;
     let before = other.doc.get_heads();
-    disk.break_op(Op::Sync, ErrorKind::Other);
+    disk.fail_always(Op::Sync, ErrorKind::Other);
     peer.doc.put(ROOT, "name", "mine").unwrap();
     peer.push().await;
     let close = peer.socket.closed().await.expect("told why");
@@ -104,7 +104,7 @@ async fn repo_peer_is_asked_for_its_change_after_recovery() {
     let mut peer = RepoPeer::join(&server, "laptop").await;
     let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
-    disk.break_op(Op::Sync, ErrorKind::Other);
+    disk.fail_always(Op::Sync, ErrorKind::Other);
     replica.doc.put(ROOT, "name", "mine").unwrap();
     peer.push(&mut replica).await;
     let why = peer.until_refused(&server.document).await;
@@ -127,7 +127,7 @@ async fn failed_rollback_disables_the_document_until_repaired() {
     client.send(add("kept")).await;
     assert_eq!(client.json().await, json!({"status": "Data processed"}));
     for op in [Op::Sync, Op::Truncate, Op::Create] {
-        disk.break_op(op, ErrorKind::Other);
+        disk.fail_always(op, ErrorKind::Other);
     }
     client.send(add("lost")).await;
     let frames = [client.json().await, client.json().await, client.json().await, client.json().await];

@@ -6,17 +6,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Budget, Edit, NewPosition};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use serde_json::{Value, json};
-use store::faults::{FaultyDisk, Held, Op};
+use store::faults::{FaultyDisk, Op, PausedCall};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::support::{PATIENCE, PlainPeer, TestServer, add};
 use super::{disk, server, server_with};
 
-async fn reached(held: &mut Held) {
-    timeout(PATIENCE, held.reached()).await.expect("it is synced");
+async fn reached(paused: &mut PausedCall) {
+    timeout(PATIENCE, paused.reached()).await.expect("it is synced");
 }
 
 fn row(id: &str) -> Edit {
@@ -45,10 +45,10 @@ async fn unsynced_change_is_invisible() {
     let mut peer = PlainPeer::connect(&server, &server.document).await;
     let mut elsewhere = PlainPeer::connect(&server, &second.parse().unwrap()).await;
 
-    let mut held = disk.hold(Op::Sync);
+    let mut paused = disk.pause(Op::Sync);
     peer.add("slow", "slow", "Finance", 7);
     peer.push().await;
-    reached(&mut held).await;
+    reached(&mut paused).await;
     // The other document takes a change from one client, and shows it to another.
     let path = format!("/api/documents/{second}/positions");
     let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
@@ -62,7 +62,7 @@ async fn unsynced_change_is_invisible() {
     while peer.turn().now_or_never().is_some() {}
     assert_ne!(peer.state.their_heads, Some(peer.doc.get_heads()), "acknowledged before it was synced");
 
-    drop(held);
+    drop(paused);
     assert_eq!(viewer.json().await["entry"]["designation"], "slow");
     peer.until_acknowledged().await;
     assert_eq!(names(&server, "default").await, ["slow"]);
@@ -73,19 +73,19 @@ async fn new_document_files_are_created_one_at_a_time() {
     let disk = disk();
     let server = Arc::new(server(&disk).await);
     let before = disk.calls().len();
-    let mut held = disk.hold(Op::Create);
+    let mut paused = disk.pause(Op::Create);
     let mut posts = JoinSet::new();
     for _ in 0..4 {
         let server = Arc::clone(&server);
         posts.spawn(async move { server.post("/api/documents", &json!({ "name": "Growth 2028" })).await.0 });
     }
-    reached(&mut held).await;
+    reached(&mut paused).await;
     // Who edits a document that exists does not wait.
     let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
     let edit = server.post("/api/documents/default/positions", &position);
     assert_eq!(timeout(PATIENCE, edit).await.expect("it does not wait").0, 201);
     assert!(posts.try_join_next().is_none());
-    drop(held);
+    drop(paused);
     assert_eq!(posts.join_all().await, [201; 4]);
     let made: Vec<Op> =
         disk.calls().split_off(before).into_iter().filter(|op| matches!(op, Op::Create | Op::Rename)).collect();
@@ -97,19 +97,19 @@ async fn shutdown_rejects_documents_queued_for_creation() {
     let disk = disk();
     let server = Arc::new(server(&disk).await);
     let before = disk.calls().len();
-    let mut held = disk.hold(Op::Create);
+    let mut paused = disk.pause(Op::Create);
     let mut posts = JoinSet::new();
     for _ in 0..20 {
         let server = Arc::clone(&server);
         posts.spawn(async move { server.post("/api/documents", &json!({ "name": "Growth 2028" })).await.0 });
     }
-    reached(&mut held).await;
+    reached(&mut paused).await;
     server.app.hub.drain();
     for _ in 0..19 {
         let answered = timeout(PATIENCE, posts.join_next()).await.expect("it waits for no turn");
         assert_eq!(answered.expect("a post").expect("a status"), 503);
     }
-    drop(held);
+    drop(paused);
     assert_eq!(posts.join_all().await, [201], "the one that was being created");
     let created = disk.calls().split_off(before).into_iter().filter(|op| matches!(op, Op::Create)).count();
     assert_eq!(created, 1);
@@ -121,12 +121,12 @@ async fn changes_during_a_sync_are_batched() {
     let server = server(&disk).await;
     let author = || Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
     let before = syncs(&disk);
-    let mut held = disk.hold(Op::Sync);
-    let caller = Caller::server();
+    let mut paused = disk.pause(Op::Sync);
+    let caller = Requester::server();
     let edit = |id: &str| server.app.hub.edit(&caller, &server.document, row(id), author()).boxed();
     let mut first = edit("first");
     assert!((&mut first).now_or_never().is_none());
-    reached(&mut held).await;
+    reached(&mut paused).await;
     let ids: Vec<String> = (0..100).map(|number| format!("row {number}")).collect();
     let mut later: Vec<_> = ids.iter().map(|id| edit(id)).collect();
     for edit in &mut later {
@@ -134,7 +134,7 @@ async fn changes_during_a_sync_are_batched() {
         assert!(edit.now_or_never().is_none());
     }
 
-    drop(held);
+    drop(paused);
     first.await.expect("stored");
     for edited in futures_util::future::join_all(later).await {
         edited.expect("stored");
@@ -149,18 +149,18 @@ async fn hanging_disk_does_not_block_shutdown() {
         let disk = disk();
         let server = server_with(&disk, |options| options.grace = Duration::from_millis(200)).await;
         let mut client = server.legacy().await;
-        let mut held = disk.hold(Op::Sync);
+        let mut paused = disk.pause(Op::Sync);
         if is_connected {
             client.send(add("slow")).await;
         } else {
             let (hub, document) = (server.app.hub.clone(), server.document.clone());
             let author = Author { name: "ceo".to_owned(), now: 1_750_000_000_000 };
-            tokio::spawn(async move { hub.edit(&Caller::server(), &document, row("slow"), author).await });
+            tokio::spawn(async move { hub.edit(&Requester::server(), &document, row("slow"), author).await });
         }
-        reached(&mut held).await;
+        reached(&mut paused).await;
         let in_time = timeout(PATIENCE, server.stop()).await.expect("it stops");
         assert!(!in_time, "what was to be written is not");
-        drop(held);
+        drop(paused);
     }
 }
 
@@ -170,14 +170,14 @@ async fn readiness_checks_probe_the_disk_one_at_a_time() {
     let server = server(&disk).await;
     let tried = || disk.calls().iter().filter(|call| **call == Op::Create).count();
     let before = tried();
-    let mut held = disk.hold(Op::Sync);
+    let mut paused = disk.pause(Op::Sync);
     let mut first = Box::pin(server.app.hub.ready());
     assert!((&mut first).now_or_never().is_none());
-    reached(&mut held).await;
+    reached(&mut paused).await;
     drop(first);
     let mut others: Vec<_> = (0..100).map(|_| Box::pin(server.app.hub.ready())).collect();
     assert!(others.iter_mut().all(|other| other.now_or_never().is_none()));
-    drop(held);
+    drop(paused);
     for other in others {
         assert_eq!(timeout(PATIENCE, other).await.expect("in time"), Ok(()));
     }

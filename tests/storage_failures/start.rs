@@ -7,7 +7,7 @@ use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ObjType, ROOT};
 use happierwork::server::{StartError, start_on};
 use store::OpenError;
-use store::faults::{FaultyDisk, Trouble};
+use store::faults::{DiskFault, FaultyDisk};
 use tempfile::TempDir;
 
 use super::support::options;
@@ -76,10 +76,10 @@ fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_failing_call_at_startup_is_reported_and_harmless() {
     for found in [Found::Nothing, Found::Foreign, Found::Torn] {
-        for trouble in Trouble::ALL {
+        for fault in DiskFault::ALL {
             for skip in 0.. {
-                let (disk, case) = (with(found), format!("{found:?}, {trouble:?} after {skip} calls"));
-                disk.trouble(trouble, skip);
+                let (disk, case) = (with(found), format!("{found:?}, {fault:?} after {skip} calls"));
+                disk.inject(fault, skip);
                 let started = start(&disk).await;
                 is_whole(&disk, found, &case);
                 is_whole(&disk.crash(|_| 0), found, &case);
@@ -88,11 +88,11 @@ async fn any_failing_call_at_startup_is_reported_and_harmless() {
                     Err(
                         StartError::Open(OpenError::Io { .. }) | StartError::Write { .. } | StartError::Unavailable(_),
                     ) => {
-                        assert!(!disk.failed().is_empty(), "{case}");
+                        assert!(!disk.failed_calls().is_empty(), "{case}");
                     }
                     Err(error) => panic!("{case}: {error}"),
                 }
-                let struck = !disk.failed().is_empty();
+                let struck = !disk.failed_calls().is_empty();
                 disk.heal();
                 for disk in [disk.crash(|_| 0), disk] {
                     start(&disk).await.unwrap_or_else(|error| panic!("{case}, then: {error}"));

@@ -9,8 +9,8 @@
 //! | [`plain_peer`] | [`PlainPeer`]: the Automerge library over `/sync/{id}` |
 //! | [`repo_peer`] | a peer that speaks automerge-repo's protocol frame by frame |
 //! | [`replica`] | the offline replica of the `client` crate |
-//! | [`users`] | a folder of keys and accounts, and tokens from it |
-//! | [`promises`] | what a server has acknowledged, to compare with its files |
+//! | [`users`] | a folder with keys and accounts, and tokens signed with them |
+//! | [`promises`] | acknowledged changes, to compare with the server's files |
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "each test binary uses a part of this")]
 
@@ -31,5 +31,5 @@ pub use plain_peer::PlainPeer;
 pub use server::{TestServer, options};
 pub use socket::{Socket, add, connect_to, socket_to, wrapped};
 
-/// Deadline of everything that tests wait for. A test that exceeds it fails.
+/// Longest time that a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -16,7 +16,7 @@ pub struct PlainPeer {
 }
 
 impl PlainPeer {
-    /// Connects, and has the whole document when this returns.
+    /// Connects and receives the whole document.
     pub async fn connect(server: &TestServer, id: &DocumentId) -> Self {
         let doc = AutoCommit::new().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
         let mut peer = Self::connect_as(server, id, doc).await;
@@ -26,7 +26,7 @@ impl PlainPeer {
         peer
     }
 
-    /// Connects with what it has.
+    /// Connects with an existing copy of the document.
     pub async fn connect_as(server: &TestServer, id: &DocumentId, doc: AutoCommit) -> Self {
         let socket = server.connect(&format!("/sync/{id}")).await;
         let mut peer = Self { doc, state: sync::State::new(), socket };
@@ -34,7 +34,7 @@ impl PlainPeer {
         peer
     }
 
-    /// On a socket on which nothing was said yet, with nothing.
+    /// Starts with an empty document on an unused socket.
     pub fn over(socket: Socket) -> Self {
         let doc = AutoCommit::new().with_actor(ActorId::from(rand::random::<[u8; 16]>()));
         Self { doc, state: sync::State::new(), socket }
@@ -45,14 +45,14 @@ impl PlainPeer {
         self.doc.sync().receive_sync_message(&mut self.state, message).expect("applies");
     }
 
-    /// Sends what there is to say.
+    /// Sends the next sync message, if there is one.
     pub async fn push(&mut self) {
         if let Some(message) = self.doc.sync().generate_sync_message(&mut self.state) {
             self.socket.try_send(message.encode()).await;
         }
     }
 
-    /// Takes one message and answers it. False: the socket is closed.
+    /// Receives one message and answers it. `false` if the socket is closed.
     pub async fn turn(&mut self) -> bool {
         let Some(Message::Binary(bytes)) = self.socket.next().await else { return false };
         self.receive(&bytes);
@@ -60,7 +60,7 @@ impl PlainPeer {
         true
     }
 
-    /// Takes messages until the server has said that it has all that is here.
+    /// Receives messages until the server has acknowledged all local changes.
     pub async fn until_acknowledged(&mut self) {
         self.push().await;
         while self.state.their_heads.as_ref() != Some(&self.doc.get_heads()) {
@@ -75,7 +75,7 @@ impl PlainPeer {
         self.doc.get(ROOT, "positions").unwrap().expect("a plan").1
     }
 
-    /// A row, by its id.
+    /// The row with this id.
     pub fn row(&self, id: &str) -> Option<ObjId> {
         self.doc.get(self.positions(), id).unwrap().map(|(_, row)| row)
     }
@@ -85,7 +85,7 @@ impl PlainPeer {
         self.doc.keys(self.positions()).collect()
     }
 
-    /// A text field of a row, however it was written.
+    /// A text field of a row: a string or a Text object.
     pub fn text(&self, id: &str, field: &str) -> Option<String> {
         match self.doc.get(self.row(id)?, field).unwrap()? {
             (automerge::Value::Object(ObjType::Text), text) => self.doc.text(text).ok(),
@@ -93,7 +93,7 @@ impl PlainPeer {
         }
     }
 
-    /// Makes a row, as a JavaScript client does: texts are Text objects. Nothing is sent yet.
+    /// Adds a row like a JavaScript client, with Text objects. Sends nothing.
     pub fn add(&mut self, id: &str, designation: &str, department: &str, budget: i64) {
         let row = self.doc.put_object(self.positions(), id, ObjType::Map).unwrap();
         for (field, text) in [("designation", designation), ("department", department), ("location", "Pune")] {
@@ -112,7 +112,7 @@ impl PlainPeer {
         self.doc.splice_text(&object, 0, 0, text).unwrap();
     }
 
-    /// Takes messages until this row is here.
+    /// Receives messages until the document has this row.
     pub async fn until_row(&mut self, id: &str) {
         while self.row(id).is_none() {
             assert!(self.turn().await, "closed before the row came: {:?}", self.socket.closed_with);

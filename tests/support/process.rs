@@ -1,4 +1,4 @@
-//! The program as a process.
+//! The program as a child process.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,12 +14,12 @@ use super::PATIENCE;
 
 pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy");
 
-/// A folder whose name appears nowhere by accident.
+/// A folder with a name that does not occur in output by accident.
 pub fn folder() -> TempDir {
     TempDir::with_prefix("secret-place-").unwrap()
 }
 
-/// The program, with no environment that would configure it.
+/// A command for the program, without environment variables that configure it.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_happierwork"));
     command.args(arguments).stdin(Stdio::null());
@@ -31,7 +31,7 @@ pub fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// How a run ended, with what it printed.
+/// Exit status and output of a run.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -51,16 +51,16 @@ pub fn run(arguments: &[&str]) -> Ended {
     program(arguments).output().unwrap().into()
 }
 
-/// Runs the program to its end, with this on its standard input.
+/// Runs the program to its end, with this standard input.
 pub fn run_with(arguments: &[&str], input: &str) -> Ended {
     let mut command = program(arguments);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It may end without reading it.
+    // The program may end without reading it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap().into()
 }
 
-/// Runs a server that must not start: anything but a quick end is a failure.
+/// Runs a server that must fail to start.
 pub fn refused(mut command: Command) -> Ended {
     let running = Running::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let ended = running.ended();
@@ -70,7 +70,7 @@ pub fn refused(mut command: Command) -> Ended {
     ended
 }
 
-/// `serve` on this state file and a free port, with a documents folder beside the file.
+/// A command that serves this state file on a free port, with a documents folder next to the file.
 pub fn serve(state: &Path, more: &[&str]) -> Command {
     let documents = state.parent().unwrap().join("documents");
     let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--state", state.to_str().unwrap()]);
@@ -78,7 +78,7 @@ pub fn serve(state: &Path, more: &[&str]) -> Command {
     command
 }
 
-/// A document with the 60 recorded positions, made by `import`.
+/// Imports a document with the 60 recorded positions.
 pub fn imported(folder: &Path) -> PathBuf {
     let state = folder.join("state.automerge");
     let ended = run(&["import", &format!("{FIXTURES}/positions.json"), "--state", state.to_str().unwrap()]);
@@ -92,12 +92,12 @@ pub struct Running {
     lines: Receiver<String>,
     err: Option<JoinHandle<String>>,
     logged: Receiver<String>,
-    /// What it printed so far.
+    /// Its output so far.
     pub printed: Vec<String>,
 }
 
 impl Running {
-    /// Starts it; what it prints is kept.
+    /// Starts the process and collects its output.
     pub fn spawn(command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -130,7 +130,7 @@ impl Running {
         (running, address)
     }
 
-    /// Reads lines until one has what is looked for.
+    /// Reads lines until `wanted` returns a value for one.
     pub fn until<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> T {
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
@@ -146,7 +146,7 @@ impl Running {
         }
     }
 
-    /// Waits until it has logged a line that contains this.
+    /// Waits until it has logged a line that contains `wanted`.
     pub fn until_logged(&self, wanted: &str) {
         loop {
             match self.logged.recv_timeout(PATIENCE) {
@@ -170,12 +170,12 @@ impl Running {
         self.err.take().map(|err| err.join().unwrap()).unwrap_or_default()
     }
 
-    /// Waits for the end, which must come.
+    /// Waits until the process ends.
     pub fn ended(mut self) -> Ended {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => self.printed.push(line),
-                // Its output is closed: it has ended, or is about to.
+                // The output is closed: the process has ended, or is about to.
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = self.child.kill();
@@ -189,7 +189,7 @@ impl Running {
         Ended { code, out, err: self.errors() }
     }
 
-    /// Ends it as an operator does.
+    /// Stops the process with SIGTERM, as an operator does.
     pub fn stop(self) -> Ended {
         self.signal("TERM");
         self.ended()

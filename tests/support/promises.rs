@@ -1,4 +1,4 @@
-//! What a server has said: whatever happens to it, that is in the document's file.
+//! Changes that a server has acknowledged, which the document's file must contain.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,11 +7,11 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 
 #[derive(Default)]
 pub struct Promises {
-    /// Heads that it named to a peer.
+    /// Heads that the server sent to a peer.
     pub changes: BTreeSet<ChangeHash>,
-    /// Rows that it acknowledged to the caller who added them.
+    /// Rows whose addition was acknowledged.
     pub rows: BTreeSet<String>,
-    /// Designations of rows that it showed to a legacy client.
+    /// Designations of rows that the server sent to a legacy client.
     pub shown: BTreeSet<String>,
 }
 
@@ -26,13 +26,13 @@ impl Promises {
         self.shown.extend(more.shown);
     }
 
-    /// Fails if anything of it is not in the document that the file holds.
+    /// Fails unless the document in the file contains everything acknowledged.
     pub fn are_kept_by(&self, state: &Path, round: u32) {
         let doc = Automerge::load(&std::fs::read(state).unwrap()).unwrap();
         self.are_kept_in(&doc, &format!("before round {round}"));
     }
 
-    /// Fails if anything of it is not in this document. `when`: told if so.
+    /// Fails unless this document contains everything acknowledged. `when` describes the moment.
     pub fn are_kept_in(&self, doc: &Automerge, when: &str) {
         for change in &self.changes {
             assert!(doc.get_change_by_hash(change).is_some(), "{when}: change {change} was shown, and is lost");
@@ -52,7 +52,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// None, if it is no plan.
+    /// Empty if the document is not a plan.
     pub fn of(doc: &Automerge) -> Self {
         let Some((_, positions)) = doc.get(ROOT, "positions").unwrap() else {
             return Self { ids: BTreeSet::new(), designations: BTreeSet::new() };

@@ -31,24 +31,24 @@ pub fn set_budget(id: &str, budget: u64) -> Edit {
     Edit::Patch { id: id.to_owned(), patch }
 }
 
-/// How many positions a replica shows.
+/// The number of positions in a replica.
 pub fn rows(replica: &Replica) -> usize {
     read_view(replica.view()).len()
 }
 
-/// Waits until a replica is as wished; looks again after every change.
+/// Waits until a replica satisfies `wished`, checking after every change.
 pub async fn until(replica: &Replica, mut wished: impl FnMut(&Replica) -> bool) {
     let mut changes = replica.changes();
     let waiting = async {
         while !wished(replica) {
-            // Lagging is no end.
+            // A lagging receiver continues.
             let _ = changes.recv().await;
         }
     };
     timeout(PATIENCE, waiting).await.expect("in time");
 }
 
-/// Waits until a replica and its server agree.
+/// Waits until a replica and its server have the same changes.
 pub async fn synced(replica: &Replica) {
     let waiting = timeout(PATIENCE, replica.wait_until_synced()).await;
     waiting.unwrap_or_else(|_| panic!("not synced in time, but {:?}", replica.status())).unwrap();

@@ -1,4 +1,4 @@
-//! A peer that speaks automerge-repo's protocol by hand.
+//! A peer that speaks automerge-repo's protocol message by message.
 
 use automerge::sync::{self, SyncDoc};
 use automerge::{ActorId, AutoCommit};
@@ -17,7 +17,7 @@ pub fn peer_id(name: &str) -> PeerId {
     PeerId::new(name).expect("a name")
 }
 
-/// What a stock client with a store says about itself.
+/// Metadata of a stock client with persistent storage.
 pub fn with_storage(storage: &str) -> PeerMetadata {
     PeerMetadata { storage_id: Some(StorageId::new(storage).expect("a name")), is_ephemeral: false }
 }
@@ -46,7 +46,7 @@ impl PeerDocument {
         Self { id: id.clone(), doc, state: sync::State::new() }
     }
 
-    /// As a program that was closed and opened again has it.
+    /// The copy after the client was closed and opened again.
     pub fn reopened(mut self) -> Self {
         let state = sync::State::decode(&self.state.encode()).expect("its own state");
         Self { doc: AutoCommit::load(&self.doc.save()).expect("its own document"), state, ..self }
@@ -87,7 +87,7 @@ impl RepoPeer {
         self.socket.send(Frame::binary(message.encode())).await;
     }
 
-    /// The next message; None after the close.
+    /// The next message; `None` after the close.
     pub async fn next(&mut self) -> Option<Message> {
         receive(&mut self.socket).await
     }
@@ -102,7 +102,7 @@ impl RepoPeer {
         Message::Request { sender, target, document: document.clone(), data }
     }
 
-    /// Says what there is to say about a document.
+    /// Sends the next sync message for a document, if there is one.
     pub async fn push(&mut self, replica: &mut PeerDocument) {
         if let Some(data) = replica.generate() {
             let message = self.sync(&replica.id, data);
@@ -110,7 +110,7 @@ impl RepoPeer {
         }
     }
 
-    /// The next sync message, which must be about this document.
+    /// The next sync message, which must be for this document.
     pub async fn next_sync(&mut self, id: &DocumentId) -> Bytes {
         match self.next().await {
             Some(Message::Sync { document, data, target, .. }) => {
@@ -121,7 +121,7 @@ impl RepoPeer {
         }
     }
 
-    /// What the server says of a document that it refuses; messages about documents before it are left out.
+    /// Skips messages for documents until the server rejects this one. Returns its error message.
     pub async fn until_refused(&mut self, id: &DocumentId) -> String {
         loop {
             match self.next().await {
@@ -135,14 +135,14 @@ impl RepoPeer {
         }
     }
 
-    /// Takes one message about this document, and answers it.
+    /// Receives one message for this document and answers it.
     pub async fn turn(&mut self, replica: &mut PeerDocument) {
         let data = self.next_sync(&replica.id).await;
         replica.receive(&data);
         self.push(replica).await;
     }
 
-    /// Syncs until the server has said that it has all that is here, and it is here.
+    /// Syncs until both sides have acknowledged the same changes.
     pub async fn until_agreed(&mut self, replica: &mut PeerDocument) {
         self.push(replica).await;
         while !replica.is_agreed() {
@@ -151,7 +151,7 @@ impl RepoPeer {
     }
 }
 
-/// The next message on a socket; None after the close.
+/// The next message on a socket; `None` after the close.
 pub async fn receive(socket: &mut Socket) -> Option<Message> {
     match socket.next().await? {
         Frame::Binary(bytes) => Some(repo_protocol::decode(&bytes).expect("a message")),

@@ -13,10 +13,11 @@ use hyper::HeaderMap;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Edit, NewPosition};
 use primitives::DocumentId;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use rustls::ClientConfig;
 use serde_json::Value;
 use store::disk::{Disk, RealDisk};
+use store::sql::{DatabaseOptions, DatabaseUrl};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -45,9 +46,22 @@ pub struct TestServer {
     runtime: Option<Runtime>,
 }
 
+/// Makes the servers of all tests keep their documents in a database: `sqlite`, a file in their folder. For a run of tests whose
+/// subject is not the files.
+const TEST_DATABASE: &str = "HAPPIERWORK_TEST_DATABASE";
+
 /// Options for a server in `folder`.
 pub fn options(folder: &Path) -> Options {
+    let database = std::env::var(TEST_DATABASE).ok().map(|kind| {
+        assert_eq!(kind, "sqlite", "{TEST_DATABASE}");
+        DatabaseOptions {
+            url: DatabaseUrl::Sqlite(folder.join("plan.db")),
+            listen: None,
+            wait: Duration::from_secs(10),
+        }
+    });
     Options {
+        database,
         state: folder.join("state.automerge"),
         documents: folder.join("documents"),
         max_message: 16 << 20,
@@ -86,7 +100,7 @@ impl TestServer {
     pub async fn start_killable_at(folder: &Arc<TempDir>, address: SocketAddr) -> Self {
         let mut options = options(folder.path());
         options.listen = vec![address];
-        options.times.goodbye = Duration::from_millis(200);
+        options.timeouts.close = Duration::from_millis(200);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let starting = runtime.spawn(start_on(Arc::new(RealDisk::default()), options));
         let started = starting.await.unwrap().expect("the server starts");
@@ -185,7 +199,7 @@ impl TestServer {
         }
     }
 
-    /// A socket at this path.
+    /// Opens a socket at this path.
     pub async fn connect(&self, path: &str) -> Socket {
         self.connect_with(path, &[]).await
     }
@@ -194,7 +208,7 @@ impl TestServer {
         connect_to(&self.url(path), headers, self.tls.clone()).await
     }
 
-    /// A socket from another address of this machine, such as 127.0.0.2.
+    /// Opens a socket from another address of this machine, such as 127.0.0.2.
     pub async fn connect_from(&self, source: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
         let tcp = self.tcp_from(source).await;
         let mut request = ClientRequestBuilder::new(self.url(path).parse().expect("a URL"));
@@ -206,7 +220,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// A socket that was asked for under another host name.
+    /// Opens a socket with another host name in the request.
     pub async fn connect_as(&self, host: &str, path: &str, headers: &[(&str, &str)]) -> Socket {
         let tcp = TcpStream::connect(self.address).await.expect("connects");
         let mut request = ClientRequestBuilder::new(format!("ws://{host}{path}").parse().expect("a URL"));
@@ -218,7 +232,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// A connection from another address of this machine, on which nothing was said yet.
+    /// Opens a TCP connection from another address of this machine.
     pub async fn tcp_from(&self, source: &str) -> TcpStream {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
         tcp.bind(SocketAddr::new(source.parse().expect("an address"), 0)).expect("bound");
@@ -232,14 +246,14 @@ impl TestServer {
         socket
     }
 
-    /// The same, but its operating system takes little that is not read.
+    /// Like [`legacy`](Self::legacy), with a small receive buffer.
     pub async fn legacy_with_small_buffers(&self) -> Socket {
         let mut socket = self.connect_with_small_buffers("/ws/dashboard/").await;
         assert_eq!(socket.json().await["type"], "login_update");
         socket
     }
 
-    /// A socket whose side of the connection buffers little.
+    /// Opens a socket with a small receive buffer.
     pub async fn connect_with_small_buffers(&self, path: &str) -> Socket {
         let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
         tcp.set_recv_buffer_size(128 << 10).expect("set");
@@ -249,7 +263,7 @@ impl TestServer {
         Socket::new(stream)
     }
 
-    /// Puts the rows of a legacy data.json into the document. Those without an id get `row 0`, `row 1` …
+    /// Imports the rows of a legacy data.json into the document. Rows without an id get `row 0`, `row 1` …
     pub async fn import(&self, json: &[u8]) {
         let mut ids = 0;
         let mut new_id = || {
@@ -257,7 +271,7 @@ impl TestServer {
             format!("row {}", ids - 1)
         };
         let rows = legacy::import(json, &plan::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
-            .expect("a legacy file with only sound rows");
+            .expect("a legacy file with only valid rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             created_at: Some(row.created_at_ms),
             updated: Some((row.updated_by, row.updated_at_ms)),
@@ -269,10 +283,10 @@ impl TestServer {
         self.edit(Edit::AddAll(positions.collect())).await;
     }
 
-    /// Makes an edit as the API would, by somebody called `editor`.
+    /// Makes an edit like the API, by the user `editor`.
     pub async fn edit(&self, edit: Edit) {
         let author = Author { name: "editor".to_owned(), now: 1_750_000_000_000 };
-        self.app.hub.edit(&Caller::server(), &self.document, edit, author).await.expect("stored");
+        self.app.hub.edit(&Requester::server(), &self.document, edit, author).await.expect("stored");
     }
 
     /// The value of one line of `/metrics`, such as `happierwork_documents_open`.
@@ -282,7 +296,7 @@ impl TestServer {
         value.unwrap_or_else(|| panic!("no line {line} in\n{text}"))
     }
 
-    /// Waits until a line of `/metrics` has a value that is as wanted.
+    /// Waits until the value of a line of `/metrics` satisfies `wanted`.
     pub async fn until_metric(&self, line: &str, wanted: impl Fn(f64) -> bool) {
         let seen = async {
             while !wanted(self.metric(line)) {
@@ -292,27 +306,27 @@ impl TestServer {
         timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{line} stays at {}", self.metric(line)));
     }
 
-    /// Waits until large messages take about so many bytes: at least that, or nothing.
+    /// Waits until large messages reserve at least `bytes`, or, for 0, nothing.
     pub async fn until_held(&self, bytes: u64) {
-        let memory = self.app.hub.memory();
+        let memory = self.app.hub.memory_budget();
         let held = async {
-            while if bytes == 0 { memory.held() > 0 } else { memory.held() < bytes } {
+            while if bytes == 0 { memory.used() > 0 } else { memory.used() < bytes } {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::time::timeout(PATIENCE, held).await.expect("in time");
     }
 
-    /// The positions as the server shows them now, by id.
+    /// Ids of the positions in the published view.
     pub async fn positions(&self) -> Vec<String> {
-        let view = self.app.hub.view(&Caller::server(), &self.document).await.expect("opens").expect("exists");
+        let view = self.app.hub.view(&Requester::server(), &self.document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);
         view.rows().map(|row| row.position.id.to_string()).collect()
     }
 
-    /// Returns the heads of a document and its number of rows, as the server shows them now.
+    /// Returns the heads and the number of rows of a document's published view.
     pub async fn content(&self, document: &DocumentId) -> (Vec<ChangeHash>, usize) {
-        let view = self.app.hub.view(&Caller::server(), document).await.expect("opens").expect("exists");
+        let view = self.app.hub.view(&Requester::server(), document).await.expect("opens").expect("exists");
         let view = plan::read_view(&view);
         (view.heads().to_vec(), view.len())
     }

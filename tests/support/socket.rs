@@ -15,12 +15,12 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_asyn
 
 use super::PATIENCE;
 
-/// A socket to a server elsewhere.
+/// Opens a socket to a server at this address.
 pub async fn socket_to(address: SocketAddr, path: &str) -> Socket {
     connect_to(&format!("ws://{address}{path}"), &[], None).await
 }
 
-/// A socket at this URL, over TLS if that says so.
+/// Opens a socket at this URL, over TLS if given.
 pub async fn connect_to(url: &str, headers: &[(&str, &str)], tls: Option<Arc<ClientConfig>>) -> Socket {
     let mut request = ClientRequestBuilder::new(url.parse().expect("a URL"));
     for (name, value) in headers {
@@ -33,7 +33,7 @@ pub async fn connect_to(url: &str, headers: &[(&str, &str)], tls: Option<Arc<Cli
 
 /// A WebSocket.
 pub struct Socket {
-    /// What the other side closed with, once it has.
+    /// The close frame of the server, once received.
     pub closed_with: Option<CloseFrame>,
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     read: VecDeque<Message>,
@@ -48,20 +48,20 @@ impl Socket {
         timeout(PATIENCE, self.stream.send(message.into())).await.expect("in time").expect("sent");
     }
 
-    /// Sends without minding that the other side may have closed.
+    /// Sends, and ignores that the server may have closed the socket.
     pub async fn try_send(&mut self, message: impl Into<Message>) {
         let _ = timeout(PATIENCE, self.stream.send(message.into())).await;
     }
 
-    /// The next text or binary frame; None after the close.
+    /// The next text or binary frame; `None` after the close.
     pub async fn next(&mut self) -> Option<Message> {
         if let Some(message) = self.read.pop_front() {
             return Some(message);
         }
-        // Pings do not count as something.
+        // Pings do not extend the deadline.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let next = tokio::time::timeout_at(deadline, self.stream.next()).await.expect("something comes in time");
+            let next = tokio::time::timeout_at(deadline, self.stream.next()).await.expect("a frame arrives in time");
             match next {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Some(message),
@@ -75,9 +75,9 @@ impl Socket {
         }
     }
 
-    /// The next frame of any kind, pings too; None when the connection is over.
+    /// The next frame of any kind, including pings; `None` when the connection has ended.
     pub async fn next_raw(&mut self) -> Option<Message> {
-        timeout(PATIENCE, self.stream.next()).await.expect("something comes in time")?.ok()
+        timeout(PATIENCE, self.stream.next()).await.expect("a frame arrives in time")?.ok()
     }
 
     /// The next text frame, as JSON.
@@ -88,7 +88,7 @@ impl Socket {
         }
     }
 
-    /// Reads to the end: how it was closed, if that was said.
+    /// Reads to the end. Returns the close frame, if there was one.
     pub async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match timeout(PATIENCE, self.stream.next()).await.expect("an end in time") {
@@ -104,7 +104,7 @@ impl Socket {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
-    /// Drops the connection without a word.
+    /// Drops the connection without a close frame.
     pub fn abort(self) {
         drop(self);
     }

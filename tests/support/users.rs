@@ -1,4 +1,4 @@
-//! Users: a folder of keys and accounts, made as an operator makes it, and tokens from it.
+//! A folder with keys and accounts, created like an operator does, and tokens signed with them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use tempfile::TempDir;
 use super::TestServer;
 use super::process::{program, run};
 
-/// Where keys and accounts are.
+/// The folder of keys and accounts.
 #[derive(Clone)]
 pub struct Users {
     folder: Arc<TempDir>,
 }
 
 impl Users {
-    /// With one key.
+    /// Creates a folder with one key.
     pub fn new() -> Self {
         let users = Self { folder: Arc::new(TempDir::new().unwrap()) };
         users.run(&["key", "new"]);
@@ -34,7 +34,7 @@ impl Users {
         self.folder.path().join("auth")
     }
 
-    /// Runs a command of the program on them.
+    /// Runs a command of the program on the folder.
     pub fn run(&self, arguments: &[&str]) -> String {
         let path = self.path();
         let ended = run(&[arguments, &["--auth", path.to_str().unwrap()]].concat());
@@ -42,7 +42,7 @@ impl Users {
         ended.out.trim().to_owned()
     }
 
-    /// The same with a line on its standard input.
+    /// Like [`run`](Self::run), with this standard input.
     pub fn run_with(&self, arguments: &[&str], input: &str) -> String {
         let path = self.path();
         let arguments = [arguments, &["--auth", path.to_str().unwrap()]].concat();
@@ -54,24 +54,24 @@ impl Users {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A token. `documents`: `*`, or names with commas between them.
+    /// A token for `documents`: `*`, or comma-separated ids.
     pub fn token(&self, user: &str, role: &str, documents: &str) -> String {
         self.run(&["token", "--user", user, "--role", role, "--documents", documents])
     }
 
-    /// Signs whatever it is with the newest key, as nobody should.
+    /// Signs arbitrary claims with the newest key.
     pub fn sign(&self, claims: &Value) -> String {
         let keys: Value = serde_json::from_slice(&std::fs::read(self.path().join("keys.json")).unwrap()).unwrap();
         let key = keys["keys"].as_array().unwrap().last().unwrap();
         let seed = base64(key["d"].as_str().unwrap());
-        // PKCS #8 of an Ed25519 key (RFC 8410): a fixed head, and the key.
+        // PKCS #8 of an Ed25519 key (RFC 8410): a fixed header, then the key.
         let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = key["kid"].as_str().map(str::to_owned);
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(&[&head[..], &seed].concat())).unwrap()
     }
 
-    /// One that was good an hour ago.
+    /// A token that expired an hour ago.
     pub fn expired(&self, user: &str, role: &str, documents: &str) -> String {
         let documents = if documents == "*" { json!("*") } else { documents.split(',').collect() };
         let (issued, expired) = (now() - 7_200, now() - 3_600);
@@ -80,7 +80,7 @@ impl Users {
         }))
     }
 
-    /// The server's options with these users.
+    /// Adjusts the server's options to use this folder.
     pub fn known(&self) -> impl FnOnce(&mut Options) {
         let folder = Some(self.path());
         move |options| {
@@ -89,7 +89,7 @@ impl Users {
         }
     }
 
-    /// A server that knows them.
+    /// Starts a server with these users.
     pub async fn server(&self) -> TestServer {
         TestServer::start_in(Arc::new(TempDir::new().unwrap()), self.known()).await
     }
@@ -111,12 +111,12 @@ fn base64(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The header that brings a token.
+/// The `Authorization` header with a token.
 pub fn bearer(token: &str) -> (&'static str, String) {
     ("authorization", format!("Bearer {token}"))
 }
 
-/// What is in a folder of documents beside them.
+/// Files with this ending in a folder of documents.
 pub fn beside(documents: &Path, ending: &str) -> Vec<String> {
     let names = std::fs::read_dir(documents).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(ending)).collect()

@@ -10,9 +10,9 @@ use happierwork::legacy::RENDERINGS;
 use happierwork::legacy::renderings::row_frames;
 use primitives::DocumentId;
 use repo_protocol::Message;
-use runtime::document_log::Actors;
+use runtime::document_log::ActorSource;
 use runtime::hub::{
-    APPLY_BUDGET, Allowance, Caller, Hub, HubSettings, OutboxReceiver, Outgoing, Refusals, SyncPeer, outbox,
+    APPLY_BUDGET, Hub, HubSettings, MailboxQuota, OutboxReceiver, Outgoing, Refusals, Requester, SyncPeer, outbox,
 };
 use runtime::metrics::Metrics;
 use store::MemoryStore;
@@ -126,7 +126,7 @@ fn hub() -> Hub {
     let settings = HubSettings {
         renderings: RENDERINGS,
         rows: row_frames,
-        announcer: None,
+        legacy_presence: None,
         limits: MessageLimits::default(),
         apply_budget: APPLY_BUDGET,
         idle_after: Duration::from_secs(100),
@@ -137,20 +137,20 @@ fn hub() -> Hub {
         message_memory: 0,
         default_document: None,
         may_create: None,
-        actors: Actors::default(),
+        actors: ActorSource::default(),
     };
     Hub::new(Arc::new(MemoryStore::default()), settings, Arc::new(Metrics::new()))
 }
 
 fn connect(hub: &Hub) -> (SyncPeer, OutboxReceiver) {
     let (outbox, receiver) = outbox(CancellationToken::new());
-    let (caller, key) = (Caller::anybody(Surface::Sync), hub.new_connection());
-    let (allowance, refusals) = (Allowance::default(), Refusals::default());
-    (SyncPeer { caller, key, outbox, storage: None, allowance, refusals }, receiver)
+    let (caller, key) = (Requester::anonymous(Surface::Sync), hub.new_connection());
+    let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
+    (SyncPeer { requester: caller, key, outbox, storage: None, mailbox_quota, refusals }, receiver)
 }
 
 async fn send(hub: &Hub, id: &DocumentId, peer: &SyncPeer, bytes: Bytes, request: bool) {
-    hub.sync(id, peer.clone(), bytes, request, hub.memory().share()).await.expect("taken");
+    hub.sync(id, peer.clone(), bytes, request, hub.memory_budget().reservation()).await.expect("taken");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc, ScalarValue};
 use repo_protocol::{Message, PeerMetadata, RemoteHeads, StorageId};
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 use store::faults::FaultyDisk;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -39,7 +39,7 @@ async fn missing_document_is_served_when_it_appears() {
         waiting.turn(&mut wanted).await;
     }
     assert_eq!(wanted.doc.get_heads(), replica.doc.get_heads());
-    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id), "it is stored");
+    assert!(server.app.hub.list(&Requester::server()).await.unwrap().contains(&id), "it is stored");
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn first_change_over_plain_sync_creates_a_document() {
     let server = TestServer::start().await;
     let id = new_id();
     let mut author = PlainPeer::connect_as(&server, &id, PeerDocument::empty(&id).doc).await;
-    assert!(!server.app.hub.list(&Caller::server()).await.unwrap().contains(&id));
+    assert!(!server.app.hub.list(&Requester::server()).await.unwrap().contains(&id));
     author.doc.put(ROOT, "name", "mine").unwrap();
     author.until_acknowledged().await;
-    assert!(server.app.hub.list(&Caller::server()).await.unwrap().contains(&id));
+    assert!(server.app.hub.list(&Requester::server()).await.unwrap().contains(&id));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use automerge::ROOT;
 use automerge::transaction::Transactable;
 use happierwork::server::{Limits, Options};
 use repo_protocol::Message;
-use store::OpenFiles;
+use store::OpenFileLimits;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -80,7 +80,7 @@ async fn connection_is_limited_to_its_share_of_pending_documents() {
         assert_eq!(ask_in_vain(&mut stale).await, None);
     }
     let message = ask_in_vain(&mut stale).await.expect("a reason");
-    assert!(message.contains("this connection waits for 2 such documents"), "{message}");
+    assert!(message.contains("this connection already waits for 2 such documents"), "{message}");
     assert_eq!(refusals(&server, "too_many_pending"), 1.0);
     // Its other documents go on, and others have a share of their own.
     let known = stale.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap());
@@ -117,7 +117,7 @@ async fn pending_share_is_released_on_disconnect() {
     assert_eq!(ask_in_vain(&mut first).await, None);
     let mut second = RepoPeer::join(&server, "second").await;
     let message = ask_in_vain(&mut second).await.expect("a reason");
-    assert!(message.contains("the server's clients wait for 1 such documents"), "{message}");
+    assert!(message.contains("the server's clients already wait for 1 such documents"), "{message}");
     first.socket.close().await;
     // At the latest when the document's task has noticed.
     let again = async { while ask_in_vain(&mut second).await.is_some() {} };
@@ -179,7 +179,7 @@ fn open_files(server: &TestServer) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_documents_need_few_open_files() {
     // The default document's file is always open.
-    let most = OpenFiles::default().kept + 1;
+    let most = OpenFileLimits::default().kept_open + 1;
     let server = server(|_| {}).await;
     let mut peer = RepoPeer::join(&server, "maker").await;
     let mut replicas = documents(200);

@@ -76,7 +76,7 @@ async fn message_may_be_as_large_as_a_document() {
     let text = replica.doc.put_object(ROOT, "text", ObjType::Text).unwrap();
     replica.doc.splice_text(&text, 0, 0, &"word ".repeat(LETTERS / 5)).unwrap();
     peer.until_agreed(&mut replica).await;
-    assert_eq!(server.app.hub.memory().held(), 0);
+    assert_eq!(server.app.hub.memory_budget().used(), 0);
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
-//! What a peer who is up to date answers to a sync message, worked out once for all who get the same one.
+//! The answers of an up-to-date peer to sync messages, computed once per message and shared.
 //!
-//! Such a peer applies the message and then has exactly its heads. So its answer is made of those: they are its heads,
-//! they are what both sides share, nothing is needed and nothing is sent. [`check`] compares this with what the
-//! library answers, byte for byte.
+//! Such a peer applies the message and then has exactly its heads. So its answer lists these as its heads and as the
+//! shared ones, needs nothing and sends nothing. [`check`] compares the answers with the library's, byte for byte.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,20 +15,20 @@ use super::ledger::{Covered, Ledger};
 use crate::Fallible;
 use crate::plan::{Plan, rows, set_budget};
 
-/// Answers kept. When there are more, all are dropped: they belong to documents of long ago.
+/// Number of cached answers. When exceeded, all are dropped: they belong to old documents.
 const KEPT: usize = 10_000;
-/// What a compressed change may inflate to.
+/// Largest inflated size of a compressed change.
 const MAX_INFLATED: u64 = 64 << 20;
 
-/// What a sync message means to a viewer.
+/// How a viewer interprets a sync message.
 pub struct Answer {
-    /// The sync message to answer with.
+    /// The answer.
     pub bytes: Vec<u8>,
-    /// The heads of the message; of the viewer too, after it.
+    /// The heads of the message, and of the viewer after it.
     pub heads: Vec<ChangeHash>,
-    /// The edits that a peer with these heads has.
+    /// The edits that these heads include.
     pub covered: Covered,
-    /// How many changes the message brings; `None` for a whole document.
+    /// Number of changes in the message; `None` for a whole document.
     pub changes: Option<u32>,
 }
 
@@ -37,7 +36,7 @@ pub struct Answer {
 pub struct Answers {
     ledger: Arc<Ledger>,
     known: HashMap<Vec<u8>, Rc<Answer>>,
-    /// The last one again: most messages are those that the viewer before got too.
+    /// The last answer: most messages are the same as those of the viewer before.
     last: (Vec<u8>, Option<Rc<Answer>>),
 }
 
@@ -81,7 +80,7 @@ impl Answers {
     }
 }
 
-/// How many changes a message brings; `None` for a whole document.
+/// Number of changes in a message; `None` for a whole document.
 pub fn count_changes(message: &Message) -> Fallible<Option<u32>> {
     let mut changes = 0;
     for mut chunks in message.changes.iter() {
@@ -97,7 +96,7 @@ pub fn count_changes(message: &Message) -> Fallible<Option<u32>> {
     Ok(Some(changes))
 }
 
-/// What a peer with these heads says to one from whom it has just got them. Who sends flags reads messages of version 2.
+/// The answer of a peer that has just received these heads. A peer that sends flags reads messages of version 2.
 pub fn up_to_date(heads: &[ChangeHash], reads_v2: bool) -> Vec<u8> {
     let mut flags = MessageFlags::new();
     flags.set(MessageFlags::SUPPORTS_SYNC_RESET);
@@ -112,13 +111,13 @@ pub fn up_to_date(heads: &[ChangeHash], reads_v2: bool) -> Vec<u8> {
     message.encode()
 }
 
-/// The first message of a peer who has nothing.
+/// The first message of a peer without a document.
 pub fn from_nothing() -> Fallible<Vec<u8>> {
     let message = Automerge::new().generate_sync_message(&mut State::new());
     Ok(message.ok_or("an empty peer has nothing to say")?.encode())
 }
 
-/// Compares the answers made here with those of the library. Run before anything is measured.
+/// Compares the computed answers with those of the library, before any measurement.
 pub fn check() -> Fallible<()> {
     let plan = Plan::new(10)?.with_history(5)?;
     let mut server = plan.open();
@@ -132,7 +131,7 @@ pub fn check() -> Fallible<()> {
     server.receive_sync_message(&mut ours, first)?;
     let mut compared = 0;
     for edit in 0..20 {
-        // Now and then two edits in one message, as under load.
+        // Sometimes two edits in one message, as under load.
         for half in 0..=edit % 2 {
             set_budget(&mut server, &rows[0], 1_000 + 2 * edit + half, 0)?;
         }

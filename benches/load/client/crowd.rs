@@ -1,4 +1,4 @@
-//! Many viewers on a thread of their own.
+//! Many viewers on a dedicated thread.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -17,38 +17,38 @@ use crate::Fallible;
 use crate::kind::Address;
 use crate::measure::Board;
 
-/// Connections that are made at once, unless a storm is wanted.
+/// Number of concurrent connection attempts, unless the scenario sets it.
 pub const IN_ORDER: usize = 64;
-/// Connections from one source address.
+/// Number of connections from one source address.
 const PER_ADDRESS: usize = 1_000;
 
 /// The viewers of one document.
 pub struct Audience {
-    /// What they speak.
+    /// Protocol of the viewers.
     pub language: Language,
-    /// What the heads of the document mean.
+    /// Maps heads of the document to edits.
     pub ledger: Arc<Ledger>,
-    /// How many they are.
+    /// Number of viewers.
     pub viewers: u32,
-    /// Some who can be told not to read. Their latencies do not count.
+    /// Viewers that stop reading on command. Their latencies are not recorded.
     pub sleepers: Option<Sleepers>,
 }
 
-/// The first so many viewers, while the value is true.
+/// The first viewers, up to this number, do not read while the value is true.
 #[derive(Clone)]
 pub struct Sleepers {
     pub count: u32,
     pub asleep: watch::Receiver<bool>,
 }
 
-/// Viewers that are connected until this is dropped.
+/// Viewers that stay connected until this is dropped.
 pub struct Crowd {
-    /// Its tasks end with it.
+    /// The runtime of the viewers' tasks.
     _thread: LocalPoolHandle,
 }
 
 impl Crowd {
-    /// Lets them connect, so many at once. Each is noted on the board when it has the document, and when it fails.
+    /// Connects the viewers, up to `at_once` at a time. Records on the board when each has the document, or fails.
     pub fn gather(server: &Address, audiences: Vec<Audience>, board: &Arc<Board>, at_once: usize) -> Self {
         let (server, board) = (server.clone(), Arc::clone(board));
         let pool = LocalPoolHandle::new(1);
@@ -78,7 +78,7 @@ impl Crowd {
     }
 }
 
-/// A viewer that is to come.
+/// A viewer that will connect.
 struct Seat {
     number: usize,
     server: Address,
@@ -108,7 +108,7 @@ impl Seat {
     }
 }
 
-/// The address from which the client with this number connects.
+/// The source address of the client with this number.
 pub fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 1, u8::try_from(number / PER_ADDRESS % 250 + 1).unwrap_or(1))
 }

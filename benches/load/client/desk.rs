@@ -1,4 +1,4 @@
-//! A writer at work: its document, its socket, and what it was ordered to do.
+//! Runs a writer: its document, its socket, and its orders.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use crate::Fallible;
 use crate::floor::{self, FloorVoice};
 use crate::plan::{rows, set_budget};
 
-/// Edits made in a row before the socket is looked at again.
+/// Number of consecutive edits before the socket is polled again.
 const BURST: u32 = 8;
-/// Bytes that may wait for the socket before no more edits are made.
+/// Number of unsent bytes at which editing pauses.
 const MAX_UNSENT: usize = 64 << 10;
 
-/// A writer at work.
+/// A running writer.
 pub(super) struct Desk {
     socket: Socket,
     voice: Voice,
@@ -41,14 +41,14 @@ struct RepoVoice {
     doc: Automerge,
     state: State,
     rows: Vec<ObjId>,
-    /// The edits that the document has.
+    /// The edits in the document.
     has: Covered,
     acknowledged: u32,
     fresh: bool,
 }
 
 impl Desk {
-    /// Connects; ends when server and writer have the same document.
+    /// Connects, and syncs until server and writer have the same document.
     pub(super) async fn open(role: Role) -> Fallible<Self> {
         let Role { server, document, doc, state, ledger, number, name, board, viewers } = role;
         let mut socket = Socket::connect(source(number), server.socket, server.path).await?;
@@ -73,7 +73,7 @@ impl Desk {
         }
     }
 
-    /// Does what is ordered, and syncs meanwhile.
+    /// Executes orders, and syncs meanwhile.
     pub(super) async fn work(
         &mut self,
         mut orders: mpsc::UnboundedReceiver<(Order, oneshot::Sender<Report>)>,
@@ -116,7 +116,7 @@ impl Desk {
                 while Instant::now() < until {
                     let room = window.saturating_sub(self.made.saturating_sub(self.acknowledged()));
                     if room == 0 || self.socket.outbox.len() > MAX_UNSENT {
-                        // The floor's viewers move without telling the writer.
+                        // The floor's viewers progress without notifying the writer.
                         timeout(Duration::from_millis(1), self.socket.turn()).await.unwrap_or(Ok(()))?;
                     } else {
                         for _ in 0..room.min(BURST) {
@@ -151,7 +151,7 @@ impl Desk {
             }
             Voice::Repo(voice) => {
                 let row = &voice.rows[(self.number * 31 + self.made as usize) % voice.rows.len()];
-                // Never the value that is there: that would be no change.
+                // Never the current value: that would not be a change.
                 let budget = 1_000 + i64::from(self.made) * 64 + i64::try_from(self.number)?;
                 let hash = set_budget(&mut voice.doc, row, budget, now_s())?;
                 voice.has[self.number] += 1;
@@ -165,7 +165,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes what came, and answers it.
+    /// Processes received messages, and answers them.
     fn hear(&mut self) -> Fallible<()> {
         self.listen()?;
         self.say()
@@ -210,7 +210,7 @@ impl Desk {
         }
     }
 
-    /// Whether the server has said that it has exactly what is here.
+    /// Whether the server has acknowledged exactly this document.
     fn agrees(&self) -> bool {
         match &self.voice {
             Voice::Repo(voice) => voice.state.their_heads.as_ref() == Some(&voice.doc.get_heads()),

@@ -9,16 +9,16 @@ use crate::Fallible;
 
 /// One connection's side of the protocol, for one document.
 pub struct Envelope {
-    /// All of a `sync` frame but the length of its data and the data.
+    /// The `sync` frame up to the length of its data.
     prefix: Vec<u8>,
     document: DocumentId,
-    /// What was around the data in the last frame. A server writes all its frames to one peer alike, so the next one can
-    /// be taken apart by looking whether it is the same.
+    /// The bytes around the data in the last frame. A server writes all frames to one peer alike, so the next frame
+    /// is parsed by comparing these bytes.
     around: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Envelope {
-    /// Joins, and learns the server's name.
+    /// Joins, and receives the server's peer id.
     pub async fn join(socket: &mut Socket, name: &str, document: &DocumentId) -> Fallible<(Self, PeerId)> {
         socket.outbox.binary(&[&join(name)?]);
         let server = loop {
@@ -34,7 +34,7 @@ impl Envelope {
         Ok((Self::new(name, &server, document)?, server))
     }
 
-    /// For one document of a connection that has joined.
+    /// For one document on a connection that has joined.
     pub fn new(name: &str, server: &PeerId, document: &DocumentId) -> Fallible<Self> {
         Ok(Self { prefix: prefix(&PeerId::new(name)?, server, document)?, document: document.clone(), around: None })
     }
@@ -45,7 +45,7 @@ impl Envelope {
         outbox.binary(&[&self.prefix, bytes_head(&mut length, data.len()), data]);
     }
 
-    /// The sync message in a frame, if it is one of this document.
+    /// The sync message in a frame, if it is for this document.
     pub fn open<'f>(&mut self, frame: &'f [u8]) -> Fallible<Option<&'f [u8]>> {
         if let Some(data) = self.around.as_ref().and_then(|(before, after)| between(before, frame, after)) {
             return Ok(Some(data));
@@ -54,7 +54,8 @@ impl Envelope {
         match decode(&whole)? {
             Message::Sync { document, data, .. } if document == self.document => {
                 let encoded = [bytes_head(&mut [0; 5], data.len()), &data].concat();
-                // Servers write the data last. The decoder copies small data, so its address says nothing.
+                // Servers write the data last. The decoder copies small data, so the position cannot be derived from
+                // its address.
                 let mut windows = frame.windows(encoded.len());
                 let before = windows.rposition(|window| window == encoded).ok_or("the data is not in the frame")?;
                 let end = before + encoded.len();
@@ -69,7 +70,7 @@ impl Envelope {
     }
 }
 
-/// The byte string in a frame that is all of `before`, one byte string, and all of `after`.
+/// The byte string in a frame that consists of `before`, one byte string, and `after`.
 fn between<'f>(before: &[u8], frame: &'f [u8], after: &[u8]) -> Option<&'f [u8]> {
     let rest = frame.strip_prefix(before)?.strip_suffix(after)?;
     let head = match rest.first()? {
@@ -83,14 +84,14 @@ fn between<'f>(before: &[u8], frame: &'f [u8], after: &[u8]) -> Option<&'f [u8]>
     (rest[..head] == *bytes_head(&mut [0; 5], data.len())).then_some(data)
 }
 
-/// The frame that comes first.
+/// The first frame.
 pub fn join(name: &str) -> Fallible<Vec<u8>> {
     let metadata = PeerMetadata { storage_id: None, is_ephemeral: true };
     let versions = vec![PROTOCOL_VERSION.to_owned()];
     Ok(Message::Join { sender: PeerId::new(name)?, metadata, versions }.encode())
 }
 
-/// The frame that asks for a document of which one has nothing.
+/// The frame that requests a document.
 pub fn request(name: &str, server: &PeerId, document: &DocumentId, data: &[u8]) -> Fallible<Vec<u8>> {
     let data = Bytes::copy_from_slice(data);
     let message =
@@ -110,7 +111,7 @@ fn prefix(sender: &PeerId, target: &PeerId, document: &DocumentId) -> Fallible<V
     Ok(encoder.into_writer())
 }
 
-/// The head of a byte string of this length.
+/// The header of a byte string of this length.
 fn bytes_head(head: &mut [u8; 5], length: usize) -> &[u8] {
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..24), _) => {
@@ -128,7 +129,7 @@ fn bytes_head(head: &mut [u8; 5], length: usize) -> &[u8] {
         }
         _ => {
             head[0] = 0x5a;
-            // A frame of more than 4 GiB is sent by nobody.
+            // Frames of more than 4 GiB do not occur.
             head[1..].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
             &head[..]
         }

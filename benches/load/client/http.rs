@@ -1,4 +1,4 @@
-//! HTTP on one connection that is kept alive.
+//! HTTP over one keep-alive connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,7 +19,7 @@ pub struct Http {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came back, read to its end.
+/// A complete response.
 pub struct Answer {
     pub status: u16,
     pub etag: Option<String>,
@@ -31,7 +31,7 @@ impl Http {
         Self::connect_from(Ipv4Addr::LOCALHOST, server).await
     }
 
-    /// The same from one of this machine's loopback addresses.
+    /// Connects from one of this machine's loopback addresses.
     pub async fn connect_from(from: Ipv4Addr, server: SocketAddr) -> Fallible<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
@@ -43,7 +43,7 @@ impl Http {
         Ok(Self { server: server.to_string(), sender })
     }
 
-    /// Reads; with the tag of what is known already, if there is one.
+    /// Sends a GET request, with the `ETag` of a cached response if there is one.
     pub async fn get(&mut self, path: &str, known: Option<&str>) -> Fallible<Answer> {
         let mut request = self.request(Method::GET, path);
         if let Some(tag) = known {
@@ -52,7 +52,7 @@ impl Http {
         self.send(request.body(Full::default())?).await
     }
 
-    /// Sends JSON. An answer other than 2xx is an error.
+    /// Sends JSON. A response other than 2xx is an error.
     pub async fn send_json(&mut self, method: Method, path: &str, json: &serde_json::Value) -> Fallible<Answer> {
         let request =
             self.request(method, path).header(CONTENT_TYPE, "application/json").body(Full::from(json.to_string()))?;
@@ -63,12 +63,12 @@ impl Http {
         Ok(answer)
     }
 
-    /// A request to this server, without a body yet.
+    /// A request to this server without a body.
     pub fn request(&self, method: Method, path: &str) -> Builder {
         Request::builder().method(method).uri(path).header(HOST, &self.server)
     }
 
-    /// Sends a request, and reads the answer to its end.
+    /// Sends a request, and reads the whole response.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Fallible<Answer> {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();

@@ -1,4 +1,4 @@
-//! Which edits a document's heads stand for. Viewers hold no document; they see heads, and this says what they mean.
+//! Maps heads of a document to edits. Viewers hold no document; they only see heads.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use automerge::ChangeHash;
 
-/// For each writer of a document, how many of its edits.
+/// Number of edits of each writer of a document.
 pub type Covered = Vec<u32>;
 
 /// All edits that the writers of one document have made in this run.
@@ -18,7 +18,7 @@ pub struct Ledger {
 #[derive(Default)]
 struct Entries {
     covered_by: HashMap<ChangeHash, Covered>,
-    /// By writer: when each edit was made.
+    /// Times of the edits, by writer.
     made: Vec<Vec<Instant>>,
 }
 
@@ -28,19 +28,19 @@ impl Ledger {
         Self { writers, entries: Mutex::new(Entries { made, ..Entries::default() }) }
     }
 
-    /// An edit was made on top of what its writer had. To be told before anybody is sent the edit.
+    /// Records an edit on top of its writer's known edits. Must be called before the edit is sent.
     pub fn add(&self, writer: usize, hash: ChangeHash, covered: Covered, made: Instant) {
         let mut entries = self.entries();
         entries.made[writer].push(made);
         entries.covered_by.insert(hash, covered);
     }
 
-    /// For edits that are not changes of a document: only when it was made.
+    /// Records the time of an edit that is not a change of a document.
     pub fn add_bare(&self, writer: usize, made: Instant) {
         self.entries().made[writer].push(made);
     }
 
-    /// The edits that somebody with these heads has. Other heads than edits' are the document as it was before.
+    /// The edits that these heads include. Unknown heads are those of the document before the edits.
     pub fn covered(&self, heads: &[ChangeHash]) -> Covered {
         let entries = self.entries();
         let mut covered = vec![0; self.writers];
@@ -50,12 +50,12 @@ impl Ledger {
         covered
     }
 
-    /// When these edits of a writer were made.
+    /// Times of these edits of a writer.
     pub fn made(&self, writer: usize, edits: std::ops::Range<u32>) -> Vec<Instant> {
         self.entries().made[writer][edits.start as usize..edits.end as usize].to_vec()
     }
 
-    /// How many edits each writer has made.
+    /// Number of edits of each writer.
     pub fn totals(&self) -> Covered {
         self.entries().made.iter().map(|made| u32::try_from(made.len()).unwrap_or(u32::MAX)).collect()
     }
@@ -65,7 +65,7 @@ impl Ledger {
     }
 }
 
-/// Adds what is covered by another.
+/// Merges the edits that another set includes.
 pub fn merge(covered: &mut Covered, other: &[u32]) {
     for (mine, theirs) in covered.iter_mut().zip(other) {
         *mine = (*mine).max(*theirs);

@@ -1,4 +1,4 @@
-//! Clients: writers with a real document, viewers without one, and the socket under both.
+//! Clients: writers with a real document, viewers without one, and their sockets.
 
 pub mod answers;
 mod crowd;

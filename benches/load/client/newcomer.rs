@@ -1,4 +1,4 @@
-//! Somebody who has nothing and wants documents: how long until they are here?
+//! A client without documents that requests some: measures how long they take to arrive.
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,11 @@ pub struct Newcomer {
     begun: Instant,
 }
 
-/// A document that came.
+/// A received document.
 pub struct Came {
-    /// Since connecting.
+    /// Time since connecting.
     pub took: Duration,
-    /// Chunks of the document, as they came.
+    /// Chunks of the document, in the order of arrival.
     pub chunks: Vec<u8>,
 }
 
@@ -36,18 +36,18 @@ impl Newcomer {
         let begun = Instant::now();
         let mut socket = Socket::connect(source(number), server.socket, server.path).await?;
         let name = format!("newcomer-{number:05}");
-        // The envelope's document does not matter for joining.
+        // The document of the envelope is irrelevant for joining.
         let (_, server) = Envelope::join(&mut socket, &name, &DocumentId::from_random([0; 16])).await?;
         Ok(Self { socket, name, server, begun })
     }
 
-    /// Asks for a document, as it is.
+    /// Requests a document in its current state.
     pub async fn fetch_any(&mut self, document: &DocumentId) -> Fallible<Automerge> {
         let came = self.fetch_until(document, |heads| !heads.is_empty()).await?;
         Ok(Automerge::load(&came.chunks)?)
     }
 
-    /// Asks for a document, and takes and answers what comes until it has these heads.
+    /// Requests a document, and answers messages until it has these heads.
     pub async fn fetch(&mut self, document: &DocumentId, heads: &[ChangeHash]) -> Fallible<Came> {
         self.fetch_until(document, |found| found == heads).await
     }

@@ -1,9 +1,9 @@
-//! Somebody who comes back with offline edits, without a document: what Automerge does in ten clients takes longer than
-//! what it does in one server, and here it would be counted as the server's.
+//! A client that reconnects with offline edits, without a document: Automerge would take more time in ten clients
+//! than in one server, and that time would be attributed to the server.
 //!
-//! All edits of one who comes back are a chain upon the document as it was. So what such a peer has after a message can be
-//! said without applying it: the message's heads, and the end of its own chain as long as the server has not got that.
-//! The first message, and the changes, are made by the library; the second message is compared with the library's.
+//! All edits of such a client are one chain on the document. So its state after a message is known without applying
+//! it: the message's heads, and the end of its own chain until the server has it. The library makes the first message
+//! and the changes; the second message is compared with the library's.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,21 +20,21 @@ use crate::Fallible;
 use crate::kind::Address;
 use crate::plan::{Plan, rows, set_budget};
 
-/// What somebody has done offline, ready to be sent.
+/// A client's offline edits, ready to be sent.
 pub struct Offline {
     number: usize,
-    /// The heads of the document as it was.
+    /// Heads of the document before the edits.
     base: Vec<ChangeHash>,
     /// The edits, in order.
     edits: Vec<ChangeHash>,
     hello: Vec<u8>,
-    /// As the library sends them.
+    /// The edits as the library sends them.
     changes: Vec<Vec<u8>>,
     ledger: Arc<Ledger>,
 }
 
 impl Offline {
-    /// Edits the document as writer `number` of so many. The edits are entered in the ledger.
+    /// Edits the document as writer `number` of all writers. Records the edits in the ledger.
     pub fn edit(plan: &Plan, ledger: &Arc<Ledger>, number: usize, edits: u32) -> Fallible<Self> {
         let (mut doc, mut server) = (plan.open(), plan.open());
         let hashes = edit_offline(&mut doc, ledger, number, edits)?;
@@ -58,7 +58,7 @@ impl Offline {
         Ok(offline)
     }
 
-    /// What one has, and says, after a message with these heads.
+    /// The client's heads and answer after a message with these heads.
     fn answer(&self, server: &[ChangeHash], send: bool) -> (Vec<ChangeHash>, Message) {
         let saved = self.ledger.covered(server)[self.number] as usize == self.edits.len();
         let mut heads = server.to_vec();
@@ -82,7 +82,7 @@ impl Offline {
         (heads, message)
     }
 
-    /// Comes back: ends when server and peer have all edits that are in the ledger. The socket stays open with the answer.
+    /// Reconnects, and syncs until server and client have all edits in the ledger. Returns the open socket.
     pub async fn come_back(self, server: &Address, plan: &Plan) -> Fallible<Socket> {
         let mut socket = Socket::connect(source(self.number), server.socket, server.path).await?;
         let name = format!("returning-{:05}", self.number);
@@ -101,7 +101,7 @@ impl Offline {
                 let covered = self.ledger.covered(&message.heads);
                 let saved = covered[self.number] as usize == self.edits.len();
                 let (heads, answer) = self.answer(&message.heads, !sent && !saved);
-                // Silent is only who has said it before, to one who has the same.
+                // A peer is silent only if both sides have said that they have the same changes.
                 if heads != said || heads != message.heads || !answer.changes.is_empty() {
                     sent |= !answer.changes.is_empty();
                     said = heads;
@@ -119,12 +119,12 @@ impl Offline {
     }
 }
 
-/// What one knows of the server who was in sync with it when the document had these heads.
+/// The sync state of a server that was in sync with the client at these heads.
 pub fn returning_state(shared: &[ChangeHash]) -> State {
     State { shared_heads: shared.to_vec(), ..State::new() }
 }
 
-/// Makes so many edits, and enters them in the ledger.
+/// Makes this number of edits, and records them in the ledger.
 pub fn edit_offline(doc: &mut Automerge, ledger: &Ledger, number: usize, edits: u32) -> Fallible<Vec<ChangeHash>> {
     let rows = rows(doc)?;
     let now = jiff::Timestamp::now().as_second();

@@ -1,6 +1,5 @@
-//! A writer whose edits are prepared. What Automerge does on the writer's side takes as long as what a server does, and
-//! here it would be counted as the server's; so it is done before. The messages are those that a real writer sends, made
-//! by one that syncs with another document here.
+//! A writer with prepared edits. Automerge takes as much time in a writer as in a server, and that time would be
+//! attributed to the server. So the messages are made in advance, by a real writer that syncs with a local document.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +12,16 @@ use crate::Fallible;
 use crate::kind::Address;
 use crate::plan::{Plan, rows, set_budget};
 
-/// What a writer says, one after the other.
+/// A writer's messages, in order.
 pub struct Script {
-    /// Until both have said that they have the same.
+    /// Messages until both sides have the same document.
     hello: Vec<Vec<u8>>,
     /// A message with one edit, and the heads after it.
     edits: Vec<(Vec<u8>, Vec<ChangeHash>)>,
 }
 
 impl Script {
-    /// So many edits of a document, each made when the last was acknowledged.
+    /// Prepares this number of edits of a document, each made after the last was acknowledged.
     pub fn write(plan: &Plan, edits: u32) -> Fallible<Self> {
         let (mut writer, mut server) = (plan.open(), plan.open());
         let (mut ours, mut theirs) = (State::new(), State::new());
@@ -59,7 +58,7 @@ impl Script {
     }
 }
 
-/// Who says it to a server.
+/// Sends the messages to a server.
 pub struct Player {
     socket: Socket,
     envelope: Envelope,
@@ -68,7 +67,7 @@ pub struct Player {
 }
 
 impl Player {
-    /// Connects; ends when the server has said that it has what the writer has.
+    /// Connects, and syncs until the server has acknowledged the writer's document.
     pub async fn start(server: &Address, plan: &Plan, script: Script) -> Fallible<Self> {
         let mut socket = Socket::connect([127, 0, 0, 1].into(), server.socket, server.path).await?;
         let (envelope, _) = Envelope::join(&mut socket, "writer", &plan.id).await?;
@@ -80,7 +79,7 @@ impl Player {
         Ok(player)
     }
 
-    /// Says so many edits, each when the last is acknowledged. Returns how long it took.
+    /// Sends this number of edits, each after the last is acknowledged. Returns the duration.
     pub async fn play(&mut self, edits: u32) -> Fallible<Duration> {
         let begun = Instant::now();
         for _ in 0..edits {
@@ -94,7 +93,7 @@ impl Player {
         Ok(begun.elapsed())
     }
 
-    /// Waits until the server says that these are its heads.
+    /// Waits until the server has sent these heads as its own.
     async fn until(&mut self, heads: &[ChangeHash]) -> Fallible<()> {
         loop {
             while let Some(frame) = self.socket.inbox.next(&mut self.socket.outbox)? {

@@ -1,6 +1,6 @@
-//! A WebSocket client as small as it can be: a thousand of these must cost less than the server that they measure.
+//! A minimal WebSocket client: a thousand of them must cost less than the measured server.
 //!
-//! Frames are masked with the key 0, which is allowed and leaves the bytes as they are. Pings are answered.
+//! Frames are masked with the key 0, which is allowed and leaves the bytes unchanged. Pings are answered.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Read at a time, unless a longer frame is on its way.
+/// Size of a read, unless a longer frame is expected.
 const READ: usize = 4 << 10;
-/// What one read of a long frame takes at most.
+/// Largest read of a long frame.
 const LONG_READ: usize = 1 << 20;
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
@@ -24,14 +24,15 @@ const PONG: u8 = 10;
 /// A connected WebSocket.
 pub struct Socket {
     stream: TcpStream,
-    /// What came in.
+    /// Received bytes.
     pub inbox: Inbox,
-    /// What is to go out.
+    /// Bytes to send.
     pub outbox: Outbox,
 }
 
 impl Socket {
-    /// Connects from one of this machine's loopback addresses: one address has too few ports for all clients of a run.
+    /// Connects from one of this machine's loopback addresses, as one address has too few ports for all clients of a
+    /// run.
     pub async fn connect(from: Ipv4Addr, server: SocketAddr, path: &str) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
@@ -52,7 +53,7 @@ impl Socket {
         }
     }
 
-    /// Waits until something can be read or written, and does it.
+    /// Waits until the socket is readable or writable, and reads or writes.
     pub async fn turn(&mut self) -> io::Result<()> {
         let interest =
             if self.outbox.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
@@ -66,7 +67,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Answers pings, and leaves all else unread, until the other side closes. An error: it has ended in another way.
+    /// Answers pings and discards everything else until the server closes the socket. An error if the connection ends
+    /// in another way.
     pub async fn until_closed(&mut self) -> io::Result<()> {
         while !self.inbox.closed {
             match self.inbox.next(&mut self.outbox).map(|frame| frame.is_some()) {
@@ -79,7 +81,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Reads what is there, without waiting. False: nothing is.
+    /// Reads available bytes without waiting. `false` if there are none.
     pub fn read_now(&mut self) -> io::Result<bool> {
         match self.inbox.read(&self.stream) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
@@ -89,7 +91,7 @@ impl Socket {
         }
     }
 
-    /// Writes what the operating system takes, without waiting.
+    /// Writes as much as the operating system accepts, without waiting.
     pub fn write_now(&mut self) -> io::Result<()> {
         let Outbox { bytes } = &mut self.outbox;
         let mut written = 0;
@@ -108,17 +110,17 @@ impl Socket {
     }
 }
 
-/// Bytes that came in and are not read yet.
+/// Received bytes that are not parsed yet.
 #[derive(Default)]
 pub struct Inbox {
     bytes: Vec<u8>,
-    /// What was taken already.
+    /// Number of bytes that were parsed.
     taken: usize,
-    /// How long the frame is that is on its way, when that is known.
+    /// Length of the current frame, if known.
     expected: usize,
-    /// The last message that came in several frames, or what has come of it.
+    /// The message that is received in several frames, or its complete payload.
     message: Vec<u8>,
-    /// The other side has said that this is the end.
+    /// Whether a close frame was received.
     closed: bool,
 }
 
@@ -134,7 +136,7 @@ impl Inbox {
         stream.try_read_buf(&mut self.bytes)
     }
 
-    /// The next text or binary message that is here whole.
+    /// The next complete text or binary message.
     pub fn next(&mut self, outbox: &mut Outbox) -> io::Result<Option<&[u8]>> {
         loop {
             let Some((opcode, is_final, head, length)) = self.frame()? else { return Ok(None) };
@@ -169,7 +171,7 @@ impl Inbox {
         }
     }
 
-    /// Opcode, whether it ends its message, length of the head, length of the payload.
+    /// Opcode, whether the frame ends its message, length of the header, length of the payload.
     fn frame(&self) -> io::Result<Option<(u8, bool, usize, usize)>> {
         let bytes = &self.bytes[self.taken..];
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
@@ -188,7 +190,7 @@ impl Inbox {
         Ok(Some((first & 0x0f, first & FIN != 0, head, length)))
     }
 
-    /// The head of the answer to the handshake, once it is here whole.
+    /// The head of the response to the handshake, once complete.
     fn http_head(&mut self) -> Option<String> {
         let end = self.bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         self.taken = end;
@@ -196,14 +198,14 @@ impl Inbox {
     }
 }
 
-/// Bytes that are to go out.
+/// Bytes to send.
 #[derive(Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
 }
 
 impl Outbox {
-    /// Queues one binary frame; its payload is given in parts.
+    /// Queues one binary frame, with its payload in parts.
     pub fn binary(&mut self, parts: &[&[u8]]) {
         self.frame(BINARY, parts);
     }
@@ -213,17 +215,17 @@ impl Outbox {
         self.frame(TEXT, &[text.as_bytes()]);
     }
 
-    /// What is queued, for who writes it by other means.
+    /// The queued bytes, for callers that write them in another way.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Whether all is written.
+    /// Whether everything is written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// How many bytes wait.
+    /// Number of queued bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -242,7 +244,7 @@ impl Outbox {
                 self.bytes.extend((length as u64).to_be_bytes());
             }
         }
-        // The key of the mask.
+        // The masking key.
         self.bytes.extend([0; 4]);
         for part in parts {
             self.bytes.extend_from_slice(part);

@@ -1,4 +1,4 @@
-//! One viewer: gets what others edit, and answers as a peer who is up to date would. Holds no document.
+//! A viewer: receives the edits of others, and answers like an up-to-date peer. Holds no document.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,27 +16,27 @@ use super::socket::{Outbox, Socket};
 use crate::measure::Board;
 use crate::{Fallible, floor};
 
-/// What a viewer speaks, and how it begins.
+/// Protocol of a viewer, and its first message.
 #[derive(Clone)]
 pub enum Language {
-    /// automerge-repo's protocol: asks for a document.
+    /// automerge-repo's protocol: requests a document.
     Repo { document: DocumentId, hello: Hello },
-    /// What the floor speaks.
+    /// The protocol of the floor.
     Floor,
-    /// The legacy protocol: is told everything unasked.
+    /// The legacy protocol: receives everything without a request.
     Legacy,
 }
 
-/// What a viewer says that it has.
+/// The document that a viewer claims to have.
 #[derive(Clone)]
 pub enum Hello {
-    /// Nothing: it asks for the document.
+    /// None: it requests the document.
     Nothing,
-    /// These heads, in this sync message: it comes back.
+    /// A document with these heads, in this sync message: it reconnects.
     Has { heads: Vec<ChangeHash>, message: Vec<u8> },
 }
 
-/// What a legacy row's designation begins with, if it was added here; a number follows.
+/// Prefix of the designation of rows that the benchmark adds; a number follows.
 pub const LEGACY_ROW: &str = "\"designation\":\"load-";
 
 /// A viewer of one document.
@@ -45,16 +45,16 @@ pub struct Viewer {
     view: View,
 }
 
-/// What a viewer knows.
+/// State of a viewer.
 struct View {
     voice: Voice,
     answers: Rc<RefCell<Answers>>,
     board: Arc<Board>,
-    /// The edits that it has.
+    /// The received edits.
     covered: Covered,
-    /// Whether it has what there was when it came.
+    /// Whether it has received the initial document.
     ready: bool,
-    /// Whether its latencies count.
+    /// Whether its latencies are recorded.
     timed: bool,
 }
 
@@ -62,9 +62,9 @@ enum Voice {
     /// automerge-repo's protocol.
     Repo {
         envelope: Envelope,
-        /// The heads that it has last told the server; none at first.
+        /// The heads that it last sent to the server; empty at first.
         said: Vec<ChangeHash>,
-        /// Changes that messages have brought, less the edits that their heads have claimed: never below zero.
+        /// Number of received changes minus the edits that their heads include, at least zero.
         brought: i64,
     },
     Floor,
@@ -72,7 +72,7 @@ enum Voice {
 }
 
 impl Viewer {
-    /// Joins and says hello.
+    /// Joins and sends the first message.
     pub async fn join(
         mut socket: Socket,
         name: &str,
@@ -107,18 +107,18 @@ impl Viewer {
         Ok(Self { socket, view: View { voice, answers, board, covered, ready: false, timed } })
     }
 
-    /// Views until the socket ends, which is a failure. While `asleep` is true it does not read.
+    /// Receives edits until the socket ends, which is an error. Does not read while `asleep` is true.
     pub async fn run(&mut self, mut asleep: Option<watch::Receiver<bool>>) -> Fallible<()> {
         loop {
             let now = Instant::now();
-            // The first may have come with the answer to the handshake.
+            // The first message may have arrived together with the handshake response.
             let Socket { inbox, outbox, .. } = &mut self.socket;
             while let Some(frame) = inbox.next(outbox)? {
                 self.view.take(frame, outbox, now)?;
             }
             self.socket.write_now()?;
             if let Some(asleep) = &mut asleep {
-                // An error means that the whole crowd has ended.
+                // An error means that the whole crowd was dropped.
                 let _ = asleep.wait_for(|asleep| !asleep).await;
             }
             self.socket.turn().await?;
@@ -127,9 +127,9 @@ impl Viewer {
 }
 
 impl Viewer {
-    /// Views until the server closes the socket. Returns when that was.
+    /// Receives edits until the server closes the socket. Returns the time of the close.
     pub async fn until_closed(&mut self) -> Fallible<Instant> {
-        // What it is told before is the reason.
+        // Messages before the close contain the reason.
         let _ = self.run(None).await;
         self.socket.until_closed().await?;
         Ok(Instant::now())
@@ -167,7 +167,7 @@ impl View {
         }
     }
 
-    /// An edit that says which it is.
+    /// An edit that contains its number.
     fn take_numbered(&mut self, writer: usize, number: u32, length: usize, now: Instant) -> Fallible<()> {
         self.board.note_message(length);
         let have = self.covered[writer];
@@ -188,7 +188,7 @@ impl View {
         self.board.note_message(frame.len());
         let first = !self.ready && !answer.heads.is_empty();
         let came_with = if *said == answer.heads {
-            // Nothing new, which a peer does not answer.
+            // Nothing new, so a peer does not answer.
             None
         } else {
             if said.is_empty() && answer.changes == Some(0) {
@@ -206,7 +206,7 @@ impl View {
                 }
                 *brought -= i64::from(now_have - have);
                 self.covered[writer] = now_have;
-                // What a newcomer is given was made before it came.
+                // The initial document was made before the viewer connected.
                 if !before.is_empty() {
                     let made = answers.ledger().made(writer, have..now_have);
                     self.board.note_delivered(made.into_iter(), now, self.timed);

@@ -1,4 +1,4 @@
-//! Writers: real documents, edited on order. [`super::desk`] is where they work.
+//! Writers: real documents that are edited on command. [`super::desk`] runs them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,21 +16,21 @@ use crate::Fallible;
 use crate::kind::Address;
 use crate::measure::Board;
 
-/// What a writer is to do.
+/// A command for a writer.
 #[derive(Debug, Clone)]
 pub enum Order {
-    /// Edit at exact moments, and see all of it acknowledged.
+    /// Edit on schedule, and wait until all edits are acknowledged.
     Paced { first: Instant, every: Duration, edits: u32 },
-    /// Edit as fast as can be with so many unacknowledged edits, and see all of it acknowledged.
+    /// Edit as fast as possible with this number of unacknowledged edits, and wait until all are acknowledged.
     FlatOut { until: Instant, window: u32 },
-    /// Wait until writer and server agree, and have all of these edits.
+    /// Wait until writer and server agree and have all of these edits.
     Settle { totals: Covered },
 }
 
-/// What came of it.
+/// Result of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
-    /// How late the latest of them was.
+    /// Largest delay of an edit.
     pub late: Duration,
 }
 
@@ -39,30 +39,30 @@ pub struct Writer {
     orders: mpsc::UnboundedSender<(Order, oneshot::Sender<Report>)>,
 }
 
-/// Who a writer is.
+/// Identity of a writer.
 pub struct Role {
-    /// Where it connects.
+    /// Address of the server.
     pub server: Address,
-    /// What it edits.
+    /// The document to edit.
     pub document: DocumentId,
-    /// As it is when the writer connects. Edits that were made offline are in the ledger.
+    /// State of the document when the writer connects. The ledger contains its offline edits.
     pub doc: Automerge,
-    /// What is known of the server: a writer that comes back knows what it shared with it.
+    /// Sync state of the server: a returning writer knows what both have.
     pub state: State,
-    /// Where it enters its edits.
+    /// Ledger for the writer's edits.
     pub ledger: Arc<Ledger>,
-    /// Its number among the writers of the document.
+    /// Number of the writer within the document.
     pub number: usize,
     /// Unique among the clients of the server.
     pub name: String,
-    /// Whose notes tell how far the viewers of the floor are.
+    /// Board with the progress of the floor's viewers.
     pub board: Arc<Board>,
-    /// How many viewers there will be.
+    /// Number of viewers.
     pub viewers: u32,
 }
 
 impl Writer {
-    /// Connects; ends when server and writer have the same document.
+    /// Connects, and syncs until server and writer have the same document.
     pub async fn start(pool: &LocalPoolHandle, role: Role) -> Fallible<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
@@ -83,7 +83,7 @@ impl Writer {
         Ok(Self { orders })
     }
 
-    /// Gives an order, and waits until it is carried out.
+    /// Sends a command, and waits until it is completed.
     pub async fn order(&self, order: Order, limit: Duration) -> Fallible<Report> {
         let (reply, report) = oneshot::channel();
         self.orders.send((order, reply)).map_err(|_| "the writer has failed")?;

@@ -1,8 +1,8 @@
-//! Other servers of the automerge-repo protocol, which are measured beside ours: each as it is published, or as its
-//! documentation builds it, with its own file storage.
+//! Other servers of the automerge-repo protocol, for comparison. Each is the published one, or built as its
+//! documentation describes, with its own file storage.
 //!
-//! What to know when comparing: none of them waits for the disk before it acknowledges or relays a change, and none asks
-//! for `fsync`. The two from npm save, and relay to the other peers, at most every 100 ms per document.
+//! When comparing, note that none of them waits for the disk before it acknowledges or relays a change, and none
+//! calls `fsync`. The two from npm save, and relay to other peers, at most every 100 ms per document.
 
 pub mod samod;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 /// The program argument with which the bench binary is samod's server: `samod PORT FOLDER`.
 pub const SAMOD: &str = "samod";
 
-/// A server that ours is compared with.
+/// A server for comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// `@automerge/automerge-repo-sync-server`, the published reference server.
@@ -26,13 +26,13 @@ pub enum Contender {
     Samod,
 }
 
-/// A contender that comes from npm.
+/// A contender from npm.
 struct Node {
-    /// The folder of its package.json, beside this file.
+    /// Folder of its package.json, next to this file.
     folder: &'static str,
     lock: &'static str,
     package: &'static str,
-    /// What `node` runs, in that folder.
+    /// Arguments of `node`, which runs in that folder.
     script: &'static str,
 }
 
@@ -51,7 +51,7 @@ const AUTOMERGE_REPO: Node = Node {
 };
 
 impl Contender {
-    /// As it is called in results and in the report.
+    /// Name in results and in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::SyncServer => "sync-server",
@@ -60,7 +60,7 @@ impl Contender {
         }
     }
 
-    /// What exactly is measured, from the lock files.
+    /// The measured version, from the lock files.
     pub fn version(self) -> String {
         match self {
             Self::SyncServer => {
@@ -75,13 +75,13 @@ impl Contender {
         }
     }
 
-    /// Whether it can be started; if not, what to do about it.
+    /// Whether it can be started. The error says how to install it.
     pub fn installed(self) -> Result<(), String> {
         self.node().map_or(Ok(()), |node| node.installed(self.name()))
     }
 
-    /// Starts it on `ws://127.0.0.1:PORT/`. The folder must be there; documents are kept in it. It is ready when the port
-    /// accepts connections, and is ended by a signal: none of them has another way.
+    /// Starts it on `ws://127.0.0.1:PORT/`, with its documents in an existing folder. It is ready when the port
+    /// accepts connections, and is stopped by a signal.
     pub fn command(self, port: u16, folder: &Path) -> Command {
         let mut command = match self.node() {
             Some(node) => {
@@ -96,7 +96,7 @@ impl Contender {
                 command
             }
         };
-        // The published server also offers whatever is in `public` of the folder that it runs in.
+        // The published server also serves the files in `public` of its working directory.
         command.current_dir(folder).stdin(Stdio::null());
         command
     }
@@ -116,7 +116,7 @@ impl Node {
         here.join(self.folder).join(name)
     }
 
-    /// The version of a package in the lock file.
+    /// Version of a package in the lock file.
     fn locked(&self, package: &str) -> String {
         let lock: Value = serde_json::from_str(self.lock).expect("a lock file");
         let version = &lock["packages"][format!("node_modules/{package}")]["version"];
@@ -139,16 +139,16 @@ impl Node {
     }
 }
 
-/// Lays a document into a contender's folder, before it is started. All of them keep files alike.
+/// Puts a document into a contender's folder before it is started. All contenders use the same layout.
 pub fn lay(folder: &Path, id: &str, document: &[u8]) -> io::Result<()> {
     let (start, rest) = id.split_at(2);
     let snapshots = folder.join(start).join(rest).join("snapshot");
     std::fs::create_dir_all(&snapshots)?;
-    // They name it after the document's heads, but take any name.
+    // They derive the file name from the document's heads, but accept any name.
     std::fs::write(snapshots.join("laid"), document)
 }
 
-/// The version of a crate in this workspace's lock file.
+/// Version of a crate in this workspace's lock file.
 fn locked_crate(name: &str) -> &'static str {
     let (_, rest) = include_str!("../../../Cargo.lock")
         .split_once(&format!("name = \"{name}\"\nversion = \""))

@@ -1,4 +1,4 @@
-//! The smallest sync server that samod's documentation leads to: its own axum integration and its own file storage.
+//! The minimal sync server that samod's documentation describes, with its own axum integration and file storage.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use samod::storage::TokioFilesystemStorage;
 use samod::{AcceptorHandle, Repo, ShareConfig};
 use tokio::net::TcpListener;
 
-/// Serves the documents in this folder on `ws://LISTEN/`, for ever.
+/// Serves the documents in this folder on `ws://LISTEN/` until the process is killed.
 pub async fn serve(listen: SocketAddr, folder: PathBuf) -> io::Result<()> {
     let repo = Repo::build_tokio()
         .with_storage(TokioFilesystemStorage::new(folder))
@@ -33,7 +33,7 @@ pub async fn serve(listen: SocketAddr, folder: PathBuf) -> io::Result<()> {
 
 async fn upgrade(State(acceptor): State<AcceptorHandle>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async move |socket| {
-        // It fails only when the repo has been stopped, which nobody does.
+        // Fails only after the repo was stopped, which does not happen here.
         let _ = acceptor.accept_axum(socket, None);
     })
 }

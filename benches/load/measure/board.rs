@@ -1,4 +1,4 @@
-//! Where clients note what they got, and where a scenario waits until they have got it.
+//! Progress of the clients of a case. Scenarios wait for it.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -10,24 +10,24 @@ use tokio::time::timeout_at;
 
 use super::Latencies;
 
-/// One case's notes. Cheap to write: a delivery costs a few atomic additions.
+/// Progress of one case. Cheap to update: a delivery costs a few atomic additions.
 #[derive(Default)]
 pub struct Board {
-    /// Clients that have the document as it was when they came.
+    /// Number of clients that have received the initial document.
     ready: AtomicU64,
-    /// Edits that reached viewers: edits x viewers when all have arrived.
+    /// Number of edits that reached viewers: edits × viewers when all have arrived.
     delivered: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
     target: AtomicU64,
     moved: Notify,
-    /// Under which number latencies are kept. 0: they are not.
+    /// Phase under which latencies are recorded; 0 disables recording.
     phase: AtomicUsize,
     latencies: Mutex<Vec<Latencies>>,
     failures: Mutex<Vec<String>>,
 }
 
-/// What was noted so far.
+/// Totals so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Noted {
     pub delivered: u64,
@@ -36,25 +36,25 @@ pub struct Noted {
 }
 
 impl Board {
-    /// A client is ready.
+    /// Records that a client is ready.
     pub fn note_ready(&self) {
         self.ready.fetch_add(1, SeqCst);
         self.moved.notify_waiters();
     }
 
-    /// A client failed: all waiting tasks are woken, and see it.
+    /// Records that a client failed, and wakes all waiting tasks.
     pub fn note_failure(&self, what: String) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         self.moved.notify_waiters();
     }
 
-    /// A message came, however many edits it brought.
+    /// Records a received message, regardless of its number of edits.
     pub fn note_message(&self, bytes: usize) {
         self.messages.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Edits that were made at these moments have reached a viewer now.
+    /// Records that a viewer has now received edits that were made at these times.
     pub fn note_delivered(&self, made: impl ExactSizeIterator<Item = Instant>, now: Instant, timed: bool) {
         let count = made.len() as u64;
         let phase = self.phase.load(Relaxed);
@@ -72,7 +72,7 @@ impl Board {
         }
     }
 
-    /// From now on latencies are kept under this number (0: not).
+    /// Records latencies under this phase from now on (0 disables recording).
     pub fn set_phase(&self, phase: usize) {
         self.phase.store(phase, Relaxed);
     }
@@ -83,7 +83,7 @@ impl Board {
         all.get_mut(phase).map(std::mem::take).unwrap_or_default()
     }
 
-    /// What was noted so far.
+    /// Totals so far.
     pub fn noted(&self) -> Noted {
         Noted {
             delivered: self.delivered.load(SeqCst),
@@ -92,28 +92,28 @@ impl Board {
         }
     }
 
-    /// How many are ready.
+    /// Number of ready clients.
     pub fn ready(&self) -> u64 {
         self.ready.load(SeqCst)
     }
 
-    /// What went wrong first.
+    /// The first failure.
     pub fn failure(&self) -> Option<String> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
-    /// How many clients have failed.
+    /// Number of failed clients.
     pub fn failures(&self) -> usize {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Waits until so many edits have been delivered. False: not in time, or a client has failed.
+    /// Waits until this number of edits has been delivered. `false` after a timeout or a failure of a client.
     pub async fn until_delivered(&self, count: u64, limit: Duration) -> bool {
         self.target.store(count, SeqCst);
         self.until(limit, || self.delivered.load(SeqCst) >= count).await
     }
 
-    /// Waits until so many clients are ready. False: not in time, or a client has failed.
+    /// Waits until this number of clients is ready. `false` after a timeout or a failure of a client.
     pub async fn until_ready(&self, count: u64, limit: Duration) -> bool {
         self.until(limit, || self.ready() >= count).await
     }

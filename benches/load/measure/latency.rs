@@ -1,4 +1,4 @@
-//! Latencies: every one is kept, so that percentiles are exact.
+//! Latencies. All values are kept, so that percentiles are exact.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Latencies(pub Vec<u32>);
 
 impl Latencies {
-    /// The latency that this part of all does not exceed, in milliseconds.
+    /// The latency in milliseconds that this fraction of the values does not exceed.
     pub fn percentile_ms(&mut self, part: f64) -> f64 {
         if self.0.is_empty() {
             return f64::NAN;
@@ -17,7 +17,7 @@ impl Latencies {
         f64::from(*value) / 1_000.0
     }
 
-    /// Adds `p50_ms`, `p99_ms` and `max_ms`; nothing if nothing was measured.
+    /// Adds `p50_ms`, `p99_ms` and `max_ms`, unless there are no values.
     pub fn describe(&mut self, figures: &mut BTreeMap<String, f64>) {
         if self.0.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! What it was measured on.
+//! The machine of the run.
 
 use std::fs::read_to_string;
 

@@ -1,4 +1,4 @@
-//! How things are measured.
+//! Measurement of time, memory and progress.
 
 mod board;
 mod latency;

@@ -1,4 +1,4 @@
-//! What a process uses: processor time to the microsecond (threads that have ended included), and memory.
+//! Resource use of a process: processor time in microseconds (including ended threads), and memory.
 
 use std::io;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-/// A process that is measured.
+/// A measured process.
 #[derive(Debug, Clone, Copy)]
 pub struct Process(pub Pid);
 
@@ -16,27 +16,27 @@ impl Process {
         Self(Pid::this())
     }
 
-    /// Processor time, user and system, of all its threads since it began.
+    /// Processor time, user and system, of all its threads since the start.
     pub fn cpu(self) -> io::Result<Duration> {
         Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.0)?)?.into())
     }
 
-    /// Resident memory now, in MiB.
+    /// Current resident memory in MiB.
     pub fn rss_mib(self) -> io::Result<f64> {
         self.status("VmRSS:")
     }
 
-    /// The most resident memory that it ever had, in MiB.
+    /// Peak resident memory in MiB.
     pub fn peak_rss_mib(self) -> io::Result<f64> {
         self.status("VmHWM:")
     }
 
-    /// Open file descriptors.
+    /// Number of open file descriptors.
     pub fn files(self) -> io::Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.0))?.count())
     }
 
-    /// Threads.
+    /// Number of threads.
     pub fn threads(self) -> io::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
         let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));

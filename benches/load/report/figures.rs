@@ -1,18 +1,18 @@
-//! Finding figures, and the ratios between servers.
+//! Finds figures, and computes ratios between servers.
 
 use super::number::Unit;
 use super::servers;
 use crate::results::{Measurement, Results};
 
-/// The server that all this is about.
+/// The server under test.
 pub const OURS: &str = "happierwork";
 
-/// A measurement's figure, if it is a number: what was divided by nothing is not.
+/// A measurement's figure, if it is finite: a division by zero yields no figure.
 pub fn figure(measurement: &Measurement, name: &str) -> Option<f64> {
     measurement.figures.get(name).copied().filter(|figure| figure.is_finite())
 }
 
-/// Whether all had the same at the end. Who does not say so was not asked.
+/// Whether all clients had the same document at the end. `true` if the scenario did not check that.
 pub fn converged(measurement: &Measurement) -> bool {
     measurement.figures.get("converged").is_none_or(|converged| *converged == 1.0)
 }
@@ -23,8 +23,8 @@ pub fn sibling<'a>(results: &'a Results, of: &Measurement, server: &str) -> Opti
     all.find(|other| other.server == server && other.scenario == of.scenario && other.case == of.case)
 }
 
-/// What of a figure is compared, and how the comparison's name begins: `cpu_to_floor` is how many times the floor's
-/// CPU per delivered edit it was, in the median of the runs.
+/// The compared figure, and the prefix of the comparison's name: `cpu_to_floor` is the CPU per delivered edit in
+/// multiples of the floor's, as the median over the runs.
 const COMPARED: [(&str, &str); 5] = [
     ("cpu_us_per_delivered_edit", "cpu_to_"),
     ("cpu_us_per_message", "message_cpu_to_"),
@@ -33,22 +33,22 @@ const COMPARED: [(&str, &str); 5] = [
     ("p99_ms", "p99_to_"),
 ];
 
-/// Whether this figure is such a comparison.
+/// Whether this figure is a comparison.
 pub fn is_ratio(name: &str) -> bool {
     let servers = COMPARED.iter().filter_map(|(_, prefix)| name.strip_prefix(prefix));
     servers.into_iter().any(servers::is_known)
 }
 
-/// How many times another server's figure this is.
+/// Ratio of this figure to another server's.
 #[derive(Debug, Clone, Copy)]
 pub struct Ratio {
     pub times: f64,
-    /// It is of the medians, not the median of what single runs had.
+    /// The ratio is one of medians, not the median of the ratios of single runs.
     pub of_medians: bool,
 }
 
-/// How many times another server's figure this is. Comparisons made within runs come first, in either direction. None if
-/// one of the two did not converge.
+/// Ratio of this figure to another server's. Prefers comparisons within runs, in either direction. `None` if one of
+/// the two did not converge.
 pub fn ratio(results: &Results, of: &Measurement, name: &str, to: &str) -> Option<Ratio> {
     let other = sibling(results, of, to)?;
     if !converged(of) || !converged(other) {
@@ -62,12 +62,12 @@ pub fn ratio(results: &Results, of: &Measurement, name: &str, to: &str) -> Optio
 }
 
 impl Ratio {
-    /// The other way round.
+    /// The inverse ratio.
     pub fn inverse(self) -> Self {
         Self { times: 1.0 / self.times, ..self }
     }
 
-    /// For people.
+    /// Formats the ratio for readers.
     pub fn show(self) -> String {
         format!("{}{}", if self.of_medians { "≈ " } else { "" }, Unit::Times.show(self.times))
     }

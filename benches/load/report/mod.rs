@@ -1,15 +1,16 @@
-//! The report: `docs/benchmarks.md` and its charts, from the results of a run. The same results make the same files.
+//! The report: writes `docs/benchmarks.md` and its charts from the results of a run. The same results yield the same
+//! files.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`page`] | the page from top to bottom |
-//! | [`targets`] | what was aimed at, and what came of it |
-//! | [`memory_bound`] | what the server may take of memory |
+//! | [`page`] | the text of the page |
+//! | [`targets`] | the targets and the measured results |
+//! | [`memory_bound`] | upper bound of the server's memory |
 //! | [`tables`] | all figures, scenario by scenario |
-//! | [`charts`] | what is drawn |
-//! | [`servers`] | the servers' order, and what a reader must know of them |
-//! | [`figures`] | finding figures, and the ratios between servers |
-//! | [`number`] | numbers for people |
+//! | [`charts`] | the charts |
+//! | [`servers`] | order of the servers, and notes about them |
+//! | [`figures`] | finds figures, and computes ratios between servers |
+//! | [`number`] | formats numbers for readers |
 
 pub mod charts;
 mod figures;
@@ -25,8 +26,8 @@ use std::{fs, io};
 
 use crate::results::Results;
 
-/// Writes `benchmarks.md`, and the charts in `benchmarks/`, into this folder. A chart of which nothing was measured is
-/// removed: it would be of another run.
+/// Writes `benchmarks.md`, and the charts in `benchmarks/`, into this folder. Removes charts without measurements,
+/// which would be those of an earlier run.
 pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
     let folder = docs.join("benchmarks");
     fs::create_dir_all(&folder)?;

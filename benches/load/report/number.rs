@@ -1,8 +1,8 @@
-//! Numbers for people.
+//! Formats numbers for readers.
 
 /// Three digits, with commas: `0.012`, `1.25`, `12.3`, `123`, `1,230`.
 pub fn short(number: f64) -> String {
-    // Rounded first: 9.996 is 10.0, not 10.00.
+    // Rounded first: 9.996 is shown as 10.0, not 10.00.
     let magnitude = if number == 0.0 { 0 } else { number.abs().log10().floor() as i32 };
     let step = 10f64.powi(magnitude - 2);
     let rounded = if number == 0.0 { 0.0 } else { (number / step).round() * step };
@@ -29,7 +29,7 @@ pub fn thousands(number: f64) -> String {
     text
 }
 
-/// A round number with no more digits than it has: `0.05`, `10`, `2,000`.
+/// A round number with only its significant digits: `0.05`, `10`, `2,000`.
 pub fn exact(number: f64) -> String {
     if number < 1.0 { trimmed(format!("{number:.6}")) } else { thousands(number) }
 }
@@ -38,7 +38,7 @@ fn trimmed(text: String) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What a figure is counted in.
+/// Unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Millis,
@@ -48,13 +48,13 @@ pub enum Unit {
     EditsPerSecond,
     KiB,
     MiB,
-    /// 0 or 1: whether all had the same at the end.
+    /// 0 or 1: whether all clients had the same document at the end.
     Agreement,
     Plain,
 }
 
 impl Unit {
-    /// The unit that a figure's name carries: `p99_ms`, `cpu_us_per_edit`, `p99_to_before`.
+    /// The unit that a figure's name ends with: `p99_ms`, `cpu_us_per_edit`, `p99_to_before`.
     pub fn of(name: &str) -> Self {
         let words: Vec<&str> = name.split('_').collect();
         if words.ends_with(&["per", "s"]) {

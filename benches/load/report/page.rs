@@ -1,4 +1,4 @@
-//! The page from top to bottom. Its text holds for any figures.
+//! The text of the page. It is valid for any figures.
 
 use std::fmt::Write;
 
@@ -63,7 +63,7 @@ pub fn render(results: &Results, charts: &[&Chart]) -> String {
     page
 }
 
-/// When, where and what.
+/// Time, machine and versions of the run.
 fn conditions(page: &mut String, results: &Results) {
     if results.measurements.is_empty() {
         page.push_str("Nothing has been measured yet.\n\n");

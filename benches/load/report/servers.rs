@@ -1,8 +1,8 @@
-//! The servers' order, and what a reader must know of them.
+//! Order of the servers, and notes about them.
 
 use crate::results::Results;
 
-/// In the order of the report, with what to know of each when comparing.
+/// In the order of the report, each with a note for comparisons.
 const KNOWN: [(&str, &str); 5] = [
     ("happierwork", "this server; a change is on disk (`fdatasync`) before it is acknowledged or relayed"),
     ("floor", "an axum WebSocket server that hands bytes to everybody: no documents, no disk"),
@@ -29,17 +29,17 @@ pub fn of(results: &Results) -> Vec<&str> {
     names
 }
 
-/// Where it stands, which is also its colour. Those that are not known come last and look alike.
+/// Position of a server, which also selects its colour. Unknown servers come last and share a colour.
 pub fn place(name: &str) -> usize {
     KNOWN.iter().position(|(known, _)| *known == name).unwrap_or(KNOWN.len())
 }
 
-/// What to know of it.
+/// The note about a server.
 pub fn about(name: &str) -> Option<&'static str> {
     KNOWN.get(place(name)).map(|(_, about)| *about)
 }
 
-/// Whether this is a name from above.
+/// Whether the name is in the list above.
 pub fn is_known(name: &str) -> bool {
     place(name) < KNOWN.len()
 }

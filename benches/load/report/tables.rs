@@ -1,4 +1,4 @@
-//! All figures, scenario by scenario: a row for each case and server, and notes below.
+//! All figures by scenario: a row for each case and server, and notes below.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::figures::{OURS, Ratio, converged, figure, is_ratio, ratio};
 use super::number::{Unit, short};
 use crate::results::{Measurement, Results};
 
-/// Columns that have a name of their own, in their order.
+/// Columns with a name of their own, in this order.
 const COLUMNS: [(&str, &str); 7] = [
     ("p50_ms", "p50"),
     ("p99_ms", "p99"),
@@ -18,7 +18,7 @@ const COLUMNS: [(&str, &str); 7] = [
 ];
 const CPU: &str = "CPU per delivered edit";
 
-/// Figures that other figures are made of, or that are told otherwise.
+/// Figures that others are computed from, or that are shown elsewhere.
 const UNTOLD: [&str; 11] = [
     "bytes_per_message",
     "converged",
@@ -33,7 +33,7 @@ const UNTOLD: [&str; 11] = [
     "server_cpu_percent",
 ];
 
-/// The names of the scenarios, as they were run.
+/// Names of the scenarios, in the order of the run.
 pub fn scenarios(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for measurement in &results.measurements {
@@ -80,11 +80,11 @@ enum Column<'a> {
     CpuTo(&'static str),
 }
 
-/// Only columns with something in them.
+/// Omits empty columns.
 fn columns<'a>(results: &Results, rows: &[&'a Measurement]) -> Vec<Column<'a>> {
     let named = COLUMNS.iter().map(|(name, title)| Column::Named(name, title));
     let ratios = ["floor", OURS].into_iter().map(Column::CpuTo);
-    // Other prices say nothing where there is one for each delivery.
+    // With a price per delivery, the other prices are omitted.
     let priced = rows.iter().any(|row| row.viewers.is_some() && row.figures.contains_key("cpu_us_per_delivered_edit"));
     let mut others: Vec<&str> = rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
     others.sort_unstable();
@@ -126,7 +126,7 @@ fn shown(row: &Measurement, name: &str) -> Option<String> {
     figure(row, name).map(|figure| Unit::of(name).show(figure))
 }
 
-/// What is to be known of a row: the numbers of its notes, of which equal ones are one.
+/// Numbers of a row's notes. Equal notes share a number.
 fn mark(row: &Measurement, notes: &mut Vec<String>) -> String {
     let mut told = String::new();
     if !converged(row) {
@@ -171,7 +171,7 @@ fn spelled(name: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Text within a cell or a list.
+/// Escapes text within a cell or a list.
 fn escaped(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

@@ -1,4 +1,4 @@
-//! How long a server with a long history takes to begin.
+//! Start time of a server with a long history.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Many documents at once, each with one writer and one viewer: what does it cost that they are many?
+//! Many documents at once, each with one writer and one viewer.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::plan::Plan;
 use crate::run::{Run, Subject, thousands};
 use crate::server::Workplace;
 
-/// Between two edits of one document.
+/// Interval between two edits of one document.
 const EVERY: Duration = Duration::from_millis(2_500);
 
 pub fn run(run: &mut Run) -> Fallible<()> {
     let edits = if run.quick { 1 } else { 2 };
-    // The others do not get far with a thousand.
+    // The other servers cannot handle a thousand documents.
     for documents in if run.quick { &[100][..] } else { &[100, 1_000] } {
         let plans = run.many_small(*documents)?;
         let rate = *documents as f64 / EVERY.as_secs_f64();
@@ -36,7 +36,7 @@ async fn measure(kind: Kind, plans: &[Plan], place: &Workplace, edits: u32) -> F
     stage.board.set_phase(1);
     let begun = stage.begin()?;
     let order = |number: usize| {
-        // They take turns, so that edits come evenly.
+        // The writers are staggered, so that edits are evenly distributed.
         let turn = EVERY.mul_f64(number as f64 / plans.len() as f64);
         Order::Paced { first: begun.at + turn, every: EVERY, edits }
     };

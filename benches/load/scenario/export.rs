@@ -1,4 +1,4 @@
-//! The whole document as JSON: right after an edit, unchanged, and while others edit.
+//! Exports of the whole document as JSON: right after an edit, unchanged, and during edits.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,10 @@ use crate::server::Workplace;
 
 const EXPORT: &str = "/api/documents/default/export.json";
 const HEALTH: &str = "/healthz";
-/// Of which medians are taken.
+/// Number of samples for a median.
 const EXPORTS: u32 = 100;
 const UNCHANGED: u32 = 500;
-/// Edits per second while others edit.
+/// Edits per second during the exports.
 const RATE: u32 = 20;
 
 pub fn run(run: &mut Run) -> Fallible<()> {
@@ -39,7 +39,7 @@ async fn after_edits(plan: &Plan, place: &Workplace, exports: u32) -> Fallible<F
     let mut http = Http::connect(stage.server.address.socket).await?;
     let list = http.get("/api/documents/default/positions", None).await?;
     let list: serde_json::Value = serde_json::from_slice(&list.body)?;
-    // The list is an array, or an object that holds one.
+    // The list is an array, or an object that contains one.
     let rows = list.as_array().or_else(|| list.get("positions")?.as_array()).ok_or("no list of positions")?;
     let id = rows.first().and_then(|row| row.get("id")?.as_str()).ok_or("no position")?;
     let path = format!("/api/documents/default/positions/{id}");
@@ -66,7 +66,7 @@ async fn after_edits(plan: &Plan, place: &Workplace, exports: u32) -> Fallible<F
             return Err(format!("{} for a document that has not changed", answer.status).into());
         }
     }
-    // What asking anything at all takes on this machine.
+    // Baseline: the duration of a minimal request on this machine.
     let mut smallest = Latencies::default();
     for _ in 0..UNCHANGED {
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! One document, few writers, many viewers: what does it cost that everybody sees an edit, and how soon do they?
+//! One document with few writers and many viewers: cost and latency of delivering an edit to all of them.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::plan::{Plan, SMALL};
 use crate::run::{Run, Subject, thousands};
 use crate::server::Workplace;
 
-/// Unacknowledged edits of one writer.
+/// Largest number of unacknowledged edits of one writer.
 const WINDOW: u32 = 100;
 
 #[derive(Debug, Clone, Copy)]
 enum Load {
-    /// One writer, edits per second.
+    /// One writer at a steady rate of edits per second.
     Paced(u32),
-    /// Writers that edit as fast as they can.
+    /// Writers that edit as fast as possible.
     FlatOut(usize),
 }
 
@@ -29,7 +29,7 @@ struct Case {
     load: Load,
     large: bool,
     quick: bool,
-    /// Whether the other servers are measured too.
+    /// Whether the other servers are measured as well.
     others: bool,
 }
 
@@ -61,7 +61,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
-/// What it costs to know who everybody is: the same load, with and without.
+/// The cost of authentication: the same load with and without it.
 pub fn users(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     for viewers in if run.quick { &[100][..] } else { &[100, 1_000] } {
@@ -74,7 +74,7 @@ pub fn users(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
-/// The same load on documents with longer and longer histories.
+/// The same load on documents with increasingly long histories.
 pub fn history(run: &mut Run) -> Fallible<()> {
     let seconds = if run.quick { 2 } else { 3 };
     for history in if run.quick { &[1_000, 10_000][..] } else { &[1_000, 10_000, HISTORY] } {
@@ -90,7 +90,7 @@ pub fn history(run: &mut Run) -> Fallible<()> {
 }
 
 impl Case {
-    /// Where the others keep up, and so take little time.
+    /// Loads that the other servers can handle in a short time.
     fn others_in_quick(&self) -> bool {
         self.viewers == 100 && matches!(self.load, Load::Paced(_))
     }
@@ -121,7 +121,7 @@ impl Case {
             }
             Load::FlatOut(_) => Order::FlatOut { until: begun.at + duration, window: WINDOW },
         };
-        // Who does not get there in time is measured all the same, and said not to have converged.
+        // A server that does not finish in time is measured as well, and marked as not converged.
         let (late, delivered) = stage.carry_out(|_| order.clone(), duration).await;
         let mut figures = stage.end(&begun).await?;
         let converged = delivered && stage.agrees().await;
@@ -130,7 +130,7 @@ impl Case {
         if let Load::Paced(_) = self.load {
             figures.insert("latest_edit_ms".to_owned(), late.as_secs_f64() * 1e3);
         }
-        // Figures of what was reached are figures all the same.
+        // Figures of an incomplete run are kept.
         let failure = stage.board.failure().is_some().then(|| {
             let seconds = begun.at.elapsed().as_secs_f32();
             stage.explain(&format!("not all went well within {seconds:.0} s"))

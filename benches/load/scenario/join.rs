@@ -1,4 +1,4 @@
-//! Newcomers to a large document with a history: one after the other, and all at once after a restart.
+//! New clients of a large document with a history: one after the other, and all at once after a restart.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use crate::run::{Run, Subject, thousands};
 use crate::server::{Server, Workplace};
 
 const HISTORY: usize = 5_000;
-/// How long a storm may take.
+/// Longest duration of a storm of clients.
 const STORM: Duration = Duration::from_secs(60);
 
-/// Newcomers one after the other.
+/// New clients, one after the other.
 pub fn cold(run: &mut Run) -> Fallible<()> {
     let plan = run.plan(LARGE, HISTORY)?;
     let quick = run.quick;
@@ -32,7 +32,7 @@ pub fn cold(run: &mut Run) -> Fallible<()> {
         viewers: None,
     };
     run.measure(subject, &Kind::WITH_DOCUMENTS, async |kind, place| {
-        // The others take so long that fewer have to do.
+        // The other servers take much longer, so fewer clients join.
         let joins = match kind {
             Kind::Happierwork => 100,
             _ if quick => 5,
@@ -65,7 +65,7 @@ async fn join_in_turn(server: &Server, plan: &Plan, joins: usize) -> Fallible<Fi
     for number in 0..=joins {
         let mut newcomer = Newcomer::connect(&server.address, number).await?;
         let came = newcomer.fetch(&plan.id, heads).await?;
-        // They stay.
+        // The clients stay connected.
         all.push(newcomer);
         if number == 0 {
             if Automerge::load(&came.chunks)?.get_heads() != *heads {
@@ -90,7 +90,7 @@ async fn join_in_turn(server: &Server, plan: &Plan, joins: usize) -> Fallible<Fi
     Ok(figures)
 }
 
-/// All at once.
+/// All clients at once.
 pub fn storm(run: &mut Run) -> Fallible<()> {
     let plan = run.plan(LARGE, HISTORY)?;
     let clients: u32 = if run.quick { 200 } else { 1_000 };
@@ -138,7 +138,7 @@ async fn storm_once(kind: Kind, plan: &Plan, place: &Workplace, clients: u32, cl
     Ok(figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect())
 }
 
-/// What somebody says who was here before, has all, and remembers that the server has it too.
+/// The first message of a returning client that has the whole document, and remembers that the server has it too.
 fn back(doc: &Automerge) -> Fallible<Hello> {
     let heads = doc.get_heads();
     let mut state = State { shared_heads: heads.clone(), ..State::new() };

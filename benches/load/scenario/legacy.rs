@@ -1,4 +1,4 @@
-//! The legacy protocol: many watch, one adds rows.
+//! The legacy protocol: many viewers, and one client that adds rows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::run::{Run, Subject, thousands};
 use crate::server::{Server, Workplace};
 
 const RATE: u32 = 20;
-/// Rows that are added before anything is measured.
+/// Rows that are added before the measurement.
 const WARM_UP: u32 = 5;
 
 pub fn run(run: &mut Run) -> Fallible<()> {
@@ -77,14 +77,14 @@ async fn measure(plan: &Plan, place: &Workplace, viewers: u32, rows: u32) -> Fal
     Ok(figures)
 }
 
-/// Who adds rows.
+/// The client that adds rows.
 struct Adder {
     socket: Socket,
     added: u32,
 }
 
 impl Adder {
-    /// Adds so many rows at exact moments, and reads what comes meanwhile. Returns how late the latest was.
+    /// Adds rows on schedule, and reads incoming frames meanwhile. Returns the largest delay.
     async fn add(&mut self, rows: u32, every: Duration, ledger: &Ledger) -> Fallible<Duration> {
         let begun = Instant::now();
         let mut late = Duration::ZERO;

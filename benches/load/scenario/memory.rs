@@ -1,4 +1,4 @@
-//! What a connection and an open document take.
+//! Memory of a connection and of an open document.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::server::{Server, Workplace};
 const CONNECTIONS: u32 = 1_000;
 const DOCUMENTS: usize = 1_000;
 const FEWER_DOCUMENTS: usize = 200;
-/// Until a server has given back what it only needed for a moment.
+/// Time for a server to release temporary memory.
 const SETTLE: Duration = Duration::from_secs(2);
 
 pub fn run(run: &mut Run) -> Fallible<()> {

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measured scenarios.
 
 pub mod attack;
 mod cold_start;
@@ -18,13 +18,13 @@ mod stalled;
 use crate::Fallible;
 use crate::run::Run;
 
-/// A scenario by its name.
+/// A named scenario.
 pub struct Scenario {
-    /// Its name.
+    /// Name on the command line.
     pub name: &'static str,
-    /// What it shows.
+    /// What it measures.
     pub about: &'static str,
-    /// Only when it is asked for by its name.
+    /// Whether it runs only on request.
     pub only_if_named: bool,
     /// Runs it.
     pub run: fn(&mut Run) -> Fallible<()>,

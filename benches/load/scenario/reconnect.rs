@@ -1,4 +1,4 @@
-//! People who have edited offline come back at once.
+//! Clients with offline edits reconnect at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
-/// Clients whose own work was done before, so that only the server is measured.
+/// Clients whose own work was done in advance, so that only the server is measured.
 async fn prepared(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     let ledger = Arc::new(Ledger::new(CLIENTS));
     let mut clients = Vec::new();
@@ -54,7 +54,7 @@ async fn prepared(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figure
     let done = async { all.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string()) };
     let (mut measured, (_sockets, end)) = measured.wait(kind, done).await?;
     let figures = measured.end(end).await?;
-    // By their heads all servers have all edits; whether ours hands them on is looked at.
+    // The heads show that all servers have all edits. For our server, also check that it relays them.
     if kind != Kind::Happierwork {
         return Ok(figures);
     }
@@ -89,7 +89,7 @@ async fn live(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     measured.end(end).await
 }
 
-/// A server, and what it had used when they came.
+/// A server, and its resource use when the clients reconnected.
 struct Measured {
     server: Server,
     cpu: Duration,
@@ -103,7 +103,7 @@ impl Measured {
         Ok(Self { server, cpu, own, begun: Instant::now() })
     }
 
-    /// Waits until all are done; what that gives must be kept until it is measured.
+    /// Waits until all have finished. The result must be kept until resource use is measured.
     async fn wait<T>(mut self, kind: Kind, done: impl Future<Output = Result<T, String>>) -> Fallible<(Self, T)> {
         let limit = kind.patience() * 2;
         match timeout(limit, done).await {
@@ -126,7 +126,7 @@ impl Measured {
     }
 }
 
-/// Somebody who had the document, edited it offline, and remembers what the server has.
+/// A client that had the document, edited it offline, and remembers what the server has.
 fn offline(plan: &Plan, server: &Server, ledger: &Arc<Ledger>, board: &Arc<Board>, number: usize) -> Fallible<Role> {
     let mut doc = plan.open();
     edit_offline(&mut doc, ledger, number, EDITS)?;

@@ -1,5 +1,5 @@
-//! A key is retired and an account disabled while people work: how soon are those gone whom it concerns, and do the others
-//! notice anything?
+//! A key is retired and an account disabled during edits: measures how soon the affected connections are closed, and
+//! whether others are disturbed.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,13 +25,13 @@ use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::{Server, Workplace};
 
-/// Those whom it does not concern.
+/// Number of unaffected clients.
 const OTHERS: u32 = 100;
-/// Those whom each of the two concerns: half of them sync, half of them are legacy sockets.
+/// Number of clients affected by each of the two: half of them sync, half are legacy sockets.
 const CONCERNED: usize = 50;
 const RATE: u32 = 20;
 const SECONDS: u32 = 4;
-/// From the first edit of the second phase.
+/// Time after the first edit of the second phase.
 const RETIRED_AFTER: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "a password for an hour";
 
@@ -43,7 +43,7 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
     let case = "150 viewers and 50 legacy sockets, 20 edits/s; the key of 50 is retired, the account of 50 is disabled";
     let subject = Subject { scenario: "revocation", case, viewers: Some(OTHERS) };
-    // There is no such server without users.
+    // Only our server has users.
     run.measure(subject, &Kind::OURS, async |_, place| measure(&plan, place).await);
     Ok(())
 }
@@ -56,7 +56,7 @@ async fn measure(plan: &Plan, place: &Workplace) -> Fallible<Figures> {
 
     let key = server.run(&["key", "new"], "")?;
     let guest = server.run(&["token", "--user", "guest", "--role", "editor", "--documents", "*"], "")?;
-    // The next one signs, so that nobody else is concerned.
+    // A new key signs all other tokens, so that no other client is affected.
     server.run(&["key", "new"], "")?;
     server.run(&["user", "add", "intern", "--role", "editor", "--documents", "*"], PASSWORD)?;
     let intern = timeout(patience, login(server)).await.map_err(|_| "nobody can log in")??;
@@ -92,7 +92,7 @@ async fn measure(plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     Ok(figures)
 }
 
-/// Edits at its pace until all of it has arrived. Fails when anybody who stays does.
+/// Edits at a steady rate until all edits have arrived. Fails if an unaffected client fails.
 async fn edit(stage: &Stage) -> Fallible<()> {
     let every = Duration::from_secs(1) / RATE;
     let order = Order::Paced { first: Instant::now() + every, every, edits: RATE * SECONDS };
@@ -103,7 +103,7 @@ async fn edit(stage: &Stage) -> Fallible<()> {
     }
 }
 
-/// The session of the account, as soon as the server knows it.
+/// Logs in once the server knows the account.
 async fn login(server: &Server) -> Fallible<String> {
     loop {
         let mut http = Http::connect(server.address.socket).await?;
@@ -129,13 +129,13 @@ async fn until_known(server: &Server, token: &str) {
     }
 }
 
-/// Connections that are to be closed.
+/// Connections that the server will close.
 struct Concerned {
     closed: mpsc::UnboundedReceiver<Fallible<Instant>>,
 }
 
 impl Concerned {
-    /// Connects them all; ends when each has joined.
+    /// Connects them all, and waits until each has joined.
     async fn gather(
         thread: &LocalPoolHandle,
         server: &Address,
@@ -175,7 +175,7 @@ impl Concerned {
         Ok(Self { closed })
     }
 
-    /// When the last was closed.
+    /// When the last connection was closed.
     async fn until_all_closed(mut self) -> Fallible<Instant> {
         let mut last = Instant::now();
         while let Some(closed) = self.closed.recv().await {

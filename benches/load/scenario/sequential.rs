@@ -1,4 +1,5 @@
-//! One writer who waits for each edit to be acknowledged. Here that means on disk, so the disk is measured too.
+//! One writer that waits for the acknowledgement of each edit. Our server acknowledges once the edit is on disk, so
+//! the disk is measured as well.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,14 +19,14 @@ use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::{Server, Workplace};
 
-/// Edits and the disk are measured in turns, as a disk has moods.
+/// Edits and the disk are measured alternately, because the speed of a disk varies.
 const TURNS: u32 = 5;
 const EDITS_PER_TURN: u32 = 400;
-/// Edits that are not counted.
+/// Edits before the measurement.
 const WARM_UP: u32 = 50;
-/// How long a turn of a writer takes whose own work is included.
+/// Duration of one round of a writer whose own work is included.
 const TURN: Duration = Duration::from_millis(600);
-/// As long as an edit in the log.
+/// Size of an edit in the log.
 const APPEND: [u8; 200] = [0x55; 200];
 const APPENDS: usize = 40;
 
@@ -40,13 +41,13 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
-/// Edits that were made before, so that only the server is measured.
+/// Edits that were prepared, so that only the server is measured.
 async fn prepared(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     let script = Script::write(plan, WARM_UP + TURNS * EDITS_PER_TURN)?;
     let mut server = Server::start(kind, std::slice::from_ref(plan), place).await?;
     let (address, folder, process) = (server.address.clone(), server.folder.path().to_owned(), server.process());
     let plan = plan.clone();
-    // On a thread that does nothing else: waking another would be a part of every edit.
+    // On a dedicated thread: waking another thread would be a part of every edit.
     let turns = LocalPoolHandle::new(1).spawn_pinned(move || async move {
         let mut player = Player::start(&address, &plan, script).await?;
         player.play(WARM_UP).await?;
@@ -62,7 +63,7 @@ async fn prepared(kind: Kind, plan: &Plan, place: &Workplace) -> Fallible<Figure
         Fallible::Ok(turns)
     });
     match turns.await? {
-        // Every edit was acknowledged by the server's heads, the last one too.
+        // The server's heads have acknowledged every edit, including the last one.
         Ok(turns) => Ok(turns.figures(true)),
         Err(error) => Err(server.explain(error).into()),
     }
@@ -119,7 +120,7 @@ impl Turns {
     }
 }
 
-/// How long it takes to append as much as an edit to a file and to have it on disk.
+/// Measures appending the size of an edit to a file with an fsync.
 fn fdatasync(folder: &Path) -> io::Result<Latencies> {
     let mut file = File::create(folder.join("fdatasync"))?;
     let mut times = Latencies::default();

@@ -1,4 +1,4 @@
-//! A server with writers and viewers, ready to begin.
+//! A running server with connected writers and viewers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,20 +17,20 @@ use crate::measure::{Board, Noted, Process};
 use crate::plan::Plan;
 use crate::server::{Server, Workplace};
 
-/// Edits that are made before anything is measured, one after the other, in a document of its own.
+/// Edits before the measurement, one after the other, in a document of their own.
 const WARM_UP: u32 = 5;
-/// What a server may still be busy with when all have what they wait for: answers of viewers.
+/// Time for the server to process the last answers of viewers.
 pub const SETTLE: Duration = Duration::from_millis(150);
-/// Writers that join at once.
+/// Number of writers that join at the same time.
 const JOINING: usize = 32;
 
-/// Who is there.
+/// Numbers of clients.
 #[derive(Clone)]
 pub struct Cast<'a> {
     pub plans: &'a [Plan],
-    /// Writers of each document.
+    /// Number of writers per document.
     pub writers: usize,
-    /// Viewers of each document.
+    /// Number of viewers per document.
     pub viewers: u32,
     pub sleepers: Option<Sleepers>,
 }
@@ -43,11 +43,11 @@ pub struct Stage {
     ledgers: Vec<Arc<Ledger>>,
     viewers: u32,
     crowd: Option<Crowd>,
-    /// Writers end with it.
+    /// The writers' tasks end with it.
     thread: LocalPoolHandle,
 }
 
-/// The beginning of a measurement.
+/// State at the beginning of a measurement.
 pub struct Begun {
     pub at: Instant,
     server: Duration,
@@ -133,18 +133,18 @@ impl Stage {
         Ok(())
     }
 
-    /// An error, with what is behind it: a client that failed, a server that has ended.
+    /// Adds the cause to an error: a client that failed, or a server that has ended.
     pub fn explain(&mut self, error: &dyn std::fmt::Display) -> String {
         let error = self.board.failure().map_or(error.to_string(), |failure| format!("{error}: {failure}"));
         self.server.explain(error)
     }
 
-    /// Edits made by all writers.
+    /// Number of edits of all writers.
     pub fn edits(&self) -> u64 {
         self.ledgers.iter().flat_map(|ledger| ledger.totals()).map(u64::from).sum()
     }
 
-    /// Waits until every viewer has every edit that was made.
+    /// Waits until every viewer has every edit.
     pub async fn until_all_delivered(&self, limit: Duration) -> Fallible<()> {
         let wanted = self.edits() * u64::from(self.viewers);
         if self.board.until_delivered(wanted, limit).await {
@@ -154,7 +154,7 @@ impl Stage {
         Err(format!("{delivered} of {wanted} edits were delivered in {limit:?}").into())
     }
 
-    /// Whether every writer and the server have the same document, with all edits in it.
+    /// Whether every writer and the server have the same document with all edits.
     pub async fn agrees(&self) -> bool {
         let limit = self.server.address.kind.patience();
         let each = self.writers.len() / self.ledgers.len().max(1);
@@ -167,8 +167,8 @@ impl Stage {
         settled.iter().all(Result::is_ok) && self.board.failure().is_none()
     }
 
-    /// Gives each writer an order, and sees what comes of it: how late the latest edit was, and whether all writers were
-    /// done and all viewers had all edits within the time and some patience.
+    /// Gives each writer an order. Returns the largest delay of an edit, and whether all writers had finished and all
+    /// viewers had all edits within the time plus a tolerance.
     pub async fn carry_out(&self, order: impl Fn(usize) -> Order, time: Duration) -> (Duration, bool) {
         let limit = time + self.server.address.kind.patience();
         let orders = self.writers.iter().enumerate().map(|(number, writer)| writer.order(order(number), limit));
@@ -185,7 +185,8 @@ impl Stage {
         Ok(Begun { at: Instant::now(), server, generator, edits: self.edits(), noted: self.board.noted() })
     }
 
-    /// Ends it, once the server has read what viewers answered: what was used and what was delivered since.
+    /// Ends a measurement once the server has read the viewers' answers. Returns resource use and deliveries since
+    /// its beginning.
     pub async fn end(&self, begun: &Begun) -> Fallible<Figures> {
         let wall = begun.at.elapsed().as_secs_f64();
         tokio::time::sleep(SETTLE).await;

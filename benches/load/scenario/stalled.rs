@@ -1,4 +1,5 @@
-//! Some viewers stop reading: are the others disturbed, what does the server keep for them, and do they catch up?
+//! Some viewers stop reading: measures whether others are disturbed, how much memory the server uses for them, and
+//! whether they catch up.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const DURING: usize = 2;
 
 pub fn run(run: &mut Run) -> Fallible<()> {
     let plan = run.small()?;
-    // Less than the two pings that a viewer may leave unanswered.
+    // Shorter than two missed pings, after which the server would close a viewer.
     let (before, during) = if run.quick { (2, 10) } else { (4, 30) };
     let case = format!("1,000 viewers of which 100 do not read for {during} s, 20 edits/s, small document");
     let subject = Subject { scenario: "stalled", case: &case, viewers: Some(VIEWERS) };
@@ -72,7 +73,7 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace, before: u32, during
     Ok(figures)
 }
 
-/// Edits for so many seconds. False: not all were acknowledged.
+/// Edits for this number of seconds. `false` if not all edits were acknowledged.
 async fn edit(stage: &Stage, seconds: u32) -> bool {
     let every = Duration::from_secs(1) / RATE;
     let first = std::time::Instant::now() + every;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offload::heavily;
+use offload::run_cpu_bound;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
@@ -202,7 +202,7 @@ impl Authority {
             return Ok(());
         }
         let id = grant.id.ok_or(AuthError::NoTokenId)?;
-        heavily(|| self.0.revoke(id, grant.expires, now))
+        run_cpu_bound(|| self.0.revoke(id, grant.expires, now))
     }
 
     /// Whether there are any accounts.

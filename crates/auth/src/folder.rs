@@ -12,7 +12,7 @@ use std::time::Duration;
 use primitives::strict_json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::disk::{Disk, LockError, LockGuard, RealDisk, folder_of, give_to_folder_owner};
+use store::disk::{Disk, LockError, LockGuard, RealDisk, parent_folder, set_owner_from_folder};
 use store::replace;
 
 use super::revocations::{RevocationWrite, Revocations};
@@ -121,7 +121,7 @@ impl AuthFolder {
     pub fn keys(&self) -> Result<OwnKeys, AuthError> {
         let path = self.keys_file();
         let keys: OwnKeys = read_json(&path, MAX_KEYS)?.unwrap_or_default();
-        // Rejects unusable keys before anybody changes the file.
+        // Rejects unusable keys before the file is changed.
         keys.prepare().map_err(|reason| AuthError::Content { path, reason })?;
         Ok(keys)
     }
@@ -236,7 +236,7 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let is_new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)?;
     if is_new {
-        give_to_folder_owner(&file, path);
+        set_owner_from_folder(&file, path);
     }
     file.write_all(line)?;
     file.sync_all()?;
@@ -244,7 +244,7 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
 }
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+    File::open(parent_folder(path))?.sync_all()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use offload::with_low_priority;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -164,7 +164,7 @@ impl Logins {
 
 /// Permits for the logins in progress and for `waiting` more, with a share for each network.
 fn queue_permits(waiting: usize) -> Arc<KeyedLimit<Payer>> {
-    KeyedLimit::new(AT_A_TIME + waiting, AT_A_TIME + share_of(waiting, FROM_ONE_NETWORK))
+    KeyedLimit::new(AT_A_TIME + waiting, AT_A_TIME + fair_share(waiting, FROM_ONE_NETWORK))
 }
 
 /// Logs a refusal. Unknown names are not logged: they may be passwords typed in the wrong field.

@@ -230,7 +230,7 @@ pub enum ScanEnd {
     TornTail {
         /// Offset of the torn region: the length of the whole part.
         at: usize,
-        /// What is wrong with it.
+        /// Why the bytes are invalid.
         error: ChunkError,
     },
     /// At invalid bytes before valid chunks: damage. Nothing may be cut off, as the rest is valid.
@@ -239,7 +239,7 @@ pub enum ScanEnd {
         at: usize,
         /// Offset of the next valid chunk, or of bytes that look like one.
         next: usize,
-        /// What is wrong with it.
+        /// Why the bytes are invalid.
         error: ChunkError,
     },
 }

@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads length-prefixed bytes.
-    pub fn counted(&mut self) -> Option<&'a [u8]> {
+    pub fn length_prefixed(&mut self) -> Option<&'a [u8]> {
         let length = self.unsigned()?;
         self.take(length)
     }
@@ -119,7 +119,7 @@ mod tests {
         for bytes in [&[][..], &[0x80], &[0x80; 10], &[0xff; 11]] {
             assert_eq!(Reader::new(bytes).signed(), None, "{bytes:?}");
         }
-        assert_eq!(Reader::new(&[5, 1, 2]).counted(), None);
+        assert_eq!(Reader::new(&[5, 1, 2]).length_prefixed(), None);
     }
 
     proptest! {

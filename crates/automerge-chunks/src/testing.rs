@@ -23,7 +23,7 @@ pub fn empty_change(actor: u64, seq: u64, deps: Vec<ChangeHash>) -> Change {
 
 /// `count` empty changes, each depending on the one before, by `actors` actors in turn.
 #[must_use]
-pub fn in_turn(count: u64, actors: u64) -> Vec<Change> {
+pub fn round_robin_changes(count: u64, actors: u64) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for index in 0..count {
         let deps = changes.last().map(Change::hash).into_iter().collect();

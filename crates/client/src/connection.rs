@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::endpoint::Server;
 use super::identity::Identity;
-use super::link::{Event, Link, Outgoing};
+use super::retry::RetryDelay;
+use super::socket_task::{Event, Outgoing, SocketTask};
 use super::{Problem, Status};
 
 /// Capacity of the queue of messages from the server. When it is full, the connection stops reading.
@@ -37,7 +37,7 @@ pub(super) struct Session {
     /// Why the server rejects the replica's changes, if it does.
     pub(super) refused: Option<String>,
     /// The server rejects changes for the rest of this connection.
-    pub(super) refused_for_good: bool,
+    pub(super) refused_permanently: bool,
     /// Both sides were in sync at some time in this session.
     pub(super) good: bool,
     events: mpsc::Receiver<Event>,
@@ -47,18 +47,18 @@ pub(super) struct Session {
 
 /// Why the connection wakes the replica's task.
 pub(super) enum Wake {
-    /// The link reported an event.
+    /// The socket task reported an event.
     Event(Event),
     /// The outbox has room for another message.
-    Room,
+    OutboxReady,
     /// The next attempt to connect is due.
     Redial,
 }
 
 enum State {
-    Off,
+    Offline,
     Waiting(Instant),
-    Up(Session),
+    Active(Session),
 }
 
 /// The connection to the server, and the state of reconnecting.
@@ -67,15 +67,15 @@ pub(super) struct Connection {
     document: DocumentId,
     ping: Duration,
     max_message: usize,
-    wanted: Option<Server>,
+    target: Option<Server>,
     state: State,
-    backoff: Backoff,
+    retry: RetryDelay,
     since: SystemTime,
     last_error: Option<Problem>,
     retry_at: Option<SystemTime>,
     sessions: u64,
-    /// All links that have not ended yet, including those that are closing.
-    links: JoinSet<()>,
+    /// All tasks that have not ended yet, including those that are closing.
+    tasks: JoinSet<()>,
 }
 
 impl Connection {
@@ -85,36 +85,36 @@ impl Connection {
             document,
             ping,
             max_message,
-            wanted: None,
-            state: State::Off,
-            backoff: Backoff::default(),
+            target: None,
+            state: State::Offline,
+            retry: RetryDelay::default(),
             since: SystemTime::now(),
             last_error: None,
             retry_at: None,
             sessions: 0,
-            links: JoinSet::new(),
+            tasks: JoinSet::new(),
         }
     }
 
     /// The current session. A session starts when it is dialled.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         match &mut self.state {
-            State::Up(session) => Some(session),
+            State::Active(session) => Some(session),
             _ => None,
         }
     }
 
     /// Whether there is a session with this server, or one being dialled.
     pub(super) fn is_connected_to(&self, server: &Server) -> bool {
-        matches!(self.state, State::Up(_)) && self.wanted.as_ref().is_some_and(|wanted| wanted.is(server))
+        matches!(self.state, State::Active(_)) && self.target.as_ref().is_some_and(|target| target.is_same(server))
     }
 
     /// The status, unless there is a session: `None` means that it depends on the document.
     pub(super) fn status(&self) -> Option<Status> {
         match &self.state {
-            State::Up(session) if session.joined => None,
-            State::Up(_) => Some(Status::Connecting),
-            State::Off | State::Waiting(_) => Some(Status::Offline {
+            State::Active(session) if session.joined => None,
+            State::Active(_) => Some(Status::Connecting),
+            State::Offline | State::Waiting(_) => Some(Status::Offline {
                 since: self.since,
                 last_error: self.last_error.clone(),
                 retry_at: self.retry_at,
@@ -125,10 +125,10 @@ impl Connection {
     /// Waits for the next wake-up. `behind` tells that a message waits for room in the outbox. Cancel safe.
     pub(super) async fn next(&mut self, behind: bool) -> Wake {
         match &mut self.state {
-            State::Off => std::future::pending().await,
+            State::Offline => std::future::pending().await,
             State::Waiting(until) => {
                 let replaced = async {
-                    match &mut self.wanted {
+                    match &mut self.target {
                         Some(server) => server.token_replaced().await,
                         None => std::future::pending().await,
                     }
@@ -136,14 +136,14 @@ impl Connection {
                 tokio::select! {
                     () = sleep_until(*until) => {}
                     // The server may accept the new token.
-                    () = replaced => self.backoff.reset(),
+                    () = replaced => self.retry.reset(),
                 }
                 Wake::Redial
             }
-            State::Up(session) => tokio::select! {
+            State::Active(session) => tokio::select! {
                 biased;
                 event = session.events.recv() => Wake::Event(event.unwrap_or_else(ended)),
-                _ = session.outgoing.reserve(), if behind => Wake::Room,
+                _ = session.outgoing.reserve(), if behind => Wake::OutboxReady,
             },
         }
     }
@@ -159,19 +159,19 @@ impl Connection {
 
     /// Connects to a server, and reconnects until [`stay_offline`](Self::stay_offline).
     pub(super) fn go_online(&mut self, server: Server) {
-        self.wanted = Some(server);
-        self.backoff.reset();
+        self.target = Some(server);
+        self.retry.reset();
         self.dial();
     }
 
     /// Makes the next attempt.
     pub(super) fn dial(&mut self) {
-        let Some(server) = &mut self.wanted else { return };
-        while self.links.try_join_next().is_some() {}
+        let Some(server) = &mut self.target else { return };
+        while self.tasks.try_join_next().is_some() {}
         let (to_replica, events) = mpsc::channel(INBOX);
         let (outgoing, from_replica) = mpsc::channel(OUTBOX);
         let stop = CancellationToken::new();
-        let link = Link {
+        let task = SocketTask {
             url: server.url.clone(),
             authorization: server.authorization(),
             trust: server.trust.clone(),
@@ -180,17 +180,17 @@ impl Connection {
             ping: self.ping,
             max_message: self.max_message,
         };
-        self.links.spawn(link.run(to_replica, from_replica, stop.clone()));
+        self.tasks.spawn(task.run(to_replica, from_replica, stop.clone()));
         self.sessions += 1;
         self.retry_at = None;
-        self.state = State::Up(Session {
+        self.state = State::Active(Session {
             key: PeerKey(self.sessions),
             outgoing,
             joined: false,
             storage: None,
             unavailable: false,
             refused: None,
-            refused_for_good: false,
+            refused_permanently: false,
             good: false,
             events,
             stop,
@@ -198,43 +198,43 @@ impl Connection {
         });
     }
 
-    /// Ends the session, if there is one. Its link closes in the background; later events from it are discarded.
+    /// Ends the session, if there is one. Its socket task closes in the background; later events from it are discarded.
     pub(super) fn disconnect(&mut self) -> Option<Session> {
-        let State::Up(session) = std::mem::replace(&mut self.state, State::Off) else { return None };
+        let State::Active(session) = std::mem::replace(&mut self.state, State::Offline) else { return None };
         session.stop.cancel();
         if session.joined {
             self.since = SystemTime::now();
         }
         if session.good || session.began.elapsed() >= GOOD_SESSION {
-            self.backoff.reset();
+            self.retry.reset();
         }
         Some(session)
     }
 
     /// Stays offline until the next [`go_online`](Self::go_online).
     pub(super) fn stay_offline(&mut self) {
-        self.wanted = None;
-        self.state = State::Off;
+        self.target = None;
+        self.state = State::Offline;
         self.last_error = None;
         self.retry_at = None;
     }
 
     /// Schedules the next attempt, with back-off.
     pub(super) fn retry_after(&mut self, problem: Problem) {
-        let wait = self.backoff.next(problem.retry_class(), rand::random());
+        let wait = self.retry.record_failure(problem.retry_class(), rand::random());
         tracing::info!(document = %self.document, %problem, ?wait, "offline");
         self.last_error = Some(problem);
         self.retry_at = Some(SystemTime::now() + wait);
         self.state = State::Waiting(Instant::now() + wait);
     }
 
-    /// Waits until all links have closed, which takes a bounded time.
+    /// Waits until all tasks have closed, which takes a bounded time.
     pub(super) async fn close(mut self) {
-        while self.links.join_next().await.is_some() {}
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// The event for a link whose task ended without one.
+/// The event for a socket task that ended without one.
 fn ended() -> Event {
     Event::Ended(Problem::Lost("its task ended".to_owned()))
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
 use super::BadUrl;
-use super::tls::Trust;
+use super::tls::TrustStore;
 use super::token::Token;
 use super::url::ServerUrl;
 
@@ -68,12 +68,12 @@ impl Endpoint {
     }
 
     /// Validates the endpoint.
-    pub(super) fn check(self) -> Result<Server, BadUrl> {
+    pub(super) fn validate(self) -> Result<Server, BadUrl> {
         let url = ServerUrl::parse(&self.url)?;
         if self.token.is_some() && !self.in_the_clear && !url.is_private() {
             return Err(BadUrl::TokenInTheClear(self.url));
         }
-        let trust = url.tls.is_some().then(|| Arc::new(Trust::new(self.authorities)));
+        let trust = url.tls.is_some().then(|| Arc::new(TrustStore::new(self.authorities)));
         Ok(Server { url, token: self.token.map(|token| token.subscribe()), trust })
     }
 }
@@ -103,12 +103,12 @@ pub(super) struct Server {
     /// The `Authorization` header; `None` sends none.
     pub(super) token: Option<watch::Receiver<HeaderValue>>,
     /// How to verify the server; `None` without TLS.
-    pub(super) trust: Option<Arc<Trust>>,
+    pub(super) trust: Option<Arc<TrustStore>>,
 }
 
 impl Server {
     /// Whether a connection to one serves as a connection to the other.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         let same_token = match (&self.token, &other.token) {
             (Some(ours), Some(theirs)) => ours.same_channel(theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
@@ -139,19 +139,19 @@ mod tests {
     #[test]
     fn token_requires_tls_or_loopback() {
         let endpoint = |url: &str| Endpoint::new(url).token(Token::new("secret").unwrap());
-        let error = endpoint("ws://plan.example.com/sync").check().unwrap_err();
+        let error = endpoint("ws://plan.example.com/sync").validate().unwrap_err();
         assert_eq!(error, BadUrl::TokenInTheClear("ws://plan.example.com/sync".to_owned()));
-        assert!(endpoint("ws://plan.example.com/sync").token_in_the_clear().check().is_ok());
+        assert!(endpoint("ws://plan.example.com/sync").token_in_the_clear().validate().is_ok());
         for url in ["wss://plan.example.com/sync", "ws://127.0.0.1:8000/sync"] {
-            assert!(endpoint(url).check().is_ok(), "{url}");
+            assert!(endpoint(url).validate().is_ok(), "{url}");
         }
-        assert!(Endpoint::new("ws://plan.example.com/sync").check().is_ok());
+        assert!(Endpoint::new("ws://plan.example.com/sync").validate().is_ok());
     }
 
     #[test]
     fn debug_output_hides_the_token() {
         let endpoint = Endpoint::new("wss://plan.example.com/sync").token(Token::new("secret").unwrap());
-        assert!(!format!("{endpoint:?} {:?}", endpoint.clone().check()).contains("secret"));
+        assert!(!format!("{endpoint:?} {:?}", endpoint.clone().validate()).contains("secret"));
     }
 
     #[test]
@@ -159,10 +159,12 @@ mod tests {
         let endpoint = Endpoint::new("wss://plan.example.com/sync");
         let token = Token::new("secret").unwrap();
         let shown = endpoint.clone().token(token.clone());
-        let is = |one: &Endpoint, other: &Endpoint| one.clone().check().unwrap().is(&other.clone().check().unwrap());
-        assert!(is(&endpoint, &endpoint) && is(&shown, &endpoint.clone().token(token)));
-        assert!(!is(&endpoint, &shown) && !is(&endpoint, &Endpoint::new("wss://plan.example.com/")));
-        assert!(!is(&shown, &endpoint.token(Token::new("secret").unwrap())));
+        let is_same = |one: &Endpoint, other: &Endpoint| {
+            one.clone().validate().unwrap().is_same(&other.clone().validate().unwrap())
+        };
+        assert!(is_same(&endpoint, &endpoint) && is_same(&shown, &endpoint.clone().token(token)));
+        assert!(!is_same(&endpoint, &shown) && !is_same(&endpoint, &Endpoint::new("wss://plan.example.com/")));
+        assert!(!is_same(&shown, &endpoint.token(Token::new("secret").unwrap())));
     }
 
     #[test]

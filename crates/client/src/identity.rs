@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use repo_protocol::{PeerId, StorageId};
 use store::FileMode;
-use store::disk::{make_folders, write_small};
+use store::disk::{create_folders, write_file};
 
 use super::ReplicaError;
 
@@ -47,7 +47,7 @@ impl Identity {
         }
         let storage = StorageId::new(&format!("happierwork-replica-{}", random_name()))?;
         let mode = FileMode::PRIVATE;
-        make_folders(folder, mode).and_then(|()| write_small(&path, &format!("{storage}\n"), mode)).map_err(failed)?;
+        create_folders(folder, mode).and_then(|()| write_file(&path, &format!("{storage}\n"), mode)).map_err(failed)?;
         Ok(Self { peer, storage })
     }
 }

@@ -28,24 +28,38 @@
 //! # }
 //! ```
 //!
+//! # The path of a change
+//!
+//! 1. [`Replica::edit`] sends the edit to the replica's task. A change of another client arrives at `socket_task`, which decodes
+//!    automerge-repo's messages, and forwards the sync message to the same task.
+//! 2. The task commits everything that is queued as one batch (`task`): it applies the batch in memory, and appends the new
+//!    changes to the file in one write and one fsync. [`runtime::document`] and [`runtime::document_log`] do the work, as on the
+//!    server.
+//! 3. The task publishes the batch: it updates the [view](Replica::view), notifies [listeners](Replica::changes), sends a sync
+//!    message to the server if there is a session, and answers the callers.
+//! 4. Without a session the changes stay in the file. The next session starts with the heads that the server last had, so it
+//!    transfers only the difference.
+//!
+//! # Modules
+//!
 //! | module | holds |
 //! |---|---|
 //! | `task` | the task that owns the document: apply, append, publish |
-//! | `connection`, `backoff` | the current session, and when to reconnect |
-//! | `link` | one connection, from dialling to its end |
+//! | `connection`, `retry` | the current session, and when to reconnect |
+//! | `socket_task` | one connection, from dialling to its end |
 //! | `handshake`, `tls` | the WebSocket handshake, and verification of the server's certificate |
 //! | `endpoint`, `token`, `url` | a server as the program names it |
-//! | `servers`, `identity` | what is stored next to the replica's file |
+//! | `server_records`, `identity` | what is stored next to the replica's file |
 
-mod backoff;
 mod connection;
 mod endpoint;
 mod error;
 mod handshake;
 mod identity;
-mod link;
 mod renderings;
-mod servers;
+mod retry;
+mod server_records;
+mod socket_task;
 mod status;
 mod task;
 #[cfg(test)]
@@ -67,11 +81,11 @@ use plan::{Done, Edit, NewPosition, PlanPatch, SharedView, ViewChange, read_view
 use primitives::{DocumentId, check_author_name};
 use runtime::clock::now_ms;
 use runtime::document::Document;
-use runtime::document_log::{Actors, DocumentLog};
-use servers::Servers;
+use runtime::document_log::{ActorSource, DocumentLog};
+use server_records::ServerRecords;
 pub use status::{Problem, Status};
 use store::disk::RealDisk;
-use store::{self, FileStore, Lengths, Repair, StateFile};
+use store::{self, FileStore, Lengths, Position, Repair, StateFile};
 use sync_engine::MessageLimits;
 use task::{Command, ReplicaTask};
 pub use token::{BadToken, Token};
@@ -143,7 +157,7 @@ impl Replica {
     /// # Errors
     /// If the file is in use, damaged, or holds another document, or if the author or the URL is invalid.
     pub async fn open(mut options: ReplicaOptions) -> Result<Self, ReplicaError> {
-        let server = options.server.take().map(Endpoint::check).transpose()?;
+        let server = options.server.take().map(Endpoint::validate).transpose()?;
         let replica = Self::start(options).await?;
         if let Some(server) = server {
             // The task was just started, and ends only on request.
@@ -162,7 +176,7 @@ impl Replica {
         plan: PlanPatch,
         positions: Vec<NewPosition>,
     ) -> Result<Self, ReplicaError> {
-        let server = options.server.take().map(Endpoint::check).transpose()?;
+        let server = options.server.take().map(Endpoint::validate).transpose()?;
         let (id, file) = (options.document.clone(), options.file.clone());
         let replica = Self::start(options).await?;
         if !replica.heads().is_empty() {
@@ -188,15 +202,10 @@ impl Replica {
         let ReplicaOptions { file, document: id, author, ping, max_message, .. } = options;
         let author = check_author_name(&author)?.to_owned();
         // Locks, repairs and reads the file: blocking I/O.
-        let opening = tokio::task::spawn_blocking(move || read(disk, file, id, max_message));
-        let (mut document, store, identity, lengths, repaired) = match opening.await {
-            Ok(opened) => opened?,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        };
+        let opened = offload::run_blocking(move || OpenedFile::open(disk, file, id, max_message)).await?;
+        let OpenedFile { mut document, store, identity, lengths, repaired } = opened;
         let id = document.id().clone();
-        let servers = Servers::load(&store, &id).await;
+        let server_records = ServerRecords::load(&store, &id).await;
         let connection = Connection::new(identity, id.clone(), ping, max_message);
         let initial = Status::Offline { since: SystemTime::now(), last_error: None, retry_at: None };
         let (status, status_of_task) = watch::channel(initial);
@@ -210,8 +219,9 @@ impl Replica {
             changes: changes.clone(),
             repaired: repaired.map(Arc::new),
         };
-        let log = DocumentLog::new(Arc::new(store), id, Actors::default(), lengths);
-        let task = ReplicaTask { document, log, servers, connection, author, commands: mailbox, status, changes };
+        let log = DocumentLog::new(Arc::new(store), id, ActorSource::default(), Position::START, lengths);
+        let task =
+            ReplicaTask { document, log, server_records, connection, author, commands: mailbox, status, changes };
         tokio::spawn(task.run());
         Ok(replica)
     }
@@ -292,7 +302,7 @@ impl Replica {
     /// # Errors
     /// If the URL is invalid, or the replica is closed.
     pub async fn connect(&self, server: impl Into<Endpoint>) -> Result<(), ConnectError> {
-        let server = server.into().check()?;
+        let server = server.into().validate()?;
         Ok(self.ask(|reply| Command::Connect { server, reply }).await?)
     }
 
@@ -319,29 +329,45 @@ impl Replica {
     }
 }
 
-type Read = (Document, FileStore, Identity, Lengths, Option<Repair>);
+/// The content of a replica's file and folder.
+struct OpenedFile {
+    document: Document,
+    store: FileStore,
+    identity: Identity,
+    lengths: Lengths,
+    /// What was truncated: an incomplete write.
+    repaired: Option<Repair>,
+}
 
-/// Locks, repairs and reads the file. Does blocking I/O.
-fn read(
-    disk: Arc<dyn store::disk::Disk>,
-    file: PathBuf,
-    id: DocumentId,
-    max_message: usize,
-) -> Result<Read, ReplicaError> {
-    let mut state = StateFile::open_on(disk, &file)?;
-    let repaired = state.repaired().cloned();
-    let lengths = state.lengths();
-    let content = state.take_document().unwrap_or_default();
-    // A document without an id is accepted. One with another id must not be mixed up with this one.
-    if let Some(found) = Document::carried_id(&content).filter(|found| *found != id) {
-        return Err(ReplicaError::OtherDocument { file, found, wanted: id });
+impl OpenedFile {
+    /// Locks, repairs and reads the file. Does blocking I/O.
+    fn open(
+        disk: Arc<dyn store::disk::Disk>,
+        file: PathBuf,
+        id: DocumentId,
+        max_message: usize,
+    ) -> Result<Self, ReplicaError> {
+        let mut state = StateFile::open_on(disk, &file)?;
+        let repaired = state.repair().cloned();
+        let lengths = state.lengths();
+        let content = state.take_document().unwrap_or_default();
+        // A document without an id is accepted. One with another id must not be mixed up with this one.
+        if let Some(found) = Document::carried_id(&content).filter(|found| *found != id) {
+            return Err(ReplicaError::OtherDocument { file, found, wanted: id });
+        }
+        let limits = MessageLimits::for_replica(max_message as u64);
+        let document = Document::from_automerge(
+            id.clone(),
+            content,
+            ActorSource::default().fresh(),
+            renderings::RENDERINGS,
+            limits,
+        );
+        let folder = identity::folder(&file);
+        let identity = Identity::load(&folder)?;
+        let store = FileStore::open(state, id, folder)?;
+        Ok(Self { document, store, identity, lengths, repaired })
     }
-    let limits = MessageLimits::for_replica(max_message as u64);
-    let document = Document::of(id.clone(), content, Actors::default().fresh(), renderings::RENDERINGS, limits);
-    let folder = identity::folder(&file);
-    let identity = Identity::load(&folder)?;
-    let store = FileStore::open(state, id, folder)?;
-    Ok((document, store, identity, lengths, repaired))
 }
 
 /// Generates a random document id, as automerge-repo does.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::backoff::RetryClass;
+use super::retry::RetryClass;
 
 /// The status of a replica's connection and sync.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use plan::{Author, Done, Edit, ViewChange};
 use repo_protocol::StorageId;
 use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
-use runtime::document_log::DocumentLog;
+use runtime::document_log::{Append, DocumentLog};
+use store::StoreError;
 use sync_engine::BadMessage;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
 use super::endpoint::Server;
-use super::link::{Event, Outgoing};
-use super::servers::Servers;
+use super::server_records::ServerRecords;
+use super::socket_task::{Event, Outgoing};
 use super::{EditFailed, Problem, Status, now_ms};
 
 /// Maximum number of edits and messages in a batch.
@@ -39,18 +40,18 @@ enum Input {
 }
 
 /// The source of an item of a batch.
-enum Sender {
-    Caller(oneshot::Sender<Result<Done, EditFailed>>),
+enum ItemSource {
+    Edit(oneshot::Sender<Result<Done, EditFailed>>),
     Server,
 }
 
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
-    senders: Vec<Sender>,
+    senders: Vec<ItemSource>,
     bytes: usize,
     /// The server requested the document.
-    asked: bool,
+    requested: bool,
 }
 
 impl Batch {
@@ -63,7 +64,7 @@ impl Batch {
 pub(super) struct ReplicaTask {
     pub(super) document: Document,
     pub(super) log: DocumentLog,
-    pub(super) servers: Servers,
+    pub(super) server_records: ServerRecords,
     pub(super) connection: Connection,
     pub(super) author: String,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -102,48 +103,48 @@ impl ReplicaTask {
         let mut next = Some(first);
         let mut afterwards = None;
         while let Some(input) = next {
-            afterwards = self.sort(input, &mut batch);
+            afterwards = self.add_to_batch(input, &mut batch);
             let done = afterwards.is_some() || batch.is_full();
-            next = if done { None } else { self.waiting() };
+            next = if done { None } else { self.next_waiting() };
         }
         if !batch.items.is_empty() {
             self.commit(batch.items, batch.senders).await;
         }
-        if batch.asked && !self.document.engine.exists() {
+        if batch.requested && !self.document.engine.exists() {
             self.send(Outgoing::Unavailable);
         }
         match afterwards {
-            Some(input) => self.act(input).await,
+            Some(input) => self.handle_control(input).await,
             None => ControlFlow::Continue(()),
         }
     }
 
-    fn waiting(&mut self) -> Option<Input> {
+    fn next_waiting(&mut self) -> Option<Input> {
         let event = self.connection.try_next().map(|event| Input::Wake(Wake::Event(event)));
         event.or_else(|| self.commands.try_recv().ok().map(Input::Command))
     }
 
     /// Adds an input to the batch, or returns it if it does not belong there.
-    fn sort(&mut self, input: Input, batch: &mut Batch) -> Option<Input> {
+    fn add_to_batch(&mut self, input: Input, batch: &mut Batch) -> Option<Input> {
         match input {
             Input::Command(Command::Edit { edit, reply }) => {
                 let author = Author { name: self.author.clone(), now: now_ms() };
                 batch.items.push(Item::Edit { edit: AuthoredEdit { edit, author }, by: None });
-                batch.senders.push(Sender::Caller(reply));
+                batch.senders.push(ItemSource::Edit(reply));
             }
-            Input::Wake(Wake::Event(Event::Sync { data, asked })) => {
+            Input::Wake(Wake::Event(Event::Sync { data, requested })) => {
                 let session = self.connection.session()?;
                 session.unavailable = false;
-                batch.asked |= asked;
+                batch.requested |= requested;
                 batch.bytes += data.len();
                 batch.items.push(Item::Sync { peer: session.key, bytes: data });
-                batch.senders.push(Sender::Server);
+                batch.senders.push(ItemSource::Server);
             }
-            Input::Wake(Wake::Event(Event::Joined(storage))) => self.joined(storage),
+            Input::Wake(Wake::Event(Event::Joined(storage))) => self.start_sync(storage),
             Input::Wake(Wake::Event(Event::Unavailable)) => {
                 let session = self.connection.session()?;
                 session.unavailable = true;
-                session.refused_for_good = session.refused.is_some();
+                session.refused_permanently = session.refused.is_some();
             }
             Input::Wake(Wake::Event(Event::Refused(message))) => self.connection.session()?.refused = Some(message),
             other => return Some(other),
@@ -151,7 +152,7 @@ impl ReplicaTask {
         None
     }
 
-    async fn act(&mut self, input: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
+    async fn handle_control(&mut self, input: Input) -> ControlFlow<Option<oneshot::Sender<()>>> {
         match input {
             Input::Command(Command::Connect { server, reply }) => {
                 if !self.connection.is_connected_to(&server) {
@@ -179,7 +180,7 @@ impl ReplicaTask {
                 return ControlFlow::Break(None);
             }
             Input::Wake(Wake::Redial) => self.connection.dial(),
-            Input::Wake(Wake::Room) => {
+            Input::Wake(Wake::OutboxReady) => {
                 let Some(session) = self.connection.session() else { return ControlFlow::Continue(()) };
                 if let Some(delivery) = self.document.engine.drained(session.key) {
                     self.send(Outgoing::Sync(delivery.message));
@@ -193,10 +194,10 @@ impl ReplicaTask {
     }
 
     /// Starts to sync after the handshake. The replica speaks first: the server does not know which document it wants.
-    fn joined(&mut self, storage: Option<StorageId>) {
+    fn start_sync(&mut self, storage: Option<StorageId>) {
         let Some(session) = self.connection.session() else { return };
         session.joined = true;
-        let shared = storage.as_ref().map(|storage| self.servers.shared_heads(storage)).unwrap_or_default();
+        let shared = storage.as_ref().map(|storage| self.server_records.shared_heads(storage)).unwrap_or_default();
         session.storage = storage;
         self.document.engine.join(session.key, shared);
         if let Some(delivery) = self.document.engine.greet(session.key) {
@@ -217,7 +218,7 @@ impl ReplicaTask {
     async fn disconnect(&mut self) {
         let Some(session) = self.connection.disconnect() else { return };
         if let (Some(shared), Some(storage)) = (self.document.engine.leave(session.key), session.storage) {
-            self.servers.remember(&storage, shared, &**self.log.store(), self.document.id()).await;
+            self.server_records.save(&storage, shared, &**self.log.store(), self.document.id()).await;
         }
     }
 
@@ -229,10 +230,10 @@ impl ReplicaTask {
     }
 
     /// Applies a batch, appends it to the log and publishes it. No effect is visible before it is durable.
-    async fn commit(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
-        if !self.log.mend(&mut self.document).await {
+    async fn commit(&mut self, items: Vec<Item>, senders: Vec<ItemSource>) {
+        if !self.log.recover(&mut self.document).await {
             let problem = Problem::Disk("the file cannot be read".to_owned());
-            return self.fail(senders, &EditFailed::Unreadable, problem).await;
+            return self.fail_batch(senders, &EditFailed::Unreadable, problem).await;
         }
         let copies = items.clone();
         let document = &mut self.document;
@@ -241,16 +242,22 @@ impl ReplicaTask {
             return self.recover_from_panic(copies, senders).await;
         }
         if !applied.chunks.is_empty() {
-            if let Err(error) = self.log.append_batch(&mut self.document, &mut applied, now_ms()).await {
+            let appended = self.log.append_batch(&mut self.document, &mut applied, now_ms()).await;
+            let stored = appended.and_then(|append| match append {
+                Append::Stored => Ok(()),
+                // The file is locked, so no other process appends to it.
+                Append::Behind => Err(StoreError::Contended { id: self.document.id().clone() }),
+            });
+            if let Err(error) = stored {
                 tracing::error!(document = %self.document.id(), %error, "changes could not be stored");
                 self.log.reload(&mut self.document).await;
                 let problem = Problem::Disk(error.to_string());
-                return self.fail(senders, &EditFailed::NotStored(Arc::new(error)), problem).await;
+                return self.fail_batch(senders, &EditFailed::NotStored(Arc::new(error)), problem).await;
             }
             self.log.compact_if_due(&self.document, || {});
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
-        let refused = outcomes.iter().find_map(|outcome| match outcome {
+        let rejected = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Refused(error) => Some(Problem::BadServer(error.to_string())),
             _ => None,
         });
@@ -260,7 +267,7 @@ impl ReplicaTask {
             self.log.reload(&mut self.document).await;
             self.drop_connection(Problem::Lost("the Automerge library failed".to_owned())).await;
         }
-        if let Some(problem) = refused {
+        if let Some(problem) = rejected {
             self.drop_connection(problem).await;
         }
         if self.connection.session().is_some_and(|session| self.document.engine.is_stalled(session.key)) {
@@ -270,7 +277,7 @@ impl ReplicaTask {
         // Before the callers get their answers: a caller that then waits for `Synced` must not see the old status.
         self.update_status();
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
-            if let (Sender::Caller(reply), Outcome::Edited(result)) = (sender, outcome) {
+            if let (ItemSource::Edit(reply), Outcome::Edited(result)) = (sender, outcome) {
                 let _ = reply.send(result.map_err(|error| EditFailed::Refused(Arc::new(error))));
             }
         }
@@ -300,29 +307,29 @@ impl ReplicaTask {
     }
 
     /// Fails a batch. Callers get the error. The connection is dropped, since the server assumes that its changes arrived.
-    async fn fail(&mut self, senders: Vec<Sender>, error: &EditFailed, problem: Problem) {
+    async fn fail_batch(&mut self, senders: Vec<ItemSource>, error: &EditFailed, problem: Problem) {
         self.drop_connection(problem).await;
         self.update_status();
         for sender in senders {
-            if let Sender::Caller(reply) = sender {
+            if let ItemSource::Edit(reply) = sender {
                 let _ = reply.send(Err(error.clone()));
             }
         }
     }
 
     /// Retries the items of a batch one by one after a panic, so that only the culprit fails.
-    async fn recover_from_panic(&mut self, items: Vec<Item>, senders: Vec<Sender>) {
+    async fn recover_from_panic(&mut self, items: Vec<Item>, senders: Vec<ItemSource>) {
         tracing::error!(document = %self.document.id(), "the Automerge library failed while applying");
         self.log.reload(&mut self.document).await;
         if items.len() > 1 {
             for (item, sender) in items.into_iter().zip(senders) {
                 Box::pin(self.commit(vec![item], vec![sender])).await;
             }
-        } else if senders.iter().any(|sender| matches!(sender, Sender::Server)) {
+        } else if senders.iter().any(|sender| matches!(sender, ItemSource::Server)) {
             self.drop_connection(Problem::BadServer(BadMessage::Panicked.to_string())).await;
         } else {
             let problem = Problem::Lost("the Automerge library failed".to_owned());
-            self.fail(senders, &EditFailed::Panicked, problem).await;
+            self.fail_batch(senders, &EditFailed::Panicked, problem).await;
         }
     }
 
@@ -344,7 +351,7 @@ impl ReplicaTask {
         let (ours, theirs) = (self.document.engine.heads(), self.document.engine.their_heads(session.key));
         if self.document.engine.exists() {
             // Heads identify the whole history: equal heads mean equal changes.
-            let refuses = session.refused_for_good || self.document.engine.refuses_changes(session.key);
+            let refuses = session.refused_permanently || self.document.engine.refuses_changes(session.key);
             match &session.refused {
                 _ if theirs == Some(&ours) => Status::Synced,
                 Some(message) if refuses => Status::Refused { message: message.clone() },

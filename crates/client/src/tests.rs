@@ -62,7 +62,7 @@ async fn replica_recovers_from_a_broken_disk() {
     let replica = home.open().await;
     replica.edit(add("a")).await.unwrap();
     for op in [Op::Write, Op::Sync, Op::Create, Op::Rename] {
-        home.disk.break_op(op, ErrorKind::Other);
+        home.disk.fail_always(op, ErrorKind::Other);
     }
     for _ in 0..3 {
         assert!(matches!(replica.edit(add("b")).await, Err(EditFailed::NotStored(_))));

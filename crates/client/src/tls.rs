@@ -12,19 +12,19 @@ use super::Problem;
 
 /// The authorities that a server's certificate is verified against.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct TrustStore {
     authorities: Vec<CertificateDer<'static>>,
     /// Built for the first connection: reading the system's authorities takes some milliseconds.
     config: OnceCell<Arc<ClientConfig>>,
 }
 
-impl PartialEq for Trust {
+impl PartialEq for TrustStore {
     fn eq(&self, other: &Self) -> bool {
         self.authorities == other.authorities
     }
 }
 
-impl Trust {
+impl TrustStore {
     /// Trusts the system's authorities, and these.
     pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Self {
         Self { authorities, config: OnceCell::new() }
@@ -34,12 +34,7 @@ impl Trust {
     pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
         let make = || async {
             let authorities = self.authorities.clone();
-            match tokio::task::spawn_blocking(move || config(authorities)).await {
-                Ok(config) => config.map(Arc::new),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is shutting down, and this task with it.
-                Err(_) => std::future::pending().await,
-            }
+            offload::run_blocking(move || config(authorities)).await.map(Arc::new)
         };
         self.config.get_or_try_init(make).await.cloned()
     }

@@ -30,7 +30,7 @@ pub enum Full {
     Key,
 }
 
-/// A counted use, released on drop.
+/// A counted use. Dropping it releases the use.
 #[derive(Debug)]
 pub struct KeyedPermit<K: Hash + Eq + Clone> {
     limit: Arc<KeyedLimit<K>>,
@@ -67,20 +67,20 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         self.count(true, key, 1)
     }
 
-    /// Like [`take`](Self::take), but does not count in the total: another permit does.
+    /// Like [`take`](Self::take), but not counted in the total: another permit counts there.
     ///
     /// # Errors
     /// When the key's limit is reached; nothing is counted then.
-    pub fn take_share(self: &Arc<Self>, key: K) -> Result<KeyedPermit<K>, Full> {
+    pub fn take_for_key(self: &Arc<Self>, key: K) -> Result<KeyedPermit<K>, Full> {
         self.count(false, Some(key), 1)
     }
 
-    /// Like [`take_share`](Self::take_share), for an amount. A key that uses nothing may exceed its limit once, as it
+    /// Like [`take_for_key`](Self::take_for_key), for an amount. A key that uses nothing may exceed its limit once, as it
     /// could never get a larger amount otherwise.
     ///
     /// # Errors
     /// When the key uses something and would exceed its limit; nothing is counted then.
-    pub fn take_share_of(self: &Arc<Self>, key: K, amount: usize) -> Result<KeyedPermit<K>, Full> {
+    pub fn take_amount_for_key(self: &Arc<Self>, key: K, amount: usize) -> Result<KeyedPermit<K>, Full> {
         self.count(false, Some(key), amount)
     }
 
@@ -141,28 +141,28 @@ mod tests {
         assert_eq!(limit.take(Some("b")).unwrap_err(), Full::Total);
         assert_eq!(limit.take(None).unwrap_err(), Full::Total);
         held.remove(0);
-        assert!(limit.take(Some("a")).is_ok(), "given back");
+        assert!(limit.take(Some("a")).is_ok(), "released");
         drop(held);
         assert_eq!(limit.used(), (0, 0), "nothing is left behind");
     }
 
     #[test]
-    fn share_is_not_counted_in_the_total() {
+    fn use_for_a_key_is_not_counted_in_the_total() {
         let limit = KeyedLimit::new(1, 1);
         let _total = limit.take(None).expect("room");
-        let _share = limit.take_share("a").expect("room");
-        assert_eq!(limit.take_share("a").unwrap_err(), Full::Key);
+        let _share = limit.take_for_key("a").expect("room");
+        assert_eq!(limit.take_for_key("a").unwrap_err(), Full::Key);
     }
 
     #[test]
     fn first_amount_may_exceed_the_limit() {
         let limit = KeyedLimit::new(usize::MAX, 100);
-        let large = limit.take_share_of("a", 300).expect("it is all that is in use");
-        assert_eq!(limit.take_share_of("a", 10).unwrap_err(), Full::Key);
-        let _others = limit.take_share_of("b", 60).expect("room");
-        assert_eq!(limit.take_share_of("b", 60).unwrap_err(), Full::Key);
+        let large = limit.take_amount_for_key("a", 300).expect("it is all that is in use");
+        assert_eq!(limit.take_amount_for_key("a", 10).unwrap_err(), Full::Key);
+        let _others = limit.take_amount_for_key("b", 60).expect("room");
+        assert_eq!(limit.take_amount_for_key("b", 60).unwrap_err(), Full::Key);
         drop(large);
-        assert!(limit.take_share_of("a", 10).is_ok());
+        assert!(limit.take_amount_for_key("a", 10).is_ok());
     }
 
     #[test]

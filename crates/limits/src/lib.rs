@@ -1,7 +1,7 @@
-//! Limits for all clients together with a smaller limit for each, so that no client can use up everything.
+//! A limit for all clients together, and a smaller limit for each, so that one client cannot exhaust a resource.
 //!
 //! [`KeyedLimit`] limits concurrent use, [`KeyedRate`] the rate of events. The key is usually a [`Payer`]: the user
-//! that is charged, or the network where users are unknown.
+//! that is charged, or the network where users are unknown. [`BackOff`] delays the next attempt after failures.
 //!
 //! ```
 //! use limits::{Full, KeyedLimit};
@@ -11,6 +11,7 @@
 //! assert!(connections.take(Some("ceo")).is_ok());
 //! ```
 
+mod back_off;
 mod concurrency;
 mod rate;
 pub mod token_bucket;
@@ -18,6 +19,7 @@ pub mod token_bucket;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+pub use back_off::{BackOff, BackOffPolicy, equal_jitter, full_jitter};
 pub use concurrency::{Full, KeyedLimit, KeyedPermit};
 pub use rate::{KeyedRate, Rate, Wait};
 
@@ -33,8 +35,8 @@ pub enum Payer {
 impl Payer {
     /// The network that is charged for clients at this address.
     ///
-    /// `None` for loopback addresses: they belong to the operator's programs, or to a proxy that does not say who its
-    /// clients are, which would all share one client's limit.
+    /// `None` for loopback addresses: they belong to the operator's programs, or to a proxy that does not forward its
+    /// clients' addresses. Those clients would all share one limit.
     #[must_use]
     pub fn at(address: IpAddr) -> Option<Self> {
         let address = address.to_canonical();
@@ -51,9 +53,10 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// One client's share of a limit: a quarter, or `least` (what an honest client may need at once), up to a half.
+/// The part of a limit that one client may use: a quarter; or, if that is more, `least` up to a half of the limit. `least` is what an
+/// honest client may need at once.
 #[must_use]
-pub fn share_of(limit: usize, least: usize) -> usize {
+pub fn fair_share(limit: usize, least: usize) -> usize {
     (limit / 4).max(least.min(limit / 2)).max(1).min(limit)
 }
 
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn share_is_a_quarter_but_enough_for_one_client() {
         for (limit, share) in [(10_000, 2_500), (2_000, 1_000), (10, 5), (1, 1), (0, 0)] {
-            assert_eq!(share_of(limit, 1_000), share, "{limit}");
+            assert_eq!(fair_share(limit, 1_000), share, "{limit}");
         }
     }
 

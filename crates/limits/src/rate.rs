@@ -16,8 +16,8 @@ const MIN_KEYS: usize = 1_024;
 pub struct Rate {
     /// Events per second.
     pub per_second: f64,
-    /// Burst: events at once after an idle time.
-    pub at_once: f64,
+    /// Number of events that may come at once after an idle time.
+    pub burst: f64,
 }
 
 /// A limit on the rate of events: in total, and per key.
@@ -53,7 +53,7 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
     /// Allows `total` for all keys together, and `each` per key.
     #[must_use]
     pub fn new(total: Rate, each: Rate, now: Instant) -> Self {
-        let total = TokenBucket::new(total.per_second, total.at_once, now);
+        let total = TokenBucket::new(total.per_second, total.burst, now);
         Self { total, each, by_key: HashMap::new(), prune_at: MIN_KEYS }
     }
 
@@ -94,8 +94,8 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
             self.by_key.retain(|_, bucket| !bucket.is_full(now));
             self.prune_at = (self.by_key.len() * 2).max(MIN_KEYS);
         }
-        let Rate { per_second, at_once } = self.each;
-        self.by_key.entry(key.clone()).or_insert_with(|| TokenBucket::new(per_second, at_once, now))
+        let Rate { per_second, burst } = self.each;
+        self.by_key.entry(key.clone()).or_insert_with(|| TokenBucket::new(per_second, burst, now))
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn rate(now: Instant) -> KeyedRate<u32> {
-        KeyedRate::new(Rate { per_second: 2.0, at_once: 4.0 }, Rate { per_second: 1.0, at_once: 2.0 }, now)
+        KeyedRate::new(Rate { per_second: 2.0, burst: 4.0 }, Rate { per_second: 1.0, burst: 2.0 }, now)
     }
 
     #[test]
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn idle_keys_are_removed() {
         let now = Instant::now();
-        let none = Rate { per_second: 0.0, at_once: 0.0 };
-        let mut rate = KeyedRate::new(none, Rate { per_second: 1.0, at_once: 1.0 }, now);
+        let none = Rate { per_second: 0.0, burst: 0.0 };
+        let mut rate = KeyedRate::new(none, Rate { per_second: 1.0, burst: 1.0 }, now);
         for second in 0..10 {
             for key in 0..MIN_KEYS {
                 assert_eq!(rate.take(Some(&(second, key)), now + Duration::from_secs(second)), Ok(()));

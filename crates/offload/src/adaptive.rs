@@ -2,26 +2,26 @@
 
 use std::time::Instant;
 
-use super::{LONG, block_in_place, heavily};
+use super::{LONG, block_in_place, run_cpu_bound};
 
-/// Decides for repeated work, by how long its last run took, whether to offload the next run.
+/// Offloads repeated work if its last run took long.
 #[derive(Debug, Default)]
-pub struct Habit {
+pub struct AdaptiveOffload {
     /// Whether the last run took longer than [`LONG`].
-    long: bool,
+    last_was_long: bool,
 }
 
-impl Habit {
-    /// Runs `work`: with a low priority if it is `known` to be long, on this worker after a hand-over if the last run was
-    /// long, and in place otherwise.
-    pub fn run<T: Send>(&mut self, known: bool, work: impl FnOnce() -> T + Send) -> T {
+impl AdaptiveOffload {
+    /// Runs `work`. If the caller knows that the work is long (`known_long`), it runs with a low priority. Otherwise, if the
+    /// last run was long, the worker hands its tasks over first; else `work` runs in place.
+    pub fn run<T: Send>(&mut self, known_long: bool, work: impl FnOnce() -> T + Send) -> T {
         let started = Instant::now();
-        let result = match (known, self.long) {
-            (true, _) => heavily(work),
+        let result = match (known_long, self.last_was_long) {
+            (true, _) => run_cpu_bound(work),
             (false, true) => block_in_place(work),
             (false, false) => work(),
         };
-        self.long = started.elapsed() > LONG;
+        self.last_was_long = started.elapsed() > LONG;
         result
     }
 }
@@ -42,7 +42,7 @@ mod tests {
                 let _ = begin.await;
                 here.send(()).expect("the long work waits");
             });
-            Habit::default().run(true, move || {
+            AdaptiveOffload::default().run(true, move || {
                 started.send(()).expect("the other task waits");
                 there.recv().expect("the other task has run meanwhile");
             });

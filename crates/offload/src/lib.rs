@@ -1,21 +1,23 @@
 //! Runs long or blocking work without delaying the other tasks of a tokio runtime.
 //!
-//! A worker thread that computes or waits for a disk cannot poll its other tasks. This crate moves such work out of the
-//! way, and lowers the priority of long computations so that small requests come first when all processors are busy.
+//! A worker thread that computes or waits for a disk cannot poll its other tasks. This crate hands those tasks over to
+//! another worker first. It also lowers the priority of long computations, so that small requests come first when all
+//! processors are busy.
 //!
 //! | work | call |
 //! |---|---|
-//! | a long computation | [`heavily`] |
+//! | a long computation | [`run_cpu_bound`] |
 //! | a wait for a device | [`block_in_place`] |
-//! | a wait that is usually shorter than a thread switch | [`BriefWait`] |
-//! | a computation whose length only its last run tells | [`Habit`] |
+//! | a wait that is usually shorter than a thread switch | [`ShortWait`] |
+//! | a repeated computation of unknown length | [`AdaptiveOffload`] |
 //! | anything that blocks, from async code | [`run_blocking`] |
+//! | a spawned task whose panic belongs to the caller | [`join`] |
 //!
 //! ```
 //! # #[tokio::main]
 //! # async fn main() {
 //! // From a worker thread: other tasks move to another worker meanwhile.
-//! let sum = offload::heavily(|| (1..=1_000_u64).sum::<u64>());
+//! let sum = offload::run_cpu_bound(|| (1..=1_000_u64).sum::<u64>());
 //!
 //! // From async code: awaits a thread of tokio's blocking pool.
 //! let file = offload::run_blocking(move || std::fs::read_to_string("/no/such/file")).await;
@@ -26,16 +28,17 @@
 //! ```
 
 mod adaptive;
-mod brief_wait;
+mod short_wait;
 
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
-pub use adaptive::Habit;
-pub use brief_wait::BriefWait;
+pub use adaptive::AdaptiveOffload;
 use parking_lot::Mutex;
+pub use short_wait::ShortWait;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinHandle;
 
 /// Work that took longer than this is offloaded the next time. A hand-over to another worker costs about 10 µs.
 const LONG: Duration = Duration::from_millis(1);
@@ -53,11 +56,11 @@ pub fn can_block_in_place() -> bool {
 /// Runs a long computation: hands the worker's tasks over to another worker, and runs `work` with a low priority.
 ///
 /// Runs `work` in place, with the caller's priority, outside of a multi-threaded runtime.
-pub fn heavily<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub fn run_cpu_bound<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if can_block_in_place() { tokio::task::block_in_place(|| with_low_priority(work)) } else { work() }
 }
 
-/// Runs `work` that waits for a device or is urgent: hands the worker's tasks over to another worker first.
+/// Runs `work` that waits for a device, or that is urgent: hands the worker's tasks over to another worker first.
 ///
 /// Unlike [`tokio::task::block_in_place`], this also works outside of a multi-threaded runtime: there it only runs `work`.
 pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
@@ -72,7 +75,16 @@ pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
 /// # Panics
 /// When `work` panics, or outside of a tokio runtime.
 pub async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    join(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits for a spawned task and returns its result. A panic of the task resumes in the caller. When the runtime shuts down
+/// first, the future stays pending: the caller's task is dropped with the runtime.
+///
+/// # Panics
+/// When the task panics.
+pub async fn join<T>(task: JoinHandle<T>) -> T {
+    match task.await {
         Ok(result) => result,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(_) => std::future::pending().await,
@@ -129,9 +141,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn panic_of_long_work_reaches_its_caller() {
-        let caught = std::panic::catch_unwind(|| heavily(|| panic!("on purpose")));
+        let caught = std::panic::catch_unwind(|| run_cpu_bound(|| panic!("on purpose")));
         assert_eq!(caught.expect_err("panicked").downcast_ref(), Some(&"on purpose"));
-        assert!(heavily(|| Handle::try_current().is_ok()), "the work has a runtime");
+        assert!(run_cpu_bound(|| Handle::try_current().is_ok()), "the work has a runtime");
     }
 
     #[tokio::test]
@@ -143,6 +155,6 @@ mod tests {
 
     #[tokio::test]
     async fn single_threaded_runtime_runs_work_in_place() {
-        assert_eq!(heavily(|| 7), 7);
+        assert_eq!(run_cpu_bound(|| 7), 7);
     }
 }

@@ -31,14 +31,14 @@ pub type KnownDocuments<'a> = dyn Fn(&str) -> Option<DocumentId> + 'a;
 /// # Errors
 /// When the frame is not a valid message.
 pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
-    decode_known(frame, &|_| None)
+    decode_with_known(frame, &|_| None)
 }
 
 /// Like [`decode`], but does not check the ids of `known` documents again.
 ///
 /// # Errors
 /// As for [`decode`].
-pub fn decode_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message, DecodeError> {
+pub fn decode_with_known(frame: &Bytes, known: &KnownDocuments<'_>) -> Result<Message, DecodeError> {
     let mut fields = Fields::locate(frame)?;
     fields.known = Some(known);
     let kind = fields.text("type", fields.kind, MAX_TEXT)?;

@@ -23,7 +23,7 @@ pub mod presence;
 mod tests;
 
 use bytes::Bytes;
-pub use decode::{KnownDocuments, decode, decode_known};
+pub use decode::{KnownDocuments, decode, decode_with_known};
 pub use detach::detach;
 pub use encode::sync_head;
 pub use error::DecodeError;

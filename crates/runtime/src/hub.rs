@@ -1,37 +1,37 @@
-//! Runs documents: one task each, opened on demand, closed when idle.
+//! The hub: one task per document, opened on demand and closed when idle.
 //!
-//! A document's task owns the document. It takes what waits in its bounded mailbox as one batch, applies all of it,
-//! appends the new changes in one write and one fsync, and then publishes. While the disk works the next batch gathers,
-//! so load makes batches larger instead of making latency pile up.
+//! A document's task owns the document. It takes the commands of its bounded mailbox as one batch, applies it,
+//! appends the new changes in one write and one fsync, and then publishes. The next batch gathers meanwhile, so load
+//! makes batches larger instead of adding latency.
 //!
-//! Opening is single flight: a task is put into the table before it has read anything, and whoever comes meanwhile
-//! waits in its mailbox. No protocol is known here: connections translate (see the server).
+//! The hub knows no wire protocol: connections translate between their protocol and the hub's messages.
 
 mod access;
-mod allowance;
-mod announcer;
-mod caller;
 mod command;
+mod creation_rate_limit;
+mod fair_permits;
+mod hints;
 mod history;
-mod new_documents;
+mod legacy_presence;
+mod mailbox_quota;
+mod news;
+mod open_failures;
 mod outbox;
 mod ownership;
+mod peer_records;
+mod pending_documents;
+mod published_view;
 mod quarantine;
 mod readiness;
 mod refusals;
-mod remembered;
-mod remote_storages;
-mod shown;
-mod slots;
-mod syncing;
+mod registry;
+mod requester;
+mod sync;
 mod task;
 mod text;
-mod turns;
-mod unopened;
-mod waits;
+mod watched_storages;
 mod watchers;
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,80 +39,81 @@ use std::time::Duration;
 
 use access::Access;
 pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
-pub use allowance::Allowance;
-pub use announcer::{Announcer, RenderPeople};
 use auth::Role;
-pub use caller::Caller;
 use command::Command;
 pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
-pub use history::ReadPast;
-use history::Readers;
-use new_documents::NewDocuments;
+use creation_rate_limit::CreationRateLimit;
+use fair_permits::FairPermits;
+use history::HistoryReaders;
+pub use history::PastGuard;
+pub use legacy_presence::{LegacyPresence, RenderPresence};
+pub use mailbox_quota::MailboxQuota;
+use open_failures::OpenFailures;
 pub use outbox::{
-    ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, OutboxReceiver, Outgoing, RemoteHeads, Waiter, outbox,
+    CloseKind, CloseReason, ConnectionKey, DrainListener, Ephemeral, Outbox, OutboxReceiver, Outgoing, RemoteHeads,
+    outbox,
 };
+use pending_documents::PendingDocuments;
+pub use pending_documents::PendingLimit;
 use plan::{Author, Done, Edit, Plan, Renderings, SharedView, read_view};
 use primitives::DocumentId;
 use quarantine::Quarantines;
 use readiness::Readiness;
 pub use refusals::Refusals;
-use remote_storages::WatchedStorages;
-use slots::Slot;
-use store::{OpenError, Refusal, Store, StoreError};
+use registry::{DocumentHandle, DocumentRegistry};
+pub use requester::Requester;
+use store::{OpenError, Store, StoreError, UnavailableReason};
 use sync_engine::MessageLimits;
 pub use text::Text;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use turns::Turns;
-use unopened::Unopened;
-pub use waits::WaitLimit;
-use waits::Waits;
+use watched_storages::WatchedStorages;
 pub use watchers::RenderRows;
 
-use super::document_log::Actors;
-use super::memory_budget::Memory;
+use super::document_log::ActorSource;
+use super::memory_budget::MemoryBudget;
 use super::metrics::Metrics;
 
-/// How long a batch of sync messages may take to be taken apart and applied. To load
-/// 100,000 changes takes 0.4 s and to apply them 1.2 s (12 us each), so an honest first sync of that size is far from this.
+/// Default of [`HubSettings::apply_budget`]. Far from any honest batch: to load 100,000 changes takes 0.4 s, and to
+/// apply them 1.2 s (12 µs each).
 pub const APPLY_BUDGET: Duration = Duration::from_secs(30);
 
-/// How documents are run.
+/// Configuration of a [`Hub`].
 #[derive(Clone)]
 pub struct HubSettings {
-    /// How rows are rendered for those who are served.
+    /// The forms in which views keep rendered rows.
     pub renderings: Renderings,
-    /// How row changes are told to legacy sockets.
+    /// Renders row changes for legacy sockets.
     pub rows: RenderRows,
-    /// How logins on legacy sockets are told to peers of the default document; None: they are not.
-    pub announcer: Option<Arc<Announcer>>,
-    /// What one sync message may hold.
+    /// Announces the users of legacy sockets to the sync peers of the default document. `None` disables it.
+    pub legacy_presence: Option<Arc<LegacyPresence>>,
+    /// Limits on the content of one sync message.
     pub limits: MessageLimits,
-    /// What takes longer to apply is not stored: see [`APPLY_BUDGET`].
+    /// Maximum time to decode and apply a batch. A batch that takes longer is not stored.
     pub apply_budget: Duration,
-    /// A document that nobody uses for so long is unloaded.
+    /// Time without use after which a document is unloaded.
     pub idle_after: Duration,
-    /// Documents that do not exist and are waited for, by all connections together.
+    /// Maximum number of missing documents that clients wait for, over all connections.
     pub max_pending: usize,
-    /// The same for one connection.
+    /// Maximum number of missing documents that one connection waits for.
     pub max_pending_per_connection: usize,
     /// Documents that may be created per minute; 0 disables the limit.
     pub new_documents_per_minute: u32,
-    /// Documents that may be created at once after a quiet time.
+    /// Documents that may be created in a burst.
     pub new_documents_at_once: u32,
-    /// Bytes that large messages may take, all connections together; 0: any number.
+    /// Memory budget of large messages, in bytes, over all connections; 0 disables the limit.
     pub message_memory: u64,
-    /// What documents are written under.
-    pub actors: Actors,
+    /// Source of the actor ids that documents are written under.
+    pub actors: ActorSource,
     /// The document that tokens name `default`.
     pub default_document: Option<DocumentId>,
-    /// Who may make documents, where users are known; None: nobody.
+    /// Least role of users who may create documents. `None` denies it to all users.
     pub may_create: Option<Role>,
 }
 
-/// All documents of one server. Cheap to clone.
+/// All documents of one server. Clones share them.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -123,60 +124,65 @@ struct Inner {
     settings: HubSettings,
     metrics: Arc<Metrics>,
     access: Access,
-    documents: Mutex<HashMap<DocumentId, Slot>>,
+    registry: Mutex<DocumentRegistry>,
     storages: WatchedStorages,
     tasks: TaskTracker,
     next_connection: AtomicU64,
-    waits: Waits,
+    pending_documents: PendingDocuments,
     quarantines: Quarantines,
-    unopened: Unopened,
-    new_documents: NewDocuments,
-    memory: Memory,
-    /// Turns of connections to take apart large messages.
-    turns: Turns,
-    /// Turns of messages that hold a whole document and take more than ordinary ones, from when they are taken apart until they
-    /// are applied: one at a time.
-    whole_documents: Turns,
-    /// Turns to make the files of a new document.
-    creations: Turns,
-    /// Turns of documents to take apart and apply what takes much memory: these do not wait for the messages of strangers.
-    document_turns: Arc<Semaphore>,
-    readers: Readers,
+    open_failures: OpenFailures,
+    creation_rate_limit: CreationRateLimit,
+    memory_budget: MemoryBudget,
+    /// Permits of connections to decode large messages.
+    decode_permits: FairPermits,
+    /// The permit of a message that holds a whole document and exceeds the ordinary limits: one at a time, from
+    /// decoding until it is applied.
+    whole_document_permits: FairPermits,
+    /// The permit to create the files of a new document.
+    creation_permits: FairPermits,
+    /// Permits of documents for batches that take much memory. They are separate from `decode_permits`, so documents
+    /// do not wait for messages of other clients.
+    document_permits: Arc<Semaphore>,
+    history_readers: HistoryReaders,
+    /// The latest control revision whose changes were taken over from the store.
+    control_revision: AsyncMutex<u64>,
     readiness: Readiness,
-    /// Cancelled at the start of a shutdown: nothing waits any more for permission to create a document.
+    /// Cancelled at the start of a shutdown. Documents then no longer wait for permission to be created.
     draining: CancellationToken,
     stopping: AtomicBool,
-    /// Documents that wait for the store.
+    /// Number of documents that wait for the store.
     writing: AtomicUsize,
 }
 
 impl Hub {
-    /// Documents in this store.
+    /// Creates a hub for the documents in `store`. Call [`load_access`](Self::load_access) before it serves clients.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: HubSettings, metrics: Arc<Metrics>) -> Self {
-        let waits = Waits::new(settings.max_pending_per_connection, settings.max_pending);
-        let new_documents = NewDocuments::new(settings.new_documents_per_minute, settings.new_documents_at_once);
-        let memory = Memory::new(settings.message_memory);
+        let pending_documents = PendingDocuments::new(settings.max_pending_per_connection, settings.max_pending);
+        let creation_rate_limit =
+            CreationRateLimit::new(settings.new_documents_per_minute, settings.new_documents_at_once);
+        let memory_budget = MemoryBudget::new(settings.message_memory);
         let access = Access::new(Arc::clone(&store), settings.default_document.clone(), settings.may_create);
         let inner = Inner {
             store,
             settings,
             metrics,
             access,
-            documents: Mutex::default(),
+            registry: Mutex::default(),
             storages: WatchedStorages::default(),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
-            waits,
+            pending_documents,
             quarantines: Quarantines::default(),
-            unopened: Unopened::default(),
-            new_documents,
-            memory,
-            turns: Turns::new(turns()),
-            whole_documents: Turns::new(1),
-            creations: Turns::new(1),
-            document_turns: Arc::new(Semaphore::new(turns())),
-            readers: Readers::new(turns()),
+            open_failures: OpenFailures::default(),
+            creation_rate_limit,
+            memory_budget,
+            decode_permits: FairPermits::new(parallelism()),
+            whole_document_permits: FairPermits::new(1),
+            creation_permits: FairPermits::new(1),
+            document_permits: Arc::new(Semaphore::new(parallelism())),
+            history_readers: HistoryReaders::new(parallelism()),
+            control_revision: AsyncMutex::new(0),
             readiness: Readiness::default(),
             draining: CancellationToken::new(),
             stopping: AtomicBool::new(false),
@@ -185,66 +191,66 @@ impl Hub {
         Self { inner: Arc::new(inner) }
     }
 
-    /// What is counted here.
+    /// The server's metrics.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
     }
 
-    /// What large messages take.
+    /// The memory budget of large messages.
     #[must_use]
-    pub fn memory(&self) -> &Memory {
-        &self.inner.memory
+    pub fn memory_budget(&self) -> &MemoryBudget {
+        &self.inner.memory_budget
     }
 
-    /// A document waits for its turn to take apart and apply what takes much memory.
-    async fn document_turn(&self) -> Option<OwnedSemaphorePermit> {
-        // None never happens: turns do not end.
-        Arc::clone(&self.inner.document_turns).acquire_owned().await.ok()
+    /// Waits for a permit to decode and apply a batch that takes much memory.
+    async fn acquire_document_permit(&self) -> Option<OwnedSemaphorePermit> {
+        // `None` cannot occur: the semaphore is never closed.
+        Arc::clone(&self.inner.document_permits).acquire_owned().await.ok()
     }
 
-    /// The store under all this.
+    /// The store of the documents.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
 
-    /// A key for a new connection, never given before.
+    /// Returns a unique key for a new connection.
     #[must_use]
     pub fn new_connection(&self) -> ConnectionKey {
         ConnectionKey(self.inner.next_connection.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Reads who may do what with documents. To be done before anybody is served.
+    /// Loads the access records of all documents. Call it before clients are served.
     ///
     /// # Errors
-    /// When that cannot be read: nobody knows who may read what then.
+    /// When a record cannot be read: the rights of users are unknown then.
     pub async fn load_access(&self) -> Result<(), AccessError> {
         self.inner.access.load().await
     }
 
-    /// What somebody may do with a document, if it exists.
+    /// The right of `requester` on a document that exists.
     #[must_use]
-    pub fn right(&self, caller: &Caller, id: &DocumentId) -> Right {
-        self.inner.access.right(caller, id)
+    pub fn right(&self, requester: &Requester, id: &DocumentId) -> Right {
+        self.inner.access.right(requester, id)
     }
 
-    /// The published state of a document; None when the document does not exist, for this caller. Never waits for the disk
-    /// once the document is open.
+    /// The published view of a document. `None` if the document does not exist, or `requester` may not read it. Never
+    /// waits for the disk once the document is open.
     ///
     /// # Errors
     /// When the document exists but cannot be opened.
-    pub async fn view(&self, caller: &Caller, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
-        if self.right(caller, id) < Right::Read {
+    pub async fn view(&self, requester: &Requester, id: &DocumentId) -> Result<Option<SharedView>, Unavailable> {
+        if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
-        let slot = self.slot(id)?;
-        let view = match slot.shown.get() {
+        let handle = self.handle(id)?;
+        let view = match handle.published_view.get() {
             Some(view) => view,
             None => {
-                let view = self.opened(id).await?;
-                // That may have taken a while.
-                if self.right(caller, id) < Right::Read {
+                let view = self.open_view(id).await?;
+                // The right may have changed while the document was opened.
+                if self.right(requester, id) < Right::Read {
                     return Ok(None);
                 }
                 view
@@ -254,98 +260,102 @@ impl Hub {
         Ok(exists.then_some(view))
     }
 
-    async fn opened(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
+    async fn open_view(&self, id: &DocumentId) -> Result<SharedView, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Open { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
-    /// What a document says about itself, for those who only want that.
+    /// The plan's own properties: name, currency, unit.
     ///
     /// # Errors
     /// When the document exists but cannot be opened.
-    pub async fn plan(&self, caller: &Caller, id: &DocumentId) -> Result<Option<Plan>, Unavailable> {
-        Ok(self.view(caller, id).await?.map(|view| read_view(&view).plan().clone()))
+    pub async fn plan(&self, requester: &Requester, id: &DocumentId) -> Result<Option<Plan>, Unavailable> {
+        Ok(self.view(requester, id).await?.map(|view| read_view(&view).plan().clone()))
     }
 
-    /// Makes an edit, and returns when it is durable and published: later reads see it.
+    /// Applies an edit. It is durable and published when this returns, so later reads see it.
     ///
     /// # Errors
-    /// When it is not acceptable, or could not be made durable.
+    /// When the edit is rejected, or could not be stored.
     pub async fn edit(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         edit: Edit,
         author: Author,
     ) -> Result<Done, EditFailure> {
-        self.inner.access.check_edit(caller, id, &edit)?;
+        self.inner.access.check_edit(requester, id, &edit)?;
         let (reply, answer) = oneshot::channel();
-        let caller = caller.clone();
-        self.send(id, Command::Edit { edit: Box::new(edit), author, caller, reply }).await?;
+        let requester = requester.clone();
+        self.send(id, Command::Edit { edit: Box::new(edit), author, requester, reply }).await?;
         answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
             true => Unavailable::Stopping.into(),
             false => EditFailure::Unknown,
         })?
     }
 
-    /// Tells a connection about every change of a document's rows from now on. Returns the view.
+    /// Subscribes a connection to the row changes of a document, and returns the view. The frames go to `outbox`.
     ///
     /// # Errors
-    /// When the document cannot be opened.
+    /// When the document does not exist for `requester`, or cannot be opened.
     pub async fn watch(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         key: ConnectionKey,
         outbox: Outbox,
     ) -> Result<SharedView, Unavailable> {
-        if self.right(caller, id) < Right::Read {
+        if self.right(requester, id) < Right::Read {
             return Err(Unavailable::Denied(Denied::Missing(id.clone())));
         }
         let (reply, answer) = oneshot::channel();
-        self.send(id, Command::Watch { caller: caller.clone(), key, outbox, reply }).await?;
+        self.send(id, Command::Watch { requester: requester.clone(), key, outbox, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
-    /// Tells peers of the default document who is logged in on a surface that is not theirs.
-    pub async fn announce(&self, names: Vec<String>) {
-        if let (Some(announcer), Some(id)) = (&self.inner.settings.announcer, &self.inner.settings.default_document) {
-            announcer.set_names(names);
-            self.send_if_open(id, Command::People).await;
+    /// Sets the names of users that are logged in on legacy sockets, and announces them to the sync peers of the
+    /// default document.
+    pub async fn set_legacy_presence(&self, names: Vec<String>) {
+        if let (Some(legacy_presence), Some(id)) =
+            (&self.inner.settings.legacy_presence, &self.inner.settings.default_document)
+        {
+            legacy_presence.set_names(names);
+            self.send_if_open(id, Command::LegacyPresenceChanged).await;
         }
     }
 
-    /// A connection is gone from these documents.
+    /// Removes a closed connection from these documents.
     pub async fn leave(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
-        self.inner.storages.forget(key);
+        self.inner.storages.remove_connection(key);
         for id in documents {
             self.send_if_open(&id, Command::Leave(key)).await;
         }
     }
 
-    /// The socket of a connection takes messages again that found no place in its outbox: the document generates one that covers
-    /// everything since.
-    pub async fn drained(&self, key: ConnectionKey, document: &DocumentId) {
+    /// Tells a document that the outbox of a connection has room again. The document sends what it held back, as one
+    /// message.
+    pub async fn notify_drained(&self, key: ConnectionKey, document: &DocumentId) {
         self.send_if_open(document, Command::Drained(key)).await;
     }
 
-    /// All documents of which something is stored, as far as this caller may read them.
+    /// All stored documents that `requester` may read.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<DocumentId>, StoreError> {
+    pub async fn list(&self, requester: &Requester) -> Result<Vec<DocumentId>, StoreError> {
         let mut ids = self.inner.store.list().await?;
-        ids.retain(|id| self.right(caller, id) >= Right::Read);
+        ids.retain(|id| self.right(requester, id) >= Right::Read);
         Ok(ids)
     }
 
-    /// The whole document as a file that any Automerge binding opens; None when it does not exist.
+    /// The whole document as an Automerge file. `None` if the document does not exist, or `requester` may not read
+    /// it.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub async fn export(&self, caller: &Caller, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.right(caller, id) < Right::Read {
+    /// When the file cannot be read.
+    pub async fn export(&self, requester: &Requester, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
         match self.inner.store.load(id).await {
@@ -354,89 +364,87 @@ impl Hub {
         }
     }
 
-    /// Whether changes can be made durable now, or could be a second ago.
+    /// Whether changes can currently be stored. The answer is at most a second old.
     ///
     /// # Errors
-    /// When they cannot.
+    /// When they cannot. The text is the reason, for operators.
     pub async fn ready(&self) -> Result<(), String> {
         if self.inner.stopping.load(Ordering::Relaxed) {
             return Err("the server is shutting down".to_owned());
         }
         let health = self.inner.store.health();
-        // A file that is not in its place is looked for again.
-        if health.refused.iter().any(|(_, refusal)| *refusal != Refusal::Displaced) {
+        // A displaced file may return, and the store looks for it again.
+        if health.unavailable.iter().any(|(_, reason)| *reason != UnavailableReason::ExternalChange) {
             return Err(health.to_string());
         }
-        let slow = self.inner.quarantines.all(Instant::now());
-        let slow =
-            slow.iter().map(|id| format!("document {id} takes no changes for a while: changes to it took too long"));
-        let unreadable = self.inner.unopened.unreadable();
-        let unreadable = unreadable.iter().map(|id| format!("document {id} cannot be opened: it cannot be read"));
-        let sick: Vec<String> = slow.chain(unreadable).collect();
-        if !sick.is_empty() {
-            return Err(sick.join("; "));
+        let slow = self.inner.quarantines.quarantined_documents(Instant::now());
+        let slow = slow.iter().map(|id| format!("document {id} is quarantined: changes to it took too long"));
+        let unreadable = self.inner.open_failures.unreadable();
+        let unreadable = unreadable.iter().map(|id| format!("document {id} cannot be opened: its file is unreadable"));
+        let problems: Vec<String> = slow.chain(unreadable).collect();
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
         }
-        self.inner.readiness.of(&self.inner.store).await.map_err(|error| match &*error {
+        self.inner.readiness.check(&self.inner.store).await.map_err(|error| match &*error {
             StoreError::Full { .. } => "the disk is full".to_owned(),
             StoreError::Folder { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 "the disk is full".to_owned()
             }
-            StoreError::Displaced { .. } | StoreError::Open(OpenError::Displaced(_)) => {
-                "files of documents were moved, deleted or replaced; which, and what to do, is in the log".to_owned()
+            StoreError::ExternalChange { .. } | StoreError::Open(OpenError::ExternalChange(_)) => {
+                "files of documents were moved, deleted or replaced; see the log".to_owned()
             }
-            _ => "nothing can be written to the disk; the reason is in the log".to_owned(),
+            _ => "the disk is not writable; see the log".to_owned(),
         })
     }
 
-    /// Whether documents wait for the store.
+    /// Whether any document waits for the store.
     #[must_use]
     pub fn waits_for_store(&self) -> bool {
         self.inner.writing.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits for the store, and is counted while it does.
+    /// Awaits `work` on the store, and counts the document as waiting meanwhile.
     async fn in_store<T>(&self, work: impl Future<Output = T>) -> T {
-        let _writing = Writing::begin(&self.inner.writing);
+        let _wait = StoreWait::begin(&self.inner.writing);
         work.await
     }
 
-    /// Begins a shutdown: documents that wait for permission to be created are refused. What is stored stays available until
-    /// [`Hub::stop`].
+    /// Starts a shutdown: documents that wait for permission to be created are refused. Stored documents stay
+    /// available until [`Hub::stop`].
     pub fn drain(&self) {
         self.inner.draining.cancel();
     }
 
-    /// Writes what there is to write and ends all tasks. Connections must be closed before.
+    /// Ends all document tasks after they have stored their last batch. Close the connections first.
     pub async fn stop(&self) {
         self.drain();
         self.inner.stopping.store(true, Ordering::SeqCst);
-        let slots: Vec<Slot> = self.documents().values().cloned().collect();
-        for slot in slots {
-            let _ = slot.commands.send(Command::Stop).await;
+        let handles: Vec<DocumentHandle> = self.registry().values().cloned().collect();
+        for handle in handles {
+            let _ = handle.commands.send(Command::Stop).await;
         }
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
 }
 
-/// One document waits for the store, until this is dropped.
-struct Writing<'a>(&'a AtomicUsize);
+/// Counts a document that waits for the store, until it is dropped.
+struct StoreWait<'a>(&'a AtomicUsize);
 
-impl<'a> Writing<'a> {
+impl<'a> StoreWait<'a> {
     fn begin(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for StoreWait<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// How many documents may take apart and apply what takes much memory, and time, at once: one processor stays for all
-/// others.
-fn turns() -> usize {
+/// Number of batches that take much time and memory at once: all processors but one, which stays free for other work.
+fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
 }

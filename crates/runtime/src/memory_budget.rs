@@ -1,204 +1,204 @@
-//! What large messages may take of the server's memory, all connections together.
+//! The memory budget of large messages, over all connections.
 //!
-//! One connection may send a large message, and is read from as long as it does; without a bound for all of them together, a
-//! thousand connections that each send half of one would be too much for any machine. Small messages are not counted: how
-//! many of those may wait is bounded per connection.
+//! A connection may send one large message at a time. Without a common limit, a thousand connections that each send
+//! half of one would exhaust the memory of any machine. Small messages do not count: their number is limited per
+//! connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 
-/// Bytes that a holder has for nothing.
-pub const FREE: u64 = 64 << 10;
+/// Bytes of a partly received message that do not count.
+pub const FREE_BYTES: u64 = 64 << 10;
 
-/// Bytes that a message in a queue has for nothing.
-const FREE_WAITING: usize = 4 << 10;
+/// Size up to which a queued message does not count.
+const FREE_QUEUED_BYTES: usize = 4 << 10;
 
-/// There is no room for this message now.
+/// The memory budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server has no room for so large a message at the moment; try again later")]
+#[error("the server has no memory for a message of this size; try again later")]
 pub struct OutOfMemory;
 
-/// What there is, and how much of it is held. Clones are the same.
+/// The budget, and how much of it is used. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Memory(Arc<Inner>);
+pub struct MemoryBudget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     limit: u64,
-    held: AtomicU64,
-    /// Bytes of messages to clients, by who is charged for those.
+    used: AtomicU64,
+    /// Bytes of messages to clients, by the payer that is charged for them.
     outgoing: Arc<KeyedLimit<Payer>>,
 }
 
-impl Memory {
-    /// So many bytes for all; 0: without a limit.
+impl MemoryBudget {
+    /// A budget of `limit` bytes; 0 disables the limit.
     #[must_use]
     pub fn new(limit: u64) -> Self {
         let each =
-            usize::try_from(limit).ok().filter(|limit| *limit > 0).map_or(usize::MAX, |limit| share_of(limit, 0));
+            usize::try_from(limit).ok().filter(|limit| *limit > 0).map_or(usize::MAX, |limit| fair_share(limit, 0));
         Self(Arc::new(Inner {
             limit: if limit == 0 { u64::MAX } else { limit },
-            held: AtomicU64::new(0),
+            used: AtomicU64::new(0),
             outgoing: KeyedLimit::new(usize::MAX, each),
         }))
     }
 
-    /// Bytes that are held now.
+    /// Bytes that are in use.
     #[must_use]
-    pub fn held(&self) -> u64 {
-        self.0.held.load(Ordering::Relaxed)
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Whether more than half of it is held.
+    /// Whether more than half of the budget is used.
     #[must_use]
     pub fn is_scarce(&self) -> bool {
-        self.held() > self.0.limit / 2
+        self.used() > self.0.limit / 2
     }
 
-    /// A share that holds nothing yet.
+    /// An empty reservation.
     #[must_use]
-    pub fn share(&self) -> Share {
-        Share { memory: self.clone(), held: 0 }
+    pub fn reservation(&self) -> Reservation {
+        Reservation { budget: self.clone(), used: 0 }
     }
 
-    /// The same bytes, which are held until the last copy of them is dropped.
+    /// Reserves memory for `bytes` until the last clone of the result is dropped.
     ///
     /// # Errors
-    /// When there is no room for them.
-    pub fn counted(&self, bytes: Bytes) -> Result<Bytes, OutOfMemory> {
-        let mut share = self.share();
-        share.hold_all(bytes.len() as u64)?;
-        Ok(Bytes::from_owner(Counted { bytes, _share: share }))
+    /// When the budget is used up.
+    pub fn track(&self, bytes: Bytes) -> Result<Bytes, OutOfMemory> {
+        let mut reservation = self.reservation();
+        reservation.resize_exact(bytes.len() as u64)?;
+        Ok(Bytes::from_owner(TrackedBytes { bytes, _reservation: reservation }))
     }
 
-    /// Counts messages to clients that are made together.
+    /// Charges messages to clients that are generated together.
     #[must_use]
-    pub fn outgoing(&self) -> Outgoing<'_> {
-        Outgoing { memory: self, last: None }
+    pub fn outgoing(&self) -> OutgoingBudget<'_> {
+        OutgoingBudget { budget: self, last: None }
     }
 
-    fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
-        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.0.limit);
-        match self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+    fn acquire(&self, bytes: u64) -> Result<(), OutOfMemory> {
+        let more = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.0.limit);
+        match self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
             Ok(_) => Ok(()),
             Err(_) => Err(OutOfMemory),
         }
     }
 
-    fn give_back(&self, bytes: u64) {
-        self.0.held.fetch_sub(bytes, Ordering::Relaxed);
+    fn release(&self, bytes: u64) {
+        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-/// Messages to clients that are made together: one that goes to several is counted once.
+/// Charges messages to clients. A message with several recipients counts once.
 #[derive(Debug)]
-pub struct Outgoing<'a> {
-    memory: &'a Memory,
-    /// The last message, as it was given and as it is counted.
+pub struct OutgoingBudget<'a> {
+    budget: &'a MemoryBudget,
+    /// The last message, as it was passed in and as it was returned.
     last: Option<(Bytes, Bytes)>,
 }
 
-impl Outgoing<'_> {
-    /// A message to a client: held until the socket has let go of it, and charged to `payer`, who may hold a quarter of
-    /// what there is, or one message.
+impl OutgoingBudget<'_> {
+    /// Reserves memory for a message until the socket has written it, and charges it to `payer`. A payer may use a
+    /// quarter of the budget, or one message.
     ///
     /// # Errors
-    /// When there is no room for it.
-    pub fn count(&mut self, message: Bytes, payer: Option<Payer>) -> Result<Bytes, OutOfMemory> {
-        if message.len() <= FREE_WAITING {
+    /// When the budget or the payer's share is used up.
+    pub fn charge(&mut self, message: Bytes, payer: Option<Payer>) -> Result<Bytes, OutOfMemory> {
+        if message.len() <= FREE_QUEUED_BYTES {
             return Ok(message);
         }
         let length = message.len();
-        let permit = payer.map(|payer| self.memory.0.outgoing.take_share_of(payer, length)).transpose();
+        let permit = payer.map(|payer| self.budget.0.outgoing.take_amount_for_key(payer, length)).transpose();
         let permit = permit.map_err(|_| OutOfMemory)?;
         let counted = match &self.last {
             Some((raw, counted)) if raw.as_ptr() == message.as_ptr() && raw.len() == length => counted.clone(),
-            _ => self.memory.counted(message.clone())?,
+            _ => self.budget.track(message.clone())?,
         };
         self.last = Some((message, counted.clone()));
         Ok(match permit {
-            Some(permit) => Bytes::from_owner(Charged { bytes: counted, _permit: permit }),
+            Some(permit) => Bytes::from_owner(ChargedBytes { bytes: counted, _permit: permit }),
             None => counted,
         })
     }
 }
 
-/// Bytes for which somebody is charged.
-struct Charged {
+/// Bytes that are charged to a payer.
+struct ChargedBytes {
     bytes: Bytes,
     _permit: KeyedPermit<Payer>,
 }
 
-impl AsRef<[u8]> for Charged {
+impl AsRef<[u8]> for ChargedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// Bytes with what they take.
-struct Counted {
+/// Bytes with their reservation.
+struct TrackedBytes {
     bytes: Bytes,
-    _share: Share,
+    _reservation: Reservation,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for TrackedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// What one message takes. Given back when it is dropped.
+/// Memory of one message, released on drop.
 #[derive(Debug)]
-pub struct Share {
-    memory: Memory,
-    held: u64,
+pub struct Reservation {
+    budget: MemoryBudget,
+    used: u64,
 }
 
-impl Share {
-    /// From now on it is so many bytes.
+impl Reservation {
+    /// Sets the size of a partly received message. Up to [`FREE_BYTES`] count as none.
     ///
     /// # Errors
-    /// When they are not there; then it is as many as before.
-    pub fn hold(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
-        self.hold_all(if bytes <= FREE { 0 } else { bytes })
+    /// When the budget is used up. The reservation is unchanged then.
+    pub fn resize(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
+        self.resize_exact(if bytes <= FREE_BYTES { 0 } else { bytes })
     }
 
-    /// The same for what counts from the first byte on, as it may stay for long.
+    /// Sets the exact size, without free bytes: for memory that stays in use for long.
     ///
     /// # Errors
-    /// See [`Share::hold`].
-    pub fn hold_all(&mut self, wanted: u64) -> Result<(), OutOfMemory> {
-        if wanted > self.held {
-            self.memory.take(wanted - self.held)?;
-        } else if wanted < self.held {
-            self.memory.give_back(self.held - wanted);
+    /// See [`Reservation::resize`].
+    pub fn resize_exact(&mut self, wanted: u64) -> Result<(), OutOfMemory> {
+        if wanted > self.used {
+            self.budget.acquire(wanted - self.used)?;
+        } else if wanted < self.used {
+            self.budget.release(self.used - wanted);
         }
-        self.held = wanted;
+        self.used = wanted;
         Ok(())
     }
 
-    /// The same for what waits in a queue: it is that many bytes, or as many more as before. Only messages of a few bytes are
-    /// free, of which a connection may have few waiting.
+    /// Grows to the size of a queued message, if that is larger. Up to 4 KiB do not count, since a connection may
+    /// queue few messages.
     ///
     /// # Errors
-    /// See [`Share::hold`].
-    pub fn hold_at_least(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
-        if bytes <= FREE_WAITING { Ok(()) } else { self.hold_all(self.held.max(bytes as u64)) }
+    /// See [`Reservation::resize`].
+    pub fn grow_queued(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        if bytes <= FREE_QUEUED_BYTES { Ok(()) } else { self.resize_exact(self.used.max(bytes as u64)) }
     }
 
-    /// Whether it is any.
+    /// Whether any memory is reserved.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        self.held > 0
+    pub fn is_used(&self) -> bool {
+        self.used > 0
     }
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.memory.give_back(self.held);
+        self.budget.release(self.used);
     }
 }
 
@@ -207,74 +207,74 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_messages_share_what_there_is_and_give_it_back() {
-        let memory = Memory::new(1_000_000);
-        let (mut one, mut other) = (memory.share(), memory.share());
-        assert_eq!(one.hold(600_000), Ok(()));
-        assert_eq!(other.hold(400_001), Err(OutOfMemory));
-        assert_eq!(other.hold(400_000), Ok(()));
-        assert_eq!((one.hold(600_001), memory.held()), (Err(OutOfMemory), 1_000_000), "as many as before");
+    fn large_messages_share_and_release_the_budget() {
+        let memory = MemoryBudget::new(1_000_000);
+        let (mut one, mut other) = (memory.reservation(), memory.reservation());
+        assert_eq!(one.resize(600_000), Ok(()));
+        assert_eq!(other.resize(400_001), Err(OutOfMemory));
+        assert_eq!(other.resize(400_000), Ok(()));
+        assert_eq!((one.resize(600_001), memory.used()), (Err(OutOfMemory), 1_000_000), "unchanged");
         assert!(memory.is_scarce());
-        assert_eq!(one.hold(100_000), Ok(()));
+        assert_eq!(one.resize(100_000), Ok(()));
         drop(other);
         assert!(!memory.is_scarce());
-        assert_eq!(memory.held(), 100_000);
+        assert_eq!(memory.used(), 100_000);
         drop(one);
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]
-    fn counted_bytes_are_held_until_the_last_copy_is_dropped() {
-        let memory = Memory::new(1_000);
-        let bytes = memory.counted(Bytes::from(vec![7; 600])).expect("there is room");
-        assert_eq!(memory.counted(Bytes::from(vec![7; 600])), Err(OutOfMemory));
+    fn tracked_bytes_count_until_the_last_clone_is_dropped() {
+        let memory = MemoryBudget::new(1_000);
+        let bytes = memory.track(Bytes::from(vec![7; 600])).expect("there is room");
+        assert_eq!(memory.track(Bytes::from(vec![7; 600])), Err(OutOfMemory));
         let copy = bytes.clone();
         drop(bytes);
-        assert_eq!((copy.len(), memory.held()), (600, 600), "one for all copies");
+        assert_eq!((copy.len(), memory.used()), (600, 600), "clones count once");
         drop(copy);
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]
-    fn shared_message_is_counted_once_and_charged_to_each() {
-        let memory = Memory::new(100_000);
+    fn shared_message_counts_once_and_is_charged_to_each() {
+        let memory = MemoryBudget::new(100_000);
         let user = |name: &str| Some(Payer::User(name.into()));
         let message = Bytes::from(vec![7; 20_000]);
         let mut outgoing = memory.outgoing();
         let mut sent: Vec<_> =
-            ["ceo", "cfo"].map(|name| outgoing.count(message.clone(), user(name)).expect("room")).into();
-        assert_eq!((memory.held(), sent[1].len()), (20_000, 20_000));
-        assert_eq!(outgoing.count(message.clone(), user("cfo")), Err(OutOfMemory), "more than a quarter");
-        sent.push(outgoing.count(message, None).expect("nobody is charged"));
+            ["ceo", "cfo"].map(|name| outgoing.charge(message.clone(), user(name)).expect("room")).into();
+        assert_eq!((memory.used(), sent[1].len()), (20_000, 20_000));
+        assert_eq!(outgoing.charge(message.clone(), user("cfo")), Err(OutOfMemory), "more than a quarter");
+        sent.push(outgoing.charge(message, None).expect("no payer"));
         drop(outgoing);
-        assert_eq!(memory.held(), 20_000);
+        assert_eq!(memory.used(), 20_000);
         drop(sent);
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.used(), 0);
         let large = Bytes::from(vec![7; 60_000]);
-        assert!(memory.outgoing().count(large.clone(), user("cfo")).is_ok(), "one message may be more than a quarter");
-        assert!(memory.outgoing().count(Bytes::from(vec![7; 4_096]), user("cfo")).is_ok());
-        let _held = memory.outgoing().count(large.clone(), None).expect("room");
-        assert_eq!(memory.outgoing().count(large, None), Err(OutOfMemory));
+        assert!(memory.outgoing().charge(large.clone(), user("cfo")).is_ok(), "one message may be more than a quarter");
+        assert!(memory.outgoing().charge(Bytes::from(vec![7; 4_096]), user("cfo")).is_ok());
+        let _held = memory.outgoing().charge(large.clone(), None).expect("room");
+        assert_eq!(memory.outgoing().charge(large, None), Err(OutOfMemory));
     }
 
     #[test]
-    fn waiting_messages_are_counted_from_a_few_kilobytes_on() {
-        let memory = Memory::new(0);
-        let mut share = memory.share();
-        share.hold_at_least(300).expect("there is no limit");
-        assert_eq!(memory.held(), 0);
-        share.hold_at_least(60_000).expect("there is no limit");
-        assert_eq!(memory.held(), 60_000);
-        share.hold_at_least(10_000).expect("there is no limit");
-        assert_eq!(memory.held(), 60_000, "not less than before");
+    fn queued_messages_count_from_four_kilobytes() {
+        let memory = MemoryBudget::new(0);
+        let mut reservation = memory.reservation();
+        reservation.grow_queued(300).expect("there is no limit");
+        assert_eq!(memory.used(), 0);
+        reservation.grow_queued(60_000).expect("there is no limit");
+        assert_eq!(memory.used(), 60_000);
+        reservation.grow_queued(10_000).expect("there is no limit");
+        assert_eq!(memory.used(), 60_000, "it does not shrink");
     }
 
     #[test]
     fn small_messages_are_not_counted() {
-        let memory = Memory::new(1);
-        let mut share = memory.share();
-        assert_eq!((share.hold(FREE), memory.held()), (Ok(()), 0));
-        assert_eq!(share.hold(FREE + 1), Err(OutOfMemory));
-        assert_eq!(Memory::new(0).share().hold(u64::MAX), Ok(()), "0 is without a limit");
+        let memory = MemoryBudget::new(1);
+        let mut reservation = memory.reservation();
+        assert_eq!((reservation.resize(FREE_BYTES), memory.used()), (Ok(()), 0));
+        assert_eq!(reservation.resize(FREE_BYTES + 1), Err(OutOfMemory));
+        assert_eq!(MemoryBudget::new(0).reservation().resize(u64::MAX), Ok(()), "0 disables the limit");
     }
 }

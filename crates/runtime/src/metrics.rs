@@ -1,6 +1,6 @@
 //! Metrics for operators. This module only holds the handles; the code that does the work counts.
 //!
-//! One set per server, not one per process, so that servers in one process (tests) do not count for each other.
+//! Each server has a set of its own, so that servers in one process (in tests) do not count for each other.
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -11,7 +11,7 @@ const LATENCY_BUCKETS: [f64; 14] =
 /// Upper bounds of the batch size histogram, in messages.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0];
 
-/// Kinds of connections.
+/// Protocols of WebSocket connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionKind {
     /// automerge-repo.
@@ -22,64 +22,64 @@ pub enum ConnectionKind {
     Legacy,
 }
 
-/// Why something was refused: the label of one counter.
+/// Why a request, message or connection was refused: the label of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Another origin, or a foreign Host.
+pub enum RefusalReason {
+    /// A foreign `Origin` or `Host` header.
     Origin,
-    /// Bytes that do not decode.
+    /// Undecodable bytes.
     Undecodable,
-    /// A sync message with something wrong in it.
+    /// An invalid sync message.
     BadSyncMessage,
-    /// No `join` first or in time, or an unknown version.
+    /// No `join` first or in time, or an unknown protocol version.
     Handshake,
-    /// A TLS handshake that failed, or took too long.
+    /// A failed or slow TLS handshake.
     TlsHandshake,
-    /// Over the limit of frame size.
+    /// A frame larger than the limit.
     TooLarge,
-    /// A message type that this server does not know (ignored).
+    /// An unknown message type (ignored).
     UnknownType,
-    /// A `senderId` that is not the joined peer's (ignored).
+    /// A `senderId` other than the joined peer's (ignored).
     ForeignSender,
-    /// Something that this user may not do, or a document that is not for them.
+    /// A missing right, or a hidden document.
     Denied,
-    /// Nobody, or somebody whose token does not count (any more).
+    /// A missing, expired or revoked token.
     Unauthorized,
-    /// An edit that is not acceptable.
+    /// An invalid edit.
     InvalidEdit,
-    /// The store could not write.
+    /// The store failed.
     Storage,
-    /// Too many documents that do not exist.
+    /// Too many missing documents are waited for.
     TooManyPending,
-    /// Changes that took too long, or came to a document that takes none since such came.
+    /// Changes that took too long, or were sent to a quarantined document.
     TooSlow,
-    /// No progress for too long, or no answer to pings.
+    /// No progress, or no answer to pings.
     Stalled,
-    /// As many connections as may be.
+    /// The limit of connections.
     TooManyConnections,
-    /// As many connections from one address as may be.
+    /// The limit of connections per address.
     TooManyFromAddress,
-    /// Over the limit of documents on one connection.
+    /// The limit of documents per connection.
     TooManyDocuments,
-    /// A change to a document that is as large as it may be.
+    /// A change to a document that has reached its size limit.
     DocumentFull,
-    /// A message about a document that takes nothing more from this connection (dropped).
+    /// A message about a document that rejects this connection (dropped).
     RefusedDocument,
-    /// More new documents a minute than may be.
+    /// The rate limit of new documents.
     TooManyNewDocuments,
-    /// A URL or a head of a request that is too large.
+    /// A URL or request header that is too large.
     LargeRequest,
-    /// Too fast: not read from for a while.
+    /// A client over its rate limit, which is throttled.
     Slowed,
-    /// Large messages take as much memory as they may.
+    /// The memory budget of large messages.
     Memory,
-    /// An ephemeral message that is too large, or one too many (dropped).
+    /// An ephemeral message that is too large or over the rate limit (dropped).
     Ephemeral,
-    /// A WebSocket at a path that has none.
+    /// A WebSocket request for an unknown path.
     UnknownPath,
-    /// As many passwords wait to be looked at as may.
+    /// The limit of waiting logins.
     TooManyLogins,
-    /// As many connections of one user as may be.
+    /// The limit of connections per user.
     TooManyFromUser,
 }
 
@@ -90,15 +90,15 @@ pub struct Metrics {
     refusals: Vec<Counter>,
     /// Documents in memory.
     pub documents_open: Gauge,
-    /// Those of them that have used four fifths of a limit.
+    /// Documents in memory that have used four fifths of a limit.
     pub documents_nearly_full: Gauge,
-    /// Changes made durable.
+    /// Changes stored.
     pub changes: Counter,
-    /// Commands in one batch of a document.
+    /// Commands per batch.
     pub batch_size: Histogram,
-    /// Seconds for one append with its fsync.
+    /// Seconds per append, including the fsync.
     pub append_seconds: Histogram,
-    /// Seconds to publish one batch: states, messages, view.
+    /// Seconds to publish a batch: peer states, messages, view.
     pub publish_seconds: Histogram,
     /// Sync messages handed to sockets.
     pub deliveries: Counter,
@@ -108,49 +108,51 @@ pub struct Metrics {
     pub bytes_sent: Counter,
     /// Bytes appended to documents.
     pub bytes_stored: Counter,
-    /// Times a document was replaced by its snapshot.
+    /// Logs replaced by a snapshot.
     pub compactions: Counter,
-    /// Times a document was dropped from memory and read again.
+    /// Documents reloaded from disk after a failure.
     pub reloads: Counter,
-    /// Changes that were looked at for a history: once each, however often it is read.
+    /// Appends that found that another process had appended first.
+    pub appends_behind: Counter,
+    /// Changes processed for histories: once each, however often the history is read.
     pub history_changes: Counter,
-    /// Portions of large HTTP answers that were compressed, of up to 64 KiB each.
+    /// Compressed portions of large HTTP answers, of up to 64 KiB each.
     pub compressed_portions: Counter,
-    /// Large HTTP answers that went out uncompressed, as many others were being compressed.
+    /// Large HTTP answers sent uncompressed, because the compression threads were busy.
     pub uncompressed: Counter,
-    /// Times a document was not read again, or not at once, since that had failed or been for nothing before.
+    /// Reloads that were delayed after repeated failures.
     pub reloads_put_off: Counter,
 }
 
-const REFUSALS: [(Refusal, &str); 28] = [
-    (Refusal::Origin, "origin"),
-    (Refusal::Undecodable, "undecodable"),
-    (Refusal::BadSyncMessage, "bad_sync_message"),
-    (Refusal::Handshake, "handshake"),
-    (Refusal::TlsHandshake, "tls_handshake"),
-    (Refusal::TooLarge, "too_large"),
-    (Refusal::UnknownType, "unknown_type"),
-    (Refusal::ForeignSender, "foreign_sender"),
-    (Refusal::Denied, "denied"),
-    (Refusal::Unauthorized, "unauthorized"),
-    (Refusal::InvalidEdit, "invalid_edit"),
-    (Refusal::Storage, "storage"),
-    (Refusal::TooManyPending, "too_many_pending"),
-    (Refusal::TooSlow, "too_slow"),
-    (Refusal::Stalled, "stalled"),
-    (Refusal::TooManyConnections, "too_many_connections"),
-    (Refusal::TooManyFromAddress, "too_many_from_address"),
-    (Refusal::TooManyDocuments, "too_many_documents"),
-    (Refusal::DocumentFull, "document_full"),
-    (Refusal::RefusedDocument, "refused_document"),
-    (Refusal::TooManyNewDocuments, "too_many_new_documents"),
-    (Refusal::LargeRequest, "large_request"),
-    (Refusal::Slowed, "slowed"),
-    (Refusal::Memory, "memory"),
-    (Refusal::Ephemeral, "ephemeral"),
-    (Refusal::UnknownPath, "unknown_path"),
-    (Refusal::TooManyLogins, "too_many_logins"),
-    (Refusal::TooManyFromUser, "too_many_from_user"),
+const REFUSALS: [(RefusalReason, &str); 28] = [
+    (RefusalReason::Origin, "origin"),
+    (RefusalReason::Undecodable, "undecodable"),
+    (RefusalReason::BadSyncMessage, "bad_sync_message"),
+    (RefusalReason::Handshake, "handshake"),
+    (RefusalReason::TlsHandshake, "tls_handshake"),
+    (RefusalReason::TooLarge, "too_large"),
+    (RefusalReason::UnknownType, "unknown_type"),
+    (RefusalReason::ForeignSender, "foreign_sender"),
+    (RefusalReason::Denied, "denied"),
+    (RefusalReason::Unauthorized, "unauthorized"),
+    (RefusalReason::InvalidEdit, "invalid_edit"),
+    (RefusalReason::Storage, "storage"),
+    (RefusalReason::TooManyPending, "too_many_pending"),
+    (RefusalReason::TooSlow, "too_slow"),
+    (RefusalReason::Stalled, "stalled"),
+    (RefusalReason::TooManyConnections, "too_many_connections"),
+    (RefusalReason::TooManyFromAddress, "too_many_from_address"),
+    (RefusalReason::TooManyDocuments, "too_many_documents"),
+    (RefusalReason::DocumentFull, "document_full"),
+    (RefusalReason::RefusedDocument, "refused_document"),
+    (RefusalReason::TooManyNewDocuments, "too_many_new_documents"),
+    (RefusalReason::LargeRequest, "large_request"),
+    (RefusalReason::Slowed, "slowed"),
+    (RefusalReason::Memory, "memory"),
+    (RefusalReason::Ephemeral, "ephemeral"),
+    (RefusalReason::UnknownPath, "unknown_path"),
+    (RefusalReason::TooManyLogins, "too_many_logins"),
+    (RefusalReason::TooManyFromUser, "too_many_from_user"),
 ];
 
 impl Default for Metrics {
@@ -160,11 +162,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Registers everything, at zero.
+    /// Registers all metrics, at zero.
     #[must_use]
     pub fn new() -> Self {
         let suffix = |name: &str| Matcher::Suffix(name.to_owned());
-        // The bucket lists are not empty, which is all that can be wrong with them.
+        // Fails only for empty bucket lists.
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(suffix("_seconds"), &LATENCY_BUCKETS)
             .and_then(|builder| builder.set_buckets_for_metric(suffix("_size"), &BATCH_BUCKETS))
@@ -177,25 +179,33 @@ impl Metrics {
     fn register(handle: PrometheusHandle) -> Self {
         use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
         describe_gauge!("happierwork_connections", "Open WebSocket connections, by kind");
-        describe_counter!("happierwork_refusals_total", "What was refused or ignored, by reason");
+        describe_counter!("happierwork_refusals_total", "Refused or ignored requests and messages, by reason");
         describe_gauge!("happierwork_documents_open", "Documents in memory");
-        describe_gauge!("happierwork_documents_nearly_full", "Documents in memory that are near a limit, or at it");
+        describe_gauge!("happierwork_documents_nearly_full", "Documents in memory that have used most of a limit");
         describe_counter!("happierwork_changes_total", "Changes made durable");
-        describe_histogram!("happierwork_batch_size", Unit::Count, "Commands in one batch of a document");
-        describe_histogram!("happierwork_append_seconds", Unit::Seconds, "One append to a document, fsync included");
-        describe_histogram!("happierwork_publish_seconds", Unit::Seconds, "Publishing one batch");
+        describe_histogram!("happierwork_batch_size", Unit::Count, "Commands per batch of a document");
+        describe_histogram!(
+            "happierwork_append_seconds",
+            Unit::Seconds,
+            "Duration of an append to a document, including the fsync"
+        );
+        describe_histogram!("happierwork_publish_seconds", Unit::Seconds, "Duration of publishing a batch");
         describe_counter!("happierwork_deliveries_total", "Sync messages handed to sockets");
         describe_counter!("happierwork_received_bytes_total", "Bytes read from sockets, without framing");
         describe_counter!("happierwork_sent_bytes_total", "Bytes written to sockets, without framing");
         describe_counter!("happierwork_stored_bytes_total", "Bytes appended to documents");
         describe_counter!("happierwork_compactions_total", "Logs replaced by a snapshot");
-        describe_counter!("happierwork_reloads_total", "Documents dropped from memory and read again after a failure");
-        describe_counter!("happierwork_reloads_put_off_total", "Documents not read again at once, as it keeps failing");
-        describe_counter!("happierwork_history_changes_total", "Changes looked at to tell the history of documents");
-        describe_counter!("happierwork_compressed_portions_total", "Portions of large HTTP answers compressed");
+        describe_counter!(
+            "happierwork_appends_behind_total",
+            "Appends that were repeated because another server had appended to the document first"
+        );
+        describe_counter!("happierwork_reloads_total", "Documents reloaded from disk after a failure");
+        describe_counter!("happierwork_reloads_put_off_total", "Reloads delayed after repeated failures");
+        describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
+        describe_counter!("happierwork_compressed_portions_total", "Compressed portions of large HTTP answers");
         describe_counter!(
             "happierwork_uncompressed_answers_total",
-            "Large HTTP answers not compressed, as many others were"
+            "Large HTTP answers sent uncompressed because the compression threads were busy"
         );
         Self {
             handle,
@@ -216,6 +226,7 @@ impl Metrics {
             bytes_stored: counter!("happierwork_stored_bytes_total"),
             compactions: counter!("happierwork_compactions_total"),
             reloads: counter!("happierwork_reloads_total"),
+            appends_behind: counter!("happierwork_appends_behind_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),
@@ -229,22 +240,22 @@ impl Metrics {
     }
 
     /// Counts one refusal.
-    pub fn refuse(&self, refusal: Refusal) {
+    pub fn record_refusal(&self, refusal: RefusalReason) {
         if let Some(index) = REFUSALS.iter().position(|(known, _)| *known == refusal) {
             self.refusals[index].increment(1);
         }
     }
 
-    /// Adds up what was recorded. To be called every now and then: until then every single sample is kept, and a server
-    /// that nobody scrapes would grow for ever.
-    pub fn add_up(&self) {
+    /// Aggregates recorded samples. Call it regularly: until then every sample is kept, so a server that is not
+    /// scraped would grow without bound.
+    pub fn run_upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// Everything in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.add_up();
+        self.run_upkeep();
         self.handle.render()
     }
 }
@@ -254,9 +265,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_rendered_and_two_sets_do_not_mix() {
+    fn counters_are_rendered_and_separate_per_set() {
         let (one, two) = (Metrics::new(), Metrics::new());
-        one.refuse(Refusal::TooLarge);
+        one.record_refusal(RefusalReason::TooLarge);
         one.connections(ConnectionKind::Plain).increment(1.0);
         one.append_seconds.record(0.002);
         let text = one.render();

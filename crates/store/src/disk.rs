@@ -1,4 +1,4 @@
-//! What the file store asks of an operating system, as a seam at which tests put a disk that fails.
+//! The file system calls of the file store, as a trait: tests replace the disk by one that fails.
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -12,83 +12,82 @@ use parking_lot::Mutex;
 
 use super::{FileMode, lock_file};
 
-/// Files and folders.
+/// File system operations on paths.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens a regular file that exists, to read and write.
+    /// Opens an existing regular file for reading and writing.
     ///
     /// # Errors
-    /// When it is not there, is something else, or may not be written.
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// When the file does not exist, is not a regular file, or is not writable.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Creates a file that must not exist, with the permissions of the file `like`, if there is one.
+    /// Creates a file that must not exist yet, with the permissions of the file `template`, if that exists.
     ///
     /// # Errors
-    /// When it exists or cannot be made.
-    fn create(&self, path: &Path, like: Option<&Path>) -> io::Result<Arc<dyn LogFile>>;
+    /// When the file exists, or cannot be created.
+    fn create(&self, path: &Path, template: Option<&Path>) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Puts a file in the place of another, at once. Durable after [`sync_dir`](Self::sync_dir).
+    /// Atomically renames `from` to `to`, which is replaced. Durable after [`sync_dir`](Self::sync_dir).
     ///
     /// # Errors
-    /// When the disk refuses. It may still have happened.
+    /// When the disk fails. The rename may have taken effect nevertheless.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// When it is not there, or may not be removed.
+    /// When the file does not exist, or may not be removed.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a folder, unless it is there. The folder that it is in must exist.
+    /// Creates a folder, unless it exists. Its parent folder must exist.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk fails.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes the names in a folder durable.
+    /// Makes creations, renames and removals in a folder durable (`fsync`).
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk fails.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The files in a folder, with their lengths.
+    /// Lists the regular files in a folder: names, and lengths in bytes.
     ///
     /// # Errors
-    /// When there is no such folder, or it cannot be read.
-    fn files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
+    /// When the folder does not exist or cannot be read.
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
 
-    /// What a path leads to now; symbolic links are followed. Opens nothing.
+    /// Returns the identity and length of the file or folder at a path, following symbolic links, without opening it.
     ///
     /// # Errors
-    /// When there is nothing, or that cannot be found out.
-    fn look(&self, path: &Path) -> io::Result<Seen>;
+    /// When nothing is at the path, or the disk fails.
+    fn stat(&self, path: &Path) -> io::Result<FileStat>;
 
-    /// The permissions of new files.
+    /// Permissions of new files.
     fn mode(&self) -> FileMode {
         FileMode::PRIVATE
     }
 
-    /// Where a path leads, if it is a symbolic link; else the path itself. Replacing a link by a file would leave its
-    /// target behind.
+    /// Returns the target of a symbolic link, or else the path itself. A rename over a link would replace the link and not its
+    /// target.
     ///
     /// # Errors
-    /// When the link leads nowhere.
+    /// When the link is dangling.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Locks the lock file at `path` for this process, until the guard is dropped.
+    /// Creates the lock file at `path` if necessary, and locks it until the guard is dropped.
     ///
     /// # Errors
-    /// When somebody else has it, or the file cannot be made.
+    /// When the file is locked already, or cannot be created.
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError>;
 
-    /// Checks that nobody has locked the lock file at `path`, which need not be there.
+    /// Checks that the lock file at `path` is not locked. It need not exist.
     ///
     /// # Errors
-    /// When somebody has, or that cannot be found out.
-    fn is_free(&self, path: &Path) -> Result<(), LockError>;
+    /// When it is locked, or the disk fails.
+    fn check_unlocked(&self, path: &Path) -> Result<(), LockError>;
 }
 
-/// Which file (or folder) something is, whatever names lead to it: two hard links are one file, and so is a file that is mounted
-/// in two places.
+/// Identity of a file or folder, independent of its path: two hard links, or two mounts of one file, have the same identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
     device: u64,
@@ -96,50 +95,51 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// The file of this number on this device. No two files that are there (or open) at the same time have both in common.
+    /// The file with this inode number on this device. Two files that exist (or are open) at the same time differ in one of
+    /// them.
     #[must_use]
     pub const fn new(device: u64, inode: u64) -> Self {
         Self { device, inode }
     }
 }
 
-/// What stands at a path.
+/// Identity and length of the file or folder at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Which file it is.
+pub struct FileStat {
+    /// Identity of the file.
     pub file: FileId,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub len: u64,
 }
 
-impl From<fs::Metadata> for Seen {
+impl From<fs::Metadata> for FileStat {
     fn from(metadata: fs::Metadata) -> Self {
         Self { file: FileId::new(metadata.dev(), metadata.ino()), len: metadata.len() }
     }
 }
 
 /// An open file.
-pub trait LogFile: Send + Sync {
-    /// Which file it is.
+pub trait DiskFile: Send + Sync {
+    /// Identity of the file.
     ///
     /// # Errors
     /// When the disk fails.
     fn id(&self) -> io::Result<FileId>;
 
-    /// Locks the file itself, until this handle is dropped: nobody else gets it, under whatever name they have opened it. (A lock
-    /// file beside it is found by its name only.)
+    /// Locks the file itself until this handle is dropped. Unlike a lock file, this also covers other names of the file, such as
+    /// hard links.
     ///
     /// # Errors
-    /// When somebody else has it, through another handle of this process, too.
+    /// When another handle of this or another process holds the lock, or the disk fails.
     fn lock(&self) -> Result<(), LockError>;
 
-    /// How long it is.
+    /// Length in bytes.
     ///
     /// # Errors
     /// When the disk fails.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether nothing is in it.
+    /// Whether the file has no content.
     ///
     /// # Errors
     /// When the disk fails.
@@ -147,84 +147,84 @@ pub trait LogFile: Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// Exactly these bytes of it.
+    /// Reads exactly this range of bytes.
     ///
     /// # Errors
-    /// When the disk fails, or they are not there.
+    /// When the disk fails, or the file is shorter.
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
 
-    /// Writes all bytes, from `offset` on.
+    /// Writes all `bytes` at `offset`.
     ///
     /// # Errors
-    /// When the disk fails. Some of them may have been written.
+    /// When the disk fails. A part of the bytes may have been written.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes content and length durable (`fdatasync`).
     ///
     /// # Errors
-    /// When the disk fails. What was written since the last success may or may not be durable, and a later success
-    /// says nothing about it.
+    /// When the disk fails. Bytes written since the last successful sync may or may not be durable, and a later success
+    /// does not make them durable.
     fn sync(&self) -> io::Result<()>;
 
-    /// Cuts the file to `len` bytes.
+    /// Truncates the file to `len` bytes.
     ///
     /// # Errors
     /// When the disk fails.
     fn truncate(&self, len: u64) -> io::Result<()>;
 }
 
-/// Holds a lock until it is dropped.
+/// Holds a lock file's lock until it is dropped.
 pub type LockGuard = Box<dyn Any + Send + Sync>;
 
-/// Why a lock was not taken.
+/// Why a file could not be locked.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another process (or another store in this one) has it; its process id, if it could be read.
+    /// Another process, or another store in this process, holds the lock. Contains the holder's process id, if known.
     Held(Option<u32>),
-    /// The lock file could not be made or locked.
+    /// The file could not be created, opened or locked.
     Io(io::Error),
 }
 
-/// The disk of this computer.
+/// The file system of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk {
     mode: FileMode,
-    keeps_owner: bool,
+    copies_owner: bool,
 }
 
 impl RealDisk {
-    /// With these permissions for new files, whatever the umask of the process.
+    /// New files get these permissions, regardless of the umask of the process.
     #[must_use]
     pub const fn with_mode(mode: FileMode) -> Self {
-        Self { mode, keeps_owner: false }
+        Self { mode, copies_owner: false }
     }
 
-    /// A disk for files with secrets: new files are private, whatever the permissions of the file that they replace, and
-    /// belong to its owner, or else to the owner of their folder. So a command that root runs does not lock the server out.
+    /// For files with secrets. New files are private, regardless of the permissions of the file that they replace. They belong to
+    /// the owner of that file, or else of their folder, so that a command run by root leaves files that the server can read.
     #[must_use]
     pub const fn for_secrets() -> Self {
-        Self { mode: FileMode::PRIVATE, keeps_owner: true }
+        Self { mode: FileMode::PRIVATE, copies_owner: true }
     }
 }
 
 impl Disk for RealDisk {
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        // Reading from a pipe or a terminal would never end.
+        // A read from a pipe or a terminal would block.
         if !file.metadata()?.is_file() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
         Ok(Arc::new(RealFile(Mutex::new(file))))
     }
 
-    fn create(&self, path: &Path, like: Option<&Path>) -> io::Result<Arc<dyn LogFile>> {
-        let file = create_new(path, self.mode)?;
-        if self.keeps_owner {
-            keep_owner(&file, path, like)?;
+    fn create(&self, path: &Path, template: Option<&Path>) -> io::Result<Arc<dyn DiskFile>> {
+        let file = create_new_file(path, self.mode)?;
+        if self.copies_owner {
+            copy_owner(&file, path, template)?;
             return Ok(Arc::new(RealFile(Mutex::new(file))));
         }
-        // Salaries: a file that its owner closed to others must not be opened to them by a compaction.
-        if let Some(metadata) = like.and_then(|like| fs::metadata(like).ok()) {
+        // The files hold salaries: a compaction must not widen the permissions that the owner has set.
+        if let Some(metadata) = template.and_then(|template| fs::metadata(template).ok()) {
             file.set_permissions(metadata.permissions())?;
         }
         Ok(Arc::new(RealFile(Mutex::new(file))))
@@ -239,19 +239,19 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        make_folder(path, self.mode)
+        create_folder(path, self.mode)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        // Elsewhere a folder cannot be opened as a file, and names are durable without it.
+        // Other systems cannot open a folder as a file, and make names durable without it.
         if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
 
-    fn files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            // A file may have gone since the folder was read; names that are not Unicode are not ours.
+            // A file may have been removed since the folder was read. The store creates no names that are not Unicode.
             if let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata())
                 && metadata.is_file()
             {
@@ -261,8 +261,8 @@ impl Disk for RealDisk {
         Ok(files)
     }
 
-    fn look(&self, path: &Path) -> io::Result<Seen> {
-        fs::metadata(path).map(Seen::from)
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        fs::metadata(path).map(FileStat::from)
     }
 
     fn mode(&self) -> FileMode {
@@ -278,38 +278,38 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> Result<LockGuard, LockError> {
         let mut file = lock_file::open(path, self.mode.file()).map_err(LockError::Io)?;
-        if self.keeps_owner {
-            // Also a lock file that another user has made: the server must be able to lock it.
-            give_to_folder_owner(&file, path);
+        if self.copies_owner {
+            // Also for an existing lock file of another user: the server must be able to lock it.
+            set_owner_from_folder(&file, path);
         }
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(lock_file::holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(lock_file::read_holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        lock_file::note_holder(&mut file, path).map_err(LockError::Io)?;
-        // The file stays when the lock goes: removing it could take it from under the next holder.
+        lock_file::write_holder(&mut file, path).map_err(LockError::Io)?;
+        // The file remains when the lock is released: removing it could invalidate the lock of the next holder.
         Ok(Box::new(file))
     }
 
-    fn is_free(&self, path: &Path) -> Result<(), LockError> {
+    fn check_unlocked(&self, path: &Path) -> Result<(), LockError> {
         let mut file = match lock_file::open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(LockError::Io)?,
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => Err(LockError::Held(lock_file::holder(&mut file))),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held(lock_file::read_holder(&mut file))),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
         }
     }
 }
 
-/// Makes a folder with the permissions that go with those of files, unless it is there.
+/// Creates a folder with the permissions that match `mode`, unless it exists.
 ///
 /// # Errors
-/// When it cannot be made, or something else is in its place.
-pub fn make_folder(path: &Path, mode: FileMode) -> io::Result<()> {
+/// When it cannot be created, or the path is not a folder.
+pub fn create_folder(path: &Path, mode: FileMode) -> io::Result<()> {
     match DirBuilder::new().mode(FileMode::PRIVATE.folder()).create(path) {
         Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode.folder())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -317,47 +317,47 @@ pub fn make_folder(path: &Path, mode: FileMode) -> io::Result<()> {
     }
 }
 
-/// A file and its cursor, which a compaction that reads must not move while an append writes.
-struct RealFile(Mutex<File>);
-
-/// The same for a folder and all that it is in.
+/// Like [`create_folder`], and also creates missing parent folders.
 ///
 /// # Errors
-/// As for [`make_folder`].
-pub fn make_folders(path: &Path, mode: FileMode) -> io::Result<()> {
+/// As for [`create_folder`].
+pub fn create_folders(path: &Path, mode: FileMode) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    make_folders(folder_of(path), mode)?;
-    make_folder(path, mode)
+    create_folders(parent_folder(path), mode)?;
+    create_folder(path, mode)
 }
 
-/// Creates a file that must not exist, to read and write, with these permissions.
+/// Creates a file that must not exist yet with these permissions, and opens it for reading and writing.
 ///
 /// # Errors
-/// When it exists or cannot be made.
-pub fn create_new(path: &Path, mode: FileMode) -> io::Result<File> {
+/// When the file exists, or cannot be created.
+pub fn create_new_file(path: &Path, mode: FileMode) -> io::Result<File> {
     let private = FileMode::PRIVATE.file();
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(private).open(path)?;
-    // Not by opening it: the umask would take some away.
+    // Set separately: the umask would restrict the mode given to `open`.
     file.set_permissions(Permissions::from_mode(mode.file()))?;
     Ok(file)
 }
 
-/// Writes a small file that a crash may leave half written, with these permissions.
+/// Writes a file with these permissions, not atomically: a crash may leave a part of it.
 ///
 /// # Errors
-/// When the disk refuses.
-pub fn write_small(path: &Path, text: &str, mode: FileMode) -> io::Result<()> {
+/// When the disk fails.
+pub fn write_file(path: &Path, text: &str, mode: FileMode) -> io::Result<()> {
     let private = FileMode::PRIVATE.file();
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(private).open(path)?;
     file.set_permissions(Permissions::from_mode(mode.file()))?;
     file.write_all(text.as_bytes())
 }
 
-impl LogFile for RealFile {
+/// An open file. The mutex keeps a compaction's reads from moving the cursor while an append writes.
+struct RealFile(Mutex<File>);
+
+impl DiskFile for RealFile {
     fn id(&self) -> io::Result<FileId> {
-        Ok(Seen::from(self.0.lock().metadata()?).file)
+        Ok(FileStat::from(self.0.lock().metadata()?).file)
     }
 
     fn lock(&self) -> Result<(), LockError> {
@@ -395,35 +395,36 @@ impl LogFile for RealFile {
     }
 }
 
-/// Gives a new file to the owner of the file `like`, whose place it takes; or else, if permitted, to that of its folder.
-fn keep_owner(file: &File, path: &Path, like: Option<&Path>) -> io::Result<()> {
-    let old = match like.map(fs::metadata) {
+/// Gives a new file the owner of the file `template` that it replaces. Without such a file, it gets the owner of its folder, if
+/// permitted.
+fn copy_owner(file: &File, path: &Path, template: Option<&Path>) -> io::Result<()> {
+    let old = match template.map(fs::metadata) {
         Some(Ok(old)) => old,
         Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {
-            give_to_folder_owner(file, path);
+            set_owner_from_folder(file, path);
             return Ok(());
         }
     };
     let (owner, group) = (old.uid(), old.gid());
-    give(file, owner, group).map_err(|error| {
+    set_owner(file, owner, group).map_err(|error| {
         let message = format!(
-            "the file belongs to user {owner}, and its replacement cannot be given to that user ({error}); \
+            "the file belongs to user {owner}, and its replacement cannot get that owner ({error}); \
              run this command as that user"
         );
         io::Error::new(error.kind(), message)
     })
 }
 
-/// Gives a file to the owner of its folder, if permitted.
-pub fn give_to_folder_owner(file: &File, path: &Path) {
-    if let Ok(folder) = fs::metadata(folder_of(path)) {
-        let _ = give(file, folder.uid(), folder.gid());
+/// Gives a file the owner of its folder, if permitted.
+pub fn set_owner_from_folder(file: &File, path: &Path) {
+    if let Ok(folder) = fs::metadata(parent_folder(path)) {
+        let _ = set_owner(file, folder.uid(), folder.gid());
     }
 }
 
-/// Changes the owner and the group, unless the owner is right already. Durable: `fdatasync` does not cover an owner.
-fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
+/// Changes owner and group, unless the owner is the same. Syncs all metadata, as `fdatasync` does not cover the owner.
+fn set_owner(file: &File, owner: u32, group: u32) -> io::Result<()> {
     if file.metadata()?.uid() == owner {
         return Ok(());
     }
@@ -431,16 +432,16 @@ fn give(file: &File, owner: u32, group: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The folder that a file is in.
-pub fn folder_of(path: &Path) -> &Path {
+/// The folder that contains a file; `.` for a bare file name.
+pub fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
 }
 
-/// A name beside a file: its own with something after it.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path with `suffix` appended to its file name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -1,106 +1,132 @@
-//! What can go wrong in a store, in words for the person who has to deal with it.
+//! Errors of the store. Their texts tell the operator what to do.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use primitives::DocumentId;
 
-use super::Displaced;
-use super::content::Damage;
+use super::ExternalChange;
 use super::disk::LockError;
+use super::integrity::Damage;
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+use super::sql::DatabaseError;
 
-/// Why a call on a store failed. The text is for the log and may name files; for others, see
-/// [`public_message`](Self::public_message).
+/// Why a call on a store failed. The text is for the log and may contain paths;
+/// [`public_message`](Self::public_message) is for clients.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No room left. Nothing of the call was stored.
+    /// The disk is full. The call stored nothing.
     #[error("document {id} was not written, because the disk is full: free some space")]
     Full {
         /// The document.
         id: DocumentId,
-        /// What the disk said.
+        /// Error of the disk.
         source: io::Error,
     },
-    /// A write failed. Nothing of the call was stored.
+    /// A write failed. The call stored nothing.
     #[error("document {id} was not written: {source}")]
     Write {
         /// The document.
         id: DocumentId,
-        /// What the disk said.
+        /// Error of the disk.
         source: io::Error,
     },
-    /// A write failed, now or earlier, in a way that could not be taken back.
+    /// This or an earlier write failed, and rolling it back failed as well. The document accepts no writes until
+    /// [`Store::recover`](super::Store::recover).
     #[error(
-        "document {id} takes no changes until a full copy of it has been written: a failed write could not be taken back"
+        "document {id} takes no changes until a full copy of it has been written: a failed write could not be rolled back"
     )]
-    Refused {
+    NeedsRecovery {
         /// The document.
         id: DocumentId,
     },
-    /// The file, or the folder of the documents, was deleted, moved or replaced while it was open. Nothing of the call was
-    /// stored.
-    #[error("document {id} was not written: {displaced}")]
-    Displaced {
+    /// Another program changed the file, or the folder of the documents, while the store had it open. The call stored nothing.
+    #[error("document {id} was not written: {change}")]
+    ExternalChange {
         /// The document.
         id: DocumentId,
         /// What happened.
-        displaced: Displaced,
+        change: ExternalChange,
     },
-    /// Reading failed.
+    /// Other processes kept appending to the document. The call stored nothing.
+    #[error("document {id} was not written: other processes keep writing to it")]
+    Contended {
+        /// The document.
+        id: DocumentId,
+    },
+    /// A call on the database failed.
+    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A read failed.
     #[error("document {id} could not be read: {source}")]
     Read {
         /// The document.
         id: DocumentId,
-        /// What the disk said.
+        /// Error of the disk.
         source: io::Error,
     },
     /// The document, or the folder of the documents, could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A snapshot or a full copy is not what it must be. The old content is in place.
-    #[error("document {id} keeps its old content: {why}")]
-    Snapshot {
+    /// A snapshot or a full copy is invalid. The old content is in place.
+    #[error("document {id} keeps its old content: {reason}")]
+    InvalidSnapshot {
         /// The document.
         id: DocumentId,
-        /// What is wrong with it.
-        why: SnapshotError,
+        /// Why the new content is rejected.
+        reason: SnapshotError,
     },
-    /// The store as a whole cannot be written or listed.
-    #[error("{place}: {source}")]
+    /// A folder of the store cannot be written or listed.
+    #[error("{location}: {source}")]
     Folder {
-        /// Where.
-        place: Place,
-        /// What the disk said.
+        /// The folder, or a file in it.
+        location: Location,
+        /// Error of the disk.
         source: io::Error,
     },
 }
 
 impl StoreError {
-    /// What a client may be told: what it means for them, without files and folders of the server.
+    /// Message for clients: the consequence for them, without paths of the server.
     #[must_use]
     pub fn public_message(&self) -> &'static str {
         match self {
             Self::Full { .. } => "the server's disk is full; the change was not stored",
-            Self::Write { .. } | Self::Refused { .. } | Self::Folder { .. } => {
+            Self::Write { .. } | Self::NeedsRecovery { .. } | Self::Folder { .. } => {
                 "the server cannot write at the moment; the change was not stored"
             }
-            Self::Displaced { .. } | Self::Open(OpenError::Displaced(_)) => {
+            Self::ExternalChange { .. } | Self::Open(OpenError::ExternalChange(_)) => {
                 "the document's file was moved or replaced on the server; the change was not stored"
             }
-            Self::Snapshot { .. } => "the server refused the new copy of the document and keeps the old one",
+            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+            Self::Database(error) => error.public_message(),
+            Self::Contended { .. } => "too many change the document at once; the change was not stored, try again",
+            Self::InvalidSnapshot { .. } => "the server refused the new copy of the document and keeps the old one",
             Self::Read { .. } | Self::Open(_) => {
                 "the server cannot open the document; its operator finds the reason in the log"
             }
         }
     }
 
-    /// Whether the file is whole, and to open it would take more memory than one document may.
+    /// Whether there is no room left to write.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
+            Self::Database(error) => matches!(error, DatabaseError::Full(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether the file is intact, but opening it would take more memory than one document may use.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::Open(OpenError::Damaged { damage: Damage::TooManyActors(_), .. }))
     }
 
-    /// A failed write, told apart by whether there was room.
+    /// The error of a failed write: [`Full`](Self::Full) or [`Write`](Self::Write).
     pub(super) fn write(id: &DocumentId, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { id: id.clone(), source },
@@ -108,44 +134,43 @@ impl StoreError {
         }
     }
 
-    /// An error of a call that writes: if the disk failed before there was anything to write to, it is a failed write all the
-    /// same.
+    /// Converts errors of opening a file into those of a write, for calls that open the file in order to write.
     pub(super) fn while_writing(self, id: &DocumentId) -> Self {
         match self {
-            Self::Open(OpenError::Io { place, source }) => {
-                Self::write(id, io::Error::new(source.kind(), OpenError::Io { place, source }))
+            Self::Open(OpenError::Io { location, source }) => {
+                Self::write(id, io::Error::new(source.kind(), OpenError::Io { location, source }))
             }
-            Self::Open(OpenError::Displaced(displaced)) => Self::Displaced { id: id.clone(), displaced },
+            Self::Open(OpenError::ExternalChange(change)) => Self::ExternalChange { id: id.clone(), change },
             other => other,
         }
     }
 }
 
-/// Why new content may not take the place of the old.
+/// Why a snapshot or a full copy must not replace the stored content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// It cannot be loaded, so it is no replacement for anything.
-    #[error("the new one cannot be loaded: {0}")]
+    /// The new content cannot be loaded.
+    #[error("the new content cannot be loaded: {0}")]
     Unloadable(Damage),
-    /// It holds other changes than those stored: most likely something was appended after it was made.
-    #[error("the new one does not hold the same changes")]
-    OtherHeads,
-    /// There is nothing that it could be a snapshot of.
+    /// The new content holds other changes than the stored one, probably because of an append after the snapshot was made.
+    #[error("the new content does not hold the same changes")]
+    DifferentHeads,
+    /// Nothing is stored under this id, so there is nothing to replace.
     #[error("nothing is stored under this id")]
     NothingStored,
 }
 
-/// A file or folder, and the flag by which it was given.
+/// A file or folder of the store, and the command-line flag that set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// The file of the default document.
+pub enum Location {
+    /// The file of the default document (`--state`).
     State(PathBuf),
-    /// The folder of further documents, or a file in it.
+    /// The folder of all other documents (`--documents`), or a file in it.
     Documents(PathBuf),
 }
 
-impl Place {
-    /// Where it is.
+impl Location {
+    /// The path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -153,26 +178,31 @@ impl Place {
         }
     }
 
-    /// What to give instead.
-    fn other(&self) -> &'static str {
+    /// The setting that selects another location.
+    fn alternative(&self) -> &'static str {
         match self {
             Self::State(_) => "another file with --state",
             Self::Documents(_) => "another folder with --documents",
         }
     }
-}
 
-impl Place {
-    /// What to do instead of a restore.
-    fn or_anew(&self) -> &'static str {
+    /// The alternative to a restore from a backup.
+    fn restore_alternative(&self) -> &'static str {
         match self {
             Self::State(_) => ", or move it away to begin a new plan",
             Self::Documents(_) => "",
         }
     }
+
+    fn expected_kind(&self) -> &'static str {
+        match self {
+            Self::State(_) => "a regular file",
+            Self::Documents(_) => "of the right kind (further documents are regular files in a folder)",
+        }
+    }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.path().display())
     }
@@ -181,99 +211,90 @@ impl fmt::Display for Place {
 /// Why a document's file, or the folder of the documents, was not opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
-    #[error("{place} is in use by {}; stop it, or give {}", holder(*.pid), .place.other())]
+    /// Another process, or another store of this process, has locked it.
+    #[error("{location} is in use by {}; stop it, or give {}", holder(*.pid), .location.alternative())]
     Locked {
-        /// What is locked.
-        place: Place,
-        /// The holder, if it said so.
+        /// The locked file or folder.
+        location: Location,
+        /// Process id of the holder, if known.
         pid: Option<u32>,
     },
-    /// Another process has the same file under another name, or this one has.
-    #[error("{place} is in use under another name (a hard link, or another mount of the same file), by another process or this one; stop it, or give {}", .place.other())]
+    /// The same file is open under another name.
+    #[error("{location} is in use under another name (a hard link, or another mount of the same file), by another process or this one; stop it, or give {}", .location.alternative())]
     LockedElsewhere {
-        /// What is locked.
-        place: Place,
+        /// The locked file.
+        location: Location,
     },
-    /// It was open, and is no longer what stands at its path.
+    /// Another program changed the folder of the documents while the store had it open.
     #[error(transparent)]
-    Displaced(#[from] Displaced),
-    /// There is no folder to put the file in.
-    #[error("the folder for {place} does not exist; create it, or give {}", .place.other())]
+    ExternalChange(#[from] ExternalChange),
+    /// The folder of the file does not exist.
+    #[error("the folder for {location} does not exist; create it, or give {}", .location.alternative())]
     FolderMissing {
         /// The file.
-        place: Place,
+        location: Location,
     },
-    /// A folder where a file is needed, or the other way round.
-    #[error("{place} is not {}; give {}", .place.kind(), .place.other())]
+    /// A folder in the place of a file, or the other way round.
+    #[error("{location} is not {}; give {}", .location.expected_kind(), .location.alternative())]
     WrongKind {
-        /// What is there.
-        place: Place,
+        /// The file or folder.
+        location: Location,
     },
-    /// No permission, or a read-only file system.
-    #[error("{place} cannot be written ({source}); make it and its folder writable for this user, or give {}", .place.other())]
+    /// Missing permission, or a read-only file system.
+    #[error("{location} cannot be written ({source}); make it and its folder writable for this user, or give {}", .location.alternative())]
     NotWritable {
-        /// What cannot be written.
-        place: Place,
-        /// What the disk said.
+        /// The file or folder.
+        location: Location,
+        /// Error of the disk.
         source: io::Error,
     },
-    /// Another kind of file. It is never touched.
-    #[error("{place} is not an Automerge document, and was left as it is; give {} (legacy JSON data is brought in with `happierwork import`)", .place.other())]
+    /// The file has another format.
+    #[error("{location} is not an Automerge document, and was left as it is; give {} (legacy JSON data is brought in with `happierwork import`)", .location.alternative())]
     NotAutomerge {
         /// The file.
-        place: Place,
+        location: Location,
     },
-    /// Damage that no cut would mend.
-    #[error("{place} was not opened, and was left as it is: {damage}. Restore it from a backup{} (details: `happierwork check {}`)", .place.or_anew(), .place.path().display())]
+    /// The file has damage that truncation cannot repair.
+    #[error("{location} was not opened, and was left as it is: {damage}. Restore it from a backup{} (details: `happierwork check {}`)", .location.restore_alternative(), .location.path().display())]
     Damaged {
         /// The file.
-        place: Place,
-        /// What is wrong.
+        location: Location,
+        /// The damage.
         damage: Damage,
     },
     /// The disk failed.
-    #[error("{place} could not be opened: {source}")]
+    #[error("{location} could not be opened: {source}")]
     Io {
-        /// What was to be opened.
-        place: Place,
-        /// What the disk said.
+        /// The file or folder.
+        location: Location,
+        /// Error of the disk.
         source: io::Error,
     },
 }
 
-impl Place {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::State(_) => "a regular file",
-            Self::Documents(_) => "of the right kind (further documents are regular files in a folder)",
-        }
-    }
-}
-
 impl OpenError {
-    /// An error of the disk, told by what the person can do about it.
-    pub(super) fn io(place: Place, source: io::Error) -> Self {
+    /// Classifies an error of the disk by what the operator can do about it.
+    pub(super) fn io(location: Location, source: io::Error) -> Self {
         use io::ErrorKind::{IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
         match source.kind() {
-            PermissionDenied | ReadOnlyFilesystem => Self::NotWritable { place, source },
-            IsADirectory | NotADirectory => Self::WrongKind { place },
-            _ => Self::Io { place, source },
+            PermissionDenied | ReadOnlyFilesystem => Self::NotWritable { location, source },
+            IsADirectory | NotADirectory => Self::WrongKind { location },
+            _ => Self::Io { location, source },
         }
     }
 
-    pub(super) fn damage(place: Place, damage: Damage) -> Self {
+    pub(super) fn damage(location: Location, damage: Damage) -> Self {
         match damage {
-            Damage::NotAutomerge => Self::NotAutomerge { place },
-            damage => Self::Damaged { place, damage },
+            Damage::NotAutomerge => Self::NotAutomerge { location },
+            damage => Self::Damaged { location, damage },
         }
     }
 
-    pub(super) fn lock(place: Place, error: LockError) -> Self {
+    pub(super) fn lock(location: Location, error: LockError) -> Self {
         match error {
-            LockError::Held(pid) => Self::Locked { place, pid },
-            LockError::Io(source) if source.kind() == io::ErrorKind::NotFound => Self::FolderMissing { place },
-            LockError::Io(source) => Self::io(place, source),
+            LockError::Held(pid) => Self::Locked { location, pid },
+            LockError::Io(source) if source.kind() == io::ErrorKind::NotFound => Self::FolderMissing { location },
+            LockError::Io(source) => Self::io(location, source),
         }
     }
 }

@@ -1,31 +1,32 @@
-//! Durability. A [`Store`] knows documents only as ids and bytes, and says `Ok` only when the bytes are on disk.
+//! Durable storage of documents. A [`Store`] knows a document only as an id and bytes, and returns `Ok` from a write only once
+//! the bytes are on disk.
 //!
-//! | file | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`file`](mod@file) | the embedded default: one append-only log per document, in Automerge's own format |
-//! | `memory` | an in-memory store for tests (feature `testing`) |
-//! | `conformance` | what every implementation must do, as a suite to run against it (feature `testing`) |
-//! | [`check`] | is this file whole, and what would be cut? |
-//! | [`disk`] | what the file store asks of an operating system |
-//! | [`sql`] | documents in a database that several nodes share |
-//! | [`position`] | where the log of a document stands |
-//! | `faults` | a disk in memory that fails and crashes on command (feature `testing`) |
+//! | [`file`](mod@file) | [`FileStore`], used in production: one append-only log per document, in Automerge's own format |
+//! | `memory` | `MemoryStore`, for tests (feature `testing`) |
+//! | `conformance` | the guarantees of a [`Store`] as a test suite (feature `testing`) |
+//! | [`sql`] | `SqlStore`: documents in a database that several processes share |
+//! | [`position`] | [`Position`], [`Batch`]: the log of a document that several processes write |
+//! | [`check`] | checks a document file without changing it |
+//! | [`disk`] | the file system calls of the file store, as a trait |
+//! | `faults` | a simulated disk that fails and crashes on command (feature `testing`) |
 
 pub mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
-mod content;
 pub mod disk;
-mod displaced;
 mod error;
+mod external_change;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 pub mod file;
+mod file_mode;
+mod integrity;
 mod lock_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
-mod mode;
-mod peers;
+mod peer_records;
 pub mod position;
 mod replace;
 #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
@@ -35,119 +36,221 @@ use std::fmt;
 use std::path::PathBuf;
 
 use automerge::Automerge;
-pub use content::{Damage, Loss, Torn};
-pub use displaced::{Displaced, Displacement};
-pub use error::{OpenError, Place, SnapshotError, StoreError};
-pub use file::{FileStore, OpenFiles, StateFile};
-use futures_util::future::BoxFuture;
+pub use error::{Location, OpenError, SnapshotError, StoreError};
+pub use external_change::{ExternalChange, ExternalChangeKind};
+pub use file::{FileStore, OpenFileLimits, StateFile};
+pub use file_mode::{FileMode, InvalidFileMode};
+use futures_util::future::{BoxFuture, ready};
+use futures_util::stream::BoxStream;
+pub use integrity::{Damage, MissingContent, TornTail};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryStore;
-pub use mode::{FileMode, InvalidFileMode};
-pub use peers::PeerRecord;
+pub use peer_records::PeerRecord;
 pub use position::{AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, News, Position, Tip};
 use primitives::DocumentId;
 pub use replace::replace;
 
-/// Where documents are kept.
+/// Durable storage of documents.
 ///
 /// Loads and appends of one document take effect one after the other, in the order in which their futures are first
-/// polled; calls about different documents do not wait for each other. Dropping a future does not undo what it has begun: an
-/// append whose future was dropped may be stored.
+/// polled. Calls for different documents do not wait for each other. Dropping a future does not cancel a call that has
+/// begun: the bytes of a dropped append may be stored.
 pub trait Store: Send + Sync + 'static {
-    /// What is known to be durable of a document: whole Automerge chunks, loadable without loss. `None` if nothing of
-    /// it was ever stored.
+    /// Loads the durable content of a document: whole Automerge chunks that load without loss. `None` if nothing was ever
+    /// stored.
     ///
-    /// The first load opens the document, which repairs a torn tail and refuses damage. A later one returns what is
-    /// durable by then: how a caller gets back to solid ground after a failed [`append`](Self::append).
+    /// The first load opens the document: it repairs a torn tail, and fails on other damage. A later load returns the content
+    /// that is durable by then. Call it after a failed [`append`](Self::append) to return to a known state.
+    ///
+    /// # Errors
+    /// When the document cannot be opened or read.
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>>;
 
-    /// What stands in the store of a document that cannot be opened, as it is. `None` if there is nothing.
+    /// Reads the stored bytes of a document without checking them, for a document that cannot be opened. `None` if nothing is
+    /// stored.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn raw(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         let loaded = self.load(id);
         Box::pin(async move { Ok(loaded.await?.map(|loaded| loaded.bytes)) })
     }
 
-    /// Adds `bytes` to a document, which comes to exist if it did not. When this says `Ok`, they survive a power cut.
+    /// Appends a batch to a document after the batch at `after`, and creates the document if necessary. After
+    /// [`Appended::Stored`], the batch survives a power cut. A store that several processes write answers
+    /// [`Appended::Behind`] if the log does not end at `after`: then nothing was stored, and the caller reads what it lacks with
+    /// [`after`](Self::after) first. So whoever writes has read everything before.
     ///
-    /// `bytes` are one or more whole chunks, whose dependencies are all in the document or among them: a change that
-    /// still waits for another would make the document look damaged when it is next opened. On an error nothing of
-    /// them is part of the document; after [`StoreError::Refused`] nothing will be until [`recover`](Self::recover).
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
-
-    /// Replaces what was stored when this call began by `snapshot`, which must have the very same heads; else it is
-    /// refused. Appends may go on meanwhile and are kept.
+    /// The chunks are whole. All dependencies of their changes must be stored or among them: a change without its dependencies
+    /// would make the document look damaged when it is next opened. The author lines become durable before or together with
+    /// the chunks.
     ///
-    /// A crash at any instant leaves the old or the new. After an error other than [`StoreError::Refused`] the old is
-    /// in place, and the document can be appended to.
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
+    /// # Errors
+    /// When no chunk of the batch was stored. After [`StoreError::NeedsRecovery`], the document accepts no writes until
+    /// [`recover`](Self::recover).
+    fn append(&self, id: &DocumentId, after: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>>;
 
-    /// The documents of which something is stored, in the order of their ids, and the default document.
+    /// Reads the batches that were appended to a document after `at`. A store with a single writer always answers
+    /// [`After::Same`].
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the log is damaged.
+    fn after(&self, _id: &DocumentId, _at: Position) -> BoxFuture<'_, Result<After, StoreError>> {
+        Box::pin(ready(Ok(After::Same)))
+    }
+
+    /// The positions of those of these documents that have a log. A store with a single writer answers none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn positions(&self, _ids: Vec<DocumentId>) -> BoxFuture<'_, Result<Vec<(DocumentId, Position)>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// Replaces the log up to `at` by `snapshot`, which must have the heads that the document had there. Later and concurrent
+    /// appends are kept. A store with a single writer replaces what was stored when this call began.
+    ///
+    /// A crash at any time leaves either the old or the new content.
+    ///
+    /// # Errors
+    /// When the snapshot is invalid or a write failed. The old content is in place and accepts appends, except after
+    /// [`StoreError::NeedsRecovery`].
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
+
+    /// Lists the stored documents and the default document, sorted by id.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>>;
 
-    /// Lets go of a document that nobody uses: its file handle, not its content. A refused document stays open, since
-    /// what is durable of it is known only here.
+    /// Closes the file of an unused document. A document that needs recovery stays open, because only the store knows which
+    /// part of it is durable.
     fn close(&self, id: &DocumentId) -> BoxFuture<'_, ()>;
 
-    /// Ends the refusal of a document: writes `full_copy` as the whole document, durably and atomically.
+    /// Durably and atomically replaces the document by `full_copy`, and accepts writes again.
     ///
-    /// The copy must hold everything that was ever acknowledged; it may hold more.
+    /// The copy must hold all acknowledged changes, and may hold more.
+    ///
+    /// # Errors
+    /// When the copy is invalid or lacks changes, or a write failed.
     fn recover(&self, id: &DocumentId, full_copy: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>>;
 
-    /// The remembered peers of a document. An unreadable record is logged and counts as none: losing it loses
-    /// nothing but speed.
+    /// Loads the remembered peers of a document. Unreadable records are logged and ignored: losing them only makes the next
+    /// sync slower.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>>;
 
-    /// Remembers these peers of a document instead of the ones before. Atomic, but not durable: a crash may lose it.
+    /// Replaces the remembered peers of a document. Atomic but not durable: a crash may undo it.
+    ///
+    /// # Errors
+    /// When a write failed.
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Who brought which change of a document in: the lines that were appended, whole ones.
+    /// Loads the lines about the authors of a document's changes, in the order in which they were appended. A partial last
+    /// line is omitted.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>>;
 
-    /// Adds lines to them. When this says `Ok`, they survive a power cut.
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Loads the access records of all documents.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>>;
 
-    /// Who may do what with each document of which that was ever saved.
-    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>>;
+    /// Loads the access record of one document; `None` if it has none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn load_access_of(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredAccess>, StoreError>> {
+        let (all, id) = (self.load_access(), id.clone());
+        Box::pin(async move { Ok(all.await?.into_iter().find(|stored| stored.document == id)) })
+    }
 
-    /// Keeps this as who may do what with a document, instead of what was kept before. Atomic and durable.
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Atomically and durably replaces the access record of a document, if its version is still `expected` (0: there is no
+    /// record). In a store that several processes write, the change is a batch of the document's log as well: a process that
+    /// has not read it cannot append to the document. A store with a single writer does not compare versions.
+    ///
+    /// # Errors
+    /// When a write failed.
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>>;
 
-    /// Removes a document's content, for good; who brought what in, and who may do what, is kept. The document must be
-    /// closed.
+    /// The latest control revision, and the changes outside of documents since `revision`. A store with a single writer has none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {
+        Box::pin(ready(Ok((revision, Vec::new()))))
+    }
+
+    /// What other processes tell about this store. `None` if there is a single writer. Call it once.
+    fn news(&self) -> Option<BoxStream<'static, News>> {
+        None
+    }
+
+    /// Sends a message to the other processes that use this store. It may be lost.
+    fn tell(&self, _message: Vec<u8>) {}
+
+    /// Permanently removes the content of a document, which must be closed. Keeps its access rights and the authors of its
+    /// changes.
+    ///
+    /// # Errors
+    /// When the disk fails. A part may have been removed.
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Which documents are out of service. Answers at once, from memory.
+    /// The documents that are unavailable. Returns at once, without reading the disk.
     fn health(&self) -> Health;
 
-    /// Whether a write would succeed now, tried out on a small file of its own.
+    /// Checks that writes succeed, by writing a small file.
+    ///
+    /// # Errors
+    /// When a write would fail.
     fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// Something that is kept beside documents: by document.
-pub type Records = Vec<(DocumentId, Vec<u8>)>;
+/// A stored access record. The store does not interpret it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAccess {
+    /// The document that it belongs to.
+    pub document: DocumentId,
+    /// Grows with each change. Always 0 in a store with a single writer.
+    pub version: u64,
+    /// The record, as it was passed to [`Store::change_access`].
+    pub record: Vec<u8>,
+}
 
-/// A document as it is stored.
+/// A loaded document.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// All of it: a chain of whole chunks.
+    /// The whole content: a chain of whole chunks.
     pub bytes: Vec<u8>,
-    /// The document in these bytes, if the store had to read it to know that they are whole.
+    /// The document in these bytes, if the store has loaded it to check the bytes.
     pub document: Option<Automerge>,
-    /// How many of the bytes are a leading document chunk; 0 if the first chunk is of another kind.
+    /// Length in bytes of the leading document chunk; 0 if the first chunk is of another kind.
     pub snapshot_len: u64,
-    /// What was cut off when this load opened the document.
-    pub repaired: Option<Repair>,
+    /// The repair, if this load opened the document and truncated a torn tail.
+    pub repair: Option<Repair>,
+    /// Where the log ends. Always [`Position::START`] in a store with a single writer.
+    pub position: Position,
 }
 
 impl Loaded {
-    /// Snapshot and log of this document.
+    /// Lengths of snapshot and log.
     #[must_use]
     pub fn lengths(&self) -> Lengths {
         Lengths { snapshot: self.snapshot_len, log: self.bytes.len() as u64 - self.snapshot_len }
     }
 }
 
-/// How large a document is in the store: what a caller decides by when to compact.
+/// Size of a stored document. Callers decide by it when to compact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lengths {
     /// Bytes of the leading document chunk.
@@ -156,27 +259,27 @@ pub struct Lengths {
     pub log: u64,
 }
 
-/// A torn tail that was cut off.
+/// A torn tail that was truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
-    /// What was wrong with it, and where.
-    pub torn: Torn,
-    /// Where the cut bytes were kept.
-    pub kept: PathBuf,
+    /// Position of the tail, and why it is invalid.
+    pub torn_tail: TornTail,
+    /// File to which the truncated bytes were copied.
+    pub saved_to: PathBuf,
 }
 
-/// Which documents are out of service. Names no paths, so that it can be shown to anybody who asks for readiness.
+/// The documents that are unavailable. Contains no paths, so that it can be shown to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Health {
-    /// The documents out of service, in the order of their ids.
-    pub refused: Vec<(DocumentId, Refusal)>,
+    /// Unavailable documents, sorted by id.
+    pub unavailable: Vec<(DocumentId, UnavailableReason)>,
 }
 
 impl Health {
-    /// Whether every document can be written, as far as is known.
+    /// Whether no document is known to be unavailable.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.refused.is_empty()
+        self.unavailable.is_empty()
     }
 }
 
@@ -185,31 +288,31 @@ impl fmt::Display for Health {
         if self.is_ok() {
             return f.write_str("ok");
         }
-        for (index, (id, refusal)) in self.refused.iter().enumerate() {
+        for (index, (id, reason)) in self.unavailable.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}document {id} {refusal}")?;
+            write!(f, "{separator}document {id} {reason}")?;
         }
         Ok(())
     }
 }
 
-/// Why a document is out of service.
+/// Why a document is unavailable, in part or entirely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// A write failed and could not be taken back. Ends with [`Store::recover`].
-    Unwritable,
-    /// The file could not be opened: damaged, or not a document. Ends when somebody puts a good one in its place.
+pub enum UnavailableReason {
+    /// A failed write could not be rolled back. Ends with [`Store::recover`].
+    NeedsRecovery,
+    /// The file cannot be opened: it is damaged, or not a document. Ends when the operator replaces it by a good one.
     Quarantined,
-    /// The file was deleted, moved or replaced while it was open. Ends when the file is back in its place.
-    Displaced,
+    /// Another program changed the file while it was open. Ends when the original file is back in its place.
+    ExternalChange,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for UnavailableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unwritable => "cannot be written: a write failed and could not be taken back",
+            Self::NeedsRecovery => "cannot be written: a write failed and could not be rolled back",
             Self::Quarantined => "cannot be opened: its file is damaged, or not a document",
-            Self::Displaced => "takes no changes: its file was deleted, moved or replaced",
+            Self::ExternalChange => "takes no changes: its file was deleted, moved or replaced",
         })
     }
 }

@@ -1,78 +1,77 @@
-//! Lock files: empty files beside what they stand for, which a process locks as long as it uses that, and into which it writes its
-//! process id.
+//! Lock files. A process locks the file next to a resource while it uses the resource, and writes its process id into it.
 //!
-//! The folder may be one to which others can write. So a lock file is never reached through a symbolic link, and nothing is
-//! removed from it before it is locked and known to be a lock file: someone may have put a link to a file of ours in its place.
+//! Other users may be able to write to the folder, and could replace a lock file by a link to another file. So symbolic links
+//! are not followed, and a file is overwritten only once it is locked and contains nothing but a process id.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Bytes of the longest process id, with the end of its line, and one more that shows that it is something else.
-const LONGEST: u64 = 12;
+/// Bytes to read: the longest process id with its newline, and one more that reveals other content.
+const MAX_READ: u64 = 12;
 
-/// Opens the lock file at `path`, or makes it with these permissions. It is as it was; nothing is locked yet.
+/// Opens the lock file at `path`, or creates it with these permissions. Neither changes its content nor locks it.
 ///
 /// # Errors
-/// When it is a symbolic link or no regular file, or cannot be opened or made.
+/// When the path is a symbolic link or not a regular file, or the file cannot be opened or created.
 pub(super) fn open(path: &Path, mode: u32) -> io::Result<File> {
-    checked(OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode), path)
+    open_checked(OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode), path)
 }
 
-/// Opens the lock file at `path` to see whether it is locked.
+/// Opens an existing lock file, to check whether it is locked.
 ///
 /// # Errors
-/// As for [`open`], and when there is none.
+/// As for [`open`], and when the file does not exist.
 pub(super) fn open_existing(path: &Path) -> io::Result<File> {
-    checked(OpenOptions::new().read(true), path)
+    open_checked(OpenOptions::new().read(true), path)
 }
 
-fn checked(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    // The standard library adds `O_CLOEXEC`. A pipe is opened without waiting for its other end.
+fn open_checked(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    // The standard library adds `O_CLOEXEC`. `O_NONBLOCK` opens a pipe without waiting for its other end.
     let opened = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let file = opened.map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => not_a_lock_file(path, "a symbolic link"),
         _ => error,
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_lock_file(path, "no regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_lock_file(path, "not a regular file")) }
 }
 
 fn not_a_lock_file(path: &Path, what: &str) -> io::Error {
-    let message = format!("`{}` is {what} where a lock file should be; move it away", path.display());
+    let message = format!("`{}` is {what} instead of a lock file; move it away", path.display());
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// The process that has noted itself in a lock file, if it can be read.
-pub(super) fn holder(file: &mut File) -> Option<u32> {
-    content(file).ok()?.trim().parse().ok()
+/// Reads the process id in a lock file. `None` if there is none.
+pub(super) fn read_holder(file: &mut File) -> Option<u32> {
+    read_content(file).ok()?.trim().parse().ok()
 }
 
-/// Notes this process in a lock file that it has locked, for those who find it locked.
+/// Writes the id of this process into a lock file that it has locked, so that other processes can report the holder.
 ///
 /// # Errors
-/// When something else than a process id stands in it, which is left as it is; or when it cannot be read. That it cannot be
-/// written is no error: on a full disk the lock holds without the note.
-pub(super) fn note_holder(file: &mut File, path: &Path) -> io::Result<()> {
-    let is_lock_file = content(file).is_ok_and(|text| text.trim_end().bytes().all(|byte| byte.is_ascii_digit()));
+/// When the file cannot be read, or contains something else than a process id, which is left unchanged. A failed write is no
+/// error: on a full disk the lock is valid without the id.
+pub(super) fn write_holder(file: &mut File, path: &Path) -> io::Result<()> {
+    let is_lock_file = read_content(file).is_ok_and(|text| text.trim_end().bytes().all(|byte| byte.is_ascii_digit()));
     if !is_lock_file {
         return Err(not_a_lock_file(path, "a file with other content"));
     }
-    let noted = file
+    let written = file
         .seek(SeekFrom::Start(0))
         .and_then(|_| file.set_len(0))
         .and_then(|()| writeln!(file, "{}", std::process::id()));
-    if let Err(error) = noted {
-        tracing::debug!(%error, file = %path.display(), "could not note the process id in the lock file");
+    if let Err(error) = written {
+        tracing::debug!(%error, file = %path.display(), "could not write the process id to the lock file");
     }
     Ok(())
 }
 
-fn content(file: &mut File) -> io::Result<String> {
+fn read_content(file: &mut File) -> io::Result<String> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(LONGEST).read_to_string(&mut text)?;
-    if text.len() as u64 == LONGEST { Err(io::ErrorKind::InvalidData.into()) } else { Ok(text) }
+    file.take(MAX_READ).read_to_string(&mut text)?;
+    if text.len() as u64 == MAX_READ { Err(io::ErrorKind::InvalidData.into()) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -82,54 +81,54 @@ mod tests {
 
     use super::*;
 
-    /// Opens and notes, as whoever locks it does.
-    fn taken(path: &Path) -> io::Result<()> {
-        note_holder(&mut open(path, 0o600)?, path)
+    /// Opens the file and writes the process id, as locking it does.
+    fn open_and_write_holder(path: &Path) -> io::Result<()> {
+        write_holder(&mut open(path, 0o600)?, path)
     }
 
     #[test]
-    fn lock_file_names_its_latest_holder() {
+    fn lock_file_contains_its_latest_holder() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.automerge.lock");
         for left in [None, Some(""), Some("12345\n"), Some("7")] {
             if let Some(left) = left {
                 fs::write(&path, left).expect("written");
             }
-            taken(&path).expect("taken");
+            open_and_write_holder(&path).expect("written");
             let mut file = open_existing(&path).expect("opens");
-            assert_eq!(holder(&mut file), Some(std::process::id()), "{left:?}");
+            assert_eq!(read_holder(&mut file), Some(std::process::id()), "{left:?}");
         }
     }
 
     #[test]
-    fn link_in_place_of_a_lock_file_is_not_followed() {
+    fn symbolic_link_is_not_followed() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, precious) = (folder.path().join("lock"), folder.path().join("precious"));
         fs::write(&precious, "7").expect("written");
         symlink(&precious, &path).expect("linked");
-        let text = taken(&path).expect_err("refused").to_string();
+        let text = open_and_write_holder(&path).expect_err("rejected").to_string();
         assert!(text.contains("is a symbolic link") && text.contains("move it away"), "{text}");
         assert!(open_existing(&path).is_err());
         assert_eq!(fs::read(&precious).expect("there"), b"7");
-        // Nor is the target of a dangling one made.
+        // The target of a dangling link is not created.
         fs::remove_file(&precious).expect("removed");
-        assert!(taken(&path).is_err());
+        assert!(open_and_write_holder(&path).is_err());
         assert!(!precious.exists());
     }
 
     #[test]
-    fn other_content_in_place_of_a_lock_file_is_left_alone() {
+    fn file_with_other_content_is_not_overwritten() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, precious) = (folder.path().join("lock"), folder.path().join("precious"));
         for content in [&b"salaries"[..], b"123456789012345", b"12\n34 ", b"\xff\xfe"] {
             fs::write(&precious, content).expect("written");
             fs::hard_link(&precious, &path).expect("linked");
-            let text = taken(&path).expect_err("refused").to_string();
+            let text = open_and_write_holder(&path).expect_err("rejected").to_string();
             assert!(text.contains("other content"), "{text}");
             assert_eq!(fs::read(&precious).expect("there"), content);
             fs::remove_file(&path).expect("removed");
         }
         fs::create_dir(&path).expect("made");
-        assert!(taken(&path).is_err());
+        assert!(open_and_write_holder(&path).is_err());
     }
 }

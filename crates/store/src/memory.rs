@@ -1,92 +1,182 @@
-//! A store in memory, for tests.
+//! An in-memory store for tests. Several stores can share one memory, as several processes share a database.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use primitives::DocumentId;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
-use super::content::{self, Content};
-use super::{Health, Lengths, Loaded, PeerRecord, Records, SnapshotError, Store, StoreError};
+use super::integrity::{self, VerifiedContent};
+use super::{
+    AccessChanged, After, Appended, Batch, BatchKind, Control, ControlKind, Health, Lengths, Loaded, News, PeerRecord,
+    Position, SnapshotError, Store, StoreError, StoredAccess,
+};
 
-/// Documents in memory. Keeps every promise of a [`Store`], except that "durable" means until the process ends.
-#[derive(Default)]
+/// Most messages that wait for a process that does not read its news.
+const NEWS_CAPACITY: usize = 1_024;
+
+/// Keeps documents in memory. Fulfils every guarantee of a [`Store`], except that they are lost when the process ends.
 pub struct MemoryStore {
-    documents: Arc<Mutex<BTreeMap<DocumentId, Vec<u8>>>>,
+    database: Arc<Mutex<Database>>,
+    news: broadcast::Sender<News>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
-    beside: Mutex<Beside>,
-    failing: AtomicUsize,
+    failing_appends: AtomicUsize,
 }
 
-/// What is kept beside documents.
+/// What all stores on one memory share.
 #[derive(Clone, Default)]
-struct Beside {
-    authors: HashMap<DocumentId, Vec<u8>>,
-    access: BTreeMap<DocumentId, Vec<u8>>,
+struct Database {
+    documents: BTreeMap<DocumentId, MemoryDocument>,
+    access: BTreeMap<DocumentId, (u64, Vec<u8>)>,
+    control: Vec<Control>,
+}
+
+#[derive(Clone, Default)]
+struct MemoryDocument {
+    /// The chunks of all batches, or of the last snapshot and the batches after it.
+    content: Vec<u8>,
+    authors: Vec<u8>,
+    /// The batches since the last compaction.
+    batches: Vec<(Position, Batch)>,
+    /// Where `batches` begin.
+    base: Position,
+    position: Position,
+}
+
+impl MemoryDocument {
+    fn append(&mut self, batch: Batch) -> Position {
+        if batch.kind == BatchKind::Changes {
+            self.content.extend_from_slice(&batch.chunks);
+        }
+        self.authors.extend_from_slice(&batch.authors);
+        self.position = self.position.next(&batch);
+        self.batches.push((self.position, batch));
+        self.position
+    }
+
+    fn after(&self, at: Position) -> After {
+        if at == self.position {
+            return After::Same;
+        }
+        let place = self.batches.iter().position(|(position, _)| *position == at).map(|place| place + 1);
+        match place.or_else(|| (at == self.base).then_some(0)) {
+            Some(place) => After::Batches(self.batches[place..].to_vec()),
+            None => After::Reload,
+        }
+    }
+
+    fn is_removed(&self) -> bool {
+        self.batches.last().is_some_and(|(_, batch)| batch.kind == BatchKind::Deletion)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            database: Arc::default(),
+            news: broadcast::Sender::new(NEWS_CAPACITY),
+            peers: Mutex::default(),
+            failing_appends: AtomicUsize::new(0),
+        }
+    }
 }
 
 impl MemoryStore {
-    /// An empty one.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the next process would find after this one was killed: the documents, and no remembered peers.
+    /// The store of another process on the same memory.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { database: Arc::clone(&self.database), news: self.news.clone(), ..Self::default() }
+    }
+
+    /// The store that a new process would find after a crash: all documents, but no remembered peers.
     #[must_use]
     pub fn crash(&self) -> Self {
-        Self {
-            documents: Arc::new(Mutex::new(self.documents.lock().clone())),
-            beside: Mutex::new(self.beside.lock().clone()),
-            ..Self::default()
-        }
+        Self { database: Arc::new(Mutex::new(self.database.lock().clone())), ..Self::default() }
     }
 
-    /// Lets the next `count` appends fail as a full disk does.
+    /// Makes the next `count` appends fail with [`StoreError::Full`].
     pub fn fail_appends(&self, count: usize) {
-        self.failing.store(count, Ordering::SeqCst);
+        self.failing_appends.store(count, Ordering::SeqCst);
     }
 
-    fn append_now(&self, id: &DocumentId, bytes: &[u8]) -> Result<Lengths, StoreError> {
-        debug_assert!(content::are_chunks(bytes), "only whole chunks are appended");
-        let failing = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+    fn append_now(&self, id: &DocumentId, after: Position, batch: Batch) -> Result<Appended, StoreError> {
+        debug_assert!(integrity::are_whole_chunks(&batch.chunks), "only whole chunks are appended");
+        let failing =
+            self.failing_appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
         if failing.is_ok() {
             return Err(StoreError::write(id, io::Error::from(io::ErrorKind::StorageFull)));
         }
-        if bytes.is_empty() {
-            return Ok(self.documents.lock().get(id).map_or(lengths(&[]), |document| lengths(document)));
+        let mut database = self.database.lock();
+        if batch.is_empty() {
+            let lengths = database.documents.get(id).map_or(lengths(&[]), |document| lengths(&document.content));
+            return Ok(Appended::Stored { at: after, lengths });
         }
-        let mut documents = self.documents.lock();
-        let document = documents.entry(id.clone()).or_default();
-        document.extend_from_slice(bytes);
-        Ok(lengths(document))
+        let document = database.documents.entry(id.clone()).or_default();
+        if document.position != after {
+            return Ok(Appended::Behind);
+        }
+        let at = document.append(batch.clone());
+        let lengths = lengths(&document.content);
+        drop(database);
+        // Fails only if no process listens.
+        let _ = self.news.send(News::Moved { id: id.clone(), at, batch: Some(batch) });
+        Ok(Appended::Stored { at, lengths })
+    }
+
+    fn change_access_now(&self, id: &DocumentId, expected: u64, record: Vec<u8>) -> AccessChanged {
+        let mut database = self.database.lock();
+        if database.access.get(id).map_or(0, |(version, _)| *version) != expected {
+            return AccessChanged::Behind;
+        }
+        let batch = Batch::access(record.clone());
+        let at = database.documents.entry(id.clone()).or_default().append(batch.clone());
+        database.access.insert(id.clone(), (at.seq, record));
+        database.control.push(Control { kind: ControlKind::Access, key: id.to_string() });
+        let revision = database.control.len() as u64;
+        drop(database);
+        let _ = self.news.send(News::Moved { id: id.clone(), at, batch: Some(batch) });
+        let _ = self.news.send(News::Control(revision));
+        AccessChanged::Stored(at.seq)
     }
 
     fn replace(
         &self,
         id: &DocumentId,
         new: Vec<u8>,
-        fits: impl FnOnce(&Content, &Content) -> bool,
+        is_valid: impl FnOnce(&VerifiedContent, &VerifiedContent) -> bool,
     ) -> Result<Lengths, StoreError> {
-        let refused = |why| StoreError::Snapshot { id: id.clone(), why };
-        let content = Content::whole(&new).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
-        let mut documents = self.documents.lock();
-        let document = documents.entry(id.clone()).or_default();
-        let old = Content::whole(document).map_err(|damage| refused(SnapshotError::Unloadable(damage)))?;
-        if !fits(&content, &old) {
-            return Err(refused(SnapshotError::OtherHeads));
+        let invalid = |reason| StoreError::InvalidSnapshot { id: id.clone(), reason };
+        let content =
+            VerifiedContent::from_whole_chunks(&new).map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
+        let mut database = self.database.lock();
+        let document = database.documents.entry(id.clone()).or_default();
+        let old = VerifiedContent::from_whole_chunks(&document.content)
+            .map_err(|damage| invalid(SnapshotError::Unloadable(damage)))?;
+        if !is_valid(&content, &old) {
+            return Err(invalid(SnapshotError::DifferentHeads));
         }
-        *document = new;
-        Ok(lengths(document))
+        document.content = new;
+        document.batches.clear();
+        document.base = document.position;
+        Ok(lengths(&document.content))
     }
 }
 
 fn lengths(bytes: &[u8]) -> Lengths {
-    let snapshot = content::snapshot_len(bytes);
+    let snapshot = integrity::snapshot_len(bytes);
     Lengths { snapshot, log: bytes.len() as u64 - snapshot }
 }
 
@@ -94,34 +184,60 @@ impl Store for MemoryStore {
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
         let id = id.clone();
         async move {
-            Ok(self.documents.lock().get(&id).map(|bytes| Loaded {
-                bytes: bytes.clone(),
+            let database = self.database.lock();
+            let document = database.documents.get(&id).filter(|document| !document.content.is_empty());
+            Ok(document.map(|MemoryDocument { content, position, .. }| Loaded {
+                bytes: content.clone(),
                 document: None,
-                snapshot_len: lengths(bytes).snapshot,
-                repaired: None,
+                snapshot_len: lengths(content).snapshot,
+                repair: None,
+                position: *position,
             }))
         }
         .boxed()
     }
 
-    fn append(&self, id: &DocumentId, bytes: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn append(&self, id: &DocumentId, after: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>> {
         let id = id.clone();
-        async move { self.append_now(&id, &bytes) }.boxed()
+        async move { self.append_now(&id, after, batch) }.boxed()
     }
 
-    fn compact(&self, id: &DocumentId, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
+    fn after(&self, id: &DocumentId, at: Position) -> BoxFuture<'_, Result<After, StoreError>> {
+        let after = match self.database.lock().documents.get(id) {
+            Some(document) => document.after(at),
+            None if at == Position::START => After::Same,
+            None => After::Reload,
+        };
+        ready(Ok(after)).boxed()
+    }
+
+    fn positions(&self, ids: Vec<DocumentId>) -> BoxFuture<'_, Result<Vec<(DocumentId, Position)>, StoreError>> {
+        let database = self.database.lock();
+        let position = |id: DocumentId| database.documents.get(&id).map(|document| (id.clone(), document.position));
+        ready(Ok(ids.into_iter().filter_map(position).collect())).boxed()
+    }
+
+    fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
         async move {
-            if !self.documents.lock().contains_key(&id) {
-                return Err(StoreError::Snapshot { id, why: SnapshotError::NothingStored });
+            let invalid = |reason| StoreError::InvalidSnapshot { id: id.clone(), reason };
+            let position = self.database.lock().documents.get(&id).map(|document| document.position);
+            match position {
+                None => Err(invalid(SnapshotError::NothingStored)),
+                Some(position) if position != at => Err(invalid(SnapshotError::DifferentHeads)),
+                Some(_) => self.replace(&id, snapshot, VerifiedContent::has_same_changes),
             }
-            self.replace(&id, snapshot, Content::same_as)
         }
         .boxed()
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<DocumentId>, StoreError>> {
-        async move { Ok(self.documents.lock().keys().cloned().collect()) }.boxed()
+        async move {
+            let database = self.database.lock();
+            let stored = database.documents.iter().filter(|(_, document)| !document.content.is_empty());
+            Ok(stored.map(|(id, _)| id.clone()).collect())
+        }
+        .boxed()
     }
 
     fn close(&self, _: &DocumentId) -> BoxFuture<'_, ()> {
@@ -130,7 +246,7 @@ impl Store for MemoryStore {
 
     fn recover(&self, id: &DocumentId, full_copy: Vec<u8>) -> BoxFuture<'_, Result<Lengths, StoreError>> {
         let id = id.clone();
-        async move { self.replace(&id, full_copy, Content::contains) }.boxed()
+        async move { self.replace(&id, full_copy, VerifiedContent::contains_changes_of) }.boxed()
     }
 
     fn load_peers(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<PeerRecord>, StoreError>> {
@@ -148,35 +264,60 @@ impl Store for MemoryStore {
     }
 
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        ready(Ok(self.beside.lock().authors.get(id).cloned().unwrap_or_default())).boxed()
+        let authors = self.database.lock().documents.get(id).map(|document| document.authors.clone());
+        ready(Ok(authors.unwrap_or_default())).boxed()
     }
 
-    fn append_authors(&self, id: &DocumentId, lines: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        let id = id.clone();
-        async move {
-            self.beside.lock().authors.entry(id).or_default().extend(lines);
-            Ok(())
-        }
-        .boxed()
+    fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
+        let stored = |(document, (version, record)): (&DocumentId, &(u64, Vec<u8>))| StoredAccess {
+            document: document.clone(),
+            version: *version,
+            record: record.clone(),
+        };
+        ready(Ok(self.database.lock().access.iter().map(stored).collect())).boxed()
     }
 
-    fn load_access(&self) -> BoxFuture<'_, Result<Records, StoreError>> {
-        ready(Ok(self.beside.lock().access.clone().into_iter().collect())).boxed()
+    fn change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Vec<u8>,
+    ) -> BoxFuture<'_, Result<AccessChanged, StoreError>> {
+        ready(Ok(self.change_access_now(id, expected, record))).boxed()
     }
 
-    fn save_access(&self, id: &DocumentId, record: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
-        let id = id.clone();
-        async move {
-            self.beside.lock().access.insert(id, record);
-            Ok(())
-        }
-        .boxed()
+    fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {
+        let database = self.database.lock();
+        let since = usize::try_from(revision).unwrap_or(usize::MAX).min(database.control.len());
+        ready(Ok((database.control.len() as u64, database.control[since..].to_vec()))).boxed()
+    }
+
+    fn news(&self) -> Option<BoxStream<'static, News>> {
+        let next = |mut receiver: broadcast::Receiver<News>| async move {
+            match receiver.recv().await {
+                Ok(news) => Some((news, receiver)),
+                Err(RecvError::Lagged(_)) => Some((News::LookAtAll, receiver)),
+                Err(RecvError::Closed) => None,
+            }
+        };
+        Some(stream::unfold(self.news.subscribe(), next).boxed())
+    }
+
+    fn tell(&self, message: Vec<u8>) {
+        let _ = self.news.send(News::Ephemeral(message));
     }
 
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {
         let id = id.clone();
         async move {
-            self.documents.lock().remove(&id);
+            if let Some(document) = self.database.lock().documents.get_mut(&id)
+                && !document.is_removed()
+            {
+                let at = document.append(Batch::deletion());
+                document.content.clear();
+                document.base = at;
+                document.batches.retain(|(position, _)| *position == at);
+            }
             self.peers.lock().remove(&id);
             Ok(())
         }
@@ -195,26 +336,26 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{self, Author, id};
+    use crate::conformance::{self, AppendChunks, TestEditor, id};
 
     #[tokio::test]
-    async fn the_memory_store_keeps_every_promise_of_a_store() {
+    async fn memory_store_passes_the_conformance_suite() {
         conformance::run(|| {
-            let mut now = Arc::new(MemoryStore::new());
+            let mut store = Arc::new(MemoryStore::new());
             move || -> Arc<dyn Store> {
-                now = Arc::new(now.crash());
-                Arc::clone(&now) as Arc<dyn Store>
+                store = Arc::new(store.crash());
+                Arc::clone(&store) as Arc<dyn Store>
             }
         })
         .await;
     }
 
     #[tokio::test]
-    async fn it_can_fail_as_a_full_disk_does() {
-        let (store, chunk) = (MemoryStore::new(), Author::new().edit());
+    async fn failing_append_stores_nothing() {
+        let (store, chunk) = (MemoryStore::new(), TestEditor::new().edit());
         store.fail_appends(1);
-        assert!(matches!(store.append(&id(1), chunk.clone()).await, Err(StoreError::Full { .. })));
+        assert!(matches!(store.append_chunks(&id(1), chunk.clone()).await, Err(StoreError::Full { .. })));
         assert!(store.load(&id(1)).await.expect("loads").is_none());
-        store.append(&id(1), chunk).await.expect("appends");
+        store.append_chunks(&id(1), chunk).await.expect("appends");
     }
 }

@@ -1,30 +1,31 @@
 //! Durable replacement of a file: after a crash, either the old or the new content is in place.
 //!
-//! The new content is written beside the old file (`<file>.new`), synced, and renamed over it; then the folder is synced.
+//! The new content is written to a temporary file (`<file>.new`), synced, and renamed over the old file. Then the folder is
+//! synced.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, FileId, LockError, LogFile, beside, folder_of};
+use crate::disk::{Disk, DiskFile, FileId, LockError, parent_folder, with_suffix};
 
-/// Replaces the content of the file at `path`, or creates it. Durable when this returns. Follows symbolic links.
+/// Atomically replaces the content of the file at `path`, or creates it. Durable on return. Follows symbolic links.
 ///
 /// # Errors
-/// When the disk fails. The old content is in place then, unless the last step failed, the sync of the folder: after a
-/// crash either content may be there.
+/// When the disk fails. The old content is in place then, unless syncing the folder, the last step, failed: either content
+/// may be in place after a crash.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = disk.resolve(path)?;
-    match NewFile::write(disk, &path, bytes)?.publish(disk, &path) {
+    match NewFile::write(disk, &path, bytes)?.commit(disk, &path) {
         Ok(_) => Ok(()),
-        Err(ReplaceError::Kept(error) | ReplaceError::Unknown(error)) => Err(error),
+        Err(ReplaceError::Unchanged(error) | ReplaceError::Indeterminate(error)) => Err(error),
     }
 }
 
-/// The new content of a file, durable beside it, and not in its place yet.
+/// A temporary file with the new content of another file: durable, but not renamed over it yet.
 pub(crate) struct NewFile {
     path: PathBuf,
-    file: Arc<dyn LogFile>,
+    file: Arc<dyn DiskFile>,
     len: u64,
 }
 
@@ -32,28 +33,28 @@ pub(crate) struct NewFile {
 #[derive(Debug)]
 pub(crate) enum ReplaceError {
     /// The old file is in place, unchanged.
-    Kept(io::Error),
-    /// Either file may be in place after a crash.
-    Unknown(io::Error),
+    Unchanged(io::Error),
+    /// The old or the new file may be in place after a crash.
+    Indeterminate(io::Error),
 }
 
 impl From<io::Error> for ReplaceError {
     fn from(error: io::Error) -> Self {
-        Self::Kept(error)
+        Self::Unchanged(error)
     }
 }
 
-fn path_beside(target: &Path) -> PathBuf {
-    beside(target, ".new")
+fn temporary_path(target: &Path) -> PathBuf {
+    with_suffix(target, ".new")
 }
 
 impl NewFile {
-    /// Writes `bytes` beside `target`, durably.
+    /// Durably writes `bytes` to the temporary file of `target`.
     pub(crate) fn write(disk: &dyn Disk, target: &Path, bytes: &[u8]) -> io::Result<Self> {
         Self::remove_stale(disk, target);
-        let path = path_beside(target);
+        let path = temporary_path(target);
         let file = disk.create(&path, Some(target)).inspect_err(|error| {
-            // `create` may fail after it has made the file.
+            // `create` may fail after it has created the file.
             if error.kind() != io::ErrorKind::AlreadyExists {
                 Self::remove_stale(disk, target);
             }
@@ -68,13 +69,13 @@ impl NewFile {
         }
     }
 
-    /// Removes what a crash left of an earlier attempt.
+    /// Removes the temporary file that a crash has left behind.
     pub(crate) fn remove_stale(disk: &dyn Disk, target: &Path) {
-        // Usually there is none. If it cannot be removed, creating the next one fails.
-        let _ = disk.remove(&path_beside(target));
+        // Usually there is none. If it cannot be removed, the next `create` fails.
+        let _ = disk.remove(&temporary_path(target));
     }
 
-    /// Locks the file, as the open file of a document is locked, and returns its identity.
+    /// Locks the file, like the open file of a document, and returns its identity.
     pub(crate) fn lock(&self) -> io::Result<FileId> {
         match self.file.lock() {
             Ok(()) => self.file.id(),
@@ -107,14 +108,18 @@ impl NewFile {
         disk.remove(&self.path).is_ok()
     }
 
-    /// Renames the file over `target`, durably.
-    pub(crate) fn publish(self, disk: &dyn Disk, target: &Path) -> Result<Arc<dyn LogFile>, ReplaceError> {
+    /// Durably renames the file over `target`.
+    pub(crate) fn commit(self, disk: &dyn Disk, target: &Path) -> Result<Arc<dyn DiskFile>, ReplaceError> {
         let file = Arc::clone(&self.file);
         if let Err(error) = disk.rename(&self.path, target) {
-            // A failed rename may have taken effect. It has not if the new file still has its own name.
-            return Err(if self.discard(disk) { ReplaceError::Kept(error) } else { ReplaceError::Unknown(error) });
+            // A failed rename may have taken effect. It has not if the temporary file still exists.
+            return Err(if self.discard(disk) {
+                ReplaceError::Unchanged(error)
+            } else {
+                ReplaceError::Indeterminate(error)
+            });
         }
-        disk.sync_dir(folder_of(target)).map_err(ReplaceError::Unknown)?;
+        disk.sync_dir(parent_folder(target)).map_err(ReplaceError::Indeterminate)?;
         Ok(file)
     }
 }
@@ -133,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_durable_before_its_name() {
+    fn content_is_synced_before_the_rename() {
         let disk = disk_with_old_file();
         replace(&disk, Path::new(PATH), b"new").expect("replaced");
         assert_eq!(disk.calls(), [Op::Remove, Op::Create, Op::Write, Op::Sync, Op::Rename, Op::SyncDir]);
@@ -141,24 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn crash_at_any_step_leaves_the_old_or_the_new_file() {
+    fn crash_at_any_step_leaves_the_old_or_new_file() {
         for step in 0..=6 {
             for choice in [|_| 0, |most| most, |most: usize| most.min(1)] {
                 let disk = disk_with_old_file();
-                disk.break_after(step);
+                disk.fail_all_after(step);
                 let replaced = replace(&disk, Path::new(PATH), b"new");
                 let crashed = disk.crash(choice);
                 let found = crashed.content(PATH).expect("there");
                 assert!(found == b"new" || (found == b"old" && replaced.is_err()), "step {step}: {found:?}");
                 replace(&crashed, Path::new(PATH), b"later").expect("the next change succeeds");
                 assert_eq!(crashed.content(PATH).expect("there"), b"later", "step {step}");
-                assert_eq!(crashed.paths(), [Path::new(PATH)], "step {step}: nothing is left behind");
+                assert_eq!(crashed.paths(), [Path::new(PATH)], "step {step}: no temporary file remains");
             }
         }
     }
 
     #[test]
-    fn failed_step_leaves_the_old_file_alone() {
+    fn failed_step_leaves_the_old_file_unchanged() {
         for op in [Op::Create, Op::Write, Op::Sync, Op::Rename] {
             let disk = disk_with_old_file();
             disk.fail(op, 0, io::ErrorKind::StorageFull);
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn half_written_file_is_removed() {
+    fn partially_written_file_is_removed() {
         let disk = disk_with_old_file();
         disk.short_write(1, io::ErrorKind::StorageFull);
         replace(&disk, Path::new(PATH), b"new").expect_err("the disk is full");

@@ -210,7 +210,7 @@ impl<S: Schema> Engine<S> {
     }
 
     /// Whether a change is part of the history.
-    fn has(&self, hash: &ChangeHash) -> bool {
+    pub(crate) fn has(&self, hash: &ChangeHash) -> bool {
         if self.orphans.is_empty() { has_without_orphans(&self.doc, hash) } else { has(&self.doc, hash) }
     }
 
@@ -416,7 +416,7 @@ fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHa
 mod tests {
     use automerge::{ActorId, Automerge, sync};
     use automerge_chunks::chunk::Chunk;
-    use automerge_chunks::testing::{empty_change, in_turn};
+    use automerge_chunks::testing::{empty_change, round_robin_changes};
 
     use super::*;
     use crate::{MessageLimits, NoEdits};
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn every_prefix_of_an_append_loads() {
-        let (changes, mut log) = (in_turn(40, 40), Vec::new());
+        let (changes, mut log) = (round_robin_changes(40, 40), Vec::new());
         let applied = engine(&[]).apply(vec![carrying(&changes)]);
         let mut rest = &applied.chunks[..];
         let mut stored = 0;

@@ -2,7 +2,7 @@
 
 use automerge::sync;
 use automerge_chunks::chunk::ChunkError;
-use automerge_chunks::cost::Overweight;
+use automerge_chunks::cost::TooCostly;
 
 use crate::quota::DocumentFull;
 
@@ -21,7 +21,7 @@ pub enum BadMessage {
     Content(String),
     /// Decoding or applying the message would cost more than its limits allow.
     #[error("the sync message holds more than a document may: {0}; ask the operator of the server for a higher limit")]
-    Overweight(#[from] Overweight),
+    TooCostly(#[from] TooCostly),
     /// The message carries more chunks than [`MessageLimits::chunks`](crate::MessageLimits::chunks).
     #[error("the sync message carries {found} changes; {limit} are accepted")]
     TooManyChunks {
@@ -78,10 +78,10 @@ impl BadMessage {
     /// Whether the message exceeds a limit, and might be accepted with higher limits.
     #[must_use]
     pub fn is_over_a_limit(&self) -> bool {
-        use Overweight::{ActorChanges, Changes, Inflated, Operations, Text};
+        use TooCostly::{ActorChanges, Changes, Inflated, Operations, Text};
         matches!(
             self,
-            Self::Overweight(ActorChanges | Changes | Inflated | Operations | Text) | Self::TooManyChunks { .. }
+            Self::TooCostly(ActorChanges | Changes | Inflated | Operations | Text) | Self::TooManyChunks { .. }
         ) || matches!(self, Self::Chunk(ChunkError::Inflate(_)))
     }
 }

@@ -1,9 +1,12 @@
 //! Batches: their items, and the results of applying and publishing them.
 
-use automerge::{Change, sync};
+use std::collections::HashSet;
+
+use automerge::{ActorId, Change, ChangeHash, sync};
 use bytes::Bytes;
 
 use crate::bad_message::BadMessage;
+use crate::causal_order;
 use crate::incoming::{Incoming, Part};
 use crate::peers::{Delivery, PeerKey};
 use crate::provenance::{self, Attribution, Contributor};
@@ -114,9 +117,28 @@ pub struct Applied<S: Schema> {
     /// Whether each item contributed changes. These items fail if the append fails.
     pub contributed_changes: Vec<bool>,
     pub(crate) changes: Vec<Change>,
+    /// Changes that another process has stored, and that are published together with `changes`.
+    pub(crate) absorbed: Vec<Change>,
     pub(crate) received: Vec<Received>,
     pub(crate) attributions: Vec<Attribution>,
     pub(crate) poisoned: Option<BadMessage>,
+}
+
+/// An empty batch.
+impl<S: Schema> Default for Applied<S> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            change_count: 0,
+            outcomes: Vec::new(),
+            contributed_changes: Vec::new(),
+            changes: Vec::new(),
+            absorbed: Vec::new(),
+            received: Vec::new(),
+            attributions: Vec::new(),
+            poisoned: None,
+        }
+    }
 }
 
 impl<S: Schema> Applied<S> {
@@ -130,16 +152,37 @@ impl<S: Schema> Applied<S> {
 
     /// The result of an empty batch.
     pub(crate) fn empty() -> Self {
-        Self {
-            chunks: Vec::new(),
-            change_count: 0,
-            outcomes: Vec::new(),
-            contributed_changes: Vec::new(),
-            changes: Vec::new(),
-            received: Vec::new(),
-            attributions: Vec::new(),
-            poisoned: None,
+        Self::default()
+    }
+
+    /// Whether publishing the batch changes the document.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || !self.absorbed.is_empty()
+    }
+
+    /// Removes changes that are in the log already from those to be stored.
+    pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>) {
+        let (removed, mut kept): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut self.changes).into_iter().partition(|change| stored.contains(&change.hash()));
+        // The chunks may have been moved into the append that failed.
+        self.chunks = kept.iter_mut().flat_map(|change| change.bytes().into_owned()).collect();
+        self.change_count = kept.len();
+        if !removed.is_empty() {
+            self.absorbed.extend(removed);
+            let actors: HashSet<&ActorId> = kept.iter().map(Change::actor_id).collect();
+            self.attributions.retain_mut(|attribution| attribution.remove_stored(stored, &actors));
         }
+        self.changes = kept;
+    }
+
+    /// Takes all changes to publish, in causal order.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        let changes = std::mem::take(&mut self.changes);
+        if self.absorbed.is_empty() {
+            return changes;
+        }
+        causal_order::sort(std::mem::take(&mut self.absorbed).into_iter().chain(changes).collect())
     }
 
     pub(crate) fn poisoned_by(error: BadMessage) -> Self {

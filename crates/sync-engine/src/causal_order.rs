@@ -41,7 +41,7 @@ fn by_dependencies(changes: Vec<Change>) -> Vec<Change> {
 mod tests {
     use std::collections::HashSet;
 
-    use automerge_chunks::testing::in_turn;
+    use automerge_chunks::testing::round_robin_changes;
 
     use super::*;
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn changes_without_operations_follow_their_dependencies() {
-        let made = in_turn(1_000, 1_000);
+        let made = round_robin_changes(1_000, 1_000);
         let mut shuffled = made.clone();
         shuffled.sort_by_key(Change::hash);
         assert!(!is_causal(&shuffled));
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn empty_changes_follow_those_they_build_on() {
-        let mut changes = in_turn(200, 7);
+        let mut changes = round_robin_changes(200, 7);
         let hashes: Vec<ChangeHash> = changes.iter().map(Change::hash).collect();
         changes.reverse();
         let ordered: Vec<ChangeHash> = sort(changes).iter().map(Change::hash).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ReadDoc, sync};
-use automerge_chunks::load::{self, NotLoaded};
+use automerge_chunks::load::{self, LogLoadError};
 use bytes::Bytes;
 
 use crate::batch::{Applied, Published, Received};
@@ -25,6 +25,8 @@ pub struct Engine<S> {
     pub(crate) peers: Peers,
     /// Changes were applied and are not published yet.
     pub(crate) has_unpublished: bool,
+    /// The heads of the last published state.
+    pub(crate) published: Vec<ChangeHash>,
     pub(crate) limits: MessageLimits,
     /// The last operation number.
     pub(crate) max_op: u64,
@@ -62,7 +64,7 @@ pub struct PeerRole {
 pub enum LoadError {
     /// The log is corrupt, or loading it would take too much memory.
     #[error("the document cannot be read: {0}")]
-    NotLoaded(#[from] NotLoaded),
+    Log(#[from] LogLoadError),
     /// The library panicked.
     #[error("the document cannot be read: the Automerge library failed on it")]
     Panicked,
@@ -77,11 +79,13 @@ impl<S: Schema> Engine<S> {
         let doc = without_spare_capacity(doc).with_actor(actor);
         let max_op = validation::max_op(&doc);
         schema.loaded(&doc);
+        let published = doc.get_heads();
         Self {
             doc,
             schema,
             peers: Peers::default(),
             has_unpublished: false,
+            published,
             limits,
             max_op,
             orphans: HashMap::new(),
@@ -339,10 +343,11 @@ impl<S: Schema> Engine<S> {
     /// Publishes a batch that is durable: updates the states of its senders, and generates the messages that are due to peers for
     /// which `ready` returns true. For the others call [`Engine::drained`] later.
     pub fn publish(&mut self, applied: &mut Applied<S>, ready: impl FnMut(PeerKey) -> bool) -> Published {
-        let changed = !applied.changes.is_empty();
+        let changed = applied.has_changes();
         self.has_unpublished = false;
         let more_orphans = std::mem::take(&mut self.more_orphans);
         if changed {
+            self.published = self.doc.get_heads();
             self.peers.document_changed(&self.doc);
         } else if more_orphans {
             self.peers.needs_changed();
@@ -351,7 +356,7 @@ impl<S: Schema> Engine<S> {
             self.receive(peer, &bytes, decoded);
         }
         let deliveries = self.peers.generate(&self.doc, ready);
-        Published { deliveries, changes: std::mem::take(&mut applied.changes) }
+        Published { deliveries, changes: applied.take_changes() }
     }
 
     /// Reads the document again from its durable log, and drops the document in memory. Peers are asked for all changes that the
@@ -363,6 +368,7 @@ impl<S: Schema> Engine<S> {
         self.doc = load_log(log)?.with_actor(actor);
         self.max_op = validation::max_op(&self.doc);
         self.has_unpublished = false;
+        self.published = self.doc.get_heads();
         self.schema.loaded(&self.doc);
         self.orphans.clear();
         self.orphan_bytes = 0;

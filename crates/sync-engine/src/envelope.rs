@@ -38,7 +38,7 @@ pub fn without_chunks(bytes: &[u8]) -> Option<Vec<u8>> {
     skip_lists(&mut rest)?;
     let lists = &bytes[..bytes.len() - rest.len()];
     for _ in 0..rest.unsigned()? {
-        rest.counted()?;
+        rest.length_prefixed()?;
     }
     let flags = &bytes[bytes.len() - rest.len()..];
     Some([lists, &[0], flags].concat())
@@ -66,7 +66,7 @@ fn skip_lists(rest: &mut Reader<'_>) -> Option<()> {
     skip_hashes(rest)?;
     for _ in 0..rest.unsigned()? {
         skip_hashes(rest)?;
-        rest.counted()?;
+        rest.length_prefixed()?;
     }
     Some(())
 }
@@ -86,7 +86,7 @@ fn check_lists(mut rest: Reader<'_>, limits: &MessageLimits) -> Option<Result<()
     let (mut found, mut filtered) = (0, 0);
     for _ in 0..filters {
         found += skip_hashes(&mut rest)?;
-        let filter = rest.counted()?;
+        let filter = rest.length_prefixed()?;
         filtered += filter.len() as u64;
         if !is_usable(Reader::new(filter))? || filtered > limits.filters {
             return Some(Err(BadMessage::BadFilter));

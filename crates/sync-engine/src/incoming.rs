@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use automerge::{Automerge, Bundle, Change, ChangeHash, sync};
 use automerge_chunks::chunk::{Chunk, ChunkKind};
-use automerge_chunks::cost::{Budget, Census, weigh};
+use automerge_chunks::cost::{Budget, ChangeCounts, charge};
 
 use crate::bad_message::BadMessage;
 use crate::message_limits::MessageLimits;
@@ -79,15 +79,15 @@ impl Incoming {
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
         let MessageLimits { changes: most, operations, inflated, text, actor_changes, .. } = *limits;
         let mut budget = Budget { inflated, changes: most, operations, text, actor_changes };
-        let mut census = Census::default();
+        let mut counts = ChangeCounts::default();
         // The cost of all chunks is checked before the library decodes the first.
-        let mut weighed = Vec::with_capacity(chunks.len());
+        let mut checked = Vec::with_capacity(chunks.len());
         for mut rest in chunks.iter() {
             // A document is sent as one entry that holds a chain of chunks.
             loop {
                 let (chunk, after) = Chunk::parse(rest, budget.inflated)?;
-                weigh(&chunk, &mut budget, &mut census)?;
-                weighed.push(chunk);
+                charge(&chunk, &mut budget, &mut counts)?;
+                checked.push(chunk);
                 rest = after;
                 if rest.is_empty() {
                     break;
@@ -95,13 +95,13 @@ impl Incoming {
             }
         }
         let mut changes = Vec::new();
-        for chunk in weighed {
+        for chunk in checked {
             changes.extend(changes_of(chunk)?);
         }
         let memory_estimate = (limits.inflated - budget.inflated)
             + (limits.operations - budget.operations) * OPERATION_BYTES
             + (limits.text - budget.text)
-            + census.actor_changes() / ACTOR_CHANGES_PER_BYTE
+            + counts.actor_changes() / ACTOR_CHANGES_PER_BYTE
             + bytes.len() as u64;
         let operations = limits.operations - budget.operations;
         let carried_changes = !chunks.is_empty();
@@ -118,7 +118,11 @@ pub fn decode_message(bytes: &[u8], limits: &MessageLimits) -> Result<Incoming, 
     catch_unwind(|| Incoming::decode(bytes, limits)).unwrap_or(Err(BadMessage::Panicked))
 }
 
-fn changes_of(chunk: Chunk<'_>) -> Result<Vec<Change>, BadMessage> {
+/// The changes in a chunk.
+///
+/// # Errors
+/// When the library cannot read it.
+pub(crate) fn changes_of(chunk: Chunk<'_>) -> Result<Vec<Change>, BadMessage> {
     match chunk.kind {
         ChunkKind::Change | ChunkKind::CompressedChange => {
             let change =
@@ -194,7 +198,7 @@ mod tests {
             (MessageLimits { changes: 4, ..default }, true),
         ] {
             let refused = Incoming::decode(&message(5, v2), &limits);
-            assert!(matches!(refused, Err(BadMessage::Overweight(_))), "{refused:?}");
+            assert!(matches!(refused, Err(BadMessage::TooCostly(_))), "{refused:?}");
         }
         let refused = Incoming::decode(&message(5, false), &MessageLimits { chunks: 4, ..default });
         assert!(matches!(refused, Err(BadMessage::TooManyChunks { found: 5, limit: 4 })), "{refused:?}");

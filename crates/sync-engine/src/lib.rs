@@ -7,7 +7,8 @@
 //! 2. The owner appends the chunks to its log, and waits until they are durable.
 //! 3. [`Engine::publish`] updates the sync states and generates the messages that are due to peers ([`Published`]).
 //!
-//! No effect of a batch is visible before step 3. If step 2 fails, [`Engine::reload`] reads the document again from the log.
+//! No effect of a batch is visible before step 3. If step 2 fails, [`Engine::reload`] reads the document again from the log. If
+//! another process has appended to the log meanwhile, [`Engine::absorb`] takes over its changes before the owner tries step 2 again.
 //!
 //! | type | what it is for |
 //! |---|---|
@@ -44,6 +45,7 @@
 //! ```
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, reason = "pure: see clippy.toml")]
 
+mod absorb;
 mod apply;
 mod bad_message;
 mod batch;
@@ -61,6 +63,7 @@ mod receive;
 mod schema;
 mod validation;
 
+pub use absorb::{LogEntry, MustReload};
 pub use apply::MAX_ORPHANS;
 pub use bad_message::BadMessage;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};

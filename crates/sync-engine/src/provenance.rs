@@ -8,7 +8,7 @@
 //! An actor belongs to the first user who contributed a change of it. Otherwise any user could forge the next change of another
 //! user's actor, and the changes that the other user makes later would be rejected everywhere, forever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -94,6 +94,16 @@ pub(crate) struct Attribution {
     server_actors: Vec<ActorId>,
 }
 
+impl Attribution {
+    /// Removes changes that are stored already, and actors that have no change left. Returns whether any change is left.
+    pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>, left: &HashSet<&ActorId>) -> bool {
+        self.changes.retain(|hash| !stored.contains(hash));
+        self.actors.retain(|actor| left.contains(actor));
+        self.server_actors.retain(|actor| left.contains(actor));
+        !self.changes.is_empty()
+    }
+}
+
 /// The actor of a change belongs to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ForeignActor;
@@ -102,14 +112,34 @@ impl Authors {
     /// Parses an authors file. Also returns the number of lines that do not parse, which are skipped.
     #[must_use]
     pub fn read(lines: &[u8]) -> (Self, usize) {
-        let (mut authors, mut unreadable) = (Self::default(), 0);
+        let mut authors = Self::default();
+        let unreadable = authors.append_lines(lines);
+        (authors, unreadable)
+    }
+
+    /// Records the attributions of further lines. Returns the number of lines that do not parse, which are skipped.
+    pub(crate) fn append_lines(&mut self, lines: &[u8]) -> usize {
+        let mut unreadable = 0;
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match strict_json::from_slice::<Line>(line).ok().and_then(Line::parse) {
-                Some((attribution, time_ms)) => authors.record(&attribution, time_ms),
+                Some((attribution, time_ms)) => self.record(&attribution, time_ms),
                 None => unreadable += 1,
             }
         }
-        (authors, unreadable)
+        unreadable
+    }
+
+    /// Whether any of these attributions, which are not stored, binds an actor that belongs to another owner.
+    pub(crate) fn contradicts(&self, attributions: &[Attribution]) -> bool {
+        let is_foreign = |actor: &ActorId, owner: Owner| {
+            self.actors.get(actor).is_some_and(|binding| binding.durable && binding.owner != owner)
+        };
+        attributions.iter().any(|Attribution { by, actors, server_actors, .. }| {
+            // A user without a number has no stored binding, so none of their actors can be bound to them.
+            let user = self.numbers.get(&by.user).map_or(Owner::User(u32::MAX), |user| Owner::User(*user));
+            actors.iter().any(|actor| is_foreign(actor, user))
+                || server_actors.iter().any(|actor| is_foreign(actor, Owner::Server))
+        })
     }
 
     /// The provenance of a change, if it is known.

@@ -270,7 +270,7 @@ pub(crate) fn is_reproducible(doc: &Automerge, before: &[ChangeHash], changes: &
 
 #[cfg(test)]
 mod tests {
-    use automerge_chunks::testing::{empty_change, in_turn};
+    use automerge_chunks::testing::{empty_change, round_robin_changes};
 
     use super::*;
 
@@ -287,15 +287,15 @@ mod tests {
 
     #[test]
     fn many_actors_take_no_more_steps_than_one() {
-        let (one, many) = (steps(&in_turn(9_000, 1), 0), steps(&in_turn(9_000, 900), 0));
+        let (one, many) = (steps(&round_robin_changes(9_000, 1), 0), steps(&round_robin_changes(9_000, 900), 0));
         assert!(many <= one, "{many} steps, {one} for one actor");
-        let (one, many) = (steps(&in_turn(1_800, 1), 900), steps(&in_turn(1_800, 900), 900));
+        let (one, many) = (steps(&round_robin_changes(1_800, 1), 900), steps(&round_robin_changes(1_800, 900), 900));
         assert!(many <= one + 900, "{many} steps after what is there, {one} for one actor");
     }
 
     #[test]
     fn portions_after_concurrent_changes_need_no_search() {
-        let changes = in_turn(5_000, 900);
+        let changes = round_robin_changes(5_000, 900);
         let proven = with_proven_predecessor(&changes);
         assert_eq!(proven.len(), 5_000 - 900);
         let mut doc = Automerge::new();
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn change_without_its_predecessor_is_detected() {
-        let mut changes = in_turn(3, 3);
+        let mut changes = round_robin_changes(3, 3);
         let first = changes[0].hash();
         changes.push(empty_change(1, 2, vec![first]));
         let mut doc = Automerge::new();

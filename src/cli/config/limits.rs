@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
-use store::OpenFiles;
+use store::OpenFileLimits;
 use sync_engine::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 
 use crate::server::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST};
@@ -73,7 +73,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             connections: self.max_connections,
-            open_files: OpenFiles::default(),
+            open_files: OpenFileLimits::default(),
             connections_per_address: self.max_connections_per_address,
             trusted_proxies: self.trusted_proxy.clone(),
             handshake: Duration::from_secs(self.handshake_timeout),

@@ -3,7 +3,7 @@
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Budget, Edit, NewPosition, PositionPatch};
 use rand::RngExt;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 
 use super::{Pending, Violation, World, author};
 
@@ -32,7 +32,7 @@ impl World {
         };
         self.log(|| format!("a call: {edit:?}"));
         let (hub, id) = (self.life.hub.clone(), self.id.clone());
-        let result = self.life.spawn(async move { hub.edit(&Caller::server(), &id, edit, author()).await });
+        let result = self.life.spawn(async move { hub.edit(&Requester::server(), &id, edit, author()).await });
         self.pending.push(Pending { added, result });
     }
 

@@ -1,7 +1,7 @@
 //! Connections of devices and of the intruder.
 
 use rand::RngExt;
-use runtime::hub::FarewellKind;
+use runtime::hub::CloseKind;
 
 use super::{Attack, Flavor, Link, Violation, World, intruder};
 
@@ -43,7 +43,7 @@ impl World {
         let link = Link::open(&self.life, &self.id, replica.storage());
         if replica.flavor == Flavor::Plain {
             let (hub, id, peer) = (self.life.hub.clone(), self.id.clone(), link.peer.clone());
-            self.life.spawn(async move { hub.greet(&id, peer).await });
+            self.life.spawn(async move { hub.start_sync(&id, peer).await });
             self.life.settle();
         }
         replica.connected(link);
@@ -67,7 +67,7 @@ impl World {
 
     /// Closes the connections that the server has ended.
     pub(super) fn close_ended_connections(&mut self) -> Result<(), Violation> {
-        if self.intruder.as_ref().is_some_and(|link| link.farewell().is_some())
+        if self.intruder.as_ref().is_some_and(|link| link.close_reason().is_some())
             && let Some(link) = self.intruder.take()
         {
             self.log(|| "the intruder is sent away".to_owned());
@@ -75,18 +75,18 @@ impl World {
         }
         for index in 0..self.replicas.len() {
             let replica = &mut self.replicas[index];
-            let farewell = replica.link.as_ref().and_then(Link::farewell);
-            if let Some(farewell) = farewell {
-                if farewell.kind == FarewellKind::BadMessage {
-                    return Err(format!("device {index} is honest, and was sent away: {}", farewell.message));
+            let close_reason = replica.link.as_ref().and_then(Link::close_reason);
+            if let Some(close_reason) = close_reason {
+                if close_reason.kind == CloseKind::BadMessage {
+                    return Err(format!("device {index} is honest, and was sent away: {}", close_reason.message));
                 }
                 if let Some(link) = replica.link.take() {
                     link.close(&self.life, &self.id);
                 }
-                self.log(|| format!("device {index} is sent away: {}", farewell.message));
+                self.log(|| format!("device {index} is sent away: {}", close_reason.message));
             }
             let replica = &mut self.replicas[index];
-            if replica.half_open.as_ref().is_some_and(|link| link.farewell().is_some())
+            if replica.half_open.as_ref().is_some_and(|link| link.close_reason().is_some())
                 && let Some(link) = replica.half_open.take()
             {
                 link.close(&self.life, &self.id);

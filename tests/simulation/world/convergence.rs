@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use happierwork::legacy::RENDERINGS;
 use plan::View;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 
 use super::{PATIENCE, Rows, Violation, World, rows};
 
@@ -80,7 +80,8 @@ impl World {
             self.add_observer()?;
         }
         let fresh = rows::of(&View::new(&self.stored()?, RENDERINGS));
-        let view = self.life.run(self.life.hub.view(&Caller::server(), &self.id)).map_err(|error| error.to_string())?;
+        let view =
+            self.life.run(self.life.hub.view(&Requester::server(), &self.id)).map_err(|error| error.to_string())?;
         let shown = view.map(|view| self.read(&view)).unwrap_or_default();
         if let Some(difference) = difference(&shown, &fresh) {
             return Err(format!("the view differs from a fresh reading: {difference}"));

@@ -2,7 +2,7 @@
 
 use automerge::{ChangeHash, sync};
 use rand::RngExt;
-use runtime::hub::{FarewellKind, Outgoing};
+use runtime::hub::{CloseKind, Outgoing};
 
 use super::{Mutant, Violation, World, rows};
 
@@ -106,7 +106,7 @@ impl World {
                 self.log(|| format!("device {index} gets {}", summary(&data)));
                 self.replicas[index].receive(&data).map_err(|error| format!("device {index}: {error}"))?;
             }
-            Outgoing::Refused { kind: FarewellKind::BadMessage, message, .. } => {
+            Outgoing::Refused { kind: CloseKind::BadMessage, message, .. } => {
                 return Err(format!("device {index} is honest, and was refused: {message}"));
             }
             Outgoing::Refused { message, .. } => self.log(|| format!("device {index} is traced: {message}")),

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use automerge::Automerge;
 use rand::RngExt;
-use store::check::judge;
+use store::check::check_content;
 use store::faults::Op;
-use store::{Damage, Loss};
+use store::{Damage, MissingContent};
 
 use super::{Life, Mutant, Promises, STATE, Trouble, Violation, World};
 
@@ -30,7 +30,7 @@ impl World {
             }
             3 => {
                 self.log(|| "the disk is full".to_owned());
-                self.disk.break_op(Op::Write, ErrorKind::StorageFull);
+                self.disk.fail_always(Op::Write, ErrorKind::StorageFull);
             }
             4 => {
                 self.log(|| "the disk does not answer".to_owned());
@@ -39,7 +39,7 @@ impl World {
             5 => {
                 let skip = self.rng.random_range(0..12);
                 self.log(|| format!("after {skip} more calls nothing works, until the crash"));
-                self.disk.break_after(skip);
+                self.disk.fail_all_after(skip);
                 self.doomed = true;
             }
             6 => {
@@ -82,7 +82,7 @@ impl World {
             self.check_promises("after a crash")?;
         }
         if self.trouble == Trouble::LyingDisk || self.mutant == Mutant::NoSync {
-            self.disk.lie();
+            self.disk.ignore_syncs();
         }
         Ok(())
     }
@@ -91,8 +91,10 @@ impl World {
     /// like an interrupted copy, so the server does not start on it.
     pub(super) fn truncate_like_an_operator(&self) {
         let bytes = self.disk.content(STATE).unwrap_or_default();
-        if let Err(Damage::Remnant { torn, loss: Loss::Positions }) = judge(Path::new(STATE), &bytes) {
-            self.disk.put(STATE, &bytes[..usize::try_from(torn.at).expect("a length in memory")]);
+        if let Err(Damage::Truncated { torn_tail, missing: MissingContent::Positions }) =
+            check_content(Path::new(STATE), &bytes)
+        {
+            self.disk.put(STATE, &bytes[..usize::try_from(torn_tail.at).expect("a length in memory")]);
         }
     }
 

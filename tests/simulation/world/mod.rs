@@ -13,7 +13,7 @@ use plan::{Author, Done, Edit, PlanPatch};
 use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use runtime::hub::{Caller, EditFailure};
+use runtime::hub::{EditFailure, Requester};
 use store::faults::FaultyDisk;
 use tokio::task::JoinHandle;
 
@@ -121,7 +121,7 @@ impl World {
         };
         world.create_plan()?;
         if trouble == Trouble::LyingDisk || mutant == Mutant::NoSync {
-            world.disk.lie();
+            world.disk.ignore_syncs();
         }
         Ok(world)
     }
@@ -129,7 +129,7 @@ impl World {
     /// Creates the plan, before any fault.
     fn create_plan(&mut self) -> Result<(), Violation> {
         let create = Edit::Create { id: self.id.clone(), plan: PlanPatch::default(), positions: Vec::new() };
-        let made = self.life.run(self.life.hub.edit(&Caller::server(), &self.id, create, author()));
+        let made = self.life.run(self.life.hub.edit(&Requester::server(), &self.id, create, author()));
         // The mutant that defers writes writes now.
         self.life.settle();
         made.map(drop).map_err(|error| error.to_string())

@@ -2,7 +2,7 @@
 
 use plan::{SharedView, read_view};
 use rand::RngExt;
-use runtime::hub::Caller;
+use runtime::hub::Requester;
 
 use super::{Link, Observer, Rows, Trouble, Violation, World, rows};
 
@@ -24,7 +24,7 @@ impl World {
         self.log(|| "an observer comes".to_owned());
         let link = Link::open(&self.life, &self.id, None);
         let watched =
-            self.life.run(self.life.hub.watch(&Caller::server(), &self.id, link.key, link.peer.outbox.clone()));
+            self.life.run(self.life.hub.watch(&Requester::server(), &self.id, link.key, link.peer.outbox.clone()));
         match watched {
             Ok(view) => {
                 let rows = self.read(&view);

@@ -1,4 +1,4 @@
-//! Bars in groups, from nothing upwards.
+//! Grouped bars from zero.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::scale::linear;
 use super::svg::{BOTTOM, LEFT, RIGHT, TOP, class, framed, grid, tick};
 use crate::report::number::{exact, thousands};
 
-/// A group for each x, and in it a bar for each server. None without points.
+/// A group for each x, with a bar for each server. `None` without points.
 pub fn draw(title: &str, x_title: &str, series: &[Series<'_>]) -> Option<String> {
     let points = series.iter().flat_map(|series| series.points.iter().copied());
     let largest = points.clone().map(|(_, y)| y).max_by(f64::total_cmp)?;

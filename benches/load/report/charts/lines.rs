@@ -1,4 +1,4 @@
-//! Lines, both axes in powers of ten.
+//! Line charts with logarithmic axes.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::scale::Log;
 use super::svg::{BOTTOM, LEFT, RIGHT, TOP, class, framed, grid, mark, tick};
 use crate::report::number::thousands;
 
-/// A line for each server. None without points.
+/// A line for each server. `None` without points.
 pub fn draw(title: &str, x_title: &str, series: &[Series<'_>]) -> Option<String> {
     let points = series.iter().flat_map(|series| series.points.iter().copied());
     points.clone().next()?;
@@ -22,7 +22,7 @@ pub fn draw(title: &str, x_title: &str, series: &[Series<'_>]) -> Option<String>
         grid(&mut svg, (LEFT, up(place)), (RIGHT, up(place)));
         tick(&mut svg, "end", LEFT - 8.0, up(place) + 4.0, &text);
     }
-    // What was measured is what the axis says.
+    // The axis shows the measured values of x.
     for x in xs {
         grid(&mut svg, (across(x), BOTTOM), (across(x), BOTTOM + 5.0));
         tick(&mut svg, "middle", across(x), BOTTOM + 20.0, &thousands(x));

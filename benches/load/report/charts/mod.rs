@@ -1,4 +1,4 @@
-//! What is drawn: small SVG files, written by hand, legible in light and in dark.
+//! Charts as small handwritten SVG files, legible on light and dark backgrounds.
 
 mod bars;
 mod lines;
@@ -11,10 +11,10 @@ use crate::results::{Measurement, Results};
 
 /// A chart.
 pub struct Chart {
-    /// Its file's name.
+    /// File name.
     pub file: &'static str,
     pub title: &'static str,
-    /// Draws it, if there is anything to draw.
+    /// Draws the chart, if it has any points.
     pub draw: fn(&Results) -> Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct Series<'a> {
     pub points: Vec<(f64, f64)>,
 }
 
-/// One writer at its pace, the small document.
+/// One writer at a steady rate, with the small document.
 fn against_viewers(results: &Results, title: &str, name: &str) -> Option<String> {
     let series = series(results, |measurement| {
         let drawn = measurement.case.contains(" edits/s") && measurement.case.ends_with("small document");
@@ -64,13 +64,13 @@ fn history(results: &Results) -> Option<String> {
     lines::draw(HISTORY, "changes", &series)
 }
 
-/// How many changes a case's name says.
+/// Number of changes in a case's name.
 fn changes(case: &str) -> Option<f64> {
     let number = case.split_once(" changes")?.0.rsplit(' ').next()?;
     number.replace(',', "").parse().ok()
 }
 
-/// The points of each server that has any, from left to right.
+/// The points of each server that has any, sorted by x.
 fn series<'a>(results: &'a Results, point: impl Fn(&Measurement) -> Option<(f64, f64)>) -> Vec<Series<'a>> {
     let of = |server: &'a str| {
         let own = results.measurements.iter().filter(|measurement| measurement.server == server);

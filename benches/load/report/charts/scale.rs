@@ -2,7 +2,7 @@
 
 use crate::report::number::exact;
 
-/// An axis in powers of ten.
+/// A logarithmic axis.
 pub struct Log {
     ticks: Vec<f64>,
     low: f64,
@@ -10,12 +10,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// From the tick below the least value to the tick above the largest: 1, 2 and 5 of every power of ten.
+    /// From the tick below the least value to the tick above the largest. Ticks are 1, 2 and 5 times the powers of
+    /// ten.
     pub fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
         let (least, largest) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(0.0, f64::max));
         let powers = (least.log10().floor() as i32 - 1)..=(largest.log10().ceil() as i32 + 1);
         let all: Vec<f64> = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10f64.powi(power))).collect();
-        // A power of ten is not always exact.
+        // Computed powers of ten are not always exact.
         let first = all.iter().rposition(|tick| *tick <= least * 1.000_001).unwrap_or(0);
         let mut last = all.iter().position(|tick| *tick >= largest / 1.000_001).unwrap_or(all.len() - 1);
         if last == first {
@@ -25,12 +26,12 @@ impl Log {
         Self { low: ticks[0].log10(), high: ticks[ticks.len() - 1].log10(), ticks }
     }
 
-    /// Where a value is, between 0 and 1.
+    /// Position of a value on the axis, between 0 and 1.
     pub fn place(&self, value: f64) -> f64 {
         (value.log10() - self.low) / (self.high - self.low)
     }
 
-    /// The ticks: where they are, and what they say. Only powers of ten where there would be too many.
+    /// Positions and labels of the ticks. Only powers of ten if there would be too many.
     pub fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
         let sparse = self.ticks.len() > 10;
         let power = |tick: f64| (tick.log10() - tick.log10().round()).abs() < 1e-6;
@@ -39,7 +40,7 @@ impl Log {
     }
 }
 
-/// An axis from nothing to a round number above this: its end, and the distance of its ticks.
+/// A linear axis from zero to a round number above this one. Returns its end, and the distance of its ticks.
 pub fn linear(largest: f64) -> (f64, f64) {
     let power = 10f64.powf(largest.log10().floor());
     let step = [0.2, 0.5, 1.0, 2.0].map(|step| step * power).into_iter().find(|step| largest / step <= 5.0);

@@ -6,14 +6,14 @@ use crate::report::servers;
 
 pub const WIDTH: f64 = 720.0;
 pub const HEIGHT: f64 = 400.0;
-/// Where the drawing is within the frame.
+/// Position of the drawing within the frame.
 pub const LEFT: f64 = 64.0;
 pub const RIGHT: f64 = WIDTH - 16.0;
 pub const TOP: f64 = 64.0;
 pub const BOTTOM: f64 = HEIGHT - 48.0;
 
-/// Colours that are told apart by the colour-blind, for either background. The last is for servers that nobody knows.
-/// Without variables: not everything that shows an SVG file knows them.
+/// Colours that colour-blind readers can distinguish, for either background. The last one is for unknown servers. Not
+/// CSS variables, which some SVG viewers do not support.
 const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}.tick{fill:#59636e;font-size:12px}\
 .grid{stroke:#d1d9e0}path.line{fill:none;stroke-width:2}\
@@ -23,7 +23,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weig
 .s0{fill:#58b0ff;stroke:#58b0ff}.s1{fill:#9aa4ae;stroke:#9aa4ae}.s2{fill:#ff9a56;stroke:#ff9a56}\
 .s3{fill:#e48fd3;stroke:#e48fd3}.s4{fill:#3fcf9c;stroke:#3fcf9c}.s5{fill:#b0b8c0;stroke:#b0b8c0}}";
 
-/// A drawing in its frame.
+/// Puts a drawing into its frame.
 pub fn framed(title: &str, servers: &[&str], drawing: &str) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n\
@@ -34,7 +34,7 @@ pub fn framed(title: &str, servers: &[&str], drawing: &str) -> String {
     for server in servers {
         mark(&mut svg, server, x + 6.0, 43.0);
         let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"48\">{}</text>", x + 18.0, escaped(server));
-        // As wide as letters of this size may get.
+        // Upper bound of the width of letters of this size.
         x += 42.0 + 7.5 * server.chars().count() as f64;
     }
     svg.push_str(drawing);
@@ -47,7 +47,7 @@ pub fn class(server: &str) -> String {
     format!("s{}", servers::place(server))
 }
 
-/// A server's mark. Each has a shape of its own, too.
+/// A server's mark. Marks also differ in shape.
 pub fn mark(svg: &mut String, server: &str, x: f64, y: f64) {
     let class = class(server);
     let path = match servers::place(server) {

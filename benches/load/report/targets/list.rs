@@ -1,4 +1,4 @@
-//! The targets. Scenarios, cases and figures are called what the scenarios call them.
+//! The targets. Scenarios, cases and figures have the names that the scenarios use.
 
 use super::Bound::{Any, AtLeast, AtMost, Below, BelowMade, Premise};
 use super::Source::{Figure, Growth, Over, Under};
@@ -49,7 +49,7 @@ const fn by_edit(label: &'static str, server: &'static str, cases: &'static Case
     part(label, Under { figure: CPU, server, cases }, Times, Any)
 }
 
-/// What is asked for is a price for each message, but servers that are late put more edits into one.
+/// The target is a price per message, but late servers put several edits into one message.
 const fn savings(cases: &'static Cases) -> [Part; 6] {
     [
         by_message("sync-server", cases),
@@ -69,7 +69,7 @@ const fn target(what: &'static str, goal: &'static str, parts: &'static [Part]) 
     Target { what, goal: Goal::Words(goal), parts }
 }
 
-/// Connections of those who are not known, and of the fifty.
+/// Connections of the unauthenticated attackers and of the fifty honest clients.
 const STRANGERS: u64 = 5_350;
 
 fn strangers_goal() -> String {
@@ -194,7 +194,7 @@ pub const ALL: &[Target] = &[
         "100 of 1,000 viewers stop reading for 30 s",
         "the others' p99 unchanged within noise (≤ 1.25 ×); server RSS grows < 10 MiB; the 100 converge after",
         &[
-            // As much as a p99 differs from one run to the next.
+            // Typical difference of a p99 between runs.
             part(
                 "p99",
                 Growth { from: (&STALLED, "p99_before_ms"), to: (&STALLED, "p99_during_ms") },

@@ -1,4 +1,4 @@
-//! What was aimed at, and what came of it.
+//! The targets and the measured results.
 
 mod list;
 
@@ -17,61 +17,61 @@ pub struct Target {
     pub parts: &'static [Part],
 }
 
-/// What is aimed at, in words.
+/// The target in words.
 pub enum Goal {
     Words(&'static str),
-    /// Words with numbers that are calculated.
+    /// Words with computed numbers.
     Made(fn() -> String),
 }
 
 /// One value of a row.
 pub struct Part {
-    /// What is before the value.
+    /// Label before the value.
     pub label: &'static str,
     pub source: Source,
     pub unit: Unit,
     pub bound: Bound,
 }
 
-/// Cases by what their names say.
+/// Selects cases by their names.
 pub struct Cases {
     pub scenario: &'static str,
-    /// What must be in the case's name, each as whole words.
+    /// Texts that the case's name must contain as whole words.
     pub say: &'static [&'static str],
 }
 
-/// Where a value is from.
+/// Source of a value.
 pub enum Source {
     /// A figure of our server.
     Figure(&'static Cases, &'static str),
-    /// How many times one figure of our server another is.
+    /// Ratio of one figure of our server to another.
     Growth { from: (&'static Cases, &'static str), to: (&'static Cases, &'static str) },
-    /// Our figure over another server's.
+    /// Our figure divided by another server's.
     Over { figure: &'static str, server: &'static str, cases: &'static Cases },
-    /// Another server's figure over ours.
+    /// Another server's figure divided by ours.
     Under { figure: &'static str, server: &'static str, cases: &'static Cases },
 }
 
-/// What a value must be.
+/// Condition on a value.
 pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
     Below(f64),
-    /// Below what is calculated.
+    /// Below a computed number.
     BelowMade(fn() -> f64),
-    /// Anything: it is told so that the others are not misread.
+    /// Any value: shown only to explain the others.
     Any,
-    /// The target is only meant where this is so: it cannot be missed elsewhere.
+    /// The target applies only if this condition holds; otherwise it is undecided.
     Premise(f64),
 }
 
-/// A value that was measured.
+/// A measured value.
 enum Value {
     Figure(f64),
     Ratio(Ratio),
     /// Clients ended with different documents, or the case failed.
     Diverged,
-    /// So it was with the server that is compared with.
+    /// The server for comparison failed in the same way.
     OtherDiverged,
 }
 
@@ -90,7 +90,7 @@ pub fn table(results: &Results) -> String {
     table
 }
 
-/// The values, after their labels. What is not measured at all is said once.
+/// The values with their labels. A part without any measurement is mentioned once.
 fn measured(parts: &[Part], values: &[Option<Value>]) -> String {
     if values.iter().all(Option::is_none) {
         return "not measured".to_owned();
@@ -99,7 +99,7 @@ fn measured(parts: &[Part], values: &[Option<Value>]) -> String {
         let value = match value {
             Some(Value::Figure(figure)) => part.unit.show(*figure),
             Some(Value::Ratio(ratio)) => ratio.show(),
-            // Whatever it was that was to be measured.
+            // The same text for every kind of part.
             Some(Value::Diverged) => return Unit::Agreement.show(0.0),
             Some(Value::OtherDiverged) => "(it did not converge)".to_owned(),
             None => "not measured".to_owned(),
@@ -111,7 +111,7 @@ fn measured(parts: &[Part], values: &[Option<Value>]) -> String {
     shown.join("; ")
 }
 
-/// Whether all that was asked for was measured, and is so.
+/// Whether all required values were measured and meet the target.
 fn verdict(parts: &[Part], values: &[Option<Value>]) -> &'static str {
     let holds = |(part, value): (&Part, &Option<Value>)| {
         let figure = match value.as_ref()? {
@@ -159,7 +159,7 @@ impl Source {
     }
 }
 
-/// Ours against another's.
+/// Ratio of our figure to another server's.
 fn against(results: &Results, cases: &Cases, name: &str, server: &str, turn: fn(Ratio) -> Ratio) -> Option<Value> {
     let ours = cases.measurement(results, OURS)?;
     let theirs = sibling(results, ours, server)?;
@@ -186,7 +186,7 @@ impl Cases {
     }
 }
 
-/// Whether a name has these words, and not only as a part of others: `100 viewers` is not in `1,100 viewers`.
+/// Whether a name contains these whole words: `100 viewers` is not in `1,100 viewers`.
 fn says(name: &str, words: &str) -> bool {
     name.match_indices(words).any(|(at, _)| {
         let part = |c: char| c.is_alphanumeric() || c == ',' || c == '.';

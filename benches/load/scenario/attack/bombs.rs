@@ -1,4 +1,4 @@
-//! Sync messages that are small, and would be large if they were taken as they say.
+//! Small sync messages that decode to large content.
 
 use std::io::{Read, Result};
 
@@ -7,7 +7,7 @@ use flate2::read::DeflateEncoder;
 
 use super::forge::{chunk, laid_out, message, signed, unsigned};
 
-/// Bytes of zeros that one of them inflates to.
+/// Number of zero bytes that one of them inflates to.
 const INFLATED: usize = 200 << 20;
 
 /// All of them.
@@ -20,7 +20,7 @@ pub fn all() -> Result<Vec<Vec<u8>>> {
         .into())
 }
 
-/// A change that sets one key of the root so many times.
+/// A change that sets one key of the root this number of times.
 fn operations(rows: i64) -> Vec<u8> {
     let columns = [
         (0x15, [signed(rows), vec![1, b'k']].concat()),
@@ -34,7 +34,7 @@ fn operations(rows: i64) -> Vec<u8> {
     chunk(1, &[vec![0], actor, vec![1, 1, 0, 0, 0], heads, data].concat())
 }
 
-/// A document of so many changes.
+/// A document with this number of changes.
 fn changes(count: i64) -> Vec<u8> {
     let columns = [
         (0x01, [signed(count), vec![0]].concat()),

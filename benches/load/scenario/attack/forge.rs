@@ -1,17 +1,17 @@
-//! Automerge chunks made by hand: well formed, and such as no library makes.
+//! Handmade Automerge chunks that are well-formed, but that no library would create.
 
 use automerge::ChangeHash;
 use automerge::sync::{Message, MessageVersion};
 use sha2::{Digest, Sha256};
 
-/// A change, and the hash by which others name it.
+/// A change, and the hash that other changes refer to.
 pub struct Forged {
     /// The chunk, header included.
     pub bytes: Vec<u8>,
     pub hash: ChangeHash,
 }
 
-/// A change without operations. `start_op` is the number that its first operation would have.
+/// A change without operations. `start_op` is the counter of its first operation, if it had one.
 pub fn empty_change(actor: &[u8], seq: u64, start_op: u64, deps: &[ChangeHash]) -> Forged {
     let mut body = unsigned(deps.len() as u64);
     deps.iter().for_each(|dep| body.extend(dep.0));
@@ -25,7 +25,7 @@ pub fn empty_change(actor: &[u8], seq: u64, start_op: u64, deps: &[ChangeHash]) 
     Forged { bytes, hash: ChangeHash(hash) }
 }
 
-/// A chunk of this kind.
+/// A chunk of this type.
 pub fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
     chunk_and_hash(kind, body).0
 }
@@ -36,7 +36,7 @@ fn chunk_and_hash(kind: u8, body: &[u8]) -> (Vec<u8>, [u8; 32]) {
     ([&[0x85, 0x6f, 0x4a, 0x83][..], &hash[..4], &hashed].concat(), hash)
 }
 
-/// The heads of columns, and their data.
+/// Column headers, then column data.
 pub fn laid_out(columns: &[(u64, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
     let mut heads = unsigned(columns.len() as u64);
     for (spec, data) in columns {
@@ -46,9 +46,9 @@ pub fn laid_out(columns: &[(u64, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
     (heads, columns.iter().flat_map(|(_, data)| data.clone()).collect())
 }
 
-/// A sync message that brings these chunks.
+/// A sync message with these chunks.
 pub fn message(mut heads: Vec<ChangeHash>, chunks: Vec<Vec<u8>>) -> Vec<u8> {
-    // As everybody writes them.
+    // The usual order of the parts.
     heads.sort_unstable();
     let message = Message {
         heads,
@@ -61,7 +61,7 @@ pub fn message(mut heads: Vec<ChangeHash>, chunks: Vec<Vec<u8>>) -> Vec<u8> {
     message.encode()
 }
 
-/// LEB128.
+/// Unsigned LEB128.
 pub fn unsigned(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value > 0x7f {
@@ -72,7 +72,7 @@ pub fn unsigned(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// The same with a sign.
+/// Signed LEB128.
 pub fn signed(mut value: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while !(-0x40..0x40).contains(&value) {

@@ -1,6 +1,6 @@
-//! One user who is known and means harm, with 40 viewer and 10 editor connections and some over HTTP, beside fifty honest
-//! clients of another user: are those disturbed, how much memory does it take, does the server stop when it is told to, and
-//! start again?
+//! One authenticated hostile user with 40 viewer connections, 10 editor connections and HTTP requests, next to fifty
+//! honest clients of another user. Measures whether these are disturbed, how much memory the server uses, and whether
+//! it stops on command and starts again.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,14 @@ use crate::report::memory_bound;
 use crate::run::{Run, Subject};
 use crate::server::Workplace;
 
-/// The longest name that a user may have: it is shown to others.
+/// The longest user name, which other users see.
 const NAME: usize = 200;
-/// Into the second round the server is told to stop.
+/// When the server is told to stop during the second round.
 const STOP_AFTER: Duration = Duration::from_secs(3);
 const SECOND_ROUND: u32 = 6;
-/// How long it may take to stop before it is killed.
+/// Longest time to stop before the server is killed.
 const STOPPING: Duration = Duration::from_secs(30);
-/// How long answers may take of a server that is well.
+/// Longest response time of a responsive server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Phases of the board.
@@ -88,7 +88,7 @@ async fn measure(plans: &[Plan], place: &Workplace, attacks: &[String], quiet: u
     let (Ok(rss), Ok(peak)) = (process.rss_mib(), process.peak_rss_mib()) else {
         return Err(others.stage.explain(&"the server is gone").into());
     };
-    // The document with many rows is applied once, and stays.
+    // The document with many rows is applied once and stays in memory.
     let bound = memory_bound::mib(others.connections(), others.documents()? as u64, 2 * LARGEST_MESSAGE);
     let writable = others.writable(&mut visitor).await;
     let agreed = all_delivered && others.stage.agrees().await;
@@ -110,7 +110,7 @@ async fn measure(plans: &[Plan], place: &Workplace, attacks: &[String], quiet: u
     if let Some(failure) = others.stage.board.failure() {
         failures.push(failure);
     }
-    // Told to stop while the attack goes on.
+    // The server is told to stop during the attack.
     attackers.attack(SECOND_ROUND)?;
     tokio::time::sleep(STOP_AFTER).await;
     let (code, took) = others.stage.server.terminate(STOPPING).await?;
@@ -134,7 +134,7 @@ async fn measure(plans: &[Plan], place: &Workplace, attacks: &[String], quiet: u
     Ok(Taken { figures, failure: failure.map(|failure| others.stage.explain(&failure)) })
 }
 
-/// Keys, tokens, and whose documents they are for.
+/// Creates keys, tokens and the grants of documents.
 fn brief(plans: &[Plan], others: &Others, attacks: &[String]) -> Fallible<Brief> {
     let (watched, edited) = (plans[0].id.to_string(), plans[1].id.to_string());
     let user = format!("mallory-{}", "m".repeat(NAME - 8));
@@ -154,7 +154,7 @@ fn brief(plans: &[Plan], others: &Others, attacks: &[String]) -> Fallible<Brief>
     })
 }
 
-/// Waits until the server knows the visitor's account, and has seen it log in.
+/// Waits until the server knows the visitor's account, and has accepted its login.
 async fn until_known(visitor: &Visitor) -> Fallible<()> {
     let begun = Instant::now();
     while let Err(error) = visitor.log_in().await {

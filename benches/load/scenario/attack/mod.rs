@@ -1,14 +1,14 @@
-//! Many who mean harm beside fifty who do not: are those disturbed, and how much memory does it take?
+//! Attackers next to fifty honest clients: measures whether these are disturbed, and how much memory the server uses.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`strangers`] | thousands of connections of people whom the server does not know |
-//! | [`hostile_user`] | the scenario of one user who means harm, and is known |
-//! | [`attackers`] | what that user does, one file for each family |
-//! | [`process`] | that process, as the load generator sees it |
-//! | [`stage_of_others`] | those who are attacked |
-//! | [`visitor`] | an honest user who comes again and again, and counts refusals |
-//! | [`bombs`], [`forge`] | chunks made by hand |
+//! | [`strangers`] | thousands of unauthenticated connections |
+//! | [`hostile_user`] | the scenario of one authenticated hostile user |
+//! | [`attackers`] | that user's attacks, one file for each family |
+//! | [`process`] | controls that user's process |
+//! | [`stage_of_others`] | the attacked clients |
+//! | [`visitor`] | an honest user who reconnects regularly, and counts refused requests |
+//! | [`bombs`], [`forge`] | handmade chunks |
 
 pub mod attackers;
 mod bombs;
@@ -34,7 +34,7 @@ use crate::plan::Plan;
 use crate::run::{Run, Subject};
 use crate::server::Workplace;
 
-/// Besides a writer.
+/// Number of honest viewers, next to one writer.
 const VIEWERS: u32 = 50;
 const RATE: u32 = 10;
 
@@ -59,8 +59,7 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace, quiet: u32, attack:
     edit(&stage, quiet).await?;
     figures.insert("rss_before_mib".to_owned(), stage.server.process().rss_mib()?);
 
-    // A process of its own, that gives way: attackers come from elsewhere, and do not take the processor from those who
-    // are attacked.
+    // A separate process with a low priority: real attackers do not take processor time from the attacked machine.
     let attackers = Command::new("nice")
         .args(["-n", "15"])
         .arg(std::env::current_exe()?)
@@ -99,7 +98,7 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace, quiet: u32, attack:
     Ok(figures)
 }
 
-/// Edits for so many seconds, and sees all of it acknowledged and delivered.
+/// Edits for this number of seconds, and waits until all edits are acknowledged and delivered.
 async fn edit(stage: &Stage, seconds: u32) -> Fallible<()> {
     let every = Duration::from_secs(1) / RATE;
     let order = Order::Paced { first: Instant::now() + every, every, edits: RATE * seconds };

@@ -1,4 +1,4 @@
-//! The attackers' process, as the load generator sees it.
+//! Controls the attackers' process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,13 +10,13 @@ use tokio::time::timeout;
 use super::attackers::Brief;
 use crate::Fallible;
 
-/// How long the attackers may take to prepare.
+/// Longest time that the attackers may take to prepare.
 const PREPARATION: Duration = Duration::from_secs(150);
-/// How long they may take to stop after their time.
+/// Longest time that they may take to stop after a round.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A process of its own, that gives way: attackers come from elsewhere, and do not take the processor from those who are
-/// attacked. Killed when dropped.
+/// A separate process with a low priority: real attackers do not take processor time from the attacked machine.
+/// Killed when dropped.
 pub struct Attackers {
     child: Child,
     orders: ChildStdin,
@@ -24,7 +24,7 @@ pub struct Attackers {
 }
 
 impl Attackers {
-    /// Starts it, and waits until it is prepared.
+    /// Starts the process, and waits until it is ready.
     pub async fn start(brief: &Brief) -> Fallible<Self> {
         let mut child = Command::new("nice")
             .args(["-n", "15"])
@@ -43,12 +43,12 @@ impl Attackers {
         if ready.as_deref() == Some("ready") { Ok(attackers) } else { Err("the attackers gave up".into()) }
     }
 
-    /// Begins a round.
+    /// Starts a round.
     pub fn attack(&mut self, seconds: u32) -> Fallible<()> {
         self.tell(&format!("attack {seconds}"))
     }
 
-    /// Waits until a round of so many seconds is over. Returns how often each attack was begun.
+    /// Waits until a round of this number of seconds has ended. Returns how many times each attack was started.
     pub async fn done(&mut self, seconds: u32) -> Fallible<Vec<(String, f64)>> {
         let mut counts = Vec::new();
         let over = async {

@@ -1,5 +1,5 @@
-//! Those who are attacked: fifty clients of one user on ten documents, of which the hostile user may read one, and change
-//! another.
+//! The attacked clients: fifty clients of one user on ten documents. The hostile user may read one of the documents
+//! and write to another.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ use crate::plan::Plan;
 use crate::scenario::stage::{Cast, Stage};
 use crate::server::Workplace;
 
-/// Documents, each with one writer and four viewers.
+/// Number of documents, each with one writer and four viewers.
 pub const PLANS: usize = 10;
 const VIEWERS: u32 = 4;
 const CLIENTS: u64 = PLANS as u64 * (1 + VIEWERS as u64);
-/// Between two edits of one writer.
+/// Interval between two edits of one writer.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long a document may take to be written to when the attack is over.
+/// Longest time until a document accepts a write after the attack.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The clients, and the server.
+/// The server and its honest clients.
 pub struct Others {
     pub stage: Stage,
     plans: Vec<Plan>,
@@ -32,24 +32,24 @@ pub struct Others {
 }
 
 impl Others {
-    /// Starts the server where users are known, and lets all clients join.
+    /// Starts the server with authentication, and connects all clients.
     pub async fn gather(plans: &[Plan], place: &Workplace) -> Fallible<Self> {
         let cast = Cast { plans, writers: 1, viewers: VIEWERS, sleepers: None };
         let stage = Stage::set(Kind::WithUsers, &cast, place).await?;
         Ok(Self { stage, plans: plans.to_vec(), thread: LocalPoolHandle::new(1) })
     }
 
-    /// The token that all clients bring.
+    /// The token of all clients.
     pub fn token(&self) -> &str {
         self.stage.server.address.path.split_once("token=").map_or("", |(_, token)| token)
     }
 
-    /// Connections when all are there.
+    /// Number of connections of all clients.
     pub fn connections(&self) -> u64 {
         CLIENTS + (connections(By::Viewer) + connections(By::Editor) + connections(By::Http)) as u64
     }
 
-    /// Documents that the server has on disk.
+    /// Number of documents on the server's disk.
     pub fn documents(&self) -> std::io::Result<usize> {
         let mut count = 1;
         for entry in std::fs::read_dir(self.stage.server.folder.path().join("documents"))? {
@@ -58,14 +58,15 @@ impl Others {
         Ok(count)
     }
 
-    /// Edits and visits for so many seconds. Returns what came of the visits, and whether every viewer got every edit.
+    /// Edits and visits for this number of seconds. Returns the results of the visits, and whether every viewer got
+    /// every edit.
     pub async fn work(&self, phase: usize, seconds: u32, visitor: &mut Visitor) -> (Visits, bool) {
         self.stage.board.set_phase(phase);
         let begun = Instant::now();
         let time = Duration::from_secs(seconds.into());
         let edits = u32::try_from(time.as_millis() / EVERY.as_millis()).unwrap_or(u32::MAX);
         let order = |number: usize| {
-            // They take turns, so that edits come evenly.
+            // The writers are staggered, so that edits are evenly distributed.
             let first = begun + EVERY.mul_f64(number as f64 / PLANS as f64);
             Order::Paced { first, every: EVERY, edits }
         };
@@ -85,7 +86,7 @@ impl Others {
         }
     }
 
-    /// To how many documents something can be written now.
+    /// Number of documents that accept a write now.
     pub async fn writable(&self, visitor: &mut Visitor) -> usize {
         let mut writable = 0;
         for plan in &self.plans {

@@ -1,5 +1,5 @@
-//! The attackers: a program of their own, started by the load generator. What they did they tell at the end, a line for
-//! each kind.
+//! Unauthenticated attackers, as a separate program that the load generator starts. At the end, it prints a line with
+//! the count of each action.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,16 +22,16 @@ use crate::client::newcomer::Newcomer;
 use crate::client::{IN_ORDER, Outbox, Socket};
 use crate::kind::{Address, Kind};
 
-/// Connections that stay: some join and do no more, some ask for the document and never read.
+/// Numbers of connections that stay: some only join, and some request the document and never read.
 const IDLE: usize = 4_000;
 const STALLED: usize = 1_000;
-/// Connections that stay in the middle of a request's head.
+/// Number of connections that stop within the head of a request.
 const HALF: usize = 300;
-/// What a stalled one's system takes for it.
+/// Receive buffer of a stalled connection.
 const SMALL_BUFFER: u32 = 4 << 10;
-/// The longest that one takes.
+/// Longest duration of one action.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two of a kind.
+/// Interval between two actions of a kind.
 const GARBAGE: Duration = Duration::from_millis(10);
 const BOMB: Duration = Duration::from_millis(20);
 const JOIN: Duration = Duration::from_millis(20);
@@ -45,7 +45,7 @@ struct Gang {
     done: RefCell<BTreeMap<&'static str, u64>>,
 }
 
-/// Attacks for so many seconds.
+/// Attacks for this number of seconds.
 #[expect(clippy::print_stdout, reason = "this is how the load generator learns of it")]
 pub fn attack(port: u16, document: DocumentId, seconds: u64) -> Fallible<()> {
     let server = Address { kind: Kind::Happierwork, socket: (Ipv4Addr::LOCALHOST, port).into(), path: "/sync" };
@@ -73,14 +73,14 @@ impl Gang {
         while all.join_next().await.is_some() {}
     }
 
-    /// Those who stay.
+    /// The connections that stay.
     async fn gather(self: Rc<Self>) {
         let mut staying = JoinSet::new();
         let turns = Rc::new(tokio::sync::Semaphore::new(IN_ORDER));
         for number in 0..IDLE + STALLED + HALF {
             let (gang, turns) = (Rc::clone(&self), Rc::clone(&turns));
             staying.spawn_local(async move {
-                // One that is thrown out comes back.
+                // A closed connection reconnects.
                 loop {
                     let turn = turns.acquire().await;
                     let stayed = match number {
@@ -134,7 +134,7 @@ impl Gang {
         Ok(())
     }
 
-    /// To a document of their own, or to the one of the honest.
+    /// Sends to its own document, or to the honest clients' one.
     async fn bomb(&self, number: usize) -> Fallible<()> {
         let mut socket = self.socket(number).await?;
         let bomb = &self.bombs[number % self.bombs.len()];
@@ -150,7 +150,7 @@ impl Gang {
         Newcomer::connect(&self.server, 100_000 + number).await?.fetch_any(&self.document).await.map(drop)
     }
 
-    /// A frame that says that it has 64 MiB, and the first of them.
+    /// A frame that claims 64 MiB, and its first bytes.
     async fn exceed(&self, number: usize) -> Fallible<()> {
         let mut stream = self.upgraded(number, None).await?;
         stream.write_all(&[0x82, 0xff, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]).await?;
@@ -159,7 +159,7 @@ impl Gang {
         Ok(())
     }
 
-    /// Joins, and is never heard of again, without a goodbye: its packets are not answered any more.
+    /// Joins, and then disappears without closing: the peer no longer acknowledges packets.
     async fn vanish(&self, number: usize) -> Fallible<()> {
         let mut socket = self.socket(number).await?;
         Envelope::join(&mut socket, &format!("ghost-{number}"), &self.document).await?;
@@ -181,7 +181,7 @@ impl Gang {
         let name = format!("stalled-{number}");
         let mut outbox = Outbox::default();
         outbox.binary(&[&join(&name)?]);
-        // What the server is called is not known to who does not read.
+        // A connection that does not read cannot know the server's peer id.
         outbox.binary(&[&request(&name, &PeerId::new("server")?, &self.document, &from_nothing()?)?]);
         stream.write_all(outbox.bytes()).await?;
         drop(turn);
@@ -198,7 +198,7 @@ impl Gang {
         Ok(())
     }
 
-    /// A connection that has become a WebSocket, of which nothing was read beyond that.
+    /// Upgrades a connection to a WebSocket, without reading further.
     async fn upgraded(&self, number: usize, buffer: Option<u32>) -> Fallible<tokio::net::TcpStream> {
         let mut stream = connect(source(5, number), self.server.socket, buffer).await?;
         let request = format!(
@@ -237,7 +237,7 @@ async fn until_closed(socket: &mut Socket) {
     }
 }
 
-/// Addresses of this machine: a thousand connections from each.
+/// Source addresses on this machine: a thousand connections for each.
 fn source(net: u8, number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, net, u8::try_from(number / 1_000 % 250 + 1).unwrap_or(1))
 }

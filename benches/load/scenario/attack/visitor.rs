@@ -1,5 +1,5 @@
-//! An honest user who comes again and again, as a person with a browser and a laptop does: edits over HTTP, exports, logs
-//! in, makes plans, and reconnects under the same peer id. Refusals are counted.
+//! An honest user with a browser and a laptop who edits over HTTP, exports, logs in, creates plans, and reconnects
+//! with the same peer id. Counts refused requests.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -17,13 +17,13 @@ use crate::client::{Http, Socket};
 use crate::kind::Address;
 use crate::measure::Latencies;
 
-/// The peer id under which the visitor reconnects.
+/// Peer id of the visitor's reconnects.
 pub const PEER_ID: &str = "laptop-of-the-ceo";
-/// The account with which the visitor logs in.
+/// Account of the visitor.
 pub const ACCOUNT: &str = "ceo@example.com";
 pub const PASSWORD: &str = "a password for an hour";
 
-/// Between two edits. Everything else is done at every so many of them.
+/// Interval between two edits. Each other action follows a fixed number of edits.
 const EVERY: Duration = Duration::from_millis(200);
 const EXPORT: u32 = 5;
 const RECONNECT: u32 = 5;
@@ -37,31 +37,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Visitor {
     server: Address,
     token: String,
-    /// The plan of its own that it edits.
+    /// The visitor's own plan, which it edits.
     plan: String,
     edits: u32,
 }
 
-/// What came of visits.
+/// Results of visits.
 #[derive(Default)]
 pub struct Visits {
     pub done: u32,
     pub refused: u32,
-    /// Of edits over HTTP.
+    /// Latencies of edits over HTTP.
     pub latencies: Latencies,
     /// The first refusal of each kind.
     pub refusals: BTreeMap<&'static str, String>,
 }
 
 impl Visitor {
-    /// Comes for the first time: makes a plan.
+    /// First visit: creates a plan.
     pub async fn come(server: &Address, token: &str) -> Fallible<Self> {
         let mut visitor = Self { server: server.clone(), token: token.to_owned(), plan: String::new(), edits: 0 };
         visitor.plan = visitor.make_plan().await?;
         Ok(visitor)
     }
 
-    /// Visits for so long.
+    /// Visits for this duration.
     pub async fn visit(&mut self, time: Duration) -> Visits {
         let mut visits = Visits::default();
         let begun = Instant::now();
@@ -98,7 +98,7 @@ impl Visitor {
         self.ask(Method::PATCH, &format!("/api/documents/{plan}"), Some(&body)).await.map(drop)
     }
 
-    /// Asks for the list of documents.
+    /// Requests the list of documents.
     pub async fn list(&self) -> Fallible<()> {
         self.ask(Method::GET, "/api/documents", None).await.map(drop)
     }
@@ -114,11 +114,11 @@ impl Visitor {
         Ok(answer["id"].as_str().ok_or("a document without an id")?.to_owned())
     }
 
-    /// Joins under its peer id, and leaves.
+    /// Joins with its peer id, and leaves.
     async fn reconnect(&self) -> Fallible<()> {
         let join = async {
             let mut socket = Socket::connect(Ipv4Addr::LOCALHOST, self.server.socket, self.server.path).await?;
-            // The envelope's document does not matter for joining.
+            // The document of the envelope is irrelevant for joining.
             Envelope::join(&mut socket, PEER_ID, &DocumentId::from_random([0; 16])).await.map(drop)
         };
         timeout(PATIENCE, join).await?

@@ -1,4 +1,4 @@
-//! One line over minutes, from nothing upwards.
+//! A line chart over minutes, from zero.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use crate::report::charts::scale::linear;
 use crate::report::charts::svg::{BOTTOM, LEFT, RIGHT, TOP, framed, grid, tick};
 use crate::report::number::exact;
 
-/// None without points.
+/// `None` without points.
 pub fn draw(title: &str, points: &[(f64, f64)]) -> Option<String> {
     let (last, _) = points.last()?;
     let largest = points.iter().map(|(_, y)| *y).filter(|y| y.is_finite()).max_by(f64::total_cmp)?;

@@ -1,4 +1,4 @@
-//! Clients of all kinds who come, do something, and go: with a goodbye, without one, or thrown out.
+//! Clients of all kinds that connect, act, and leave: with a close frame, without one, or closed by the server.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,13 +19,13 @@ use crate::client::newcomer::Newcomer;
 use crate::client::{Http, Socket};
 use crate::kind::Address;
 
-/// Between two who come.
+/// Interval between two visits.
 const EVERY: Duration = Duration::from_millis(100);
-/// The longest that one stays.
+/// Longest duration of a visit.
 const STAY: Duration = Duration::from_secs(15);
-/// The longest that one may take to be served.
+/// Longest time until a visitor is served.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Documents made here that others may look at.
+/// Documents created by visitors, which other visitors may open.
 const REMEMBERED: usize = 50;
 
 #[derive(Default)]
@@ -35,13 +35,13 @@ struct Notes {
     failure: Mutex<Option<String>>,
 }
 
-/// They come until this is dropped.
+/// Visits continue until this is dropped.
 pub struct Churn {
     notes: Arc<Notes>,
     _thread: LocalPoolHandle,
 }
 
-/// What a visitor knows.
+/// State shared by all visitors.
 struct Town {
     server: Address,
     looked_at: Vec<DocumentId>,
@@ -66,17 +66,17 @@ impl Churn {
         Self { notes, _thread: thread }
     }
 
-    /// How many have come and gone.
+    /// Number of visits.
     pub fn visits(&self) -> u64 {
         self.notes.visits.load(Relaxed)
     }
 
-    /// How many documents they made.
+    /// Number of created documents.
     pub fn documents(&self) -> u64 {
         self.notes.documents.load(Relaxed)
     }
 
-    /// What went wrong first.
+    /// The first failure.
     pub fn failure(&self) -> Option<String> {
         self.notes.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -104,7 +104,7 @@ impl Town {
         }
     }
 
-    /// Asks for some documents, stays a while and is gone without a word.
+    /// Requests some documents, stays a while, and drops the connection.
     async fn looks(&self, number: usize, documents: &[DocumentId]) -> Fallible<()> {
         let mut newcomer = Newcomer::connect(&self.server, number % 10_000).await?;
         for _ in 0..3.min(documents.len()) {
@@ -114,7 +114,7 @@ impl Town {
         Ok(())
     }
 
-    /// Makes a document, fills it, and takes some of it away.
+    /// Creates a document, fills it, and deletes a part.
     async fn makes(&self) -> Fallible<()> {
         let mut http = Http::connect(self.server.socket).await?;
         let made = http.send_json(Method::POST, "/api/documents", &json!({ "name": "A short life" })).await?;
@@ -137,10 +137,10 @@ impl Town {
         Ok(())
     }
 
-    /// A legacy client: logs in, is told what the others do, and goes.
+    /// A legacy client: logs in, receives messages, and leaves.
     async fn talks(&self) -> Fallible<()> {
         let mut socket = Socket::connect([127, 0, 0, 1].into(), self.server.socket, "/").await?;
-        // A frame of the old page: a text in JSON that holds JSON.
+        // A frame of the old page: JSON within a JSON string.
         socket.outbox.text(&json!(json!(["login", "CFO"]).to_string()).to_string());
         while socket.inbox.next(&mut socket.outbox)?.is_none() {
             socket.turn().await?;
@@ -149,7 +149,7 @@ impl Town {
         Ok(())
     }
 
-    /// Says what nobody understands, and is thrown out.
+    /// Sends an invalid message, and is closed.
     async fn babbles(&self) -> Fallible<()> {
         let mut socket = Socket::connect([127, 0, 0, 1].into(), self.server.socket, self.server.path).await?;
         socket.outbox.binary(&[&rand::random::<[u8; 32]>()]);

@@ -1,7 +1,7 @@
-//! A long time of coming and going: does anything grow that should not?
+//! Clients come and go for a long time: detects resources that grow.
 //!
-//! What is meant to grow is kept out: a document's memory grows with its history, so that each is edited for two minutes
-//! and then left; it is unloaded when its time is up.
+//! A document's memory grows with its history. To exclude that, each document is edited for two minutes, and is
+//! unloaded later.
 
 mod chart;
 mod churn;
@@ -28,21 +28,21 @@ use crate::plan::Plan;
 use crate::run::Run;
 use crate::server::{Server, Workplace};
 
-/// How long one document is edited.
+/// Time for which one document is edited.
 const ERA: Duration = Duration::from_secs(120);
 const QUICK_ERA: Duration = Duration::from_secs(20);
 const WRITERS: usize = 2;
 const VIEWERS: u32 = 20;
-/// Between two edits of one writer.
+/// Interval between two edits of one writer.
 const EVERY: Duration = Duration::from_millis(200);
-/// Between two samples.
+/// Interval between two samples.
 const SAMPLE: Duration = Duration::from_secs(10);
-/// Documents that visitors look at.
+/// Documents that visitors open.
 const LOOKED_AT: usize = 100;
-/// The server lets go of documents much sooner than it would.
+/// The server unloads documents much sooner than by default.
 const IDLE_AFTER: &str = "20";
 
-/// What a soak needs to know and shows.
+/// Parameters and results of a soak test.
 pub struct Soak {
     pub minutes: u32,
     pub samples: Vec<Sample>,
@@ -76,14 +76,14 @@ async fn soak(minutes: u32, era: Duration, plans: &[Plan], place: &Workplace) ->
     Ok(Soak { minutes, samples, visits: churn.visits(), documents: churn.documents(), edits })
 }
 
-/// What was seen so far.
+/// The samples so far.
 struct Watch {
     begun: Instant,
     samples: Vec<Sample>,
     edits: u64,
 }
 
-/// One document is edited and looked at for its time.
+/// Edits and views one document for its time.
 async fn live(server: &Server, plan: &Plan, era: Duration, watch: &mut Watch) -> Fallible<()> {
     let patience = Kind::Happierwork.patience();
     let board = Arc::new(Board::default());

@@ -9,7 +9,7 @@ use super::{Soak, chart};
 use crate::measure::machine;
 use crate::report::number::{short, thousands};
 
-/// What is drawn and looked at.
+/// The charted values.
 struct Seen {
     file: &'static str,
     title: &'static str,
@@ -25,7 +25,7 @@ const SEEN: [Seen; 6] = [
     Seen { file: "log.svg", title: "Lines logged, KiB", value: |sample| sample.log_kib },
 ];
 
-/// The part of it that does not count: until as many documents are open as will be.
+/// The warm-up, until the maximum number of documents is open.
 const WARM_UP: f64 = 0.15;
 
 /// Writes the page and its charts into this folder.

@@ -1,4 +1,4 @@
-//! What is looked at every few seconds, and whether it grows.
+//! Regular samples, and whether their values grow.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use crate::Fallible;
 use crate::client::Http;
 use crate::measure::{Latencies, Process};
 
-/// One look.
+/// One sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Since the beginning.
+    /// Time since the start.
     pub minute: f64,
     pub rss_mib: f64,
     pub files: f64,
@@ -19,7 +19,7 @@ pub struct Sample {
     /// Documents in memory.
     pub documents: f64,
     pub connections: f64,
-    /// What the server has written to its log.
+    /// Size of the server's log output.
     pub log_kib: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
@@ -66,18 +66,18 @@ impl fmt::Display for Sample {
     }
 }
 
-/// A straight line through samples.
+/// A linear fit of samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Trend {
     pub mean: f64,
-    /// Per hour.
+    /// Slope per hour.
     pub slope: f64,
-    /// Two standard errors of the slope. Neighbouring samples are alike, so it is taken from the means of minutes.
+    /// Two standard errors of the slope. Computed from the means of minutes, because neighbouring samples correlate.
     pub uncertainty: f64,
 }
 
 impl Trend {
-    /// Of the samples after the warm-up. None: there are too few.
+    /// Fits the samples after the warm-up. `None` if there are too few.
     pub fn of(samples: &[Sample], after_minute: f64, value: fn(&Sample) -> f64) -> Option<Self> {
         let mut minutes: Vec<(f64, Vec<f64>)> = Vec::new();
         for sample in samples.iter().filter(|sample| sample.minute >= after_minute && value(sample).is_finite()) {
@@ -104,7 +104,7 @@ impl Trend {
         Some(Self { mean, slope, uncertainty })
     }
 
-    /// Whether it may as well be none.
+    /// Whether the slope may be zero.
     pub fn is_flat(&self) -> bool {
         self.slope.abs() <= self.uncertainty
     }

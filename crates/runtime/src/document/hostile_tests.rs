@@ -1,12 +1,12 @@
-//! Messages that nobody's library would make: what they are refused for, and that nothing of them stays.
+//! Malformed and hostile messages: each is rejected, and leaves no trace in the document.
 
 use std::num::NonZeroU64;
 
 use automerge::legacy::{self, ElementId, Key, ObjectId, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, Automerge, Change, ChangeHash, ExpandedChange, ObjType, ROOT, ScalarValue, sync};
-use automerge_chunks::cost::Overweight;
-use automerge_chunks::testing::in_turn;
+use automerge_chunks::cost::TooCostly;
+use automerge_chunks::testing::round_robin_changes;
 use plan::{Author, Edit, PlanPatch};
 use sha2::{Digest, Sha256};
 use sync_engine::{BadMessage, DocumentFull, Incoming, envelope_size};
@@ -42,16 +42,16 @@ fn signed(mut value: i64) -> Vec<u8> {
     }
 }
 
-fn counted(bytes: &[u8]) -> Vec<u8> {
+fn length_prefixed(bytes: &[u8]) -> Vec<u8> {
     [unsigned(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-/// So many of one value.
+/// A run of one value.
 fn run(times: i64, value: &[u8]) -> Vec<u8> {
     [signed(times), value.to_vec()].concat()
 }
 
-/// So many times nothing.
+/// A run of nulls.
 fn nulls(times: u64) -> Vec<u8> {
     [signed(0), unsigned(times)].concat()
 }
@@ -64,7 +64,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
-    let hashed = [vec![kind], counted(body)].concat();
+    let hashed = [vec![kind], length_prefixed(body)].concat();
     [&[0x85, 0x6f, 0x4a, 0x83][..], &Sha256::digest(&hashed)[..4], &hashed].concat()
 }
 
@@ -85,14 +85,14 @@ const PREDECESSORS: u32 = 0x70;
 
 fn change(with: &[(u32, Vec<u8>)]) -> Vec<u8> {
     let (heads, data) = columns(with);
-    let body = [unsigned(0), counted(&[66; 16]), vec![1, 1, 0, 0, 0], heads, data].concat();
+    let body = [unsigned(0), length_prefixed(&[66; 16]), vec![1, 1, 0, 0, 0], heads, data].concat();
     chunk(1, &body)
 }
 
-/// Sets one key of the root, so many times.
+/// Columns that set one key of the root `rows` times.
 fn honest(rows: i64) -> Vec<(u32, Vec<u8>)> {
     vec![
-        (KEY, run(rows, &counted(b"k"))),
+        (KEY, run(rows, &length_prefixed(b"k"))),
         (INSERT, unsigned(rows.unsigned_abs())),
         (ACTION, run(rows, &[1])),
         (VALUE_META, run(rows, &[0])),
@@ -106,7 +106,8 @@ fn with(column: u32, data: Vec<u8>) -> Vec<u8> {
     change(&columns)
 }
 
-/// A document by one actor of so many changes that claim so many operations each, and with these columns of operations.
+/// A document by one actor, with `changes` changes that claim `claim` operations each, and with these operation
+/// columns.
 fn document(changes: i64, claim: i64, operations: &[(u32, Vec<u8>)]) -> Vec<u8> {
     let dependencies = [signed(-1), vec![0], run(changes - 1, &[1])].concat();
     let of_changes = [
@@ -120,15 +121,24 @@ fn document(changes: i64, claim: i64, operations: &[(u32, Vec<u8>)]) -> Vec<u8> 
     ];
     let (change_heads, change_data) = columns(&of_changes);
     let (heads, data) = columns(operations);
-    let body =
-        [unsigned(1), counted(&[66; 16]), unsigned(1), vec![0; 32], change_heads, heads, change_data, data, vec![0]];
+    let body = [
+        unsigned(1),
+        length_prefixed(&[66; 16]),
+        unsigned(1),
+        vec![0; 32],
+        change_heads,
+        heads,
+        change_data,
+        data,
+        vec![0],
+    ];
     chunk(0, &body.concat())
 }
 
-/// Operations of a document that set one key of the root again and again.
+/// Operation columns of a document that sets one key of the root `rows` times.
 fn operations(rows: i64) -> Vec<(u32, Vec<u8>)> {
     vec![
-        (KEY, run(rows, &counted(b"k"))),
+        (KEY, run(rows, &length_prefixed(b"k"))),
         (0x21, run(rows, &[0])),
         (0x23, run(rows, &[1])),
         (INSERT, unsigned(rows.unsigned_abs())),
@@ -156,7 +166,7 @@ fn decode(chunk: Vec<u8>) -> Result<usize, String> {
 }
 
 #[test]
-fn the_chunks_made_here_are_what_the_library_reads() {
+fn handmade_chunks_are_readable() {
     assert_eq!(decode(change(&honest(3))), Ok(1));
     let mut doc = AutoCommit::new();
     doc.put(ROOT, "k", 1).unwrap();
@@ -164,7 +174,7 @@ fn the_chunks_made_here_are_what_the_library_reads() {
 }
 
 #[test]
-fn a_change_of_a_few_bytes_does_not_make_millions_of_operations() {
+fn small_change_cannot_expand_to_millions_of_operations() {
     let far = 1 << 40;
     for bomb in [
         with(ACTION, run(far, &[1])),
@@ -180,12 +190,12 @@ fn a_change_of_a_few_bytes_does_not_make_millions_of_operations() {
         let refused = decode(bomb).unwrap_err();
         assert!(refused.contains("too many operations"), "{refused}");
     }
-    let refused = decode(with(KEY, run(1_000_000, &counted(&[b'k'; 1_000])))).unwrap_err();
+    let refused = decode(with(KEY, run(1_000_000, &length_prefixed(&[b'k'; 1_000])))).unwrap_err();
     assert!(refused.contains("keys and messages are too long"), "{refused}");
 }
 
 #[test]
-fn a_message_that_holds_a_whole_document_has_bounds_as_well() {
+fn message_with_a_whole_document_is_bounded() {
     let decode = |chunk| Incoming::decode(&message(vec![chunk]), &MessageLimits::default()).map(|_| ());
     for bomb in [with(ACTION, run(1 << 40, &[1])), change(&honest(5_000_001))] {
         assert!(decode(bomb).unwrap_err().is_over_a_limit());
@@ -193,13 +203,13 @@ fn a_message_that_holds_a_whole_document_has_bounds_as_well() {
     let ordinary = MessageLimits::default().ordinary();
     let large = change(&honest(200_001));
     let refused = Incoming::decode(&message(vec![large]), &ordinary).unwrap_err();
-    assert!(refused.is_over_a_limit(), "taken when its turn has come: {refused}");
+    assert!(refused.is_over_a_limit(), "accepted as a whole document: {refused}");
     let unlimited = MessageLimits::for_documents(u64::MAX, u64::MAX, u64::MAX);
     assert!(Incoming::decode(&message(vec![change(&honest(1 << 33))]), &unlimited).is_err());
 }
 
 #[test]
-fn a_run_that_says_it_has_more_values_than_bytes_is_malformed() {
+fn run_with_more_values_than_bytes_is_malformed() {
     for bomb in
         [with(ACTION, signed(i64::MIN)), with(KEY, run(i64::MAX, &unsigned(u64::MAX))), with(ACTION, vec![0x80])]
     {
@@ -208,7 +218,7 @@ fn a_run_that_says_it_has_more_values_than_bytes_is_malformed() {
 }
 
 #[test]
-fn a_document_of_a_few_bytes_does_not_make_millions_of_anything() {
+fn small_document_cannot_expand_beyond_limits() {
     let too_many = |chunk: Vec<u8>, what: &str| {
         assert!(chunk.len() < 2_000_000, "{}", chunk.len());
         let refused = decode(chunk).unwrap_err();
@@ -218,12 +228,12 @@ fn a_document_of_a_few_bytes_does_not_make_millions_of_anything() {
     too_many(document(500_001, 1, &operations(500_001)), "too many");
     too_many(document(2, 1, &operations(1 << 40)), "too long");
     too_many(document(2, 1, &operations(1 << 40)[1..]), "too many operations");
-    // Room for what changes claim would be made before it is seen that there is no such operation.
+    // The library would allocate memory for the claimed operations before it notices that they are missing.
     too_many(document(400_000, 1_000, &operations(10)), "too many operations");
     let mut successors = operations(1);
     successors.push((0x81, nulls(1 << 50)));
     too_many(document(2, 1, &successors), "too many operations");
-    // Seventy million bytes in some hundred thousand.
+    // Seventy million bytes, compressed to a hundred thousand.
     let zeros = deflated(&vec![0; 70 << 20]);
     too_many(document(2, 1, &[(0x57 | 8, zeros)]), "inflate");
 }
@@ -242,28 +252,29 @@ fn inflated_sizes_of_columns_are_summed() {
 }
 
 #[test]
-fn actor_ids_without_measure_are_refused() {
+fn too_long_or_too_many_actor_ids_are_rejected() {
     let (heads, data) = columns(&honest(1));
-    let long = [unsigned(0), counted(&[66; 1_000_000]), vec![1, 1, 0, 0, 0], heads, data].concat();
+    let long = [unsigned(0), length_prefixed(&[66; 1_000_000]), vec![1, 1, 0, 0, 0], heads, data].concat();
     assert!(decode(chunk(1, &long)).unwrap_err().contains("actor ids"));
-    // A table of all actors is cleared for each change.
+    // The library clears a table of all actors for each change.
     let (heads, data) = columns(&[(0x01, run(100_000, &[0])), (0x03, run(100_000, &[1])), (0x13, run(100_000, &[1]))]);
-    let many = [unsigned(100_000), counted(&[1]).repeat(100_000), unsigned(0), heads, unsigned(0), data].concat();
+    let many =
+        [unsigned(100_000), length_prefixed(&[1]).repeat(100_000), unsigned(0), heads, unsigned(0), data].concat();
     assert!(decode(chunk(0, &many)).unwrap_err().contains("too many actors"));
 }
 
 /// Message type, no heads, no needs, then one entry of what the sender has.
 fn filter(entries: u64, bits: u64, probes: u64, bytes: usize) -> Vec<u8> {
     let filter = [unsigned(entries), unsigned(bits), unsigned(probes), vec![0; bytes]].concat();
-    [vec![0x42, 0, 0, 1, 0], counted(&filter), vec![0]].concat()
+    [vec![0x42, 0, 0, 1, 0], length_prefixed(&filter), vec![0]].concat()
 }
 
 #[test]
-fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
+fn malformed_or_oversized_filter_is_rejected() {
     let decode = |bytes: &[u8]| Incoming::decode(bytes, &MessageLimits::default()).map(|_| ());
     assert!(decode(&filter(1, 10, 7, 2)).is_ok());
     assert!(matches!(decode(&filter(1, 10, u64::from(u32::MAX), 2)), Err(BadMessage::BadFilter)));
-    // The library divides by its length.
+    // The library divides by the filter's length.
     assert!(matches!(decode(&filter(1, 0, 7, 0)), Err(BadMessage::BadFilter)));
     let many = [vec![0x42, 0, 0], unsigned(8_000_000), vec![0; 16_000_001]].concat();
     assert!(matches!(decode(&many), Err(BadMessage::BadFilter)));
@@ -271,13 +282,13 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
     for (heads, needs, shared, is_taken) in
         [(10_000, 10_000, 10_000, true), (10_001, 0, 0, false), (0, 10_001, 0, false), (0, 0, 10_001, false)]
     {
-        let lists = [vec![0x42], long(heads), long(needs), vec![1], long(shared), vec![0]].concat();
-        let message = [lists.as_slice(), &[0]].concat();
-        assert_eq!(envelope_size(&message), lists.len());
+        let list_reservation = [vec![0x42], long(heads), long(needs), vec![1], long(shared), vec![0]].concat();
+        let message = [list_reservation.as_slice(), &[0]].concat();
+        assert_eq!(envelope_size(&message), list_reservation.len());
         let taken = decode(&message);
         assert!(taken.is_ok() == is_taken && (is_taken || matches!(taken, Err(BadMessage::TooManyHeads { .. }))));
     }
-    let large = |bytes| [vec![0x42, 0, 0, 2, 0], vec![0], vec![0], counted(&vec![0; bytes]), vec![0]].concat();
+    let large = |bytes| [vec![0x42, 0, 0, 2, 0], vec![0], vec![0], length_prefixed(&vec![0; bytes]), vec![0]].concat();
     assert!(decode(&large(2_000_000)).is_ok());
     assert!(matches!(decode(&large(2_000_001)), Err(BadMessage::BadFilter)));
     let empty_chunks = [vec![0x42, 0, 0, 0], unsigned(16_000_000), vec![0; 16_000_000]].concat();
@@ -285,7 +296,7 @@ fn a_filter_that_would_be_looked_into_for_ever_is_refused() {
 }
 
 #[test]
-fn what_people_make_is_not_refused() {
+fn ordinary_documents_are_accepted() {
     let mut doc = AutoCommit::new();
     let list = doc.put_object(ROOT, "list", ObjType::List).unwrap();
     let text = doc.put_object(ROOT, "text", ObjType::Text).unwrap();
@@ -318,7 +329,7 @@ fn what_people_make_is_not_refused() {
     assert_eq!(document.engine.heads(), doc.get_heads());
 }
 
-/// A change by nobody known, that does these operations to a document.
+/// A change by an unknown actor, with these operations.
 fn forged(doc: &Document, operations: Vec<legacy::Op>) -> ExpandedChange {
     ExpandedChange {
         operations,
@@ -344,17 +355,18 @@ fn put(key: &str, value: impl Into<ScalarValue>, pred: Vec<OpId>) -> legacy::Op 
     }
 }
 
-fn nobody(counter: u64) -> OpId {
+fn unknown_operation(counter: u64) -> OpId {
     OpId(counter, ActorId::from([66; 16]))
 }
 
-/// The outcome of a change. With any outcome the document must be readable from its log and from a snapshot.
+/// Sends changes and returns the outcome. With any outcome the document must be readable from its log and from a
+/// snapshot.
 fn send(document: &mut Document, log: &mut Vec<u8>, changes: &[Change]) -> Result<(), String> {
     document.engine.join(PEER, Vec::new());
     let mut applied = document.engine.apply(vec![carrying(PEER, &[], changes)]);
     let poisoned = applied.poisoned().map(ToString::to_string);
     let result = if let Some(error) = poisoned {
-        assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
+        assert!(applied.chunks.is_empty(), "changes that corrupt a document are not stored");
         document.reload(log, ActorId::from([2])).unwrap();
         Err(error)
     } else {
@@ -391,38 +403,38 @@ fn case(make: impl FnOnce(&Document) -> Vec<ExpandedChange>) -> Result<(), Strin
 }
 
 #[test]
-fn an_honest_forgery_is_taken() {
+fn well_formed_forged_change_is_accepted() {
     assert_eq!(case(|doc| vec![forged(doc, vec![put("k", 1, vec![])])]), Ok(()));
 }
 
 #[test]
-fn a_predecessor_that_does_not_exist_is_refused() {
+fn missing_predecessor_is_rejected() {
     for counter in [1, 77, u64::from(u32::MAX), u64::MAX >> 1] {
         let refused = case(|doc| vec![forged(doc, vec![put("k", 1, vec![OpId(counter, ActorId::from([66; 16]))])])]);
         assert!(refused.is_err(), "{counter}");
     }
 }
 
-/// Why this room does not trust a change because it could be applied.
+/// Why a change that could be applied is still validated.
 #[test]
-fn the_library_takes_what_it_cannot_read_again() {
+fn automerge_applies_a_change_it_cannot_reload() {
     let (document, log) = plan();
-    let forged = Change::from(forged(&document, vec![put("k", 1, vec![nobody(77)])]));
+    let forged = Change::from(forged(&document, vec![put("k", 1, vec![unknown_operation(77)])]));
     let mut doc = Automerge::load(&log).unwrap();
     doc.apply_changes([forged]).expect("it is applied");
     let reread = Automerge::load(&doc.save());
-    assert!(reread.is_err(), "nor is what it saves a document from then on");
+    assert!(reread.is_err(), "its snapshots are unreadable from then on");
 }
 
 #[test]
-fn unknown_object_or_list_element_is_refused() {
+fn unknown_object_or_list_element_is_rejected() {
     let elsewhere =
         |obj, key| legacy::Op { action: OpType::Put(1.into()), obj, key, pred: Vec::new().into(), insert: false };
     for op in [
-        elsewhere(ObjectId::Id(nobody(500)), Key::Map("k".into())),
-        elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(nobody(500)))),
+        elsewhere(ObjectId::Id(unknown_operation(500)), Key::Map("k".into())),
+        elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(unknown_operation(500)))),
         elsewhere(ObjectId::Root, Key::Seq(ElementId::Head)),
-        legacy::Op { insert: true, ..elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(nobody(500)))) },
+        legacy::Op { insert: true, ..elsewhere(ObjectId::Root, Key::Seq(ElementId::Id(unknown_operation(500)))) },
         legacy::Op { insert: true, ..elsewhere(ObjectId::Root, Key::Map("k".into())) },
     ] {
         assert!(case(|doc| vec![forged(doc, vec![op.clone()])]).is_err(), "{op:?}");
@@ -431,18 +443,18 @@ fn unknown_object_or_list_element_is_refused() {
         case(|doc| {
             let start = doc.engine.max_op() + 1;
             let list = legacy::Op { action: OpType::Make(ObjType::List), ..put("list", 0, vec![]) };
-            let item = legacy::Op { insert, ..elsewhere(ObjectId::Id(nobody(start)), key) };
+            let item = legacy::Op { insert, ..elsewhere(ObjectId::Id(unknown_operation(start)), key) };
             vec![forged(doc, vec![list, item])]
         })
     };
     assert_eq!(in_list(Key::Seq(ElementId::Head), true), Ok(()));
-    assert!(in_list(Key::Seq(ElementId::Id(nobody(500))), true).is_err());
-    assert!(in_list(Key::Seq(ElementId::Id(nobody(500))), false).is_err());
+    assert!(in_list(Key::Seq(ElementId::Id(unknown_operation(500))), true).is_err());
+    assert!(in_list(Key::Seq(ElementId::Id(unknown_operation(500))), false).is_err());
     assert!(in_list(Key::Map("k".into()), false).is_err());
 }
 
 #[test]
-fn numbers_that_do_not_count_on_are_refused() {
+fn inconsistent_sequence_and_operation_numbers_are_rejected() {
     let with = |edit: &dyn Fn(&mut ExpandedChange)| {
         case(|doc| {
             let mut change = forged(doc, vec![put("k", 1, vec![])]);
@@ -456,7 +468,7 @@ fn numbers_that_do_not_count_on_are_refused() {
     for seq in [0, 2, 1 << 32, (1 << 32) + 1, u64::MAX] {
         assert!(with(&|change| change.seq = seq).is_err(), "seq {seq}");
     }
-    // The library writes the difference of two.
+    // The library encodes the difference of two times.
     for time in [i64::MIN, i64::MAX] {
         assert!(with(&|change| change.time = time).is_err(), "time {time}");
     }
@@ -469,7 +481,7 @@ fn numbers_that_do_not_count_on_are_refused() {
 }
 
 #[test]
-fn a_change_without_operations_leaves_no_gap() {
+fn empty_change_leaves_no_gap() {
     let nothing = |gap| {
         case(|doc| {
             let mut change = forged(doc, vec![]);
@@ -479,7 +491,7 @@ fn a_change_without_operations_leaves_no_gap() {
     };
     assert_eq!(nothing(0), Ok(()));
     assert!(nothing(1).is_err());
-    // Nor one that came before what it builds on.
+    // The empty change arrives before its dependency.
     let (mut document, mut log) = plan();
     let first = Change::from(forged(&document, vec![put("a", 1, vec![])]));
     let mut second = forged(&document, vec![]);
@@ -489,7 +501,7 @@ fn a_change_without_operations_leaves_no_gap() {
 }
 
 #[test]
-fn an_actor_that_numbers_operations_twice_is_refused() {
+fn reused_operation_numbers_are_rejected() {
     let twice = case(|doc| {
         let first = forged(doc, vec![put("a", 1, vec![]), put("b", 1, vec![])]);
         let second = ExpandedChange { seq: 2, ..forged(doc, vec![put("c", 1, vec![])]) };
@@ -499,7 +511,7 @@ fn an_actor_that_numbers_operations_twice_is_refused() {
 }
 
 #[test]
-fn of_two_changes_of_an_actor_the_later_builds_on_the_earlier() {
+fn later_change_of_an_actor_must_build_on_the_earlier() {
     let next = |doc: &Document, count: u64| ExpandedChange {
         seq: 2,
         start_op: NonZeroU64::new(doc.engine.max_op() + 1 + count).unwrap(),
@@ -512,11 +524,11 @@ fn of_two_changes_of_an_actor_the_later_builds_on_the_earlier() {
         let deps = vec![Change::from(first.clone()).hash()];
         vec![first, ExpandedChange { deps, ..next(doc, 1) }]
     });
-    on_it.expect("that is how everybody goes on");
+    on_it.expect("the usual way");
 }
 
 #[test]
-fn whoever_goes_on_after_many_changes_of_others_is_taken() {
+fn change_after_many_foreign_changes_is_accepted() {
     let (mut document, mut log) = plan();
     let mut mine = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([68]));
     mine.put(ROOT, "a", 1).unwrap();
@@ -535,7 +547,7 @@ fn whoever_goes_on_after_many_changes_of_others_is_taken() {
 }
 
 #[test]
-fn change_numbered_before_its_dependency_is_refused() {
+fn change_numbered_before_its_dependency_is_rejected() {
     let (mut document, mut log) = plan();
     let first = Change::from(forged(&document, vec![put("a", 1, vec![]), put("b", 1, vec![])]));
     let mut second = forged(&document, vec![put("c", 1, vec![])]);
@@ -556,7 +568,7 @@ fn change_numbered_before_its_dependency_is_refused() {
 }
 
 #[test]
-fn values_at_their_bounds_are_values() {
+fn extreme_values_are_accepted() {
     for value in [
         ScalarValue::Int(i64::MIN),
         ScalarValue::Uint(u64::MAX),
@@ -569,32 +581,34 @@ fn values_at_their_bounds_are_values() {
     ] {
         assert_eq!(case(|doc| vec![forged(doc, vec![put("budget", value.clone(), vec![])])]), Ok(()), "{value:?}");
     }
-    assert_eq!(case(|doc| vec![forged(doc, vec![put("", 1, vec![])])]), Ok(()), "a key without letters");
+    assert_eq!(case(|doc| vec![forged(doc, vec![put("", 1, vec![])])]), Ok(()), "an empty key");
 }
 
 #[test]
-fn a_counter_that_overflows_harms_nobody() {
+fn counter_overflow_does_not_break_the_document() {
     let _ = case(|doc| {
         let start = doc.engine.max_op() + 1;
         let counter = put("counter", ScalarValue::counter(i64::MAX), vec![]);
-        let more = |by| legacy::Op { action: OpType::Increment(by), ..put("counter", 0, vec![nobody(start)]) };
+        let more =
+            |by| legacy::Op { action: OpType::Increment(by), ..put("counter", 0, vec![unknown_operation(start)]) };
         vec![forged(doc, vec![counter, more(i64::MAX), more(1)])]
     });
 }
 
 #[test]
-fn the_same_change_in_other_words_is_refused() {
+fn noncanonical_encoding_of_a_change_is_rejected() {
     let (mut document, mut log) = plan();
     let start = u8::try_from(document.engine.max_op() + 1).unwrap();
     let write = |columns_of: &[(u32, Vec<u8>)], others: Vec<u8>, extra: &[u8]| {
         let (heads, data) = columns(columns_of);
         let deps: Vec<u8> = document.engine.heads().iter().flat_map(|head| head.0).collect();
         let body =
-            [unsigned(1), deps, counted(&[66; 16]), vec![1, start, 0, 0], others, heads, data, extra.to_vec()].concat();
+            [unsigned(1), deps, length_prefixed(&[66; 16]), vec![1, start, 0, 0], others, heads, data, extra.to_vec()]
+                .concat();
         Change::from_bytes(chunk(1, &body)).unwrap()
     };
     let usual = vec![
-        (KEY, [signed(-1), counted(b"k")].concat()),
+        (KEY, [signed(-1), length_prefixed(b"k")].concat()),
         (INSERT, vec![1]),
         (ACTION, [signed(-1), vec![1]].concat()),
         (VALUE_META, [signed(-1), vec![0]].concat()),
@@ -611,7 +625,7 @@ fn the_same_change_in_other_words_is_refused() {
         write(&with(ACTION, run(1, &[1])), vec![0], b""),
         write(&with(0x95, nulls(1)), vec![0], b""),
         write(&with(0xf2, run(1, &[1])), vec![0], b""),
-        write(&usual, [unsigned(1), counted(&[99])].concat(), b""),
+        write(&usual, [unsigned(1), length_prefixed(&[99])].concat(), b""),
     ];
     let plain = write(&usual, vec![0], b"");
     for (index, change) in unusual.into_iter().enumerate() {
@@ -621,24 +635,24 @@ fn the_same_change_in_other_words_is_refused() {
 }
 
 #[test]
-fn message_of_many_actors_is_weighed_by_changes_times_actors() {
-    let changes = |count| in_turn(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
+fn cost_estimate_grows_with_changes_times_actors() {
+    let changes = |count| round_robin_changes(count, count).iter().map(|change| change.raw_bytes().to_vec()).collect();
     let ordinary = MessageLimits::default().ordinary();
     let taken = Incoming::decode(&message(changes(2_000)), &ordinary).unwrap();
     assert!(taken.memory_estimate > 2_000 * 2_000 / 4, "{}", taken.memory_estimate);
     let many = message(changes(4_001));
     let refused = Incoming::decode(&many, &ordinary).unwrap_err();
-    assert!(matches!(refused, BadMessage::Overweight(Overweight::ActorChanges)) && refused.is_over_a_limit());
-    Incoming::decode(&many, &MessageLimits::default()).expect("taken when its turn has come");
+    assert!(matches!(refused, BadMessage::TooCostly(TooCostly::ActorChanges)) && refused.is_over_a_limit());
+    Incoming::decode(&many, &MessageLimits::default()).expect("accepted as a whole document");
     let limit = MessageLimits::default().with_actor_changes(0).document_actor_changes;
     assert_eq!(limit, 0);
 }
 
 #[test]
-fn document_takes_so_many_changes_by_so_many_actors() {
+fn document_limit_counts_changes_times_actors() {
     let limits = MessageLimits::default().with_actor_changes(900);
     let mut document = Document::load(super::tests::id(), &[], ActorId::from([1u8]), NO_FORMS, limits).unwrap();
-    let changes = in_turn(31, 31);
+    let changes = round_robin_changes(31, 31);
     let heads = [changes[29].hash()];
     let send = |document: &mut Document, changes: &[Change]| {
         document.engine.join(PEER, Vec::new());
@@ -650,5 +664,5 @@ fn document_takes_so_many_changes_by_so_many_actors() {
     assert!(matches!(send(&mut document, &changes[..30]), Outcome::Synced));
     let full = send(&mut document, &changes[30..]);
     assert!(matches!(full, Outcome::Refused(BadMessage::Full(DocumentFull::ActorChanges(900)))), "{full:?}");
-    assert_eq!(document.engine.size().0, 30, "it is there to be read");
+    assert_eq!(document.engine.size().0, 30, "it can still be read");
 }

@@ -1,4 +1,4 @@
-//! The plan as the engine's schema: edits of positions, and the id that a document carries.
+//! The schema of plans: edits of positions, and the protected document id.
 
 use automerge::Automerge;
 use plan::{Author, Done, Edit, EditError, edit, position};
@@ -8,9 +8,9 @@ use sync_engine::Schema;
 /// An edit and its author.
 #[derive(Debug, Clone)]
 pub struct AuthoredEdit {
-    /// What is edited.
+    /// The edit.
     pub edit: Edit,
-    /// Who is named in the change, and its time.
+    /// The author and time that the change records.
     pub author: Author,
 }
 
@@ -18,7 +18,7 @@ pub struct AuthoredEdit {
 #[derive(Debug)]
 pub struct PlanSchema {
     id: DocumentId,
-    /// Whether the document carries its id under its root key. Nobody may change it then.
+    /// Whether the document contains its id under the root key. Peers cannot change it then.
     carries_id: bool,
 }
 
@@ -35,7 +35,7 @@ impl PlanSchema {
         &self.id
     }
 
-    /// Whether the document carries its own id.
+    /// Whether the document contains its own id.
     #[must_use]
     pub fn carries_id(&self) -> bool {
         self.carries_id
@@ -63,7 +63,7 @@ impl Schema for PlanSchema {
         Ok(done)
     }
 
-    /// The id that a document was opened with is fixed: a peer that overwrites it finds it restored.
+    /// Restores the id that the document was opened with after a peer has overwritten it.
     fn restore(&mut self, doc: &mut Automerge, time: i64) {
         if self.finds_id(doc) {
             self.carries_id = true;
@@ -74,7 +74,7 @@ impl Schema for PlanSchema {
         }
         let author = Author { name: "server".to_owned(), now: time.saturating_mul(1_000) };
         if let Err(error) = edit::run(doc, &Edit::CarryId(self.id.clone()), &author) {
-            tracing::error!(document = %self.id, %error, "the document id could not be restored");
+            tracing::error!(document = %self.id, %error, "cannot restore the document id");
         }
     }
 

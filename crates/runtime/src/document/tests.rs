@@ -1,4 +1,4 @@
-//! The core as a whole: batches, edits, peers, and what goes wrong with them.
+//! The document as a whole: batches, edits, peers, and failures.
 
 use std::panic::AssertUnwindSafe;
 
@@ -11,7 +11,7 @@ use sync_engine::{BadMessage, MAX_ORPHANS};
 
 use super::*;
 
-pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, additional: |_, _| {}, csv: |_, _| {} };
 
 pub(super) fn id() -> DocumentId {
     DocumentId::from_random([7; 16])
@@ -37,7 +37,7 @@ pub(super) fn plan() -> (Document, Vec<u8>) {
     (document, log)
 }
 
-/// Runs an edit through all steps; the chunks that would be stored.
+/// Runs an edit through all steps, and returns the chunks to store.
 fn edit(document: &mut Document, edit: Edit) -> Result<Vec<u8>, String> {
     let mut applied =
         document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author: author() }, by: None }]);
@@ -57,7 +57,7 @@ fn row(document: &mut Document, id: &str) -> Option<Position> {
     view.get(id).map(|row| row.position.clone())
 }
 
-/// A stock peer on the other side.
+/// A stock peer.
 pub(super) struct Remote {
     pub(super) key: PeerKey,
     pub(super) doc: AutoCommit,
@@ -79,7 +79,7 @@ impl Remote {
         self.doc.sync().receive_sync_message(&mut self.state, sync::Message::decode(bytes).unwrap()).unwrap();
     }
 
-    /// Talks until both sides have nothing to say.
+    /// Exchanges messages until both sides are quiet.
     pub(super) fn settle(&mut self, document: &mut Document) {
         for _ in 0..20 {
             let Some(item) = self.message() else { return };
@@ -95,7 +95,7 @@ impl Remote {
     }
 }
 
-/// A message that carries just these changes, regardless of what the receiver has.
+/// A message with exactly these changes, regardless of what the receiver has.
 pub(super) fn carrying(peer: PeerKey, heads: &[ChangeHash], changes: &[Change]) -> Item {
     let message = sync::Message {
         heads: heads.to_vec(),
@@ -124,12 +124,12 @@ fn every_prefix_of_the_log_is_a_document() {
 }
 
 #[test]
-fn nothing_of_a_batch_is_shown_before_it_is_published() {
+fn batch_is_invisible_before_it_is_published() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
-    assert_eq!(row(&mut document, "q"), None, "somebody looks");
+    assert_eq!(row(&mut document, "q"), None, "creates the view");
     let mut applied = document
         .engine
         .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
@@ -141,7 +141,7 @@ fn nothing_of_a_batch_is_shown_before_it_is_published() {
 }
 
 #[test]
-fn one_bad_message_in_a_batch_costs_only_its_sender() {
+fn invalid_message_in_a_batch_rejects_only_its_sender() {
     let (mut document, log) = plan();
     let mut good = Remote::new(8);
     let mut forger = Remote::new(9);
@@ -149,7 +149,7 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
         document.engine.join(remote.key, Vec::new());
         remote.settle(&mut document);
     }
-    // The forger writes under the good peer's actor and number, with other content: the two exclude each other.
+    // The forger writes under the good peer's actor and sequence number, so the two changes exclude each other.
     let mut forged = AutoCommit::load(&log).unwrap().with_actor(good.doc.get_actor().clone());
     forged.put(ROOT, "name", "forged").unwrap();
     forged.commit();
@@ -164,7 +164,7 @@ fn one_bad_message_in_a_batch_costs_only_its_sender() {
 }
 
 #[test]
-fn a_corrupt_change_refuses_its_message_whole() {
+fn corrupt_change_rejects_the_whole_message() {
     let (mut document, _) = plan();
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
@@ -184,7 +184,7 @@ fn a_corrupt_change_refuses_its_message_whole() {
 }
 
 #[test]
-fn a_change_that_waits_for_another_is_stored_when_it_applies() {
+fn orphaned_change_is_stored_when_it_applies() {
     let (mut document, log) = plan();
     let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
     let start = author.get_heads();
@@ -198,10 +198,10 @@ fn a_change_that_waits_for_another_is_stored_when_it_applies() {
     document.engine.join(PeerKey(3), Vec::new());
     let (second, first) = (sync_of(&changes[1]), sync_of(&changes[0]));
     let mut applied = document.engine.apply(vec![second]);
-    assert!(applied.chunks.is_empty(), "nothing that misses something goes into the log");
+    assert!(applied.chunks.is_empty(), "orphaned changes are not stored");
     let asked = document.publish(&mut applied, |_| true).deliveries;
     let need = sync::Message::decode(&asked[0].message).unwrap().need;
-    assert_eq!(need, [changes[0].hash()], "the peer is asked for what is missing");
+    assert_eq!(need, [changes[0].hash()], "the peer is asked for the missing change");
     let applied = document.engine.apply(vec![first]);
     assert_eq!(applied.change_count, 2);
     let reopened = load(&[log, applied.chunks].concat());
@@ -209,7 +209,7 @@ fn a_change_that_waits_for_another_is_stored_when_it_applies() {
 }
 
 #[test]
-fn what_waits_for_another_change_is_in_no_copy() {
+fn orphaned_change_is_in_no_snapshot_or_copy() {
     let (mut document, log) = plan();
     let mut author = AutoCommit::load(&log).unwrap().with_actor(ActorId::from([5u8]));
     let start = author.get_heads();
@@ -228,7 +228,7 @@ fn what_waits_for_another_change_is_in_no_copy() {
         Automerge::load(bytes).unwrap().get_missing_deps(&[]).is_empty()
     };
     assert!(whole(&document.engine.save()));
-    // For one of whom it is known what it has, which is nothing; and for one of whom it is not.
+    // For a peer that is known to have nothing, and for one whose heads are unknown.
     for (key, heads) in [(8, Vec::new()), (9, heads)] {
         document.engine.join(PeerKey(key), Vec::new());
         let mut flags = sync::MessageFlags::new();
@@ -274,13 +274,13 @@ fn orphaned_change_survives_a_conflicting_change() {
         (applied.change_count, matches!(applied.outcomes[0], Outcome::Synced))
     };
     assert_eq!(send(3, &heads, &changes[..1]), (1, true));
-    assert_eq!(send(3, &heads, &changes[2..]), (0, true), "it waits for the second");
+    assert_eq!(send(3, &heads, &changes[2..]), (0, true), "orphaned until the second arrives");
     assert_eq!(send(4, &twin.get_heads(), &twin.get_changes(&start)), (0, false), "two first changes of one actor");
-    assert_eq!(send(3, &heads, &changes[1..2]), (2, true), "it still waited");
+    assert_eq!(send(3, &heads, &changes[1..2]), (2, true), "the orphan was kept");
 }
 
 #[test]
-fn a_reload_asks_peers_for_what_was_not_stored() {
+fn reload_asks_peers_for_unstored_changes() {
     let (mut document, log) = plan();
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
@@ -299,7 +299,7 @@ fn a_reload_asks_peers_for_what_was_not_stored() {
 }
 
 #[test]
-fn the_document_id_cannot_be_changed_by_a_peer() {
+fn peer_cannot_change_the_document_id() {
     let (mut document, mut log) = plan();
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
@@ -323,7 +323,7 @@ fn the_document_id_cannot_be_changed_by_a_peer() {
 }
 
 #[test]
-fn edits_that_are_not_acceptable_change_nothing() {
+fn invalid_edits_change_nothing() {
     let (mut document, _) = plan();
     let heads = document.engine.heads();
     let patch = |patch: PositionPatch| Edit::Patch { id: "p".to_owned(), patch };
@@ -350,7 +350,7 @@ fn edits_that_are_not_acceptable_change_nothing() {
 }
 
 #[test]
-fn an_edit_that_finds_everything_as_asked_for_makes_no_change() {
+fn edit_without_effect_makes_no_change() {
     let (mut document, _) = plan();
     let same = PositionPatch::set(DESIGNATION, "UI").with(BUDGET, Budget::new_f64(45.0).unwrap());
     assert!(edit(&mut document, Edit::Patch { id: "p".to_owned(), patch: same }).unwrap().is_empty());
@@ -385,7 +385,7 @@ fn change_is_acknowledged_despite_a_later_message_in_the_batch() {
     remote.doc.put(ROOT, "theirs", 1).unwrap();
     remote.doc.commit();
     let change = remote.message().unwrap();
-    // What it says when an earlier message of ours crosses its change.
+    // What it sends when an earlier message of ours crosses its change.
     let says = sync::Message {
         heads: remote.doc.get_heads(),
         need: Vec::new(),
@@ -398,14 +398,14 @@ fn change_is_acknowledged_despite_a_later_message_in_the_batch() {
     let mut applied = document.engine.apply(vec![change, more]);
     let answer = document.publish(&mut applied, |_| true).deliveries.pop().expect("an answer");
     assert_eq!(sync::Message::decode(&answer.message).unwrap().heads, document.engine.heads());
-    // And that is the end of it.
+    // The exchange is complete.
     remote.receive(&answer.message);
     remote.settle(&mut document);
     assert_eq!(remote.doc.get_heads(), document.engine.heads());
 }
 
 #[test]
-fn only_the_sender_of_too_many_orphans_is_refused() {
+fn only_the_sender_of_too_many_orphans_is_rejected() {
     let (mut document, _) = plan();
     let mut attacker = AutoCommit::new().with_actor(ActorId::from([6u8]));
     for value in 0..=i64::try_from(MAX_ORPHANS).unwrap() + 1 {
@@ -429,7 +429,7 @@ fn only_the_sender_of_too_many_orphans_is_refused() {
 }
 
 #[test]
-fn a_total_that_people_type_has_no_noise_of_binary_fractions() {
+fn typed_total_has_no_floating_point_noise() {
     let (mut document, _) = plan();
     for crore in 1..3_000 {
         let crore = f64::from(crore) / 100.0;
@@ -443,7 +443,7 @@ fn a_total_that_people_type_has_no_noise_of_binary_fractions() {
 #[test]
 fn reload_reports_rows_that_a_failed_publish_missed() {
     let (mut document, mut log) = plan();
-    assert!(row(&mut document, "p").is_some(), "somebody looks");
+    assert!(row(&mut document, "p").is_some(), "creates the view");
     let mut remote = Remote::new(9);
     document.engine.join(remote.key, Vec::new());
     remote.settle(&mut document);
@@ -458,12 +458,12 @@ fn reload_reports_rows_that_a_failed_publish_missed() {
 }
 
 #[test]
-fn if_the_view_failed_halfway_everything_is_told_as_it_is_now() {
+fn view_that_failed_halfway_reports_all_current_rows() {
     thread_local!(static FAILS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     let renderings = Renderings { json: |_, _| assert!(!FAILS.replace(false), "a failure"), ..NO_FORMS };
     let (_, mut log) = plan();
     let mut document = Document::load(id(), &log, ActorId::from([1u8]), renderings, MessageLimits::default()).unwrap();
-    assert!(row(&mut document, "p").is_some(), "somebody looks");
+    assert!(row(&mut document, "p").is_some(), "creates the view");
     let mut applied = document
         .engine
         .apply(vec![Item::Edit { edit: AuthoredEdit { edit: Edit::Add(position("q")), author: author() }, by: None }]);
@@ -471,8 +471,8 @@ fn if_the_view_failed_halfway_everything_is_told_as_it_is_now() {
     FAILS.set(true);
     assert!(catch_unwind(AssertUnwindSafe(|| document.publish(&mut applied, |_| true))).is_err());
     let change = document.reload(&log, ActorId::from([2u8])).unwrap();
-    let mut told: Vec<_> = change.rows.iter().map(|event| event.id().to_string()).collect();
-    told.sort_unstable();
-    assert_eq!((told, change.plan.is_some()), (vec!["p".to_owned(), "q".to_owned()], true));
+    let mut changed: Vec<_> = change.rows.iter().map(|event| event.id().to_string()).collect();
+    changed.sort_unstable();
+    assert_eq!((changed, change.plan.is_some()), (vec!["p".to_owned(), "q".to_owned()], true));
     assert!(document.reload(&log, ActorId::from([3u8])).unwrap().rows.is_empty(), "once");
 }

@@ -1,31 +1,32 @@
-//! Who may do what with which document: one place for all surfaces.
+//! Authorization: the rights of users on documents, for all surfaces.
 //!
-//! A token says what its user may do with which documents. Beside that, a document has a record of its owner, who made
-//! it, and of others whom the owner has let in. The larger right counts; but what was made to read only never writes. What somebody may not even read is
-//! answered as if it did not exist.
+//! A token grants its user a role on some documents. In addition, each document has an access record with its owner,
+//! and with the users that the owner has given a role. The higher right counts, except that a token for viewers never
+//! writes. A document that a user may not read is reported as missing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use auth::Role;
 use plan::Edit;
 use primitives::{DocumentId, strict_json};
 use serde::{Deserialize, Serialize};
-use store::{Store, StoreError};
+use store::{AccessChanged, Store, StoreError, StoredAccess};
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::caller::Caller;
+use super::requester::Requester;
 
-/// What somebody may do with a document.
+/// A right on a document. Higher rights include lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// Nothing: for them it does not exist.
+    /// No right: the document is reported as missing.
     None,
-    /// Read it.
+    /// May read.
     Read,
-    /// Change it.
+    /// May read and edit.
     Write,
-    /// Say who else may, and delete it.
+    /// May also manage the roles of users, and delete the document.
     Own,
 }
 
@@ -39,76 +40,79 @@ impl From<Role> for Right {
     }
 }
 
-/// Why somebody may not.
+/// Why a request is not permitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// For this caller the document does not exist.
+    /// The document does not exist, or `requester` may not know of it.
     #[error("there is no document {0} here")]
     Missing(DocumentId),
-    /// Reading is all.
-    #[error("you may read this document, and not change it; its owner can allow it")]
+    /// The right to edit is missing.
+    #[error("you need edit access to change this document; ask its owner")]
     ReadOnly,
-    /// No new documents.
-    #[error("you may not make documents on this server; its operator can allow it")]
+    /// The right to create documents is missing.
+    #[error("you may not create documents on this server; ask its operator")]
     Create,
-    /// What is left to owners.
-    #[error("only an owner of the document may do this")]
+    /// The operation is reserved for owners.
+    #[error("only an owner of the document can do this")]
     NotOwner,
-    /// Nobody would be left whom the record calls an owner, and neither would be who asked for that.
-    #[error("nobody would own the document any more: make somebody else an owner of it first")]
+    /// The operation would leave the document without an owner.
+    #[error("the document needs an owner; make another user an owner first")]
     LastOwner,
-    /// There are enough.
-    #[error("a document may have at most {MAX_USERS} users beside those whose token names it")]
+    /// The access record has the maximum number of users.
+    #[error("a document can be shared with at most {MAX_USERS} users")]
     TooManyUsers,
-    /// What legacy clients see, and what a server without documents shows.
+    /// The default document cannot be deleted: legacy clients are bound to it.
     #[error("the default document cannot be deleted")]
     Default,
 }
 
-/// Users that one document's record names. It is written anew with each of them.
+/// How often one change of a record may find that another process has changed the record first.
+const MAX_ATTEMPTS: u32 = 100;
+
+/// Maximum number of users in one access record. The whole record is rewritten at each change.
 pub const MAX_USERS: usize = 1_000;
 
-/// Why it is not known who may do what.
+/// Why the access records could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A record.
+    /// A record is invalid.
     #[error(
-        "{id}.access.json in the folder of the documents, which says who may do what with that document, cannot be read: {source}; mend it or restore it from a backup"
+        "the access record {id}.access.json in the documents folder cannot be read: {source}; repair it or restore it from a backup"
     )]
     Record {
-        /// Of which document.
+        /// The document of the record.
         id: DocumentId,
-        /// What is wrong with it.
+        /// The parse error.
         source: serde_json::Error,
     },
 }
 
-/// What is kept beside a document of who may do what with it.
+/// The access record of a document, stored next to it as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AccessRecord {
-    /// Who made it, unless somebody has given them another role since; None if that is not known.
+    /// The user who created the document. `None` if unknown, or if the user was given another role since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Arc<str>>,
-    /// Others, by name.
+    /// The roles of other users, by user name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<Arc<str>, Role>,
-    /// It is deleted: nobody brings it back.
+    /// Set when the document was deleted. A deleted document cannot be created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deletion>,
 }
 
-/// How a document was deleted.
+/// When and by whom a document was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    /// By whom; None if nobody was asked.
+    /// The user who deleted it. `None` where users are unknown.
     pub by: Option<Arc<str>>,
-    /// When; milliseconds since 1970.
+    /// Time of the deletion, in milliseconds since 1970.
     pub at: i64,
-    /// Its content is gone from the disk as well.
+    /// Whether the content was removed from the disk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
 }
@@ -125,7 +129,7 @@ impl AccessRecord {
         self.owner.is_some() || self.users.values().any(|role| *role == Role::Owner)
     }
 
-    /// Gives a user a role, also who made the document.
+    /// Sets the role of a user, who may also be the creator. `None` removes it.
     fn set(&mut self, user: &Arc<str>, role: Option<Role>) -> Result<(), Denied> {
         let made_it = self.owner.as_ref() == Some(user);
         if made_it && role == Some(Role::Owner) {
@@ -145,32 +149,43 @@ impl AccessRecord {
     }
 }
 
-/// Who may do what with all documents of a server.
+/// An access record, with its version in the store.
+#[derive(Clone, Default)]
+struct Versioned {
+    version: u64,
+    record: Arc<AccessRecord>,
+}
+
+fn parse(record: &[u8]) -> Result<AccessRecord, serde_json::Error> {
+    strict_json::from_slice(record)
+}
+
+/// The access records of a server.
 pub(super) struct Access {
     store: Arc<dyn Store>,
     default: Option<DocumentId>,
-    /// None: nobody but the operator makes documents.
+    /// Least role of users who may create documents. `None` denies it to all users.
     may_create: Option<Role>,
-    records: RwLock<HashMap<DocumentId, Arc<AccessRecord>>>,
-    /// Documents that exist, as far as that is known without a look at the disk.
+    records: RwLock<HashMap<DocumentId, Versioned>>,
+    /// Documents known to exist without a look at the disk.
     existing: RwLock<HashSet<DocumentId>>,
-    /// Of each record that is being changed: held while it is read, changed, and written.
-    changing: Mutex<HashMap<DocumentId, Weak<AsyncMutex<()>>>>,
+    /// Locks of the records that are being changed. A lock is held while its record is read, changed and written.
+    record_locks: Mutex<HashMap<DocumentId, Weak<AsyncMutex<()>>>>,
 }
 
 impl Access {
+    /// No records: they are loaded by [`load`](Self::load).
     pub(super) fn new(store: Arc<dyn Store>, default: Option<DocumentId>, may_create: Option<Role>) -> Self {
-        let (records, existing, changing) = (RwLock::default(), RwLock::default(), Mutex::default());
-        Self { store, default, may_create, records, existing, changing }
+        let (records, existing, record_locks) = (RwLock::default(), RwLock::default(), Mutex::default());
+        Self { store, default, may_create, records, existing, record_locks }
     }
 
-    /// Reads all records, and which documents there are.
+    /// Loads all records, and the ids of the stored documents.
     pub(super) async fn load(&self) -> Result<(), AccessError> {
         let mut records = HashMap::new();
-        for (id, bytes) in self.store.load_access().await? {
-            let record =
-                strict_json::from_slice(&bytes).map_err(|source| AccessError::Record { id: id.clone(), source })?;
-            records.insert(id, Arc::new(record));
+        for StoredAccess { document: id, version, record } in self.store.load_access().await? {
+            let record = parse(&record).map_err(|source| AccessError::Record { id: id.clone(), source })?;
+            records.insert(id, Versioned { version, record: Arc::new(record) });
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
         let existing = self.store.list().await?.into_iter().collect();
@@ -178,129 +193,209 @@ impl Access {
         Ok(())
     }
 
-    /// Notes that a document exists.
-    pub(super) fn note_existing(&self, id: &DocumentId) {
+    /// Records that a document exists.
+    pub(super) fn record_existing(&self, id: &DocumentId) {
         let is_known = self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id);
         if !is_known {
             self.existing.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
         }
     }
 
-    /// Whether a document that exists is not for this caller, who may make one that does not. Told without a look at the
-    /// document. (One that somebody has put into the folder of a running server is only known once it was opened.)
-    pub(super) fn is_anothers(&self, caller: &Caller, id: &DocumentId) -> bool {
-        self.right(caller, id) < Right::Read
+    /// Whether a document exists that `requester` may not read, though they may create one that does not exist. Does
+    /// not look at the disk: a file that was put into the folder of a running server is only known once it was
+    /// opened.
+    pub(super) fn exists_for_others(&self, requester: &Requester, id: &DocumentId) -> bool {
+        self.right(requester, id) < Right::Read
             && self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
-    /// Whether somebody may make this edit.
-    pub(super) fn check_edit(&self, caller: &Caller, id: &DocumentId, edit: &Edit) -> Result<(), Denied> {
+    /// Checks whether `requester` may make this edit.
+    pub(super) fn check_edit(&self, requester: &Requester, id: &DocumentId, edit: &Edit) -> Result<(), Denied> {
         if matches!(edit, Edit::Create { .. }) {
-            let allowed = self.may_create(caller) && !self.is_deleted(id);
-            return if allowed { Ok(()) } else { Err(Denied::Create) };
+            let mailbox_permit = self.may_create(requester) && !self.is_deleted(id);
+            return if mailbox_permit { Ok(()) } else { Err(Denied::Create) };
         }
-        match self.right(caller, id) {
+        match self.right(requester, id) {
             Right::None => Err(Denied::Missing(id.clone())),
             Right::Read => Err(Denied::ReadOnly),
             Right::Write | Right::Own => Ok(()),
         }
     }
 
-    /// What somebody may do with a document that exists.
-    pub(super) fn right(&self, caller: &Caller, id: &DocumentId) -> Right {
-        self.right_by(caller, id, self.record(id).as_deref())
+    /// The right of `requester` on a document that exists.
+    pub(super) fn right(&self, requester: &Requester, id: &DocumentId) -> Right {
+        self.right_by(requester, id, self.record(id).as_deref())
     }
 
-    /// The same, if this is the document's record.
-    fn right_by(&self, caller: &Caller, id: &DocumentId, record: Option<&AccessRecord>) -> Right {
-        if caller.is_over() || record.is_some_and(|record| record.deleted.is_some()) {
+    /// The right of `requester`, given the document's record.
+    fn right_by(&self, requester: &Requester, id: &DocumentId, record: Option<&AccessRecord>) -> Right {
+        if requester.is_revoked() || record.is_some_and(|record| record.deleted.is_some()) {
             return Right::None;
         }
-        let Some(grant) = caller.grant() else { return Right::Own };
+        let Some(grant) = requester.grant() else { return Right::Own };
         let by_token = grant.role_for(id, self.default.as_ref()).map_or(Right::None, Right::from);
         let by_record = record.map_or(Right::None, |record| record.right_of(&grant.user));
         let most = if grant.role == Role::Viewer { Right::Read } else { Right::Own };
         by_token.max(by_record.min(most))
     }
 
-    /// The same for a document that does not exist: users who may create it have all rights, and others may wait for it.
-    pub(super) fn right_before(&self, caller: &Caller, id: &DocumentId) -> Right {
-        let right = self.right(caller, id);
+    /// The right of `requester` on a document that does not exist: users who may create it may write, others may wait
+    /// for it.
+    pub(super) fn right_before(&self, requester: &Requester, id: &DocumentId) -> Right {
+        let right = self.right(requester, id);
         if self.is_deleted(id) {
             Right::None
-        } else if self.may_create(caller) {
+        } else if self.may_create(requester) {
             right.max(Right::Write)
         } else {
             right.min(Right::Read)
         }
     }
 
-    pub(super) fn may_create(&self, caller: &Caller) -> bool {
-        match (caller.grant(), self.may_create) {
+    /// Whether `requester` may create documents.
+    pub(super) fn may_create(&self, requester: &Requester) -> bool {
+        match (requester.grant(), self.may_create) {
             (None, _) => true,
-            (Some(grant), Some(role)) => grant.role >= role && !caller.is_over(),
+            (Some(grant), Some(role)) => grant.role >= role && !requester.is_revoked(),
             (Some(_), None) => false,
         }
     }
 
-    /// Whether somebody may say who else may, and delete.
-    pub(super) fn check_owner(&self, caller: &Caller, id: &DocumentId) -> Result<(), Denied> {
-        match self.right(caller, id) {
+    /// Checks whether `requester` may manage roles and delete the document.
+    pub(super) fn check_owner(&self, requester: &Requester, id: &DocumentId) -> Result<(), Denied> {
+        match self.right(requester, id) {
             Right::None => Err(Denied::Missing(id.clone())),
             Right::Read | Right::Write => Err(Denied::NotOwner),
             Right::Own => Ok(()),
         }
     }
 
-    /// Whether a document may be deleted at all.
+    /// Checks whether the document may be deleted at all.
     pub(super) fn check_deletable(&self, id: &DocumentId) -> Result<(), Denied> {
         if self.default.as_ref() == Some(id) { Err(Denied::Default) } else { Ok(()) }
     }
 
+    /// Whether the document was deleted.
     pub(super) fn is_deleted(&self, id: &DocumentId) -> bool {
         self.record(id).is_some_and(|record| record.deleted.is_some())
     }
 
+    /// The record of a document.
     pub(super) fn record(&self, id: &DocumentId) -> Option<Arc<AccessRecord>> {
+        self.versioned(id).map(|versioned| versioned.record)
+    }
+
+    fn versioned(&self, id: &DocumentId) -> Option<Versioned> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Changes the record of a document, durably.
+    /// Takes over a record that another process has stored. Returns whether it differs from the one known here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn take_over(&self, id: &DocumentId, version: u64, record: &[u8]) -> Result<bool, StoreError> {
+        let record = parse(record).map_err(|error| StoreError::Read {
+            id: id.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidData, format!("its access record: {error}")),
+        })?;
+        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+        let known = records.entry(id.clone()).or_default();
+        if version <= known.version {
+            return Ok(false);
+        }
+        known.version = version;
+        let differs = *known.record != record;
+        if differs {
+            known.record = Arc::new(record);
+        }
+        Ok(differs)
+    }
+
+    /// Reads the record of a document again from the store. Returns whether it differs from the one known here.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn refresh(&self, id: &DocumentId) -> Result<bool, StoreError> {
+        match self.store.load_access_of(id).await? {
+            Some(StoredAccess { version, record, .. }) => self.take_over(id, version, &record),
+            None => Ok(false),
+        }
+    }
+
+    /// Changes the record of a document durably. If another process has changed it meanwhile, changes what that process has stored.
     pub(super) async fn change<T>(
         &self,
         id: &DocumentId,
-        change: impl FnOnce(&mut AccessRecord) -> T + Send,
+        mut change: impl FnMut(&mut AccessRecord) -> T + Send,
     ) -> Result<T, StoreError> {
-        let turn = self.turn(id);
-        let _turn = turn.lock().await;
-        let before = self.record(id).unwrap_or_default();
-        let mut record = AccessRecord::clone(&before);
-        let result = change(&mut record);
-        if record != *before {
-            // Writing names and numbers to a vector cannot fail.
-            let bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
-            self.store.save_access(id, bytes).await?;
-            self.records.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(record));
+        let lock = self.record_lock(id);
+        let _guard = lock.lock().await;
+        for _ in 0..MAX_ATTEMPTS {
+            let (record, result) = self.changed(id, &mut change);
+            if self.store_record(id, record).await? {
+                return Ok(result);
+            }
+            self.refresh(id).await?;
         }
-        Ok(result)
+        Err(StoreError::Contended { id: id.clone() })
     }
 
-    /// Lets a user do something with a document; None: only what their token says. Whoever asks for it has to be an owner, also
-    /// at the moment at which it is done, and somebody has to be one afterwards.
+    /// Changes the record of a document durably, unless another process has changed it meanwhile. Returns whether it was changed.
+    pub(super) async fn try_change(
+        &self,
+        id: &DocumentId,
+        mut change: impl FnMut(&mut AccessRecord) + Send,
+    ) -> Result<bool, StoreError> {
+        let lock = self.record_lock(id);
+        let _guard = lock.lock().await;
+        let (record, ()) = self.changed(id, &mut change);
+        let stored = self.store_record(id, record).await?;
+        if !stored {
+            self.refresh(id).await?;
+        }
+        Ok(stored)
+    }
+
+    /// The record after a change; `None` if the change leaves it as it is.
+    fn changed<T>(&self, id: &DocumentId, change: &mut impl FnMut(&mut AccessRecord) -> T) -> (Option<Versioned>, T) {
+        let Versioned { version, record: before } = self.versioned(id).unwrap_or_default();
+        let mut record = AccessRecord::clone(&before);
+        let result = change(&mut record);
+        let changed = (record != *before).then(|| Versioned { version, record: Arc::new(record) });
+        (changed, result)
+    }
+
+    /// Stores a record in place of the version that it was made from. Returns whether that was still the stored version.
+    async fn store_record(&self, id: &DocumentId, record: Option<Versioned>) -> Result<bool, StoreError> {
+        let Some(Versioned { version, record }) = record else { return Ok(true) };
+        // Writing names and numbers to a vector cannot fail.
+        let bytes = serde_json::to_vec_pretty(&*record).unwrap_or_default();
+        match self.store.change_access(id, version, bytes).await? {
+            AccessChanged::Stored(version) => {
+                let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+                records.insert(id.clone(), Versioned { version, record });
+                Ok(true)
+            }
+            AccessChanged::Behind => Ok(false),
+        }
+    }
+
+    /// Sets the role of a user on a document. `None` removes it, which leaves what the user's token grants. Checks
+    /// under the record's lock that `requester` is an owner, and that an owner remains.
     pub(super) async fn set_role(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         user: &Arc<str>,
         role: Option<Role>,
     ) -> Result<Result<(), Denied>, StoreError> {
         let set = |record: &mut AccessRecord| {
-            if self.right_by(caller, id, Some(record)) < Right::Own {
+            if self.right_by(requester, id, Some(record)) < Right::Own {
                 return Err(Denied::NotOwner);
             }
             let mut changed = record.clone();
             changed.set(user, role)?;
-            if !changed.has_owner() && self.right_by(caller, id, Some(&changed)) < Right::Own {
+            if !changed.has_owner() && self.right_by(requester, id, Some(&changed)) < Right::Own {
                 return Err(Denied::LastOwner);
             }
             *record = changed;
@@ -309,23 +404,23 @@ impl Access {
         self.change(id, set).await
     }
 
-    fn turn(&self, id: &DocumentId) -> Arc<AsyncMutex<()>> {
-        let mut turns = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
-            return turn;
+    fn record_lock(&self, id: &DocumentId) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.record_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
+            return lock;
         }
-        let turn = Arc::default();
-        turns.insert(id.clone(), Arc::downgrade(&turn));
-        turn
+        let lock = Arc::default();
+        locks.insert(id.clone(), Arc::downgrade(&lock));
+        lock
     }
 
-    /// Documents that were deleted before this moment.
+    /// Documents that were deleted before `moment` (milliseconds since 1970), and whose content was not removed yet.
     pub(super) fn deleted_before(&self, moment: i64) -> Vec<DocumentId> {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
-        let deleted = records
-            .iter()
-            .filter(|(_, record)| record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed));
+        let deleted = records.iter().filter(|(_, Versioned { record, .. })| {
+            record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed)
+        });
         deleted.map(|(id, _)| id.clone()).collect()
     }
 }
@@ -343,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn who_made_a_document_is_given_another_role_like_anybody_else() {
+    fn creator_can_be_given_another_role() {
         let made = record("ceo", &[("cfo", Role::Owner)]);
         for (role, right) in [(Some(Role::Viewer), Right::Read), (None, Right::None), (Some(Role::Owner), Right::Own)] {
             let mut changed = made.clone();
@@ -355,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_names_a_thousand_users_and_no_more() {
+    fn access_record_holds_at_most_a_thousand_users() {
         let mut record = record("ceo", &[]);
         for user in 0..MAX_USERS {
             assert_eq!(record.set(&user.to_string().into(), Some(Role::Viewer)), Ok(()));
@@ -364,7 +459,7 @@ mod tests {
         assert_eq!(record.set(&"one more".into(), Some(Role::Viewer)), Err(Denied::TooManyUsers));
         assert_eq!(record.set(&"ceo".into(), Some(Role::Owner)), Ok(()));
         assert_eq!(record, full);
-        assert_eq!(record.set(&"7".into(), Some(Role::Editor)), Ok(()), "who is in it gets another role");
+        assert_eq!(record.set(&"7".into(), Some(Role::Editor)), Ok(()), "a listed user can get another role");
         assert_eq!(record.set(&"7".into(), None), Ok(()));
         assert_eq!(record.set(&"one more".into(), Some(Role::Viewer)), Ok(()));
     }
@@ -374,18 +469,14 @@ mod tests {
         let access = Access::new(Arc::new(MemoryStore::default()), None, None);
         let [slow, other] = [7, 8].map(|seed| DocumentId::from_random([seed; 16]));
         let set = |record: &mut AccessRecord| record.set(&"cfo".into(), Some(Role::Editor));
-        let turn = access.turn(&slow).lock_owned().await;
+        let lock = access.record_lock(&slow).lock_owned().await;
         let mut waits = Box::pin(access.change(&slow, set));
         assert!((&mut waits).now_or_never().is_none());
         assert!(access.change(&other, set).now_or_never().expect("it does not wait").is_ok());
-        drop(turn);
+        drop(lock);
         assert!(waits.await.is_ok());
         assert_eq!(access.record(&slow), access.record(&other));
-        let _turn = access.turn(&other);
-        assert_eq!(
-            access.changing.lock().expect("no panic").len(),
-            1,
-            "what is not being changed leaves nothing behind"
-        );
+        let _guard = access.record_lock(&other);
+        assert_eq!(access.record_locks.lock().expect("no panic").len(), 1, "unused locks are removed");
     }
 }

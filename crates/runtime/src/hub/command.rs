@@ -1,4 +1,4 @@
-//! What can be asked of a document's task.
+//! Commands to a document's task, and their errors.
 
 use std::sync::Arc;
 
@@ -12,209 +12,211 @@ use sync_engine::{DocumentFull, Incoming, Provenance};
 use tokio::sync::oneshot;
 
 use super::access::Denied;
-use super::allowance::{Allowance, Allowed};
-use super::caller::Caller;
-use super::outbox::{ConnectionKey, Ephemeral, Farewell, FarewellKind, Outbox, Outgoing, RemoteHeads, Waiter};
+use super::mailbox_quota::{MailboxPermit, MailboxQuota};
+use super::outbox::{CloseKind, CloseReason, ConnectionKey, DrainListener, Ephemeral, Outbox, Outgoing, RemoteHeads};
+use super::pending_documents::PendingLimit;
 use super::refusals::Refusals;
-use super::waits::WaitLimit;
+use super::requester::Requester;
 use crate::document::{AttributedPage, EditRefused};
 use crate::memory_budget::OutOfMemory;
 
-/// A connection that syncs, as a document sees it.
+/// A connection as a peer of a document.
 #[derive(Debug, Clone)]
 pub struct SyncPeer {
-    /// Who it is.
-    pub caller: Caller,
-    /// Names the connection; in every document the same.
+    /// The client behind the connection.
+    pub requester: Requester,
+    /// The connection, under the same key in every document.
     pub key: ConnectionKey,
-    /// Where its messages go.
+    /// Where messages to the peer go.
     pub outbox: Outbox,
-    /// The storage behind it, if it has one that outlives the connection: what it shares with us is remembered.
+    /// The peer's storage id, if its storage outlives the connection. The heads that it shares with the document are
+    /// recorded under it.
     pub storage: Option<Arc<str>>,
-    /// Its share of what may wait for documents.
-    pub allowance: Allowance,
-    /// The documents that take no changes from it.
+    /// The connection's quota of queued messages.
+    pub mailbox_quota: MailboxQuota,
+    /// The documents that reject changes of this connection.
     pub refusals: Refusals,
 }
 
 impl SyncPeer {
-    /// Told about this document only: the other ones of this connection are fine, and it may ask again.
-    pub(super) fn tell_unavailable(&self, id: &DocumentId, why: &Unavailable) {
-        match self.outbox.place_for_notice(&Waiter::Document(id.clone())) {
-            Some(place) => place.fill(match why {
+    /// Tells the peer that this document is unavailable. Other documents on the connection are not affected. If the
+    /// outbox is full, the connection is closed.
+    pub(super) fn send_unavailable(&self, id: &DocumentId, why: &Unavailable) {
+        match self.outbox.try_reserve_for_notice(&DrainListener::Document(id.clone())) {
+            Some(permit) => permit.send(match why {
                 Unavailable::Denied(_) => Outgoing::Missing(id.clone()),
                 why => Outgoing::Unavailable { document: id.clone(), reason: Some(why.to_string().into()) },
             }),
             None => {
-                let Farewell { kind, message } = why.clone().into();
+                let CloseReason { kind, message } = why.clone().into();
                 self.outbox.close(kind, message);
             }
         }
     }
 }
 
-/// How a document's task is asked for something.
+/// A command to a document's task.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// A peer begins to sync and is to be greeted, before it has said anything.
-    Greet(SyncPeer),
-    /// A sync message. The first one makes its sender a peer of this document.
+    /// Adds a peer that has sent nothing yet, and sends it the first message.
+    StartSync(SyncPeer),
+    /// A sync message. The first one adds its sender as a peer.
     Sync {
         peer: SyncPeer,
         bytes: Bytes,
-        /// Taken apart already, if it is of some size.
+        /// The decoded message, if it was large enough to be decoded before.
         incoming: Option<Box<Incoming>>,
-        /// The sender has not got the document: it is to be told if we have not either.
+        /// Whether the sender does not have the document: it is told if the document does not exist.
         request: bool,
-        /// Given back when the message was dealt with.
-        allowed: Option<Allowed>,
+        /// The message's share of its connection's quota, released after the message was processed.
+        mailbox_permit: Option<MailboxPermit>,
     },
-    /// A peer passes on an ephemeral message.
+    /// An ephemeral message of a peer.
     Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },
-    /// A peer tells what it knows of another storage's heads.
+    /// What a peer knows of the heads of another storage.
     RemoteHeads { from: ConnectionKey, heads: Arc<RemoteHeads> },
-    /// A peer wants to be told what these storages have of this document.
+    /// A peer subscribes to the heads of these storages.
     WatchStorages { peer: ConnectionKey, storages: Vec<Arc<str>> },
-    /// A connection looks at rows from now on.
+    /// Subscribes a connection to row changes.
     Watch {
-        caller: Caller,
+        requester: Requester,
         key: ConnectionKey,
         outbox: Outbox,
         reply: oneshot::Sender<Result<SharedView, Unavailable>>,
     },
-    /// There is no room for a message that a peer has sent: it is asked for it again later.
+    /// A message did not fit into the memory budget: asks its sender for it again later.
     Postpone(SyncPeer),
-    /// A connection is gone, as a peer or as one who looked at rows.
+    /// The connection is closed.
     Leave(ConnectionKey),
-    /// Somebody has logged in or out on a legacy socket.
-    People,
-    /// What anybody may do with this document may have changed.
+    /// The users on legacy sockets have changed.
+    LegacyPresenceChanged,
+    /// The rights of users on this document may have changed.
     Recheck,
-    /// The socket of a connection takes messages again.
+    /// The outbox of a connection has room again.
     Drained(ConnectionKey),
-    /// An edit by a caller who waits for it to be durable.
+    /// An edit. The reply is sent after it was published.
     Edit {
-        /// Boxed: a mailbox has room for as many commands as it holds at once, each as large as the largest.
+        /// Boxed, since every slot of a mailbox is as large as the largest command.
         edit: Box<Edit>,
         author: Author,
-        caller: Caller,
+        requester: Requester,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
-    /// Be there: the view can be read.
+    /// Returns the view.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
-    /// Have the history ready. False: the document does not exist.
+    /// Builds the history if there is none. Returns false if the document does not exist.
     OpenHistory { reply: oneshot::Sender<Result<bool, Unavailable>> },
-    /// The history was made that somebody asked for; None: that has failed.
-    HistoryMade(Option<Box<History>>),
-    /// A page of the history. None: there is no history (any more).
+    /// The history was built; `None` if that failed.
+    HistoryBuilt(Option<Box<History>>),
+    /// Returns a page of the history; `None` if there is no history.
     HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>> },
-    /// Who brought these changes in, as far as that is known. None: the document does not exist.
+    /// Returns the provenance of these changes, as far as it is known; `None` if the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
-    /// The document as it was with these heads. None: the document does not exist.
+    /// Returns the document at these heads; `None` if the document does not exist.
     Past { heads: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Past>, ReadFailure>> },
-    /// Write what there is to write, and end.
+    /// Ends the task after its last batch was stored.
     Stop,
 }
 
-/// Changes, and how they came in.
+/// Changes, each with the user and surface that contributed it.
 pub type Attributed = Vec<(ChangeHash, Provenance)>;
 
-/// Why a document cannot be used at all.
+/// Why a document cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unavailable {
-    /// Its file could not be opened. The reason is in the log; here is what may be told to anybody.
+    /// The file could not be opened. Contains the public reason; the log has the details.
     #[error("{0}")]
     Store(String),
-    /// To open it would take more memory than one document may. Its file can be read.
+    /// Opening it would exceed the memory limit of a document. The file can still be downloaded.
     #[error(
-        "document {0} holds too many changes by too many actors to be opened; \
-         its file is at /api/documents/{0}/export.automerge"
+        "document {0} has too many changes by too many actors to be opened; \
+         download its file from /api/documents/{0}/export.automerge"
     )]
     TooLarge(DocumentId),
-    /// Changes to it took too long: it can be read, and takes changes again after a while.
-    #[error("document {0} takes no changes for a while, since changes to it took too long; try again later")]
+    /// Changes to it took too long. It is read-only for a while.
+    #[error("document {0} is temporarily read-only because changes to it took too long; try again later")]
     Quarantined(DocumentId),
-    /// Too many documents that do not exist are being waited for.
-    #[error("document {id} does not exist, and {limit}; ask for it again later, or close documents that are gone")]
+    /// Clients wait for too many documents that do not exist.
+    #[error("document {id} does not exist, and {limit}; try again later, or close documents that no longer exist")]
     TooManyPending {
-        /// The document that was asked for.
+        /// The requested document.
         id: DocumentId,
-        /// Whose limit is reached.
-        limit: WaitLimit,
+        /// The limit that is reached.
+        limit: PendingLimit,
     },
     /// Documents are created faster than the rate limit allows.
-    #[error("too many documents have been created in the last minutes; nothing was stored, try again in a minute")]
+    #[error("too many documents were created in the last minutes; nothing was stored, try again in a minute")]
     TooManyNew,
-    /// Large messages take as much memory as they may.
+    /// The memory budget of large messages is used up.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
-    /// It takes nothing more from this connection.
-    #[error("the document has refused what this connection sent; connect again to get it")]
+    /// The document rejects all messages of this connection.
+    #[error("the document rejected a message of this connection; reconnect to open it again")]
     Refused,
-    /// Not for this caller.
+    /// The client lacks the right.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The server stops.
+    /// The server is shutting down.
     #[error("the server is shutting down")]
     Stopping,
 }
 
-impl From<Unavailable> for Farewell {
+impl From<Unavailable> for CloseReason {
     fn from(error: Unavailable) -> Self {
         let kind = match error {
-            Unavailable::Stopping => FarewellKind::GoingAway,
-            Unavailable::Denied(_) => FarewellKind::Forbidden,
-            _ => FarewellKind::TryAgainLater,
+            Unavailable::Stopping => CloseKind::GoingAway,
+            Unavailable::Denied(_) => CloseKind::Forbidden,
+            _ => CloseKind::TryAgainLater,
         };
         Self { kind, message: error.to_string() }
     }
 }
 
-/// Why something is not read.
+/// Why a read failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadFailure {
-    /// The document is not there.
+    /// The document cannot be used.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// There is no such page of the history.
+    /// The page of the history does not exist.
     #[error(transparent)]
     PageError(#[from] PageError),
     /// The document has never had these heads.
-    #[error("the document never had these heads, or has lost them; the history tells which it had")]
+    #[error("the document has never had these heads; see its history for valid ones")]
     UnknownHeads,
-    /// Too many want to know what documents were like.
-    #[error("too many are reading documents as they were at the moment; try again in a few seconds")]
+    /// Too many clients read earlier states of documents.
+    #[error("too many requests for earlier states of documents; try again in a few seconds")]
     Busy,
 }
 
-/// Why an edit was not made.
+/// Why an edit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EditFailure {
-    /// It is not acceptable.
+    /// The edit is invalid, or its precondition failed.
     #[error(transparent)]
     Edit(#[from] EditError),
-    /// The document is as large as it may be.
+    /// The document has reached its size limit.
     #[error(transparent)]
     Full(#[from] DocumentFull),
-    /// It could not be made durable.
+    /// The edit could not be stored.
     #[error("{message}")]
     Storage {
         /// Whether the disk is full.
         full: bool,
-        /// What may be told to anybody.
+        /// The public reason.
         message: &'static str,
     },
-    /// Not by this caller.
+    /// The client lacks the right.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The document is not there.
+    /// The document cannot be used.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The library failed on it.
-    #[error("the edit could not be applied; the document was reloaded, and nothing was changed")]
+    /// Automerge panicked while applying it.
+    #[error("the edit could not be applied; nothing was changed")]
     Panicked,
-    /// Something else failed while it was made.
-    #[error("something failed while the edit was made; look whether it is there before you make it again")]
+    /// The task failed while processing the edit. Whether it was stored is unknown.
+    #[error("the server failed during the edit; check whether it was applied before you retry")]
     Unknown,
 }
 

@@ -1,13 +1,12 @@
-//! What a document was, and how it came to be what it is: for those who look back. They must not hold up those who work.
+//! Reading the history and earlier states of documents, without delaying edits.
 //!
-//! A page of the history is little work, and is collected by the document's task; only so many are asked for at a time that
-//! a batch does not wait for them. What takes long, to make a history and to read a document as it was, is done beside the
-//! task, from a copy.
+//! The document's task collects pages of the history itself, as that is cheap; their number is limited so that
+//! batches do not wait. Building a history and reading an earlier state take long, and use a copy outside the task.
 
 use std::sync::Arc;
 
 use automerge::ChangeHash;
-use limits::{KeyedLimit, KeyedPermit, Payer, share_of};
+use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use plan::Past;
 use plan::history::Query;
 use primitives::DocumentId;
@@ -15,127 +14,128 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Hub;
 use super::access::Right;
-use super::caller::Caller;
 use super::command::{Attributed, Command, ReadFailure, Unavailable};
+use super::requester::Requester;
 use crate::document::AttributedPage;
 
 /// Pages of histories that are collected at a time.
-const PAGES: usize = 4;
-/// Those who may wait for their turn to read a document as it was.
-const WAITING: usize = 64;
-/// How often a page is asked for: a history may be let go of between being made and being read.
-const TRIES: usize = 3;
+const CONCURRENT_PAGES: usize = 4;
+/// Requests for earlier states that may wait for a permit.
+const MAX_WAITING: usize = 64;
+/// Attempts to read a page: the history may be dropped between building and reading it.
+const MAX_ATTEMPTS: usize = 3;
 
-/// What those who look back may take, all documents together.
-pub(super) struct Readers {
+/// Limits on readers of history, over all documents.
+pub(super) struct HistoryReaders {
     pages: Semaphore,
-    /// Those who read documents as they were, and those who wait for that; a share of it for each user.
-    places: Arc<KeyedLimit<Payer>>,
-    /// Those who read.
-    turns: Arc<Semaphore>,
+    /// Requests for earlier states, waiting ones included: in total, and per user.
+    limit: Arc<KeyedLimit<Payer>>,
+    /// Requests for earlier states that are being read.
+    permits: Arc<Semaphore>,
 }
 
-impl Readers {
-    /// `turns`: how many may do at a time what takes long.
-    pub(super) fn new(turns: usize) -> Self {
+impl HistoryReaders {
+    /// Allows `permits` earlier states to be read at a time.
+    pub(super) fn new(permits: usize) -> Self {
         Self {
-            pages: Semaphore::new(PAGES),
-            places: KeyedLimit::new(turns + WAITING, turns + share_of(WAITING, 1)),
-            turns: Arc::new(Semaphore::new(turns)),
+            pages: Semaphore::new(CONCURRENT_PAGES),
+            limit: KeyedLimit::new(permits + MAX_WAITING, permits + fair_share(MAX_WAITING, 1)),
+            permits: Arc::new(Semaphore::new(permits)),
         }
     }
 }
 
-/// A document as it was, and the turn to read it: others wait until this is dropped.
+/// An earlier state of a document, with the permit to read it. Other requests wait until it is dropped.
 #[derive(Debug)]
-pub struct ReadPast {
-    /// The document.
+pub struct PastGuard {
+    /// The earlier state.
     pub past: Past,
-    _turn: OwnedSemaphorePermit,
-    _place: KeyedPermit<Payer>,
+    _permit: OwnedSemaphorePermit,
+    _request_permit: KeyedPermit<Payer>,
 }
 
 impl Hub {
-    /// A page of a document's history; None when the document does not exist, for this caller.
+    /// Returns a page of a document's history. `None` if the document does not exist, or `requester` may not read it.
     ///
     /// # Errors
-    /// When the document cannot be opened, or has no such page.
+    /// When the document cannot be opened, or the page does not exist.
     pub async fn history(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         query: Query,
     ) -> Result<Option<AttributedPage>, ReadFailure> {
-        if self.right(caller, id) < Right::Read {
+        if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             if !self.open_history(id).await? {
                 return Ok(None);
             }
-            let _permit = self.inner.readers.pages.acquire().await;
+            let _permit = self.inner.history_readers.pages.acquire().await;
             let (reply, answer) = oneshot::channel();
             self.send(id, Command::HistoryPage { query: Box::new(query.clone()), reply }).await?;
             if let Some(page) = answer.await.map_err(|_| Unavailable::Stopping)? {
-                // All of that may have taken a while.
-                return if self.right(caller, id) < Right::Read { Ok(None) } else { Ok(Some(page?)) };
+                // The right may have changed meanwhile.
+                return if self.right(requester, id) < Right::Read { Ok(None) } else { Ok(Some(page?)) };
             }
         }
-        Err(no_history(id).into())
+        Err(history_unavailable(id).into())
     }
 
-    /// Who brought these changes in, as far as that is known; None when the document does not exist, for this caller.
+    /// Returns the provenance of these changes, as far as it is known. `None` if the document does not exist, or
+    /// `requester` may not read it.
     ///
     /// # Errors
     /// When the document cannot be opened.
     pub async fn attribution(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         changes: Vec<ChangeHash>,
     ) -> Result<Option<Attributed>, Unavailable> {
-        if self.right(caller, id) < Right::Read {
+        if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Attribution { changes, reply }).await?;
         let known = answer.await.map_err(|_| Unavailable::Stopping)??;
-        Ok(known.filter(|_| self.right(caller, id) >= Right::Read))
+        Ok(known.filter(|_| self.right(requester, id) >= Right::Read))
     }
 
-    /// Waits until there is a history. False: the document does not exist.
+    /// Waits until the history is built. Returns false if the document does not exist.
     async fn open_history(&self, id: &DocumentId) -> Result<bool, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::OpenHistory { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?
     }
 
-    /// A document as it was with these heads, and the turn to read it; None when the document does not exist.
+    /// Returns a document at these heads. `None` if the document does not exist, or `requester` may not read it.
     ///
     /// # Errors
-    /// When the document cannot be opened or has never had these heads, or too many wait for the same.
+    /// When the document cannot be opened or has never had these heads, or when too many requests wait.
     pub async fn past(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         heads: Vec<ChangeHash>,
-    ) -> Result<Option<ReadPast>, ReadFailure> {
-        if self.right(caller, id) < Right::Read {
+    ) -> Result<Option<PastGuard>, ReadFailure> {
+        if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
-        let Readers { places, turns, .. } = &self.inner.readers;
-        let place = places.take(caller.payer()).map_err(|_| ReadFailure::Busy)?;
-        // An error never happens: turns do not end.
-        let turn = Arc::clone(turns).acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
+        let HistoryReaders { limit, permits, .. } = &self.inner.history_readers;
+        let request_permit = limit.take(requester.payer()).map_err(|_| ReadFailure::Busy)?;
+        // Cannot fail: the semaphore is never closed.
+        let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Past { heads, reply }).await?;
         let past = answer.await.map_err(|_| Unavailable::Stopping)??;
-        let past = past.filter(|_| self.right(caller, id) >= Right::Read);
-        Ok(past.map(|past| ReadPast { past, _turn: turn, _place: place }))
+        let past = past.filter(|_| self.right(requester, id) >= Right::Read);
+        Ok(past.map(|past| PastGuard { past, _permit: permit, _request_permit: request_permit }))
     }
 }
 
-/// Said when a history cannot be made or kept.
-pub(super) fn no_history(id: &DocumentId) -> Unavailable {
-    Unavailable::Store(format!("document {id}: its history cannot be read at the moment; try again later"))
+/// The error for a history that cannot be built or kept up to date.
+pub(super) fn history_unavailable(id: &DocumentId) -> Unavailable {
+    Unavailable::Store(format!("document {id}: the history is temporarily unavailable; try again later"))
 }

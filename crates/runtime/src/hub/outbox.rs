@@ -1,7 +1,8 @@
-//! What waits for one socket. Small and bounded: a document never waits for a socket, and never piles up for one.
+//! The outbox of a connection: a small, bounded queue of messages to one socket.
 //!
-//! Whoever has something for a socket asks for a place first ([`Outbox::place`]). If there is none, it remembers that
-//! the socket is behind, makes nothing, and is told when the socket has drained. So a slow socket costs a flag.
+//! A document never waits for a socket, and queues little for it. It reserves room ([`Outbox::try_reserve`]) before
+//! it generates a message. Without room it generates nothing and is notified once the outbox has drained, so a slow
+//! socket costs one flag.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,54 +15,55 @@ use tokio_util::sync::CancellationToken;
 
 use super::text::Text;
 
-/// Places in an outbox: enough to ride out a scheduling hiccup, few enough that a stalled socket holds nothing much.
-const PLACES: usize = 16;
+/// Messages that an outbox holds. Enough for a scheduling hiccup, and few enough that a stalled socket holds little
+/// memory.
+const CAPACITY: usize = 16;
 
-/// Bytes in an outbox from which on nothing more is made for its socket. The last message may go beyond.
+/// Bytes in an outbox from which on there is no room. The last message may exceed it.
 const MAX_BYTES: usize = 1 << 20;
-/// Bytes of ephemeral messages in an outbox: more of them are lost to this socket.
+/// Maximum bytes of ephemeral messages in an outbox. Further ones are dropped.
 const MAX_EPHEMERAL_BYTES: usize = 128 << 10;
 
-/// One thing to be written to a socket. Which bytes that makes is the connection's business.
+/// A message to a client. The connection encodes it for its protocol.
 #[derive(Debug, Clone)]
 pub enum Outgoing {
-    /// A sync message for one document.
+    /// A sync message about a document.
     Sync {
-        /// Which document.
+        /// The document.
         document: DocumentId,
-        /// The encoded message; shared by all who get the same.
+        /// The encoded message, shared by all recipients.
         data: Bytes,
     },
-    /// A document that the peer syncs or has asked for is not served to it: it does not exist, or `reason` says why.
+    /// A document that the peer has requested or syncs is not available.
     Unavailable {
-        /// Which document.
+        /// The document.
         document: DocumentId,
-        /// Why, for people; `None` if the document does not exist.
+        /// The reason, for people. `None` if the document does not exist.
         reason: Option<Arc<str>>,
     },
-    /// For this peer there is no such document, and it may not make it.
+    /// The document does not exist for this client, and the client may not create it.
     Missing(DocumentId),
-    /// The document takes no changes from this connection.
+    /// The document rejects changes of this connection.
     Refused {
-        /// Which document.
+        /// The document.
         document: DocumentId,
-        /// Whether another try may help, and how a connection ends that is about this document alone.
-        kind: FarewellKind,
-        /// What happened and what to do.
+        /// Whether a retry may help. Also the close kind of a connection that is about this document alone.
+        kind: CloseKind,
+        /// What happened, and what to do.
         message: Arc<str>,
     },
     /// An ephemeral message of another peer.
     Ephemeral(Arc<Ephemeral>),
-    /// Another peer's heads have changed.
+    /// The heads of another storage have changed.
     RemoteHeads(Arc<RemoteHeads>),
-    /// Text frames, to be written one after the other.
+    /// Text frames, in order.
     Texts(Arc<[Text]>),
-    /// Who is here, for legacy sockets: a text frame. It replaces one that still waits.
+    /// A text frame with the presence on legacy sockets. Replaces an earlier one that is still queued.
     Presence(Text),
 }
 
 impl Outgoing {
-    /// About how many bytes it holds.
+    /// Approximate size in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Sync { data, .. } => data.len(),
@@ -74,63 +76,63 @@ impl Outgoing {
     }
 }
 
-/// An ephemeral message, passed on as it came.
+/// An ephemeral message, forwarded unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ephemeral {
-    /// Which document it is about.
+    /// The document that it is about.
     pub document: DocumentId,
-    /// The peer that made it.
+    /// The peer that sent it.
     pub sender: Arc<str>,
-    /// That peer's session.
+    /// The sender's session.
     pub session: Arc<str>,
-    /// Its number within the session.
+    /// The message's number within the session.
     pub count: u64,
-    /// A message of the application.
+    /// The application's payload.
     pub data: Bytes,
 }
 
-/// What is known of the heads of a storage that is not this server's.
+/// The heads of a document in a storage other than this server's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoteHeads {
-    /// Of which document.
+    /// The document.
     pub document: DocumentId,
-    /// Whose.
+    /// The storage's id.
     pub storage: Arc<str>,
     /// The heads, each in base58check.
     pub heads: Vec<String>,
-    /// When they were seen; milliseconds since 1970.
+    /// When the heads were observed, in milliseconds since 1970.
     pub timestamp: f64,
 }
 
-/// Why the server ends a connection.
+/// Why the server closes a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Farewell {
-    /// What kind of end.
-    pub kind: FarewellKind,
-    /// Said to the other side before closing: what happened and what to do.
+pub struct CloseReason {
+    /// Selects the close code.
+    pub kind: CloseKind,
+    /// Sent to the client before closing: what happened, and what to do.
     pub message: String,
 }
 
-/// Kinds of ends.
+/// Kinds of close reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FarewellKind {
-    /// It sent what it must not send.
+pub enum CloseKind {
+    /// The client sent an invalid message.
     BadMessage,
-    /// It said goodbye.
+    /// The client left.
     Left,
-    /// It, or somebody else, joined again under its peer id.
+    /// Another connection joined under the same peer id.
     Replaced,
-    /// It may not, as the one it is.
+    /// The client lacks the right.
     Forbidden,
-    /// Who it is has to be shown again: a token has expired, or does not count any more.
+    /// The client has to authenticate again: its token has expired or was revoked.
     Unauthorized,
-    /// Something failed here; trying again later may help.
+    /// The server failed or is overloaded. A retry may help.
     TryAgainLater,
-    /// The server stops.
+    /// The server is shutting down.
     GoingAway,
 }
 
-/// The sending side: held by documents and rooms. Cheap to clone.
+/// The sending half, held by documents. Clones address the same outbox.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Arc<Shared>,
@@ -144,19 +146,19 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Outgoing>,
-    /// Bytes of what waits.
+    queue: VecDeque<Outgoing>,
+    /// Size of the queue in bytes.
     bytes: usize,
-    /// Bytes of ephemeral messages among it.
+    /// Size of the ephemeral messages in the queue, in bytes.
     ephemeral: usize,
-    /// Places that were given out and are not filled yet.
-    promised: usize,
-    behind: Vec<Waiter>,
-    farewell: Option<Farewell>,
-    /// The connection, when it waits for something to write.
-    connection: Option<Waker>,
-    /// The connection is over.
-    over: bool,
+    /// Number of permits that are not used yet.
+    reserved: usize,
+    drain_listeners: Vec<DrainListener>,
+    close_reason: Option<CloseReason>,
+    /// Set while the receiving half waits for a message.
+    receiver: Option<Waker>,
+    /// Whether the receiving half was dropped.
+    closed: bool,
 }
 
 impl Shared {
@@ -164,64 +166,64 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes back a promise, and puts what it was for in its place.
-    fn keep_promise(&self, outgoing: Option<Outgoing>) {
+    /// Takes back a permit, and queues its message.
+    fn settle(&self, outgoing: Option<Outgoing>) {
         let mut state = self.lock();
-        state.promised -= 1;
-        if state.over {
+        state.reserved -= 1;
+        if state.closed {
             return;
         }
         match outgoing {
-            Some(outgoing) => state.put(outgoing),
-            // Senders that found no place are told by the connection that there is one.
-            None if !state.behind.is_empty() => state.waiting.push_back(Outgoing::Texts(Arc::from([]))),
+            Some(outgoing) => state.push(outgoing),
+            // Wakes the connection so that it notifies the listeners that found no room: an empty message.
+            None if !state.drain_listeners.is_empty() => state.queue.push_back(Outgoing::Texts(Arc::from([]))),
             None => return,
         }
-        let connection = state.connection.take();
+        let waker = state.receiver.take();
         drop(state);
-        if let Some(connection) = connection {
-            connection.wake();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
 
-/// Who is to be told when the socket has drained.
+/// Who is notified when the outbox has drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waiter {
+pub enum DrainListener {
     /// A document.
     Document(DocumentId),
     /// The connection's own protocol.
     Connection,
 }
 
-/// The receiving side: held by the connection.
+/// The receiving half, held by the connection.
 #[derive(Debug)]
 pub struct OutboxReceiver {
     shared: Arc<Shared>,
 }
 
-/// A place in an outbox, to be filled.
+/// Reserved room for one message. Released if it is dropped unused.
 #[derive(Debug)]
-pub struct Place(Option<Arc<Shared>>);
+pub struct OutboxPermit(Option<Arc<Shared>>);
 
-impl Place {
-    /// Fills the place.
-    pub fn fill(mut self, outgoing: Outgoing) {
+impl OutboxPermit {
+    /// Queues the message.
+    pub fn send(mut self, outgoing: Outgoing) {
         if let Some(shared) = self.0.take() {
-            shared.keep_promise(Some(outgoing));
+            shared.settle(Some(outgoing));
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for OutboxPermit {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
-            shared.keep_promise(None);
+            shared.settle(None);
         }
     }
 }
 
-/// Makes an outbox for one connection. `closing` is cancelled when the server wants the connection to end.
+/// Creates an outbox for one connection. `closing` is cancelled when the server closes the connection.
 #[must_use]
 pub fn outbox(closing: CancellationToken) -> (Outbox, OutboxReceiver) {
     let shared = Arc::new(Shared { state: Mutex::default(), closing });
@@ -229,69 +231,69 @@ pub fn outbox(closing: CancellationToken) -> (Outbox, OutboxReceiver) {
 }
 
 impl Outbox {
-    /// A place for one thing, or a note that `waiter` is to be told when there are places again.
+    /// Reserves room for one message. Without room, registers `drain_listener` and returns `None`.
     #[must_use]
-    pub fn place(&self, waiter: &Waiter) -> Option<Place> {
-        self.place_within(MAX_BYTES, waiter)
+    pub fn try_reserve(&self, drain_listener: &DrainListener) -> Option<OutboxPermit> {
+        self.try_reserve_within(MAX_BYTES, drain_listener)
     }
 
-    /// The same for a notice, which holds next to nothing: it finds a place behind large messages, too.
+    /// Like [`try_reserve`](Self::try_reserve), for a small notice: large queued messages do not count.
     #[must_use]
-    pub fn place_for_notice(&self, waiter: &Waiter) -> Option<Place> {
-        self.place_within(usize::MAX, waiter)
+    pub fn try_reserve_for_notice(&self, drain_listener: &DrainListener) -> Option<OutboxPermit> {
+        self.try_reserve_within(usize::MAX, drain_listener)
     }
 
-    /// A place for an ephemeral message of so many bytes, to be filled with it at once. `None`: the socket is behind, and does
-    /// not get it.
+    /// Reserves room for an ephemeral message of this size, which has to be sent at once. `None` means that the
+    /// socket is behind, and does not get the message.
     #[must_use]
-    pub fn place_for_ephemeral(&self, bytes: usize) -> Option<Place> {
+    pub fn try_reserve_for_ephemeral(&self, bytes: usize) -> Option<OutboxPermit> {
         let mut state = self.shared.lock();
-        if !state.has_place() || state.bytes >= MAX_BYTES || state.ephemeral + bytes > MAX_EPHEMERAL_BYTES {
+        if !state.has_capacity() || state.bytes >= MAX_BYTES || state.ephemeral + bytes > MAX_EPHEMERAL_BYTES {
             return None;
         }
-        state.promised += 1;
-        Some(Place(Some(Arc::clone(&self.shared))))
+        state.reserved += 1;
+        Some(OutboxPermit(Some(Arc::clone(&self.shared))))
     }
 
-    fn place_within(&self, bytes: usize, waiter: &Waiter) -> Option<Place> {
+    fn try_reserve_within(&self, bytes: usize, drain_listener: &DrainListener) -> Option<OutboxPermit> {
         let mut state = self.shared.lock();
-        if state.has_place() && state.bytes < bytes {
-            state.promised += 1;
-            return Some(Place(Some(Arc::clone(&self.shared))));
+        if state.has_capacity() && state.bytes < bytes {
+            state.reserved += 1;
+            return Some(OutboxPermit(Some(Arc::clone(&self.shared))));
         }
-        if !state.behind.contains(waiter) {
-            state.behind.push(waiter.clone());
+        if !state.drain_listeners.contains(drain_listener) {
+            state.drain_listeners.push(drain_listener.clone());
         }
         None
     }
 
-    /// Cancelled once the connection is to end.
+    /// Cancelled once the connection is to be closed.
     pub(super) fn closing(&self) -> CancellationToken {
         self.shared.closing.clone()
     }
 
-    /// Whether it is to be closed: what its socket still sends is not worth anything any more.
+    /// Whether the connection is to be closed. Messages that it still sends are ignored.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.closing.is_cancelled()
     }
 
-    /// Ends the connection, with these words. Only the first farewell counts.
-    pub fn close(&self, kind: FarewellKind, message: impl Into<String>) {
-        self.shared.lock().farewell.get_or_insert(Farewell { kind, message: message.into() });
+    /// Closes the connection for this reason. Only the first reason counts.
+    pub fn close(&self, kind: CloseKind, message: impl Into<String>) {
+        self.shared.lock().close_reason.get_or_insert(CloseReason { kind, message: message.into() });
         self.shared.closing.cancel();
     }
 }
 
 impl OutboxReceiver {
-    /// The next thing to write. Never ends by itself: the connection decides when it is over.
+    /// Waits for the next message. Cancel safe.
     pub async fn next(&mut self) -> Outgoing {
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             match state.take() {
                 Some(outgoing) => Poll::Ready(outgoing),
                 None => {
-                    match &mut state.connection {
+                    match &mut state.receiver {
                         Some(known) => known.clone_from(cx.waker()),
                         unknown => *unknown = Some(cx.waker().clone()),
                     }
@@ -302,55 +304,55 @@ impl OutboxReceiver {
         .await
     }
 
-    /// The next thing to write, if one is waiting.
+    /// Returns the next message, if one is queued.
     pub fn try_next(&mut self) -> Option<Outgoing> {
         self.shared.lock().take()
     }
 
-    /// Who is to be told that the socket has drained. To be asked whenever everything is written.
+    /// Returns the listeners to notify. Call it whenever everything was written.
     #[must_use]
-    pub fn take_waiters(&self) -> Vec<Waiter> {
-        std::mem::take(&mut self.shared.lock().behind)
+    pub fn take_drain_listeners(&self) -> Vec<DrainListener> {
+        std::mem::take(&mut self.shared.lock().drain_listeners)
     }
 
-    /// Cancelled once the server wants the connection to end.
+    /// Cancelled once the server closes the connection.
     #[must_use]
     pub fn closing(&self) -> CancellationToken {
         self.shared.closing.clone()
     }
 
-    /// The last words, once the server wants the connection to end.
+    /// The reason, once the server closes the connection.
     #[must_use]
-    pub fn farewell(&self) -> Farewell {
-        let farewell = self.shared.lock().farewell.take();
-        farewell.unwrap_or(Farewell {
-            kind: FarewellKind::GoingAway,
+    pub fn close_reason(&self) -> CloseReason {
+        let close_reason = self.shared.lock().close_reason.take();
+        close_reason.unwrap_or(CloseReason {
+            kind: CloseKind::GoingAway,
             message: "the server is shutting down; connect again in a moment".to_owned(),
         })
     }
 }
 
 impl State {
-    fn has_place(&self) -> bool {
-        !self.over && self.waiting.len() + self.promised < PLACES
+    fn has_capacity(&self) -> bool {
+        !self.closed && self.queue.len() + self.reserved < CAPACITY
     }
 
-    fn put(&mut self, outgoing: Outgoing) {
+    fn push(&mut self, outgoing: Outgoing) {
         if let Outgoing::Presence(_) = &outgoing
-            && let Some(at) = self.waiting.iter().position(|waiting| matches!(waiting, Outgoing::Presence(_)))
-            && let Some(old) = self.waiting.remove(at)
+            && let Some(at) = self.queue.iter().position(|waiting| matches!(waiting, Outgoing::Presence(_)))
+            && let Some(old) = self.queue.remove(at)
         {
-            self.count_out(&old);
+            self.subtract_size(&old);
         }
         let size = outgoing.size();
         self.bytes += size;
         if let Outgoing::Ephemeral(_) = &outgoing {
             self.ephemeral += size;
         }
-        self.waiting.push_back(outgoing);
+        self.queue.push_back(outgoing);
     }
 
-    fn count_out(&mut self, outgoing: &Outgoing) {
+    fn subtract_size(&mut self, outgoing: &Outgoing) {
         let size = outgoing.size();
         self.bytes -= size;
         if let Outgoing::Ephemeral(_) = outgoing {
@@ -359,13 +361,13 @@ impl State {
     }
 
     fn take(&mut self) -> Option<Outgoing> {
-        let outgoing = self.waiting.pop_front();
+        let outgoing = self.queue.pop_front();
         if let Some(outgoing) = &outgoing {
-            self.count_out(outgoing);
+            self.subtract_size(outgoing);
         }
-        if self.waiting.is_empty() {
-            // A burst is over: most sockets mostly have nothing waiting.
-            self.waiting.shrink_to(2);
+        if self.queue.is_empty() {
+            // Frees the memory of a burst: most queues are mostly empty.
+            self.queue.shrink_to(2);
         }
         outgoing
     }
@@ -374,12 +376,12 @@ impl State {
 impl Drop for OutboxReceiver {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.over = true;
-        state.waiting = VecDeque::new();
+        state.closed = true;
+        state.queue = VecDeque::new();
     }
 }
 
-/// Names one connection to documents and rooms.
+/// Identifies a connection, in all documents.
 pub use sync_engine::PeerKey as ConnectionKey;
 
 #[cfg(test)]
@@ -391,17 +393,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_outbox_takes_a_note_once_and_nothing_else() {
+    async fn full_outbox_registers_a_listener_once() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
-        for _ in 0..PLACES {
-            outbox.place(&Waiter::Connection).expect("a place").fill(texts());
+        for _ in 0..CAPACITY {
+            outbox.try_reserve(&DrainListener::Connection).expect("room").send(texts());
         }
-        assert!(outbox.place(&Waiter::Connection).is_none());
-        assert!(outbox.place(&Waiter::Connection).is_none());
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_none());
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_none());
         while receiver.try_next().is_some() {}
-        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
-        assert_eq!(receiver.take_waiters(), []);
-        assert!(outbox.place(&Waiter::Connection).is_some());
+        assert_eq!(receiver.take_drain_listeners(), [DrainListener::Connection]);
+        assert_eq!(receiver.take_drain_listeners(), []);
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_some());
     }
 
     fn sync(bytes: usize) -> Outgoing {
@@ -413,17 +415,17 @@ mod tests {
     fn outbox_is_bounded_in_bytes() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for _ in 0..2 {
-            outbox.place(&Waiter::Connection).expect("a place").fill(sync(MAX_BYTES / 2));
+            outbox.try_reserve(&DrainListener::Connection).expect("room").send(sync(MAX_BYTES / 2));
         }
-        assert!(outbox.place(&Waiter::Connection).is_none(), "nothing more is made for this socket");
-        outbox.place_for_notice(&Waiter::Connection).expect("a place").fill(texts());
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_none(), "the byte limit is reached");
+        outbox.try_reserve_for_notice(&DrainListener::Connection).expect("room").send(texts());
         assert!(receiver.try_next().is_some());
-        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
-        assert!(outbox.place(&Waiter::Connection).is_some());
+        assert_eq!(receiver.take_drain_listeners(), [DrainListener::Connection]);
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_some());
     }
 
     #[test]
-    fn ephemeral_messages_in_an_outbox_are_bounded_in_bytes() {
+    fn ephemeral_messages_are_bounded_in_bytes() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         let message = Outgoing::Ephemeral(Arc::new(Ephemeral {
             document: DocumentId::from_random([7; 16]),
@@ -433,22 +435,25 @@ mod tests {
             data: Bytes::from(vec![7; MAX_EPHEMERAL_BYTES / 2]),
         }));
         let mut taken = 0;
-        while let Some(place) = outbox.place_for_ephemeral(MAX_EPHEMERAL_BYTES / 2) {
-            place.fill(message.clone());
+        while let Some(permit) = outbox.try_reserve_for_ephemeral(MAX_EPHEMERAL_BYTES / 2) {
+            permit.send(message.clone());
             taken += 1;
         }
         assert_eq!(taken, 2);
-        assert!(outbox.place(&Waiter::Connection).is_some(), "other messages have room");
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_some(), "other messages have room");
         assert!(receiver.try_next().is_some());
-        assert!(outbox.place_for_ephemeral(MAX_EPHEMERAL_BYTES / 2).is_some());
+        assert!(outbox.try_reserve_for_ephemeral(MAX_EPHEMERAL_BYTES / 2).is_some());
     }
 
     #[test]
-    fn presence_replaces_the_one_that_waits() {
+    fn newer_presence_replaces_a_queued_one() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         for name in ["one", "two", "three"] {
-            outbox.place(&Waiter::Connection).expect("a place").fill(Outgoing::Presence(Text::from(name.to_owned())));
-            outbox.place(&Waiter::Connection).expect("a place").fill(texts());
+            outbox
+                .try_reserve(&DrainListener::Connection)
+                .expect("room")
+                .send(Outgoing::Presence(Text::from(name.to_owned())));
+            outbox.try_reserve(&DrainListener::Connection).expect("room").send(texts());
         }
         let waiting: Vec<_> = std::iter::from_fn(|| receiver.try_next()).collect();
         let presence = |outgoing: &&Outgoing| matches!(outgoing, Outgoing::Presence(_));
@@ -456,29 +461,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_found_no_place_is_told_even_if_the_places_were_not_used() {
+    async fn unused_permits_notify_the_drain_listeners() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
-        let places: Vec<_> = (0..PLACES).map(|_| outbox.place(&Waiter::Connection).expect("a place")).collect();
-        assert!(outbox.place(&Waiter::Connection).is_none());
-        drop(places);
+        let permits: Vec<_> =
+            (0..CAPACITY).map(|_| outbox.try_reserve(&DrainListener::Connection).expect("room")).collect();
+        assert!(outbox.try_reserve(&DrainListener::Connection).is_none());
+        drop(permits);
         assert!(matches!(receiver.next().await, Outgoing::Texts(texts) if texts.is_empty()));
-        assert_eq!(receiver.take_waiters(), [Waiter::Connection]);
+        assert_eq!(receiver.take_drain_listeners(), [DrainListener::Connection]);
     }
 
     #[tokio::test]
-    async fn what_comes_wakes_the_connection() {
+    async fn queued_message_wakes_the_connection() {
         let (outbox, mut receiver) = outbox(CancellationToken::new());
         let connection = tokio::spawn(async move { receiver.next().await });
         tokio::task::yield_now().await;
-        outbox.place(&Waiter::Connection).expect("a place").fill(texts());
+        outbox.try_reserve(&DrainListener::Connection).expect("room").send(texts());
         assert!(matches!(connection.await.expect("ended"), Outgoing::Texts(_)));
     }
 
     #[tokio::test]
-    async fn the_first_farewell_is_the_one_that_is_said() {
+    async fn first_close_reason_wins() {
         let (outbox, receiver) = outbox(CancellationToken::new());
-        outbox.close(FarewellKind::BadMessage, "one");
-        outbox.close(FarewellKind::TryAgainLater, "two");
-        assert_eq!(receiver.farewell(), Farewell { kind: FarewellKind::BadMessage, message: "one".to_owned() });
+        outbox.close(CloseKind::BadMessage, "one");
+        outbox.close(CloseKind::TryAgainLater, "two");
+        assert_eq!(receiver.close_reason(), CloseReason { kind: CloseKind::BadMessage, message: "one".to_owned() });
     }
 }

@@ -1,4 +1,4 @@
-//! What owners do with their documents: they let others in, and delete. It is done to the end, and counts at once.
+//! Operations of owners: roles and deletion. They complete once started, and take effect at once.
 
 use std::sync::Arc;
 
@@ -8,36 +8,41 @@ use store::StoreError;
 
 use super::Hub;
 use super::access::{AccessRecord, Deletion, Denied};
-use super::caller::Caller;
 use super::command::{Command, EditFailure};
+use super::requester::Requester;
 
 impl Hub {
-    /// Who may do what with a document, beside what tokens say.
+    /// Returns the access record of a document.
     ///
     /// # Errors
-    /// When that is not for this caller to know, or there is no such document.
-    pub async fn access_record(&self, caller: &Caller, id: &DocumentId) -> Result<Arc<AccessRecord>, EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
-        self.must_exist(caller, id).await?;
+    /// When `requester` is not an owner, or the document does not exist.
+    pub async fn access_record(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+    ) -> Result<Arc<AccessRecord>, EditFailure> {
+        self.inner.access.check_owner(requester, id)?;
+        self.check_exists(requester, id).await?;
         Ok(self.inner.access.record(id).unwrap_or_default())
     }
 
-    /// Lets a user do something with a document; None: only what their token says. It counts at once.
+    /// Sets the role of a user on a document, effective at once. `None` removes it, which leaves what the user's
+    /// token grants.
     ///
     /// # Errors
-    /// When that is not for this caller to say, or could not be made durable.
+    /// When `requester` is not an owner, or the record could not be stored.
     pub async fn set_role(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         id: &DocumentId,
         user: &Arc<str>,
         role: Option<Role>,
     ) -> Result<(), EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
-        self.must_exist(caller, id).await?;
-        let (hub, caller, id, user) = (self.clone(), caller.clone(), id.clone(), Arc::clone(user));
-        self.to_the_end(async move {
-            let set = hub.inner.access.set_role(&caller, &id, &user, role).await;
+        self.inner.access.check_owner(requester, id)?;
+        self.check_exists(requester, id).await?;
+        let (hub, requester, id, user) = (self.clone(), requester.clone(), id.clone(), Arc::clone(user));
+        self.run_detached(async move {
+            let set = hub.inner.access.set_role(&requester, &id, &user, role).await;
             set.map_err(|error| EditFailure::from(&error))??;
             hub.recheck_document(&id);
             Ok(())
@@ -45,20 +50,20 @@ impl Hub {
         .await
     }
 
-    /// Deletes a document: nobody reaches it any more, and nobody brings it back. Its content stays on the disk until
-    /// [`Hub::remove_deleted`]. `now`: milliseconds since 1970.
+    /// Deletes a document for ever: clients cannot reach it, and cannot create it again. The content stays on disk
+    /// until [`Hub::remove_deleted`]. `now`: milliseconds since 1970.
     ///
     /// # Errors
-    /// When this caller may not, or it could not be made durable.
-    pub async fn delete(&self, caller: &Caller, id: &DocumentId, now: i64) -> Result<(), EditFailure> {
-        self.inner.access.check_owner(caller, id)?;
+    /// When `requester` is not an owner, or the record could not be stored.
+    pub async fn delete(&self, requester: &Requester, id: &DocumentId, now: i64) -> Result<(), EditFailure> {
+        self.inner.access.check_owner(requester, id)?;
         self.inner.access.check_deletable(id)?;
-        self.must_exist(caller, id).await?;
-        let deletion = Deletion { by: caller.user(), at: now, removed: false };
+        self.check_exists(requester, id).await?;
+        let deletion = Deletion { by: requester.user(), at: now, removed: false };
         let (hub, id) = (self.clone(), id.clone());
-        self.to_the_end(async move {
+        self.run_detached(async move {
             let by = deletion.by.clone();
-            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion);
+            let delete = |record: &mut AccessRecord| record.deleted = Some(deletion.clone());
             hub.inner.access.change(&id, delete).await.map_err(|error| EditFailure::from(&error))?;
             tracing::info!(document = %id, by = by.as_deref(), "deleted");
             hub.recheck_document(&id);
@@ -67,23 +72,23 @@ impl Hub {
         .await
     }
 
-    /// Runs work that must complete even if its caller goes away.
-    async fn to_the_end<T: Send + 'static>(
+    /// Runs work that must complete even if its caller is dropped.
+    async fn run_detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,
     ) -> Result<T, EditFailure> {
         self.inner.tasks.spawn(work).await.unwrap_or(Err(EditFailure::Unknown))
     }
 
-    /// Removes the content of documents that were deleted before a moment (milliseconds since 1970). That they were, and who
-    /// may do what, is kept. Returns which.
+    /// Removes the content of documents that were deleted before a time (milliseconds since 1970). The access records
+    /// stay. Returns the ids.
     ///
     /// # Errors
     /// When the disk fails.
     pub async fn remove_deleted(&self, before: i64) -> Result<Vec<DocumentId>, StoreError> {
         let ids = self.inner.access.deleted_before(before);
         for id in &ids {
-            // Nobody uses it; somebody may have asked in vain a moment ago.
+            // A client may have asked for it just before, in vain.
             self.close(id).await;
             self.inner.store.remove(id).await?;
             let removed = |record: &mut AccessRecord| {
@@ -92,24 +97,24 @@ impl Hub {
                 }
             };
             self.inner.access.change(id, removed).await?;
-            tracing::info!(document = %id, "removed: it was deleted long enough ago");
+            tracing::info!(document = %id, "removed the content of a deleted document");
         }
         Ok(ids)
     }
 
-    /// Ends the task of a document, if there is one, and lets go of its file.
+    /// Ends the document's task, if there is one, and closes the file.
     async fn close(&self, id: &DocumentId) {
-        let slot = self.documents().get(id).cloned();
-        if let Some(slot) = slot {
-            let _ = slot.commands.send(Command::Stop).await;
-            slot.commands.closed().await;
-            self.forget(id, &slot);
+        let handle = self.registry().get(id).cloned();
+        if let Some(handle) = handle {
+            let _ = handle.commands.send(Command::Stop).await;
+            handle.commands.closed().await;
+            self.unregister(id, &handle);
         }
         self.inner.store.close(id).await;
     }
 
-    async fn must_exist(&self, caller: &Caller, id: &DocumentId) -> Result<(), EditFailure> {
-        match self.view(caller, id).await? {
+    async fn check_exists(&self, requester: &Requester, id: &DocumentId) -> Result<(), EditFailure> {
+        match self.view(requester, id).await? {
             Some(_) => Ok(()),
             None => Err(Denied::Missing(id.clone()).into()),
         }

@@ -1,76 +1,83 @@
-//! Senders, and documents, whose changes are not taken for a while, since changes took too long.
+//! Quarantines of senders and documents whose changes took too long to apply.
 //!
-//! A running call cannot be stopped, only measured. What took longer than the budget is not stored, and its sender has to
-//! go; but stock clients come back after five seconds with the same, and each time the document would be busy for as long.
-//! So for a while its sender (a user, or a network where users are not known) may not write, by any connection. Only where
-//! several senders are slow, or cannot be told apart, the document may be what is slow: then it takes no changes at all. What is stored is sound: it is shown and
-//! synced to everybody.
+//! A running call can be measured but not interrupted. A batch over the apply budget is not stored, but stock clients reconnect
+//! after five seconds and send the same changes again, so each time the document would be busy for as long. Therefore the sender
+//! (a user, or a network where users are unknown) may not write to the document for a while, over any connection. When several
+//! senders are slow or cannot be told apart, the document itself may be slow: then it accepts no changes at all. Stored content is
+//! sound, and is served and synced to all clients.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use limits::Payer;
+use limits::{BackOff, BackOffPolicy, Payer};
 use primitives::DocumentId;
 use tokio::time::Instant;
 
-/// How long the first time.
+#[cfg(test)]
 const FIRST: Duration = Duration::from_secs(60);
-/// Each time twice as long as the time before, up to this.
+/// The longest quarantine. A quarantine that ended this long ago is forgotten.
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// Senders with which the document itself is taken for slow: different ones, or times that one was slow who cannot be told from others.
-const SENDERS: usize = 3;
+const POLICY: BackOffPolicy = BackOffPolicy::new(Duration::from_secs(60), LONGEST);
+/// Number of slow senders from which the document itself counts as slow. Each slow batch of an unknown sender counts as another
+/// sender.
+const SLOW_SENDERS: usize = 3;
 
-/// Which documents and senders are quarantined, and until when. It survives that a document is unloaded, not a restart.
+/// All quarantines of the server. They survive that a document is unloaded, but not a restart.
 #[derive(Default)]
-pub(super) struct Quarantines(Mutex<BTreeMap<DocumentId, Slow>>);
+pub(super) struct Quarantines(Mutex<BTreeMap<DocumentId, DocumentState>>);
 
-/// What was slow with one document.
+/// The quarantines that concern one document.
 #[derive(Default)]
-struct Slow {
-    /// The document itself.
+struct DocumentState {
+    /// Of the document itself.
     document: Option<Quarantine>,
     senders: HashMap<Payer, Quarantine>,
-    /// One for each time that a sender was slow who cannot be told from others.
+    /// One entry for each slow batch of a sender that cannot be told from others.
     unknown: Vec<Quarantine>,
 }
 
 #[derive(Clone, Copy)]
 struct Quarantine {
     until: Instant,
-    lasts: Duration,
+    back_off: BackOff,
 }
 
-/// Whose changes are not taken, and for how long.
+/// What is quarantined, and for how long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Blamed {
-    /// Those of the sender.
+pub(super) enum QuarantineScope {
+    /// The document rejects changes of this sender.
     Sender(Duration),
-    /// Those of anybody.
+    /// The document rejects all changes.
     Document(Duration),
 }
 
 impl Quarantine {
-    fn after(last: Option<&Self>, now: Instant) -> Self {
-        let lasts = last.map_or(FIRST, |last| (last.lasts * 2).min(LONGEST));
-        Self { until: now + lasts, lasts }
+    /// Starts a quarantine that lasts twice as long as the previous one, if there was one.
+    fn after(previous: Option<&Self>, now: Instant) -> Self {
+        let mut back_off = previous.map_or(BackOff::new(POLICY), |previous| previous.back_off);
+        Self { until: now + back_off.record_failure(), back_off }
     }
 
-    /// Whether it ended long ago.
-    fn is_forgotten(&self, now: Instant) -> bool {
+    fn duration(&self) -> Duration {
+        self.back_off.delay()
+    }
+
+    /// Whether it ended so long ago that the next one starts over.
+    fn is_expired(&self, now: Instant) -> bool {
         self.until + LONGEST <= now
     }
 
-    fn holds(&self, now: Instant) -> bool {
+    fn is_active(&self, now: Instant) -> bool {
         self.until > now
     }
 }
 
-impl Slow {
-    fn forget(&mut self, now: Instant) {
-        self.document.take_if(|quarantine| quarantine.is_forgotten(now));
-        self.senders.retain(|_, quarantine| !quarantine.is_forgotten(now));
-        self.unknown.retain(|quarantine| !quarantine.is_forgotten(now));
+impl DocumentState {
+    fn remove_expired(&mut self, now: Instant) {
+        self.document.take_if(|quarantine| quarantine.is_expired(now));
+        self.senders.retain(|_, quarantine| !quarantine.is_expired(now));
+        self.unknown.retain(|quarantine| !quarantine.is_expired(now));
     }
 
     fn is_empty(&self) -> bool {
@@ -79,55 +86,56 @@ impl Slow {
 }
 
 impl Quarantines {
-    /// Changes of this sender (`None`: it cannot be told from others) to a document took too long.
-    pub(super) fn begin(&self, id: &DocumentId, sender: Option<Payer>, now: Instant) -> Blamed {
+    /// Starts a quarantine after changes of this sender to a document took too long. `None`: the sender cannot be told from others.
+    pub(super) fn start(&self, id: &DocumentId, sender: Option<Payer>, now: Instant) -> QuarantineScope {
         let mut documents = self.lock();
-        documents.retain(|_, slow| {
-            slow.forget(now);
-            !slow.is_empty()
+        documents.retain(|_, state| {
+            state.remove_expired(now);
+            !state.is_empty()
         });
-        let slow = documents.entry(id.clone()).or_default();
+        let state = documents.entry(id.clone()).or_default();
         let sender = match sender {
             Some(sender) => {
-                let quarantine = Quarantine::after(slow.senders.get(&sender), now);
-                slow.senders.insert(sender, quarantine);
+                let quarantine = Quarantine::after(state.senders.get(&sender), now);
+                state.senders.insert(sender, quarantine);
                 quarantine
             }
             None => {
-                let quarantine = Quarantine::after(slow.unknown.last(), now);
-                slow.unknown.push(quarantine);
+                let quarantine = Quarantine::after(state.unknown.last(), now);
+                state.unknown.push(quarantine);
                 quarantine
             }
         };
-        if slow.senders.len() + slow.unknown.len() < SENDERS {
-            return Blamed::Sender(sender.lasts);
+        if state.senders.len() + state.unknown.len() < SLOW_SENDERS {
+            return QuarantineScope::Sender(sender.duration());
         }
-        let quarantine = Quarantine::after(slow.document.as_ref(), now);
-        slow.document = Some(quarantine);
-        Blamed::Document(quarantine.lasts)
+        let quarantine = Quarantine::after(state.document.as_ref(), now);
+        state.document = Some(quarantine);
+        QuarantineScope::Document(quarantine.duration())
     }
 
-    /// Whether a document takes no changes now, from anybody.
-    pub(super) fn holds(&self, id: &DocumentId, now: Instant) -> bool {
-        self.lock().get(id).and_then(|slow| slow.document).is_some_and(|quarantine| quarantine.holds(now))
+    /// Whether a document currently rejects all changes.
+    pub(super) fn is_document_quarantined(&self, id: &DocumentId, now: Instant) -> bool {
+        self.lock().get(id).and_then(|state| state.document).is_some_and(|quarantine| quarantine.is_active(now))
     }
 
-    /// Whether it takes none of this sender.
-    pub(super) fn holds_sender(&self, id: &DocumentId, sender: Option<&Payer>, now: Instant) -> bool {
+    /// Whether a document currently rejects changes of this sender.
+    pub(super) fn is_sender_quarantined(&self, id: &DocumentId, sender: Option<&Payer>, now: Instant) -> bool {
         let documents = self.lock();
-        let Some(slow) = documents.get(id) else { return false };
-        let of_sender = sender.and_then(|sender| slow.senders.get(sender));
-        slow.document.iter().chain(of_sender).any(|quarantine| quarantine.holds(now))
+        let Some(state) = documents.get(id) else { return false };
+        let of_sender = sender.and_then(|sender| state.senders.get(sender));
+        state.document.iter().chain(of_sender).any(|quarantine| quarantine.is_active(now))
     }
 
-    /// All documents that take none of anybody.
-    pub(super) fn all(&self, now: Instant) -> Vec<DocumentId> {
+    /// The documents that currently reject all changes.
+    pub(super) fn quarantined_documents(&self, now: Instant) -> Vec<DocumentId> {
         let documents = self.lock();
-        let held = documents.iter().filter(|(_, slow)| slow.document.is_some_and(|quarantine| quarantine.holds(now)));
+        let held =
+            documents.iter().filter(|(_, state)| state.document.is_some_and(|quarantine| quarantine.is_active(now)));
         held.map(|(id, _)| id.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Slow>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DocumentId, DocumentState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,44 +149,57 @@ mod tests {
     }
 
     #[test]
-    fn slow_user_is_quarantined_and_nobody_else() {
+    fn slow_user_is_quarantined_and_others_are_not() {
         let (quarantines, id, start) = (Quarantines::default(), DocumentId::from_random([7; 16]), Instant::now());
-        assert_eq!(quarantines.begin(&id, user("slow"), start), Blamed::Sender(FIRST));
-        assert!(quarantines.holds_sender(&id, user("slow").as_ref(), start));
+        assert_eq!(quarantines.start(&id, user("slow"), start), QuarantineScope::Sender(FIRST));
+        assert!(quarantines.is_sender_quarantined(&id, user("slow").as_ref(), start));
         assert!(
-            !quarantines.holds_sender(&id, user("ceo").as_ref(), start) && !quarantines.holds_sender(&id, None, start)
+            !quarantines.is_sender_quarantined(&id, user("ceo").as_ref(), start)
+                && !quarantines.is_sender_quarantined(&id, None, start)
         );
-        assert!(!quarantines.holds(&id, start) && quarantines.all(start).is_empty());
+        assert!(
+            !quarantines.is_document_quarantined(&id, start) && quarantines.quarantined_documents(start).is_empty()
+        );
         let later = start + FIRST;
-        assert!(!quarantines.holds_sender(&id, user("slow").as_ref(), later));
+        assert!(!quarantines.is_sender_quarantined(&id, user("slow").as_ref(), later));
         for _ in 0..10 {
-            assert!(matches!(quarantines.begin(&id, user("slow"), later), Blamed::Sender(_)), "one user is one sender");
+            assert!(
+                matches!(quarantines.start(&id, user("slow"), later), QuarantineScope::Sender(_)),
+                "one user is one sender"
+            );
         }
-        assert_eq!(quarantines.begin(&id, user("slow"), later), Blamed::Sender(LONGEST));
-        assert_eq!(quarantines.begin(&id, user("slow"), later + LONGEST * 2), Blamed::Sender(FIRST), "long ago");
+        assert_eq!(quarantines.start(&id, user("slow"), later), QuarantineScope::Sender(LONGEST));
+        assert_eq!(
+            quarantines.start(&id, user("slow"), later + LONGEST * 2),
+            QuarantineScope::Sender(FIRST),
+            "the last one has expired"
+        );
     }
 
     #[test]
-    fn client_that_comes_back_from_its_network_is_one_sender() {
+    fn reconnecting_client_counts_as_one_sender() {
         let (quarantines, id, start) = (Quarantines::default(), DocumentId::from_random([7; 16]), Instant::now());
         let network = |last| Payer::at(std::net::Ipv4Addr::new(192, 0, 2, last).into());
         for _ in 0..5 {
-            assert!(matches!(quarantines.begin(&id, network(1), start), Blamed::Sender(_)));
+            assert!(matches!(quarantines.start(&id, network(1), start), QuarantineScope::Sender(_)));
         }
-        assert!(quarantines.holds_sender(&id, network(1).as_ref(), start));
-        assert!(!quarantines.holds_sender(&id, network(2).as_ref(), start));
+        assert!(quarantines.is_sender_quarantined(&id, network(1).as_ref(), start));
+        assert!(!quarantines.is_sender_quarantined(&id, network(2).as_ref(), start));
     }
 
     #[test]
-    fn document_that_is_slow_for_several_takes_no_changes() {
+    fn document_slow_for_several_senders_rejects_all_changes() {
         let (quarantines, id, start) = (Quarantines::default(), DocumentId::from_random([7; 16]), Instant::now());
-        assert!(!quarantines.holds(&id, start));
-        assert_eq!(quarantines.begin(&id, None, start), Blamed::Sender(FIRST));
-        assert_eq!(quarantines.begin(&id, user("ceo"), start), Blamed::Sender(FIRST));
-        assert_eq!(quarantines.begin(&id, None, start), Blamed::Document(FIRST));
-        assert!(quarantines.holds(&id, start) && quarantines.holds_sender(&id, user("cfo").as_ref(), start));
-        assert_eq!(quarantines.all(start), std::slice::from_ref(&id));
-        assert!(!quarantines.holds(&id, start + FIRST));
-        assert_eq!(quarantines.begin(&id, user("cfo"), start + FIRST), Blamed::Document(FIRST * 2));
+        assert!(!quarantines.is_document_quarantined(&id, start));
+        assert_eq!(quarantines.start(&id, None, start), QuarantineScope::Sender(FIRST));
+        assert_eq!(quarantines.start(&id, user("ceo"), start), QuarantineScope::Sender(FIRST));
+        assert_eq!(quarantines.start(&id, None, start), QuarantineScope::Document(FIRST));
+        assert!(
+            quarantines.is_document_quarantined(&id, start)
+                && quarantines.is_sender_quarantined(&id, user("cfo").as_ref(), start)
+        );
+        assert_eq!(quarantines.quarantined_documents(start), std::slice::from_ref(&id));
+        assert!(!quarantines.is_document_quarantined(&id, start + FIRST));
+        assert_eq!(quarantines.start(&id, user("cfo"), start + FIRST), QuarantineScope::Document(FIRST * 2));
     }
 }

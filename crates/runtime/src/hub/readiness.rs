@@ -1,7 +1,7 @@
-//! Whether a change would be stored now: tried out, and told to all who ask.
+//! Readiness: whether the store would accept a write now.
 //!
-//! Anybody may ask, as often as they like, and to try it out takes a thread and several turns of the disk. So it is tried by
-//! one at a time, and for whoever asks within a second the answer is the same.
+//! A probe takes a thread and several disk operations, and any client may ask for the result. Therefore one probe
+//! runs at a time, and its result is reused for a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use store::{Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How old an answer may be.
-const FRESH: Duration = Duration::from_secs(1);
+/// Maximum age of a reused result.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// The last answer. Clones are the same.
+/// The last result. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Readiness(Arc<Mutex<Option<Answer>>>);
 
@@ -23,32 +23,28 @@ struct Answer {
 }
 
 impl Readiness {
-    /// Tries it out, unless somebody just has.
-    pub(super) async fn of(&self, store: &Arc<dyn Store>) -> Result<(), Arc<StoreError>> {
+    /// Returns the last result, or probes the store if it is too old.
+    pub(super) async fn check(&self, store: &Arc<dyn Store>) -> Result<(), Arc<StoreError>> {
         let mut last = Arc::clone(&self.0).lock_owned().await;
         if let Some(Answer { at, error }) = &*last
-            && at.elapsed() < FRESH
+            && at.elapsed() < MAX_AGE
         {
             return error.clone().map_or(Ok(()), Err);
         }
         let store = Arc::clone(store);
-        // In a task of its own: the caller may go away while the disk is still busy. There is one probe at a time.
+        // In a task of its own, since the caller may be dropped while the disk is busy. The lock keeps it the only
+        // probe.
         let probe = tokio::spawn(async move {
             let error = store.probe().await.err().map(Arc::new);
             let was_well = last.as_ref().is_none_or(|answer| answer.error.is_none());
             match &error {
-                Some(error) if was_well => tracing::error!(%error, "a change would not be stored now"),
-                None if !was_well => tracing::info!("a change would be stored again"),
+                Some(error) if was_well => tracing::error!(%error, "changes cannot be stored"),
+                None if !was_well => tracing::info!("changes can be stored again"),
                 _ => {}
             }
             *last = Some(Answer { at: Instant::now(), error: error.clone() });
             error.map_or(Ok(()), Err)
         });
-        match probe.await {
-            Ok(answer) => answer,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        }
+        offload::join(probe).await
     }
 }

@@ -1,7 +1,8 @@
-//! Documents that take no changes from a connection, while its other documents go on.
+//! Documents that reject changes of one connection, while its other documents are served.
 //!
-//! A refusal is told once, and remembered for the connection: what the client still sends about the document is dropped
-//! before it costs anything. A client that keeps its connection does not come back every few seconds with the same.
+//! The peer is told once. The connection remembers the refusal, and drops further messages about the document before
+//! they cost anything. So the client keeps its connection instead of reconnecting every few seconds with the same
+//! changes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,92 +11,97 @@ use primitives::DocumentId;
 use sync_engine::BadMessage;
 
 use super::command::SyncPeer;
-use super::outbox::{FarewellKind, Outgoing, Waiter};
+use super::outbox::{CloseKind, DrainListener, Outgoing};
 
 /// How long a refusal lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lasting {
-    /// As long as the connection: what was sent will never be accepted.
+pub enum RefusalDuration {
+    /// As long as the connection: the message can never be accepted.
     Connection,
-    /// Until the document accepts changes again. The peer goes on reading meanwhile, and is then asked for its changes.
-    ForNow,
+    /// Until the document accepts changes again. The peer continues to receive, and is then asked for its changes.
+    Temporary,
 }
 
-/// The documents that refuse changes of one connection. Clones are the same. Bounded by the documents that a connection may
-/// sync.
+/// The documents that reject changes of one connection. Clones share the state. Bounded by the number of documents
+/// that a connection may sync.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals(Arc<Mutex<HashMap<DocumentId, Lasting>>>, Arc<Mutex<HashSet<DocumentId>>>);
+pub struct Refusals {
+    by_document: Arc<Mutex<HashMap<DocumentId, RefusalDuration>>>,
+    /// Hidden documents about which the connection was answered once.
+    denied: Arc<Mutex<HashSet<DocumentId>>>,
+}
 
 impl Refusals {
-    /// Whether a message about this document is to be dropped. `brings_changes`: it carries some.
+    /// Whether to drop a message about this document. `has_changes`: the message carries changes.
     #[must_use]
-    pub fn drops(&self, id: &DocumentId, brings_changes: bool) -> bool {
+    pub fn drops(&self, id: &DocumentId, has_changes: bool) -> bool {
         match self.lock().get(id) {
             None => false,
-            Some(Lasting::Connection) => true,
-            Some(Lasting::ForNow) => brings_changes,
+            Some(RefusalDuration::Connection) => true,
+            Some(RefusalDuration::Temporary) => has_changes,
         }
     }
 
-    /// Whether the document refuses everything for as long as the connection lasts.
+    /// Whether the document rejects all messages for the rest of the connection.
     pub(super) fn is_final(&self, id: &DocumentId) -> bool {
-        self.lock().get(id) == Some(&Lasting::Connection)
+        self.lock().get(id) == Some(&RefusalDuration::Connection)
     }
 
-    /// Whether this connection is told for the first time that there is no such document, of one that is not for its user.
-    pub(super) fn is_first_denial(&self, id: &DocumentId) -> bool {
-        self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    /// Records that this connection was told that a hidden document does not exist. Returns whether it was the first
+    /// time.
+    pub(super) fn record_denial(&self, id: &DocumentId) -> bool {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
 
-    /// Remembers a refusal. False: it was there, and has been told.
-    fn add(&self, id: &DocumentId, lasting: Lasting) -> bool {
+    /// Records a refusal. Returns false if the peer was already told.
+    fn add(&self, id: &DocumentId, duration: RefusalDuration) -> bool {
         let mut refusals = self.lock();
         let before = refusals.get(id).copied();
-        if before == Some(Lasting::Connection) || before == Some(lasting) {
+        if before == Some(RefusalDuration::Connection) || before == Some(duration) {
             return false;
         }
-        refusals.insert(id.clone(), lasting);
+        refusals.insert(id.clone(), duration);
         true
     }
 
-    /// The document accepts changes again.
+    /// Ends a temporary refusal.
     pub(super) fn lift(&self, id: &DocumentId) {
         let mut refusals = self.lock();
-        if refusals.get(id) == Some(&Lasting::ForNow) {
+        if refusals.get(id) == Some(&RefusalDuration::Temporary) {
             refusals.remove(id);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DocumentId, Lasting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<DocumentId, RefusalDuration>> {
+        self.by_document.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SyncPeer {
-    /// Refuses changes to one document, and tells the peer why, once. Returns whether it had not been told before.
-    pub(super) fn refuse(&self, id: &DocumentId, lasting: Lasting, message: &str) -> bool {
-        if !self.refusals.add(id, lasting) {
+    /// Rejects changes to one document, and tells the peer the reason once. Returns whether it was told now.
+    pub(super) fn refuse(&self, id: &DocumentId, duration: RefusalDuration, message: &str) -> bool {
+        if !self.refusals.add(id, duration) {
             return false;
         }
-        let kind = match lasting {
-            Lasting::Connection => FarewellKind::BadMessage,
-            Lasting::ForNow => FarewellKind::TryAgainLater,
+        let kind = match duration {
+            RefusalDuration::Connection => CloseKind::BadMessage,
+            RefusalDuration::Temporary => CloseKind::TryAgainLater,
         };
-        match self.outbox.place_for_notice(&Waiter::Document(id.clone())) {
-            Some(place) => place.fill(Outgoing::Refused { document: id.clone(), kind, message: Arc::from(message) }),
-            // A connection that takes nothing has to be told otherwise.
+        match self.outbox.try_reserve_for_notice(&DrainListener::Document(id.clone())) {
+            Some(permit) => permit.send(Outgoing::Refused { document: id.clone(), kind, message: Arc::from(message) }),
+            // The outbox is full, so the reason goes into the close frame.
             None => self.outbox.close(kind, message),
         }
         true
     }
 }
 
-/// How long a message with this fault is refused.
-pub(super) fn lasting(error: &BadMessage) -> Lasting {
+/// How long a message with this error is rejected.
+pub(super) fn refusal_duration(error: &BadMessage) -> RefusalDuration {
     match error {
-        // Not the peer's fault, and not for ever.
-        BadMessage::Full(_) => Lasting::ForNow,
-        _ => Lasting::Connection,
+        // The document is full. It may accept changes again later.
+        BadMessage::Full(_) => RefusalDuration::Temporary,
+        _ => RefusalDuration::Connection,
     }
 }
 
@@ -104,20 +110,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_once_and_lifted_unless_it_is_final() {
+    fn refusal_is_sent_once_and_only_temporary_ones_lift() {
         let (refusals, id) = (Refusals::default(), DocumentId::from_random([7; 16]));
         assert!(!refusals.drops(&id, true));
-        assert!(refusals.add(&id, Lasting::ForNow));
-        assert!(!refusals.add(&id, Lasting::ForNow), "told before");
+        assert!(refusals.add(&id, RefusalDuration::Temporary));
+        assert!(!refusals.add(&id, RefusalDuration::Temporary), "sent before");
         assert_eq!(
             (refusals.drops(&id, true), refusals.drops(&id, false)),
             (true, false),
-            "acknowledgements are heard"
+            "acknowledgements are processed"
         );
         refusals.lift(&id);
-        assert!(!refusals.drops(&id, true) && refusals.add(&id, Lasting::ForNow));
-        assert!(refusals.add(&id, Lasting::Connection), "a worse one is told as well");
-        assert!(!refusals.add(&id, Lasting::ForNow));
+        assert!(!refusals.drops(&id, true) && refusals.add(&id, RefusalDuration::Temporary));
+        assert!(refusals.add(&id, RefusalDuration::Connection), "a final refusal is sent as well");
+        assert!(!refusals.add(&id, RefusalDuration::Temporary));
         refusals.lift(&id);
         assert!(refusals.drops(&id, false) && refusals.is_final(&id));
     }

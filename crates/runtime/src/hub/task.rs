@@ -1,250 +1,264 @@
-//! The task that owns one document: takes batches, makes them durable, publishes them.
+//! The task that owns one document: it takes batches of commands, makes their changes durable, and publishes them.
 
-mod arrivals;
+mod catch_up;
 mod commands;
 mod commit;
 mod ephemerals;
 mod history;
+mod legacy_presence;
 mod lifecycle;
-mod members;
-mod people;
+mod pending_requests;
 mod portions;
 mod publish;
 mod quarantine;
-mod rescue;
-mod suspended;
+mod recovery;
+mod subscribers;
+mod suspension;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrivals::Arrivals;
-use ephemerals::Sources;
+use ephemerals::EphemeralSources;
 use futures_util::FutureExt;
-use lifecycle::UPKEEP;
-use offload::Habit;
+use lifecycle::MAINTENANCE_INTERVAL;
+use offload::AdaptiveOffload;
+use pending_requests::PendingRequests;
 use portions::Portions;
 use primitives::DocumentId;
-use store::Lengths;
-use suspended::Suspended;
+use store::{Lengths, Position};
+use suspension::SuspendedPeers;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::Hub;
 use super::access::Right;
 use super::command::{Command, SyncPeer};
-use super::outbox::{ConnectionKey, RemoteHeads, Waiter};
-use super::remembered::Remembered;
-use super::shown::Shown;
-use super::waits::{AwaitedDocument, Wait};
+use super::hints::Hints;
+use super::outbox::{ConnectionKey, DrainListener, RemoteHeads};
+use super::peer_records::PeerRecords;
+use super::pending_documents::{PendingDocument, PendingPermit};
+use super::published_view::PublishedView;
+use super::registry::DocumentHandle;
 use super::watchers::Watchers;
-use crate::back_off::Damper;
 use crate::document::Document;
 use crate::document_log::DocumentLog;
-use crate::memory_budget::Share;
+use crate::memory_budget::Reservation;
+use crate::retry_gate::RetryGate;
 
-/// What takes so much waits for its turn.
-pub(super) const HEAVY: u64 = 8 << 20;
-/// Bytes of a stored document from which on it takes long to make somebody's first message: all of it.
+/// Estimated memory, in bytes, from which on a batch needs a permit.
+pub(super) const PERMIT_THRESHOLD: u64 = 8 << 20;
+/// Size of a stored document, in bytes, from which on its first message to a peer takes long: it holds the whole
+/// document.
 const LARGE_DOCUMENT: u64 = 64 << 10;
 
 /// The task of one document.
 pub(super) struct DocumentTask {
     hub: Hub,
     id: DocumentId,
-    /// This task, as the one to be told when an outbox has drained.
-    waiter: Waiter,
+    /// Registered in outboxes that are full, so that this task is notified when they have drained.
+    drain_listener: DrainListener,
     mailbox: mpsc::Receiver<Command>,
-    shown: Arc<Shown>,
-    /// Sync states of returning peers.
-    remembered: Remembered,
+    published_view: Arc<PublishedView>,
+    hints: Arc<Hints>,
+    /// The heads that returning peers share with the document.
+    peer_records: PeerRecords,
     subscribers: Subscribers,
     pipeline: Pipeline,
-    rescue: Rescue,
+    recovery: Recovery,
     presence: Presence,
     creation: Creation,
     usage: Usage,
-    history: history::Keeper,
+    history: history::HistoryState,
 }
 
 /// The connections that follow this document.
 struct Subscribers {
     /// Sync peers.
-    peers: HashMap<ConnectionKey, Member>,
-    /// Connections that are told about rows.
+    peers: HashMap<ConnectionKey, PeerSubscription>,
+    /// Connections that receive row changes.
     watchers: Watchers,
-    /// A peer has joined since the last publishing.
-    newcomers: bool,
-    /// Peers whose rights have changed: they are told with their next message, which is due.
-    moved: Vec<ConnectionKey>,
-    /// Connections that have closed and are not removed yet.
-    gone: Vec<ConnectionKey>,
-    /// Peers that came while the document could not be opened; and whether they only ask for it.
-    turned_away: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
-    /// Peers that are to be told, once their outbox has room, that they do not wait for this document, and why.
-    refused: HashMap<ConnectionKey, (SyncPeer, Arc<str>)>,
+    /// Whether a peer was added since the last publish.
+    has_new_peers: bool,
+    /// Peers whose rights have changed. They get a message with their new role after the batch.
+    role_changed: Vec<ConnectionKey>,
+    /// Closed connections that are not removed yet.
+    disconnected: Vec<ConnectionKey>,
+    /// Peers that came while cannot open the document, with whether they only requested it.
+    waiting_peers: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
+    /// Peers whose wait was refused, with the reason. They are told once their outbox has room.
+    unsent_refusals: HashMap<ConnectionKey, (SyncPeer, Arc<str>)>,
 }
 
-/// What a batch passes through: prepare, apply, append, publish.
+/// The steps of a batch: prepare, apply, append, publish.
 struct Pipeline {
     log: DocumentLog,
-    /// Whether these steps took long the last time.
-    preparing: Habit,
-    applying: Habit,
-    publishing: Habit,
-    /// The current batch is large.
+    /// These decide by the time of the last run whether to offload the step.
+    preparing: AdaptiveOffload,
+    applying: AdaptiveOffload,
+    publishing: AdaptiveOffload,
+    /// Whether the current batch is large.
     large_batch: bool,
-    /// The permit for work that takes much memory, while a batch has it.
-    turn: Option<OwnedSemaphorePermit>,
+    /// The permit of a batch that takes much memory.
+    permit: Option<OwnedSemaphorePermit>,
     /// Large messages that are applied in portions.
     portions: Portions,
 }
 
-/// What has failed, and how often.
-struct Rescue {
-    /// Peers whose changes are not accepted for now.
-    suspended: Suspended,
+/// The state of recovery from failures.
+struct Recovery {
+    /// Peers whose changes are temporarily rejected.
+    suspended: SuspendedPeers,
     /// Back-off after failed appends.
-    failing: Damper,
+    append_gate: RetryGate,
     /// Back-off after the document in memory was corrupted.
-    ruined: Damper,
+    reload_gate: RetryGate,
 }
 
-/// Who is here, and what peers tell each other without storing it.
+/// Unstored information that the task forwards between peers.
 struct Presence {
-    /// Users of another surface, in the document that it shows.
-    people: Option<Box<people::People>>,
-    /// Which user sends ephemeral messages under which peer id.
-    sources: Sources,
-    /// The last known heads of storages that peers watch.
+    /// Presence of legacy users. `None` unless this is the document that legacy clients see.
+    legacy: Option<Box<legacy_presence::PresenceBroadcast>>,
+    /// The users and sessions that send ephemeral messages, by sender name.
+    sources: EphemeralSources,
+    /// The last known heads of watched storages.
     storages: HashMap<Arc<str>, Arc<RemoteHeads>>,
 }
 
-/// A document that may not exist yet.
+/// State of a document that may not exist yet.
 #[derive(Default)]
 struct Creation {
     exists: bool,
-    /// Announced changes and unanswered requests, while the document does not exist.
-    arrivals: Arrivals,
-    /// Its place among the documents that do not exist and are waited for.
-    awaited: Option<AwaitedDocument>,
+    /// Announcements and unanswered requests, while the document does not exist.
+    pending_requests: PendingRequests,
+    /// The document's permit to be waited for while it does not exist.
+    pending_document: Option<PendingDocument>,
 }
 
-/// Whether the document is still needed.
+/// Decides when the document is unloaded.
 struct Usage {
     last_use: Instant,
-    last_look: Instant,
-    /// The document has used most of a limit, and that has been logged.
+    last_read: Instant,
+    /// Whether the document has used most of a limit, which was logged.
     nearly_full: bool,
-    /// The store has been told that the document is not needed any more.
+    /// Whether the store has closed the file already.
     unloaded: bool,
-    /// The task is to end.
+    /// Whether the task ends after this batch.
     stop: bool,
 }
 
-/// A connection that syncs this document.
-struct Member {
+/// The subscription of a sync peer.
+struct PeerSubscription {
     peer: SyncPeer,
     right: Right,
-    /// Its outbox was full when it had to be told that the document does not exist.
-    owes_unavailable: bool,
-    /// It has sent an ephemeral message, and so there is somebody who reads them.
-    listens: bool,
-    /// What the lists of its last message take, which stay until the next.
-    lists: Share,
-    /// Held while the document does not exist and this peer does not bring it.
-    wait: Option<Wait>,
+    /// The peer has to be told that the document does not exist, once its outbox has room.
+    missing_unsent: bool,
+    /// Whether the peer has sent an ephemeral message, and so probably reads them.
+    reads_ephemerals: bool,
+    /// Memory of the lists in the peer's last message, which its sync state keeps until the next one.
+    list_reservation: Reservation,
+    /// Held while the document does not exist and this peer waits for it.
+    pending_permit: Option<PendingPermit>,
 }
 
 impl DocumentTask {
-    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, shown: Arc<Shown>) -> Self {
-        let waiter = Waiter::Document(id.clone());
-        let watchers = Watchers::new(hub.inner.settings.rows, waiter.clone());
+    pub(super) fn new(hub: Hub, id: DocumentId, mailbox: mpsc::Receiver<Command>, handle: &DocumentHandle) -> Self {
+        let drain_listener = DrainListener::Document(id.clone());
+        let watchers = Watchers::new(hub.inner.settings.rows, drain_listener.clone());
         let log = DocumentLog::new(
             Arc::clone(&hub.inner.store),
             id.clone(),
             hub.inner.settings.actors.clone(),
+            Position::START,
             Lengths { snapshot: 0, log: 0 },
         );
         let settings = &hub.inner.settings;
-        let shows_legacy = settings.announcer.is_some() && settings.default_document.as_ref() == Some(&id);
-        let people = shows_legacy.then(Box::default);
+        let shows_legacy = settings.legacy_presence.is_some() && settings.default_document.as_ref() == Some(&id);
+        let legacy = shows_legacy.then(Box::default);
         let now = Instant::now();
         Self {
             hub,
             id,
-            waiter,
+            drain_listener,
             mailbox,
-            shown,
-            remembered: Remembered::default(),
+            published_view: Arc::clone(&handle.published_view),
+            hints: Arc::clone(&handle.hints),
+            peer_records: PeerRecords::default(),
             subscribers: Subscribers {
                 peers: HashMap::new(),
                 watchers,
-                newcomers: false,
-                moved: Vec::new(),
-                gone: Vec::new(),
-                turned_away: BTreeMap::new(),
-                refused: HashMap::new(),
+                has_new_peers: false,
+                role_changed: Vec::new(),
+                disconnected: Vec::new(),
+                waiting_peers: BTreeMap::new(),
+                unsent_refusals: HashMap::new(),
             },
             pipeline: Pipeline {
                 log,
-                preparing: Habit::default(),
-                applying: Habit::default(),
-                publishing: Habit::default(),
+                preparing: AdaptiveOffload::default(),
+                applying: AdaptiveOffload::default(),
+                publishing: AdaptiveOffload::default(),
                 large_batch: false,
-                turn: None,
+                permit: None,
                 portions: Portions::default(),
             },
-            rescue: Rescue { suspended: Suspended::new(), failing: Damper::default(), ruined: Damper::default() },
-            presence: Presence { people, sources: Sources::default(), storages: HashMap::new() },
+            recovery: Recovery {
+                suspended: SuspendedPeers::new(),
+                append_gate: RetryGate::default(),
+                reload_gate: RetryGate::default(),
+            },
+            presence: Presence { legacy, sources: EphemeralSources::default(), storages: HashMap::new() },
             creation: Creation::default(),
-            usage: Usage { last_use: now, last_look: now, nearly_full: false, unloaded: false, stop: false },
-            history: history::Keeper::default(),
+            usage: Usage { last_use: now, last_read: now, nearly_full: false, unloaded: false, stop: false },
+            history: history::HistoryState::default(),
         }
     }
 
-    /// Opens the document and runs it until it is idle or the server stops.
+    /// Opens the document, and runs until it is idle or the server shuts down.
     pub(super) async fn run(mut self) {
-        // What is rare is boxed: a task keeps room for all that it may have to wait for, in every document that is open.
+        // Rare futures are boxed: otherwise every open document would reserve memory for the largest of them.
         let mut document = loop {
             match Box::pin(self.open()).await {
                 Ok(document) => break document,
                 Err(unavailable) => {
-                    if Box::pin(self.refuse_all(unavailable)).await.is_break() {
+                    if Box::pin(self.refuse_until_retry(unavailable)).await.is_break() {
                         return;
                     }
                 }
             }
         };
-        self.make_up(&mut document);
-        self.note_existence(&document);
-        self.note_fullness(&mut document);
-        self.people_changed();
+        self.admit_waiting_peers(&mut document);
+        self.record_existence(&document);
+        self.record_fullness(&mut document);
+        self.update_presence();
         self.hub.inner.metrics.documents_open.increment(1.0);
-        let mut upkeep = Instant::now() + self.upkeep_interval(&document);
+        let mut next_maintenance = Instant::now() + self.maintenance_interval(&document);
         loop {
-            let wake =
-                [self.people_due(), self.creation.arrivals.next()].into_iter().flatten().fold(upkeep, Instant::min);
+            let wake = [self.presence_due(), self.creation.pending_requests.next_deadline()]
+                .into_iter()
+                .flatten()
+                .fold(next_maintenance, Instant::min);
             let flow = tokio::select! {
                 biased;
                 command = self.mailbox.recv() => match command {
-                    Some(command) => self.batch_caught(&mut document, Some(command)).await,
+                    Some(command) => self.run_batch(&mut document, Some(command)).await,
                     None => ControlFlow::Break(()),
                 },
-                () = self.pipeline.portions.ready(), if self.pipeline.portions.are_waiting() => self.batch_caught(&mut document, None).await,
+                () = self.pipeline.portions.wait_until_due(), if self.pipeline.portions.has_work() => self.run_batch(&mut document, None).await,
+                () = self.hints.arrived() => self.take_hints_catching(&mut document).await,
                 () = sleep_until(wake) => ControlFlow::Continue(()),
             };
             if flow.is_break() {
                 break;
             }
             let now = Instant::now();
-            self.tell_people_if_due(now);
-            if self.creation.arrivals.next().is_some_and(|next| next <= now) {
-                self.settle_arrivals(&document);
+            self.broadcast_presence_if_due(now);
+            if self.creation.pending_requests.next_deadline().is_some_and(|next| next <= now) {
+                self.answer_pending_requests(&document);
             }
-            if now >= upkeep {
-                let kept = AssertUnwindSafe(Box::pin(self.upkeep(&mut document))).catch_unwind().await;
+            if now >= next_maintenance {
+                let kept = AssertUnwindSafe(Box::pin(self.maintain(&mut document))).catch_unwind().await;
                 let flow = match kept {
                     Ok(flow) => flow,
                     Err(_) => Box::pin(self.recover_from_panic(&mut document)).await,
@@ -252,9 +266,9 @@ impl DocumentTask {
                 if flow.is_break() {
                     break;
                 }
-                upkeep = now + UPKEEP;
+                next_maintenance = now + MAINTENANCE_INTERVAL;
             }
-            upkeep = upkeep.min(now + self.upkeep_interval(&document));
+            next_maintenance = next_maintenance.min(now + self.maintenance_interval(&document));
         }
         self.hub.inner.metrics.documents_open.decrement(1.0);
         if self.usage.nearly_full {
@@ -263,7 +277,15 @@ impl DocumentTask {
         Box::pin(self.close()).await;
     }
 
-    async fn batch_caught(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
+    /// Takes over what hints tell. Recovers from a panic.
+    async fn take_hints_catching(&mut self, document: &mut Document) -> ControlFlow<()> {
+        match AssertUnwindSafe(Box::pin(self.take_hints(document))).catch_unwind().await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => Box::pin(self.recover_from_panic(document)).await,
+        }
+    }
+
+    async fn run_batch(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
         match AssertUnwindSafe(self.batch(document, first)).catch_unwind().await {
             Ok(flow) => flow,
             Err(_) => Box::pin(self.recover_from_panic(document)).await,

@@ -1,10 +1,10 @@
-//! A text frame: rendered once, written to many sockets.
+//! A WebSocket text frame that is rendered once and written to many sockets.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// Text that is cheap to clone.
+/// A text that is cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text(Bytes);
 
@@ -15,7 +15,7 @@ impl From<String> for Text {
 }
 
 impl Text {
-    /// The text's bytes; UTF-8.
+    /// The text as UTF-8.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.0

@@ -1,5 +1,7 @@
-//! Those who look at a document's rows: JSON clients. Frames are rendered once and shared. A client that is behind
-//! keeps the set of changed ids (bounded by the document) and gets their current state when its socket has drained.
+//! Watchers: JSON clients that receive the row changes of a document. Frames are rendered once and shared.
+//!
+//! For a client that is behind, a watcher keeps the set of changed ids, which is bounded by the document, and sends
+//! their current state when the outbox has drained.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,34 +9,34 @@ use std::sync::Arc;
 use plan::{RowEvent, View, ViewChange};
 
 use super::access::Denied;
-use super::caller::Caller;
-use super::outbox::{ConnectionKey, FarewellKind, Outbox, Outgoing, Waiter};
+use super::outbox::{CloseKind, ConnectionKey, DrainListener, Outbox, Outgoing};
+use super::requester::Requester;
 use super::text::Text;
 
-/// Renders changes of rows as frames of a protocol.
+/// Renders row changes as text frames of a protocol.
 pub type RenderRows = fn(&ViewChange) -> Vec<Text>;
 
 /// All watchers of one document.
 pub(super) struct Watchers {
     render: RenderRows,
-    waiter: Waiter,
+    drain_listener: DrainListener,
     watchers: HashMap<ConnectionKey, Watcher>,
 }
 
 struct Watcher {
-    caller: Caller,
+    requester: Requester,
     outbox: Outbox,
-    missed: Missed,
+    missed: MissedChanges,
 }
 
-/// What a socket that is behind has not been told.
+/// The changes that a watcher has not received.
 #[derive(Default)]
-struct Missed {
+struct MissedChanges {
     rows: BTreeSet<Arc<str>>,
     plan: bool,
 }
 
-impl Missed {
+impl MissedChanges {
     fn is_empty(&self) -> bool {
         self.rows.is_empty() && !self.plan
     }
@@ -44,7 +46,7 @@ impl Missed {
         self.rows.extend(change.rows.iter().map(|event| Arc::clone(event.id())));
     }
 
-    /// What was missed, told as what is there now.
+    /// The missed changes, with the current state of their rows.
     fn current(&self, view: &View) -> ViewChange {
         let rows = self.rows.iter().map(|id| match view.get(id) {
             Some(row) => RowEvent::Edited(Arc::clone(row)),
@@ -55,35 +57,38 @@ impl Missed {
 }
 
 impl Watchers {
-    pub(super) fn new(render: RenderRows, waiter: Waiter) -> Self {
-        Self { render, waiter, watchers: HashMap::new() }
+    pub(super) fn new(render: RenderRows, drain_listener: DrainListener) -> Self {
+        Self { render, drain_listener, watchers: HashMap::new() }
     }
 
+    /// Whether there are no watchers.
     pub(super) fn is_empty(&self) -> bool {
         self.watchers.is_empty()
     }
 
-    pub(super) fn insert(&mut self, key: ConnectionKey, caller: Caller, outbox: Outbox) {
-        self.watchers.insert(key, Watcher { caller, outbox, missed: Missed::default() });
+    /// Adds a connection, which receives changes from now on.
+    pub(super) fn insert(&mut self, key: ConnectionKey, requester: Requester, outbox: Outbox) {
+        self.watchers.insert(key, Watcher { requester, outbox, missed: MissedChanges::default() });
     }
 
-    /// Ends the connections of those who may not look any more.
-    pub(super) fn retain(&mut self, may: impl Fn(&Caller) -> bool, denied: &Denied) {
+    /// Closes the connections of watchers that may no longer read.
+    pub(super) fn retain(&mut self, may: impl Fn(&Requester) -> bool, denied: &Denied) {
         self.watchers.retain(|_, watcher| {
-            let stays = may(&watcher.caller);
+            let stays = may(&watcher.requester);
             if !stays {
-                watcher.outbox.close(FarewellKind::Forbidden, denied.to_string());
+                watcher.outbox.close(CloseKind::Forbidden, denied.to_string());
             }
             stays
         });
     }
 
+    /// Removes a connection.
     pub(super) fn remove(&mut self, key: ConnectionKey) {
         self.watchers.remove(&key);
     }
 
-    /// Tells everybody what changed.
-    pub(super) fn tell(&mut self, change: &ViewChange) {
+    /// Sends changes to all watchers.
+    pub(super) fn notify(&mut self, change: &ViewChange) {
         if self.watchers.is_empty() || (change.rows.is_empty() && change.plan.is_none()) {
             return;
         }
@@ -93,23 +98,24 @@ impl Watchers {
         }
         for watcher in self.watchers.values_mut() {
             // A watcher that has missed changes gets all of them in one message, which keeps their order.
-            let place = if watcher.missed.is_empty() { watcher.outbox.place(&self.waiter) } else { None };
-            match place {
-                Some(place) => place.fill(Outgoing::Texts(Arc::clone(&texts))),
+            let permit =
+                if watcher.missed.is_empty() { watcher.outbox.try_reserve(&self.drain_listener) } else { None };
+            match permit {
+                Some(permit) => permit.send(Outgoing::Texts(Arc::clone(&texts))),
                 None => watcher.missed.add(change),
             }
         }
     }
 
-    /// A socket has drained.
-    pub(super) fn drained(&mut self, key: ConnectionKey, view: &View) {
+    /// Sends the missed changes of a watcher whose outbox has drained.
+    pub(super) fn send_missed(&mut self, key: ConnectionKey, view: &View) {
         let Some(watcher) = self.watchers.get_mut(&key) else { return };
         if watcher.missed.is_empty() {
             return;
         }
-        if let Some(place) = watcher.outbox.place(&self.waiter) {
+        if let Some(permit) = watcher.outbox.try_reserve(&self.drain_listener) {
             let missed = std::mem::take(&mut watcher.missed);
-            place.fill(Outgoing::Texts((self.render)(&missed.current(view)).into()));
+            permit.send(Outgoing::Texts((self.render)(&missed.current(view)).into()));
         }
     }
 }

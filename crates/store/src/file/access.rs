@@ -1,4 +1,4 @@
-//! The files of who may do what with a document: `<documentId>.access.json`, in the folder of the documents.
+//! The access rights of each document: `<documentId>.access.json` in the folder of the documents.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,36 +7,36 @@ use primitives::DocumentId;
 
 use super::Inner;
 use crate::replace::replace;
-use crate::{OpenError, Place, Records, StoreError};
+use crate::{Location, OpenError, StoreError, StoredAccess};
 
-const ENDING: &str = ".access.json";
+const EXTENSION: &str = ".access.json";
 
 impl Inner {
     fn access_file(&self, id: &DocumentId) -> PathBuf {
-        self.documents.join(format!("{id}{ENDING}"))
+        self.documents.join(format!("{id}{EXTENSION}"))
     }
 
-    pub(super) fn load_access(&self) -> Result<Records, StoreError> {
-        let files = match self.disk.files(&self.documents) {
+    pub(super) fn load_access(&self) -> Result<Vec<StoredAccess>, StoreError> {
+        let files = match self.disk.list_files(&self.documents) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|error| StoreError::from(self.documents_error(error)))?,
+            other => other.map_err(|error| StoreError::from(self.folder_error(error)))?,
         };
-        let ids = files.iter().filter_map(|(name, _)| name.strip_suffix(ENDING)?.parse::<DocumentId>().ok());
+        let ids = files.iter().filter_map(|(name, _)| name.strip_suffix(EXTENSION)?.parse::<DocumentId>().ok());
         ids.map(|id| {
             let path = self.access_file(&id);
             let read = || {
                 let file = self.disk.open(&path)?;
                 file.read(0..file.len()?)
             };
-            let bytes = read().map_err(|error| OpenError::io(Place::Documents(path.clone()), error))?;
-            Ok((id, bytes))
+            let bytes = read().map_err(|error| OpenError::io(Location::Documents(path.clone()), error))?;
+            Ok(StoredAccess { document: id, version: 0, record: bytes })
         })
         .collect()
     }
 
-    /// A crash leaves the old or the new.
+    /// Atomic and durable.
     pub(super) fn save_access(&self, id: &DocumentId, bytes: &[u8]) -> Result<(), StoreError> {
-        self.make_documents().map_err(|error| StoreError::from(error).while_writing(id))?;
+        self.create_folder().map_err(|error| StoreError::from(error).while_writing(id))?;
         let path = self.access_file(id);
         replace(&*self.disk, &path, bytes).map_err(|error| StoreError::write(id, error))
     }

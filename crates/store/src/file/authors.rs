@@ -1,15 +1,15 @@
-//! The file of who brought which change in: `<documentId>.authors.jsonl`, in the folder of the documents. Lines are only
-//! ever added to it.
+//! The authors of a document's changes: `<documentId>.authors.jsonl` in the folder of the documents. An append-only file of
+//! lines.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use primitives::DocumentId;
 
-use super::{Inner, trust};
+use super::{Inner, unsynced_marker};
 use crate::disk::Disk;
 use crate::replace::{NewFile, ReplaceError};
-use crate::{OpenError, Place, StoreError};
+use crate::{Location, OpenError, StoreError};
 
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path) {
@@ -19,40 +19,40 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     file.read(0..file.len()?).map(Some)
 }
 
-/// Without what a crash has left of a line.
+/// Removes the partial last line that a crash may have left.
 fn whole_lines(mut bytes: Vec<u8>) -> Vec<u8> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     bytes.truncate(whole);
     bytes
 }
 
-/// Adds lines, durably. Should that fail, the file is written anew before the next ones are added: what is in it beyond
-/// the last success may be half of a line, or exist only in the operating system's memory.
+/// Durably appends lines. After a failure, the next call rewrites the file first: its end may be a partial line, or may not be
+/// durable.
 fn append(disk: &dyn Disk, path: &Path, lines: &[u8]) -> io::Result<()> {
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return replace(disk, path, lines),
         other => other?,
     };
     let end = file.len()?;
-    let ends_well = end == 0 || file.read(end - 1..end)? == b"\n";
-    if !ends_well || trust::is_withdrawn(disk, path) {
+    let ends_with_line = end == 0 || file.read(end - 1..end)? == b"\n";
+    if !ends_with_line || unsynced_marker::is_set(disk, path) {
         let mut all = whole_lines(file.read(0..end)?);
         all.extend_from_slice(lines);
         return replace(disk, path, &all);
     }
-    file.write(end, lines).and_then(|()| file.sync()).inspect_err(|_| trust::withdraw(disk, path))
+    file.write(end, lines).and_then(|()| file.sync()).inspect_err(|_| unsynced_marker::set(disk, path))
 }
 
 fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match NewFile::write(disk, path, bytes)?.publish(disk, path) {
+    match NewFile::write(disk, path, bytes)?.commit(disk, path) {
         Ok(_) => {
-            // Should a crash bring the mark back, the file is only written once more.
-            trust::restore(disk, path);
+            // If a crash restores the marker, the file is only rewritten once more.
+            unsynced_marker::clear(disk, path);
             Ok(())
         }
-        Err(ReplaceError::Kept(error)) => Err(error),
-        Err(ReplaceError::Unknown(error)) => {
-            trust::withdraw(disk, path);
+        Err(ReplaceError::Unchanged(error)) => Err(error),
+        Err(ReplaceError::Indeterminate(error)) => {
+            unsynced_marker::set(disk, path);
             Err(error)
         }
     }
@@ -67,13 +67,13 @@ impl Inner {
         let path = self.authors_file(id);
         match read(&*self.disk, &path) {
             Ok(bytes) => Ok(bytes.map(whole_lines).unwrap_or_default()),
-            Err(error) => Err(OpenError::io(Place::Documents(path), error).into()),
+            Err(error) => Err(OpenError::io(Location::Documents(path), error).into()),
         }
     }
 
     pub(super) fn append_authors(&self, id: &DocumentId, lines: &[u8]) -> Result<(), StoreError> {
         debug_assert!(lines.ends_with(b"\n"), "only whole lines are appended");
-        self.make_documents().map_err(|error| StoreError::from(error).while_writing(id))?;
+        self.create_folder().map_err(|error| StoreError::from(error).while_writing(id))?;
         append(&*self.disk, &self.authors_file(id), lines).map_err(|error| StoreError::write(id, error))
     }
 }

@@ -1,4 +1,4 @@
-//! The file of remembered peers: `<documentId>.peers`, in the folder of the documents.
+//! The remembered peers of a document: `<documentId>.peers` in the folder of the documents.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use primitives::DocumentId;
 
 use super::Inner;
-use crate::disk::{Disk, beside};
-use crate::{PeerRecord, StoreError, peers};
+use crate::disk::{Disk, with_suffix};
+use crate::{PeerRecord, StoreError, peer_records};
 
-/// Anything but a readable file is as good as none.
+/// Loads the records. Logs and ignores a file that cannot be read.
 pub(super) fn load(disk: &dyn Disk, path: &Path) -> Vec<PeerRecord> {
     let unreadable = |error: &dyn std::fmt::Display| {
         tracing::warn!(
@@ -21,21 +21,21 @@ pub(super) fn load(disk: &dyn Disk, path: &Path) -> Vec<PeerRecord> {
     let read = || {
         let file = disk.open(path)?;
         let length = file.len()?;
-        if length > 2 * peers::LIMIT as u64 {
+        if length > 2 * peer_records::MAX_BYTES as u64 {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         file.read(0..length)
     };
     match read() {
-        Ok(bytes) => peers::decode(&bytes).unwrap_or_else(|error| unreadable(&error)),
+        Ok(bytes) => peer_records::decode(&bytes).unwrap_or_else(|error| unreadable(&error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => unreadable(&error),
     }
 }
 
-/// Atomically, so that no crash leaves half of it; without fsync, as losing it costs little.
+/// Replaces the file atomically, but without fsync, as losing it costs little.
 fn save(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = beside(path, ".new");
+    let new = with_suffix(path, ".new");
     let _ = disk.remove(&new);
     let file = disk.create(&new, None)?;
     let saved = file.write(0, bytes).and_then(|()| disk.rename(&new, path));
@@ -58,8 +58,8 @@ impl Inner {
                 _ => Ok(()),
             };
         }
-        self.make_documents()?;
-        let bytes = peers::encode(records)
+        self.create_folder()?;
+        let bytes = peer_records::encode(records)
             .ok_or_else(|| StoreError::write(id, io::Error::from(io::ErrorKind::FileTooLarge)))?;
         save(&*self.disk, &path, &bytes).map_err(|error| StoreError::write(id, error))
     }

@@ -1,37 +1,45 @@
-//! Cutting a torn tail off a file.
+//! Truncates the torn tail of a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::Repair;
-use crate::content::Torn;
-use crate::disk::{Disk, LogFile, beside, folder_of};
+use crate::disk::{Disk, DiskFile, parent_folder, with_suffix};
+use crate::{Repair, TornTail};
 
-/// Cuts `tail` off, after it is safe in a file of its own: `<file>.torn-<offset>`.
-pub(super) fn cut(disk: &dyn Disk, path: &Path, file: &dyn LogFile, torn: Torn, tail: &[u8]) -> io::Result<Repair> {
-    let (kept, copy) = free_name(disk, path, torn.at)?;
+/// Truncates the tail, after copying it durably to a file of its own: `<file>.torn-<offset>`.
+///
+/// # Errors
+/// When the disk fails.
+pub(super) fn truncate(
+    disk: &dyn Disk,
+    path: &Path,
+    file: &dyn DiskFile,
+    torn_tail: TornTail,
+    tail: &[u8],
+) -> io::Result<Repair> {
+    let (saved_to, copy) = create_copy(disk, path, torn_tail.at)?;
     copy.write(0, tail)?;
     copy.sync()?;
-    disk.sync_dir(folder_of(path))?;
-    file.truncate(torn.at)?;
+    disk.sync_dir(parent_folder(path))?;
+    file.truncate(torn_tail.at)?;
     file.sync()?;
     tracing::warn!(
-        file = %path.display(), kept = %kept.display(),
-        "the file ended in the middle of a write; its last {torn} were cut off, and kept beside it"
+        file = %path.display(), kept = %saved_to.display(),
+        "the file ended in the middle of a write; its last {torn_tail} were truncated, and copied to another file"
     );
-    Ok(Repair { torn, kept })
+    Ok(Repair { torn_tail, saved_to })
 }
 
-/// A name that no earlier repair has used: what was kept is never overwritten.
-fn free_name(disk: &dyn Disk, path: &Path, offset: u64) -> io::Result<(PathBuf, Arc<dyn LogFile>)> {
-    let mut kept = beside(path, &format!(".torn-{offset}"));
+/// Creates a file for the tail under a name that no earlier repair has used.
+fn create_copy(disk: &dyn Disk, path: &Path, offset: u64) -> io::Result<(PathBuf, Arc<dyn DiskFile>)> {
+    let mut copy = with_suffix(path, &format!(".torn-{offset}"));
     for number in 2u32.. {
-        match disk.create(&kept, Some(path)) {
+        match disk.create(&copy, Some(path)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                kept = beside(path, &format!(".torn-{offset}-{number}"));
+                copy = with_suffix(path, &format!(".torn-{offset}-{number}"));
             }
-            other => return Ok((kept, other?)),
+            other => return Ok((copy, other?)),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())

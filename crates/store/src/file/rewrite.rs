@@ -1,4 +1,4 @@
-//! Compaction and recovery: a document's file as a whole is written anew.
+//! Compaction and recovery, which rewrite a document's whole file.
 
 use std::sync::Arc;
 
@@ -6,22 +6,23 @@ use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::runtime::Handle;
 
+use super::Inner;
+use super::entry::{DocumentEntry, LogGuard};
 use super::log::Log;
-use super::{Inner, LogCell, Slot};
-use crate::content::{Content, Damage};
+use crate::integrity::{Damage, VerifiedContent};
 use crate::replace::{NewFile, ReplaceError};
 use crate::{Lengths, SnapshotError, StoreError};
 
-/// Replaces what is stored now by a snapshot of it, while appends go on.
+/// Replaces the stored content by a snapshot of it, during concurrent appends.
 pub(super) async fn compact(inner: Arc<Inner>, id: DocumentId, snapshot: Vec<u8>) -> Result<Lengths, StoreError> {
-    let slot = inner.slot(&id);
-    let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
-    // Taken before the thread is, so that an append that is asked for after this call comes after it.
-    let cell = Arc::clone(&slot.log).lock_owned().await;
+    let entry = inner.entry(&id);
+    let rewrite = Arc::clone(&entry.rewrite).lock_owned().await;
+    // Locked before the blocking thread starts, so that later appends come after this call.
+    let log_guard = Arc::clone(&entry.log).lock_owned().await;
     run_blocking(move || {
-        let result = compact_log(&inner, &id, &slot, cell, &snapshot);
-        drop(rewriting);
-        inner.forget_if_closed(&id, slot);
+        let result = compact_log(&inner, &id, &entry, log_guard, &snapshot);
+        drop(rewrite);
+        inner.remove_entry_if_closed(&id, entry);
         result
     })
     .await
@@ -30,44 +31,44 @@ pub(super) async fn compact(inner: Arc<Inner>, id: DocumentId, snapshot: Vec<u8>
 fn compact_log(
     inner: &Inner,
     id: &DocumentId,
-    slot: &Slot,
-    mut cell: LogCell,
+    entry: &DocumentEntry,
+    mut log_guard: LogGuard,
     snapshot: &[u8],
 ) -> Result<Lengths, StoreError> {
-    inner.ensure_open(id, &mut cell).map_err(|error| error.while_writing(id))?;
-    let log = stored(id, &mut cell)?;
-    if log.is_refused() {
-        return Err(StoreError::Refused { id: id.clone() });
+    inner.ensure_open(id, &mut log_guard).map_err(|error| error.while_writing(id))?;
+    let log = stored_log(id, &mut log_guard)?;
+    if log.needs_recovery() {
+        return Err(StoreError::NeedsRecovery { id: id.clone() });
     }
-    let not_read = |source| StoreError::Read { id: id.clone(), source };
-    let (old_file, covered) = log.durable_part().map_err(not_read)?;
-    drop(cell);
-    let rewrite = Handle::current().block_on(Arc::clone(&inner.rewrites).acquire_owned());
+    let read_error = |source| StoreError::Read { id: id.clone(), source };
+    let (old_file, covered) = log.durable_part().map_err(read_error)?;
+    drop(log_guard);
+    let permit = Handle::current().block_on(Arc::clone(&inner.compaction_permits).acquire_owned());
 
-    // The long part: appends are not held up by it.
-    let old = old_file.read(0..covered).map_err(not_read)?;
-    let path = inner.place(id);
-    let new = NewFile::write(&*inner.disk, path.path(), snapshot).map_err(|error| StoreError::write(id, error))?;
+    // The long part. It does not block appends.
+    let old = old_file.read(0..covered).map_err(read_error)?;
+    let location = inner.location(id);
+    let new = NewFile::write(&*inner.disk, location.path(), snapshot).map_err(|error| StoreError::write(id, error))?;
     let checked = read_back(id, &new).and_then(|content| {
-        match content.same_as_log(&old).map_err(|damage| snapshot_error(id, damage))? {
+        match content.has_same_changes_as_log(&old).map_err(|damage| snapshot_error(id, damage))? {
             true => Ok(content.snapshot_len),
-            false => Err(other_heads(id)),
+            false => Err(different_heads(id)),
         }
     });
     drop(old);
 
-    let mut cell = Arc::clone(&slot.log).blocking_lock_owned();
-    let ready = checked.and_then(|snapshot_len| match stored(id, &mut cell)? {
-        log if log.is_refused() => Err(StoreError::Refused { id: id.clone() }),
+    let mut log_guard = Arc::clone(&entry.log).blocking_lock_owned();
+    let ready = checked.and_then(|snapshot_len| match stored_log(id, &mut log_guard)? {
+        log if log.needs_recovery() => Err(StoreError::NeedsRecovery { id: id.clone() }),
         log => Ok((log, snapshot_len)),
     });
-    // Released when the new file is in its place, or given up.
-    let _rewrite = rewrite;
+    // Released once the new file has replaced the old one, or was discarded.
+    let _permit = permit;
     match ready {
         Ok((log, snapshot_len)) => {
             let replaced = log.replace(new, snapshot_len, covered).map_err(|error| replace_error(id, error));
-            inner.note_refusal(id, cell.as_ref());
-            inner.bound_open_files(id, cell.as_mut());
+            inner.update_health(id, log_guard.as_ref());
+            inner.limit_open_files(id, log_guard.as_mut());
             replaced
         }
         Err(error) => {
@@ -77,38 +78,42 @@ fn compact_log(
     }
 }
 
-/// Writes a full copy in the place of a file that can no longer be written to.
+/// Replaces a file that can no longer be written to by a full copy.
 pub(super) async fn recover(inner: Arc<Inner>, id: DocumentId, full_copy: Vec<u8>) -> Result<Lengths, StoreError> {
-    let slot = inner.slot(&id);
-    let rewriting = Arc::clone(&slot.rewriting).lock_owned().await;
-    let mut cell = Arc::clone(&slot.log).lock_owned().await;
+    let entry = inner.entry(&id);
+    let rewrite = Arc::clone(&entry.rewrite).lock_owned().await;
+    let mut log_guard = Arc::clone(&entry.log).lock_owned().await;
     run_blocking(move || {
-        let result = recover_log(&inner, &id, &mut cell, &full_copy);
-        inner.bound_open_files(&id, cell.as_mut());
-        inner.note_refusal(&id, cell.as_ref());
-        drop((cell, rewriting));
-        inner.forget_if_closed(&id, slot);
+        let result = recover_log(&inner, &id, &mut log_guard, &full_copy);
+        inner.limit_open_files(&id, log_guard.as_mut());
+        inner.update_health(&id, log_guard.as_ref());
+        drop((log_guard, rewrite));
+        inner.remove_entry_if_closed(&id, entry);
         result
     })
     .await
 }
 
-fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u8]) -> Result<Lengths, StoreError> {
-    inner.ensure_open(id, cell).map_err(|error| error.while_writing(id))?;
-    let Some(log) = cell else {
-        Content::whole(copy).map_err(|damage| snapshot_error(id, damage))?;
-        return inner.append(id, cell, copy);
+fn recover_log(
+    inner: &Inner,
+    id: &DocumentId,
+    log_guard: &mut Option<Log>,
+    copy: &[u8],
+) -> Result<Lengths, StoreError> {
+    inner.ensure_open(id, log_guard).map_err(|error| error.while_writing(id))?;
+    let Some(log) = log_guard else {
+        VerifiedContent::from_whole_chunks(copy).map_err(|damage| snapshot_error(id, damage))?;
+        return inner.append(id, log_guard, copy);
     };
-    let place = inner.place(id);
-    let new = NewFile::write(&*inner.disk, place.path(), copy).map_err(|error| StoreError::write(id, error))?;
+    let location = inner.location(id);
+    let new = NewFile::write(&*inner.disk, location.path(), copy).map_err(|error| StoreError::write(id, error))?;
     let checked = read_back(id, &new).and_then(|content| match log.read() {
         Ok(old) => {
-            let old = Content::whole(&old).map_err(|damage| snapshot_error(id, damage))?;
-            if content.contains(&old) { Ok(content.snapshot_len) } else { Err(other_heads(id)) }
+            let old = VerifiedContent::from_whole_chunks(&old).map_err(|damage| snapshot_error(id, damage))?;
+            if content.contains_changes_of(&old) { Ok(content.snapshot_len) } else { Err(different_heads(id)) }
         }
-        // A disk on which a write has failed may well have lost the old content, too; the caller's copy is then the best
-        // there is.
-        Err(error) if log.is_refused() => {
+        // The disk that failed a write may have lost the old content as well. The caller's copy is then the best one.
+        Err(error) if log.needs_recovery() => {
             tracing::warn!(document = %id, %error, "the old file cannot be compared with the copy that replaces it");
             Ok(content.snapshot_len)
         }
@@ -123,26 +128,26 @@ fn recover_log(inner: &Inner, id: &DocumentId, cell: &mut Option<Log>, copy: &[u
     }
 }
 
-fn stored<'a>(id: &DocumentId, cell: &'a mut Option<Log>) -> Result<&'a mut Log, StoreError> {
-    cell.as_mut().ok_or_else(|| StoreError::Snapshot { id: id.clone(), why: SnapshotError::NothingStored })
+fn stored_log<'a>(id: &DocumentId, log: &'a mut Option<Log>) -> Result<&'a mut Log, StoreError> {
+    log.as_mut().ok_or_else(|| StoreError::InvalidSnapshot { id: id.clone(), reason: SnapshotError::NothingStored })
 }
 
-fn read_back(id: &DocumentId, new: &NewFile) -> Result<Content, StoreError> {
+fn read_back(id: &DocumentId, new: &NewFile) -> Result<VerifiedContent, StoreError> {
     let bytes = new.read().map_err(|error| StoreError::write(id, error))?;
-    Content::whole(&bytes).map_err(|damage| snapshot_error(id, damage))
+    VerifiedContent::from_whole_chunks(&bytes).map_err(|damage| snapshot_error(id, damage))
 }
 
 fn snapshot_error(id: &DocumentId, damage: Damage) -> StoreError {
-    StoreError::Snapshot { id: id.clone(), why: SnapshotError::Unloadable(damage) }
+    StoreError::InvalidSnapshot { id: id.clone(), reason: SnapshotError::Unloadable(damage) }
 }
 
-fn other_heads(id: &DocumentId) -> StoreError {
-    StoreError::Snapshot { id: id.clone(), why: SnapshotError::OtherHeads }
+fn different_heads(id: &DocumentId) -> StoreError {
+    StoreError::InvalidSnapshot { id: id.clone(), reason: SnapshotError::DifferentHeads }
 }
 
 fn replace_error(id: &DocumentId, error: ReplaceError) -> StoreError {
     match error {
-        ReplaceError::Kept(source) => StoreError::write(id, source),
-        ReplaceError::Unknown(_) => StoreError::Refused { id: id.clone() },
+        ReplaceError::Unchanged(source) => StoreError::write(id, source),
+        ReplaceError::Indeterminate(_) => StoreError::NeedsRecovery { id: id.clone() },
     }
 }

@@ -6,7 +6,7 @@ use super::engine::{Engine, EngineError, Failure, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
 use super::{Backoff, DatabaseError, SqlStore, is_passing, now_ms};
 use crate::position::{Appended, Batch, BatchKind, News, Position};
-use crate::{Lengths, content};
+use crate::{Lengths, integrity};
 
 /// Bytes of a batch that is sent along with the hint that it was appended. Larger ones do not fit into a notification.
 const MAX_HINTED: usize = 5_600;
@@ -26,7 +26,7 @@ impl<E: Engine> SqlStore<E> {
             return Ok(Appended::Stored { at: after, lengths: self.lengths_at(id, after).await? });
         }
         debug_assert!(
-            batch.kind != BatchKind::Changes || content::are_chunks(&batch.chunks),
+            batch.kind != BatchKind::Changes || integrity::are_whole_chunks(&batch.chunks),
             "only whole chunks are appended"
         );
         self.check_len(id, batch.chunks.len().max(batch.authors.len()))?;
@@ -99,7 +99,7 @@ impl<E: Engine> SqlStore<E> {
     async fn lengths_with(&self, id: &DocumentId, after: Position, row: &NewBatch) -> Lengths {
         let added = if row.kind == BatchKind::Changes { row.chunks.len() as u64 } else { 0 };
         if after == Position::START {
-            let snapshot = if added > 0 { content::snapshot_len(&row.chunks) } else { 0 };
+            let snapshot = if added > 0 { integrity::snapshot_len(&row.chunks) } else { 0 };
             return Lengths { snapshot, log: added - snapshot };
         }
         match self.known_at(id, after) {

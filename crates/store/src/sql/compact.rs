@@ -8,7 +8,7 @@ use super::document::DocumentRows;
 use super::engine::{Engine, Failure, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
 use super::{Backoff, ChainDamage, DatabaseError, SqlStore, now_ms};
-use crate::content::Content;
+use crate::integrity::VerifiedContent;
 use crate::position::{Appended, Batch, Position};
 use crate::{Lengths, SnapshotError};
 
@@ -72,11 +72,11 @@ impl<E: Engine> SqlStore<E> {
         }
         let (new, old) = (snapshot.clone(), prefix.bytes);
         let check = offload::run_blocking(move || {
-            let content = Content::whole(&new).map_err(SnapshotError::Unloadable)?;
-            content.same_as_log(&old).map_err(SnapshotError::Unloadable)
+            let content = VerifiedContent::from_whole_chunks(&new).map_err(SnapshotError::Unloadable)?;
+            content.has_same_changes_as_log(&old).map_err(SnapshotError::Unloadable)
         });
         if !check.await.map_err(refused)? {
-            return Err(refused(SnapshotError::OtherHeads));
+            return Err(refused(SnapshotError::DifferentHeads));
         }
         let sum = checksum(&snapshot);
         let steps = || {
@@ -196,13 +196,14 @@ enum Missing {
 
 /// The chunks of a full copy that a stored document lacks: all of them if nothing is stored.
 fn missing_chunks(copy: &[u8], stored: &[u8]) -> Result<Vec<u8>, Missing> {
-    let new = Content::whole(copy).map_err(|damage| Missing::Refused(SnapshotError::Unloadable(damage)))?;
+    let new = VerifiedContent::from_whole_chunks(copy)
+        .map_err(|damage| Missing::Refused(SnapshotError::Unloadable(damage)))?;
     if stored.is_empty() {
         return Ok(copy.to_vec());
     }
-    let old = Content::whole(stored).map_err(|_| Missing::Stored)?;
-    if !new.contains(&old) {
-        return Err(Missing::Refused(SnapshotError::OtherHeads));
+    let old = VerifiedContent::from_whole_chunks(stored).map_err(|_| Missing::Stored)?;
+    if !new.contains_changes_of(&old) {
+        return Err(Missing::Refused(SnapshotError::DifferentHeads));
     }
     let mut chunks = Vec::new();
     for mut change in new.document.get_changes(&old.document.get_heads()) {

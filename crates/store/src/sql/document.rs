@@ -8,7 +8,7 @@ use super::engine::{Engine, Row, UnexpectedColumn};
 use super::statements as sql;
 use super::{ChainDamage, DatabaseError, Known, SqlStore};
 use crate::position::{After, Position, Tip};
-use crate::{Lengths, content};
+use crate::{Lengths, integrity};
 
 /// Documents whose positions one statement reads.
 const POSITIONS_AT_ONCE: usize = 500;
@@ -86,7 +86,7 @@ impl<E: Engine> SqlStore<E> {
             self.open.lock().remove(id);
             return Ok(None);
         }
-        let snapshot_len = content::snapshot_len(&chain.bytes);
+        let snapshot_len = integrity::snapshot_len(&chain.bytes);
         let stored = StoredDocument { snapshot_len, bytes: chain.bytes, position: chain.at, authors };
         self.open.lock().insert(id.clone(), Known { at: stored.position, lengths: stored.lengths() });
         Ok(Some(stored))
@@ -233,7 +233,7 @@ impl<E: Engine> SqlStore<E> {
         // Without a row in `snapshot`, the first batch may begin with a document chunk.
         let rows = self.query(|| sql::batch_at(id, 1)).await?;
         let first = rows.first().map(|row| row.bytes(3)).transpose()?.unwrap_or_default();
-        let snapshot = content::snapshot_len(&first);
+        let snapshot = integrity::snapshot_len(&first);
         Ok(Lengths { snapshot, log: log - snapshot })
     }
 

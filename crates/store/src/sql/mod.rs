@@ -35,10 +35,12 @@
 //! | `compact` | snapshots in place of rows, recovery from a full copy, removal |
 //! | `access`, `accounts`, `peers` | what is kept beside documents |
 //! | `chain` | verification of rows |
+//! | `store` | [`SqlStore`] as a [`Store`](crate::Store) |
 //! | `schema`, `statements`, `dialect` | tables, statements, differences between databases |
 //! | `engine` | what a database must offer |
 //! | `postgres`, `sqlite`, `mysql` | the databases |
 //! | `hint` | the format of notifications between nodes |
+//! | `database` | opens the database that a URL names |
 //! | `url`, `error` | connection strings, errors |
 
 mod access;
@@ -46,6 +48,7 @@ mod accounts;
 mod append;
 mod chain;
 mod compact;
+mod database;
 mod dialect;
 mod document;
 mod engine;
@@ -64,6 +67,7 @@ mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
+mod store;
 mod url;
 
 use std::collections::{BTreeMap, HashMap};
@@ -78,6 +82,7 @@ use tokio::time::Instant;
 
 pub use accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
 pub use chain::ChainDamage;
+pub use database::{Database, DatabaseOptions, open};
 pub use document::StoredDocument;
 pub use engine::{Engine, EngineError, Failure, NewsMode};
 pub use error::{DatabaseError, DatabaseOpenError};
@@ -93,7 +98,7 @@ pub use url::{DatabaseUrl, HostPort, InvalidDatabaseUrl, Password, ServerUrl, Tl
 use self::engine::{ClusterKeys, Step, TransactionEnd};
 use self::statements as sql;
 use crate::position::{News, Position};
-use crate::{Health, Lengths, Refusal};
+use crate::{Health, Lengths, UnavailableReason};
 
 /// Name of the cluster's storage id in `meta`.
 const STORAGE_ID: &str = "storage id";
@@ -154,23 +159,11 @@ impl<E: Engine> SqlStore<E> {
     /// If the database cannot be used. [`DatabaseOpenError::is_temporary`] tells whether to try again.
     pub async fn open(engine: E, options: SqlOptions) -> Result<Self, DatabaseOpenError> {
         schema::migrate(&engine).await?;
-        let shared = |name, fresh: Vec<u8>| {
-            let engine = &engine;
-            async move {
-                let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
-                set.map_err(|error| engine.open_error(error))?;
-                let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
-                let value = rows.first().and_then(|row| row.bytes(0).ok());
-                value.ok_or_else(|| {
-                    engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}")))
-                })
-            }
-        };
-        let storage_id = shared(STORAGE_ID, random::<16>().to_vec()).await?;
+        let storage_id = shared_value(&engine, STORAGE_ID, random::<16>().to_vec()).await?;
         let storage_id = <[u8; 16]>::try_from(&storage_id[..]).map_err(|_| {
             engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes"))
         })?;
-        let hint_key = shared(HINT_KEY, random::<32>().to_vec()).await?.to_vec();
+        let hint_key = shared_value(&engine, HINT_KEY, random::<32>().to_vec()).await?.to_vec();
         let node = random::<8>();
         engine.join(ClusterKeys { storage_id, hint_key, node });
         let node = node.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -243,7 +236,7 @@ impl<E: Engine> SqlStore<E> {
     #[must_use]
     pub fn health(&self) -> Health {
         let damaged = self.damaged.lock();
-        Health { refused: damaged.keys().map(|id| (id.clone(), Refusal::Quarantined)).collect() }
+        Health { unavailable: damaged.keys().map(|id| (id.clone(), UnavailableReason::Quarantined)).collect() }
     }
 
     /// How this node hears of the changes of others at the moment.
@@ -351,6 +344,19 @@ pub struct Node {
     pub seen_ms: i64,
     /// Its version.
     pub version: String,
+}
+
+/// The value in `meta` that all nodes share: `fresh`, unless there is one.
+async fn shared_value<E: Engine>(
+    engine: &E,
+    name: &'static str,
+    fresh: Vec<u8>,
+) -> Result<bytes::Bytes, DatabaseOpenError> {
+    let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
+    set.map_err(|error| engine.open_error(error))?;
+    let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
+    let value = rows.first().and_then(|row| row.bytes(0).ok());
+    value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
 /// Keeps the row of this node fresh, and drops the rows of nodes that are gone.

@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::statements as sql;
 use super::{DatabaseError, SqlStore, now_ms};
 use crate::PeerRecord;
-use crate::peers as format;
+use crate::peer_records as format;
 
 /// Peers that one statement writes.
 const AT_ONCE: usize = 200;
@@ -43,7 +43,7 @@ impl<E: Engine> SqlStore<E> {
                 Err(error) => tracing::warn!(document = %id, %error, "a remembered peer is not readable"),
             }
         }
-        records.sort_by(|a, b| a.seen.cmp(&b.seen).then_with(|| a.storage_id.cmp(&b.storage_id)));
+        records.sort_by(|a, b| a.last_seen.cmp(&b.last_seen).then_with(|| a.storage_id.cmp(&b.storage_id)));
         self.peers.lock().insert(id.clone(), known);
         Ok(records)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{Engine, SqlStore};
 use store::{After, Appended, Batch, News, Position};
 use tokio::time::timeout;
@@ -77,7 +77,7 @@ pub async fn keys_and_authors<E: Engine>(store: &SqlStore<E>) -> (Vec<String>, V
 
 pub async fn writer_that_has_not_read_is_behind<P: Place>() {
     let place = P::new().await;
-    let (store, other, mut author) = (place.open().await, place.open().await, Author::new());
+    let (store, other, mut author) = (place.open().await, place.open().await, TestEditor::new());
     let (one, two) = (author.edit(), author.edit());
     let (first, _) = append(&store, 1, Position::START, &one).await;
     let batch = Batch::changes(two.clone(), Vec::new());
@@ -202,12 +202,12 @@ pub async fn positions_tell_which_documents_moved<P: Place>() {
     let (store, other) = (place.open().await, place.open().await);
     let ids: Vec<_> = (1..=20).map(id).collect();
     for document in 1..=20 {
-        append(&store, document, Position::START, &Author::new().edit()).await;
+        append(&store, document, Position::START, &TestEditor::new().edit()).await;
     }
     let before = store.positions(&ids).await.expect("reads");
     assert_eq!(before.len(), 20);
     let moved = before.iter().find(|(document, _)| *document == id(7)).expect("listed").1;
-    let (at, _) = append(&other, 7, moved, &Author::new().edit()).await;
+    let (at, _) = append(&other, 7, moved, &TestEditor::new().edit()).await;
     let after = store.positions(&ids).await.expect("reads");
     let changed: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).collect();
     assert_eq!(changed, [&(id(7), at)]);
@@ -232,7 +232,7 @@ pub async fn other_nodes_hear_of_an_append<P: Place>() {
     let (store, other) = (place.open().await, place.open().await);
     let mut news = other.news();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let (at, _) = append(&store, 1, Position::START, &Author::new().edit()).await;
+    let (at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     let hear = async {
         loop {
             match futures_util::StreamExt::next(&mut news).await.expect("news") {

@@ -1,6 +1,6 @@
 //! Rows that were changed behind the back of the store, and databases that are not ours.
 
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{ChainDamage, DatabaseError, DatabaseOpenError, SCHEMA_VERSION};
 use store::{After, Appended, Batch, Position};
 
@@ -18,8 +18,8 @@ pub async fn damaged_rows_are_named<P: Place>() {
         ),
     ] {
         let place = P::new().await;
-        let (store, mut author, mut at) = (place.open().await, Author::new(), Position::START);
-        let healthy = Author::new().edit();
+        let (store, mut author, mut at) = (place.open().await, TestEditor::new(), Position::START);
+        let healthy = TestEditor::new().edit();
         append(&store, 2, Position::START, &healthy).await;
         for _ in 0..3 {
             (at, _) = append(&store, 1, at, &author.edit()).await;
@@ -31,7 +31,7 @@ pub async fn damaged_rows_are_named<P: Place>() {
             Err(DatabaseError::Damaged { damage: found, .. }) => assert_eq!(found, damage, "{sql}"),
             other => panic!("{sql}: {other:?}"),
         }
-        assert_eq!(store.health().refused.len(), 1);
+        assert_eq!(store.health().unavailable.len(), 1);
         let error = store.after(&id(1), Position::START).await;
         assert!(matches!(error, Err(DatabaseError::Damaged { .. })), "{sql}: {error:?}");
         assert!(store.raw(&id(1)).await.expect("reads").is_some(), "what is left can be saved");
@@ -41,7 +41,7 @@ pub async fn damaged_rows_are_named<P: Place>() {
 
 pub async fn damaged_snapshot_is_named<P: Place>() {
     let place = P::new().await;
-    let (store, mut author) = (place.open().await, Author::new());
+    let (store, mut author) = (place.open().await, TestEditor::new());
     let (at, _) = append(&store, 1, Position::START, &author.edit()).await;
     store.compact(&id(1), at, author.save()).await.expect("compacts");
     place.sql("UPDATE snapshot SET bytes = sha256").await;
@@ -53,7 +53,7 @@ pub async fn damaged_snapshot_is_named<P: Place>() {
 
 pub async fn lost_rows_make_nodes_reload<P: Place>() {
     let place = P::new().await;
-    let (store, mut author) = (place.open().await, Author::new());
+    let (store, mut author) = (place.open().await, TestEditor::new());
     let (first, _) = append(&store, 1, Position::START, &author.edit()).await;
     let (second, _) = append(&store, 1, first, &author.edit()).await;
     // A failover to an asynchronous standby loses the last rows.
@@ -64,13 +64,13 @@ pub async fn lost_rows_make_nodes_reload<P: Place>() {
     // The node still has the changes, and brings them back.
     let (at, _) = store.recover(&id(1), author.save()).await.expect("recovers");
     assert_eq!(at.seq, 2);
-    assert_eq!(Author::edits_in(&bytes(&place.open().await, 1).await.expect("stored")), 3);
+    assert_eq!(TestEditor::count_edits(&bytes(&place.open().await, 1).await.expect("stored")), 3);
 }
 
 pub async fn schema_of_a_later_version_is_refused<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    append(&store, 1, Position::START, &Author::new().edit()).await;
+    append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     let set = |version: u64, oldest: u64| {
         format!(
             "UPDATE meta SET value = '{version}' WHERE name = 'schema version'; \

@@ -1,6 +1,6 @@
 //! What every store must do with documents: the cases of `store::conformance` on the contract with positions.
 
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{DatabaseError, Engine, SqlStore};
 use store::{After, Appended, Batch, BatchKind, Lengths, PeerRecord, Position, SnapshotError};
 
@@ -40,7 +40,8 @@ pub async fn unknown_document_is_none<P: Place>() {
 
 pub async fn appends_come_back_in_order<P: Place>() {
     let place = P::new().await;
-    let (store, mut author, mut expected, mut at) = (place.open().await, Author::new(), Vec::new(), Position::START);
+    let (store, mut author, mut expected, mut at) =
+        (place.open().await, TestEditor::new(), Vec::new(), Position::START);
     for number in 1..=5 {
         let chunk = author.edit();
         (at, _) = append(&store, 1, at, &chunk).await;
@@ -54,14 +55,14 @@ pub async fn appends_come_back_in_order<P: Place>() {
     let stored = store.load(&id(1)).await.expect("loads").expect("stored");
     assert_eq!((&stored.bytes, stored.position), (&expected, at));
     append(&store, 1, at, &author.edit()).await;
-    assert_eq!(Author::edits_in(&bytes(&store, 1).await.expect("stored")), 6);
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 6);
     assert_eq!(store.raw(&id(1)).await.expect("reads"), bytes(&store, 1).await);
 }
 
 pub async fn documents_do_not_mix<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let (one, two) = (Author::new().edit(), Author::new().edit());
+    let (one, two) = (TestEditor::new().edit(), TestEditor::new().edit());
     futures_util::join!(append(&store, 1, Position::START, &one), append(&store, 2, Position::START, &two));
     assert_eq!(bytes(&store, 1).await, Some(one));
     assert_eq!(bytes(&store, 2).await, Some(two));
@@ -98,7 +99,7 @@ pub async fn large_batches_come_back<P: Place>() {
 
 pub async fn lengths_separate_snapshot_and_log<P: Place>() {
     let place = P::new().await;
-    let (store, mut author) = (place.open().await, Author::new());
+    let (store, mut author) = (place.open().await, TestEditor::new());
     author.edit();
     let (snapshot, change) = (author.save(), author.edit());
     let (s, c) = (snapshot.len() as u64, change.len() as u64);
@@ -111,12 +112,16 @@ pub async fn lengths_separate_snapshot_and_log<P: Place>() {
     let other = place.open().await;
     let (_, lengths) = append(&other, 1, at, &next).await;
     assert_eq!(lengths, Lengths { snapshot: s, log: c + next.len() as u64 }, "of a node that has not loaded it");
-    assert_eq!(append(&store, 2, Position::START, &Author::new().edit()).await.1.snapshot, 0, "no leading snapshot");
+    assert_eq!(
+        append(&store, 2, Position::START, &TestEditor::new().edit()).await.1.snapshot,
+        0,
+        "no leading snapshot"
+    );
 }
 
 pub async fn compaction_keeps_every_change<P: Place>() {
     let place = P::new().await;
-    let (store, mut author, mut at) = (place.open().await, Author::new(), Position::START);
+    let (store, mut author, mut at) = (place.open().await, TestEditor::new(), Position::START);
     for number in 0..4 {
         let batch = Batch::changes(author.edit(), format!("author {number}\n").into_bytes());
         let Appended::Stored { at: next, .. } = store.append(&id(1), at, batch).await.expect("appends") else {
@@ -135,14 +140,14 @@ pub async fn compaction_keeps_every_change<P: Place>() {
     store.compact(&id(1), at, author.save()).await.expect("compacts again");
     append(&store, 1, at, &author.edit()).await;
     let stored = place.open().await.load(&id(1)).await.expect("loads").expect("stored");
-    assert_eq!(Author::edits_in(&stored.bytes), 7);
+    assert_eq!(TestEditor::count_edits(&stored.bytes), 7);
     assert_eq!(stored.authors, b"author 0\nauthor 1\nauthor 2\nauthor 3\n");
 }
 
 pub async fn foreign_snapshot_is_refused<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let mut author = Author::new();
+    let mut author = TestEditor::new();
     let chunk = author.edit();
     let (at, _) = append(&store, 1, Position::START, &chunk).await;
     let older = author.save();
@@ -160,9 +165,9 @@ pub async fn foreign_snapshot_is_refused<P: Place>() {
 
 pub async fn full_copy_recovers_document<P: Place>() {
     let place = P::new().await;
-    let (store, mut author) = (place.open().await, Author::new());
+    let (store, mut author) = (place.open().await, TestEditor::new());
     let (at, _) = append(&store, 1, Position::START, &author.edit()).await;
-    let lacking = Author::new().save();
+    let lacking = TestEditor::new().save();
     assert!(store.recover(&id(1), lacking).await.is_err(), "a copy that lacks acknowledged changes is refused");
     let same = store.recover(&id(1), author.save()).await.expect("nothing to do");
     assert_eq!(same.0, at);
@@ -172,27 +177,28 @@ pub async fn full_copy_recovers_document<P: Place>() {
     assert_eq!(recovered.seq, 2);
     store.recover(&id(2), copy.clone()).await.expect("a document that was not stored yet, too");
     let store = place.open().await;
-    assert_eq!(Author::edits_in(&bytes(&store, 1).await.expect("stored")), 2);
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 2);
     assert_eq!(bytes(&store, 2).await, Some(copy));
 }
 
 pub async fn closed_document_opens_again<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let mut author = Author::new();
+    let mut author = TestEditor::new();
     let (at, _) = append(&store, 1, Position::START, &author.edit()).await;
     store.close(&id(1));
     store.close(&id(1));
     store.close(&id(2));
     append(&store, 1, at, &author.edit()).await;
     store.close(&id(1));
-    assert_eq!(Author::edits_in(&bytes(&store, 1).await.expect("stored")), 2);
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 2);
 }
 
 pub async fn peers_are_remembered<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let record = |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], seen: 1_750_000_000 };
+    let record =
+        |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
     assert_eq!(store.load_peers(&id(1)).await.expect("loads"), []);
     store.save_peers(&id(1), vec![record("ceo"), record("cfo")]).await.expect("saves");
     store.save_peers(&id(1), vec![record("cfo")]).await.expect("saves");
@@ -243,7 +249,7 @@ pub async fn access_records_have_versions<P: Place>() {
 
 pub async fn access_change_makes_appends_behind<P: Place>() {
     let place = P::new().await;
-    let (store, other, mut author) = (place.open().await, place.open().await, Author::new());
+    let (store, other, mut author) = (place.open().await, place.open().await, TestEditor::new());
     let (at, _) = append(&store, 1, Position::START, &author.edit()).await;
     other.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
     let batch = Batch::changes(author.edit(), Vec::new());
@@ -253,12 +259,12 @@ pub async fn access_change_makes_appends_behind<P: Place>() {
     assert_eq!((batches[0].1.kind, &batches[0].1.chunks[..]), (BatchKind::Access, &b"{}"[..]));
     let stored = store.append(&id(1), batches[0].0, batch).await.expect("answers");
     assert!(matches!(stored, Appended::Stored { .. }));
-    assert_eq!(Author::edits_in(&bytes(&store, 1).await.expect("stored")), 2);
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 2);
 }
 
 pub async fn removed_document_stays_removed<P: Place>() {
     let place = P::new().await;
-    let (store, mut author) = (place.open().await, Author::new());
+    let (store, mut author) = (place.open().await, TestEditor::new());
     let batch = Batch::changes(author.edit(), b"somebody\n".to_vec());
     store.append(&id(9), Position::START, batch.clone()).await.expect("appends");
     let other = place.open().await;
@@ -294,7 +300,7 @@ pub async fn removed_document_stays_removed<P: Place>() {
 pub async fn working_store_is_healthy<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    append(&store, 1, Position::START, &Author::new().edit()).await;
+    append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     store.probe().await.expect("writable");
     assert_eq!(store.health().to_string(), "ok");
     let other = place.open().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{NewsMode, Postgres, PostgresOptions, SqlStore};
 use store::{Batch, News, Position};
 use tokio::time::{sleep, timeout};
@@ -43,7 +43,7 @@ async fn hints_carry_batches() {
     notified(&store).await;
     notified(&other).await;
     let mut news = other.news();
-    let batch = Batch::changes(Author::new().edit(), b"ceo\n".to_vec());
+    let batch = Batch::changes(TestEditor::new().edit(), b"ceo\n".to_vec());
     store.append(&id(1), Position::START, batch.clone()).await.expect("appends");
     let moved = |news: &News| match news {
         News::Moved { id: document, at, batch } if *document == id(1) => Some((*at, batch.clone())),
@@ -52,7 +52,7 @@ async fn hints_carry_batches() {
     let (at, heard) = hear(&mut news, moved).await;
     assert_eq!((Position::START.next(&batch), Some(batch)), (at, heard));
     // A large one is announced without its content.
-    let batch = Batch::changes(Author::new().edit(), vec![b'x'; 10_000]);
+    let batch = Batch::changes(TestEditor::new().edit(), vec![b'x'; 10_000]);
     store.append(&id(1), at, batch.clone()).await.expect("appends");
     assert_eq!(hear(&mut news, moved).await, (at.next(&batch), None));
     store.change_access(&id(2), 0, b"{}".to_vec()).await.expect("stores");
@@ -73,7 +73,7 @@ async fn nodes_look_after_a_lost_connection() {
     );
     postgres_client("postgres").await.batch_execute(&sql).await.expect("kills");
     hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
-    let (at, _) = append(&store, 1, Position::START, &Author::new().edit()).await;
+    let (at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     hear(&mut news, |news| matches!(news, News::Moved { at: heard, .. } if *heard == at).then_some(())).await;
     assert_eq!(other.news_mode(), NewsMode::Notified);
 }

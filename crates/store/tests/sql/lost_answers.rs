@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{DatabaseError, Engine, MySql, Postgres, SqlStore};
 use store::{AccessChanged, Appended, Batch, Position};
 
@@ -24,7 +24,7 @@ fn chunk_with(text: &str) -> Vec<u8> {
 
 /// An append whose answer is lost is found to be stored.
 async fn lost_answer_is_found<E: Engine>(store: &SqlStore<E>, proxy: &Proxy) {
-    let (first, _) = append(store, 1, Position::START, &Author::new().edit()).await;
+    let (first, _) = append(store, 1, Position::START, &TestEditor::new().edit()).await;
     proxy.lose_answers_to(b"marked");
     let batch = Batch::changes(chunk_with("marked"), Vec::new());
     let stored = store.append(&id(1), first, batch.clone()).await.expect("finds out");
@@ -41,7 +41,7 @@ async fn lost_answer_after_another_append_is_behind<E: Engine>(
     other: &SqlStore<E>,
     proxy: &Proxy,
 ) {
-    let (first, _) = append(store, 3, Position::START, &Author::new().edit()).await;
+    let (first, _) = append(store, 3, Position::START, &TestEditor::new().edit()).await;
     proxy.close();
     let batch = Batch::changes(chunk_with("marked"), Vec::new());
     let (document, copy) = (id(3), batch.clone());
@@ -82,7 +82,7 @@ async fn lost_commits_are_found<E: Engine>(store: &SqlStore<E>, proxy: &Proxy) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         proxy.lose_nothing();
     };
-    let batch = Batch::changes(Author::new().edit(), Vec::new());
+    let batch = Batch::changes(TestEditor::new().edit(), Vec::new());
     let document = id(5);
     let calls = async {
         let appended = store.append(&document, Position::START, batch.clone()).await.expect("finds out");
@@ -93,7 +93,7 @@ async fn lost_commits_are_found<E: Engine>(store: &SqlStore<E>, proxy: &Proxy) {
         assert_eq!(changed, AccessChanged::Stored(1));
     };
     let removed = async {
-        append(store, 7, Position::START, &Author::new().edit()).await;
+        append(store, 7, Position::START, &TestEditor::new().edit()).await;
         store.remove(&id(7)).await.expect("finds out");
     };
     futures_util::join!(opened, calls, access, removed);
@@ -202,7 +202,7 @@ async fn calls_end_while_the_database_is_away() {
     let engine = Postgres::open(&place.url_at(proxy.port), Default::default()).await.expect("connects");
     let options = store::sql::SqlOptions { patience: Duration::from_millis(400), ..Default::default() };
     let store = SqlStore::open(engine, options.clone()).await.expect("opens");
-    let (at, _) = append(&store, 1, Position::START, &Author::new().edit()).await;
+    let (at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     proxy.close();
     // A connection may notice only when it is used: then the first outcome is unknown.
     let batch = Batch::changes(chunk_with("away"), Vec::new());

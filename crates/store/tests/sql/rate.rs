@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use store::conformance::{Author, id};
+use store::conformance::{TestEditor, id};
 use store::sql::{Engine, SqlStore};
 use store::{News, Position};
 
@@ -23,7 +23,7 @@ async fn documents<E: Engine>(store: &Arc<SqlStore<E>>, documents: u8) -> String
     for document in 0..documents {
         let store = Arc::clone(store);
         tasks.push(tokio::spawn(async move {
-            let (mut author, mut at, mut times) = (Author::new(), Position::START, Vec::new());
+            let (mut author, mut at, mut times) = (TestEditor::new(), Position::START, Vec::new());
             while started.elapsed() < TIME {
                 let chunk = author.edit();
                 let before = Instant::now();
@@ -79,7 +79,7 @@ async fn rate_of_postgres() {
     let place = PostgresPlace::new().await;
     let (store, other) = (place.open().await, place.open().await);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let (mut news, mut author, mut at) = (other.news(), Author::new(), Position::START);
+    let (mut news, mut author, mut at) = (other.news(), TestEditor::new(), Position::START);
     let (mut appends, mut hints) = (Vec::new(), Vec::new());
     for _ in 0..500 {
         let (chunk, before) = (author.edit(), Instant::now());

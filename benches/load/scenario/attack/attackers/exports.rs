@@ -1,4 +1,4 @@
-//! Answers that take long to make: exports and lists in the format that compresses best, and static files.
+//! Expensive responses: exports and lists with the strongest compression, and static files.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::client::envelope::Envelope;
 use crate::client::{Http, Socket};
 use crate::scenario::attack::forge::message;
 
-/// Rows of the document that is exported.
+/// Number of rows of the exported document.
 const ROWS: usize = 20_000;
-/// A row, and four fields of it; and the map of rows.
+/// Operations of a row (the row and four fields), and of the map of rows.
 pub const OPERATIONS: u64 = 5 * ROWS as u64 + 1;
-/// Requests on one connection.
+/// Number of requests on one connection.
 const REQUESTS: usize = 20;
-/// How long one may take.
+/// Longest duration of a request.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A file of the page that describes the API.
+/// A file of the page with the API description.
 const FILE: &str = "/api/swagger-ui-bundle.js";
 
-/// Brings a document with many rows, and waits until it is stored.
+/// Creates a document with many rows, and waits until it is stored.
 pub async fn make_large(gang: &Gang) -> Fallible<DocumentId> {
     let (id, mut doc) = (new_document(), Automerge::new());
     let mut transaction = doc.transaction();
@@ -37,12 +37,12 @@ pub async fn make_large(gang: &Gang) -> Fallible<DocumentId> {
         for (key, value) in [("designation", "Engineer"), ("department", "Finance"), ("location", "Pune")] {
             transaction.put(&position, key, value)?;
         }
-        // Not all alike, or there would be nothing to compress.
+        // The rows differ, so that they do not compress to nothing.
         transaction.put(&position, "budget", row as u64 * 7_919 % 100_003)?;
     }
     transaction.commit();
     let heads = doc.get_heads();
-    // One for each process: so much may stay.
+    // Leaked once per process.
     let path: &'static str = gang.editor_sync.clone().leak();
     let mut socket = Socket::connect(HOME, gang.server, path).await?;
     let (mut envelope, _) = Envelope::join(&mut socket, &new_name(), &id).await?;
@@ -58,19 +58,19 @@ pub async fn make_large(gang: &Gang) -> Fallible<DocumentId> {
     }
 }
 
-/// Asks for exports.
+/// Requests exports.
 pub async fn export(gang: Rc<Gang>, number: usize) -> Fallible<()> {
     let large = gang.arsenal.large.as_ref().ok_or("there is no large document")?;
     let format = if number.is_multiple_of(2) { "json" } else { "csv" };
     ask(&gang, &format!("/api/documents/{large}/export.{format}"), Some(&gang.editor_token)).await
 }
 
-/// Asks for a file, as a stranger.
+/// Requests a file without a token.
 pub async fn load_page(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     ask(&gang, FILE, None).await
 }
 
-/// Asks for the list of documents.
+/// Requests the list of documents.
 pub async fn list(gang: Rc<Gang>, number: usize) -> Fallible<()> {
     let token = if number.is_multiple_of(2) { &gang.viewer_token } else { &gang.editor_token };
     ask(&gang, "/api/documents", Some(token)).await

@@ -1,4 +1,4 @@
-//! Very many concurrent changes: each is a head, and everybody who syncs names all heads in each message.
+//! Many concurrent changes. Each is a head, and every sync message of every peer lists all heads.
 
 use std::rc::Rc;
 
@@ -7,14 +7,14 @@ use super::{Gang, new_document};
 use crate::Fallible;
 use crate::scenario::attack::forge::{empty_change, message};
 
-/// More than a sync message may name.
+/// More heads than a sync message may list.
 const MANY: u32 = 10_002;
-/// As many as make an `ETag` that Node's `fetch` cannot read.
+/// Enough heads for an `ETag` that Node's `fetch` cannot parse.
 const FEW: u32 = 300;
-/// How often the document of others gets a few; once it gets many.
+/// Number of times that the document of others gets a few heads. It gets many heads once.
 const SHARED: usize = 4;
 
-/// A message with more heads than a sync message may name.
+/// A message with more heads than a sync message may list.
 pub fn of_many() -> Vec<u8> {
     concurrent(MANY)
 }
@@ -26,7 +26,7 @@ fn concurrent(count: u32) -> Vec<u8> {
     message(heads, chunks)
 }
 
-/// Makes heads, in a document of its own or in that of others.
+/// Creates heads in the attacker's own document, or in one of others.
 pub async fn diverge(gang: Rc<Gang>, number: usize) -> Fallible<()> {
     let turn = if number == 0 { gang.turn("diverge") } else { usize::MAX };
     match turn {

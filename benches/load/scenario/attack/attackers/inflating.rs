@@ -1,4 +1,4 @@
-//! Changes of a viewer, which are dropped, and inflate to a thousand times their size before that.
+//! A viewer's changes, which the server drops, but which inflate to a thousand times their size before.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use super::{Gang, new_name};
 use crate::Fallible;
 use crate::scenario::attack::forge::message;
 
-/// Below what the server takes of compressed changes.
+/// Just below the server's limit on inflated changes.
 const INFLATED: usize = 60 << 20;
-/// Messages of one connection, and what is between two.
+/// Number of messages of one connection, and the interval between them.
 const MESSAGES: usize = 40;
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A message with one change, of some 60 KB.
+/// A message with one change of about 60 KB.
 pub fn change() -> Fallible<Vec<u8>> {
     let mut doc = Automerge::new();
     let mut transaction = doc.transaction();
@@ -30,7 +30,7 @@ pub fn change() -> Fallible<Vec<u8>> {
     Ok(message(heads, vec![change]))
 }
 
-/// Sends it again and again.
+/// Sends the message repeatedly.
 pub async fn inflate(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;

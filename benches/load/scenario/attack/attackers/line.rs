@@ -1,4 +1,4 @@
-//! A connection that can do what no client does: not read, send frames that were made before, and stop anywhere.
+//! A connection that does what no client does: it does not read, sends prepared frames, and stops anywhere.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::Fallible;
 use crate::client::Outbox;
 use crate::client::envelope::{join, request};
 
-/// What the system takes for one that does not read.
+/// Receive buffer of a connection that does not read.
 const SMALL_BUFFER: u32 = 4 << 10;
-/// How long a message may take to be sent, unless nothing moves.
+/// Longest duration of sending a message, unless nothing is accepted.
 const SENDING: Duration = Duration::from_secs(20);
 
 /// A WebSocket.
@@ -34,7 +34,7 @@ enum Reading {
 }
 
 impl Line {
-    /// Connects, and goes on reading.
+    /// Connects, and keeps reading.
     pub async fn open(gang: &Gang, path: &str) -> Fallible<Self> {
         let (mut reader, writer) = upgraded(gang, path, None).await?.into_split();
         let reading = tokio::task::spawn_local(async move {
@@ -50,14 +50,14 @@ impl Line {
         Ok(Self { writer, reading: Reading::Off(reader) })
     }
 
-    /// Connects, and joins under this peer id.
+    /// Connects, and joins with this peer id.
     pub async fn join(gang: &Gang, path: &str, name: &str) -> Fallible<Self> {
         let mut line = Self::open(gang, path).await?;
         line.send(&binary(&join(name)?)).await?;
         Ok(line)
     }
 
-    /// Sends bytes as they are: frames, or parts of one.
+    /// Sends raw bytes: frames, or parts of one.
     pub async fn send(&mut self, bytes: &[u8]) -> Fallible<()> {
         timeout(SENDING, self.writer.write_all(bytes)).await??;
         Ok(())
@@ -72,7 +72,7 @@ impl Line {
         Ok(())
     }
 
-    /// Stays until the server ends it, at most for so long.
+    /// Waits until the server closes the connection, at most for this duration.
     pub async fn stay(&mut self, limit: Duration) {
         match &mut self.reading {
             Reading::On(reading) => drop(timeout(limit, reading).await),
@@ -80,13 +80,13 @@ impl Line {
         }
     }
 
-    /// Whether the server has ended it, as far as one that reads can know.
+    /// Whether the server has closed the connection. Unknown to a connection that does not read.
     pub fn is_over(&self) -> bool {
         matches!(&self.reading, Reading::On(reading) if reading.is_finished())
     }
 }
 
-/// A connection that has become a WebSocket, of which nothing was read beyond that.
+/// Upgrades a connection to a WebSocket, without reading further.
 async fn upgraded(gang: &Gang, path: &str, buffer: Option<u32>) -> Fallible<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     if let Some(bytes) = buffer {
@@ -116,27 +116,27 @@ pub fn binary(payload: &[u8]) -> Vec<u8> {
     outbox.bytes().to_vec()
 }
 
-/// A frame of text.
+/// A text frame.
 pub fn text(payload: &str) -> Vec<u8> {
     let mut outbox = Outbox::default();
     outbox.text(payload);
     outbox.bytes().to_vec()
 }
 
-/// A frame with a sync message. (What the server is called is not known to one that does not read.)
+/// A frame with a sync message. A connection that does not read cannot know the server's peer id.
 pub fn sync(name: &str, document: &DocumentId, data: &[u8]) -> Fallible<Vec<u8>> {
     let (sender, target) = (PeerId::new(name)?, PeerId::new("server")?);
     let data = Bytes::copy_from_slice(data);
     Ok(binary(&Message::Sync { sender, target, document: document.clone(), data }.encode()))
 }
 
-/// A frame that asks for a document.
+/// A frame that requests a document.
 pub fn ask(name: &str, document: &DocumentId, data: &[u8]) -> Fallible<Vec<u8>> {
     Ok(binary(&request(name, &PeerId::new("server")?, document, data)?))
 }
 
-/// The beginning of a frame of this type that has a key besides those which it must have. [`Line::send_zeros`] sends the
-/// rest: so many zero bytes, which the key holds.
+/// The start of a frame of this type with an additional key. Its value is this number of zero bytes, which
+/// [`Line::send_zeros`] sends.
 pub fn with_unknown_key(
     kind: &str,
     name: &str,
@@ -155,12 +155,12 @@ pub fn with_unknown_key(
         encoder.str("count")?.u64(u64::from(rand::random::<u32>()))?;
         encoder.str("sessionId")?.str(name)?;
     }
-    // The head of a byte string with a length of four bytes.
+    // The header of a byte string with a length of four bytes.
     encoder.str("padding")?;
     let mut payload = encoder.into_writer();
     payload.push(0x5a);
     payload.extend(u32::try_from(unknown)?.to_be_bytes());
-    // A final binary frame with a length of eight bytes, masked with zeros, which leave the bytes as they are.
+    // A final binary frame with a length of eight bytes. The mask of zeros leaves the bytes unchanged.
     let length = (payload.len() + unknown) as u64;
     Ok([&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4], &payload].concat())
 }

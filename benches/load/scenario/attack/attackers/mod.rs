@@ -1,20 +1,21 @@
-//! One hostile user, who knows the protocols and the source: a process of its own, started by the load generator.
+//! One hostile user who knows the protocols and the source code, as a separate process that the load generator
+//! starts.
 //!
-//! It reads a [`Brief`] from standard input, prepares, and says `ready`. Then each line `attack SECONDS` is a round; at
-//! its end come lines `NAME COUNT` that say how often each attack was begun, and `done`.
+//! It reads a [`Brief`] from standard input, prepares, and prints `ready`. Each line `attack SECONDS` then starts a
+//! round. At its end, it prints lines `NAME COUNT` with how many times each attack was started, and `done`.
 //!
-//! | module | attacks with |
+//! | module | attack |
 //! |---|---|
-//! | [`actors`] | changes of very many actors, in one chain and in turns |
-//! | [`heads`] | very many concurrent changes |
-//! | [`inflating`] | changes of a viewer that inflate to a thousand times their size |
+//! | [`actors`] | changes of many actors, in one chain and interleaved |
+//! | [`heads`] | many concurrent changes |
+//! | [`inflating`] | a viewer's changes that inflate to a thousand times their size |
 //! | [`slices`] | small messages in large frames, to documents and to sockets that do not read |
-//! | [`waits`] | documents that do not exist, and new ones |
-//! | [`exports`] | answers that take long to make: exports, lists, static files |
+//! | [`waits`] | requests for documents that do not exist, and new documents |
+//! | [`exports`] | expensive responses: exports, lists, static files |
 //! | [`presence`] | legacy presence with the longest name |
-//! | [`identities`] | the peer id of somebody else, passwords from many addresses |
+//! | [`identities`] | the peer id of another user, and passwords from many addresses |
 //! | [`uploads`] | messages and requests that never end |
-//! | [`line`] | the connection under all of these |
+//! | [`line`] | the connection that all of these use |
 
 mod actors;
 mod exports;
@@ -42,40 +43,40 @@ use tokio::time::{sleep, timeout};
 
 use crate::Fallible;
 
-/// Between two acts of one connection.
+/// Interval between two actions of one connection.
 const BREATH: Duration = Duration::from_millis(50);
-/// How long preparing may take.
+/// Longest duration of the preparation.
 const PREPARATION: Duration = Duration::from_secs(120);
 
-/// What the attackers are told.
+/// Parameters of the attackers.
 #[derive(Serialize, Deserialize)]
 pub struct Brief {
-    /// The server's, on loopback.
+    /// Port of the server on loopback.
     pub port: u16,
-    /// A token with which the watched and the edited document may be read.
+    /// Token that may read the watched and the edited document.
     pub viewer: String,
-    /// A token with which the edited document may be changed, and documents made.
+    /// Token that may edit the edited document, and create documents.
     pub editor: String,
-    /// Another user's document, which the hostile user may only read: the default document.
+    /// Another user's document that the hostile user may only read: the default document.
     pub watched: String,
-    /// Another user's document, which the hostile user may change.
+    /// Another user's document that the hostile user may edit.
     pub edited: String,
-    /// The peer id under which somebody else comes back again and again.
+    /// Peer id with which an honest client reconnects regularly.
     pub peer_id: String,
-    /// The name of somebody else's account.
+    /// Name of an honest user's account.
     pub account: String,
-    /// Names of attacks; all if there is none.
+    /// Names of the attacks; empty for all.
     pub attacks: Vec<String>,
 }
 
-/// How an attacker comes.
+/// How an attacker connects.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// On a WebSocket, with the viewer's token.
+    /// By WebSocket, with the viewer's token.
     Viewer,
-    /// On a WebSocket, with the editor's token.
+    /// By WebSocket, with the editor's token.
     Editor,
-    /// Over HTTP; with a token, or as a stranger.
+    /// Over HTTP, with a token or without.
     Http,
 }
 
@@ -83,12 +84,12 @@ type Act = fn(Rc<Gang>, usize) -> LocalBoxFuture<'static, Fallible<()>>;
 
 /// A kind of attack.
 pub struct Attack {
-    /// Its name, also that of its figure.
+    /// Name of the attack and of its figure.
     pub name: &'static str,
-    /// Connections that carry it out at the same time.
+    /// Number of concurrent connections.
     connections: usize,
     by: By,
-    /// What each of them does again and again. An error: it was refused or closed.
+    /// The repeated action of each connection. Returns an error if it was refused or closed.
     act: Act,
 }
 
@@ -117,7 +118,7 @@ pub const ALL: &[Attack] = &[
     attack("lists", 2, By::Http, |gang, number| exports::list(gang, number).boxed_local()),
 ];
 
-/// Connections of one kind when all attacks are carried out.
+/// Number of connections of one kind with all attacks.
 pub const fn connections(by: By) -> usize {
     let (mut sum, mut index) = (0, 0);
     while index < ALL.len() {
@@ -129,16 +130,16 @@ pub const fn connections(by: By) -> usize {
     sum
 }
 
-// What the scenario is called after.
+// The numbers in the scenario's title.
 const _: () = assert!(connections(By::Viewer) == 40 && connections(By::Editor) == 10);
 
-/// Operations of the largest message that is sent: the document with many rows.
+/// Operations of the largest message: the document with many rows.
 pub const LARGEST_MESSAGE: u64 = exports::OPERATIONS;
 
-/// What all attackers share.
+/// State that all attackers share.
 struct Gang {
     server: SocketAddr,
-    /// Paths with the tokens in them.
+    /// Paths that contain the tokens.
     viewer_sync: String,
     editor_sync: String,
     legacy: String,
@@ -151,11 +152,11 @@ struct Gang {
     attacks: Vec<&'static Attack>,
     arsenal: Arsenal,
     done: RefCell<BTreeMap<&'static str, u64>>,
-    /// Things that are done only so many times to one document, over all rounds.
+    /// Counts actions that are limited in number per document, over all rounds.
     used: RefCell<BTreeMap<&'static str, usize>>,
 }
 
-/// What takes long to make, made before the first round.
+/// Data that is expensive to create, created before the first round.
 struct Arsenal {
     actors: Vec<u8>,
     interleaved: Vec<Vec<u8>>,
@@ -165,7 +166,7 @@ struct Arsenal {
     large: Option<DocumentId>,
 }
 
-/// Attacks as the load generator says.
+/// Attacks on command of the load generator.
 #[expect(clippy::print_stdout, reason = "this is how the load generator learns of it")]
 pub fn obey() -> Fallible<()> {
     let mut lines = std::io::stdin().lock().lines();
@@ -247,7 +248,7 @@ impl Gang {
         *self.done.borrow_mut().entry(what).or_default() += 1;
     }
 
-    /// How often this was asked for before.
+    /// How many times this was requested before.
     fn turn(&self, what: &'static str) -> usize {
         let mut used = self.used.borrow_mut();
         let turn = used.entry(what).or_default();
@@ -256,14 +257,14 @@ impl Gang {
     }
 }
 
-/// The address of everything that does not come from many: a user has one.
+/// The source address of attacks that use only one: a user usually has one.
 const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 1);
 
 fn new_document() -> DocumentId {
     DocumentId::from_random(rand::random())
 }
 
-/// A peer id that nobody else has.
+/// A unique peer id.
 fn new_name() -> String {
     format!("mallory-{:016x}", rand::random::<u64>())
 }

@@ -1,4 +1,4 @@
-//! Legacy presence: everybody is told everybody's name, whenever one changes.
+//! Legacy presence: the server sends all names to all clients whenever one changes.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::Gang;
 use super::line::{Line, text};
 use crate::Fallible;
 
-/// The longest that is shown of what somebody clicked at.
+/// Longest relayed name of a clicked element.
 const ELEMENT: usize = 1_000;
-/// What one socket says, and what is between two.
+/// Number of messages of one socket, and the interval between them.
 const TIMES: usize = 1_000;
 const EVERY: Duration = Duration::from_millis(5);
 
-/// Comes, goes and clicks as fast as it may, and does not read.
+/// Logs in, logs out and clicks at the highest accepted rate, without reading.
 pub async fn flicker(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let mut line = Line::open_deaf(&gang, &gang.legacy).await?;
     let login = text(&format!(r#"["login","{}"]"#, "m".repeat(ELEMENT)));

@@ -1,4 +1,5 @@
-//! Small messages in large frames. If a message is a part of its frame, then whatever keeps the message keeps the frame.
+//! Small messages in large frames. If a server stores a message as a slice of its frame, it keeps the whole frame in
+//! memory.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,20 +14,20 @@ use crate::client::answers::from_nothing;
 use crate::client::envelope::join;
 use crate::scenario::attack::forge::{empty_change, message};
 
-/// What one key takes that nobody knows.
+/// Size of an unknown key in a frame.
 const LARGE: usize = 15 << 20;
-/// Frames of that size that one connection sends as fast as it can.
+/// Number of such frames that one connection sends without a pause.
 const FRAMES: usize = 16;
-/// An ephemeral message of the largest size; and how many are sent after the large frames.
+/// Largest size of an ephemeral message, and the number of them that follow the large frames.
 const EPHEMERAL: usize = 60 << 10;
 const EPHEMERALS: usize = 400;
 const EVERY: Duration = Duration::from_millis(5);
-/// How long a connection stays.
+/// How long a connection stays open.
 const STAY: Duration = Duration::from_secs(5);
 const DEAF: Duration = Duration::from_secs(30);
 
-/// Sends sync messages of a viewer: to a document of its own in which nothing else happens, so that all stays there; to one
-/// that others edit; and to one that does not exist.
+/// Sends sync messages of a viewer to three documents: its own idle one, where the messages remain; one that others
+/// edit; and one that does not exist.
 pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let (owner_name, name, quiet) = (new_name(), new_name(), new_document());
     let mut owner = Line::join(&gang, &gang.editor_sync, &owner_name).await?;
@@ -34,7 +35,7 @@ pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     owner.send(&sync(&owner_name, &quiet, &message(vec![change.hash], vec![change.bytes]))?).await?;
     let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
     for number in 0..FRAMES {
-        // No two say the same: what a message makes of its sender's state may be kept for others who send the same.
+        // All messages differ: a server may share the state of senders with equal messages.
         let hello = message(vec![ChangeHash(rand::random()), ChangeHash(rand::random())], Vec::new());
         let frame = match number {
             0 => with_unknown_key("sync", &name, &gang.watched, &hello, LARGE)?,
@@ -48,12 +49,12 @@ pub async fn pin(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     Ok(())
 }
 
-/// Ephemeral messages: half of the connections send them, and half do not read.
+/// Ephemeral messages: half of the connections send them, and the other half does not read.
 pub async fn shout(gang: Rc<Gang>, number: usize) -> Fallible<()> {
     if number.is_multiple_of(2) { speak(&gang).await } else { turn_away(&gang).await }
 }
 
-/// Sends ephemeral messages to everybody who looks at a document, in large frames first.
+/// Sends ephemeral messages to all viewers of a document, in large frames first.
 async fn speak(gang: &Gang) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(gang, &gang.viewer_sync, &name).await?;
@@ -68,7 +69,7 @@ async fn speak(gang: &Gang) -> Fallible<()> {
     Ok(())
 }
 
-/// Looks at a document and never reads.
+/// Opens a document and never reads.
 async fn turn_away(gang: &Gang) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::open_deaf(gang, &gang.viewer_sync).await?;

@@ -1,4 +1,4 @@
-//! Messages and requests that begin, and never end.
+//! Messages and requests that never end.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use super::line::Line;
 use super::{Gang, HOME};
 use crate::Fallible;
 
-/// What a frame says that it has; what comes of it at once, and then every second.
+/// Claimed length of a frame; number of bytes that are sent at once, and then every second.
 const ANNOUNCED: u64 = 200 << 20;
 const BROUGHT: usize = 60 << 20;
 const DRIP: usize = 4 << 10;
 const DRIPS: usize = 20;
 const EVERY: Duration = Duration::from_secs(1);
-/// What a request says that its body has, and what comes of it.
+/// Claimed length of a request body, and number of bytes that are sent.
 const BODY: usize = 60_000;
 const HALF: usize = 30_000;
-/// How long the rest is put off.
+/// How long the rest is delayed.
 const PUT_OFF: Duration = Duration::from_secs(9);
 
-/// Begins a message as large as a document may be, and goes on with it very slowly.
+/// Starts a message of the largest accepted size, and continues very slowly.
 pub async fn announce(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let mut line = Line::open(&gang, &gang.viewer_sync).await?;
     let head = [&[0x82, 0xff][..], &ANNOUNCED.to_be_bytes(), &[0; 4]].concat();
@@ -40,7 +40,7 @@ pub async fn announce(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     Ok(())
 }
 
-/// Begins a request, and stops in its body.
+/// Starts a request, and stops within its body.
 pub async fn stop_halfway(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -53,7 +53,7 @@ pub async fn stop_halfway(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&vec![b' '; HALF]).await?;
-    // An answer comes early if it is a refusal.
+    // A refusal is answered early.
     match timeout(PUT_OFF, stream.read_u8()).await {
         Ok(_) => Err("refused".into()),
         Err(_) => Ok(()),

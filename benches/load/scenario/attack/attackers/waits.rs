@@ -1,4 +1,4 @@
-//! Documents that do not exist and are asked for, and new ones.
+//! Requests for documents that do not exist, and new documents.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::client::Http;
 use crate::client::answers::from_nothing;
 use crate::scenario::attack::forge::{empty_change, message};
 
-/// More than one connection may wait for.
+/// More documents than one connection may wait for.
 const ASKED: usize = 2_500;
-/// How long it waits then.
+/// How long the connection waits.
 const WAIT: Duration = Duration::from_secs(15);
-/// Documents that one connection brings in a row.
+/// Number of documents that one connection creates in a row.
 const BROUGHT: usize = 200;
 const STAY: Duration = Duration::from_secs(2);
-/// Requests on one HTTP connection.
+/// Number of requests on one HTTP connection.
 const POSTED: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks for documents that nobody has, and waits for them.
+/// Requests documents that do not exist, and waits for them.
 pub async fn ask(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(&gang, &gang.viewer_sync, &name).await?;
@@ -37,7 +37,7 @@ pub async fn ask(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     Ok(())
 }
 
-/// Brings new documents of one change each.
+/// Creates documents of one change each by sync.
 pub async fn bring(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let name = new_name();
     let mut line = Line::join(&gang, &gang.editor_sync, &name).await?;
@@ -50,7 +50,7 @@ pub async fn bring(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     Ok(())
 }
 
-/// Makes new documents over HTTP.
+/// Creates documents over HTTP.
 pub async fn post(gang: Rc<Gang>, _: usize) -> Fallible<()> {
     let mut http = Http::connect_from(HOME, gang.server).await?;
     for _ in 0..POSTED {

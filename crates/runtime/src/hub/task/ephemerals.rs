@@ -1,9 +1,10 @@
-//! Ephemeral messages (presence, cursors) on their way from one peer to the document's others.
+//! Ephemeral messages (presence, cursors), forwarded from one peer to the document's other peers.
 //!
-//! A message names its sender and the sender's session, and receivers ignore a message whose count is not higher than the
-//! last one of that source. These names are claims: peer ids are chosen by clients, and sessions are seen by all receivers. So
-//! within a document a sender name belongs to the first user who speaks under it. What another user sends under it is passed
-//! on under a name of its own: nobody speaks for another user, and nobody makes receivers ignore what another user sends.
+//! A message names its sender and session, and receivers ignore a message whose count is not higher than the last one
+//! of that session. Both names are claims: clients choose their peer id, and all receivers see the session. Therefore
+//! a sender name belongs, within a document, to the first user who uses it. Messages of other users under that name
+//! are forwarded under another one. So no user can send in the name of another, or make receivers ignore another
+//! user's messages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,42 +12,43 @@ use std::sync::Arc;
 use super::DocumentTask;
 use crate::hub::outbox::{ConnectionKey, Ephemeral, Outgoing};
 
-/// Sessions of senders that a document remembers. Forgetting one can let a message through twice.
+/// Maximum number of sessions that a document remembers. After an eviction, a message may be forwarded twice.
 const MAX_SESSIONS: usize = 4_096;
-/// Characters of a claimed sender name that are kept in the name that its messages get instead.
-const MAX_CLAIMED: usize = 100;
+/// Characters of a claimed sender name that are kept in its replacement.
+const MAX_CLAIMED_CHARS: usize = 100;
 
-/// Who has spoken under which name, and how far each session has counted.
+/// The owners of sender names, and the last count of each session.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct EphemeralSources {
     by_sender: HashMap<Arc<str>, Source>,
-    /// Sessions of all senders.
+    /// Number of sessions over all senders.
     sessions: usize,
 }
 
 #[derive(Debug)]
 struct Source {
-    /// `None` where users are not known: then all are one.
+    /// `None` where users are unknown: all clients count as one user.
     user: Option<Arc<str>>,
-    /// The count of the last message of each session.
+    /// The count of the last message, by session.
     counts: HashMap<Arc<str>, u64>,
 }
 
-impl Sources {
-    /// The message as it is passed on; `None` if it was passed on before. `user` has sent it over the connection `from`.
-    fn pass(
+impl EphemeralSources {
+    /// Returns the message to forward, or `None` if it was forwarded before. `user` sent it over the connection
+    /// `from`.
+    fn accept(
         &mut self,
         user: Option<&Arc<str>>,
         from: ConnectionKey,
         message: &Arc<Ephemeral>,
     ) -> Option<Arc<Ephemeral>> {
-        let sender = self.name_for(user, from, &message.sender);
+        let sender = self.sender_name(user, from, &message.sender);
         let last = self.by_sender.get(&sender).and_then(|source| source.counts.get(&message.session)).copied();
         if last.is_some_and(|last| last >= message.count) {
             return None;
         }
         if last.is_none() {
-            self.make_room(user);
+            self.evict_sessions(user);
             self.sessions += 1;
         }
         let source = Source { user: user.cloned(), counts: HashMap::new() };
@@ -56,20 +58,20 @@ impl Sources {
             return Some(Arc::clone(message));
         }
         if last.is_none() {
-            tracing::info!(connection = from.0, claimed = ?message.sender, "two users speak under one peer id; told apart");
+            tracing::info!(connection = from.0, claimed = ?message.sender, "two users send ephemeral messages under one peer id; renamed the second");
         }
         Some(Arc::new(Ephemeral { sender, ..Ephemeral::clone(message) }))
     }
 
-    /// The name under which a user's messages are passed on: the claimed one, unless another user spoke under it first.
-    fn name_for(&self, user: Option<&Arc<str>>, from: ConnectionKey, claimed: &Arc<str>) -> Arc<str> {
+    /// The sender name to forward a user's messages under: the claimed one, unless it belongs to another user.
+    fn sender_name(&self, user: Option<&Arc<str>>, from: ConnectionKey, claimed: &Arc<str>) -> Arc<str> {
         let is_free = |name: &str| self.by_sender.get(name).is_none_or(|source| source.user.as_ref() == user);
         if is_free(claimed) {
             return Arc::clone(claimed);
         }
-        let base: String = claimed.chars().take(MAX_CLAIMED).collect();
+        let base: String = claimed.chars().take(MAX_CLAIMED_CHARS).collect();
         let mut name = format!("{base}~{}", from.0);
-        // Another user may have taken this one as well.
+        // This name may belong to another user as well.
         for number in 2.. {
             if is_free(&name) {
                 break;
@@ -79,9 +81,8 @@ impl Sources {
         name.into()
     }
 
-    /// Where there is no room for another session, the user who needs it gives up their own: nobody makes the document forget
-    /// whose another user's name is.
-    fn make_room(&mut self, user: Option<&Arc<str>>) {
+    /// Makes room for a session by evicting those of the same user, so that no user can release the names of others.
+    fn evict_sessions(&mut self, user: Option<&Arc<str>>) {
         if self.sessions < MAX_SESSIONS {
             return;
         }
@@ -94,18 +95,18 @@ impl Sources {
 }
 
 impl DocumentTask {
-    /// Tells the document's other peers, once.
-    pub(super) fn relay(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
-        let Some(member) = self.subscribers.peers.get(&from) else { return };
-        let user = member.peer.caller.user();
-        let Some(message) = self.presence.sources.pass(user.as_ref(), from, message) else { return };
-        for (key, member) in &self.subscribers.peers {
+    /// Forwards an ephemeral message to the document's other peers, once.
+    pub(super) fn relay_ephemeral(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
+        let Some(subscription) = self.subscribers.peers.get(&from) else { return };
+        let user = subscription.peer.requester.user();
+        let Some(message) = self.presence.sources.accept(user.as_ref(), from, message) else { return };
+        for (key, subscription) in &self.subscribers.peers {
             if *key == from {
                 continue;
             }
-            // Ephemeral means that it may be lost: a socket that is behind does not get it.
-            if let Some(place) = member.peer.outbox.place_for_ephemeral(message.data.len()) {
-                place.fill(Outgoing::Ephemeral(Arc::clone(&message)));
+            // Ephemeral messages may be lost: a peer that is behind does not get them.
+            if let Some(permit) = subscription.peer.outbox.try_reserve_for_ephemeral(message.data.len()) {
+                permit.send(Outgoing::Ephemeral(Arc::clone(&message)));
             }
         }
     }
@@ -131,41 +132,41 @@ mod tests {
     }
 
     #[test]
-    fn message_is_passed_on_once() {
-        let mut sources = Sources::default();
+    fn message_is_forwarded_once() {
+        let mut sources = EphemeralSources::default();
         for (key, count, passes) in [(ONE, 1, true), (ONE, 1, false), (OTHER, 1, false), (OTHER, 2, true)] {
-            assert_eq!(sources.pass(None, key, &message("a", "s", count)).is_some(), passes, "{count}");
+            assert_eq!(sources.accept(None, key, &message("a", "s", count)).is_some(), passes, "{count}");
         }
-        assert!(sources.pass(None, ONE, &message("a", "other", 1)).is_some());
-        assert!(sources.pass(None, ONE, &message("b", "s", 1)).is_some());
+        assert!(sources.accept(None, ONE, &message("a", "other", 1)).is_some());
+        assert!(sources.accept(None, ONE, &message("b", "s", 1)).is_some());
     }
 
     #[test]
-    fn user_cannot_speak_for_another_or_use_up_their_counts() {
-        let (ceo, intern, mut sources) = (user("ceo"), user("intern"), Sources::default());
-        let passed = sources.pass(ceo.as_ref(), ONE, &message("laptop", "s", 1)).expect("passed on");
+    fn user_cannot_send_under_the_name_of_another() {
+        let (ceo, intern, mut sources) = (user("ceo"), user("intern"), EphemeralSources::default());
+        let passed = sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 1)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop");
-        let passed = sources.pass(intern.as_ref(), OTHER, &message("laptop", "s", u64::MAX)).expect("passed on");
+        let passed = sources.accept(intern.as_ref(), OTHER, &message("laptop", "s", u64::MAX)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop~2");
-        let passed = sources.pass(ceo.as_ref(), ONE, &message("laptop", "s", 2)).expect("passed on");
+        let passed = sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 2)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop");
-        // Also under the name that the other would get.
-        assert!(sources.pass(intern.as_ref(), OTHER, &message("laptop~3", "s", 1)).is_some());
+        // Also under the replacement name of the other user.
+        assert!(sources.accept(intern.as_ref(), OTHER, &message("laptop~3", "s", 1)).is_some());
         let cfo = user("cfo");
-        let passed = sources.pass(cfo.as_ref(), ConnectionKey(3), &message("laptop", "s", 1)).expect("passed on");
+        let passed = sources.accept(cfo.as_ref(), ConnectionKey(3), &message("laptop", "s", 1)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop~3~2");
     }
 
     #[test]
-    fn user_who_fills_the_table_forgets_their_own_sessions() {
-        let (ceo, intern, mut sources) = (user("ceo"), user("intern"), Sources::default());
-        sources.pass(ceo.as_ref(), ONE, &message("laptop", "s", 5));
+    fn full_table_evicts_sessions_of_the_same_user() {
+        let (ceo, intern, mut sources) = (user("ceo"), user("intern"), EphemeralSources::default());
+        sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 5));
         for number in 0..3 * MAX_SESSIONS {
-            sources.pass(intern.as_ref(), OTHER, &message(&format!("peer {number}"), "s", 1));
+            sources.accept(intern.as_ref(), OTHER, &message(&format!("peer {number}"), "s", 1));
             assert!(sources.sessions <= MAX_SESSIONS);
         }
-        assert!(sources.pass(ceo.as_ref(), ONE, &message("laptop", "s", 5)).is_none(), "it is remembered");
-        let passed = sources.pass(intern.as_ref(), OTHER, &message("laptop", "s", 6)).expect("passed on");
+        assert!(sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 5)).is_none(), "the session is still known");
+        let passed = sources.accept(intern.as_ref(), OTHER, &message("laptop", "s", 6)).expect("passed on");
         assert_ne!(&*passed.sender, "laptop");
     }
 }

@@ -1,9 +1,9 @@
-//! For those who look back: what the task itself does, and what is done beside it.
+//! The history of a document, as far as its task is concerned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::ChangeHash;
-use offload::{Habit, heavily};
+use offload::{AdaptiveOffload, run_cpu_bound};
 use plan::Past;
 use plan::history::{History, PageError, Query};
 use tokio::sync::oneshot;
@@ -12,96 +12,99 @@ use tokio::time::Instant;
 use super::DocumentTask;
 use crate::document::{AttributedPage, Document};
 use crate::hub::command::{Attributed, Command, ReadFailure, Unavailable};
-use crate::hub::history::no_history;
+use crate::hub::history::history_unavailable;
 
-/// The history of one document, as far as its task has to do with it.
+/// The state of the document's history.
 #[derive(Default)]
-pub(super) struct Keeper {
-    /// Those who wait for it.
-    waiting: Vec<oneshot::Sender<Result<bool, Unavailable>>>,
-    /// It is being made.
-    making: bool,
-    last_look: Option<Instant>,
-    collecting: Habit,
+pub(super) struct HistoryState {
+    /// Requests that wait for the history.
+    replies: Vec<oneshot::Sender<Result<bool, Unavailable>>>,
+    /// Whether the history is being built.
+    building: bool,
+    last_read: Option<Instant>,
+    page_offload: AdaptiveOffload,
 }
 
-impl Keeper {
-    /// Whether it is being made, for somebody who waits.
-    pub(super) fn is_making(&self) -> bool {
-        self.making
+impl HistoryState {
+    /// Whether the history is being built for a waiting request.
+    pub(super) fn is_building(&self) -> bool {
+        self.building
     }
 }
 
 impl DocumentTask {
-    /// Tells when there is a history. It is made if there is none.
+    /// Answers when the history is available, and builds it if there is none.
     pub(super) fn open_history(&mut self, document: &mut Document, reply: oneshot::Sender<Result<bool, Unavailable>>) {
-        self.history.last_look = Some(Instant::now());
-        if let Err(unavailable) = self.may_look_back() {
+        self.history.last_read = Some(Instant::now());
+        if let Err(unavailable) = self.check_readable() {
             let _ = reply.send(Err(unavailable));
         } else if document.history().is_some() || !document.engine.exists() {
             let _ = reply.send(Ok(document.engine.exists()));
         } else {
-            self.history.waiting.push(reply);
-            if !self.history.making {
-                self.history.making = true;
-                self.make_history(document);
+            self.history.replies.push(reply);
+            if !self.history.building {
+                self.history.building = true;
+                self.build_history(document);
             }
         }
     }
 
-    fn make_history(&self, document: &mut Document) {
-        let copy = heavily(|| document.copy());
+    fn build_history(&self, document: &mut Document) {
+        let copy = run_cpu_bound(|| document.copy());
         let (hub, id) = (self.hub.clone(), self.id.clone());
         self.hub.inner.tasks.spawn(async move {
-            // It takes memory as long as it is made.
-            let turn = hub.document_turn().await;
-            let made = heavily(|| {
-                let made = catch_unwind(AssertUnwindSafe(|| History::of(&copy)));
+            // Building the history takes memory.
+            let permit = hub.acquire_document_permit().await;
+            let built = run_cpu_bound(|| {
+                let built = catch_unwind(AssertUnwindSafe(|| History::of(&copy)));
                 drop(copy);
-                made
+                built
             });
-            drop(turn);
-            let made = match made {
+            drop(permit);
+            let built = match built {
                 Ok(Ok(history)) => Some(Box::new(history)),
                 Ok(Err(error)) => {
-                    tracing::error!(document = %id, %error, "the history could not be made");
+                    tracing::error!(document = %id, %error, "cannot build the history");
                     None
                 }
                 Err(_) => {
-                    tracing::error!(document = %id, "the history could not be made: the Automerge library failed");
+                    tracing::error!(document = %id, "cannot build the history: the Automerge library panicked");
                     None
                 }
             };
-            hub.send_if_open(&id, Command::HistoryMade(made)).await;
+            hub.send_if_open(&id, Command::HistoryBuilt(built)).await;
         });
     }
 
-    /// The history was made, from the document as it was a while ago.
-    pub(super) fn history_made(&mut self, document: &mut Document, made: Option<Box<History>>) {
-        self.history.making = false;
-        let may_show = self.may_look_back().is_ok();
-        let kept = made.filter(|_| may_show).is_some_and(|history| heavily(|| document.keep_history(history)));
-        if let Some(history) = document.history().filter(|_| kept) {
+    /// Installs the history that was built from a copy of the document.
+    pub(super) fn history_built(&mut self, document: &mut Document, built: Option<Box<History>>) {
+        self.history.building = false;
+        let is_readable = self.check_readable().is_ok();
+        let accepted =
+            built.filter(|_| is_readable).is_some_and(|history| run_cpu_bound(|| document.set_history(history)));
+        if let Some(history) = document.history().filter(|_| accepted) {
             self.hub.inner.metrics.history_changes.increment(history.len() as u64);
         }
-        for reply in std::mem::take(&mut self.history.waiting) {
-            let _ = reply.send(if kept { Ok(true) } else { Err(no_history(&self.id)) });
+        for reply in std::mem::take(&mut self.history.replies) {
+            let _ = reply.send(if accepted { Ok(true) } else { Err(history_unavailable(&self.id)) });
         }
     }
 
+    /// Answers with a page of the history.
     pub(super) fn history_page(
         &mut self,
         document: &Document,
         query: &Query,
         reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>>,
     ) {
-        let page = self.history.collecting.run(false, || document.history_page(query));
+        let page = self.history.page_offload.run(false, || document.history_page(query));
         if let Some(Err(PageError::Failed)) = page {
-            tracing::error!(document = %self.id, "the Automerge library failed while a page of the history was read");
+            tracing::error!(document = %self.id, "the Automerge library panicked while a page of the history was read");
         }
         let _ = reply.send(page);
     }
 
+    /// Answers with the provenance of these changes.
     pub(super) fn attribution(
         &self,
         document: &Document,
@@ -109,39 +112,40 @@ impl DocumentTask {
         reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>>,
     ) {
         let known =
-            self.may_look_back().map(|()| document.engine.exists().then(|| document.engine.attribution(changes)));
+            self.check_readable().map(|()| document.engine.exists().then(|| document.engine.attribution(changes)));
         let _ = reply.send(known);
     }
 
+    /// Answers with the document at these heads.
     pub(super) fn past(
         &mut self,
         document: &mut Document,
         heads: Vec<ChangeHash>,
         reply: oneshot::Sender<Result<Option<Past>, ReadFailure>>,
     ) {
-        let past = match self.may_look_back() {
+        let past = match self.check_readable() {
             Err(unavailable) => Err(unavailable.into()),
             Ok(()) if !document.engine.exists() => Ok(None),
-            Ok(()) => heavily(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
+            Ok(()) => run_cpu_bound(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
         };
         let _ = reply.send(past);
     }
 
-    /// Lets go of the history when nobody has asked for it for a while.
-    pub(super) fn forget_history_if_unused(&mut self, document: &mut Document) {
-        let patience = self.hub.inner.settings.idle_after;
-        if self.history.last_look.is_some_and(|look| look.elapsed() >= patience) {
-            self.history.last_look = None;
-            document.forget_history();
+    /// Drops the history if it was not requested for a while.
+    pub(super) fn drop_history_if_unused(&mut self, document: &mut Document) {
+        let idle_after = self.hub.inner.settings.idle_after;
+        if self.history.last_read.is_some_and(|look| look.elapsed() >= idle_after) {
+            self.history.last_read = None;
+            document.drop_history();
         }
     }
 
-    /// What is in memory may hold what could not be stored: nothing of it is shown.
-    fn may_look_back(&self) -> Result<(), Unavailable> {
-        if !self.pipeline.log.is_lost() {
+    /// Checks that the document in memory contains only stored changes, so that it may be read.
+    fn check_readable(&self) -> Result<(), Unavailable> {
+        if !self.pipeline.log.needs_reload() {
             return Ok(());
         }
-        let message = "the server cannot read it at the moment; try again later";
+        let message = "temporarily unreadable; try again later";
         Err(Unavailable::Store(format!("document {}: {message}", self.id)))
     }
 }

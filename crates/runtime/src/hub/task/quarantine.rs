@@ -1,57 +1,56 @@
-//! Senders and documents whose changes took too long.
+//! Quarantined senders and documents, as the document's task sees them.
 
 use limits::Payer;
 use tokio::time::Instant;
 
 use super::DocumentTask;
-use super::suspended::Cause;
+use super::suspension::SuspensionCause;
 use crate::document::Document;
-use crate::hub::caller::Caller;
 use crate::hub::command::Unavailable;
 use crate::hub::outbox::ConnectionKey;
-use crate::metrics::Refusal;
+use crate::hub::requester::Requester;
+use crate::metrics::RefusalReason;
 
-/// Told to senders that come back meanwhile.
+/// Sent to a quarantined sender.
 const SLOW_SENDER: &str =
-    "changes of yours to this document took too long; it takes none of yours for a while, try again later";
+    "your changes to this document took too long; it temporarily rejects your changes, try again later";
 
 impl DocumentTask {
-    /// Whether changes to this document took too long a while ago, of several senders.
+    /// Whether the document rejects all changes.
     pub(super) fn is_quarantined(&self) -> bool {
-        self.hub.inner.quarantines.holds(&self.id, Instant::now())
+        self.hub.inner.quarantines.is_document_quarantined(&self.id, Instant::now())
     }
 
-    /// Whether changes of this peer's user, or of several, took too long a while ago.
+    /// Whether the document rejects changes of this peer.
     pub(super) fn is_peer_quarantined(&self, key: ConnectionKey) -> bool {
-        let payer = self.subscribers.peers.get(&key).and_then(|member| member.peer.caller.payer());
+        let payer = self.subscribers.peers.get(&key).and_then(|subscription| subscription.peer.requester.payer());
         self.holds_sender(payer.as_ref())
     }
 
-    /// Whether an edit of this caller is not taken, for the same reasons.
-    pub(super) fn is_caller_quarantined(&self, caller: &Caller) -> bool {
-        self.holds_sender(caller.payer().as_ref())
+    /// Whether the document rejects edits of this requester.
+    pub(super) fn is_requester_quarantined(&self, requester: &Requester) -> bool {
+        self.holds_sender(requester.payer().as_ref())
     }
 
     fn holds_sender(&self, payer: Option<&Payer>) -> bool {
-        self.hub.inner.quarantines.holds_sender(&self.id, payer, Instant::now())
+        self.hub.inner.quarantines.is_sender_quarantined(&self.id, payer, Instant::now())
     }
 
-    /// A peer brings changes while the document takes none.
+    /// Rejects changes of a peer that is quarantined, or of any peer if the document is.
     pub(super) fn refuse_changes(&mut self, document: &mut Document, key: ConnectionKey) {
-        self.hub.inner.metrics.refuse(Refusal::TooSlow);
+        self.hub.inner.metrics.record_refusal(RefusalReason::TooSlow);
         let why = if self.is_quarantined() {
             Unavailable::Quarantined(self.id.clone()).to_string()
         } else {
             SLOW_SENDER.to_owned()
         };
-        self.refuse_for_now(document, key, Cause::Quarantine, &why);
+        self.refuse_temporarily(document, key, SuspensionCause::Quarantine, &why);
     }
 
-    /// Whether a peer is gone, or has to go.
+    /// Whether a peer has left or has to leave.
     pub(super) fn is_leaving(&self, key: ConnectionKey) -> bool {
-        self.subscribers
-            .peers
-            .get(&key)
-            .is_none_or(|member| member.peer.outbox.is_closed() || member.peer.refusals.is_final(&self.id))
+        self.subscribers.peers.get(&key).is_none_or(|subscription| {
+            subscription.peer.outbox.is_closed() || subscription.peer.refusals.is_final(&self.id)
+        })
     }
 }

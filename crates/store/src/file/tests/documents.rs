@@ -1,47 +1,47 @@
-//! Further documents, in a folder of their own, and the peers that are remembered there.
+//! Documents in the folder, and their remembered peers.
 
 use std::fs;
 
 use super::*;
 use crate::faults::Op;
-use crate::{OpenFiles, PeerRecord, Refusal, StoreError};
+use crate::{OpenFileLimits, PeerRecord, Position, StoreError, UnavailableReason};
 
 fn records() -> Vec<PeerRecord> {
-    vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], seen: 1_750_000_000 }]
+    vec![PeerRecord { storage_id: "ceo".into(), shared_heads: vec![[3; 32]], last_seen: 1_750_000_000 }]
 }
 
 #[tokio::test]
-async fn a_document_is_a_file_named_by_its_id_in_a_folder_that_is_made_for_it() {
+async fn first_append_creates_the_folder_and_a_file_named_by_id() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (store, chunk) = (open(folder.path()).expect("opens"), Author::new().edit());
+    let (store, chunk) = (open(folder.path()).expect("opens"), TestEditor::new().edit());
     assert!(store.load(&id(2)).await.expect("loads").is_none());
-    assert!(!folder.path().join("documents").exists(), "asking makes no folder");
-    store.append(&id(2), chunk.clone()).await.expect("appends");
+    assert!(!folder.path().join("documents").exists(), "loading creates no folder");
+    store.append_chunks(&id(2), chunk.clone()).await.expect("appends");
     assert_eq!(fs::read(folder.path().join(format!("documents/{}.automerge", id(2)))).expect("there"), chunk);
 }
 
 #[tokio::test]
-async fn ids_that_were_only_asked_for_leave_nothing_behind() {
+async fn unknown_ids_leave_no_entries() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
     for number in 2..50 {
         store.load(&id(number)).await.expect("loads");
         store.close(&id(number)).await;
-        assert!(store.compact(&id(number), Author::new().save()).await.is_err());
+        assert!(store.compact(&id(number), Position::START, TestEditor::new().save()).await.is_err());
     }
-    assert_eq!(locked_slots(&store), 1, "the default document's");
-    store.append(&id(2), Author::new().edit()).await.expect("appends");
-    assert_eq!(locked_slots(&store), 2);
+    assert_eq!(open_entries(&store), 1, "the default document's");
+    store.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
+    assert_eq!(open_entries(&store), 2);
     store.close(&id(2)).await;
-    assert_eq!(locked_slots(&store), 1);
+    assert_eq!(open_entries(&store), 1);
 }
 
-fn locked_slots(store: &FileStore) -> usize {
-    store.inner.slots.lock().len()
+fn open_entries(store: &FileStore) -> usize {
+    store.inner.entries.lock().len()
 }
 
 #[tokio::test]
-async fn the_folder_is_locked_from_when_it_is_there() {
+async fn folder_is_locked_as_soon_as_it_exists() {
     let folder = tempfile::tempdir().expect("a folder");
     let documents = folder.path().join("documents");
     let other = |name: &str| {
@@ -49,28 +49,28 @@ async fn the_folder_is_locked_from_when_it_is_there() {
         FileStore::open(state, default_id(), &documents)
     };
     let (first, second) = (other("one.automerge").expect("opens"), other("two.automerge").expect("opens"));
-    first.append(&id(2), Author::new().edit()).await.expect("appends");
+    first.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
     let wanted =
         format!("is in use by process {}; stop it, or give another folder with --documents", std::process::id());
-    let text = second.append(&id(3), Author::new().edit()).await.expect_err("refused").to_string();
+    let text = second.append_chunks(&id(3), TestEditor::new().edit()).await.expect_err("rejected").to_string();
     assert!(text.contains(&wanted), "{text}");
-    assert!(second.load(&id(2)).await.is_err(), "nor read, as the other may be writing");
-    let text = other("three.automerge").err().expect("refused").to_string();
+    assert!(second.load(&id(2)).await.is_err(), "a load fails as well, as the other store may be writing");
+    let text = other("three.automerge").err().expect("rejected").to_string();
     assert!(text.contains(&wanted), "{text}");
 }
 
 #[test]
-fn a_file_in_place_of_the_folder_is_refused_at_the_start() {
+fn file_in_place_of_the_folder_is_an_error_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("documents"), b"").expect("written");
-    let text = open(folder.path()).err().expect("refused").to_string();
+    let text = open(folder.path()).err().expect("rejected").to_string();
     assert!(text.contains("--documents"), "{text}");
 }
 
 #[tokio::test]
-async fn the_state_file_wins_over_a_file_of_the_same_id_in_the_folder() {
+async fn state_file_takes_precedence_over_a_file_with_its_id() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (default, other) = (Author::new().edit(), Author::new().edit());
+    let (default, other) = (TestEditor::new().edit(), TestEditor::new().edit());
     fs::create_dir(folder.path().join("documents")).expect("made");
     fs::write(folder.path().join("state.automerge"), &default).expect("written");
     fs::write(folder.path().join(format!("documents/{}.automerge", default_id())), &other).expect("written");
@@ -83,7 +83,7 @@ async fn the_state_file_wins_over_a_file_of_the_same_id_in_the_folder() {
 async fn only_documents_are_listed() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
-    store.append(&id(2), Author::new().edit()).await.expect("appends");
+    store.append_chunks(&id(2), TestEditor::new().edit()).await.expect("appends");
     store.save_peers(&id(3), records()).await.expect("saves");
     let documents = folder.path().join("documents");
     fs::write(documents.join("notes.automerge"), b"hello").expect("written");
@@ -94,24 +94,24 @@ async fn only_documents_are_listed() {
 }
 
 #[tokio::test]
-async fn truncated_document_is_out_of_service_and_never_made_anew() {
+async fn truncated_document_is_quarantined_and_not_recreated() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
-    let (mut author, good) = (Author::new(), Author::new().edit());
-    let snapshot = author.save();
-    author.edit();
-    let whole = author.save();
-    store.append(&id(2), good.clone()).await.expect("appends");
+    let (mut editor, good) = (TestEditor::new(), TestEditor::new().edit());
+    let snapshot = editor.save();
+    editor.edit();
+    let whole = editor.save();
+    store.append_chunks(&id(2), good.clone()).await.expect("appends");
     let path = folder.path().join(format!("documents/{}.automerge", id(3)));
     for remnant in [&b""[..], &whole[..whole.len() - 1], &[&snapshot[..], &whole[..20]].concat()] {
         fs::write(&path, remnant).expect("written");
         for _ in 0..2 {
             assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::Damaged { .. }))));
         }
-        assert!(store.append(&id(3), good.clone()).await.is_err(), "nobody makes it anew");
+        assert!(store.append_chunks(&id(3), good.clone()).await.is_err(), "it is not recreated");
         assert!(store.list().await.expect("lists").contains(&id(3)));
         assert_eq!(fs::read(&path).expect("there"), remnant);
-        assert_eq!(store.health().refused, [(id(3), Refusal::Quarantined)]);
+        assert_eq!(store.health().unavailable, [(id(3), UnavailableReason::Quarantined)]);
         assert_eq!(stored(&store, &id(2)).await, good);
     }
     fs::write(&path, &whole).expect("restored");
@@ -120,22 +120,22 @@ async fn truncated_document_is_out_of_service_and_never_made_anew() {
 }
 
 #[tokio::test]
-async fn a_damaged_document_is_quarantined_and_the_others_go_on() {
+async fn damaged_document_is_quarantined_and_others_are_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
-    let good = Author::new().edit();
-    store.append(&id(2), good.clone()).await.expect("appends");
+    let good = TestEditor::new().edit();
+    store.append_chunks(&id(2), good.clone()).await.expect("appends");
     let path = folder.path().join(format!("documents/{}.automerge", id(3)));
     fs::write(&path, b"not a document").expect("written");
 
     for _ in 0..2 {
         assert!(matches!(store.load(&id(3)).await, Err(StoreError::Open(OpenError::NotAutomerge { .. }))));
     }
-    assert!(store.append(&id(3), good.clone()).await.is_err());
-    assert!(store.recover(&id(3), good.clone()).await.is_err(), "its operator decides, not a copy of a part");
+    assert!(store.append_chunks(&id(3), good.clone()).await.is_err());
+    assert!(store.recover(&id(3), good.clone()).await.is_err(), "only the operator replaces a damaged file");
     assert_eq!(fs::read(&path).expect("there"), b"not a document");
     let health = store.health();
-    assert_eq!(health.refused, [(id(3), Refusal::Quarantined)]);
+    assert_eq!(health.unavailable, [(id(3), UnavailableReason::Quarantined)]);
     assert!(!health.to_string().contains('/'), "no paths: {health}");
     assert_eq!(stored(&store, &id(2)).await, good);
 
@@ -145,7 +145,7 @@ async fn a_damaged_document_is_quarantined_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn remembered_peers_outlive_the_process_and_garbled_ones_are_forgotten() {
+async fn peer_records_survive_a_restart_and_corrupt_ones_are_ignored() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).expect("opens");
     for id in [default_id(), id(2)] {
@@ -166,10 +166,10 @@ async fn remembered_peers_outlive_the_process_and_garbled_ones_are_forgotten() {
 }
 
 #[tokio::test]
-async fn what_an_unfinished_rewrite_left_is_removed() {
+async fn leftover_of_an_unfinished_rewrite_is_removed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (state, new) = (folder.path().join("state.automerge"), folder.path().join("state.automerge.new"));
-    let chunk = Author::new().edit();
+    let chunk = TestEditor::new().edit();
     fs::write(&state, &chunk).expect("written");
     fs::write(&new, b"half").expect("written");
     let store = open(folder.path()).expect("opens");
@@ -178,17 +178,17 @@ async fn what_an_unfinished_rewrite_left_is_removed() {
 }
 
 #[tokio::test]
-async fn of_a_document_that_is_removed_no_copy_stays_and_of_others_everything_does() {
+async fn removal_deletes_all_copies_of_only_that_document() {
     let folder = tempfile::tempdir().expect("a folder");
     let documents = folder.path().join("documents");
     let store = open(folder.path()).expect("opens");
     let (gone, other) = (id(2), id(3));
     for id in [&gone, &other] {
-        store.append(id, Author::new().edit()).await.expect("appends");
+        store.append_chunks(id, TestEditor::new().edit()).await.expect("appends");
         for left in ["automerge.new", "automerge.torn-96", "automerge.torn-96-2", "automerge.unsynced", "peers.new"] {
             std::fs::write(documents.join(format!("{id}.{left}")), "a copy").expect("written");
         }
-        for kept in ["access.json", "authors.jsonl"] {
+        for kept in ["access.json", "editors.jsonl"] {
             std::fs::write(documents.join(format!("{id}.{kept}")), "{}").expect("written");
         }
     }
@@ -197,26 +197,26 @@ async fn of_a_document_that_is_removed_no_copy_stays_and_of_others_everything_do
     let names: Vec<String> = names.map(|name| name.into_string().expect("text")).collect();
     let mut of_gone: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&format!("{gone}."))).collect();
     of_gone.sort_unstable();
-    assert_eq!(of_gone, ["access.json", "authors.jsonl"]);
+    assert_eq!(of_gone, ["access.json", "editors.jsonl"]);
     assert_eq!(names.iter().filter(|name| name.starts_with(&format!("{other}."))).count(), 8, "{names:?}");
 }
 
-/// A store that may keep few files open.
-fn open_keeping(disk: &FaultyDisk, open_files: OpenFiles) -> FileStore {
+/// Opens a store with these limits on open files.
+fn open_with_limits(disk: &FaultyDisk, open_files: OpenFileLimits) -> FileStore {
     let state =
         StateFile::open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, std::path::Path::new("home/state.automerge"));
-    FileStore::open_within(state.expect("opens"), default_id(), "home/documents", open_files).expect("opens")
+    FileStore::open_with_limits(state.expect("opens"), default_id(), "home/documents", open_files).expect("opens")
 }
 
 #[tokio::test]
-async fn documents_that_are_read_keep_no_file_open() {
+async fn reading_documents_keeps_no_file_open() {
     let disk = disk();
-    let store = open_keeping(&disk, OpenFiles { kept: 100, at_once: 2 });
+    let store = open_with_limits(&disk, OpenFileLimits { kept_open: 100, concurrent_calls: 2 });
     for number in 2..30 {
-        store.append(&id(number), Author::new().edit()).await.expect("appends");
+        store.append_chunks(&id(number), TestEditor::new().edit()).await.expect("appends");
     }
     drop(store);
-    let store = open_keeping(&disk, OpenFiles { kept: 100, at_once: 2 });
+    let store = open_with_limits(&disk, OpenFileLimits { kept_open: 100, concurrent_calls: 2 });
     let before = disk.open_handles();
     let loads = (2..30).map(|number| {
         let (store, id) = (&store, id(number));
@@ -228,35 +228,35 @@ async fn documents_that_are_read_keep_no_file_open() {
 }
 
 #[tokio::test]
-async fn of_many_documents_those_written_to_last_keep_their_files_open() {
+async fn most_recently_written_files_stay_open() {
     let disk = disk();
-    let store = open_keeping(&disk, OpenFiles { kept: 4, at_once: 2 });
-    let mut authors: Vec<_> = (2..30).map(|number| (id(number), Author::new(), Vec::new())).collect();
+    let store = open_with_limits(&disk, OpenFileLimits { kept_open: 4, concurrent_calls: 2 });
+    let mut editors: Vec<_> = (2..30).map(|number| (id(number), TestEditor::new(), Vec::new())).collect();
     for _ in 0..3 {
-        for (id, author, all) in &mut authors {
-            let chunk = author.edit();
-            store.append(id, chunk.clone()).await.expect("appends");
+        for (id, editor, all) in &mut editors {
+            let chunk = editor.edit();
+            store.append_chunks(id, chunk.clone()).await.expect("appends");
             all.extend(chunk);
             assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
         }
     }
     let opened = || disk.calls().into_iter().filter(|op| *op == Op::Open).count();
     let before = opened();
-    for (id, author, all) in authors.iter_mut().rev().take(4) {
-        let chunk = author.edit();
-        store.append(id, chunk.clone()).await.expect("appends");
+    for (id, editor, all) in editors.iter_mut().rev().take(4) {
+        let chunk = editor.edit();
+        store.append_chunks(id, chunk.clone()).await.expect("appends");
         all.extend(chunk);
     }
     assert_eq!(opened(), before, "they were open");
     // A compaction opens a file and closes one.
-    let (first, author, all) = &mut authors[0];
-    let snapshot = author.save();
-    store.compact(first, snapshot.clone()).await.expect("compacts");
+    let (first, editor, all) = &mut editors[0];
+    let snapshot = editor.save();
+    store.compact(first, Position::START, snapshot.clone()).await.expect("compacts");
     *all = snapshot;
     assert!(disk.open_handles() <= 4, "{}", disk.open_handles());
     drop(store);
     let store = open_on(&disk.crash(|_| 0)).expect("opens");
-    for (id, _, all) in &authors {
-        assert_eq!(stored(&store, id).await, *all, "nothing is lost or in another order");
+    for (id, _, all) in &editors {
+        assert_eq!(stored(&store, id).await, *all, "no append is lost or reordered");
     }
 }

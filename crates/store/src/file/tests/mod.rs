@@ -1,11 +1,11 @@
-//! What the file store does, on this computer's disk and on one that fails.
+//! Tests of the file store, on a real disk and on a simulated one that fails.
 
 mod crashes;
+mod disk_faults;
 mod documents;
-mod failures;
-mod slow;
-mod state;
-mod trouble;
+mod slow_disk;
+mod state_file;
+mod write_failures;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,22 +13,22 @@ use std::sync::Arc;
 
 use primitives::DocumentId;
 
-use crate::conformance::{self, Author, id};
+use crate::conformance::{self, AppendChunks, TestEditor, id};
 use crate::disk::Disk;
 use crate::faults::FaultyDisk;
 use crate::{FileStore, OpenError, StateFile, Store};
 
-/// The default document in these tests; further ones have other ids.
+/// Id of the default document in these tests.
 fn default_id() -> DocumentId {
     id(1)
 }
 
-/// Opens a store in a folder of this computer.
+/// Opens a store in a folder on the real disk.
 fn open(folder: &Path) -> Result<FileStore, OpenError> {
     FileStore::open(StateFile::open(&folder.join("state.automerge"))?, default_id(), folder.join("documents"))
 }
 
-/// Opens a store on a disk that may fail.
+/// Opens a store on a simulated disk.
 fn open_on(disk: &FaultyDisk) -> Result<FileStore, OpenError> {
     let state = StateFile::open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new("home/state.automerge"))?;
     FileStore::open(state, default_id(), "home/documents")
@@ -38,13 +38,13 @@ fn disk() -> FaultyDisk {
     FaultyDisk::new(&["home"])
 }
 
-/// What a store holds of a document, in bytes; none if it holds nothing.
+/// The stored bytes of a document; empty if nothing is stored.
 async fn stored(store: &FileStore, id: &DocumentId) -> Vec<u8> {
     store.load(id).await.expect("loads").map(|loaded| loaded.bytes).unwrap_or_default()
 }
 
 #[tokio::test]
-async fn the_file_store_keeps_every_promise_of_a_store() {
+async fn file_store_passes_the_conformance_suite() {
     conformance::run(|| {
         let folder = tempfile::tempdir().expect("a folder");
         move || -> Arc<dyn Store> { Arc::new(open(folder.path()).expect("opens")) }
@@ -53,7 +53,7 @@ async fn the_file_store_keeps_every_promise_of_a_store() {
 }
 
 #[tokio::test]
-async fn so_it_does_on_a_disk_that_forgets_all_that_was_not_synced() {
+async fn conformance_suite_passes_with_a_power_cut_at_each_restart() {
     conformance::run(|| {
         let mut disk = disk();
         move || -> Arc<dyn Store> {
@@ -65,15 +65,15 @@ async fn so_it_does_on_a_disk_that_forgets_all_that_was_not_synced() {
 }
 
 #[tokio::test]
-async fn a_store_at_work_can_be_shared_between_tasks() {
+async fn store_is_shared_between_tasks() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(open(folder.path()).expect("opens"));
     let tasks = (10..30).map(|number| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
-            let (mut author, id) = (Author::new(), id(number % 4 + 2));
+            let (mut editor, id) = (TestEditor::new(), id(number % 4 + 2));
             if number < 14 {
-                store.append(&id, author.edit()).await.expect("appends");
+                store.append_chunks(&id, editor.edit()).await.expect("appends");
             }
             store.load(&id).await.expect("loads");
             store.close(&id).await;

@@ -1,0 +1,135 @@
+//! The identity behind a connection or request, as authorization sees it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use auth::Grant;
+use limits::Payer;
+use sync_engine::{Contributor, PeerRole, Surface};
+
+use super::access::Right;
+use super::fair_permits::PermitKey;
+use super::outbox::ConnectionKey;
+
+/// The party that makes a request or holds a connection: the server itself, an anonymous client, or a user, with the
+/// surface that it uses.
+///
+/// Clones share their state, so a renewed or revoked token takes effect everywhere at once.
+#[derive(Debug, Clone)]
+pub struct Requester(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    surface: Surface,
+    identity: Identity,
+}
+
+#[derive(Debug)]
+enum Identity {
+    /// The server itself. Has all rights.
+    Server,
+    /// A client of a server without authentication. Holds the payer that is charged for its use, if it can be told.
+    Anonymous(Option<Payer>),
+    /// An authenticated user.
+    User {
+        grant: RwLock<Arc<Grant>>,
+        /// Set when the user's token has expired or was revoked.
+        revoked: AtomicBool,
+    },
+}
+
+impl Requester {
+    /// The server itself. It has all rights.
+    #[must_use]
+    pub fn server() -> Self {
+        Self(Arc::new(Inner { surface: Surface::Api, identity: Identity::Server }))
+    }
+
+    /// A client of a server without authentication, where every client has all rights.
+    #[must_use]
+    pub fn anonymous(surface: Surface) -> Self {
+        Self::anonymous_charged_to(surface, None)
+    }
+
+    /// Like [`anonymous`](Self::anonymous); its use is charged to `payer`.
+    #[must_use]
+    pub fn anonymous_charged_to(surface: Surface, payer: Option<Payer>) -> Self {
+        Self(Arc::new(Inner { surface, identity: Identity::Anonymous(payer) }))
+    }
+
+    /// An authenticated user.
+    #[must_use]
+    pub fn authenticated(surface: Surface, grant: Grant) -> Self {
+        Self(Arc::new(Inner {
+            surface,
+            identity: Identity::User { grant: RwLock::new(Arc::new(grant)), revoked: AtomicBool::new(false) },
+        }))
+    }
+
+    /// The grant of the user's token. `None` for the server and for anonymous clients.
+    #[must_use]
+    pub fn grant(&self) -> Option<Arc<Grant>> {
+        match &self.0.identity {
+            Identity::User { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
+            Identity::Server | Identity::Anonymous(_) => None,
+        }
+    }
+
+    /// Replaces the grant, after the user's token was renewed or the user's role has changed.
+    pub fn update_grant(&self, new: Grant) {
+        if let Identity::User { grant, .. } = &self.0.identity {
+            *grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        }
+    }
+
+    /// Withdraws all rights, after the user's token has expired or was revoked. This includes messages that are
+    /// already queued.
+    pub fn revoke(&self) {
+        if let Identity::User { revoked, .. } = &self.0.identity {
+            revoked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether all rights were withdrawn.
+    pub(super) fn is_revoked(&self) -> bool {
+        matches!(&self.0.identity, Identity::User { revoked, .. } if revoked.load(Ordering::Relaxed))
+    }
+
+    /// The user's name. `None` for the server and for anonymous clients.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.grant().map(|grant| Arc::clone(&grant.user))
+    }
+
+    /// The payer that is charged for this client's use. `None` for the server, and for clients that cannot be told
+    /// apart.
+    #[must_use]
+    pub fn payer(&self) -> Option<Payer> {
+        match &self.0.identity {
+            Identity::Server => None,
+            Identity::Anonymous(payer) => payer.clone(),
+            Identity::User { .. } => self.user().map(Payer::User),
+        }
+    }
+
+    /// The contributor that changes from here are attributed to. `None` where users are unknown.
+    #[must_use]
+    pub fn contributor(&self) -> Option<Contributor> {
+        Some(Contributor { user: self.user()?, surface: self.0.surface })
+    }
+
+    /// The key under which this connection waits for permits.
+    pub(super) fn permit_key(&self, key: ConnectionKey) -> PermitKey {
+        self.payer().map_or(PermitKey::Connection(key), PermitKey::Payer)
+    }
+
+    /// Whether the client speaks automerge-repo's protocol.
+    pub(super) fn speaks_repo(&self) -> bool {
+        self.0.surface == Surface::Sync
+    }
+
+    /// The role of this client as a peer of a document.
+    pub(super) fn peer_role(&self, right: Right) -> PeerRole {
+        PeerRole { by: self.contributor(), read_only: right < Right::Write }
+    }
+}

@@ -1,0 +1,135 @@
+//! Opens the database that a URL names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use offload::run_blocking;
+use primitives::DocumentId;
+use tokio::time::Instant;
+
+use super::engine::{Engine, NewsMode};
+use super::url::{DatabaseUrl, ServerUrl};
+use super::{Backoff, DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
+use crate::Store;
+
+/// Connections for statements that one process opens at most.
+const CONNECTIONS: usize = 16;
+
+/// A [`SqlStore`] on any database.
+pub trait Database: Store {
+    /// The id under which clients remember what they have in common with this cluster: the same at all nodes.
+    fn storage_id(&self) -> [u8; 16];
+
+    /// The default document. `None` if none was chosen.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn default_document(&self) -> BoxFuture<'_, Result<Option<DocumentId>, DatabaseError>>;
+
+    /// Chooses the default document, unless one is chosen. Returns the chosen one, which is the same at all nodes.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>>;
+
+    /// How this node hears of the changes of others at the moment.
+    fn news_mode(&self) -> NewsMode;
+
+    /// Ends background work and closes connections.
+    fn shut_down(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<E: Engine> Database for SqlStore<E> {
+    fn storage_id(&self) -> [u8; 16] {
+        SqlStore::storage_id(self)
+    }
+
+    fn default_document(&self) -> BoxFuture<'_, Result<Option<DocumentId>, DatabaseError>> {
+        SqlStore::default_document(self).boxed()
+    }
+
+    fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>> {
+        let id = id.clone();
+        async move { SqlStore::choose_default_document(self, &id).await }.boxed()
+    }
+
+    fn news_mode(&self) -> NewsMode {
+        SqlStore::news_mode(self)
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        SqlStore::shut_down(self).boxed()
+    }
+}
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct DatabaseOptions {
+    /// The database.
+    pub url: DatabaseUrl,
+    /// A direct connection for notifications, if the PostgreSQL database is behind a pooler that does not deliver them.
+    pub listen: Option<ServerUrl>,
+    /// How long to try again while the database cannot be reached.
+    pub wait: Duration,
+}
+
+/// Opens a database, and creates or migrates its tables. Tries again while it cannot be reached.
+///
+/// # Errors
+/// If it cannot be used, or not be reached for [`DatabaseOptions::wait`].
+pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+    let (options, runtime) = (options.clone(), tokio::runtime::Handle::current());
+    // On a thread of its own: the compiler cannot show that the drivers' futures are `Send` where callers need it
+    // (rust-lang/rust#64552).
+    run_blocking(move || runtime.block_on(try_until_deadline(&options))).await
+}
+
+async fn try_until_deadline(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+    let deadline = Instant::now() + options.wait;
+    let mut backoff = Backoff::new(options.wait);
+    let mut said = false;
+    loop {
+        let error = match open_once(options).await {
+            Ok(database) => return Ok(database),
+            Err(error) if error.is_temporary() && Instant::now() < deadline => error,
+            Err(error) => return Err(error),
+        };
+        if !said {
+            tracing::warn!(%error, wait = ?options.wait, "the database cannot be reached yet; trying again");
+            said = true;
+        }
+        backoff.wait(error).await?;
+    }
+}
+
+async fn open_once(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+    match &options.url {
+        #[cfg(feature = "postgres")]
+        DatabaseUrl::Postgres(url) => {
+            let settings = super::PostgresOptions {
+                connections: CONNECTIONS,
+                listen: options.listen.clone(),
+                ..super::PostgresOptions::default()
+            };
+            let engine = super::Postgres::open(url, settings).await?;
+            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+        }
+        #[cfg(feature = "mysql")]
+        DatabaseUrl::MySql(url) => {
+            let engine = super::MySql::open(url, CONNECTIONS).await?;
+            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+        }
+        #[cfg(feature = "sqlite")]
+        DatabaseUrl::Sqlite(path) => {
+            let engine = super::Sqlite::open(path).await?;
+            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+        }
+        #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
+        url => Err(DatabaseOpenError::Other {
+            location: url.location(),
+            detail: "this program was built without support for it".to_owned(),
+        }),
+    }
+}
