@@ -27,8 +27,8 @@ browser:
 	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to where a browser of its kind is"; exit 1; fi
 
 # The servers that the tests of the SQL store start. The system's own are not started, neither by the installation nor by the tests.
-DATABASES := postgresql mariadb-server
-HAVE_DATABASES = { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && PATH="$$PATH:/usr/sbin" command -v mariadbd >/dev/null
+DATABASES := postgresql pgbouncer mariadb-server
+HAVE_DATABASES = { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && export PATH="$$PATH:/usr/sbin" && command -v mariadbd >/dev/null && command -v pgbouncer >/dev/null
 databases:
 	@if ! { $(HAVE_DATABASES); } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		own=; \
@@ -36,7 +36,7 @@ databases:
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(DATABASES); result=$$?; \
 		if [ -n "$$own" ]; then rm -f /usr/sbin/policy-rc.d; fi; exit $$result; \
 	fi
-	@if ! { $(HAVE_DATABASES); }; then echo "PostgreSQL and MariaDB are missing: sudo apt-get install $(DATABASES)"; exit 1; fi
+	@if ! { $(HAVE_DATABASES); }; then echo "PostgreSQL, PgBouncer or MariaDB is missing: sudo apt-get install $(DATABASES)"; exit 1; fi
 
 lint:
 	cargo fmt --all --check

@@ -188,8 +188,8 @@ pub enum After {
     Same,
     /// The batches that follow, in order, without a gap.
     Batches(Vec<(Position, Batch)>),
-    /// The position is not in the log: its batches were compacted, or the document was removed or replaced. Load the
-    /// document again.
+    /// Load the document again: the position is far behind or not in the log, because its batches were compacted, or the
+    /// document was removed or replaced.
     Reload,
 }
 

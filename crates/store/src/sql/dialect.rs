@@ -63,7 +63,8 @@ impl Dialect {
     /// strings of any length, `{key}` for 16 bytes, `{int}` for 64-bit integers.
     pub(super) fn types(self, ddl: &str) -> String {
         let (id, name, blob, key, int) = match self {
-            Self::Postgres => ("TEXT", "TEXT", "BYTEA", "BYTEA", "BIGINT"),
+            // Other collations are slower, and their indexes break when the C library of the server is updated.
+            Self::Postgres => ("TEXT COLLATE \"C\"", "TEXT COLLATE \"C\"", "BYTEA", "BYTEA", "BIGINT"),
             Self::Sqlite => ("TEXT", "TEXT", "BLOB", "BLOB", "INTEGER"),
             // VARBINARY, since text collations ignore trailing spaces.
             Self::MySql => ("VARBINARY(100)", "VARBINARY(255)", "LONGBLOB", "BINARY(16)", "BIGINT"),

@@ -1,5 +1,6 @@
 //! Reading documents.
 
+use bytes::Bytes;
 use primitives::DocumentId;
 
 use super::chain::{BatchRow, Chain, SnapshotRow, follow, tip};
@@ -11,6 +12,9 @@ use crate::{Lengths, integrity};
 
 /// Documents whose positions one statement reads.
 const POSITIONS_AT_ONCE: usize = 500;
+
+/// A node that is this many batches behind loads the document again.
+const FAR_BEHIND: usize = 5_000;
 
 /// A document as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +136,14 @@ impl<E: Engine> SqlStore<E> {
     /// As of [`load`](Self::load).
     pub async fn after(&self, id: &DocumentId, at: Position) -> Result<After, DatabaseError> {
         let mut rows = Vec::new();
-        for row in self.query(|| sql::batches_from(id, at.seq)).await? {
-            let (tip, kind, chunks, authors) = (row.bytes(1)?, row.int(2)?, row.bytes(3)?, row.bytes(4)?);
-            rows.push(BatchRow { seq: row.unsigned(0)?, tip, kind, chunks, authors });
+        let found = self.query(|| sql::batches_after(id, at.seq, FAR_BEHIND)).await?;
+        if found.len() == FAR_BEHIND {
+            return Ok(After::Reload);
+        }
+        for row in found {
+            let (seq, tip, kind) = (row.unsigned(0)?, row.bytes(1)?, row.int(2)?);
+            let content = |column| if seq > at.seq { row.bytes(column) } else { Ok(Bytes::new()) };
+            rows.push(BatchRow { seq, tip, kind, chunks: content(3)?, authors: content(4)? });
         }
         let mut rows = rows.into_iter().peekable();
         // The row at the position, which compaction and removal delete later on.

@@ -228,6 +228,7 @@ pub enum DatabaseOpenError {
 
 impl DatabaseOpenError {
     /// The error of a statement at the start.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(super) fn of_statement(error: EngineError, location: String, user: String) -> Self {
         let detail = error.detail;
         match error.failure {

@@ -12,6 +12,22 @@
 //! └──────────────────┘   └────┴────┴────┴────┘
 //! ```
 //!
+//! ```no_run
+//! use store::sql::{SqlOptions, SqlStore, Sqlite};
+//! use store::{Appended, Batch, Position};
+//!
+//! # async fn example(id: primitives::DocumentId, chunk: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Sqlite::open("plan.db".as_ref()).await?;
+//! let store = SqlStore::open(engine, SqlOptions::default()).await?;
+//! let at = store.load(&id).await?.map_or(Position::START, |stored| stored.position);
+//! match store.append(&id, at, Batch::changes(chunk, Vec::new())).await? {
+//!     Appended::Stored { at, .. } => println!("durable at {at}"),
+//!     Appended::Behind => println!("another node was faster: {:?}", store.after(&id, at).await?),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | holds |
 //! |---|---|
 //! | `document` | loading, what follows a position, positions of many documents |
@@ -276,12 +292,12 @@ impl<E: Engine> SqlStore<E> {
         &self,
         statement: impl Fn() -> engine::Statement + Send + Sync,
     ) -> Result<Vec<engine::Row>, DatabaseError> {
-        Ok(self.retry(|| self.engine.query(statement()), |failure| failure != Failure::Rejected).await?)
+        Ok(self.retry(|| self.engine.query(statement()), |_| true).await?)
     }
 
     /// Runs a statement that writes, and that has the same effect if it is run twice.
     async fn execute(&self, statement: impl Fn() -> engine::Statement + Send + Sync) -> Result<u64, DatabaseError> {
-        Ok(self.retry(|| self.engine.execute(statement()), |failure| failure != Failure::Rejected).await?)
+        Ok(self.retry(|| self.engine.execute(statement()), |_| true).await?)
     }
 
     /// Calls until the call succeeds, fails for good, or patience ends. `again` says after which failures to call again.

@@ -119,15 +119,17 @@ pub(super) fn load_until(document: &DocumentId, seq: u64) -> Statement {
     .long()
 }
 
-/// The rows from `seq` on. Columns: seq, tip, kind, chunks, authors.
-pub(super) fn batches_from(document: &DocumentId, seq: u64) -> Statement {
-    Statement::new("SELECT seq, tip, kind, chunks, authors FROM batch WHERE document = $1 AND seq >= $2 ORDER BY seq")
-        .id(document)
-        .with(int(seq))
-        .long()
+/// The row with this number, without its content, and the first of those after it. Columns: seq, tip, kind, chunks, authors.
+pub(super) fn batches_after(document: &DocumentId, seq: u64, limit: usize) -> Statement {
+    Statement::new(format!(
+        "SELECT seq, tip, kind, CASE WHEN seq > $2 THEN chunks END, CASE WHEN seq > $2 THEN authors END FROM batch \
+         WHERE document = $1 AND seq >= $2 ORDER BY seq LIMIT {limit}"
+    ))
+    .id(document)
+    .with(int(seq))
 }
 
-/// One row. Columns as of [`batches_from`].
+/// One row. Columns as of [`batches_after`].
 pub(super) fn batch_at(document: &DocumentId, seq: u64) -> Statement {
     Statement::new("SELECT seq, tip, kind, chunks, authors FROM batch WHERE document = $1 AND seq = $2")
         .id(document)

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::documents::append;
 use crate::place::{Place, PostgresPlace, options, postgres_client};
+use crate::servers;
 
 /// The first of the news that is wanted, within some seconds.
 async fn hear<T>(news: &mut BoxStream<'static, News>, wanted: impl Fn(&News) -> Option<T>) -> T {
@@ -99,11 +100,33 @@ async fn nodes_poll_while_notifications_are_not_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transaction_pooler_needs_a_direct_connection_for_hints() {
+    let place = PostgresPlace::new().await;
+    let port = servers::pgbouncer();
+    let pooled = async |listen| {
+        let pooled = PostgresOptions { listen, ..PostgresOptions::default() };
+        let engine = Postgres::open(&place.url_at(port), pooled).await.expect("connects");
+        SqlStore::open(engine, options()).await.expect("opens")
+    };
+    let (store, deaf) = (pooled(Some(place.url())).await, pooled(None).await);
+    notified(&store).await;
+    let mut news = store.news();
+    let (first, _) = append(&deaf, 1, Position::START, &Author::new().edit()).await;
+    hear(&mut news, |news| matches!(news, News::Moved { at, .. } if *at == first).then_some(())).await;
+    let (second, _) = append(&store, 1, first, &Author::new().edit()).await;
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!((store.news_mode(), deaf.news_mode()), (NewsMode::Notified, NewsMode::Polling));
+    hear(&mut deaf.news(), |news| (*news == News::LookAtAll).then_some(())).await;
+    assert_eq!(deaf.positions(&[id(1)]).await.expect("reads"), [(id(1), second)]);
+    deaf.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_node_makes_the_others_look() {
     let place = PostgresPlace::new().await;
     let quick = PostgresOptions {
         heartbeat: Duration::from_millis(50),
-        silence: Duration::from_millis(300),
+        silence: Duration::from_secs(3),
         look: Duration::from_secs(3_600),
         ..PostgresOptions::default()
     };
@@ -112,10 +135,10 @@ async fn a_silent_node_makes_the_others_look() {
     let leaving = SqlStore::open(engine().await, options()).await.expect("opens");
     let dying = SqlStore::open(engine().await, options()).await.expect("opens");
     notified(&store).await;
-    sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_millis(500)).await;
     let mut news = store.news();
     leaving.shut_down().await;
-    assert!(timeout(Duration::from_secs(1), news.next()).await.is_err(), "a node that leaves says so");
+    assert!(timeout(Duration::from_secs(4), news.next()).await.is_err(), "a node that leaves says so");
     drop(dying);
     hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
 }
@@ -123,7 +146,13 @@ async fn a_silent_node_makes_the_others_look() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications_of_other_programs_are_ignored() {
     let place = PostgresPlace::new().await;
-    let store = place.open().await;
+    let patient = PostgresOptions {
+        silence: Duration::from_secs(60),
+        look: Duration::from_secs(3_600),
+        ..PostgresOptions::default()
+    };
+    let engine = Postgres::open(&place.url(), patient).await.expect("connects");
+    let store = SqlStore::open(engine, options()).await.expect("opens");
     notified(&store).await;
     let mut news = store.news();
     let client = postgres_client(&place.name).await;

@@ -140,7 +140,8 @@ async fn killed_connections_lose_nothing<E: Engine>(
         while !is_done.load(Ordering::SeqCst) {
             kill().await;
             kills += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // Long enough at times for a new connection to log in.
+            tokio::time::sleep(Duration::from_millis(20 + kills % 10 * 40)).await;
         }
         kills
     };

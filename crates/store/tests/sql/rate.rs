@@ -1,5 +1,7 @@
 //! How fast the databases append. Not a test: `cargo test --release -p store --test sql rate -- --ignored --nocapture`.
 
+#![allow(clippy::print_stdout, reason = "a measurement")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

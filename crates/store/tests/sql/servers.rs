@@ -9,8 +9,8 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const INSTALL: &str =
-    "install postgresql and mariadb-server (Debian: apt-get install postgresql mariadb-server, or `make databases`)";
+const INSTALL: &str = "install PostgreSQL, PgBouncer and MariaDB (Debian: `make databases` as root, or \
+                       apt-get install postgresql pgbouncer mariadb-server)";
 
 /// User and password of the superuser of both servers, for connections over TCP.
 pub const USER: &str = "admin";
@@ -51,6 +51,31 @@ pub fn postgres() -> &'static Server {
         wait_for(&folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Server { port, socket: folder, certificate, _alive: alive }
     })
+}
+
+/// A pooler in transaction mode in front of the PostgreSQL server. Returns its port.
+pub fn pgbouncer() -> u16 {
+    static SERVER: OnceLock<(u16, ChildStdin)> = OnceLock::new();
+    let start = || {
+        let (program, server) = (find("pgbouncer"), postgres());
+        let (folder, port) = (folder("postgres"), free_port());
+        let users = folder.join("users");
+        fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n")).expect("written");
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\nunix_socket_dir =\n",
+            server.port,
+            users.display()
+        );
+        let path = folder.join("settings");
+        fs::write(&path, settings).expect("written");
+        let mut command = as_user("postgres", &program);
+        command.arg(&path);
+        let alive = self::start(command, &folder);
+        wait_for(&folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        (port, alive)
+    };
+    SERVER.get_or_init(start).0
 }
 
 /// The MariaDB server of this run.

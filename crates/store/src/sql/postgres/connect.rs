@@ -275,3 +275,27 @@ fn tls(url: &ServerUrl) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     Ok(config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_lose_commits_are_refused() {
+        let settings = |fsync: &str, synchronous_commit: &str| ServerSettings {
+            version_number: 150_000,
+            version: "15.0".into(),
+            fsync: fsync.into(),
+            synchronous_commit: synchronous_commit.into(),
+            synchronous_standbys: String::new(),
+            standbys: 0,
+        };
+        for safe in ["on", "local", "remote_write", "remote_apply"] {
+            assert_eq!(unsafe_setting(&settings("on", safe)), None);
+        }
+        assert!(unsafe_setting(&settings("off", "on")).is_some_and(|(setting, _)| setting == "fsync = off"));
+        assert!(
+            unsafe_setting(&settings("on", "off")).is_some_and(|(setting, _)| setting == "synchronous_commit = off")
+        );
+    }
+}

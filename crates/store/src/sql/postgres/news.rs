@@ -271,7 +271,9 @@ async fn send(
             waiting = Some(Message::News(News::LookAtAll));
         }
         if is_leaving {
+            // A further heartbeat would make the others miss this node.
             left.notify_waiters();
+            return;
         }
     }
 }
