@@ -526,6 +526,8 @@ export function Grid(props: Props) {
         } else if (canEdit) checkRows()
         return
       default:
+        // Commands of the page: search, and the list of keys.
+        if (event.key === "/" || event.key === "?") return
         if (isPlain && canEdit && isFieldColumn(active.column) && [...event.key].length === 1) {
           event.preventDefault()
           startEdit(row.id, active.column, event.key)

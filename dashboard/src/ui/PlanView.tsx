@@ -8,7 +8,7 @@ import type { Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { toCsv } from "../plan/csv-export"
 import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
-import { FIELD_COLUMNS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
+import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
 import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
@@ -22,6 +22,7 @@ import { planKey } from "../sync/storage-keys"
 import type { SyncState } from "../sync/sync-status"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
+import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
 import { EmptyList } from "./EmptyList"
 import { Grid } from "./Grid"
@@ -35,12 +36,14 @@ import { PlanMenu } from "./PlanMenu"
 import { planActions } from "./plan-actions"
 import { RefusalsDialog } from "./RefusalsDialog"
 import { type DraftItem, ReviewPanel } from "./ReviewPanel"
+import { ShortcutsDialog } from "./ShortcutsDialog"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
 import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
-import { Toolbar } from "./Toolbar"
+import { SEARCH_ID, Toolbar } from "./Toolbar"
+import { saveTheme } from "./theme"
 import { UserMenu } from "./UserMenu"
-import { useUndoKeys } from "./use-undo-keys"
+import { usePageKeys } from "./use-page-keys"
 
 interface Props {
   store: PlanStore
@@ -66,6 +69,8 @@ type OpenDialog =
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: SettingsAtHeads }
   | { kind: "refusals"; title: string; refusals: readonly Refusal[] }
+  | { kind: "commands" }
+  | { kind: "shortcuts" }
 
 const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
 
@@ -132,7 +137,13 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     showRefusals: (title, refusals) => setOpen({ kind: "refusals", title, refusals }),
   })
   const undoState = useSyncExternalStore(store.undoStack.subscribe, () => store.undoStack.state)
-  useUndoKeys(canEdit ? actions : null)
+  usePageKeys({
+    undo: canEdit ? () => void actions.undo() : null,
+    redo: canEdit ? () => void actions.redo() : null,
+    search: () => document.getElementById(SEARCH_ID)?.focus(),
+    commands: () => setOpen({ kind: "commands" }),
+    shortcuts: () => setOpen({ kind: "shortcuts" }),
+  })
   const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
   const filterGroup = useCallback((field: GroupKey, value: string | null) => {
     setFilter(({ search, groups: { [field]: _, ...others } }) => ({
@@ -259,6 +270,39 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     [drafts, positionsById, settings],
   )
   const isFiltered = isFiltering(filter)
+  const commands = (): Command[] => {
+    const all: (Command | false)[] = [
+      canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
+      canEdit && undoState.undo !== null && { id: "undo", label: `Undo ${undoState.undo}`, keys: "Ctrl+Z", run: () => void actions.undo() },
+      canEdit &&
+        undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
+      { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
+      isFiltered && { id: "clear", label: "Clear search and filters", run: () => setFilter(NO_FILTER) },
+      canEdit && { id: "import", label: "Import a CSV file", run: () => setOpen({ kind: "import", text: null }) },
+      { id: "export", label: isFiltered ? "Export filtered positions as CSV" : "Export all as CSV", run: () => onExport(shown) },
+      { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
+      canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
+      { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
+      session.user?.role !== "viewer" && { id: "create", label: "Create a plan", run: onCreate },
+      ...plans
+        .filter(({ id, isBroken }) => id !== store.id && !isBroken)
+        .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
+      ...suggestions.flatMap(({ field, groups }) =>
+        groups.map(({ key, name: group }) => ({
+          id: `filter ${field} ${key}`,
+          label: `Filter by ${fieldNoun(field)}: ${group}`,
+          run: () => filterGroup(field, key),
+        })),
+      ),
+      ...(["light", "dark", "system"] as const).map((theme) => ({
+        id: `theme ${theme}`,
+        label: `Use the ${theme === "system" ? "theme of the system" : `${theme} theme`}`,
+        run: () => saveTheme(theme),
+      })),
+      { id: "shortcuts", label: "Show keyboard shortcuts", keys: "?", run: () => setOpen({ kind: "shortcuts" }) },
+    ]
+    return all.filter((command) => command !== false)
+  }
 
   return (
     <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
@@ -446,6 +490,10 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onClose={close}
         />
       )}
+      {open?.kind === "commands" && (
+        <CommandPalette commands={commands()} onSearch={(search) => changeFilter({ search })} onClose={close} />
+      )}
+      {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>

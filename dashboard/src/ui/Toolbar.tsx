@@ -8,6 +8,9 @@ import type { Position, Settings } from "../plan/schema"
 import type { UndoState } from "../sync/undo-stack"
 import { Menu } from "./Menu"
 
+/** Id of the search field. */
+export const SEARCH_ID = "search-positions"
+
 interface Props {
   all: readonly Position[]
   shown: readonly Position[]
@@ -43,8 +46,10 @@ export function Toolbar(props: Props) {
         <Search aria-hidden />
         <span className="hidden">Search positions</span>
         <input
+          id={SEARCH_ID}
           type="search"
           placeholder="Search"
+          aria-keyshortcuts="/"
           value={filter.search}
           onChange={(event) => props.onFilter({ search: event.target.value })}
         />
