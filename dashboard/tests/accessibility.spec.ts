@@ -1,6 +1,7 @@
 /** axe-core finds no violation on any view, light and dark. */
 import { AxeBuilder } from "@axe-core/playwright"
 import type { Page } from "@playwright/test"
+import { paste } from "./support/clipboard"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -38,6 +39,22 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.keyboard.type("x")
       await page.keyboard.press("Enter")
       await isClean(page, "a cell that cannot be taken")
+      await page.keyboard.press("Escape")
+
+      await page.keyboard.press("Shift+ArrowDown")
+      await page.keyboard.press("Shift+ArrowLeft")
+      await isClean(page, "selected cells")
+      await paste(page, { text: "$1\n$2" })
+      await page.getByRole("button", { name: /^Show all/ }).click()
+      await isClean(page, "refused values")
+      await page.keyboard.press("Escape")
+      await page.keyboard.press("?")
+      await expect(page.getByRole("dialog", { name: "Keyboard shortcuts" })).toBeVisible()
+      await isClean(page, "the keys")
+      await page.keyboard.press("Escape")
+      await page.keyboard.press("ControlOrMeta+k")
+      await expect(page.getByRole("dialog", { name: "Commands" })).toBeVisible()
+      await isClean(page, "the commands")
       await page.keyboard.press("Escape")
 
       await page.getByRole("button", { name: /^Plan: / }).click()

@@ -1,6 +1,7 @@
 /** CSV import and export. */
 import { readFileSync } from "node:fs"
 import path from "node:path"
+import { copy, paste } from "./support/clipboard"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -110,33 +111,29 @@ test("foreign files are imported or rejected with a reason", async ({ cfo }) => 
   await expect(cfo.page.getByRole("status").filter({ hasText: "3 of 63" })).toBeVisible()
 })
 
-test("pasted rows are previewed and can be undone", async ({ cfo, ceo }) => {
+test("a pasted table with a header is previewed and can be undone", async ({ cfo, ceo }) => {
   await cfo.cell("Office Manager", "designation").focus()
-  await cfo.page.evaluate(() => {
-    const clipboardData = new DataTransfer()
-    clipboardData.setData("text/plain", "Plumber\tFacilities\t12,50,000\tSurat\nPainter\tFacilities\t₹ 3.5\tSurat\n")
-    document.activeElement?.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  await paste(cfo.page, {
+    text: "Job title\tCity\tTeam\tBudget\nPlumber\tSurat\tFacilities\t12,50,000\nPainter\tSurat\tFacilities\t₹ 3.5\n",
   })
   const dialog = cfo.page.getByRole("dialog", { name: "Paste positions" })
   await expect(dialog.getByRole("row")).toHaveCount(3)
   await dialog.getByRole("button", { name: "Add 2 positions" }).click()
   await expect(ceo.cell("Plumber", "budget")).toHaveText("12,50,000")
   await expect(ceo.cell("Painter", "budget")).toHaveText("3.5")
-  await cfo.page.getByRole("button", { name: "Undo" }).click()
+  await cfo.undo()
   await expect(ceo.row("Plumber")).toHaveCount(0)
 })
 
 test("undoing an import keeps rows edited by others", async ({ cfo, ceo }) => {
   await cfo.cell("Office Manager", "designation").focus()
-  await cfo.page.evaluate(() => {
-    const clipboardData = new DataTransfer()
-    clipboardData.setData("text/plain", "Plumber\tFacilities\t5\tSurat\nPainter\tFacilities\t3\tSurat\n")
-    document.activeElement?.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
+  await paste(cfo.page, {
+    text: "designation\tdepartment\tbudget\tlocation\nPlumber\tFacilities\t5\tSurat\nPainter\tFacilities\t3\tSurat\n",
   })
   await cfo.page.getByRole("dialog").getByRole("button", { name: "Add 2 positions" }).click()
   await ceo.set("Plumber", "budget", "6")
   await expect(cfo.cell("Plumber", "budget")).toHaveText("6")
-  await cfo.page.getByRole("button", { name: "Undo" }).click()
+  await cfo.undo()
   await expect(cfo.page.getByText("“Plumber” has been changed since and was kept.")).toBeVisible()
   await expect(ceo.row("Painter")).toHaveCount(0)
   await expect(ceo.cell("Plumber", "budget")).toHaveText("6")
@@ -144,20 +141,10 @@ test("undoing an import keeps rows edited by others", async ({ cfo, ceo }) => {
 
 test("copied cells are escaped and paste back unchanged", async ({ cfo }) => {
   await cfo.set("Office Manager", "location", "=1+1")
-  const cell = cfo.cell("Office Manager", "location")
-  await cell.focus()
-  const copied = await cell.evaluate((element) => {
-    const clipboardData = new DataTransfer()
-    element.dispatchEvent(new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true }))
-    return clipboardData.getData("text/plain")
-  })
-  expect(copied).toBe("'=1+1")
+  await cfo.cell("Office Manager", "location").focus()
+  const { text } = await copy(cfo.page)
+  expect(text).toBe("'=1+1")
   await cfo.cell("Head of Design", "location").focus()
-  await cfo.cell("Head of Design", "location").evaluate((element, text) => {
-    const clipboardData = new DataTransfer()
-    clipboardData.setData("text/plain", text)
-    element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))
-  }, copied)
-  await cfo.page.keyboard.press("Enter")
+  await paste(cfo.page, { text })
   await expect(cfo.cell("Head of Design", "location")).toHaveText("=1+1")
 })

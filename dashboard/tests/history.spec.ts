@@ -159,7 +159,7 @@ test("a message without an action keeps the Undo toast", async ({ ceo, cfo }) =>
   await ceo.remove("Office Manager")
   await ceo.add("Magician", "Magic", "77", "Goa")
   await expect(ceo.page.getByText("Added “Magician”.")).toBeVisible()
-  await ceo.page.getByRole("button", { name: "Undo" }).click()
+  await ceo.undo()
   await expect(cfo.row("Office Manager")).toHaveCount(1)
 })
 

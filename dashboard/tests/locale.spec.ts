@@ -1,5 +1,6 @@
 /** Numbers in a locale with a decimal comma. */
 import { readFileSync } from "node:fs"
+import { copy, paste } from "./support/clipboard"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -42,16 +43,10 @@ test("numbers round-trip in a locale with a decimal comma", async ({ browser }) 
 
   // Copy and paste.
   await page.getByRole("checkbox", { name: "Select Cook" }).check()
-  await page.evaluate(() => {
-    const clipboardData = new DataTransfer()
-    const cell = document.querySelector('[data-cell$="/designation"]')
-    const copied = new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true })
-    cell?.dispatchEvent(copied)
-    const pasted = new DataTransfer()
-    pasted.setData("text/plain", `${clipboardData.getData("text/plain")}\n`)
-    cell?.dispatchEvent(new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true, cancelable: true }))
-  })
-  await page.getByRole("dialog").getByRole("button", { name: "Add 1 position" }).click()
+  await cfo.cell("Cook", "designation").focus()
+  const copied = await copy(page)
+  await page.getByRole("button", { name: "Add a position, or paste rows here" }).focus()
+  await paste(page, copied)
   await cfo.expectSync("live", 0)
   await expect.poll(budgets).toEqual([12.126, 12.126])
 

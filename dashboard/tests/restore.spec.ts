@@ -34,7 +34,7 @@ test("a deleted position is restored completely", async ({ client, ceo }) => {
 
   await ceo.remove("Head of Design")
   await expect.poll(() => client.row(id)).toBeUndefined()
-  await page.getByRole("button", { name: "Undo" }).click()
+  await ceo.undo()
   await expect(mark).toBeVisible()
   await expect.poll(rowOf).toEqual(original)
 
@@ -62,7 +62,7 @@ test("a resolved conflict is listed and can be undone", async ({ client, ceo }) 
   const keep = page.getByRole("button", { name: "Keep this" })
   await keep.click()
   await expect(mark).toHaveCount(0)
-  await page.getByRole("button", { name: "Undo" }).click()
+  await ceo.undo()
   await mark.click()
   await expect(page.getByRole("dialog").locator(".choice-value")).toHaveText(values)
   await keep.click()
@@ -90,7 +90,7 @@ test("values of another type are shown as text", async ({ client, ceo }) => {
   await expect(page.getByRole("grid").getByRole("textbox")).toHaveCount(0)
   await row.getByRole("button", { name: "Delete just text" }).click()
   await expect.poll(() => "odd" in client.handle.doc().positions).toBe(false)
-  await page.getByRole("button", { name: "Undo" }).click()
+  await ceo.undo()
   await expect.poll(() => String(client.handle.doc().positions.odd)).toBe("just text")
 })
 
@@ -106,7 +106,7 @@ test("an unknown budget is added, cleared and undone", async ({ client, ceo, cfo
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("—")
   await expect(cfo.page.locator(".count")).toContainText("2 budgets unknown")
   expect(Object.keys(client.row(id) ?? {})).not.toContain("budget")
-  await page.getByRole("button", { name: "Undo" }).click()
+  await ceo.undo()
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
 })
 

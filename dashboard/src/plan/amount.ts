@@ -138,6 +138,28 @@ function parseOrReject(text: string, format: AmountFormat): number | AmountRejec
   }
 }
 
+/** The parts of a text that is written like an amount; `null` for other texts. */
+function partsOrNull(text: string): Parts | null {
+  try {
+    return splitParts(normalize(text))
+  } catch (refused) {
+    if (refused instanceof AmountRejection) return null
+    throw refused
+  }
+}
+
+/** The unit that an amount names, such as 100,000 for `8 lakh`; `null` if it names none. */
+export function namedUnit(text: string): number | null {
+  const power = partsOrNull(text)?.power ?? null
+  return power === null ? null : 10 ** power
+}
+
+/** Whether an amount names a unit or a currency. */
+export function namesUnitOrCurrency(text: string): boolean {
+  const parts = partsOrNull(text)
+  return parts !== null && (parts.power !== null || parts.currencies.length > 0)
+}
+
 interface Parts {
   isNegative: boolean
   /** As written in the text. */

@@ -105,6 +105,55 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
   return ids
 }
 
+/** A field of a position and its new value. An unknown amount is `null`. */
+export interface FieldChange {
+  id: string
+  field: FieldKey
+  value: FieldValue
+}
+
+/**
+ * Sets fields of any number of positions and adds positions, in one change. Positions that do not exist are left out. Returns the ids of the
+ * added positions. `what`: the action for the message, such as `pasted 12 cells`. `created`: creation time of the first added position, which
+ * becomes the first of the list.
+ */
+export function changeCells(
+  plan: Plan,
+  cells: readonly FieldChange[],
+  additions: readonly NewPosition[],
+  what: string,
+  author: string,
+  created = Date.now(),
+): string[] {
+  const ids = additions.map(() => newId())
+  plan.change(
+    (doc) => {
+      if (additions.length > 0 && !doc.positions) doc.positions = {}
+      const { positions } = doc
+      const changed = new Map<string, PositionDoc>()
+      for (const { id, field, value } of cells) {
+        const row = changed.get(id) ?? positions?.[id]
+        if (!row) continue
+        assignField(row, field, value)
+        changed.set(id, row)
+      }
+      for (const row of changed.values()) setUpdateInfo(row, author)
+      additions.forEach((position, at) => {
+        const id = ids[at]
+        if (id) positions[id] = toPositionDoc(position, created - at, author)
+      })
+    },
+    { message: `${author}: ${what}` },
+  )
+  return ids
+}
+
+function assignField(row: PositionDoc, field: FieldKey, value: FieldValue): void {
+  if (!isAmountField(field)) row[field] = String(value ?? "")
+  else if (value === null) delete row[field]
+  else row[field] = value as number
+}
+
 /**
  * Sets one field of a position. `base`: the position as the user saw it, if somebody else has changed the field or deleted the position
  * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
@@ -122,9 +171,7 @@ export function setField(
   const change = (doc: PlanDoc) => {
     const row = doc.positions[id]
     if (!row) return
-    if (!isAmountField(field)) row[field] = String(value ?? "")
-    else if (value === null) delete row[field]
-    else row[field] = value as number
+    assignField(row, field, value)
     setUpdateInfo(row, author)
   }
   const options = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
@@ -138,13 +185,13 @@ function setUpdateInfo(row: PositionDoc, author: string): void {
 }
 
 /** Update information for a row that is written as registers. */
-const updateInfoRegisters = (author: string): [string, Register][] => [
+export const updateInfoRegisters = (author: string): [string, Register][] => [
   ["updatedAt", registerOf(scalarValue(new Date()))],
   ["updatedBy", registerOf(textValue(author))],
 ]
 
 /** Replaces fields of a row. An entry that is not a map stays as it is. */
-function withFields(row: Register, fields: readonly (readonly [string, Register])[]): Register {
+export function withFields(row: Register, fields: readonly (readonly [string, Register])[]): Register {
   return row.map(({ operation, value }) => ({
     operation,
     value: value.type === "map" ? { type: "map", entries: new Map([...value.entries, ...fields]) } : value,

@@ -64,6 +64,50 @@ export function readRegister(doc: A.Doc<unknown>, path: Path, heads?: UrlHeads):
   return last === undefined ? [] : registerAt(backend, object, last, at)
 }
 
+/** Reads rows and fields of the map of positions, optionally at other heads. Faster than {@link readRegister} for many of them. */
+export class RowReader {
+  #backend: Backend
+  #heads: A.Heads | undefined
+  /** Object id of the shown map of positions; `null` if there is none. */
+  #map: string | null
+
+  constructor(doc: A.Doc<unknown>, heads?: UrlHeads) {
+    this.#backend = A.getBackend(doc)
+    this.#heads = heads && decodeHeads(heads)
+    const shown = valuesAt(this.#backend, "_root", "positions", this.#heads).at(-1)
+    this.#map = shown?.[0] === "map" ? shown[1] : null
+  }
+
+  /** The rows with an id. There are several if concurrent changes created them. */
+  row(id: string): Register {
+    return this.#map === null ? [] : registerAt(this.#backend, this.#map, id, this.#heads)
+  }
+
+  exists(id: string): boolean {
+    return this.#map !== null && this.#backend.getAll(this.#map, id, this.#heads).length > 0
+  }
+
+  /** All values of a field in the rows with an id, losing rows first. */
+  field(id: string, field: string): Register {
+    if (this.#map === null) return []
+    const rows = valuesAt(this.#backend, this.#map, id, this.#heads)
+    return rows.flatMap((row) => (row[0] === "map" ? registerAt(this.#backend, row[1], field, this.#heads) : []))
+  }
+}
+
+/** The ids of all operations that wrote a register and the values below it. */
+export function* operationsIn(register: Register): Generator<string> {
+  for (const { operation, value } of register) {
+    yield operation
+    if (value.type === "map") for (const inner of value.entries.values()) yield* operationsIn(inner)
+    else if (value.type === "list") for (const inner of value.items) yield* operationsIn(inner)
+  }
+}
+
+/** Whether two registers have equal values, in any order. The operations that wrote them are ignored. */
+export const hasEqualValues = (one: Register, other: Register): boolean =>
+  one.length === other.length && registerFingerprint(one).sort().join("\n") === registerFingerprint(other).sort().join("\n")
+
 /** Whether a key of the path, or one of the keys of the map at its end, has several values. Cheaper than reading them. */
 export function hasConflict(doc: A.Doc<unknown>, path: Path, keys: readonly string[]): boolean {
   const backend = A.getBackend(doc)
@@ -196,6 +240,7 @@ export interface RegisterWrite {
 /** A document that registers can be written to. */
 export interface WritableDocument<T> {
   heads(): UrlHeads
+  change(callback: A.ChangeFn<T>, options?: A.ChangeOptions<T>): void
   changeAt(heads: UrlHeads, callback: A.ChangeFn<T>, options?: A.ChangeOptions<T>): UrlHeads | undefined
 }
 
@@ -217,16 +262,24 @@ function writeBranch<T>(
 ): void {
   const conflicts: RegisterWrite[] = writes.filter(({ register }) => register.length > 1)
   const change = (root: unknown) => {
+    let parent: { path: Path; object: unknown } | null = null
+    /** The writes of a row follow each other, and looking up its object takes as long as a write. */
+    const parentOf = (path: Path): unknown => {
+      const isSame =
+        parent !== null && parent.path.length === path.length && parent.path.every((key, at) => at === path.length - 1 || key === path[at])
+      if (!parent || !isSame) parent = { path, object: lookUp(root, path.slice(0, -1)) }
+      return parent.object
+    }
     for (const { path, register } of writes) {
       if (register.length > 1) continue
       const typed: TypedNumber[] = []
-      if (isBranch) assignValue(root, path, undefined)
-      assignValue(root, path, register[0] && toAssignable(register[0].value, path, conflicts, typed))
-      for (const { path, value } of typed) assignValue(root, path, value)
+      if (isBranch) assignValue(parentOf(path), path, undefined)
+      assignValue(parentOf(path), path, register[0] && toAssignable(register[0].value, path, conflicts, typed))
+      for (const { path, value } of typed) assignValue(lookUp(root, path.slice(0, -1)), path, value)
     }
   }
   const isPlain = conflicts.length < writes.length
-  const after = (isPlain ? doc.changeAt(heads, change as A.ChangeFn<T>, { message }) : undefined) ?? heads
+  const after = (isPlain ? changeFrom(doc, heads, change as A.ChangeFn<T>, message) : undefined) ?? heads
   const valueCount = Math.max(0, ...conflicts.map(({ register }) => register.length))
   for (let at = 0; at < valueCount; at += 1) {
     const branch = conflicts.map(({ path, register }) => ({ path, register: register.slice(at, at + 1) }))
@@ -240,10 +293,22 @@ function writeBranch<T>(
   }
 }
 
-/** Assigns a value; `undefined` deletes the key. */
-function assignValue(root: unknown, path: Path, value: unknown): void {
-  let parent = root
-  for (const key of path.slice(0, -1)) parent = (parent as Record<Key, unknown> | undefined)?.[key]
+/** Makes a change at the given heads. A change at the current heads is cheaper. */
+function changeFrom<T>(doc: WritableDocument<T>, heads: UrlHeads, change: A.ChangeFn<T>, message: string): UrlHeads | undefined {
+  const current = doc.heads()
+  if (heads.length !== current.length || !heads.every((head) => current.includes(head))) return doc.changeAt(heads, change, { message })
+  doc.change(change, { message })
+  return doc.heads()
+}
+
+function lookUp(root: unknown, path: Path): unknown {
+  let object = root
+  for (const key of path) object = (object as Record<Key, unknown> | undefined)?.[key]
+  return object
+}
+
+/** Assigns a value to the last key of the path; `undefined` deletes the key. */
+function assignValue(parent: unknown, path: Path, value: unknown): void {
   const key = path.at(-1)
   if (typeof parent !== "object" || parent === null || key === undefined) return
   if (value !== undefined) (parent as Record<Key, unknown>)[key] = value

@@ -16,6 +16,7 @@ import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingCon
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
+import { UndoStack } from "./undo-stack"
 
 /** A recent change by somebody else. `fields`: the changed fields; `null` for the whole row. */
 export interface Highlight {
@@ -48,6 +49,7 @@ export class PlanStore {
   readonly id: string
   history: HistoryClient | null = null
   presence: Presence
+  readonly undoStack: UndoStack
   #rows: PositionIndex
   #snapshot: PlanSnapshot
   #listeners = new Set<() => void>()
@@ -84,6 +86,7 @@ export class PlanStore {
     handle.on("heads-changed", this.#onHeads)
     handle.on("change", this.#onChange)
     this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
+    this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id)
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
     // The history starts after the list has been rendered.
     this.#start = window.setTimeout(() => this.#openHistory(), 300)
@@ -143,6 +146,7 @@ export class PlanStore {
     this.handle.off("change", this.#onChange)
     this.#unsubscribe()
     this.presence.close()
+    this.undoStack.close()
     this.history?.close()
     this.#listeners.clear()
   }

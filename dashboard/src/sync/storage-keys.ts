@@ -2,8 +2,11 @@
 import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { STORAGE_PREFIX } from "./storage-prefix"
 
-/** Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, and unsaved drafts. */
-type PlanKeyKind = "heads" | "unsent" | "dismissed" | "lost"
+/**
+ * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, and actions that can be
+ * undone.
+ */
+type PlanKeyKind = "heads" | "unsent" | "dismissed" | "lost" | "undo"
 
 const PREFIX = `${STORAGE_PREFIX}.`
 

@@ -21,6 +21,7 @@ export function EmptyList({ isFiltered, onClearFilters, onAdd, onImport }: Props
   return (
     <div className="empty">
       <p>This plan has no positions yet.</p>
+      {onAdd && <p className="fine">Paste rows from a spreadsheet here, or start with one of these.</p>}
       {onAdd && (
         <p className="empty-actions">
           <button type="button" className="primary" onClick={onAdd}>

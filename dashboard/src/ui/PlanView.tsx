@@ -2,27 +2,18 @@
 
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { clearCells, fillCells, pasteCells, type Refusal, scaleMismatch } from "../grid/cell-changes"
+import { type ClipboardTable, isImportTable, readClipboard, toTabSeparated } from "../grid/clipboard"
+import type { Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { toCsv } from "../plan/csv-export"
-import {
-  addPositions,
-  deletePositions,
-  mergeHiddenRows,
-  type NewPosition,
-  type PositionAtHeads,
-  resolveSettingConflict,
-  restoreFieldValue,
-  restorePositions,
-  type SettingsAtHeads,
-  setField,
-  updateSettings,
-} from "../plan/edit"
-import { FIELD_COLUMNS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
+import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
+import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
 import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
 import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
-import { type FieldValue, isUnchanged, type Position, SETTING_LABELS, SETTINGS, type Setting, shownValue } from "../plan/schema"
+import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -31,9 +22,9 @@ import { planKey } from "../sync/storage-keys"
 import type { SyncState } from "../sync/sync-status"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
+import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
 import { EmptyList } from "./EmptyList"
-import { BOTH_KEPT, fieldEdits } from "./field-edits"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
@@ -42,12 +33,17 @@ import { People } from "./People"
 import { PlanBanners } from "./PlanBanners"
 import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
+import { planActions } from "./plan-actions"
+import { RefusalsDialog } from "./RefusalsDialog"
 import { type DraftItem, ReviewPanel } from "./ReviewPanel"
+import { ShortcutsDialog } from "./ShortcutsDialog"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
-import { addToast, type ToastMessage, Toasts } from "./Toast"
-import { Toolbar } from "./Toolbar"
+import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
+import { SEARCH_ID, Toolbar } from "./Toolbar"
+import { saveTheme } from "./theme"
 import { UserMenu } from "./UserMenu"
+import { usePageKeys } from "./use-page-keys"
 
 interface Props {
   store: PlanStore
@@ -72,6 +68,9 @@ type OpenDialog =
   | { kind: "history"; id: string | null }
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: SettingsAtHeads }
+  | { kind: "refusals"; title: string; refusals: readonly Refusal[] }
+  | { kind: "commands" }
+  | { kind: "shortcuts" }
 
 const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
 
@@ -89,6 +88,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const [filter, setFilter] = useState(NO_FILTER)
   const [sort, setSort] = useState<Sort | null>(null)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const [range, setRange] = useState<Rect | null>(null)
   const [open, setOpen] = useState<OpenDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
   const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
@@ -125,11 +125,25 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     return remaining.size === selected.size ? selected : remaining
   }, [selected, shown])
 
-  const showToast = useCallback((text: string, action?: ToastMessage["action"]) => {
+  const showToast = useCallback((text: string, ...actions: ToastAction[]) => {
     toastKeys.current += 1
-    const toast = { key: toastKeys.current, text, ...(action && { action }) }
+    const toast = { key: toastKeys.current, text, actions }
     setToasts((before) => addToast(before, toast))
   }, [])
+  const actions = planActions({
+    store,
+    author,
+    showToast,
+    showRefusals: (title, refusals) => setOpen({ kind: "refusals", title, refusals }),
+  })
+  const undoState = useSyncExternalStore(store.undoStack.subscribe, () => store.undoStack.state)
+  usePageKeys({
+    undo: canEdit ? () => void actions.undo() : null,
+    redo: canEdit ? () => void actions.redo() : null,
+    search: () => document.getElementById(SEARCH_ID)?.focus(),
+    commands: () => setOpen({ kind: "commands" }),
+    shortcuts: () => setOpen({ kind: "shortcuts" }),
+  })
   const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
   const filterGroup = useCallback((field: GroupKey, value: string | null) => {
     setFilter(({ search, groups: { [field]: _, ...others } }) => ({
@@ -139,21 +153,18 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   }, [])
   const changeFilter = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
 
-  const names = (rows: readonly { designation: string }[]) => (rows.length === 1 ? `“${rows[0]?.designation}”` : `${rows.length} positions`)
-  const onRemove = (ids: string[]) => {
-    const rows = ids.flatMap((id): Position[] => {
-      const position = store.get(id)
-      return position ? [position] : []
-    })
-    if (rows.length === 0) return
-    const before = plan.heads()
-    deletePositions(plan, ids, rows.length === 1 ? (rows[0]?.designation ?? "") : `${rows.length} positions`, author)
-    const after = plan.heads()
+  const onRemove = (ids: readonly string[]) => {
+    actions.remove(ids)
     setSelected(new Set())
-    const deleted = rows.map(({ id }) => ({ id, heads: before }))
-    showToast(`Deleted ${names(rows)}.`, { label: "Undo", run: () => restorePositions(plan, deleted, author, after) })
   }
-  const { onSet, onResolve } = fieldEdits(store, author, showToast)
+  const onClear = (rect: Rect, cut: boolean) =>
+    actions.changeCells(clearCells(shown, rect), cut ? { done: "Cut", noun: "cut" } : { done: "Cleared", noun: "clearing" })
+  const onFill = (source: Rect, target: Rect) => actions.changeCells(fillCells(shown, source, target), { done: "Filled", noun: "filling" })
+  const onPaste = (target: Rect | "below", table: ClipboardTable, onAdded: (ids: readonly string[]) => void) => {
+    // A table with a header is imported by the names of its columns.
+    if (isImportTable(table)) setOpen({ kind: "import", text: toTabSeparated(table) })
+    else actions.changeCells(pasteCells(shown, target, table, settings), { done: "Pasted", noun: "paste" }, onAdded)
+  }
   const onDeletedWhileEditing = useCallback(
     ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
       if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
@@ -169,40 +180,36 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     return encodeHeads([...new Set([...before, ...edits])])
   }
   const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
+  // An empty list has no cells to paste onto.
+  const isEmptyPlan = positions.length === 0 && canEdit
+  useEffect(() => {
+    if (!isEmptyPlan) return
+    const onPaste = (event: ClipboardEvent) => {
+      const read = (type: string) => event.clipboardData?.getData(type) ?? ""
+      const table = readClipboard({ text: read("text/plain"), html: read("text/html") })
+      const isElsewhere = event.target instanceof Element && event.target.closest("input, textarea, dialog")
+      if (isElsewhere || table.rows.every((row) => row.every((cell) => cell.trim() === ""))) return
+      event.preventDefault()
+      const mismatch = scaleMismatch(table, settings)
+      if (mismatch === null) setOpen({ kind: "import", text: toTabSeparated(table) })
+      else showToast(`Nothing was pasted. The amounts were ${mismatch}`)
+    }
+    document.addEventListener("paste", onPaste)
+    return () => document.removeEventListener("paste", onPaste)
+  }, [isEmptyPlan, settings, showToast])
   const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
     const { id, field } = item
     // The position may have changed after the draft was saved and before it was deleted.
     const before = await store.history?.request("headsBeforeDeletion", { position: id }).catch(() => null)
     const typed = "value" in input ? { field, value: input.value } : null
     if (store.get(id)) {
-      if (typed) setField(plan, id, field, typed.value, author)
+      if (typed) actions.setValue(id, field, typed.value)
     } else {
-      const missing = restorePositions(
-        plan,
-        [{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }],
-        author,
-      )
+      const missing = actions.restore([{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }])
       if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: it is missing from this copy of the plan.`)
     }
     // An invalid draft stays listed.
     if (typed) onDiscardDraft(item)
-  }
-  const onImport = (rows: NewPosition[]) => {
-    setOpen(null)
-    const ids = addPositions(plan, rows, author)
-    const existing = () => ids.flatMap((id) => store.get(id) ?? [])
-    const added = new Map(existing().map((position) => [position.id, position]))
-    const undo = () => {
-      // Positions that others have edited since are kept.
-      const isOwn = (position: Position) => isUnchanged(added.get(position.id) as Position, position)
-      const own = existing().filter(isOwn)
-      const kept = existing().filter((position) => !isOwn(position))
-      const ownIds = own.map(({ id }) => id)
-      if (ownIds.length > 0) deletePositions(plan, ownIds, names(own), author)
-      const [have, were] = kept.length === 1 ? ["has", "was"] : ["have", "were"]
-      if (kept.length > 0) showToast(`${names(kept)} ${have} been changed since and ${were} kept.`)
-    }
-    showToast(`Added ${names(rows)}.`, { label: "Undo", run: undo })
   }
   const onExport = (rows: readonly Position[]) => {
     const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
@@ -222,16 +229,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     }
   }
   const onRestore = ({ position: id, name, field, heads }: DiscardedEdit) => {
-    if (store.get(id)) return restoreFieldValue(plan, id, field, encodeHeads(heads), author)
-    restorePositions(plan, [{ id, heads: headsWithRow(id, heads) }], author)
+    if (store.get(id)) return actions.restoreValue(id, field, encodeHeads(heads))
+    actions.restore([{ id, heads: headsWithRow(id, heads) }])
     showToast(`Restored “${name}”.`)
   }
   const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
-    restorePositions(
-      plan,
-      deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })),
-      author,
-    )
+    actions.restore(deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })))
   }
   const onDismiss = ({ key }: DiscardedEdit) => {
     const next = new Set([...dismissed, key])
@@ -241,6 +244,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
   const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
+  const openSettings = useCallback(() => setOpen({ kind: "settings", before: store.readSettings() }), [store])
 
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
@@ -266,6 +270,39 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     [drafts, positionsById, settings],
   )
   const isFiltered = isFiltering(filter)
+  const commands = (): Command[] => {
+    const all: (Command | false)[] = [
+      canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
+      canEdit && undoState.undo !== null && { id: "undo", label: `Undo ${undoState.undo}`, keys: "Ctrl+Z", run: () => void actions.undo() },
+      canEdit &&
+        undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
+      { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
+      isFiltered && { id: "clear", label: "Clear search and filters", run: () => setFilter(NO_FILTER) },
+      canEdit && { id: "import", label: "Import a CSV file", run: () => setOpen({ kind: "import", text: null }) },
+      { id: "export", label: isFiltered ? "Export filtered positions as CSV" : "Export all as CSV", run: () => onExport(shown) },
+      { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
+      canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
+      { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
+      session.user?.role !== "viewer" && { id: "create", label: "Create a plan", run: onCreate },
+      ...plans
+        .filter(({ id, isBroken }) => id !== store.id && !isBroken)
+        .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
+      ...suggestions.flatMap(({ field, groups }) =>
+        groups.map(({ key, name: group }) => ({
+          id: `filter ${field} ${key}`,
+          label: `Filter by ${fieldNoun(field)}: ${group}`,
+          run: () => filterGroup(field, key),
+        })),
+      ),
+      ...(["light", "dark", "system"] as const).map((theme) => ({
+        id: `theme ${theme}`,
+        label: `Use the ${theme === "system" ? "theme of the system" : `${theme} theme`}`,
+        run: () => saveTheme(theme),
+      })),
+      { id: "shortcuts", label: "Show keyboard shortcuts", keys: "?", run: () => setOpen({ kind: "shortcuts" }) },
+    ]
+    return all.filter((command) => command !== false)
+  }
 
   return (
     <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
@@ -293,7 +330,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             canCreate={session.user?.role !== "viewer"}
             onOpen={onOpen}
             onCreate={onCreate}
-            onSettings={() => setOpen({ kind: "settings", before: store.readSettings() })}
+            onSettings={openSettings}
             onShare={() => void onShare()}
           />
         </h1>
@@ -309,7 +346,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           settings={settings}
           filter={filter}
           onFilterGroup={filterGroup}
-          onSettings={canEdit ? () => setOpen({ kind: "settings", before: store.readSettings() }) : null}
+          onSettings={canEdit ? openSettings : null}
         />
         <ReviewPanel
           positions={positions}
@@ -331,6 +368,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           all={positions}
           shown={shown}
           selected={visibleSelection}
+          range={range}
+          history={undoState}
           settings={settings}
           filter={filter}
           canEdit={canEdit}
@@ -340,19 +379,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onImport={() => setOpen({ kind: "import", text: null })}
           onExport={onExport}
           onHistory={() => setOpen({ kind: "history", id: null })}
+          onUndo={() => void actions.undo()}
+          onRedo={() => void actions.redo()}
           onRemove={onRemove}
           onDeselect={() => setSelected(new Set())}
         />
-        {isAdding && canEdit && (
-          <AddForm
-            settings={settings}
-            onClose={() => setAdding(false)}
-            onAdd={(position) => {
-              addPositions(plan, [position], author)
-              showToast(`Added “${position.designation}”.`)
-            }}
-          />
-        )}
+        {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
         <div id="list" tabIndex={-1}>
           {(shown.length > 0 || editedId !== null) && (
             <Grid
@@ -366,14 +398,18 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
               canEdit={canEdit}
               onSelected={setSelected}
               onSort={setSort}
-              onSet={onSet}
+              onSet={actions.setCell}
               readPosition={(id) => store.readPosition(id)}
               onEditing={setEditedId}
               onConflict={onConflict}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
               onCellFocus={onCellFocus}
-              onPasteRows={(text) => setOpen({ kind: "import", text })}
+              onRange={setRange}
+              onClear={onClear}
+              onFill={onFill}
+              onPaste={onPaste}
+              onAdd={isFiltered ? null : () => setAdding(true)}
               onDeletedWhileEditing={onDeletedWhileEditing}
             />
           )}
@@ -401,7 +437,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           value={shownValue(openPosition, open.field)}
           setBy={openPosition.updatedBy}
           conflict={openPosition.conflicts?.[open.field] ?? null}
-          onResolve={canEdit ? (operation) => onResolve(open.id, open.field, operation) : null}
+          onResolve={canEdit ? (operation) => actions.resolve(open.id, open.field, operation) : null}
           onClose={close}
         />
       )}
@@ -413,7 +449,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           setBy=""
           conflict={snapshot.settingConflicts?.[open.key] ?? null}
           {...(open.key === "unit" && { format: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
-          onResolve={canEdit ? (operation) => resolveSettingConflict(plan, open.key, operation, author) : null}
+          onResolve={canEdit ? (operation) => actions.resolveSetting(open.key, operation) : null}
           onClose={close}
         />
       )}
@@ -425,13 +461,22 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           position={openPosition}
           canEdit={canEdit}
           hasAttribution={session.user !== null}
-          onRestore={(id, field, value) => setField(plan, id, field, value, author)}
+          onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
           onClose={close}
         />
       )}
       {open?.kind === "import" && (
-        <ImportDialog text={open.text} settings={settings} usedBudget={sumBudgets(positions)} onImport={onImport} onClose={close} />
+        <ImportDialog
+          text={open.text}
+          settings={settings}
+          usedBudget={sumBudgets(positions)}
+          onImport={(rows) => {
+            close()
+            actions.importPositions(rows)
+          }}
+          onClose={close}
+        />
       )}
       {open?.kind === "settings" && (
         <PlanDialog
@@ -440,13 +485,16 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           button="Save"
           onSave={(next) => {
             setOpen(null)
-            const changed = SETTINGS.filter((key) => next[key] !== open.before.settings[key])
-            const isContested = updateSettings(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), author, open.before)
-            if (isContested) showToast(BOTH_KEPT)
+            actions.changeSettings(next, open.before)
           }}
           onClose={close}
         />
       )}
+      {open?.kind === "commands" && (
+        <CommandPalette commands={commands()} onSearch={(search) => changeFilter({ search })} onClose={close} />
+      )}
+      {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
+      {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

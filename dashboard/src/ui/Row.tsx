@@ -1,5 +1,5 @@
 import { History, Trash2, TriangleAlert } from "lucide-react"
-import { memo, type PointerEvent, useRef } from "react"
+import { memo, type PointerEvent } from "react"
 import {
   FIELD_DEFINITIONS,
   FIELDS,
@@ -31,10 +31,29 @@ export interface CellEdit {
   initialText: string | null
 }
 
+/** The selected cells of a row. One object is shared by all rows with the same cells, so that memoized rows do not render again. */
+export interface RowRange {
+  /** Indices into `FIELDS`, inclusive. */
+  left: number
+  right: number
+  /** The row is the first or last one of the range. */
+  isTop: boolean
+  isBottom: boolean
+  /** More than one cell is selected. */
+  isMultiple: boolean
+  /** The cells are about to be filled. */
+  isFill: boolean
+  /** The handle that fills is in the last cell. */
+  hasHandle: boolean
+}
+
 /** Callbacks from a row to the grid. The object never changes. */
 export interface RowActions {
   select(id: string, isRange: boolean): void
   enter(id: string, column: Column): void
+  /** A mouse button was pressed on a cell, on the head of a row, or on the handle that fills. */
+  press(id: string, column: Column, event: PointerEvent): void
+  pressHandle(event: PointerEvent): void
   edit(id: string, column: FieldKey): void
   draft(text: string): void
   read(field: FieldKey, text: string): ParsedInput
@@ -52,7 +71,9 @@ interface Props {
   rowIndex: number
   offset: number
   size: number
+  /** The row is checked. */
   isSelected: boolean
+  range: RowRange | null
   active: Column | null
   editing: CellEdit | null
   highlight: Highlight | null
@@ -68,6 +89,7 @@ export const Row = memo(function Row({
   offset,
   size,
   isSelected,
+  range,
   active,
   editing,
   highlight,
@@ -88,8 +110,17 @@ export const Row = memo(function Row({
       data-row={id}
       style={{ transform: `translateY(${offset}px)`, blockSize: `${size}px` }}
     >
-      {canEdit && (
-        <span role="gridcell" className="cell cell-select">
+      <span
+        role="gridcell"
+        className={range && range.left === 0 && range.right === FIELDS.length - 1 ? "cell cell-select head-selected" : "cell cell-select"}
+        onPointerDown={(event) => {
+          if (!(event.target instanceof HTMLInputElement)) actions.press(id, "select", event)
+        }}
+      >
+        <span className="row-number" aria-hidden>
+          {(rowIndex - 1).toLocaleString()}
+        </span>
+        {canEdit && (
           <input
             type="checkbox"
             aria-label={`Select ${name}`}
@@ -99,13 +130,15 @@ export const Row = memo(function Row({
             onFocus={() => actions.enter(id, "select")}
             onChange={(event) => actions.select(id, (event.nativeEvent as unknown as { shiftKey?: boolean }).shiftKey === true)}
           />
-        </span>
-      )}
-      {FIELDS.map((field) => (
+        )}
+      </span>
+      {FIELDS.map((field, at) => (
         <GridCell
           key={field}
           position={position}
           field={field}
+          range={range && range.left <= at && at <= range.right ? range : null}
+          at={at}
           isActive={active === field}
           editing={editing?.column === field ? editing : null}
           highlight={highlight && (highlight.fields === null || highlight.fields.has(field)) ? highlight : null}
@@ -166,6 +199,10 @@ export const fieldClasses = (field: FieldKey): string =>
 interface GridCellProps {
   position: Position
   field: FieldKey
+  /** Index of the column into `FIELDS`. */
+  at: number
+  /** `null` if the cell is not selected. */
+  range: RowRange | null
   isActive: boolean
   editing: CellEdit | null
   highlight: Highlight | null
@@ -174,22 +211,29 @@ interface GridCellProps {
   actions: RowActions
 }
 
-function GridCell({ position, field, isActive, editing, highlight, editors, canEdit, actions }: GridCellProps) {
+/** CSS classes of a selected cell: its place in the range decides its borders. */
+function rangeClasses({ left, right, isTop, isBottom, isMultiple, isFill }: RowRange, at: number): string {
+  if (!isMultiple) return ""
+  const edges = [at === left && "start", at === right && "end", isTop && "top", isBottom && "bottom"].filter(Boolean)
+  return [isFill ? " fill-target" : " in-range", ...edges.map((edge) => `range-${edge}`)].join(" ")
+}
+
+function GridCell({ position, field, at, range, isActive, editing, highlight, editors, canEdit, actions }: GridCellProps) {
   const { id } = position
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]
   const value = shownValue(position, field)
   const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
   const note = describeMistyped(position, field)
-  const wasActive = useRef(false)
-  // Touch opens the editor at once; a mouse click selects the cell first.
+  // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
-    if (canEdit && !editing && (event.pointerType === "touch" || wasActive.current)) actions.edit(id, field)
+    if (canEdit && !editing && event.pointerType === "touch") actions.edit(id, field)
   }
   return (
     <span
       role="gridcell"
-      className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}`}
+      className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}${range ? rangeClasses(range, at) : ""}`}
+      aria-selected={range !== null && !range.isFill}
       aria-readonly={!canEdit}
       aria-label={
         editing ? undefined : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}`
@@ -200,10 +244,13 @@ function GridCell({ position, field, isActive, editing, highlight, editors, canE
       onFocus={(event) => {
         if (event.target === event.currentTarget) actions.enter(id, field)
       }}
-      onPointerDown={() => {
-        wasActive.current = isActive
+      onPointerDown={(event) => {
+        if (!editing) actions.press(id, field, event)
       }}
       onPointerUp={onPointerUp}
+      onDoubleClick={() => {
+        if (canEdit && !editing) actions.edit(id, field)
+      }}
     >
       {editing ? (
         <CellEditor
@@ -230,7 +277,9 @@ function GridCell({ position, field, isActive, editing, highlight, editors, canE
           className="conflict"
           aria-label={`${fieldLabel(field)} of ${position.designation}: ${conflict.losing.length + 1} conflicting values`}
           tabIndex={isActive ? 0 : -1}
+          onPointerDown={(event) => event.stopPropagation()}
           onPointerUp={(event) => event.stopPropagation()}
+          onDoubleClick={(event) => event.stopPropagation()}
           onClick={() => actions.conflict(id, field)}
         >
           <TriangleAlert aria-hidden />
@@ -238,6 +287,14 @@ function GridCell({ position, field, isActive, editing, highlight, editors, canE
       )}
       {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}
       {highlight && <span className="highlight" key={highlight.at} aria-hidden />}
+      {range?.hasHandle && range.isBottom && at === range.right && !editing && (
+        <span
+          className="fill-handle"
+          aria-hidden
+          onPointerDown={(event) => actions.pressHandle(event)}
+          onDoubleClick={(event) => event.stopPropagation()}
+        />
+      )}
     </span>
   )
 }

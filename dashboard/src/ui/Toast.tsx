@@ -1,20 +1,25 @@
 import { useEffect, useRef } from "react"
 
+export interface ToastAction {
+  label: string
+  run: () => void
+}
+
 export interface ToastMessage {
   key: number
   text: string
-  action?: { label: string; run: () => void }
+  actions: readonly ToastAction[]
 }
 
 const DURATION_MS = 10_000
 
-/** A new toast replaces the others. A toast without an action keeps those that have one. */
+/** A new toast replaces the others. A toast without actions keeps those that have some. */
 export const addToast = (toasts: readonly ToastMessage[], toast: ToastMessage): readonly ToastMessage[] => [
-  ...toasts.filter((other) => other.action && !toast.action),
+  ...toasts.filter((other) => other.actions.length > 0 && toast.actions.length === 0),
   toast,
 ]
 
-/** Messages with an optional undo action. */
+/** Messages with actions such as undo. */
 export function Toasts({ toasts, onDismiss }: { toasts: readonly ToastMessage[]; onDismiss: (toast: ToastMessage) => void }) {
   return (
     <div className="toasts" role="status" aria-live="polite">
@@ -39,17 +44,18 @@ function Toast({ toast, onDismiss }: { toast: ToastMessage; onDismiss: (toast: T
   return (
     <div className="toast" ref={place}>
       <span>{toast.text}</span>
-      {toast.action && (
+      {toast.actions.map(({ label, run }) => (
         <button
+          key={label}
           type="button"
           onClick={() => {
             onDismiss(toast)
-            toast.action?.run()
+            run()
           }}
         >
-          {toast.action.label}
+          {label}
         </button>
-      )}
+      ))}
     </div>
   )
 }

@@ -1,14 +1,23 @@
-import { Download, FileUp, History, Plus, Search, Trash2, X } from "lucide-react"
-import { fieldLabel, GROUP_FIELDS, type GroupKey } from "../plan/fields"
+import { Download, FileUp, History, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
+import { useMemo } from "react"
+import { columnCount, countCells, fieldsOf, positionsIn, type Rect, rowCount } from "../grid/range"
+import { fieldLabel, GROUP_FIELDS, type GroupKey, isAmountField } from "../plan/fields"
 import { formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
+import type { UndoState } from "../sync/undo-stack"
 import { Menu } from "./Menu"
+
+/** Id of the search field. */
+export const SEARCH_ID = "search-positions"
 
 interface Props {
   all: readonly Position[]
   shown: readonly Position[]
   selected: ReadonlySet<string>
+  /** The selected cells; `null` if there is no more than one. */
+  range: Rect | null
+  history: UndoState
   settings: Settings
   filter: Filter
   canEdit: boolean
@@ -19,13 +28,16 @@ interface Props {
   onImport: () => void
   onExport: (rows: readonly Position[]) => void
   onHistory: () => void
+  onUndo: () => void
+  onRedo: () => void
   onRemove: (ids: string[]) => void
   onDeselect: () => void
 }
 
 /** Actions for the list, or for the selected rows. */
 export function Toolbar(props: Props) {
-  const { all, shown, selected, settings, filter, canEdit } = props
+  const { all, shown, selected, range, history, settings, filter, canEdit } = props
+  const groups = useMemo(() => GROUP_FIELDS.map((field) => ({ field, values: distinctGroups(all, field) })), [all])
   const isFiltered = shown.length !== all.length
   const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
   return (
@@ -34,17 +46,19 @@ export function Toolbar(props: Props) {
         <Search aria-hidden />
         <span className="hidden">Search positions</span>
         <input
+          id={SEARCH_ID}
           type="search"
           placeholder="Search"
+          aria-keyshortcuts="/"
           value={filter.search}
           onChange={(event) => props.onFilter({ search: event.target.value })}
         />
       </label>
-      {GROUP_FIELDS.map((field) => (
+      {groups.map(({ field, values }) => (
         <GroupFilter
           key={field}
           label={fieldLabel(field)}
-          values={distinctGroups(all, field)}
+          values={values}
           value={filter.groups[field] ?? null}
           onChange={(value) => props.onFilterGroup(field, value)}
         />
@@ -59,6 +73,33 @@ export function Toolbar(props: Props) {
         )}
       </p>
       <span className="spring" />
+      {range && chosen.length === 0 && <RangeSummary rows={positionsIn(shown, range)} range={range} settings={settings} />}
+      {canEdit && (
+        <span className="undo-redo">
+          <button
+            type="button"
+            className="icon"
+            disabled={history.undo === null}
+            aria-label="Undo the last action"
+            aria-keyshortcuts="Control+Z"
+            title={history.undo === null ? "Nothing to undo" : `Undo ${history.undo} (Ctrl+Z)`}
+            onClick={props.onUndo}
+          >
+            <Undo2 aria-hidden />
+          </button>
+          <button
+            type="button"
+            className="icon"
+            disabled={history.redo === null}
+            aria-label="Redo the last action"
+            aria-keyshortcuts="Control+Shift+Z"
+            title={history.redo === null ? "Nothing to redo" : `Redo ${history.redo} (Ctrl+Shift+Z)`}
+            onClick={props.onRedo}
+          >
+            <Redo2 aria-hidden />
+          </button>
+        </span>
+      )}
       {chosen.length > 0 ? (
         <span className="chosen">
           <span role="status">
@@ -115,6 +156,18 @@ export function Toolbar(props: Props) {
         </span>
       )}
     </div>
+  )
+}
+
+/** Number of the selected cells, and their sum. */
+function RangeSummary({ rows, range, settings }: { rows: readonly Position[]; range: Rect; settings: Settings }) {
+  const hasAmounts = fieldsOf(range).some(isAmountField)
+  const unknown = describeUnknownBudgets(rows)
+  return (
+    <span className="range-summary">
+      {countCells(rowCount(range) * columnCount(range))}
+      {hasAmounts && `, ${formatSum(sumBudgets(rows))} ${unitLabel(settings.currency, settings.unit)}${unknown && `, ${unknown}`}`}
+    </span>
   )
 }
 

@@ -20,7 +20,8 @@ const THEMES: { theme: Theme; label: string }[] = [
 
 /** The user, and the colour scheme. */
 export function UserMenu({ session, name, onName, onLogout }: Props) {
-  const [theme, setTheme] = useState(readTheme)
+  // The command palette sets the theme, too.
+  const [, setChosen] = useState<Theme | null>(null)
   const [problem, setProblem] = useState<string | null>(null)
   const id = useId()
   return (
@@ -77,10 +78,10 @@ export function UserMenu({ session, name, onName, onLogout }: Props) {
                 <input
                   type="radio"
                   name="theme"
-                  checked={theme === choice.theme}
+                  checked={readTheme() === choice.theme}
                   onChange={() => {
-                    setTheme(choice.theme)
                     saveTheme(choice.theme)
+                    setChosen(choice.theme)
                   }}
                 />
                 {choice.label}

@@ -81,6 +81,54 @@ export function largePlanSteps(server: Server, cfo: Person, ceo: Person, round: 
       },
     ],
     [
+      "selecting",
+      async () => {
+        await page
+          .getByRole("gridcell", { name: /^Location/ })
+          .first()
+          .click()
+        for (let at = 0; at < 20; at += 1) await page.keyboard.press("Shift+PageDown")
+        await expect(page.getByText(/^241 cells/)).toBeVisible()
+        await page.keyboard.press("ControlOrMeta+a")
+        await expect(page.getByText(/^20,000 cells/)).toBeVisible()
+        await page.keyboard.press("Escape")
+      },
+    ],
+    [
+      "filling 100 cells",
+      async () => {
+        const first = page.getByRole("gridcell", { name: /^Location/ }).first()
+        await page.evaluate(() => window.scrollTo(0, 0))
+        await first.click()
+        await page.keyboard.press("F2")
+        await page.keyboard.press("ControlOrMeta+a")
+        await page.keyboard.type(`Goa ${round}`)
+        await page.keyboard.press("Enter")
+        await first.click()
+        for (let at = 0; at < 8; at += 1) await page.keyboard.press("Shift+PageDown")
+        await page.keyboard.press("ControlOrMeta+d")
+        await expect.poll(async () => (await server.rows()).filter(({ location }) => location === `Goa ${round}`).length).toBe(97)
+      },
+    ],
+    [
+      "filling a column, undo",
+      async () => {
+        const filled = async () => (await server.rows()).filter(({ location }) => location === `Goa ${round}`).length
+        await page.evaluate(() => window.scrollTo(0, 0))
+        await page
+          .getByRole("gridcell", { name: /^Location/ })
+          .first()
+          .click()
+        await page.keyboard.press("Control+Space")
+        await page.keyboard.press("ControlOrMeta+d")
+        await expect(page.locator(".toast").last()).toContainText("Filled 4,903 cells.", { timeout: 60_000 })
+        await expect.poll(filled, { timeout: 60_000 }).toBe(5_000)
+        await page.keyboard.press("ControlOrMeta+z")
+        await expect(page.locator(".toast").last()).toContainText("Undid filling of 4,903 cells.", { timeout: 60_000 })
+        await expect.poll(filled, { timeout: 60_000 }).toBe(97)
+      },
+    ],
+    [
       "what others type",
       async () => {
         for (const name of ["Engineer 7", "Engineer 8"]) {

@@ -18,6 +18,11 @@ export class Person {
     return this.row(designation).locator(`[data-cell$="/${field}"]`)
   }
 
+  /** The text of a cell, without the name of another user in it. */
+  value(designation: string, field: FieldKey): Locator {
+    return this.cell(designation, field).locator(".value")
+  }
+
   /** Types into a cell with the keyboard. */
   async set(designation: string, field: FieldKey, value: string): Promise<void> {
     await this.cell(designation, field).focus()
@@ -41,6 +46,11 @@ export class Person {
     await this.row(designation)
       .getByRole("button", { name: `Delete ${designation}` })
       .click()
+  }
+
+  /** Undoes the action that the message offers to undo. */
+  async undo(): Promise<void> {
+    await this.page.locator(".toast").getByRole("button", { name: "Undo" }).click()
   }
 
   /** Waits for the sync state, and for the number of unsynced changes if given. */

@@ -1,0 +1,172 @@
+/**
+ * Undo and redo of one's own actions.
+ *
+ * An action is recorded as the heads before and after each of its changes and the places that it changed. Undo writes the earlier values of these places
+ * again, read from the document's history, with all values of conflicts and all fields. Undo creates an action itself; redo undoes it.
+ *
+ * A place that somebody else has changed since stays as it is.
+ */
+import { next as A } from "@automerge/automerge/slim"
+import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
+import { type Plan, updateInfoRegisters, withFields } from "./edit"
+import {
+  hasEqualValues,
+  operationsIn,
+  parseOperationId,
+  type Register,
+  type RegisterWrite,
+  RowReader,
+  readRegister,
+  toPlainValue,
+  writeRegisters,
+} from "./multi-value-register"
+import { fieldRegister, type Setting } from "./schema"
+
+/** The places that an action changed. */
+export interface Targets {
+  /** Ids of the positions whose field changed, by field. */
+  cells?: Record<string, readonly string[]>
+  /** Ids of positions that were added or deleted. */
+  rows?: readonly string[]
+  settings?: readonly Setting[]
+}
+
+/** One change of an action. A large action consists of several, so that the page stays responsive. */
+export interface ActionPart extends Targets {
+  before: UrlHeads
+  after: UrlHeads
+}
+
+/** One action of the user, however many cells it changed. */
+export interface Action {
+  /** The action as a noun: `paste of 12 cells`. */
+  label: string
+  parts: readonly ActionPart[]
+}
+
+/** A place that stays as it is. */
+export interface KeptPlace {
+  /** `null` for a setting. */
+  id: string | null
+  /** `null` for a whole position. */
+  field: string | null
+  /** Designation of the position. */
+  name: string
+  /** `deleted`: the position no longer exists. `changed`: somebody else has changed it since. */
+  reason: "changed" | "deleted"
+}
+
+export interface Reverted {
+  /** Reverts this revert; `null` if nothing was reverted. */
+  inverse: ActionPart | null
+  kept: KeptPlace[]
+}
+
+/** Whether an actor belongs to this user's page. */
+export type IsOwn = (actor: string) => boolean
+
+/** The ids of many cells by field. */
+export function groupCells(cells: Iterable<{ id: string; field: string }>): Record<string, string[]> {
+  const groups: Record<string, string[]> = {}
+  for (const { id, field } of cells) {
+    groups[field] ??= []
+    groups[field].push(id)
+  }
+  return groups
+}
+
+/** Whether the document contains an action. After a crash, the local copy may be older than the recorded actions. */
+export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): boolean =>
+  A.getMissingDeps(
+    plan.doc(),
+    parts.flatMap(({ before, after }) => [...decodeHeads(before), ...decodeHeads(after)]),
+  ).length === 0
+
+/** Bookkeeping fields, which every edit writes. */
+const UPDATE_INFO = ["updatedAt", "updatedBy"]
+
+/** Reverts a part of an action as far as nobody else has changed its places since. `what`: for the message, such as `undid paste of 12 cells`. */
+export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn): Reverted {
+  const { before, after, cells = {}, rows = [], settings = [] } = part
+  const start = plan.heads()
+  const doc = plan.doc()
+  const [now, then, original] = [new RowReader(doc), new RowReader(doc, after), new RowReader(doc, before)]
+  const kept: KeptPlace[] = []
+  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[] }
+  const isLatest = start.length === after.length && start.every((head) => after.includes(head))
+  /** Whether a place still has the values that the action gave it, and nobody else wrote them. */
+  const isUntouched = (current: Register, written: () => Register): boolean => {
+    if (isLatest) return true
+    const own = written()
+    const known = new Set(operationsIn(own))
+    const hasForeign = [...operationsIn(current)].some((operation) => !known.has(operation) && !isOwn(parseOperationId(operation)[1]))
+    return !hasForeign && hasEqualValues(withoutUpdateInfo(current), withoutUpdateInfo(own))
+  }
+
+  const writes: RegisterWrite[] = []
+  const restored: RegisterWrite[] = []
+  const info = updateInfoRegisters(author)
+  for (const id of rows) {
+    const [current, was] = [now.row(id), original.row(id)]
+    if (was.length === 0) {
+      // The action added the position.
+      if (current.length === 0) continue
+      if (!isUntouched(current, () => then.row(id))) kept.push({ id, field: null, name: nameOf(current), reason: "changed" })
+      else {
+        writes.push({ path: ["positions", id], register: [] })
+        done.rows.push(id)
+      }
+    } else if (current.length > 0) kept.push({ id, field: null, name: nameOf(current), reason: "changed" })
+    else {
+      restored.push({ path: ["positions", id], register: withFields(was, info) })
+      done.rows.push(id)
+    }
+  }
+  const byRow = new Map<string, RegisterWrite[]>()
+  for (const [field, ids] of Object.entries(cells)) {
+    const reverted: string[] = []
+    for (const id of ids) {
+      if (!now.exists(id)) {
+        kept.push({ id, field, name: nameOf(original.row(id)), reason: "deleted" })
+        continue
+      }
+      if (!isUntouched(now.field(id, field), () => then.field(id, field))) {
+        kept.push({ id, field, name: nameOf(now.row(id)), reason: "changed" })
+        continue
+      }
+      const write = { path: ["positions", id, field], register: original.field(id, field) }
+      reverted.push(id)
+      byRow.set(id, [...(byRow.get(id) ?? []), write])
+    }
+    if (reverted.length > 0) done.cells[field] = reverted
+  }
+  for (const [id, fields] of byRow) writes.push(...fields, ...info.map(([key, register]) => ({ path: ["positions", id, key], register })))
+  for (const key of settings) {
+    if (!isUntouched(readRegister(doc, [key]), () => readRegister(doc, [key], after))) {
+      kept.push({ id: null, field: key, name: "", reason: "changed" })
+      continue
+    }
+    writes.push({ path: [key], register: readRegister(doc, [key], before) })
+    done.settings.push(key)
+  }
+
+  const message = `${author}: ${what}`
+  if (writes.length > 0) writeRegisters(plan, start, writes, message)
+  // Written at the heads after the deletion, so that edits which it discarded stay listed for review.
+  if (restored.length > 0) writeRegisters(plan, after, restored, message)
+  if (writes.length === 0 && restored.length === 0) return { inverse: null, kept }
+  return { inverse: { before: start, after: plan.heads(), ...done }, kept }
+}
+
+/** A register of rows without the fields that every edit writes. Other registers stay as they are. */
+const withoutUpdateInfo = (register: Register): Register =>
+  register.map(({ operation, value }) => ({
+    operation,
+    value:
+      value.type === "map" ? { type: "map", entries: new Map([...value.entries].filter(([key]) => !UPDATE_INFO.includes(key))) } : value,
+  }))
+
+function nameOf(row: Register): string {
+  const shown = fieldRegister(row, "designation").at(-1)
+  return String((shown && toPlainValue(shown.value)) ?? "")
+}

@@ -1,0 +1,219 @@
+/**
+ * The user's own actions, for undo and redo. Kept in this browser per plan and user, so that they survive a reload, and shared by all tabs.
+ *
+ * Only heads and ids are stored; the values are in the history of the document.
+ */
+import { next as A } from "@automerge/automerge/slim"
+import type { Plan } from "../plan/edit"
+import { type Action, type ActionPart, containsAction, type KeptPlace, revertPart, type Targets } from "../plan/undo"
+import { planKey } from "./storage-keys"
+
+/** The labels of the actions that undo and redo would revert; `null` if there is none. */
+export interface UndoState {
+  undo: string | null
+  redo: string | null
+}
+
+/** The result of undo or redo. */
+export interface RevertedAction {
+  label: string
+  /** Something was reverted. */
+  hasChanged: boolean
+  kept: readonly KeptPlace[]
+}
+
+interface Stored {
+  undo: Action[]
+  redo: Action[]
+  /** Actors of this user's pages, the latest last. */
+  actors: string[]
+}
+
+const MAX_ACTIONS = 200
+const MAX_ACTORS = 200
+/** Maximum length of the stored text. Browsers store about five million characters for a site. */
+const MAX_LENGTH = 600_000
+
+export class UndoStack {
+  state: UndoState = { undo: null, redo: null }
+  #stored: Stored
+  #listeners = new Set<() => void>()
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly owner: string,
+    private readonly id: string,
+  ) {
+    this.#stored = this.#read()
+    this.#publish()
+    window.addEventListener("storage", this.#onStorage)
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    window.removeEventListener("storage", this.#onStorage)
+    this.#listeners.clear()
+  }
+
+  /** Runs an edit and records it as one action. Returns the action; `null` if there is nothing to undo. */
+  record<T>(label: string, edit: () => T, targets: (result: T) => Targets): { result: T; action: Action | null } {
+    const { result, part } = this.#run(edit, targets)
+    if (!part) return { result, action: null }
+    const action = { label, parts: [part] }
+    this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
+    return { result, action }
+  }
+
+  /** Runs the edits of one large action. Other tasks run between them. */
+  recordPortions(label: string, edits: readonly (() => Targets)[]): Promise<Action> {
+    return this.#enqueue(async () => {
+      let action: Action = { label, parts: [] }
+      this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
+      for (const edit of edits) {
+        const { part } = this.#run(edit, (changed) => changed)
+        if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
+        await nextTask()
+      }
+      return action
+    })
+  }
+
+  /** Undoes the latest action; `null` if there is none. */
+  undo(author: string): Promise<RevertedAction | null> {
+    return this.#enqueue(async () => {
+      const action = this.#latest("undo")
+      return action && this.#undo(action, author)
+    })
+  }
+
+  /** Undoes one action, not necessarily the latest. */
+  undoAction(action: Action, author: string): Promise<RevertedAction> {
+    return this.#enqueue(() => this.#undo(action, author))
+  }
+
+  /** Redoes the action that was undone last; `null` if there is none. */
+  redo(author: string): Promise<RevertedAction | null> {
+    return this.#enqueue(async () => {
+      const action = this.#latest("redo")
+      if (!action) return null
+      this.#save({ ...this.#stored, redo: this.#stored.redo.filter((other) => !isSame(other, action)) })
+      const { inverse, kept } = await this.#revert(action, "redid", author)
+      if (inverse) this.#save({ ...this.#stored, undo: [...this.#stored.undo, inverse] })
+      return { label: action.label, hasChanged: inverse !== null, kept }
+    })
+  }
+
+  async #undo(action: Action, author: string): Promise<RevertedAction> {
+    this.#save({ ...this.#stored, undo: this.#stored.undo.filter((other) => !isSame(other, action)) })
+    const { inverse, kept } = await this.#revert(action, "undid", author)
+    if (inverse) this.#save({ ...this.#stored, redo: [...this.#stored.redo, inverse] })
+    return { label: action.label, hasChanged: inverse !== null, kept }
+  }
+
+  /** Reverts the parts of an action, the last one first. */
+  async #revert({ label, parts }: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
+    const kept: KeptPlace[] = []
+    const inverse: ActionPart[] = []
+    for (const part of parts.toReversed()) {
+      if (inverse.length > 0) await nextTask()
+      const reverted = revertPart(this.plan, part, `${verb} ${label}`, author, this.#isOwn)
+      if (reverted.inverse) inverse.push(reverted.inverse)
+      kept.push(...reverted.kept)
+    }
+    return { inverse: inverse.length > 0 ? { label, parts: inverse } : null, kept }
+  }
+
+  #run<T>(edit: () => T, targets: (result: T) => Targets): { result: T; part: ActionPart | null } {
+    const before = this.plan.heads()
+    const result = edit()
+    const after = this.plan.heads()
+    const { cells = {}, rows = [], settings = [] } = targets(result)
+    const isEmpty = [...Object.values(cells), rows, settings].every((places) => places.length === 0)
+    const isUnchanged = before.length === after.length && before.every((head) => after.includes(head))
+    return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings } }
+  }
+
+  #replace(action: Action, next: Action): Action {
+    this.#save({ ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) })
+    return next
+  }
+
+  /** Large actions, undo and redo run one after the other. */
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#queue.then(work)
+    this.#queue = run.catch(() => undefined)
+    return run
+  }
+
+  /** The latest action of a stack that the document contains. Others are dropped. */
+  #latest(kind: "undo" | "redo"): Action | null {
+    const all = this.#stored[kind]
+    const at = all.findLastIndex((action) => containsAction(this.plan, action))
+    if (at < all.length - 1) this.#save({ ...this.#stored, [kind]: all.slice(0, at + 1) })
+    return all[at] ?? null
+  }
+
+  /** Changes at earlier heads have an actor that begins with the actor of the page. */
+  #isOwn = (actor: string): boolean => {
+    const current = A.getActorId(this.plan.doc())
+    return actor.startsWith(current) || this.#stored.actors.some((own) => actor.startsWith(own))
+  }
+
+  #read(): Stored {
+    try {
+      const found = JSON.parse(localStorage.getItem(planKey("undo", this.owner, this.id)) ?? "null") as Stored | null
+      if (found && [found.undo, found.redo, found.actors].every(Array.isArray)) return found
+    } catch {
+      // Unreadable actions are dropped.
+    }
+    return { undo: [], redo: [], actors: [] }
+  }
+
+  #save({ undo, redo, actors }: Stored): void {
+    const current = A.getActorId(this.plan.doc())
+    const next: Stored = {
+      undo: undo.slice(-MAX_ACTIONS),
+      redo: redo.slice(-MAX_ACTIONS),
+      actors: [...actors.filter((actor) => actor !== current), current].slice(-MAX_ACTORS),
+    }
+    let text = JSON.stringify(next)
+    // The oldest actions are dropped first. The latest one is kept in memory in any case.
+    while (text.length > MAX_LENGTH && next.undo.length + next.redo.length > 1) {
+      if (next.undo.length > 1) next.undo.shift()
+      else next.redo.shift()
+      text = JSON.stringify(next)
+    }
+    this.#stored = next
+    try {
+      if (text.length <= MAX_LENGTH) localStorage.setItem(planKey("undo", this.owner, this.id), text)
+      else localStorage.removeItem(planKey("undo", this.owner, this.id))
+    } catch {
+      // Without storage, undo lasts as long as the page.
+    }
+    this.#publish()
+  }
+
+  /** Another tab of the same user has saved its actions. */
+  #onStorage = ({ key }: StorageEvent): void => {
+    if (key !== planKey("undo", this.owner, this.id)) return
+    this.#stored = this.#read()
+    this.#publish()
+  }
+
+  #publish(): void {
+    const { undo, redo } = this.#stored
+    this.state = { undo: undo.at(-1)?.label ?? null, redo: redo.at(-1)?.label ?? null }
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** Each part has heads of its own, so that two actions never share one. */
+const isSame = (one: Action, other: Action): boolean => one === other || (one.parts.length > 0 && endOf(one) === endOf(other))
+const endOf = ({ parts }: Action): string => parts.at(-1)?.after.join() ?? ""
+
+const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))

@@ -1,0 +1,62 @@
+import { Dialog } from "./Dialog"
+
+/** The keys of the page, by what they are for. */
+const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
+  {
+    title: "Page",
+    keys: [
+      ["Ctrl+K", "All commands"],
+      ["/", "Search"],
+      ["?", "These keys"],
+      ["Ctrl+Z", "Undo"],
+      ["Ctrl+Shift+Z, Ctrl+Y", "Redo"],
+    ],
+  },
+  {
+    title: "Move and select",
+    keys: [
+      ["Arrows, Page Up, Page Down, Home, End", "Move"],
+      ["Ctrl+arrows, Ctrl+Home, Ctrl+End", "Move to the edge of the list"],
+      ["Shift with these keys", "Extend the selection"],
+      ["Ctrl+A", "Select all cells"],
+      ["Shift+Space, Ctrl+Space", "Select the rows, the columns"],
+      ["Space", "Check the selected rows"],
+      ["Escape", "Cancel the selection"],
+    ],
+  },
+  {
+    title: "Edit",
+    keys: [
+      ["Enter, F2, or typing", "Edit the cell"],
+      ["Enter, Tab, Shift+Tab", "Commit and move down, right, left"],
+      ["=40*1.1, 12L, 2.5 cr", "Amounts may be calculated and name a unit"],
+      ["Ctrl+C, Ctrl+X, Ctrl+V", "Copy, cut, paste"],
+      ["Ctrl+D", "Fill down"],
+      ["Delete, Backspace", "Clear the selected cells"],
+      ["Ctrl+Backspace, Ctrl+Delete", "Delete the checked or selected positions"],
+    ],
+  },
+]
+
+/** Lists the keyboard shortcuts. */
+export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+      {SHORTCUTS.map(({ title, keys }) => (
+        <section key={title} className="shortcuts">
+          <h3>{title}</h3>
+          <dl>
+            {keys.map(([key, action]) => (
+              <div key={key}>
+                <dt>
+                  <kbd>{key}</kbd>
+                </dt>
+                <dd>{action}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+    </Dialog>
+  )
+}

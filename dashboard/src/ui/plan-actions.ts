@@ -1,0 +1,233 @@
+/** The user's actions on a plan: each is recorded for undo, and reported in a message. */
+import { type CellChanges, portionsOf, type Refusal } from "../grid/cell-changes"
+import { countCells, countPositions } from "../grid/range"
+import {
+  addPositions,
+  changeCells,
+  type DeletedPosition,
+  deletePositions,
+  type NewPosition,
+  type PositionAtHeads,
+  resolveConflict,
+  resolveSettingConflict,
+  restoreFieldValue,
+  restorePositions,
+  type SettingsAtHeads,
+  setField,
+  updateSettings,
+} from "../plan/edit"
+import { type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
+import { formatValue } from "../plan/format"
+import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
+import { type Action, groupCells, type KeptPlace } from "../plan/undo"
+import type { PlanStore } from "../sync/plan-store"
+import type { RevertedAction } from "../sync/undo-stack"
+import type { ToastAction } from "./Toast"
+
+export const BOTH_KEPT = "Somebody else changed this at the same time. Both values are kept; choose one."
+
+/** An action on cells in the words of its message: `Pasted`, `paste`. */
+export interface CellAction {
+  done: "Pasted" | "Cleared" | "Filled" | "Cut"
+  noun: "paste" | "clearing" | "filling" | "cut"
+}
+
+export interface PlanActionsOptions {
+  store: PlanStore
+  author: string
+  showToast: (text: string, ...actions: ToastAction[]) => void
+  /** Shows all values that an action refused. */
+  showRefusals: (title: string, refusals: readonly Refusal[]) => void
+}
+
+export function planActions({ store, author, showToast, showRefusals }: PlanActionsOptions) {
+  const { plan, undoStack } = store
+  const nameOf = (id: string) => store.get(id)?.designation ?? ""
+  const names = (rows: readonly { designation: string }[]) =>
+    rows.length === 1 ? `“${rows[0]?.designation}”` : countPositions(rows.length)
+
+  const redo = async () => report(await undoStack.redo(author), "Redid", "redo")
+  const undo = async () => report(await undoStack.undo(author), "Undid", "undo")
+  function report(reverted: RevertedAction | null, done: "Undid" | "Redid", verb: "undo" | "redo"): void {
+    const nothing = `There is nothing to ${verb}.`
+    if (!reverted) return void showToast(nothing)
+    const { hasChanged, label, kept } = reverted
+    const left = describeKept(kept)
+    if (!hasChanged) return void showToast(left || nothing)
+    const text = [`${done} ${label}.`, left].filter(Boolean).join(" ")
+    showToast(text, done === "Undid" ? { label: "Redo", run: () => void redo() } : { label: "Undo", run: () => void undo() })
+  }
+  /** Why places stay as they are, with the values of single cells. */
+  function describeKept(kept: readonly KeptPlace[]): string {
+    const texts: string[] = []
+    const deleted = kept.filter(({ reason }) => reason === "deleted")
+    const rows = kept.filter(({ reason, field }) => reason === "changed" && field === null)
+    const cells = kept.filter(({ reason, field }) => reason === "changed" && field !== null)
+    const [gone] = deleted
+    const goneCount = new Set(deleted.map(({ id }) => id)).size
+    if (goneCount === 1) texts.push(`“${gone?.name}” was deleted. There is nothing to undo.`)
+    else if (goneCount > 1) texts.push(`${countPositions(goneCount)} were deleted since.`)
+    if (rows.length === 1) texts.push(`“${rows[0]?.name}” has been changed since and was kept.`)
+    else if (rows.length > 1) texts.push(`${countPositions(rows.length)} have been changed since and were kept.`)
+    const [cell] = cells
+    if (cells.length === 1 && cell) {
+      const position = cell.id === null ? undefined : store.get(cell.id)
+      const value = position && cell.field && isFieldKey(cell.field) ? ` ${formatValue(shownValue(position, cell.field))}` : ""
+      const what =
+        cell.id === null ? `${SETTING_LABELS[cell.field as Setting]} of the plan` : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
+      texts.push(`Somebody else has changed ${what} since. It stays${value || " as it is"}.`)
+    } else if (cells.length > 1) texts.push(`Others have changed ${countCells(cells.length)} since. They stay as they are.`)
+    return texts.join(" ")
+  }
+  const undoButton = (action: Action | null): ToastAction[] => {
+    const run = async () => action && report(await undoStack.undoAction(action, author), "Undid", "undo")
+    return action ? [{ label: "Undo", run: () => void run() }] : []
+  }
+
+  /** Reports the value of a field after concurrent edits. */
+  const showConflict = (id: string, field: FieldKey) => {
+    const now = store.readPosition(id)?.position
+    if (now)
+      showToast(
+        now.conflicts?.[field]
+          ? BOTH_KEPT
+          : `Somebody else changed this at the same time. It is now ${formatValue(shownValue(now, field))}.`,
+      )
+  }
+  const editCell = (id: string, field: FieldKey, edit: () => void, noun = "edit") =>
+    undoStack.record(`${noun} of ${fieldNoun(field)} of “${nameOf(id)}”`, edit, () => (store.get(id) ? { cells: { [field]: [id] } } : {}))
+      .action
+
+  return {
+    undo,
+    redo,
+    setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
+      const name = store.get(id)?.designation
+      const action = editCell(id, field, () => setField(plan, id, field, value, author, base))
+      if (base && !store.get(id)) showToast(`Somebody deleted “${base.position.designation}”. Your edit is kept for review.`)
+      else if (base) showConflict(id, field)
+      else if (name !== undefined) showToast(`${fieldLabel(field)} of “${name}” changed.`, ...undoButton(action))
+    },
+    /** Applies a paste, a fill or a clear as one action. `onAdded` receives the ids of added positions. */
+    changeCells(changes: CellChanges, { done, noun }: CellAction, onAdded?: (ids: readonly string[]) => void): void {
+      const { cells, additions, refusals, notes } = changes
+      const count = countCells(cells.length)
+      const added = additions.length === 0 ? "" : `added ${countPositions(additions.length)}`
+      const what = [...(cells.length > 0 || added === "" ? [`${done.toLowerCase()} ${count}`] : []), ...(added ? [added] : [])].join(
+        " and ",
+      )
+      const refused = refusals.length === 0 ? "" : describeRefusals(refusals)
+      if (cells.length === 0 && additions.length === 0) {
+        if (refused) showToast(`Nothing was ${done.toLowerCase()}. ${refused}`, ...refusalButton(refusals, done))
+        return
+      }
+      const label = cells.length > 0 ? `${noun} of ${count}` : `${noun} of ${countPositions(additions.length)}`
+      const created = Date.now()
+      const allAdded: string[] = []
+      const edits = portionsOf(changes).map((portion) => () => {
+        const first = created - allAdded.length
+        const rows = changeCells(plan, portion.cells, portion.additions, what, author, first)
+        allAdded.push(...rows)
+        return { cells: groupCells(portion.cells), rows }
+      })
+      const finish = (action: Action | null) => {
+        const text = [`${what.charAt(0).toUpperCase()}${what.slice(1)}.`, ...notes, refused].filter(Boolean).join(" ")
+        showToast(text, ...undoButton(action), ...refusalButton(refusals, done))
+        if (allAdded.length > 0) onAdded?.(allAdded)
+      }
+      const [edit] = edits
+      if (edits.length === 1 && edit) return void finish(undoStack.record(label, edit, (targets) => targets).action)
+      showToast(`Changing ${cells.length > 0 ? count : countPositions(additions.length)}…`)
+      void undoStack.recordPortions(label, edits).then(finish)
+    },
+    resolve(id: string, field: FieldKey, operation: string): void {
+      const name = nameOf(id)
+      const action = editCell(id, field, () => resolveConflict(plan, id, field, operation, author), "resolution")
+      showToast(`Conflict in ${fieldNoun(field)} of “${name}” resolved.`, ...undoButton(action))
+    },
+    resolveSetting(key: Setting, operation: string): void {
+      const label = `resolution of ${SETTING_LABELS[key].toLowerCase()} of the plan`
+      undoStack.record(
+        label,
+        () => resolveSettingConflict(plan, key, operation, author),
+        () => ({ settings: [key] }),
+      )
+    },
+    /** `base`: the settings when the dialog was opened. */
+    changeSettings(next: Settings, base: SettingsAtHeads): void {
+      const changed = SETTINGS.filter((key) => next[key] !== base.settings[key])
+      if (changed.length === 0) return
+      const { result: isContested } = undoStack.record(
+        `change of ${changed.map((key) => SETTING_LABELS[key].toLowerCase()).join(", ")} of the plan`,
+        () => updateSettings(plan, Object.fromEntries(changed.map((key) => [key, next[key]])), author, base),
+        () => ({ settings: changed }),
+      )
+      if (isContested) showToast(BOTH_KEPT)
+    },
+    add(position: NewPosition): void {
+      const label = `addition of “${position.designation}”`
+      undoStack.record(
+        label,
+        () => addPositions(plan, [position], author),
+        (rows) => ({ rows }),
+      )
+      showToast(`Added “${position.designation}”.`)
+    },
+    importPositions(rows: readonly NewPosition[]): void {
+      const { action } = undoStack.record(
+        `import of ${names(rows)}`,
+        () => addPositions(plan, rows, author),
+        (ids) => ({ rows: ids }),
+      )
+      showToast(`Added ${names(rows)}.`, ...undoButton(action))
+    },
+    remove(ids: readonly string[]): void {
+      const rows = ids.flatMap((id): Position | [] => store.get(id) ?? [])
+      if (rows.length === 0) return
+      const existing = rows.map(({ id }) => id)
+      const { action } = undoStack.record(
+        `deletion of ${names(rows)}`,
+        () => deletePositions(plan, existing, rows.length === 1 ? (rows[0]?.designation ?? "") : countPositions(rows.length), author),
+        () => ({ rows: existing }),
+      )
+      showToast(`Deleted ${names(rows)}.`, ...undoButton(action))
+    },
+    /** Restores deleted positions. Returns the ids of rows that are missing from this copy. */
+    restore(positions: readonly DeletedPosition[]): string[] {
+      const rows = positions.map(({ id }) => id).filter((id) => !store.get(id))
+      const label = `restoration of ${countPositions(rows.length)}`
+      return undoStack.record(
+        label,
+        () => restorePositions(plan, positions, author),
+        () => ({ rows }),
+      ).result
+    },
+    restoreValue(id: string, field: string, heads: Parameters<typeof restoreFieldValue>[3]): void {
+      const label = `recovery of ${fieldNoun(field)} of “${nameOf(id)}”`
+      undoStack.record(
+        label,
+        () => restoreFieldValue(plan, id, field, heads, author),
+        () => ({ cells: { [field]: [id] } }),
+      )
+    },
+    /** Sets a field without a message. */
+    setValue(id: string, field: FieldKey, value: FieldValue): void {
+      editCell(id, field, () => setField(plan, id, field, value, author))
+    },
+  }
+
+  function refusalButton(refusals: readonly Refusal[], done: string): ToastAction[] {
+    if (refusals.length < 2) return []
+    return [{ label: `Show all ${refusals.length.toLocaleString()}`, run: () => showRefusals(`Not ${done.toLowerCase()}`, refusals) }]
+  }
+}
+
+function describeRefusals(refusals: readonly Refusal[]): string {
+  const [first] = refusals
+  const reason = first ? `${first.cell}: ${first.reason}` : ""
+  return refusals.length === 1
+    ? `1 value was refused. ${reason}`
+    : `${refusals.length.toLocaleString()} values were refused, the first: ${reason}`
+}
+
+export type PlanActions = ReturnType<typeof planActions>
