@@ -140,17 +140,17 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// The database cannot be opened.
     #[error(transparent)]
-    OpenDatabase(#[from] DatabaseOpenError),
+    OpenDatabase(Box<DatabaseOpenError>),
     /// The database fails after it was opened.
     #[error(transparent)]
-    Database(DatabaseError),
+    Database(Box<DatabaseError>),
     /// The default document could not be created, or its id could not be stored in it.
     #[error("the document in {location} could not be written: {source}")]
     Write {
         /// The file or the database.
         location: String,
         /// The error of the edit.
-        source: EditFailure,
+        source: Box<EditFailure>,
     },
     /// The default document cannot be opened.
     #[error(transparent)]
@@ -175,6 +175,18 @@ pub enum StartError {
     /// A generated peer or storage id is invalid. Does not occur.
     #[error(transparent)]
     Identity(#[from] repo_protocol::InvalidPeerName),
+}
+
+impl From<DatabaseOpenError> for StartError {
+    fn from(error: DatabaseOpenError) -> Self {
+        Self::OpenDatabase(Box::new(error))
+    }
+}
+
+impl From<DatabaseError> for StartError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(Box::new(error))
+    }
 }
 
 impl From<AccessError> for StartError {
@@ -292,7 +304,7 @@ enum DefaultDocumentError {
 impl DefaultDocumentError {
     fn into_start_error(self, location: String) -> StartError {
         match self {
-            Self::Write(source) => StartError::Write { location, source },
+            Self::Write(source) => StartError::Write { location, source: Box::new(source) },
             Self::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -73,7 +73,7 @@ impl Storage {
         let storage: String = database.storage_id().iter().map(|byte| format!("{byte:02x}")).collect();
         let identity = ServerIdentity::new(StorageId::new(&format!("happierwork-{storage}"))?)?;
         let fresh = DocumentId::from_random(rand::random());
-        let default_document = database.choose_default_document(&fresh).await.map_err(StartError::Database)?;
+        let default_document = database.choose_default_document(&fresh).await?;
         Ok(Self {
             store: Arc::clone(&database) as Arc<dyn Store>,
             database: Some(database),

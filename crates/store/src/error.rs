@@ -8,7 +8,6 @@ use primitives::DocumentId;
 use super::ExternalChange;
 use super::disk::LockError;
 use super::integrity::Damage;
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
 use super::sql::DatabaseError;
 
 /// Why a call on a store failed. The text is for the log and may contain paths;
@@ -55,7 +54,6 @@ pub enum StoreError {
         id: DocumentId,
     },
     /// A call on the database failed.
-    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// A read failed.
@@ -99,7 +97,6 @@ impl StoreError {
             Self::ExternalChange { .. } | Self::Open(OpenError::ExternalChange(_)) => {
                 "the document's file was moved or replaced on the server; the change was not stored"
             }
-            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
             Self::Database(error) => error.public_message(),
             Self::Contended { .. } => "too many change the document at once; the change was not stored, try again",
             Self::InvalidSnapshot { .. } => "the server refused the new copy of the document and keeps the old one",
@@ -114,7 +111,6 @@ impl StoreError {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full { .. } => true,
-            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
             Self::Database(error) => matches!(error, DatabaseError::Full(_)),
             _ => false,
         }

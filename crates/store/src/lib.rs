@@ -29,7 +29,6 @@ pub mod memory;
 mod peer_records;
 pub mod position;
 mod replace;
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
 pub mod sql;
 
 use std::fmt;

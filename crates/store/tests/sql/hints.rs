@@ -111,9 +111,9 @@ async fn transaction_pooler_needs_a_direct_connection_for_hints() {
     let (store, deaf) = (pooled(Some(place.url())).await, pooled(None).await);
     notified(&store).await;
     let mut news = store.news();
-    let (first, _) = append(&deaf, 1, Position::START, &Author::new().edit()).await;
+    let (first, _) = append(&deaf, 1, Position::START, &TestEditor::new().edit()).await;
     hear(&mut news, |news| matches!(news, News::Moved { at, .. } if *at == first).then_some(())).await;
-    let (second, _) = append(&store, 1, first, &Author::new().edit()).await;
+    let (second, _) = append(&store, 1, first, &TestEditor::new().edit()).await;
     sleep(Duration::from_secs(4)).await;
     assert_eq!((store.news_mode(), deaf.news_mode()), (NewsMode::Notified, NewsMode::Polling));
     hear(&mut deaf.news(), |news| (*news == News::LookAtAll).then_some(())).await;

@@ -114,7 +114,6 @@ impl RetryingStore {
             | StoreError::InvalidSnapshot { .. }
             | StoreError::ExternalChange { .. }
             | StoreError::Contended { .. } => false,
-            #[cfg(any(feature = "postgres", feature = "sqlite", feature = "mysql"))]
             StoreError::Database(_) => false,
         };
         assert!(expected, "{fault:?}: {error:?}");
