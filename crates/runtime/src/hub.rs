@@ -393,6 +393,7 @@ impl Hub {
             StoreError::ExternalChange { .. } | StoreError::Open(OpenError::ExternalChange(_)) => {
                 "files of documents were moved, deleted or replaced; see the log".to_owned()
             }
+            StoreError::Database(_) => "the database is not available; see the log".to_owned(),
             _ => "the disk is not writable; see the log".to_owned(),
         })
     }

@@ -9,8 +9,6 @@ use store::sql::{DatabaseOptions, DatabaseUrl, ServerUrl};
 
 /// Variable that hosting platforms set to the URL of a database.
 const PLATFORM_VARIABLE: &str = "DATABASE_URL";
-/// Stands for the file of the default document in the advice.
-const EXAMPLE_FILE: &str = "state.automerge";
 
 /// Flags of the database.
 #[derive(Debug, Clone, Args)]
@@ -51,10 +49,9 @@ impl DatabaseArgs {
             |name: &&&str| matches.contains_id(name) && matches.value_source(name) != Some(ValueSource::DefaultValue);
         let files = ["state", "documents"].iter().find(is_given);
         match (&self.database, files) {
-            (Some(_), Some(flag)) => Err(format!(
-                "--database and --{flag} cannot be used together: all documents are kept in one place. To move documents \
-                 from files into the database, run `happierwork migrate --from {EXAMPLE_FILE} --to URL`"
-            )),
+            (Some(_), Some(flag)) => {
+                Err(format!("--database and --{flag} cannot be used together: all documents are kept in one place"))
+            }
             (Some(_), None) | (None, Some(_)) => Ok(()),
             (None, None) => self.read_platform_variable(),
         }

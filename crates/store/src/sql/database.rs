@@ -17,6 +17,10 @@ use crate::Store;
 /// Connections for statements that one process opens at most.
 const CONNECTIONS: usize = 16;
 
+/// How long a call tries to get through. A client that writes while the database is away waits for two calls: the append, and the
+/// reload after it.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// A [`SqlStore`] on any database.
 pub trait Database: Store {
     /// The id under which clients remember what they have in common with this cluster: the same at all nodes.
@@ -104,27 +108,31 @@ async fn try_until_deadline(options: &DatabaseOptions) -> Result<Arc<dyn Databas
     }
 }
 
+fn settings() -> SqlOptions {
+    SqlOptions { patience: PATIENCE, ..SqlOptions::default() }
+}
+
 async fn open_once(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
     match &options.url {
         #[cfg(feature = "postgres")]
         DatabaseUrl::Postgres(url) => {
-            let settings = super::PostgresOptions {
+            let postgres = super::PostgresOptions {
                 connections: CONNECTIONS,
                 listen: options.listen.clone(),
                 ..super::PostgresOptions::default()
             };
-            let engine = super::Postgres::open(url, settings).await?;
-            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+            let engine = super::Postgres::open(url, postgres).await?;
+            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
         }
         #[cfg(feature = "mysql")]
         DatabaseUrl::MySql(url) => {
             let engine = super::MySql::open(url, CONNECTIONS).await?;
-            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
         }
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite(path) => {
             let engine = super::Sqlite::open(path).await?;
-            Ok(Arc::new(SqlStore::open(engine, SqlOptions::default()).await?))
+            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
         }
         #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
         url => Err(DatabaseOpenError::Other {
