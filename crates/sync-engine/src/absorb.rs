@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn pending_changes_stored_by_another_node_leave_nothing_to_append() {
+    fn changes_stored_by_another_node_are_not_appended_again() {
         let (mut one, mut two, mut log) = (Node::new(1, "ceo"), Node::new(2, "ceo"), Log::default());
         let changes = round_robin_changes(3, 1);
         let applied = one.apply(&changes);
