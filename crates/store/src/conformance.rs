@@ -150,7 +150,7 @@ async fn append_batch<S: Store + ?Sized>(store: &S, id: &DocumentId, batch: Batc
     }
 }
 
-/// Appends chunks after whatever the log ends with.
+/// Appends chunks at the end of the log.
 pub trait AppendChunks: Store {
     /// Appends chunks without authors.
     ///

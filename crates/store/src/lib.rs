@@ -78,7 +78,7 @@ pub trait Store: Send + Sync + 'static {
     /// Appends a batch to a document after the batch at `after`, and creates the document if necessary. After
     /// [`Appended::Stored`], the batch survives a power cut. A store that several processes write answers
     /// [`Appended::Behind`] if the log does not end at `after`: then nothing was stored, and the caller reads what it lacks with
-    /// [`after`](Self::after) first. So whoever writes has read everything before.
+    /// [`after`](Self::after) first. So a writer has read everything before.
     ///
     /// The chunks are whole. All dependencies of their changes must be stored or among them: a change without its dependencies
     /// would make the document look damaged when it is next opened. The author lines become durable before or together with

@@ -49,7 +49,7 @@ pub fn failure(failure: EditFailure) -> Response {
     }
 }
 
-/// Reads a body as a JSON object, whatever its content type.
+/// Reads a body as a JSON object, without regard to its content type.
 ///
 /// # Errors
 /// The response to send if the body cannot be read.

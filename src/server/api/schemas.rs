@@ -177,7 +177,7 @@ pub enum ListedDocument {
     Broken(BrokenDocument),
 }
 
-/// A position. A field that is not set is null. A field shows whatever the document holds, even if another program has
+/// A position. A field that is not set is null. A field shows the value in the document, even if another program has
 /// written a value of another type.
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[derive(ToSchema)]
