@@ -101,8 +101,11 @@ impl AdditionalSurface for Legacy {
             match LegacySocket::begin(connection.key, requester, outbox, &app, Arc::clone(&self.board)).await {
                 Ok(protocol) => connection.run(socket, protocol, first).await,
                 Err(error) => {
-                    let is_denied = matches!(error, Unavailable::Denied(_));
-                    let code = if is_denied { close_codes::FORBIDDEN } else { close_codes::TRY_AGAIN };
+                    let code = match error {
+                        Unavailable::Denied(_) => close_codes::FORBIDDEN,
+                        Unavailable::Stopping => close_codes::GOING_AWAY,
+                        _ => close_codes::TRY_AGAIN,
+                    };
                     refuse(&app, socket, &ProtocolKind::Text, code, &error.to_string(), &client).await;
                 }
             }

@@ -240,8 +240,8 @@ impl Protocol for LegacySocket {
             CloseKind::BadMessage => 1008,
             CloseKind::Forbidden => close_codes::FORBIDDEN,
             CloseKind::Unauthorized => close_codes::UNAUTHORIZED,
-            CloseKind::Replaced | CloseKind::TryAgainLater => 1013,
-            CloseKind::GoingAway => 1001,
+            CloseKind::Replaced | CloseKind::TryAgainLater => close_codes::TRY_AGAIN,
+            CloseKind::GoingAway => close_codes::GOING_AWAY,
         }
     }
 

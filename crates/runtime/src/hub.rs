@@ -311,7 +311,10 @@ impl Hub {
         }
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Watch { requester: requester.clone(), key, outbox, reply }).await?;
-        answer.await.map_err(|_| Unavailable::Stopping)?
+        answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
+            true => Unavailable::Stopping,
+            false => Unavailable::Store(format!("document {id}: opening it failed; try again")),
+        })?
     }
 
     /// Sets the names of users that are logged in on legacy sockets, and announces them to the sync peers of the

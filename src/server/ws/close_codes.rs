@@ -1,4 +1,4 @@
-//! Close codes of WebSockets: the application's own (4000 and above), and the registered code 1013.
+//! Close codes of WebSockets: the application's own (4000 and above), and registered ones that are used in several places.
 
 /// The document id is malformed.
 pub const BAD_ID: u16 = 4400;
@@ -12,3 +12,5 @@ pub const NOT_FOUND: u16 = 4404;
 pub const REPLACED: u16 = 4409;
 /// Try again later (registered).
 pub const TRY_AGAIN: u16 = 1013;
+/// The server is shutting down.
+pub const GOING_AWAY: u16 = 1001;

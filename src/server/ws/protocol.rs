@@ -51,8 +51,8 @@ pub trait Protocol: Send {
             CloseKind::Replaced => close_codes::REPLACED,
             CloseKind::Forbidden => close_codes::FORBIDDEN,
             CloseKind::Unauthorized => close_codes::UNAUTHORIZED,
-            CloseKind::TryAgainLater => CloseCode::Again.into(),
-            CloseKind::GoingAway => CloseCode::Away.into(),
+            CloseKind::TryAgainLater => close_codes::TRY_AGAIN,
+            CloseKind::GoingAway => close_codes::GOING_AWAY,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth::Refused;
 use primitives::DocumentId;
-use runtime::hub::{Outbox, Requester, outbox};
+use runtime::hub::{Outbox, Requester, Unavailable, outbox};
 use runtime::metrics::RefusalReason;
 use sync_engine::Surface;
 use tokio::time::Instant;
@@ -96,7 +96,11 @@ pub async fn serve_plain(
     };
     match PlainSocket::begin(connection.key, requester, app.hub.clone(), outbox, document).await {
         Ok(protocol) => connection.run(socket, protocol, None).await,
-        Err(error) => refuse(&app, socket, &kind, close_codes::TRY_AGAIN, &error.to_string(), &client).await,
+        Err(error) => {
+            let is_stopping = matches!(error, Unavailable::Stopping);
+            let code = if is_stopping { close_codes::GOING_AWAY } else { close_codes::TRY_AGAIN };
+            refuse(&app, socket, &kind, code, &error.to_string(), &client).await;
+        }
     }
 }
 
