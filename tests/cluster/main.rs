@@ -44,13 +44,18 @@ async fn nodes<const N: usize>() -> (Arc<MemoryStore>, [Hub; N]) {
 }
 
 async fn nodes_with<const N: usize>(adjust: impl Fn(&mut HubSettings)) -> (Arc<MemoryStore>, [Hub; N]) {
+    let (store, hubs) = deaf_nodes(adjust).await;
+    hubs.iter().for_each(Hub::follow_news);
+    (store, hubs)
+}
+
+/// Servers that share one store, and hear nothing of each other.
+async fn deaf_nodes<const N: usize>(adjust: impl Fn(&mut HubSettings)) -> (Arc<MemoryStore>, [Hub; N]) {
     let store = Arc::new(MemoryStore::new());
     let hubs = std::array::from_fn(|_| {
         let mut settings = settings();
         adjust(&mut settings);
-        let hub = Hub::new(Arc::new(store.share()), settings, Arc::new(Metrics::new()));
-        hub.follow_news();
-        hub
+        Hub::new(Arc::new(store.share()), settings, Arc::new(Metrics::new()))
     });
     for hub in &hubs {
         hub.load_access().await.unwrap();
@@ -202,6 +207,43 @@ async fn document_is_created_by_a_user_and_shared_with_other_nodes() {
     let stored = store.load(&id()).await.unwrap().unwrap();
     let stored = automerge::Automerge::load(&stored.bytes).unwrap();
     assert_eq!(stored.get_changes(&[]).len(), 2);
+    for hub in &hubs {
+        hub.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn node_that_heard_nothing_enforces_a_revocation() {
+    for is_open in [true, false] {
+        let (store, hubs) = deaf_nodes::<2>(|_| {}).await;
+        let cfo = Requester::authenticated(Surface::Api, grant("cfo"));
+        edit(&hubs[0], add("ui")).await.unwrap();
+        let set = async |role| hubs[0].set_role(&Requester::server(), &id(), &"cfo".into(), role).await.unwrap();
+        set(Some(Role::Editor)).await;
+        hubs[1].load_access().await.unwrap();
+        if is_open {
+            hubs[1].edit(&cfo, &id(), budget("ui", 5), author()).await.unwrap();
+        }
+        set(None).await;
+        let before = store.positions(vec![id()]).await.unwrap();
+        let refused = hubs[1].edit(&cfo, &id(), budget("ui", 6), author()).await;
+        assert!(matches!(refused, Err(EditFailure::Denied(_))), "open: {is_open}, {refused:?}");
+        assert_eq!(store.positions(vec![id()]).await.unwrap(), before, "nothing is stored");
+        for hub in &hubs {
+            hub.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn role_that_a_lagging_node_believes_is_unset_is_unset() {
+    let (store, hubs) = deaf_nodes::<2>(|_| {}).await;
+    edit(&hubs[0], add("ui")).await.unwrap();
+    let (server, cfo) = (Requester::server(), Arc::from("cfo"));
+    hubs[0].set_role(&server, &id(), &cfo, Some(Role::Editor)).await.unwrap();
+    hubs[1].set_role(&server, &id(), &cfo, None).await.unwrap();
+    let record = store.load_access_of(&id()).await.unwrap().unwrap().record;
+    assert!(!String::from_utf8(record).unwrap().contains("cfo"));
     for hub in &hubs {
         hub.stop().await;
     }

@@ -300,6 +300,11 @@ impl DocumentLog {
         self.position
     }
 
+    /// Makes the next [`recover`](Self::recover) reload the document, because it may contain what was not published.
+    pub fn require_reload(&mut self) {
+        self.memory_is_stale = true;
+    }
+
     /// Replaces the document in memory by the stored one.
     pub async fn reload(&mut self, document: &mut Document) {
         let reloaded = match self.load().await {

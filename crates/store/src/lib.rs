@@ -182,6 +182,12 @@ pub trait Store: Send + Sync + 'static {
         record: Vec<u8>,
     ) -> BoxFuture<'_, Result<AccessChanged, StoreError>>;
 
+    /// Whether several processes may write this store. The access records and logs that a process knows are then those that it has
+    /// read last.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The latest control revision, and the changes outside of documents since `revision`. A store with a single writer has none.
     ///
     /// # Errors

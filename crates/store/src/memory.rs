@@ -286,6 +286,10 @@ impl Store for MemoryStore {
         ready(Ok(self.change_access_now(id, expected, record))).boxed()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {
         let database = self.database.lock();
         let since = usize::try_from(revision).unwrap_or(usize::MAX).min(database.control.len());

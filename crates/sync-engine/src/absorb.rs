@@ -91,9 +91,9 @@ impl<S: Schema> Engine<S> {
         Ok(())
     }
 
-    /// Reads the document again from its log without resetting the peers: for a batch that was applied in memory and must be applied
-    /// again because the log has moved on. There must be no orphaned changes: their senders would not send them again. `published` are the heads of the last published state. Returns the changes since then,
-    /// which are durable and must be published before the items are applied again.
+    /// Reads the document again from its log without resetting the peers, for a batch that was applied in memory and must be applied
+    /// again because the log has moved on. Returns the changes since the last published state. They are durable, and must be
+    /// published before the items are applied again.
     ///
     /// # Errors
     /// When there are orphaned changes, whose senders would not send them again, or the log cannot be loaded, or lacks published

@@ -311,11 +311,16 @@ impl Access {
         Ok(differs)
     }
 
-    /// Reads the record of a document again from the store. Returns whether it differs from the one known here.
+    /// Reads the record of a document again, if another process may have changed it. Returns whether it differs from the one known
+    /// here. Call this after reading the document's log and before the next append: an append at a position stands for all
+    /// records up to it.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(super) async fn refresh(&self, id: &DocumentId) -> Result<bool, StoreError> {
+        if !self.store.is_shared() {
+            return Ok(false);
+        }
         match self.store.load_access_of(id).await? {
             Some(StoredAccess { version, record, .. }) => self.take_over(id, version, &record),
             None => Ok(false),
@@ -331,11 +336,12 @@ impl Access {
         let lock = self.record_lock(id);
         let _guard = lock.lock().await;
         for _ in 0..MAX_ATTEMPTS {
+            // What this process knows may be out of date, and a change of it may be none of what is stored.
+            self.refresh(id).await?;
             let (record, result) = self.changed(id, &mut change);
             if self.store_record(id, record).await? {
                 return Ok(result);
             }
-            self.refresh(id).await?;
         }
         Err(StoreError::Contended { id: id.clone() })
     }

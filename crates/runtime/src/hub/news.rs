@@ -5,7 +5,6 @@ use primitives::DocumentId;
 use store::{Control, ControlKind, News, StoreError};
 
 use super::Hub;
-use super::registry::DocumentHandle;
 
 impl Hub {
     /// Follows the news of the store in a task of its own, until the shutdown begins. Does nothing for a store with a single
@@ -30,7 +29,7 @@ impl Hub {
                 }
             }
             News::Control(_) => self.take_control().await,
-            // Nothing of that kind is sent yet by any process.
+            // Servers of this version send none.
             News::Ephemeral(_) => {}
             News::LookAtAll => {
                 self.compare_positions().await;
@@ -41,13 +40,12 @@ impl Hub {
 
     /// Tells every open document where its log ends in the store.
     async fn compare_positions(&self) {
-        let open: Vec<(DocumentId, DocumentHandle)> =
-            self.registry().iter().map(|(id, handle)| (id.clone(), handle.clone())).collect();
-        let ids = open.iter().map(|(id, _)| id.clone()).collect();
+        let open = self.registry().clone();
+        let ids = open.keys().cloned().collect();
         match self.inner.store.positions(ids).await {
             Ok(positions) => {
                 for (id, at) in positions {
-                    if let Some((_, handle)) = open.iter().find(|(open, _)| *open == id) {
+                    if let Some(handle) = open.get(&id) {
                         handle.hints.push(at, None);
                     }
                 }

@@ -110,6 +110,10 @@ impl<E: Engine> Store for SqlStore<E> {
         async move { Ok(SqlStore::change_access(self, &id, expected, record).await?) }.boxed()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {
         async move { Ok(SqlStore::control_since(self, revision).await?) }.boxed()
     }

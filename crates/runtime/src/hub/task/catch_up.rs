@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Position, StoreError};
+use store::{Batch, Position, StoreError};
 
 use super::DocumentTask;
 use super::commit::ItemSource;
@@ -37,11 +37,8 @@ impl DocumentTask {
         }
         match self.pipeline.log.catch_up(document, applied).await? {
             // What was checked before the rights changed must be checked again.
-            CaughtUp::Absorbed { access_changed: true } if self.refresh_access(document).await? => {
-                self.rewind(document).await
-            }
-            CaughtUp::Absorbed { .. } => Ok(Retry::Append),
-            CaughtUp::MustRewind => self.rewind(document).await,
+            CaughtUp::Absorbed { access_changed: true } | CaughtUp::MustRewind => self.rewind(document).await,
+            CaughtUp::Absorbed { access_changed: false } => Ok(Retry::Append),
         }
     }
 
@@ -81,7 +78,10 @@ impl DocumentTask {
     /// Drops what is applied and not stored, reads the log, and publishes what others have stored.
     async fn rewind(&mut self, document: &mut Document) -> Result<Retry, StoreError> {
         match self.pipeline.log.rewind(document).await? {
-            Some(applied) => self.publish(document, applied).await,
+            Some(applied) => {
+                self.refresh_access(document).await?;
+                self.publish(document, applied).await;
+            }
             None => {
                 self.reload(document).await;
                 if !self.pipeline.log.needs_reload() {
@@ -104,19 +104,18 @@ impl DocumentTask {
         Box::pin(self.commit(document, items, prepared, senders, Duration::ZERO)).await;
     }
 
-    /// Reads the access record of the document again. Returns whether any right may have changed.
-    async fn refresh_access(&mut self, document: &mut Document) -> Result<bool, StoreError> {
-        let changed = self.hub.inner.access.refresh(&self.id).await?;
-        if changed {
+    /// Reads the access record of the document again, and applies it to the subscribers.
+    pub(super) async fn refresh_access(&mut self, document: &mut Document) -> Result<(), StoreError> {
+        if self.hub.inner.access.refresh(&self.id).await? {
             self.recheck(document);
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// Takes over what hints say that others have appended.
     pub(super) async fn take_hints(&mut self, document: &mut Document) {
         let Waiting { batches, latest, .. } = self.hints.take();
-        // What is not known cannot be compared: mending reads the log.
+        // The position of a stale document is unknown. Its recovery reads the log.
         if self.pipeline.log.needs_reload() {
             return;
         }
@@ -135,34 +134,42 @@ impl DocumentTask {
         if following.is_empty() && !missed {
             return;
         }
-        let mut applied = Applied::default();
-        let mut caught_up = Ok(self.pipeline.log.absorb(document, &following, &mut applied));
-        let mut access_changed = false;
-        if let Ok(CaughtUp::Absorbed { access_changed: changed }) = caught_up
-            && missed
-        {
-            access_changed = changed;
-            caught_up = self.pipeline.log.catch_up(document, &mut applied).await;
-        }
-        let taken = match caught_up {
-            Ok(CaughtUp::MustRewind) => self.rewind(document).await.map(|_| ()),
-            Ok(CaughtUp::Absorbed { access_changed: changed }) => {
-                if applied.has_changes() {
-                    self.publish(document, applied).await;
-                }
-                if changed || access_changed { self.refresh_access(document).await.map(|_| ()) } else { Ok(()) }
-            }
-            Err(error) => {
-                if applied.has_changes() {
-                    self.publish(document, applied).await;
-                }
-                Err(error)
-            }
-        };
-        if let Err(error) = taken {
-            tracing::warn!(document = %self.id, %error, "changes of other servers could not be read; they will be again");
+        if let Err(error) = self.take_over(document, &following, missed).await {
+            tracing::warn!(document = %self.id, %error, "cannot read the changes of other servers; the document is reloaded");
+            self.pipeline.log.require_reload();
         }
         self.record_existence(document);
         self.answer_pending_requests(document);
+    }
+
+    /// Absorbs and publishes the batches that follow the known end of the log, and, if any were `missed`, those after them.
+    ///
+    /// # Errors
+    /// When the store cannot be read: then the document must be reloaded.
+    async fn take_over(
+        &mut self,
+        document: &mut Document,
+        following: &[(Position, Batch)],
+        missed: bool,
+    ) -> Result<(), StoreError> {
+        let mut applied = Applied::default();
+        let mut caught_up = self.pipeline.log.absorb(document, following, &mut applied);
+        let has_new_record = |caught_up: &CaughtUp| matches!(caught_up, CaughtUp::Absorbed { access_changed: true });
+        let mut access_changed = has_new_record(&caught_up);
+        if missed && matches!(caught_up, CaughtUp::Absorbed { .. }) {
+            caught_up = self.pipeline.log.catch_up(document, &mut applied).await?;
+            access_changed |= has_new_record(&caught_up);
+        }
+        if matches!(caught_up, CaughtUp::MustRewind) {
+            self.rewind(document).await?;
+            return Ok(());
+        }
+        if access_changed {
+            self.refresh_access(document).await?;
+        }
+        if applied.has_changes() {
+            self.publish(document, applied).await;
+        }
+        Ok(())
     }
 }

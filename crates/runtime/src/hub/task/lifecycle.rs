@@ -38,6 +38,10 @@ impl DocumentTask {
             let unavailable = failed(&error, error.public_message());
             if error.is_too_large() { Unavailable::TooLarge(self.id.clone()) } else { unavailable }
         })?;
+        self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
+            open_failures.record_failure(&self.id, false);
+            failed(&error, error.public_message())
+        })?;
         let (authors, unreadable) = Authors::read(&store.load_authors(&self.id).await.map_err(|error| {
             open_failures.record_failure(&self.id, false);
             failed(&error, error.public_message())

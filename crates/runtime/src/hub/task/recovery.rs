@@ -186,7 +186,20 @@ impl DocumentTask {
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
         Box::pin(self.pipeline.log.reload(document)).await;
+        if !self.pipeline.log.needs_reload() {
+            self.require_current_access(document).await;
+        }
         self.notify_watchers_of_reload(document);
+    }
+
+    /// Reads the access record after a reload of the log. Returns false if that fails: then the log must be read once more.
+    async fn require_current_access(&mut self, document: &mut Document) -> bool {
+        let read = self.refresh_access(document).await;
+        if let Err(error) = &read {
+            tracing::error!(document = %self.id, %error, "cannot read the access record; the document is reloaded");
+            self.pipeline.log.require_reload();
+        }
+        read.is_ok()
     }
 
     /// Recovers from an earlier failure of the log, if there was one. Returns false if nothing can be appended now.
@@ -194,7 +207,11 @@ impl DocumentTask {
         if self.pipeline.log.is_backing_off() {
             self.hub.inner.metrics.reloads_put_off.increment(1);
         }
-        let recovered = self.pipeline.log.recover(document).await;
+        let was_stale = self.pipeline.log.needs_reload();
+        let mut recovered = self.pipeline.log.recover(document).await;
+        if recovered && was_stale {
+            recovered = Box::pin(self.require_current_access(document)).await;
+        }
         self.notify_watchers_of_reload(document);
         recovered
     }
