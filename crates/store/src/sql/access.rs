@@ -6,7 +6,7 @@ use primitives::DocumentId;
 use super::compact::busy;
 use super::engine::{Engine, Failure, Step, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
-use super::{Backoff, DatabaseError, SqlStore, now_ms};
+use super::{DatabaseError, SqlStore, now_ms};
 use crate::position::{AccessChanged, Batch, Control, ControlKind, News};
 
 impl<E: Engine> SqlStore<E> {
@@ -28,7 +28,7 @@ impl<E: Engine> SqlStore<E> {
         let record = Bytes::from(record);
         let control = Control { kind: ControlKind::Access, key: id.to_string() };
         let now = now_ms();
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             if let Some(changed) = self.stored_access(id, expected, &record).await? {
                 return Ok(changed);
@@ -130,7 +130,7 @@ impl<E: Engine> SqlStore<E> {
         steps: impl Fn() -> Vec<Step> + Send + Sync,
         control: &Control,
     ) -> Result<bool, DatabaseError> {
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             let all = || {
                 let mut all = steps();

@@ -4,7 +4,7 @@ use primitives::DocumentId;
 
 use super::engine::{Engine, EngineError, Failure, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
-use super::{Backoff, DatabaseError, SqlStore, is_passing, now_ms};
+use super::{DatabaseError, SqlStore, is_passing, now_ms};
 use crate::position::{Appended, Batch, BatchKind, News, Position};
 use crate::{Lengths, integrity};
 
@@ -42,7 +42,7 @@ impl<E: Engine> SqlStore<E> {
 
     /// Inserts a row after a position. Returns whether it is the next row now.
     async fn insert(&self, id: &DocumentId, after: Position, row: &NewBatch) -> Result<bool, DatabaseError> {
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         // Whether an earlier try may be committed.
         let mut is_open = false;
         loop {

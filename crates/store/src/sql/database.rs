@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::engine::{Engine, NewsMode};
 use super::url::{DatabaseUrl, ServerUrl};
-use super::{Backoff, DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
+use super::backoff::{Backoff, Jitter};
+use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
 use crate::Store;
 
 /// Connections for statements that one process opens at most.
@@ -80,7 +81,7 @@ pub struct DatabaseOptions {
 /// If it cannot be used, or not be reached for [`DatabaseOptions::wait`].
 pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
     let deadline = Instant::now() + options.wait;
-    let mut backoff = Backoff::new(options.wait);
+    let mut backoff = Backoff::new(options.wait, Jitter::default());
     let mut said = false;
     loop {
         let error = match open_once(options).await {
