@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use primitives::DocumentId;
 use tokio::time::Instant;
 
+use super::backoff::{Backoff, Jitter};
 use super::engine::{Engine, NewsMode};
 use super::url::{DatabaseUrl, ServerUrl};
-use super::backoff::{Backoff, Jitter};
 use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
 use crate::Store;
 

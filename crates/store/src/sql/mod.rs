@@ -61,6 +61,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use primitives::DocumentId;
@@ -115,7 +116,11 @@ pub struct SqlOptions {
 
 impl Default for SqlOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(8), version: env!("CARGO_PKG_VERSION").to_owned(), jitter: Jitter::default() }
+        Self {
+            patience: Duration::from_secs(8),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            jitter: Jitter::default(),
+        }
     }
 }
 
@@ -151,23 +156,11 @@ impl<E: Engine> SqlStore<E> {
     /// If the database cannot be used. [`DatabaseOpenError::is_temporary`] tells whether to try again.
     pub async fn open(engine: E, options: SqlOptions) -> Result<Self, DatabaseOpenError> {
         schema::migrate(&engine).await?;
-        let shared = |name, fresh: Vec<u8>| {
-            let engine = &engine;
-            async move {
-                let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
-                set.map_err(|error| engine.open_error(error))?;
-                let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
-                let value = rows.first().and_then(|row| row.bytes(0).ok());
-                value.ok_or_else(|| {
-                    engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}")))
-                })
-            }
-        };
-        let storage_id = shared(STORAGE_ID, random::<16>().to_vec()).await?;
+        let storage_id = shared_value(&engine, STORAGE_ID, random::<16>().to_vec()).await?;
         let storage_id = <[u8; 16]>::try_from(&storage_id[..]).map_err(|_| {
             engine.open_error(EngineError::new(Failure::Rejected, "the storage id in meta has no 16 bytes"))
         })?;
-        let hint_key = shared(HINT_KEY, random::<32>().to_vec()).await?.to_vec();
+        let hint_key = shared_value(&engine, HINT_KEY, random::<32>().to_vec()).await?.to_vec();
         let node = random::<8>();
         engine.join(ClusterKeys { storage_id, hint_key, node });
         let node = node.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -292,10 +285,7 @@ impl<E: Engine> SqlStore<E> {
     }
 
     /// Runs a statement that reads.
-    async fn query(
-        &self,
-        statement: impl Fn() -> Statement + Send + Sync,
-    ) -> Result<Vec<Row>, DatabaseError> {
+    async fn query(&self, statement: impl Fn() -> Statement + Send + Sync) -> Result<Vec<Row>, DatabaseError> {
         Ok(self.retry(|| self.engine.query(statement()), |failure| failure != Failure::Rejected).await?)
     }
 
@@ -342,6 +332,15 @@ impl<E: Engine> Drop for SqlStore<E> {
     fn drop(&mut self) {
         self.heartbeat.abort();
     }
+}
+
+/// A value of the table `meta`, which the first node has set.
+async fn shared_value<E: Engine>(engine: &E, name: &str, fresh: Vec<u8>) -> Result<Bytes, DatabaseOpenError> {
+    let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
+    set.map_err(|error| engine.open_error(error))?;
+    let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
+    let value = rows.first().and_then(|row| row.bytes(0).ok());
+    value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
 /// A process that uses the database.
