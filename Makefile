@@ -5,12 +5,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser lint program rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser databases lint program rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
 
-test: tools browser lint deny rust js clients dashboard secrets
+test: tools browser databases lint deny rust js clients dashboard secrets
 	@echo "all tests passed"
 
 tools:
@@ -26,6 +26,18 @@ browser:
 	@if [ -z "$(BROWSER)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && $(APT); fi
 	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to where a browser of its kind is"; exit 1; fi
 
+# The servers that the tests of the SQL store start. The system's own are not started, neither by the installation nor by the tests.
+DATABASES := postgresql mariadb-server
+HAVE_DATABASES = { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && PATH="$$PATH:/usr/sbin" command -v mariadbd >/dev/null
+databases:
+	@if ! { $(HAVE_DATABASES); } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		own=; \
+		if [ ! -e /usr/sbin/policy-rc.d ]; then own=1; printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; fi; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(DATABASES); result=$$?; \
+		if [ -n "$$own" ]; then rm -f /usr/sbin/policy-rc.d; fi; exit $$result; \
+	fi
+	@if ! { $(HAVE_DATABASES); }; then echo "PostgreSQL and MariaDB are missing: sudo apt-get install $(DATABASES)"; exit 1; fi
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -39,7 +51,7 @@ js clients dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
 js dashboard: export HAPPIERWORK_LOG = trace
 
 # Unit, property and whole-server tests.
-rust: | $(LOGS)
+rust: databases | $(LOGS)
 	rm -f $(LOGS)/rust.log
 	cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 

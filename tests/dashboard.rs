@@ -240,7 +240,7 @@ async fn embedded_page_is_complete() {
     let server = TestServer::start_in(folder, |options| options.dashboard = Dashboard::embedded()).await;
     let page = ask(&server, "/", &[]).await;
     assert_eq!(page.status, 200);
-    if !Dashboard::embedded().is_there() {
+    if !Dashboard::embedded().exists() {
         assert_ne!(option_env!("HAPPIERWORK_DASHBOARD"), Some("required"));
         assert!(page.text().contains("without the dashboard"), "{}", page.text());
         return;

@@ -1,4 +1,4 @@
-//! The documents of the benchmarks, made with the library's own API.
+//! The documents that servers are measured with, made with the library's own API.
 
 use std::sync::Arc;
 
@@ -18,25 +18,25 @@ pub const SMALL: usize = 100;
 /// Positions of the large one.
 pub const LARGE: usize = 5_000;
 
-/// Creation time of the documents. They are the same in every run except for their ids.
+/// When the documents were made; they are the same in every run but for their ids.
 const MADE: i64 = 1_767_225_600_000;
 const DESIGNATIONS: [&str; 5] = ["Accountant", "Designer", "Office Manager", "Software Engineer", "Team Lead"];
 const DEPARTMENTS: [&str; 5] = ["Finance", "HR", "Marketing", "Other", "Product"];
 const LOCATIONS: [&str; 4] = ["Ahmedabad", "Bengaluru", "Mumbai", "Pune"];
-/// The author of the history.
+/// Who wrote the history.
 const AUTHORS: usize = 4;
 
-/// A subscriber that does not read the rows.
-const NO_RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };
+/// Nobody looks at the rows here.
+const NO_RENDERINGS: Renderings = Renderings { json: nothing, additional: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}
 
 /// A document. Cheap to clone.
 #[derive(Clone)]
 pub struct Plan {
-    /// Id of the document, which it also contains.
+    /// Its id, which it carries.
     pub id: DocumentId,
-    /// The document as a snapshot.
+    /// As it is on disk: a snapshot.
     pub bytes: Bytes,
     /// Its heads.
     pub heads: Vec<ChangeHash>,
@@ -44,7 +44,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A document with this number of positions, made in one edit.
+    /// A document with so many positions, made in one edit.
     pub fn new(positions: usize) -> Fallible<Self> {
         let id = DocumentId::from_random(rand::random());
         let mut document = Document::load(id.clone(), &[], actor(), NO_RENDERINGS, MessageLimits::default())?;
@@ -64,14 +64,14 @@ impl Plan {
         Ok(Self::of(id, Automerge::load(&document.engine.save())?))
     }
 
-    /// The same document after this number of additional changes of one field each.
+    /// The same document after so many more changes of one field each.
     pub fn with_history(&self, changes: usize) -> Fallible<Self> {
         let mut doc = self.open();
         let rows = rows(&doc)?;
         let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
         for edit in 0..changes {
             doc.set_actor(actors[edit % AUTHORS].clone());
-            // Never the current value: that would not be a change.
+            // Never the value that is there: that would be no change.
             let budget = 1_000_000 + i64::try_from(edit)?;
             set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
         }
@@ -93,7 +93,7 @@ impl Plan {
         Ok(Self::of(id, doc))
     }
 
-    /// The document for a client that edits it.
+    /// The document, for a client that edits it.
     pub fn open(&self) -> Automerge {
         Automerge::clone(&self.doc).with_actor(actor())
     }
@@ -114,7 +114,7 @@ pub fn set_budget(doc: &mut Automerge, row: &ObjId, budget: i64, now_s: i64) -> 
     Ok(hash.ok_or("the edit changed nothing")?)
 }
 
-/// A new actor id. Two writers with the same actor would make conflicting changes.
+/// A fresh one: two that write under one actor make changes that exclude each other.
 fn actor() -> ActorId {
     ActorId::from(rand::random::<[u8; 16]>())
 }

@@ -18,8 +18,8 @@ use sync_engine::MessageLimits;
 use super::fail;
 use super::output::{note, print_bytes};
 use crate::cli::config::{ExportArgs, ExportFormat};
+use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::renderings::JSON_AND_CSV;
-use crate::server::table::{Table, omitted_in_json};
 
 /// Reads without locks and repairs nothing. An incomplete chunk at the end (a torn write, or an append in progress) is
 /// ignored.
@@ -72,7 +72,7 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
 fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
     match format {
         ExportFormat::Csv => {
-            let Table { csv, omitted } = Table::of(view);
+            let CsvTable { csv, omitted } = CsvTable::from_view(view);
             (csv, omitted)
         }
         ExportFormat::Json => {

@@ -43,7 +43,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
 
-    let read = |plan: &Plan| read_sound(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
+    let read = |plan: &Plan| read_valid(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
     // Checked before the state file is created, so that a rejected import leaves no trace.
     let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
 
@@ -63,13 +63,13 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         MessageLimits::default(),
     );
     let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
-    let ImportedRows { sound, refused, report } = match rows_of_new_plan {
+    let ImportedRows { valid, invalid, report } = match rows_of_new_plan {
         Some(rows) if empty => rows,
         _ => read(&plan)?,
     };
-    let count = sound.len();
-    let unknown = sound.iter().filter(|row| row.budget.is_none()).count();
-    let positions = sound.into_iter().map(new_position).collect();
+    let count = valid.len();
+    let unknown = valid.iter().filter(|row| row.budget.is_none()).count();
+    let positions = valid.into_iter().map(new_position).collect();
     let edit = if empty {
         let plan = PlanPatch {
             name: Some(args.name.clone()),
@@ -87,7 +87,7 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
         return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
     }
     // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
-    let skipped = if refused.is_empty() { None } else { Some(write_skipped(&args.file, &refused, args.file_mode)?) };
+    let skipped = if invalid.is_empty() { None } else { Some(write_skipped(&args.file, &invalid, args.file_mode)?) };
     if !applied.chunks.is_empty() {
         store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.engine.save()))?;
     }
@@ -112,14 +112,14 @@ fn try_import(args: &ImportArgs) -> Result<(), String> {
 }
 
 /// Reads the rows, with budgets in the unit of `plan`.
-fn read_sound<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
+fn read_valid<'a>(json: &'a [u8], args: &ImportArgs, plan: &Plan, now: i64) -> Result<ImportedRows<'a>, String> {
     let rows = read_rows(json, &plan.scale(), now, &mut new_position_id).map_err(|error| error.to_string())?;
     match &rows.report {
         Some(report) if !args.skip_odd => Err(format!(
             "{report}\nNothing was imported. Correct the rows, or import the other {} with --skip-odd.",
-            rows.sound.len()
+            rows.valid.len()
         )),
-        Some(report) if rows.sound.is_empty() => Err(format!("{report}\nNothing was imported: no valid row is left.")),
+        Some(report) if rows.valid.is_empty() => Err(format!("{report}\nNothing was imported: no valid row is left.")),
         _ => Ok(rows),
     }
 }

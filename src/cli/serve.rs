@@ -1,7 +1,6 @@
 //! `serve`: runs the server as a process, with signals, log and startup message.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(format!("the server could not be started: {error}")),
     };
-    let (open, state, format) = (args.open, args.state.clone(), args.log_format);
+    let (open, location, format) = (args.open, options.location(), args.log_format);
     let disk = Arc::new(RealDisk::with_mode(args.file_mode));
     let code = runtime.block_on(async move {
         tokio::spawn(rate_limit.report_dropped());
@@ -49,7 +48,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         match start_on(disk, options).await {
             Err(error) => failed(error, format),
             Ok(started) => {
-                if let Err(error) = announce(&started, &state, open, format) {
+                if let Err(error) = announce(&started, &location, open, format) {
                     // The server runs anyway: clients do not need the message.
                     tracing::warn!(%error, addresses = ?started.addresses, "could not print the startup message");
                 }
@@ -97,18 +96,17 @@ fn share(limits: &mut Limits, open_files: u64) {
 
 /// Prints the startup message to standard output: document, URL and addresses. With `--log-format json` it is one JSON
 /// object on one line.
-fn announce(started: &Started, state: &Path, open: bool, format: LogFormat) -> Result<(), OutputError> {
-    let path = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+fn announce(started: &Started, location: &str, open: bool, format: LogFormat) -> Result<(), OutputError> {
     match format {
-        LogFormat::Text => print_bytes(as_text(started, &path, open).as_bytes()),
-        LogFormat::Json => print(as_json(started, &path, open)),
+        LogFormat::Text => print_bytes(as_text(started, location, open).as_bytes()),
+        LogFormat::Json => print(as_json(started, location, open)),
     }
 }
 
-fn as_text(started: &Started, path: &Path, open: bool) -> String {
+fn as_text(started: &Started, location: &str, open: bool) -> String {
     let made = if started.created { "new, " } else { "" };
     let mut lines = vec![
-        format!("document  {} ({made}{} positions)", path.display(), started.positions),
+        format!("document  {} ({made}{} positions)", location, started.positions),
         format!("url       {}", started.document.url()),
     ];
     for (http, sync) in addresses(started) {
@@ -125,7 +123,7 @@ fn as_text(started: &Started, path: &Path, open: bool) -> String {
     lines.join("\n") + "\n"
 }
 
-fn as_json(started: &Started, path: &Path, open: bool) -> serde_json::Value {
+fn as_json(started: &Started, location: &str, open: bool) -> serde_json::Value {
     let listening: Vec<_> =
         addresses(started).map(|(http, sync)| serde_json::json!({ "http": http, "sync": sync })).collect();
     let repaired = started.repaired.as_ref().map(
@@ -133,7 +131,7 @@ fn as_json(started: &Started, path: &Path, open: bool) -> serde_json::Value {
     );
     serde_json::json!({
         "event": "started",
-        "document": path.display().to_string(),
+        "document": location,
         "url": started.document.url(),
         "new": started.created,
         "positions": started.positions,

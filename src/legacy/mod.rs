@@ -1,36 +1,35 @@
-//! The protocol of the Django backend that this server replaces: JSON frames on a WebSocket, REST paths, who is logged in, and the
-//! import of its data.
+//! The legacy protocol: that of the Django backend which this server replaces. docs/legacy.md specifies it.
 //!
-//! Nothing else knows this folder but the command line, which offers it to the server as an [`AdditionalSurface`]. The package
-//! builds without it: `--no-default-features`.
+//! The server depends on this module only through the [`AdditionalSurface`] trait. The package builds without it:
+//! `--no-default-features`.
 //!
-//! | module | what it does |
+//! | module | purpose |
 //! |---|---|
 //! | [`frames`] | decodes and encodes the JSON frames |
 //! | [`socket`] | a client on `/ws/dashboard/` |
 //! | [`rest`] | `/data/…` and `/accounts/api/…` |
-//! | [`presence`] | who is logged in, and what they click |
+//! | [`presence`] | the names of logged-in users, and their clicks |
+//! | [`renderings`] | positions and changes as legacy clients receive them |
 //! | [`import`](fn@import) | reads the backend's `data.json` |
 
+mod date_format;
 pub mod frames;
 mod import;
-mod import_report;
 pub mod presence;
 pub mod renderings;
 pub mod rest;
 pub mod socket;
-mod when;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::get;
+pub use date_format::{format_date, parse_date};
 use frames::encode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-pub use import::{ImportError, ImportedRow, ImportedRows, import, read_rows};
-pub use import_report::{ImportReport, RefusedRow, RowProblem};
+pub use import::{ImportError, ImportReport, ImportedRow, ImportedRows, InvalidRow, RowProblem, import, read_rows};
 use plan::{Position, Renderings};
 use presence::PresenceBoard;
 use repo_protocol::presence as repo_presence;
@@ -38,27 +37,26 @@ use runtime::hub::{RenderPresence, RenderRows, Text, Unavailable};
 use socket::LegacySocket;
 use sync_engine::Surface;
 use tokio_tungstenite::tungstenite::Message;
-pub use when::{format_when, parse_when};
 
-use crate::server::authentication::Authentication;
-use crate::server::connect::connection;
-use crate::server::dismiss::refuse;
-use crate::server::origin::SocketOrigin;
-use crate::server::refused_upgrade::RefusedUpgrade;
-use crate::server::spoken::Spoken;
-use crate::server::upgrade::Socket;
-use crate::server::websockets::upgrade;
-use crate::server::{AdditionalSurface, App, close_codes};
+use crate::server::security::authentication::Authentication;
+use crate::server::ws::client_info::ClientInfo;
+use crate::server::ws::close_codes;
+use crate::server::ws::protocol_kind::ProtocolKind;
+use crate::server::ws::refuse::{RefusedUpgrade, refuse};
+use crate::server::ws::routes::upgrade;
+use crate::server::ws::serve::open_connection;
+use crate::server::ws::upgrade::WebSocket;
+use crate::server::{AdditionalSurface, App};
 
-/// The forms in which rows are kept for all surfaces, this one included.
+/// The renderings of rows for all protocols, including this one.
 pub const RENDERINGS: Renderings = crate::server::renderings::renderings(renderings::listed);
 
-/// The legacy surface of one server.
+/// The legacy protocol of one server.
 struct Legacy {
     board: Arc<PresenceBoard>,
 }
 
-/// The legacy surface of a new server, on which nobody is logged in.
+/// Creates the legacy protocol of one server.
 #[must_use]
 pub fn surface() -> Arc<dyn AdditionalSurface> {
     let board = PresenceBoard::new(|names| Text::from(encode::login_update(names.iter().copied())));
@@ -67,7 +65,7 @@ pub fn surface() -> Arc<dyn AdditionalSurface> {
 
 impl AdditionalSurface for Legacy {
     fn routes(&self) -> Router<Arc<App>> {
-        let socket = || get(|State(app), request: Request| upgrade(app, request, Spoken::Text));
+        let socket = || get(|State(app), request: Request| upgrade(app, request, ProtocolKind::Text));
         rest::router().route("/ws/dashboard", socket()).route("/ws/dashboard/", socket())
     }
 
@@ -75,7 +73,7 @@ impl AdditionalSurface for Legacy {
         ["accounts", "data"].contains(&segment)
     }
 
-    /// The original takes any path that contains its own, such as `/x/ws/dashboard/y`.
+    /// The legacy backend accepted any path that contains its own, such as `/x/ws/dashboard/y`.
     fn has_socket_at(&self, path: &str) -> bool {
         path == "/ws/dashboard" || path.contains("ws/dashboard/")
     }
@@ -87,24 +85,24 @@ impl AdditionalSurface for Legacy {
     fn run(
         self: Arc<Self>,
         app: Arc<App>,
-        socket: Socket,
+        socket: WebSocket,
         authentication: Authentication,
         first: Option<Message>,
-        origin: Arc<SocketOrigin>,
+        client: Arc<ClientInfo>,
     ) -> BoxFuture<'static, ()> {
         async move {
-            let (connection, outbox, caller) = match connection(&app, &authentication, Surface::Legacy, &origin) {
+            let (connection, outbox, caller) = match open_connection(&app, &authentication, Surface::Legacy, &client) {
                 Ok(connection) => connection,
                 Err(RefusedUpgrade { code, reason }) => {
-                    return refuse(&app, socket, &Spoken::Text, code, &reason, &origin).await;
+                    return refuse(&app, socket, &ProtocolKind::Text, code, &reason, &client).await;
                 }
             };
             match LegacySocket::begin(connection.key, caller, outbox, &app, Arc::clone(&self.board)).await {
-                Ok(surface) => connection.run(socket, surface, first).await,
+                Ok(protocol) => connection.run(socket, protocol, first).await,
                 Err(error) => {
                     let is_denied = matches!(error, Unavailable::Denied(_));
                     let code = if is_denied { close_codes::FORBIDDEN } else { close_codes::TRY_AGAIN };
-                    refuse(&app, socket, &Spoken::Text, code, &error.to_string(), &origin).await;
+                    refuse(&app, socket, &ProtocolKind::Text, code, &error.to_string(), &client).await;
                 }
             }
         }

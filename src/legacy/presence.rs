@@ -1,19 +1,20 @@
-//! Who is here: the names and marks that legacy sockets show each other. Not stored, not part of any document.
+//! Presence of legacy clients: the names of logged-in users, and marks such as clicks, which all legacy sockets show. Neither is
+//! stored.
 //!
-//! A socket that is behind gets the latest of each kind when it has drained.
+//! A socket whose outbox is full gets the latest names and the latest mark once it has room again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::hub::{ConnectionKey, DrainListener, Outbox, Outgoing, Text};
 
-/// Renders presence as a frame.
+/// Renders names as a frame.
 pub type RenderPresence = fn(&[&str]) -> Text;
 
-/// Names that are listed; how many there are beside them is said.
-const MAX_PEOPLE: usize = 100;
+/// Maximum number of names that are listed. The number of the others is appended.
+const MAX_NAMES: usize = 100;
 
-/// All legacy sockets.
+/// The presence of all legacy sockets.
 pub struct PresenceBoard {
     render: RenderPresence,
     state: Mutex<State>,
@@ -22,19 +23,19 @@ pub struct PresenceBoard {
 #[derive(Default)]
 struct State {
     members: HashMap<ConnectionKey, Member>,
-    /// Names, and how many sockets go by each: two tabs of one person are one name until both leave.
+    /// The number of sockets by name. A user with two tabs is listed until both are closed.
     names: BTreeMap<String, usize>,
 }
 
 struct Member {
     outbox: Outbox,
     name: Option<String>,
-    owed: Owed,
+    pending: Pending,
 }
 
-/// What a socket that is behind has to get when it has drained.
+/// Frames for which the outbox of a socket had no room.
 #[derive(Default)]
-struct Owed {
+struct Pending {
     presence: bool,
     mark: Option<Text>,
 }
@@ -46,28 +47,28 @@ impl PresenceBoard {
         Self { render, state: Mutex::default() }
     }
 
-    /// A socket enters: it is told who is here. The others hear nothing, as nobody has a new name.
-    pub fn enter(&self, key: ConnectionKey, outbox: Outbox) {
+    /// Adds a socket without a name, and sends it the current names.
+    pub fn join(&self, key: ConnectionKey, outbox: Outbox) {
         let mut state = self.lock();
         let presence = self.presence(&state);
-        let mut member = Member { outbox, name: None, owed: Owed::default() };
-        member.tell_presence(&presence);
+        let mut member = Member { outbox, name: None, pending: Pending::default() };
+        member.send_presence(&presence);
         state.members.insert(key, member);
     }
 
-    /// A socket leaves. Returns whether that changes who is here.
+    /// Removes a socket. Returns whether the list of names has changed.
     pub fn leave(&self, key: ConnectionKey) -> bool {
         let mut state = self.lock();
         let Some(member) = state.members.remove(&key) else { return false };
         let changed = state.release(member.name);
         if changed {
-            self.announce(&mut state);
+            self.broadcast(&mut state);
         }
         changed
     }
 
-    /// A socket takes a name, or (None) gives its name up. All are told if that changes who is here, and are told
-    /// `always` even if it does not. True if it does.
+    /// Sets or removes the name of a socket. Sends the names to all sockets if the list has changed, or if `always` is set. Returns
+    /// whether the list has changed.
     pub fn rename(&self, key: ConnectionKey, name: Option<String>, always: bool) -> bool {
         let mut state = self.lock();
         let Some(member) = state.members.get_mut(&key) else { return false };
@@ -82,53 +83,53 @@ impl PresenceBoard {
             changed |= state.release(before);
         }
         if changed || always {
-            self.announce(&mut state);
+            self.broadcast(&mut state);
         }
         changed
     }
 
-    /// The names that others than legacy sockets are shown: in their order, and not more than anybody reads.
-    pub fn people(&self) -> Vec<String> {
+    /// The first [`MAX_NAMES`] non-empty names in alphabetical order, for automerge-repo peers.
+    pub fn names(&self) -> Vec<String> {
         let state = self.lock();
-        state.names.keys().filter(|name| !name.is_empty()).take(MAX_PEOPLE).cloned().collect()
+        state.names.keys().filter(|name| !name.is_empty()).take(MAX_NAMES).cloned().collect()
     }
 
-    /// The name that a socket goes by.
+    /// The name of a socket.
     #[must_use]
     pub fn name(&self, key: ConnectionKey) -> Option<String> {
         self.lock().members.get(&key)?.name.clone()
     }
 
-    /// Shows a mark to all, the sender included.
+    /// Sends a mark to all sockets, including the sender.
     pub fn mark(&self, text: &Text) {
         for member in self.lock().members.values_mut() {
-            member.tell_mark(text);
+            member.send_mark(text);
         }
     }
 
-    /// A socket has drained: it gets the latest of what it missed.
-    pub fn drained(&self, key: ConnectionKey) {
+    /// Sends a socket the frames for which it had no room.
+    pub fn on_drained(&self, key: ConnectionKey) {
         let mut state = self.lock();
-        let owes_presence = state.members.get(&key).is_some_and(|member| member.owed.presence);
-        let presence = owes_presence.then(|| self.presence(&state));
+        let needs_presence = state.members.get(&key).is_some_and(|member| member.pending.presence);
+        let presence = needs_presence.then(|| self.presence(&state));
         let Some(member) = state.members.get_mut(&key) else { return };
         if let Some(presence) = presence {
-            member.tell_presence(&presence);
+            member.send_presence(&presence);
         }
-        if let Some(mark) = member.owed.mark.take() {
-            member.tell_mark(&mark);
+        if let Some(mark) = member.pending.mark.take() {
+            member.send_mark(&mark);
         }
     }
 
-    fn announce(&self, state: &mut State) {
+    fn broadcast(&self, state: &mut State) {
         let presence = self.presence(state);
         for member in state.members.values_mut() {
-            member.tell_presence(&presence);
+            member.send_presence(&presence);
         }
     }
 
     fn presence(&self, state: &State) -> Text {
-        let mut names: Vec<&str> = state.names.keys().map(String::as_str).take(MAX_PEOPLE).collect();
+        let mut names: Vec<&str> = state.names.keys().map(String::as_str).take(MAX_NAMES).collect();
         let more = state.names.len() - names.len();
         let more = (more > 0).then(|| format!("and {more} more"));
         names.extend(more.as_deref());
@@ -141,7 +142,7 @@ impl PresenceBoard {
 }
 
 impl State {
-    /// True if nobody goes by this name any more.
+    /// Removes one socket from a name. Returns whether the name is no longer used.
     fn release(&mut self, name: Option<String>) -> bool {
         let Some(name) = name else { return false };
         match self.names.get_mut(&name) {
@@ -155,22 +156,23 @@ impl State {
 }
 
 impl Member {
-    fn tell_presence(&mut self, presence: &Text) {
-        self.owed.presence = !self.tell(Outgoing::Presence(presence.clone()));
+    fn send_presence(&mut self, presence: &Text) {
+        self.pending.presence = !self.send(Outgoing::Presence(presence.clone()));
     }
 
-    fn tell_mark(&mut self, mark: &Text) {
-        // A mark that got through is newer than any that was owed.
-        self.owed.mark = (!self.tell(Outgoing::Texts(Arc::from([mark.clone()])))).then(|| mark.clone());
+    fn send_mark(&mut self, mark: &Text) {
+        // A mark that was sent replaces an older one that is pending.
+        self.pending.mark = (!self.send(Outgoing::Texts(Arc::from([mark.clone()])))).then(|| mark.clone());
     }
 
-    fn tell(&self, outgoing: Outgoing) -> bool {
+    /// Returns false if the outbox has no room.
+    fn send(&self, outgoing: Outgoing) -> bool {
         let permit = self.outbox.try_reserve(&DrainListener::Connection);
-        let told = permit.is_some();
+        let has_room = permit.is_some();
         if let Some(permit) = permit {
             permit.send(outgoing);
         }
-        told
+        has_room
     }
 }
 
@@ -181,13 +183,13 @@ mod tests {
 
     use super::*;
 
-    fn enter(board: &PresenceBoard, key: u64) -> OutboxReceiver {
+    fn join(board: &PresenceBoard, key: u64) -> OutboxReceiver {
         let (sender, receiver) = outbox(CancellationToken::new());
-        board.enter(ConnectionKey(key), sender);
+        board.join(ConnectionKey(key), sender);
         receiver
     }
 
-    fn heard(receiver: &mut OutboxReceiver) -> Vec<String> {
+    fn received(receiver: &mut OutboxReceiver) -> Vec<String> {
         std::iter::from_fn(|| receiver.try_next())
             .flat_map(|outgoing| match outgoing {
                 Outgoing::Presence(text) => vec![format!("{text:?}")],
@@ -202,56 +204,56 @@ mod tests {
     }
 
     #[test]
-    fn two_tabs_of_one_person_are_one_name_until_both_leave() {
+    fn name_is_listed_until_all_its_sockets_have_left() {
         let board = board();
-        let mut observer = enter(&board, 1);
-        let (_one, _two) = (enter(&board, 2), enter(&board, 3));
+        let mut observer = join(&board, 1);
+        let (_one, _two) = (join(&board, 2), join(&board, 3));
         board.rename(ConnectionKey(2), Some("jane".to_owned()), false);
         board.rename(ConnectionKey(3), Some("jane".to_owned()), false);
         board.leave(ConnectionKey(2));
-        assert_eq!(heard(&mut observer), ["\"jane\""]);
+        assert_eq!(received(&mut observer), ["\"jane\""]);
         board.leave(ConnectionKey(3));
-        assert_eq!(heard(&mut observer), ["\"\""]);
+        assert_eq!(received(&mut observer), ["\"\""]);
     }
 
     #[test]
-    fn who_is_behind_gets_the_latest_mark_and_presence_and_no_more() {
+    fn full_outbox_gets_only_the_latest_mark_and_names() {
         let board = board();
-        let mut slow = enter(&board, 1);
+        let mut slow = join(&board, 1);
         for mark in 0..100 {
             board.mark(&Text::from(mark.to_string()));
         }
-        let _other = enter(&board, 2);
+        let _other = join(&board, 2);
         board.rename(ConnectionKey(2), Some("jane".to_owned()), false);
-        heard(&mut slow);
+        received(&mut slow);
         assert_eq!(slow.take_drain_listeners(), [DrainListener::Connection]);
-        board.drained(ConnectionKey(1));
-        assert_eq!(heard(&mut slow), ["\"jane\"", "\"99\""]);
+        board.on_drained(ConnectionKey(1));
+        assert_eq!(received(&mut slow), ["\"jane\"", "\"99\""]);
     }
 
     #[test]
     fn socket_that_does_not_read_holds_one_presence() {
         let board = board();
-        let mut slow = enter(&board, 1);
-        let _other = enter(&board, 2);
+        let mut slow = join(&board, 1);
+        let _other = join(&board, 2);
         for name in 0..10 {
             board.rename(ConnectionKey(2), Some(name.to_string()), true);
         }
-        assert_eq!(heard(&mut slow), ["\"9\""]);
+        assert_eq!(received(&mut slow), ["\"9\""]);
     }
 
     #[test]
     fn presence_lists_a_bounded_number_of_names() {
         let board = board();
-        let _sockets: Vec<_> = (0..MAX_PEOPLE + 23)
+        let _sockets: Vec<_> = (0..MAX_NAMES + 23)
             .map(|key| {
-                let socket = enter(&board, key as u64);
+                let socket = join(&board, key as u64);
                 board.rename(ConnectionKey(key as u64), Some(format!("{key:03}")), false);
                 socket
             })
             .collect();
-        let heard = heard(&mut enter(&board, 1_000));
-        assert_eq!(heard[0].matches('+').count(), MAX_PEOPLE, "{heard:?}");
-        assert!(heard[0].ends_with("and 23 more\""), "{heard:?}");
+        let received = received(&mut join(&board, 1_000));
+        assert_eq!(received[0].matches('+').count(), MAX_NAMES, "{received:?}");
+        assert!(received[0].ends_with("and 23 more\""), "{received:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! How the plan is written for legacy clients.
+//! Renders positions and changes for legacy clients.
 
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 use plan::{Budget, Plan, Position, Row, RowEvent, ViewChange, without_noise};
@@ -7,7 +7,7 @@ use runtime::hub::Text;
 use super::frames::encode::{self, EntryRow};
 use super::frames::{INITIAL_TOTAL, ONE_CRORE, shown_department};
 
-/// A position as legacy clients are told it.
+/// A position as legacy clients receive it.
 #[must_use]
 pub fn entry_row(position: &Position) -> EntryRow<'_> {
     EntryRow {
@@ -21,47 +21,47 @@ pub fn entry_row(position: &Position) -> EntryRow<'_> {
     }
 }
 
-/// Legacy clients know no row that is no map, and could not edit it.
-fn is_broken(position: &Position) -> bool {
+/// Whether the value of a position is not a map. Legacy clients do not get such rows, since they could not edit them.
+fn is_malformed(position: &Position) -> bool {
     position.extra.as_ref().is_some_and(|extra| extra.value.is_some())
 }
 
-/// Writes a position as `GET /data/` lists it.
+/// Renders a position as a row of `GET /data/`.
 pub fn listed(position: &Position, out: &mut Vec<u8>) {
-    if is_broken(position) {
+    if is_malformed(position) {
         return;
     }
     let _ = serde_json::to_writer(out, &entry_row(position).listed());
 }
 
-/// The total budget as legacy clients are told it; None while there is none.
+/// The frame with the total budget; `None` if the plan has none.
 #[must_use]
 pub fn total_frame(plan: &Plan) -> Option<Text> {
     let crore = Budget::new_f64(without_noise(plan.total_budget? * plan.unit / ONE_CRORE)).ok()?;
     Some(Text::from(encode::total_budget(crore)))
 }
 
-/// The total budget that every legacy client shows: the plan's, or the one that the client begins with.
+/// The frame with the total budget that legacy clients show: the plan's, or the initial value of the client.
 #[must_use]
 pub fn shown_total_frame(plan: &Plan) -> Text {
     total_frame(plan).unwrap_or_else(|| Text::from(encode::total_budget(Budget::Int(INITIAL_TOTAL))))
 }
 
-/// A row for the client to put in front of its list, and the trailer that makes it draw.
+/// The frames that make a client insert a row at the top of its list and redraw.
 pub fn entry_frames(row: &Row) -> [Text; 2] {
     [encode::entry(&entry_row(&row.position)).into(), encode::trailer().into()]
 }
 
-/// An edit is a deletion and an entry, the only way in which the client shows one; it is not told of an edit beyond the
-/// schema. A trailer follows every entry.
+/// The frames for the changes of a view. An edit is a deletion and an entry, since the client has no other way to show it. Edits
+/// beyond the schema are not sent.
 pub fn row_frames(change: &ViewChange) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for event in &change.rows {
         match event {
             RowEvent::Extended(_) => {}
-            RowEvent::Added(row) if is_broken(&row.position) => {}
+            RowEvent::Added(row) if is_malformed(&row.position) => {}
             RowEvent::Added(row) => texts.extend(entry_frames(row)),
-            RowEvent::Edited(row) if !is_broken(&row.position) => {
+            RowEvent::Edited(row) if !is_malformed(&row.position) => {
                 texts.push(encode::deleted(&row.position.id).into());
                 texts.extend(entry_frames(row));
             }

@@ -1,7 +1,7 @@
-//! `GET /ws/dashboard/`: the legacy JSON protocol, as docs/legacy.md has it.
+//! `GET /ws/dashboard/`: the legacy JSON protocol (docs/legacy.md).
 //!
-//! One frame is dealt with after the other, and its direct answers are written before anything that it causes for all:
-//! they go out as soon as the document has made the change durable, and the events wait in the outbox behind them.
+//! Frames are handled one after the other. The direct answers to a frame are sent as soon as its change is durable, and before the
+//! events that it causes, which are queued in the outbox.
 
 use std::sync::Arc;
 
@@ -18,14 +18,15 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::frames::{self, Action, LegacyError, Request, encode};
 use super::presence::PresenceBoard;
 use super::renderings::{entry_frames, shown_total_frame, total_frame};
-use crate::server::ephemerals::EphemeralRate;
-use crate::server::ids::new_position_id;
-use crate::server::outbound::Outbound;
-use crate::server::protocol::Protocol;
-use crate::server::{App, close_codes};
+use crate::server::App;
+use crate::server::new_position_id;
+use crate::server::ws::close_codes;
+use crate::server::ws::ephemeral_rate::EphemeralRateLimit;
+use crate::server::ws::outbound::Outbound;
+use crate::server::ws::protocol::Protocol;
 
-/// Who wrote, when nobody has logged in.
-pub const NOBODY: &str = "Admin";
+/// The author of changes without a login, as in the legacy backend.
+pub const DEFAULT_AUTHOR: &str = "Admin";
 
 /// One legacy client.
 pub struct LegacySocket {
@@ -34,17 +35,17 @@ pub struct LegacySocket {
     hub: Hub,
     board: Arc<PresenceBoard>,
     document: DocumentId,
-    /// The document's rows and plan; kept for as long as this socket watches the document.
+    /// The view of the document, which the socket watches.
     view: SharedView,
-    /// What it shows to all: clicks and logins.
-    shows: EphemeralRate,
+    /// Rate limit of frames that are broadcast: clicks and logins.
+    broadcasts: EphemeralRateLimit,
 }
 
 impl LegacySocket {
-    /// Joins the presence board, which tells it who is here, and watches the document from now on.
+    /// Joins the presence board, and watches the default document.
     ///
     /// # Errors
-    /// When the document cannot be opened.
+    /// If the document cannot be opened, or the caller may not read it.
     pub async fn begin(
         key: ConnectionKey,
         caller: Requester,
@@ -53,7 +54,7 @@ impl LegacySocket {
         board: Arc<PresenceBoard>,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (hub, document) = (app.hub.clone(), app.default_id.clone());
-        board.enter(key, outbox.clone());
+        board.join(key, outbox.clone());
         let view = match hub.watch(&caller, &document, key, outbox.clone()).await {
             Ok(view) => view,
             Err(error) => {
@@ -62,21 +63,21 @@ impl LegacySocket {
             }
         };
         let total = total_frame(read_view(&view).plan());
-        // The board's first frame is before it in the same outbox, so there is a place.
+        // The outbox holds only the first frame of the board, so it has room.
         if let (Some(total), Some(permit)) = (total, outbox.try_reserve(&runtime::hub::DrainListener::Connection)) {
             permit.send(Outgoing::Texts(Arc::from([total])));
         }
-        let shows = app.ephemerals.of_socket(&caller, Instant::now());
-        Ok(Self { key, caller, hub, board, document, view, shows })
+        let broadcasts = app.ephemeral_rate_limits.for_socket(&caller, Instant::now());
+        Ok(Self { key, caller, hub, board, document, view, broadcasts })
     }
 
-    /// Whether something may be shown to all now. It is acknowledged if not, and lost.
-    fn may_show(&mut self) -> bool {
-        let may = self.shows.take();
-        if !may {
+    /// Counts a broadcast. Returns false if it exceeds the rate limit: then the frame is acknowledged and dropped.
+    fn allow_broadcast(&mut self) -> bool {
+        let allowed = self.broadcasts.allow();
+        if !allowed {
             self.hub.metrics().record_refusal(RefusalReason::Ephemeral);
         }
-        may
+        allowed
     }
 
     fn author(&self) -> Author {
@@ -84,7 +85,7 @@ impl LegacySocket {
             Some(user) => Some(user.to_string()),
             None => self.board.name(self.key).filter(|name| !name.is_empty()),
         };
-        Author { name: name.unwrap_or_else(|| NOBODY.to_owned()), now: now_ms() }
+        Author { name: name.unwrap_or_else(|| DEFAULT_AUTHOR.to_owned()), now: now_ms() }
     }
 
     async fn handle(&mut self, request: Request) -> Vec<Text> {
@@ -100,9 +101,9 @@ impl LegacySocket {
                 }
             }
             Request::Delete { id } => self.delete(id).await,
-            Request::Login { .. } | Request::LogoutObject { .. } if !self.may_show() => processed(),
+            Request::Login { .. } | Request::LogoutObject { .. } if !self.allow_broadcast() => processed(),
             Request::Login { name } => {
-                // Who is known is not somebody else by saying so.
+                // An authenticated user cannot choose another name.
                 let name = self.caller.user().map_or(name, |user| user.to_string()).trim().to_owned();
                 self.rename(Some(name.clone()), true).await;
                 self.board.mark(&Text::from(encode::login_trailer(&name)));
@@ -113,7 +114,7 @@ impl LegacySocket {
                 processed()
             }
             Request::Tracking(tracking) => {
-                if self.may_show() {
+                if self.allow_broadcast() {
                     self.board.mark(&Text::from(encode::tracking(&tracking.element_id())));
                 }
                 processed()
@@ -123,10 +124,11 @@ impl LegacySocket {
         }
     }
 
-    /// Takes a name, or gives it up. All sockets are told if that changes who is here, or `always`; peers if it does.
+    /// Sets or removes the name of this socket. Sends the names to all legacy sockets if the list has changed, or if `always` is set;
+    /// and to automerge-repo peers if it has changed.
     async fn rename(&self, name: Option<String>, always: bool) {
         if self.board.rename(self.key, name, always) {
-            self.hub.set_legacy_presence(self.board.people()).await;
+            self.hub.set_legacy_presence(self.board.names()).await;
         }
     }
 
@@ -136,9 +138,9 @@ impl LegacySocket {
 
     async fn delete(&self, id: String) -> Vec<Text> {
         let done = match self.edit(Edit::Delete { id: id.clone() }).await {
-            // An id that is too long is that of no position, and is not worth telling everybody.
+            // No position has an id of this length, so the deletion is not broadcast.
             Err(EditFailure::Edit(EditError::NotFound(_))) if id.chars().count() > MAX_ID => Ok(()),
-            // Two people may delete one row: the second hears the same as the first.
+            // Two users may delete a row at the same time. Both get the same answer.
             Err(EditFailure::Edit(EditError::NotFound(_))) => {
                 self.board.mark(&Text::from(encode::deleted(&id)));
                 Ok(())
@@ -149,19 +151,18 @@ impl LegacySocket {
             Ok(()) => [vec![Text::from(encode::deleted_direct())], processed()].concat(),
             Err(error) => {
                 let mut answers = failed(Action::Delete, &error);
-                // The client has taken the row out of its own table already.
+                // Restores the row, which the client has already removed from its table.
                 answers.extend(read_view(&self.view).get(&id).into_iter().flat_map(|row| entry_frames(row)));
                 answers
             }
         }
     }
 
-    /// Stores a total budget, which the document then tells to all. If nothing was stored, the sender is told the total
-    /// that the others show.
+    /// Stores the total budget, which the document then broadcasts. If nothing was stored, the sender gets the current total.
     async fn set_total(&mut self, amount: Budget) -> Vec<Text> {
         match self.edit(Edit::SetTotalAmount(amount.as_f64())).await {
             Ok(done) if done.changed => processed(),
-            Ok(_) if self.may_show() => {
+            Ok(_) if self.allow_broadcast() => {
                 self.board.mark(&self.shown_total());
                 processed()
             }
@@ -174,8 +175,8 @@ impl LegacySocket {
         shown_total_frame(read_view(&self.view).plan())
     }
 
-    /// The answers to a frame that is no request.
-    fn refused(&self, error: &LegacyError) -> Vec<Text> {
+    /// The answers to a frame that is not a valid request.
+    fn decode_error(&self, error: &LegacyError) -> Vec<Text> {
         self.hub.metrics().record_refusal(RefusalReason::Undecodable);
         let mut answers: Vec<Text> = error.frames().into_iter().map(Text::from).collect();
         if matches!(error, LegacyError::BadArgument { action: Action::SetTotal, .. }) {
@@ -212,7 +213,7 @@ impl Protocol for LegacySocket {
         };
         let answers = match request {
             Ok(request) => self.handle(request).await,
-            Err(error) => self.refused(&error),
+            Err(error) => self.decode_error(&error),
         };
         for answer in answers {
             out.text(answer.bytes());
@@ -229,7 +230,7 @@ impl Protocol for LegacySocket {
         Ok(())
     }
 
-    fn last_words(&self, message: &str, out: &mut Outbound) {
+    fn write_close_message(&self, message: &str, out: &mut Outbound) {
         out.text(&encode::error(message).into());
     }
 
@@ -244,13 +245,13 @@ impl Protocol for LegacySocket {
         }
     }
 
-    fn drained(&mut self) {
-        self.board.drained(self.key);
+    fn on_drained(&mut self) {
+        self.board.on_drained(self.key);
     }
 
-    async fn gone(&mut self) {
+    async fn on_disconnected(&mut self) {
         if self.board.leave(self.key) {
-            self.hub.set_legacy_presence(self.board.people()).await;
+            self.hub.set_legacy_presence(self.board.names()).await;
         }
         self.hub.leave(self.key, [self.document.clone()]).await;
     }

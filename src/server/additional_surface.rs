@@ -1,4 +1,4 @@
-//! A further protocol beside the sync protocols and the JSON API, with routes and text sockets of its own.
+//! The extension point for a further protocol, with HTTP routes and text sockets of its own.
 
 use std::sync::Arc;
 
@@ -9,40 +9,41 @@ use runtime::hub::{RenderPresence, RenderRows, Text};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
-use super::authentication::Authentication;
-use super::origin::SocketOrigin;
-use super::upgrade::Socket;
+use super::security::authentication::Authentication;
+use super::ws::client_info::ClientInfo;
+use super::ws::upgrade::WebSocket;
 
-/// A protocol that the server offers beside its own. The server knows nothing else of it.
+/// A protocol that the server offers in addition to sync and the JSON API. The server depends on nothing else of it.
 pub trait AdditionalSurface: Send + Sync {
-    /// Its routes.
+    /// The HTTP routes.
     fn routes(&self) -> Router<Arc<App>>;
 
-    /// Whether its routes are below this first segment of a path.
+    /// Whether routes exist below this first segment of a path.
     fn has_routes_below(&self, segment: &str) -> bool;
 
-    /// Whether a WebSocket at this path speaks it. Text sockets at `/` do as well.
+    /// Whether WebSockets at this path use this protocol. Text sockets at `/` use it as well.
     fn has_socket_at(&self, path: &str) -> bool;
 
-    /// The frame that tells a client why its socket is refused.
+    /// The frame that reports why a socket is refused.
     fn refusal(&self, reason: &str) -> Text;
 
-    /// Runs a socket to its end. `first`: a message that was read already.
+    /// Serves a socket until it is closed. `first`: a message that was already read.
     fn run(
         self: Arc<Self>,
         app: Arc<App>,
-        socket: Socket,
+        socket: WebSocket,
         authentication: Authentication,
         first: Option<Message>,
-        origin: Arc<SocketOrigin>,
+        client: Arc<ClientInfo>,
     ) -> BoxFuture<'static, ()>;
 
-    /// Writes a position in the form that is kept rendered for this surface; nothing for a position that it does not show.
+    /// Renders a position as [`Form::Additional`](plan::Form::Additional). Writes nothing for a position that this protocol
+    /// does not show.
     fn render_position(&self) -> fn(&Position, &mut Vec<u8>);
 
-    /// Writes changes of positions for its sockets.
+    /// Renders changes of positions for the sockets of this protocol.
     fn render_rows(&self) -> RenderRows;
 
-    /// Writes who is logged in on its sockets, for automerge-repo peers.
+    /// Renders the names of users on this protocol's sockets, for automerge-repo peers.
     fn render_presence(&self) -> RenderPresence;
 }

@@ -1,4 +1,4 @@
-//! Reading the body of a request: bounded in size and in time, and decompressed.
+//! Reads and decompresses request bodies, within limits of size and time.
 
 use std::io::Read;
 use std::time::Duration;
@@ -13,36 +13,36 @@ use tokio::time::timeout;
 
 use super::Problem;
 
-/// Bytes that a body may have, compressed or not. A position is a few hundred.
+/// Maximum size of a body in bytes, both compressed and decompressed. A position has a few hundred.
 pub const MAX_BODY: usize = 64 << 10;
-/// Of a body that is too large, so much is read before the answer: a client that is cut off while it still sends often
-/// reports a broken connection, and never shows the answer.
+/// Bytes of an oversized body that are read before the response. A client that is cut off while it sends often reports a
+/// broken connection instead of the response.
 const MAX_DISCARD: usize = 1 << 20;
-/// How long a client may send nothing.
-const SILENCE: Duration = Duration::from_secs(10);
-/// How long it may take for all of it: [`MAX_BODY`] at 1 KiB/s.
-const TIME: Duration = Duration::from_secs(64);
+/// Maximum time between two parts of a body.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time for a whole body: [`MAX_BODY`] at 1 KiB/s.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(64);
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Identity,
     Gzip,
 }
 
-/// The whole body, decompressed as its `Content-Encoding` says.
+/// Reads the whole body, and decompresses it according to `Content-Encoding`.
 ///
 /// # Errors
-/// When it is too large, does not come in time, breaks off, or is compressed in a way that is not accepted.
+/// When the body is too large, incomplete or late, or its encoding is unsupported.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let encoding = Encoding::of(headers)?;
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > MAX_DISCARD {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > MAX_DISCARD {
         return Err(too_large());
     }
-    let bytes = timeout(TIME, collect(body))
+    let bytes = timeout(TOTAL_TIMEOUT, collect(body))
         .await
-        .unwrap_or_else(|_| Err(timed_out(format!("the body did not arrive within {} s", TIME.as_secs()))))?;
+        .unwrap_or_else(|_| Err(timed_out(format!("the body did not arrive within {} s", TOTAL_TIMEOUT.as_secs()))))?;
     match encoding {
         Encoding::Identity => Ok(bytes),
         Encoding::Gzip => inflate(&bytes),
@@ -60,7 +60,7 @@ impl Encoding {
             ["gzip" | "x-gzip"] => Ok(Self::Gzip),
             _ => {
                 let detail = format!(
-                    "a body with the Content-Encoding {} is not accepted; send it with gzip, or uncompressed",
+                    "the Content-Encoding {} is not supported; send the body with gzip, or uncompressed",
                     codings.join(", ")
                 );
                 Err(Problem::unsupported_media_type(detail))
@@ -70,17 +70,18 @@ impl Encoding {
 }
 
 fn timed_out(detail: String) -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", detail)
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Request timeout", detail)
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let mut size = 0;
     loop {
-        let next = timeout(SILENCE, body.frame()).await;
-        let next = next.map_err(|_| timed_out(format!("nothing of the body came for {} s", SILENCE.as_secs())))?;
+        let next = timeout(IDLE_TIMEOUT, body.frame()).await;
+        let next =
+            next.map_err(|_| timed_out(format!("no part of the body arrived for {} s", IDLE_TIMEOUT.as_secs())))?;
         let Some(frame) = next else { break };
-        let frame = frame.map_err(|_| Problem::bad_request("the body broke off"))?;
+        let frame = frame.map_err(|_| Problem::bad_request("the connection closed before the end of the body"))?;
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
         if size > MAX_DISCARD {
@@ -93,18 +94,19 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     if size > MAX_BODY { Err(too_large()) } else { Ok(bytes.freeze()) }
 }
 
-/// Stops as soon as there is more than a body may have, however much a few bytes unfold to.
+/// Stops at [`MAX_BODY`], so that a small body cannot fill the memory.
 fn inflate(gzip: &[u8]) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     let limit = MAX_BODY as u64 + 1;
-    MultiGzDecoder::new(gzip).take(limit).read_to_end(&mut bytes).map_err(|_| {
-        Problem::bad_request("the body is not whole gzip data, though its Content-Encoding says that it is")
-    })?;
+    MultiGzDecoder::new(gzip)
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|_| Problem::bad_request("the body is not valid gzip data, although its Content-Encoding is gzip"))?;
     if bytes.len() > MAX_BODY { Err(too_large()) } else { Ok(bytes.into()) }
 }
 
 fn too_large() -> Problem {
-    let detail = format!("a body of at most {MAX_BODY} bytes is accepted, compressed or not");
+    let detail = format!("the body must have at most {MAX_BODY} bytes, both compressed and decompressed");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
 }
 
@@ -143,25 +145,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_encodings_are_refused() {
+    async fn unsupported_encodings_are_rejected() {
         for encodings in [&["deflate"][..], &["br"], &["zstd"], &["gzip, gzip"], &["gzip", "gzip"], &["gzip2"]] {
             assert_eq!(read_as(encodings, gzip(b"{}")).await, Err(415), "{encodings:?}");
         }
     }
 
     #[tokio::test]
-    async fn what_unfolds_to_too_much_is_refused() {
+    async fn gzip_bombs_are_rejected() {
         let bomb = gzip(&vec![0; 32 << 20]);
         assert!(bomb.len() < MAX_BODY);
         assert_eq!(read_as(&["gzip"], bomb).await, Err(413));
     }
 
     #[tokio::test]
-    async fn damaged_gzip_is_refused() {
+    async fn damaged_gzip_is_rejected() {
         let whole = gzip(b"{\"budget\": 12}");
-        let (cut, mut tailed) = (whole[..whole.len() - 1].to_vec(), whole.clone());
-        tailed.extend(b"more");
-        for body in [b"{}".to_vec(), Vec::new(), cut, tailed] {
+        let (truncated, mut with_trailer) = (whole[..whole.len() - 1].to_vec(), whole.clone());
+        with_trailer.extend(b"more");
+        for body in [b"{}".to_vec(), Vec::new(), truncated, with_trailer] {
             assert_eq!(read_as(&["gzip"], body.clone()).await, Err(400), "{body:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! Entity tags: what has not changed is not sent again, and what has changed is not overwritten unseen (RFC 9110, 13).
+//! Conditional requests (RFC 9110, section 13): `If-None-Match` saves sending unchanged content, and `If-Match` prevents lost
+//! updates.
 
 use std::fmt::Write;
 
@@ -7,13 +8,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-/// Browsers may keep an answer, but must ask whether it still holds; nobody in between may keep it.
+/// Browsers may store a response but must revalidate it. Shared caches must not store it.
 const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// The strong entity tag of a document with these heads, in any order. Its length does not depend on how many there are:
-/// clients refuse headers of more than some 16 KiB, and anybody who writes can make a document of many heads.
+/// The strong entity tag of a document with these heads, in any order.
+///
+/// The tag has a fixed length. A document can have many heads, and clients reject headers of more than about 16 KiB.
 #[must_use]
-pub fn tag_of_heads(heads: &[ChangeHash]) -> String {
+pub fn etag_of_heads(heads: &[ChangeHash]) -> String {
     let mut heads: Vec<&ChangeHash> = heads.iter().collect();
     heads.sort_unstable();
     let mut hash = Sha256::new();
@@ -29,23 +31,23 @@ pub fn tag_of_heads(heads: &[ChangeHash]) -> String {
     tag
 }
 
-/// Answers a reading request: 304 when the client has it already, and only otherwise what `assemble` makes. If that is an
-/// error it is nothing that has the tag.
-pub fn answer(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
+/// Responds to a read request: 304 if `If-None-Match` lists `tag`, otherwise the response of `assemble` with the tag. An error
+/// response gets no tag.
+pub fn respond(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Response) -> Response {
     if is_known(request, tag) {
-        return tagged(tag, StatusCode::NOT_MODIFIED.into_response());
+        return with_etag(tag, StatusCode::NOT_MODIFIED.into_response());
     }
     let response = assemble();
-    if response.status().is_success() { tagged(tag, response) } else { response }
+    if response.status().is_success() { with_etag(tag, response) } else { response }
 }
 
-/// Whether the client has what has this tag.
+/// Whether `If-None-Match` lists this tag, so that the client already has the content.
 pub fn is_known(request: &HeaderMap, tag: &str) -> bool {
-    names(request, &header::IF_NONE_MATCH, tag).unwrap_or(false)
+    lists_tag(request, &header::IF_NONE_MATCH, tag)
 }
 
-/// An answer with its tag.
-pub fn tagged(tag: &str, mut response: Response) -> Response {
+/// Adds `ETag` and `Cache-Control` to a response.
+pub fn with_etag(tag: &str, mut response: Response) -> Response {
     if let Ok(tag) = HeaderValue::from_str(tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
@@ -53,45 +55,44 @@ pub fn tagged(tag: &str, mut response: Response) -> Response {
     response
 }
 
-/// What the `If-Match` header of a writing request says.
+/// The outcome of an `If-Match` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfMatch {
-    /// Write unconditionally.
-    Anything,
-    /// Write if this is still what stands there; it is, at this moment.
-    This,
-    /// Something else stands there.
-    Other,
+pub enum Precondition {
+    /// The header is absent or `*`: write unconditionally.
+    None,
+    /// The header lists a current tag. The write must check again that the content is unchanged, in the same step.
+    Holds,
+    /// The header lists no current tag.
+    Fails,
 }
 
-/// Reads `If-Match` for a thing that has these tags now: one for each way in which it is shown.
+/// Evaluates `If-Match` for a resource with these current tags: one for each of its representations.
 #[must_use]
-pub fn if_match(request: &HeaderMap, tags: &[impl AsRef<str>]) -> IfMatch {
+pub fn if_match(request: &HeaderMap, tags: &[impl AsRef<str>]) -> Precondition {
     let values = || request.get_all(header::IF_MATCH).iter();
     if values().all(|value| value.as_bytes().trim_ascii() == b"*") {
-        return IfMatch::Anything;
+        return Precondition::None;
     }
-    let is_named = |tag: &str| names(request, &header::IF_MATCH, tag) == Some(true);
-    if tags.iter().any(|tag| is_named(tag.as_ref())) { IfMatch::This } else { IfMatch::Other }
+    let is_listed = tags.iter().any(|tag| lists_tag(request, &header::IF_MATCH, tag.as_ref()));
+    if is_listed { Precondition::Holds } else { Precondition::Fails }
 }
 
-/// Whether a header names this tag; None without such a header. Compares weakly, also for `If-Match`: a tag is weakened
-/// on its way by every compression, and what it stands for is the content, not its encoding.
-fn names(request: &HeaderMap, header: &HeaderName, tag: &str) -> Option<bool> {
-    let mut values = request.get_all(header).iter().peekable();
-    values.peek()?;
+/// Whether a header lists this tag or is `*`. Compares weakly, also for `If-Match`: proxies that compress a response weaken its
+/// tag, and our tags identify the content, not its encoding.
+fn lists_tag(request: &HeaderMap, header: &HeaderName, tag: &str) -> bool {
     let tag = tag.trim_start_matches("W/");
-    Some(values.any(|value| value.to_str().is_ok_and(|list| list.trim() == "*" || tags(list).any(|one| one == tag))))
+    let mut values = request.get_all(header).iter().filter_map(|value| value.to_str().ok());
+    values.any(|list| list.trim() == "*" || opaque_tags(list).any(|listed| listed == tag))
 }
 
-/// The tags of a list, each in its quotes. What is no tag ends the list.
-fn tags(mut list: &str) -> impl Iterator<Item = &str> {
+/// The tags of a list, with their quotes and without `W/`. Malformed text ends the list.
+fn opaque_tags(mut list: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let rest = list.trim_start_matches([' ', '\t', ',']);
         let rest = rest.strip_prefix("W/").unwrap_or(rest);
         let length = rest.strip_prefix('"')?.find('"')? + 2;
-        let (tag, behind) = rest.split_at(length);
-        list = behind;
+        let (tag, remainder) = rest.split_at(length);
+        list = remainder;
         Some(tag)
     })
 }
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_takes_lists_stars_and_weak_tags() {
+    fn if_none_match_accepts_lists_wildcards_and_weak_tags() {
         for (values, known) in [
             (&[][..], false),
             (&["\"a\""], true),
@@ -125,38 +126,38 @@ mod tests {
             (&["\"b\" nonsense \"a\""], false),
             (&[""], false),
         ] {
-            let answered = answer(&headers(header::IF_NONE_MATCH, values), "\"a\"", || "all of it".into_response());
-            assert_eq!(answered.status() == StatusCode::NOT_MODIFIED, known, "{values:?}");
-            assert_eq!(answered.headers()[header::ETAG], "\"a\"", "{values:?}");
+            let response = respond(&headers(header::IF_NONE_MATCH, values), "\"a\"", || "content".into_response());
+            assert_eq!(response.status() == StatusCode::NOT_MODIFIED, known, "{values:?}");
+            assert_eq!(response.headers()[header::ETAG], "\"a\"", "{values:?}");
         }
     }
 
     #[test]
-    fn tag_of_many_heads_is_as_short_as_of_one() {
+    fn tag_length_does_not_depend_on_the_number_of_heads() {
         let heads: Vec<ChangeHash> = (0..=255).map(|byte| ChangeHash([byte; 32])).collect();
         let reversed: Vec<ChangeHash> = heads.iter().rev().copied().collect();
-        assert_eq!(tag_of_heads(&heads).len(), tag_of_heads(&heads[..1]).len());
-        assert_eq!(tag_of_heads(&heads), tag_of_heads(&reversed));
-        assert_ne!(tag_of_heads(&heads), tag_of_heads(&heads[1..]));
+        assert_eq!(etag_of_heads(&heads).len(), etag_of_heads(&heads[..1]).len());
+        assert_eq!(etag_of_heads(&heads), etag_of_heads(&reversed));
+        assert_ne!(etag_of_heads(&heads), etag_of_heads(&heads[1..]));
     }
 
     #[test]
-    fn nothing_is_assembled_for_who_has_it() {
-        answer(&headers(header::IF_NONE_MATCH, &["\"a\""]), "\"a\"", || unreachable!());
+    fn unchanged_content_is_not_assembled() {
+        respond(&headers(header::IF_NONE_MATCH, &["\"a\""]), "\"a\"", || unreachable!());
     }
 
     #[test]
-    fn if_match_says_what_may_be_overwritten() {
-        for (values, meaning) in [
-            (&[][..], IfMatch::Anything),
-            (&["*"], IfMatch::Anything),
-            (&["\"a\""], IfMatch::This),
-            (&["\"b\", W/\"a\""], IfMatch::This),
-            (&["\"b\""], IfMatch::Other),
-            (&["nonsense"], IfMatch::Other),
-            (&[""], IfMatch::Other),
+    fn if_match_decides_whether_to_write() {
+        for (values, expected) in [
+            (&[][..], Precondition::None),
+            (&["*"], Precondition::None),
+            (&["\"a\""], Precondition::Holds),
+            (&["\"b\", W/\"a\""], Precondition::Holds),
+            (&["\"b\""], Precondition::Fails),
+            (&["nonsense"], Precondition::Fails),
+            (&[""], Precondition::Fails),
         ] {
-            assert_eq!(if_match(&headers(header::IF_MATCH, values), &["\"c\"", "\"a\""]), meaning, "{values:?}");
+            assert_eq!(if_match(&headers(header::IF_MATCH, values), &["\"c\"", "\"a\""]), expected, "{values:?}");
         }
     }
 }

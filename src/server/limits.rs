@@ -1,5 +1,4 @@
-//! What one client, one address and all of them together may take of the server. docs/operations.md says what happens at
-//! each limit.
+//! Limits per client, per address and in total. docs/operations.md describes what happens at each limit.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,64 +6,64 @@ use std::time::Duration;
 use store::OpenFileLimits;
 use sync_engine::{DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS};
 
-/// The limits of a server. For connections, and for what may come in a second, 0 is no limit.
+/// The limits of a server. For numbers of connections and for rates, 0 disables the limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections in total.
+    /// Maximum number of connections in total.
     pub connections: usize,
-    /// Descriptors that the store may have.
+    /// File descriptors for the store.
     pub open_files: OpenFileLimits,
-    /// Connections from one address; a /64 of IPv6 is one address.
+    /// Maximum number of connections per client address. A /64 network of IPv6 counts as one address.
     pub connections_per_address: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpAddr>,
-    /// How long a client may take to say what it wants: the head of an HTTP request, the `join` of automerge-repo.
+    /// Time limit for the head of an HTTP request, and for the `join` message of automerge-repo.
     pub handshake: Duration,
-    /// Messages a second of one socket; it may send [`MESSAGES_BURST`] seconds' worth at once.
+    /// Messages per second on one socket. The burst is two seconds of the rate.
     pub messages_per_second: u32,
-    /// Bytes a second of one socket; it may send [`BYTES_BURST`] seconds' worth at once.
+    /// Bytes per second on one socket, and of all sockets of one user. The burst is eight seconds of the rate.
     pub bytes_per_second: u32,
-    /// Documents that one socket may sync.
+    /// Maximum number of documents that one socket may sync.
     pub documents_per_connection: usize,
-    /// Bytes that a document may take in the store.
+    /// Maximum size of a document in the store, in bytes.
     pub document_bytes: u64,
-    /// Operations that a document may have.
+    /// Maximum number of operations in a document.
     pub document_operations: u64,
-    /// Changes that a document may have.
+    /// Maximum number of changes in a document.
     pub document_changes: u64,
-    /// Its changes times its actors.
+    /// Maximum of a document's number of changes times its number of actors.
     pub document_actor_changes: u64,
-    /// Documents that do not exist and that one connection may wait for.
+    /// Maximum number of missing documents that one connection may wait for.
     pub pending_per_connection: usize,
     /// Documents that may be created per minute, by all clients together. 0 disables the limit.
     pub new_documents_per_minute: u32,
-    /// Documents that may be created at once after a quiet time: a first upload is not slowed down.
+    /// Burst of new documents, so that a first upload of many documents is not throttled.
     pub new_documents_at_once: u32,
-    /// Bytes that large messages may take, all connections together. 0: any number.
+    /// Maximum memory for large messages of all connections together, in bytes. 0 disables the limit.
     pub message_memory: u64,
-    /// Bytes that an ephemeral message may carry.
+    /// Maximum size of the data of an ephemeral message, in bytes.
     pub ephemeral_bytes: usize,
-    /// Ephemeral messages a second of one socket; it may send [`EPHEMERALS_BURST`] seconds' worth at once.
+    /// Ephemeral messages per second on one socket. The burst is two seconds of the rate.
     pub ephemerals_per_second: u32,
 }
 
-/// Seconds' worth of messages that may come at once.
+/// Burst of messages, in seconds of the rate.
 pub const MESSAGES_BURST: f64 = 2.0;
 /// Burst of bytes, in seconds of the rate: the first sync of a large document is not throttled.
 pub const BYTES_BURST: f64 = 8.0;
-/// Minutes' worth of new documents that may be created at once.
+/// Burst of new documents, in minutes of the rate.
 pub const NEW_DOCUMENTS_BURST: u32 = 10;
-/// Seconds' worth of ephemeral messages that may come at once.
+/// Burst of ephemeral messages, in seconds of the rate.
 pub const EPHEMERALS_BURST: f64 = 2.0;
-/// Bytes that large messages may take unless told otherwise: one that brings a whole document, and some.
+/// Default of [`Limits::message_memory`]: fits one message with a whole document, and more.
 pub const MESSAGE_MEMORY: u64 = 320 << 20;
-/// Bytes of a message beside the document that it brings: heads, filters, the lengths of changes.
+/// Maximum size of a message in addition to the document that it contains: heads, filters, lengths of changes.
 const ENVELOPE: u64 = 8 << 20;
-/// The largest message where neither documents nor memory are bounded.
+/// Size of the largest message if neither documents nor memory are bounded.
 const LARGEST_MESSAGE: u64 = 1 << 30;
 
 impl Limits {
-    /// Bytes of the largest message that is of any use: it brings a whole document.
+    /// Size of the largest message that is useful: it contains a whole document.
     #[must_use]
     pub fn largest_message(&self) -> u64 {
         let memory = if self.message_memory == 0 { u64::MAX } else { self.message_memory };
@@ -97,21 +96,20 @@ impl Default for Limits {
     }
 }
 
-/// Descriptors beside those of connections and of the store: standard streams, listeners, timers and signals, and what is read now
-/// and then (keys, accounts, certificates).
+/// File descriptors in addition to those of connections and of the store: standard streams, listeners, timers, signals, and files
+/// that are read occasionally (keys, accounts, certificates).
 const OTHER_FILES: usize = 32;
 
-/// The connections that a process may take which may have so many files open, and what is left to its store. All together
-/// never need more, so that a client who takes all the connections that there may be leaves the documents writable. `wanted`: the limit of
-/// connections otherwise; 0 for none.
+/// Divides the file descriptors of the process between connections and the store. Returns the limit of connections: at most
+/// `wanted` (0: as many as possible). Even if clients open all connections, documents can be written.
 #[must_use]
 pub fn within_open_files(wanted: usize, open_files: u64) -> (usize, OpenFileLimits) {
     let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
     let store = OpenFileLimits::for_descriptor_limit(open_files);
     let rest = open_files.saturating_sub(OTHER_FILES + store.max_descriptors());
-    // Some more connections are told that there is no room: an eighth, and 8 at the least.
-    let most = (rest / 9 * 8).min(rest.saturating_sub(8)).min(open_files / 4 * 3).max(1);
-    (if wanted == 0 { most } else { wanted.min(most) }, store)
+    // An eighth more, and at least 8, are open while they are rejected.
+    let max = (rest / 9 * 8).min(rest.saturating_sub(8)).min(open_files / 4 * 3).max(1);
+    (if wanted == 0 { max } else { wanted.min(max) }, store)
 }
 
 #[cfg(test)]
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_document_fits_into_a_message_and_into_memory() {
+    fn largest_message_fits_a_document_and_the_memory_limit() {
         let limits = Limits::default();
         assert!(limits.largest_message() > limits.document_bytes && limits.largest_message() < limits.message_memory);
         let unbounded = Limits { document_bytes: u64::MAX, message_memory: 0, ..Limits::default() };
@@ -128,21 +126,21 @@ mod tests {
     }
 
     #[test]
-    fn a_process_keeps_some_files_for_its_documents() {
+    fn connections_leave_files_for_the_store() {
         let connections = |wanted, open_files| within_open_files(wanted, open_files).0;
         assert_eq!(connections(10_000, 1_048_576), 10_000);
         assert_eq!(connections(10_000, 1_024), 680);
-        assert_eq!(connections(0, 1_024), 680, "the files are a limit, too");
+        assert_eq!(connections(0, 1_024), 680, "open files are a limit as well");
         assert_eq!(connections(5, u64::MAX), 5);
         assert_eq!(connections(5, 0), 1);
     }
 
     #[test]
-    fn all_that_may_be_open_fits_into_the_limit() {
+    fn connections_and_store_stay_within_the_open_files() {
         for open_files in [128, 256, 1_024, 4_096, 65_536, 1_048_576] {
             let (connections, store) = within_open_files(0, open_files);
-            let last_words = (connections / 8).clamp(8, 512);
-            let all = connections + last_words + store.max_descriptors() + OTHER_FILES;
+            let rejected = (connections / 8).clamp(8, 512);
+            let all = connections + rejected + store.max_descriptors() + OTHER_FILES;
             assert!(all as u64 <= open_files, "{all} of {open_files}");
             assert!(connections as u64 >= open_files / 4, "{connections} of {open_files}");
         }

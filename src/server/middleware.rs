@@ -1,6 +1,7 @@
-//! What every HTTP answer goes through: who may ask, CORS, compression, headers that keep browsers honest.
+//! Middleware of all routes: origin checks, connection limits, authentication, CORS, compression, and security headers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,27 +11,33 @@ use axum::response::{IntoResponse, Response};
 use runtime::metrics::RefusalReason;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
-use super::access::ListenerKind;
-use super::guests::{Full, Guest};
-use super::refused_upgrade::RefusedUpgrade;
-use super::secure::{is_secure, strict_transport};
-use super::upgrade::Upgrade;
-use super::{App, PREFLIGHT_AGE, Problem, close_codes, compression, health, websockets};
+use super::security::https::{hsts_header, is_https};
+use super::transport::client_connection::{ClientConnection, ListenerKind};
+use super::transport::compression;
+use super::transport::connection_limits::TooManyConnections;
+use super::ws::close_codes;
+use super::ws::refuse::RefusedUpgrade;
+use super::ws::routes::is_websocket_path;
+use super::ws::upgrade::WebSocketUpgrade;
+use super::{App, Problem, health};
 
-/// Says which pages may embed an answer that they cannot read.
+/// Time for which browsers cache the answer to a preflight request.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(86_400);
+/// Prevents pages of other origins from embedding responses that they may not read.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-/// Bytes that the path and the query of a request may have.
+/// Maximum size of the path and query of a request, in bytes.
 const MAX_URL: usize = 8 << 10;
-/// Bytes that its headers may have together.
+/// Maximum size of all headers of a request together, in bytes.
 const MAX_HEADERS: usize = 16 << 10;
 
-/// Puts the layers around the surfaces.
-pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
-    let (allowing, owning) = (Arc::clone(app), Arc::clone(app));
+/// Wraps routes in the middleware.
+pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
+    let (origins, credentials) = (Arc::clone(app), Arc::clone(app));
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, parts| {
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            allowing.access.allows(origin, host, is_secure(&allowing.guests, &parts.extensions, &parts.headers))
+            let https = is_https(&origins.connection_limiter, &parts.extensions, &parts.headers);
+            origins.origin_policy.allows(origin, host, https)
         }))
         .allow_methods([Method::DELETE, Method::GET, Method::OPTIONS, Method::PATCH, Method::POST, Method::PUT])
         .allow_headers([
@@ -45,62 +52,65 @@ pub fn around(surfaces: Router, app: &Arc<App>) -> Router {
         ])
         .allow_credentials(AllowCredentials::predicate(move |origin, parts| {
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            owning.access.is_ours(origin, host, is_secure(&owning.guests, &parts.extensions, &parts.headers))
+            let https = is_https(&credentials.connection_limiter, &parts.extensions, &parts.headers);
+            credentials.origin_policy.is_own_origin(origin, host, https)
         }))
         .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
-        .max_age(PREFLIGHT_AGE);
-    surfaces
+        .max_age(PREFLIGHT_MAX_AGE);
+    routes
         .layer(from_fn_with_state(Arc::clone(app), compression::layer))
         .layer(cors)
-        .layer(from_fn_with_state(Arc::clone(app), guard))
+        .layer(from_fn_with_state(Arc::clone(app), add_resource_policy))
 }
 
-async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let may_read = is_for_other_origin(&app, &request);
-    let mut response = answer(app, request, next).await;
-    if !may_read {
-        // No other page embeds it, with or without reading it. A page that CORS lets read is not asked by this header.
+async fn add_resource_policy(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let is_cors = has_allowed_origin(&app, &request);
+    let mut response = check_request(app, request, next).await;
+    if !is_cors {
         response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     }
     response
 }
 
-/// Whether a page of another origin asks that may read the answer.
-fn is_for_other_origin(app: &App, request: &Request) -> bool {
+/// Whether the request comes from a page that CORS allows to read the response.
+fn has_allowed_origin(app: &App, request: &Request) -> bool {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let secure = is_secure(&app.guests, request.extensions(), headers);
-    headers.get(header::ORIGIN).is_some_and(|origin| app.access.allows(origin, host, secure))
+    let https = is_https(&app.connection_limiter, request.extensions(), headers);
+    headers.get(header::ORIGIN).is_some_and(|origin| app.origin_policy.allows(origin, host, https))
 }
 
-async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
+/// Checks the origin, the connection limits and the size of a request, and authenticates it. Requests that fail a check are answered
+/// here; WebSocket handshakes continue with a [`RefusedUpgrade`], so that the client gets the reason on the socket.
+async fn check_request(app: Arc<App>, mut request: Request, next: Next) -> Response {
     let authority = request.uri().authority().map(|authority| authority.as_str());
     let listener =
         request.extensions().get::<ListenerKind>().copied().unwrap_or(ListenerKind { loopback: true, tls: false });
-    let strict = strict_transport(&app.guests, request.extensions(), request.headers());
-    let secure = is_secure(&app.guests, request.extensions(), request.headers());
-    if let Err(refused) = app.access.check(request.headers(), authority, listener.loopback, secure) {
+    let hsts = hsts_header(&app.connection_limiter, request.extensions(), request.headers());
+    let https = is_https(&app.connection_limiter, request.extensions(), request.headers());
+    let connection = request.extensions().get::<Arc<ClientConnection>>();
+    if let Err(forbidden) = app.origin_policy.check(request.headers(), authority, listener.loopback, https) {
         app.hub.metrics().record_refusal(RefusalReason::Origin);
         if !is_socket(&app, &request) {
-            return with_headers(Problem::from(refused).into_response(), strict);
+            return with_headers(Problem::from(forbidden).into_response(), hsts);
         }
-        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::FORBIDDEN, reason: refused.to_string() });
-    } else if let Some(full) = request.extensions().get::<Arc<Guest>>().and_then(|guest| guest.refused()) {
+        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::FORBIDDEN, reason: forbidden.to_string() });
+    } else if let Some(limit) = connection.and_then(|connection| connection.rejection()) {
         if !is_socket(&app, &request) {
-            return with_headers(without_room(full, request, next).await, strict);
+            return with_headers(reject_connection(limit, request, next).await, hsts);
         }
-        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: full.to_string() });
+        request.extensions_mut().insert(RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: limit.to_string() });
     }
     if !is_socket(&app, &request)
         && let Some(problem) = too_large(&request)
     {
         app.hub.metrics().record_refusal(RefusalReason::LargeRequest);
-        return with_headers(problem.into_response(), strict);
+        return with_headers(problem.into_response(), hsts);
     }
     let authentication = app.authenticate(&request);
     if let Err(refused) = &authentication
         && is_socket(&app, &request)
-        && websockets::is_path(&app, request.uri().path())
+        && is_websocket_path(&app, request.uri().path())
         && request.extensions().get::<RefusedUpgrade>().is_none()
     {
         request
@@ -108,48 +118,48 @@ async fn answer(app: Arc<App>, mut request: Request, next: Next) -> Response {
             .insert(RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() });
     }
     request.extensions_mut().insert(authentication);
-    with_headers(next.run(request).await, strict)
+    with_headers(next.run(request).await, hsts)
 }
 
-/// Whether a request is for a socket, on which a refusal can be told.
+/// Whether a request is a WebSocket handshake that is accepted, so that errors are reported on the socket.
 fn is_socket(app: &App, request: &Request) -> bool {
-    Upgrade::is_well_asked_for(request) && !is_http_path(app, request.uri().path())
+    WebSocketUpgrade::is_valid_request(request) && !is_http_path(app, request.uri().path())
 }
 
-/// Whether a path belongs to a surface that speaks HTTP only. Any other becomes a socket, if only to be told the right path.
+/// Whether a path belongs to HTTP routes only. Handshakes on all other paths are accepted, if only to report the valid paths.
 fn is_http_path(app: &App, path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     let is_http = ["about", "api", "assets", "healthz", "metrics", "readyz"].contains(&first)
         || app.has_additional_routes_below(first);
-    is_http && !websockets::is_path(app, path)
+    is_http && !is_websocket_path(app, path)
 }
 
-/// What is wrong with the size of a request's head, if something is.
+/// The problem of a request whose head is too large.
 fn too_large(request: &Request) -> Option<Problem> {
     let url = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if url > MAX_URL {
-        let detail = format!("a URL of at most {MAX_URL} bytes is accepted");
+        let detail = format!("a URL may have at most {MAX_URL} bytes");
         return Some(Problem::new(StatusCode::URI_TOO_LONG, "url-too-long", "The URL is too long", detail));
     }
     let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers > MAX_HEADERS {
-        let detail = format!("headers of at most {MAX_HEADERS} bytes are accepted; maybe there are too many cookies");
+        let detail = format!("headers may have at most {MAX_HEADERS} bytes together; there may be too many cookies");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Some(Problem::new(status, "headers-too-large", "The headers are too large", detail));
     }
     None
 }
 
-/// The one answer on a connection for which there is no room.
-async fn without_room(full: Full, request: Request, next: Next) -> Response {
+/// The only response on a connection over a limit.
+async fn reject_connection(limit: TooManyConnections, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let mut response =
-        if health::is_path(path) { next.run(request).await } else { Problem::from(full).into_response() };
+        if health::is_path(path) { next.run(request).await } else { Problem::from(limit).into_response() };
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// A strong entity tag promises the same bytes, and a compressed answer has others.
+/// Makes the entity tag of a compressed response weak: a strong tag identifies the bytes, which depend on the encoding.
 fn weaken_tag(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CONTENT_ENCODING) {
         return;
@@ -160,7 +170,7 @@ fn weaken_tag(headers: &mut HeaderMap) {
     }
 }
 
-fn with_headers(mut response: Response, more: Option<(HeaderName, HeaderValue)>) -> Response {
+fn with_headers(mut response: Response, hsts: Option<(HeaderName, HeaderValue)>) -> Response {
     weaken_tag(response.headers_mut());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -170,6 +180,6 @@ fn with_headers(mut response: Response, more: Option<(HeaderName, HeaderValue)>)
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    response.headers_mut().extend(more);
+    response.headers_mut().extend(hsts);
     response
 }

@@ -1,133 +1,116 @@
-//! The server: listeners, routes, one file per surface, and who may ask.
+//! The server: an axum application with WebSockets, an HTTP API and the dashboard on every listening address.
 //!
-//! Every surface is on every listening port. The server translates between protocols and
-//! documents ([`runtime::hub`]); it decides nothing about documents.
+//! The server translates between protocols and documents ([`runtime::hub`]). It decides nothing about documents.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`start()`] | opens the store and binds the addresses |
+//! | `routes`, `middleware`, `fallback` | all routes, and the checks that every request passes |
+//! | `transport` | listeners, TLS, connection limits, compression |
+//! | `security` | origins, authentication, sessions |
+//! | `ws` | WebSockets, and the sync protocols on them |
+//! | `api` | the HTTP API below `/api` |
+//! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
+//! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
+//!
+//! `ws` may import from `security` and `transport`, and `security` from `transport`; not the other way round.
 
-pub mod access;
+mod about;
 mod additional_surface;
 mod api;
-pub(crate) mod authentication;
 pub(crate) mod body;
-pub(crate) mod close_codes;
-mod compression;
 pub(crate) mod conditional;
-pub(crate) mod connect;
+pub mod csv_table;
 mod dashboard;
-pub(crate) mod dismiss;
-mod encoding;
-pub(crate) mod ephemerals;
-mod frames;
-pub(crate) mod guests;
+pub(crate) mod document_view;
+mod fallback;
+mod header_tokens;
 mod health;
-mod identity;
-pub(crate) mod ids;
-mod inbound;
-pub(crate) mod large;
-pub(crate) mod last_words;
 mod limits;
-mod listen;
-mod liveness;
 mod middleware;
-pub(crate) mod origin;
-pub(crate) mod outbound;
-mod pace;
-mod page;
+mod position_id;
 mod problem;
-pub(crate) mod protocol;
-mod read_budget;
-pub(crate) mod refused_upgrade;
 pub mod renderings;
-mod root_socket;
+pub(crate) mod reserved_body;
 mod routes;
-pub(crate) mod secure;
-mod sessions;
-pub(crate) mod socket;
-mod socket_times;
-pub(crate) mod spoken;
+pub(crate) mod security;
 mod start;
 mod static_files;
-mod stream;
-mod sync;
-pub mod table;
-mod tls;
-mod unknown_path;
-pub(crate) mod upgrade;
-pub(crate) mod websockets;
-pub(crate) mod write;
+mod storage;
+pub(crate) mod transport;
+pub(crate) mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Access;
 pub use additional_surface::AdditionalSurface;
 use auth::Authority;
-use compression::Compression;
 pub use dashboard::{Asset, Content, Dashboard};
-use ephemerals::EphemeralRates;
-use guests::Guests;
-pub use identity::Identity;
-pub use ids::new_position_id;
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
-pub use listen::Server;
-use pace::UserPaces;
+pub use position_id::new_position_id;
 use primitives::DocumentId;
 pub use problem::Problem;
 use runtime::hub::Hub;
-use sessions::Sessions;
-pub use socket_times::SocketTimes;
+use security::origin::OriginPolicy;
+use security::session_monitor::SessionMonitor;
 pub use start::{Options, StartError, Started, start, start_on};
-use sync::PeerRegistry;
-pub use tls::{Tls, TlsError, TlsFiles};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use transport::compression::Compression;
+use transport::connection_limits::ConnectionLimiter;
+pub use transport::listen::Server;
+pub use transport::tls::{Tls, TlsError, TlsFiles};
+use ws::ephemeral_rate::EphemeralRateLimits;
+use ws::rate_limit::UserRateLimits;
+pub use ws::server_identity::ServerIdentity;
+use ws::sync::PeerRegistry;
+pub use ws::timeouts::SocketTimeouts;
 
-/// What all surfaces share.
+/// The state that all request handlers and connections share.
 pub struct App {
     /// The documents.
     pub hub: Hub,
-    /// The document that legacy clients see, and that `default` names in the API.
+    /// The default document: that of legacy clients, and of the id `default`.
     pub default_id: DocumentId,
-    /// Who we are to automerge-repo peers.
-    pub identity: Arc<Identity>,
-    /// Who may ask.
-    pub access: Access,
-    /// How long sockets may take.
-    pub times: SocketTimes,
-    /// Bytes in one WebSocket message, and in a frame.
+    /// The ids by which automerge-repo peers know this server.
+    pub identity: Arc<ServerIdentity>,
+    /// Accepted origins and host names.
+    pub(crate) origin_policy: OriginPolicy,
+    /// Time limits of WebSockets.
+    pub timeouts: SocketTimeouts,
+    /// Maximum size of a WebSocket message and frame, in bytes.
     pub max_message: usize,
-    /// How long the content of deleted documents stays on the disk.
+    /// Time for which the content of a deleted document stays on disk.
     pub keep_deleted: Duration,
-    /// What a client may take.
+    /// Limits of clients.
     pub limits: Limits,
-    /// The page at `/`.
+    /// The dashboard at `/`.
     pub dashboard: Dashboard,
-    /// Who somebody is; None: nobody is asked.
+    /// Authenticates users; `None` if authentication is off.
     pub(crate) authority: Option<Authority>,
-    sessions: Option<Sessions>,
-    pub(crate) guests: Guests,
+    /// `None` if authentication is off.
+    session_monitor: Option<SessionMonitor>,
+    pub(crate) connection_limiter: ConnectionLimiter,
     compression: Compression,
-    pub(crate) ephemerals: EphemeralRates,
-    paces: Arc<UserPaces>,
+    pub(crate) ephemeral_rate_limits: EphemeralRateLimits,
+    user_rate_limits: Arc<UserRateLimits>,
     peers: PeerRegistry,
-    /// A further protocol, if there is one.
+    /// A further protocol.
     additional: Option<Arc<dyn AdditionalSurface>>,
-    /// Cancelled when the server stops: connections say goodbye.
+    /// Cancelled when the server shuts down, which closes all connections.
     stopping: CancellationToken,
-    /// The connections.
+    /// The tasks of all connections.
     connections: TaskTracker,
 }
 
 impl App {
-    /// Whether a WebSocket at this path speaks the additional protocol.
+    /// Whether WebSockets at this path use the additional protocol.
     fn has_additional_socket_at(&self, path: &str) -> bool {
         self.additional.as_ref().is_some_and(|surface| surface.has_socket_at(path))
     }
 
-    /// Whether the additional surface has HTTP routes below this first segment of a path.
+    /// Whether the additional protocol has HTTP routes below this first segment of a path.
     fn has_additional_routes_below(&self, segment: &str) -> bool {
         self.additional.as_ref().is_some_and(|surface| surface.has_routes_below(segment))
     }
 }
-
-/// Seconds for which a browser keeps the answer to a preflight.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);

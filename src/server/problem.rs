@@ -1,4 +1,4 @@
-//! The one place where an error becomes an HTTP answer: problem details (RFC 9457).
+//! Maps errors to HTTP responses: problem details (RFC 9457).
 
 use std::fmt;
 
@@ -14,101 +14,101 @@ use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
-use super::access::Refused;
-use super::guests::Full;
+use super::security::origin::ForbiddenOrigin;
+use super::transport::connection_limits::TooManyConnections;
 
-/// Seconds after which there may be room for a connection.
-const FULL_FOR: u64 = 5;
+/// `Retry-After` in seconds when a connection limit is reached.
+const RETRY_CONNECT: u64 = 5;
 
-/// Seconds after which a document may be made again.
-const NEW_AFTER: u64 = 60;
+/// `Retry-After` in seconds when too many documents are being created.
+const RETRY_CREATE: u64 = 60;
 
-/// Seconds after which there may be a turn to read a document as it was.
-const BUSY_FOR: u64 = 3;
+/// `Retry-After` in seconds when too many requests read the past of documents.
+const RETRY_READ: u64 = 3;
 
-/// What went wrong, for programs and for people.
+/// An error response: problem details (RFC 9457).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// A short name of the kind of problem; stable.
+    /// Stable identifier of the kind of problem, for programs.
     #[serde(rename = "type")]
     #[schema(example = "invalid")]
     pub kind: &'static str,
-    /// The kind of problem in words.
-    #[schema(example = "A value is not acceptable")]
+    /// The kind of problem in words, for people.
+    #[schema(example = "Invalid value")]
     pub title: &'static str,
-    /// The HTTP status.
+    /// The HTTP status code.
     #[schema(example = 422)]
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// The cause in this case, and what to do.
     #[schema(example = "budget: must not be negative")]
     pub detail: String,
-    /// The field that is not acceptable, as the JSON names it.
+    /// The invalid field or parameter, as named in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "budget")]
     pub field: Option<String>,
-    /// After how many seconds it makes sense to try again: the `Retry-After` header.
+    /// Seconds to wait before a retry, sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
 }
 
 impl Problem {
-    /// A problem of this kind.
+    /// Creates a problem without a field and without `Retry-After`.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { kind, title, status: status.as_u16(), detail: detail.into(), field: None, retry_after: None }
     }
 
-    /// A request that cannot be understood.
+    /// 400: the request is malformed.
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood", detail)
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "Malformed request", detail)
     }
 
-    /// A query that cannot be read.
+    /// 400: the query string is malformed.
     #[must_use]
     pub fn bad_query(rejection: QueryRejection) -> Self {
-        Self::bad_request(format!("the query cannot be read: {}", rejection.body_text()))
+        Self::bad_request(format!("the query is malformed: {}", rejection.body_text()))
     }
 
-    /// A parameter of the query that is not acceptable.
+    /// 400: a parameter of the path or the query is invalid.
     #[must_use]
     pub fn bad_parameter(name: &str, detail: impl fmt::Display) -> Self {
         Self { field: Some(name.to_owned()), ..Self::bad_request(format!("{name}: {detail}")) }
     }
 
-    /// A condition of the request's headers that does not hold.
+    /// 412: `If-Match` does not match.
     #[must_use]
-    pub fn changed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "changed", "It is not as it was", detail)
+    pub fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Precondition failed", detail)
     }
 
-    /// Something that is not there.
+    /// 404: the resource does not exist.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    /// A document that is not there, or not for whoever asks: they are not to know which.
+    /// 404: the document does not exist, or the caller must not see it. The response does not say which.
     #[must_use]
     pub fn no_document(id: &DocumentId) -> Self {
-        Self::not_found(format!("there is no document {id} here; GET /api/documents lists those that there are"))
+        Self::not_found(format!("there is no document {id}; GET /api/documents lists the documents"))
     }
 
-    /// A value that is not acceptable.
+    /// 422: the value of a field is invalid.
     #[must_use]
     pub fn invalid(field: &str, detail: impl Into<String>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", "A value is not acceptable", detail) }
+        Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", "Invalid value", detail) }
     }
 
-    /// A body of a type, or in an encoding, that is not accepted.
+    /// 415: the type or the encoding of the body is unsupported.
     #[must_use]
     pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Self::new(status, "unsupported-media-type", "The body is of the wrong type", detail)
+        Self::new(status, "unsupported-media-type", "Unsupported media type", detail)
     }
 
-    /// The same, with a moment after which it makes sense to try again.
+    /// Adds a `Retry-After` header.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
@@ -141,25 +141,27 @@ impl From<InvalidDocumentId> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(error: Refused) -> Self {
+impl From<ForbiddenOrigin> for Problem {
+    fn from(error: ForbiddenOrigin) -> Self {
         let detail = error.to_string();
         match error {
-            Refused::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not ask this", detail),
-            Refused::Host { .. } => {
-                Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The host name is not this server's", detail)
+            ForbiddenOrigin::Origin(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "Origin not allowed", detail),
+            ForbiddenOrigin::Host { .. } => {
+                Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "Unknown host name", detail)
             }
         }
     }
 }
 
-impl From<Full> for Problem {
-    fn from(full: Full) -> Self {
-        let (status, kind) = match full {
-            Full::House => (StatusCode::SERVICE_UNAVAILABLE, "full"),
-            Full::Address | Full::User => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections"),
+impl From<TooManyConnections> for Problem {
+    fn from(limit: TooManyConnections) -> Self {
+        let (status, kind) = match limit {
+            TooManyConnections::Total => (StatusCode::SERVICE_UNAVAILABLE, "full"),
+            TooManyConnections::Address | TooManyConnections::User => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-connections")
+            }
         };
-        Self::new(status, kind, "There is no room for another connection", full.to_string()).retry_after(FULL_FOR)
+        Self::new(status, kind, "Too many connections", limit.to_string()).retry_after(RETRY_CONNECT)
     }
 }
 
@@ -167,18 +169,16 @@ impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         match &error {
             EditError::NotFound(_) => Self::not_found(error.to_string()),
-            EditError::Exists(_) => {
-                Self::new(StatusCode::CONFLICT, "exists", "There is one already", error.to_string())
-            }
+            EditError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", "Already exists", error.to_string()),
             EditError::NotAMap(_) => {
-                let title = "This position cannot be changed";
+                let title = "The position cannot be changed";
                 Self::new(StatusCode::CONFLICT, "not-a-map", title, error.to_string())
             }
-            EditError::Changed => Self::changed(error.to_string()),
+            EditError::Changed => Self::precondition_failed(error.to_string()),
             EditError::Invalid { field, .. } => Self::invalid(field, error.to_string()),
             EditError::Automerge(_) => {
-                let detail = "the document could not be edited; the reason is in the server's log";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", detail)
+                let detail = "the edit failed; the server's log has the reason";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
             }
         }
     }
@@ -190,13 +190,13 @@ impl From<EditFailure> for Problem {
             EditFailure::Edit(error) => error.into(),
             EditFailure::Full(full) => {
                 let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "document-full", "The document is as large as it may be", full.to_string())
+                Self::new(status, "document-full", "The document is full", full.to_string())
             }
             EditFailure::Storage { full, message } => Self::storage(full, message),
             EditFailure::Denied(denied) => denied.into(),
             EditFailure::Unavailable(error) => error.into(),
             EditFailure::Panicked | EditFailure::Unknown => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", error.to_string())
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", error.to_string())
             }
         }
     }
@@ -207,14 +207,12 @@ impl From<Denied> for Problem {
         match denied {
             Denied::Missing(id) => Self::no_document(&id),
             Denied::Default => {
-                Self::new(StatusCode::CONFLICT, "default-document", "You may not do this", denied.to_string())
+                Self::new(StatusCode::CONFLICT, "default-document", "Default document", denied.to_string())
             }
-            Denied::LastOwner => {
-                Self::new(StatusCode::CONFLICT, "last-owner", "You may not do this", denied.to_string())
-            }
+            Denied::LastOwner => Self::new(StatusCode::CONFLICT, "last-owner", "Last owner", denied.to_string()),
             Denied::TooManyUsers => Self::invalid("user", denied.to_string()),
             Denied::ReadOnly | Denied::Create | Denied::NotOwner => {
-                Self::new(StatusCode::FORBIDDEN, "denied", "You may not do this", denied.to_string())
+                Self::new(StatusCode::FORBIDDEN, "denied", "Permission denied", denied.to_string())
             }
         }
     }
@@ -226,11 +224,11 @@ impl From<Unavailable> for Problem {
             return denied.into();
         }
         if matches!(error, Unavailable::TooManyNew) {
-            let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many documents are being made");
-            return Self::new(status, "too-many-new-documents", title, error.to_string()).retry_after(NEW_AFTER);
+            let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many new documents");
+            return Self::new(status, "too-many-new-documents", title, error.to_string()).retry_after(RETRY_CREATE);
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self::new(status, "unavailable", "The document is not to be had now", error.to_string())
+        Self::new(status, "unavailable", "The document is temporarily unavailable", error.to_string())
     }
 }
 
@@ -242,11 +240,11 @@ impl From<ReadFailure> for Problem {
             | ReadFailure::UnknownHeads => Self::not_found(failure.to_string()),
             ReadFailure::PageError(PageError::Failed) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self::new(status, "internal", "Something failed here", failure.to_string())
+                Self::new(status, "internal", "Internal error", failure.to_string())
             }
             ReadFailure::Busy => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                Self::new(status, "busy", "Too many ask for the same", failure.to_string()).retry_after(BUSY_FOR)
+                Self::new(status, "busy", "Too many concurrent requests", failure.to_string()).retry_after(RETRY_READ)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How positions are written for the JSON API and for CSV.
+//! Renders positions for the JSON API and for CSV.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-/// The forms in which rows are kept rendered; `other` is that of the additional surface.
+/// The formats in which a view renders each row. `additional` is the format of the additional surface.
 #[must_use]
-pub const fn renderings(other: fn(&Position, &mut Vec<u8>)) -> Renderings {
-    Renderings { json, legacy: other, csv: |position, out| csv::write_position(out, position) }
+pub const fn renderings(additional: fn(&Position, &mut Vec<u8>)) -> Renderings {
+    Renderings { json, additional, csv: |position, out| csv::write_position(out, position) }
 }
 
-/// The forms that need no additional surface.
+/// The formats without an additional surface.
 pub const JSON_AND_CSV: Renderings = renderings(|_, _| ());
 
-/// A position in the form of the JSON API. `shapes::Position` describes it.
+/// Serializes a position for the JSON API. `api::schemas::Position` describes the result.
 struct JsonPosition<'a>(&'a Position);
 
 impl Serialize for JsonPosition<'_> {
@@ -50,7 +50,7 @@ impl Serialize for JsonPosition<'_> {
     }
 }
 
-/// The losing values of fields of the schema, and of fields beyond it.
+/// Values that lost against a concurrent write: of fields of the schema, and of fields beyond it.
 struct Conflicts<'a>(&'a BTreeMap<&'static str, Vec<Json>>, Option<&'a BTreeMap<String, Vec<Json>>>);
 
 impl Conflicts<'_> {
@@ -67,13 +67,13 @@ impl Serialize for Conflicts<'_> {
     }
 }
 
-/// Writes a position as the JSON API shows it.
+/// Appends a position as JSON.
 pub fn json(position: &Position, out: &mut Vec<u8>) {
     // Writing JSON values to memory cannot fail.
     let _ = serde_json::to_writer(out, &JsonPosition(position));
 }
 
-/// A time as ISO 8601. A time without an ISO form (a document may hold any number) is shown as its number of milliseconds.
+/// A time as ISO 8601, or as its number of milliseconds if ISO 8601 cannot represent it: a document may contain any number.
 fn time(ms: i64) -> Json {
     iso_ms(ms).map_or_else(|| Json::from(ms), Json::from)
 }

@@ -1,43 +1,22 @@
-//! All routes of the server.
+//! All routes of the server, with their middleware.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
 
-use super::spoken::Spoken;
-use super::upgrade::Upgrade;
-use super::websockets::{self, upgrade};
-use super::{App, api, health, middleware, page};
+use super::{App, about, api, fallback, health, middleware, ws};
 
-/// The routes of all surfaces, and what is around them.
+/// Returns the routes of all protocols, wrapped in the middleware.
 pub fn router(app: &Arc<App>) -> Router {
     let additional = app.additional.as_ref().map(|surface| surface.routes()).unwrap_or_default();
-    let surfaces = Router::new()
-        .merge(websockets::router())
+    let routes = Router::new()
+        .merge(ws::routes::router())
         .merge(additional)
         .merge(api::router())
         .merge(health::router())
-        .merge(page::router())
-        .fallback(elsewhere)
-        .method_not_allowed_fallback(page::method_not_allowed)
+        .merge(about::router())
+        .fallback(fallback::fallback)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
         .with_state(Arc::clone(app));
-    middleware::around(surfaces, app)
-}
-
-/// What no route takes: a socket of the additional surface (the original of the legacy one took any path that contains its own);
-/// any other socket, to be told the right paths; a file of the dashboard; nothing otherwise.
-async fn elsewhere(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Response {
-    if app.has_additional_socket_at(uri.path()) && Upgrade::is_asked_for(request.headers()) {
-        return upgrade(app, request, Spoken::Text).await;
-    }
-    if Upgrade::is_well_asked_for(&request) {
-        return upgrade(app, request, Spoken::Unknown).await;
-    }
-    if let Some(file) = app.dashboard.file(&request) {
-        return file;
-    }
-    page::not_found(uri).await.into_response()
+    middleware::wrap(routes, app)
 }

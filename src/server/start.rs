@@ -1,77 +1,91 @@
-//! From options to a server that listens: opens the store, finds or makes the default document, binds the addresses.
+//! Starts a server from its [`Options`]: binds the addresses, opens the store, and loads or creates the default document.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{AuthError, AuthOptions, Authority, Role};
-use plan::{Author, Budget, Edit, PlanPatch, read_view};
+use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::document::Document;
 use runtime::document_log::ActorSource;
 use runtime::hub::{APPLY_BUDGET, AccessError, EditFailure, Hub, HubSettings, LegacyPresence, Requester, Unavailable};
 use runtime::metrics::Metrics;
 use store::disk::{Disk, RealDisk};
-use store::{FileStore, OpenError, Repair, StateFile, Store, StoreError};
+use store::sql::{DatabaseError, DatabaseOpenError, DatabaseOptions};
+use store::{OpenError, Repair, StoreError};
 use sync_engine::MessageLimits;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access::Access;
-use super::compression::Compression;
-use super::ephemerals::EphemeralRates;
-use super::guests::Guests;
-use super::pace::UserPaces;
 use super::renderings::{JSON_AND_CSV, renderings};
-use super::sessions::Sessions;
-use super::sync::PeerRegistry;
-use super::{AdditionalSurface, App, Dashboard, Identity, Limits, Server, SocketTimes, Tls, TlsError, TlsFiles};
+use super::security::origin::OriginPolicy;
+use super::security::session_monitor::SessionMonitor;
+use super::storage::{Missing, Storage};
+use super::transport::compression::Compression;
+use super::transport::connection_limits::ConnectionLimiter;
+use super::ws::ephemeral_rate::EphemeralRateLimits;
+use super::ws::rate_limit::UserRateLimits;
+use super::ws::sync::PeerRegistry;
+use super::{AdditionalSurface, App, Dashboard, Limits, Server, SocketTimeouts, Tls, TlsError, TlsFiles};
 
-/// How a server is to be run.
+/// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The addresses to listen on.
     pub listen: Vec<SocketAddr>,
-    /// What all of them speak TLS with. None: they do not.
+    /// Certificate and key for TLS on all addresses; `None` disables TLS.
     pub tls: Option<TlsFiles>,
-    /// The default document's file.
+    /// The database of all documents, in place of files.
+    pub database: Option<DatabaseOptions>,
+    /// File of the default document.
     pub state: PathBuf,
-    /// The folder of further documents.
+    /// Folder of all other documents.
     pub documents: PathBuf,
-    /// Origins allowed besides our own and loopback.
+    /// Web origins allowed in addition to the server's own and loopback origins.
     pub allowed_origins: Vec<String>,
-    /// Host names that are this server's, besides IP addresses and loopback names: lower case, without a port. Others are
-    /// refused on loopback listeners, and on all of them where nobody is asked who they are.
+    /// Host names accepted in addition to IP addresses and loopback names: lower case, without a port. Other names are rejected on
+    /// loopback listeners, and on all listeners if authentication is off.
     pub hosts: Vec<String>,
-    /// Who is asked who they are, and by what; none: nobody is asked, and everybody may do everything.
+    /// Authentication; `None` disables it, so that all clients may do everything.
     pub auth: Option<AuthOptions>,
-    /// The least role that may make documents; none: nobody may.
+    /// The lowest role that may create documents; `None` if no user may.
     pub who_may_create: Option<Role>,
-    /// Bytes in one WebSocket message.
+    /// Maximum size of a WebSocket message, in bytes.
     pub max_message: usize,
-    /// A document that nobody uses for so long is unloaded.
+    /// Time without use after which a document is unloaded.
     pub idle_after: Duration,
-    /// Documents that do not exist but are waited for.
+    /// Maximum number of missing documents that all clients together may wait for.
     pub max_pending: usize,
-    /// How long a batch of sync messages may take to be applied.
+    /// Time limit for applying a batch of sync messages.
     pub apply_budget: Duration,
-    /// What clients may take.
+    /// Limits of clients.
     pub limits: Limits,
-    /// The page at `/`.
+    /// The dashboard at `/`.
     pub dashboard: Dashboard,
-    /// How long the content of deleted documents stays on the disk.
+    /// Time for which the content of a deleted document stays on disk.
     pub keep_deleted: Duration,
-    /// How long sockets may take.
-    pub times: SocketTimes,
-    /// How long the end may take.
+    /// Time limits of WebSockets.
+    pub timeouts: SocketTimeouts,
+    /// Time limit for a graceful shutdown.
     pub grace: Duration,
-    /// Makes a further protocol for the server.
+    /// Creates a further protocol for the server.
     pub additional: Option<fn() -> Arc<dyn AdditionalSurface>>,
+}
+
+impl Options {
+    /// Where the default document is, for messages to the operator. Contains no password.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match &self.database {
+            Some(database) => database.url.to_string(),
+            None => std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone()).display().to_string(),
+        }
+    }
 }
 
 /// The defaults of the command line, except that the server listens on a free port of 127.0.0.1 and has no dashboard.
@@ -81,6 +95,7 @@ impl Default for Options {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             tls: None,
+            database: None,
             state: PathBuf::from("state.automerge"),
             documents: PathBuf::from("documents"),
             allowed_origins: Vec::new(),
@@ -94,64 +109,70 @@ impl Default for Options {
             limits,
             dashboard: Dashboard::none(),
             keep_deleted: Duration::from_secs(30 * 86_400),
-            times: SocketTimes::default(),
+            timeouts: SocketTimeouts::default(),
             grace: Duration::from_secs(10),
             additional: None,
         }
     }
 }
 
-/// A server that listens, and what there is to say about it.
+/// A server that is ready to run, with the data for the startup message.
 pub struct Started {
-    /// To be run.
+    /// The server. Call [`Server::run`].
     pub server: Server,
-    /// Where it listens; ports that were 0 are known now.
+    /// The bound addresses, with their actual ports.
     pub addresses: Vec<SocketAddr>,
     /// The default document.
     pub document: DocumentId,
-    /// How many positions it holds.
+    /// Number of positions in the default document.
     pub positions: usize,
-    /// Whether there was no document before.
+    /// Whether the default document was created now.
     pub created: bool,
-    /// What was cut off its file when it was opened.
+    /// The incomplete write that was truncated from the file of the default document.
     pub repaired: Option<Repair>,
 }
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The default document's file, or the folder of the others.
+    /// The file of the default document, or the folder of the others, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The default document could not be made, or not be given its id.
-    #[error("the document in {} could not be written: {source}", .path.display())]
+    /// The database cannot be opened.
+    #[error(transparent)]
+    OpenDatabase(#[from] DatabaseOpenError),
+    /// The database fails after it was opened.
+    #[error(transparent)]
+    Database(DatabaseError),
+    /// The default document could not be created, or its id could not be stored in it.
+    #[error("the document in {location} could not be written: {source}")]
     Write {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
+        /// The file or the database.
+        location: String,
+        /// The error of the edit.
         source: EditFailure,
     },
     /// The default document cannot be opened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// Who may do what.
+    /// The access records cannot be loaded.
     #[error(transparent)]
     Access(AccessError),
-    /// Keys, accounts, tokens.
+    /// Keys or accounts cannot be loaded.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// An address.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}{}", bind_hint(.source))]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The certificate, or its key.
+    /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The names under which we speak to peers.
+    /// A generated peer or storage id is invalid. Does not occur.
     #[error(transparent)]
     Identity(#[from] repo_protocol::InvalidPeerName),
 }
@@ -167,26 +188,26 @@ impl From<AccessError> for StartError {
 
 fn bind_hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the program that has it, or give another address with --listen",
+        io::ErrorKind::AddrInUse => "; stop the program that uses it, or give another address with --listen",
         io::ErrorKind::PermissionDenied => "; give a port above 1023 with --listen",
         _ => "; give another address with --listen",
     }
 }
 
-/// Opens everything, and listens. Connections are answered once the server runs.
+/// Opens the store, and binds the addresses. [`Server::run`] then serves connections.
 ///
 /// # Errors
-/// When anything of it fails; nothing is left running.
+/// If any step fails. No tasks are left running.
 pub async fn start(options: Options) -> Result<Started, StartError> {
     start_on(Arc::new(RealDisk::default()), options).await
 }
 
-/// The same on another disk than this computer's.
+/// Like [`start`], on another [`Disk`].
 ///
 /// # Errors
 /// As for [`start`].
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
-    let tls = options.tls.map(Tls::open).transpose()?;
+    let tls = options.tls.clone().map(Tls::open).transpose()?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -195,17 +216,9 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let authority = options.auth.as_ref().map(Authority::open).transpose()?;
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
-    StateFile::create_folder(&*disk, &options.state)?;
-    let mode = disk.mode();
-    let state = StateFile::open_with_embedded_id(disk, &options.state)?;
-    let repaired = state.repair().cloned();
-    let carried = state.document().and_then(Document::carried_id);
-    let created = state.document().is_none();
-    let document = carried.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    // It makes the folder of the documents, which is then there to be locked.
-    let identity = Identity::load(&options.documents, mode)?;
-    let store: Arc<dyn Store> =
-        Arc::new(FileStore::open_with_limits(state, document.clone(), &options.documents, options.limits.open_files)?);
+    let location = options.location();
+    let Storage { store, database, identity, default_document: document, missing, repair } =
+        Storage::open(&options, disk).await?;
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let surface = options.additional.map(|surface| surface());
     let additional = surface.as_deref();
@@ -236,29 +249,29 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         hub.stop().await;
         return Err(error.into());
     }
-    let missing =
-        carried.is_none().then(|| if created { new_plan(document.clone()) } else { Edit::CarryId(document.clone()) });
-    let positions = match open_default(&hub, &document, missing, &options.state).await {
-        Ok(positions) => positions,
+    hub.follow_news();
+    let opened = open_default(hub.clone(), document.clone(), missing).await;
+    let (created, positions) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             hub.stop().await;
-            return Err(error);
+            return Err(error.into_start_error(location));
         }
     };
     let app = App {
         hub,
         default_id: document.clone(),
         identity: Arc::new(identity),
-        access: Access::new(options.allowed_origins, options.hosts, authority.is_none()),
-        sessions: authority.clone().map(Sessions::new),
+        origin_policy: OriginPolicy::new(options.allowed_origins, options.hosts, authority.is_none()),
+        session_monitor: authority.clone().map(SessionMonitor::new),
         authority,
-        times: options.times,
+        timeouts: options.timeouts,
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
-        guests: Guests::new(&options.limits),
+        connection_limiter: ConnectionLimiter::new(&options.limits),
         compression: Compression::new(),
-        ephemerals: EphemeralRates::new(&options.limits, Instant::now()),
-        paces: Arc::new(UserPaces::new(&options.limits, Instant::now())),
+        ephemeral_rate_limits: EphemeralRateLimits::new(&options.limits, Instant::now()),
+        user_rate_limits: Arc::new(UserRateLimits::new(&options.limits, Instant::now())),
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
@@ -266,26 +279,52 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
-    let server = Server::new(Arc::new(app), listeners, tls, options.grace);
-    Ok(Started { server, addresses, document, positions, created, repaired })
+    let server = Server::new(Arc::new(app), database, listeners, tls, options.grace);
+    Ok(Started { server, addresses, document, positions, created, repaired: repair })
 }
 
-/// Opens the default document, after adding what is `missing` in it. Returns how many positions it holds.
-async fn open_default(
-    hub: &Hub,
-    document: &DocumentId,
-    missing: Option<Edit>,
-    state: &Path,
-) -> Result<usize, StartError> {
-    if let Some(edit) = missing {
-        let author = Author { name: "server".to_owned(), now: now_ms() };
-        let written = hub.edit(&Requester::server(), document, edit, author).await;
-        written.map_err(|source| StartError::Write { path: state.to_owned(), source })?;
+/// Why the default document cannot be opened.
+enum DefaultDocumentError {
+    Write(EditFailure),
+    Unavailable(Unavailable),
+}
+
+impl DefaultDocumentError {
+    fn into_start_error(self, location: String) -> StartError {
+        match self {
+            Self::Write(source) => StartError::Write { location, source },
+            Self::Unavailable(unavailable) => unavailable.into(),
+        }
     }
-    Ok(hub.view(&Requester::server(), document).await?.map_or(0, |view| read_view(&view).len()))
 }
 
-/// An empty plan, in lakh of rupees until somebody says otherwise.
+/// Opens the default document after adding what it lacks. Returns whether it was created, and the number of its positions.
+async fn open_default(hub: Hub, document: DocumentId, missing: Missing) -> Result<(bool, usize), DefaultDocumentError> {
+    let edit = match missing {
+        Missing::Nothing => None,
+        Missing::Id => Some(Edit::CarryId(document.clone())),
+        Missing::Document => Some(new_plan(document.clone())),
+        Missing::DocumentUnlessStored => {
+            let condition = Condition::Heads(Vec::new());
+            Some(Edit::OnlyIf { condition, edit: Box::new(new_plan(document.clone())) })
+        }
+    };
+    let mut created = missing == Missing::Document;
+    if let Some(edit) = edit {
+        let author = Author { name: "server".to_owned(), now: now_ms() };
+        match hub.edit(&Requester::server(), &document, edit, author).await {
+            Ok(_) => created |= missing == Missing::DocumentUnlessStored,
+            Err(EditFailure::Edit(EditError::Changed)) if missing == Missing::DocumentUnlessStored => {}
+            Err(error) => return Err(DefaultDocumentError::Write(error)),
+        }
+    }
+    match hub.view(&Requester::server(), &document).await {
+        Ok(view) => Ok((created, view.map_or(0, |view| read_view(&view).len()))),
+        Err(error) => Err(DefaultDocumentError::Unavailable(error)),
+    }
+}
+
+/// An empty plan, in lakh of rupees.
 fn new_plan(id: DocumentId) -> Edit {
     let plan = PlanPatch {
         name: Some("New plan".to_owned()),

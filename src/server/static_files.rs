@@ -1,4 +1,4 @@
-//! Files that never change while the server runs, with their compressed forms.
+//! Files that do not change while the server runs, with their compressed forms.
 
 use std::io;
 
@@ -8,39 +8,38 @@ use bytes::Bytes;
 use offload::with_low_priority;
 use tokio::sync::OnceCell;
 
-use super::compression::{AsItIs, compress};
-use super::encoding::{Encoding, accepted};
+use super::transport::compression::{SkipCompression, compress};
+use super::transport::content_encoding::{ContentEncoding, negotiate};
 
-/// Brotli's quality for what is compressed once.
+/// Brotli quality for files that are compressed once.
 const QUALITY: u32 = 6;
-/// Bytes that brotli looks back, as a power of two.
+/// Base-2 logarithm of brotli's window size.
 const WINDOW: u32 = 22;
 
-/// The content of a file. Each compressed form is made once, when a client first asks for it: answers cost no processor time,
-/// however many there are.
+/// A file in memory. Each compressed form is created when a client first requests it, and is kept.
 #[derive(Debug)]
-pub struct Static {
+pub struct StaticFile {
     kind: HeaderValue,
     plain: Bytes,
     brotli: OnceCell<Bytes>,
     gzip: OnceCell<Bytes>,
 }
 
-impl Static {
-    /// A file of this media type.
+impl StaticFile {
+    /// A file with this media type and content.
     #[must_use]
     pub fn new(kind: HeaderValue, plain: impl Into<Bytes>) -> Self {
         Self { kind, plain: plain.into(), brotli: OnceCell::new(), gzip: OnceCell::new() }
     }
 
-    /// The answer to a client that sent these headers.
-    pub async fn answer(&self, request: &HeaderMap) -> Response {
-        let encoding = accepted(request);
+    /// The response to a request with these headers.
+    pub async fn response(&self, request: &HeaderMap) -> Response {
+        let encoding = negotiate(request);
         let (encoding, body) = match self.encoded(encoding).await {
             Ok(body) => (encoding, body),
             Err(error) => {
                 tracing::error!(%error, "a file could not be compressed");
-                (Encoding::Identity, self.plain.clone())
+                (ContentEncoding::Identity, self.plain.clone())
             }
         };
         let mut response = body.into_response();
@@ -49,23 +48,23 @@ impl Static {
         if let Some(name) = encoding.name() {
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        response.extensions_mut().insert(AsItIs);
+        response.extensions_mut().insert(SkipCompression);
         response
     }
 
-    async fn encoded(&self, encoding: Encoding) -> io::Result<Bytes> {
+    async fn encoded(&self, encoding: ContentEncoding) -> io::Result<Bytes> {
         let form = match encoding {
-            Encoding::Brotli => &self.brotli,
-            Encoding::Gzip => &self.gzip,
-            Encoding::Identity => return Ok(self.plain.clone()),
+            ContentEncoding::Brotli => &self.brotli,
+            ContentEncoding::Gzip => &self.gzip,
+            ContentEncoding::Identity => return Ok(self.plain.clone()),
         };
         let plain = self.plain.clone();
-        let made = form.get_or_try_init(|| async move {
-            let made =
+        let compressed = form.get_or_try_init(|| async move {
+            let compressed =
                 tokio::task::spawn_blocking(move || with_low_priority(|| compress(&plain, encoding, QUALITY, WINDOW)));
-            made.await.map_err(io::Error::other)?.map(Bytes::from)
+            compressed.await.map_err(io::Error::other)?.map(Bytes::from)
         });
-        made.await.cloned()
+        compressed.await.cloned()
     }
 }
 
@@ -76,20 +75,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn file_is_compressed_once_however_often_it_is_asked_for() {
-        let file = Static::new(HeaderValue::from_static("text/css"), "a { color: red }\n".repeat(1_000));
-        for (taken, sent) in [("br", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {
-            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(taken))]);
+    async fn file_is_compressed_once() {
+        let file = StaticFile::new(HeaderValue::from_static("text/css"), "a { color: red }\n".repeat(1_000));
+        for (accepted, sent) in [("br", Some("br")), ("gzip", Some("gzip")), ("identity", None)] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted))]);
             let mut bodies = Vec::new();
             for _ in 0..3 {
-                let response = file.answer(&headers).await;
+                let response = file.response(&headers).await;
                 let encoding =
                     response.headers().get(header::CONTENT_ENCODING).map(|name| name.to_str().expect("text"));
                 assert_eq!(encoding, sent);
                 bodies.push(response.into_body().collect().await.expect("read").to_bytes());
             }
-            // The very same bytes in memory, not equal ones.
-            assert!(bodies.iter().all(|body| body.as_ptr() == bodies[0].as_ptr()), "{taken}");
+            // Not only equal: the same bytes in memory.
+            assert!(bodies.iter().all(|body| body.as_ptr() == bodies[0].as_ptr()), "{accepted}");
             assert_eq!(bodies[0].len() < 1_000, sent.is_some());
         }
     }

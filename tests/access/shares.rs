@@ -145,7 +145,7 @@ async fn one_user_cannot_exhaust_connections() {
             }
         };
         assert_eq!(u16::from(close.code), 1013, "{path}");
-        assert!(close.reason.contains("connections of yours"), "{path}: {}", close.reason);
+        assert!(close.reason.contains("you have too many open connections"), "{path}: {}", close.reason);
     }
     assert_eq!(refusals(&server, "too_many_from_user"), 3.0);
     let mut peer = joined(&server, &ceo, "ceo").await;

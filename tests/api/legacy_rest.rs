@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use happierwork::legacy::parse_when;
+use happierwork::legacy::parse_date;
 use plan::Budget;
 use serde_json::{Value, json};
 
@@ -165,8 +165,8 @@ fn as_listed(mut row: Value) -> Value {
         Budget::Int(number) => number.into(),
         Budget::Float(number) => number.into(),
     };
-    let when = parse_when(row["lastUpdated"][1].as_str().unwrap()).unwrap();
-    row["lastUpdated"][1] = happierwork::legacy::format_when(when).into();
+    let when = parse_date(row["lastUpdated"][1].as_str().unwrap()).unwrap();
+    row["lastUpdated"][1] = happierwork::legacy::format_date(when).into();
     row
 }
 
@@ -190,7 +190,7 @@ fn fixture_with(changes: &[(&str, Change)]) -> Vec<Value> {
 fn listed(answer: &Answer) -> Vec<Value> {
     let mut rows: Vec<Value> = serde_json::from_value(answer.expect(200)).unwrap();
     for row in &mut rows {
-        let when = parse_when(row["lastUpdated"][1].as_str().unwrap()).unwrap();
+        let when = parse_date(row["lastUpdated"][1].as_str().unwrap()).unwrap();
         if runtime::clock::now_ms() - when < 600_000 {
             row["lastUpdated"][1] = "now".into();
         }

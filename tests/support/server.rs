@@ -86,7 +86,7 @@ impl TestServer {
     pub async fn start_killable_at(folder: &Arc<TempDir>, address: SocketAddr) -> Self {
         let mut options = options(folder.path());
         options.listen = vec![address];
-        options.times.goodbye = Duration::from_millis(200);
+        options.timeouts.close = Duration::from_millis(200);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let starting = runtime.spawn(start_on(Arc::new(RealDisk::default()), options));
         let started = starting.await.unwrap().expect("the server starts");
@@ -257,7 +257,7 @@ impl TestServer {
             format!("row {}", ids - 1)
         };
         let rows = legacy::import(json, &plan::Plan::default().scale(), 1_750_000_000_000, &mut new_id)
-            .expect("a legacy file with only sound rows");
+            .expect("a legacy file with only valid rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             created_at: Some(row.created_at_ms),
             updated: Some((row.updated_by, row.updated_at_ms)),

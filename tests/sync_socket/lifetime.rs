@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
-use happierwork::server::SocketTimes;
+use happierwork::server::SocketTimeouts;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Budget, Edit, NewPosition, PositionPatch};
 use repo_protocol::Message;
@@ -18,14 +18,14 @@ use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
 const STALLED: &str = "happierwork_refusals_total{reason=\"stalled\"}";
 
-async fn server(times: SocketTimes) -> TestServer {
+async fn server(timeouts: SocketTimeouts) -> TestServer {
     let folder = Arc::new(TempDir::new().expect("a folder"));
-    TestServer::start_in(folder, |options| options.times = times).await
+    TestServer::start_in(folder, |options| options.timeouts = timeouts).await
 }
 
-fn quick_pings() -> SocketTimes {
-    let goodbye = Duration::from_millis(200);
-    SocketTimes { ping: Duration::from_millis(50), stall: PATIENCE * 10, goodbye, ..SocketTimes::default() }
+fn quick_pings() -> SocketTimeouts {
+    let close = Duration::from_millis(200);
+    SocketTimeouts { ping: Duration::from_millis(50), stall: PATIENCE * 10, close, ..SocketTimeouts::default() }
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn peer_is_closed_after_two_missed_pings() {
 
 #[tokio::test]
 async fn socket_that_never_reads_is_closed() {
-    let times = SocketTimes { stall: Duration::from_millis(200), ..quick_pings() };
-    let server = server(times).await;
+    let timeouts = SocketTimeouts { stall: Duration::from_millis(200), ..quick_pings() };
+    let server = server(timeouts).await;
     let text = "x".repeat(1_000);
     let row = NewPosition::new("wide", text.clone())
         .with(DEPARTMENT, text.clone())
@@ -186,7 +186,7 @@ async fn client_that_keeps_sending_does_not_block_shutdown() {
 /// The server ends it, as the client waits for that.
 #[tokio::test]
 async fn connection_ends_after_both_close_frames() {
-    let server = server(SocketTimes { goodbye: PATIENCE * 10, ..SocketTimes::default() }).await;
+    let server = server(SocketTimeouts { close: PATIENCE * 10, ..SocketTimeouts::default() }).await;
     for path in ["/ws/dashboard/", "/sync", "/sync/default"] {
         let leaves = server.connect(path).await;
         timeout(PATIENCE, leaves.close()).await.unwrap_or_else(|_| panic!("{path}: left, and is still there"));

@@ -65,7 +65,7 @@ async fn full_server_rejects_connections_until_one_ends() {
     let mut two = RepoPeer::join(&server, "two").await;
 
     let message = refused(&mut server.connect("/sync").await, 1013).await;
-    assert!(message.contains("as many connections as it takes; try again later"), "{message}");
+    assert!(message.contains("too many connections to this server; try again later"), "{message}");
     for path in ["/sync/default", "/"] {
         let (code, reason) = code_and_reason(server.connect(path).await).await;
         assert_eq!((code, reason.contains("try again later")), (1013, true), "{path}: {reason}");
@@ -147,7 +147,7 @@ async fn socket_that_never_joins_is_closed() {
     let mut quiet = RepoPeer::join(&server, "quiet").await;
     let mut silent = server.connect("/sync").await;
     let message = refused(&mut silent, 1008).await;
-    assert!(message.contains("no join came within 0.1 s"), "{message}");
+    assert!(message.contains("no join message within 0.1 s"), "{message}");
     assert_eq!(refusals(&server, "handshake"), 1.0);
     quiet.until_agreed(&mut PeerDocument::empty(&server.document)).await;
 }
@@ -318,7 +318,7 @@ async fn oversized_request_head_is_rejected() {
 #[tokio::test]
 async fn unread_answer_closes_its_connection() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
-    let server = TestServer::start_in(folder, |options| options.times.stall = Duration::from_millis(200)).await;
+    let server = TestServer::start_in(folder, |options| options.timeouts.stall = Duration::from_millis(200)).await;
     let positions = (0..100).map(|n| {
         plan::NewPosition::new(format!("{n}"), "d".repeat(1_000))
             .with(plan::fields::DEPARTMENT, "HR")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ScalarValue};
 use client::{Replica as Client, ReplicaOptions, Status};
-use happierwork::server::{Limits, SocketTimes};
+use happierwork::server::{Limits, SocketTimeouts};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -29,7 +29,7 @@ async fn impatient() -> TestServer {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     TestServer::start_in(folder, |options| {
         let (ping, stall) = (Duration::from_millis(300), Duration::from_secs(1));
-        options.times = SocketTimes { ping, stall, message: stall, ..SocketTimes::default() };
+        options.timeouts = SocketTimeouts { ping, stall, message: stall, ..SocketTimeouts::default() };
     })
     .await
 }
@@ -165,7 +165,7 @@ async fn long_upload_is_closed_when_memory_is_scarce() {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     let server = TestServer::start_in(folder, |options| {
         let ping = Duration::from_millis(100);
-        options.times = SocketTimes { ping, stall: PATIENCE, message: ping, ..SocketTimes::default() };
+        options.timeouts = SocketTimeouts { ping, stall: PATIENCE, message: ping, ..SocketTimeouts::default() };
         options.limits = Limits { message_memory: 2 << 20, ..Limits::default() };
     })
     .await;

@@ -14,44 +14,44 @@ pub enum AuthError {
     /// A file or the folder cannot be read.
     #[error("{} cannot be read: {source}", .path.display())]
     Read {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A file or the folder cannot be written.
     #[error("{} cannot be written: {source}", .path.display())]
     Write {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The folder does not exist.
     #[error(
-        "there is no folder {}; make it, and the first account in it, with \
+        "there is no folder {}; create it and the first account with \
          `happierwork user add NAME --role owner --auth {}`", .0.display(), .0.display()
     )]
     NoFolder(PathBuf),
     /// Other users can access a file with secrets.
     #[error(
-        "{} is open to others than its owner (mode {mode:03o}); close it with `chmod 600 {}`. \
-         If others may have read it, create another key with `happierwork key new` and retire the old ones",
+        "other users can access {} (mode {mode:03o}); run `chmod 600 {}`. \
+         If they may have read it, create another key with `happierwork key new` and retire the old ones",
         .path.display(), .path.display()
     )]
     Exposed {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
         /// The file's permissions.
         mode: u32,
     },
     /// A file has disappeared.
-    #[error("{} is gone; put it back", .0.display())]
+    #[error("{} is gone; restore it", .0.display())]
     Gone(PathBuf),
     /// A file is too large.
     #[error("{} is larger than {limit} bytes", .path.display())]
     TooLarge {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
         /// The size limit in bytes.
         limit: u64,
@@ -59,13 +59,13 @@ pub enum AuthError {
     /// A file has invalid content.
     #[error("{}: {reason}. The file was not changed: repair it or restore a backup", .path.display())]
     Content {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
         /// What is wrong with the content.
         reason: String,
     },
     /// Another process holds the folder's lock.
-    #[error("{} is locked by another happierwork{}; try again when that has ended", .path.display(), holder(*.pid))]
+    #[error("{} is locked by another happierwork{}; retry when it has ended", .path.display(), holder(*.pid))]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -73,10 +73,10 @@ pub enum AuthError {
         pid: Option<u32>,
     },
     /// The folder has no key to sign or verify tokens with.
-    #[error("there is no key in {}; make one with `happierwork key new --auth {}`", .0.display(), .0.display())]
+    #[error("there is no key in {}; create one with `happierwork key new --auth {}`", .0.display(), .0.display())]
     NoKey(PathBuf),
     /// Neither a folder nor a provider's keys are configured.
-    #[error("no source of keys: give --auth DIR, --jwks FILE, or both")]
+    #[error("no source of keys: use --auth DIR, --jwks FILE, or both")]
     Nothing,
     /// The account name is invalid.
     #[error(transparent)]
@@ -97,16 +97,16 @@ pub enum AuthError {
     #[error("there is no key {0}; see `happierwork key list`")]
     UnknownKey(String),
     /// The last key cannot be retired.
-    #[error("{0} is the only key; make another one first with `happierwork key new`")]
+    #[error("{0} is the only key; create another one first with `happierwork key new`")]
     OnlyKey(String),
     /// The token would be too long to be accepted.
-    #[error("a token that names so many documents has {0} bytes, and would be refused; name fewer, or all with `*`")]
+    #[error("the token would have {0} bytes, more than the server accepts; name fewer documents, or all with `*`")]
     TokenTooLong(usize),
     /// The lifetime is out of range.
-    #[error("a token lives for 1 second to 400 days")]
+    #[error("the lifetime of a token must be 1 second to 400 days")]
     Lifetime,
     /// The token has no id, so it cannot be revoked.
-    #[error("a token without an id (jti) cannot be logged out; it ends when it expires, or when its key is retired")]
+    #[error("a token without an id (jti) cannot be logged out; it is valid until it expires or its key is retired")]
     NoTokenId,
     /// There is no folder to store revocations in.
     #[error("revocations cannot be stored without a folder; start the server with --auth DIR")]

@@ -121,7 +121,7 @@ impl AuthFolder {
     pub fn keys(&self) -> Result<OwnKeys, AuthError> {
         let path = self.keys_file();
         let keys: OwnKeys = read_json(&path, MAX_KEYS)?.unwrap_or_default();
-        // Rejects unusable keys before anybody changes the file.
+        // Rejects unusable keys before the file is changed.
         keys.prepare().map_err(|reason| AuthError::Content { path, reason })?;
         Ok(keys)
     }

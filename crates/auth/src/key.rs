@@ -57,9 +57,9 @@ impl Algorithm {
 /// The kinds of keys that can be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum NewKey {
-    /// A key pair: others can verify with its public part, and not sign (Ed25519, EdDSA)
+    /// A key pair: other servers can verify with its public part, but not sign (Ed25519, EdDSA)
     Ed25519,
-    /// A secret: whoever can verify can sign (HMAC with SHA-256)
+    /// A secret: each server that can verify can also sign (HMAC with SHA-256)
     Hs256,
 }
 

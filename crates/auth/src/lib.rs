@@ -68,5 +68,5 @@ pub use name::{AccountName, InvalidName, MAX_NAME};
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
 pub use principal::Principal;
 pub use role::Role;
-pub use throttle::{Allowance, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
-pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, over_at};
+pub use throttle::{AttemptLimit, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
+pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, valid_until};

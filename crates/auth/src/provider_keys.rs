@@ -48,7 +48,7 @@ pub(super) fn read(json: &[u8]) -> Result<ProviderKeys, String> {
         let name = jwk.kid.as_deref().unwrap_or("without an id");
         if jwk.kty == "oct" {
             return Err(format!(
-                "the key {name:?} is a secret (kty \"oct\"), with which anybody could make tokens.  \
+                "the key {name:?} is a secret (kty \"oct\"), with which its holders could issue tokens.  \
                  The keys of a provider are its public ones"
             ));
         }

@@ -7,7 +7,7 @@
 //! attempts of its own for that account.
 //!
 //! The tables are bounded. An entry is dropped only when its bucket is full again; if a table is full, new names have
-//! to wait. So nobody gains attempts by trying many names.
+//! to wait. So trying many names yields no additional attempts.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ use limits::network_of;
 use tokio::time::Instant;
 
 /// Attempts at one account.
-pub const PER_ACCOUNT: Allowance = Allowance { at_once: 10, every: Duration::from_secs(30) };
+pub const PER_ACCOUNT: AttemptLimit = AttemptLimit { burst: 10, refill_interval: Duration::from_secs(30) };
 /// Attempts from one network.
-pub const PER_ADDRESS: Allowance = Allowance { at_once: 30, every: Duration::from_secs(2) };
+pub const PER_ADDRESS: AttemptLimit = AttemptLimit { burst: 30, refill_interval: Duration::from_secs(2) };
 /// Sessions of one account. Bounded, since each logged-out session is remembered until it would have expired.
-pub const SESSIONS: Allowance = Allowance { at_once: 1_000, every: Duration::from_secs(10) };
+pub const SESSIONS: AttemptLimit = AttemptLimit { burst: 1_000, refill_interval: Duration::from_secs(10) };
 
 /// Networks from which an account has logged in that are remembered, the latest ones.
 const MAX_KNOWN_NETWORKS: usize = 8;
@@ -38,24 +38,24 @@ const MIN_PRUNE: usize = 1 << 10;
 
 /// A token bucket's size, and its refill interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
+pub struct AttemptLimit {
     /// Size of the bucket.
-    pub at_once: u32,
+    pub burst: u32,
     /// Time in which one token is refilled.
-    pub every: Duration,
+    pub refill_interval: Duration,
 }
 
-impl Allowance {
-    /// Time until the next token is available; `None` if one is available now. `whole_at` is when the bucket is full.
-    fn wait(self, whole_at: Instant, now: Instant) -> Option<Duration> {
-        let slack = self.every * (self.at_once - 1);
-        let wait = whole_at.saturating_duration_since(now).saturating_sub(slack);
+impl AttemptLimit {
+    /// Time until the next token is available; `None` if one is available now. `full_at` is when the bucket is full.
+    fn wait(self, full_at: Instant, now: Instant) -> Option<Duration> {
+        let slack = self.refill_interval * (self.burst - 1);
+        let wait = full_at.saturating_duration_since(now).saturating_sub(slack);
         (!wait.is_zero()).then_some(wait)
     }
 
     /// When the bucket is full again after taking one more token.
-    fn count(self, whole_at: Instant, now: Instant) -> Instant {
-        whole_at.max(now) + self.every
+    fn count(self, full_at: Instant, now: Instant) -> Instant {
+        full_at.max(now) + self.refill_interval
     }
 }
 
@@ -65,7 +65,7 @@ struct KnownNetwork {
     network: IpAddr,
     last: Instant,
     /// When the bucket of attempts from there is full again.
-    whole_at: Instant,
+    full_at: Instant,
 }
 
 /// Buckets of attempts by account and by network, and of sessions by account.
@@ -109,14 +109,14 @@ impl Throttle {
         let known_network = known_network(&mut self.known_network, account, from, now);
         // Checks both limits before counting: a refusal by one does not count at the other.
         let of_account = match &known_network {
-            Some(known_network) => PER_ACCOUNT.wait(known_network.whole_at, now),
+            Some(known_network) => PER_ACCOUNT.wait(known_network.full_at, now),
             None => self.accounts.wait(account, now),
         };
         if let Some(wait) = of_account.max(self.addresses.wait(&from, now)) {
             return Err(wait);
         }
         match known_network {
-            Some(known_network) => known_network.whole_at = PER_ACCOUNT.count(known_network.whole_at, now),
+            Some(known_network) => known_network.full_at = PER_ACCOUNT.count(known_network.full_at, now),
             None => self.accounts.count(account.into(), now),
         }
         self.addresses.count(from, now);
@@ -131,13 +131,13 @@ impl Throttle {
     pub(super) fn succeeded(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
         let from = network_of(from);
         match known_network(&mut self.known_network, account, from, now) {
-            Some(known_network) => (known_network.last, known_network.whole_at) = (now, now),
+            Some(known_network) => (known_network.last, known_network.full_at) = (now, now),
             None => {
                 self.accounts.forget(account);
                 self.remember(account, from, now);
             }
         }
-        self.addresses.give_back(&from, now);
+        self.addresses.return_attempt(&from, now);
         if self.networks.len() < MAX_ENTRIES || self.networks.contains_key(&from) {
             self.networks.insert(from, now);
         }
@@ -156,7 +156,7 @@ impl Throttle {
         {
             known.swap_remove(oldest);
         }
-        known.push(KnownNetwork { network, last: now, whole_at: now });
+        known.push(KnownNetwork { network, last: now, full_at: now });
     }
 }
 
@@ -175,9 +175,9 @@ fn known_network<'a>(
 /// not used because it reads the clock only when empty, and so may allow two bursts after idle time.)
 #[derive(Debug)]
 struct Table<K> {
-    allowance: Allowance,
+    limit: AttemptLimit,
     max_entries: usize,
-    whole_at: HashMap<K, Instant>,
+    full_at: HashMap<K, Instant>,
     /// Number of entries at which droppable ones are searched for.
     prune_at: usize,
     /// No entry can be dropped before this time.
@@ -185,14 +185,8 @@ struct Table<K> {
 }
 
 impl<K: Hash + Eq> Table<K> {
-    fn new(allowance: Allowance, max_entries: usize) -> Self {
-        Self {
-            allowance,
-            max_entries,
-            whole_at: HashMap::new(),
-            prune_at: MIN_PRUNE.min(max_entries),
-            full_until: None,
-        }
+    fn new(limit: AttemptLimit, max_entries: usize) -> Self {
+        Self { limit, max_entries, full_at: HashMap::new(), prune_at: MIN_PRUNE.min(max_entries), full_until: None }
     }
 
     /// Time until the next attempt; `None` if it is allowed now.
@@ -200,38 +194,38 @@ impl<K: Hash + Eq> Table<K> {
     where
         K: Borrow<Q>,
     {
-        let Some(whole_at) = self.whole_at.get(key).copied() else { return self.wait_for_room(now) };
-        self.allowance.wait(whole_at, now)
+        let Some(full_at) = self.full_at.get(key).copied() else { return self.wait_for_room(now) };
+        self.limit.wait(full_at, now)
     }
 
     fn wait_for_room(&mut self, now: Instant) -> Option<Duration> {
-        if self.whole_at.len() < self.prune_at {
+        if self.full_at.len() < self.prune_at {
             return None;
         }
         if let Some(before) = self.full_until.filter(|before| *before > now) {
             return Some(before - now);
         }
-        self.whole_at.retain(|_, whole_at| *whole_at > now);
+        self.full_at.retain(|_, full_at| *full_at > now);
         // The table doubles before the next search, so searching stays cheap.
-        self.prune_at = (self.whole_at.len() * 2).clamp(MIN_PRUNE.min(self.max_entries), self.max_entries);
-        if self.whole_at.len() < self.max_entries {
+        self.prune_at = (self.full_at.len() * 2).clamp(MIN_PRUNE.min(self.max_entries), self.max_entries);
+        if self.full_at.len() < self.max_entries {
             return None;
         }
-        self.full_until = self.whole_at.values().min().copied();
+        self.full_until = self.full_at.values().min().copied();
         self.full_until.map(|before| before - now)
     }
 
     fn count(&mut self, key: K, now: Instant) {
-        let whole_at = self.whole_at.entry(key).or_insert(now);
-        *whole_at = self.allowance.count(*whole_at, now);
+        let full_at = self.full_at.entry(key).or_insert(now);
+        *full_at = self.limit.count(*full_at, now);
     }
 
-    fn give_back<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, now: Instant)
+    fn return_attempt<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, now: Instant)
     where
         K: Borrow<Q>,
     {
-        if let Some(whole_at) = self.whole_at.get_mut(key) {
-            *whole_at = whole_at.checked_sub(self.allowance.every).unwrap_or(now);
+        if let Some(full_at) = self.full_at.get_mut(key) {
+            *full_at = full_at.checked_sub(self.limit.refill_interval).unwrap_or(now);
         }
     }
 
@@ -239,7 +233,7 @@ impl<K: Hash + Eq> Table<K> {
     where
         K: Borrow<Q>,
     {
-        self.whole_at.remove(key);
+        self.full_at.remove(key);
         self.full_until = None;
     }
 }
@@ -257,7 +251,7 @@ mod tests {
     }
 
     /// Counts how many of 10,000 attempts are allowed, one every `pause`, from the addresses that `from` chooses.
-    fn let_through(pause: Duration, from: impl Fn(u32) -> IpAddr) -> u32 {
+    fn allowed_attempts(pause: Duration, from: impl Fn(u32) -> IpAddr) -> u32 {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         (0..10_000).map(|try_| u32::from(throttle.attempt("cfo", from(try_), start + pause * try_).is_ok())).sum()
     }
@@ -265,9 +259,9 @@ mod tests {
     #[test]
     fn account_limit_is_10_attempts_then_one_per_30_s() {
         for from in [|_: u32| HERE, address] {
-            assert_eq!(let_through(Duration::ZERO, from), 10);
+            assert_eq!(allowed_attempts(Duration::ZERO, from), 10);
             // For nearly 10,000 s.
-            assert_eq!(let_through(Duration::from_secs(1), from), 10 + 9_999 / 30);
+            assert_eq!(allowed_attempts(Duration::from_secs(1), from), 10 + 9_999 / 30);
         }
     }
 
@@ -275,13 +269,17 @@ mod tests {
     fn network_limit_is_30_attempts_then_one_per_2_s() {
         let (mut throttle, start) = (Throttle::default(), Instant::now());
         let mut tries = 0..;
-        let mut let_through = |after: Duration| {
+        let mut allowed_attempts = |after: Duration| {
             let names = tries.by_ref().take(1_000);
             names.filter(|name| throttle.attempt(&format!("user-{name}"), HERE, start + after).is_ok()).count()
         };
-        assert_eq!(let_through(Duration::ZERO), 30);
-        assert_eq!(let_through(Duration::from_secs(20)), 10);
-        assert_eq!(let_through(Duration::from_secs(3_600)), 30, "nobody saves up more than that");
+        assert_eq!(allowed_attempts(Duration::ZERO), 30);
+        assert_eq!(allowed_attempts(Duration::from_secs(20)), 10);
+        assert_eq!(
+            allowed_attempts(Duration::from_secs(3_600)),
+            30,
+            "unused attempts do not accumulate beyond the bucket"
+        );
     }
 
     #[test]
@@ -338,7 +336,7 @@ mod tests {
         let later = start + Duration::from_secs(30);
         throttle.attempt("cfo", HERE, later).expect("one is back");
         throttle.succeeded("cfo", HERE, later).expect("right");
-        assert_eq!(strangers(&mut throttle, later), 1, "nobody else gets tries back by that");
+        assert_eq!(strangers(&mut throttle, later), 1, "other networks get no attempts back");
         throttle.attempt("cfo", address(1), later).expect_err("somewhere new");
         throttle.attempt("ceo", HERE, later).expect("another account, as ever");
         let much_later = later + RECENT;
@@ -396,14 +394,14 @@ mod tests {
         let names = u32::try_from(MAX_ENTRIES).unwrap() * 2;
         let known = (0..names).filter(|name| throttle.attempt(&format!("user-{name}"), address(*name), start).is_ok());
         assert_eq!(known.count(), MAX_ENTRIES - 1);
-        assert_eq!(throttle.accounts.whole_at.len(), MAX_ENTRIES, "the table is bounded");
-        assert_eq!(throttle.addresses.whole_at.len(), MAX_ENTRIES, "and so is the other");
+        assert_eq!(throttle.accounts.full_at.len(), MAX_ENTRIES, "the table is bounded");
+        assert_eq!(throttle.addresses.full_at.len(), MAX_ENTRIES, "the table of addresses is bounded, too");
         throttle.attempt("cfo", address(names), start).expect_err("nothing is forgotten");
         // A new name has to wait until there is room.
         assert_eq!(throttle.attempt("ceo", HERE, start), Err(Duration::from_secs(30)));
         let later = start + Duration::from_secs(31);
         throttle.attempt("ceo", HERE, later).expect("there is room");
-        assert!(throttle.accounts.whole_at.len() < 10, "what has no more to say is forgotten");
+        assert!(throttle.accounts.full_at.len() < 10, "full buckets are dropped");
         throttle.attempt("cfo", HERE, later).expect("one is back");
         throttle.attempt("cfo", HERE, later).expect_err("and not more");
     }

@@ -94,13 +94,13 @@ pub(super) fn check_not_before(not_before: Option<i64>, now: i64) -> Result<(), 
 
 /// When a token with this `exp` claim stops being accepted.
 #[must_use]
-pub fn over_at(expires: i64) -> i64 {
+pub fn valid_until(expires: i64) -> i64 {
     expires.saturating_add(LEEWAY)
 }
 
 /// Whether a token with this `exp` claim has expired.
 pub(super) fn is_expired(expires: i64, now: i64) -> bool {
-    over_at(expires) <= now
+    valid_until(expires) <= now
 }
 
 /// Reason a token is refused, for the log only.

@@ -3,6 +3,6 @@
 use plan::{Position, Renderings};
 
 /// Renders nothing.
-pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, legacy: nothing, csv: nothing };
+pub(super) const RENDERINGS: Renderings = Renderings { json: nothing, additional: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}

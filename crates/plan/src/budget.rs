@@ -97,7 +97,7 @@ impl Budget {
     }
 }
 
-/// The form of the legacy protocol, of CSV and of change messages: `50000`, `12.5`.
+/// Formats the number without grouping or currency, as in CSV and change messages: `50000`, `12.5`.
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -165,7 +165,7 @@ mod tests {
         reader.records().flat_map(|record| record.expect("CSV").iter().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    fn runs(cell: &str) -> bool {
+    fn is_formula(cell: &str) -> bool {
         let cell = cell.trim_start_matches(|letter: char| letter == '"' || letter.is_whitespace());
         cell.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
     }
@@ -179,7 +179,7 @@ mod tests {
             let written = file(&[row]);
             for separator in *b",;\t|" {
                 let cells = cells_split_at(&written, separator, true);
-                assert!(!cells.iter().any(|cell| runs(cell)), "{text:?} split at {separator}: {cells:?}");
+                assert!(!cells.iter().any(|cell| is_formula(cell)), "{text:?} split at {separator}: {cells:?}");
             }
         }
     }
@@ -190,10 +190,10 @@ mod tests {
             let row = position("a", &[(DESIGNATION, &text), (LOCATION, &text)]);
             let written = file(&[row]);
             for separator in *b",;\t|" {
-                prop_assert!(!cells_split_at(&written, separator, true).iter().any(|cell| runs(cell)));
+                prop_assert!(!cells_split_at(&written, separator, true).iter().any(|cell| is_formula(cell)));
             }
             for separator in *b";\t|" {
-                prop_assert!(!cells_split_at(&written, separator, false).iter().any(|cell| runs(cell)));
+                prop_assert!(!cells_split_at(&written, separator, false).iter().any(|cell| is_formula(cell)));
             }
         }
 

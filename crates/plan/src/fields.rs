@@ -1,8 +1,8 @@
 //! The editable fields of a position.
 //!
 //! [`FIELDS`] is the only place where they are listed. The view, edits, preconditions, JSON API, its OpenAPI description,
-//! history and CSV export derive from this table: to add a field, add one entry. The legacy protocol has exactly the four
-//! fields that are named by constants here, and does not follow the table.
+//! history and CSV export derive from this table: to add a field, add one entry. The constants name the four fields that other code
+//! refers to individually.
 //!
 //! Values are kept in a [`FieldMap`], an array with one slot for each field:
 //!
@@ -57,7 +57,7 @@ pub const FIELDS: &[FieldDefinition] = &[
     FieldDefinition {
         key: "department",
         kind: FieldKind::Text { required: false },
-        description: "Any text; the legacy client knows Engineering, HR, Sales, Product and Other.",
+        description: "Any text, such as Engineering, HR, Sales, Product or Other.",
         example: r#""Engineering""#,
     },
     FieldDefinition {

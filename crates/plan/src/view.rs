@@ -24,8 +24,8 @@ use super::position::{Plan, Position, PositionKey, Reading, position_maps, read_
 pub struct Renderings {
     /// Renders the form of the JSON API.
     pub json: fn(&Position, &mut Vec<u8>),
-    /// Renders the form of the legacy protocol. Writes nothing for a row that is not sent to legacy clients.
-    pub legacy: fn(&Position, &mut Vec<u8>),
+    /// Renders the form of an additional protocol of the server. Writes nothing for a row that this protocol omits.
+    pub additional: fn(&Position, &mut Vec<u8>),
     /// Renders a line of CSV.
     pub csv: fn(&Position, &mut Vec<u8>),
 }
@@ -34,7 +34,7 @@ pub struct Renderings {
 impl Default for Renderings {
     fn default() -> Self {
         fn nothing(_: &Position, _: &mut Vec<u8>) {}
-        Self { json: nothing, legacy: nothing, csv: nothing }
+        Self { json: nothing, additional: nothing, csv: nothing }
     }
 }
 
@@ -43,8 +43,8 @@ impl Default for Renderings {
 pub enum Form {
     /// For the JSON API.
     Json,
-    /// For the legacy protocol.
-    Legacy,
+    /// For the additional protocol of the server.
+    Additional,
     /// A line of CSV.
     Csv,
 }
@@ -64,7 +64,7 @@ impl Row {
             write(&position, &mut out);
             out.into_boxed_slice()
         };
-        let forms = [render(renderings.json), render(renderings.legacy), render(renderings.csv)];
+        let forms = [render(renderings.json), render(renderings.additional), render(renderings.csv)];
         Self { position, forms }
     }
 

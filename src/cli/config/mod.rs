@@ -4,6 +4,7 @@
 //! the fields are the texts of `--help`.
 
 mod auth;
+mod database;
 mod limits;
 mod tls;
 
@@ -15,14 +16,16 @@ pub use auth::{
     AccountArgs, AuthArgs, FolderArgs, KeyArgs, KeyCommand, TokenArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs,
     WhoMayCreate,
 };
+use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+pub use database::DatabaseArgs;
 pub use limits::LimitArgs;
 use primitives::DocumentId;
 use runtime::hub::APPLY_BUDGET;
 use store::FileMode;
 pub use tls::TlsArgs;
 
-use crate::server::{Dashboard, Options, SocketTimes};
+use crate::server::{Dashboard, Options, SocketTimeouts};
 
 /// The ports that the legacy backend used.
 const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
@@ -46,7 +49,19 @@ impl Cli {
     #[must_use]
     pub fn read() -> Self {
         let matches: ArgMatches = without_empty_variables(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let serve_matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+        let serve = match &mut cli.command {
+            Some(Command::Serve(serve)) => Some(&mut **serve),
+            None => Some(&mut cli.serve),
+            Some(_) => None,
+        };
+        if let Some(serve) = serve
+            && let Err(error) = serve.database.resolve(serve_matches)
+        {
+            Self::command().error(ErrorKind::ArgumentConflict, error).exit();
+        }
+        cli
     }
 }
 
@@ -106,6 +121,9 @@ pub struct ServeArgs {
     /// Allow unauthenticated access from other machines: anyone who can reach the server can read and change everything
     #[arg(long, env = "HAPPIERWORK_OPEN", value_parser = clap::builder::BoolishValueParser::new())]
     pub open: bool,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     /// File of the default document; created if missing
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
     pub state: PathBuf,
@@ -320,6 +338,7 @@ impl ServeArgs {
         Ok(Options {
             listen,
             tls: self.tls.files(),
+            database: self.database.options(),
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),
@@ -333,7 +352,7 @@ impl ServeArgs {
             limits,
             dashboard: Dashboard::embedded(),
             keep_deleted: Duration::from_secs(self.keep_deleted * 86_400),
-            times: SocketTimes::default(),
+            timeouts: SocketTimeouts::default(),
             grace: Duration::from_secs(self.grace),
             #[cfg(feature = "legacy")]
             additional: Some(crate::legacy::surface),

@@ -1,4 +1,4 @@
-//! Frames of legacy clients to requests.
+//! Decodes the frames of legacy clients.
 
 use plan::{Scale, amount_of_json};
 use primitives::{InvalidAuthorName, MAX_NAME, check_author_name, is_blank, strict_json};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use super::{
     Action, AddRow, BadArgument, LegacyError, MAX_ELEMENT, MAX_FRAME, ONE_CRORE, Request, TOTAL_BUDGET_ELEMENT,
-    Tracking, pieces,
+    Tracking, comma_separated,
 };
 
-/// Reads one text frame. `scale` is the plan's: amounts count in its unit.
+/// Decodes a text frame. Amounts are in units of the plan, whose `scale` is given.
 ///
-/// A JSON text is read once more as JSON, and if it is neither an array nor an object, as comma-separated text. An array
-/// is an action with its arguments, an object a login or a logout; both may also come without the text around them.
+/// The content of a JSON string is parsed as JSON again, or as comma-separated text if it is neither an array nor an object. An array
+/// is an action with its arguments, an object is a login or a logout. Both may also be sent without the string around them.
 ///
 /// # Errors
-/// When the frame is no action with an argument, or an action that is known has an argument that is not acceptable.
+/// If the frame is not an action with an argument, or if an argument of a known action is invalid.
 pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
     if text.len() > MAX_FRAME {
         return Err(LegacyError::TooLong(text.len()));
@@ -27,8 +27,8 @@ pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
             // A key that appears twice.
             Err(error) if error.is_data() => Err(LegacyError::Undecodable),
             _ => {
-                let pieces: Vec<Value> = pieces::split(&inner).into_iter().map(Value::String).collect();
-                array(&pieces, Form::CommaSeparated, scale)
+                let fields: Vec<Value> = comma_separated::split(&inner).into_iter().map(Value::String).collect();
+                array(&fields, Form::CommaSeparated, scale)
             }
         },
         Value::Array(items) => array(&items, Form::Array, scale),
@@ -37,20 +37,20 @@ pub fn decode(text: &str, scale: &Scale<'_>) -> Result<Request, LegacyError> {
     }
 }
 
-/// How the arguments came.
+/// The form of the arguments.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
-    /// Every field is what it is.
+    /// A JSON array.
     Array,
-    /// A comma may be a part of a field, or not.
+    /// Comma-separated text, in which a comma inside of a field cannot be told from a separator.
     CommaSeparated,
 }
 
-/// Reads the arguments of an action: all of them, the first, and the scale of amounts.
+/// Decodes an action from all arguments, the first argument, and the scale of amounts.
 type ReadArguments = fn(&[Value], &Value, &Scale<'_>) -> Result<Request, BadArgument>;
 
 fn array(items: &[Value], form: Form, scale: &Scale<'_>) -> Result<Request, LegacyError> {
-    // An action without an argument is not decodable, whatever the action: the original closed the connection.
+    // Any action without an argument is undecodable: the legacy backend closed the connection.
     let [name, arguments @ ..] = items else { return Err(LegacyError::Undecodable) };
     let name = text_of(name).ok_or(LegacyError::Undecodable)?;
     let first = arguments.first().ok_or(LegacyError::Undecodable)?;
@@ -64,8 +64,8 @@ fn array(items: &[Value], form: Form, scale: &Scale<'_>) -> Result<Request, Lega
         "tracking" => (Action::Tracking, |arguments, first, _| tracking(first, arguments.get(1))),
         other => return Ok(Request::Unknown { action: other.to_owned() }),
     };
-    // More fields of an array are ignored, as recorded. Here they mean that a comma was cut at that should not have
-    // been, and which field is which is a guess.
+    // Additional fields of an array are ignored, as in the legacy backend. In comma-separated text they show that a field contains a
+    // comma, so the fields cannot be told apart.
     let most = action.arguments();
     if form == Form::CommaSeparated && arguments.len() > most {
         return Err(LegacyError::bad(action, BadArgument::TooManyFields { found: arguments.len(), most }));
@@ -92,7 +92,7 @@ fn add(arguments: &[Value], scale: &Scale<'_>) -> Result<Request, BadArgument> {
 fn login(name: &Value) -> Result<Request, BadArgument> {
     let name = text("name", name)?;
     match check_author_name(&name) {
-        // Pages that do not know who uses them log in without a name.
+        // Pages without a known user log in without a name.
         Ok(_) | Err(InvalidAuthorName::Empty) => Ok(Request::Login { name }),
         Err(InvalidAuthorName::TooLong) => Err(BadArgument::TooLong { field: "name", most: MAX_NAME }),
         Err(InvalidAuthorName::Control) => Err(BadArgument::ControlCharacters("name")),
@@ -101,15 +101,15 @@ fn login(name: &Value) -> Result<Request, BadArgument> {
 
 fn tracking(element: &Value, value: Option<&Value>) -> Result<Request, BadArgument> {
     let element = text("element", element)?;
-    // A value that JavaScript does not have arrives as null.
+    // `undefined` in JavaScript arrives as null.
     let value = value.filter(|value| !value.is_null()).map(|value| text("value", value)).transpose()?;
     let tracking = Tracking { element, value };
     at_most("element", &tracking.element_id(), MAX_ELEMENT)?;
     Ok(Request::Tracking(tracking))
 }
 
-/// The element's part after the name of the total budget, if it is that. Clients split at the first space, so a value
-/// inside of the element is as good as one beside it.
+/// If the element is the total budget, returns the part after its name. Clients split the element at the first space, so the value may
+/// be inside of the element.
 fn element_of_total(element: &Value) -> Option<Option<&str>> {
     match element.as_str()?.split_once(' ') {
         Some((TOTAL_BUDGET_ELEMENT, inner)) => Some(Some(inner)),
@@ -119,7 +119,7 @@ fn element_of_total(element: &Value) -> Option<Option<&str>> {
 }
 
 fn set_total(element: &Value, value: Option<&Value>, plan: &Scale<'_>) -> Result<Request, BadArgument> {
-    // The total is kept as an amount of currency until the document converts it, as its unit may change meanwhile.
+    // In units of the currency: the document converts it to units of the plan, which may change meanwhile.
     let scale = Scale { unit: 1.0, bare: ONE_CRORE, ..*plan };
     let inner = element_of_total(element).flatten().map(Value::from);
     let value = inner.as_ref().or(value).filter(|value| !value.is_null());
@@ -127,7 +127,7 @@ fn set_total(element: &Value, value: Option<&Value>, plan: &Scale<'_>) -> Result
     Ok(Request::SetTotal { amount })
 }
 
-/// The form in which the client sends a login and a logout, and nothing else.
+/// Decodes the object form, which clients use for login and logout only.
 fn object_form(object: &Map<String, Value>) -> Result<Request, LegacyError> {
     let Some(Value::String(name)) = object.get("action") else { return Err(LegacyError::Undecodable) };
     let user = |action| {
@@ -153,7 +153,7 @@ fn at_most(field: &'static str, text: &str, most: usize) -> Result<(), BadArgume
     if text.chars().count() > most { Err(BadArgument::TooLong { field, most }) } else { Ok(()) }
 }
 
-/// Text, or a number as its digits: what has neither a meaning of its own nor could be mistaken.
+/// A string, or the digits of a number. Other values are not text.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

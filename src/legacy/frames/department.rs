@@ -1,11 +1,10 @@
 //! The departments that the Angular client knows.
 
-/// The departments of the client's form. Its chart fails on a row of any other, or of none, and stops the table, too.
+/// The departments in the client's form. A row with another department, or without one, makes its chart and table fail.
 pub const DEPARTMENTS: [&str; 5] = ["Engineering", "HR", "Sales", "Product", OTHER];
 const OTHER: &str = "Other";
 
-/// The department that a client is told: the one of the five that equals it apart from case and white space around it, or
-/// `Other`.
+/// The department that is sent to clients: one of the five, ignoring letter case and surrounding white space, or `Other`.
 #[must_use]
 pub fn shown_department(department: &str) -> &'static str {
     let folded = department.trim().to_lowercase();
@@ -17,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_department_is_shown_as_one_of_five() {
+    fn every_department_is_mapped_to_one_of_five() {
         for (department, shown) in [
             ("Engineering", "Engineering"),
             ("engineering", "Engineering"),

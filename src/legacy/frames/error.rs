@@ -1,24 +1,24 @@
-//! What is wrong with a legacy client's frame, and the answer to it. The connection always goes on.
+//! Errors in frames of legacy clients, and the answers to them. The connection stays open.
 
 use plan::AmountError;
 
 use super::{MAX_FRAME, encode};
 
-/// Why a frame is not a request.
+/// Why a frame is not a valid request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum LegacyError {
-    /// Neither JSON nor comma-separated, or an action without an argument.
+    /// The frame is neither JSON nor comma-separated text, or its action has no argument.
     #[error("Invalid JSON data")]
     Undecodable,
-    /// Much longer than anything that a page sends. It may take many times its length to find out what it is.
-    #[error("the message has {0} bytes; at most {MAX_FRAME} are taken")]
+    /// The frame is longer than [`MAX_FRAME`]. Parsing it could take many times its size of memory.
+    #[error("the message has {0} bytes; at most {MAX_FRAME} are accepted")]
     TooLong(usize),
-    /// An action that is known, with arguments that are not acceptable.
+    /// The arguments of a known action are invalid.
     #[error("Failed to {} data: {reason}", action.verb())]
     BadArgument {
         /// The action.
         action: Action,
-        /// What is wrong with it.
+        /// Why its arguments are invalid.
         reason: BadArgument,
     },
 }
@@ -26,28 +26,28 @@ pub enum LegacyError {
 /// An action that takes arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Make a position.
+    /// Add a position.
     Add,
     /// Delete a position.
     Delete,
-    /// Take a name.
+    /// Set the name of the user.
     Login,
-    /// Give the name up.
+    /// Remove the name of the user.
     Logout,
-    /// Show a click.
+    /// Broadcast a click.
     Tracking,
     /// Set the total budget: a `tracking` of the button that enters it.
     SetTotal,
 }
 
 impl Action {
-    /// How errors name it. The original has these two words.
+    /// The verb in error messages. The legacy backend used these two.
     #[must_use]
     pub fn verb(self) -> &'static str {
         if self == Self::Delete { "delete" } else { "add" }
     }
 
-    /// How many arguments it takes at most.
+    /// Maximum number of arguments.
     pub(super) fn arguments(self) -> usize {
         match self {
             Self::Add => 4,
@@ -57,43 +57,43 @@ impl Action {
     }
 }
 
-/// What is wrong with the arguments of an action.
+/// Why the arguments of an action are invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BadArgument {
-    /// Not enough fields of an `add`.
+    /// An `add` has too few fields.
     #[error("designation, department, budget and location are needed, in this order, but there are {0} fields")]
     TooFewFields(usize),
-    /// A form in which a comma inside of a field cannot be told from one between fields.
+    /// Comma-separated text has too many fields, so one of them probably contains a comma.
     #[error(
         "{found} fields separated by commas, where {most} are expected; if a field holds a comma, send the fields as a JSON array"
     )]
     TooManyFields {
-        /// How many there are.
+        /// Number of fields in the frame.
         found: usize,
-        /// How many the action takes.
+        /// Maximum number of fields of the action.
         most: usize,
     },
-    /// A field that must be text and is not.
+    /// A field is not text.
     #[error("the {0} must be text")]
     NotText(&'static str),
-    /// A text that is longer than any page makes it.
+    /// A text is too long.
     #[error("the {field} must not be longer than {most} characters")]
     TooLong {
         /// The field.
         field: &'static str,
-        /// How many characters it may have.
+        /// Maximum number of characters.
         most: usize,
     },
-    /// A text that cannot be shown on one line.
+    /// A text has control characters.
     #[error("the {0} must not hold control characters")]
     ControlCharacters(&'static str),
-    /// A position without a designation.
+    /// The designation is blank.
     #[error("the designation is empty")]
     NoDesignation,
-    /// An object, which is the form of a login and a logout.
+    /// The action was sent as an object, which is the form of login and logout.
     #[error("this is sent as an array: {0}")]
     ObjectForm(&'static str),
-    /// A budget that is not an amount.
+    /// The budget is not an amount.
     #[error(transparent)]
     Amount(#[from] AmountError),
 }
@@ -103,7 +103,7 @@ impl LegacyError {
         Self::BadArgument { action, reason }
     }
 
-    /// What to answer to the sender, in order.
+    /// The answers to the sender, in order.
     #[must_use]
     pub fn frames(&self) -> Vec<String> {
         let error = encode::error(&self.to_string());

@@ -1,79 +1,79 @@
-//! What a legacy client can ask for.
+//! The requests of legacy clients.
 
 use plan::Budget;
 
-/// The DOM id under which the Angular client announces, and takes, the total budget (in crore).
+/// The element id with which the Angular client sends and receives the total budget (in crore).
 pub const TOTAL_BUDGET_ELEMENT: &str = "enterBudgetBtn";
-/// Rupees in one crore, in which legacy clients count the total budget.
+/// Rupees in one crore, the legacy unit of the total budget.
 pub const ONE_CRORE: f64 = 1e7;
-/// The total budget, in crore, that the Angular client shows until it is told another.
+/// The total budget, in crore, that the Angular client shows before it receives one.
 pub const INITIAL_TOTAL: u64 = 20;
-/// Characters that a tracked element may have, its value included.
+/// Maximum number of characters of a tracked element, including its value.
 pub const MAX_ELEMENT: usize = 1_000;
 
 /// One frame of a legacy client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// Make a position.
+    /// Add a position.
     Add(AddRow),
-    /// Delete the position of this id, if there is one.
+    /// Delete a position, if it exists.
     Delete {
-        /// The id; may be empty.
+        /// The id. May be empty.
         id: String,
     },
-    /// The person at this connection is called so.
+    /// Set the name of the user on this socket.
     Login {
-        /// As sent; may be empty or have white space around it.
+        /// The name as sent. May be empty or have surrounding white space.
         name: String,
     },
-    /// The login page's second message. It is acknowledged, and means nothing.
+    /// The second message of the login page. It is acknowledged and has no effect.
     LoginObject {
-        /// The first part of the e-mail address.
+        /// The local part of the e-mail address.
         user: Option<String>,
     },
-    /// The person at this connection has pressed "Log out".
+    /// Remove the name of the user on this socket.
     LogoutObject {
-        /// The first part of the e-mail address; not known after a deep link.
+        /// The local part of the e-mail address. Unknown if the user followed a deep link.
         user: Option<String>,
     },
-    /// The person at this connection has clicked on something.
+    /// Broadcast a click of the user.
     Tracking(Tracking),
-    /// The total budget is to be this.
+    /// Set the total budget.
     SetTotal {
-        /// In units of the currency.
+        /// The total budget in units of the currency.
         amount: Budget,
     },
-    /// No action of the protocol; acknowledged, as the original did.
+    /// An unknown action. It is acknowledged, as by the legacy backend.
     Unknown {
-        /// The action that was asked for.
+        /// The name of the action.
         action: String,
     },
 }
 
-/// A position that a legacy client wants made.
+/// The fields of a new position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AddRow {
-    /// What the person does; never empty.
+    /// The designation, which is not blank.
     pub designation: String,
-    /// As sent; may be empty, or other than the five that the client's form offers.
+    /// The department as sent. May be empty, and may differ from the five in the client's form.
     pub department: String,
-    /// In units of the plan.
+    /// The budget in units of the plan.
     pub budget: Budget,
-    /// As sent; may be empty.
+    /// The location as sent. May be empty.
     pub location: String,
 }
 
-/// A click on something in the page.
+/// A click on an element of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracking {
-    /// The DOM id of the thing; may be empty.
+    /// The id of the DOM element. May be empty.
     pub element: String,
-    /// The value that was entered there.
+    /// The value of the element.
     pub value: Option<String>,
 }
 
 impl Tracking {
-    /// The `elementID` to pass on to everybody: the element, and after a space the value if there is one.
+    /// The `elementID` to broadcast: the element, followed by a space and the value if there is one.
     #[must_use]
     pub fn element_id(&self) -> String {
         match &self.value {

@@ -1,4 +1,4 @@
-//! Every row of the protocol page's table of decodings, and every frame of the recorded transcripts.
+//! Every row of the table of decodings in docs/legacy.md, and every frame of the recorded transcripts.
 
 use plan::{AmountError, Budget, BudgetError, Marks, Scale};
 use primitives::MAX_NAME;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// The inner text as clients send it: once more as a JSON text.
+/// The inner text as clients send it: as a JSON string.
 fn wrapped(inner: &str) -> String {
     Value::String(inner.to_owned()).to_string()
 }
@@ -22,14 +22,14 @@ fn row(designation: &str, department: &str, budget: Budget, location: &str) -> R
 }
 
 fn bad(reason: impl Into<BadArgument>) -> Result<Request, LegacyError> {
-    refused(Action::Add, reason)
+    invalid(Action::Add, reason)
 }
 
-fn refused(action: Action, reason: impl Into<BadArgument>) -> Result<Request, LegacyError> {
+fn invalid(action: Action, reason: impl Into<BadArgument>) -> Result<Request, LegacyError> {
     Err(LegacyError::BadArgument { action, reason: reason.into() })
 }
 
-/// In a plan that counts in lakh of rupees.
+/// Decodes a frame for a plan in lakh of rupees.
 fn decode(text: &str) -> Result<Request, LegacyError> {
     super::decode(text, &Scale { marks: Marks::POINT, currency: Some("INR"), unit: 1e5, bare: 1e5 })
 }
@@ -39,7 +39,7 @@ fn track(element: &str, value: Option<&str>) -> Result<Request, LegacyError> {
 }
 
 #[test]
-fn adding_as_it_was_meant() {
+fn add_is_decoded_as_intended() {
     let k50 = Budget::Int(50_000);
     for (inner, expected) in [
         (r#"["add","UI","Engineering","50000","Ahmedabad"]"#, row("UI", "Engineering", k50, "Ahmedabad")),
@@ -61,7 +61,7 @@ fn adding_as_it_was_meant() {
         (r#"["add","UI","HR","50000","Pune","extra","more"]"#, row("UI", "HR", k50, "Pune")),
         (r#"["add","UI","","50000",""]"#, row("UI", "", k50, "")),
         (r#"["add"," UI ","HR","50000","Pune"]"#, row(" UI ", "HR", k50, "Pune")),
-        // Only the end is missing: what is in quotes keeps its commas.
+        // Only the closing bracket is missing: quoted fields keep their commas.
         (r#"["add","Engineer, Senior","HR","50,000","Pune""#, row("Engineer, Senior", "HR", k50, "Pune")),
         (r#"["add",null,true,12.5,"Ahmedabad"]"#, bad(BadArgument::NotText("designation"))),
         (r#"["add","UI",true,12.5,"Ahmedabad"]"#, bad(BadArgument::NotText("department"))),
@@ -86,7 +86,7 @@ fn adding_as_it_was_meant() {
 }
 
 #[test]
-fn the_other_actions() {
+fn other_actions_are_decoded() {
     let login = |name: &str| Ok(Request::Login { name: name.into() });
     let delete = |id: &str| Ok(Request::Delete { id: id.into() });
     let unknown = |action: &str| Ok(Request::Unknown { action: action.into() });
@@ -94,37 +94,37 @@ fn the_other_actions() {
         (r#"["delete","0be30cc0d3f126"]"#, delete("0be30cc0d3f126")),
         (r#"["delete",""]"#, delete("")),
         (r#"["delete",5]"#, delete("5")),
-        (r#"["delete",null]"#, refused(Action::Delete, BadArgument::NotText("id"))),
+        (r#"["delete",null]"#, invalid(Action::Delete, BadArgument::NotText("id"))),
         ("delete,0be30cc0d3f126", delete("0be30cc0d3f126")),
         (r#"["login","jane doe"]"#, login("jane doe")),
         (r#"["login","jane "]"#, login("jane ")),
         (r#"["login",""]"#, login("")),
-        (r#"["login",null]"#, refused(Action::Login, BadArgument::NotText("name"))),
-        (r#"["login",["jane"]]"#, refused(Action::Login, BadArgument::NotText("name"))),
-        (r#"["login","a\nb"]"#, refused(Action::Login, BadArgument::ControlCharacters("name"))),
+        (r#"["login",null]"#, invalid(Action::Login, BadArgument::NotText("name"))),
+        (r#"["login",["jane"]]"#, invalid(Action::Login, BadArgument::NotText("name"))),
+        (r#"["login","a\nb"]"#, invalid(Action::Login, BadArgument::ControlCharacters("name"))),
         (r#"["login","jane","doe"]"#, login("jane")),
-        ("login,jane,doe", refused(Action::Login, BadArgument::TooManyFields { found: 2, most: 1 })),
-        ("delete,a,b", refused(Action::Delete, BadArgument::TooManyFields { found: 2, most: 1 })),
+        ("login,jane,doe", invalid(Action::Login, BadArgument::TooManyFields { found: 2, most: 1 })),
+        ("delete,a,b", invalid(Action::Delete, BadArgument::TooManyFields { found: 2, most: 1 })),
         (r#"["delete","a","b"]"#, delete("a")),
-        (r#"["delete",{}]"#, refused(Action::Delete, BadArgument::NotText("id"))),
+        (r#"["delete",{}]"#, invalid(Action::Delete, BadArgument::NotText("id"))),
         (r#"["logout","jane doe"]"#, unknown("logout")),
         (r#"["frobnicate","x"]"#, unknown("frobnicate")),
         (r#"["tracking","a1"]"#, track("a1", None)),
         (r#"["tracking",""]"#, track("", None)),
-        ("tracking,a,b,c", refused(Action::Tracking, BadArgument::TooManyFields { found: 3, most: 2 })),
+        ("tracking,a,b,c", invalid(Action::Tracking, BadArgument::TooManyFields { found: 3, most: 2 })),
         (r#"["tracking","x",5]"#, track("x", Some("5"))),
-        (r#"["tracking","x",true]"#, refused(Action::Tracking, BadArgument::NotText("value"))),
-        (r#"["tracking","x",{}]"#, refused(Action::Tracking, BadArgument::NotText("value"))),
+        (r#"["tracking","x",true]"#, invalid(Action::Tracking, BadArgument::NotText("value"))),
+        (r#"["tracking","x",{}]"#, invalid(Action::Tracking, BadArgument::NotText("value"))),
         (r#"["tracking","x",null]"#, track("x", None)),
-        (r#"["tracking",{}]"#, refused(Action::Tracking, BadArgument::NotText("element"))),
-        (r#"["tracking",null]"#, refused(Action::Tracking, BadArgument::NotText("element"))),
+        (r#"["tracking",{}]"#, invalid(Action::Tracking, BadArgument::NotText("element"))),
+        (r#"["tracking",null]"#, invalid(Action::Tracking, BadArgument::NotText("element"))),
         (r#"["tracking","x""#, track("x", None)),
         (r#"{"action":"login","userID":"jane"}"#, Ok(Request::LoginObject { user: Some("jane".into()) })),
         (r#"{"action":"logout","userID":"jane"}"#, Ok(Request::LogoutObject { user: Some("jane".into()) })),
         (r#"{"action":"logout"}"#, Ok(Request::LogoutObject { user: None })),
         (r#"{"action":"logout","userID":null}"#, Ok(Request::LogoutObject { user: None })),
-        (r#"{"action":"logout","userID":{}}"#, refused(Action::Logout, BadArgument::NotText("userID"))),
-        (r#"{"action":"login","userID":true}"#, refused(Action::Login, BadArgument::NotText("userID"))),
+        (r#"{"action":"logout","userID":{}}"#, invalid(Action::Logout, BadArgument::NotText("userID"))),
+        (r#"{"action":"login","userID":true}"#, invalid(Action::Login, BadArgument::NotText("userID"))),
         (r#"{"action":"dance"}"#, unknown("dance")),
         (r#"{"action":5}"#, Err(LegacyError::Undecodable)),
         (r#"{"userID":"jane"}"#, Err(LegacyError::Undecodable)),
@@ -144,7 +144,7 @@ fn repeated_keys_are_undecodable() {
 }
 
 #[test]
-fn what_killed_the_original_is_undecodable() {
+fn frames_that_closed_the_legacy_backend_are_undecodable() {
     let deep = "[".repeat(60_000);
     for frame in [
         "",
@@ -175,7 +175,7 @@ fn what_killed_the_original_is_undecodable() {
 }
 
 #[test]
-fn refusals_are_frames() {
+fn errors_are_answered_with_frames() {
     let frames = |text: &str| decode(text).unwrap_err().frames();
     assert_eq!(frames("42"), [r#"{"error":"Invalid JSON data"}"#]);
     assert_eq!(
@@ -201,9 +201,9 @@ fn refusals_are_frames() {
 }
 
 #[test]
-fn a_total_budget_is_an_amount_and_counts_in_crore() {
+fn total_budget_is_an_amount_in_crore() {
     let total = |rupees| Ok(Request::SetTotal { amount: Budget::Int(rupees) });
-    let bad = |reason: AmountError| refused(Action::SetTotal, reason);
+    let bad = |reason: AmountError| invalid(Action::SetTotal, reason);
     for (frame, expected) in [
         (r#"["tracking","enterBudgetBtn","31"]"#, total(310_000_000)),
         (r#"["tracking","enterBudgetBtn",31,"x"]"#, total(310_000_000)),
@@ -232,7 +232,7 @@ fn a_total_budget_is_an_amount_and_counts_in_crore() {
 }
 
 #[test]
-fn adds_take_every_amount_whose_meaning_is_certain() {
+fn unambiguous_amounts_are_accepted() {
     for (budget, units) in [
         ("8L", 8.0),
         ("8 L", 8.0),
@@ -256,14 +256,14 @@ fn adds_take_every_amount_whose_meaning_is_certain() {
 }
 
 #[test]
-fn texts_longer_than_any_page_makes_are_refused() {
+fn long_texts_are_rejected() {
     let long = "x".repeat(MAX_ELEMENT + 1);
-    let too_long = |action, field, most| refused(action, BadArgument::TooLong { field, most });
+    let too_long = |action, field, most| invalid(action, BadArgument::TooLong { field, most });
     assert_eq!(decode(&json!(["tracking", long]).to_string()), too_long(Action::Tracking, "element", MAX_ELEMENT));
     assert_eq!(decode(&json!(["login", long]).to_string()), too_long(Action::Login, "name", MAX_NAME));
 }
 
-/// All frames that clients sent when the original was recorded, with the name of the scenario.
+/// The recorded transcripts of the legacy backend: the name of the scenario, its metadata, and its frames.
 fn recorded() -> Vec<(String, Value, Vec<Value>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/legacy/transcripts");
     let mut all = Vec::new();
@@ -283,24 +283,24 @@ fn recorded() -> Vec<(String, Value, Vec<Value>)> {
 }
 
 #[test]
-fn every_recorded_frame_is_answered_as_its_scenario_says() {
-    let understood_now = ["add_readme_raw_array", "delete_raw_array", "tracking_raw_array", "json_object_raw"];
+fn recorded_requests_are_decoded_as_in_their_scenario() {
+    let accepted_now = ["add_readme_raw_array", "delete_raw_array", "tracking_raw_array", "json_object_raw"];
     for (name, meta, lines) in recorded() {
-        // The original closed the connection, mostly for what still means nothing; the raw forms are taken now.
-        let kills = meta["server_closed"].as_array().is_some_and(|closed| !closed.is_empty());
+        // The legacy backend closed the connection. These frames are still undecodable, except for the raw forms.
+        let closes = meta["server_closed"].as_array().is_some_and(|closed| !closed.is_empty());
         let first_of_sender =
             lines.iter().find(|line| line["who"] == "sender" && line["dir"] == "send" && line["text"].is_string());
         for line in lines.iter().filter(|line| line["dir"] == "send") {
             let Some(text) = line["text"].as_str() else { continue };
             let decoded = decode(text);
-            // Adds that the original stored mangled or unchecked, and that are now refused (sections 3.1 and 10).
-            let refused = ["add_null_and_bool", "add_text_budget", "add_empty_fields"].contains(&&*name);
-            if refused || name.starts_with("add_too_few") {
+            // Adds that the legacy backend stored damaged or unchecked, and that are now rejected.
+            let is_rejected = ["add_null_and_bool", "add_text_budget", "add_empty_fields"].contains(&&*name);
+            if is_rejected || name.starts_with("add_too_few") {
                 assert!(
                     matches!(decoded, Err(LegacyError::BadArgument { action: Action::Add, .. })),
                     "{name}: {decoded:?}"
                 );
-            } else if kills && first_of_sender == Some(line) && !understood_now.contains(&&*name) {
+            } else if closes && first_of_sender == Some(line) && !accepted_now.contains(&&*name) {
                 assert_eq!(decoded, Err(LegacyError::Undecodable), "{name}");
             } else {
                 assert!(decoded.is_ok(), "{name}: {decoded:?}");
@@ -310,20 +310,20 @@ fn every_recorded_frame_is_answered_as_its_scenario_says() {
 }
 
 #[test]
-fn every_recorded_answer_can_be_built() {
+fn recorded_responses_can_be_encoded() {
     let mut seen = 0;
     for (name, _, lines) in recorded() {
         for line in lines.iter().filter(|line| line["dir"] == "recv") {
             let Some(text) = line["text"].as_str() else { continue };
-            let theirs: Value = serde_json::from_str(text).expect("JSON");
+            let recorded: Value = serde_json::from_str(text).expect("JSON");
             let text_at = |value: &Value| value.as_str().expect("text").to_owned();
-            let ours = match &theirs {
+            let encoded = match &recorded {
                 frame if frame["type"] == "login_update" => {
                     let users = frame["logged_in_users"].as_object().expect("an object");
                     encode::login_update(users.keys().map(String::as_str))
                 }
                 frame if frame["entry"].is_object() => {
-                    // Rows as the original stored them; only those whose budget is a number are in the contract.
+                    // Only rows whose budget is a number are part of the protocol.
                     let entry = &frame["entry"];
                     let Some(number) = entry["budget"].as_str().and_then(|text| text.parse().ok()) else { continue };
                     let Ok(budget) = Budget::new_f64(number) else { continue };
@@ -337,16 +337,16 @@ fn every_recorded_answer_can_be_built() {
                         updated_by: entry["lastUpdated"][0].as_str(),
                         updated_at_ms: Some(0),
                     };
-                    let ours = encode::entry(&row).replace(&format_when(0), "__TIME__");
-                    // Departments beyond the client's five go out as `Other`.
+                    let encoded = encode::entry(&row).replace(&format_date(0), "__TIME__");
+                    // Departments other than the client's five are sent as `Other`.
                     if entry["department"] != row.department {
                         continue;
                     }
-                    // `000`, half of a mangled 50,000, is the one number that was recorded with another spelling.
+                    // `000`, half of a damaged 50,000, is the only number with another spelling.
                     if budget.to_string() != entry["budget"] {
                         continue;
                     }
-                    ours
+                    encoded
                 }
                 frame if frame["deleted_id"].is_string() => encode::deleted(&text_at(&frame["deleted_id"])),
                 frame if frame["elementID"].is_string() => encode::tracking(&text_at(&frame["elementID"])),
@@ -356,9 +356,9 @@ fn every_recorded_answer_can_be_built() {
                 frame if frame["status"] == "Data deleted successfully" => encode::deleted_direct(),
                 _ => encode::processed(),
             };
-            let ours: Value = serde_json::from_str(&ours).expect("JSON");
-            for (key, value) in theirs.as_object().expect("an object") {
-                assert_eq!(ours.get(key), Some(value), "{name}: {key}");
+            let encoded: Value = serde_json::from_str(&encoded).expect("JSON");
+            for (key, value) in recorded.as_object().expect("an object") {
+                assert_eq!(encoded.get(key), Some(value), "{name}: {key}");
             }
             seen += 1;
         }
@@ -367,14 +367,14 @@ fn every_recorded_answer_can_be_built() {
 }
 
 #[test]
-fn rows_that_lack_something_are_still_rows() {
+fn missing_fields_are_sent_as_empty_values() {
     let empty = encode::EntryRow { id: "a", ..Default::default() };
     let expected = json!({
         "id": "a", "designation": "", "department": "", "budget": 0, "location": "", "lastUpdated": ["", ""],
     });
     assert_eq!(empty.listed(), expected);
     let announced = serde_json::from_str::<Value>(&encode::entry(&empty)).expect("JSON")["entry"].clone();
-    assert_eq!(announced["budget"], "0", "text, as in every frame");
+    assert_eq!(announced["budget"], "0", "a string, as in every frame");
     assert_eq!(
         (&announced["designation"], &announced["lastUpdated"]),
         (&expected["designation"], &expected["lastUpdated"])
@@ -389,7 +389,7 @@ fn rows_that_lack_something_are_still_rows() {
 
 proptest! {
     #[test]
-    fn any_text_is_answered(text in ".{0,60}") {
+    fn any_text_is_decoded_or_rejected(text in ".{0,60}") {
         let _ = decode(&text);
         let _ = decode(&wrapped(&text));
     }

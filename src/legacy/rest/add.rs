@@ -1,7 +1,7 @@
-//! `POST /data/add/`: a new position.
+//! `POST /data/add/`: adds a position.
 //!
-//! The original stored any JSON as it came, without an id. Here a row needs a designation and a budget; an id and
-//! `lastUpdated` are made where they are absent, and unknown keys are ignored.
+//! The legacy backend stored any JSON unchanged, without an id. Here a row needs a designation and a budget; a missing id and a
+//! missing `lastUpdated` are generated, and unknown keys are ignored.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
 use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
 
-use super::caller::LegacyAsker;
-use super::{answer, author};
-use crate::legacy::parse_when;
-use crate::server::{App, new_position_id, write};
+use super::authentication::LegacyCaller;
+use super::{author, response};
+use crate::legacy::parse_date;
+use crate::server::{App, document_view, new_position_id};
 
-/// Stores it, in front of all others.
-pub async fn add(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, request: Request) -> Response {
-    let object = match answer::read_object_of(&app, &caller, request).await {
+/// Adds a position at the top of the list.
+pub async fn add(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, request: Request) -> Response {
+    let object = match response::read_object_of(&app, &caller, request).await {
         Ok(object) => object,
         Err(response) => return response,
     };
-    let plan = match write::open(&app, &caller, &app.default_id).await {
+    let plan = match document_view::open(&app, &caller, &app.default_id).await {
         Ok(view) => read_view(&view).plan().clone(),
-        Err(problem) => return answer::problem(&problem),
+        Err(problem) => return response::problem(&problem),
     };
     let position = match read(&object, &plan.scale()) {
         Ok(position) => position,
-        Err(reason) => return answer::error(StatusCode::BAD_REQUEST, &reason),
+        Err(reason) => return response::error(StatusCode::BAD_REQUEST, &reason),
     };
-    match write::write(&app, &caller, &app.default_id, Edit::Add(position), author(&caller)).await {
-        Ok(_) => answer::message(StatusCode::CREATED, "Data added successfully"),
-        Err(error) => answer::failure(error),
+    match document_view::edit(&app, &caller, &app.default_id, Edit::Add(position), author(&caller)).await {
+        Ok(_) => response::message(StatusCode::CREATED, "Data added successfully"),
+        Err(error) => response::failure(error),
     }
 }
 
@@ -50,7 +50,7 @@ fn read(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<NewPosition, S
     Ok(position)
 }
 
-/// The text of a field; None when it is absent or null.
+/// The text of a field; `None` if it is missing or null.
 pub(super) fn text(object: &Map<String, Value>, field: &str) -> Result<Option<String>, String> {
     match object.get(field) {
         None | Some(Value::Null) => Ok(None),
@@ -59,19 +59,21 @@ pub(super) fn text(object: &Map<String, Value>, field: &str) -> Result<Option<St
     }
 }
 
-/// The budget, a number or a text as people type it; None when it is absent.
+/// The budget, which is a number, or text such as `5 lakh`; `None` if it is missing.
 pub(super) fn budget(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<Option<Budget>, String> {
     object.get(BUDGET.key()).map(|value| amount_of_json(value, scale).map_err(|error| error.to_string())).transpose()
 }
 
-/// `[who, when]`; `None` for values of another form, in whose place the author and the time of the request are recorded.
+/// Parses `[author, date]`. `None` for other values: then the author and the time of the request are recorded.
 ///
 /// # Errors
-/// When an author cannot be called so.
+/// If the author's name is invalid.
 fn last_updated(value: &Value) -> Result<Option<(String, i64)>, String> {
-    let Some([Value::String(who), Value::String(when)]) = value.as_array().map(Vec::as_slice) else { return Ok(None) };
-    let Some(at) = parse_when(when) else { return Ok(None) };
-    match check_author_name(who) {
+    let Some([Value::String(author), Value::String(date)]) = value.as_array().map(Vec::as_slice) else {
+        return Ok(None);
+    };
+    let Some(at) = parse_date(date) else { return Ok(None) };
+    match check_author_name(author) {
         Ok(name) => Ok(Some((name.to_owned(), at))),
         Err(InvalidAuthorName::Empty) => Ok(None),
         Err(reason) => Err(format!("lastUpdated: the name {reason}")),
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_as_the_original_lists_it_is_kept() {
+    fn row_in_the_format_of_the_list_is_accepted() {
         let position = read_json(&json!({
             "id": "6e43578d", "designation": "Programmer Analyst", "department": "Other", "budget": "₹1,00,000",
             "location": "Ahmedabad", "lastUpdated": ["Amit Gupta", "Jun 4, 2022 11:33 am"], "color": "red",
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_made() {
+    fn missing_id_and_date_are_generated() {
         for last_updated in [json!(null), json!("today"), json!(["a"]), json!(["a", "today"]), json!([" ", 5])] {
             let row = json!({ "id": null, "designation": "UI", "budget": 0, "lastUpdated": last_updated });
             let position = read_json(&row).unwrap();
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_row_is_told_why() {
+    fn invalid_rows_are_rejected_with_a_reason() {
         for (row, reason) in [
             (json!({}), "designation: is missing"),
             (json!({ "designation": null }), "designation: is missing"),

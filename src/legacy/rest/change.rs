@@ -1,7 +1,7 @@
 //! `PUT /data/update/<id>/` and `DELETE /data/delete/<id>/`.
 //!
-//! The original merged every key of the body into the row, the id included, and never managed to delete. Here the four
-//! fields that people edit are taken, and everything else is ignored.
+//! The legacy backend merged every key of the body into the row, including the id, and failed to delete. Here the four editable
+//! fields are updated, and all other keys are ignored.
 
 use std::sync::Arc;
 
@@ -15,28 +15,28 @@ use runtime::hub::Requester;
 use serde_json::{Map, Value};
 
 use super::add::{budget, text};
-use super::caller::LegacyAsker;
-use super::{answer, author};
+use super::authentication::LegacyCaller;
+use super::{author, response};
 use crate::legacy::renderings::entry_row;
-use crate::server::{App, write};
+use crate::server::{App, document_view};
 
-/// The id of a path; what is no text names nothing.
+/// The id in the path. An id that is not UTF-8 names no position.
 type Id = Result<Path<String>, PathRejection>;
 
-/// Changes fields of one position.
+/// Changes the fields of a position.
 pub async fn update(
     State(app): State<Arc<App>>,
-    LegacyAsker(caller): LegacyAsker,
+    LegacyCaller(caller): LegacyCaller,
     id: Id,
     request: Request,
 ) -> Response {
-    let object = match answer::read_object_of(&app, &caller, request).await {
+    let object = match response::read_object_of(&app, &caller, request).await {
         Ok(object) => object,
         Err(response) => return response,
     };
-    let view = match write::open(&app, &caller, &app.default_id).await {
+    let view = match document_view::open(&app, &caller, &app.default_id).await {
         Ok(view) => view,
-        Err(problem) => return answer::problem(&problem),
+        Err(problem) => return response::problem(&problem),
     };
     let (plan, row) = {
         let view = read_view(&view);
@@ -47,25 +47,25 @@ pub async fn update(
         None => patch,
     }) {
         Ok(patch) => make(&app, &caller, id, |id| Edit::Patch { id, patch }, "Data updated successfully").await,
-        Err(reason) => answer::error(StatusCode::BAD_REQUEST, &reason),
+        Err(reason) => response::error(StatusCode::BAD_REQUEST, &reason),
     }
 }
 
-/// Deletes one position.
-pub async fn delete(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, id: Id) -> Response {
+/// Deletes a position.
+pub async fn delete(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, id: Id) -> Response {
     make(&app, &caller, id, |id| Edit::Delete { id }, "Data deleted successfully").await
 }
 
 async fn make(app: &App, caller: &Requester, id: Id, edit: impl FnOnce(String) -> Edit, done: &str) -> Response {
-    let Ok(Path(id)) = id else { return answer::error(StatusCode::NOT_FOUND, "Entry not found") };
-    match write::write(app, caller, &app.default_id, edit(id), author(caller)).await {
-        Ok(_) => answer::message(StatusCode::OK, done),
-        Err(error) => answer::failure(error),
+    let Ok(Path(id)) = id else { return response::error(StatusCode::NOT_FOUND, "Entry not found") };
+    match document_view::edit(app, caller, &app.default_id, edit(id), author(caller)).await {
+        Ok(_) => response::message(StatusCode::OK, done),
+        Err(error) => response::failure(error),
     }
 }
 
-/// Leaves out texts that are sent back as the legacy surface shows them: a client that sends a whole row back does not
-/// replace its department by `Other`.
+/// Removes values that the client only sends back as it received them: updating a whole row must not replace its department by
+/// `Other`.
 fn without_unchanged(mut patch: PositionPatch, position: &Position) -> PositionPatch {
     let shown = entry_row(position);
     for (field, shown) in [(DEPARTMENT, shown.department), (LOCATION, shown.location.unwrap_or_default())] {
@@ -74,14 +74,14 @@ fn without_unchanged(mut patch: PositionPatch, position: &Position) -> PositionP
             patch.fields[field] = None;
         }
     }
-    // An unknown budget is shown as 0: a row that is sent back whole does not make it 0.
+    // An unknown budget is sent as 0, so 0 does not change it.
     if shown.budget.is_none() && patch.fields[BUDGET] == Some(Budget::Int(0).into()) {
         patch.fields[BUDGET] = None;
     }
     patch
 }
 
-/// Whether a text that was sent is only how `stored` is shown, and not what it is.
+/// Whether a sent text equals the form in which the client received `stored`, but not `stored` itself.
 fn is_only_shown(sent: &str, shown: &str, stored: Option<&Value>) -> bool {
     sent == shown && stored.is_none_or(|stored| stored != sent)
 }
@@ -108,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_fields_are_taken_and_nothing_else() {
+    fn only_the_four_fields_are_updated() {
         let body = json!({ "id": "x", "color": "red", "lastUpdated": 5, "location": "", "budget": "12.5" });
         let patch = read(body.as_object().unwrap(), &Plan::default().scale()).unwrap();
         assert_eq!(patch, PositionPatch::set(LOCATION, "").with(BUDGET, Budget::Float(12.5)));
     }
 
     #[test]
-    fn null_is_no_value() {
+    fn null_is_rejected() {
         for field in ["designation", "department", "budget", "location"] {
             let body = json!({ field: null });
             assert_eq!(
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_sent_back_as_shown_is_left_alone() {
+    fn field_sent_back_as_received_is_unchanged() {
         for (stored, shown, sent, written) in [
             (Some(json!("Finance")), "Other", "Other", None),
             (None, "Other", "Other", None),
@@ -135,7 +135,7 @@ mod tests {
             (Some(json!("Finance")), "Other", "HR", Some("HR")),
             (Some(json!("Finance")), "Other", "Finance", Some("Finance")),
             (Some(json!("HR")), "HR", "Other", Some("Other")),
-            // Writing what stands there may settle a conflict.
+            // Writing the stored value may resolve a conflict.
             (Some(json!("Other")), "Other", "Other", Some("Other")),
         ] {
             let left = (!is_only_shown(sent, shown, stored.as_ref())).then_some(sent);

@@ -1,4 +1,4 @@
-//! `GET /data/`: the positions. The legacy client asks for them each time that its budget page opens.
+//! `GET /data/`: lists the positions. The legacy client requests them whenever its budget page opens.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use plan::{Form, read_view};
 
-use super::answer;
-use super::caller::LegacyAsker;
-use crate::server::{App, conditional, large, write};
+use super::authentication::LegacyCaller;
+use super::response;
+use crate::server::{App, conditional, document_view, reserved_body};
 
-/// All rows in their order; budgets are numbers.
-pub async fn list(State(app): State<Arc<App>>, LegacyAsker(caller): LegacyAsker, headers: HeaderMap) -> Response {
-    let view = match write::open(&app, &caller, &app.default_id).await {
+/// Lists all rows, newest first. Budgets are numbers.
+pub async fn list(State(app): State<Arc<App>>, LegacyCaller(caller): LegacyCaller, headers: HeaderMap) -> Response {
+    let view = match document_view::open(&app, &caller, &app.default_id).await {
         Ok(view) => view,
-        Err(problem) => return answer::problem(&problem),
+        Err(problem) => return response::problem(&problem),
     };
     let view = read_view(&view);
-    conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
+    conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
         let mut rows = vec![b'['];
-        view.join(Form::Legacy, b",", &mut rows);
+        view.join(Form::Additional, b",", &mut rows);
         rows.push(b']');
-        match large::body(&app, rows) {
+        match reserved_body::reserve(&app, rows) {
             Ok(rows) => ([(header::CONTENT_TYPE, "application/json")], rows).into_response(),
-            Err(problem) => answer::problem(&problem),
+            Err(problem) => response::problem(&problem),
         }
     })
 }

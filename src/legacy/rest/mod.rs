@@ -1,16 +1,15 @@
-//! `/data/…` and `/accounts/api/login/`: the REST paths of the backend that this replaces, as docs/legacy.md has them.
+//! `/data/…` and `/accounts/api/…`: the REST paths of the legacy backend (docs/legacy.md).
 //!
-//! All paths answer with and without the final slash, all answers are JSON: `{"message": …}`, or `{"error": …}` where
-//! the original sent debug pages. What is written here is seen at once by everybody else, sockets and sync clients
-//! alike. The content type of a body is not checked, as in the original. Where nobody is asked who
-//! they are (see `login`), the author is `Admin`, as in the original.
+//! All paths work with and without the final slash. All responses are JSON: `{"message": …}`, or `{"error": …}` where the legacy
+//! backend sent debug pages. As in the legacy backend, the content type of a body is not checked, and the author of changes is
+//! `Admin` if authentication is off.
 
 mod add;
-mod answer;
-mod caller;
+mod authentication;
 mod change;
 mod list;
 mod login;
+mod response;
 
 use std::sync::Arc;
 
@@ -22,10 +21,10 @@ use plan::Author;
 use runtime::clock::now_ms;
 use runtime::hub::Requester;
 
-use super::socket::NOBODY;
+use super::socket::DEFAULT_AUTHOR;
 use crate::server::App;
 
-/// The legacy paths.
+/// The REST routes.
 pub fn router() -> Router<Arc<App>> {
     let mut router = Router::new();
     for (path, methods) in routes() {
@@ -45,12 +44,13 @@ fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 6] {
     ]
 }
 
-/// The `Allow` header is the router's to add.
+/// Answers a method that the path does not allow. The router adds the `Allow` header.
 async fn wrong_method() -> Response {
-    answer::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+    response::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
 }
 
+/// The author of an edit by this caller.
 fn author(caller: &Requester) -> Author {
-    let name = caller.user().map_or_else(|| NOBODY.to_owned(), |user| user.to_string());
+    let name = caller.user().map_or_else(|| DEFAULT_AUTHOR.to_owned(), |user| user.to_string());
     Author { name, now: now_ms() }
 }

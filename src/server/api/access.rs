@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}/access`: who may do what with a document, beside what tokens say.
+//! `/api/documents/{documentId}/access`: the roles of users in a document, in addition to those in their tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::fields::{Fields, required};
-use super::names::RoleName;
-use super::shapes::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
-use super::target::{DocumentPath, Target, checked};
-use crate::server::authentication::Asker;
+use super::body_fields::{BodyFields, required};
+use super::enum_schemas::RoleName;
+use super::extract::{DocumentPath, TargetDocument, check_name};
+use super::schemas::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
-/// Who may do what with a document.
+/// The roles of users in a document.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Access {
-    /// Who made it, where users are known, and as long as an owner has not given them another role.
+    /// The user who created the document. Null without authentication, or if an owner has changed this user's role.
     #[schema(required = true, example = "ceo")]
     owner: Option<String>,
-    /// Whom the owner has let in: user names, and `viewer`, `editor` or `owner`.
+    /// The users to whom owners have granted access, with their roles.
     #[schema(value_type = BTreeMap<String, RoleName>, example = json!({ "cfo": "editor" }))]
     users: BTreeMap<String, Role>,
 }
 
-/// The user of a path.
+/// Path parameter: a user.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct UserPath {
@@ -40,7 +40,7 @@ pub struct UserPath {
     user: String,
 }
 
-/// The user that a request is about.
+/// Extracts the user of the path.
 pub struct TargetUser(Arc<str>);
 
 impl FromRequestParts<Arc<App>> for TargetUser {
@@ -49,44 +49,48 @@ impl FromRequestParts<Arc<App>> for TargetUser {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let path: Result<Path<UserPath>, PathRejection> = Path::from_request_parts(parts, app).await;
         let Path(UserPath { user }) = path
-            .map_err(|rejection| Problem::bad_request(format!("the path cannot be read: {}", rejection.body_text())))?;
-        Ok(Self(checked("user", user.trim())?.into()))
+            .map_err(|rejection| Problem::bad_request(format!("the path is malformed: {}", rejection.body_text())))?;
+        Ok(Self(check_name("user", user.trim())?.into()))
     }
 }
 
-/// List who may do what with a document.
+/// List the users of a document.
 ///
-/// Whom the document's owner has let in, beside those whose token names it. For owners.
+/// Lists the users to whom owners have granted access, but not users whose token grants it. For owners.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/access",
     operation_id = "readAccess",
     tag = "access",
     params(DocumentPath),
-    responses((status = 200, description = "Who may do what", body = Access), AnyProblem, DocumentProblem),
+    responses((status = 200, description = "The users and their roles", body = Access), AnyProblem, DocumentProblem),
 )]
-pub async fn read(State(app): State<Arc<App>>, Asker(caller): Asker, Target(id): Target) -> Result<Response, Problem> {
+pub async fn read(
+    State(app): State<Arc<App>>,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+) -> Result<Response, Problem> {
     let record = app.hub.access_record(&caller, &id).await?;
     let users = record.users.iter().map(|(user, role)| (user.to_string(), *role)).collect();
     let access = Access { owner: record.owner.as_ref().map(ToString::to_string), users };
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(access)).into_response())
 }
 
-/// What somebody is to be allowed.
+/// The role to grant.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewRole)]
 #[serde(deny_unknown_fields)]
 pub struct RoleBody {
-    /// `viewer` reads, `editor` changes, `owner` also says who else may, and deletes.
+    /// `viewer` can read, `editor` can also change, `owner` can also grant access and delete.
     #[schema(value_type = RoleName, example = "editor")]
-    #[expect(dead_code, reason = "describes the body, which is read by hand")]
+    #[expect(dead_code, reason = "describes the body; the handler reads `BodyFields`")]
     role: String,
 }
 
-/// Let somebody in, or give them another role.
+/// Grant a user access, or change the role of a user.
 ///
-/// It counts at once, also for connections that are open. For owners. Who made the document can be given another role, too, as
-/// long as somebody is left who owns it. At most 1,000 users.
+/// Takes effect immediately, also on open connections. For owners. The role of the user who created the document can be changed
+/// as well, if the document keeps an owner. At most 1,000 users.
 #[utoipa::path(
     put,
     path = "/api/documents/{documentId}/access/{user}",
@@ -95,7 +99,7 @@ pub struct RoleBody {
     params(DocumentPath, UserPath),
     request_body = RoleBody,
     responses(
-        (status = 204, description = "It counts"),
+        (status = 204, description = "The role is in effect"),
         OwnershipProblem,
         AnyProblem,
         DocumentProblem,
@@ -103,12 +107,12 @@ pub struct RoleBody {
         BodyProblem,
     ),
 )]
-pub async fn allow(
+pub async fn grant(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     TargetUser(user): TargetUser,
-    fields: Fields,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
     let role = required(fields.only(&["role"])?.text("role")?, "role")?;
     let role = match role.as_str() {
@@ -121,10 +125,10 @@ pub async fn allow(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Take back what somebody was allowed.
+/// Revoke the access of a user.
 ///
-/// What their token says stays. It counts at once, also for connections that are open. For owners. Who made the document can be
-/// taken out, too, as long as somebody is left who owns it.
+/// Rights that the user's token grants remain. Takes effect immediately, also on open connections. For owners. The user who
+/// created the document can be removed as well, if the document keeps an owner.
 #[utoipa::path(
     delete,
     path = "/api/documents/{documentId}/access/{user}",
@@ -132,17 +136,17 @@ pub async fn allow(
     tag = "access",
     params(DocumentPath, UserPath),
     responses(
-        (status = 204, description = "It counts"),
+        (status = 204, description = "The role is in effect"),
         OwnershipProblem,
         AnyProblem,
         DocumentProblem,
         WriteProblem,
     ),
 )]
-pub async fn disallow(
+pub async fn revoke(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     TargetUser(user): TargetUser,
 ) -> Result<Response, Problem> {
     app.hub.set_role(&caller, &id, &user, None).await?;

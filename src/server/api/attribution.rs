@@ -1,6 +1,6 @@
-//! `/api/documents/{documentId}/attribution`: who brought these changes in.
+//! `/api/documents/{documentId}/attribution`: the authenticated users who sent these changes.
 //!
-//! For those who have the document, and its history with it: a change says of its author whatever its maker wrote.
+//! For clients that have the document with its history. The author in a change is only a claim of the client that made it.
 
 use std::sync::Arc;
 
@@ -15,91 +15,91 @@ use primitives::iso_ms;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::names::SurfaceName;
-use super::past::hashes;
-use super::shapes::{AnyProblem, DocumentProblem};
-use super::target::{DocumentPath, Target};
-use crate::server::authentication::Asker;
+use super::enum_schemas::SurfaceName;
+use super::extract::{DocumentPath, TargetDocument};
+use super::positions_at::parse_hashes;
+use super::schemas::{AnyProblem, DocumentProblem};
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem};
 
-/// Changes of one request. A line of so many hashes is well below what a head of a request may take.
+/// Maximum number of hashes in a request. They fit well into the limit for request headers.
 const MAX_CHANGES: usize = 100;
 
-/// Which changes.
+/// Query parameter: changes.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ChangesQuery {
-    /// Their hashes in hexadecimal, with commas in between; up to 100.
+    /// Up to 100 change hashes in hexadecimal, separated by commas.
     #[param(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     changes: String,
 }
 
-/// The changes that a request asks about.
-pub struct Changes(Vec<ChangeHash>);
+/// Extracts the change hashes of the query.
+pub struct ChangeHashes(Vec<ChangeHash>);
 
-impl FromRequestParts<Arc<App>> for Changes {
+impl FromRequestParts<Arc<App>> for ChangeHashes {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
         let query: Result<Query<ChangesQuery>, QueryRejection> = Query::try_from_uri(&parts.uri);
         let Query(ChangesQuery { changes }) = query.map_err(Problem::bad_query)?;
-        let changes = hashes("changes", &changes)?;
+        let changes = parse_hashes("changes", &changes)?;
         if changes.len() > MAX_CHANGES {
-            let detail = format!("{} hashes are too many: up to {MAX_CHANGES} are told of at a time", changes.len());
+            let detail = format!("must be at most {MAX_CHANGES} hashes, not {}", changes.len());
             return Err(Problem::bad_parameter("changes", detail));
         }
         Ok(Self(changes))
     }
 }
 
-/// Who brought changes in.
+/// The origin of changes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Attribution {
-    /// Those of which the server knows it, in the order in which they were asked for.
+    /// The changes whose origin is known, in the order of the request.
     changes: Vec<AttributedChange>,
 }
 
-/// A change, and what is known of how it came in.
+/// The origin of a change.
 #[derive(Debug, Serialize, ToSchema)]
 struct AttributedChange {
-    /// Its hash.
+    /// Hash of the change.
     #[schema(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     hash: String,
-    /// As whom the connection was authenticated.
+    /// The authenticated user of the connection that sent the change.
     #[schema(example = "anita")]
     user: String,
-    /// By which door: `api`, `legacy`, `sync` (automerge-repo) or `plain` (plain Automerge sync).
+    /// The protocol of that connection.
     #[schema(value_type = SurfaceName, example = "sync")]
     surface: String,
-    /// When it came to this server.
+    /// When the server received the change.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
 }
 
-/// Ask who brought changes in.
+/// Read the origin of changes.
 ///
-/// For those who have the document: what a change says of its author is what its maker wrote. Changes of which the server does
-/// not know it are left out: those that it has not got, and those that came while nobody was asked who they are.
+/// The author in a change is only a claim of the client that made it. This returns the authenticated user instead. Changes of
+/// unknown origin are left out: the server does not have them, or received them without authentication.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/attribution",
     operation_id = "readAttribution",
     tag = "history",
     params(DocumentPath, ChangesQuery),
-    responses((status = 200, description = "What is known", body = Attribution), AnyProblem, DocumentProblem),
+    responses((status = 200, description = "The known origins", body = Attribution), AnyProblem, DocumentProblem),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
-    Changes(changes): Changes,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+    ChangeHashes(changes): ChangeHashes,
 ) -> Result<Response, Problem> {
     let known = app.hub.attribution(&caller, &id, changes).await?.ok_or_else(|| Problem::no_document(&id))?;
-    let changes = known.into_iter().map(|(hash, brought)| AttributedChange {
+    let changes = known.into_iter().map(|(hash, provenance)| AttributedChange {
         hash: hash.to_string(),
-        user: brought.user.to_string(),
-        surface: brought.surface.to_string(),
-        received: iso_ms(brought.time_ms),
+        user: provenance.user.to_string(),
+        surface: provenance.surface.to_string(),
+        received: iso_ms(provenance.time_ms),
     });
     let attribution = Attribution { changes: changes.collect() };
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(attribution)).into_response())

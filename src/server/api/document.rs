@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}`: what a document says about itself.
+//! `/api/documents/{documentId}`: the settings of a document, and its deletion.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use runtime::clock::now_ms;
 use runtime::hub::Requester;
 use utoipa::ToSchema;
 
-use super::fields::Fields;
-use super::shapes::{
+use super::body_fields::BodyFields;
+use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
+use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
-use super::target::{AuthorQuery, DocumentPath, Target, Writer};
-use crate::server::authentication::Asker;
-use crate::server::conditional::{self, IfMatch};
-use crate::server::{App, Problem, write};
+use crate::server::conditional::{self, Precondition};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, document_view};
 
 /// Read a document's settings.
 #[utoipa::path(
@@ -29,53 +29,53 @@ use crate::server::{App, Problem, write};
     tag = "documents",
     params(
         DocumentPath,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "The document", body = Document,
-            headers(("ETag" = String, description = "Stands for the document's heads, and for what you may do")),
+            headers(("ETag" = String, description = "Identifies the document's heads and your right to it")),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
-    Ok(conditional::answer(&headers, &tag(&caller, &document, &view), || Json(document).into_response()))
+    let document = Document::for_caller(&caller, &app, &id, &view).with_extra(&view);
+    Ok(conditional::respond(&headers, &etag(&caller, &document, &view), || Json(document).into_response()))
 }
 
-/// What is to be changed of a document's settings; absent fields stay.
+/// Changes to the settings of a document. Absent fields stay as they are.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct DocumentPatch {
-    /// The plan's name; up to 1,000 characters, not only white space.
+    /// Name of the plan. Up to 1,000 characters, not only white space.
     #[schema(value_type = String, required = false, min_length = 1, max_length = 1000, example = "Growth 2028")]
     name: Option<String>,
     /// ISO 4217 code.
     #[schema(value_type = String, required = false, pattern = "^[A-Z]{3}$", example = "INR")]
     currency: Option<String>,
-    /// Currency units in one unit of a budget; more than 0. Budgets stay the numbers that they are.
+    /// Currency units in one unit of a budget; more than 0. Existing budgets keep their numbers.
     #[schema(
         value_type = f64, required = false, exclusive_minimum = 0, maximum = 9_007_199_254_740_991_i64,
         example = 100_000
     )]
     unit: Option<Budget>,
-    /// In units.
+    /// In units of the plan.
     #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2500)]
     total_budget: Option<Budget>,
 }
 
 impl DocumentPatch {
-    fn read(fields: Fields) -> Result<Self, Problem> {
+    fn read(fields: BodyFields) -> Result<Self, Problem> {
         let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET])?;
         Ok(Self {
             name: fields.text(NAME)?,
@@ -97,40 +97,40 @@ impl DocumentPatch {
         AuthorQuery,
         (
             "If-Match" = Option<String>, Header,
-            description = "The ETag of what you have read: 412 if the document, or a position in it, has changed since",
+            description = "The ETag of your copy: 412 if the document or one of its positions has changed since",
         ),
     ),
     request_body = DocumentPatch,
     responses(
         (
-            status = 200, description = "The document, as it is now", body = Document,
-            headers(("ETag" = String, description = "Stands for the document's heads, and for what you may do")),
+            status = 200, description = "The changed document", body = Document,
+            headers(("ETag" = String, description = "Identifies the document's heads and your right to it")),
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
     ),
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
-    Writer(author): Writer,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+    EditAuthor(author): EditAuthor,
     headers: HeaderMap,
-    fields: Fields,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
     let DocumentPatch { name, currency, unit, total_budget } = DocumentPatch::read(fields)?;
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
-    let document = Document::to(&caller, &app, &id, &view).with_extra(&view);
-    Ok(conditional::tagged(&tag(&caller, &document, &view), Json(document).into_response()))
+    let document = Document::for_caller(&caller, &app, &id, &view).with_extra(&view);
+    Ok(conditional::with_etag(&etag(&caller, &document, &view), Json(document).into_response()))
 }
 
 /// Delete a document.
 ///
-/// Everybody who is connected to it is told, and nobody reaches it from then on. Its file is kept for some time, in which the
-/// server's operator can bring it back; its id is never given again. For owners. The default document cannot be deleted.
+/// Connected clients are informed, and the document is not accessible any more. The server keeps its file for some time, so that
+/// the operator can restore it. Its id is never reused. For owners. The default document cannot be deleted.
 #[utoipa::path(
     delete,
     path = "/api/documents/{documentId}",
@@ -138,7 +138,7 @@ pub async fn change(
     tag = "documents",
     params(DocumentPath),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "Deleted"),
         (
             status = 409, description = "The default document cannot be deleted", body = Problem,
             content_type = "application/problem+json",
@@ -148,35 +148,40 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
 ) -> Result<Response, Problem> {
     app.hub.delete(&caller, &id, now_ms()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What stands for a document as somebody is shown it. What they may do is a part of that where users are known: it can
-/// change while the document does not.
-pub fn tag(caller: &Requester, document: &Document, view: &View) -> String {
+/// The entity tag of a document for this caller. With authentication it includes the caller's right, which can change while the
+/// document does not.
+pub fn etag(caller: &Requester, document: &Document, view: &View) -> String {
     match document.access {
-        Some(access) if caller.grant().is_some() => with_access(view, access),
-        _ => conditional::tag_of_heads(view.heads()),
+        Some(right) if caller.grant().is_some() => etag_with_right(view, right),
+        _ => conditional::etag_of_heads(view.heads()),
     }
 }
 
-fn with_access(view: &View, access: DocumentRight) -> String {
-    format!("{}-{}\"", conditional::tag_of_heads(view.heads()).trim_end_matches('"'), access.name())
+fn etag_with_right(view: &View, right: DocumentRight) -> String {
+    format!("{}-{}\"", conditional::etag_of_heads(view.heads()).trim_end_matches('"'), right.name())
 }
 
-/// The edit, to be made only if the document is still what the request says that it has read.
+/// Adds the `If-Match` precondition of a request to an edit.
 pub fn if_unchanged(request: &HeaderMap, view: &View, edit: Edit) -> Result<Edit, Problem> {
-    // What its reader might do then does not matter: whether they may write now is decided elsewhere.
+    // The tag matches with any right: the right to write is checked separately.
     let rights = [DocumentRight::Read, DocumentRight::Write, DocumentRight::Own];
-    let plain = conditional::tag_of_heads(view.heads());
-    let tags: Vec<String> = rights.map(|access| with_access(view, access)).into_iter().chain([plain]).collect();
+    let without_right = conditional::etag_of_heads(view.heads());
+    let tags = rights.map(|right| etag_with_right(view, right)).into_iter().chain([without_right]);
+    let tags: Vec<String> = tags.collect();
     match conditional::if_match(request, &tags) {
-        IfMatch::Anything => Ok(edit),
-        IfMatch::This => Ok(Edit::OnlyIf { condition: Condition::Heads(view.heads().to_vec()), edit: Box::new(edit) }),
-        IfMatch::Other => Err(Problem::changed("the document has changed since; read it again, and decide again")),
+        Precondition::None => Ok(edit),
+        Precondition::Holds => {
+            Ok(Edit::OnlyIf { condition: Condition::Heads(view.heads().to_vec()), edit: Box::new(edit) })
+        }
+        Precondition::Fails => {
+            Err(Problem::precondition_failed("the document has changed since you read it; read it again and retry"))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/documents`: which documents there are, and new ones.
+//! `/api/documents`: lists and creates documents.
 
 use std::sync::Arc;
 
@@ -13,44 +13,45 @@ use primitives::DocumentId;
 use runtime::hub::Requester;
 use utoipa::ToSchema;
 
-use super::document::tag;
-use super::fields::{Fields, required};
-use super::shapes::{AnyProblem, BodyProblem, BrokenDocument, Document, Listed, WriteProblem};
-use super::target::{AuthorQuery, Writer};
-use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, write};
+use super::body_fields::{BodyFields, required};
+use super::document::etag;
+use super::extract::{AuthorQuery, EditAuthor};
+use super::schemas::{AnyProblem, BodyProblem, BrokenDocument, Document, ListedDocument, WriteProblem};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view};
 
-/// Documents that are opened at a time to be listed.
-const OPEN_TOGETHER: usize = 8;
+/// Number of documents that one request opens concurrently.
+const MAX_CONCURRENT_OPENS: usize = 8;
 
 /// List the documents.
 ///
-/// The default document comes first. A document that cannot be opened is listed with an `error`, and nothing but its
-/// id.
+/// The default document comes first. A document that cannot be opened has an `error` instead of its settings.
 #[utoipa::path(
     get,
     path = "/api/documents",
     operation_id = "listDocuments",
     tag = "documents",
-    responses((status = 200, description = "All documents", body = Vec<Listed>), AnyProblem),
+    responses((status = 200, description = "All documents", body = Vec<ListedDocument>), AnyProblem),
 )]
-pub async fn list(State(app): State<Arc<App>>, Asker(caller): Asker) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, ApiCaller(caller): ApiCaller) -> Result<Response, Problem> {
     let mut ids = app.hub.list(&caller).await?;
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
-    let listed: Vec<Listed> = stream::iter(ids)
+    let listed: Vec<ListedDocument> = stream::iter(ids)
         .map(|id| list_one(&app, &caller, id))
-        .buffered(OPEN_TOGETHER)
+        .buffered(MAX_CONCURRENT_OPENS)
         .filter_map(std::future::ready)
         .collect()
         .await;
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(listed)).into_response())
 }
 
-/// None: nothing was ever written to it.
-async fn list_one(app: &App, caller: &Requester, id: DocumentId) -> Option<Listed> {
+/// `None` if nothing was ever written to the document.
+async fn list_one(app: &App, caller: &Requester, id: DocumentId) -> Option<ListedDocument> {
     match app.hub.view(caller, &id).await {
-        Ok(view) => view.map(|view| Listed::Document(Document::to(caller, app, &id, &read_view(&view)))),
-        Err(error) => Some(Listed::Broken(BrokenDocument {
+        Ok(view) => {
+            view.map(|view| ListedDocument::Document(Document::for_caller(caller, app, &id, &read_view(&view))))
+        }
+        Err(error) => Some(ListedDocument::Broken(BrokenDocument {
             id: id.to_string(),
             url: id.url(),
             default: id == app.default_id,
@@ -59,12 +60,12 @@ async fn list_one(app: &App, caller: &Requester, id: DocumentId) -> Option<Liste
     }
 }
 
-/// A document to be made.
+/// Settings of a new document.
 #[derive(Debug, PartialEq, ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewDocument {
-    /// The plan's name; up to 1,000 characters, not only white space.
+    /// Name of the plan. Up to 1,000 characters, not only white space.
     #[schema(min_length = 1, max_length = 1000, example = "Growth 2027")]
     name: String,
     /// ISO 4217 code.
@@ -76,13 +77,13 @@ pub struct NewDocument {
         default = 100_000, example = 1000
     )]
     unit: Budget,
-    /// In units.
+    /// In units of the plan.
     #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2000)]
     total_budget: Option<Budget>,
 }
 
 impl NewDocument {
-    fn read(fields: Fields) -> Result<Self, Problem> {
+    fn read(fields: BodyFields) -> Result<Self, Problem> {
         let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET])?;
         Ok(Self {
             name: required(fields.text(NAME)?, NAME)?,
@@ -93,7 +94,7 @@ impl NewDocument {
     }
 }
 
-/// Make a document.
+/// Create a document.
 #[utoipa::path(
     post,
     path = "/api/documents",
@@ -103,10 +104,10 @@ impl NewDocument {
     request_body = NewDocument,
     responses(
         (
-            status = 201, description = "It is stored", body = Document,
+            status = 201, description = "The document is stored", body = Document,
             headers(
                 ("Location" = String, description = "The document's path"),
-                ("ETag" = String, description = "Stands for the document's heads, and for what you may do"),
+                ("ETag" = String, description = "Identifies the document's heads and your right to it"),
             ),
         ),
         AnyProblem, WriteProblem, BodyProblem,
@@ -114,18 +115,21 @@ impl NewDocument {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Writer(author): Writer,
-    fields: Fields,
+    ApiCaller(caller): ApiCaller,
+    EditAuthor(author): EditAuthor,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
     let NewDocument { name, currency, unit, total_budget } = NewDocument::read(fields)?;
     let id = DocumentId::from_random(rand::random());
     let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
-    let view = write::write(&app, &caller, &id, edit, author).await?;
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
-    let document = Document::to(&caller, &app, &id, &view);
-    let tag = tag(&caller, &document, &view);
-    Ok(conditional::tagged(&tag, (StatusCode::CREATED, [(header::LOCATION, location)], Json(document)).into_response()))
+    let document = Document::for_caller(&caller, &app, &id, &view);
+    let tag = etag(&caller, &document, &view);
+    Ok(conditional::with_etag(
+        &tag,
+        (StatusCode::CREATED, [(header::LOCATION, location)], Json(document)).into_response(),
+    ))
 }

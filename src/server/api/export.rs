@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}/export.…`: everything, to take away.
+//! `/api/documents/{documentId}/export.…`: a document as a JSON, CSV or Automerge file.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use plan::{Form, View, read_view};
 use runtime::hub::Unavailable;
 use utoipa::ToSchema;
 
-use super::shapes::{AnyProblem, Document, DocumentProblem, Export};
-use super::target::{DocumentPath, Target, percent_encoded};
-use crate::server::authentication::Asker;
-use crate::server::table::{Table, omitted_in_json};
-use crate::server::{App, Problem, conditional, large, write};
+use super::extract::{DocumentPath, TargetDocument, percent_encoded};
+use super::schemas::{AnyProblem, Document, DocumentProblem, Export};
+use crate::server::csv_table::{CsvTable, omitted_in_json};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
-/// How many values of the document an export does not hold.
+/// Number of values of the document that a file does not contain.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");
-/// Characters of a plan's name that go into a file's.
+/// Maximum number of characters of a plan's name in a file name.
 const MAX_NAME: usize = 80;
 
 /// An Automerge document as a file.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "describes")]
+#[expect(dead_code, reason = "describes the file")]
 pub struct AutomergeFile(Vec<u8>);
 
-/// Export as JSON: everything that JSON can hold of the document as it is.
+/// Export as JSON: all of the current state that JSON can represent.
 ///
-/// The settings and all positions, with the fields that other programs have added (`extra`) and the values that lost against
-/// a concurrent write (`conflicts`). What is not held is counted, in `omitted` and in the header `Happierwork-Omitted`.
+/// Contains the settings and all positions, with the fields that other programs have added (`extra`) and the values that lost
+/// against a concurrent write (`conflicts`). `omitted` and the header `Happierwork-Omitted` count the other values.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.json",
@@ -38,30 +38,30 @@ pub struct AutomergeFile(Vec<u8>);
     tag = "exports",
     params(
         DocumentPath,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "A file", body = Export,
             headers(
-                ("ETag" = String, description = "Stands for the document's heads"),
-                ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
-                ("Happierwork-Omitted" = usize, description = "How many values of the document the file does not hold"),
+                ("ETag" = String, description = "Identifies the document's heads"),
+                ("Content-Disposition" = String, description = "A file name, derived from the plan's name"),
+                ("Happierwork-Omitted" = usize, description = "Number of values of the document that the file does not contain"),
             ),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn json(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
+    Ok(conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
         let out = run_cpu_bound(|| {
             let mut out = b"{\"document\":".to_vec();
             // Writing to memory cannot fail.
@@ -77,11 +77,11 @@ pub async fn json(
 
 /// Export as CSV, for spreadsheets.
 ///
-/// UTF-8 with a byte order mark, commas, CRLF. A text that a spreadsheet would run as a formula has an apostrophe in
-/// front. Fields that other programs have added are columns after the others, in the order of their names (`extra.` stands
-/// in front of a name that every table has); maps and lists are JSON. An unknown budget is an empty cell. What no cell holds is
-/// counted in the header `Happierwork-Omitted`: values that lost against a concurrent write, root keys beyond the settings,
-/// columns beyond 200, and what `omitted` counts in JSON.
+/// UTF-8 with a byte order mark, commas, CRLF. A text that a spreadsheet would evaluate as a formula is preceded by an
+/// apostrophe. Fields that other programs have added are columns after the standard ones, in the order of their names (with the
+/// prefix `extra.` if a standard column has the name); maps and lists are JSON. An unknown budget is an empty cell. The header
+/// `Happierwork-Omitted` counts the values without a cell: values that lost against a concurrent write, root keys beyond the
+/// settings, columns beyond 200, and the values that `omitted` counts in JSON.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.csv",
@@ -89,42 +89,41 @@ pub async fn json(
     tag = "exports",
     params(
         DocumentPath,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "A file", body = String, content_type = "text/csv; charset=utf-8",
             headers(
-                ("ETag" = String, description = "Stands for the document's heads"),
-                ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
-                ("Happierwork-Omitted" = usize, description = "How many values of the document the file does not hold"),
+                ("ETag" = String, description = "Identifies the document's heads"),
+                ("Content-Disposition" = String, description = "A file name, derived from the plan's name"),
+                ("Happierwork-Omitted" = usize, description = "Number of values of the document that the file does not contain"),
             ),
             example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
                 0be30cc0d3f126,UI developer,Engineering,11.5,Ahmedabad,Anita Rao,\
                 2026-11-22T14:21:00.000Z,2026-11-22T14:21:00.000Z\r\n",
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn csv(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &conditional::tag_of_heads(view.heads()), || {
-        let Table { csv, omitted } = run_cpu_bound(|| Table::of(&view));
+    Ok(conditional::respond(&headers, &conditional::etag_of_heads(view.heads()), || {
+        let CsvTable { csv, omitted } = run_cpu_bound(|| CsvTable::from_view(&view));
         with_omitted(omitted, file(&app, &view, "csv", "text/csv; charset=utf-8", csv))
     }))
 }
 
-/// Export the whole Automerge document, its history included.
+/// Export the Automerge document with its history.
 ///
-/// The file loads in every Automerge binding. Its bytes may differ from one time to the next while its content is the
-/// same; the ETag stands for the content, and is weak therefore.
+/// Every Automerge binding can load the file. Two exports of the same content may have different bytes, so the ETag is weak.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/export.automerge",
@@ -132,55 +131,55 @@ pub async fn csv(
     tag = "exports",
     params(
         DocumentPath,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "A file", body = inline(AutomergeFile), content_type = "application/octet-stream",
             headers(
-                ("ETag" = String, description = "Stands for the document's heads"),
-                ("Content-Disposition" = String, description = "A name for the file, made from the plan's name"),
+                ("ETag" = String, description = "Identifies the document's heads"),
+                ("Content-Disposition" = String, description = "A file name, derived from the plan's name"),
             ),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn automerge(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let view = match app.hub.view(&caller, &id).await {
         Ok(view) => view.ok_or_else(|| Problem::no_document(&id))?,
-        // Nothing is known of it but its bytes.
+        // The document is too large to open, so only its bytes are available.
         Err(error @ Unavailable::TooLarge(_)) => {
             let bytes = app.hub.export(&caller, &id).await?.ok_or(error)?;
-            let mut response = large::answer(&app, "application/octet-stream", bytes);
+            let mut response = reserved_body::response(&app, "application/octet-stream", bytes);
             let disposition = HeaderValue::from_static("attachment; filename=\"plan.automerge\"");
             response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
             return Ok(response);
         }
         Err(error) => return Err(error.into()),
     };
-    let tag = format!("W/{}", conditional::tag_of_heads(read_view(&view).heads()));
-    // What is known already need not be read from the disk.
-    let known = conditional::answer(&headers, &tag, || ().into_response());
+    let tag = format!("W/{}", conditional::etag_of_heads(read_view(&view).heads()));
+    // Avoids reading the file if the client's copy is current.
+    let known = conditional::respond(&headers, &tag, || ().into_response());
     if known.status().is_redirection() {
         return Ok(known);
     }
     let Some(bytes) = app.hub.export(&caller, &id).await? else {
         return Err(Problem::no_document(&id));
     };
-    // A change may be in the file a moment before it is in the view. Then the copy is newer than its tag says, and is read
-    // again the next time: once too often, never once too little.
+    // The file may already contain a change that the view does not. The copy is then newer than its tag, and the next
+    // conditional request reads it again.
     let view = read_view(&view);
-    Ok(conditional::answer(&headers, &tag, || file(&app, &view, "automerge", "application/octet-stream", bytes)))
+    Ok(conditional::respond(&headers, &tag, || file(&app, &view, "automerge", "application/octet-stream", bytes)))
 }
 
 fn file(app: &App, view: &View, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = large::answer(app, kind, bytes);
+    let mut response = reserved_body::response(app, kind, bytes);
     if !response.status().is_success() {
         return response;
     }
@@ -198,17 +197,17 @@ fn with_omitted(omitted: usize, mut response: Response) -> Response {
     response
 }
 
-/// A file's name in both forms of RFC 6266: plain for those who know no other, and as it is.
+/// A `Content-Disposition` with both forms of the file name (RFC 6266): ASCII for old clients, and UTF-8.
 fn disposition(name: &str, extension: &str) -> String {
-    let name = safe(name, |letter| !letter.is_control() && !"/\\:*?\"<>|".contains(letter));
-    let plain = safe(&name, |letter| letter.is_ascii_alphanumeric() || " ._-".contains(letter));
+    let name = sanitize(name, |letter| !letter.is_control() && !"/\\:*?\"<>|".contains(letter));
+    let ascii = sanitize(&name, |letter| letter.is_ascii_alphanumeric() || " ._-".contains(letter));
     let name = percent_encoded(&name);
-    format!("attachment; filename=\"{plain}.{extension}\"; filename*=UTF-8''{name}.{extension}")
+    format!("attachment; filename=\"{ascii}.{extension}\"; filename*=UTF-8''{name}.{extension}")
 }
 
-/// The name with `_` for every character that is not `allowed`: no folders, no hidden files, nothing that a system
-/// refuses.
-fn safe(name: &str, allowed: impl Fn(char) -> bool) -> String {
+/// Replaces each character that is not `allowed` by `_`. The result names no folder, no hidden file, and nothing that an
+/// operating system rejects.
+fn sanitize(name: &str, allowed: impl Fn(char) -> bool) -> String {
     let name: String = name.chars().take(MAX_NAME).map(|letter| if allowed(letter) { letter } else { '_' }).collect();
     let name = name.trim_matches([' ', '.']);
     if name.chars().all(|letter| letter == '_') { "plan".to_owned() } else { name.to_owned() }
@@ -219,7 +218,7 @@ mod tests {
     use super::disposition;
 
     #[test]
-    fn names_of_files_are_safe() {
+    fn file_names_are_safe() {
         for (name, plain, whole) in [
             ("Growth 2027", "Growth 2027", "Growth%202027"),
             ("Größe", "Gr__e", "Gr%C3%B6%C3%9Fe"),

@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}/history`: what has changed, when, by whom.
+//! `/api/documents/{documentId}/history`: the changes, with their times, authors and effects.
 
 use std::sync::Arc;
 
@@ -17,36 +17,36 @@ use serde_json::Value;
 use sync_engine::Provenance;
 use utoipa::{IntoParams, ToSchema};
 
-use super::names::SurfaceName;
-use super::shapes::{AnyProblem, DocumentProblem};
-use super::target::{DocumentPath, Target};
-use crate::server::authentication::Asker;
+use super::enum_schemas::SurfaceName;
+use super::extract::{DocumentPath, TargetDocument};
+use super::schemas::{AnyProblem, DocumentProblem};
+use crate::server::security::authentication::ApiCaller;
 use crate::server::{App, Problem, conditional};
 
-/// Entries of a page when nobody says how many.
+/// Number of entries on a page if the request has no `limit`.
 const DEFAULT_LIMIT: usize = 50;
 
-/// Which part of the history.
+/// Query parameters: a page of the history.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
-    /// Only what was done to the position of this id.
+    /// Only changes to the position with this id.
     #[param(example = "0be30cc0d3f126")]
     position: Option<String>,
-    /// Only what this field was set to: one of a position, or a root key of the document, such as a setting.
+    /// Only changes to this field: a field of a position, or a root key of the document such as a setting.
     #[param(example = "budget")]
     field: Option<String>,
-    /// Only what comes before: the `next` of another page. It holds however much the document changes meanwhile.
+    /// Only earlier changes: the `next` of another page. Stays valid while the document changes.
     before: Option<String>,
-    /// Entries that the page may have.
+    /// Maximum number of changes on the page.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500, default = 50, example = 50)]
     limit: Option<String>,
 }
 
-/// The part of the history that a request asks for.
-pub struct Asked(history::Query);
+/// Extracts the query for a page.
+pub struct PageQuery(history::Query);
 
-impl FromRequestParts<Arc<App>> for Asked {
+impl FromRequestParts<Arc<App>> for PageQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
@@ -75,7 +75,7 @@ impl HistoryQuery {
     }
 }
 
-/// A part of a document's history.
+/// A page of the history of a document.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
@@ -84,10 +84,9 @@ pub struct History {
     document_id: String,
     /// See `Document`.
     heads: Vec<String>,
-    /// The newest first: none stands above one that builds upon it, and apart from that they are in the order of their
-    /// times.
+    /// The changes, newest first. A change comes after all changes that depend on it; concurrent changes are ordered by time.
     changes: Vec<Change>,
-    /// Where to go on (`before`); null: this is the end. A page may be shorter than asked for and not be the last.
+    /// The `before` of the next page; null on the last page. A page may be shorter than `limit` without being the last.
     #[schema(
         required = true,
         example = "1795357260.42.a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"
@@ -95,87 +94,86 @@ pub struct History {
     next: Option<String>,
 }
 
-/// A change, with what it did.
+/// A change and its effects.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Change {
-    /// Its hash.
+    /// Hash of the change.
     #[schema(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     hash: String,
-    /// The heads of the document with this change and all below it: `positions?at=` shows what the plan was then. Null
-    /// where there were more than 100.
+    /// The heads of the document after this change and all changes after it in this list: `positions?at=` reads the plan at
+    /// these heads. Null if there are more than 100.
     #[schema(required = true, example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     heads: Option<Vec<String>>,
-    /// When it was made, as it says itself; null if it does not.
+    /// When the change was made, according to the client that made it; null if it recorded no time.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
     time: Option<String>,
-    /// Who brought it to this server, as whom the connection was authenticated; null if that is not known.
+    /// The authenticated user of the connection that sent the change; null if unknown.
     #[schema(required = true, example = "anita")]
     user: Option<String>,
-    /// By which door: `api`, `legacy`, `sync` (automerge-repo) or `plain` (plain Automerge sync); null with `user`.
+    /// The protocol of that connection; null if `user` is null.
     #[schema(value_type = Option<SurfaceName>, required = true, example = "sync")]
     surface: Option<String>,
-    /// When it came to this server; null with `user`.
+    /// When the server received the change; null if `user` is null.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
-    /// The Automerge actor that it says it was made under.
+    /// Automerge actor of the change.
     #[schema(example = "1f0e7a52c3d94b6f8e2d5a6b7c8d9e0f")]
     actor: String,
-    /// What it says about itself, up to 1,000 characters.
+    /// Commit message, up to 1,000 characters.
     #[schema(required = true, example = "Anita Rao: UI developer: budget 12")]
     message: Option<String>,
-    /// Positions that it made.
+    /// Positions that the change created.
     added: Vec<ChangedPosition>,
-    /// Positions that it brought back under an id that was deleted before, as undoing a deletion does.
+    /// Positions that the change created under an id that was deleted before, for example to undo the deletion.
     restored: Vec<ChangedPosition>,
-    /// Positions that it deleted.
+    /// Positions that the change deleted.
     deleted: Vec<ChangedPosition>,
-    /// Fields that it set. `updatedBy` is what its maker wrote; who that was says `user`.
+    /// Fields that the change set. `updatedBy` is a claim of the client; `user` is the authenticated user.
     fields: Vec<ChangedField>,
-    /// How much more it did: of a change no more than 1,000 items are told, and less if they are large. Ask for one
-    /// `position` to see all that was done to that.
+    /// Number of effects that are not listed. A change lists up to 1,000, and fewer if they are large. Query a `position` to see
+    /// all effects on it.
     #[schema(example = 0)]
     omitted: usize,
 }
 
-/// A position that came or went.
+/// A position that a change created or deleted.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ChangedPosition {
-    /// Its id.
+    /// Id of the position.
     #[schema(example = "0be30cc0d3f126")]
     position: String,
-    /// What it was called then.
+    /// Designation of the position at that time.
     #[schema(required = true, example = "UI developer")]
     designation: Option<String>,
 }
 
-/// A field that was set.
+/// A field that a change set.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ChangedField {
-    /// The id of the position; null: a setting, or another root key of the document.
+    /// Id of the position; null for a setting or another root key of the document.
     #[schema(required = true, example = "0be30cc0d3f126")]
     position: Option<String>,
-    /// What the position was called after the change.
+    /// Designation of the position after the change.
     #[schema(required = true, example = "UI developer")]
     designation: Option<String>,
-    /// Which field. One inside of a map or a list is told as the field that these stand in.
+    /// Name of the field. For a value inside of a map or list, the field that contains it.
     #[schema(example = "budget")]
     field: String,
-    /// What stood there for whoever set it; null: nothing.
+    /// Previous value that the author of the change saw; null if there was none.
     #[schema(required = true, example = 11.5)]
     old: Value,
-    /// What stands there since; null: nothing.
+    /// Value after the change; null if the field was deleted.
     #[schema(required = true, example = 12)]
     new: Value,
-    /// Only there if several values stood there at once for whoever set it, and this settled it: all of these values, the one
-    /// that was shown (`old`) first. With `new` among them it was kept over the others.
+    /// Present only if the change resolved a conflict: all conflicting values, the visible one (`old`) first. If `new` is among
+    /// them, the author chose it over the others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, example = json!([22, 21]))]
     settled: Vec<Value>,
-    /// Only there if one of them is not shown whole: a text of more than 1,000 characters, or a map or list of more than about
-    /// 4 KiB.
+    /// Present only if a value is truncated: a text of more than 1,000 characters, or a map or list of more than about 4 KiB.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false, example = false)]
     cut: bool,
@@ -183,8 +181,9 @@ struct ChangedField {
 
 /// Read the history.
 ///
-/// Every change, with what it set and what stood there before, for whoever made it: of two who set a field at once, both
-/// are told with what they saw. Page by page: go on with `next` as `before`. The first request after a while takes longer.
+/// Lists the changes with the new and the previous values of fields. The previous value is the one that the author saw, also if
+/// another user set the field concurrently. Send `next` as `before` to read the next page. The first request after a pause takes
+/// longer.
 #[utoipa::path(
     get,
     path = "/api/documents/{documentId}/history",
@@ -193,51 +192,53 @@ struct ChangedField {
     params(
         DocumentPath,
         HistoryQuery,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "A page, the newest changes first", body = History,
-            headers(("ETag" = String, description = "Stands for the document's heads")),
+            headers(("ETag" = String, description = "Identifies the document's heads")),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
-    Asked(query): Asked,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+    PageQuery(query): PageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let AttributedPage { page, provenance: brought } =
+    let AttributedPage { page, provenance } =
         app.hub.history(&caller, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
-    let tag = conditional::tag_of_heads(&page.heads);
+    let tag = conditional::etag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();
-    Ok(conditional::answer(&headers, &tag, || Json(shown(&id, heads, page, brought)).into_response()))
+    Ok(conditional::respond(&headers, &tag, || Json(History::from_page(&id, heads, page, provenance)).into_response()))
 }
 
-fn shown(id: &DocumentId, heads: Vec<String>, page: Page, brought: Vec<Option<Provenance>>) -> History {
-    History {
-        document_id: id.to_string(),
-        heads,
-        changes: page.entries.into_iter().zip(brought).map(Change::of).collect(),
-        next: page.next.map(|cursor| cursor.to_string()),
+impl History {
+    fn from_page(id: &DocumentId, heads: Vec<String>, page: Page, provenance: Vec<Option<Provenance>>) -> Self {
+        Self {
+            document_id: id.to_string(),
+            heads,
+            changes: page.entries.into_iter().zip(provenance).map(Change::of).collect(),
+            next: page.next.map(|cursor| cursor.to_string()),
+        }
     }
 }
 
 impl Change {
-    fn of((entry, brought): (Entry, Option<Provenance>)) -> Self {
+    fn of((entry, provenance): (Entry, Option<Provenance>)) -> Self {
         let Entry { hash, heads, time, actor, message, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {
             hash: hash.to_string(),
             heads: heads.map(|heads| heads.iter().map(ToString::to_string).collect()),
             time: time.and_then(|seconds| iso_ms(seconds.checked_mul(1_000)?)),
-            user: brought.as_ref().map(|brought| brought.user.to_string()),
-            surface: brought.as_ref().map(|brought| brought.surface.to_string()),
-            received: brought.and_then(|brought| iso_ms(brought.time_ms)),
+            user: provenance.as_ref().map(|provenance| provenance.user.to_string()),
+            surface: provenance.as_ref().map(|provenance| provenance.surface.to_string()),
+            received: provenance.and_then(|provenance| iso_ms(provenance.time_ms)),
             actor: actor.to_hex_string(),
             message,
             added: positions(added),
@@ -257,18 +258,18 @@ impl ChangedPosition {
 }
 
 impl ChangedField {
-    fn of(set: history::FieldChange) -> Self {
-        let history::FieldChange { row, field, old, new, settled, cut } = set;
+    fn of(change: history::FieldChange) -> Self {
+        let history::FieldChange { row, field, old, new, settled, cut } = change;
         let row = row.map(ChangedPosition::of);
         let (position, designation) = row.map_or((None, None), |row| (Some(row.position), row.designation));
         let is_time = position.is_some() && [CREATED_AT, UPDATED_AT].contains(&&*field);
-        let shown = |value| if is_time { time(value) } else { value };
-        let settled = settled.into_iter().map(shown).collect();
-        Self { position, designation, field: field.to_string(), old: shown(old), new: shown(new), settled, cut }
+        let display = |value| if is_time { time(value) } else { value };
+        let settled = settled.into_iter().map(display).collect();
+        Self { position, designation, field: field.to_string(), old: display(old), new: display(new), settled, cut }
     }
 }
 
-/// A number in the place of a timestamp is shown as in the positions; whatever else stands there as it is.
+/// Converts a timestamp to ISO 8601, as positions show it. Returns values that are no timestamp unchanged.
 fn time(value: Value) -> Value {
     as_milliseconds(&value).and_then(iso_ms).map_or(value, Value::from)
 }
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_named() {
+    fn invalid_parameters_are_named() {
         for (before, limit, named) in [
             (Some(""), None, "before"),
             (Some("1.2.3"), None, "before"),

@@ -1,38 +1,38 @@
-//! The description of logging in and out, which the legacy REST paths answer.
+//! The API description of login and logout, which the legacy REST paths handle.
 //!
-//! Only described here, so that a generated client can do everything that a program needs. Errors are those of the legacy
-//! protocol, `{"error": …}`, and unknown members of the body are ignored there.
+//! They are described here so that generated clients can log in. Their errors have the form of the legacy protocol,
+//! `{"error": …}`, and they ignore unknown members of the body.
 
 use utoipa::ToSchema;
 
-use super::names::RoleName;
+use super::enum_schemas::RoleName;
 
-/// Who logs in.
+/// Credentials.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what legacy_rest/login.rs reads")]
 pub struct Login {
-    /// The account's name, such as an e-mail address.
+    /// Name of the account, such as an e-mail address.
     #[schema(min_length = 1, example = "cfo@example.com")]
     email: String,
-    /// The account's password. Not looked at where the server does not ask who its users are.
+    /// Password of the account. Ignored by a server without authentication.
     #[schema(min_length = 1, format = Password)]
     password: String,
 }
 
-/// A login that succeeded. Where the server does not ask who its users are, only `message` is there.
+/// A successful login. A server without authentication returns only `message`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what legacy_rest/login.rs answers")]
 pub struct LoggedIn {
     /// `Login successful`.
     #[schema(example = "Login successful")]
     message: String,
-    /// The token for further requests (`Authorization: Bearer`). A page gets it as a cookie, too.
+    /// Token for further requests (`Authorization: Bearer`). Web pages also get it as a cookie.
     #[schema(value_type = String, required = false)]
     token: Option<String>,
-    /// The name that changes carry.
+    /// Name of the user, as recorded in changes.
     #[schema(value_type = String, required = false, example = "cfo@example.com")]
     user: Option<String>,
-    /// What the user may do, with the documents that the account names.
+    /// Role of the user in the documents of the account.
     #[schema(value_type = RoleName, required = false)]
     role: Option<String>,
     /// When the token expires; seconds since 1970.
@@ -40,27 +40,27 @@ pub struct LoggedIn {
     expires: Option<i64>,
 }
 
-/// What the legacy paths answer when nothing but words is to be said.
+/// A success message of the legacy paths.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what legacy_rest/answer.rs answers")]
 pub struct Message {
-    /// What was done.
+    /// The result.
     #[schema(example = "Logged out")]
     message: String,
 }
 
-/// Why a legacy path refuses a request.
+/// An error of the legacy paths.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what legacy_rest/answer.rs answers")]
 pub struct LegacyError {
-    /// What happened, and what to do.
+    /// The cause, and what to do.
     #[schema(example = "Invalid credentials")]
     error: String,
 }
 
 /// Log in.
 ///
-/// With an account of this server. Programs can use a token instead that the server's operator has made.
+/// Requires an account of this server. Programs can instead use a token that the operator of the server has issued.
 #[utoipa::path(
     post,
     path = "/accounts/api/login/",
@@ -70,22 +70,22 @@ pub struct LegacyError {
     request_body = Login,
     responses(
         (status = 200, description = "The token", body = LoggedIn),
-        (status = 400, description = "Not JSON, or no e-mail address or password in it", body = LegacyError),
-        (status = 401, description = "No such account, another password, or a server without accounts", body = LegacyError),
-        (status = 403, description = "A web page that may not ask", body = crate::server::Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The body is not JSON, or has no e-mail address or password", body = LegacyError),
+        (status = 401, description = "Unknown account, wrong password, or a server without accounts", body = LegacyError),
+        (status = 403, description = "The origin of the web page is not allowed", body = crate::server::Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body did not arrive in time", body = LegacyError),
-        (status = 413, description = "More than 64 KiB", body = LegacyError),
-        (status = 415, description = "Compressed in another way than gzip", body = LegacyError),
+        (status = 413, description = "The body exceeds 64 KiB", body = LegacyError),
+        (status = 415, description = "The body is compressed, and not with gzip", body = LegacyError),
         (status = 429, description = "Too many attempts", body = LegacyError),
-        (status = 503, description = "Not possible at the moment", body = LegacyError),
+        (status = 503, description = "Login is temporarily unavailable", body = LegacyError),
     ),
 )]
-#[expect(dead_code, reason = "describes")]
+#[expect(dead_code, reason = "only describes the operation")]
 pub fn log_in() {}
 
 /// Log out.
 ///
-/// The token of the request does not count any more. Answered alike without one.
+/// Revokes the token of the request. The response is the same without a token.
 #[utoipa::path(
     post,
     path = "/accounts/api/logout/",
@@ -93,9 +93,9 @@ pub fn log_in() {}
     tag = "session",
     responses(
         (status = 200, description = "Logged out", body = Message),
-        (status = 403, description = "A web page that may not ask, or one of another origin without a token of its own", body = crate::server::Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The server could not note it; try again", body = LegacyError),
+        (status = 403, description = "The origin of the web page is not allowed, or is another one and the request has no bearer token", body = crate::server::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The server could not store the revocation; retry", body = LegacyError),
     ),
 )]
-#[expect(dead_code, reason = "describes")]
+#[expect(dead_code, reason = "only describes the operation")]
 pub fn log_out() {}

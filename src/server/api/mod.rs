@@ -1,64 +1,65 @@
 //! `/api`: the JSON API.
 //!
-//! Lists are assembled from rows that are kept rendered, under tags that change with the document: reading again what
-//! has not changed costs next to nothing. Bodies are strict: a field that is not known is an error that names it, not a
-//! wish that is silently ignored. So are queries. The whole of it is described at `/api/openapi.json`, for people at `/api/`.
+//! Lists are concatenations of rendered rows. Their entity tags change with the document, so polling an unchanged list is cheap.
+//! Bodies and queries are strict: an unknown field or parameter is an error that names it. `/api/openapi.json` describes the
+//! API, and `/api/` shows the description as a page.
 
 mod access;
 mod attribution;
-mod common;
-mod describe;
+mod body_fields;
+mod common_responses;
 mod document;
 mod documents;
+mod enum_schemas;
 mod export;
+mod extract;
 mod field_schemas;
-mod fields;
 mod history;
 mod login;
-mod names;
-mod parameters;
-mod past;
+mod openapi;
 mod patterns;
 mod position;
 mod positions;
+mod positions_at;
+mod query_parameters;
+mod schemas;
 mod session;
-mod shapes;
-mod target;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, put};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use self::parameters::Parameters;
+use self::openapi::ApiDoc;
+use self::query_parameters::QueryParameters;
 use super::App;
 
-/// The API's paths.
+/// The routes of the API and of its description.
 pub fn router() -> Router<Arc<App>> {
-    routes().into_iter().fold(describe::router(), |router, (path, methods)| {
-        let strict = from_fn_with_state(Parameters::of(&describe::DESCRIPTION, path), parameters::refuse_unknown);
-        router.route(path, methods.route_layer(strict))
-    })
+    openapi::router().merge(routes())
 }
 
-/// What is described. A table, so that a test can hold it against the description.
-fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 12] {
-    [
-        ("/api/documents", get(documents::list).post(documents::create)),
-        ("/api/documents/{documentId}", get(document::read).patch(document::change).delete(document::delete)),
-        ("/api/documents/{documentId}/access", get(access::read)),
-        ("/api/documents/{documentId}/access/{user}", put(access::allow).delete(access::disallow)),
-        ("/api/documents/{documentId}/positions", get(positions::list).post(positions::create)),
-        (
-            "/api/documents/{documentId}/positions/{positionId}",
-            get(position::read).patch(position::change).delete(position::delete),
-        ),
-        ("/api/session", get(session::read)),
-        ("/api/documents/{documentId}/history", get(history::read)),
-        ("/api/documents/{documentId}/attribution", get(attribution::read)),
-        ("/api/documents/{documentId}/export.json", get(export::json)),
-        ("/api/documents/{documentId}/export.csv", get(export::csv)),
-        ("/api/documents/{documentId}/export.automerge", get(export::automerge)),
-    ]
+/// The routes with their descriptions, both from the `utoipa::path` of the handlers.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    let routes = [
+        routes!(documents::list, documents::create),
+        routes!(document::read, document::change, document::delete),
+        routes!(access::read),
+        routes!(access::grant, access::revoke),
+        routes!(positions::list, positions::create),
+        routes!(position::read, position::change, position::delete),
+        routes!(session::read),
+        routes!(history::read),
+        routes!(attribution::read),
+        routes!(export::json),
+        routes!(export::csv),
+        routes!(export::automerge),
+    ];
+    routes.into_iter().fold(OpenApiRouter::with_openapi(ApiDoc::openapi()), |router, (schemas, paths, methods)| {
+        let strict = from_fn_with_state(QueryParameters::of(&paths), query_parameters::reject_unknown);
+        router.routes((schemas, paths, methods.route_layer(strict)))
+    })
 }

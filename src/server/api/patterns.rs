@@ -16,7 +16,7 @@ const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0
 const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
 /// `default`, or base58 (`primitives::DocumentId`, which also checks the checksum).
 const DOCUMENT_ID: &str = "^(default|[1-9A-HJ-NP-Za-km-z]{6,100})$";
-/// Change hashes, separated by commas or dots (`past::hashes`).
+/// Change hashes, separated by commas or dots (`positions_at::parse_hashes`).
 const HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *)*$";
 /// Up to 100 change hashes (`attribution::MAX_CHANGES`).
 const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0,99}$";
@@ -100,14 +100,12 @@ fn parameters(description: &mut OpenApi) -> impl Iterator<Item = &mut Parameter>
 mod tests {
     use std::collections::BTreeSet;
 
-    use utoipa::OpenApi as _;
-
     use super::*;
-    use crate::server::api::describe::Description;
+    use crate::server::api::openapi::describe;
 
     #[test]
     fn every_pattern_is_in_the_description() {
-        let mut description = Description::openapi();
+        let mut description = describe();
         for (schema, property, pattern) in PROPERTIES {
             let text = super::property(&mut description, schema, property);
             assert_eq!(text.and_then(|text| text.pattern.as_deref()), Some(pattern), "{schema}.{property}");

@@ -11,12 +11,12 @@ use plan::{Condition, Edit, FieldId, Form, PositionPatch, Row, View, read_view};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::fields::Fields;
-use super::shapes::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
-use super::target::{AuthorQuery, DocumentPath, PositionPath, Target, TargetPosition, Writer};
-use crate::server::authentication::Asker;
-use crate::server::conditional::{self, IfMatch};
-use crate::server::{App, Problem, write};
+use super::body_fields::BodyFields;
+use super::extract::{AuthorQuery, DocumentPath, EditAuthor, PositionPath, TargetDocument, TargetPosition};
+use super::schemas::{AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, WriteProblem};
+use crate::server::conditional::{self, Precondition};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, document_view};
 
 /// Read a position.
 #[utoipa::path(
@@ -27,28 +27,28 @@ use crate::server::{App, Problem, write};
     params(
         DocumentPath,
         PositionPath,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "The position", body = Position,
-            headers(("ETag" = String, description = "Stands for the position")),
+            headers(("ETag" = String, description = "Identifies the content of the position")),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
     let row = find(&view, &row)?;
-    Ok(conditional::answer(&headers, &tag(row), || body(row)))
+    Ok(conditional::respond(&headers, &etag(row), || json_response(row)))
 }
 
 /// Changes to a position. Absent fields stay as they are.
@@ -58,7 +58,7 @@ pub async fn read(
 #[serde(deny_unknown_fields)]
 pub struct PatchBody {}
 
-fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
+fn read_patch(fields: BodyFields) -> Result<PositionPatch, Problem> {
     let keys: Vec<&str> = FieldId::all().map(FieldId::key).collect();
     let mut fields = fields.only(&keys)?;
     let mut patch = PositionPatch::default();
@@ -71,7 +71,7 @@ fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
 /// Change a position.
 ///
 /// Writes only the fields that are sent, so that concurrent changes of different fields of one position both succeed. A field that
-/// has the value already is not written, unless that resolves a conflict. All other fields stay as they are, including those that
+/// already has the value is not written, unless that resolves a conflict. All other fields stay as they are, including those that
 /// this server does not know.
 #[utoipa::path(
     patch,
@@ -84,17 +84,17 @@ fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
         AuthorQuery,
         (
             "If-Match" = Option<String>, Header,
-            description = "The ETag of what you have read: 412 if the position has changed since",
+            description = "The ETag of your copy: 412 if the position has changed since",
         ),
     ),
     request_body = PatchBody,
     responses(
         (
-            status = 200, description = "The position, as it is now", body = Position,
-            headers(("ETag" = String, description = "Stands for the position")),
+            status = 200, description = "The changed position", body = Position,
+            headers(("ETag" = String, description = "Identifies the content of the position")),
         ),
         (
-            status = 409, description = "Another program has put something else than a map in the position's place (`value`)",
+            status = 409, description = "Another program has put a value that is not a map in the place of the position (`value`)",
             body = Problem, content_type = "application/problem+json",
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
@@ -102,18 +102,18 @@ fn read_patch(fields: Fields) -> Result<PositionPatch, Problem> {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
-    Writer(author): Writer,
+    EditAuthor(author): EditAuthor,
     headers: HeaderMap,
-    fields: Fields,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
     let patch = read_patch(fields)?;
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Patch { id: row.clone(), patch })?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
-    shown(&read_view(&view), &row)
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    respond_with(&read_view(&view), &row)
 }
 
 /// Delete a position.
@@ -128,35 +128,35 @@ pub async fn change(
         AuthorQuery,
         (
             "If-Match" = Option<String>, Header,
-            description = "The ETag of what you have read: 412 if the position has changed since",
+            description = "The ETag of your copy: 412 if the position has changed since",
         ),
     ),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "Deleted"),
         AnyProblem, DocumentProblem, WriteProblem, ConditionProblem,
     ),
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
     TargetPosition(row): TargetPosition,
-    Writer(author): Writer,
+    EditAuthor(author): EditAuthor,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let edit = if_unchanged(&headers, &read_view(&view), &row, Edit::Delete { id: row.clone() })?;
-    write::write(&app, &caller, &id, edit, author).await?;
+    document_view::edit(&app, &caller, &id, edit, author).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// A response with a position.
-pub fn shown(view: &View, id: &str) -> Result<Response, Problem> {
+/// A response with a position and its entity tag.
+pub fn respond_with(view: &View, id: &str) -> Result<Response, Problem> {
     let row = find(view, id)?;
-    Ok(conditional::tagged(&tag(row), body(row)))
+    Ok(conditional::with_etag(&etag(row), json_response(row)))
 }
 
-fn body(row: &Row) -> Response {
+fn json_response(row: &Row) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], row.form(Form::Json).to_vec()).into_response()
 }
 
@@ -166,7 +166,7 @@ fn find<'a>(view: &'a View, id: &str) -> Result<&'a Row, Problem> {
 }
 
 /// The ETag of a position, derived from its JSON.
-fn tag(row: &Row) -> String {
+fn etag(row: &Row) -> String {
     let digest = Sha256::digest(row.form(Form::Json));
     let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")
@@ -175,12 +175,14 @@ fn tag(row: &Row) -> String {
 /// Adds the precondition of the request to an edit.
 fn if_unchanged(request: &HeaderMap, view: &View, id: &str, edit: Edit) -> Result<Edit, Problem> {
     let row = find(view, id)?;
-    match conditional::if_match(request, &[tag(row)]) {
-        IfMatch::Anything => Ok(edit),
-        IfMatch::This => {
+    match conditional::if_match(request, &[etag(row)]) {
+        Precondition::None => Ok(edit),
+        Precondition::Holds => {
             let condition = Condition::Row(Box::new(row.position.clone()));
             Ok(Edit::OnlyIf { condition, edit: Box::new(edit) })
         }
-        IfMatch::Other => Err(Problem::changed("the position has changed since; read it again and retry")),
+        Precondition::Fails => {
+            Err(Problem::precondition_failed("the position has changed since you read it; read it again and retry"))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/documents/{documentId}/positions`: all positions, and new ones.
+//! `/api/documents/{documentId}/positions`: lists and creates positions.
 
 use std::iter;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use plan::{Edit, FieldId, FieldValue, Form, NewPosition, View, read_view};
 use primitives::DocumentId;
 use utoipa::ToSchema;
 
+use super::body_fields::{BodyFields, required};
 use super::document::if_unchanged;
-use super::fields::{Fields, required};
-use super::past::{self, At, AtQuery};
+use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument, percent_encoded};
 use super::position;
-use super::shapes::{
+use super::positions_at::{self, AtHeads, AtQuery};
+use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, DocumentProblem, Position, PositionList, WriteProblem, heads,
 };
-use super::target::{AuthorQuery, DocumentPath, Target, Writer, percent_encoded};
-use crate::server::authentication::Asker;
-use crate::server::{App, Problem, conditional, large, new_position_id, write};
+use crate::server::security::authentication::ApiCaller;
+use crate::server::{App, Problem, conditional, document_view, new_position_id, reserved_body};
 
 /// List the positions.
 ///
@@ -33,31 +33,31 @@ use crate::server::{App, Problem, conditional, large, new_position_id, write};
     params(
         DocumentPath,
         AtQuery,
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of what you have; 304 if it still holds"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
     ),
     responses(
         (
             status = 200, description = "All positions, the newest first", body = PositionList,
-            headers(("ETag" = String, description = "Stands for the document's heads")),
+            headers(("ETag" = String, description = "Identifies the document's heads")),
         ),
-        (status = 304, description = "You have it already"),
+        (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
     ),
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
-    At(at): At,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+    AtHeads(at): AtHeads,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(heads) = at {
-        return past::list(&app, &caller, &id, heads, &headers).await;
+        return positions_at::list(&app, &caller, &id, heads, &headers).await;
     }
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let view = read_view(&view);
-    let tag = conditional::tag_of_heads(view.heads());
-    Ok(conditional::answer(&headers, &tag, || large::answer(&app, "application/json", assemble(&id, &view))))
+    let tag = conditional::etag_of_heads(view.heads());
+    Ok(conditional::respond(&headers, &tag, || reserved_body::response(&app, "application/json", assemble(&id, &view))))
 }
 
 /// Joins the rendered rows.
@@ -83,7 +83,7 @@ pub struct PositionBody {
     id: String,
 }
 
-fn read(fields: Fields) -> Result<NewPosition, Problem> {
+fn read(fields: BodyFields) -> Result<NewPosition, Problem> {
     let keys: Vec<&str> = iter::once("id").chain(FieldId::all().map(FieldId::key)).collect();
     let mut fields = fields.only(&keys)?;
     let mut position = NewPosition::new(fields.text("id")?.unwrap_or_else(new_position_id), "");
@@ -106,20 +106,20 @@ fn read(fields: Fields) -> Result<NewPosition, Problem> {
         AuthorQuery,
         (
             "If-Match" = Option<String>, Header,
-            description = "The ETag of the list that you have read: 412 if anything has changed since",
+            description = "The ETag of your copy of the list: 412 if the document has changed since",
         ),
     ),
     request_body = PositionBody,
     responses(
         (
-            status = 201, description = "It is stored", body = Position,
+            status = 201, description = "The position is stored", body = Position,
             headers(
                 ("Location" = String, description = "The position's path"),
-                ("ETag" = String, description = "Stands for the position"),
+                ("ETag" = String, description = "Identifies the content of the position"),
             ),
         ),
         (
-            status = 409, description = "There is a position with this id already", body = Problem,
+            status = 409, description = "A position with this id exists", body = Problem,
             content_type = "application/problem+json",
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
@@ -127,18 +127,18 @@ fn read(fields: Fields) -> Result<NewPosition, Problem> {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    Asker(caller): Asker,
-    Target(id): Target,
-    Writer(author): Writer,
+    ApiCaller(caller): ApiCaller,
+    TargetDocument(id): TargetDocument,
+    EditAuthor(author): EditAuthor,
     headers: HeaderMap,
-    fields: Fields,
+    fields: BodyFields,
 ) -> Result<Response, Problem> {
     let position = read(fields)?;
     let row = position.id.clone();
-    let view = write::open(&app, &caller, &id).await?;
+    let view = document_view::open(&app, &caller, &id).await?;
     let path = format!("/api/documents/{id}/positions/{}", percent_encoded(&row));
     let edit = if_unchanged(&headers, &read_view(&view), Edit::Add(position))?;
-    let view = write::write(&app, &caller, &id, edit, author).await?;
-    let made = position::shown(&read_view(&view), &row)?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, path)], made).into_response())
+    let view = document_view::edit(&app, &caller, &id, edit, author).await?;
+    let response = position::respond_with(&read_view(&view), &row)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, path)], response).into_response())
 }

@@ -1,4 +1,4 @@
-//! `/api/session`: who somebody is here, and whether one has to be somebody.
+//! `/api/session`: the authenticated user, and whether the server requires authentication.
 
 use std::sync::Arc;
 
@@ -10,50 +10,50 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::names::{DocumentNames, RoleName};
+use super::enum_schemas::{DocumentNames, RoleName};
 use crate::server::App;
-use crate::server::authentication::Authentication;
+use crate::server::security::authentication::Authentication;
 
-/// Who somebody is.
+/// The session of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Session {
-    /// Whether this server asks who somebody is. If not, everybody may do everything.
+    /// Whether this server requires authentication. If not, every client can do everything.
     required: bool,
-    /// Whether one can log in with a password.
+    /// Whether the server has accounts for login with a password.
     accounts: bool,
-    /// Who the token of this request says that you are; null: nobody.
+    /// The user of the request's token; null without a valid token.
     #[schema(required = true)]
     user: Option<User>,
 }
 
-/// A user.
+/// An authenticated user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SessionUser)]
 struct User {
-    /// The name that changes carry.
+    /// Name of the user, as recorded in changes.
     #[schema(example = "cfo")]
     name: String,
-    /// `viewer`, `editor` or `owner`, of the documents that the token names.
+    /// Role of the user in the documents that the token names.
     #[schema(value_type = RoleName, example = "editor")]
     role: String,
-    /// These documents: `*`, or a list of ids and `default`.
+    /// The documents that the token names: `*`, or a list of ids and `default`.
     #[schema(value_type = DocumentNames, example = "*")]
     documents: Documents,
-    /// Until when the token counts; seconds since 1970.
+    /// When the token expires, in seconds since 1970.
     #[schema(example = 1_800_000_000)]
     expires: i64,
 }
 
-/// Read who you are.
+/// Read the session.
 ///
-/// Answered also without a token.
+/// Needs no token.
 #[utoipa::path(
     get,
     path = "/api/session",
     operation_id = "readSession",
     tag = "session",
     security(()),
-    responses((status = 200, description = "Who you are here", body = Session)),
+    responses((status = 200, description = "The session", body = Session)),
 )]
 pub async fn read(State(app): State<Arc<App>>, authentication: Option<Extension<Authentication>>) -> Response {
     let user = match authentication {

@@ -1,4 +1,4 @@
-//! The files of the page that this program was built with: the table that `build.rs` has made.
+//! The files of the dashboard that `build.rs` has embedded.
 
 use super::Asset;
 

@@ -1,4 +1,4 @@
-//! //! The files: permissions, content, and changes while an authority runs.
+//! The files: permissions, content, and changes while an authority runs.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::thread;

@@ -1,4 +1,4 @@
-//! //! Logins.
+//! Logins.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -147,7 +147,7 @@ async fn guesses_at_one_account_are_throttled() {
         authority.login("cfo", PASSWORD, HERE, NOW).await.expect("waited for");
         for _ in 0..10 {
             let refused = authority.login("cfo", "wrong password", address(1), NOW).await.unwrap_err();
-            assert_eq!(refused, LoginRefused::Wrong, "a right one gives all tries back");
+            assert_eq!(refused, LoginRefused::Wrong, "a right password returns all attempts");
         }
     }
 }
@@ -181,7 +181,7 @@ async fn login_queue_is_bounded() {
         counts[usize::from(result.unwrap_err() == LoginRefused::Busy)] += 1;
     }
     assert_eq!(counts, [AT_A_TIME + WAITING, 200 - AT_A_TIME - WAITING]);
-    assert!(authority.login("cfo", PASSWORD, HERE, NOW).await.is_ok(), "and then there is room again");
+    assert!(authority.login("cfo", PASSWORD, HERE, NOW).await.is_ok(), "the queue has room again");
 }
 
 /// Polls all logins once, and counts those that are pending.
@@ -204,7 +204,7 @@ async fn password_flood_leaves_room_for_known_accounts_and_networks() {
     });
     let mut flood: Vec<_> = flood.map(Box::pin).collect();
     assert_eq!(waiting(&mut flood), AT_A_TIME + WAITING);
-    // The known account from a new network, and a new account from the known network. Both pass those that wait.
+    // The known account from a new network, and a new account from the known network. Both overtake the queue.
     let before = authority.0.logins.work();
     let honest = [("cfo", 2_000), ("ceo", 1_000)];
     let honest = honest.map(|(account, from)| authority.login(account, PASSWORD, address(from), NOW));
@@ -212,7 +212,7 @@ async fn password_flood_leaves_room_for_known_accounts_and_networks() {
         assert!(login.is_ok(), "{login:?}");
     }
     let verified = (authority.0.logins.work() - before) / WORK;
-    assert!(verified <= 2 + 4, "with those that were in turn: {verified}");
+    assert!(verified <= 2 + 4, "includes the logins that had a permit: {verified}");
 }
 
 #[tokio::test]

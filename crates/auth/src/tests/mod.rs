@@ -1,4 +1,4 @@
-//! //! Tests of an authority on real files, with all kinds of valid and forged tokens.
+//! Tests of an authority on real files, with all kinds of valid and forged tokens.
 
 mod files;
 mod logins;

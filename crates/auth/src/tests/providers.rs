@@ -26,7 +26,7 @@ fn provider_tokens_verify_with_rs256_es256_and_eddsa() {
             assert_eq!(authority.verify(&other.token(id, &provided(json!({}))), NOW), Err(Refused::Invalid), "{id}");
         }
     }
-    assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own keys count beside them");
+    assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own keys stay valid");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn provider_token_needs_our_audience_and_its_issuer() {
         assert!(!verify(Some(us), changes.clone()), "{changes}");
     }
     assert!(verify(None, json!({})) && verify(None, json!({ "iss": "https://evil.example" })));
-    assert!(!verify(None, json!({ "aud": us })), "it says for whom it is, and we do not know that it is us");
+    assert!(!verify(None, json!({ "aud": us })), "a token for an audience needs a configured audience");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn jwk_set_with_broken_or_duplicate_keys_is_rejected() {
     }
     let own = home.keys_json()["keys"][0]["kid"].clone();
     let error = home.with_provider(&[changed(&ed, "kid", own)], |_| {}).err().expect("two").to_string();
-    assert!(error.contains("two keys"), "nobody else's key takes the place of ours: {error}");
+    assert!(error.contains("two keys"), "a foreign key must not replace ours: {error}");
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn broken_key_file_does_not_block_changes_of_the_other() {
         home.new_key(NewKey::Ed25519);
         authority.refresh();
         assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "a new key of ours counts");
-        assert!(authority.verify(&provider_token, NOW).is_ok(), "and the provider's, as they were read last");
+        assert!(authority.verify(&provider_token, NOW).is_ok(), "the last valid provider keys stay in use");
     }
     home.folder.change_keys(|keys| keys.retire(&grant.key)).unwrap();
     authority.refresh();

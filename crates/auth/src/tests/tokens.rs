@@ -1,4 +1,4 @@
-//! //! Valid tokens are accepted, and all others refused.
+//! Valid tokens are accepted, and all others refused.
 
 use super::*;
 
@@ -170,7 +170,7 @@ fn unsupported_header_parameters_are_refused() {
     ] {
         assert_eq!(with(name, value.clone()), Err(Refused::Invalid), "{name}: {value}");
     }
-    assert!(with("cty", json!("x")).is_ok(), "what means nothing here is not looked at");
+    assert!(with("cty", json!("x")).is_ok(), "parameters without a meaning here are ignored");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn disabled_user_is_refused_also_on_open_connections() {
     home.account("cfo", Role::Owner);
     let (authority, token) = (home.open(), home.token("CFO"));
     let grant = authority.verify(&token, NOW).unwrap();
-    assert_eq!(grant.role, Role::Editor, "what the token says, and not the account");
+    assert_eq!(grant.role, Role::Editor, "the role of the token, not of the account");
     home.change("cfo", |account| account.disable(NOW));
     authority.refresh();
     assert_eq!(authority.verify(&token, NOW), Err(Refused::Disabled));
@@ -314,7 +314,7 @@ fn revocation_survives_a_restart() {
     let (authority, token) = (home.open(), home.token("cfo"));
     let (grant, before) = (authority.verify(&token, NOW).unwrap(), *authority.changes().borrow());
     authority.end(&token, NOW).unwrap();
-    assert_ne!(*authority.changes().borrow(), before, "those who are connected are asked about again");
+    assert_ne!(*authority.changes().borrow(), before, "open connections must be rechecked");
     for authority in [authority, home.open()] {
         assert_eq!(authority.verify(&token, NOW), Err(Refused::LoggedOut));
         assert_eq!(authority.recheck(&grant, NOW), Err(Refused::LoggedOut));

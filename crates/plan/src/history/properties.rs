@@ -16,7 +16,7 @@ use crate::fields::FieldId;
 use crate::past::SharedCopy;
 use crate::view::{Renderings, View, snapshot};
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, additional: |_, _| {}, csv: |_, _| {} };
 
 fn row(doc: &AutoCommit, id: &str) -> Option<ObjId> {
     let (value, row) = doc.get(map(doc)?, id).unwrap()?;

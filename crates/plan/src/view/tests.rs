@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
 
-const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+const NO_FORMS: Renderings = Renderings { json: |_, _| {}, additional: |_, _| {}, csv: |_, _| {} };
 
 fn plan() -> (AutoCommit, ObjId) {
     let mut doc = AutoCommit::new().with_actor(ActorId::from([0u8]));

@@ -178,7 +178,7 @@ fn server() -> End {
 }
 
 fn replica() -> End {
-    let forms = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+    let forms = Renderings { json: |_, _| {}, additional: |_, _| {}, csv: |_, _| {} };
     let id = DocumentId::from_random([7; 16]);
     End::ours(Document::load(id, &[], ActorId::from([2u8]), forms, MessageLimits::default()).unwrap())
 }

@@ -11,7 +11,7 @@ use sync_engine::{BadMessage, MAX_ORPHANS};
 
 use super::*;
 
-pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, legacy: |_, _| {}, csv: |_, _| {} };
+pub(super) const NO_FORMS: Renderings = Renderings { json: |_, _| {}, additional: |_, _| {}, csv: |_, _| {} };
 
 pub(super) fn id() -> DocumentId {
     DocumentId::from_random([7; 16])

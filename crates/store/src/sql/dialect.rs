@@ -35,7 +35,7 @@ impl Dialect {
     }
 
     /// A FROM clause that yields one row.
-    pub(super) const fn from_one_row(self) -> &'static str {
+    pub(super) const fn one_row(self) -> &'static str {
         match self {
             Self::Postgres | Self::Sqlite => "",
             Self::MySql => " FROM DUAL",

@@ -5,7 +5,7 @@ use primitives::DocumentId;
 use super::chain::{BatchRow, Chain, SnapshotRow, follow, tip};
 use super::engine::{Engine, Row, UnexpectedColumn};
 use super::statements as sql;
-use super::{DatabaseError, Known, SqlStore};
+use super::{ChainDamage, DatabaseError, Known, SqlStore};
 use crate::position::{After, Position, Tip};
 use crate::{Lengths, integrity};
 
@@ -137,27 +137,34 @@ impl<E: Engine> SqlStore<E> {
             rows.push(BatchRow { seq: row.unsigned(0)?, tip, kind, chunks, authors });
         }
         let mut rows = rows.into_iter().peekable();
-        let first = rows.peek().map(|row| row.seq);
-        if at == Position::START {
-            match first {
-                None => return Ok(After::Same),
-                Some(1) => {}
-                Some(_) => return Ok(After::Reload),
+        // The row at the position, which compaction and removal delete later on.
+        let own = rows.next_if(|row| row.seq == at.seq);
+        if let Some(own) = &own
+            && tip(&own.tip, own.seq).map_err(|damage| self.quarantine(id, damage))? != at.tip
+        {
+            return Ok(After::Reload);
+        }
+        match rows.peek() {
+            None if own.is_some() || at == Position::START => return Ok(After::Same),
+            Some(next) if next.seq == at.seq + 1 => {}
+            Some(next) if own.is_some() => {
+                return Err(self.quarantine(id, ChainDamage::Gap { missing: at.seq + 1, next: next.seq }));
             }
-        } else {
-            let Some(row) = rows.next_if(|row| row.seq == at.seq) else { return Ok(After::Reload) };
-            if tip(&row.tip, row.seq).map_err(|damage| self.quarantine(id, damage))? != at.tip {
-                return Ok(After::Reload);
-            }
+            _ => return Ok(After::Reload),
         }
         let (mut batches, mut last) = (Vec::new(), at);
         for row in rows {
-            let (next, batch) = follow(last, row).map_err(|damage| self.quarantine(id, damage))?;
-            batches.push((next, batch));
-            last = next;
-        }
-        if batches.is_empty() {
-            return Ok(After::Same);
+            match follow(last, row) {
+                Ok((next, batch)) => {
+                    batches.push((next, batch));
+                    last = next;
+                }
+                // Without the own row, nothing but the hash tells that the next one is of the same history.
+                Err(ChainDamage::Tip(_)) if own.is_none() && batches.is_empty() && at != Position::START => {
+                    return Ok(After::Reload);
+                }
+                Err(damage) => return Err(self.quarantine(id, damage)),
+            }
         }
         if let Some(known) = self.open.lock().get_mut(id).filter(|known| known.at == at) {
             known.at = last;

@@ -354,6 +354,19 @@ pub struct Node {
     pub version: String,
 }
 
+/// The value in `meta` that all nodes share: `fresh`, unless there is one.
+async fn shared_value<E: Engine>(
+    engine: &E,
+    name: &'static str,
+    fresh: Vec<u8>,
+) -> Result<bytes::Bytes, DatabaseOpenError> {
+    let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
+    set.map_err(|error| engine.open_error(error))?;
+    let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
+    let value = rows.first().and_then(|row| row.bytes(0).ok());
+    value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
+}
+
 /// Keeps the row of this node fresh, and drops the rows of nodes that are gone.
 async fn say_alive<E: Engine>(engine: Arc<E>, node: String, version: String) {
     loop {

@@ -158,8 +158,7 @@ fn set_number(dialect: Dialect, name: &str, number: u64) -> Statement {
 
 /// The number in a row of `meta`.
 fn number(rows: &[Row]) -> Option<u64> {
-    let bytes = rows.first()?.bytes(0).ok()?;
-    std::str::from_utf8(&bytes).ok()?.parse().ok()
+    rows.first()?.text(0).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -49,13 +49,16 @@ pub struct Sqlite {
 
 /// What the writing thread is asked to do.
 enum Request {
-    /// Run these steps in a transaction, and return how it ended and how many rows the last step affected.
-    Run(Vec<Step>, Answer<(TransactionEnd, u64)>),
+    /// Run these steps in a transaction.
+    Run(Vec<Step>, Answer<Outcome>),
     /// A number that changes when another process has changed the file.
     DataVersion(Answer<i64>),
 }
 
 type Answer<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// How a transaction ended, and how many rows its last step affected.
+type Outcome = (TransactionEnd, u64);
 
 impl Sqlite {
     /// Opens the file, or creates it, readable by this user alone.
@@ -79,7 +82,7 @@ impl Sqlite {
         })
     }
 
-    async fn run(&self, steps: Vec<Step>) -> Result<(TransactionEnd, u64), EngineError> {
+    async fn run(&self, steps: Vec<Step>) -> Result<Outcome, EngineError> {
         ask(&self.writer, |answer| Request::Run(steps, answer)).await
     }
 }
@@ -144,7 +147,7 @@ fn write(connection: &Connection, mut requests: mpsc::UnboundedReceiver<Request>
 }
 
 /// Runs and commits calls in one transaction, each within a savepoint of its own.
-fn commit(connection: &Connection, group: Vec<(Vec<Step>, Answer<(TransactionEnd, u64)>)>) {
+fn commit(connection: &Connection, group: Vec<(Vec<Step>, Answer<Outcome>)>) {
     let mut outcomes = Vec::with_capacity(group.len());
     let result = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| write_error(&error)).and_then(|()| {
         for (steps, _) in &group {
@@ -177,10 +180,7 @@ fn commit(connection: &Connection, group: Vec<(Vec<Step>, Answer<(TransactionEnd
 ///
 /// # Errors
 /// If the whole transaction has failed. An error of this call alone is in the result.
-fn savepoint(
-    connection: &Connection,
-    steps: &[Step],
-) -> Result<Result<(TransactionEnd, u64), EngineError>, EngineError> {
+fn savepoint(connection: &Connection, steps: &[Step]) -> Result<Result<Outcome, EngineError>, EngineError> {
     let all = |sql| connection.execute_batch(sql).map_err(|error| write_error(&error));
     all("SAVEPOINT call")?;
     let mut affected = 0;

@@ -66,7 +66,7 @@ pub(super) fn append(dialect: Dialect, document: &DocumentId, after: Position, b
     } else {
         "EXISTS (SELECT 1 FROM batch WHERE document = $1 AND seq = $7 AND tip = $8 AND kind <> 2)"
     };
-    let statement = Statement::new(format!("{values}{} WHERE {guard}", dialect.from_one_row()))
+    let statement = Statement::new(format!("{values}{} WHERE {guard}", dialect.one_row()))
         .id(document)
         .with(int(batch.at.seq))
         .with(&batch.at.tip.as_bytes()[..])
@@ -90,7 +90,7 @@ pub(super) fn tip_at(document: &DocumentId, seq: u64) -> Statement {
 pub(super) fn add_document(dialect: Dialect, document: &DocumentId, now_ms: i64) -> Statement {
     let sql = "INSERT INTO document (id, created, deleted, quarantined_until, compacting_until) SELECT $1, $2, 0, 0, 0";
     // Without a condition, SQLite would take `ON CONFLICT` for a part of the SELECT.
-    Statement::new(format!("{sql}{} WHERE 1 = 1", dialect.from_one_row()))
+    Statement::new(format!("{sql}{} WHERE 1 = 1", dialect.one_row()))
         .id(document)
         .with(now_ms)
         .skipping_duplicates(dialect)
@@ -200,7 +200,7 @@ pub(super) fn put_snapshot(
     let statement = if old == 0 {
         Statement::new(format!(
             "INSERT INTO snapshot (document, seq, tip, bytes, sha256) SELECT $1, $2, $3, $4, $5{} WHERE 1 = 1",
-            dialect.from_one_row()
+            dialect.one_row()
         ))
         .skipping_duplicates(dialect)
     } else {
@@ -288,7 +288,7 @@ fn put_versioned(
     if expected == 0 {
         Statement::new(format!(
             "INSERT INTO {table} ({key_column}, version, record) SELECT $1, 1, $2{} WHERE 1 = 1",
-            dialect.from_one_row()
+            dialect.one_row()
         ))
         .with(key)
         .with(record)
@@ -330,7 +330,7 @@ pub(super) fn control_revision() -> Statement {
 
 /// Records a revoked token.
 pub(super) fn revoke(dialect: Dialect, token: &str, expires: i64) -> Statement {
-    Statement::new(format!("INSERT INTO revoked (token, expires) SELECT $1, $2{} WHERE 1 = 1", dialect.from_one_row()))
+    Statement::new(format!("INSERT INTO revoked (token, expires) SELECT $1, $2{} WHERE 1 = 1", dialect.one_row()))
         .with(token)
         .with(expires)
         .skipping_duplicates(dialect)
@@ -358,13 +358,10 @@ pub(super) fn attempts(bucket: &str) -> Statement {
 
 /// Adds the first attempt of a bucket. No row if there is one.
 pub(super) fn first_attempt(dialect: Dialect, bucket: &str, whole_at: i64) -> Statement {
-    Statement::new(format!(
-        "INSERT INTO attempt (bucket, whole_at) SELECT $1, $2{} WHERE 1 = 1",
-        dialect.from_one_row()
-    ))
-    .with(bucket)
-    .with(whole_at)
-    .skipping_duplicates(dialect)
+    Statement::new(format!("INSERT INTO attempt (bucket, whole_at) SELECT $1, $2{} WHERE 1 = 1", dialect.one_row()))
+        .with(bucket)
+        .with(whole_at)
+        .skipping_duplicates(dialect)
 }
 
 /// Moves when the bucket is full again. No row if another attempt was counted meanwhile.
@@ -422,7 +419,7 @@ pub(super) fn meta(name: &str) -> Statement {
 
 /// Sets a value of the table `meta`, unless it is set.
 pub(super) fn set_meta_once(dialect: Dialect, name: &str, value: Vec<u8>) -> Statement {
-    Statement::new(format!("INSERT INTO meta (name, value) SELECT $1, $2{} WHERE 1 = 1", dialect.from_one_row()))
+    Statement::new(format!("INSERT INTO meta (name, value) SELECT $1, $2{} WHERE 1 = 1", dialect.one_row()))
         .with(name)
         .with(value)
         .skipping_duplicates(dialect)

@@ -139,6 +139,11 @@ impl Connector {
         let (location, detail) = (self.url.location(), refused.to_string());
         let user = self.user();
         match refused {
+            Refused::Error(Error::Io(IoError::Io(error)))
+                if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) =>
+            {
+                DatabaseOpenError::Tls { location, detail }
+            }
             Refused::Error(Error::Server(error)) => match error.code {
                 1045 | 1698 => DatabaseOpenError::Login { location, user, detail },
                 1049 => DatabaseOpenError::NoSuchDatabase { location, name: self.url.database.clone() },

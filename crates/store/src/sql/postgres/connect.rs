@@ -104,8 +104,8 @@ impl Connector {
         if let Some((setting, advice)) = unsafe_setting(&settings) {
             return Err(DatabaseOpenError::UnsafeSetting { location, setting, advice });
         }
-        let waits_for_standby = !["local", "off"].contains(&settings.synchronous_commit.as_str());
-        if settings.standbys > 0 && !(waits_for_standby && !settings.synchronous_standbys.is_empty()) {
+        let is_asynchronous = settings.synchronous_commit == "local" || settings.synchronous_standbys.is_empty();
+        if settings.standbys > 0 && is_asynchronous {
             tracing::warn!(
                 database = %location,
                 "no standby of the database is synchronous: a failover can lose the latest acknowledged changes; \

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -156,14 +157,20 @@ enum Answer {
     Count(u64),
 }
 
-/// Sends one unnamed statement: a single round trip.
-async fn send(client: &Client, statement: &Statement, wants: Wants) -> Result<Answer, Error> {
-    let values: Vec<Parameter<'_>> = statement.params.iter().map(Parameter).collect();
-    let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
-        values.iter().map(|value| (value as &(dyn ToSql + Sync), value.ty())).collect();
-    Ok(match wants {
-        Wants::Rows => Answer::Rows(client.query_typed(&statement.sql, &parameters).await?.iter().map(read).collect()),
-        Wants::Count => Answer::Count(client.execute_typed(&statement.sql, &parameters).await?),
+/// Sends one unnamed statement: a single round trip. The future is boxed because the compiler cannot show that one with parameters
+/// as trait objects is [`Send`] in the callers (rust-lang/rust#64552).
+fn send<'a>(client: &'a Client, statement: &'a Statement, wants: Wants) -> BoxFuture<'a, Result<Answer, Error>> {
+    Box::pin(async move {
+        let values: Vec<Parameter<'_>> = statement.params.iter().map(Parameter).collect();
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+            values.iter().map(|value| (value as &(dyn ToSql + Sync), value.ty())).collect();
+        Ok(match wants {
+            Wants::Rows => {
+                let rows = client.query_typed(&statement.sql, &parameters).await?;
+                Answer::Rows(rows.iter().map(read).collect())
+            }
+            Wants::Count => Answer::Count(client.execute_typed(&statement.sql, &parameters).await?),
+        })
     })
 }
 

@@ -1,0 +1,138 @@
+//! Notifications between nodes on PostgreSQL.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use store::conformance::{TestEditor, id};
+use store::sql::{NewsMode, Postgres, PostgresOptions, SqlStore};
+use store::{Batch, News, Position};
+use tokio::time::{sleep, timeout};
+
+use crate::documents::append;
+use crate::place::{Place, PostgresPlace, options, postgres_client};
+
+/// The first of the news that is wanted, within some seconds.
+async fn hear<T>(news: &mut BoxStream<'static, News>, wanted: impl Fn(&News) -> Option<T>) -> T {
+    let heard = timeout(Duration::from_secs(10), async {
+        loop {
+            let next = news.next().await.expect("news");
+            if let Some(found) = wanted(&next) {
+                return found;
+            }
+        }
+    });
+    heard.await.expect("heard")
+}
+
+/// Waits until notifications are delivered.
+async fn notified(store: &SqlStore<Postgres>) {
+    let ready = timeout(Duration::from_secs(10), async {
+        while store.news_mode() != NewsMode::Notified {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    ready.await.expect("notified");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hints_carry_batches() {
+    let place = PostgresPlace::new().await;
+    let (store, other) = (place.open().await, place.open().await);
+    notified(&store).await;
+    notified(&other).await;
+    let mut news = other.news();
+    let batch = Batch::changes(TestEditor::new().edit(), b"ceo\n".to_vec());
+    store.append(&id(1), Position::START, batch.clone()).await.expect("appends");
+    let moved = |news: &News| match news {
+        News::Moved { id: document, at, batch } if *document == id(1) => Some((*at, batch.clone())),
+        _ => None,
+    };
+    let (at, heard) = hear(&mut news, moved).await;
+    assert_eq!((Position::START.next(&batch), Some(batch)), (at, heard));
+    // A large one is announced without its content.
+    let batch = Batch::changes(TestEditor::new().edit(), vec![b'x'; 10_000]);
+    store.append(&id(1), at, batch.clone()).await.expect("appends");
+    assert_eq!(hear(&mut news, moved).await, (at.next(&batch), None));
+    store.change_access(&id(2), 0, b"{}".to_vec()).await.expect("stores");
+    hear(&mut news, |news| (*news == News::Control(1)).then_some(())).await;
+    store.tell(News::Ephemeral(b"present".to_vec()));
+    hear(&mut news, |news| (*news == News::Ephemeral(b"present".to_vec())).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_look_after_a_lost_connection() {
+    let place = PostgresPlace::new().await;
+    let (store, other) = (place.open().await, place.open().await);
+    notified(&other).await;
+    let mut news = other.news();
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'LISTEN%'",
+        place.name
+    );
+    postgres_client("postgres").await.batch_execute(&sql).await.expect("kills");
+    hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
+    let (at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
+    hear(&mut news, |news| matches!(news, News::Moved { at: heard, .. } if *heard == at).then_some(())).await;
+    assert_eq!(other.news_mode(), NewsMode::Notified);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_poll_while_notifications_are_not_delivered() {
+    let place = PostgresPlace::new().await;
+    // Notifications of another database are not delivered, as behind a pooler in transaction mode.
+    let elsewhere = PostgresPlace::new().await;
+    let deaf = PostgresOptions {
+        listen: Some(elsewhere.url()),
+        heartbeat: Duration::from_millis(50),
+        silence: Duration::from_millis(200),
+        poll: Duration::from_millis(20),
+        ..PostgresOptions::default()
+    };
+    let engine = Postgres::open(&place.url(), deaf).await.expect("connects");
+    let store = SqlStore::open(engine, options()).await.expect("opens");
+    let mut news = store.news();
+    for _ in 0..10 {
+        hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
+    }
+    assert_eq!(store.news_mode(), NewsMode::Polling);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_node_makes_the_others_look() {
+    let place = PostgresPlace::new().await;
+    let quick = PostgresOptions {
+        heartbeat: Duration::from_millis(50),
+        silence: Duration::from_millis(300),
+        look: Duration::from_secs(3_600),
+        ..PostgresOptions::default()
+    };
+    let engine = async || Postgres::open(&place.url(), quick.clone()).await.expect("connects");
+    let store = SqlStore::open(engine().await, options()).await.expect("opens");
+    let leaving = SqlStore::open(engine().await, options()).await.expect("opens");
+    let dying = SqlStore::open(engine().await, options()).await.expect("opens");
+    notified(&store).await;
+    sleep(Duration::from_millis(300)).await;
+    let mut news = store.news();
+    leaving.shut_down().await;
+    assert!(timeout(Duration::from_secs(1), news.next()).await.is_err(), "a node that leaves says so");
+    drop(dying);
+    hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notifications_of_other_programs_are_ignored() {
+    let place = PostgresPlace::new().await;
+    let store = place.open().await;
+    notified(&store).await;
+    let mut news = store.news();
+    let client = postgres_client(&place.name).await;
+    let channel: String = store.storage_id()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    for payload in ["", "hello", "AQAAAAAAAAAABA"] {
+        client
+            .batch_execute(&format!("SELECT pg_notify('happierwork_{channel}', '{payload}')"))
+            .await
+            .expect("notifies");
+    }
+    assert!(timeout(Duration::from_millis(500), news.next()).await.is_err());
+}

@@ -1,0 +1,316 @@
+//! Schemas of the API's responses.
+
+use std::collections::BTreeMap;
+
+use plan::{Budget, Extra, Plan, View};
+use primitives::DocumentId;
+use runtime::hub::{Requester, Right};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::server::{App, Problem};
+
+/// A document with its settings.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// The id, as used in paths.
+    #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    pub id: String,
+    /// The URL for automerge-repo clients.
+    #[schema(example = "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    pub url: String,
+    /// Whether this is the document that legacy clients use and that `default` names.
+    pub default: bool,
+    /// The plan's name.
+    #[schema(required = true, example = "Growth 2027")]
+    pub name: Option<String>,
+    /// ISO 4217 code.
+    #[schema(required = true, example = "INR")]
+    pub currency: Option<String>,
+    /// Currency units in one unit of a budget; 100000 if budgets are in lakh.
+    #[schema(value_type = f64, example = 100_000)]
+    pub unit: Value,
+    /// In units of the plan.
+    #[schema(value_type = Option<f64>, required = true, example = 2000)]
+    pub total_budget: Value,
+    /// Number of positions.
+    #[schema(example = 60)]
+    pub positions: usize,
+    /// The heads of the document's history, in hexadecimal. Two copies with the same heads are equal.
+    #[schema(example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
+    pub heads: Vec<String>,
+    /// Present only if the root of the document holds more than the settings above: root keys that this server does not know, and
+    /// settings of the wrong type (which are null or the default above), as JSON.
+    #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "scenario": "hiring freeze" }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<BTreeMap<String, Value>>,
+    /// Present only if two users have set the same root key concurrently: the values that lost, by key.
+    #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
+    /// Present only if values of the root are not shown: their number. See `omitted` of `Position`.
+    #[schema(value_type = usize, required = false, example = 1)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<usize>,
+    /// Your right to the document. Absent in an export, which is the same for all users.
+    #[schema(value_type = DocumentRight, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<DocumentRight>,
+}
+
+/// A right to a document: `read`; `write`, which includes `read`; `own`, which also allows granting access and deleting the
+/// document (except the default document). Without authentication every client has `own`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentRight {
+    /// Read.
+    Read,
+    /// Read and change.
+    Write,
+    /// Read, change, grant access and delete.
+    Own,
+}
+
+impl DocumentRight {
+    /// `None` without any right: the document then appears not to exist.
+    #[must_use]
+    pub fn of(right: Right) -> Option<Self> {
+        match right {
+            Right::None => None,
+            Right::Read => Some(Self::Read),
+            Right::Write => Some(Self::Write),
+            Right::Own => Some(Self::Own),
+        }
+    }
+
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl Document {
+    /// The document of a view, with the right of the caller.
+    #[must_use]
+    pub fn for_caller(caller: &Requester, app: &App, id: &DocumentId, view: &View) -> Self {
+        Self { access: DocumentRight::of(app.hub.right(caller, id)), ..Self::of(app, id, view) }
+    }
+
+    /// The document of a view, without a right.
+    #[must_use]
+    pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
+        let Plan { name, currency, unit, total_budget } = view.plan().clone();
+        Self {
+            id: id.to_string(),
+            url: id.url(),
+            default: *id == app.default_id,
+            name,
+            currency,
+            unit: number(unit),
+            total_budget: total_budget.map_or(Value::Null, number),
+            positions: view.len(),
+            heads: heads(view),
+            extra: None,
+            conflicts: None,
+            omitted: None,
+            access: None,
+        }
+    }
+
+    /// Adds the content of the root beyond the settings.
+    #[must_use]
+    pub fn with_extra(self, view: &View) -> Self {
+        let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return self };
+        Self {
+            extra: Some(fields).filter(|fields| !fields.is_empty()).cloned(),
+            conflicts: Some(conflicts).filter(|conflicts| !conflicts.is_empty()).cloned(),
+            omitted: Some(*omitted).filter(|omitted| *omitted > 0),
+            ..self
+        }
+    }
+}
+
+/// The heads in hexadecimal.
+pub fn heads(view: &View) -> Vec<String> {
+    view.heads().iter().map(ToString::to_string).collect()
+}
+
+/// A number; whole numbers are written without a decimal point.
+fn number(number: f64) -> Value {
+    match Budget::new_f64(number) {
+        Ok(Budget::Int(whole)) => whole.into(),
+        _ => number.into(),
+    }
+}
+
+/// A stored document that cannot be opened.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BrokenDocument {
+    /// The id.
+    #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    pub id: String,
+    /// The URL.
+    #[schema(example = "automerge:4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    pub url: String,
+    /// See `Document`.
+    pub default: bool,
+    /// The reason.
+    #[schema(example = "the server cannot open the document; its operator finds the reason in the log")]
+    pub error: String,
+}
+
+/// An item of the list of documents.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Listed)]
+#[serde(untagged)]
+pub enum ListedDocument {
+    /// A document that can be opened.
+    Document(Document),
+    /// A document that cannot be opened.
+    Broken(BrokenDocument),
+}
+
+/// A position. A field that is not set is null. A field shows whatever the document holds, even if another program has
+/// written a value of another type.
+// `FieldSchemas` adds the fields of `plan::FIELDS`.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what server/renderings.rs writes; a test compares both")]
+pub struct Position {
+    /// Opaque id.
+    #[schema(example = "0be30cc0d3f126")]
+    id: String,
+    /// When the position was created. Lists begin with the newest.
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
+    created_at: Option<String>,
+    /// When it was last changed.
+    #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:00.000Z")]
+    updated_at: Option<String>,
+    /// Name of the last editor, as that client wrote it.
+    #[schema(required = true, example = "Anita Rao")]
+    updated_by: Option<String>,
+    /// Present only if two users have set the same field concurrently: the values that lost, by field. Writing the field again
+    /// resolves the conflict.
+    #[schema(required = false, example = json!({ "budget": [45] }))]
+    conflicts: BTreeMap<String, Vec<Value>>,
+    /// Present only if another program has put a value that is not a map in the place of the position: that value. Such a position
+    /// can be deleted but not changed.
+    #[schema(required = false, example = 5)]
+    value: Option<Value>,
+    /// Present only if the position has other fields: fields that other programs have added, and a `createdAt`, `updatedAt` or
+    /// `updatedBy` of the wrong type (null above). As JSON: a timestamp is a text as above, bytes are
+    /// `{"$bytes": "<base64>"}`. Edits keep them.
+    #[schema(required = false, example = json!({ "headcount": 3, "notes": "from March" }))]
+    extra: BTreeMap<String, Value>,
+    /// Present only if values of the position are not shown: their number. These are NaN and infinite numbers (null), values
+    /// inside of a nested value that lost against a concurrent write, and values beyond 64 KiB of one position or 32 levels (a
+    /// list or map that is cut short counts once). `export.automerge` has them.
+    #[schema(required = false, example = 1)]
+    omitted: usize,
+}
+
+/// The positions of a document.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test compares both")]
+pub struct PositionList {
+    /// The document's id.
+    #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    document_id: String,
+    /// See `Document`.
+    heads: Vec<String>,
+    /// The positions, the newest first.
+    positions: Vec<Position>,
+}
+
+/// A document with all of its positions.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is assembled from rendered rows; a test compares both")]
+pub struct Export {
+    /// The document with its settings.
+    document: Document,
+    /// The positions, the newest first.
+    positions: Vec<Position>,
+}
+
+/// Errors of every request.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum AnyProblem {
+    /// The origin of the page is not allowed.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// The server failed. The reason is in its log.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// The store fails, or the server is shutting down.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// Errors of requests for a document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum DocumentProblem {
+    /// The path or the query is malformed; `field` names the parameter.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(Problem),
+    /// The document, the position or the heads do not exist.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+}
+
+/// Errors of requests that write.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum WriteProblem {
+    /// A field (or the author) is missing, unknown or invalid; `field` names it. Nothing was stored.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// The disk is full. Nothing was stored.
+    #[response(status = 507, content_type = "application/problem+json")]
+    Full(Problem),
+}
+
+/// Errors of requests with a precondition.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum ConditionProblem {
+    /// `If-Match` does not match, because the resource has changed.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(Problem),
+}
+
+/// Errors of requests that change access rights.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum OwnershipProblem {
+    /// The document would have no owner.
+    #[response(status = 409, content_type = "application/problem+json")]
+    NoOwner(Problem),
+}
+
+/// Errors of request bodies. Nothing was stored.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes responses; handlers make the problems")]
+pub enum BodyProblem {
+    /// The body is not JSON (the detail says where), or the path or the query is malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Timeout(Problem),
+    /// The body exceeds 64 KiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The content type is not JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    WrongType(Problem),
+}

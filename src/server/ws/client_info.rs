@@ -1,0 +1,36 @@
+//! The client of a WebSocket, for the log.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::Request;
+
+use crate::server::App;
+use crate::server::transport::client_connection::ClientConnection;
+
+/// Maximum number of characters of a path that are logged.
+const MAX_PATH: usize = 200;
+
+/// The client's address, if known, and the requested path without its query, which may hold a token.
+#[derive(Debug, Clone)]
+pub struct ClientInfo {
+    address: Option<IpAddr>,
+    path: String,
+}
+
+impl ClientInfo {
+    /// The client that sent this request.
+    #[must_use]
+    pub fn of(app: &App, request: &Request) -> Self {
+        let client = request.extensions().get::<Arc<ClientConnection>>();
+        Self {
+            address: client.map(|client| app.connection_limiter.client_address(client.peer, request.headers())),
+            path: request.uri().path().chars().take(MAX_PATH).collect(),
+        }
+    }
+
+    /// Logs that the server refused the WebSocket, or closed it because of an error of the client.
+    pub fn log_refusal(&self, code: u16, reason: &str) {
+        tracing::info!(address = self.address.map(display), path = self.path, code, reason, "a WebSocket was refused");
+    }
+}

@@ -1,0 +1,115 @@
+//! Serves upgraded sockets: checks the limits of the user, creates the connection, and runs a protocol on it.
+
+use std::sync::Arc;
+
+use auth::Refused;
+use primitives::DocumentId;
+use runtime::hub::{Outbox, Requester, outbox};
+use runtime::metrics::RefusalReason;
+use sync_engine::Surface;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::client_info::ClientInfo;
+use super::close_codes;
+use super::connection::Connection;
+use super::protocol_kind::ProtocolKind;
+use super::rate_limit::RateLimit;
+use super::refuse::{RefusedUpgrade, refuse};
+use super::sync::plain::PlainSocket;
+use super::sync::repo::RepoSocket;
+use super::upgrade::WebSocket;
+use crate::server::App;
+use crate::server::security::authentication::{Authentication, caller_of};
+
+/// Creates the connection of an authenticated client.
+///
+/// # Errors
+/// If the request is not authenticated, the token is no longer valid, or the user has too many connections.
+pub fn open_connection(
+    app: &App,
+    authentication: &Authentication,
+    surface: Surface,
+    client: &Arc<ClientInfo>,
+) -> Result<(Connection, Outbox, Requester), RefusedUpgrade> {
+    let unauthorized =
+        |refused: Refused| RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() };
+    let caller = caller_of(authentication, surface).map_err(unauthorized)?;
+    let permit = caller.user().map(|user| app.connection_limiter.acquire_for_user(&user)).transpose();
+    let permit = permit.map_err(|limit| {
+        app.hub.metrics().record_refusal(RefusalReason::TooManyFromUser);
+        RefusedUpgrade { code: close_codes::TRY_AGAIN, reason: limit.to_string() }
+    })?;
+    let (sender, receiver) = outbox(app.stopping.child_token());
+    let key = app.hub.new_connection();
+    let session = match &app.session_monitor {
+        Some(monitor) => monitor.register(key, &caller, &sender).map_err(unauthorized)?,
+        None => None,
+    };
+    let user_limit = caller.payer().map(|payer| (Arc::clone(&app.user_rate_limits), payer));
+    let connection = Connection {
+        key,
+        hub: app.hub.clone(),
+        outbox: receiver,
+        timeouts: app.timeouts,
+        max_message: app.max_message,
+        rate_limit: Some(RateLimit::new(&app.limits, user_limit, Instant::now())),
+        handshake: app.limits.handshake,
+        client: Arc::clone(client),
+        _session: session,
+        _permit: permit,
+    };
+    Ok((connection, sender, caller))
+}
+
+/// Serves an automerge-repo client until the connection is closed. `first`: a message that was already read.
+pub async fn serve_repo(
+    app: Arc<App>,
+    socket: WebSocket,
+    authentication: &Authentication,
+    first: Option<Message>,
+    client: Arc<ClientInfo>,
+) {
+    match open_connection(&app, authentication, Surface::Sync, &client) {
+        Ok((connection, outbox, caller)) => {
+            let protocol = RepoSocket::new(connection.key, caller, outbox, &app);
+            connection.run(socket, protocol, first).await;
+        }
+        Err(RefusedUpgrade { code, reason }) => {
+            refuse(&app, socket, &ProtocolKind::Repo, code, &reason, &client).await;
+        }
+    }
+}
+
+/// Serves a client of plain Automerge sync until the connection is closed.
+pub async fn serve_plain(
+    app: Arc<App>,
+    socket: WebSocket,
+    authentication: &Authentication,
+    document: DocumentId,
+    client: Arc<ClientInfo>,
+) {
+    let kind = ProtocolKind::Plain(Ok(document.clone()));
+    let (connection, outbox, caller) = match open_connection(&app, authentication, Surface::Plain, &client) {
+        Ok(connection) => connection,
+        Err(RefusedUpgrade { code, reason }) => return refuse(&app, socket, &kind, code, &reason, &client).await,
+    };
+    match PlainSocket::begin(connection.key, caller, app.hub.clone(), outbox, document).await {
+        Ok(protocol) => connection.run(socket, protocol, None).await,
+        Err(error) => refuse(&app, socket, &kind, close_codes::TRY_AGAIN, &error.to_string(), &client).await,
+    }
+}
+
+/// Serves a client of the [`AdditionalSurface`](crate::server::AdditionalSurface) until the connection is closed. `first`: a
+/// message that was already read.
+pub async fn serve_text(
+    app: Arc<App>,
+    socket: WebSocket,
+    authentication: Authentication,
+    first: Option<Message>,
+    client: Arc<ClientInfo>,
+) {
+    if let Some(surface) = app.additional.clone() {
+        surface.run(app, socket, authentication, first, client).await;
+    }
+}
