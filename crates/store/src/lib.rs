@@ -56,8 +56,13 @@ pub use replace::replace;
 /// polled. Calls for different documents do not wait for each other. Dropping a future does not cancel a call that has
 /// begun: the bytes of a dropped append may be stored.
 pub trait Store: Send + Sync + 'static {
+    /// Whether other processes may write to the store at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Loads the durable content of a document: whole Automerge chunks that load without loss. `None` if nothing was ever
-    /// stored.
+    /// stored. Without content if the log holds access records alone.
     ///
     /// The first load opens the document: it repairs a torn tail, and fails on other damage. A later load returns the content
     /// that is durable by then. Call it after a failed [`append`](Self::append) to return to a known state.

@@ -56,9 +56,15 @@ impl<E: Engine> SqlStore<E> {
             let error = match result {
                 Ok(true) => return Ok(true),
                 Ok(false) if !is_open => return Ok(false),
-                // The try before this one is in the log, another node's batch is, or the log was compacted since.
+                // The try before this one is in the log, or another node's batch is. If neither is, the log was compacted
+                // since, and nothing tells any more.
                 Ok(false) => match self.find(id, row).await {
-                    Ok(found) => return Ok(found == Some(true)),
+                    Ok(Some(is_own)) => return Ok(is_own),
+                    Ok(None) => {
+                        let source =
+                            EngineError::new(Failure::Unknown, "the log was compacted before it could be read");
+                        return Err(DatabaseError::OutcomeUnknown { id: id.clone(), source });
+                    }
                     Err(error) => error,
                 },
                 Err(error) => error,

@@ -61,7 +61,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use primitives::DocumentId;
@@ -332,15 +331,6 @@ impl<E: Engine> Drop for SqlStore<E> {
     fn drop(&mut self) {
         self.heartbeat.abort();
     }
-}
-
-/// A value of the table `meta`, which the first node has set.
-async fn shared_value<E: Engine>(engine: &E, name: &str, fresh: Vec<u8>) -> Result<Bytes, DatabaseOpenError> {
-    let set = engine.execute(sql::set_meta_once(E::DIALECT, name, fresh)).await;
-    set.map_err(|error| engine.open_error(error))?;
-    let rows = engine.query(sql::meta(name)).await.map_err(|error| engine.open_error(error))?;
-    let value = rows.first().and_then(|row| row.bytes(0).ok());
-    value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
 /// A process that uses the database.

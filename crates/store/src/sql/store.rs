@@ -12,6 +12,10 @@ use crate::position::{AccessChanged, After, Appended, Batch, Control, News, Posi
 use crate::{Health, Lengths, Loaded, PeerRecord, Store, StoreError, StoredAccess};
 
 impl<E: Engine> Store for SqlStore<E> {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
         let id = id.clone();
         async move {

@@ -40,7 +40,8 @@ pub async fn unknown_document_is_none<P: Place>() {
 
 pub async fn appends_come_back_in_order<P: Place>() {
     let place = P::new().await;
-    let (store, mut author, mut expected, mut at) = (place.open().await, TestEditor::new(), Vec::new(), Position::START);
+    let (store, mut author, mut expected, mut at) =
+        (place.open().await, TestEditor::new(), Vec::new(), Position::START);
     for number in 1..=5 {
         let chunk = author.edit();
         (at, _) = append(&store, 1, at, &chunk).await;
@@ -111,7 +112,11 @@ pub async fn lengths_separate_snapshot_and_log<P: Place>() {
     let other = place.open().await;
     let (_, lengths) = append(&other, 1, at, &next).await;
     assert_eq!(lengths, Lengths { snapshot: s, log: c + next.len() as u64 }, "of a node that has not loaded it");
-    assert_eq!(append(&store, 2, Position::START, &TestEditor::new().edit()).await.1.snapshot, 0, "no leading snapshot");
+    assert_eq!(
+        append(&store, 2, Position::START, &TestEditor::new().edit()).await.1.snapshot,
+        0,
+        "no leading snapshot"
+    );
 }
 
 pub async fn compaction_keeps_every_change<P: Place>() {
@@ -192,7 +197,8 @@ pub async fn closed_document_opens_again<P: Place>() {
 pub async fn peers_are_remembered<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;
-    let record = |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
+    let record =
+        |name: &str| PeerRecord { storage_id: name.into(), shared_heads: vec![[7; 32]], last_seen: 1_750_000_000 };
     assert_eq!(store.load_peers(&id(1)).await.expect("loads"), []);
     store.save_peers(&id(1), vec![record("ceo"), record("cfo")]).await.expect("saves");
     store.save_peers(&id(1), vec![record("cfo")]).await.expect("saves");
@@ -234,11 +240,24 @@ pub async fn access_records_have_versions<P: Place>() {
     assert_eq!(records, expected);
     assert_eq!(store.load_access_of(&id(1)).await.expect("loads"), Some((2, b"second".to_vec())));
     assert_eq!(store.load_access_of(&id(3)).await.expect("loads"), None);
-    assert!(bytes(&store, 1).await.is_none() && store.list().await.expect("lists").is_empty(), "that is no document");
+    assert_eq!(bytes(&store, 1).await.expect("has a log"), b"", "without content");
+    assert!(store.list().await.expect("lists").is_empty(), "that is no document");
     let (revision, controls) = store.control_since(0).await.expect("reads");
     let keys: Vec<_> = controls.into_iter().map(|control| control.key).collect();
     assert_eq!((revision, keys), (3, vec![id(1).to_string(), id(2).to_string(), id(1).to_string()]));
     assert_eq!(store.control_since(3).await.expect("reads"), (3, vec![]));
+}
+
+pub async fn log_of_access_records_is_an_empty_document<P: Place>() {
+    let place = P::new().await;
+    let (store, mut author) = (place.open().await, TestEditor::new());
+    store.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
+    let loaded = store.load(&id(1)).await.expect("loads").expect("has a log");
+    assert_eq!((loaded.bytes.len(), loaded.position.seq), (0, 1));
+    let batch = Batch::changes(author.edit(), Vec::new());
+    let stored = store.append(&id(1), loaded.position, batch).await.expect("answers");
+    assert!(matches!(stored, Appended::Stored { .. }), "its end is a place to append at");
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 1);
 }
 
 pub async fn access_change_makes_appends_behind<P: Place>() {
