@@ -45,6 +45,13 @@ impl DocumentTask {
         if unreadable > 0 {
             tracing::error!(document = %self.id, unreadable, "cannot read some provenance records; the contributors of their changes are unknown");
         }
+        // Read after the log: an append at its end stands for all records up to it.
+        if store.is_shared() {
+            self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
+                open_failures.record_failure(&self.id, false);
+                failed(&error, error.public_message())
+            })?;
+        }
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {

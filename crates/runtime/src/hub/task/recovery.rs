@@ -186,7 +186,19 @@ impl DocumentTask {
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
         Box::pin(self.pipeline.log.reload(document)).await;
+        self.after_reload(document).await;
+    }
+
+    /// Takes over what belongs to a reload besides the document: the access record, and what watchers have missed.
+    async fn after_reload(&mut self, document: &mut Document) {
+        self.hub.inner.metrics.healed_changes.increment(self.pipeline.log.take_healed_changes() as u64);
         self.notify_watchers_of_reload(document);
+        if !self.pipeline.log.needs_reload()
+            && let Err(error) = self.refresh_access(document).await
+        {
+            tracing::error!(document = %self.id, %error, "cannot read the access record");
+            self.pipeline.log.require_reload();
+        }
     }
 
     /// Recovers from an earlier failure of the log, if there was one. Returns false if nothing can be appended now.
@@ -194,9 +206,13 @@ impl DocumentTask {
         if self.pipeline.log.is_backing_off() {
             self.hub.inner.metrics.reloads_put_off.increment(1);
         }
+        let was_stale = self.pipeline.log.needs_reload();
         let recovered = self.pipeline.log.recover(document).await;
-        self.notify_watchers_of_reload(document);
-        recovered
+        if !(recovered && was_stale) {
+            return recovered;
+        }
+        self.after_reload(document).await;
+        !self.pipeline.log.needs_reload()
     }
 
     /// Sends watchers the row changes that a reload has brought to light.
