@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
+mod healing;
+mod rights;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,12 +42,15 @@ fn settings() -> HubSettings {
 
 /// Servers that share one store.
 async fn nodes<const N: usize>() -> (Arc<MemoryStore>, [Hub; N]) {
+    let (store, hubs) = deaf_nodes().await;
+    hubs.iter().for_each(Hub::follow_news);
+    (store, hubs)
+}
+
+/// Servers that share one store, and hear nothing of each other.
+async fn deaf_nodes<const N: usize>() -> (Arc<MemoryStore>, [Hub; N]) {
     let store = Arc::new(MemoryStore::new());
-    let hubs = std::array::from_fn(|_| {
-        let hub = Hub::new(Arc::new(store.share()), settings(), Arc::new(Metrics::new()));
-        hub.follow_news();
-        hub
-    });
+    let hubs = std::array::from_fn(|_| Hub::new(Arc::new(store.share()), settings(), Arc::new(Metrics::new())));
     for hub in &hubs {
         hub.load_access().await.unwrap();
     }
