@@ -5,17 +5,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use parking_lot::Mutex;
 use primitives::DocumentId;
 use store::sql::{EngineError, Failure, Statement};
 use store::{
     AccessChanged, After, Appended, Batch, Control, Health, Lengths, Loaded, News, PeerRecord, Position, Store,
     StoreError, StoredAccess,
 };
-use tokio::time::Instant;
 
 use super::database::{Answer, Request};
-use super::network::Network;
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +35,7 @@ pub enum Broken {
     UnknownIsError,
     /// A batch whose answer was lost is taken for stored, without a look.
     UnknownIsStored,
-    /// What the database forgot in a failover is not brought back.
+    /// When the database has forgotten something, nodes drop what they have in memory instead of bringing it back.
     NoHealing,
 }
 
@@ -99,41 +96,22 @@ impl Broken {
 /// A store that may be broken.
 pub struct BrokenStore {
     inner: Arc<dyn Store>,
-    network: Network,
     broken: Broken,
-    /// When the log was last read.
-    loaded: Mutex<Option<Instant>>,
 }
 
 impl BrokenStore {
-    pub fn new(inner: Arc<dyn Store>, network: Network, broken: Broken) -> Self {
-        Self { inner, network, broken, loaded: Mutex::default() }
-    }
-
-    /// Whether this append brings back what the database forgot: it follows a load at once, and everything in it was stored
-    /// before.
-    fn is_healing(&self, batch: &Batch) -> bool {
-        if *self.loaded.lock() != Some(Instant::now()) {
-            return false;
-        }
-        let network = self.network.lock();
-        let log = network.database.log();
-        let mut with_batch = log.document().clone();
-        let _ = with_batch.load_incremental(&batch.chunks);
-        let added = with_batch.get_changes_meta(&log.document().get_heads());
-        added.iter().all(|change| log.was_ever_stored(&change.hash))
+    pub fn new(inner: Arc<dyn Store>, broken: Broken) -> Self {
+        Self { inner, broken }
     }
 }
 
 impl Store for BrokenStore {
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        let load = self.inner.load(id);
-        async move {
-            let loaded = load.await;
-            *self.loaded.lock() = Some(Instant::now());
-            loaded
-        }
-        .boxed()
+        self.inner.load(id)
     }
 
     fn raw(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
@@ -143,9 +121,6 @@ impl Store for BrokenStore {
     fn append(&self, id: &DocumentId, after: Position, batch: Batch) -> BoxFuture<'_, Result<Appended, StoreError>> {
         let (inner, id, broken) = (Arc::clone(&self.inner), id.clone(), self.broken);
         let believed = Appended::Stored { at: after.next(&batch), lengths: Lengths { snapshot: 0, log: 0 } };
-        if broken == Broken::NoHealing && self.is_healing(&batch) {
-            return async move { Ok(Appended::Stored { at: after, lengths: Lengths { snapshot: 0, log: 0 } }) }.boxed();
-        }
         async move {
             match broken {
                 Broken::ServerChoosesNumber => {
@@ -200,13 +175,7 @@ impl Store for BrokenStore {
     }
 
     fn load_authors(&self, id: &DocumentId) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        let load = self.inner.load_authors(id);
-        async move {
-            let loaded = load.await;
-            *self.loaded.lock() = Some(Instant::now());
-            loaded
-        }
-        .boxed()
+        self.inner.load_authors(id)
     }
 
     fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
@@ -214,13 +183,7 @@ impl Store for BrokenStore {
     }
 
     fn load_access_of(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredAccess>, StoreError>> {
-        let load = self.inner.load_access_of(id);
-        async move {
-            let loaded = load.await;
-            *self.loaded.lock() = Some(Instant::now());
-            loaded
-        }
-        .boxed()
+        self.inner.load_access_of(id)
     }
 
     fn change_access(

@@ -91,8 +91,7 @@ impl Database {
             return Err(EngineError::new(Failure::Full, "no room"));
         }
         if self.commits.len() >= MAX_COMMITS {
-            self.batch("COMMIT; BEGIN");
-            self.commits.clear();
+            self.checkpoint();
         }
         let (savepoint, before) = (self.commits.len(), self.connection.total_changes());
         self.batch(&format!("SAVEPOINT c{savepoint}"));
@@ -143,6 +142,18 @@ impl Database {
             let at = Position { seq: row.unsigned(0).expect("a number"), tip };
             self.log.add(at, Batch { kind: kind.expect("a known kind"), chunks, authors });
         }
+        let statement = Statement::new("SELECT seq FROM batch WHERE document = $1 ORDER BY rowid DESC LIMIT 1");
+        let newest = self.read(&statement.with(self.document.as_str())).expect("the schema");
+        let newest = newest.first().map(|row| row.unsigned(0).expect("a number"));
+        if let Some(newest) = newest.filter(|newest| *newest != self.log.len() as u64) {
+            self.log.note(format!("row {newest} was written after row {}", self.log.len()));
+        }
+    }
+
+    /// Nothing of what is stored now will be forgotten.
+    pub fn checkpoint(&mut self) {
+        self.batch("COMMIT; BEGIN");
+        self.commits.clear();
     }
 
     /// Forgets the last transactions, as a failover to a replica that lags does.

@@ -12,7 +12,8 @@ use store::{Batch, BatchKind, Position};
 pub struct LogRecord {
     rows: Vec<(Position, Batch)>,
     doc: Automerge,
-    ever_stored: HashSet<ChangeHash>,
+    /// All changes that were ever stored.
+    everything: Automerge,
     /// Changes that the database forgot, whether they came back or not.
     forgotten: HashSet<ChangeHash>,
     /// Positions that the database forgot.
@@ -40,14 +41,11 @@ impl LogRecord {
             self.note(format!("row {at} does not follow row {last}"));
         }
         if batch.kind == BatchKind::Changes {
-            let before = self.doc.get_heads();
+            self.check_rights(at, &batch.authors);
             if let Err(error) = self.doc.load_incremental(&batch.chunks) {
                 self.note(format!("row {at} is not readable: {error}"));
             }
-            let fresh: HashSet<ChangeHash> =
-                self.doc.get_changes_meta(&before).into_iter().map(|change| change.hash).collect();
-            self.check_rights(at, &batch.authors);
-            self.ever_stored.extend(fresh);
+            let _ = self.everything.load_incremental(&batch.chunks);
         }
         self.rows.push((at, batch));
     }
@@ -78,7 +76,7 @@ impl LogRecord {
             };
             let user = line["user"].as_str().unwrap_or_default();
             let is_new = |hash: &Value| {
-                hash.as_str().and_then(|hash| hash.parse().ok()).is_some_and(|hash| !self.ever_stored.contains(&hash))
+                hash.as_str().and_then(|hash| hash.parse().ok()).is_some_and(|hash| !self.was_ever_stored(&hash))
             };
             if line["changes"].as_array().is_some_and(|changes| changes.iter().any(is_new)) && !self.may_write(user) {
                 self.note(format!("row {at} has a change of {user}, whose right was revoked before"));
@@ -101,7 +99,8 @@ impl LogRecord {
         let records = self.rows.iter().enumerate().filter(|(_, (_, batch))| batch.kind == BatchKind::Access);
         let roles = records.map(|(index, (_, batch))| {
             let record: BTreeMap<String, Value> = serde_json::from_slice(&batch.chunks).unwrap_or_default();
-            (index, record.get("users").and_then(|users| users[user].as_str()).map(str::to_owned))
+            let owner = record.get("owner").filter(|owner| *owner == user).map(|_| "owner");
+            (index, owner.or_else(|| record.get("users")?[user].as_str()).map(str::to_owned))
         });
         let roles: Vec<_> = std::iter::once((0, None)).chain(roles).collect();
         let first = roles.iter().rposition(|(index, _)| *index < len).unwrap_or(0);
@@ -118,7 +117,7 @@ impl LogRecord {
     }
 
     pub fn was_ever_stored(&self, change: &ChangeHash) -> bool {
-        self.ever_stored.contains(change)
+        self.everything.get_change_meta_by_hash(change).is_some()
     }
 
     pub fn was_forgotten(&self, change: &ChangeHash) -> bool {
@@ -133,7 +132,7 @@ impl LogRecord {
         positions(&self.doc)
     }
 
-    fn note(&mut self, violation: String) {
+    pub fn note(&mut self, violation: String) {
         self.violation.get_or_insert(violation);
     }
 

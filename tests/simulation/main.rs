@@ -1,6 +1,9 @@
 //! The real hub, the real store and real Automerge peers in a simulated world. The network delays, reorders between
 //! connections, and breaks. The disk fails, fills up, tears writes, and loses unsynced data in a crash. One peer is hostile.
 //!
+//! In another world, several servers share a simulated database (`cluster/`). Calls on it are late or lost, servers crash and freeze,
+//! and the database restarts and forgets.
+//!
 //! A seed makes the same choices in every run, and almost always the same run: only the timing of the thread that loads a
 //! document is not deterministic. `SEED=17 cargo test --test simulation one_seed -- --nocapture` repeats one seed and prints
 //! every step; `SEEDS=10000 cargo test --release --test simulation` runs many.
@@ -40,8 +43,11 @@ const SEEDS: u64 = 400;
 /// Number of seeds within which every mutant has to be detected.
 const SEEDS_FOR_A_MUTANT: u64 = 1_000;
 
-fn seeds() -> u64 {
-    env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("SEEDS is a number"))
+/// As many of several servers take longer.
+const SEEDS_OF_NODES: u64 = 100;
+
+fn seeds(usual: u64) -> u64 {
+    env::var("SEEDS").map_or(usual, |seeds| seeds.parse().expect("SEEDS is a number"))
 }
 
 /// Runs the seeds `0..count` on all cores; returns the first seed with a violation, and its description.
@@ -72,7 +78,7 @@ fn first_violation(count: u64, run: impl Fn(u64) -> Result<(), String> + Sync) -
 }
 
 fn no_violation(trouble: Trouble) {
-    if let Some((seed, violation)) = first_violation(seeds(), |seed| World::run(seed, trouble, Mutant::None)) {
+    if let Some((seed, violation)) = first_violation(seeds(SEEDS), |seed| World::run(seed, trouble, Mutant::None)) {
         panic!(
             "seed {seed} with {trouble:?}: {violation}\nrun it again: SEED={seed} TROUBLE={trouble:?} cargo test --test simulation one_seed -- --nocapture"
         );
@@ -116,7 +122,9 @@ fn mutants_are_detected() {
 }
 
 fn no_violation_of_nodes(trouble: cluster::Trouble) {
-    if let Some((seed, violation)) = first_violation(seeds(), |seed| Cluster::run(seed, trouble, Broken::Nothing)) {
+    if let Some((seed, violation)) =
+        first_violation(seeds(SEEDS_OF_NODES), |seed| Cluster::run(seed, trouble, Broken::Nothing))
+    {
         panic!(
             "seed {seed} with {trouble:?}: {violation}\nrun it again: SEED={seed} TROUBLE={trouble:?} cargo test --test simulation one_seed_of_nodes -- --nocapture"
         );

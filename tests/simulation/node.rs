@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use auth::Role;
 use automerge::ActorId;
 use happierwork::legacy::RENDERINGS;
 use parking_lot::Mutex;
@@ -116,7 +117,7 @@ async fn start(network: Network, life: Life, idle_after: Duration, broken: Broke
             Err(_) => sleep(AGAIN).await,
         }
     };
-    let store: Arc<dyn Store> = Arc::new(BrokenStore::new(store, network, broken));
+    let store: Arc<dyn Store> = Arc::new(BrokenStore::new(store, broken));
     let hub = Hub::new(Arc::clone(&store), settings(life, idle_after), Arc::new(Metrics::new()));
     while hub.load_access().await.is_err() {
         sleep(AGAIN).await;
@@ -146,6 +147,6 @@ fn settings(life: Life, idle_after: Duration) -> HubSettings {
         message_memory: 0,
         actors,
         default_document: None,
-        may_create: None,
+        may_create: Some(Role::Editor),
     }
 }

@@ -101,6 +101,16 @@ impl Cluster {
         }
     }
 
+    /// Disconnects the devices of users whose rights were changed. Nobody tells a device that was turned away that it may read
+    /// again.
+    pub(super) fn disconnect_users(&mut self) {
+        for index in 0..self.clients.len() {
+            if self.clients[index].requester.user().is_some_and(|user| USERS.contains(&&*user)) {
+                self.disconnect(index);
+            }
+        }
+    }
+
     fn drop_half_open(&mut self, index: usize) {
         let node = self.node_of(self.clients[index].half_open);
         let client = &mut self.clients[index];
@@ -203,6 +213,9 @@ impl Cluster {
 
     pub(super) fn record_heads(&mut self, node: usize, heads: &[automerge::ChangeHash]) -> Result<(), Violation> {
         let network = self.network.lock();
+        if let Some(violation) = network.database.log().violation() {
+            return Err(violation.clone());
+        }
         if let Some(early) = heads.iter().find(|hash| !network.database.log().was_ever_stored(hash)) {
             return Err(format!("node {node} shows change {early}, which is not stored"));
         }

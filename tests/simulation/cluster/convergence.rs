@@ -13,6 +13,8 @@ use crate::rows;
 
 /// Deadline of convergence after the last fault, in simulated milliseconds.
 const PATIENCE: u64 = 60_000;
+/// After this, every node has looked for changes of rights.
+const HEARD: u64 = 11_000;
 /// Between looks.
 const LOOK: u64 = 100;
 
@@ -25,13 +27,18 @@ impl Cluster {
             self.thaw(node);
         }
         let end = self.network.lock().now() + PATIENCE;
-        let mut are_rights_given = false;
+        let (mut are_rights_given, mut come_back) = (false, u64::MAX);
         loop {
             self.pass(LOOK);
             self.collect()?;
             let waits = self.has_calls() || self.has_pairs() || self.has_role_changes();
             if !waits && !are_rights_given && self.nodes.iter().all(super::Node::is_up) {
                 are_rights_given = self.give_rights();
+                come_back = self.network.lock().now() + HEARD;
+            }
+            if are_rights_given && self.network.lock().now() >= come_back {
+                self.disconnect_users();
+                come_back = u64::MAX;
             }
             for index in 0..self.clients.len() {
                 if self.clients[index].replica.link.is_none() {
@@ -39,7 +46,8 @@ impl Cluster {
                 }
             }
             let moved = self.deliver_all()?;
-            if !moved && !waits && are_rights_given && !self.has_role_changes() && self.disagreement()?.is_none() {
+            let is_done = are_rights_given && come_back == u64::MAX;
+            if !moved && !waits && is_done && !self.has_role_changes() && self.disagreement()?.is_none() {
                 return self.check();
             }
             if self.network.lock().now() >= end {
@@ -53,7 +61,7 @@ impl Cluster {
     fn give_rights(&mut self) -> bool {
         let lacking = |user: &&str| {
             let role = self.network.lock().database.log().role(user);
-            role.as_deref() != Some("editor")
+            !matches!(role.as_deref(), Some("editor" | "owner"))
         };
         let lacking: Vec<&str> = USERS.into_iter().filter(lacking).collect();
         for user in &lacking {

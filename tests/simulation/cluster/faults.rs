@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::{Cluster, Trouble, Violation};
+use crate::broken::Broken;
 use crate::network::{Reach, Weather};
 
 impl Cluster {
@@ -61,7 +62,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn random_weather(&mut self) -> Weather {
+    pub(super) fn random_weather(&mut self) -> Weather {
         let mut probability = |most: f64| if self.rng.random_bool(0.4) { self.rng.random::<f64>() * most } else { 0.0 };
         Weather {
             request_lost: probability(0.2),
@@ -78,6 +79,11 @@ impl Cluster {
     /// A process ends at any instant, and is started again.
     pub(super) fn crash(&mut self, node: usize) {
         self.log(|| format!("node {node} crashes, and starts again"));
+        self.restart(node);
+        self.release_forgotten();
+    }
+
+    fn restart(&mut self, node: usize) {
         let life = self.nodes[node].life;
         self.network.lock().leave(node);
         self.forget_calls(life);
@@ -85,7 +91,6 @@ impl Cluster {
         self.forget_role_changes(life);
         self.forget_connections(node);
         self.nodes[node] = self.start(node);
-        self.release_forgotten();
     }
 
     pub(super) fn thaw(&mut self, node: usize) {
@@ -110,5 +115,8 @@ impl Cluster {
         network.database.forget(transactions);
         drop(network);
         self.release_forgotten();
+        if self.broken == Broken::NoHealing {
+            (0..self.nodes.len()).for_each(|node| self.restart(node));
+        }
     }
 }

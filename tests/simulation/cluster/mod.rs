@@ -15,7 +15,7 @@ use api_calls::Call;
 use auth::{Documents, Grant, Role};
 use clients::Client;
 use conditional_edits::Pair;
-use plan::{Author, Edit, PlanPatch};
+use plan::{Author, Condition, Edit, PlanPatch};
 use primitives::DocumentId;
 use promises::Promises;
 use rand::rngs::StdRng;
@@ -125,6 +125,7 @@ impl Cluster {
         }
         cluster.make_clients(seed);
         cluster.create_plan()?;
+        cluster.network.lock().database.checkpoint();
         Ok(cluster)
     }
 
@@ -144,19 +145,30 @@ impl Cluster {
         Err(format!("node {node} does not start"))
     }
 
-    /// Creates the plan, and gives users their roles, before any fault.
+    /// A user creates the plan. Then all users get their roles, before the faults begin.
     fn create_plan(&mut self) -> Result<(), Violation> {
+        if self.rng.random_bool(0.5) {
+            let weather = self.random_weather();
+            self.network.lock().weather = weather;
+        }
         let create = Edit::Create { id: self.id.clone(), plan: PlanPatch::default(), positions: Vec::new() };
-        let (hub, id) = (self.nodes[0].hub().clone(), self.id.clone());
+        let (hub, id, by) = (self.nodes[0].hub().clone(), self.id.clone(), user(USERS[0], Surface::Api));
+        let edit = create.clone();
+        let created = self.wait(0, async move { hub.edit(&by, &id, edit, author()).await })?;
+        self.log(|| format!("{} creates the plan: {created:?}", USERS[0]));
+        self.network.lock().heal();
+        let (hub, id) = (self.nodes[1].hub().clone(), self.id.clone());
+        let unless_stored = Edit::OnlyIf { condition: Condition::Heads(Vec::new()), edit: Box::new(create) };
         let work = async move {
-            hub.edit(&Requester::server(), &id, create, author()).await.map_err(|error| error.to_string())?;
+            // The weather may have been too bad.
+            let _ = hub.edit(&Requester::server(), &id, unless_stored, author()).await;
             for user in USERS {
                 let set = hub.set_role(&Requester::server(), &id, &user.into(), Some(Role::Editor)).await;
                 set.map_err(|error| error.to_string())?;
             }
             Ok::<_, String>(())
         };
-        self.wait(0, work)?
+        self.wait(1, work)?
     }
 
     fn play(mut self) -> Result<(), Violation> {
