@@ -2,20 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
+mod healing;
+mod rights;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{Documents, Grant, Role};
 use futures_util::future::join_all;
 use happierwork::legacy::RENDERINGS;
 use plan::fields::BUDGET;
-use plan::{Author, Budget, Condition, Edit, EditError, NewPosition, PlanPatch, PositionPatch, read_view};
+use plan::{Author, Budget, Condition, Edit, EditError, NewPosition, PositionPatch, read_view};
 use primitives::DocumentId;
 use runtime::document_log::ActorSource;
-use runtime::hub::{APPLY_BUDGET, EditFailure, Hub, HubSettings, Requester, Right};
+use runtime::hub::{APPLY_BUDGET, EditFailure, Hub, HubSettings, Requester};
 use runtime::metrics::Metrics;
 use store::{After, MemoryStore, Position, Store};
-use sync_engine::{MessageLimits, Surface};
+use sync_engine::MessageLimits;
 
 const DOCUMENT: [u8; 16] = [3; 16];
 
@@ -65,21 +67,6 @@ async fn deaf_nodes<const N: usize>(adjust: impl Fn(&mut HubSettings)) -> (Arc<M
 
 fn id() -> DocumentId {
     DocumentId::from_random(DOCUMENT)
-}
-
-/// The grant of a user who may edit what they create, and what is shared with them.
-fn grant(user: &str) -> Grant {
-    Grant {
-        user: user.into(),
-        role: Role::Editor,
-        documents: Documents::none(),
-        expires: i64::MAX,
-        key: "key".into(),
-        id: None,
-        session: false,
-        generation: 0,
-        issued: 0,
-    }
 }
 
 fn author() -> Author {
@@ -183,67 +170,6 @@ async fn position_is_added_at_one_of_two_nodes_only() {
     converged(&store, &hubs).await;
     let (one, two) = tokio::join!(edit(&hubs[0], add("db")), edit(&hubs[1], add("db")));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
-    for hub in &hubs {
-        hub.stop().await;
-    }
-}
-
-#[tokio::test]
-async fn document_is_created_by_a_user_and_shared_with_other_nodes() {
-    let (store, hubs) = nodes_with::<2>(|settings| settings.may_create = Some(Role::Editor)).await;
-    let [ceo, cfo] = ["ceo", "cfo"].map(|user| Requester::authenticated(Surface::Api, grant(user)));
-    let create = Edit::Create { id: id(), plan: PlanPatch::default(), positions: vec![NewPosition::new("ui", "UI")] };
-    hubs[0].edit(&ceo, &id(), create, author()).await.unwrap();
-    assert!(hubs[1].view(&cfo, &id()).await.unwrap().is_none(), "not shared yet");
-    hubs[0].set_role(&ceo, &id(), &"cfo".into(), Some(Role::Editor)).await.unwrap();
-    while hubs[1].right(&cfo, &id()) < Right::Write {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    hubs[1].edit(&cfo, &id(), budget("ui", 5), author()).await.unwrap();
-    hubs[0].set_role(&ceo, &id(), &"cfo".into(), None).await.unwrap();
-    // Nothing is stored after a revocation that was acknowledged, even if this node has not heard of it.
-    let refused = hubs[1].edit(&cfo, &id(), budget("ui", 6), author()).await;
-    assert!(matches!(refused, Err(EditFailure::Denied(_))), "{refused:?}");
-    let stored = store.load(&id()).await.unwrap().unwrap();
-    let stored = automerge::Automerge::load(&stored.bytes).unwrap();
-    assert_eq!(stored.get_changes(&[]).len(), 2);
-    for hub in &hubs {
-        hub.stop().await;
-    }
-}
-
-#[tokio::test]
-async fn node_that_heard_nothing_enforces_a_revocation() {
-    for is_open in [true, false] {
-        let (store, hubs) = deaf_nodes::<2>(|_| {}).await;
-        let cfo = Requester::authenticated(Surface::Api, grant("cfo"));
-        edit(&hubs[0], add("ui")).await.unwrap();
-        let set = async |role| hubs[0].set_role(&Requester::server(), &id(), &"cfo".into(), role).await.unwrap();
-        set(Some(Role::Editor)).await;
-        hubs[1].load_access().await.unwrap();
-        if is_open {
-            hubs[1].edit(&cfo, &id(), budget("ui", 5), author()).await.unwrap();
-        }
-        set(None).await;
-        let before = store.positions(vec![id()]).await.unwrap();
-        let refused = hubs[1].edit(&cfo, &id(), budget("ui", 6), author()).await;
-        assert!(matches!(refused, Err(EditFailure::Denied(_))), "open: {is_open}, {refused:?}");
-        assert_eq!(store.positions(vec![id()]).await.unwrap(), before, "nothing is stored");
-        for hub in &hubs {
-            hub.stop().await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn role_that_a_lagging_node_believes_is_unset_is_unset() {
-    let (store, hubs) = deaf_nodes::<2>(|_| {}).await;
-    edit(&hubs[0], add("ui")).await.unwrap();
-    let (server, cfo) = (Requester::server(), Arc::from("cfo"));
-    hubs[0].set_role(&server, &id(), &cfo, Some(Role::Editor)).await.unwrap();
-    hubs[1].set_role(&server, &id(), &cfo, None).await.unwrap();
-    let record = store.load_access_of(&id()).await.unwrap().unwrap().record;
-    assert!(!String::from_utf8(record).unwrap().contains("cfo"));
     for hub in &hubs {
         hub.stop().await;
     }

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::gated_store::{Busy, GatedStore, LATENCY};
+use super::host::Host;
 use super::mutants::Mutant;
 
 /// The default document's file.
@@ -110,8 +111,14 @@ impl Life {
         self.settle();
         result
     }
+}
 
-    pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+impl Host for Life {
+    fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(work)
     }
 }

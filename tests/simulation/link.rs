@@ -9,12 +9,11 @@ use runtime::hub::{
     CloseReason, ConnectionKey, DrainListener, MailboxQuota, OutboxReceiver, Outgoing, Refusals, Requester, SyncPeer,
     outbox,
 };
-use sync_engine::Surface;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::life::Life;
+use super::host::Host;
 
 /// A sync message on its way to the server.
 pub struct Up {
@@ -35,15 +34,14 @@ pub struct Link {
 
 impl Link {
     /// A socket is accepted.
-    pub fn open(life: &Life, document: &DocumentId, storage: Option<Arc<str>>) -> Self {
-        let key = life.hub.new_connection();
+    pub fn open(host: &impl Host, document: &DocumentId, storage: Option<Arc<str>>, requester: Requester) -> Self {
+        let key = host.hub().new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
         let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
-        let peer =
-            SyncPeer { requester: Requester::anonymous(Surface::Sync), key, outbox, storage, mailbox_quota, refusals };
+        let peer = SyncPeer { requester, key, outbox, storage, mailbox_quota, refusals };
         let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
-        let (hub, id, sender) = (life.hub.clone(), document.clone(), peer.clone());
-        let task = life.spawn(async move {
+        let (hub, id, sender) = (host.hub().clone(), document.clone(), peer.clone());
+        let task = host.spawn(async move {
             while let Some(Up { bytes, request }) = arrived.recv().await {
                 if hub.sync(&id, sender.clone(), bytes, request, hub.memory_budget().reservation()).await.is_err() {
                     return;
@@ -61,7 +59,7 @@ impl Link {
     }
 
     /// The socket takes up to so many messages. Returns them; they are on their way.
-    pub fn drain(&mut self, life: &Life, most: usize) -> Vec<Outgoing> {
+    pub fn drain(&mut self, host: &impl Host, most: usize) -> Vec<Outgoing> {
         let mut taken = Vec::new();
         while taken.len() < most {
             match self.receiver.try_next() {
@@ -69,8 +67,8 @@ impl Link {
                 None => {
                     let waiters = self.receiver.take_drain_listeners();
                     if !waiters.is_empty() {
-                        let (hub, key) = (life.hub.clone(), self.key);
-                        life.spawn(async move {
+                        let (hub, key) = (host.hub().clone(), self.key);
+                        host.spawn(async move {
                             for waiter in waiters {
                                 if let DrainListener::Document(document) = waiter {
                                     hub.notify_drained(key, &document).await;
@@ -91,9 +89,9 @@ impl Link {
     }
 
     /// The server notices that it is gone.
-    pub fn close(self, life: &Life, document: &DocumentId) {
+    pub fn close(self, host: &impl Host, document: &DocumentId) {
         self.task.abort();
-        let (hub, key, document) = (life.hub.clone(), self.key, document.clone());
-        life.spawn(async move { hub.leave(key, [document]).await });
+        let (hub, key, document) = (host.hub().clone(), self.key, document.clone());
+        host.spawn(async move { hub.leave(key, [document]).await });
     }
 }

@@ -44,6 +44,16 @@ impl Replica {
         self.doc.get_heads()
     }
 
+    /// Whether it has got a change.
+    pub fn has(&mut self, change: &automerge::ChangeHash) -> bool {
+        self.doc.get_change_by_hash(change).is_some()
+    }
+
+    /// Whether it has got a position.
+    pub fn has_position(&self, id: &str) -> bool {
+        self.map().is_some_and(|positions| matches!(self.doc.get(positions, id), Ok(Some(_))))
+    }
+
     /// It is connected: says what it has to say first. What it knows of the server is what it has stored.
     pub fn connected(&mut self, link: Link) {
         self.link = Some(link);

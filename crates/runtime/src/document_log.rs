@@ -4,6 +4,8 @@
 //! After a failed write the document in memory is not trusted: it is reloaded from disk. If the store rejects further
 //! appends, a full copy is written as soon as that succeeds.
 
+mod heal;
+
 use std::sync::Arc;
 
 use automerge::ActorId;
@@ -65,7 +67,7 @@ pub enum Append {
 pub enum CaughtUp {
     /// The changes are in the document, and in the batch to publish.
     Absorbed {
-        /// The access record of the document was changed in between.
+        /// Whether the access record has changed in between: read it before the next append.
         access_changed: bool,
     },
     /// The document in memory cannot take them: see [`DocumentLog::rewind`].
@@ -88,6 +90,8 @@ pub struct DocumentLog {
     reload_gate: RetryGate,
     /// Row changes that became visible through a reload, and were not published yet.
     reload_changes: ViewChange,
+    /// Published changes that the store had lost, and that were stored again.
+    healed_changes: usize,
     compaction: Option<JoinHandle<()>>,
     /// Size of the log at the last attempt to compact it. A failed attempt is not repeated at every append.
     last_compaction_size: u64,
@@ -112,6 +116,7 @@ impl DocumentLog {
             memory_is_stale: false,
             reload_gate: RetryGate::default(),
             reload_changes: ViewChange::default(),
+            healed_changes: 0,
             compaction: None,
             last_compaction_size: 0,
         }
@@ -300,17 +305,10 @@ impl DocumentLog {
         self.position
     }
 
-    /// Makes the next [`recover`](Self::recover) reload the document, because it may contain what was not published.
-    pub fn require_reload(&mut self) {
-        self.memory_is_stale = true;
-    }
-
-    /// Replaces the document in memory by the stored one.
+    /// Replaces the document in memory by the stored one. If the store is shared and has lost published changes, they are stored
+    /// again first.
     pub async fn reload(&mut self, document: &mut Document) {
-        let reloaded = match self.load().await {
-            Ok(log) => run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let reloaded = self.try_to_reload(document).await;
         self.memory_is_stale = reloaded.is_err();
         match reloaded {
             Ok(change) => {
@@ -319,6 +317,31 @@ impl DocumentLog {
             }
             Err(error) => tracing::error!(document = %self.id, error, "cannot reload the document"),
         }
+    }
+
+    async fn try_to_reload(&mut self, document: &mut Document) -> Result<ViewChange, String> {
+        let told = |error: StoreError| error.to_string();
+        if !self.store.is_shared() {
+            let log = self.load().await.map_err(told)?;
+            return run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string());
+        }
+        let log = self.load_healed(document).await.map_err(told)?;
+        // Other processes have stored lines too, and lines of batches that were not stored are not valid.
+        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await.map_err(told)?);
+        let change = run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())?;
+        document.engine.set_authors(authors);
+        Ok(change)
+    }
+
+    /// Requires a reload before the document in memory is used again.
+    pub fn require_reload(&mut self) {
+        self.memory_is_stale = true;
+    }
+
+    /// The number of published changes that the store had lost, and that were stored again since the last call.
+    #[must_use]
+    pub fn take_healed_changes(&mut self) -> usize {
+        std::mem::take(&mut self.healed_changes)
     }
 
     /// Returns the row changes that became visible through reloads since the last call.

@@ -363,7 +363,7 @@ impl Hub {
         }
         match self.inner.store.load(id).await {
             Err(error) if error.is_too_large() => self.inner.store.raw(id).await,
-            loaded => Ok(loaded?.map(|loaded| loaded.bytes)),
+            loaded => Ok(loaded?.map(|loaded| loaded.bytes).filter(|bytes| !bytes.is_empty())),
         }
     }
 

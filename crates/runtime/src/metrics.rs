@@ -114,6 +114,8 @@ pub struct Metrics {
     pub reloads: Counter,
     /// Appends that found that another process had appended first.
     pub appends_behind: Counter,
+    /// Published changes that were stored again because a failover of the database had lost them.
+    pub healed_changes: Counter,
     /// Changes processed for histories: once each, however often the history is read.
     pub history_changes: Counter,
     /// Compressed portions of large HTTP answers, of up to 64 KiB each.
@@ -199,6 +201,10 @@ impl Metrics {
             "happierwork_appends_behind_total",
             "Appends that were repeated because another server had appended to the document first"
         );
+        describe_counter!(
+            "happierwork_healed_changes_total",
+            "Changes stored again because the database had lost them in a failover"
+        );
         describe_counter!("happierwork_reloads_total", "Documents reloaded from disk after a failure");
         describe_counter!("happierwork_reloads_put_off_total", "Reloads delayed after repeated failures");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
@@ -227,6 +233,7 @@ impl Metrics {
             compactions: counter!("happierwork_compactions_total"),
             reloads: counter!("happierwork_reloads_total"),
             appends_behind: counter!("happierwork_appends_behind_total"),
+            healed_changes: counter!("happierwork_healed_changes_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),

@@ -56,7 +56,7 @@ pub use replace::replace;
 /// begun: the bytes of a dropped append may be stored.
 pub trait Store: Send + Sync + 'static {
     /// Loads the durable content of a document: whole Automerge chunks that load without loss. `None` if nothing was ever
-    /// stored.
+    /// stored. Without content if the log holds access records alone.
     ///
     /// The first load opens the document: it repairs a torn tail, and fails on other damage. A later load returns the content
     /// that is durable by then. Call it after a failed [`append`](Self::append) to return to a known state.
@@ -72,7 +72,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the disk fails.
     fn raw(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         let loaded = self.load(id);
-        Box::pin(async move { Ok(loaded.await?.map(|loaded| loaded.bytes)) })
+        Box::pin(async move { Ok(loaded.await?.map(|loaded| loaded.bytes).filter(|bytes| !bytes.is_empty())) })
     }
 
     /// Appends a batch to a document after the batch at `after`, and creates the document if necessary. After

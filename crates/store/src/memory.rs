@@ -107,6 +107,26 @@ impl MemoryStore {
         Self { database: Arc::new(Mutex::new(self.database.lock().clone())), ..Self::default() }
     }
 
+    /// Forgets the last `count` batches of a document, as a failover of a database to a replica that lags does. The document must not be
+    /// compacted.
+    ///
+    /// # Panics
+    /// When the document has fewer batches.
+    pub fn forget_batches(&self, id: &DocumentId, count: usize) {
+        let mut database = self.database.lock();
+        let document = database.documents.get_mut(id).expect("a document");
+        let mut batches = std::mem::take(document).batches;
+        batches.truncate(batches.len().checked_sub(count).expect("as many batches"));
+        for (_, batch) in batches {
+            document.append(batch);
+        }
+    }
+
+    /// Replaces the access record of a document by an earlier one, as such a failover does.
+    pub fn forget_access(&self, id: &DocumentId, earlier: StoredAccess) {
+        self.database.lock().access.insert(id.clone(), (earlier.version, earlier.record));
+    }
+
     /// Makes the next `count` appends fail with [`StoreError::Full`].
     pub fn fail_appends(&self, count: usize) {
         self.failing_appends.store(count, Ordering::SeqCst);
@@ -185,7 +205,10 @@ impl Store for MemoryStore {
         let id = id.clone();
         async move {
             let database = self.database.lock();
-            let document = database.documents.get(&id).filter(|document| !document.content.is_empty());
+            let is_stored = |document: &&MemoryDocument| {
+                !document.is_removed() && (document.position != Position::START || !document.content.is_empty())
+            };
+            let document = database.documents.get(&id).filter(is_stored);
             Ok(document.map(|MemoryDocument { content, position, .. }| Loaded {
                 bytes: content.clone(),
                 document: None,

@@ -91,6 +91,13 @@ impl<S: Schema> Engine<S> {
         Ok(())
     }
 
+    /// Whether the document has all changes of a batch that was applied before it was rewound or reloaded. The answer to the append
+    /// of the batch was lost then.
+    #[must_use]
+    pub fn has_changes_of(&self, batch: &Applied<S>) -> bool {
+        !batch.changes.is_empty() && batch.changes.iter().all(|change| self.has(&change.hash()))
+    }
+
     /// Reads the document again from its log without resetting the peers, for a batch that was applied in memory and must be applied
     /// again because the log has moved on. Returns the changes since the last published state. They are durable, and must be
     /// published before the items are applied again.

@@ -161,6 +161,14 @@ impl<S: Schema> Applied<S> {
         !self.changes.is_empty() || !self.absorbed.is_empty()
     }
 
+    /// Notes that the log has all changes of this batch, and that they are published: only the outcomes are left.
+    pub fn note_stored(&mut self) {
+        (self.chunks, self.change_count) = (Vec::new(), 0);
+        self.changes.clear();
+        self.absorbed.clear();
+        self.attributions.clear();
+    }
+
     /// Removes changes that are in the log already from those to be stored.
     pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>) {
         let (removed, mut kept): (Vec<Change>, Vec<Change>) =

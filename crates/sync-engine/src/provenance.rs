@@ -151,8 +151,11 @@ impl Authors {
 
     /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
     ///
+    /// A user may bring back changes that a server made and lost, under an earlier actor or one of another server. If a user continues
+    /// the actor of another server, that server finds a contradiction, and goes on under a new actor.
+    ///
     /// # Errors
-    /// When an actor belongs to another user or to the server. No actor is bound then.
+    /// When an actor belongs to another user, or is `own`. No actor is bound then.
     pub(crate) fn claim<'a>(
         &mut self,
         by: &Contributor,
@@ -162,8 +165,8 @@ impl Authors {
         let user = self.number(&by.user);
         let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
-            Some(binding) => binding.owner == theirs.owner,
-            None => change.actor_id() != own,
+            Some(Binding { owner: Owner::User(owner), .. }) => *owner == user,
+            Some(Binding { owner: Owner::Server, .. }) | None => change.actor_id() != own,
         };
         if !changes.clone().all(is_free) {
             return Err(ForeignActor);
@@ -219,6 +222,33 @@ impl Authors {
                 *known = Binding { owner, durable: true };
             }
         }
+    }
+
+    /// The stored attributions of changes, in the order of the changes, each with its time. Changes whose provenance is unknown are
+    /// left out.
+    pub(crate) fn attributions_of(&self, changes: &[Change]) -> Vec<(Attribution, i64)> {
+        let mut attributions: Vec<(Attribution, i64)> = Vec::new();
+        for change in changes {
+            let Some(Provenance { user, surface, time_ms }) = self.of(&change.hash()) else { continue };
+            let by = Contributor { user, surface };
+            let known = attributions.iter().position(|(known, time)| known.by == by && *time == time_ms);
+            let index = known.unwrap_or_else(|| {
+                let (changes, actors, server_actors) = (Vec::new(), Vec::new(), Vec::new());
+                attributions.push((Attribution { by: by.clone(), changes, actors, server_actors }, time_ms));
+                attributions.len() - 1
+            });
+            let attribution = &mut attributions[index].0;
+            attribution.changes.push(change.hash());
+            let list = match self.actors.get(change.actor_id()).map(|binding| binding.owner) {
+                Some(Owner::Server) => &mut attribution.server_actors,
+                Some(Owner::User(user)) if self.users.get(user as usize) == Some(&by.user) => &mut attribution.actors,
+                _ => continue,
+            };
+            if !list.contains(change.actor_id()) {
+                list.push(change.actor_id().clone());
+            }
+        }
+        attributions
     }
 
     /// Drops the bindings that are not stored, after the document was read again from its log.

@@ -6,6 +6,7 @@ use rand::RngExt;
 use runtime::hub::Requester;
 
 use super::{Pending, Violation, World, author};
+use crate::host::Host;
 
 impl World {
     pub(super) fn call_api(&mut self) {

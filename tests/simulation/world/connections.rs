@@ -3,7 +3,8 @@
 use rand::RngExt;
 use runtime::hub::CloseKind;
 
-use super::{Attack, Flavor, Link, Violation, World, intruder};
+use super::{Attack, Flavor, Link, Violation, World, anonymous, intruder};
+use crate::host::Host;
 
 impl World {
     pub(super) fn toggle_connection(&mut self) {
@@ -40,7 +41,7 @@ impl World {
             self.life.settle();
         }
         let replica = &mut self.replicas[index];
-        let link = Link::open(&self.life, &self.id, replica.storage());
+        let link = Link::open(&self.life, &self.id, replica.storage(), anonymous());
         if replica.flavor == Flavor::Plain {
             let (hub, id, peer) = (self.life.hub.clone(), self.id.clone(), link.peer.clone());
             self.life.spawn(async move { hub.start_sync(&id, peer).await });
@@ -58,7 +59,7 @@ impl World {
         {
             old.close(&self.life, &self.id);
         }
-        let mut link = self.intruder.take().unwrap_or_else(|| Link::open(&self.life, &self.id, None));
+        let mut link = self.intruder.take().unwrap_or_else(|| Link::open(&self.life, &self.id, None, anonymous()));
         intruder::send(&mut link, attack, &mut self.intruder_rng);
         let taken = intruder::look(&mut link, &self.life, &mut self.intruder_rng);
         self.record_shown(&taken);

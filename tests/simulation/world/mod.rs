@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use runtime::hub::{EditFailure, Requester};
 use store::faults::FaultyDisk;
+use sync_engine::Surface;
 use tokio::task::JoinHandle;
 
 use super::intruder::{self, Attack};
@@ -207,4 +208,9 @@ impl World {
 
 fn author() -> Author {
     Author { name: "the API".to_owned(), now: 1_795_357_260_000 }
+}
+
+/// A client of a server without authentication.
+fn anonymous() -> Requester {
+    Requester::anonymous(Surface::Sync)
 }

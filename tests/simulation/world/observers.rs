@@ -4,7 +4,7 @@ use plan::{SharedView, read_view};
 use rand::RngExt;
 use runtime::hub::Requester;
 
-use super::{Link, Observer, Rows, Trouble, Violation, World, rows};
+use super::{Link, Observer, Rows, Trouble, Violation, World, anonymous, rows};
 
 impl World {
     pub(super) fn toggle_observer(&mut self) -> Result<(), Violation> {
@@ -22,7 +22,7 @@ impl World {
 
     pub(super) fn add_observer(&mut self) -> Result<(), Violation> {
         self.log(|| "an observer comes".to_owned());
-        let link = Link::open(&self.life, &self.id, None);
+        let link = Link::open(&self.life, &self.id, None, anonymous());
         let watched =
             self.life.run(self.life.hub.watch(&Requester::server(), &self.id, link.key, link.peer.outbox.clone()));
         match watched {

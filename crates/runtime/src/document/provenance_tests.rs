@@ -155,6 +155,32 @@ fn server_actor_is_reserved() {
 }
 
 #[test]
+fn lost_change_of_another_server_comes_back_from_a_user() {
+    let (mut document, log) = plan();
+    let edit = |name| Item::Edit {
+        edit: AuthoredEdit { edit: Edit::Add(position(name)), author: author() },
+        by: Some(by("coo")),
+    };
+    let mut applied = document.engine.apply(vec![edit("first")]);
+    let kept = [&log[..], &applied.chunks].concat();
+    let lines = applied.authors(NOW);
+    document.engine.note_authors(&applied, NOW);
+    let _ = document.publish(&mut applied, |_| true);
+    let lost = document.engine.apply(vec![edit("second")]).chunks;
+    let lost = automerge::Change::from_bytes(lost).unwrap();
+
+    // Another server has read the log without the second change.
+    let mut other = document;
+    other.reload(&kept, ActorId::from([7u8])).unwrap();
+    other.engine.set_authors(Authors::read(&lines).0);
+    user(&mut other, 9, "cfo", false);
+    let items = vec![carrying(PeerKey(9), &[lost.hash()], std::slice::from_ref(&lost))];
+    let (outcomes, _) = run(&mut other, items);
+    assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
+    assert_eq!(contributor_of(&other, &lost.hash()).as_deref(), Some("cfo"), "the user who brought it back");
+}
+
+#[test]
 fn orphaned_change_is_attributed_to_its_contributor() {
     let (mut document, log) = plan();
     user(&mut document, 8, "ceo", false);

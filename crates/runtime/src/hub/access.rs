@@ -4,6 +4,8 @@
 //! and with the users that the owner has given a role. The higher right counts, except that a token for viewers never
 //! writes. A document that a user may not read is reported as missing.
 
+mod versioned;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::{AccessChanged, Store, StoreError, StoredAccess};
 use tokio::sync::Mutex as AsyncMutex;
 
+use self::versioned::Versioned;
 use super::requester::Requester;
 
 /// A right on a document. Higher rights include lower ones.
@@ -149,15 +152,15 @@ impl AccessRecord {
     }
 }
 
-/// An access record, with its version in the store.
-#[derive(Clone, Default)]
-struct Versioned {
-    version: u64,
-    record: Arc<AccessRecord>,
-}
-
 fn parse(record: &[u8]) -> Result<AccessRecord, serde_json::Error> {
     strict_json::from_slice(record)
+}
+
+fn parse_stored(id: &DocumentId, record: &[u8]) -> Result<AccessRecord, StoreError> {
+    parse(record).map_err(|error| StoreError::Read {
+        id: id.clone(),
+        source: io::Error::new(io::ErrorKind::InvalidData, format!("its access record: {error}")),
+    })
 }
 
 /// The access records of a server.
@@ -185,7 +188,7 @@ impl Access {
         let mut records = HashMap::new();
         for StoredAccess { document: id, version, record } in self.store.load_access().await? {
             let record = parse(&record).map_err(|source| AccessError::Record { id: id.clone(), source })?;
-            records.insert(id, Versioned { version, record: Arc::new(record) });
+            records.insert(id, Versioned::new(version, Arc::new(record)));
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
         let existing = self.store.list().await?.into_iter().collect();
@@ -289,41 +292,43 @@ impl Access {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Takes over a record that another process has stored. Returns whether it differs from the one known here.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(super) fn take_over(&self, id: &DocumentId, version: u64, record: &[u8]) -> Result<bool, StoreError> {
-        let record = parse(record).map_err(|error| StoreError::Read {
-            id: id.clone(),
-            source: io::Error::new(io::ErrorKind::InvalidData, format!("its access record: {error}")),
-        })?;
-        let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-        let known = records.entry(id.clone()).or_default();
-        if version <= known.version {
-            return Ok(false);
-        }
-        known.version = version;
-        let differs = *known.record != record;
-        if differs {
-            known.record = Arc::new(record);
-        }
-        Ok(differs)
-    }
-
     /// Reads the record of a document again, if another process may have changed it. Returns whether it differs from the one known
     /// here. Call this after reading the document's log and before the next append: an append at a position stands for all
     /// records up to it.
     ///
+    /// If the store has lost the known record in a failover, and no other has taken its place, the record is stored again.
+    ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read or written.
     pub(super) async fn refresh(&self, id: &DocumentId) -> Result<bool, StoreError> {
         if !self.store.is_shared() {
             return Ok(false);
         }
-        match self.store.load_access_of(id).await? {
-            Some(StoredAccess { version, record, .. }) => self.take_over(id, version, &record),
-            None => Ok(false),
+        loop {
+            let before = self.versioned(id).unwrap_or_default();
+            let (version, record) = match self.store.load_access_of(id).await? {
+                Some(StoredAccess { version, record, .. }) => (version, parse_stored(id, &record)?),
+                None => (0, AccessRecord::default()),
+            };
+            // What was known before the read was stored before it.
+            if version < before.version && before.follows(version, &record) {
+                if self.store_record(id, Some(Versioned::new(version, before.record))).await? {
+                    tracing::warn!(document = %id, "the store had lost the access record; it is stored again");
+                }
+                continue;
+            }
+            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            let known = records.entry(id.clone()).or_default();
+            if known.version != before.version && version < known.version {
+                // The record was read again meanwhile.
+                drop(records);
+                continue;
+            }
+            let differs = *known.record != record;
+            if version != known.version || differs {
+                known.replace(version, Arc::new(record));
+            }
+            return Ok(differs);
         }
     }
 
@@ -364,22 +369,27 @@ impl Access {
 
     /// The record after a change; `None` if the change leaves it as it is.
     fn changed<T>(&self, id: &DocumentId, change: &mut impl FnMut(&mut AccessRecord) -> T) -> (Option<Versioned>, T) {
-        let Versioned { version, record: before } = self.versioned(id).unwrap_or_default();
+        let Versioned { version, record: before, .. } = self.versioned(id).unwrap_or_default();
         let mut record = AccessRecord::clone(&before);
         let result = change(&mut record);
-        let changed = (record != *before).then(|| Versioned { version, record: Arc::new(record) });
+        let changed = (record != *before).then(|| Versioned::new(version, Arc::new(record)));
         (changed, result)
     }
 
     /// Stores a record in place of the version that it was made from. Returns whether that was still the stored version.
     async fn store_record(&self, id: &DocumentId, record: Option<Versioned>) -> Result<bool, StoreError> {
-        let Some(Versioned { version, record }) = record else { return Ok(true) };
+        let Some(Versioned { version, record, .. }) = record else { return Ok(true) };
+        let known_before = self.versioned(id).unwrap_or_default().version;
         // Writing names and numbers to a vector cannot fail.
         let bytes = serde_json::to_vec_pretty(&*record).unwrap_or_default();
         match self.store.change_access(id, version, bytes).await? {
             AccessChanged::Stored(version) => {
                 let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-                records.insert(id.clone(), Versioned { version, record });
+                let known = records.entry(id.clone()).or_default();
+                // Otherwise the stored record was read meanwhile.
+                if known.version == known_before {
+                    known.replace(version, record);
+                }
                 Ok(true)
             }
             AccessChanged::Behind => Ok(false),

@@ -231,6 +231,6 @@ impl From<EditRefused> for EditFailure {
 
 impl From<&StoreError> for EditFailure {
     fn from(error: &StoreError) -> Self {
-        Self::Storage { full: matches!(error, StoreError::Full { .. }), message: error.public_message() }
+        Self::Storage { full: error.is_full(), message: error.public_message() }
     }
 }

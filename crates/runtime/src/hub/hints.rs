@@ -24,6 +24,8 @@ pub(super) struct Waiting {
     pub(super) batches: Vec<(Position, Batch)>,
     /// The latest position that was named without a batch, or whose batch had no room.
     pub(super) latest: Option<Position>,
+    /// The end of the log, as it was read from the store.
+    pub(super) end: Option<Position>,
     bytes: usize,
 }
 
@@ -40,6 +42,12 @@ impl Hints {
             _ => {}
         }
         drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    /// Adds where the log ends in the store, and wakes the task.
+    pub(super) fn push_end(&self, end: Position) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).end = Some(end);
         self.arrived.notify_one();
     }
 

@@ -1,8 +1,10 @@
 //! Follows what other processes tell about the store that they share with this one.
 
+use std::collections::HashMap;
+
 use futures_util::StreamExt;
 use primitives::DocumentId;
-use store::{Control, ControlKind, News, StoreError};
+use store::{Control, ControlKind, News, Position, StoreError};
 
 use super::Hub;
 
@@ -44,10 +46,9 @@ impl Hub {
         let ids = open.keys().cloned().collect();
         match self.inner.store.positions(ids).await {
             Ok(positions) => {
-                for (id, at) in positions {
-                    if let Some(handle) = open.get(&id) {
-                        handle.hints.push(at, None);
-                    }
+                let positions: HashMap<DocumentId, Position> = positions.into_iter().collect();
+                for (id, handle) in open {
+                    handle.hints.push_end(positions.get(&id).copied().unwrap_or_default());
                 }
             }
             Err(error) => tracing::warn!(%error, "positions of documents could not be compared; they will be again"),

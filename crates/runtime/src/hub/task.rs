@@ -94,6 +94,8 @@ struct Subscribers {
 /// The steps of a batch: prepare, apply, append, publish.
 struct Pipeline {
     log: DocumentLog,
+    /// How often the current batch was applied again because the log had moved on.
+    rewinds: u32,
     /// These decide by the time of the last run whether to offload the step.
     preparing: AdaptiveOffload,
     applying: AdaptiveOffload,
@@ -198,6 +200,7 @@ impl DocumentTask {
             },
             pipeline: Pipeline {
                 log,
+                rewinds: 0,
                 preparing: AdaptiveOffload::default(),
                 applying: AdaptiveOffload::default(),
                 publishing: AdaptiveOffload::default(),

@@ -6,7 +6,7 @@ use primitives::DocumentId;
 use super::compact::busy;
 use super::engine::{Engine, Failure, Step, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
-use super::{Backoff, DatabaseError, SqlStore, now_ms};
+use super::{DatabaseError, SqlStore, now_ms};
 use crate::position::{AccessChanged, Batch, Control, ControlKind, News};
 
 impl<E: Engine> SqlStore<E> {
@@ -17,7 +17,8 @@ impl<E: Engine> SqlStore<E> {
     /// changed.
     ///
     /// # Errors
-    /// If the database is not available. The record may be stored if the connection was lost.
+    /// [`DatabaseError::OutcomeUnknown`] if the connection was lost and the database does not answer since: the record may be
+    /// stored. After all other errors it is not stored.
     pub async fn change_access(
         &self,
         id: &DocumentId,
@@ -25,10 +26,25 @@ impl<E: Engine> SqlStore<E> {
         record: Vec<u8>,
     ) -> Result<AccessChanged, DatabaseError> {
         self.check_len(id, record.len())?;
-        let record = Bytes::from(record);
+        // Whether a try may be committed.
+        let mut is_open = false;
+        let changed = self.try_to_change_access(id, expected, record.into(), &mut is_open).await;
+        changed.map_err(|error| match error {
+            DatabaseError::Unavailable(source) if is_open => DatabaseError::OutcomeUnknown { id: id.clone(), source },
+            error => error,
+        })
+    }
+
+    async fn try_to_change_access(
+        &self,
+        id: &DocumentId,
+        expected: u64,
+        record: Bytes,
+        is_open: &mut bool,
+    ) -> Result<AccessChanged, DatabaseError> {
         let control = Control { kind: ControlKind::Access, key: id.to_string() };
         let now = now_ms();
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             if let Some(changed) = self.stored_access(id, expected, &record).await? {
                 return Ok(changed);
@@ -54,7 +70,10 @@ impl<E: Engine> SqlStore<E> {
                 }
                 // Another node appended, changed the record or added a control meanwhile, or the answer was lost: look again.
                 Ok(TransactionEnd::Unmet(_)) => backoff.wait(busy()).await?,
-                Err(error) if error.failure == Failure::Unknown => backoff.wait(error).await?,
+                Err(error) if error.failure == Failure::Unknown => {
+                    *is_open = true;
+                    backoff.wait(error).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -102,14 +121,21 @@ impl<E: Engine> SqlStore<E> {
     }
 
     /// The changes of access records, accounts and revocations after a revision, and the revision of the last one. Revision 0
-    /// is before the first.
+    /// is before the first. If the database has lost the revision in a failover, all changes are returned.
     ///
     /// # Errors
     /// If the database is not available.
     pub async fn control_since(&self, revision: u64) -> Result<(u64, Vec<Control>), DatabaseError> {
         let (mut last, mut controls) = (revision, Vec::new());
-        for row in self.query(|| sql::controls_since(revision)).await? {
+        let mut rows = self.query(|| sql::controls_from(revision)).await?;
+        if revision > 0 && rows.first().map(|row| row.unsigned(0)).transpose()? != Some(revision) {
+            (last, rows) = (0, self.query(|| sql::controls_from(0)).await?);
+        }
+        for row in rows {
             last = row.unsigned(0)?;
+            if last == revision {
+                continue;
+            }
             controls.push(Control { kind: ControlKind::from_number(row.int(1)?), key: row.text(2)?.to_owned() });
         }
         Ok((last, controls))
@@ -130,7 +156,7 @@ impl<E: Engine> SqlStore<E> {
         steps: impl Fn() -> Vec<Step> + Send + Sync,
         control: &Control,
     ) -> Result<bool, DatabaseError> {
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             let all = || {
                 let mut all = steps();

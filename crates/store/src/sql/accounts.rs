@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::compact::busy;
 use super::engine::{Engine, Failure};
 use super::statements as sql;
-use super::{Backoff, DatabaseError, EngineError, SqlStore, now_ms};
+use super::{DatabaseError, EngineError, SqlStore, now_ms};
 use crate::position::{Control, ControlKind};
 
 /// Longest account name, token id or bucket name in bytes.
@@ -152,7 +152,7 @@ impl<E: Engine> SqlStore<E> {
     /// If the database is not available.
     pub async fn attempt(&self, bucket: &str, limit: Bucket) -> Result<AttemptOutcome, DatabaseError> {
         check_key(bucket)?;
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             let rows = self.query(|| sql::attempts(bucket)).await?;
             let stored = rows.first().map(|row| row.int(0)).transpose()?;

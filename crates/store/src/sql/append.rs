@@ -4,7 +4,7 @@ use primitives::DocumentId;
 
 use super::engine::{Engine, EngineError, Failure, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
-use super::{Backoff, DatabaseError, SqlStore, is_passing, now_ms};
+use super::{DatabaseError, SqlStore, is_passing, now_ms};
 use crate::position::{Appended, Batch, BatchKind, News, Position};
 use crate::{Lengths, integrity};
 
@@ -42,7 +42,7 @@ impl<E: Engine> SqlStore<E> {
 
     /// Inserts a row after a position. Returns whether it is the next row now.
     async fn insert(&self, id: &DocumentId, after: Position, row: &NewBatch) -> Result<bool, DatabaseError> {
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         // Whether an earlier try may be committed.
         let mut is_open = false;
         loop {
@@ -56,9 +56,15 @@ impl<E: Engine> SqlStore<E> {
             let error = match result {
                 Ok(true) => return Ok(true),
                 Ok(false) if !is_open => return Ok(false),
-                // The try before this one is in the log, another node's batch is, or the log was compacted since.
+                // The try before this one is in the log, or another node's batch is. If neither is, the log was compacted
+                // since, and nothing tells any more.
                 Ok(false) => match self.find(id, row).await {
-                    Ok(found) => return Ok(found == Some(true)),
+                    Ok(Some(is_own)) => return Ok(is_own),
+                    Ok(None) => {
+                        let source =
+                            EngineError::new(Failure::Unknown, "the log was compacted before it could be read");
+                        return Err(DatabaseError::OutcomeUnknown { id: id.clone(), source });
+                    }
                     Err(error) => error,
                 },
                 Err(error) => error,

@@ -7,7 +7,7 @@ use super::chain::{Chain, checksum};
 use super::document::DocumentRows;
 use super::engine::{Engine, Failure, TransactionEnd};
 use super::statements::{self as sql, NewBatch};
-use super::{Backoff, ChainDamage, DatabaseError, SqlStore, now_ms};
+use super::{ChainDamage, DatabaseError, SqlStore, now_ms};
 use crate::integrity::VerifiedContent;
 use crate::position::{Appended, Batch, Position};
 use crate::{Lengths, SnapshotError};
@@ -148,7 +148,7 @@ impl<E: Engine> SqlStore<E> {
     /// If the database is not available.
     pub async fn remove(&self, id: &DocumentId) -> Result<(), DatabaseError> {
         self.close(id);
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             let (last, is_deleted) = self.last(id).await?;
             if last == Position::START || is_deleted {

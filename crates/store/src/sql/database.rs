@@ -9,9 +9,10 @@ use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::time::Instant;
 
+use super::backoff::{Backoff, Jitter};
 use super::engine::{Engine, NewsMode};
 use super::url::{DatabaseUrl, ServerUrl};
-use super::{Backoff, DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
+use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
 use crate::Store;
 
 /// Connections for statements that one process opens at most.
@@ -92,7 +93,7 @@ pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, Databa
 
 async fn try_until_deadline(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
     let deadline = Instant::now() + options.wait;
-    let mut backoff = Backoff::new(options.wait);
+    let mut backoff = Backoff::new(options.wait, Jitter::default());
     let mut said = false;
     loop {
         let error = match open_once(options).await {

@@ -72,7 +72,8 @@ impl DocumentRows {
 }
 
 impl<E: Engine> SqlStore<E> {
-    /// A document as it is stored. `None` if no changes of it are stored, or it was removed.
+    /// A document as it is stored. `None` if nothing of it is stored, or it was removed. A document whose log holds access
+    /// records alone is empty.
     ///
     /// # Errors
     /// [`DatabaseError::Damaged`] if its rows contradict each other, which takes it out of service until a load finds
@@ -82,7 +83,7 @@ impl<E: Engine> SqlStore<E> {
             self.open.lock().remove(id);
             return Ok(None);
         };
-        if chain.is_deleted || chain.bytes.is_empty() {
+        if chain.is_deleted {
             self.open.lock().remove(id);
             return Ok(None);
         }

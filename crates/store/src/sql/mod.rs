@@ -38,6 +38,7 @@
 //! | `store` | [`SqlStore`] as a [`Store`](crate::Store) |
 //! | `schema`, `statements`, `dialect` | tables, statements, differences between databases |
 //! | `engine` | what a database must offer |
+//! | `backoff` | waits between tries |
 //! | `postgres`, `sqlite`, `mysql` | the databases |
 //! | `hint` | the format of notifications between nodes |
 //! | `database` | opens the database that a URL names |
@@ -51,6 +52,7 @@
 mod access;
 mod accounts;
 mod append;
+mod backoff;
 mod chain;
 mod compact;
 mod database;
@@ -83,13 +85,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use primitives::DocumentId;
-use tokio::time::Instant;
 
 pub use accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
+pub use backoff::Jitter;
 pub use chain::ChainDamage;
 pub use database::{Database, DatabaseOptions, open};
+pub use dialect::Dialect;
 pub use document::StoredDocument;
-pub use engine::{Engine, EngineError, Failure, NewsMode};
+pub use engine::{
+    ClusterKeys, Engine, EngineError, Failure, NewsMode, Row, SchemaSession, Statement, Step, TransactionEnd,
+    UnexpectedColumn, Value,
+};
 pub use error::{DatabaseError, DatabaseOpenError};
 #[cfg(feature = "mysql")]
 pub use mysql::MySql;
@@ -100,7 +106,7 @@ pub use schema::SCHEMA_VERSION;
 pub use sqlite::Sqlite;
 pub use url::{DatabaseUrl, HostPort, InvalidDatabaseUrl, Password, ServerUrl, Tls};
 
-use self::engine::{ClusterKeys, Step, TransactionEnd};
+use self::backoff::Backoff;
 use self::statements as sql;
 use crate::position::{News, Position};
 use crate::{Health, Lengths, UnavailableReason};
@@ -124,11 +130,17 @@ pub struct SqlOptions {
     pub patience: Duration,
     /// The version of this program, for the table of nodes.
     pub version: String,
+    /// The random part of waits between tries.
+    pub jitter: Jitter,
 }
 
 impl Default for SqlOptions {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(8), version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self {
+            patience: Duration::from_secs(8),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            jitter: Jitter::default(),
+        }
     }
 }
 
@@ -266,7 +278,7 @@ impl<E: Engine> SqlStore<E> {
     /// If the database is not available.
     pub async fn nodes(&self) -> Result<Vec<Node>, DatabaseError> {
         let rows = self.query(sql::nodes).await?;
-        let node = |row: &engine::Row| {
+        let node = |row: &Row| {
             Ok(Node { id: row.text(0)?.to_owned(), seen_ms: row.int(1)?, version: row.text(2)?.to_owned() })
         };
         rows.iter().map(node).collect()
@@ -293,16 +305,13 @@ impl<E: Engine> SqlStore<E> {
     }
 
     /// Runs a statement that reads.
-    async fn query(
-        &self,
-        statement: impl Fn() -> engine::Statement + Send + Sync,
-    ) -> Result<Vec<engine::Row>, DatabaseError> {
-        Ok(self.retry(|| self.engine.query(statement()), |_| true).await?)
+    async fn query(&self, statement: impl Fn() -> Statement + Send + Sync) -> Result<Vec<Row>, DatabaseError> {
+        Ok(self.retry(|| self.engine.query(statement()), |failure| failure != Failure::Rejected).await?)
     }
 
     /// Runs a statement that writes, and that has the same effect if it is run twice.
-    async fn execute(&self, statement: impl Fn() -> engine::Statement + Send + Sync) -> Result<u64, DatabaseError> {
-        Ok(self.retry(|| self.engine.execute(statement()), |_| true).await?)
+    async fn execute(&self, statement: impl Fn() -> Statement + Send + Sync) -> Result<u64, DatabaseError> {
+        Ok(self.retry(|| self.engine.execute(statement()), |failure| failure != Failure::Rejected).await?)
     }
 
     /// Calls until the call succeeds, fails for good, or patience ends. `again` says after which failures to call again.
@@ -311,13 +320,18 @@ impl<E: Engine> SqlStore<E> {
         call: impl Fn() -> F + Send,
         again: impl Fn(Failure) -> bool + Send,
     ) -> Result<T, EngineError> {
-        let mut backoff = Backoff::new(self.options.patience);
+        let mut backoff = self.backoff();
         loop {
             match call().await {
                 Err(error) if is_passing(error.failure) && again(error.failure) => backoff.wait(error).await?,
                 result => return result,
             }
         }
+    }
+
+    /// The waits between tries of a call.
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.options.patience, self.options.jitter.clone())
     }
 
     /// Runs a transaction. A lost connection leaves it unknown whether the transaction is committed.
@@ -381,36 +395,6 @@ async fn say_alive<E: Engine>(engine: Arc<E>, node: String, version: String) {
 /// Whether a failure may pass.
 const fn is_passing(failure: Failure) -> bool {
     matches!(failure, Failure::NotSent | Failure::Retry | Failure::Unknown)
-}
-
-/// Waits between tries: 10 ms at first, then up to half a second, with jitter, until patience ends.
-struct Backoff {
-    deadline: Instant,
-    next: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(10);
-    const LONGEST: Duration = Duration::from_millis(500);
-
-    fn new(patience: Duration) -> Self {
-        Self { deadline: Instant::now() + patience, next: Self::FIRST }
-    }
-
-    /// Waits before the next try.
-    ///
-    /// # Errors
-    /// `error`, if patience has ended.
-    async fn wait<T>(&mut self, error: T) -> Result<(), T> {
-        let jitter = 0.5 + f64::from(random::<1>()[0]) / 255.0;
-        let wait = self.next.mul_f64(jitter);
-        if Instant::now() + wait >= self.deadline {
-            return Err(error);
-        }
-        tokio::time::sleep(wait).await;
-        self.next = (self.next * 2).min(Self::LONGEST);
-        Ok(())
-    }
 }
 
 /// Random bytes.

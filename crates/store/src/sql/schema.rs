@@ -137,7 +137,9 @@ async fn migrate_locked<S: SchemaSession>(session: &mut S, dialect: Dialect) -> 
         }
         .unwrap_or_default();
         let statements = MIGRATIONS.iter().skip(usize::try_from(number).unwrap_or(usize::MAX)).take(1).copied();
-        for statement in statements.flatten().chain(extra) {
+        // Collected, so that the future can be sent to another thread.
+        let statements: Vec<&str> = statements.flatten().chain(extra).copied().collect();
+        for statement in statements {
             session.run(Statement::new(dialect.types(statement))).await?;
         }
         session.run(set_number(dialect, OLDEST, OLDEST_USER)).await?;

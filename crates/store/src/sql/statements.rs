@@ -190,7 +190,8 @@ pub(super) fn release_compaction(document: &DocumentId) -> Statement {
     Statement::new("UPDATE document SET compacting_until = 0 WHERE id = $1 AND deleted = 0").id(document)
 }
 
-/// Replaces the snapshot at `old` (0: none) by one at a later position. One row if the snapshot is still at `old`.
+/// Replaces the snapshot at `old` (0: none) by one at a later position. One row if the snapshot is still at `old`, and the log still
+/// has the position: a failover of the database may have lost it.
 pub(super) fn put_snapshot(
     dialect: Dialect,
     document: &DocumentId,
@@ -199,16 +200,18 @@ pub(super) fn put_snapshot(
     bytes: Bytes,
     sha256: Vec<u8>,
 ) -> Statement {
+    const IN_LOG: &str = "EXISTS (SELECT 1 FROM batch WHERE document = $1 AND seq = $2 AND tip = $3)";
     let statement = if old == 0 {
         Statement::new(format!(
-            "INSERT INTO snapshot (document, seq, tip, bytes, sha256) SELECT $1, $2, $3, $4, $5{} WHERE 1 = 1",
+            "INSERT INTO snapshot (document, seq, tip, bytes, sha256) SELECT $1, $2, $3, $4, $5{} WHERE {IN_LOG}",
             dialect.one_row()
         ))
         .skipping_duplicates(dialect)
     } else {
-        Statement::new(
-            "UPDATE snapshot SET seq = $2, tip = $3, bytes = $4, sha256 = $5 WHERE document = $1 AND seq = $6 AND seq < $2",
-        )
+        Statement::new(format!(
+            "UPDATE snapshot SET seq = $2, tip = $3, bytes = $4, sha256 = $5 \
+             WHERE document = $1 AND seq = $6 AND seq < $2 AND {IN_LOG}"
+        ))
     };
     let statement =
         statement.id(document).with(int(at.seq)).with(&at.tip.as_bytes()[..]).with(bytes).with(sha256).long();
@@ -318,9 +321,9 @@ pub(super) fn add_control(dialect: Dialect, control: &Control) -> Statement {
     .skipping_duplicates(dialect)
 }
 
-/// The controls after a revision. Columns: revision, kind, subject.
-pub(super) fn controls_since(revision: u64) -> Statement {
-    Statement::new("SELECT revision, kind, subject FROM control WHERE revision > $1 ORDER BY revision")
+/// The controls from a revision on. Columns: revision, kind, subject.
+pub(super) fn controls_from(revision: u64) -> Statement {
+    Statement::new("SELECT revision, kind, subject FROM control WHERE revision >= $1 ORDER BY revision")
         .with(int(revision))
         .long()
 }

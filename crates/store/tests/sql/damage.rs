@@ -67,6 +67,20 @@ pub async fn lost_rows_make_nodes_reload<P: Place>() {
     assert_eq!(TestEditor::count_edits(&bytes(&place.open().await, 1).await.expect("stored")), 3);
 }
 
+pub async fn lost_controls_are_all_read_again<P: Place>() {
+    let place = P::new().await;
+    let store = place.open().await;
+    for (version, record) in ["one", "two", "three"].into_iter().enumerate() {
+        store.change_access(&id(1), version as u64, record.into()).await.expect("stores");
+    }
+    assert_eq!(store.control_since(3).await.expect("reads"), (3, Vec::new()));
+    place.sql("DELETE FROM control WHERE revision > 1").await;
+    let (revision, controls) = store.control_since(3).await.expect("reads");
+    assert_eq!((revision, controls.len()), (1, 1));
+    place.sql("DELETE FROM control").await;
+    assert_eq!(store.control_since(1).await.expect("reads"), (0, Vec::new()));
+}
+
 pub async fn schema_of_a_later_version_is_refused<P: Place>() {
     let place = P::new().await;
     let store = place.open().await;

@@ -240,11 +240,24 @@ pub async fn access_records_have_versions<P: Place>() {
     assert_eq!(records, expected);
     assert_eq!(store.load_access_of(&id(1)).await.expect("loads"), Some((2, b"second".to_vec())));
     assert_eq!(store.load_access_of(&id(3)).await.expect("loads"), None);
-    assert!(bytes(&store, 1).await.is_none() && store.list().await.expect("lists").is_empty(), "that is no document");
+    assert_eq!(bytes(&store, 1).await.expect("has a log"), b"", "without content");
+    assert!(store.list().await.expect("lists").is_empty(), "that is no document");
     let (revision, controls) = store.control_since(0).await.expect("reads");
     let keys: Vec<_> = controls.into_iter().map(|control| control.key).collect();
     assert_eq!((revision, keys), (3, vec![id(1).to_string(), id(2).to_string(), id(1).to_string()]));
     assert_eq!(store.control_since(3).await.expect("reads"), (3, vec![]));
+}
+
+pub async fn log_of_access_records_is_an_empty_document<P: Place>() {
+    let place = P::new().await;
+    let (store, mut author) = (place.open().await, TestEditor::new());
+    store.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
+    let loaded = store.load(&id(1)).await.expect("loads").expect("has a log");
+    assert_eq!((loaded.bytes.len(), loaded.position.seq), (0, 1));
+    let batch = Batch::changes(author.edit(), Vec::new());
+    let stored = store.append(&id(1), loaded.position, batch).await.expect("answers");
+    assert!(matches!(stored, Appended::Stored { .. }), "its end is a place to append at");
+    assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 1);
 }
 
 pub async fn access_change_makes_appends_behind<P: Place>() {

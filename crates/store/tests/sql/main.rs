@@ -37,7 +37,7 @@ macro_rules! all_cases {
                 empty_append_changes_nothing, large_batches_come_back, lengths_separate_snapshot_and_log,
                 compaction_keeps_every_change, foreign_snapshot_is_refused, full_copy_recovers_document,
                 closed_document_opens_again, peers_are_remembered, access_records_have_versions,
-                access_change_makes_appends_behind, removed_document_stays_removed, working_store_is_healthy,
+                log_of_access_records_is_an_empty_document, access_change_makes_appends_behind, removed_document_stays_removed, working_store_is_healthy,
             },
             concurrency::{
                 writer_that_has_not_read_is_behind, writers_on_one_document_lose_nothing,
@@ -50,6 +50,7 @@ macro_rules! all_cases {
             },
             damage::{
                 damaged_rows_are_named, damaged_snapshot_is_named, lost_rows_make_nodes_reload,
+                lost_controls_are_all_read_again,
                 schema_of_a_later_version_is_refused, tables_of_another_program_are_refused,
             },
         }

@@ -1,8 +1,6 @@
 //! Takes over the batches that other processes have appended to the document's log.
 
-use std::time::Duration;
-
-use store::{Batch, Position, StoreError};
+use store::{Batch as StoredBatch, Position, StoreError};
 
 use super::DocumentTask;
 use super::commit::ItemSource;
@@ -33,12 +31,14 @@ impl DocumentTask {
         self.hub.inner.metrics.appends_behind.increment(1);
         // An edit was checked against the document as it was: whether its position exists, and its precondition.
         if has_edits {
-            return self.rewind(document).await;
+            return self.rewind_batch(document, applied).await;
         }
         match self.pipeline.log.catch_up(document, applied).await? {
             // What was checked before the rights changed must be checked again.
-            CaughtUp::Absorbed { access_changed: true } | CaughtUp::MustRewind => self.rewind(document).await,
             CaughtUp::Absorbed { access_changed: false } => Ok(Retry::Append),
+            CaughtUp::Absorbed { access_changed: true } | CaughtUp::MustRewind => {
+                self.rewind_batch(document, applied).await
+            }
         }
     }
 
@@ -61,25 +61,48 @@ impl DocumentTask {
         Err(StoreError::Contended { id: self.id.clone() })
     }
 
-    /// A user at another process is making the document: reads what there is, and applies the items again.
-    pub(super) async fn rewind_and_commit(
+    /// A user at another process is making the document: reads what there is. Returns the items, which must be applied again.
+    pub(super) async fn rewind_for_creation(
         &mut self,
         document: &mut Document,
         applied: Applied,
         items: Vec<Item>,
         senders: Vec<ItemSource>,
-    ) {
+    ) -> Option<(Vec<Item>, Vec<ItemSource>)> {
         match self.rewind(document).await {
-            Ok(_) => self.commit_again(document, items, senders).await,
-            Err(error) => self.append_failed(document, applied, senders, &error).await,
+            Ok(()) => Some((items, senders)),
+            Err(error) => {
+                self.append_failed(document, applied, senders, &error).await;
+                None
+            }
         }
     }
 
-    /// Drops what is applied and not stored, reads the log, and publishes what others have stored.
-    async fn rewind(&mut self, document: &mut Document) -> Result<Retry, StoreError> {
+    /// Drops a batch that is applied and not stored, and reads what others have stored. If the log turns out to have the batch, only
+    /// its outcomes are left.
+    async fn rewind_batch(&mut self, document: &mut Document, applied: &mut Applied) -> Result<Retry, StoreError> {
+        self.rewind(document).await?;
+        if self.pipeline.log.needs_reload() || !document.engine.has_changes_of(applied) {
+            return Ok(Retry::Items);
+        }
+        // The answer to its append was lost, and so was the row that would have told.
+        applied.note_stored();
+        Ok(Retry::Append)
+    }
+
+    /// Drops what is applied and not stored, reads the log and the access record, and publishes what others have stored.
+    async fn rewind(&mut self, document: &mut Document) -> Result<(), StoreError> {
+        self.pipeline.rewinds += 1;
+        if self.pipeline.rewinds > MAX_ATTEMPTS {
+            return Err(StoreError::Contended { id: self.id.clone() });
+        }
         match self.pipeline.log.rewind(document).await? {
             Some(applied) => {
-                self.refresh_access(document).await?;
+                if let Err(error) = self.refresh_access(document).await {
+                    // Nothing of what was read is published.
+                    self.pipeline.log.require_reload();
+                    return Err(error);
+                }
                 self.publish(document, applied).await;
             }
             None => {
@@ -89,19 +112,7 @@ impl DocumentTask {
                 }
             }
         }
-        Ok(Retry::Items)
-    }
-
-    /// Applies the items of a batch once more.
-    pub(super) async fn commit_again(&mut self, document: &mut Document, items: Vec<Item>, senders: Vec<ItemSource>) {
-        self.pipeline.retries += 1;
-        if self.pipeline.retries > MAX_ATTEMPTS {
-            tracing::error!(document = %self.id, "other servers keep changing the document; a batch is refused");
-            self.pipeline.retries = 0;
-            return self.refuse_batch(document, senders);
-        }
-        let prepared = items.iter().map(|item| self.prepare_alone(document, item)).collect();
-        Box::pin(self.commit(document, items, prepared, senders, Duration::ZERO)).await;
+        Ok(())
     }
 
     /// Reads the access record of the document again, and applies it to the subscribers.
@@ -114,7 +125,7 @@ impl DocumentTask {
 
     /// Takes over what hints say that others have appended.
     pub(super) async fn take_hints(&mut self, document: &mut Document) {
-        let Waiting { batches, latest, .. } = self.hints.take();
+        let Waiting { batches, latest, end: stored_end, .. } = self.hints.take();
         // The position of a stale document is unknown. Its recovery reads the log.
         if self.pipeline.log.needs_reload() {
             return;
@@ -131,45 +142,49 @@ impl DocumentTask {
             }
         }
         missed |= latest.is_some_and(|latest: Position| latest.seq > end.seq);
+        // An end before the known one was read earlier, or the store has lost the batches after it.
+        missed |= stored_end.is_some_and(|stored| stored != end);
         if following.is_empty() && !missed {
             return;
         }
-        if let Err(error) = self.take_over(document, &following, missed).await {
-            tracing::warn!(document = %self.id, %error, "cannot read the changes of other servers; the document is reloaded");
-            self.pipeline.log.require_reload();
+        if let Err(error) = self.catch_up_with(document, &following, missed).await {
+            tracing::warn!(document = %self.id, %error, "changes of other servers could not be read; they will be again");
         }
+        self.pipeline.rewinds = 0;
         self.record_existence(document);
         self.answer_pending_requests(document);
     }
 
-    /// Absorbs and publishes the batches that follow the known end of the log, and, if any were `missed`, those after them.
-    ///
-    /// # Errors
-    /// When the store cannot be read: then the document must be reloaded.
-    async fn take_over(
+    /// Absorbs the batches that follow the known end of the log, and, if that is not all, what the store has after them.
+    async fn catch_up_with(
         &mut self,
         document: &mut Document,
-        following: &[(Position, Batch)],
+        following: &[(Position, StoredBatch)],
         missed: bool,
     ) -> Result<(), StoreError> {
         let mut applied = Applied::default();
-        let mut caught_up = self.pipeline.log.absorb(document, following, &mut applied);
-        let has_new_record = |caught_up: &CaughtUp| matches!(caught_up, CaughtUp::Absorbed { access_changed: true });
-        let mut access_changed = has_new_record(&caught_up);
-        if missed && matches!(caught_up, CaughtUp::Absorbed { .. }) {
-            caught_up = self.pipeline.log.catch_up(document, &mut applied).await?;
-            access_changed |= has_new_record(&caught_up);
+        let mut access_changed = false;
+        let mut caught_up = Ok(CaughtUp::Absorbed { access_changed });
+        if !following.is_empty() {
+            caught_up = Ok(self.pipeline.log.absorb(document, following, &mut applied));
         }
-        if matches!(caught_up, CaughtUp::MustRewind) {
-            self.rewind(document).await?;
-            return Ok(());
+        if missed && let Ok(CaughtUp::Absorbed { access_changed: changed }) = caught_up {
+            access_changed = changed;
+            caught_up = self.pipeline.log.catch_up(document, &mut applied).await;
         }
-        if access_changed {
-            self.refresh_access(document).await?;
+        match caught_up {
+            Ok(CaughtUp::MustRewind) => return self.rewind(document).await,
+            Ok(CaughtUp::Absorbed { access_changed: changed }) => access_changed |= changed,
+            Err(_) => {}
+        }
+        if access_changed && let Err(error) = self.refresh_access(document).await {
+            // The position stands for a record that is not known.
+            self.pipeline.log.require_reload();
+            return Err(error);
         }
         if applied.has_changes() {
             self.publish(document, applied).await;
         }
-        Ok(())
+        caught_up.map(drop)
     }
 }

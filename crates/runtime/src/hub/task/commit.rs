@@ -134,6 +134,7 @@ impl DocumentTask {
         while !batch.items.is_empty() {
             self.pipeline.large_batch = batch.bytes >= LARGE_BATCH || batch.items.iter().any(Item::is_large);
             let (items, prepared, senders) = batch.take_prepared();
+            self.pipeline.rewinds = 0;
             self.commit(document, items, prepared, senders, std::mem::take(&mut batch.elapsed)).await;
             // Items that exceeded the memory limit of one commit.
             self.prepare(document, &mut batch);
@@ -192,14 +193,37 @@ impl DocumentTask {
     pub(super) async fn commit(
         &mut self,
         document: &mut Document,
+        items: Vec<Item>,
+        mut prepared: Vec<Prepared>,
+        senders: Vec<ItemSource>,
+        mut elapsed: Duration,
+    ) {
+        let mut work = (items, senders);
+        // A loop and not a recursion, because other processes may append first many times.
+        loop {
+            let (items, senders) = work;
+            match self.commit_once(document, items, prepared, senders, elapsed).await {
+                None => return,
+                Some(again) => work = again,
+            }
+            prepared = work.0.iter().map(|item| self.prepare_alone(document, item)).collect();
+            elapsed = Duration::ZERO;
+        }
+    }
+
+    /// Returns the items if they must be applied again, because the log had moved on.
+    async fn commit_once(
+        &mut self,
+        document: &mut Document,
         mut items: Vec<Item>,
         mut prepared: Vec<Prepared>,
         mut senders: Vec<ItemSource>,
         elapsed: Duration,
-    ) {
+    ) -> Option<(Vec<Item>, Vec<ItemSource>)> {
         // A new batch is a reason to check whether the disk works again.
         if !self.recover_log(document).await {
-            return self.refuse_batch(document, senders);
+            self.refuse_batch(document, senders);
+            return None;
         }
         let charged = match self.creator_of(document, &items) {
             Some(payer) if Box::pin(self.wait_for_creation_rate(payer.as_ref())).await => Some(payer),
@@ -218,32 +242,38 @@ impl DocumentTask {
         let mut applied = self.pipeline.applying.run(large, || document.engine.apply_prepared(prepared));
         let elapsed = elapsed + started.elapsed();
         if let Some(error) = applied.poisoned() {
-            return Box::pin(self.recover_from_corruption(document, error, items, senders)).await;
+            Box::pin(self.recover_from_corruption(document, error, items, senders)).await;
+            return None;
         }
         if elapsed >= budget && includes_peer_changes(&applied, &senders) {
-            return Box::pin(self.refuse_slow_batch(document, applied, items, senders, elapsed)).await;
+            Box::pin(self.refuse_slow_batch(document, applied, items, senders, elapsed)).await;
+            return None;
         }
         if !applied.chunks.is_empty() {
             if !existed
                 && charged.is_none()
                 && !self.hub.inner.creation_rate_limit.try_acquire(payer_of(&senders).as_ref())
             {
-                return Box::pin(self.refuse_creation(document, applied, senders)).await;
+                Box::pin(self.refuse_creation(document, applied, senders)).await;
+                return None;
             }
             let creation_permit =
                 if existed { None } else { Box::pin(self.acquire_creation_permit(senders.first())).await };
             if !existed && creation_permit.is_none() {
-                return Box::pin(self.refuse_creation(document, applied, senders)).await;
+                Box::pin(self.refuse_creation(document, applied, senders)).await;
+                return None;
             }
             if !existed {
                 match Box::pin(self.record_owner(document, &applied, &senders)).await {
                     Ok(true) => {}
                     Ok(false) => {
-                        // The items need a permit of their own when they are applied again.
                         drop(creation_permit);
-                        return Box::pin(self.rewind_and_commit(document, applied, items, senders)).await;
+                        return Box::pin(self.rewind_for_creation(document, applied, items, senders)).await;
                     }
-                    Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
+                    Err(error) => {
+                        Box::pin(self.append_failed(document, applied, senders, &error)).await;
+                        return None;
+                    }
                 }
             }
             match self.append(document, &mut applied).await {
@@ -253,13 +283,20 @@ impl DocumentTask {
                     match Box::pin(self.append_after_others(document, &mut applied, has_edits)).await {
                         Ok(Retry::Append) => {}
                         Ok(Retry::Items) => {
+                            // The items need the permit again if they still create the document.
                             drop(creation_permit);
-                            return Box::pin(self.commit_again(document, items, senders)).await;
+                            return Some((items, senders));
                         }
-                        Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
+                        Err(error) => {
+                            Box::pin(self.append_failed(document, applied, senders, &error)).await;
+                            return None;
+                        }
                     }
                 }
-                Err(error) => return Box::pin(self.append_failed(document, applied, senders, &error)).await,
+                Err(error) => {
+                    Box::pin(self.append_failed(document, applied, senders, &error)).await;
+                    return None;
+                }
             }
             drop(creation_permit);
             self.pipeline.retries = 0;
@@ -277,6 +314,7 @@ impl DocumentTask {
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             self.answer(document, sender, outcome);
         }
+        None
     }
 
     /// Appends the changes of a batch to the log.

@@ -38,10 +38,6 @@ impl DocumentTask {
             let unavailable = failed(&error, error.public_message());
             if error.is_too_large() { Unavailable::TooLarge(self.id.clone()) } else { unavailable }
         })?;
-        self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
-            open_failures.record_failure(&self.id, false);
-            failed(&error, error.public_message())
-        })?;
         let (authors, unreadable) = Authors::read(&store.load_authors(&self.id).await.map_err(|error| {
             open_failures.record_failure(&self.id, false);
             failed(&error, error.public_message())
@@ -49,6 +45,10 @@ impl DocumentTask {
         if unreadable > 0 {
             tracing::error!(document = %self.id, unreadable, "cannot read some provenance records; the contributors of their changes are unknown");
         }
+        self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
+            open_failures.record_failure(&self.id, false);
+            failed(&error, error.public_message())
+        })?;
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
@@ -111,7 +111,7 @@ impl DocumentTask {
         ControlFlow::Break(())
     }
 
-    /// Adds the peers that came while cannot open the document. Their messages were dropped; they send them
+    /// Adds the peers that came while the document could not be opened. Their messages were dropped; they send them
     /// again after the document's first message.
     pub(super) fn admit_waiting_peers(&mut self, document: &mut Document) {
         for (key, (peer, request)) in std::mem::take(&mut self.subscribers.waiting_peers) {

@@ -186,20 +186,19 @@ impl DocumentTask {
     pub(super) async fn reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.reloads.increment(1);
         Box::pin(self.pipeline.log.reload(document)).await;
-        if !self.pipeline.log.needs_reload() {
-            self.require_current_access(document).await;
-        }
-        self.notify_watchers_of_reload(document);
+        self.after_reload(document).await;
     }
 
-    /// Reads the access record after a reload of the log. Returns false if that fails: then the log must be read once more.
-    async fn require_current_access(&mut self, document: &mut Document) -> bool {
-        let read = self.refresh_access(document).await;
-        if let Err(error) = &read {
-            tracing::error!(document = %self.id, %error, "cannot read the access record; the document is reloaded");
+    /// Takes over what belongs to a reload besides the document: the access record, and what watchers have missed.
+    async fn after_reload(&mut self, document: &mut Document) {
+        self.hub.inner.metrics.healed_changes.increment(self.pipeline.log.take_healed_changes() as u64);
+        self.notify_watchers_of_reload(document);
+        if !self.pipeline.log.needs_reload()
+            && let Err(error) = self.refresh_access(document).await
+        {
+            tracing::error!(document = %self.id, %error, "cannot read the access record");
             self.pipeline.log.require_reload();
         }
-        read.is_ok()
     }
 
     /// Recovers from an earlier failure of the log, if there was one. Returns false if nothing can be appended now.
@@ -208,12 +207,12 @@ impl DocumentTask {
             self.hub.inner.metrics.reloads_put_off.increment(1);
         }
         let was_stale = self.pipeline.log.needs_reload();
-        let mut recovered = self.pipeline.log.recover(document).await;
-        if recovered && was_stale {
-            recovered = Box::pin(self.require_current_access(document)).await;
+        let recovered = self.pipeline.log.recover(document).await;
+        if !(recovered && was_stale) {
+            return recovered;
         }
-        self.notify_watchers_of_reload(document);
-        recovered
+        self.after_reload(document).await;
+        !self.pipeline.log.needs_reload()
     }
 
     /// Sends watchers the row changes that a reload has brought to light.
