@@ -105,7 +105,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a batch contains. The numbers are stored and hashed, and never change.
+/// Kind of a batch. The numbers are stored and hashed, and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum BatchKind {
@@ -133,7 +133,7 @@ impl BatchKind {
 /// One entry of a document's log. It becomes durable as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// What the batch contains.
+    /// Kind of the batch.
     pub kind: BatchKind,
     /// Whole Automerge chunks; the bytes of the JSON record if this is an access batch.
     pub chunks: Vec<u8>,
@@ -181,7 +181,7 @@ pub enum Appended {
     Behind,
 }
 
-/// What follows a position.
+/// The continuation of a log after a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     /// The log ends at the position.
@@ -205,13 +205,13 @@ pub enum AccessChanged {
 /// A change outside of the documents, in the order of its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// What changed.
+    /// Kind of the change.
     pub kind: ControlKind,
     /// Which one: a document id, an account name or a token id.
     pub key: String,
 }
 
-/// What a [`Control`] tells about. The numbers are stored and never change.
+/// Kind of a [`Control`]. The numbers are stored and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlKind {
     /// The access record of a document.
@@ -248,7 +248,7 @@ impl ControlKind {
     }
 }
 
-/// What one node tells the others. A hint: it may be lost, doubled or late, so positions and revisions decide.
+/// A message of one node to the others. It is a hint: it may be lost, doubled or late, so positions and revisions decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A batch was appended to a document.

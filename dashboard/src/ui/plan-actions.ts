@@ -52,20 +52,20 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     const nothing = `There is nothing to ${verb}.`
     if (!reverted) return void showToast(nothing)
     const { hasChanged, label, kept } = reverted
-    const left = describeKept(kept)
+    const left = describeKept(kept, verb)
     if (!hasChanged) return void showToast(left || nothing)
     const text = [`${done} ${label}.`, left].filter(Boolean).join(" ")
     showToast(text, done === "Undid" ? { label: "Redo", run: () => void redo() } : { label: "Undo", run: () => void undo() })
   }
   /** Why places stay as they are, with the values of single cells. */
-  function describeKept(kept: readonly KeptPlace[]): string {
+  function describeKept(kept: readonly KeptPlace[], verb: "undo" | "redo"): string {
     const texts: string[] = []
     const deleted = kept.filter(({ reason }) => reason === "deleted")
     const rows = kept.filter(({ reason, field }) => reason === "changed" && field === null)
     const cells = kept.filter(({ reason, field }) => reason === "changed" && field !== null)
     const [gone] = deleted
     const goneCount = new Set(deleted.map(({ id }) => id)).size
-    if (goneCount === 1) texts.push(`“${gone?.name}” was deleted. There is nothing to undo.`)
+    if (goneCount === 1) texts.push(`“${gone?.name}” was deleted. There is nothing to ${verb}.`)
     else if (goneCount > 1) texts.push(`${countPositions(goneCount)} were deleted since.`)
     if (rows.length === 1) texts.push(`“${rows[0]?.name}” has been changed since and was kept.`)
     else if (rows.length > 1) texts.push(`${countPositions(rows.length)} have been changed since and were kept.`)

@@ -44,7 +44,7 @@ pub struct Revocation {
     pub expires: i64,
 }
 
-/// A token bucket: so many attempts at once, and one more in each interval.
+/// Size and refill interval of a token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
     /// Attempts that a full bucket allows at once.

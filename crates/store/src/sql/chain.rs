@@ -64,7 +64,7 @@ pub enum ChainDamage {
     Unloadable(u64),
 }
 
-/// What the rows of a document amount to.
+/// A document as its verified rows describe it.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// Where the log stands.

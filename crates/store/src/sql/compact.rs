@@ -190,7 +190,7 @@ pub(super) fn busy() -> DatabaseError {
 enum Missing {
     /// The copy is no replacement.
     Refused(SnapshotError),
-    /// What is stored cannot be loaded.
+    /// The stored document cannot be loaded.
     Stored,
 }
 

@@ -131,7 +131,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// What follows a position in the log of a document.
+    /// The batches that follow a position in the log of a document.
     ///
     /// # Errors
     /// As of [`load`](Self::load).

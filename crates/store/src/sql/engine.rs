@@ -183,7 +183,7 @@ pub enum TransactionEnd {
     Unmet(usize),
 }
 
-/// What is known after a statement failed.
+/// The state of a statement that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// It was not executed: there is no connection. Try again.
@@ -209,9 +209,9 @@ pub enum Failure {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub struct EngineError {
-    /// What is known about the statement.
+    /// The state of the statement.
     pub failure: Failure,
-    /// What the database or the network said.
+    /// Message of the database or the network.
     pub detail: String,
 }
 
@@ -238,7 +238,7 @@ pub enum NewsMode {
     Polling,
 }
 
-/// What the nodes of a cluster share, as far as an engine needs it.
+/// Values that the nodes of a cluster share, and the name of this node.
 #[derive(Clone)]
 pub struct ClusterKeys {
     /// Identifies the cluster.
@@ -284,7 +284,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Begins to exchange news with other nodes. Called once.
     fn join(&self, keys: ClusterKeys);
 
-    /// What other nodes do, from now on.
+    /// The news of other nodes, from now on.
     fn news(&self) -> BoxStream<'static, News>;
 
     /// Tells the other nodes, without waiting and without a promise.

@@ -21,7 +21,7 @@ pub enum DatabaseError {
     OutcomeUnknown {
         /// The document.
         id: DocumentId,
-        /// What happened last.
+        /// The last error.
         source: EngineError,
     },
     /// The database has no room. Nothing of the call was stored.
@@ -38,7 +38,7 @@ pub enum DatabaseError {
         len: usize,
         /// Bytes that the database accepts.
         max: usize,
-        /// What the operator can do; empty, or starts with a separator.
+        /// Advice to the operator; empty, or starts with a separator.
         advice: &'static str,
     },
     /// The rows of a document contradict each other. The document is out of service.
@@ -66,7 +66,7 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// What a client may be told: no host, table or file.
+    /// The text for clients. Names no host, table or file.
     #[must_use]
     pub const fn public_message(&self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl DatabaseError {
         }
     }
 
-    /// Whether the same call may succeed later without anyone's help.
+    /// Whether the same call may succeed later without intervention.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown { .. } | Self::Full(_))
@@ -111,7 +111,7 @@ pub enum DatabaseOpenError {
     Unreachable {
         /// Hosts or file.
         location: String,
-        /// What the network said.
+        /// Error of the network.
         detail: String,
     },
     /// The certificate or the TLS handshake.
@@ -122,7 +122,7 @@ pub enum DatabaseOpenError {
     Tls {
         /// Hosts.
         location: String,
-        /// What is wrong.
+        /// The reason.
         detail: String,
     },
     /// The login failed.
@@ -132,7 +132,7 @@ pub enum DatabaseOpenError {
         location: String,
         /// The user.
         user: String,
-        /// What the database said.
+        /// Message of the database.
         detail: String,
     },
     /// There is no such database.
@@ -155,7 +155,7 @@ pub enum DatabaseOpenError {
         location: String,
         /// The user.
         user: String,
-        /// What the database said.
+        /// Message of the database.
         detail: String,
     },
     /// The server is too old.
@@ -213,7 +213,7 @@ pub enum DatabaseOpenError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         detail: String,
     },
     /// Something else.
@@ -221,7 +221,7 @@ pub enum DatabaseOpenError {
     Other {
         /// Hosts or file.
         location: String,
-        /// What the database said.
+        /// Message of the database.
         detail: String,
     },
 }
@@ -240,7 +240,7 @@ impl DatabaseOpenError {
         }
     }
 
-    /// Whether the same call may succeed later without anyone's help.
+    /// Whether the same call may succeed later without intervention.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

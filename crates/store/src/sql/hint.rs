@@ -139,7 +139,7 @@ fn decode(rest: &mut &[u8]) -> Option<Message> {
 }
 
 fn put_bytes(bytes: &[u8], into: &mut Vec<u8>) {
-    // What fits into a notification has a length that fits.
+    // Every part of a notification is shorter than 2^32 bytes.
     into.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
     into.extend_from_slice(bytes);
 }

@@ -152,7 +152,7 @@ pub struct SqlStore<E: Engine> {
     storage_id: [u8; 16],
     /// Identifies this process among the nodes.
     node: String,
-    /// What this node knows of open documents.
+    /// Positions and sizes of open documents, as this node knows them.
     open: Mutex<HashMap<DocumentId, Known>>,
     /// Documents whose rows contradict each other.
     damaged: Mutex<BTreeMap<DocumentId, ChainDamage>>,
@@ -162,7 +162,7 @@ pub struct SqlStore<E: Engine> {
     heartbeat: tokio::task::JoinHandle<()>,
 }
 
-/// What a node knows of a document that it has open.
+/// Position and size of an open document, as this node knows them.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     at: Position,
@@ -242,7 +242,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(documents)
     }
 
-    /// Forgets what this node knows of a document that it has no use for.
+    /// Drops the memory of this node about a document.
     pub fn close(&self, id: &DocumentId) {
         self.open.lock().remove(id);
         self.peers.lock().remove(id);
@@ -284,7 +284,7 @@ impl<E: Engine> SqlStore<E> {
         rows.iter().map(node).collect()
     }
 
-    /// What other nodes do, from now on. A receiver that is too slow gets [`News::LookAtAll`] instead of what it missed.
+    /// The news of other nodes, from now on. A receiver that is too slow gets [`News::LookAtAll`] in place of missed ones.
     #[must_use]
     pub fn news(&self) -> BoxStream<'static, News> {
         self.engine.news()

@@ -35,7 +35,7 @@ const OLDEST: &str = "oldest schema version that can use this one";
 
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (name {name} NOT NULL PRIMARY KEY, value {blob} NOT NULL)";
 
-/// What each version adds. Entries never change once released.
+/// Statements that lead to each version from the one before. Entries never change once released.
 const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE TABLE IF NOT EXISTS document (id {id} NOT NULL PRIMARY KEY, created {int} NOT NULL, deleted {int} NOT NULL, \
      quarantined_until {int} NOT NULL, compacting_until {int} NOT NULL)",

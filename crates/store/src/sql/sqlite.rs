@@ -47,7 +47,7 @@ pub struct Sqlite {
     watcher: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
-/// What the writing thread is asked to do.
+/// A request to the writing thread.
 enum Request {
     /// Run these steps in a transaction.
     Run(Vec<Step>, Answer<Outcome>),

@@ -1,4 +1,4 @@
-//! What every store must do with documents: the cases of `store::conformance` on the contract with positions.
+//! The guarantees of every store for documents: the cases of `store::conformance` on the contract with positions.
 
 use store::conformance::{TestEditor, id};
 use store::sql::{DatabaseError, Engine, SqlStore};
@@ -278,7 +278,7 @@ pub async fn access_change_makes_appends_behind<P: Place>() {
 pub async fn removed_document_stays_removed<P: Place>() {
     let place = P::new().await;
     let (store, mut author) = (place.open().await, TestEditor::new());
-    let batch = Batch::changes(author.edit(), b"somebody\n".to_vec());
+    let batch = Batch::changes(author.edit(), b"ceo\n".to_vec());
     store.append(&id(9), Position::START, batch.clone()).await.expect("appends");
     let other = place.open().await;
     let at = other.load(&id(9)).await.expect("loads").expect("stored").position;
@@ -294,7 +294,7 @@ pub async fn removed_document_stays_removed<P: Place>() {
     let store = place.open().await;
     assert!(bytes(&store, 9).await.is_none());
     assert!(!store.list().await.expect("lists").contains(&id(9)));
-    assert_eq!(store.load_authors(&id(9)).await.expect("loads"), b"somebody\n");
+    assert_eq!(store.load_authors(&id(9)).await.expect("loads"), b"ceo\n");
     assert_eq!(store.load_access().await.expect("loads"), [(id(9), 1, b"deleted".to_vec())]);
     // Neither from the start, nor by a node that had it open, nor after the removal.
     assert_eq!(store.append(&id(9), Position::START, batch.clone()).await.expect("answers"), Appended::Behind);

@@ -35,7 +35,7 @@ async fn lost_answer_is_found<E: Engine>(store: &SqlStore<E>, proxy: &Proxy) {
     assert_eq!((stored.position.seq, stored.position), (2, first.next(&batch)), "the batch is there once");
 }
 
-/// While nobody knows whether an append is stored, another node may append: then it is behind.
+/// An append whose outcome is unknown is behind if another node has appended meanwhile.
 async fn lost_answer_after_another_append_is_behind<E: Engine>(
     store: &SqlStore<E>,
     other: &SqlStore<E>,

@@ -16,7 +16,7 @@ const MIN_PACKET: u64 = 16 << 20;
 const MYSQL_MIN: (u16, u16, u16) = (8, 0, 19);
 const MARIADB_MIN: (u16, u16, u16) = (10, 6, 0);
 
-/// What each session sets.
+/// Settings of each session.
 const SETUP: [&str; 5] = [
     // Parameters are byte strings, which the server must not take for text of a character set.
     "SET NAMES binary",
@@ -32,7 +32,7 @@ pub(super) struct Connector {
     hosts: Vec<(HostPort, Opts)>,
 }
 
-/// What the server says about itself.
+/// Version and settings of a server.
 pub(super) struct ServerSettings {
     version: String,
     flush_log_at_commit: i64,

@@ -34,7 +34,7 @@ const LONG_ANSWER: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often to look at the database.
 const LOOK: Duration = Duration::from_millis(250);
-/// What a packet holds besides one large value.
+/// Room in a packet for everything besides one large value.
 const PACKET_MARGIN: u64 = 64 << 10;
 /// Name of the lock that migrations hold, with the name of the database.
 const SCHEMA_LOCK: &str = "SELECT GET_LOCK(CONCAT('happierwork schema ', LEFT(DATABASE(), 40)), 60)";
@@ -157,7 +157,7 @@ fn read(row: mysql_async::Row) -> Row {
 /// A key exists already.
 const DUPLICATE: u16 = 1062;
 
-/// What is known about a statement after this error.
+/// The state of a statement after this error.
 fn failure(error: &Error) -> Failure {
     let Error::Server(error) = error else { return Failure::Unknown };
     match error.code {

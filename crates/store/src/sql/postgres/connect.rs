@@ -29,7 +29,7 @@ pub(super) struct Connector {
     url: ServerUrl,
 }
 
-/// What the server says about itself on a new connection.
+/// Version and settings of a server, as read on a new connection.
 struct ServerSettings {
     version_number: u32,
     version: String,

@@ -144,14 +144,14 @@ impl Postgres {
 
 const TOO_LATE: &str = "the database has not answered in time";
 
-/// What is wanted from a statement.
+/// The kind of result that a caller needs.
 #[derive(Clone, Copy)]
 enum Wants {
     Rows,
     Count,
 }
 
-/// What a statement returned.
+/// The result of a statement.
 enum Answer {
     Rows(Vec<Row>),
     Count(u64),
@@ -256,7 +256,7 @@ fn read(row: &tokio_postgres::Row) -> Row {
     Row(row.columns().iter().enumerate().map(|column| value(column).unwrap_or(Value::Null)).collect())
 }
 
-/// What is known about a statement after this error.
+/// The state of a statement after this error.
 fn failure(error: &Error) -> Failure {
     let Some(db) = error.as_db_error() else {
         // Nothing is known, except after an error of our own before the statement was sent.
@@ -290,7 +290,7 @@ fn failure(error: &Error) -> Failure {
     }
 }
 
-/// What happened, without the values that PostgreSQL adds as details.
+/// The message of an error, without the values that PostgreSQL adds as details.
 fn text(error: &Error) -> String {
     use std::error::Error as _;
     match (error.as_db_error(), error.source()) {

@@ -134,7 +134,7 @@ impl Shared {
     }
 
     fn yields(&self, news: News) {
-        // Fails if nobody listens.
+        // Fails if there is no receiver.
         let _ = self.news.send(news);
     }
 
