@@ -5,6 +5,7 @@
 pub mod config;
 
 mod check;
+mod database;
 mod document;
 mod export;
 #[cfg(feature = "legacy")]

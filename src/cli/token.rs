@@ -2,16 +2,29 @@
 
 use std::process::ExitCode;
 
-use auth::{AccountName, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
+use auth::{AccountName, AccountStore, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 use runtime::clock::now;
+use store::sql::DatabaseOpenError;
 
+use super::database::{block_on, open_database};
 use super::fail;
 use super::output::{note, print};
 use crate::cli::config::TokenArgs;
 
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+enum TokenError {
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Open(#[from] DatabaseOpenError),
+    #[error(transparent)]
+    Runtime(#[from] std::io::Error),
+}
+
 /// Prints only the token to standard output; notes go to standard error.
 pub(super) fn run(args: &TokenArgs) -> ExitCode {
-    match make(args) {
+    match block_on(make(args)) {
         Ok(token) => {
             if let Err(error) = print(token) {
                 return fail(error);
@@ -25,14 +38,18 @@ pub(super) fn run(args: &TokenArgs) -> ExitCode {
     }
 }
 
-fn make(args: &TokenArgs) -> Result<String, AuthError> {
-    let folder = AuthFolder::create(&args.folder.auth)?;
+async fn make(args: &TokenArgs) -> Result<String, TokenError> {
+    let folder = AuthFolder::create(&args.auth)?;
+    let accounts = match &args.database {
+        Some(url) => AccountStore::Database(open_database(url).await?),
+        None => AccountStore::Folder(folder.clone()),
+    };
     // A token for an account uses the account's name, and a disabled account gets none.
-    let name = AccountName::new(&args.user)?;
-    let accounts = folder.accounts()?;
+    let name = AccountName::new(&args.user).map_err(AuthError::from)?;
+    let accounts = accounts.accounts().await?;
     let account = accounts.get(&name);
     if account.is_some_and(|account| account.disabled) {
-        return Err(AuthError::DisabledAccount(name));
+        return Err(AuthError::DisabledAccount(name).into());
     }
     let (user, issued) = match account {
         Some(account) => (name.as_str(), account.issued(now())),

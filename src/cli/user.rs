@@ -1,15 +1,21 @@
 //! `user`: adds, changes, disables and lists user accounts.
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
-use auth::{Account, AccountName, Accounts, AuthError, AuthFolder, HashedPassword, InvalidPassword, MAX_PASSWORD};
+use auth::{
+    Account, AccountName, AccountStore, Accounts, AuthError, AuthFolder, Copied, HashedPassword, InvalidPassword,
+    MAX_PASSWORD, copy_to_database,
+};
 use runtime::clock::now;
+use store::sql::{DatabaseOpenError, DatabaseUrl};
 
+use super::database::{block_on, open_database};
 use super::fail;
 use super::output::{OutputError, note, print};
 use super::token::with_a_key;
-use crate::cli::config::{AccountArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
+use crate::cli::config::{AccountArgs, AccountsArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
 
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +26,10 @@ enum UserError {
     Read(#[from] io::Error),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Open(#[from] DatabaseOpenError),
+    #[error("the accounts are not named: pass --auth DIR or --database URL")]
+    NoPlace,
     #[error("the passwords do not match; nothing was changed")]
     Differ,
     #[error("no password was given; type it at the prompt, or pass it as one line of standard input")]
@@ -28,75 +38,102 @@ enum UserError {
 
 /// Runs the subcommand and confirms changes on standard error.
 pub(super) fn run(args: &UserArgs) -> ExitCode {
-    match try_run(&args.command) {
+    match block_on(try_run(&args.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
     }
 }
 
-fn try_run(command: &UserCommand) -> Result<(), UserError> {
+async fn try_run(command: &UserCommand) -> Result<(), UserError> {
     match command {
-        UserCommand::Add(args) => add(args)?,
-        UserCommand::Passwd(args) => passwd(args)?,
-        UserCommand::Set(args) => set(args)?,
+        UserCommand::Add(args) => add(args).await?,
+        UserCommand::Passwd(args) => passwd(args).await?,
+        UserCommand::Set(args) => set(args).await?,
         UserCommand::Disable(args) => {
-            let name = change(args, |account| account.disable(now()))?;
+            let name = change(args, |account| account.disable(now())).await?;
             note(format_args!("{name} is disabled, and logged out everywhere"));
         }
         UserCommand::Enable(args) => {
-            let name = change(args, Account::enable)?;
+            let name = change(args, Account::enable).await?;
             note(format_args!("{name} is enabled, and can log in again"));
         }
-        UserCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.accounts()?)?,
+        UserCommand::List(place) => list(&accounts_at(place).await?.accounts().await?)?,
+        UserCommand::Copy { auth, database } => copy(auth, database).await?,
     }
     Ok(())
 }
 
-fn add(args: &UserAddArgs) -> Result<(), UserError> {
+/// The accounts that the flags name.
+async fn accounts_at(place: &AccountsArgs) -> Result<AccountStore, UserError> {
+    match (&place.database, &place.auth) {
+        (Some(url), _) => Ok(AccountStore::Database(open_database(url).await?)),
+        (None, Some(auth)) => Ok(AccountStore::Folder(AuthFolder::open(auth)?)),
+        (None, None) => Err(UserError::NoPlace),
+    }
+}
+
+async fn add(args: &UserAddArgs) -> Result<(), UserError> {
     let name = AccountName::new(&args.account.name).map_err(AuthError::from)?;
-    let folder = AuthFolder::create(&args.account.folder.auth)?;
+    let place = &args.account.place;
+    let folder = place.auth.as_ref().map(AuthFolder::create).transpose()?;
+    let accounts = accounts_at(place).await?;
     // Checked before the prompt for the password.
-    if folder.accounts()?.get(&name).is_some() {
+    if accounts.accounts().await?.get(&name).is_some() {
         return Err(AuthError::AccountExists(name).into());
     }
     let account = Account::new(new_password()?, args.role, args.documents.clone());
-    folder.change_accounts(|accounts| accounts.add(name.clone(), account))?;
-    with_a_key(&folder)?;
+    accounts.add(&name, account).await?;
+    if let Some(folder) = folder {
+        with_a_key(&folder)?;
+    }
     note(format_args!("{name} can log in: {}, documents {}", args.role, args.documents));
     Ok(())
 }
 
-fn passwd(args: &AccountArgs) -> Result<(), UserError> {
+async fn passwd(args: &AccountArgs) -> Result<(), UserError> {
     let name = AccountName::new(&args.name).map_err(AuthError::from)?;
-    let folder = AuthFolder::open(&args.folder.auth)?;
-    folder.accounts()?.account(&name)?;
+    let accounts = accounts_at(&args.place).await?;
+    accounts.accounts().await?.account(&name)?;
     let password = new_password()?;
-    folder.change_accounts(|accounts| {
-        accounts.account(&name)?.set_password(password, now());
-        Ok(())
-    })?;
+    accounts.change(&name, |account| account.set_password(password.clone(), now())).await?;
     note(format_args!("{name} has a new password, and is logged out everywhere"));
     Ok(())
 }
 
-fn set(args: &UserSetArgs) -> Result<(), UserError> {
+async fn set(args: &UserSetArgs) -> Result<(), UserError> {
     let mut now_may = String::new();
     let name = change(&args.account, |account| {
         account.role = args.role.unwrap_or(account.role);
         account.documents = args.documents.clone().unwrap_or_else(|| account.documents.clone());
         now_may = format!("{}, documents {}", account.role, account.documents);
-    })?;
+    });
+    let name = name.await?;
     note(format_args!("{name} is {now_may}"));
     Ok(())
 }
 
-fn change(args: &AccountArgs, change: impl FnOnce(&mut Account)) -> Result<AccountName, AuthError> {
-    let name = AccountName::new(&args.name)?;
-    AuthFolder::open(&args.folder.auth)?.change_accounts(|accounts| {
-        change(accounts.account(&name)?);
-        Ok(())
-    })?;
+async fn change(args: &AccountArgs, change: impl FnMut(&mut Account) + Send) -> Result<AccountName, UserError> {
+    let name = AccountName::new(&args.name).map_err(AuthError::from)?;
+    accounts_at(&args.place).await?.change(&name, change).await?;
     Ok(name)
+}
+
+async fn copy(auth: &Path, database: &DatabaseUrl) -> Result<(), UserError> {
+    let folder = AuthFolder::open(auth)?;
+    let target = open_database(database).await?;
+    let Copied { accounts, existing, revocations } = copy_to_database(&folder, &target, now()).await?;
+    for name in &accounts {
+        note(format_args!("{name} is copied"));
+    }
+    for name in &existing {
+        note(format_args!("{name} was there already, and stays as it is"));
+    }
+    note(format_args!(
+        "{} of {} accounts and {revocations} revoked tokens copied to {database}",
+        accounts.len(),
+        accounts.len() + existing.len()
+    ));
+    Ok(())
 }
 
 fn list(accounts: &Accounts) -> Result<(), OutputError> {

@@ -113,9 +113,8 @@ async fn check_request(app: Arc<App>, mut request: Request, next: Next) -> Respo
         && is_websocket_path(&app, request.uri().path())
         && request.extensions().get::<RefusedUpgrade>().is_none()
     {
-        request
-            .extensions_mut()
-            .insert(RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() });
+        let refused = RefusedUpgrade::from(*refused);
+        request.extensions_mut().insert(refused);
     }
     request.extensions_mut().insert(authentication);
     with_headers(next.run(request).await, hsts)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use auth::{AuthError, AuthOptions, Authority, Role};
 use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
-use runtime::clock::now_ms;
+use runtime::clock::{now, now_ms};
 use runtime::document_log::ActorSource;
 use runtime::hub::{APPLY_BUDGET, AccessError, EditFailure, Hub, HubSettings, LegacyPresence, Requester, Unavailable};
 use runtime::metrics::Metrics;
@@ -225,12 +225,20 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         let listener = TcpListener::bind(address).await;
         listeners.push(listener.map_err(|source| StartError::Bind { address: *address, source })?);
     }
-    let authority = options.auth.as_ref().map(Authority::open).transpose()?;
+    // Files are checked before a database is waited for.
+    let authority = match (&options.auth, &options.database) {
+        (Some(auth), None) => Some(Authority::open(auth)?),
+        _ => None,
+    };
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
 
     let location = options.location();
     let Storage { store, database, identity, default_document: document, missing, repair } =
         Storage::open(&options, disk).await?;
+    let authority = match (&options.auth, &database) {
+        (Some(auth), Some(database)) => Some(Authority::open_shared(auth, Arc::clone(database), now()).await?),
+        _ => authority,
+    };
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let surface = options.additional.map(|surface| surface());
     let additional = surface.as_deref();

@@ -14,6 +14,7 @@ mod open_files;
 mod output;
 mod said_to_clients;
 mod secrets;
+mod shared_accounts;
 mod state_files;
 #[path = "../support/mod.rs"]
 mod support;

@@ -110,6 +110,11 @@ impl Accounts {
         self.users.get(user.to_ascii_lowercase().as_str())
     }
 
+    /// The names of the accounts that `others` lack.
+    pub(super) fn missing_in<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = &'a AccountName> {
+        self.users.keys().filter(|name| !others.users.contains_key(*name))
+    }
+
     /// Adds an account.
     ///
     /// # Errors

@@ -1,15 +1,17 @@
 //! Decides which tokens are valid, and what they grant.
 //!
-//! The keys, accounts and revocations come from files that may change at any time. [`Authority::changes`] then tells
-//! the server to recheck its open connections.
+//! The keys come from files; accounts and revocations from files, or from a database that several servers share. They may
+//! change at any time. [`Authority::changes`] then tells the server to recheck its open connections.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use offload::run_cpu_bound;
 use parking_lot::{Mutex, RwLock};
+use store::sql::Database;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -17,11 +19,12 @@ use super::folder::{self, MAX_KEYS};
 use super::keys::{KeySet, Keys};
 use super::login::Logins;
 use super::revocations::{RevocationWrite, Revocations};
+use super::shared::{Shared, SharedChanges};
 use super::token::{self, Expected, Kind, is_expired};
 use super::watched::WatchedFiles;
 use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Principal, Refused, Session};
 
-/// Interval between checks for changed files.
+/// Interval between checks for changes.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Sources of keys and accounts, and requirements for a provider's tokens.
@@ -59,6 +62,10 @@ pub(super) struct Inner {
     accounts: RwLock<Arc<Accounts>>,
     revocations: RwLock<Revocations>,
     sources: Mutex<Sources>,
+    /// Accounts and revocations, if they are in a database.
+    shared: Option<Shared>,
+    /// Whether the last check found that [`shared`](Self::shared) is out of date.
+    was_stale: AtomicBool,
     logging_out: AsyncMutex<()>,
     changes: watch::Sender<u64>,
     pub(super) logins: Logins,
@@ -74,8 +81,10 @@ struct Sources {
 /// Each file is read on its own: changes of one take effect even if another is broken.
 struct OwnSources {
     keys: WatchedFiles,
-    accounts: WatchedFiles,
-    revocations: WatchedFiles,
+    /// `None` if they are in a database.
+    accounts: Option<WatchedFiles>,
+    /// `None` if they are in a database.
+    revocations: Option<WatchedFiles>,
 }
 
 struct Provider {
@@ -89,21 +98,56 @@ impl Authority {
     /// # Errors
     /// When a file cannot be read or is invalid, or there is no key at all. The error names the file and the remedy.
     pub fn open(options: &AuthOptions) -> Result<Self, AuthError> {
+        Self::open_with(options, None)
+    }
+
+    /// Reads the keys from files, and all else from a database, at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); or when the database cannot be read; or when the folder has accounts that were not copied
+    /// to the database.
+    pub async fn open_shared(options: &AuthOptions, database: Arc<dyn Database>, now: i64) -> Result<Self, AuthError> {
+        let (shared, accounts, revocations) = Shared::open(database, now).await?;
+        if let Some(folder) = options.folder.as_ref().map(AuthFolder::open).transpose()? {
+            let left_out: Vec<String> = folder.accounts()?.missing_in(&accounts).map(ToString::to_string).collect();
+            if !left_out.is_empty() && accounts.is_empty() {
+                return Err(AuthError::AccountsNotCopied(folder.path().to_owned()));
+            }
+            if !left_out.is_empty() {
+                let left_out = left_out.join(", ");
+                tracing::warn!(
+                    accounts = left_out,
+                    "accounts in users.json are not in the database, and cannot log in"
+                );
+            }
+        }
+        Self::open_with(options, Some((shared, accounts, revocations)))
+    }
+
+    fn open_with(options: &AuthOptions, shared: Option<(Shared, Accounts, Revocations)>) -> Result<Self, AuthError> {
         let folder = options.folder.as_ref().map(AuthFolder::open).transpose()?;
-        let (mut keys, mut accounts, mut revocations) = (Keys::default(), Accounts::default(), Revocations::default());
+        let mut keys = Keys::default();
+        let (shared, mut accounts, mut revocations) = match shared {
+            Some((shared, accounts, revocations)) => (Some(shared), accounts, revocations),
+            None => (None, Accounts::default(), Revocations::default()),
+        };
         let own = match &folder {
             None => None,
             Some(folder) => {
                 let (keys_watched, read) =
                     WatchedFiles::read("the keys", vec![folder.keys_file()], || own_keys(folder).map(Arc::new))?;
                 keys.own = read;
-                let (accounts_watched, read) =
-                    WatchedFiles::read("the accounts", vec![folder.users_file()], || folder.accounts())?;
-                accounts = read;
-                let (revocations_watched, read) =
-                    WatchedFiles::read("the revoked tokens", vec![folder.revoked_file()], || folder.revocations())?;
-                revocations = read;
-                Some(OwnSources { keys: keys_watched, accounts: accounts_watched, revocations: revocations_watched })
+                let mut own = OwnSources { keys: keys_watched, accounts: None, revocations: None };
+                if shared.is_none() {
+                    let watched = WatchedFiles::read("the accounts", vec![folder.users_file()], || folder.accounts())?;
+                    own.accounts = Some(watched.0);
+                    accounts = watched.1;
+                    let watched =
+                        WatchedFiles::read("the revoked tokens", vec![folder.revoked_file()], || folder.revocations())?;
+                    own.revocations = Some(watched.0);
+                    revocations = watched.1;
+                }
+                Some(own)
             }
         };
         let provider = match &options.jwks {
@@ -127,6 +171,8 @@ impl Authority {
             accounts: RwLock::new(Arc::new(accounts)),
             revocations: RwLock::new(revocations),
             sources: Mutex::new(Sources { own, provider }),
+            shared,
+            was_stale: AtomicBool::new(false),
             logging_out: AsyncMutex::default(),
             changes: watch::Sender::new(0),
             logins: Logins::new(),
@@ -155,7 +201,8 @@ impl Authority {
     /// Checks a grant again, without its token's signature, and returns what it grants now.
     ///
     /// # Errors
-    /// When the token has expired or was logged out, its key was retired, or its user was disabled.
+    /// When the token has expired or was logged out, its key was retired, or its user was disabled; or when the server does not know
+    /// that any more.
     pub fn recheck(&self, grant: &Grant, now: i64) -> Result<Grant, Refused> {
         self.0.keys().get(&grant.key).ok_or(Refused::Invalid)?;
         self.0.admit(grant.clone(), now)
@@ -166,7 +213,11 @@ impl Authority {
     /// # Errors
     /// When the name or the password is wrong, or there were too many attempts.
     pub async fn login(&self, account: &str, password: &str, from: IpAddr, now: i64) -> Result<Session, LoginRefused> {
-        let (name, account) = self.0.logins.check(account, password, from, || self.0.accounts()).await?;
+        if self.0.is_stale() {
+            return Err(LoginRefused::Unavailable);
+        }
+        let accounts = || self.0.accounts();
+        let (name, account) = self.0.logins.check(account, password, from, self.0.shared.as_ref(), accounts).await?;
         let keys = self.0.keys();
         let Some(key) = keys.signing() else {
             tracing::error!(
@@ -190,19 +241,23 @@ impl Authority {
     /// # Errors
     /// When the token is not valid, has no id (`jti`), or the revocation cannot be written.
     pub async fn logout(&self, token: &str, now: i64) -> Result<(), AuthError> {
+        let Some((id, expires)) = self.0.revocable(token, now)? else { return Ok(()) };
+        if let Some(shared) = &self.0.shared {
+            shared.revoke(&id, expires).await?;
+            self.0.revocations.write().add(id, expires, false, now);
+            self.0.changed();
+            return Ok(());
+        }
         // Takes a thread while it waits for the folder's lock and the disk, so one at a time.
         let _one_at_a_time = self.0.logging_out.lock().await;
-        self.end(token, now)
+        run_cpu_bound(|| self.0.revoke(id, expires, now))
     }
 
     /// Like [`logout`](Self::logout), on the calling thread.
+    #[cfg(test)]
     pub(super) fn end(&self, token: &str, now: i64) -> Result<(), AuthError> {
-        let (grant, _) = token::read(token, &self.0.keys(), &self.0.expected)?;
-        if is_expired(grant.expires, now) {
-            return Ok(());
-        }
-        let id = grant.id.ok_or(AuthError::NoTokenId)?;
-        run_cpu_bound(|| self.0.revoke(id, grant.expires, now))
+        let Some((id, expires)) = self.0.revocable(token, now)? else { return Ok(()) };
+        run_cpu_bound(|| self.0.revoke(id, expires, now))
     }
 
     /// Whether there are any accounts.
@@ -217,8 +272,8 @@ impl Authority {
         self.0.changes.subscribe()
     }
 
-    /// Checks for changed files forever.
-    pub async fn watch(self) {
+    /// Checks for changes forever. `now`: the time in Unix seconds.
+    pub async fn watch(self, now: fn() -> i64) {
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -228,12 +283,37 @@ impl Authority {
             if let Err(error) = tokio::task::spawn_blocking(move || authority.refresh()).await {
                 tracing::error!(%error, "checking for changed keys and accounts failed");
             }
+            self.follow(now()).await;
         }
     }
 
     /// Checks for changed files once. Blocks on the disk.
     pub fn refresh(&self) {
         self.0.refresh();
+    }
+
+    /// Checks for changes in the database once, if accounts are kept in one.
+    pub async fn follow(&self, now: i64) {
+        let Some(shared) = &self.0.shared else { return };
+        let changes = shared.follow(now).await;
+        let mut changed = !changes.is_empty();
+        let SharedChanges { accounts, revocations } = changes;
+        if let Some(accounts) = accounts {
+            *self.0.accounts.write() = Arc::new(accounts);
+        }
+        if let Some(revocations) = revocations {
+            *self.0.revocations.write() = revocations;
+        }
+        let is_stale = shared.is_stale();
+        if self.0.was_stale.swap(is_stale, Ordering::Relaxed) != is_stale {
+            changed = true;
+            if is_stale {
+                tracing::error!("no token is accepted until the database says again which ones are revoked");
+            }
+        }
+        if changed {
+            self.0.changed();
+        }
     }
 }
 
@@ -250,8 +330,25 @@ impl Inner {
         self.revocations.read().contains(token)
     }
 
+    /// Whether revocations by other servers may be unknown here.
+    fn is_stale(&self) -> bool {
+        self.shared.as_ref().is_some_and(Shared::is_stale)
+    }
+
+    /// Id and expiry of a token. `None` if it has expired.
+    fn revocable(&self, token: &str, now: i64) -> Result<Option<(Arc<str>, i64)>, AuthError> {
+        let (grant, _) = token::read(token, &self.keys(), &self.expected)?;
+        if is_expired(grant.expires, now) {
+            return Ok(None);
+        }
+        Ok(Some((grant.id.ok_or(AuthError::NoTokenId)?, grant.expires)))
+    }
+
     /// Checks expiry, revocation and account of a verified token, and returns what it grants now.
     fn admit(&self, mut grant: Grant, now: i64) -> Result<Grant, Refused> {
+        if self.is_stale() {
+            return Err(Refused::Unavailable);
+        }
         if is_expired(grant.expires, now) {
             return Err(Refused::Expired);
         }
@@ -273,7 +370,8 @@ impl Inner {
     fn revoke(&self, id: Arc<str>, expires: i64, now: i64) -> Result<(), AuthError> {
         let folder = self.folder.as_ref().ok_or(AuthError::NoRevocationStore)?;
         let mut sources = self.sources.lock();
-        let watched = &mut sources.own.as_mut().ok_or(AuthError::NoRevocationStore)?.revocations;
+        let watched = sources.own.as_mut().and_then(|own| own.revocations.as_mut());
+        let watched = watched.ok_or(AuthError::NoRevocationStore)?;
         let lock = folder.lock()?;
         // Another server that shares the folder may have written.
         let others = watched.reload_if_changed(|| folder.revocations())?;
@@ -305,11 +403,12 @@ impl Inner {
                 self.keys.write().own = Arc::new(keys);
                 changed = true;
             }
-            if let Some(accounts) = own.accounts.reread(|| folder.accounts()) {
+            if let Some(accounts) = own.accounts.as_mut().and_then(|files| files.reread(|| folder.accounts())) {
                 *self.accounts.write() = Arc::new(accounts);
                 changed = true;
             }
-            if let Some(revocations) = own.revocations.reread(|| folder.revocations()) {
+            let revoked = own.revocations.as_mut().and_then(|files| files.reread(|| folder.revocations()));
+            if let Some(revocations) = revoked {
                 *self.revocations.write() = revocations;
                 changed = true;
             }

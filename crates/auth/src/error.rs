@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use store::StoreError;
+use store::sql::DatabaseError;
+
 use super::name::InvalidName;
 use super::password::InvalidPassword;
 use super::{AccountName, Refused};
@@ -114,9 +117,38 @@ pub enum AuthError {
     /// The token is not valid.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The folder has accounts, and the database that replaces it has none.
+    #[error(
+        "accounts are kept in the database, and it has none, but {} has some; copy them with \
+         `happierwork user copy --auth {} --database URL`, or move the file away", .0.join("users.json").display(), .0.display()
+    )]
+    AccountsNotCopied(PathBuf),
+    /// An account in the database is invalid.
+    #[error("the account {name} in the table `account` cannot be used: {reason}. Repair the row or restore a backup")]
+    AccountRow {
+        /// Name of the account, as it is stored.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Other processes keep changing the account.
+    #[error("other processes keep changing the account {0}; try again")]
+    Contended(AccountName),
+    /// The database failed.
+    #[error(transparent)]
+    Database(Box<DatabaseError>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(Box<StoreError>),
     /// A cryptographic operation failed.
     #[error("{0} failed")]
     Crypto(&'static str),
+}
+
+impl From<DatabaseError> for AuthError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(Box::new(error))
+    }
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -41,24 +41,34 @@ impl Grant {
 
 /// Why a request is not authenticated.
 ///
-/// All reasons have the same message, so that an attacker does not learn how far a forged token got, or that an account
-/// exists. [`reason`](Self::reason) is for the operator's log.
+/// All reasons that lie with the token have the same message, so that an attacker does not learn how far a forged token got, or
+/// that an account exists. [`reason`](Self::reason) is for the operator's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("this needs a valid token: log in again, or ask the operator of this server for one")]
 pub enum Refused {
     /// There is no token.
+    #[error("{NEEDS_TOKEN}")]
     Missing,
     /// The token is malformed, its key is unknown, its signature is wrong, or its claims are not acceptable.
+    #[error("{NEEDS_TOKEN}")]
     Invalid,
     /// The token has expired.
+    #[error("{NEEDS_TOKEN}")]
     Expired,
     /// The token is not valid yet (`nbf`).
+    #[error("{NEEDS_TOKEN}")]
     NotYet,
     /// The user's account is disabled or removed, or its password has changed since.
+    #[error("{NEEDS_TOKEN}")]
     Disabled,
     /// The token was logged out.
+    #[error("{NEEDS_TOKEN}")]
     LoggedOut,
+    /// The server could not ask for a while which tokens are still valid.
+    #[error("the server cannot check tokens at the moment; try again later")]
+    Unavailable,
 }
+
+const NEEDS_TOKEN: &str = "this needs a valid token: log in again, or ask the operator of this server for one";
 
 impl Refused {
     /// Short name of the reason, for logs and metrics.
@@ -71,6 +81,7 @@ impl Refused {
             Self::NotYet => "not_yet",
             Self::Disabled => "disabled",
             Self::LoggedOut => "logged_out",
+            Self::Unavailable => "unavailable",
         }
     }
 }

@@ -11,9 +11,12 @@
 //! | `token`, `claims` | the format of tokens |
 //! | `key`, `keys`, `provider_keys` | our own keys, and those of an identity provider |
 //! | `accounts`, `password`, `name` | who can log in |
+//! | `account_store` | where accounts are kept |
 //! | `login`, `throttle` | logins, and the limits on attempts |
 //! | `revocations` | tokens that were logged out |
 //! | `folder`, `watched` | the files: changed under a lock, replaced durably, read again when they change |
+//! | `copy` | from the folder to a database |
+//! | `shared` | accounts, revocations and login attempts in a database that several servers share |
 //!
 //! ```
 //! use auth::{AuthFolder, AuthOptions, Authority, Documents, NewKey, Principal, Role};
@@ -33,9 +36,11 @@
 //! # }
 //! ```
 
+mod account_store;
 mod accounts;
 mod authority;
 mod claims;
+mod copy;
 mod documents;
 mod error;
 mod folder;
@@ -49,14 +54,17 @@ mod principal;
 mod provider_keys;
 mod revocations;
 mod role;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod token;
 mod watched;
 
+pub use account_store::AccountStore;
 pub use accounts::{Account, Accounts};
 pub use authority::{AuthOptions, Authority};
+pub use copy::{Copied, copy_to_database};
 pub use documents::{DocumentName, Documents, InvalidDocuments};
 pub use error::AuthError;
 pub use folder::AuthFolder;
@@ -68,5 +76,6 @@ pub use name::{AccountName, InvalidName, MAX_NAME};
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
 pub use principal::Principal;
 pub use role::Role;
+pub use shared::MAX_STALENESS;
 pub use throttle::{AttemptLimit, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
 pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, valid_until};

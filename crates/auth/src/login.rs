@@ -11,12 +11,14 @@ use std::time::Duration;
 use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use offload::with_low_priority;
 use parking_lot::Mutex;
+use store::sql::AttemptOutcome;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::password::{MAX_PASSWORD, Verifier};
+use super::shared::Shared;
 use super::throttle::Throttle;
-use super::{Account, AccountName, Accounts, Grant};
+use super::{Account, AccountName, Accounts, AuthError, Grant};
 
 /// Passwords that are verified at the same time. Each takes 19 MiB, and about 20 ms of processor time.
 pub const AT_A_TIME: usize = 2;
@@ -96,12 +98,14 @@ impl Logins {
         }
     }
 
-    /// Returns the account if this is its password. `accounts` is called before and after the verification.
+    /// Returns the account if this is its password. `accounts` is called before and after the verification. Attempts from networks
+    /// that the account has not logged in from lately count at all servers, if there is a `shared` database.
     pub(super) async fn check(
         &self,
         account: &str,
         password: &str,
         from: IpAddr,
+        shared: Option<&Shared>,
         accounts: impl Fn() -> Arc<Accounts>,
     ) -> Result<(AccountName, Account), LoginRefused> {
         // Neither can be right for any account.
@@ -111,7 +115,15 @@ impl Logins {
         let is_known = self.throttle(|throttle, moment| throttle.is_known(name.as_str(), from, moment));
         let queue_permit = self.queue_permit(is_known, from)?;
         let attempt = self.throttle(|throttle, moment| throttle.attempt(name.as_str(), from, moment));
-        attempt.map_err(|wait| log_refusal(&name, &accounts(), from, LoginRefused::Later(wait)))?;
+        let is_familiar = attempt.map_err(|wait| log_refusal(&name, &accounts(), from, LoginRefused::Later(wait)))?;
+        // For unknown accounts too: they must not be answered faster.
+        let shared = shared.filter(|_| !is_familiar);
+        if let Some(shared) = shared {
+            let counted = shared.attempt(&name).await.map_err(unavailable)?;
+            if let AttemptOutcome::Wait(wait) = counted {
+                return Err(log_refusal(&name, &accounts(), from, LoginRefused::Later(wait)));
+            }
+        }
         let next = if is_known { None } else { self.unknown_line.acquire().await.ok() };
         let verification =
             Arc::clone(&self.verifications).acquire_owned().await.map_err(|_| LoginRefused::Unavailable)?;
@@ -135,6 +147,11 @@ impl Logins {
         };
         let succeeded = self.throttle(|throttle, moment| throttle.succeeded(name.as_str(), from, moment));
         succeeded.map_err(|wait| log_refusal(&name, &accounts, from, LoginRefused::Later(wait)))?;
+        if let Some(shared) = shared
+            && let Err(error) = shared.reset_attempts(&name).await
+        {
+            tracing::warn!(%error, "the attempts of a successful login stay counted");
+        }
         Ok((name, account.clone()))
     }
 
@@ -160,6 +177,11 @@ impl Logins {
     pub(super) fn work(&self) -> u64 {
         self.verifier.work()
     }
+}
+
+fn unavailable(error: AuthError) -> LoginRefused {
+    tracing::error!(%error, "logins fail: attempts cannot be counted");
+    LoginRefused::Unavailable
 }
 
 /// Permits for the logins in progress and for `waiting` more, with a share for each network.

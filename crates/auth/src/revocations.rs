@@ -61,6 +61,16 @@ impl Revocations {
         Ok(read)
     }
 
+    /// Revocations that are not kept in a file.
+    pub(super) fn from_tokens(tokens: impl Iterator<Item = (Arc<str>, i64)>) -> Self {
+        Self { tokens: tokens.collect(), ..Self::default() }
+    }
+
+    /// The revoked tokens with their expiry.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        self.tokens.iter().map(|(token, expires)| (token, *expires))
+    }
+
     pub(super) fn contains(&self, token: &str) -> bool {
         self.tokens.contains_key(token)
     }

@@ -100,11 +100,11 @@ impl Throttle {
             || self.known_network.get(account).is_some_and(|known| known.iter().any(|known| is_lately(known.last)))
     }
 
-    /// Counts an attempt.
+    /// Counts an attempt. Returns whether the account has logged in from this network lately.
     ///
     /// # Errors
     /// How long to wait, when there were too many attempts; nothing is counted then.
-    pub(super) fn attempt(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
+    pub(super) fn attempt(&mut self, account: &str, from: IpAddr, now: Instant) -> Result<bool, Duration> {
         let from = network_of(from);
         let known_network = known_network(&mut self.known_network, account, from, now);
         // Checks both limits before counting: a refusal by one does not count at the other.
@@ -115,12 +115,13 @@ impl Throttle {
         if let Some(wait) = of_account.max(self.addresses.wait(&from, now)) {
             return Err(wait);
         }
+        let is_familiar = known_network.is_some();
         match known_network {
             Some(known_network) => known_network.full_at = PER_ACCOUNT.count(known_network.full_at, now),
             None => self.accounts.count(account.into(), now),
         }
         self.addresses.count(from, now);
-        Ok(())
+        Ok(is_familiar)
     }
 
     /// Notes a right password: refills the account's bucket, gives the attempt back to the network, and counts a

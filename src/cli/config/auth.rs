@@ -6,6 +6,7 @@ use std::time::Duration;
 use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
+use store::sql::DatabaseUrl;
 
 use super::ConfigError;
 
@@ -93,6 +94,17 @@ pub struct FolderArgs {
     pub auth: PathBuf,
 }
 
+/// The flags that locate accounts.
+#[derive(Debug, Args)]
+pub struct AccountsArgs {
+    /// Folder of keys and accounts: the server's --auth
+    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH", required_unless_present = "database")]
+    pub auth: Option<PathBuf>,
+    /// Database of the accounts: the server's --database. --auth then names the folder of its keys
+    #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseUrl>,
+}
+
 /// Flags of `key`.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
@@ -143,9 +155,12 @@ pub struct TokenArgs {
     /// Lifetime, such as 30m, 12h or 90d; at most 400d
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = lifetime)]
     pub expires: i64,
-    /// The folder of keys and accounts.
-    #[command(flatten)]
-    pub folder: FolderArgs,
+    /// Folder of keys and accounts: the server's --auth
+    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
+    pub auth: PathBuf,
+    /// Database of the accounts: the server's --database
+    #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
+    pub database: Option<DatabaseUrl>,
 }
 
 /// Flags of `user`.
@@ -170,7 +185,16 @@ pub enum UserCommand {
     /// Enable a disabled account
     Enable(AccountArgs),
     /// List accounts
-    List(FolderArgs),
+    List(AccountsArgs),
+    /// Copy the accounts of a folder, and its tokens that were logged out, to a database. Accounts that are there stay as they are
+    Copy {
+        /// Folder of the accounts
+        #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
+        auth: PathBuf,
+        /// Database of the accounts from now on
+        #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
+        database: DatabaseUrl,
+    },
 }
 
 /// Flags that name an account.
@@ -179,9 +203,9 @@ pub struct AccountArgs {
     /// Login name, such as an e-mail address
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// The folder of accounts.
+    /// The place of the accounts.
     #[command(flatten)]
-    pub folder: FolderArgs,
+    pub place: AccountsArgs,
 }
 
 /// Flags of `user add`.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use auth::Refused;
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runtime::hub::Requester;
 use sync_engine::Surface;
 
+use super::response;
 use crate::server::App;
 use crate::server::security::authentication::requester;
 
@@ -26,6 +27,9 @@ impl FromRequestParts<Arc<App>> for LegacyRequester {
 
 /// The response to an unauthenticated request.
 pub fn unauthorized(refused: Refused) -> Response {
+    if refused == Refused::Unavailable {
+        return response::error(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string());
+    }
     let body = axum::Json(serde_json::json!({ "error": refused.to_string() }));
-    (axum::http::StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
 }

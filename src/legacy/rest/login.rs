@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use auth::{Authority, LoginRefused, Session};
+use auth::{Authority, LoginRefused, Refused, Session};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -129,13 +129,18 @@ pub async fn logout(State(app): State<Arc<App>>, request: Request<Body>) -> Resp
         let reason = "Pages of other origins cannot log you out; programs must send the token to revoke";
         return response::error(StatusCode::FORBIDDEN, reason);
     }
-    if let (Some(authority), Some(token)) = (&app.authority, found.token())
-        && let Ok(grant) = authority.verify(token, now())
-        && let Err(error) = authority.logout(token, now()).await
-    {
-        tracing::error!(user = &*grant.user, %error, "a token could not be logged out");
-        let reason = "You are not logged out: the logout could not be stored; try again later";
-        return response::error(StatusCode::SERVICE_UNAVAILABLE, reason);
+    if let (Some(authority), Some(token)) = (&app.authority, found.token()) {
+        let stored = match authority.verify(token, now()) {
+            Ok(_) => authority.logout(token, now()).await,
+            Err(Refused::Unavailable) => Err(Refused::Unavailable.into()),
+            // A token that is not valid needs no revocation.
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = stored {
+            tracing::error!(%error, "a token could not be logged out");
+            let reason = "You are not logged out: the logout could not be stored; try again later";
+            return response::error(StatusCode::SERVICE_UNAVAILABLE, reason);
+        }
     }
     let mut response = response::message(StatusCode::OK, "Logged out");
     for cookie in expired_cookies().into_iter().filter(|_| is_own_page) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use auth::{Grant, Principal, Refused};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use limits::Payer;
 use runtime::clock::now;
 use runtime::hub::Requester;
@@ -188,8 +188,15 @@ pub fn expired_cookies() -> [String; 2] {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        let status = axum::http::StatusCode::UNAUTHORIZED;
-        Self::new(status, "unauthorized", "Authentication required", refused.to_string())
+        if refused == Refused::Unavailable {
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Temporarily unavailable",
+                refused.to_string(),
+            );
+        }
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required", refused.to_string())
     }
 }
 

@@ -117,7 +117,7 @@ impl SessionMonitor {
                 Err(refused) => {
                     hub.metrics().record_refusal(RefusalReason::Unauthorized);
                     tracing::info!(user = &*before.user, reason = refused.reason(), "a session has ended");
-                    outbox.close(CloseKind::Unauthorized, refused.to_string());
+                    outbox.close(close_kind(refused), refused.to_string());
                     requester.revoke();
                 }
             }
@@ -127,6 +127,14 @@ impl SessionMonitor {
 
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<(i64, ConnectionKey), Session>> {
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How to close the connection of a client that is refused.
+fn close_kind(refused: Refused) -> CloseKind {
+    match refused {
+        Refused::Unavailable => CloseKind::TryAgainLater,
+        _ => CloseKind::Unauthorized,
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use runtime::byte_counter::{ByteCounter, CountedStream, limit_unsent};
-use runtime::clock::now_ms;
+use runtime::clock::{now, now_ms};
 use runtime::hub::Hub;
 use runtime::metrics::{Metrics, RefusalReason};
 use store::sql::Database;
@@ -144,7 +144,7 @@ fn spawn_background_tasks(app: &App) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(remove_deleted_documents(app.hub.clone(), app.keep_deleted));
     if let (Some(authority), Some(sessions)) = (&app.authority, &app.session_monitor) {
-        tasks.spawn(authority.clone().watch());
+        tasks.spawn(authority.clone().watch(now));
         tasks.spawn(sessions.clone().run(app.hub.clone()));
     }
     tasks

@@ -3,10 +3,12 @@
 //! The upgrade is accepted first, because browsers do not show why a handshake failed, and a stock automerge-repo client on
 //! Node.js crashes on it.
 
+use auth::Refused;
 use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::client_info::ClientInfo;
+use super::close_codes;
 use super::closing::{close, close_immediately, flush_and_pause};
 use super::outbound::Outbound;
 use super::protocol_kind::ProtocolKind;
@@ -21,6 +23,16 @@ pub struct RefusedUpgrade {
     pub code: u16,
     /// What happened, and what to do.
     pub reason: String,
+}
+
+impl From<Refused> for RefusedUpgrade {
+    fn from(refused: Refused) -> Self {
+        let code = match refused {
+            Refused::Unavailable => close_codes::TRY_AGAIN,
+            _ => close_codes::UNAUTHORIZED,
+        };
+        Self { code, reason: refused.to_string() }
+    }
 }
 
 /// Refuses a socket. If close permits are available, waits until the client has received the reason; otherwise closes at once.

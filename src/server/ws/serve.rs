@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auth::Refused;
 use primitives::DocumentId;
 use runtime::hub::{Outbox, Requester, Unavailable, outbox};
 use runtime::metrics::RefusalReason;
@@ -32,9 +31,7 @@ pub fn open_connection(
     surface: Surface,
     client: &Arc<ClientInfo>,
 ) -> Result<(Connection, Outbox, Requester), RefusedUpgrade> {
-    let unauthorized =
-        |refused: Refused| RefusedUpgrade { code: close_codes::UNAUTHORIZED, reason: refused.to_string() };
-    let requester = requester_of(authentication, surface).map_err(unauthorized)?;
+    let requester = requester_of(authentication, surface)?;
     let permit = requester.user().map(|user| app.connection_limiter.acquire_for_user(&user)).transpose();
     let permit = permit.map_err(|limit| {
         app.hub.metrics().record_refusal(RefusalReason::TooManyFromUser);
@@ -43,7 +40,7 @@ pub fn open_connection(
     let (sender, receiver) = outbox(app.stopping.child_token());
     let key = app.hub.new_connection();
     let session = match &app.session_monitor {
-        Some(monitor) => monitor.register(key, &requester, &sender).map_err(unauthorized)?,
+        Some(monitor) => monitor.register(key, &requester, &sender)?,
         None => None,
     };
     let user_limit = requester.payer().map(|payer| (Arc::clone(&app.user_rate_limits), payer));

@@ -166,7 +166,7 @@ async fn running_authority_notices_changes() {
     let authority = home.open();
     let grant = authority.verify(&home.token("cfo"), NOW).unwrap();
     let mut changes = authority.changes();
-    tokio::spawn(authority.clone().watch());
+    tokio::spawn(authority.clone().watch(|| NOW));
     home.change("cfo", |account| account.disable(NOW));
     changes.changed().await.unwrap();
     assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Disabled));

@@ -3,6 +3,7 @@
 mod files;
 mod logins;
 mod providers;
+mod shared;
 mod tokens;
 
 use std::fs::{self, Permissions};

@@ -1,12 +1,17 @@
 //! Follows what other processes tell about the store that they share with this one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use primitives::DocumentId;
 use store::{Control, ControlKind, News, Position, StoreError};
+use tokio::time::MissedTickBehavior;
 
 use super::Hub;
+
+/// Interval between questions for changes of access. A hint of one may be lost, and a revocation must act within a second.
+const CONTROL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Hub {
     /// Follows the news of the store in a task of its own, until the shutdown begins. Does nothing for a store with a single
@@ -16,8 +21,17 @@ impl Hub {
         let hub = self.clone();
         self.inner.tasks.spawn(async move {
             let draining = hub.inner.draining.clone();
-            while let Some(Some(news)) = draining.run_until_cancelled(news.next()).await {
-                hub.take_news(news).await;
+            let mut ticks = tokio::time::interval(CONTROL_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = draining.cancelled() => return,
+                    news = news.next() => match news {
+                        Some(news) => hub.take_news(news).await,
+                        None => return,
+                    },
+                    _ = ticks.tick() => hub.take_control().await,
+                }
             }
         });
     }
@@ -33,10 +47,7 @@ impl Hub {
             News::Control(_) => self.take_control().await,
             // Servers of this version send none.
             News::Ephemeral(_) => {}
-            News::LookAtAll => {
-                self.compare_positions().await;
-                self.take_control().await;
-            }
+            News::LookAtAll => self.compare_positions().await,
         }
     }
 

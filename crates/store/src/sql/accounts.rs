@@ -170,6 +170,15 @@ impl<E: Engine> SqlStore<E> {
             backoff.wait(busy()).await?;
         }
     }
+
+    /// Fills a bucket again.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    pub async fn reset_attempts(&self, bucket: &str) -> Result<(), DatabaseError> {
+        self.execute(|| sql::reset_attempts(bucket)).await?;
+        Ok(())
+    }
 }
 
 impl Bucket {

@@ -9,6 +9,7 @@ use offload::run_blocking;
 use primitives::DocumentId;
 use tokio::time::Instant;
 
+use super::accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
 use super::backoff::{Backoff, Jitter};
 use super::engine::{Engine, NewsMode};
 use super::url::{DatabaseUrl, ServerUrl};
@@ -39,6 +40,54 @@ pub trait Database: Store {
     /// If the database is not available.
     fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>>;
 
+    /// All accounts, in the order of their names.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, DatabaseError>>;
+
+    /// An account. `None` if there is none with this name.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn account(&self, name: &str) -> BoxFuture<'_, Result<Option<Account>, DatabaseError>>;
+
+    /// Stores an account in place of the one with the version `expected`; 0 stands for none. All nodes hear of it.
+    ///
+    /// # Errors
+    /// If the database is not available. The account may be stored if the connection was lost.
+    fn put_account(&self, name: &str, expected: u64, record: Vec<u8>) -> BoxFuture<'_, Result<Changed, DatabaseError>>;
+
+    /// The revoked tokens that have not expired at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn revocations(&self, now: i64) -> BoxFuture<'_, Result<Vec<Revocation>, DatabaseError>>;
+
+    /// Revokes a token until it expires. All nodes hear of it. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// If the database is not available. The token may be revoked if the connection was lost.
+    fn revoke(&self, token: &str, expires: i64) -> BoxFuture<'_, Result<(), DatabaseError>>;
+
+    /// Counts an attempt in a bucket that all nodes share, unless the bucket is empty.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn attempt(&self, bucket: &str, limit: Bucket) -> BoxFuture<'_, Result<AttemptOutcome, DatabaseError>>;
+
+    /// Fills a bucket again.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn reset_attempts(&self, bucket: &str) -> BoxFuture<'_, Result<(), DatabaseError>>;
+
+    /// Forgets revoked tokens that have expired at `now`, in seconds since 1970, and buckets that are full again.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<(), DatabaseError>>;
+
     /// How this node hears of the changes of others at the moment.
     fn news_mode(&self) -> NewsMode;
 
@@ -58,6 +107,43 @@ impl<E: Engine> Database for SqlStore<E> {
     fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>> {
         let id = id.clone();
         async move { SqlStore::choose_default_document(self, &id).await }.boxed()
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, DatabaseError>> {
+        SqlStore::accounts(self).boxed()
+    }
+
+    fn account(&self, name: &str) -> BoxFuture<'_, Result<Option<Account>, DatabaseError>> {
+        let name = name.to_owned();
+        async move { SqlStore::account(self, &name).await }.boxed()
+    }
+
+    fn put_account(&self, name: &str, expected: u64, record: Vec<u8>) -> BoxFuture<'_, Result<Changed, DatabaseError>> {
+        let name = name.to_owned();
+        async move { SqlStore::put_account(self, &name, expected, record).await }.boxed()
+    }
+
+    fn revocations(&self, now: i64) -> BoxFuture<'_, Result<Vec<Revocation>, DatabaseError>> {
+        SqlStore::revocations(self, now).boxed()
+    }
+
+    fn revoke(&self, token: &str, expires: i64) -> BoxFuture<'_, Result<(), DatabaseError>> {
+        let token = token.to_owned();
+        async move { SqlStore::revoke(self, &token, expires).await }.boxed()
+    }
+
+    fn attempt(&self, bucket: &str, limit: Bucket) -> BoxFuture<'_, Result<AttemptOutcome, DatabaseError>> {
+        let bucket = bucket.to_owned();
+        async move { SqlStore::attempt(self, &bucket, limit).await }.boxed()
+    }
+
+    fn reset_attempts(&self, bucket: &str) -> BoxFuture<'_, Result<(), DatabaseError>> {
+        let bucket = bucket.to_owned();
+        async move { SqlStore::reset_attempts(self, &bucket).await }.boxed()
+    }
+
+    fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<(), DatabaseError>> {
+        SqlStore::forget_expired(self, now).boxed()
     }
 
     fn news_mode(&self) -> NewsMode {

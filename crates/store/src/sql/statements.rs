@@ -377,6 +377,11 @@ pub(super) fn next_attempt(bucket: &str, old: i64, whole_at: i64) -> Statement {
         .with(old)
 }
 
+/// Forgets one bucket, which fills it.
+pub(super) fn reset_attempts(bucket: &str) -> Statement {
+    Statement::new("DELETE FROM attempt WHERE bucket = $1").with(bucket)
+}
+
 /// Forgets buckets that are full again.
 pub(super) fn forget_attempts(now_ms: i64) -> Statement {
     Statement::new("DELETE FROM attempt WHERE whole_at < $1").with(now_ms)

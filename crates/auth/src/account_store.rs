@@ -1,0 +1,102 @@
+//! Where accounts are kept: in the folder of `--auth`, or in a database that several servers share.
+
+use std::sync::Arc;
+
+use primitives::strict_json;
+use store::sql::{self, Changed, Database};
+
+use super::{Account, AccountName, Accounts, AuthError, AuthFolder};
+
+/// How often a change of an account may find that another process has changed it.
+const MAX_ATTEMPTS: u32 = 100;
+
+/// The place of the accounts. Servers that run at the same place notice changes within a second.
+#[derive(Clone)]
+pub enum AccountStore {
+    /// users.json in this folder.
+    Folder(AuthFolder),
+    /// The table `account` of this database.
+    Database(Arc<dyn Database>),
+}
+
+impl AccountStore {
+    /// Reads the accounts.
+    ///
+    /// # Errors
+    /// When they cannot be read, or one is invalid.
+    pub async fn accounts(&self) -> Result<Accounts, AuthError> {
+        match self {
+            Self::Folder(folder) => folder.accounts(),
+            Self::Database(database) => read_all(&**database).await,
+        }
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// When there is an account of that name, or it cannot be stored.
+    pub async fn add(&self, name: &AccountName, account: Account) -> Result<(), AuthError> {
+        match self {
+            Self::Folder(folder) => folder.change_accounts(|accounts| accounts.add(name.clone(), account)),
+            Self::Database(database) => match database.put_account(name.as_str(), 0, written(&account)?).await? {
+                Changed::Stored(_) => Ok(()),
+                Changed::Behind => Err(AuthError::AccountExists(name.clone())),
+            },
+        }
+    }
+
+    /// Changes an account, starting from its current content. `change` may be called several times.
+    ///
+    /// # Errors
+    /// When there is no account of that name, or it cannot be stored.
+    pub async fn change(
+        &self,
+        name: &AccountName,
+        mut change: impl FnMut(&mut Account) + Send,
+    ) -> Result<(), AuthError> {
+        let database = match self {
+            Self::Folder(folder) => {
+                return folder.change_accounts(|accounts| {
+                    change(accounts.account(name)?);
+                    Ok(())
+                });
+            }
+            Self::Database(database) => database,
+        };
+        for _ in 0..MAX_ATTEMPTS {
+            let stored = database.account(name.as_str()).await?;
+            let stored = stored.ok_or_else(|| AuthError::NoAccount(name.clone()))?;
+            let (_, mut account) = parse(&stored)?;
+            change(&mut account);
+            if let Changed::Stored(_) = database.put_account(name.as_str(), stored.version, written(&account)?).await? {
+                return Ok(());
+            }
+        }
+        Err(AuthError::Contended(name.clone()))
+    }
+}
+
+/// All accounts of a database.
+pub(super) async fn read_all(database: &dyn Database) -> Result<Accounts, AuthError> {
+    let mut accounts = Accounts::default();
+    for stored in database.accounts().await? {
+        let (name, account) = parse(&stored)?;
+        accounts.add(name, account)?;
+    }
+    Ok(accounts)
+}
+
+fn parse(stored: &sql::Account) -> Result<(AccountName, Account), AuthError> {
+    let invalid = |reason: String| AuthError::AccountRow { name: stored.name.clone(), reason };
+    let name = AccountName::new(&stored.name).map_err(|error| invalid(error.to_string()))?;
+    // Another spelling of the name would be a second account for one user.
+    if name.as_str() != stored.name {
+        return Err(invalid(format!("it should be spelled {name}")));
+    }
+    let account = strict_json::from_slice(&stored.record).map_err(|error| invalid(error.to_string()))?;
+    Ok((name, account))
+}
+
+fn written(account: &Account) -> Result<Vec<u8>, AuthError> {
+    serde_json::to_vec(account).map_err(|_| AuthError::Crypto("encoding the account"))
+}
